@@ -1,0 +1,147 @@
+"""SDP, the SECC discovery protocol: a car asks on UDP where the SECC is, and whether it speaks TLS.
+
+Request: frame 0x9000 with a security and a transport octet. Response: frame 0x9001 with IPv6 address (16 octets), port (2), security and
+transport. Anything else on the port is passed over without an answer; the car repeats itself. [V2G2-139, V2G2-156, V2G2-159]
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final
+
+from secc.errors import EncodeError, FramingError
+from secc.link.v2gtp import PayloadType, frame, unframe
+
+PORT: Final = 15118
+GROUP: Final = "ff02::1"
+REQUESTS_PER_SECOND: Final = 10.0
+REQUEST_BURST: Final = 50
+"""A car may repeat its request up to 50 times; each of them is answered even when they come at once. [V2G2-159]"""
+SOURCES: Final = 256
+
+
+class Security(IntEnum):
+    """Second-to-last octet: what is asked for in a request, what will be accepted in a response."""
+
+    TLS = 0x00
+    NONE = 0x10
+
+
+class Transport(IntEnum):
+    """Last octet. ``UDP`` is reserved, and a request for it gets no answer."""
+
+    TCP = 0x00
+    UDP = 0x10
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """SECC discovery request, always for TCP."""
+
+    security: Security
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """SECC discovery response: where to connect, and what is spoken there."""
+
+    address: IPv6Address
+    port: int
+    security: Security
+
+
+def parse_request(datagram: bytes) -> Request:
+    """A car's request; FramingError (not fatal) when the datagram is anything but one. [V2G2-139]"""
+    payload = unframe(datagram, (PayloadType.SDP_REQUEST,)).payload
+    if len(payload) != 2:
+        raise FramingError(f"an SDP request has 2 octets, not {len(payload)}", fatal=False)
+    return Request(_security_over_tcp(payload))
+
+
+def build_request(security: Security) -> bytes:
+    """What a car multicasts, 10 octets."""
+    return frame(PayloadType.SDP_REQUEST, bytes((security, Transport.TCP)))
+
+
+def parse_response(datagram: bytes) -> Response:
+    """An SECC's response; FramingError (not fatal) when the datagram is anything but one. [V2G2-156]"""
+    payload = unframe(datagram, (PayloadType.SDP_RESPONSE,)).payload
+    if len(payload) != 20:
+        raise FramingError(f"an SDP response has 20 octets, not {len(payload)}", fatal=False)
+    port = int.from_bytes(payload[16:18])
+    if port == 0:
+        raise FramingError("an SDP response names port 0", fatal=False)
+    return Response(IPv6Address(payload[:16]), port, _security_over_tcp(payload))
+
+
+def build_response(address: IPv6Address, port: int, security: Security) -> bytes:
+    """What an SECC answers, 28 octets. The listener on ``port`` must be open before it leaves."""
+    if not 0 < port <= 0xFFFF:
+        raise EncodeError(f"port {port}")
+    payload = address.packed + port.to_bytes(2) + bytes((security, Transport.TCP))
+    return frame(PayloadType.SDP_RESPONSE, payload)
+
+
+def answer(offered: Security, *, tls: bool, plain: bool) -> Security | None:
+    """What the station says it will accept, given what the car asked for and what is open; None: say nothing.
+
+    The answer is not an echo: the car decides whether to go on. [V2G2-623]
+
+    ========  =============  =============  ==========  =======
+    asked     TLS and plain  TLS only       plain only  neither
+    ========  =============  =============  ==========  =======
+    TLS       TLS            TLS            NONE        None
+    NONE      NONE           TLS            NONE        None
+    ========  =============  =============  ==========  =======
+    """
+    if tls and (offered is Security.TLS or not plain):
+        return Security.TLS
+    return Security.NONE if plain else None
+
+
+def answerable(source: str) -> bool:
+    """Whether a datagram from this IPv6 address (a zone after ``%`` may follow) is answered: link-local and loopback sources only.
+
+    Everything else could be a victim that someone wants flooded by us (A-NET-03).
+    """
+    try:
+        address = IPv6Address(source)
+    except AddressValueError:
+        return False
+    return address.is_link_local or address.is_loopback
+
+
+class RateLimit:
+    """At most ``per_second`` answers to one source, after a burst of ``burst``; constant work and bounded memory for any flood (A-NET-02)."""
+
+    def __init__(
+        self, per_second: float = REQUESTS_PER_SECOND, burst: int = REQUEST_BURST, sources: int = SOURCES
+    ) -> None:
+        self._per_second = per_second
+        self._burst = float(burst)
+        self._sources = sources
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def admit(self, source: str, now: float) -> bool:
+        """Whether a request from ``source`` (an address, without its port) at ``now`` (monotonic seconds) may be answered."""
+        left, since = self._buckets.pop(source, (self._burst, now))
+        left = min(self._burst, left + max(0.0, now - since) * self._per_second)
+        admitted = left >= 1.0
+        # The newest source stands last, so the one evicted is the one not heard for longest.
+        self._buckets[source] = (left - 1.0 if admitted else left, now)
+        if len(self._buckets) > self._sources:
+            self._buckets.popitem(last=False)
+        return admitted
+
+
+def _security_over_tcp(payload: bytes) -> Security:
+    """The last two octets of request and response alike."""
+    if payload[-1] != Transport.TCP:
+        raise FramingError(f"SDP transport 0x{payload[-1]:02X}", fatal=False)
+    try:
+        return Security(payload[-2])
+    except ValueError:
+        raise FramingError(f"SDP security 0x{payload[-2]:02X}", fatal=False) from None
