@@ -1,0 +1,108 @@
+"""XML signature (xmldsig-core), as far as V2G uses it: ECDSA over SHA-256, detached references, no KeyInfo, no Object.
+
+Particles that no V2G peer sends are declared as refused: they take their event codes, and neither direction accepts them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from secc.exi.declarations import Attribute, Base64, Content, Identifier, Integer, Named, Occurs, Refused, Text, Uri
+
+Id = Annotated[str, Identifier(), Attribute(), Named("Id")]
+Algorithm = Annotated[str, Uri(), Attribute()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanonicalizationMethod:
+    """Which octets of SignedInfo are signed: ``http://www.w3.org/TR/canonical-exi/``."""
+
+    algorithm: Algorithm
+    wildcard: ClassVar[Refused] = Refused("*", 0, None)
+    text: ClassVar[Refused] = Refused("#text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureMethod:
+    """``http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256`` in ISO 15118-2."""
+
+    algorithm: Algorithm
+    hmac_output_length: ClassVar[Refused] = Refused("HMACOutputLength")
+    wildcard: ClassVar[Refused] = Refused("*", 0, None)
+    text: ClassVar[Refused] = Refused("#text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transform:
+    """What is done with the referenced element before it is hashed: canonical EXI, always."""
+
+    algorithm: Algorithm
+    x_path: ClassVar[Refused] = Refused("XPath", 0, None)
+    wildcard: ClassVar[Refused] = Refused("*", 0, None)
+    text: ClassVar[Refused] = Refused("#text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transforms:
+    """The transforms, in order."""
+
+    transform: Annotated[tuple[Transform, ...], Occurs(1, None)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestMethod:
+    """``http://www.w3.org/2001/04/xmlenc#sha256`` in ISO 15118-2."""
+
+    algorithm: Algorithm
+    wildcard: ClassVar[Refused] = Refused("*", 0, None)
+    text: ClassVar[Refused] = Refused("#text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """One signed element: ``uri`` is ``#`` and the element's Id, ``digest_value`` the hash of its fragment stream."""
+
+    id: Id | None = None
+    type: Annotated[str | None, Uri(), Attribute()] = None
+    uri: Annotated[str | None, Uri(), Attribute(), Named("URI")] = None
+    transforms: Transforms | None = None
+    digest_method: DigestMethod
+    digest_value: Annotated[bytes, Base64()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedInfo:
+    """What the signature covers: the algorithms and a digest of every signed element. V2G peers give it no Id."""
+
+    id: Id | None = None
+    canonicalization_method: CanonicalizationMethod
+    signature_method: SignatureMethod
+    reference: Annotated[tuple[Reference, ...], Occurs(1, None)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureValue:
+    """The signature as raw ``r || s`` (not DER), 64 octets for P-256."""
+
+    id: Id | None = None
+    value: Annotated[bytes, Base64(), Content()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """The signature in a message header."""
+
+    id: Id | None = None
+    signed_info: SignedInfo
+    signature_value: SignatureValue
+    key_info: ClassVar[Refused] = Refused("KeyInfo")
+    object: ClassVar[Refused] = Refused("Object", 0, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class X509IssuerSerial:
+    """Names a root certificate, in the lists of roots that a car trusts. Serial numbers take up to 20 octets."""
+
+    x509_issuer_name: Annotated[str, Text(), Named("X509IssuerName")]
+    x509_serial_number: Annotated[int, Integer(), Named("X509SerialNumber")]

@@ -1,0 +1,1 @@
+"""What all protocols share: the station's words, the offer, negotiation, signatures, who may charge."""

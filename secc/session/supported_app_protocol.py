@@ -1,0 +1,54 @@
+"""SupportedAppProtocol: which protocol is spoken from here on (urn:iso:15118:2:2010:AppProtocol).
+
+The messages keep the XSD's names with a capital: the wire says ``supportedAppProtocolReq``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from secc.exi import Message
+from secc.exi.declarations import Occurs, UnsignedByte, UnsignedInt, Uri
+
+SchemaId = Annotated[int, UnsignedByte()]
+VersionNumber = Annotated[int, UnsignedInt()]
+
+
+class ResponseCode(StrEnum):
+    """The station's verdict on the list of protocols; not the response code of any protocol."""
+
+    OK_SUCCESSFUL_NEGOTIATION = "OK_SuccessfulNegotiation"
+    OK_SUCCESSFUL_NEGOTIATION_WITH_MINOR_DEVIATION = "OK_SuccessfulNegotiationWithMinorDeviation"
+    FAILED_NO_NEGOTIATION = "Failed_NoNegotiation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppProtocol:
+    """One protocol that the car speaks; ``priority`` 1 is what it likes best, ``schema_id`` how the answer names it."""
+
+    protocol_namespace: Annotated[str, Uri(100)]
+    version_number_major: VersionNumber
+    version_number_minor: VersionNumber
+    schema_id: SchemaId
+    priority: Annotated[int, UnsignedByte(1, 20)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportedAppProtocolReq(Message):
+    """EVCC -> SECC: the protocols that the car speaks, at most 20."""
+
+    element: ClassVar[str] = "supportedAppProtocolReq"
+
+    app_protocol: Annotated[tuple[AppProtocol, ...], Occurs(1, 20)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportedAppProtocolRes(Message):
+    """SECC -> EVCC: the protocol chosen, by the car's ``schema_id``; none when negotiation failed."""
+
+    element: ClassVar[str] = "supportedAppProtocolRes"
+
+    response_code: ResponseCode
+    schema_id: SchemaId | None = None
