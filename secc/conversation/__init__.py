@@ -1,0 +1,68 @@
+"""The sans-IO core: a session is a conversation.
+
+A conversation is a generator that reads from top to bottom like a sequence diagram. It waits for a message or an event, checks, says what
+should happen (effects), answers. It never sleeps, opens a socket, reads a clock or draws a random number: time, chance and the calendar come
+in by the door, so that a recorded session replays to the octet and a test of a timeout takes no time.
+
+This module knows neither a protocol nor a role. What it promises is listed in ``docs/core.md``, each promise with the test that holds it.
+"""
+
+from secc.conversation.party import Conversation, Party, Talk
+from secc.conversation.session import FAREWELL, Cause, Session
+from secc.conversation.vocabulary import (
+    MAIN,
+    Abandon,
+    Answered,
+    Ask,
+    Asked,
+    Deadline,
+    Effect,
+    Emergency,
+    End,
+    Event,
+    Interrupted,
+    Levels,
+    Question,
+    Reason,
+    Received,
+    Send,
+    Severed,
+    Tell,
+    Ticket,
+    TimedOut,
+    Timeout,
+    Wait,
+    Wall,
+)
+
+__all__ = [
+    "FAREWELL",
+    "MAIN",
+    "Abandon",
+    "Answered",
+    "Ask",
+    "Asked",
+    "Cause",
+    "Conversation",
+    "Deadline",
+    "Effect",
+    "Emergency",
+    "End",
+    "Event",
+    "Interrupted",
+    "Levels",
+    "Party",
+    "Question",
+    "Reason",
+    "Received",
+    "Send",
+    "Session",
+    "Severed",
+    "Talk",
+    "Tell",
+    "Ticket",
+    "TimedOut",
+    "Timeout",
+    "Wait",
+    "Wall",
+]

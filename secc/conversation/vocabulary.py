@@ -1,0 +1,227 @@
+"""The words of the core: events, effects, questions, time. Knows neither a protocol nor a role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from secc.errors import PeerError
+
+A = TypeVar("A")
+
+MAIN = 0
+"""The stream of the main conversation where a protocol has only one."""
+
+
+# --- What comes in ---------------------------------------------------------------------------------------------------
+
+
+class Event:
+    """Something that happened outside: a message, an answer, a relay, a button. Named by a past participle."""
+
+    __slots__ = ()
+
+
+class Severed(Event):
+    """Ends the conversation at once. ``answerable`` is False where the other side can no longer be reached."""
+
+    __slots__ = ()
+    answerable: ClassVar[bool] = False
+    reason: ClassVar[str] = "severed"
+
+
+class Emergency(Event):
+    """Ends the conversation after the safe effects have gone out; the open or the next request still gets its answer."""
+
+    __slots__ = ()
+    reason: ClassVar[str] = "emergency"
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Event):
+    """A decoded message on a stream (the V2GTP payload type), with its header and the octets it was decoded from."""
+
+    stream: int
+    message: Any
+    header: Any = None
+    octets: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket(Generic[A]):
+    """Stands for the answer to one question and to no other."""
+
+    number: int
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Event):
+    """The answer to a question that a conversation asked."""
+
+    ticket: Ticket[Any]
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Event):
+    """Another conversation's question, as the one that answers hears it. It answers by ``Tell``."""
+
+    ticket: Ticket[Any]
+    question: Question[Any]
+
+
+# --- What goes out ---------------------------------------------------------------------------------------------------
+
+
+class Effect:
+    """Something that the outside must now do. Named by an imperative."""
+
+    __slots__ = ()
+    safe: ClassVar[bool] = False
+    """A safe effect overtakes every other one in the driver."""
+
+
+class Question(Generic[A]):
+    """An effect that wants an answer of type ``A``."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Effect):
+    """Send this message on this stream."""
+
+    stream: int
+    message: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Effect):
+    """Find the answer and bring it back as ``Answered(ticket, answer)``."""
+
+    ticket: Ticket[Any]
+    question: Question[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon(Effect):
+    """Nobody waits for this answer any more: stop looking for it, and undo what an answer would have to be undone for."""
+
+    ticket: Ticket[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tell(Effect):
+    """The answer to a question that was ``Asked``."""
+
+    ticket: Ticket[Any]
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a conversation ended: ``code`` is stable (``timer.V2G_SECC_Sequence_Timeout``), the rest is for people."""
+
+    kind: Literal["completed", "refused", "timer", "severed", "emergency", "bug"]
+    name: str
+    clause: str = ""
+    detail: str = ""
+
+    @property
+    def code(self) -> str:
+        return f"{self.kind}.{self.name}"
+
+    @property
+    def well(self) -> bool:
+        """True if nothing went wrong."""
+        return self.kind == "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class End(Effect):
+    """The conversation is over; close what carries it."""
+
+    reason: Reason
+
+
+# --- Time ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """A named duration, with where it is written. ``since_reply`` makes it run from our last reply, not from the wait."""
+
+    name: str
+    seconds: float
+    clause: str
+    since_reply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A timeout that has started: ``at`` in monotonic seconds."""
+
+    at: float
+    timeout: Timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """The calendar: UTC, and whether any source (RTC, NTP, CSMS) has confirmed it since the boot."""
+
+    time: datetime
+    trusted: bool
+
+
+class TimedOut(PeerError):
+    """A deadline passed while the conversation waited."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__(f"{deadline.timeout.name} ({deadline.timeout.seconds:g} s) {deadline.timeout.clause}")
+        self.deadline = deadline
+
+
+class Interrupted(BaseException):
+    """Thrown into a conversation that must stop. A BaseException, so that no phase swallows it with an ``except Exception``."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(type(event).__name__)
+        self.event = event
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What is true of the hardware right now; set before every step. Levels, not edges: a closed contactor needs no event."""
+
+    pilot: Literal["A", "B", "C", "D", "E", "F", "?"] = "?"
+    contactor: Literal["open", "closed", "welded", "unknown"] = "unknown"
+    volts: float = 0.0
+    amperes: float = 0.0
+    measured_at: float = float("-inf")
+    """When volts and amperes were measured, monotonic seconds."""
+    watt_hours: float = 0.0
+    """What the billing meter has counted since it was installed."""
+    metered_at: float = float("-inf")
+
+    def age(self, now: float) -> float:
+        """Seconds since volts and amperes were measured."""
+        return now - self.measured_at
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a conversation stands still for: these messages, events or answers, this long."""
+
+    kinds: tuple[type | Ticket[Any], ...]
+    deadlines: tuple[Deadline, ...]
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        return tuple(kind for kind in self.kinds if isinstance(kind, type))
+
+
+def trusted_system_clock() -> Wall:
+    """The system's calendar, taken at its word."""
+    return Wall(datetime.now(UTC), trusted=True)

@@ -1,0 +1,116 @@
+"""What a session wants done, in the station's words (SI units, no protocol).
+
+The power path (``secc.energy``) hears these as events; the trust room and the backend answer the questions about who may charge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from certs import Contract
+from secc.conversation import Effect, Question
+
+# --- The power path -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenContactor(Effect):
+    """No power from now on: supply off, contactor open. The safe effect of every session."""
+
+    safe: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetOutput(Effect):
+    """DC: follow this target from now on, within every limit; to be repeated, or the power path takes it for stale."""
+
+    volts: float
+    amperes: float
+    stage: Literal["precharge", "charge"]
+
+
+@dataclass(frozen=True, slots=True)
+class CableChecked:
+    """How the insulation test ended. ``isolation`` in the words of the standards."""
+
+    passed: bool
+    isolation: Literal["invalid", "valid", "warning", "fault", "no_imd"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCable(Question[CableChecked]):
+    """DC: close the contactor, test the insulation at the car's maximum voltage, bring the bus below 60 V."""
+
+    ev_maximum_volts: float
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReported:
+    """Whether the power path is where it was asked to be; ``detail`` says what is in the way."""
+
+    done: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartPower(Question[PowerReported]):
+    """AC: when the car is in C or D, close the contactor, within its 3 s. DC: the path is ready to charge."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopPower(Question[PowerReported]):
+    """Ramp down in order, and open the contactor: AC after the car went to B, DC when no current flows."""
+
+
+# --- Who may charge -----------------------------------------------------------------------------------------------
+
+
+class Decision(StrEnum):
+    """What became of the question whether somebody may charge. Each protocol has one table from here to its codes."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    NOT_ALLOWED_HERE = "not-allowed-here"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_REVOKED = "certificate-revoked"
+    NO_TRUST_ANCHOR = "no-trust-anchor"
+    CHAIN_INVALID = "chain-invalid"
+    EMAID_MISMATCH = "emaid-mismatch"
+    CONTRACT_CANCELLED = "contract-cancelled"
+    NO_ANSWER = "no-answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision, with the words for the log: they never hold contract data."""
+
+    decision: Decision
+    detail: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return self.decision is Decision.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateContract(Question["Contract | Verdict"]):
+    """Is this chain (DER, leaf first) good by our truststore, and does it belong to this EMAID? A Contract, or why not.
+
+    ``repr`` shows no contract data.
+    """
+
+    chain: tuple[bytes, ...]
+    emaid: str
+
+    def __repr__(self) -> str:
+        return f"ValidateContract({len(self.chain)} certificates)"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeContract(Question[Verdict]):
+    """May this contract charge here and now? Only a validated one can be asked about."""
+
+    contract: Contract

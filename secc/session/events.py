@@ -1,0 +1,108 @@
+"""What happens to a session from outside, in the station's words (SI units, no protocol).
+
+The core decides by the base class what an event does to a conversation: ``Severed`` ends it at once, ``Emergency`` after the safe effects
+and with an answer, every other one is noted (``Party.latest``) until a phase looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from secc.conversation import Emergency, Event, Severed
+
+
+class Unplugged(Severed):
+    """The pilot says state A: the cable is out."""
+
+    __slots__ = ()
+    reason: ClassVar[str] = "unplugged"
+
+
+class LinkLost(Severed):
+    """The power line link to the car is gone."""
+
+    __slots__ = ()
+    reason: ClassVar[str] = "link-lost"
+
+
+class ConnectionClosed(Severed):
+    """The car closed (or reset) the TCP or TLS connection."""
+
+    __slots__ = ()
+    reason: ClassVar[str] = "connection-closed"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBroken(Severed):
+    """What came is no frame or no message: nothing can be answered. ``layer`` is where it broke, ``detail`` how."""
+
+    reason: ClassVar[str] = "stream-broken"
+    layer: Literal["tls", "v2gtp", "exi"]
+    detail: str
+
+
+class SetupTimedOut(Severed):
+    """No SessionSetupReq came in time after the link was up. [V2G2-723]"""
+
+    __slots__ = ()
+    reason: ClassVar[str] = "communication-setup-timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown(Severed):
+    """The station is being stopped and the car did not end by itself in the time it was given."""
+
+    reason: ClassVar[str] = "station-shutdown"
+    answerable: ClassVar[bool] = True
+
+
+class EmergencyStopped(Emergency):
+    """Somebody hit the emergency stop."""
+
+    __slots__ = ()
+    reason: ClassVar[str] = "emergency-stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(Emergency):
+    """The hardware cannot go on: ``code`` as the hardware layer names it."""
+
+    reason: ClassVar[str] = "fault"
+    code: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested(Event):
+    """Somebody wants charging to end, in order: the car is told and gets the time to ramp down."""
+
+    by: Literal["driver", "operator", "backend", "shutdown", "power"]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChanged(Event):
+    """The station may now deliver this much and no more, all phases together. None: what its hardware can."""
+
+    watts: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenegotiationRequested(Event):
+    """The schedule has changed: the car is asked to negotiate again. Also a lever of the lab."""
+
+
+@dataclass(frozen=True, slots=True)
+class OngoingForced(Event):
+    """A lever of the lab: answer Ongoing in ``phase`` (Authorization, ChargeParameterDiscovery, CableCheck) while ``on``."""
+
+    phase: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EimDecided(Event):
+    """External identification has an outcome: a card or an app was accepted, or refused, for this plug-in."""
+
+    accepted: bool
+    by: Literal["rfid", "app", "free", "operator"]

@@ -1,0 +1,141 @@
+"""What the station has to offer a car, and how a protocol takes part in the station.
+
+The offer is fixed when a connection begins; what changes later comes as events (``LimitChanged``, ``EimDecided``...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from secc.conversation import Received, Send, Session, Wall
+
+
+class Payment(StrEnum):
+    """How a driver can be identified: by the car's contract, or by something else (card, app, nothing)."""
+
+    CONTRACT = "contract"
+    EXTERNAL = "external"
+
+
+class Transfer(StrEnum):
+    """How energy reaches the car."""
+
+    AC_SINGLE_PHASE = "ac-single-phase"
+    AC_THREE_PHASE = "ac-three-phase"
+    DC = "dc"
+
+    @property
+    def is_dc(self) -> bool:
+        return self is Transfer.DC
+
+
+@dataclass(frozen=True, slots=True)
+class AcLimits:
+    """What the AC side can do: volts phase to neutral, amperes a phase."""
+
+    volts: float = 230.0
+    maximum_amperes: float = 32.0
+    minimum_amperes: float = 6.0
+    phases: int = 3
+
+    @property
+    def maximum_watts(self) -> float:
+        """Never rounded below volts x amperes x phases: a car that asks for just that must pass (Q-47)."""
+        return self.volts * self.maximum_amperes * self.phases
+
+
+@dataclass(frozen=True, slots=True)
+class DcLimits:
+    """What the DC side can do."""
+
+    minimum_volts: float = 150.0
+    maximum_volts: float = 1000.0
+    minimum_amperes: float = 0.0
+    maximum_amperes: float = 200.0
+    maximum_watts: float = 150_000.0
+    ripple_amperes: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One outlet's offer to one connection."""
+
+    evse_id: str = "ZZ00000"
+    transfers: tuple[Transfer, ...] = (Transfer.DC,)
+    ac: AcLimits | None = None
+    dc: DcLimits | None = field(default_factory=DcLimits)
+    payments: tuple[Payment, ...] = (Payment.EXTERNAL,)
+    eim_authorized: bool = False
+    """True if a card or app was accepted for this plug-in before the connection began."""
+    free: bool = False
+    """True if nobody pays here: whoever plugs in is authorised."""
+    watts_limit: float | None = None
+    """What the grid or the operator allows now, below what the hardware can; None where there is no such limit."""
+    meter_id: str = ""
+    eim_seconds: float = 300.0
+    """How long a driver may take to find the card."""
+    tls: bool = False
+    tolerances: frozenset[str] = frozenset()
+    """Field quirks tolerated beyond the defaults (``Q-nn``)."""
+    strict: bool = False
+    """Switches every tolerance off, for conformance runs."""
+
+    @property
+    def maximum_watts(self) -> float:
+        """The most that may flow: hardware, and the limit of the moment."""
+        if self.transfers and self.transfers[0].is_dc and self.dc is not None:
+            hardware = self.dc.maximum_watts
+        else:
+            hardware = self.ac.maximum_watts if self.ac is not None else 0.0
+        return hardware if self.watts_limit is None else min(hardware, self.watts_limit)
+
+
+class Dialogue(Protocol):
+    """One session of one protocol: the conversation, and its messages as octets."""
+
+    @property
+    def session(self) -> Session: ...
+
+    @property
+    def streams(self) -> frozenset[int]:
+        """The V2GTP payload types that this session listens to; others are counted and ignored."""
+        ...
+
+    def decode(self, payload_type: int, octets: bytes) -> Received:
+        """Raises DecodeError, and nothing else, for octets that are no message."""
+        ...
+
+    def encode(self, send: Send) -> tuple[int, bytes]:
+        """Payload type and octets of a message of ours."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Time, chance and the calendar, as a session gets them by the door."""
+
+    now: float
+    entropy: Callable[[int], bytes]
+    wall: Callable[[], Wall]
+    tickets: Iterator[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class V2gProtocol:
+    """What each protocol's folder exports, once."""
+
+    name: str
+    namespace: str
+    major: int
+    minor: int
+    open: Callable[[Offer, Surroundings], Dialogue]
+    """Begins one session. The core is not begun yet: the driver calls ``session.begin(now)``."""
+    warm: Callable[[], None]
+    """Compiles the loop messages' codec, before any contactor closes."""
+    personal: Callable[[Any], Any]
+    """A decoded message's tree (as ``secc.exi.tree.to_tree`` makes it) with what is personal in it replaced by hash and length."""
+    tls13: bool = False
+    """True if it must never run on anything less than TLS 1.3 with a client certificate. [V2G20-2356]"""
