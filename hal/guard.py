@@ -1,0 +1,322 @@
+"""The interlock at work: watches one board, feeds its heartbeat, and takes the power away when the consent goes.
+
+Nobody asks a session here. The power path asks for permission with :meth:`Guard.ask` and uses the guarded ports
+:attr:`Guard.ac` and :attr:`Guard.dc`, which close nothing without it. Once lost, a permission never comes back by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from hal.errors import HalError, HalLost, HalRejected
+from hal.interlock import DENIED, Circumstances, Consent, Insulation, Interlock, Purpose, Reason
+from hal.ports import AcPower, Board, DcPower
+from hal.values import (
+    AcCapabilities,
+    ContactorReading,
+    ContactorState,
+    DcCapabilities,
+    DcPhase,
+    DcPresent,
+    InsulationMeasured,
+    PilotState,
+)
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 0.1
+"""Ten a second: twice the least that a board may expect."""
+
+UNLOADING_SECONDS = 0.04
+"""How long an immediate opening waits for the supply's current to fall: 100 ms have to hold debounce and release time too."""
+
+FAULT_OHMS = 100_000.0
+"""Below this the insulation is faulty (IEC 61851-23), whoever measured it."""
+
+
+class Guard:
+    """Keeps one board safe while :meth:`run` is running. All calls from the event loop's thread.
+
+    ``on_revoked`` hears every loss of a consent that was held, ``on_beat`` every heartbeat that went out (a service watchdog
+    may live on it).
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        interlock: Interlock | None = None,
+        *,
+        on_revoked: Callable[[Consent], None] | None = None,
+        on_beat: Callable[[], None] | None = None,
+    ) -> None:
+        self._board = board
+        self._interlock = interlock if interlock is not None else Interlock()
+        self._on_revoked = on_revoked
+        self._on_beat = on_beat
+        self._asked = Purpose.NONE
+        self._insulation = Insulation.UNKNOWN
+        self._last_turn: float | None = None
+        self._last_beat: float | None = None
+        self._running = False
+        self._withheld = False
+        self._opening: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.ac: GuardedAcPower | None = GuardedAcPower(board.ac, self) if board.ac is not None else None
+        self.dc: GuardedDcPower | None = GuardedDcPower(board.dc, self) if board.dc is not None else None
+
+    # --- for the power path ---
+
+    @property
+    def asked(self) -> Purpose:
+        """What has been asked for and granted; NONE when nothing has, or when it was lost."""
+        return self._asked
+
+    @property
+    def consent(self) -> Consent:
+        """The decision for this moment."""
+        return self._consent(self._asked)
+
+    def ask(self, purpose: Purpose) -> Consent:
+        """Ask for power. Granted, it is held until :meth:`release` or until a reason against it comes up; refused, nothing
+        changes, and the reasons are in the answer."""
+        consent = self._consent(purpose)
+        if consent:
+            self._asked = purpose
+        return consent
+
+    def release(self) -> None:
+        """No more power is wanted: the supply goes off, then the contactors open. Also right when nothing was asked."""
+        if self._asked is not Purpose.NONE:
+            self._asked = Purpose.NONE
+            self._take_away(self._consent(Purpose.NONE))
+
+    def insulation(self, finding: Insulation) -> None:
+        """The cable check's result. It holds until the car is unplugged; bad measurements need nobody to report them."""
+        self._insulation = finding
+        self._evaluate()
+
+    # --- the watch ---
+
+    async def run(self) -> None:
+        """Watch until the board is closed or this task is cancelled; either way the power is off at the end."""
+        loop = asyncio.get_running_loop()
+        self._running = True
+        self._last_turn = loop.time()
+        self._turn()
+        try:
+            while True:
+                with contextlib.suppress(
+                    HalLost
+                ):  # missed events: the levels are read anew, the next stream starts now
+                    async for event in self._board.events():
+                        if isinstance(event, InsulationMeasured) and event.reading.ohms < FAULT_OHMS:
+                            self._insulation = Insulation.FAULT
+                        self._evaluate()
+                    return
+                self._evaluate()
+        finally:
+            self._running = False
+            if self._timer is not None:
+                self._timer.cancel()
+            self._asked = Purpose.NONE
+            self._take_away(DENIED)
+            if self._opening is not None:
+                await asyncio.shield(self._opening)
+
+    def _turn(self) -> None:
+        """One beat: only if the loop came by in time, and only if what was to be opened could be commanded so."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._timer = loop.call_later(BEAT_SECONDS, self._turn)
+        late = self._last_turn is None or now - self._last_turn > self._interlock.limits.heartbeat_seconds
+        self._last_turn = now
+        self._evaluate()
+        if late or self._withheld:
+            log.warning("heartbeat withheld: %s", "the event loop was held up" if late else "the board did not open")
+            return
+        try:
+            self._board.beat()
+        except HalError as error:
+            log.debug("heartbeat not taken: %s", error)
+            return
+        self._last_beat = now
+        if self._on_beat is not None:
+            self._on_beat()
+
+    def _circumstances(self, purpose: Purpose) -> Circumstances:
+        board = self._board
+        if not board.healthy:
+            return Circumstances(purpose, last_beat=self._last_beat, held=self._asked is not Purpose.NONE)
+        return Circumstances(
+            asked=purpose,
+            pilot=board.pilot.reading,
+            inputs=board.inputs.reading,
+            faults=board.faults.active,
+            board_healthy=True,
+            lock=None if board.lock is None else board.lock.reading.state,
+            last_beat=self._last_beat,
+            insulation=self._insulation,
+            held=self._asked is not Purpose.NONE,
+        )
+
+    def _consent(self, purpose: Purpose) -> Consent:
+        if not self._running:
+            return DENIED
+        circumstances = self._circumstances(purpose)
+        return self._interlock.consent(circumstances, asyncio.get_running_loop().time())
+
+    def _evaluate(self) -> None:
+        board = self._board
+        # A new car, or the same one plugged in again, has insulation of its own.
+        if board.healthy and board.pilot.reading.state is PilotState.A:
+            self._insulation = Insulation.UNKNOWN
+        consent = self._consent(self._asked)
+        if consent:
+            return
+        if self._asked is not Purpose.NONE:
+            self._asked = Purpose.NONE
+            log.warning("power off: %s", consent)
+            self._take_away(consent)
+            if self._on_revoked is not None:
+                self._on_revoked(consent)
+        elif self._closed():
+            self._take_away(consent)
+
+    def _closed(self) -> bool:
+        """A contactor is closed though nobody may have power: a driver's bug, or a command that crossed the loss."""
+        return any(
+            port is not None and port.contactor.state is ContactorState.CLOSED
+            for port in (self._board.ac, self._board.dc)
+        )
+
+    # --- taking the power away ---
+
+    def _take_away(self, consent: Consent) -> None:
+        immediate = consent.immediate
+        if self._opening is not None and not self._opening.done():
+            if not immediate:
+                return
+            # An opening in good order may be under way: it must not make an emergency wait.
+            self._opening.cancel()
+        self._opening = asyncio.get_running_loop().create_task(self._open(immediate))
+
+    async def _open(self, immediate: bool) -> None:
+        """Supply off, contactors open. A board that cannot be told so gets no heartbeat, and opens by itself."""
+        while True:
+            try:
+                await self._command_open(immediate)
+            except HalError as error:
+                if not self._board.healthy:
+                    return  # its own watchdog opens; there is nobody to tell
+                log.error("opening failed, withholding the heartbeat: %s", error)
+                self._withheld = True
+                await asyncio.sleep(BEAT_SECONDS)
+            else:
+                self._withheld = False
+                return
+
+    async def _command_open(self, immediate: bool) -> None:
+        board = self._board
+        if board.ac is not None:
+            await board.ac.allow(False, "interlock")
+        if board.dc is not None:
+            off = asyncio.ensure_future(board.dc.off())
+            try:
+                await asyncio.wait((off,), timeout=UNLOADING_SECONDS if immediate else None)
+                await board.dc.set_contactor(False)
+            finally:
+                if not off.done():
+                    off.cancel()
+            # What is left of off() (a supply that does not obey) is a fault of the board; the contactor is open now.
+            if not off.cancelled():
+                off.exception()
+
+
+class _Guarded:
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def _demand(self, *purposes: Purpose) -> None:
+        consent = self._guard.consent
+        if not consent:
+            raise HalRejected(f"interlock: {consent}")
+        if self._guard.asked not in purposes:
+            raise HalRejected(f"interlock: permission is held for {self._guard.asked}, not for this")
+
+
+class GuardedAcPower(_Guarded):
+    """The AC port behind the interlock: what makes power flow needs the consent, what ends it needs nothing."""
+
+    def __init__(self, port: AcPower, guard: Guard) -> None:
+        super().__init__(guard)
+        self._port = port
+
+    @property
+    def capabilities(self) -> AcCapabilities:
+        return self._port.capabilities
+
+    @property
+    def contactor(self) -> ContactorReading:
+        return self._port.contactor
+
+    async def allow(self, on: bool, reason: str) -> None:
+        if not on:
+            await self._port.allow(False, reason)
+            return
+        self._demand(Purpose.AC)
+        await self._port.allow(True, reason)
+        if not self._guard.consent:  # it went while the command was under way
+            await self._port.allow(False, "interlock")
+            raise HalRejected(f"interlock: {Reason.NOT_ASKED}")
+
+    async def set_overcurrent(self, amperes: float) -> None:
+        await self._port.set_overcurrent(amperes)
+
+    async def set_phases(self, phases: int) -> None:
+        await self._port.set_phases(phases)
+
+    async def test_residual_current(self) -> bool:
+        return await self._port.test_residual_current()
+
+
+class GuardedDcPower(_Guarded):
+    """The DC port behind the interlock. Voltage for the cable check has a permission of its own, without a car behind it."""
+
+    def __init__(self, port: DcPower, guard: Guard) -> None:
+        super().__init__(guard)
+        self._port = port
+
+    @property
+    def capabilities(self) -> DcCapabilities:
+        return self._port.capabilities
+
+    @property
+    def contactor(self) -> ContactorReading:
+        return self._port.contactor
+
+    @property
+    def present(self) -> DcPresent:
+        return self._port.present
+
+    async def set_target(self, volts: float, amperes: float, phase: DcPhase) -> None:
+        self._demand(*((Purpose.CABLE_CHECK, Purpose.DC) if phase is DcPhase.CABLE_CHECK else (Purpose.DC,)))
+        await self._port.set_target(volts, amperes, phase)
+        if not self._guard.consent:
+            await self._port.off()
+            raise HalRejected(f"interlock: {Reason.NOT_ASKED}")
+
+    async def off(self) -> None:
+        await self._port.off()
+
+    async def set_contactor(self, closed: bool) -> None:
+        if not closed:
+            await self._port.set_contactor(False)
+            return
+        self._demand(Purpose.CABLE_CHECK, Purpose.DC)
+        await self._port.set_contactor(True)
+        if not self._guard.consent:
+            await self._port.set_contactor(False)
+            raise HalRejected(f"interlock: {Reason.NOT_ASKED}")

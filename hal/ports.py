@@ -1,0 +1,336 @@
+"""The ports of a charging station's hardware: what a driver author implements, and all that the stack ever calls.
+
+One :class:`Board` is one outlet. Parts that it does not have are None. The rules for all ports:
+
+* Commands are idempotent and bounded: they return when the hardware has confirmed, at most one second later unless the method
+  says otherwise, and raise only :class:`hal.HalError`. The last command wins.
+* Readings are plain properties: the last value with its time, never a bus access. Changes are pushed through
+  :meth:`Board.events`, none lost, within 50 ms of the edge (a BCB toggle has pulses of 150 ms).
+* Policy (retries, who may charge, sequences) lives above. What must be off is decided by :mod:`hal.interlock` and, without us,
+  by the board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
+
+from hal.values import (
+    AcCapabilities,
+    BoardCapabilities,
+    BoardEvent,
+    BoardLost,
+    BoardRecovered,
+    CableChanged,
+    CableReading,
+    ContactorChanged,
+    ContactorReading,
+    ContactorState,
+    DcCapabilities,
+    DcPhase,
+    DcPresent,
+    DoorChanged,
+    EmergencyStopChanged,
+    Fault,
+    FaultCleared,
+    FaultRaised,
+    ImdReading,
+    Indication,
+    InputsReading,
+    InsulationMeasured,
+    LockChanged,
+    LockReading,
+    LockState,
+    MeterReading,
+    ModemInfo,
+    PilotCapabilities,
+    PilotChanged,
+    PilotReading,
+    PilotState,
+    Severity,
+    StopPressed,
+    Token,
+    TokenPresented,
+)
+
+__all__ = [
+    "AcCapabilities",
+    "AcPower",
+    "Board",
+    "BoardCapabilities",
+    "BoardEvent",
+    "BoardLost",
+    "BoardRecovered",
+    "CableChanged",
+    "CableReading",
+    "ContactorChanged",
+    "ContactorReading",
+    "ContactorState",
+    "ControlPilot",
+    "DcCapabilities",
+    "DcPhase",
+    "DcPower",
+    "DcPresent",
+    "DoorChanged",
+    "EmergencyStopChanged",
+    "Fault",
+    "FaultCleared",
+    "FaultRaised",
+    "Faults",
+    "Imd",
+    "ImdReading",
+    "Indication",
+    "Indicator",
+    "Inputs",
+    "InputsReading",
+    "InsulationMeasured",
+    "Lock",
+    "LockChanged",
+    "LockReading",
+    "LockState",
+    "Meter",
+    "MeterReading",
+    "ModemInfo",
+    "PilotCapabilities",
+    "PilotChanged",
+    "PilotReading",
+    "PilotState",
+    "PlcModem",
+    "ProximityPilot",
+    "Severity",
+    "StopPressed",
+    "Token",
+    "TokenPresented",
+    "TokenReader",
+]
+
+
+class ControlPilot(Protocol):
+    """The control pilot of IEC 61851-1: we drive it, and read from it what the car wants."""
+
+    @property
+    def capabilities(self) -> PilotCapabilities: ...
+    @property
+    def reading(self) -> PilotReading: ...
+
+    async def set_duty(self, duty: float) -> None:
+        """Oscillate with this duty, 0.03 to 0.97; 0.05 means digital communication. HalRejected outside."""
+
+    async def set_x1(self) -> None:
+        """Steady +12 V: no oscillator, the car shall not draw current."""
+
+    async def set_f(self) -> None:
+        """Steady -12 V: outlet not available."""
+
+    async def set_e(self) -> None:
+        """0 V. HalUnsupported where the capabilities say so."""
+
+
+class ProximityPilot(Protocol):
+    """The resistor of the cable in a socket outlet."""
+
+    @property
+    def reading(self) -> CableReading: ...
+
+
+class PlcModem(Protocol):
+    """A HomePlug Green PHY modem on an Ethernet interface of its own."""
+
+    @property
+    def interface(self) -> str: ...
+    @property
+    def mac(self) -> bytes: ...
+
+    async def send(self, frame: bytes) -> None:
+        """Send one Ethernet frame (EtherType 0x88E1), padded to 60 octets."""
+
+    def frames(self) -> AsyncIterator[tuple[float, bytes]]:
+        """Frames received, with the monotonic time of their arrival."""
+
+    async def set_key(self, nid: bytes, nmk: bytes) -> None:
+        """Join the network of this 7 octet NID and 16 octet NMK. The key appears in no log."""
+
+    async def link_up(self) -> bool | None:
+        """Whether a second modem is in our network; None where the modem cannot tell."""
+
+    async def info(self) -> ModemInfo: ...
+    async def reset(self) -> None: ...
+
+
+class AcPower(Protocol):
+    """The AC contactor and its protection."""
+
+    @property
+    def capabilities(self) -> AcCapabilities: ...
+    @property
+    def contactor(self) -> ContactorReading: ...
+
+    async def allow(self, on: bool, reason: str) -> None:
+        """Permit power, or withdraw the permission; ``reason`` is for the log.
+
+        With the permission the board closes in pilot state C or D, and only there; it opens by itself within 100 ms when the
+        state is left, which also ends the permission. Returns when the command is taken; ``contactor`` tells the rest.
+        HalRejected while a fault is latched or the emergency stop is pressed.
+        """
+
+    async def set_overcurrent(self, amperes: float) -> None:
+        """Trip above this current."""
+
+    async def set_phases(self, phases: int) -> None:
+        """HalUnsupported where the capabilities say so; HalRejected while the contactor is closed."""
+
+    async def test_residual_current(self) -> bool:
+        """Run the self-test of the residual-current device, with the contactor open; at most 5 s."""
+
+
+class DcPower(Protocol):
+    """The DC supply and the contactors between it and the cable."""
+
+    @property
+    def capabilities(self) -> DcCapabilities: ...
+    @property
+    def contactor(self) -> ContactorReading: ...
+    @property
+    def present(self) -> DcPresent:
+        """Measured at the pins of the plug. At most 100 ms old while the output is on."""
+
+    async def set_target(self, volts: float, amperes: float, phase: DcPhase) -> None:
+        """Switch the supply on and ramp towards this target. HalRejected outside the capabilities, or negative amperes
+        without a bidirectional supply."""
+
+    async def off(self) -> None:
+        """Switch the supply off; returns when the current is safe to break (below 1 A). HalTimeout after two seconds."""
+
+    async def set_contactor(self, closed: bool) -> None:
+        """Close or open. Returns when the command is taken; ``contactor`` tells the rest. The board closes in pilot state C or
+        D only (HalRejected), opens by itself within 100 ms when they are left, and stays open until told to close again."""
+
+
+class Imd(Protocol):
+    """The insulation monitor of a DC outlet."""
+
+    @property
+    def reading(self) -> ImdReading | None:
+        """The last measurement since :meth:`start`; None before there is one."""
+
+    async def self_test(self) -> bool:
+        """The monitor's own test, at most 30 s (HalTimeout); may be cancelled."""
+
+    async def start(self) -> None:
+        """Measure continuously; every measurement is also pushed as InsulationMeasured."""
+
+    async def stop(self) -> None: ...
+
+
+class Meter(Protocol):
+    """The energy meter of the outlet."""
+
+    @property
+    def identity(self) -> str:
+        """The meter's serial number, at most 32 characters (MeterID)."""
+
+    @property
+    def reading(self) -> MeterReading | None:
+        """The last reading; drivers refresh it at least every second while power is allowed."""
+
+    async def read(self) -> MeterReading:
+        """A fresh reading; with a signature where the meter makes one. HalTimeout or HalLost when it does not answer."""
+
+    async def begin(self, transaction: str) -> bytes | None:
+        """Start a metered transaction; returns the signed start record of a legal meter, None for others."""
+
+    async def end(self, transaction: str) -> bytes | None: ...
+
+
+class Lock(Protocol):
+    """The lock of the plug in a socket outlet."""
+
+    @property
+    def reading(self) -> LockReading: ...
+
+    async def lock(self) -> None:
+        """Returns when the feedback confirms; HalTimeout when it does not."""
+
+    async def unlock(self) -> None:
+        """As :meth:`lock`; HalRejected while the contactor is not open."""
+
+
+class TokenReader(Protocol):
+    """A card reader. Tokens come as TokenPresented; the last one can be read."""
+
+    @property
+    def latest(self) -> Token | None: ...
+
+
+class Indicator(Protocol):
+    """What the driver of the car sees: lamps, a display."""
+
+    async def show(self, indication: Indication, text: str = "") -> None: ...
+
+
+class Inputs(Protocol):
+    """Emergency stop and door as levels; the stop button comes as StopPressed."""
+
+    @property
+    def reading(self) -> InputsReading: ...
+
+
+class Faults(Protocol):
+    """Everything that is wrong with the board now."""
+
+    @property
+    def active(self) -> tuple[Fault, ...]: ...
+
+    async def clear(self, code: str) -> None:
+        """Forget a latched fault. HalRejected while its cause is still there; no error when there is no such fault."""
+
+
+@runtime_checkable
+class Board(Protocol):
+    """All hardware of one outlet."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def capabilities(self) -> BoardCapabilities: ...
+    @property
+    def healthy(self) -> bool:
+        """The board answers, and what it says is current. False before :meth:`open` and after BoardLost."""
+
+    @property
+    def pilot(self) -> ControlPilot: ...
+    @property
+    def inputs(self) -> Inputs: ...
+    @property
+    def faults(self) -> Faults: ...
+    @property
+    def indicator(self) -> Indicator: ...
+    @property
+    def proximity(self) -> ProximityPilot | None: ...
+    @property
+    def plc(self) -> PlcModem | None: ...
+    @property
+    def ac(self) -> AcPower | None: ...
+    @property
+    def dc(self) -> DcPower | None: ...
+    @property
+    def imd(self) -> Imd | None: ...
+    @property
+    def meter(self) -> Meter | None: ...
+    @property
+    def lock(self) -> Lock | None: ...
+    @property
+    def tokens(self) -> TokenReader | None: ...
+
+    async def open(self) -> None:
+        """Connect, and come up in the safe state: pilot x1, contactors open, supply off. At most 5 s."""
+
+    async def close(self) -> None:
+        """Go to the safe state and let go of the hardware. Never raises; a second call does nothing."""
+
+    def beat(self) -> None:
+        """Tell the board that the station lives. Called at 5 Hz or more, never blocks; HalLost when the board is gone."""
+
+    def events(self) -> AsyncIterator[BoardEvent]:
+        """All that the board says from this call on, in order. Every caller has a stream of his own. It ends when the board is
+        closed; a reader who stops reading gets HalLost in the place of what he missed."""
