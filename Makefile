@@ -1,0 +1,62 @@
+# Every target sets up what it needs; nothing has to be installed by hand first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
+JOBS ?= 2
+
+.PHONY: setup demo run test check format interop bench mutants pki docs clean
+
+setup: $(DEV)
+
+# What runs: the stack and its two run-time dependencies.
+$(READY): pyproject.toml tools/setup.sh
+	tools/setup.sh $(PYTHON) $(VENV)
+	touch $@
+
+# What develops: tests, types, style.
+$(DEV): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps iso15118==0.31.2
+	touch $@
+
+demo: $(READY)
+	$(BIN)/python -m tools.demo $(DEMO)
+
+run: $(READY)
+	$(BIN)/python -m secc run $(RUN)
+
+pki: $(READY)
+	$(BIN)/python -m tools.pki make var/pki $(PKI)
+
+test: $(DEV)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not live' $(TEST)
+
+check: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# A car that we did not write, against our station, in network namespaces of its own (needs root).
+interop: $(DEV)
+	tests/live/interop.sh $(INTEROP)
+
+bench: $(DEV)
+	$(BIN)/python -m tools.bench $(BENCH)
+
+# Faults planted on purpose: each has to turn the suite red.
+mutants: $(DEV)
+	$(BIN)/python -m tools.mutants $(MUTANTS)
+
+docs: $(DEV)
+	$(BIN)/python -m tools.docs
+
+clean:
+	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
