@@ -63,6 +63,7 @@ class Guard:
         self._running = False
         self._withheld = False
         self._opening: asyncio.Task[None] | None = None
+        self._opening_at_once = False
         self._timer: asyncio.TimerHandle | None = None
         self.ac: GuardedAcPower | None = GuardedAcPower(board.ac, self) if board.ac is not None else None
         self.dc: GuardedDcPower | None = GuardedDcPower(board.dc, self) if board.dc is not None else None
@@ -197,10 +198,11 @@ class Guard:
     def _take_away(self, consent: Consent) -> None:
         immediate = consent.immediate
         if self._opening is not None and not self._opening.done():
-            if not immediate:
+            if self._opening_at_once or not immediate:
                 return
-            # An opening in good order may be under way: it must not make an emergency wait.
+            # An opening in good order is under way: it must not make an emergency wait.
             self._opening.cancel()
+        self._opening_at_once = immediate
         self._opening = asyncio.get_running_loop().create_task(self._open(immediate))
 
     async def _open(self, immediate: bool) -> None:

@@ -1,0 +1,247 @@
+"""The simulated power path: contactor, DC supply, cable, and the books that are kept on the energy that went through.
+
+Nothing ticks. The world calls :meth:`DcCircuit.advance` when something changes or somebody looks, and the time between is
+integrated in pieces over which current is linear, so that meter, cable loss and battery agree to the last milliwatt-hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hal.sim.car import Battery, Car
+from hal.sim.clock import Call, Clock
+from hal.values import DcCapabilities
+
+MAX_PIECE_SECONDS = 1.0
+"""The battery's voltage counts as constant over one piece."""
+
+MAX_PIECES = 2000
+
+SETTLED_SECONDS = 1e-3
+"""A ramp shorter than this is over: while voltage limits the current, its goal moves with every piece."""
+
+INRUSH_VOLTS = 50.0
+
+
+@dataclass(slots=True)
+class Books:
+    """Energy in watt-hours. Always: metered = cable_loss + delivered, and delivered = stored + car_loss."""
+
+    metered: float = 0.0
+    cable_loss: float = 0.0
+    delivered: float = 0.0
+    stored: float = 0.0
+    car_loss: float = 0.0
+
+
+@dataclass(slots=True)
+class Contactor:
+    """A contactor with its times and its mirror contact. ``closed`` is the truth, ``feedback`` what the controller sees."""
+
+    clock: Clock
+    before_change: Callable[[], None]
+    after_change: Callable[[str], None]
+    close_seconds: float = 0.03
+    open_seconds: float = 0.025
+    mirror_seconds: float = 0.005
+    driven: bool = False
+    closed: bool = False
+    feedback: bool = False
+    welded: bool = False
+    stuck_open: bool = False
+    _pending: Call | None = None
+
+    def drive(self, on: bool) -> None:
+        """Energise the coil or let go of it. Idempotent."""
+        if on == self.driven:
+            return
+        self.driven = on
+        if self._pending is not None:
+            self._pending.cancel()
+        delay = self.close_seconds if on else self.open_seconds
+        self._pending = self.clock.call_at(self.clock.now() + delay, self._settle)
+
+    def shake(self) -> None:
+        """Something about the mechanics has changed: let it show, unless the armature is on its way anyhow."""
+        if self._pending is None:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Let the armature follow the coil, unless it is stuck one way or the other."""
+        self._pending = None
+        closed = (self.driven and not self.stuck_open) or (self.closed and self.welded)
+        if closed != self.closed:
+            self.before_change()
+            self.closed = closed
+            self.after_change("contactor")
+            self.clock.call_at(self.clock.now() + self.mirror_seconds, self._mirror)
+
+    def _mirror(self) -> None:
+        if self.feedback != self.closed:
+            self.feedback = self.closed
+            self.after_change("feedback")
+
+
+@dataclass(slots=True)
+class Supply:
+    """A DC supply with ramps. ``volts`` and ``amperes`` are what it gives now; targets are followed at the slopes."""
+
+    limits: DcCapabilities
+    on: bool = False
+    target_volts: float = 0.0
+    target_amperes: float = 0.0
+    volts: float = 0.0
+    amperes: float = 0.0
+    dead: bool = False
+    runaway: bool = False
+    overshoot: float = 1.0
+    volts_per_second: float = 1000.0
+    discharge_per_second: float = 1000.0
+    amperes_per_second: float = 100.0
+    off_per_second: float = 20_000.0
+
+    @property
+    def giving(self) -> bool:
+        """Power electronics switch. A runaway supply does so whatever it is told, a dead one never."""
+        return not self.dead and (self.on or (self.runaway and self.target_volts > 0.0))
+
+
+@dataclass(slots=True)
+class DcCircuit:
+    """Supply, contactor, cable, inlet relay, battery in series."""
+
+    supply: Supply
+    contactor: Contactor
+    car: Car
+    cable_ohms: float = 0.01
+    pin_volts: float = 0.0
+    books: Books = field(default_factory=Books)
+    incidents: Callable[[str], None] = lambda _: None
+
+    @property
+    def connected(self) -> bool:
+        return self.contactor.closed and self.car.plugged and self.car.relay_closed
+
+    @property
+    def battery_volts(self) -> float:
+        """At the battery's terminals, with the present current."""
+        battery = self.car.battery
+        return battery.open_volts + (self.supply.amperes * battery.resistance_ohms if self.connected else 0.0)
+
+    def connect(self) -> None:
+        """Called after contactor or relay moved: settle what cannot be different on two ends of a closed switch."""
+        if not self.connected:
+            self.supply.amperes = 0.0
+            return
+        if abs(self.supply.volts - self.car.battery.open_volts) > INRUSH_VOLTS:
+            self.incidents("inrush")
+        self._couple()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass since the last call, in the present switch positions."""
+        piece = max(MAX_PIECE_SECONDS, seconds / MAX_PIECES)
+        while seconds > 0.0:
+            if not self.connected:
+                self._advance_apart(seconds)
+                return
+            seconds -= self._advance_joined(min(seconds, piece))
+
+    def _advance_apart(self, seconds: float) -> None:
+        supply = self.supply
+        supply.amperes = 0.0
+        goal = min(supply.target_volts * supply.overshoot, supply.limits.max_volts * 1.5) if supply.giving else 0.0
+        supply.volts = _towards(supply.volts, goal, supply.volts_per_second, supply.discharge_per_second, seconds)
+        if self.contactor.closed:
+            self.pin_volts = supply.volts
+        elif self.car.plugged and self.car.relay_closed:
+            self.pin_volts = self.car.battery.open_volts
+        else:
+            self.pin_volts = _towards(self.pin_volts, 0.0, 0.0, supply.discharge_per_second, seconds)
+
+    def _goal_amperes(self, battery: Battery) -> float:
+        supply = self.supply
+        if not supply.giving or battery.full:
+            return 0.0
+        by_volts = (supply.target_volts * supply.overshoot - battery.open_volts) / (
+            battery.resistance_ohms + self.cable_ohms
+        )
+        by_watts = supply.limits.max_watts * supply.overshoot / max(supply.volts, 1.0)
+        return max(0.0, min(supply.target_amperes * supply.overshoot, by_volts, by_watts))
+
+    def _advance_joined(self, seconds: float) -> float:
+        """One piece with linear current; returns how long it was."""
+        supply, battery, books = self.supply, self.car.battery, self.books
+        goal = self._goal_amperes(battery)
+        start = supply.amperes
+        slope = supply.amperes_per_second if goal > start or supply.giving else supply.off_per_second
+        ramp = abs(goal - start) / slope
+        if ramp > SETTLED_SECONDS:
+            seconds = min(seconds, ramp)
+        else:
+            start = goal
+        end = _towards(start, goal, slope, slope, seconds)
+        hours = seconds / 3600.0
+        mean = (start + end) / 2.0
+        square = (start * start + start * end + end * end) / 3.0
+        cell = battery.open_volts * mean * hours
+        heat = battery.resistance_ohms * square * hours
+        loss = self.cable_ohms * square * hours
+        books.stored += cell
+        books.car_loss += heat
+        books.delivered += cell + heat
+        books.cable_loss += loss
+        books.metered += cell + heat + loss
+        battery.store(cell)
+        supply.amperes = end
+        self._couple()
+        return seconds
+
+    def _couple(self) -> None:
+        battery = self.car.battery
+        amperes = self.supply.amperes
+        self.supply.volts = battery.open_volts + amperes * (battery.resistance_ohms + self.cable_ohms)
+        self.pin_volts = self.supply.volts
+
+
+def _towards(value: float, goal: float, up: float, down: float, seconds: float) -> float:
+    """``value`` on its way to ``goal`` at these slopes; exactly there once it has had the time."""
+    if goal >= value:
+        return min(goal, value + up * seconds)
+    return max(goal, value - down * seconds)
+
+
+@dataclass(slots=True)
+class AcCircuit:
+    """Mains, contactor, cable, the car's charger."""
+
+    contactor: Contactor
+    car: Car
+    phases: int = 3
+    volts: float = 230.0
+    cable_ohms: float = 0.01
+    books: Books = field(default_factory=Books)
+
+    def draw(self, duty: float | None) -> tuple[float, int]:
+        """Amperes a phase, and phases, flowing now."""
+        return self.car.ac_draw(duty, self.phases) if self.contactor.closed else (0.0, 0)
+
+    def advance(self, seconds: float, duty: float | None) -> None:
+        piece = max(MAX_PIECE_SECONDS, seconds / MAX_PIECES)
+        while seconds > 0.0:
+            amperes, phases = self.draw(duty)
+            if amperes == 0.0:
+                return
+            step = min(seconds, piece)
+            hours = step / 3600.0
+            metered = self.volts * amperes * phases * hours
+            loss = self.cable_ohms * amperes * amperes * phases * hours
+            delivered = metered - loss
+            stored = delivered * self.car.ac_efficiency
+            self.books.metered += metered
+            self.books.cable_loss += loss
+            self.books.delivered += delivered
+            self.books.stored += stored
+            self.books.car_loss += delivered - stored
+            self.car.battery.store(stored)
+            seconds -= step

@@ -1,0 +1,323 @@
+"""The simulated safety controller: what a board's microcontroller does about danger, without asking the station.
+
+It closes contactors only in pilot state C or D, with a fresh heartbeat, no emergency stop, a shut door and no fault, and opens
+them by itself within 100 ms of any of these going, within a second of the last heartbeat. It sees the world only
+through sensors; the world knows what is true. :mod:`hal.sim.firmware` puts a command interface before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hal.errors import HalRejected
+from hal.pilot import classify
+from hal.sim.clock import Call
+from hal.sim.world import World
+from hal.values import ContactorState, DcPhase, PilotState, Severity
+
+HEARTBEAT_SECONDS = 0.7
+"""Outside time without a beat after which the board opens; leaves 300 ms of the second for current and contactor."""
+
+DEBOUNCE_SECONDS = 0.015
+UNLOADING_SECONDS = 0.03
+"""How long the contactor waits for the supply's current to fall when it has to open."""
+
+STEP_SECONDS = 0.005
+SAFE_AMPERES = 1.0
+WELD_SECONDS = 0.15
+CLOSE_SECONDS = 0.5
+SUPERVISION_SECONDS = 0.05
+OVERVOLTAGE = 1.1
+FAULT_OHMS = 100_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A fault as the controller reports it. ``latched``: stays until it is cleared."""
+
+    code: str
+    severity: Severity
+    text: str
+    latched: bool
+    at: float
+
+
+class SafetyController:
+    """Drives pilot, contactor and supply of one world. ``report`` hears what changed: pilot, contactor, inputs, fault...
+
+    Times that protect people are measured on the world's clock; the heartbeat comes from outside, so it has outside time.
+    """
+
+    def __init__(self, world: World, report: Callable[[str], None]) -> None:
+        self.world = world
+        self.clock = world.clock
+        self.report = report
+        self.permitted = False
+        self.state = PilotState.A
+        self.since = self.clock.now()
+        self.troubles: dict[str, Trouble] = {}
+        self.contactor_state = ContactorState.OPEN
+        self._debounce: tuple[PilotState, Call] | None = None
+        self._opening: Call | None = None
+        self._contactor_check: Call | None = None
+        self._supervision: Call | None = None
+        self._last_beat: float | None = None
+        self._beat_check: Call | None = None
+        world.watch(self._on_change)
+        self._sample_pilot()
+
+    # --- what the station says ---
+
+    @property
+    def silent(self) -> bool:
+        """Cut off from the station."""
+        return "controller_silent" in self.world.faults
+
+    @property
+    def beating(self) -> bool:
+        """The last heartbeat is fresh."""
+        return self._last_beat is not None and self.clock.now() - self._last_beat <= self._patience
+
+    @property
+    def _patience(self) -> float:
+        return HEARTBEAT_SECONDS * self.clock.speed
+
+    def beat(self) -> None:
+        """The station lives."""
+        self._last_beat = self.clock.now()
+        self._clear("heartbeat_lost")
+        if self._beat_check is None:
+            self._beat_check = self.clock.call_at(self._last_beat + self._patience, self._check_beat)
+
+    def permit(self, on: bool) -> None:
+        """The station's wish for power. On an AC outlet the contactor follows the pilot while it lasts.
+
+        HalRejected: says what stands against it.
+        """
+        if not on:
+            self.permitted = False
+            self._open()
+            return
+        against = self._against()
+        # An AC permission may come before the car is ready; DC contactors close now or not at all.
+        if self.world.outlet.dc and not self.state.ready:
+            against = against or f"pilot state {self.state}"
+        if against:
+            raise HalRejected(against)
+        self.permitted = True
+        self._close()
+
+    def supply(self, volts: float, amperes: float, phase: DcPhase) -> None:
+        """Switch the supply on. HalRejected as in :meth:`permit`."""
+        against = self._against()
+        if against:
+            raise HalRejected(against)
+        self.world.drive_supply(volts, amperes, phase)
+        self._supervise()
+
+    def stop_supply(self) -> None:
+        self.world.stop_supply()
+
+    def disarm(self) -> None:
+        """The station says goodbye: off, and no more beats are expected."""
+        self.permit(False)
+        self.stop_supply()
+        self._last_beat = None
+        if self._beat_check is not None:
+            self._beat_check.cancel()
+            self._beat_check = None
+
+    def clear(self, code: str) -> None:
+        """Forget a latched fault. HalRejected while its cause lasts."""
+        causes = {
+            "contactor_welded": self.world.contactor.feedback and not self.world.contactor.driven,
+            "residual_current": "residual_current" in self.world.faults,
+            "insulation_fault": self.world.insulation_ohms() < FAULT_OHMS,
+            "pilot_diode": self.state is PilotState.UNKNOWN,
+        }
+        trouble = self.troubles.get(code)
+        if trouble is None:
+            return
+        if causes.get(code, not trouble.latched):
+            raise HalRejected(f"the cause of {code} is still there")
+        self._clear(code)
+        self._settle_contactor()
+
+    # --- what stands against power ---
+
+    def _against(self) -> str:
+        world = self.world
+        if world.emergency_stopped:
+            return "emergency stop"
+        if world.door_open:
+            return "door open"
+        if not self.beating:
+            return "no heartbeat"
+        fatal = [trouble.code for trouble in self.troubles.values() if trouble.severity is Severity.EMERGENCY]
+        return f"fault {', '.join(fatal)}" if fatal else ""
+
+    def trip(self) -> None:
+        """Something is wrong: no power, and no permission any more."""
+        self.permitted = False
+        self._open()
+
+    def raise_trouble(self, code: str, severity: Severity, text: str, *, latched: bool = False) -> None:
+        """Report a fault once; an EMERGENCY trips before it is reported."""
+        if code in self.troubles:
+            return
+        self.troubles[code] = Trouble(code, severity, text, latched, self.clock.now())
+        if severity is Severity.EMERGENCY:
+            self.trip()
+        self.report(f"fault:{code}")
+
+    def _clear(self, code: str) -> None:
+        if self.troubles.pop(code, None) is not None:
+            self.report(f"cleared:{code}")
+
+    def _check_beat(self) -> None:
+        self._beat_check = None
+        if self._last_beat is None:
+            return
+        due = self._last_beat + self._patience
+        if self.clock.now() < due:
+            self._beat_check = self.clock.call_at(due, self._check_beat)
+        else:
+            self.raise_trouble("heartbeat_lost", Severity.EMERGENCY, "the station has stopped beating")
+
+    # --- what the sensors say ---
+
+    def _on_change(self, what: str) -> None:
+        if what == "pilot":
+            self._sample_pilot()
+        elif what == "inputs":
+            if self.world.emergency_stopped or self.world.door_open:
+                self.trip()
+            self.report("inputs")
+        elif what == "feedback":
+            self._settle_contactor()
+        elif what == "faults":
+            self._sense_faults()
+        elif what.startswith(("token:", "stop")):
+            self.report(what)
+
+    def _sense_faults(self) -> None:
+        there = self.world.faults
+        sensed = (
+            ("residual_current", Severity.EMERGENCY, True),
+            ("meter_lost", Severity.STOP, False),
+            ("over_temperature", Severity.STOP, False),
+        )
+        for code, severity, latched in sensed:
+            if code in there:
+                self.raise_trouble(code, severity, there[code], latched=latched)
+            elif not latched:
+                self._clear(code)
+
+    def _sample_pilot(self) -> None:
+        high, low = self.world.pilot_volts()
+        measured = classify(high, low, self.world.duty, self.state)
+        if self._debounce is not None:
+            if self._debounce[0] is measured.state:
+                return
+            self._debounce[1].cancel()
+            self._debounce = None
+        if measured.state is self.state:
+            self.report("pilot")
+            return
+        call = self.clock.call_at(
+            self.clock.now() + DEBOUNCE_SECONDS, lambda: self._settle_pilot(measured.state, measured.flaw)
+        )
+        self._debounce = (measured.state, call)
+
+    def _settle_pilot(self, state: PilotState, flaw: str | None) -> None:
+        self._debounce = None
+        self.state, self.since = state, self.clock.now()
+        if not state.ready:
+            self.trip()
+        if state is PilotState.A:
+            self._clear("pilot_diode")
+        if flaw != "short":
+            self._clear("pilot_short")
+        if flaw == "diode":
+            self.raise_trouble("pilot_diode", Severity.EMERGENCY, "the car's pilot diode is missing", latched=True)
+        elif flaw == "short":
+            self.raise_trouble("pilot_short", Severity.EMERGENCY, "the pilot is shorted to earth")
+        self.report("pilot")
+        self._close()
+
+    # --- contactor and supply ---
+
+    def _close(self) -> None:
+        if self.permitted and self.state.ready and not self._against() and not self.world.contactor.driven:
+            self._cancel_opening()
+            self.world.contactor.drive(True)
+            self._watch_contactor(CLOSE_SECONDS)
+            self._supervise()
+
+    def _open(self) -> None:
+        """Supply off; contactor open as soon as the current is small, and soon in any case."""
+        self.world.stop_supply()
+        if self.world.contactor.driven and self._opening is None:
+            self._unload(self.clock.now() + UNLOADING_SECONDS)
+
+    def _unload(self, deadline: float) -> None:
+        self._opening = None
+        now = self.clock.now()
+        loaded = self.world.outlet.dc and abs(self.world.present()[1]) > SAFE_AMPERES
+        if loaded and now < deadline:
+            self._opening = self.clock.call_at(min(now + STEP_SECONDS, deadline), lambda: self._unload(deadline))
+            return
+        self.world.contactor.drive(False)
+        self._watch_contactor(WELD_SECONDS)
+
+    def _cancel_opening(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+
+    def _watch_contactor(self, seconds: float) -> None:
+        if self._contactor_check is not None:
+            self._contactor_check.cancel()
+        self._contactor_check = self.clock.call_at(self.clock.now() + seconds, self._check_contactor)
+
+    def _check_contactor(self) -> None:
+        self._contactor_check = None
+        contactor = self.world.contactor
+        if contactor.feedback and not contactor.driven:
+            self._report_contactor(ContactorState.WELDED)
+            self.raise_trouble("contactor_welded", Severity.EMERGENCY, "the contactor does not open", latched=True)
+        elif contactor.driven and not contactor.feedback:
+            self.permitted = False
+            self._open()
+            self.raise_trouble("contactor_stuck_open", Severity.STOP, "the contactor does not close", latched=True)
+
+    def _settle_contactor(self) -> None:
+        welded = self.world.contactor.feedback and "contactor_welded" in self.troubles
+        closed = ContactorState.WELDED if welded else ContactorState.CLOSED
+        self._report_contactor(closed if self.world.contactor.feedback else ContactorState.OPEN)
+
+    def _report_contactor(self, state: ContactorState) -> None:
+        if state is not self.contactor_state:
+            self.contactor_state = state
+            self.report("contactor")
+
+    def _supervise(self) -> None:
+        """While anything is on: look at the voltage, and have the measurements reported."""
+        if self._supervision is None and (
+            self.world.supply.giving or self.world.contactor.driven or self.world.contactor.closed
+        ):
+            # In outside time: what is reported has to be fresh out there, and a fast world need not look more often.
+            self._supervision = self.clock.call_at(
+                self.clock.now() + SUPERVISION_SECONDS * self.clock.speed, self._look
+            )
+
+    def _look(self) -> None:
+        self._supervision = None
+        limits = self.world.outlet.limits
+        if self.world.outlet.dc and self.world.present()[0] > limits.max_volts * OVERVOLTAGE:
+            self.raise_trouble(
+                "overvoltage", Severity.EMERGENCY, "the outlet's voltage is above its limit", latched=True
+            )
+        self.report("measured")
+        self._supervise()

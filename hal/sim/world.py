@@ -1,0 +1,324 @@
+"""One physical world: a car, a cable, an outlet's power path. What is true here is true; boards only measure it.
+
+Times are seconds of the world's clock, which may run faster than the one outside (:class:`hal.sim.clock.ScaledClock`).
+The hands of people and cars are verbs (:meth:`World.plug_in`, :meth:`World.close_s2`), those of the safety controller ``drive_*``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hal.errors import HalRejected
+from hal.sim.car import Car, pilot_volts
+from hal.sim.circuit import AcCircuit, Books, Contactor, DcCircuit, Supply
+from hal.sim.clock import ScaledClock
+from hal.values import DcCapabilities, DcPhase
+
+FAULTS: dict[str, str] = {
+    "weld": "the contactor's contacts stick together once they have closed",
+    "contactor_stuck_open": "the contactor does not close",
+    "contactor_slow": "the contactor takes 400 ms to close and 50 ms to open",
+    "supply_dead": "the DC supply gives nothing",
+    "supply_overshoot": "the DC supply gives a quarter more than its target",
+    "supply_runaway": "the DC supply does not switch off",
+    "supply_silent": "the DC supply reports no fresh measurements",
+    "insulation_fault": "a conductor has 20 kilo-ohms to earth",
+    "imd_silent": "the insulation monitor does not answer",
+    "imd_self_test": "the insulation monitor fails its self-test",
+    "meter_lost": "the meter does not answer",
+    "pilot_diode": "the car's pilot diode is shorted",
+    "pilot_short": "the pilot is shorted to earth",
+    "lock_stuck": "the lock does not move",
+    "residual_current": "the residual-current device has tripped",
+    "over_temperature": "the outlet is too hot: charging should end",
+    "controller_silent": "the safety controller is cut off: neither beats nor commands arrive, nothing is reported",
+}
+"""Everything that can be told to go wrong, by name."""
+
+DC_LIMITS = DcCapabilities(
+    min_volts=50.0,
+    max_volts=500.0,
+    min_amperes=0.0,
+    max_amperes=200.0,
+    max_watts=60_000.0,
+    regulation_amperes=1.0,
+    ripple_amperes=1.0,
+)
+
+HEALTHY_OHMS = 1.0e6
+FAULTY_OHMS = 20_000.0
+
+Watcher = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """What kind of outlet stands in the world."""
+
+    dc: bool = True
+    phases: int = 3
+    volts: float = 230.0
+    max_amperes: float = 32.0
+    limits: DcCapabilities = field(default_factory=lambda: DC_LIMITS)
+    cable_ohms: float = 0.01
+    lock: bool = False
+
+
+class World:
+    """The state of the world now, integrated lazily: whoever looks or acts first lets the time pass that has passed."""
+
+    def __init__(self, clock: ScaledClock, outlet: Outlet | None = None, car: Car | None = None) -> None:
+        self.clock = clock
+        self.outlet = outlet if outlet is not None else Outlet()
+        self.car = car if car is not None else Car()
+        self.faults: dict[str, str] = {}
+        self.duty: float | None = 1.0
+        self.locked = False
+        self.emergency_stopped = False
+        self.door_open = False
+        self.incidents: deque[str] = deque(maxlen=64)
+        self.moments: dict[str, float] = {}
+        self._watchers: list[Watcher] = []
+        self._then = clock.now()
+        self.contactor = Contactor(clock, self.advance, self._moved)
+        self.supply = Supply(self.outlet.limits)
+        self._dc = DcCircuit(self.supply, self.contactor, self.car, self.outlet.cable_ohms, incidents=self._incident)
+        self._ac = AcCircuit(self.contactor, self.car, self.outlet.phases, self.outlet.volts, self.outlet.cable_ohms)
+
+    # --- time and news ---
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have ``watcher`` called with the name of whatever changed: pilot, contactor, feedback, inputs, token, faults..."""
+        self._watchers.append(watcher)
+
+    def advance(self) -> None:
+        """Bring the energy flow up to the present moment."""
+        now = self.clock.now()
+        seconds = now - self._then
+        self._then = now
+        if seconds > 0.0:
+            if self.outlet.dc:
+                self._dc.advance(seconds)
+            else:
+                self._ac.advance(seconds, self.duty)
+
+    def _changed(self, what: str) -> None:
+        for watcher in tuple(self._watchers):
+            watcher(what)
+
+    def _mark(self, moment: str) -> None:
+        self.moments[moment] = self.clock.outside(self.clock.now())
+
+    def _incident(self, what: str) -> None:
+        self.incidents.append(what)
+        self._mark(f"incident_{what}")
+
+    def _moved(self, what: str) -> None:
+        if what == "contactor":
+            self._mark("contactor_closed" if self.contactor.closed else "contactor_opened")
+            if not self.contactor.closed and self.outlet.dc and self.supply.amperes > 5.0:
+                self._incident("opened_under_load")
+            self._dc.connect()
+        self._changed(what)
+
+    # --- the hands of people ---
+
+    def plug_in(self) -> None:
+        """Put the plug in. S2 and the inlet relay are open then. Idempotent."""
+        self.advance()
+        if not self.car.plugged:
+            self.car.plugged, self.car.ready, self.car.relay_closed = True, False, False
+            self._mark("plugged_in")
+            self._changed("pilot")
+
+    def unplug(self, *, force: bool = False) -> None:
+        """Pull the plug. HalRejected while it is locked, unless with ``force``."""
+        if self.locked and not force:
+            raise HalRejected("the plug is locked")
+        self.advance()
+        if self.car.plugged:
+            self.car.plugged, self.car.ready, self.car.relay_closed = False, False, False
+            self._dc.connect()
+            self._mark("unplugged")
+            self._changed("pilot")
+
+    def present_token(self, kind: str, value: str) -> None:
+        """Hold a card to the reader."""
+        self._changed(f"token:{kind}:{value}")
+
+    def press_stop(self) -> None:
+        self._changed("stop")
+
+    def press_emergency_stop(self, pressed: bool = True) -> None:
+        if pressed != self.emergency_stopped:
+            self.emergency_stopped = pressed
+            self._mark("emergency_stopped" if pressed else "emergency_stop_released")
+            self._changed("inputs")
+
+    def open_door(self, opened: bool = True) -> None:
+        if opened != self.door_open:
+            self.door_open = opened
+            self._mark("door_opened" if opened else "door_closed")
+            self._changed("inputs")
+
+    # --- the hands of the car ---
+
+    def close_s2(self, closed: bool = True, *, ventilation: bool = False) -> None:
+        """Pilot state C (D with ``ventilation``), or back to B. HalRejected without a cable between."""
+        if not self.car.plugged:
+            raise HalRejected("the car is not plugged in")
+        self.advance()
+        if (closed, ventilation) != (self.car.ready, self.car.ventilation):
+            self.car.ready, self.car.ventilation = closed, closed and ventilation
+            self._mark("s2_closed" if closed else "s2_opened")
+            self._changed("pilot")
+
+    def close_relay(self, closed: bool = True) -> None:
+        """The car's own DC relay at its inlet. HalRejected without a cable between."""
+        if not self.car.plugged:
+            raise HalRejected("the car is not plugged in")
+        self.advance()
+        if closed != self.car.relay_closed:
+            self.car.relay_closed = closed
+            self._dc.connect()
+            self._mark("relay_closed" if closed else "relay_opened")
+
+    def draw_ac(self, amperes: float, phases: int | None = None) -> None:
+        """What the car's charger takes a phase, as settled by digital communication."""
+        if not 0.0 <= amperes <= 1000.0:
+            raise HalRejected(f"a car does not draw {amperes} A")
+        self.advance()
+        self.car.ac_amperes = amperes
+        if phases is not None:
+            self.car.ac_phases = max(1, min(3, phases))
+
+    # --- misfortune ---
+
+    def inject(self, name: str) -> None:
+        """Let something go wrong. HalRejected for a name that is not in :data:`FAULTS`."""
+        if name not in FAULTS:
+            raise HalRejected(f"no such fault: {name}; there are {', '.join(sorted(FAULTS))}")
+        self._set_fault(name, True)
+
+    def heal(self, name: str) -> None:
+        """Repair it again. No error when it was not there."""
+        self._set_fault(name, False)
+
+    def _set_fault(self, name: str, there: bool) -> None:
+        self.advance()
+        if there:
+            self.faults[name] = FAULTS[name]
+        else:
+            self.faults.pop(name, None)
+        contactor, supply = self.contactor, self.supply
+        slow = "contactor_slow" in self.faults
+        contactor.close_seconds, contactor.open_seconds = (0.4, 0.05) if slow else (0.03, 0.025)
+        contactor.welded = "weld" in self.faults
+        contactor.stuck_open = "contactor_stuck_open" in self.faults
+        supply.dead = "supply_dead" in self.faults
+        supply.runaway = "supply_runaway" in self.faults
+        supply.overshoot = 1.25 if "supply_overshoot" in self.faults else 1.0
+        contactor.shake()
+        self._mark(f"{name}_injected" if there else f"{name}_healed")
+        self._changed("faults")
+        self._changed("pilot")
+
+    # --- the hands and eyes of the safety controller ---
+
+    def drive_pilot(self, duty: float | None) -> None:
+        self.advance()
+        self.duty = duty
+        self._changed("pilot")
+
+    def drive_lock(self, locked: bool) -> None:
+        if "lock_stuck" not in self.faults:
+            self.locked = locked and self.car.plugged
+
+    def drive_supply(self, volts: float, amperes: float, phase: DcPhase) -> None:
+        self.advance()
+        ceiling = self.outlet.limits.max_amperes if phase is DcPhase.CHARGE else 2.0
+        self.supply.target_volts, self.supply.target_amperes = volts, min(amperes, ceiling)
+        self.supply.on = True
+
+    def stop_supply(self) -> None:
+        self.advance()
+        self.supply.on = False
+
+    def pilot_volts(self) -> tuple[float, float]:
+        """High and low peak at the pilot contact."""
+        diode = "pilot_diode" not in self.faults
+        return pilot_volts(self.car, self.duty, diode=diode, short="pilot_short" in self.faults)
+
+    def present(self) -> tuple[float, float]:
+        """Volts at the pins of the plug and amperes through them; of one phase on an AC outlet."""
+        self.advance()
+        if self.outlet.dc:
+            return self._dc.pin_volts, self.supply.amperes if self._dc.connected else 0.0
+        return (self.outlet.volts if self.contactor.closed else 0.0), self._ac.draw(self.duty)[0]
+
+    def insulation_ohms(self) -> float:
+        if "insulation_fault" in self.faults:
+            return FAULTY_OHMS
+        return min(HEALTHY_OHMS, self.car.inlet_ohms) if self.car.plugged else HEALTHY_OHMS
+
+    @property
+    def books(self) -> Books:
+        """Energy so far."""
+        self.advance()
+        return self._dc.books if self.outlet.dc else self._ac.books
+
+    def conductors(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Volts and amperes by conductor, as the meter sees them."""
+        volts, amperes = self.present()
+        if self.outlet.dc:
+            return (self.supply.volts,), (amperes,)
+        phases = self._ac.draw(self.duty)[1]
+        return (volts,) * self.outlet.phases, tuple(amperes if i < phases else 0.0 for i in range(self.outlet.phases))
+
+    def watts(self) -> float:
+        """True power through the meter."""
+        volts, amperes = self.conductors()
+        return sum(u * i for u, i in zip(volts, amperes, strict=True))
+
+    def truth(self) -> dict[str, Any]:
+        """Everything that is so, as plain values; times on the outside clock. For tests, the demo and its car."""
+        volts, amperes = self.present()
+        books, car = self.books, self.car
+        high, low = self.pilot_volts()
+        return {
+            "now": self.clock.outside(self.clock.now()),
+            "speed": self.clock.speed,
+            "dc": self.outlet.dc,
+            "plugged": car.plugged,
+            "s2_closed": car.ready,
+            "ventilation": car.ventilation,
+            "relay_closed": car.relay_closed,
+            "locked": self.locked,
+            "duty": self.duty,
+            "pilot_high_volts": high,
+            "pilot_low_volts": low,
+            "contactor_closed": self.contactor.closed,
+            "supply_on": self.supply.on,
+            "outlet_volts": volts,
+            "amperes": amperes,
+            "phases": 0 if self.outlet.dc else self._ac.draw(self.duty)[1],
+            "watts": self.watts(),
+            "soc": car.battery.soc,
+            "battery_volts": self._dc.battery_volts,
+            "capacity_watt_hours": car.battery.capacity_watt_hours,
+            "battery_max_volts": car.battery.max_volts,
+            "battery_max_amperes": car.battery.max_amperes,
+            "metered_watt_hours": books.metered,
+            "cable_loss_watt_hours": books.cable_loss,
+            "delivered_watt_hours": books.delivered,
+            "stored_watt_hours": books.stored,
+            "insulation_ohms": self.insulation_ohms(),
+            "emergency_stopped": self.emergency_stopped,
+            "door_open": self.door_open,
+            "faults": sorted(self.faults),
+            "incidents": list(self.incidents),
+            "moments": dict(self.moments),
+        }
