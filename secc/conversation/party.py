@@ -118,6 +118,12 @@ class Party:
         """Drop what ``latest`` knows of this kind: it has been dealt with."""
         self._noted.pop(kind, None)
 
+    def forget_everything(self) -> None:
+        """The session is over: nothing of what the other side said is held on to."""
+        self.request = None
+        self._noted.clear()
+        self._questions.clear()
+
     def limit(self, timeout: Timeout) -> Deadline:
         """A deadline that outlives single waits: at most this long from now."""
         return Deadline(self.now + timeout.seconds, timeout)

@@ -34,6 +34,9 @@ from secc.errors import Refusal, SeccError
 Cause: TypeAlias = Refusal | TimedOut | Emergency | BaseException
 """Why a request cannot be served: what ``refuse`` builds its answer from."""
 
+_TICKETS = itertools.count(1)
+"""One sequence for the whole process: the answer to a question of a session that is gone must not fit one of the next session."""
+
 FAREWELL = Timeout("answer to the request that comes after the end", 5.0, "design: interruption table")
 
 
@@ -83,7 +86,7 @@ class Session:
         self._farewell: tuple[Cause, Reason, Deadline] | None = None
         self._levels = Levels()
         self._made_safe = False
-        numbers = tickets if tickets is not None else itertools.count(1)
+        numbers = tickets if tickets is not None else _TICKETS
         self._strands: dict[int, _Strand] = {}
         for name, talk in ({stream: main} | dict(sides or {})).items():
             post = None if name == stream else self._posted.append
@@ -122,7 +125,7 @@ class Session:
     def fail(self, error: BaseException) -> tuple[Effect, ...]:
         """A bug: the driver caught what no one may raise. Same safe effects, same one answer."""
         if self.ended is None:
-            self._finish(error, Reason("bug", type(error).__name__, detail=str(error)[:200]))
+            self._finish(error, _bug(error))
         return self._drain()
 
     @property
@@ -159,8 +162,10 @@ class Session:
             case Answered():
                 self._receive_answer(event)
             case Severed():
-                reason = Reason("severed", event.reason)
+                self._do_safe()
                 self._interrupt(event)
+                # What ended the conversation before the line went dead stays the reason.
+                reason = Reason("severed", event.reason) if self._farewell is None else self._farewell[1]
                 self._finish(Interrupted(event), reason, mute=not event.answerable)
             case Emergency():
                 if self._farewell is None:
@@ -280,7 +285,7 @@ class Session:
                 talk.throw(Interrupted(event))
             except (Interrupted, StopIteration):
                 continue
-            talk.close()
+            raise SeccError(f"the conversation waits on after {type(event).__name__}")
 
     def _part(self, cause: Cause, reason: Reason) -> None:
         """End, but not without an answer: to the open request now, or to the next one if it comes soon."""
@@ -288,7 +293,7 @@ class Session:
             self._finish(cause, reason)
             return
         self._do_safe()
-        self._close()
+        reason = self._close() or reason
         self._farewell = (cause, reason, self._main.party.limit(FAREWELL))
 
     def _finish(self, cause: Cause | None, reason: Reason, *, mute: bool = False) -> None:
@@ -296,24 +301,41 @@ class Session:
             return
         self.ended = reason
         self._do_safe()
-        self._close()
+        self.ended = self._close() or reason
         for strand in self._strands.values():
-            party = strand.party
-            if party.open and not mute and party.request is not None:
-                fallback = SeccError("the conversation ended without an answer")
-                message = self._refuse(party.request.message, cause if cause is not None else fallback)
-                if message is not None:
-                    party.reply(message)
-            party.open = False
-        self._effects.append(End(reason))
+            self._settle(strand.party, cause, mute=mute)
+            strand.party.forget_everything()
+            strand.early = None
+        self._effects.append(End(self.ended))
 
-    def _close(self) -> None:
+    def _settle(self, party: Party, cause: Cause | None, *, mute: bool) -> None:
+        """The one answer to the open request, if there is one and anybody to hear it."""
+        if party.open and not mute and party.request is not None:
+            if cause is None:
+                cause = SeccError(f"nobody answered {type(party.request.message).__name__}")
+                self.ended = Reason("bug", "Unanswered", detail=str(cause))
+            try:
+                message = self._refuse(party.request.message, cause)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the ending goes on
+                self.ended = _bug(error)
+                message = None
+            if message is not None:
+                party.reply(message)
+        party.open = False
+
+    def _close(self) -> Reason | None:
+        """End every conversation and question. What a phase's clean-up raises must not stop the ending; it is the reason then."""
+        bug: Reason | None = None
         for strand in self._strands.values():
             talk, strand.talk = strand.talk, None
             if talk is not None:
-                talk.close()
+                try:
+                    talk.close()
+                except Exception as error:  # noqa: BLE001  # whatever it is, the ending goes on
+                    bug = _bug(error)
             for ticket in list(strand.party._questions):
                 strand.party.abandon(ticket)
+        return bug
 
     def _do_safe(self) -> None:
         if not self._made_safe:
@@ -326,6 +348,10 @@ class Session:
         effects = tuple(self._effects)
         self._effects.clear()
         return effects
+
+
+def _bug(error: BaseException) -> Reason:
+    return Reason("bug", type(error).__name__, detail=str(error)[:200])
 
 
 def _refused(refusal: Refusal, request: Received | None) -> Reason:
