@@ -189,7 +189,7 @@ class Session:
             cause, reason, _ = self._farewell
             self._finish(cause, reason)
             return
-        refusal = self._admit(received)
+        refusal = self._too_early() if received.early else self._admit(received)
         if refusal is None and not (strand.talk is not None and isinstance(received.message, strand.wait.types)):
             refusal = self._out_of_order
         if refusal is None:
@@ -269,10 +269,10 @@ class Session:
             return
         early, strand.early = strand.early, None
         strand.party.request, strand.party.open = early, True
-        refusal = Refusal(
-            self._out_of_order.code, self._out_of_order.clause, "sent before the answer to the last request"
-        )
-        self._throw(strand, refusal)
+        self._throw(strand, self._too_early())
+
+    def _too_early(self) -> Refusal:
+        return Refusal(self._out_of_order.code, self._out_of_order.clause, "sent before the answer to the last request")
 
     # Ending
 

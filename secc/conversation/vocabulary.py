@@ -40,12 +40,16 @@ class Emergency(Event):
 
 @dataclass(frozen=True, slots=True)
 class Received(Event):
-    """A decoded message on a stream (the V2GTP payload type), with its header and the octets it was decoded from."""
+    """A decoded message on a stream (the V2GTP payload type), with its header and the octets it was decoded from.
+
+    ``early``: it stood in the same octets behind another one, so it was sent before that one could have been answered.
+    """
 
     stream: int
     message: Any
     header: Any = None
     octets: bytes = b""
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,3 +114,30 @@ class AuthorizeContract(Question[Verdict]):
     """May this contract charge here and now? Only a validated one can be asked about."""
 
     contract: Contract
+
+
+# --- How far it has come ------------------------------------------------------------------------------------------
+
+
+class Milestone(StrEnum):
+    """What a person wants to see of a session, in the order in which it comes."""
+
+    SESSION_SET_UP = "session set up"
+    IDENTIFICATION_CHOSEN = "identification chosen"
+    CONTRACT_PRESENTED = "contract presented"
+    AUTHORIZED = "authorised"
+    PARAMETERS_AGREED = "parameters agreed"
+    CABLE_CHECKED = "cable checked"
+    PRECHARGED = "precharged"
+    POWER_ON = "power on"
+    CHARGING = "charging"
+    POWER_OFF = "power off"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach(Effect):
+    """Tell people how far the session has come. ``facts`` are for the log and the status: SI numbers and words, nothing personal."""
+
+    milestone: Milestone
+    facts: tuple[tuple[str, str | float], ...] = ()

@@ -1,0 +1,310 @@
+"""One TCP connection of a car: octets become frames, frames messages; first the protocol is agreed, then one session of it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any, Protocol
+
+from secc.conversation import Effect, End, Event, Levels, Reason, Send
+from secc.errors import DecodeError, FramingError
+from secc.link.connection import Connection, Serving, serve
+from secc.link.tls_chain import Handshaken
+from secc.link.v2gtp import Frame, PayloadType
+from secc.session.events import ConnectionClosed, StreamBroken
+from secc.session.negotiation import open_negotiation
+from secc.session.offer import Dialogue, Offer, Surroundings, V2gProtocol
+from secc.station.driver import Driver, Turns
+
+log = logging.getLogger(__name__)
+
+LINGER_SECONDS = 3.0
+"""How long the car has to close after the last answer, before we do; the suites allow five. [V2G2-539]"""
+INBOX_OCTETS = 256 * 1024
+UNSENT_OCTETS = 256 * 1024
+"""A car that does not read its answers is cut off here (A-RES-01)."""
+
+
+class Host(Protocol):
+    """What a connection needs of the outlet that it belongs to."""
+
+    name: str
+    turns: Turns
+    executor: Executor
+    protocols: tuple[V2gProtocol, ...]
+
+    def levels(self) -> Levels: ...
+    def surroundings(self) -> Surroundings: ...
+    def secured(self, connection: V2gConnection, handshaken: Handshaken) -> None:
+        """TLS is up."""
+        ...
+
+    def begin(self, connection: V2gConnection, protocol: V2gProtocol) -> Offer:
+        """A session of this protocol begins now: what is it offered?"""
+        ...
+
+    def perform(self, connection: V2gConnection, effect: Effect) -> None:
+        """Everything that a session wants, but to send."""
+        ...
+
+    def saw(self, connection: V2gConnection, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
+        """A step of the session, for the trace."""
+        ...
+
+    def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
+        """A message of ours has left, for the trace."""
+        ...
+
+    def ended(self, connection: V2gConnection, reason: Reason) -> None:
+        """The session, or the attempt at one, is over. Comes exactly once."""
+        ...
+
+
+class V2gConnection(asyncio.Protocol):
+    """Made for one accepted socket; ``hear`` brings it what happens outside. It closes itself in every case."""
+
+    def __init__(self, host: Host, serving: Serving, peer: str) -> None:
+        self.peer = peer
+        self.protocol: V2gProtocol | None = None
+        self.driver: Driver | None = None
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._link: Connection = serve(serving, self._loop.time())
+        self._dialogue: Dialogue | None = None
+        self._transport: asyncio.Transport | None = None
+        self._inbox = bytearray()
+        self._feeding = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+        self._secured = False
+
+    @property
+    def handshaken(self) -> Handshaken | None:
+        return self._link.handshaken
+
+    @property
+    def secure(self) -> bool:
+        return self._link.secure is True
+
+    @property
+    def over(self) -> bool:
+        """True once ``Host.ended`` has been called: only the socket may still be open for a moment."""
+        return self._over
+
+    # The socket
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        if self._over:
+            return  # A car that talks on after the end is not answered any more (Q-40).
+        self._inbox += data
+        if len(self._inbox) > INBOX_OCTETS:
+            self._break("v2gtp", f"more than {INBOX_OCTETS} octets wait to be looked at")
+            return
+        self._pump()
+
+    def eof_received(self) -> bool:
+        self._hear_closed()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._hear_closed()
+        self._disarm()
+        self._link.close()
+
+    def abort(self) -> None:
+        """Close now, whatever is under way."""
+        self._hear_closed()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Octets in
+
+    def _pump(self) -> None:
+        while self._inbox and not self._feeding and not self._over:
+            octets = bytes(self._inbox)
+            self._inbox.clear()
+            if self._link.may_block:
+                # A private key may live in a chip that takes its time: no other outlet shall wait for it.
+                self._feeding = True
+                step = self._loop.run_in_executor(self._host.executor, self._link.feed, octets, self._loop.time())
+                step.add_done_callback(self._fed)
+                return
+            try:
+                frames = self._link.feed(octets, self._loop.time())
+            except FramingError as error:
+                self._refuse(error)
+                return
+            self._take(frames)
+
+    def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
+        self._feeding = False
+        if step.cancelled() or self._over:
+            return
+        error = step.exception()
+        if isinstance(error, FramingError):
+            self._refuse(error)
+        elif error is not None:
+            log.error("%s: a bug in the handshake", self._host.name, exc_info=error)
+            self._break("tls", type(error).__name__)
+        else:
+            self._take(step.result())
+            self._pump()
+
+    def _take(self, frames: list[Frame]) -> None:
+        self._flush()
+        handshaken = self._link.handshaken
+        if handshaken is not None and not self._secured:
+            self._secured = True
+            self._host.secured(self, handshaken)
+        for place, frame in enumerate(frames):
+            if self._over:
+                break
+            self._frame(frame, early=place > 0)
+        if self._link.failure is not None and not self._over:
+            self._refuse(self._link.failure)
+        elif self._link.peer_closed:
+            self._hear_closed()
+            self._close()
+        self._arm()
+
+    def _frame(self, frame: Frame, *, early: bool) -> None:
+        if self.driver is None:
+            self._negotiate()
+        dialogue = self._dialogue
+        assert dialogue is not None
+        assert self.driver is not None
+        try:
+            received = dialogue.decode(int(frame.payload_type), frame.payload)
+        except DecodeError as error:
+            self._break("exi", str(error))
+            return
+        self.driver.hear(replace(received, early=True) if early else received)
+
+    def _refuse(self, error: FramingError) -> None:
+        self._flush()
+        layer = "v2gtp" if self._link.secure is not None else "tls"
+        self._break(layer, str(error))
+
+    def _break(self, layer: Any, detail: str) -> None:
+        self.hear(StreamBroken(layer, detail))
+        if not self._over:
+            self._finish(Reason("severed", StreamBroken.reason, detail=f"{layer}: {detail}"))
+
+    # The talk
+
+    def _negotiate(self) -> None:
+        negotiation = open_negotiation(self._host.protocols, self._host.surroundings(), tls13=False)
+        self._open(negotiation, "negotiation", self._negotiated)
+
+    def _negotiated(self, end: End) -> None:
+        result = self._dialogue.session.result if self._dialogue is not None else None
+        if end.reason.well and isinstance(result, V2gProtocol):
+            self.protocol = result
+            offer = self._host.begin(self, result)
+            self._open(result.open(offer, self._host.surroundings()), result.name, self._ended)
+        else:
+            self._finish(end.reason)
+
+    def _open(self, dialogue: Dialogue, name: str, ended: Any) -> None:
+        self._dialogue = dialogue
+        self._link.framer.accepted = frozenset(PayloadType(stream) for stream in dialogue.streams)
+        self.driver = Driver(
+            f"{self._host.name} {name}",
+            dialogue.session,
+            turns=self._host.turns,
+            perform=self._perform,
+            levels=self._host.levels,
+            watch=lambda now, event, effects: self._host.saw(self, now, event, effects),
+            ended=ended,
+        )
+        self.driver.begin()
+
+    def hear(self, event: Event) -> None:
+        """Something happened outside, or to the connection itself."""
+        if self.driver is not None and self.driver.alive:
+            self.driver.hear(event)
+
+    def tell(self, event: Event) -> None:
+        """An answer or an event from another conversation, unless the session is over."""
+        self.hear(event)
+
+    def _perform(self, effect: Effect) -> None:
+        if not isinstance(effect, Send):
+            self._host.perform(self, effect)
+            return
+        assert self._dialogue is not None
+        payload_type, octets = self._dialogue.encode(effect)
+        self._host.sent(self, payload_type, octets, effect.message)
+        try:
+            self._link.send(PayloadType(payload_type), octets)
+        except FramingError as error:
+            log.info("%s: the answer cannot be sent: %s", self._host.name, error)
+            self._loop.call_soon(self.abort)
+            return
+        self._flush()
+
+    def _flush(self) -> None:
+        octets = self._link.outgoing()
+        transport = self._transport
+        if not octets or transport is None or transport.is_closing():
+            return
+        transport.write(octets)
+        if transport.get_write_buffer_size() > UNSENT_OCTETS:
+            log.info("%s: %s does not read its answers", self._host.name, self.peer)
+            self._loop.call_soon(self.abort)
+
+    # The end
+
+    def _hear_closed(self) -> None:
+        self.hear(ConnectionClosed())
+        if not self._over:
+            self._finish(Reason("severed", ConnectionClosed.reason))
+
+    def _ended(self, end: End) -> None:
+        self._finish(end.reason)
+
+    def _finish(self, reason: Reason) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._disarm()
+        self._timer = self._loop.call_later(LINGER_SECONDS, self._close)
+        self._host.ended(self, reason)
+
+    def _close(self) -> None:
+        self._disarm()
+        octets = self._link.close()
+        if self._transport is not None and not self._transport.is_closing():
+            if octets:
+                self._transport.write(octets)
+            self._transport.close()
+            # What the car does not take in time is thrown away with the socket.
+            self._timer = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+
+    def _arm(self) -> None:
+        if self._over:
+            return
+        self._disarm()
+        deadline = self._link.deadline
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline.at, self._expired)
+
+    def _expired(self) -> None:
+        deadline = self._link.deadline
+        if deadline is None or self._over:
+            return
+        self.hear(StreamBroken("v2gtp", deadline.timeout.name))
+        self._finish(Reason("timer", deadline.timeout.name.replace(" ", "-"), deadline.timeout.clause))
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,217 @@
+"""The control socket: a local process asks for the state, or pulls a lever. One JSON object a line, one answer a line.
+
+``{"do": "stop", "outlet": 0}`` is answered by ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; ``{"do": "events"}`` is answered by
+a line for every event until the other side closes. Who may open the socket is a matter of file permissions: it is made for its owner and group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from secc.errors import SeccError
+
+log = logging.getLogger(__name__)
+
+LINE_OCTETS = 64 * 1024
+CLIENTS = 16
+FLUSH_SECONDS = 0.5
+BACKLOG_LINES = 256
+"""How far a reader of the events may fall behind before it is told that it missed some."""
+
+Lever = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+class ControlError(SeccError):
+    """A request that cannot be done; the text is the answer."""
+
+
+class ControlServer:
+    """Serves ``levers`` by name on a Unix socket, and streams what is given to ``publish``."""
+
+    def __init__(self, path: Path, levers: Mapping[str, Lever]) -> None:
+        self.path = path
+        self._levers = levers
+        self._server: asyncio.Server | None = None
+        self._readers: set[asyncio.Queue[str | None]] = set()
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(_remove_stale, self.path)
+        mask = os.umask(0o117)
+        try:
+            self._server = await asyncio.start_unix_server(self._client, self.path, limit=LINE_OCTETS)
+        except OSError as error:
+            raise ControlError(f"control socket {self.path}: {error.strerror or error}") from error
+        finally:
+            os.umask(mask)
+
+    async def close(self) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        for queue in self._readers:
+            _offer(queue, None)
+        if self._readers:
+            # Who listens hears the last events before the line goes dead.
+            await asyncio.wait(self._clients, timeout=FLUSH_SECONDS)
+        for task in list(self._clients):
+            task.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+
+    def publish(self, event: Mapping[str, Any]) -> None:
+        """Tell everyone who listens to the events."""
+        if self._readers:
+            line = json.dumps(event)
+            for queue in self._readers:
+                _offer(queue, line)
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        try:
+            if len(self._clients) > CLIENTS:
+                await _say(writer, {"ok": False, "error": "too many clients"})
+                return
+            await self._serve(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self._clients.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                line = await reader.readline()
+            except ValueError:
+                await _say(writer, {"ok": False, "error": f"a line has at most {LINE_OCTETS} octets"})
+                return
+            if not line:
+                return
+            try:
+                request = _parse(line)
+                if request["do"] == "events":
+                    await self._stream(reader, writer)
+                    return
+                answer = {"ok": True, **self._pull(request)}
+            except ControlError as error:
+                answer = {"ok": False, "error": str(error)}
+            await _say(writer, answer)
+
+    def _pull(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        lever = self._levers.get(request["do"])
+        if lever is None:
+            raise ControlError(
+                f"unknown request {request['do']!r}; there are: {', '.join(sorted([*self._levers, 'events']))}"
+            )
+        try:
+            return lever(request)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ControlError(f"{request['do']}: {error}") from error
+
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        queue: asyncio.Queue[str | None] = asyncio.Queue(BACKLOG_LINES)
+        self._readers.add(queue)
+        gone = asyncio.create_task(reader.read())
+        try:
+            while True:
+                line = asyncio.create_task(queue.get())
+                await asyncio.wait((line, gone), return_when=asyncio.FIRST_COMPLETED)
+                if not line.done():
+                    line.cancel()
+                    return
+                text = line.result()
+                if text is None:
+                    return
+                writer.write(text.encode() + b"\n")
+                await writer.drain()
+        finally:
+            gone.cancel()
+            self._readers.discard(queue)
+
+
+def _offer(queue: asyncio.Queue[str | None], line: str | None) -> None:
+    try:
+        queue.put_nowait(line)
+    except asyncio.QueueFull:
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put_nowait(
+            json.dumps({"event": "missed", "text": "this reader was too slow"}) if line is not None else None
+        )
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ControlError("not a JSON object on one line") from None
+    if not isinstance(request, dict) or not isinstance(request.get("do"), str):
+        raise ControlError('a request looks like {"do": "state"}')
+    return request
+
+
+async def _say(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
+    writer.write(json.dumps(answer).encode() + b"\n")
+    await writer.drain()
+
+
+def _remove_stale(path: Path) -> None:
+    """A socket that nobody listens on is left over from a power cut; one that answers belongs to a running station."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ControlError(f"{path} exists and is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+            return
+        except OSError as error:
+            raise ControlError(f"control socket {path}: {error.strerror or error}") from error
+    raise ControlError(f"a station is already running with the control socket {path}")
+
+
+def ask(path: Path, request: Mapping[str, Any], *, seconds: float = 5.0) -> dict[str, Any]:
+    """The client: one request, one answer. ControlError when nobody answers, or when the answer is no."""
+    for answer in listen(path, request, seconds=seconds):
+        if not answer.get("ok", False):
+            raise ControlError(str(answer.get("error", "refused without a reason")))
+        return answer
+    raise ControlError("the station hung up")
+
+
+def listen(path: Path, request: Mapping[str, Any], *, seconds: float | None = None) -> Iterator[dict[str, Any]]:
+    """The client: every line that comes in answer to a request, as it comes."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(seconds)
+        try:
+            sock.connect(str(path))
+            sock.sendall(json.dumps(request).encode() + b"\n")
+            with sock.makefile("rb") as lines:
+                for line in lines:
+                    yield json.loads(line)
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise ControlError(f"no station is running at {path}") from None
+        except PermissionError:
+            raise ControlError(f"no permission to open {path}") from None
+        except (OSError, ValueError) as error:
+            raise ControlError(f"control socket {path}: {error}") from error

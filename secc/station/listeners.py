@@ -1,0 +1,118 @@
+"""The sockets that a car finds: SDP over UDP, and the TCP port that the SDP answer names."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from secc.errors import FramingError
+from secc.link import sdp
+from secc.station.network import Place, sdp_socket, tcp_socket
+
+log = logging.getLogger(__name__)
+
+_DATAGRAMS_A_TURN = 64
+"""So many are read before the loop gets its turn back: a flood costs its share and no more. [A-NET-02]"""
+
+
+class SdpListener:
+    """Answers SECC discovery requests while ``port_of`` names a TCP port for the security that the car asked for."""
+
+    def __init__(
+        self,
+        place: Place,
+        port: int,
+        answer: Callable[[sdp.Security, str], tuple[sdp.Security, int] | None],
+    ) -> None:
+        self._place = place
+        self._answer = answer
+        self._rate = sdp.RateLimit()
+        self._loop = asyncio.get_running_loop()
+        self._socket = sdp_socket(place, port)
+        self._loop.add_reader(self._socket, self._readable)
+        self.ignored = 0
+        """Datagrams that got no answer because they were no request, came too fast, or from too far away."""
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+
+    def _readable(self) -> None:
+        for _ in range(_DATAGRAMS_A_TURN):
+            try:
+                datagram, source = self._socket.recvfrom(64)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                log.warning("%s: SDP socket: %s", self._place.interface, error)
+                return
+            self._request(datagram, source)
+
+    def _request(self, datagram: bytes, source: tuple[str, int, int, int]) -> None:
+        host = source[0]
+        if not sdp.answerable(host) or not self._rate.admit(host, self._loop.time()):
+            self.ignored += 1
+            return
+        try:
+            request = sdp.parse_request(datagram)
+        except FramingError as error:
+            self.ignored += 1
+            log.debug("%s: no SDP request: %s", self._place.interface, error)
+            return
+        answer = self._answer(request.security, host)
+        if answer is None:
+            self.ignored += 1
+            return
+        security, port = answer
+        try:
+            self._socket.sendto(sdp.build_response(self._place.address, port, security), source)
+        except OSError as error:
+            log.warning("%s: SDP answer: %s", self._place.interface, error)
+
+
+class TcpListener:
+    """One listening socket. ``accepted`` gets each new socket and who is at the other end; it decides what becomes of it."""
+
+    def __init__(self, place: Place, port: int, accepted: Callable[[socket.socket, str], None]) -> None:
+        self._accepted = accepted
+        self._loop = asyncio.get_running_loop()
+        self._socket = tcp_socket(place, port)
+        self._loop.add_reader(self._socket, self._acceptable)
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Connecting is refused from now on; connections that exist go on."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+
+    def _acceptable(self) -> None:
+        try:
+            sock, peer = self._socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # Out of descriptors, most likely: the next connection may fare better, and the loop must not spin on this one.
+            log.error("accepting a connection: %s", error)
+            self._loop.remove_reader(self._socket)
+            self._loop.call_later(1.0, self._resume)
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._accepted(sock, peer[0])
+
+    def _resume(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.add_reader(self._socket, self._acceptable)

@@ -1,0 +1,131 @@
+"""The control socket: answers, refusals, a stream of events, leftovers of a power cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secc.station.control import ControlError, ControlServer, ask, listen
+
+
+def levers() -> dict[str, Any]:
+    def limit(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"watts": float(request["watts"])}
+
+    def refuse(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise ControlError("no car is plugged in")
+
+    return {"limit": limit, "stop": refuse}
+
+
+def serve(tmp_path: Path, client: Any) -> Any:
+    """Run ``client(path, server)`` on a thread against a server."""
+
+    async def main() -> Any:
+        server = ControlServer(tmp_path / "control.sock", levers())
+        await server.open()
+        try:
+            return await asyncio.to_thread(client, server.path, server)
+        finally:
+            await server.close()
+
+    return asyncio.run(main())
+
+
+def test_a_lever_is_pulled_and_answers(tmp_path: Path) -> None:
+    answer = serve(tmp_path, lambda path, _: ask(path, {"do": "limit", "watts": 4200}))
+    assert answer == {"ok": True, "watts": 4200.0}
+    assert not (tmp_path / "control.sock").exists()
+
+
+def test_a_refusal_comes_as_an_error_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match="no car is plugged in"):
+        serve(tmp_path, lambda path, _: ask(path, {"do": "stop"}))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"not json\n",
+        b"[]\n",
+        b'{"do": 1}\n',
+        b'{"do": "limit"}\n',
+        b'{"do": "limit", "watts": "x"}\n',
+        b'{"do": "nothing"}\n',
+        b"[" * 5000 + b"\n",
+        b"\xff\xfe\n",
+        b"x" * 100_000 + b"\n",
+    ],
+)
+def test_nonsense_gets_an_error_and_the_server_stays(tmp_path: Path, line: bytes) -> None:
+    def client(path: Path, _: ControlServer) -> Any:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5.0)
+            sock.connect(str(path))
+            sock.sendall(line)
+            answer = json.loads(sock.makefile("rb").readline())
+        return answer, ask(path, {"do": "limit", "watts": 1})
+
+    answer, after = serve(tmp_path, client)
+    assert answer["ok"] is False
+    assert answer["error"]
+    assert after["ok"] is True
+
+
+def test_events_are_streamed_until_the_server_closes(tmp_path: Path) -> None:
+    async def main() -> list[Any]:
+        server = ControlServer(tmp_path / "control.sock", levers())
+        await server.open()
+        heard = asyncio.create_task(asyncio.to_thread(lambda: list(listen(server.path, {"do": "events"}, seconds=5.0))))
+        while not server._readers:
+            await asyncio.sleep(0.01)
+        server.publish({"event": "plugged in"})
+        server.publish({"event": "unplugged"})
+        await server.close()
+        return await heard
+
+    assert asyncio.run(main()) == [{"event": "plugged in"}, {"event": "unplugged"}]
+
+
+def test_the_socket_is_for_owner_and_group_only(tmp_path: Path) -> None:
+    mode = serve(tmp_path, lambda path, _: stat.S_IMODE(path.stat().st_mode))
+    assert mode == 0o660
+
+
+def test_a_socket_left_by_a_power_cut_is_replaced_one_in_use_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    assert serve(tmp_path, lambda path, _: ask(path, {"do": "limit", "watts": 1}))["ok"] is True
+
+    async def second() -> None:
+        first = ControlServer(path, levers())
+        await first.open()
+        try:
+            with pytest.raises(ControlError, match="already running"):
+                await ControlServer(path, levers()).open()
+        finally:
+            await first.close()
+
+    asyncio.run(second())
+
+
+def test_a_file_that_is_no_socket_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    path.write_text("precious")
+    with pytest.raises(ControlError, match="no socket"):
+        asyncio.run(ControlServer(path, levers()).open())
+    assert path.read_text() == "precious"
+
+
+def test_asking_where_no_station_runs_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match="no station is running"):
+        ask(tmp_path / "none.sock", {"do": "state"})
