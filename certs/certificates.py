@@ -1,0 +1,225 @@
+"""One X.509 certificate, read whole and early, within limits.
+
+``cryptography`` reads extensions and keys only when they are asked for, and each of them may then raise. Here everything that a check
+needs is read at once, so that bad octets show in one place, as one typed error, and no check has to expect an exception.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
+
+from certs.errors import ChainRejected, Flaw
+
+PublicKey = ec.EllipticCurvePublicKey | ed448.Ed448PublicKey
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+class Edition(StrEnum):
+    """The two PKIs of a station. They differ in algorithms and sizes, and nothing of one is ever used for the other."""
+
+    ISO2 = "iso2"
+    ISO20 = "iso20"
+
+    @property
+    def largest_der(self) -> int:
+        """Octets that certificateType of the edition's XSD allows."""
+        return 800 if self is Edition.ISO2 else 1600
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """A certificate whose parts could all be read. Nothing is verified yet. Compare by :attr:`der`."""
+
+    der: bytes
+    parsed: x509.Certificate
+    subject: x509.Name
+    issuer: x509.Name
+    serial_number: int
+    not_before: datetime
+    not_after: datetime
+    signature_algorithm: str
+    """Dotted object identifier."""
+    key_kind: str
+    """``secp256r1``, ``secp521r1``, ``ed448``, ``rsa-2048``, or ``unreadable``."""
+    public_key: PublicKey | None
+    """None for keys that no profile allows."""
+    basic_constraints: x509.BasicConstraints | None
+    key_usage: x509.KeyUsage | None
+    extended_key_usage: frozenset[str] | None
+    subject_key_identifier: bytes | None
+    authority_key_identifier: bytes | None
+    ocsp_url: str | None
+    """The OCSP responder of authorityInfoAccess."""
+    critical: frozenset[str]
+    """Dotted object identifiers of the critical extensions."""
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.fingerprint[:16]}, {len(self.der)} octets)"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the DER, lower-case hex."""
+        return hashlib.sha256(self.der).hexdigest()
+
+    @cached_property
+    def common_names(self) -> tuple[str, ...]:
+        return self._names(NameOID.COMMON_NAME)
+
+    @cached_property
+    def domain_components(self) -> frozenset[str]:
+        """The role markers in the subject (``V2G``, ``CPO``, ``MO``, ``OEM``, ``CPS``), upper case."""
+        return frozenset(name.upper() for name in self._names(NameOID.DOMAIN_COMPONENT))
+
+    @property
+    def is_self_issued(self) -> bool:
+        return self.subject == self.issuer
+
+    @property
+    def is_ca(self) -> bool:
+        return self.basic_constraints is not None and self.basic_constraints.ca
+
+    @cached_property
+    def issuer_der(self) -> bytes:
+        """The issuer Name, octet for octet as in the certificate."""
+        return self._octets("issuer")
+
+    @cached_property
+    def subject_der(self) -> bytes:
+        """The subject Name, octet for octet as in the certificate: what trusted_ca_keys and certificate_authorities compare."""
+        return self._octets("subject")
+
+    @cached_property
+    def key_bits(self) -> bytes:
+        """The content of the subjectPublicKey BIT STRING: what key hashes are over (for P-256 the 65 octets 04 X Y)."""
+        return self._octets("subject_public_key_info", "public_key")
+
+    @property
+    def pem(self) -> bytes:
+        return self.parsed.public_bytes(Encoding.PEM)
+
+    def is_signed_by(self, issuer: Certificate) -> bool:
+        """Whether ``issuer``'s key made this certificate's signature, and its name is the one that stands here."""
+        try:
+            self.parsed.verify_directly_issued_by(issuer.parsed)
+        except (InvalidSignature, *_UNREADABLE):
+            return False
+        return True
+
+    def names_as_issuer(self, candidate: Certificate) -> bool:
+        """Whether this certificate points at ``candidate``: by name, and by key identifier where both have one.
+
+        A missing key identifier is common in ISO 15118-2 material; the signature decides then.
+        """
+        if self.issuer != candidate.subject:
+            return False
+        wanted, offered = self.authority_key_identifier, candidate.subject_key_identifier
+        return wanted is None or offered is None or wanted == offered
+
+    def _octets(self, *names: str) -> bytes:
+        try:
+            part = asn1_x509.Certificate.load(self.der)["tbs_certificate"]
+            for name in names:
+                part = part[name]
+            # A BIT STRING begins with the number of its unused bits.
+            return bytes(part.contents[1:] if names[-1] == "public_key" else part.dump())
+        except (ValueError, TypeError) as error:
+            raise ChainRejected(Flaw.MALFORMED, f"certificate {self.fingerprint[:16]}", str(error)) from None
+
+    def _names(self, oid: x509.ObjectIdentifier) -> tuple[str, ...]:
+        return tuple(value for a in self.subject.get_attributes_for_oid(oid) if isinstance(value := a.value, str))
+
+
+def parse_certificate(der: bytes, edition: Edition, role: str) -> Certificate:
+    """``der`` as a :class:`Certificate`. Raises :class:`ChainRejected` whose subject is ``role`` ("leaf", "sub-CA 1", ...).
+
+    The size comes first: every later step is bounded by it.
+    """
+    if len(der) > edition.largest_der:
+        raise ChainRejected(Flaw.CERTIFICATE_TOO_LARGE, role, f"{len(der)} octets, {edition.largest_der} allowed")
+    try:
+        return _read(bytes(der))
+    except x509.InvalidVersion as error:
+        raise ChainRejected(Flaw.NOT_VERSION_3, role, str(error)) from None
+    except _UNREADABLE as error:
+        raise ChainRejected(Flaw.MALFORMED, role, type(error).__name__) from None
+
+
+def _read(der: bytes) -> Certificate:
+    certificate = x509.load_der_x509_certificate(der)
+    if certificate.version is not x509.Version.v3:
+        raise x509.InvalidVersion(f"version {certificate.version.value + 1}", certificate.version.value)
+    extensions = certificate.extensions
+    found = {extension.oid: extension.value for extension in extensions}
+    key_kind, public_key = _key(certificate)
+    constraints = found.get(ExtensionOID.BASIC_CONSTRAINTS)
+    key_usage = found.get(ExtensionOID.KEY_USAGE)
+    extended = found.get(ExtensionOID.EXTENDED_KEY_USAGE)
+    ski = found.get(ExtensionOID.SUBJECT_KEY_IDENTIFIER)
+    aki = found.get(ExtensionOID.AUTHORITY_KEY_IDENTIFIER)
+    return Certificate(
+        der=der,
+        parsed=certificate,
+        subject=certificate.subject,
+        issuer=certificate.issuer,
+        serial_number=certificate.serial_number,
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        signature_algorithm=certificate.signature_algorithm_oid.dotted_string,
+        key_kind=key_kind,
+        public_key=public_key,
+        basic_constraints=constraints if isinstance(constraints, x509.BasicConstraints) else None,
+        key_usage=key_usage if isinstance(key_usage, x509.KeyUsage) else None,
+        extended_key_usage=(
+            frozenset(oid.dotted_string for oid in extended) if isinstance(extended, x509.ExtendedKeyUsage) else None
+        ),
+        subject_key_identifier=ski.digest if isinstance(ski, x509.SubjectKeyIdentifier) else None,
+        authority_key_identifier=aki.key_identifier if isinstance(aki, x509.AuthorityKeyIdentifier) else None,
+        ocsp_url=_ocsp_url(found.get(ExtensionOID.AUTHORITY_INFORMATION_ACCESS)),
+        critical=frozenset(extension.oid.dotted_string for extension in extensions if extension.critical),
+    )
+
+
+def _key(certificate: x509.Certificate) -> tuple[str, PublicKey | None]:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return "unreadable", None
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name, key
+    if isinstance(key, ed448.Ed448PublicKey):
+        return "ed448", key
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"rsa-{key.key_size}", None
+    return type(key).__name__.removesuffix("PublicKey").lower(), None
+
+
+def _ocsp_url(access: x509.ExtensionType | None) -> str | None:
+    if not isinstance(access, x509.AuthorityInformationAccess):
+        return None
+    for description in access:
+        location = description.access_location
+        if description.access_method == AuthorityInformationAccessOID.OCSP and isinstance(
+            location, x509.UniformResourceIdentifier
+        ):
+            return location.value
+    return None

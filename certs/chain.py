@@ -1,0 +1,282 @@
+"""Path validation for V2G chains.
+
+General validators are wrong for these chains in both directions: they ask for subjectAltName or key identifiers that V2G certificates do
+not have, and they accept leaves that are CAs, keys on other curves and chains of any length (docs/decisions/path-validation.md). What is
+checked here is RFC 5280 section 6 as far as V2G uses it (no name constraints, no policies), narrowed by a :class:`~certs.profile.Profile`.
+
+**Calendar.** A charger boots without one. With ``clock_trusted`` the moment ``at`` is the time. Without it, ``at`` is only a floor: the
+newest moment that has certainly passed (build date, last time seen). Then nothing can prove that a certificate has not expired since, so
+chains are refused with ``clock-untrusted`` unless the caller says ``floor_suffices``. Even then what is certain is kept: a certificate that
+had expired by the floor is refused, and there must be one moment, not before the floor, at which the whole chain was valid at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import pairwise
+
+from certs.certificates import Certificate, parse_certificate
+from certs.errors import ChainRejected, Flaw, Outcome
+from certs.profile import (
+    ANY_EXTENDED_KEY_USAGE,
+    KEY_KINDS,
+    KNOWN_CRITICAL,
+    MAX_CERTIFICATES,
+    ROLE_MARKERS,
+    SIGNATURE_ALGORITHMS,
+    Profile,
+    Role,
+)
+from certs.revocation import CertificateHashData, certificate_hash_data
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """Installed roots of one edition, by whose they are."""
+
+    v2g: tuple[Certificate, ...] = ()
+    mo: tuple[Certificate, ...] = ()
+    oem: tuple[Certificate, ...] = ()
+
+    def of(self, role: Role) -> tuple[Certificate, ...]:
+        return {Role.V2G: self.v2g, Role.MO: self.mo, Role.OEM: self.oem}[role]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedChain:
+    """A leaf, its sub-CAs in order upwards, and the root above them.
+
+    ``anchor`` is None where the chain hangs together but its root is not installed; only :func:`verify_chain` with
+    ``unanchored_allowed`` returns such a one.
+    """
+
+    leaf: Certificate
+    sub_cas: tuple[Certificate, ...]
+    anchor: Certificate | None
+    anchor_role: Role | None
+    dates_proven: bool
+    """Whether a trusted clock stood behind the dates."""
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome.NO_ROOT if self.anchor is None else Outcome.VALID
+
+    def hash_data(self) -> tuple[CertificateHashData, ...]:
+        """Leaf first. The topmost certificate of an unanchored chain is missing: its issuer's key is not known."""
+        path = [self.leaf, *self.sub_cas, *([self.anchor] if self.anchor else [])]
+        return tuple(certificate_hash_data(child, issuer) for child, issuer in pairwise(path))
+
+
+def verify_chain(
+    chain: Sequence[bytes],
+    profile: Profile,
+    anchors: Anchors,
+    at: datetime,
+    *,
+    unanchored_allowed: bool = False,
+    clock_trusted: bool = True,
+    floor_suffices: bool = False,
+) -> VerifiedChain:
+    """A path from ``chain[0]`` to one of the profile's roots, or :class:`ChainRejected`. ``at`` is aware of its time zone.
+
+    The other certificates may stand in any order, contain duplicates and the root itself; only installed roots count. Of several paths
+    that fail, the flaw nearest to a root is reported. Cost: bounded by the number of certificates (5) and of roots of the same name.
+    """
+    if not clock_trusted and not floor_suffices:
+        raise ChainRejected(Flaw.CLOCK_UNTRUSTED, "calendar")
+    if not chain:
+        raise ChainRejected(Flaw.NO_CERTIFICATE, "chain")
+    if len(chain) > MAX_CERTIFICATES:
+        raise ChainRejected(Flaw.TOO_MANY_CERTIFICATES, "chain", f"{len(chain)} certificates")
+    leaf = parse_certificate(chain[0], profile.edition, "leaf")
+    others = [parse_certificate(der, profile.edition, f"sub-CA {n}") for n, der in enumerate(chain[1:], 1)]
+    search = _Search(profile, anchors, others, at, clock_trusted)
+    search.check_leaf(leaf)
+    found = search.climb(leaf, ())
+    if found is None:
+        flaw, subject, hanging = search.verdict()
+        if flaw is not Flaw.NO_TRUST_ANCHOR or not unanchored_allowed:
+            raise ChainRejected(flaw, subject)
+        found = (hanging, None, None)
+    sub_cas, anchor, role = found
+    if not clock_trusted:
+        _require_common_moment([leaf, *sub_cas, *([anchor] if anchor else [])], at)
+    return VerifiedChain(leaf, sub_cas, anchor, role, dates_proven=clock_trusted)
+
+
+_Found = tuple[tuple[Certificate, ...], Certificate | None, Role | None]
+
+
+class _Search:
+    """Depth-first search for a path upwards, that remembers why paths failed."""
+
+    def __init__(
+        self, profile: Profile, anchors: Anchors, others: Sequence[Certificate], at: datetime, clock_trusted: bool
+    ) -> None:
+        self._profile = profile
+        self._anchors = anchors
+        # The root may come with the chain, and so may a stranger's: neither helps to reach an installed one.
+        self._others = [
+            c for n, c in enumerate(others) if not c.is_self_issued and c.der not in {o.der for o in others[:n]}
+        ]
+        self._at = at
+        self._clock_trusted = clock_trusted
+        self._flaws: list[tuple[int, Flaw, str]] = []
+        self._hanging: tuple[Certificate, ...] = ()
+        self._signed_by: dict[tuple[bytes, bytes], bool] = {}
+
+    def verdict(self) -> tuple[Flaw, str, tuple[Certificate, ...]]:
+        """The flaw of the path that came nearest to a root, and, if that is only the root's absence, the sub-CAs below it."""
+        # Whatever else is wrong outweighs an absent root: only a chain that is otherwise sound may be judged elsewhere.
+        sound = all(flaw is Flaw.NO_TRUST_ANCHOR for _, flaw, _ in self._flaws)
+        candidates = self._flaws if sound else [f for f in self._flaws if f[1] is not Flaw.NO_TRUST_ANCHOR]
+        _, flaw, subject = max(candidates, key=lambda f: f[0])
+        return flaw, subject, self._hanging
+
+    def check_leaf(self, leaf: Certificate) -> None:
+        profile = self._profile
+        self._check_form(leaf, "leaf")
+        if leaf.is_ca:
+            raise ChainRejected(Flaw.LEAF_IS_CA, "leaf")
+        if leaf.is_self_issued:
+            raise ChainRejected(Flaw.SELF_SIGNED, "leaf")
+        usage = leaf.key_usage
+        if usage is None or not all(getattr(usage, bit) for bit in profile.key_usage):
+            raise ChainRejected(Flaw.LEAF_KEY_USAGE, "leaf")
+        if not _permits_purpose(leaf, profile):
+            raise ChainRejected(Flaw.LEAF_EXTENDED_KEY_USAGE, "leaf")
+        if profile.domain_components and not _has_marker(leaf, profile.domain_components):
+            raise ChainRejected(Flaw.LEAF_DOMAIN_COMPONENT, "leaf")
+        attributes = sorted(attribute.oid.dotted_string for attribute in leaf.subject)
+        if len(leaf.common_names) != 1 or (profile.subject and attributes != sorted(profile.subject)):
+            raise ChainRejected(Flaw.LEAF_SUBJECT, "leaf")
+        self._check_dates(leaf, "leaf", Flaw.LEAF_NOT_YET_VALID, Flaw.LEAF_EXPIRED)
+
+    def climb(self, child: Certificate, below: tuple[Certificate, ...]) -> _Found | None:
+        """A way from ``child`` to a root, with the sub-CAs ``below`` already on it (child included, unless it is the leaf)."""
+        depth = len(below)
+        named = False
+        for role in self._profile.anchors:
+            for anchor in self._anchors.of(role):
+                if not child.names_as_issuer(anchor):
+                    continue
+                named = True
+                if self._holds(depth, partial(self._check_anchor, anchor, role, child, below)):
+                    return below, anchor, role
+        for candidate in self._others:
+            if not child.names_as_issuer(candidate):
+                continue
+            named = True
+            if candidate in below:
+                self._flaws.append((depth, Flaw.ISSUER_LOOP, _sub_ca(candidate)))
+            elif depth >= self._profile.max_sub_cas:
+                self._flaws.append((depth, Flaw.TOO_MANY_SUB_CAS, _sub_ca(candidate)))
+            elif self._holds(depth, partial(self._check_sub_ca, candidate, child, depth)):
+                found = self.climb(candidate, (*below, candidate))
+                if found is not None:
+                    return found
+        if not named:
+            self._end_of_path(child, below)
+        return None
+
+    def _end_of_path(self, child: Certificate, below: tuple[Certificate, ...]) -> None:
+        subject = _sub_ca(child) if below else "leaf"
+        if len(below) < len(self._others):
+            self._flaws.append((len(below), Flaw.CHAIN_BROKEN, subject))
+        else:
+            self._hanging = below
+            self._flaws.append((len(below), Flaw.NO_TRUST_ANCHOR, subject))
+
+    def _holds(self, depth: int, check: Callable[[], None]) -> bool:
+        try:
+            check()
+        except ChainRejected as error:
+            self._flaws.append((depth, error.flaw, error.subject))
+            return False
+        return True
+
+    def _check_sub_ca(self, ca: Certificate, child: Certificate, depth: int) -> None:
+        subject = _sub_ca(ca)
+        self._check_form(ca, subject)
+        _check_authority(ca, subject, depth)
+        self._check_dates(ca, subject, Flaw.SUB_CA_NOT_YET_VALID, Flaw.SUB_CA_EXPIRED)
+        self._check_signature(child, ca, subject)
+
+    def _check_anchor(self, anchor: Certificate, role: Role, child: Certificate, below: Sequence[Certificate]) -> None:
+        subject = f"{role.value} root {anchor.fingerprint[:16]}"
+        if anchor.key_kind not in KEY_KINDS[self._profile.edition] or not anchor.critical <= KNOWN_CRITICAL:
+            raise ChainRejected(Flaw.ANCHOR_UNFIT, subject)
+        if not anchor.is_ca or anchor.key_usage is None or not anchor.key_usage.key_cert_sign:
+            raise ChainRejected(Flaw.ANCHOR_UNFIT, subject)
+        _check_authority(anchor, subject, len(below))
+        self._check_dates(anchor, subject, Flaw.ANCHOR_NOT_YET_VALID, Flaw.ANCHOR_EXPIRED)
+        self._check_signature(child, anchor, subject)
+        required = self._profile.sub_ca_domain_components.get(role)
+        if required is not None:
+            for ca in below:
+                if not _has_marker(ca, required):
+                    raise ChainRejected(Flaw.SUB_CA_DOMAIN_COMPONENT, _sub_ca(ca))
+
+    def _check_form(self, certificate: Certificate, subject: str) -> None:
+        edition = self._profile.edition
+        if certificate.signature_algorithm not in SIGNATURE_ALGORITHMS[edition]:
+            raise ChainRejected(Flaw.SIGNATURE_ALGORITHM_NOT_ALLOWED, subject, certificate.signature_algorithm)
+        if certificate.key_kind not in KEY_KINDS[edition]:
+            raise ChainRejected(Flaw.KEY_NOT_ALLOWED, subject, certificate.key_kind)
+        if unknown := certificate.critical - KNOWN_CRITICAL:
+            raise ChainRejected(Flaw.UNKNOWN_CRITICAL_EXTENSION, subject, min(unknown))
+
+    def _check_dates(self, certificate: Certificate, subject: str, early: Flaw, late: Flaw) -> None:
+        if certificate.not_after < self._at:
+            raise ChainRejected(late, subject, f"ended {certificate.not_after:%Y-%m-%d}")
+        if self._clock_trusted and certificate.not_before > self._at:
+            raise ChainRejected(early, subject, f"begins {certificate.not_before:%Y-%m-%d}")
+
+    def _check_signature(self, child: Certificate, issuer: Certificate, subject: str) -> None:
+        pair = (child.der, issuer.der)
+        if pair not in self._signed_by:
+            self._signed_by[pair] = child.is_signed_by(issuer)
+        if not self._signed_by[pair]:
+            raise ChainRejected(Flaw.BAD_SIGNATURE, f"certificate below {subject}")
+
+
+def _check_authority(ca: Certificate, subject: str, sub_cas_below: int) -> None:
+    constraints = ca.basic_constraints
+    if constraints is None or not constraints.ca:
+        raise ChainRejected(Flaw.SUB_CA_NOT_CA, subject)
+    if ca.key_usage is None or not ca.key_usage.key_cert_sign:
+        raise ChainRejected(Flaw.SUB_CA_KEY_USAGE, subject)
+    if constraints.path_length is not None and constraints.path_length < sub_cas_below:
+        raise ChainRejected(Flaw.PATH_LENGTH, subject, f"{constraints.path_length} permitted, {sub_cas_below} below")
+
+
+def _permits_purpose(leaf: Certificate, profile: Profile) -> bool:
+    purposes = leaf.extended_key_usage
+    if purposes is None:
+        return not profile.extended_key_usage_required
+    if ANY_EXTENDED_KEY_USAGE in purposes:
+        return True
+    if profile.extended_key_usage is not None:
+        return profile.extended_key_usage in purposes
+    # No purpose is defined for contracts. A list that its issuer marked critical binds all the same, and cannot be met.
+    return "2.5.29.37" not in leaf.critical
+
+
+def _has_marker(certificate: Certificate, allowed: frozenset[str]) -> bool:
+    markers = certificate.domain_components & ROLE_MARKERS
+    return bool(markers) and markers <= allowed
+
+
+def _require_common_moment(path: Sequence[Certificate], floor: datetime) -> None:
+    newest = max([floor, *(c.not_before for c in path)])
+    for place, certificate in enumerate(path):
+        if certificate.not_after < newest:
+            flaw = Flaw.SUB_CA_EXPIRED if place else Flaw.LEAF_EXPIRED
+            raise ChainRejected(flaw, "chain", "not valid at the same time as the rest of it")
+
+
+def _sub_ca(certificate: Certificate) -> str:
+    return f"sub-CA {certificate.fingerprint[:16]}"

@@ -1,0 +1,119 @@
+"""EMAID: who pays. The contract identifier of ISO 15118-2 Annex H (eMI3), with its check digit and comparison rules.
+
+    <Country Code> <S> <Provider ID> <S> <eMA Instance> [<S> <Check Digit>]        e.g. DE-8AA-CA2B3C4D5-L
+
+Two letters, three and nine letters or digits, and an optional fifteenth character that guards against mistyping. The separator ``-`` is
+optional. Inside the stack an EMAID is always upper case without separators.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from certs.errors import TrustError
+
+_SYNTAX = re.compile(r"([A-Z]{2})(-?)([0-9A-Z]{3})(-?)([0-9A-Z]{9})(?:(-?)([0-9A-Z]))?", re.ASCII)
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LONGEST = 18
+
+# The check equation runs over two small fields at once: a character stands for a pair over GF(2) and a pair over GF(3)
+# (4 x 9 = 36 characters), and each place of the identifier has its own power of these matrices.
+_Pair = tuple[int, int]
+_P2 = ((0, 1), (1, 1))
+_P3 = ((0, 1), (1, 2))
+
+
+class EmaidMalformed(TrustError):
+    """A text that is no EMAID. The text itself is not repeated: it may be one mistyped letter away from a customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class EMAID:
+    """A contract identifier: 14 characters, or 15 with check digit; upper case, without separators.
+
+    Equality is that of the text. Whether two EMAIDs name the same contract is :meth:`same_contract_as`.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not _SYNTAX.fullmatch(self.text) or "-" in self.text:
+            raise EmaidMalformed(f"no EMAID: {len(self.text)} characters")
+
+    @classmethod
+    def parse(cls, text: str) -> EMAID:
+        """The EMAID in ``text``, in either case, with or without hyphens. Raises :class:`EmaidMalformed`.
+
+        A wrong check digit is not an error here: what the mobility operator signed into a certificate is what identifies the
+        contract. Ask :attr:`check_digit_holds` where a person typed it.
+        """
+        if len(text) > _LONGEST or not text.isascii() or not _SYNTAX.fullmatch(text.upper()):
+            raise EmaidMalformed(f"no EMAID: {len(text)} characters")
+        return cls(text.upper().replace("-", ""))
+
+    @property
+    def country(self) -> str:
+        return self.text[:2]
+
+    @property
+    def provider(self) -> str:
+        """Three characters, unique within the country."""
+        return self.text[2:5]
+
+    @property
+    def contract(self) -> str:
+        """The 14 characters that name the contract, without the check digit."""
+        return self.text[:14]
+
+    @property
+    def check_digit(self) -> str | None:
+        return self.text[14:] or None
+
+    @property
+    def check_digit_holds(self) -> bool | None:
+        """Whether the check digit is the right one; None where there is none."""
+        return None if self.check_digit is None else self.check_digit == check_digit(self.contract)
+
+    def same_contract_as(self, other: EMAID) -> bool:
+        """Whether both name the same contract: the check digit counts only where both have one."""
+        if self.check_digit is None or other.check_digit is None:
+            return self.contract == other.contract
+        return self.text == other.text
+
+    @property
+    def masked(self) -> str:
+        """For logs: country and provider in clear, of the instance only the last two characters, e.g. ``DE-8AA-*******D5``."""
+        return f"{self.country}-{self.provider}-*******{self.contract[-2:]}"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"EMAID({self.masked})"
+
+
+def check_digit(contract: str) -> str:
+    """The fifteenth character for 14 upper-case ASCII letters and digits (eMI3, 'Check Digit Calculation for Contract-IDs').
+
+    The only character for which the sum over all places of (character x matrix^place) is zero in both fields. Raises
+    :class:`EmaidMalformed`.
+    """
+    if len(contract) != 14 or any(character not in _ALPHABET for character in contract):
+        raise EmaidMalformed(f"a check digit is over 14 letters and digits, not {len(contract)} characters")
+    return next(character for character in _ALPHABET if _syndrome(contract + character) == ((0, 0), (0, 0)))
+
+
+def _syndrome(text: str) -> tuple[_Pair, _Pair]:
+    binary: _Pair = (0, 0)
+    ternary: _Pair = (0, 0)
+    for character in reversed(text):
+        high, low = divmod(_ALPHABET.index(character), 9)
+        binary = _times((binary[0] + high // 2, binary[1] + high % 2), _P2, 2)
+        ternary = _times((ternary[0] + low // 3, ternary[1] + low % 3), _P3, 3)
+    return binary, ternary
+
+
+def _times(vector: _Pair, matrix: tuple[_Pair, _Pair], modulus: int) -> _Pair:
+    (a, b), (c, d) = matrix
+    return (vector[0] * a + vector[1] * c) % modulus, (vector[0] * b + vector[1] * d) % modulus

@@ -1,0 +1,86 @@
+"""Files that survive a power cut: written whole or not at all, and read within limits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from certs.errors import StoreError
+
+SECRET = 0o600
+PUBLIC = 0o644
+LARGEST_FILE = 64 * 1024
+
+
+def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
+    """``data`` under ``path``: afterwards, and after any crash, either the old content stands there or the new one.
+
+    Data and directory entry are synchronised before this returns. Raises :class:`StoreError`.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        make_directory(path.parent)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        synchronise_directory(path.parent)
+    except OSError as error:
+        raise StoreError(path, f"cannot be written: {error.strerror}") from error
+
+
+def remove_file(path: Path) -> None:
+    """``path`` gone for good. Raises :class:`StoreError`, also if there is no such file."""
+    try:
+        path.unlink()
+        synchronise_directory(path.parent)
+    except OSError as error:
+        raise StoreError(path, f"cannot be removed: {error.strerror}") from error
+
+
+def read_file(path: Path, *, secret: bool = False) -> bytes:
+    """The file's content. A ``secret`` one must belong to us or root and be closed to everybody else. Raises :class:`StoreError`."""
+    try:
+        # Not blocking: a FIFO in the store must not hang the reader.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if secret and status.st_mode & 0o077:
+                raise StoreError(
+                    path, f"holds a secret and is open to others (mode {status.st_mode & 0o777:04o}); chmod 600"
+                )
+            if secret and status.st_uid not in (0, os.geteuid()):
+                raise StoreError(path, f"holds a secret and belongs to another user (uid {status.st_uid})")
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise StoreError(path, f"cannot be read: {error.strerror}") from error
+    if data is None or len(data) > LARGEST_FILE:
+        raise StoreError(path, f"is no file of at most {LARGEST_FILE} octets")
+    return data
+
+
+def make_directory(path: Path) -> None:
+    """``path`` and what is missing above it, each entry synchronised. Raises OSError."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    synchronise_directory(path.parent)
+
+
+def synchronise_directory(path: Path) -> None:
+    """Bring the directory's entries to the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

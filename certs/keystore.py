@@ -1,0 +1,184 @@
+"""Our own certificate chains and their private keys: one directory a chain, several where cars know different V2G roots.
+
+    STORE/{iso2,iso20}/NAME/chain.pem        leaf, sub-CA 2, sub-CA 1 (as they are sent)
+                            root.pem         the V2G root above them, by which a chain is chosen for a car
+                            key.pem          the leaf's private key, mode 0600, or
+                            key.uri          where it is instead
+                            password.txt     of an encrypted key.pem, mode 0600
+
+NAME is of no consequence. A chain is installed by renaming a complete directory into place, so that none is ever seen half written.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from certs.certificates import Certificate, Edition, parse_certificate
+from certs.chain import Anchors, VerifiedChain, verify_chain
+from certs.errors import ChainRejected, StoreError
+from certs.files import PUBLIC, SECRET, make_directory, read_file, synchronise_directory, write_atomically
+from certs.keys import FileKey, PrivateKey, open_private_key
+from certs.profile import MAX_CERTIFICATES, SECC_2, SECC_20, Role
+from certs.truststore import root_certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SeccChain:
+    """A chain of ours that a car can be shown. The key matches the leaf; whether the dates hold is asked by :meth:`verify`."""
+
+    path: Path
+    edition: Edition
+    leaf: Certificate
+    sub_cas: tuple[Certificate, ...]
+    root: Certificate
+    key: PrivateKey
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """In the order of the TLS Certificate message: leaf first, without the root."""
+        return (self.leaf, *self.sub_cas)
+
+    @property
+    def path_to_root(self) -> tuple[Certificate, ...]:
+        """Leaf first, with the root: each is issued by the next."""
+        return (*self.certificates, self.root)
+
+    def verify(self, at: datetime, *, clock_trusted: bool = True, floor_suffices: bool = False) -> VerifiedChain:
+        """The chain checked against its own root as a car would. Raises :class:`ChainRejected`. Dates: see :mod:`certs.chain`."""
+        return verify_chain(
+            [certificate.der for certificate in self.certificates],
+            SECC_2 if self.edition is Edition.ISO2 else SECC_20,
+            Anchors(v2g=(self.root,)),
+            at,
+            clock_trusted=clock_trusted,
+            floor_suffices=floor_suffices,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeystoreContents:
+    """What reading a keystore gave: the usable chains, newest first, and one error for each directory that is none."""
+
+    chains: tuple[SeccChain, ...]
+    problems: tuple[StoreError, ...]
+
+
+class Keystore:
+    """The chains below ``directory``. Nothing is cached."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def read(self, edition: Edition) -> KeystoreContents:
+        """The chains of one edition; where several stand below the same root, the one that began last comes first."""
+        place = self.directory / edition.value
+        chains: list[SeccChain] = []
+        problems: list[StoreError] = []
+        try:
+            names = sorted(place.iterdir()) if place.is_dir() else []
+        except OSError as error:
+            return KeystoreContents((), (StoreError(place, f"cannot be read: {error.strerror}"),))
+        for path in names:
+            # What begins with a dot is an installation that was cut off, or a chain on its way out.
+            if path.name.startswith("."):
+                continue
+            try:
+                chains.append(_read_chain(path, edition))
+            except StoreError as error:
+                problems.append(error)
+        chains.sort(key=lambda chain: chain.leaf.not_before, reverse=True)
+        return KeystoreContents(tuple(chains), tuple(problems))
+
+    def install(
+        self, edition: Edition, chain_pem: bytes, root_pem: bytes, key_pem: bytes, *, password: bytes | None = None
+    ) -> SeccChain:
+        """Put a new chain in place, beside those that are there, and return it as read back.
+
+        It is checked as on reading before anything becomes visible: afterwards, and after any crash, the whole chain is there or
+        nothing of it. Raises :class:`StoreError`.
+        """
+        place = self.directory / edition.value
+        building = place / f".installing-{secrets.token_hex(4)}"
+        try:
+            make_directory(building)
+            building.chmod(0o700)
+            write_atomically(building / "chain.pem", chain_pem, PUBLIC)
+            write_atomically(building / "root.pem", root_pem, PUBLIC)
+            write_atomically(building / "key.pem", key_pem, SECRET)
+            if password is not None:
+                write_atomically(building / "password.txt", password, SECRET)
+            leaf = _read_chain(building, edition).leaf
+            final = place / leaf.fingerprint[:32]
+            if final.exists():
+                raise StoreError(final, "this chain is installed already")
+            building.rename(final)
+            synchronise_directory(place)
+        except OSError as error:
+            raise StoreError(place, f"cannot be written: {error.strerror}") from error
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return _read_chain(final, edition)
+
+    def remove(self, chain: SeccChain) -> None:
+        """Take a chain and its key away. Raises :class:`StoreError`."""
+        leaving = chain.path.with_name(f".removed-{secrets.token_hex(4)}")
+        try:
+            chain.path.rename(leaving)
+            synchronise_directory(chain.path.parent)
+            shutil.rmtree(leaving)
+        except OSError as error:
+            raise StoreError(chain.path, f"cannot be removed: {error.strerror}") from error
+
+
+def _read_chain(path: Path, edition: Edition) -> SeccChain:
+    if not path.is_dir():
+        raise StoreError(path, "does not belong here: a chain is a directory")
+    chain_path = path / "chain.pem"
+    ders = _certificates(chain_path)
+    try:
+        leaf, *sub_cas = [
+            parse_certificate(der, edition, "leaf" if number == 0 else f"sub-CA {number}")
+            for number, der in enumerate(ders)
+        ]
+    except ChainRejected as error:
+        raise StoreError(chain_path, str(error)) from None
+    root_path = path / "root.pem"
+    root = root_certificate(read_file(root_path), edition, Role.V2G, root_path)
+    upwards = [leaf, *sub_cas, root]
+    for number, (child, issuer) in enumerate(pairwise(upwards), 1):
+        if not child.is_signed_by(issuer):
+            above = "root.pem" if issuer is root else f"certificate {number + 1}"
+            raise StoreError(
+                chain_path, f"certificate {number} is not issued by {above}: order is leaf, sub-CA 2, sub-CA 1"
+            )
+    key = _read_key(path)
+    if leaf.public_key is None or key.public_key_der() != leaf.public_key.public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    ):
+        raise StoreError(path, "the private key does not belong to the leaf certificate in chain.pem")
+    return SeccChain(path, edition, leaf, tuple(sub_cas), root, key)
+
+
+def _read_key(path: Path) -> PrivateKey:
+    uri_path, key_path, password_path = path / "key.uri", path / "key.pem", path / "password.txt"
+    if uri_path.exists():
+        return open_private_key(read_file(uri_path).decode("utf-8", "replace").strip(), uri_path)
+    return FileKey.read(key_path, password_path if password_path.exists() else None)
+
+
+def _certificates(path: Path) -> list[bytes]:
+    try:
+        certificates = x509.load_pem_x509_certificates(read_file(path))
+    except ValueError as error:
+        raise StoreError(path, f"holds no PEM certificates: {error}") from None
+    if len(certificates) > MAX_CERTIFICATES:
+        raise StoreError(path, f"holds {len(certificates)} certificates")
+    return [certificate.public_bytes(Encoding.DER) for certificate in certificates]

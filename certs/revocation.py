@@ -1,0 +1,222 @@
+"""OCSP: what identifies a certificate to a responder, requests, responses that prove something, and the staples on disk.
+
+``cryptography`` parses responses and verifies nothing; all checks are here. A response counts only if it is signed by the issuer of the
+certificate or by a responder whom that issuer certified for it (RFC 6960 section 4.2.2.2), speaks of this very certificate, and is fresh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from certs.certificates import Certificate, Edition, parse_certificate
+from certs.errors import ChainRejected, OcspRejected, StoreError
+from certs.files import read_file, write_atomically
+from certs.profile import KEY_KINDS, KNOWN_CRITICAL, SIGNATURE_ALGORITHMS
+
+MAX_AGE = timedelta(days=7)
+"""A staple is fetched again at least weekly. [V2G2-649], [V2G20-1021]"""
+MAX_SKEW = timedelta(minutes=5)
+"""How far the responder's clock may be ahead of ours."""
+LARGEST_RESPONSE = 8 * 1024
+
+_OCSP_SIGNING = ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string
+_KNOWN_CRITICAL_OF_SIGNER = KNOWN_CRITICAL | {x509.OCSPNoCheck.oid.dotted_string}
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateHashData:
+    """What names a certificate to an OCSP responder, in the form of OCPP 2.0.1 (OCSPRequestDataType)."""
+
+    hash_algorithm: str
+    """``SHA256``."""
+    issuer_name_hash: str
+    """Over the DER of the issuer Name, lower-case hex."""
+    issuer_key_hash: str
+    """Over the issuer's key bits, lower-case hex."""
+    serial_number: str
+    """Hex without prefix or leading zeros: it may have an odd number of digits."""
+    responder_url: str | None
+    """None where the certificate names no responder; OCPP cannot express such an entry."""
+
+
+def certificate_hash_data(certificate: Certificate, issuer: Certificate) -> CertificateHashData:
+    """The hash data of ``certificate``; for a root, ``issuer`` is the root itself."""
+    return CertificateHashData(
+        hash_algorithm="SHA256",
+        issuer_name_hash=hashlib.sha256(certificate.issuer_der).hexdigest(),
+        issuer_key_hash=hashlib.sha256(issuer.key_bits).hexdigest(),
+        serial_number=format(certificate.serial_number, "x"),
+        responder_url=certificate.ocsp_url,
+    )
+
+
+class Status(StrEnum):
+    GOOD = "good"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class OcspStatus:
+    """What a verified response says about one certificate."""
+
+    status: Status
+    this_update: datetime
+    next_update: datetime | None
+
+    def is_fresh(self, at: datetime, *, clock_trusted: bool = True) -> bool:
+        """Whether the response may be used at ``at``: begun, not ended, not older than a week.
+
+        With an untrusted clock ``at`` is a floor: a response that began after it is no contradiction.
+        """
+        begun = self.this_update <= at + MAX_SKEW or not clock_trusted
+        ended = at - self.this_update > MAX_AGE or (self.next_update is not None and self.next_update < at)
+        return begun and not ended
+
+
+def ocsp_request(certificate: Certificate, issuer: Certificate) -> bytes:
+    """DER of an unsigned OCSPRequest about one certificate, hashes by SHA-1, which every responder knows."""
+    algorithm = hashes.SHA1()  # noqa: S303 - names the certificate, proves nothing
+    builder = ocsp.OCSPRequestBuilder().add_certificate(certificate.parsed, issuer.parsed, algorithm)
+    return builder.build().public_bytes(Encoding.DER)
+
+
+def verify_ocsp_response(
+    der: bytes, certificate: Certificate, issuer: Certificate, at: datetime, edition: Edition = Edition.ISO2
+) -> OcspStatus:
+    """What ``der`` says about ``certificate``, proved by a signature. Freshness is the caller's question to the answer.
+
+    Raises :class:`OcspRejected`: no successful response, no authorised signer, bad signature, another certificate.
+    """
+    if len(der) > LARGEST_RESPONSE:
+        raise OcspRejected(f"response of {len(der)} octets")
+    try:
+        response = ocsp.load_der_ocsp_response(der)
+        if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+            raise OcspRejected(f"responder says {response.response_status.name}")
+        signer = _signer(response, issuer, at, edition)
+        _check_signature(response, signer, edition)
+        for single in response.responses:
+            if _speaks_of(single, certificate, issuer):
+                return OcspStatus(
+                    Status[single.certificate_status.name], single.this_update_utc, single.next_update_utc
+                )
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise OcspRejected(f"no readable OCSP response: {error}") from error
+    raise OcspRejected("the response speaks of another certificate")
+
+
+class StapleCache:
+    """OCSP responses for our own chains on disk: ``DIRECTORY/SHA256.der``, SHA-256 of the certificate they speak of."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def store(
+        self, der: bytes, certificate: Certificate, issuer: Certificate, at: datetime, edition: Edition
+    ) -> OcspStatus:
+        """Keep a fetched response, if it is verified, and return what it says. Raises :class:`OcspRejected`, :class:`StoreError`.
+
+        A response that says revoked is kept too: it replaces the good one.
+        """
+        status = verify_ocsp_response(der, certificate, issuer, at, edition)
+        write_atomically(self._path(certificate), der)
+        return status
+
+    def status(
+        self, certificate: Certificate, issuer: Certificate, at: datetime, edition: Edition
+    ) -> tuple[OcspStatus, bytes] | None:
+        """What the cache proves about ``certificate``, and the response; None where it proves nothing."""
+        try:
+            der = read_file(self._path(certificate))
+            return verify_ocsp_response(der, certificate, issuer, at, edition), der
+        except (StoreError, OcspRejected):
+            return None
+
+    def staples(
+        self, path_to_root: Sequence[Certificate], at: datetime, edition: Edition, *, clock_trusted: bool = True
+    ) -> tuple[bytes | None, ...]:
+        """For each certificate below the root its response, if that is verified, good and fresh; None where there is none."""
+        staples: list[bytes | None] = []
+        for certificate, issuer in pairwise(path_to_root):
+            found = self.status(certificate, issuer, at, edition)
+            usable = found and found[0].status is Status.GOOD and found[0].is_fresh(at, clock_trusted=clock_trusted)
+            staples.append(found[1] if found and usable else None)
+        return tuple(staples)
+
+    def _path(self, certificate: Certificate) -> Path:
+        return self.directory / f"{certificate.fingerprint}.der"
+
+
+def _signer(response: ocsp.OCSPResponse, issuer: Certificate, at: datetime, edition: Edition) -> Certificate:
+    if _is_responder(response, issuer):
+        return issuer
+    for embedded in response.certificates:
+        try:
+            candidate = parse_certificate(embedded.public_bytes(Encoding.DER), Edition.ISO20, "OCSP responder")
+        except ChainRejected as error:
+            raise OcspRejected(str(error)) from None
+        if _is_responder(response, candidate):
+            _check_delegate(candidate, issuer, at, edition)
+            return candidate
+    raise OcspRejected("no authorised responder signed it")
+
+
+def _is_responder(response: ocsp.OCSPResponse, candidate: Certificate) -> bool:
+    if response.responder_name is not None:
+        return response.responder_name == candidate.subject
+    return response.responder_key_hash == hashlib.sha1(candidate.key_bits, usedforsecurity=False).digest()
+
+
+def _check_delegate(signer: Certificate, issuer: Certificate, at: datetime, edition: Edition) -> None:
+    if _OCSP_SIGNING not in (signer.extended_key_usage or ()):
+        raise OcspRejected("its signer is not certified for OCSP (extendedKeyUsage)")
+    if signer.key_usage is not None and not signer.key_usage.digital_signature:
+        raise OcspRejected("its signer may not sign (keyUsage)")
+    if signer.critical - _KNOWN_CRITICAL_OF_SIGNER:
+        raise OcspRejected("its signer has an unknown critical extension")
+    if signer.signature_algorithm not in SIGNATURE_ALGORITHMS[edition]:
+        raise OcspRejected("its signer's certificate is signed with an algorithm outside the profile")
+    if not signer.not_before <= at <= signer.not_after:
+        raise OcspRejected("its signer's certificate is not valid now")
+    if not signer.is_signed_by(issuer):
+        raise OcspRejected("its signer is not certified by the certificate's issuer")
+
+
+def _check_signature(response: ocsp.OCSPResponse, signer: Certificate, edition: Edition) -> None:
+    key = signer.public_key
+    if key is None or signer.key_kind not in KEY_KINDS[edition]:
+        raise OcspRejected(f"its signer's key {signer.key_kind} is outside the profile")
+    try:
+        if isinstance(key, ed448.Ed448PublicKey):
+            key.verify(response.signature, response.tbs_response_bytes)
+            return
+        algorithm = response.signature_hash_algorithm
+        if not isinstance(algorithm, _HASHES):
+            raise OcspRejected("its signature algorithm is outside the profile")
+        key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(algorithm))
+    except InvalidSignature:
+        raise OcspRejected("its signature is not its signer's") from None
+
+
+def _speaks_of(single: ocsp.OCSPSingleResponse, certificate: Certificate, issuer: Certificate) -> bool:
+    algorithm = single.hash_algorithm.name
+    names = hashlib.new(algorithm, certificate.issuer_der, usedforsecurity=False).digest()
+    key = hashlib.new(algorithm, issuer.key_bits, usedforsecurity=False).digest()
+    expected = (certificate.serial_number, names, key)
+    return (single.serial_number, single.issuer_name_hash, single.issuer_key_hash) == expected

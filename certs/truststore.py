@@ -1,0 +1,176 @@
+"""The installed roots on disk: one PEM file each, by edition and role.
+
+    STORE/{iso2,iso20}/{v2g,mo,oem}/SHA256.pem            SHA256: of the DER, lower-case hex
+
+The directory decides what a root is trusted for; the two editions and the roles never mix. Files may be put there by hand: any name that
+ends in ``.pem`` is read, and what does not belong there is reported and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certs.certificates import Certificate, Edition, parse_certificate
+from certs.chain import Anchors
+from certs.errors import ChainRejected, StoreError
+from certs.files import read_file, remove_file, write_atomically
+from certs.profile import KEY_KINDS, KNOWN_CRITICAL, ROLE_MARKERS, SIGNATURE_ALGORITHMS, Role
+
+MAX_ROOTS = 60
+"""Roots that a store takes. There are some ten V2G roots in the field and every mobility operator may run its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledRoot:
+    """A root as it lies in the store."""
+
+    certificate: Certificate
+    edition: Edition
+    role: Role
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """What reading a store gave: the good roots, and one error for each file that is none."""
+
+    installed: tuple[InstalledRoot, ...]
+    problems: tuple[StoreError, ...]
+
+    def anchors(self, edition: Edition) -> Anchors:
+        """The roots of one edition, for :func:`~certs.chain.verify_chain`."""
+
+        def of(role: Role) -> tuple[Certificate, ...]:
+            return tuple(root.certificate for root in self.installed if (root.edition, root.role) == (edition, role))
+
+        return Anchors(v2g=of(Role.V2G), mo=of(Role.MO), oem=of(Role.OEM))
+
+
+class Truststore:
+    """The roots below ``directory``. Nothing is cached: what is on the disk when a method is called counts."""
+
+    def __init__(self, directory: Path, *, max_roots: int = MAX_ROOTS) -> None:
+        self.directory = directory
+        self._max_roots = max_roots
+
+    def read(self) -> Roots:
+        """All roots, sorted by edition, role and file name. A missing store is an empty one; a bad file spoils no other."""
+        installed: list[InstalledRoot] = []
+        problems: list[StoreError] = []
+        for edition in Edition:
+            for role in Role:
+                for path in _entries(self._place(edition, role), problems):
+                    try:
+                        certificate = root_certificate(read_file(path), edition, role, path)
+                    except StoreError as error:
+                        problems.append(error)
+                    else:
+                        installed.append(InstalledRoot(certificate, edition, role, path))
+        return Roots(tuple(installed), tuple(problems))
+
+    def anchors(self, edition: Edition) -> Anchors:
+        return self.read().anchors(edition)
+
+    def add(self, edition: Edition, role: Role, data: bytes) -> InstalledRoot:
+        """Install the root in ``data`` (PEM or DER) for this edition and role. One that is there already is written again.
+
+        Raises :class:`StoreError`: it is no self-signed CA of the edition's profile, its domainComponent says another role, or the
+        store is full.
+        """
+        place = self._place(edition, role)
+        certificate = root_certificate(data, edition, role, place)
+        path = place / f"{certificate.fingerprint}.pem"
+        others = [root for root in self.read().installed if root.path != path]
+        if len(others) >= self._max_roots:
+            raise StoreError(path, f"the store is full: {len(others)} roots are installed, {self._max_roots} allowed")
+        write_atomically(path, certificate.pem)
+        return InstalledRoot(certificate, edition, role, path)
+
+    def remove(self, edition: Edition, role: Role, fingerprint: str) -> None:
+        """Remove the root with this SHA-256 (hex). Raises :class:`StoreError` if it is not installed for this edition and role."""
+        for root in self.read().installed:
+            if (root.edition, root.role, root.certificate.fingerprint) == (edition, role, fingerprint.lower()):
+                return remove_file(root.path)
+        raise StoreError(self._place(edition, role), f"holds no root {fingerprint[:64]}")
+
+    def listing(self) -> str:
+        """The store in words, for auditors: what is trusted for what, until when, and what is wrong in it."""
+        roots = self.read()
+        lines = [f"Truststore {self.directory}: {len(roots.installed)} roots, {len(roots.problems)} problems"]
+        for edition in Edition:
+            for role in Role:
+                here = [root.certificate for root in roots.installed if (root.edition, root.role) == (edition, role)]
+                lines.append(f"{edition.value} {role.value}: {len(here)}")
+                lines += [line for certificate in here for line in _described(certificate)]
+        lines += [f"PROBLEM {problem}" for problem in roots.problems]
+        return "\n".join(lines) + "\n"
+
+    def _place(self, edition: Edition, role: Role) -> Path:
+        return self.directory / edition.value / role.value
+
+
+def root_certificate(data: bytes, edition: Edition, role: Role, path: Path) -> Certificate:
+    """The one certificate in ``data`` (PEM or DER), if it is fit as a root of this edition and role. Raises :class:`StoreError`."""
+    try:
+        certificate = parse_certificate(only_certificate(data), edition, "root")
+    except ChainRejected as error:
+        raise StoreError(path, str(error)) from None
+    except ValueError as error:
+        raise StoreError(path, str(error)) from None
+    if certificate.key_kind not in KEY_KINDS[edition]:
+        raise StoreError(path, f"key {certificate.key_kind} is outside the profile of {edition.value}")
+    if certificate.signature_algorithm not in SIGNATURE_ALGORITHMS[edition]:
+        raise StoreError(
+            path, f"signature algorithm {certificate.signature_algorithm} is outside the profile of {edition.value}"
+        )
+    if not certificate.is_ca or certificate.key_usage is None or not certificate.key_usage.key_cert_sign:
+        raise StoreError(path, "is no CA certificate (basicConstraints, keyUsage keyCertSign)")
+    if unknown := certificate.critical - KNOWN_CRITICAL:
+        raise StoreError(path, f"has an unknown critical extension {min(unknown)}")
+    if not certificate.is_signed_by(certificate):
+        raise StoreError(path, "is not self-signed: only roots are installed, sub-CAs come with each chain")
+    markers = certificate.domain_components & ROLE_MARKERS
+    if markers and markers != {role.value.upper()}:
+        raise StoreError(
+            path, f"says of itself {', '.join(sorted(markers))} (domainComponent), not {role.value.upper()}"
+        )
+    return certificate
+
+
+def only_certificate(data: bytes) -> bytes:
+    """DER of the one certificate in ``data``, PEM or DER. Raises ValueError."""
+    if b"-----BEGIN" not in data:
+        return data
+    certificates = x509.load_pem_x509_certificates(data)
+    if len(certificates) != 1:
+        raise ValueError(f"holds {len(certificates)} certificates, not one")
+    return certificates[0].public_bytes(Encoding.DER)
+
+
+def _entries(place: Path, problems: list[StoreError]) -> Iterable[Path]:
+    try:
+        names = sorted(place.iterdir()) if place.is_dir() else []
+    except OSError as error:
+        problems.append(StoreError(place, f"cannot be read: {error.strerror}"))
+        return []
+    # What begins with a dot is the remains of a write that a power cut ended.
+    visible = [path for path in names if not path.name.startswith(".")]
+    problems += [StoreError(path, "does not belong here: no .pem file") for path in visible if path.suffix != ".pem"]
+    return [path for path in visible if path.suffix == ".pem"]
+
+
+def _described(certificate: Certificate) -> Iterable[str]:
+    components = ",".join(sorted(certificate.domain_components)) or "none"
+    yield f"  {_printable(certificate.subject.rfc4514_string())}"
+    yield f"    DC {components}; {certificate.key_kind}; serial {certificate.serial_number:x}"
+    yield f"    valid {certificate.not_before:%Y-%m-%d %H:%M} to {certificate.not_after:%Y-%m-%d %H:%M} UTC"
+    yield f"    SHA-256 {certificate.fingerprint}"
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

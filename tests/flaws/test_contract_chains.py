@@ -1,0 +1,73 @@
+"""Every flawed contract of the lab PKI is refused, and for the reason that it was made for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from certs import Anchors, ChainRejected, Edition, Flaw, Outcome, parse_certificate, verify_contract_chain
+from certs.certificates import Certificate
+from tools.pki import FLAWS, Issued, LabPki, build_lab_pki, make_flawed
+from tools.pki.flaws import describe
+
+AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+LAB = build_lab_pki(AT, seed=1)
+
+# Refused before or beside any chain that could be made as a file; each has its test in tests/certs.
+ELSEWHERE = {Flaw.NO_CERTIFICATE, Flaw.CLOCK_UNTRUSTED, Flaw.REVOKED}
+
+
+def installed(issued: Issued) -> Certificate:
+    return parse_certificate(issued.der, Edition.ISO2, "root")
+
+
+def anchors(lab: LabPki, mo_roots: tuple[Issued, ...] = ()) -> Anchors:
+    return Anchors(
+        v2g=(installed(lab.secc.root), installed(lab.other_secc.root)),
+        mo=tuple(installed(root) for root in mo_roots or (lab.contract.root,)),
+        oem=(installed(lab.provisioning.root),),
+    )
+
+
+def test_the_sound_contract_is_accepted() -> None:
+    contract = verify_contract_chain(LAB.contract.ders, anchors(LAB), AT, claimed="DE8AACA2B3C4D5L")
+    assert contract.outcome is Outcome.VALID
+
+
+@pytest.mark.parametrize("name", FLAWS)
+def test_a_flawed_contract_is_refused_for_its_flaw(name: str) -> None:
+    flawed = make_flawed(name, LAB)
+    with pytest.raises(ChainRejected) as refused:
+        verify_contract_chain(flawed.chain, anchors(LAB, flawed.mo_roots), AT, claimed=flawed.claimed)
+    assert refused.value.flaw is flawed.flaw
+
+
+@pytest.mark.parametrize("name", FLAWS)
+def test_only_an_absent_root_may_be_judged_elsewhere(name: str) -> None:
+    flawed = make_flawed(name, LAB)
+    judged = anchors(LAB, flawed.mo_roots)
+    if flawed.flaw is Flaw.NO_TRUST_ANCHOR:
+        contract = verify_contract_chain(flawed.chain, judged, AT, claimed=flawed.claimed, central_validation=True)
+        assert contract.outcome is Outcome.NO_ROOT
+        assert not contract.is_anchored
+    else:
+        with pytest.raises(ChainRejected):
+            verify_contract_chain(flawed.chain, judged, AT, claimed=flawed.claimed, central_validation=True)
+
+
+def test_every_flaw_has_a_chain_that_shows_it() -> None:
+    assert {make_flawed(name, LAB).flaw for name in FLAWS} == set(Flaw) - ELSEWHERE
+
+
+def test_every_flawed_chain_says_what_is_wrong() -> None:
+    assert all(describe(name).endswith(".") for name in FLAWS)
+
+
+def test_no_refusal_names_the_customer() -> None:
+    for name in FLAWS:
+        flawed = make_flawed(name, LAB)
+        with pytest.raises(ChainRejected) as refused:
+            verify_contract_chain(flawed.chain, anchors(LAB, flawed.mo_roots), AT, claimed=flawed.claimed)
+        assert "8AAC" not in str(refused.value)
+        assert "A2B3C4" not in str(refused.value)

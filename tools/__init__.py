@@ -1,0 +1,1 @@
+"""Tools for the lab: a simulated car, decoders, the lab PKI."""

@@ -1,0 +1,125 @@
+"""The lab PKI on disk: who gets which file.
+
+    DIR/station/truststore   installed roots, as ``certs.Truststore`` keeps them
+    DIR/station/keystore     our chains and keys, as ``certs.Keystore`` keeps them
+    DIR/station/staples      OCSP responses, as ``certs.StapleCache`` keeps them
+    DIR/car                  v2g_root.pem, contract_chain.pem, contract.key, emaid.txt, oem_chain.pem, oem.key, pcid.txt
+    DIR/other-car            the same car, but it trusts only the other V2G root
+    DIR/flawed/NAME          a car whose contract has that flaw, with flaw.txt that says what is wrong; where the
+                             flaw is the root's own, install_mo_root_N.pem is what the station would have to install
+    DIR/provisioning         cps_chain.pem, cps.key: the certificate provisioning service
+    DIR/authorities          every CA certificate and its key, to make more of them
+
+Private keys are PKCS#8 PEM, mode 0600.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from certs import Edition, Keystore, Role, StapleCache, Truststore, parse_certificate
+from tools.pki.flaws import FlawedContract, describe, make_flawed
+from tools.pki.lab import EMAID, PCID, LabPki, build_lab_pki
+from tools.pki.mint import Issued
+
+
+def make_lab_pki(
+    directory: Path, *, flaws: Iterable[str] = (), seed: int | None = None, at: datetime | None = None
+) -> LabPki:
+    """Make a lab PKI around ``at`` (now, if not given) and write it below ``directory``. See the module for the layout."""
+    lab = build_lab_pki(at or datetime.now(UTC), seed)
+    write_lab_pki(lab, directory, flaws=flaws)
+    return lab
+
+
+def write_lab_pki(lab: LabPki, directory: Path, *, flaws: Iterable[str] = ()) -> None:
+    _write_station(lab, directory / "station")
+    _write_car(lab, directory / "car", lab.secc.root)
+    _write_car(lab, directory / "other-car", lab.other_secc.root)
+    for name in flaws:
+        flawed = make_flawed(name, lab)
+        _write_flawed_car(lab, directory / "flawed" / name, name, flawed)
+    provisioning = directory / "provisioning"
+    _write(provisioning / "cps_chain.pem", lab.cps.pem)
+    _write_secret(provisioning / "cps.key", lab.cps.leaf.key_pem)
+    authorities = directory / "authorities"
+    for name, issued in _authorities(lab).items():
+        _write(authorities / f"{name}.pem", issued.pem)
+        _write_secret(authorities / f"{name}.key", issued.key_pem)
+
+
+def _write_station(lab: LabPki, directory: Path) -> None:
+    truststore = Truststore(directory / "truststore")
+    for role, line in (
+        (Role.V2G, lab.secc),
+        (Role.V2G, lab.other_secc),
+        (Role.MO, lab.contract),
+        (Role.OEM, lab.provisioning),
+    ):
+        truststore.add(Edition.ISO2, role, line.root.pem)
+    keystore = Keystore(directory / "keystore")
+    staples = StapleCache(directory / "staples")
+    for line in (lab.secc, lab.other_secc):
+        keystore.install(Edition.ISO2, line.pem, line.root.pem, line.leaf.key_pem)
+        for issued, response in zip(line.chain, lab.ocsp_responses(line), strict=True):
+            certificate = parse_certificate(issued.der, Edition.ISO2, "ours")
+            issuer = parse_certificate((issued.issuer or issued).der, Edition.ISO2, "its issuer")
+            staples.store(response, certificate, issuer, lab.mint.at, Edition.ISO2)
+
+
+def _write_car(lab: LabPki, directory: Path, v2g_root: Issued) -> None:
+    _write(directory / "v2g_root.pem", v2g_root.pem)
+    _write_secret(directory / "contract_chain.pem", lab.contract.pem)
+    _write_secret(directory / "contract.key", lab.contract.leaf.key_pem)
+    _write(directory / "emaid.txt", EMAID.encode() + b"\n")
+    _write_secret(directory / "oem_chain.pem", lab.provisioning.pem)
+    _write_secret(directory / "oem.key", lab.provisioning.leaf.key_pem)
+    _write(directory / "pcid.txt", PCID.encode() + b"\n")
+
+
+def _write_flawed_car(lab: LabPki, directory: Path, name: str, flawed: FlawedContract) -> None:
+    _write_car(lab, directory, lab.secc.root)
+    _write_secret(directory / "contract_chain.pem", b"".join(map(_pem, flawed.chain)))
+    _write_secret(directory / "contract.key", flawed.key_pem)
+    _write(directory / "emaid.txt", flawed.claimed.encode() + b"\n")
+    _write(directory / "flaw.txt", f"{name}: {flawed.flaw.value}\n{describe(name)}\n".encode())
+    for number, root in enumerate(flawed.mo_roots, 1):
+        _write(directory / f"install_mo_root_{number}.pem", root.pem)
+
+
+def _pem(der: bytes) -> bytes:
+    body = base64.encodebytes(der).replace(b"\n", b"")
+    lines = b"\n".join(body[n : n + 64] for n in range(0, len(body), 64))
+    return b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n"
+
+
+def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode)
+    path.write_bytes(data)
+
+
+def _write_secret(path: Path, data: bytes) -> None:
+    _write(path, data, 0o600)
+
+
+def _authorities(lab: LabPki) -> dict[str, Issued]:
+    authorities = {
+        "v2g_root": lab.secc.root,
+        "other_v2g_root": lab.other_secc.root,
+        "mo_root": lab.contract.root,
+        "oem_root": lab.provisioning.root,
+    }
+    for name, line in (
+        ("cpo", lab.secc),
+        ("other_cpo", lab.other_secc),
+        ("mo", lab.contract),
+        ("oem", lab.provisioning),
+        ("cps", lab.cps),
+    ):
+        authorities |= {f"{name}_sub1": line.sub1, f"{name}_sub2": line.sub2}
+    return authorities
