@@ -280,7 +280,8 @@ def _trusted_ca_keys(octets: bytes | None, strict: bool) -> tuple[tuple[TrustedA
             raise
     for listed in (octets, octets[2:]):
         try:
-            return _authorities(listed), True
+            if found := _authorities(listed):
+                return found, True
         except HelloRejected:
             continue
     for bare in (octets, octets[2:]):

@@ -45,11 +45,11 @@ class HandshakeFailed(TlsError):
     """The engine refused, or the car did; the text says which suites were offered where that matters."""
 
 
-class TlsRequired(FramingError):
-    """A car speaks plain V2GTP where only TLS is served."""
+class TlsRequired(TlsError):
+    """A car (or a browser) speaks something else where only TLS is served."""
 
 
-class PlainRequired(FramingError):
+class PlainRequired(TlsError):
     """A car begins TLS where no certificate is configured."""
 
 
