@@ -29,6 +29,7 @@ WELD_SECONDS = 0.15
 CLOSE_SECONDS = 0.5
 SUPERVISION_SECONDS = 0.05
 OVERVOLTAGE = 1.1
+OVERCURRENT_SECONDS = 7.0
 FAULT_OHMS = 100_000.0
 
 
@@ -62,10 +63,11 @@ class SafetyController:
         self._opening: Call | None = None
         self._contactor_check: Call | None = None
         self._supervision: Call | None = None
+        self.max_amperes: float | None = None
+        self._over_since: float | None = None
         self._last_beat: float | None = None
         self._beat_check: Call | None = None
         world.watch(self._on_change)
-        self._sample_pilot()
 
     # --- what the station says ---
 
@@ -249,8 +251,10 @@ class SafetyController:
     # --- contactor and supply ---
 
     def _close(self) -> None:
-        if self.permitted and self.state.ready and not self._against() and not self.world.contactor.driven:
-            self._cancel_opening()
+        if not self.permitted or not self.state.ready or self._against():
+            return
+        self._cancel_opening()
+        if not self.world.contactor.driven:
             self.world.contactor.drive(True)
             self._watch_contactor(CLOSE_SECONDS)
             self._supervise()
@@ -319,5 +323,16 @@ class SafetyController:
             self.raise_trouble(
                 "overvoltage", Severity.EMERGENCY, "the outlet's voltage is above its limit", latched=True
             )
+        self._check_current()
         self.report("measured")
         self._supervise()
+
+    def _check_current(self) -> None:
+        """Above the set current by more than a tenth and half an ampere, for seven seconds: the car does not keep to it."""
+        limit = self.max_amperes
+        if limit is None or self.world.present()[1] <= limit * 1.1 + 0.5:
+            self._over_since = None
+        elif self._over_since is None:
+            self._over_since = self.clock.now()
+        elif self.clock.now() - self._over_since >= OVERCURRENT_SECONDS:
+            self.raise_trouble("overcurrent", Severity.EMERGENCY, "the car draws more than it may", latched=True)

@@ -146,7 +146,9 @@ class World:
             self._changed("pilot")
 
     def present_token(self, kind: str, value: str) -> None:
-        """Hold a card to the reader."""
+        """Hold a card to the reader. HalRejected for a kind with a colon in it, which stands between the two."""
+        if ":" in kind:
+            raise HalRejected(f"no such kind of token: {kind}")
         self._changed(f"token:{kind}:{value}")
 
     def press_stop(self) -> None:

@@ -1,0 +1,78 @@
+"""From a line of configuration to a board: ``open_hal("sim:?connector=dc")``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from hal.errors import HalError, HalUnsupported
+from hal.ports import Board
+from hal.sim.board import SimBoard
+from hal.sim.clock import LoopClock
+from hal.sim.firmware import Firmware
+from hal.sim.link import LocalLink
+from hal.sim.options import Options, parse
+from hal.sim.panel import Panel
+from hal.sim.process import RemoteFollower, launch
+
+# Kinds that a configuration may already name, because the documents do, and that this version cannot drive.
+_ANNOUNCED = ("linux", "chargesom")
+
+
+def recognise(where: str) -> Options:
+    """Check a board's address without opening anything.
+
+    HalUnsupported for a kind that this version does not have, HalRejected for options that it does not understand.
+    """
+    kind, colon, rest = where.partition(":")
+    if colon and kind == "sim":
+        return parse(rest)
+    if colon and kind in _ANNOUNCED:
+        raise HalUnsupported(f"boards of the kind {kind!r} are not available in this version; there is: sim:")
+    raise HalUnsupported(f"{where!r} is no board; an address is KIND:DETAILS, and the kinds of this version are: sim:")
+
+
+def unsafe_options(where: str) -> tuple[str, ...]:
+    """Names of options in this address that only tests may use; a station refuses them unless it is told to be unsafe."""
+    options = recognise(where)
+    return ("follower",) if options.follower is not None else ()
+
+
+async def open_hal(where: str, *, name: str = "1") -> Board:
+    """Open the board at this address; ``name`` is the outlet's, for logs. Errors as in :func:`recognise`, and HalLost."""
+    return await open_sim(recognise(where), where.partition(":")[2], name=name)
+
+
+async def open_sim(options: Options, query: str = "", *, name: str = "1") -> SimBoard:
+    """Open a simulated board. ``query`` is the text of the options, needed only for a process of its own."""
+    board = await (_remote(options, query, name) if options.process else _local(options, name))
+    try:
+        await board.open()
+    except HalError:
+        await board.close()
+        raise
+    return board
+
+
+async def _local(options: Options, name: str) -> SimBoard:
+    link = LocalLink()
+    world = options.build(LoopClock())
+    link.firmware = Firmware(world, link.say)
+    follower = options.populate(world)
+    release: Callable[[], Awaitable[None]] | None = None
+    if options.control is not None:
+        path = Path(options.control)
+        server = await Panel(world, follower).serve(path)
+
+        async def release() -> None:
+            server.close()
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    return SimBoard(name, link, options.outlet, world=world, follower=follower, release=release)
+
+
+async def _remote(options: Options, query: str, name: str) -> SimBoard:
+    link, release = await launch(query)
+    follower = RemoteFollower(link.tell) if options.follower is not None else None
+    return SimBoard(name, link, options.outlet, follower=follower, release=release)

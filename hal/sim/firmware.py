@@ -1,0 +1,311 @@
+"""The command interface of the simulated board: plain dictionaries in and out, so that a socket may lie between.
+
+A command is ``{"do": name, ...}``; its reply ``{"ok": true, ...}`` or ``{"error": class, "text": ...}``, at once or later. What the board
+says on its own is ``{"event": name, ...}``. Times in both are of the outside clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from hal.errors import HalError, HalRejected, HalTimeout, HalUnsupported
+from hal.sim.clock import Call
+from hal.sim.safety import FAULT_OHMS, SAFE_AMPERES, STEP_SECONDS, SafetyController
+from hal.sim.world import World
+from hal.values import ContactorState, DcPhase, Severity
+
+Message = dict[str, Any]
+Reply = Callable[[Message], None]
+
+SELF_TEST_SECONDS = 2.0
+MEASURING_SECONDS = 1.0
+OFF_SECONDS = 1.9
+LOCK_SECONDS = 0.1
+
+_COMMANDS = (
+    "open",
+    "close",
+    "duty",
+    "e",
+    "permit",
+    "target",
+    "off",
+    "lock",
+    "unlock",
+    "imd_test",
+    "imd",
+    "meter",
+    "clear",
+    "overcurrent",
+    "residual_current",
+)
+
+
+class Firmware:
+    """One board's controller with everything that is wired to it. ``say`` takes the events."""
+
+    def __init__(self, world: World, say: Callable[[Message], None]) -> None:
+        self.world = world
+        self.clock = world.clock
+        self._say = say
+        self.safety = SafetyController(world, self._report)
+        self._measuring: Call | None = None
+        self._measured: Message = {}
+        self._was_silent = False
+        world.watch(self._watch_silence)
+
+    def _watch_silence(self, what: str) -> None:
+        """Back from silence: nobody knows what was missed, so everything is said again."""
+        if what == "faults" and self._was_silent != self.safety.silent:
+            self._was_silent = self.safety.silent
+            self._emit({"event": "levels", "events": self._everything(), "at": self._now()})
+
+    # --- commands ---
+
+    def submit(self, command: Message, reply: Reply) -> None:
+        """Carry out one command. A silent controller never replies; a bad command is rejected, never raised."""
+        if self.safety.silent:
+            return
+        name = command.get("do")
+        try:
+            if name not in _COMMANDS:
+                raise HalUnsupported(f"no such command: {name}")
+            getattr(self, f"_do_{name}")(command, reply)
+        except HalError as error:
+            reply(refusal(error))
+
+    def beat(self) -> Message | None:
+        """The station lives; answered with fresh measurements, or by silence."""
+        if self.safety.silent:
+            return None
+        self.safety.beat()
+        return self.measure()
+
+    def _do_open(self, _: Message, reply: Reply) -> None:
+        self.safety.disarm()
+        self.world.drive_pilot(1.0)
+        reply({"ok": True, "events": self._everything()})
+
+    def _do_close(self, _: Message, reply: Reply) -> None:
+        self.safety.disarm()
+        self.world.drive_pilot(1.0)
+        self.world.drive_lock(False)
+        self._stop_measuring()
+        reply({"ok": True})
+
+    def _do_duty(self, command: Message, reply: Reply) -> None:
+        self.world.drive_pilot(number(command, "duty", 0.0, 1.0))
+        reply({"ok": True})
+
+    def _do_e(self, _: Message, reply: Reply) -> None:
+        self.world.drive_pilot(None)
+        reply({"ok": True})
+
+    def _do_permit(self, command: Message, reply: Reply) -> None:
+        self.safety.permit(command.get("on") is True)
+        reply({"ok": True})
+
+    def _do_target(self, command: Message, reply: Reply) -> None:
+        limits = self.world.outlet.limits
+        volts = number(command, "volts", 0.0, limits.max_volts)
+        amperes = number(command, "amperes", 0.0, limits.max_amperes)
+        try:
+            phase = DcPhase(str(command.get("phase")))
+        except ValueError as error:
+            raise HalRejected(str(error)) from error
+        self.safety.supply(volts, amperes, phase)
+        reply({"ok": True})
+
+    def _do_off(self, _: Message, reply: Reply) -> None:
+        self.safety.stop_supply()
+        self._await_off(reply, self.clock.now() + OFF_SECONDS * self.clock.speed)
+
+    def _await_off(self, reply: Reply, deadline: float) -> None:
+        if abs(self.world.present()[1]) <= SAFE_AMPERES:
+            reply({"ok": True})
+        elif self.clock.now() >= deadline:
+            reply(refusal(HalTimeout("the supply's current does not fall")))
+        else:
+            self.clock.call_at(self.clock.now() + STEP_SECONDS, lambda: self._await_off(reply, deadline))
+
+    def _do_lock(self, _: Message, reply: Reply) -> None:
+        self._turn_lock(True, reply)
+
+    def _do_unlock(self, _: Message, reply: Reply) -> None:
+        if self.safety.contactor_state is not ContactorState.OPEN:
+            raise HalRejected("the contactor is not open")
+        self._turn_lock(False, reply)
+
+    def _turn_lock(self, locked: bool, reply: Reply) -> None:
+        def confirm() -> None:
+            self.world.drive_lock(locked)
+            if self.world.locked is locked:
+                self._emit(self._lock())
+                reply({"ok": True})
+            else:
+                reply(refusal(HalTimeout("the lock does not confirm")))
+
+        self.clock.call_at(self.clock.now() + LOCK_SECONDS, confirm)
+
+    def _do_imd_test(self, _: Message, reply: Reply) -> None:
+        def finish() -> None:
+            if "imd_silent" not in self.world.faults:
+                reply({"ok": True, "passed": "imd_self_test" not in self.world.faults})
+
+        self.clock.call_at(self.clock.now() + SELF_TEST_SECONDS, finish)
+
+    def _do_imd(self, command: Message, reply: Reply) -> None:
+        if command.get("on") is not True:
+            self._stop_measuring()
+        elif self._measuring is None:
+            self._await_measurement()
+        reply({"ok": True})
+
+    def _stop_measuring(self) -> None:
+        if self._measuring is not None:
+            self._measuring.cancel()
+            self._measuring = None
+
+    def _await_measurement(self) -> None:
+        # A fast world need not measure more often than somebody outside could act on it.
+        seconds = max(MEASURING_SECONDS, 0.2 * self.clock.speed)
+        self._measuring = self.clock.call_at(self.clock.now() + seconds, self._measure_insulation)
+
+    def _measure_insulation(self) -> None:
+        if "imd_silent" not in self.world.faults:
+            ohms = self.world.insulation_ohms()
+            self._emit({"event": "imd", "ohms": ohms, "at": self._now()})
+            if ohms < FAULT_OHMS:
+                text = f"{ohms:.0f} ohms between conductors and earth"
+                self.safety.raise_trouble("insulation_fault", Severity.EMERGENCY, text, latched=True)
+        self._await_measurement()
+
+    def _do_meter(self, _: Message, reply: Reply) -> None:
+        if "meter_lost" in self.world.faults:
+            raise HalTimeout("the meter does not answer")
+        reply({"ok": True, "meter": self._meter()})
+
+    def _do_clear(self, command: Message, reply: Reply) -> None:
+        self.safety.clear(str(command.get("code")))
+        reply({"ok": True})
+
+    def _do_overcurrent(self, command: Message, reply: Reply) -> None:
+        self.safety.max_amperes = number(command, "amperes", 0.0, 1000.0)
+        reply({"ok": True})
+
+    def _do_residual_current(self, _: Message, reply: Reply) -> None:
+        if self.safety.contactor_state is not ContactorState.OPEN:
+            raise HalRejected("the contactor is not open")
+        reply({"ok": True, "passed": "residual_current" not in self.world.faults})
+
+    # --- what it says ---
+
+    def _now(self) -> float:
+        return self.clock.outside(self.clock.now())
+
+    def _emit(self, event: Message) -> None:
+        if not self.safety.silent:
+            self._say(event)
+
+    def _report(self, what: str) -> None:
+        kind, _, detail = what.partition(":")
+        if kind == "pilot":
+            self._emit(self._pilot())
+        elif kind == "contactor":
+            self._emit(self._contactor())
+        elif kind == "inputs":
+            self._emit(self._inputs())
+        elif kind == "measured":
+            self._emit(self.measure())
+        elif kind == "fault":
+            self._emit(self._fault(detail))
+        elif kind == "cleared":
+            self._emit({"event": "cleared", "code": detail})
+        elif kind == "token":
+            form, _, value = detail.partition(":")
+            self._emit({"event": "token", "kind": form, "value": value, "at": self._now()})
+        elif kind == "stop":
+            self._emit({"event": "stop", "at": self._now()})
+
+    def _everything(self) -> list[Message]:
+        levels = [self._pilot(), self._contactor(), self._inputs(), self._lock(), self.measure()]
+        return levels + [self._fault(code) for code in self.safety.troubles]
+
+    def _pilot(self) -> Message:
+        high, low = self.world.pilot_volts()
+        outside = self.clock.outside
+        return {
+            "event": "pilot",
+            "state": self.safety.state.value,
+            "since": outside(self.safety.since),
+            "at": self._now(),
+            "duty": self.world.duty,
+            "high_volts": high,
+            "low_volts": low,
+        }
+
+    def _contactor(self) -> Message:
+        return {"event": "contactor", "state": self.safety.contactor_state.value, "at": self._now()}
+
+    def _inputs(self) -> Message:
+        world = self.world
+        return {
+            "event": "inputs",
+            "emergency_stopped": world.emergency_stopped,
+            "door_open": world.door_open,
+            "at": self._now(),
+        }
+
+    def _lock(self) -> Message:
+        return {"event": "lock", "state": "locked" if self.world.locked else "unlocked", "at": self._now()}
+
+    def _fault(self, code: str) -> Message:
+        trouble = self.safety.troubles[code]
+        return {
+            "event": "fault",
+            "code": code,
+            "severity": int(trouble.severity),
+            "text": trouble.text,
+            "latched": trouble.latched,
+            "at": self.clock.outside(trouble.at),
+        }
+
+    def _meter(self) -> Message:
+        volts, amperes = self.world.conductors()
+        return {
+            "watt_hours_import": self.world.books.metered,
+            "volts": volts,
+            "amperes": amperes,
+            "watts": self.world.watts(),
+            "at": self._now(),
+        }
+
+    def measure(self) -> Message:
+        """Fresh measurements; what is silent keeps its last value and its age."""
+        faults = self.world.faults
+        if "supply_silent" not in faults:
+            volts, amperes = self.world.present()
+            self._measured["present"] = {"volts": volts, "amperes": amperes, "at": self._now()}
+        if "meter_lost" not in faults:
+            self._measured["meter"] = self._meter()
+        return {"event": "measured", "at": self._now(), **self._measured}
+
+
+def refusal(error: HalError) -> Message:
+    """A reply that becomes this error again at the other end."""
+    return {"error": type(error).__name__, "text": str(error)}
+
+
+def number(command: Message, name: str, low: float, high: float) -> float:
+    """A number out of a message. HalRejected for anything else, or outside its bounds."""
+    value = command.get(name)
+    if (
+        not isinstance(value, (int, float))
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+        or not low <= value <= high
+    ):
+        raise HalRejected(f"{name} has to be a number from {low:g} to {high:g}, not {value!r}")
+    return float(value)

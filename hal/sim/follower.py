@@ -1,0 +1,100 @@
+"""Moves the pilot for a car that has none: a foreign EVCC which speaks the protocol, but stands in no simulated world.
+
+Only tests may select it (the ``follower`` option of ``sim:``), because a station that moves the pilot itself proves nothing about
+its checks of the pilot. Those stay on: with ``refuse`` or ``stick`` they have to fire.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Protocol
+
+from hal.errors import HalRejected
+from hal.sim.world import World
+
+RELAY_MARGIN = 0.95
+"""The battery of a foreign car is unknown: it is taken to lie this far below the precharge target, so that current flows."""
+
+REPLUG_SECONDS = 0.5
+
+
+class Following(enum.StrEnum):
+    """FOLLOW: as a car would. REFUSE: never leaves state B. STICK: goes to C and never back."""
+
+    FOLLOW = "follow"
+    REFUSE = "refuse"
+    STICK = "stick"
+
+
+class Observer(Protocol):
+    """What the station tells a follower: the name of each message as it arrives."""
+
+    def observe(self, message: str, volts: float | None = None) -> None: ...
+
+
+class Follower:
+    """Hears messages of the V2G dialogue by name and does what a car does with its pilot and relay, after ``delay`` seconds.
+
+    Names: ``CableCheckReq``, ``PreChargeReq`` (with its target ``volts``), ``PowerDeliveryReq(Start)``, ``PowerDeliveryReq(Stop)``,
+    ``WeldingDetectionReq``, ``SessionStopReq``, ``ConnectionClosed``; others are ignored. With ``unplug`` the car is pulled out
+    that many seconds after the session and plugged in again. Seconds are of the outside clock.
+    """
+
+    def __init__(self, world: World, mode: Following, delay: float = 0.1, unplug: float | None = None) -> None:
+        self._world = world
+        self._mode = mode
+        self._delay = delay
+        self._unplug = unplug
+
+    def observe(self, message: str, volts: float | None = None) -> None:
+        """This message has arrived at the station."""
+        dc = self._world.outlet.dc
+        if message == "PreChargeReq" and dc and volts is not None:
+            self._adopt(volts)
+        elif message == "PowerDeliveryReq(Start)" or (message == "CableCheckReq" and dc):
+            self._after(self._delay, self._relay_on if message != "CableCheckReq" and dc else self._s2_on)
+        elif message in ("PowerDeliveryReq(Stop)", "WeldingDetectionReq", "SessionStopReq", "ConnectionClosed"):
+            self._after(self._delay, self._off)
+            if message in ("SessionStopReq", "ConnectionClosed") and self._unplug is not None:
+                self._after(self._delay + self._unplug, self._pull)
+
+    def _after(self, seconds: float, what: Callable[[], None]) -> None:
+        clock = self._world.clock
+
+        def act() -> None:
+            # The car may have been pulled out in between; then there is no pilot to move.
+            if self._world.car.plugged:
+                what()
+
+        clock.call_at(clock.now() + seconds * clock.speed, act)
+
+    def _adopt(self, volts: float) -> None:
+        battery = self._world.car.battery
+        if not self._world.car.relay_closed and 60.0 < volts <= 1500.0:
+            span = battery.full_volts - battery.empty_volts
+            part = (battery.open_volts - battery.empty_volts) / span
+            battery.empty_volts = volts * RELAY_MARGIN - part * span
+            battery.full_volts = battery.empty_volts + span
+
+    def _s2_on(self) -> None:
+        if self._mode is not Following.REFUSE:
+            self._world.close_s2(True)
+
+    def _relay_on(self) -> None:
+        if self._mode is not Following.REFUSE and self._world.car.ready:
+            self._world.close_relay(True)
+
+    def _off(self) -> None:
+        if self._mode is Following.FOLLOW:
+            self._world.close_relay(False)
+            self._world.close_s2(False)
+
+    def _pull(self) -> None:
+        try:
+            self._world.unplug()
+        except HalRejected:
+            self._after(REPLUG_SECONDS, self._pull)  # still locked: try again, as a driver would
+            return
+        clock = self._world.clock
+        clock.call_at(clock.now() + REPLUG_SECONDS * clock.speed, self._world.plug_in)

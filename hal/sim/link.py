@@ -1,0 +1,154 @@
+"""The wire between the simulated board and its firmware: a call in this process, or a socket to another one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.sim.firmware import Firmware, Message
+
+MAX_LINE = 65_536
+
+_ERRORS: dict[str, type[HalError]] = {
+    error.__name__: error for error in (HalTimeout, HalLost, HalRejected, HalUnsupported)
+}
+
+
+class Link(Protocol):
+    """How a board reaches its firmware. ``on_event`` hears what comes unasked, ``on_lost`` the end of the wire."""
+
+    on_event: Callable[[Message], None]
+    on_lost: Callable[[str], None]
+
+    async def send(self, command: Message, seconds: float) -> Message:
+        """One command, its reply. HalTimeout after ``seconds``; HalLost when the wire is gone; what the firmware refuses with."""
+
+    def beat(self) -> None: ...
+
+    def refresh(self) -> None:
+        """Have measurements brought up to date now, where that costs nothing."""
+
+    async def close(self) -> None: ...
+
+
+def _ignore(_: Any) -> None:
+    return None
+
+
+def result(reply: Message) -> Message:
+    """The reply, or the error that it stands for."""
+    if "error" in reply:
+        raise _ERRORS.get(str(reply["error"]), HalRejected)(str(reply.get("text", "")))
+    return reply
+
+
+class LocalLink:
+    """Firmware and world in this process, on this event loop's time."""
+
+    def __init__(self) -> None:
+        self.on_event: Callable[[Message], None] = _ignore
+        self.on_lost: Callable[[str], None] = _ignore
+        self.firmware: Firmware | None = None
+
+    def say(self, event: Message) -> None:
+        """What the firmware is given to speak through."""
+        self.on_event(event)
+
+    def _reach(self) -> Firmware:
+        if self.firmware is None:
+            raise HalLost("no firmware at the other end")
+        return self.firmware
+
+    async def send(self, command: Message, seconds: float) -> Message:
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+
+        def reply(message: Message) -> None:
+            if not future.done():
+                future.set_result(message)
+
+        self._reach().submit(command, reply)
+        return result(await _within(future, seconds, command))
+
+    def beat(self) -> None:
+        answer = self._reach().beat()
+        if answer is not None:
+            self.on_event(answer)
+
+    def refresh(self) -> None:
+        firmware = self._reach()
+        if not firmware.safety.silent:
+            self.on_event(firmware.measure())
+
+    async def close(self) -> None:
+        return None
+
+
+async def _within(future: asyncio.Future[Message], seconds: float, command: Message) -> Message:
+    try:
+        return await asyncio.wait_for(future, seconds)
+    except TimeoutError as error:
+        raise HalTimeout(f"no reply to {command.get('do')} in {seconds:g} s") from error
+
+
+class SocketLink:
+    """Lines of JSON over a stream socket. Replies carry the number of their command, so they may come in any order."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.on_event: Callable[[Message], None] = _ignore
+        self.on_lost: Callable[[str], None] = _ignore
+        self._writer = writer
+        self._open: dict[int, asyncio.Future[Message]] = {}
+        self._number = 0
+        self._lost = False
+        self._task = asyncio.get_running_loop().create_task(self._read(reader))
+
+    async def send(self, command: Message, seconds: float) -> Message:
+        self._number += 1
+        number = self._number
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._open[number] = future
+        try:
+            self.tell({**command, "id": number})
+            return result(await _within(future, seconds, command))
+        finally:
+            self._open.pop(number, None)
+
+    def beat(self) -> None:
+        self.tell({"do": "beat"})
+
+    def refresh(self) -> None:
+        return None
+
+    def tell(self, message: Message) -> None:
+        """Send a line that has no reply. HalLost when nobody is there to read it."""
+        if self._lost or self._writer.is_closing():
+            raise HalLost("the simulated board's process is gone")
+        if self._writer.transport.get_write_buffer_size() > MAX_LINE:
+            raise HalLost("the simulated board's process does not read")
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        text = "the simulated board's process has closed its socket"
+        try:
+            while line := await reader.readline():
+                message = json.loads(line)
+                if "event" in message:
+                    self.on_event(message)
+                elif (future := self._open.get(message.get("id"))) is not None and not future.done():
+                    future.set_result(message)
+        except (OSError, ValueError) as error:
+            text = f"the simulated board's process cannot be understood: {error}"
+        self._lost = True
+        for future in self._open.values():
+            if not future.done():
+                future.set_exception(HalLost(text))
+        self.on_lost(text)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._lost = True
+        self._writer.close()

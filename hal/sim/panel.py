@@ -1,0 +1,178 @@
+"""A panel on the world: what tests, the demo and a simulated car in another process may do to it, and see of it.
+
+Requests and answers are lines of JSON on a unix socket: ``{"do": "plug_in"}`` is answered by ``{"ok": true}``, ``{"do": "state"}`` with
+the truth besides, and what is not possible with ``{"error": "HalRejected", "text": "..."}``. The verbs are in :data:`VERBS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hal.errors import HalError, HalLost, HalRejected, HalTimeout
+from hal.sim.firmware import Message, number, refusal
+from hal.sim.follower import Observer
+from hal.sim.link import MAX_LINE, result
+from hal.sim.world import World
+
+ANSWER_SECONDS = 5.0
+
+
+def _flag(request: Message, name: str, default: bool = True) -> bool:
+    value = request.get(name, default)
+    if not isinstance(value, bool):
+        raise HalRejected(f"{name} has to be true or false, not {value!r}")
+    return value
+
+
+def _text(request: Message, name: str) -> str:
+    value = request.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 255 or not value.isprintable():
+        raise HalRejected(f"{name} has to be a text of 1 to 255 characters")
+    return value
+
+
+def _draw(world: World, request: Message) -> None:
+    phases = int(number(request, "phases", 1, 3)) if "phases" in request else None
+    world.draw_ac(number(request, "amperes", 0.0, 1000.0), phases)
+
+
+def _battery(world: World, request: Message) -> None:
+    """Set the battery's charge, or its voltages."""
+    world.advance()
+    battery = world.car.battery
+    for name, low, high in (
+        ("soc", 0.0, 1.0),
+        ("capacity_watt_hours", 1.0, 1e7),
+        ("empty_volts", 10.0, 1500.0),
+        ("full_volts", 10.0, 1500.0),
+        ("max_volts", 10.0, 1500.0),
+        ("max_amperes", 1.0, 3000.0),
+    ):
+        if name in request:
+            setattr(battery, name, number(request, name, low, high))
+
+
+VERBS: dict[str, Callable[[World, Message], None]] = {
+    "plug_in": lambda world, _: world.plug_in(),
+    "unplug": lambda world, request: world.unplug(force=_flag(request, "force", False)),
+    "s2": lambda world, request: world.close_s2(
+        _flag(request, "closed"), ventilation=_flag(request, "ventilation", False)
+    ),
+    "relay": lambda world, request: world.close_relay(_flag(request, "closed")),
+    "draw_ac": _draw,
+    "battery": _battery,
+    "token": lambda world, request: world.present_token(_text(request, "kind"), _text(request, "value")),
+    "stop": lambda world, _: world.press_stop(),
+    "emergency_stop": lambda world, request: world.press_emergency_stop(_flag(request, "pressed")),
+    "door": lambda world, request: world.open_door(_flag(request, "open")),
+    "inject": lambda world, request: world.inject(_text(request, "name")),
+    "heal": lambda world, request: world.heal(_text(request, "name")),
+    "state": lambda world, _: None,
+}
+"""Every verb, and what it does. ``follow`` comes on top where there is a follower."""
+
+
+def _listen(path: Path) -> socket.socket:
+    """A unix socket that only its owner may connect to, in the place of one that was left behind; never of another file."""
+    if path.is_socket():
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class Panel:
+    """Carries out requests on one world."""
+
+    def __init__(self, world: World, follower: Observer | None = None) -> None:
+        self._world = world
+        self._follower = follower
+
+    def act(self, request: Any) -> Message:
+        """The answer to one request. Never raises: what is wrong with it is the answer."""
+        try:
+            if not isinstance(request, dict) or not isinstance(request.get("do"), str):
+                raise HalRejected('a request is an object with a verb: {"do": ...}')
+            verb = request["do"]
+            if verb == "follow" and self._follower is not None:
+                volts = number(request, "volts", 0.0, 10_000.0) if request.get("volts") is not None else None
+                self._follower.observe(_text(request, "message"), volts)
+            elif verb in VERBS:
+                VERBS[verb](self._world, request)
+            else:
+                raise HalRejected(f"no such verb: {verb}; there are {', '.join(sorted(VERBS))}")
+        except HalError as error:
+            return refusal(error)
+        return {"ok": True, "state": self._world.truth()} if verb == "state" else {"ok": True}
+
+    async def serve(self, path: Path) -> asyncio.Server:
+        """Listen on a unix socket; only its owner may connect. HalLost where that is not possible."""
+        try:
+            return await asyncio.start_unix_server(self._attend, sock=_listen(path), limit=MAX_LINE)
+        except OSError as error:
+            raise HalLost(f"cannot listen on {path}: {error}") from error
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                try:
+                    request = json.loads(line)
+                except (ValueError, RecursionError):
+                    request = None
+                writer.write(json.dumps(self.act(request)).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError):
+            pass  # a line without end, or a peer that is gone: nobody to answer
+        finally:
+            writer.close()
+
+
+class Hand:
+    """The other end of a panel's socket: how a car or a test in another process reaches into the world."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._turn = asyncio.Lock()
+
+    async def act(self, verb: str, **arguments: Any) -> Message:
+        """Have something done. HalRejected as the world says; HalLost when there is no world; HalTimeout after five seconds."""
+        try:
+            async with self._turn, asyncio.timeout(ANSWER_SECONDS):
+                if self._streams is None:
+                    self._streams = await asyncio.open_unix_connection(self._path, limit=MAX_LINE)
+                reader, writer = self._streams
+                writer.write(json.dumps({"do": verb, **arguments}).encode() + b"\n")
+                await writer.drain()
+                line = await reader.readline()
+        except TimeoutError as error:
+            self.close()  # an answer that comes later must not be taken for that of the next request
+            raise HalTimeout(f"the world at {self._path} does not answer") from error
+        except (OSError, ValueError) as error:
+            self.close()
+            raise HalLost(f"no world at {self._path}: {error}") from error
+        if not line:
+            self.close()
+            raise HalLost(f"the world at {self._path} has closed its socket")
+        return result(json.loads(line))
+
+    async def state(self) -> dict[str, Any]:
+        """The truth, see :meth:`hal.sim.world.World.truth`."""
+        state: dict[str, Any] = (await self.act("state"))["state"]
+        return state
+
+    def close(self) -> None:
+        """Let go of the socket; the next request opens it again."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
