@@ -1,0 +1,50 @@
+"""One TOML file, or flags, become frozen dataclasses before anything runs. A wrong value names its path and its line.
+
+``load(path, flags)`` and ``from_flags(flags)`` raise :class:`~secc.errors.ConfigError` and nothing else.
+"""
+
+from secc.config.settings import (
+    Ac,
+    Clock,
+    Config,
+    Dc,
+    Eim,
+    Lab,
+    Log,
+    LogLevel,
+    Outlet,
+    Station,
+    Timing,
+    Tls,
+    Trace,
+    TraceMode,
+    Trust,
+    Uplink,
+    UplinkKind,
+)
+from secc.config.sources import FLAGS, dangers, from_flags, load, overlay
+
+__all__ = [
+    "FLAGS",
+    "Ac",
+    "Clock",
+    "Config",
+    "Dc",
+    "Eim",
+    "Lab",
+    "Log",
+    "LogLevel",
+    "Outlet",
+    "Station",
+    "Timing",
+    "Tls",
+    "Trace",
+    "TraceMode",
+    "Trust",
+    "Uplink",
+    "UplinkKind",
+    "dangers",
+    "from_flags",
+    "load",
+    "overlay",
+]

@@ -1,0 +1,97 @@
+"""What no single setting can know: defaults that follow from other settings, and settings that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from secc.config.parser import Wrong
+from secc.config.settings import FIRST_DYNAMIC_PORT, PLAIN_PORT, Config, Eim, Outlet, Tls
+from secc.session.offer import Payment
+
+
+def complete(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The file's tree with the defaults that depend on other settings. What has the wrong shape is left for the parser."""
+    result = dict(tree)
+    trust = result.get("trust")
+    trust = trust if isinstance(trust, Mapping) else {}
+    outlets = result.get("outlet", [{}])
+    if isinstance(outlets, list):
+        result["outlet"] = [
+            _complete_outlet(outlet, number, "keystore" in trust, "truststore" in trust)
+            if isinstance(outlet, Mapping)
+            else outlet
+            for number, outlet in enumerate(outlets)
+        ]
+    return result
+
+
+def _complete_outlet(outlet: Mapping[str, Any], number: int, keystore: bool, truststore: bool) -> dict[str, Any]:
+    payments = outlet.get("payments", ["contract", "external"] if keystore and truststore else ["external"])
+    if payments == ["contract"]:
+        tls = Tls.REQUIRED
+    else:
+        tls = Tls.OFFERED if keystore else Tls.OFF
+    return {"name": str(number + 1), "payments": payments, "tls": tls.value, **outlet}
+
+
+def check(config: Config) -> None:
+    """Raises :class:`Wrong` where settings contradict each other."""
+    for number, outlet in enumerate(config.outlets):
+        _check_outlet(config, outlet, ("outlet", number))
+    _check_neighbours(config.outlets)
+    free = config.uplink.eim is Eim.FREE
+    if free and not any(Payment.EXTERNAL in outlet.payments for outlet in config.outlets):
+        raise Wrong(("uplink", "eim"), "is free, but no outlet offers external payment")
+    if config.lab.strict and config.lab.tolerate:
+        raise Wrong(("lab", "tolerate"), "tolerates what lab.strict switches off")
+    if len(str(config.control_socket.absolute()).encode()) > 107:
+        path = ("station", "control_socket" if config.station.control_socket is not None else "state_directory")
+        raise Wrong(path, "makes a path of the control socket that is longer than the 107 octets that Linux allows")
+
+
+def _check_outlet(config: Config, outlet: Outlet, path: tuple[str | int, ...]) -> None:
+    port_allowed = outlet.port == 0 or outlet.port >= FIRST_DYNAMIC_PORT
+    if not port_allowed and not (outlet.port == PLAIN_PORT and "Q-16" in config.lab.tolerate):
+        raise Wrong(
+            (*path, "port"),
+            f"must be 0 or from {FIRST_DYNAMIC_PORT} to 65535; {PLAIN_PORT} is for old tools and needs "
+            'lab.tolerate = ["Q-16"]',
+        )
+    if outlet.tls is not Tls.OFF and config.trust.keystore is None:
+        raise Wrong((*path, "tls"), f"is {outlet.tls.value!r}, but trust.keystore names no certificates")
+    if Payment.CONTRACT in outlet.payments:
+        if outlet.tls is Tls.OFF:
+            raise Wrong((*path, "payments"), "offers contract, which needs TLS, but tls is 'off'")
+        if config.trust.truststore is None:
+            raise Wrong((*path, "payments"), "offers contract, but trust.truststore names no roots to check one with")
+    dc, ac = outlet.dc, outlet.ac
+    _in_order((*path, "dc"), "volts", dc.minimum_volts, dc.maximum_volts)
+    _in_order((*path, "dc"), "amperes", dc.minimum_amperes, dc.maximum_amperes)
+    _in_order((*path, "ac"), "amperes", ac.minimum_amperes, ac.maximum_amperes)
+
+
+def _in_order(path: tuple[str | int, ...], unit: str, low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise Wrong((*path, f"minimum_{unit}"), f"is {low:g}, more than maximum_{unit} = {high:g}")
+
+
+def _check_neighbours(outlets: tuple[Outlet, ...]) -> None:
+    for number, outlet in enumerate(outlets):
+        for earlier in outlets[:number]:
+            for key, same, what in (
+                ("name", outlet.name == earlier.name, "the name"),
+                ("evse_id", outlet.evse_id == earlier.evse_id != "ZZ00000", "the EVSEID"),
+                (
+                    "sdp_port",
+                    (outlet.interface, outlet.sdp_port) == (earlier.interface, earlier.sdp_port),
+                    "the interface and SDP port",
+                ),
+                (
+                    "port",
+                    outlet.port != 0 and (outlet.interface, outlet.port) == (earlier.interface, earlier.port),
+                    "the interface and TCP port",
+                ),
+            ):
+                if same:
+                    raise Wrong(("outlet", number, key), f"repeats {what} of outlet {earlier.name!r}")

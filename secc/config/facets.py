@@ -1,0 +1,101 @@
+"""The words in which settings are declared: what they mean, and which values are allowed.
+
+A setting is an annotated field of a frozen dataclass; its annotations are read by the parser, which checks, and by
+``tools.config_doc``, which explains.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What the setting is for, in a sentence or two. ``default`` replaces the literal default in the documentation."""
+
+    text: str
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers from ``low`` to ``high``, both allowed."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Texts that match ``regex`` as a whole; ``meaning`` says to a person what that is."""
+
+    regex: re.Pattern[str]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Lists with this many entries at least; entries never repeat."""
+
+    low: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The key in the file where it is not the field's name: OCPP's spelling, or the singular of a repeated table."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """Values that weaken trust, money or power under a name that does not say so by itself: they are announced when the station starts."""
+
+    values: tuple[object, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One declared setting, taken apart for the parser and the documentation."""
+
+    field: str
+    key: str
+    kind: Any
+    """The type without annotations and without None."""
+    optional: bool
+    required: bool
+    default: Any
+    facets: tuple[Any, ...]
+
+    def facet(self, wanted: type[Any]) -> Any:
+        """The one facet of this kind, or None."""
+        return next((facet for facet in self.facets if isinstance(facet, wanted)), None)
+
+
+def settings(table: type) -> Iterator[Setting]:
+    """The settings that a table's dataclass declares, in order. Fields without a ``Doc`` are not the file's business."""
+    hints = typing.get_type_hints(table, include_extras=True)
+    for field in fields(table):
+        hint = hints[field.name]
+        facets: tuple[Any, ...] = ()
+        if typing.get_origin(hint) is typing.Annotated:
+            hint, *rest = typing.get_args(hint)
+            facets = tuple(rest)
+        if not any(isinstance(facet, Doc) for facet in facets):
+            continue
+        optional = False
+        if typing.get_origin(hint) in (types.UnionType, typing.Union):
+            kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+            assert len(kinds) == 1, f"{table.__name__}.{field.name}: a setting has one type"
+            hint, optional = kinds[0], True
+        default = field.default
+        if field.default_factory is not MISSING:
+            default = field.default_factory()
+        name = next((facet.key for facet in facets if isinstance(facet, Named)), field.name)
+        yield Setting(field.name, name, hint, optional, default is MISSING, default, facets)

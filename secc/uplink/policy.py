@@ -1,0 +1,244 @@
+"""The decision table of OCPP 2.0.1 C07 as one pure function: may this contract, or this card, charge here and now?
+
+:func:`decide` says yes, says no, or says what the backend is to be asked; with the backend's reply it is called again. ``standalone`` is the
+same table, forever offline. Every row is a test (``tests/uplink/test_policy.py``), and a property says that nothing else lets anybody charge.
+
+What the station found out about the chain comes first: only ``VALID`` is ever accepted on the station's own word, and only ``NO_ROOT`` may be
+mended by a central validation. A backend that is sent hashes cannot see a bad signature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from certs import Outcome
+from secc.session.effects import Decision, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings of the table: the names are those of OCPP's device model, in snake case. Strict as they come."""
+
+    pnc_enabled: bool = False
+    """ISO15118Ctrlr.PnCEnabled."""
+    central_contract_validation_allowed: bool = False
+    """ISO15118Ctrlr.CentralContractValidationAllowed."""
+    contract_validation_offline: bool = False
+    """ISO15118Ctrlr.ContractValidationOffline."""
+    local_authorize_offline: bool = False
+    """AuthCtrlr.LocalAuthorizeOffline."""
+    local_pre_authorize: bool = False
+    """AuthCtrlr.LocalPreAuthorize. Cards only: for a contract it would skip the only look at revocation."""
+    offline_tx_for_unknown_id_enabled: bool = False
+    """AuthCtrlr.OfflineTxForUnknownIdEnabled."""
+    disable_remote_authorization: bool = False
+    """AuthCtrlr.DisableRemoteAuthorization: lists alone decide, also online."""
+    supports_expiry_date_time: bool = True
+    """LocalAuthListCtrlr.SupportsExpiryDateTime: entries of the list end when they say so."""
+    offline_when_silent: bool = False
+    """A backend that is online and does not answer in time counts as offline for this decision. Not a variable of OCPP."""
+
+
+class TokenStatus(StrEnum):
+    """AuthorizationStatusEnumType of OCPP 2.0.1: what a list, a cache or the backend says about an identity."""
+
+    ACCEPTED = "Accepted"
+    BLOCKED = "Blocked"
+    CONCURRENT_TX = "ConcurrentTx"
+    EXPIRED = "Expired"
+    INVALID = "Invalid"
+    NO_CREDIT = "NoCredit"
+    NOT_ALLOWED_TYPE_EVSE = "NotAllowedTypeEVSE"
+    NOT_AT_THIS_LOCATION = "NotAtThisLocation"
+    NOT_AT_THIS_TIME = "NotAtThisTime"
+    UNKNOWN = "Unknown"
+
+
+class CertificateStatus(StrEnum):
+    """AuthorizeCertificateStatusEnumType of OCPP 2.0.1: what the backend says about the contract certificate."""
+
+    ACCEPTED = "Accepted"
+    SIGNATURE_ERROR = "SignatureError"
+    CERTIFICATE_EXPIRED = "CertificateExpired"
+    CERTIFICATE_REVOKED = "CertificateRevoked"
+    NO_CERTIFICATE_AVAILABLE = "NoCertificateAvailable"
+    CERT_CHAIN_ERROR = "CertChainError"
+    CONTRACT_CANCELLED = "ContractCancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a list or a cache holds about an identity."""
+
+    status: TokenStatus
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the backend said. ``certificate`` is None where it left that out, or where no certificate was asked about."""
+
+    token: TokenStatus
+    certificate: CertificateStatus | None = None
+
+
+class Silence:
+    """The backend was asked and did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question with everything that its answer depends on.
+
+    ``chain`` is what the local check of the contract's chain said, None for a card. ``hashes`` tells whether OCSP hash data could be
+    built for any certificate of the chain. ``reply`` is None as long as the backend has not been asked.
+    """
+
+    policy: Policy
+    online: bool
+    now: datetime
+    chain: Outcome | None
+    hashes: bool = True
+    listed: Entry | None = None
+    cached: Entry | None = None
+    reply: Reply | Silence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskBackend:
+    """Ask, with the hash data of the chain, with its certificates (central validation), or, for a card, with neither."""
+
+    evidence: Literal["hashes", "certificates", "none"]
+
+
+Answer: TypeAlias = Verdict | AskBackend
+
+_LOCAL_FLAWS = {
+    Outcome.EXPIRED: Verdict(Decision.CERTIFICATE_EXPIRED, "a certificate of the chain has expired"),
+    Outcome.NOT_YET_VALID: Verdict(Decision.CERTIFICATE_EXPIRED, "a certificate of the chain is not yet valid"),
+    Outcome.BAD_CHAIN: Verdict(Decision.CHAIN_INVALID, "the chain is not valid"),
+    Outcome.REVOKED: Verdict(Decision.CERTIFICATE_REVOKED, "a certificate of the chain is revoked"),
+}
+_NO_ROOT = Verdict(Decision.NO_TRUST_ANCHOR, "no installed root stands above the chain")
+
+_CERTIFICATE = {
+    CertificateStatus.SIGNATURE_ERROR: Decision.CHAIN_INVALID,
+    CertificateStatus.CERTIFICATE_EXPIRED: Decision.CERTIFICATE_EXPIRED,
+    CertificateStatus.CERTIFICATE_REVOKED: Decision.CERTIFICATE_REVOKED,
+    CertificateStatus.NO_CERTIFICATE_AVAILABLE: Decision.NO_TRUST_ANCHOR,
+    CertificateStatus.CERT_CHAIN_ERROR: Decision.CHAIN_INVALID,
+    CertificateStatus.CONTRACT_CANCELLED: Decision.CONTRACT_CANCELLED,
+}
+_ELSEWHERE = frozenset(
+    {TokenStatus.NOT_ALLOWED_TYPE_EVSE, TokenStatus.NOT_AT_THIS_LOCATION, TokenStatus.NOT_AT_THIS_TIME}
+)
+
+
+def decide(case: Case) -> Answer:
+    """May it charge? Yes or no, or what to ask the backend first. C07.FR.01 to FR.17, C10 to C15."""
+    if case.chain is not None:
+        if not case.policy.pnc_enabled:
+            return Verdict(Decision.REJECTED, "PnCEnabled is false")
+        # The station looks first. A backend that gets hashes cannot tell a good signature from a bad one.
+        if (flaw := _LOCAL_FLAWS.get(case.chain)) is not None:
+            return flaw
+    if case.online and case.policy.disable_remote_authorization:
+        return _NO_ROOT if case.chain is Outcome.NO_ROOT else _by_lists(case, unknown=False)
+    if not case.online:
+        return _offline(case)
+    return _online(case)
+
+
+def offers_contract(policy: Policy, *, online: bool, tls: bool, certificate_valid: bool, identified: bool) -> bool:
+    """Whether the next car is offered Contract at all. ``certificate_valid`` is about our own chain, ``identified`` about the driver.
+
+    Offline it is left out where every contract would be refused (remark in C07): the driver then goes to the card reader at once.
+    """
+    decidable = online or (policy.contract_validation_offline and policy.local_authorize_offline)
+    return policy.pnc_enabled and tls and certificate_valid and not identified and decidable
+
+
+def worth_remembering(decision: Decision) -> bool:
+    """Whether a refusal says something about the contract itself, for the cache.
+
+    A bad chain or signature does not: anybody can present a stranger's certificate in a broken chain, and must not be able to lock the
+    stranger out. Dates and roots are judged afresh each time.
+    """
+    return decision in (Decision.CERTIFICATE_REVOKED, Decision.CONTRACT_CANCELLED, Decision.REJECTED)
+
+
+def _online(case: Case) -> Answer:
+    question = _question(case)
+    if case.reply is None or isinstance(question, Verdict):
+        listed = case.policy.local_pre_authorize and _listed_status(case) is TokenStatus.ACCEPTED
+        if case.chain is None and case.reply is None and listed:
+            return Verdict(Decision.ACCEPTED, "by the local list or cache, before the backend")
+        return question
+    if isinstance(case.reply, Silence):
+        return (
+            _offline(case)
+            if case.policy.offline_when_silent
+            else Verdict(Decision.NO_ANSWER, "the backend did not answer")
+        )
+    return _replied(case.reply, case.chain)
+
+
+def _question(case: Case) -> Answer:
+    central = case.policy.central_contract_validation_allowed
+    if case.chain is None:
+        return AskBackend("none")
+    if case.chain is Outcome.VALID and case.hashes:
+        return AskBackend("hashes")
+    # Without hash data only the certificates themselves can be asked about.
+    if central:
+        return AskBackend("certificates")
+    if case.chain is Outcome.VALID:
+        return Verdict(Decision.CHAIN_INVALID, "no certificate of the chain names an OCSP responder to ask")
+    return _NO_ROOT
+
+
+def _replied(reply: Reply, chain: Outcome | None) -> Verdict:
+    if chain is not None and reply.certificate is None and chain is not Outcome.VALID:
+        return Verdict(Decision.NO_TRUST_ANCHOR, "the backend said nothing about a chain without an installed root")
+    if chain is not None and reply.certificate in _CERTIFICATE:
+        return Verdict(_CERTIFICATE[reply.certificate], f"the backend says {reply.certificate} and {reply.token}")
+    if reply.token is TokenStatus.ACCEPTED:
+        return Verdict(Decision.ACCEPTED, "by the backend")
+    decision = Decision.NOT_ALLOWED_HERE if reply.token in _ELSEWHERE else Decision.REJECTED
+    return Verdict(decision, f"the backend says {reply.token}")
+
+
+def _offline(case: Case) -> Verdict:
+    if case.chain is not None:
+        if not case.policy.contract_validation_offline:
+            return Verdict(Decision.REJECTED, "offline, and ContractValidationOffline is false")
+        if case.chain is not Outcome.VALID:
+            return _NO_ROOT
+    if not case.policy.local_authorize_offline:
+        return Verdict(Decision.REJECTED, "offline, and LocalAuthorizeOffline is false")
+    return _by_lists(case, unknown=case.policy.offline_tx_for_unknown_id_enabled)
+
+
+def _by_lists(case: Case, *, unknown: bool) -> Verdict:
+    status = _listed_status(case)
+    if status is TokenStatus.ACCEPTED:
+        return Verdict(Decision.ACCEPTED, "by the local list or cache")
+    if status is None and unknown:
+        return Verdict(Decision.ACCEPTED, "on no list, and OfflineTxForUnknownIdEnabled is true")
+    if status is None:
+        return Verdict(Decision.REJECTED, "on no list")
+    decision = Decision.NOT_ALLOWED_HERE if status in _ELSEWHERE else Decision.REJECTED
+    return Verdict(decision, f"the local list or cache says {status}")
+
+
+def _listed_status(case: Case) -> TokenStatus | None:
+    """The list's word, else the cache's. An entry that has run out still speaks: it says Expired."""
+    for entry, honours_expiry in ((case.listed, case.policy.supports_expiry_date_time), (case.cached, True)):
+        if entry is not None:
+            ended = honours_expiry and entry.expires is not None and entry.expires <= case.now
+            # What was refused stays refused; only an acceptance runs out.
+            return TokenStatus.EXPIRED if ended and entry.status is TokenStatus.ACCEPTED else entry.status
+    return None

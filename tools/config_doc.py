@@ -1,0 +1,149 @@
+"""docs/configuration.md, made from the declarations of the settings: ``python -m tools.config_doc``."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from secc.config.facets import Danger, Doc, Pattern, Range, Setting, settings
+from secc.config.settings import Config
+from secc.config.sources import FLAGS
+
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+
+HEAD = """# Configuration
+
+*Made by `python -m tools.config_doc` from `secc/config/settings.py`; edit that.*
+
+A station reads one TOML file (`secc run station.toml`), or is told by flags alone (`secc run --iface eth1 --eim free`). Flags given beside a file
+lie over it. `secc check station.toml` reads it and says what is wrong, with line and path, and what would be right:
+
+    station.toml:14: outlet[0].dc.maximum_volts: must be from 50 to 1500, not 5000
+
+Nothing is ignored: a key that is not known is an error. Relative paths are relative to the file. The smallest file that charges a car with a card:
+
+```toml
+[uplink]
+allowlist = "allow.txt"
+
+[[outlet]]
+interface = "eth1"
+hal = "sim:"
+```
+
+and one for Plug & Charge on two outlets:
+
+```toml
+[trust]
+truststore = "truststore"
+keystore = "keystore"
+
+[uplink]
+allowlist = "allow.txt"
+denylist = "deny.txt"
+sessions = "sessions.jsonl"
+
+[[outlet]]
+name = "left"
+interface = "eth1"
+evse_id = "DE*PNX*E00001"
+hal = "chargesom:/dev/ttyLP2"
+
+[[outlet]]
+name = "right"
+interface = "eth2"
+evse_id = "DE*PNX*E00002"
+hal = "chargesom:/dev/ttyLP3"
+
+[outlet.dc]                     # of the outlet above it
+maximum_watts = 60000
+```
+
+**Strict by default means trust, money and power.** What weakens one of them begins with `danger_`, or is marked *danger* below (a value of an
+enumeration, or a name that OCPP gave); the station names every one of them in its log when it starts. Lists are described in
+[decisions/standalone.md](decisions/standalone.md).
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    return HEAD + "\n" + "\n".join(_tables(Config, "")) + "\n## Flags\n\n" + "\n".join(_flags()) + "\n"
+
+
+def _tables(table: type, name: str) -> Iterator[str]:
+    for setting in settings(table):
+        inner = _inner(setting.kind)
+        if inner is None:
+            continue
+        here = f"{name}.{setting.key}".strip(".")
+        repeated = typing.get_origin(setting.kind) is tuple
+        yield f"## `{f'[[{here}]]' if repeated else f'[{here}]'}`\n\n{(inner.__doc__ or '').strip()}\n"
+        plain = [entry for entry in settings(inner) if _inner(entry.kind) is None]
+        yield "| key | value | default | meaning |\n|---|---|---|---|"
+        yield "\n".join(map(_row, plain)) + "\n"
+        yield from _tables(inner, here)
+
+
+def _row(setting: Setting) -> str:
+    doc: Doc = setting.facet(Doc)
+    danger: Danger | None = setting.facet(Danger)
+    text = doc.text
+    if danger is not None:
+        values = " and ".join(f"`{_toml(value)}`" for value in danger.values) or "any entry"
+        text += f" *Danger* ({values}): {danger.why}."
+    return f"| `{setting.key}` | {_value(setting)} | {_default(setting, doc)} | {text} |"
+
+
+def _value(setting: Setting) -> str:
+    kind: Any = setting.kind
+    repeated = typing.get_origin(kind) is tuple
+    if repeated:
+        kind = typing.get_args(kind)[0]
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        text = ", ".join(f'`"{member.value}"`' for member in kind)
+    elif (allowed := setting.facet(Range)) is not None:
+        text = f"{'whole number' if kind is int else 'number'}, {allowed.low:g} to {allowed.high:.10g}"
+    elif (pattern := setting.facet(Pattern)) is not None:
+        text = pattern.meaning
+    else:
+        text = {bool: "`true`, `false`", Path: "path", str: "text"}[kind]
+    return f"list of {text}" if repeated else text
+
+
+def _default(setting: Setting, doc: Doc) -> str:
+    if doc.default:
+        return doc.default
+    if setting.required:
+        return "*required*"
+    return "as the hardware says" if setting.default is None else f"`{_toml(setting.default)}`"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return f'"{value}"' if isinstance(value, (str, Path)) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _flags() -> Iterator[str]:
+    yield "Each lies over one setting; those of an outlet only where there is a single one. Lists are written with commas.\n"
+    yield "| flag | setting |\n|---|---|"
+    for flag, (table, *rest) in FLAGS.items():
+        yield f"| `--{flag.replace('_', '-')}` | `{table}.{rest[-1]}` |"
+
+
+def _inner(kind: Any) -> type | None:
+    """The table behind a setting that is one."""
+    if typing.get_origin(kind) is tuple:
+        kind = typing.get_args(kind)[0]
+    return kind if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")
+    print(TARGET)
