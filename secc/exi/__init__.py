@@ -8,5 +8,7 @@ profile it (bit-packed, default fidelity, not strict, string table without capac
 from __future__ import annotations
 
 from secc.exi.declarations import Message
+from secc.exi.fragments import Span
+from secc.exi.schema import Schema
 
-__all__ = ["Message"]
+__all__ = ["Message", "Schema", "Span"]

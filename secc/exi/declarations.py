@@ -13,8 +13,9 @@ Declarations state facts (base type, occurrence, order); bit widths and event co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from secc.exi.record import dataclass
 
 
 class Message:

@@ -5,10 +5,24 @@ Particles that no V2G peer sends are declared as refused: they take their event 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from secc.exi.declarations import Attribute, Base64, Content, Identifier, Integer, Named, Occurs, Refused, Text, Uri
+from secc.exi.declarations import (
+    Attribute,
+    Base64,
+    Content,
+    Identifier,
+    Integer,
+    Message,
+    Named,
+    Occurs,
+    Refused,
+    Text,
+    Uri,
+)
+from secc.exi.fragments import Vocabulary
+from secc.exi.record import dataclass
+from secc.exi.schema import Schema
 
 Id = Annotated[str, Identifier(), Attribute(), Named("Id")]
 Algorithm = Annotated[str, Uri(), Attribute()]
@@ -64,8 +78,8 @@ class Reference:
     """One signed element: ``uri`` is ``#`` and the element's Id, ``digest_value`` the hash of its fragment stream."""
 
     id: Id | None = None
-    type: Annotated[str | None, Uri(), Attribute()] = None
     uri: Annotated[str | None, Uri(), Attribute(), Named("URI")] = None
+    type: Annotated[str | None, Uri(), Attribute()] = None
     transforms: Transforms | None = None
     digest_method: DigestMethod
     digest_value: Annotated[bytes, Base64()]
@@ -106,3 +120,28 @@ class X509IssuerSerial:
 
     x509_issuer_name: Annotated[str, Text(), Named("X509IssuerName")]
     x509_serial_number: Annotated[int, Integer(), Named("X509SerialNumber")]
+
+
+# Source of the names: xmldsig-core-schema.xsd (W3C); event codes count those too that are never sent. A test compares.
+
+_GLOBALS: Final = """
+    CanonicalizationMethod DSAKeyValue DigestMethod DigestValue KeyInfo KeyName KeyValue Manifest MgmtData Object
+    PGPData RSAKeyValue Reference RetrievalMethod SPKIData Signature SignatureMethod SignatureProperties
+    SignatureProperty SignatureValue SignedInfo Transform Transforms X509Data
+"""
+
+GLOBALS: Final = tuple(_GLOBALS.split())
+"""All global elements, in the order of their codes."""
+
+_LOCALS: Final = """
+    Exponent G HMACOutputLength J Modulus P PGPKeyID PGPKeyPacket PgenCounter Q SPKISexp Seed X509CRL
+    X509Certificate X509IssuerName X509IssuerSerial X509SKI X509SerialNumber X509SubjectName XPath Y
+"""
+
+LOCALS: Final = tuple(_LOCALS.split())
+"""All local elements."""
+
+SCHEMA: Schema[Message] = Schema(
+    "xmldsig", roots=(), globals_=GLOBALS, vocabulary=Vocabulary(tuple(sorted(GLOBALS + LOCALS))), elements=(Signature,)
+)
+"""XML signature on its own: SignedInfo is signed as a fragment of this schema, not of the message's (ISO 15118-2 annex J)."""

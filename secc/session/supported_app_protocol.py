@@ -5,12 +5,13 @@ The messages keep the XSD's names with a capital: the wire says ``supportedAppPr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from secc.exi import Message
+from secc.exi import Message, Schema
 from secc.exi.declarations import Occurs, UnsignedByte, UnsignedInt, Uri
+from secc.exi.fragments import Vocabulary
+from secc.exi.record import dataclass
 
 SchemaId = Annotated[int, UnsignedByte()]
 VersionNumber = Annotated[int, UnsignedInt()]
@@ -52,3 +53,26 @@ class SupportedAppProtocolRes(Message):
 
     response_code: ResponseCode
     schema_id: SchemaId | None = None
+
+
+GLOBALS: Final = ("supportedAppProtocolReq", "supportedAppProtocolRes")
+"""All global elements, in the order of their codes."""
+
+LOCALS: Final = (
+    "AppProtocol",
+    "Priority",
+    "ProtocolNamespace",
+    "ResponseCode",
+    "SchemaID",
+    "VersionNumberMajor",
+    "VersionNumberMinor",
+)
+"""All local elements."""
+
+SCHEMA: Schema[SupportedAppProtocolReq | SupportedAppProtocolRes] = Schema(
+    "sap",
+    roots=(SupportedAppProtocolReq, SupportedAppProtocolRes),
+    globals_=GLOBALS,
+    vocabulary=Vocabulary(tuple(sorted(GLOBALS + LOCALS))),
+)
+"""The codec of SupportedAppProtocol."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secc.exi import Schema
 from secc.iso2.messages.body import (
     AuthorizationReq,
     AuthorizationRes,
@@ -100,10 +101,15 @@ from secc.iso2.messages.message import (
     MessageHeader,
     V2G_Message,
 )
+from secc.iso2.messages.names import GLOBALS, VOCABULARY
+
+SCHEMA: Schema[V2G_Message] = Schema("iso15118-2", roots=(V2G_Message,), globals_=GLOBALS, vocabulary=VOCABULARY)
+"""The codec of ISO 15118-2."""
 
 __all__ = [
     "BODY_ELEMENTS",
     "EMAID",
+    "SCHEMA",
     "AC_EVChargeParameter",
     "AC_EVSEChargeParameter",
     "AC_EVSEStatus",

@@ -6,11 +6,11 @@ substitution group are named after its head: ``ev_charge_parameter``, ``evse_sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from secc.exi import Message
 from secc.exi.declarations import Head, Named, Short, Text, UnsignedShort
+from secc.exi.record import dataclass
 from secc.exi.xmldsig import Id
 from secc.iso2.messages.datatypes import (
     EMAID,

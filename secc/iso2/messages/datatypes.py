@@ -7,7 +7,6 @@ the wire. A list field keeps the singular of its element: ``SubCertificates.cert
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from secc.exi.declarations import (
@@ -29,6 +28,7 @@ from secc.exi.declarations import (
     UnsignedLong,
     UnsignedShort,
 )
+from secc.exi.record import dataclass
 from secc.exi.xmldsig import Id, X509IssuerSerial
 from secc.iso2.messages.enumerations import (
     CostKind,

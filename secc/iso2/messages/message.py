@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from secc.exi import Message
 from secc.exi.declarations import Head, Members, Within
+from secc.exi.record import dataclass
 from secc.exi.xmldsig import Signature
 from secc.iso2.messages import body
 from secc.iso2.messages.body import Body

@@ -1,0 +1,104 @@
+"""What compiled readers and writers call for values of variable length.
+
+A reader sees the stream as one integer ``n`` and the number ``r`` of bits that it has not read yet; a writer grows one integer ``n`` from its
+low end. Shifting by a negative count raises ValueError, so a reader that runs out of bits needs no check of its own: the schema takes
+that for what it is, a truncated stream.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.errors import DecodeError, EncodeError
+
+SURROGATES: Final = range(0xD800, 0xE000)
+LARGEST_CODE_POINT: Final = 0x10FFFF
+
+
+def read_more(n: int, r: int, first: int, octets: int) -> tuple[int, int]:
+    """An unsigned integer whose first octet says that more follow, of at most ``octets`` octets in all."""
+    value = first & 127
+    shift = 7
+    last = 7 * octets
+    while shift < last:
+        r -= 8
+        octet = n >> r & 255
+        value |= (octet & 127) << shift
+        if octet < 128:
+            return value, r
+        shift += 7
+    raise DecodeError(f"integer of more than {octets} octets")
+
+
+def read_octets(n: int, r: int, count: int) -> tuple[bytes, int]:
+    """``count`` octets."""
+    r -= 8 * count
+    return (n >> r & (1 << 8 * count) - 1).to_bytes(count, "big"), r
+
+
+def read_text(n: int, r: int, count: int) -> tuple[str, int]:
+    """A string whose length field says ``count``: two more than its code points; less would point into a string table."""
+    count -= 2
+    if count < 0:
+        raise DecodeError("reference to a string table")
+    end = r - 8 * count
+    octets = (n >> end & (1 << 8 * count) - 1).to_bytes(count, "big")
+    if octets.isascii():
+        return octets.decode("ascii"), end
+    return _read_code_points(n, r, count)
+
+
+def _read_code_points(n: int, r: int, count: int) -> tuple[str, int]:
+    # A code point takes at most three octets; they are cut out once, because each shift of a long stream costs its length.
+    available = min(3 * count, r // 8)
+    octets = (n >> r - 8 * available & (1 << 8 * available) - 1).to_bytes(available, "big")
+    characters = []
+    at = 0
+    for _ in range(count):
+        value = shift = 0
+        while True:
+            if at == available:
+                raise DecodeError("code point too long, or the stream ends")
+            octet = octets[at]
+            at += 1
+            value |= (octet & 127) << shift
+            if octet < 128:
+                break
+            shift += 7
+        if value > LARGEST_CODE_POINT or value in SURROGATES:
+            raise DecodeError(f"{value:#x} is no character")
+        characters.append(chr(value))
+    return "".join(characters), r - 8 * at
+
+
+def write_unsigned(n: int, value: int) -> int:
+    """``n`` with an unsigned integer behind it."""
+    while value > 127:
+        n = n << 8 | value & 127 | 128
+        value >>= 7
+    return n << 8 | value
+
+
+def write_octets(n: int, octets: bytes, shortest: int, longest: int | None, where: str) -> int:
+    """``n`` with a binary value behind it. Raises EncodeError outside of the length facets."""
+    count = len(octets)
+    if count < shortest or (longest is not None and count > longest):
+        raise EncodeError(f"{where}: {count} octets where {shortest} to {longest} may stand")
+    if count < 128:
+        return (n << 8 | count) << 8 * count | int.from_bytes(octets, "big")
+    return write_unsigned(n, count) << 8 * count | int.from_bytes(octets, "big")
+
+
+def write_text(n: int, text: str, shortest: int, longest: int | None, where: str) -> int:
+    """``n`` with a string behind it. Raises EncodeError outside of the length facets, and for lone surrogates."""
+    count = len(text)
+    if count < shortest or (longest is not None and count > longest):
+        raise EncodeError(f"{where}: {count} characters where {shortest} to {longest} may stand")
+    n = n << 8 | count + 2 if count < 126 else write_unsigned(n, count + 2)
+    if text.isascii():
+        return n << 8 * count | int.from_bytes(text.encode("ascii"), "big")
+    for character in text:
+        if ord(character) in SURROGATES:
+            raise EncodeError(f"{where}: a surrogate is no character")
+        n = write_unsigned(n, ord(character))
+    return n

@@ -1,0 +1,238 @@
+"""Declarations read into content models, and the counting of event codes (EXI 1.0 section 8.5.4, default fidelity, not strict).
+
+A content model is a row of *parts*: attributes, elements (one, or a choice or substitution group of them), the text of simple content.
+A *state* of the grammar stands before a part; its productions are the alternatives of every part from there through the first one that must
+come, plus the end of the element where none must. One more code is the escape to what no V2G peer sends.
+"""
+
+from __future__ import annotations
+
+import types
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin, get_type_hints
+
+from secc.exi.datatypes import Datatype, bits_for, datatype_of
+from secc.exi.declarations import (
+    Attribute,
+    Binary,
+    Choice,
+    Content,
+    Head,
+    Members,
+    Named,
+    Occurs,
+    Refused,
+    Text,
+    Whole,
+    Within,
+    spelled,
+)
+from secc.exi.record import dataclass
+
+WILDCARD: Final = "*"
+TEXT: Final = "#text"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One production: the element (or attribute) ``name`` of ``type``, kept in ``field``. ``type`` None: counted, never accepted."""
+
+    name: str
+    type: ComplexType | Datatype | None
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A particle: ``alternatives`` in the order of their event codes, from ``fewest`` to ``most`` times (None: unbounded).
+
+    ``kind`` is "attribute", "element", "group" (a substitution group: one field, told apart by the class), "choice" (a field a branch), "text".
+    """
+
+    kind: str
+    alternatives: tuple[Alternative, ...]
+    fewest: int = 1
+    most: int | None = 1
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the field is a tuple."""
+        return self.most is None or self.most > 1
+
+    @property
+    def refused(self) -> bool:
+        """Whether no alternative is ever accepted."""
+        return all(alternative.type is None for alternative in self.alternatives)
+
+
+class ComplexType:
+    """Content model of a class, or (``cls`` None) of a wrapper element whose only part is the field's own value."""
+
+    def __init__(self, name: str, cls: type | None, parts: tuple[Part, ...], *, mixed: bool = False) -> None:
+        self.name = name
+        self.cls = cls
+        self.parts = parts
+        self.mixed = mixed
+
+    def __repr__(self) -> str:
+        return f"ComplexType({self.name})"
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """For every part (and the end) the number of alternatives before it."""
+        offsets = [0]
+        for part in self.parts:
+            offsets.append(offsets[-1] + len(part.alternatives))
+        return tuple(offsets)
+
+    def productions(self, state: int) -> int:
+        """First-level productions of the state before part ``state``."""
+        count = 0
+        for part in self.parts[state:]:
+            count += len(part.alternatives)
+            if part.fewest:
+                return count
+        return count + (2 if self.mixed else 1)
+
+    def width(self, state: int) -> int:
+        """Bits of an event code in the state before part ``state``, the escape included."""
+        return bits_for(self.productions(state) + 1)
+
+    def loop_width(self, index: int) -> int:
+        """Bits of an event code after an item of the repeating part ``index``, while one more is allowed."""
+        return bits_for(self.productions(index + 1) + 2)
+
+    @property
+    def simple(self) -> bool:
+        """Whether every part is one mandatory element of simple type: such a type is read and written in place."""
+        return (
+            self.cls is not None
+            and not self.mixed
+            and 0 < len(self.parts) <= LARGEST_INLINE
+            and all(
+                part.kind == "element"
+                and part.fewest == part.most == 1
+                and not isinstance(part.alternatives[0].type, ComplexType)
+                and part.alternatives[0].type is not None
+                for part in self.parts
+            )
+        )
+
+
+LARGEST_INLINE: Final = 4
+_TYPES: dict[type, ComplexType] = {}
+
+
+def element_name(cls: type) -> str:
+    """The element name of a class that is a root or a member of a substitution group."""
+    name: str = getattr(cls, "element", cls.__name__)
+    return name
+
+
+def complex_type(cls: type) -> ComplexType:
+    """The content model of a declared class. Raises TypeError for a declaration that says too little."""
+    found = _TYPES.get(cls)
+    if found is None:
+        found = _TYPES[cls] = _read(cls)
+    return found
+
+
+def _read(cls: type) -> ComplexType:
+    parts: list[Part] = []
+    mixed = False
+    choice: list[Alternative] = []
+    for field, hint in get_type_hints(cls, include_extras=True).items():
+        if get_origin(hint) is ClassVar:
+            refused = getattr(cls, field)
+            if isinstance(refused, Refused):
+                if refused.name == TEXT:
+                    mixed = True
+                else:
+                    parts.append(Part("element", (Alternative(refused.name, None),), refused.fewest, refused.most))
+            continue
+        use = _Use(cls, field, hint)
+        if use.has(Choice):
+            if not choice:
+                parts.append(Part("choice", ()))
+            choice.append(use.alternative())
+            parts[-1] = Part("choice", tuple(choice))
+            continue
+        choice = []
+        parts.append(use.part())
+    attributes = [part for part in parts if part.kind == "attribute"]
+    attributes.sort(key=lambda part: part.alternatives[0].name)
+    return ComplexType(cls.__name__, cls, (*attributes, *(p for p in parts if p.kind != "attribute")), mixed=mixed)
+
+
+class _Use:
+    """One field of a declaration, its type hint taken apart."""
+
+    def __init__(self, cls: type, field: str, hint: Any) -> None:
+        self.where = f"{cls.__name__}.{field}"
+        self.field = field
+        self.optional = False
+        self.types: list[Any] = []
+        self.metadata: list[object] = []
+        self._take(hint)
+
+    def _take(self, hint: Any) -> None:
+        origin = get_origin(hint)
+        if origin is Annotated:
+            inner, *metadata = get_args(hint)
+            self.metadata.extend(metadata)
+            self._take(inner)
+        elif origin in (Union, types.UnionType):
+            for member in get_args(hint):
+                self._take(member)
+        elif origin is tuple:
+            self._take(get_args(hint)[0])
+        elif hint is types.NoneType:
+            self.optional = True
+        else:
+            self.types.append(hint)
+
+    def find(self, kind: type[Any]) -> Any:
+        return next((item for item in self.metadata if isinstance(item, kind)), None)
+
+    def has(self, kind: type[Any]) -> bool:
+        return self.find(kind) is not None
+
+    @property
+    def name(self) -> str:
+        named = self.find(Named)
+        return named.name if named else spelled(self.field)
+
+    def type(self, hint: Any) -> ComplexType | Datatype:
+        facet = next((item for item in self.metadata if isinstance(item, Text | Binary | Whole)), None)
+        if facet is None and isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
+            return complex_type(hint)
+        try:
+            return datatype_of(hint, facet)
+        except TypeError as error:
+            raise TypeError(f"{self.where}: {error}") from None
+
+    def alternative(self) -> Alternative:
+        return Alternative(self.name, self.type(self.types[0]), self.field)
+
+    def part(self) -> Part:
+        fewest, most = (0 if self.optional else 1), 1
+        if occurs := self.find(Occurs):
+            fewest, most = occurs.fewest, occurs.most
+        if self.has(Content):
+            return Part("text", (Alternative(TEXT, self.type(self.types[0]), self.field),))
+        if self.has(Attribute):
+            return Part("attribute", (self.alternative(),), fewest, most)
+        members: Members | None = self.find(Members)
+        head: Head | None = self.find(Head)
+        hints = members.types if members else tuple(self.types)
+        if head is None and len(hints) == 1:
+            return Part("element", (self.alternative(),), fewest, most)
+        group = [Alternative(element_name(hint), complex_type(hint), self.field) for hint in hints]
+        if head is not None:
+            group.append(Alternative(head.name, None))
+        part = Part("group", tuple(sorted(group, key=lambda a: a.name)), fewest, most)
+        within: Within | None = self.find(Within)
+        if within is None:
+            return part
+        wrapper = ComplexType(within.name, None, (part,))
+        return Part("element", (Alternative(within.name, wrapper, self.field),))

@@ -1,0 +1,296 @@
+"""A schema set: which messages are its roots, which names its grammars count, and the streams that are made of them.
+
+Two kinds of stream exist. A *document* holds one message; its first code counts the global elements of all schemas of the set. A *fragment*
+holds one element on its own and is what signatures are made over; its first code counts every element name of the set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar, cast
+
+from secc.errors import DecodeError, EncodeError
+from secc.exi.datatypes import bits_for
+from secc.exi.declarations import Message
+from secc.exi.fragments import Relaxed, Span, Vocabulary
+from secc.exi.grammar import ComplexType, complex_type, element_name
+from secc.exi.reader import Leniency, readers
+from secc.exi.source import Namespace
+from secc.exi.writer import writers
+
+HEADER: Final = 0x80
+"""Distinguishing bits 10, no options, final version 1: the only header in V2G."""
+
+LARGEST_STREAM: Final = 64 * 1024
+"""Octets. The longest streams that V2G schemas make sense of are a tenth of that."""
+
+PASSES: Final = (Leniency(), Leniency(empty=True), Leniency(empty=True, loose=True))
+"""Ways to read a stream, the specification's first; see docs/decisions/exi.md."""
+
+M = TypeVar("M", bound=Message)
+Note = tuple[str, Any, int, int]
+"""Name and element, and how many bits of the stream were left at its start and at its end."""
+
+
+class Schema(Generic[M]):
+    """Codec of one schema set; compiled from the declarations as messages come by.
+
+    ``roots`` are the messages, ``globals_`` the local names of all global elements in the order of their codes, ``vocabulary`` the names of
+    its fragment grammar, and ``elements`` complex types that occur in fragments without being reachable from a root.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        roots: Iterable[type[M]],
+        globals_: tuple[str, ...],
+        vocabulary: Vocabulary,
+        elements: Iterable[type] = (),
+    ) -> None:
+        self.name = name
+        self.roots: tuple[type[M], ...] = tuple(roots)
+        self.vocabulary = vocabulary
+        self._globals = globals_
+        self._root_bits = bits_for(len(globals_) + 1)
+        self._elements = tuple(elements)
+        self._readers = [readers(leniency) for leniency in PASSES]
+        self._writers = writers()
+        self._root_codes = {cls: globals_.index(element_name(cls)) for cls in self.roots}
+        self._root_types = {code: cls for cls, code in self._root_codes.items()}
+
+    # --- documents --------------------------------------------------------------------------------------------------------
+
+    def decode(self, octets: bytes) -> M:
+        """The message that a document stream holds.
+
+        Strict in structure, lenient in length and value facets. Octets behind the end are ignored. Raises DecodeError, and nothing else.
+        """
+        n, r, cls = self._open(octets)
+        message, _ = self._first_fit(n, r, complex_type(cls))
+        return cast("M", message)
+
+    def encode(self, message: M) -> bytes:
+        """A document stream. Raises EncodeError for what the schema does not allow: structure, ranges, lengths, occurrence."""
+        code = self._root_codes.get(type(message))
+        if code is None:
+            raise EncodeError(f"{type(message).__name__} is no message of {self.name}")
+        start = (0x100 | HEADER) << self._root_bits | code
+        return _octets(self._write(start, complex_type(type(message)), message))
+
+    def warm(self, *types: type) -> None:
+        """Compiles readers and writers of these types ahead of time, together with every root and what surrounds a message."""
+        for namespace in (self._readers[0], self._writers):
+            for cls in (*self.roots, *types):
+                namespace.warm(complex_type(cls))
+
+    def _open(self, octets: bytes) -> tuple[int, int, type[M]]:
+        """The stream as a number, the bits behind its root code, and the root."""
+        if not 2 <= len(octets) <= LARGEST_STREAM:
+            raise DecodeError(f"a stream of {len(octets)} octets")
+        if octets[0] != HEADER:
+            raise DecodeError("no EXI header without options")
+        n = int.from_bytes(octets, "big")
+        r = 8 * len(octets) - 8 - self._root_bits
+        code = n >> r & (1 << self._root_bits) - 1
+        cls = self._root_types.get(code)
+        if cls is None:
+            raise DecodeError(f"root {code} is no message of {self.name}")
+        return n, r, cls
+
+    def _first_fit(self, n: int, r: int, ctype: ComplexType, *, spanning: bool = False) -> tuple[Any, list[Note]]:
+        """Reads in the first way that uses the stream up, else in the first that reads at all; the object, and where its parts stand."""
+        spare: tuple[Any, list[Note]] | None = None
+        failure: DecodeError | None = None
+        for namespace in self._spanning if spanning else self._readers:
+            notes: list[Note] = []
+            try:
+                value, left = self._read(namespace, ctype, n, r, *((notes,) if spanning else ()))
+            except DecodeError as error:
+                failure = failure or error
+                continue
+            if left < 8:
+                return value, notes
+            spare = spare or (value, notes)
+        if spare is None:
+            raise failure or DecodeError(ctype.name)
+        return spare
+
+    def _read(self, namespace: Namespace, ctype: ComplexType, *arguments: Any) -> tuple[Any, int]:
+        try:
+            return cast("tuple[Any, int]", namespace.globals[namespace.function(ctype)](*arguments))
+        except (ValueError, IndexError):
+            # A shift by a negative count, an index beyond an enumeration: the only ways in which compiled readers raise these.
+            raise DecodeError(f"{ctype.name}: truncated, or a value beyond its enumeration") from None
+
+    @cached_property
+    def _spanning(self) -> list[Namespace]:
+        """The same passes, noting positions."""
+        return [readers(Leniency(empty=way.empty, loose=way.loose, spans=True)) for way in PASSES]
+
+    def _write(self, n: int, ctype: ComplexType, value: object) -> int:
+        try:
+            return cast("int", self._writers.globals[self._writers.function(ctype)](n, value))
+        except EncodeError:
+            raise
+        except (KeyError, AttributeError, TypeError, ValueError) as error:
+            raise EncodeError(f"{ctype.name}: a value of a wrong type ({type(error).__name__}: {error})") from error
+
+    # --- fragments --------------------------------------------------------------------------------------------------------
+
+    def fragment(self, element: object, name: str | None = None) -> bytes:
+        """The fragment stream of an element of ours: what we hash when we sign it.
+
+        ``name`` is the element's name where its type occurs under several (a certificate chain). Raises EncodeError.
+        """
+        ctype = complex_type(type(element))
+        name = name or self._only_name(ctype)
+        frame = self._frame(name)
+        if frame is None or ctype not in self._types.get(name, ()):
+            raise EncodeError(f"{self.name} has no element {name} of type {ctype.name} for signatures")
+        code, relaxed = frame
+        start = (0x100 | HEADER) << self.vocabulary.bits | code
+        body = self._write(start, ctype, element) if relaxed is None else self._relax(start, relaxed, element)
+        return _octets(body << self.vocabulary.bits | self.vocabulary.end)
+
+    def fragment_decode(self, octets: bytes) -> tuple[str, Any]:
+        """The name and the element of a fragment stream. Raises DecodeError."""
+        if not 2 <= len(octets) <= LARGEST_STREAM or octets[0] != HEADER:
+            raise DecodeError("no EXI header without options, or a stream too short or too long")
+        bits = self.vocabulary.bits
+        n, r = int.from_bytes(octets, "big"), 8 * len(octets) - 8 - bits
+        if r < bits:
+            raise DecodeError("truncated")
+        name = self.vocabulary.name(n >> r & (1 << bits) - 1)
+        frame = self._frame(name) if name in self._types else None
+        if name is None or frame is None:
+            raise DecodeError("an element that V2G never signs")
+        _, relaxed = frame
+        ctype = self.types_of(name)[0]
+        try:
+            element, left = relaxed.read(n, r) if relaxed else self._fragment_content(n, r, ctype)
+        except DecodeError:
+            if relaxed is None:
+                raise
+            # cbexigen does not know the relaxed grammar.
+            element, left = self._fragment_content(n, r, ctype)
+        if left < bits or n >> left - bits & (1 << bits) - 1 != self.vocabulary.end:
+            raise DecodeError("the fragment does not end behind its element")
+        return name, element
+
+    def _fragment_content(self, n: int, r: int, ctype: ComplexType) -> tuple[Any, int]:
+        failure: DecodeError | None = None
+        for namespace in self._readers:
+            try:
+                value, left = self._read(namespace, ctype, n, r)
+            except DecodeError as error:
+                failure = failure or error
+                continue
+            if self.vocabulary.bits <= left < self.vocabulary.bits + 8:
+                return value, left
+        raise failure or DecodeError(f"{ctype.name}: the fragment does not end behind its element")
+
+    # --- received elements ------------------------------------------------------------------------------------------------
+
+    def spans(self, octets: bytes) -> tuple[Span, ...]:
+        """Where in a received document every element stands whose type has an Id, in the order of their ends. Raises DecodeError."""
+        n, r, cls = self._open(octets)
+        # The same passes decide how the stream is read as in decode().
+        _, notes = self._first_fit(n, r, complex_type(cls), spanning=True)
+        total = 8 * len(octets)
+        return tuple(Span(name, element, n, total - start, total - stop, total) for name, element, start, stop in notes)
+
+    def fragment_of(
+        self, octets: bytes, name: str, id: str | None = None, *, grammar: Schema[Any] | None = None
+    ) -> bytes:
+        """The fragment stream of a received element: its own bits, never a re-encoding.
+
+        ``octets`` is the whole document, ``name`` the element's, ``id`` its Id; without one it must be the only one of its name. ``grammar`` is
+        the schema that frames the fragment, this one by default; xmldsig's for SignedInfo. Raises DecodeError where there is no such element.
+        """
+        found = [span for span in self.spans(octets) if span.name == name and (id is None or span.id == id)]
+        if len(found) != 1:
+            raise DecodeError(f"{len(found)} elements {name} with that Id, where there must be one")
+        return (grammar or self).splice(found[0])
+
+    def splice(self, span: Span) -> bytes:
+        """The fragment stream of a received element in this schema's fragment grammar. Raises DecodeError where it has no such name."""
+        frame = self._frame(span.name)
+        if frame is None:
+            raise DecodeError(f"{self.name} has no element {span.name} for signatures")
+        code, relaxed = frame
+        start = (0x100 | HEADER) << self.vocabulary.bits | code
+        if relaxed is not None:
+            # The relaxed grammar has other event codes around the same values; only those can be carried over.
+            body = relaxed.write(start, span.element, strict=False)
+        else:
+            body = start << span.stop - span.start | span.content
+        return _octets(body << self.vocabulary.bits | self.vocabulary.end)
+
+    # --- names ------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _types(self) -> dict[str, tuple[ComplexType, ...]]:
+        """The complex types of every element name of the set."""
+        found: dict[str, list[ComplexType]] = {}
+        for name, kind in self._uses():
+            if isinstance(kind, ComplexType) and kind.cls is not None and kind not in found.setdefault(name, []):
+                found[name].append(kind)
+        return {name: tuple(kinds) for name, kinds in found.items()}
+
+    def types_of(self, name: str) -> tuple[ComplexType, ...]:
+        """The complex types of an element name, in fragments: where the name is ambiguous, the one that can be signed."""
+        kinds = self._types.get(name, ())
+        return tuple(kind for kind in kinds if Relaxed.fits(kind)) if name in self._ambiguous else kinds
+
+    @cached_property
+    def _ambiguous(self) -> frozenset[str]:
+        """Element names that do not have the same type everywhere: the relaxed grammar is theirs."""
+        first: dict[str, object] = {}
+        return frozenset(name for name, kind in self._uses() if first.setdefault(name, kind) != kind)
+
+    def _uses(self) -> Iterator[tuple[str, object]]:
+        waiting = [(element_name(cls), complex_type(cls)) for cls in (*self.roots, *self._elements)]
+        yield from waiting
+        seen: set[ComplexType] = set()
+        while waiting:
+            _, ctype = waiting.pop()
+            if ctype in seen:
+                continue
+            seen.add(ctype)
+            for part in ctype.parts:
+                if part.kind in ("attribute", "text"):
+                    continue
+                for alternative in part.alternatives:
+                    if alternative.type is not None:
+                        yield alternative.name, alternative.type
+                    if isinstance(alternative.type, ComplexType):
+                        waiting.append((alternative.name, alternative.type))
+
+    def _only_name(self, ctype: ComplexType) -> str:
+        names = [name for name, kinds in self._types.items() if ctype in kinds]
+        if len(names) != 1:
+            raise EncodeError(f"{ctype.name} stands under {len(names)} names in {self.name}: say which")
+        return names[0]
+
+    def _frame(self, name: str) -> tuple[int, Relaxed | None] | None:
+        """The code of an element in fragments, and its relaxed grammar where it has one; None for what cannot be signed."""
+        code = self.vocabulary.code(name)
+        if code is None or name not in self._ambiguous:
+            return None if code is None else (code, None)
+        fitting = [ctype for ctype in self._types.get(name, ()) if Relaxed.fits(ctype)]
+        return (code, Relaxed(self.vocabulary, fitting[0])) if len(fitting) == 1 else None
+
+    def _relax(self, n: int, relaxed: Relaxed, element: object) -> int:
+        try:
+            return relaxed.write(n, element)
+        except (AttributeError, TypeError) as error:
+            raise EncodeError(f"{type(element).__name__}: {error}") from error
+
+
+def _octets(n: int) -> bytes:
+    """The bits behind the leading 1 of ``n``, padded with zero bits."""
+    length = n.bit_length() - 1
+    padding = -length % 8
+    return (n << padding ^ 1 << length + padding).to_bytes((length + padding) // 8, "big")

@@ -1,0 +1,115 @@
+"""Python source as it is put together, and the namespace in which compiled functions find one another."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from secc.exi.grammar import ComplexType, Part
+
+
+class Source:
+    """Lines of a function under construction."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._depth = 1
+        self._names = 0
+
+    def line(self, text: str) -> None:
+        """Adds a line at the current depth."""
+        self.lines.append("    " * self._depth + text)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Adds ``head`` and what is added within it, one level deeper."""
+        self.line(head)
+        self._depth += 1
+        before = len(self.lines)
+        yield
+        if len(self.lines) == before:
+            self.line("pass")
+        self._depth -= 1
+
+    def fresh(self, stem: str) -> str:
+        """A local name that nothing else in this function uses."""
+        self._names += 1
+        return f"{stem}{self._names}"
+
+
+class Namespace:
+    """The globals of the readers (or writers) of one schema and one way of reading.
+
+    A type is compiled when it is first called: until then its name is bound to a function that compiles it, takes its own place and goes on.
+    """
+
+    def __init__(
+        self,
+        verb: str,
+        parameters: str,
+        compiler: Callable[[Namespace, ComplexType, Source], None],
+        runtime: dict[str, Any],
+    ) -> None:
+        self.verb = verb
+        self.parameters = parameters
+        self.globals: dict[str, Any] = dict(runtime)
+        self.globals["G"] = self.globals
+        self._compiler = compiler
+        self._names: dict[ComplexType, str] = {}
+        self._bound: dict[str, object] = {}
+        self._compiled: set[ComplexType] = set()
+
+    def bind(self, stem: str, value: object) -> str:
+        """A global name for a constant; equal stems with the same constant share it."""
+        name, number = stem, 0
+        while name in self._bound and self._bound[name] != value:
+            number += 1
+            name = f"{stem}_{number}"
+        self._bound[name] = value
+        self.globals[name] = value
+        return name
+
+    def function(self, ctype: ComplexType) -> str:
+        """The global name of the function of a type, which need not be compiled yet."""
+        name = self._names.get(ctype)
+        if name is None:
+            name = f"{self.verb}_{ctype.name}"
+            while name in self.globals:
+                name += "_"
+            self._names[ctype] = name
+
+            def first(*args: Any) -> Any:
+                return self.compile(ctype)(*args)
+
+            self.globals[name] = first
+        return name
+
+    def compile(self, ctype: ComplexType) -> Callable[..., Any]:
+        """Compiles a type and puts its function in place."""
+        name = self.function(ctype)
+        source = Source()
+        self._compiler(self, ctype, source)
+        text = f"def {name}({self.parameters}):\n" + "\n".join(source.lines) + "\n"
+        file = f"<{self.verb} {ctype.name} {id(self):x}>"
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+        exec(compile(text, file, "exec"), self.globals)  # noqa: S102  # source is ours, made from declarations
+        self._compiled.add(ctype)
+        function: Callable[..., Any] = self.globals[name]
+        return function
+
+    def warm(self, ctype: ComplexType) -> None:
+        """Compiles a type and all that its elements are made of."""
+        if ctype in self._compiled:
+            return
+        self.compile(ctype)
+        for part in ctype.parts:
+            for inner in _inner(part):
+                self.warm(inner)
+
+
+def _inner(part: Part) -> Iterator[ComplexType]:
+    for alternative in part.alternatives:
+        if isinstance(alternative.type, ComplexType) and not alternative.type.simple:
+            yield alternative.type

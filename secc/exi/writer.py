@@ -1,0 +1,307 @@
+"""Compiles a content model into a straight-line writer.
+
+``write_X(n, v)`` returns ``n`` with the element's content and end behind it. Event codes are literals; fixed-width values that follow one
+another are joined to them in one expression. Every rule of the XSD that the type hints cannot hold (ranges, lengths, occurrence,
+exactly one branch of a choice) is checked on the way: EncodeError.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from secc.errors import EncodeError
+from secc.exi import bits
+from secc.exi.datatypes import Boolean, Datatype, Enumeration, NBit, Octets, Signed, String, Unsigned
+from secc.exi.grammar import Alternative, ComplexType, Part
+from secc.exi.source import Namespace, Source
+
+BITS: Final = {False: 0, True: 1}
+
+
+def writers() -> Namespace:
+    """A namespace of writers."""
+    runtime: dict[str, Any] = {
+        "unsigned": bits.write_unsigned,
+        "octets": bits.write_octets,
+        "text": bits.write_text,
+        "B": BITS,
+        "E": EncodeError,
+    }
+    return Namespace(
+        "write", "n, v", lambda namespace, ctype, source: _Writer(namespace, source).function(ctype), runtime
+    )
+
+
+State = tuple[int | str, int | str]
+"""Width and lowest production of the state that the next event code belongs to: numbers, or locals where they depend on the message."""
+
+
+class _Batch:
+    """Fixed-width pieces waiting to be appended together."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.base = "n"
+        self.pieces: list[tuple[int, int, str]] = []
+        self.bits = 0
+
+    def constant(self, width: int, value: int) -> None:
+        self.pieces.append((width, value, ""))
+        self.bits += width
+
+    def add(self, width: int, expression: str) -> None:
+        self.pieces.append((width, 0, expression))
+        self.bits += width
+
+    def event(self, state: State, production: int) -> None:
+        """An event code, of static or dynamic width."""
+        width, base = state
+        if isinstance(width, int) and isinstance(base, int):
+            self.constant(width, production - base)
+            return
+        self.flush()
+        self.base = f"(n << {width} | {production} - {base})"
+
+    def joined(self, extra: int = 0, value: str = "") -> str:
+        """All pieces as an expression that appends them, and ``extra`` bits of ``value``, to ``n``; they are taken out."""
+        total = self.bits + extra
+        constant = 0
+        terms: list[str] = []
+        at = total
+        for width, number, expression in self.pieces:
+            at -= width
+            constant |= number << at
+            if expression:
+                terms.append(f"{expression} << {at}" if at else expression)
+        if constant:
+            terms.insert(0, f"{constant:#x}")
+        if value:
+            terms.append(value)
+        shifted = f"{self.base} << {total}" if total else self.base
+        self.base, self.bits = "n", 0
+        self.pieces.clear()
+        return " | ".join([shifted, *terms])
+
+    def flush(self) -> None:
+        if self.bits or self.base != "n":
+            self.source.line(f"n = {self.joined()}")
+
+
+class _Writer:
+    def __init__(self, namespace: Namespace, source: Source) -> None:
+        self.namespace = namespace
+        self.source = source
+        self.batch = _Batch(source)
+
+    def function(self, ctype: ComplexType) -> None:
+        self.content(ctype, "v")
+        self.batch.flush()
+        self.source.line("return n")
+
+    # --- content ----------------------------------------------------------------------------------------------------------
+
+    def content(self, ctype: ComplexType, owner: str) -> None:
+        state: State | None = None
+        for index, part in enumerate(ctype.parts):
+            here: State = state or (ctype.width(index), ctype.offsets[index])
+            if part.refused:
+                state = here
+            elif part.repeats:
+                state = self.repeated(ctype, index, owner, here)
+            elif part.fewest:
+                self.mandatory(ctype, index, owner, here)
+                state = None
+            else:
+                state = self.optional(ctype, index, owner, here)
+        end = len(ctype.parts)
+        self.batch.event(state or (ctype.width(end), ctype.offsets[end]), ctype.offsets[end])
+
+    def field(self, ctype: ComplexType, owner: str, alternative: Alternative) -> str:
+        return owner if ctype.cls is None else f"{owner}.{alternative.field}"
+
+    def mandatory(self, ctype: ComplexType, index: int, owner: str, state: State) -> None:
+        part, offset = ctype.parts[index], ctype.offsets[index]
+        if part.kind == "choice":
+            self.choice(ctype, part, offset, owner, state)
+        elif part.kind == "group":
+            value = self.source.fresh("x")
+            self.source.line(f"{value} = {self.field(ctype, owner, _field_of(part))}")
+            self.member(ctype, part, offset, value, state)
+        else:
+            alternative = part.alternatives[0]
+            self.batch.event(state, offset)
+            self.alternative(ctype, part, alternative, self.field(ctype, owner, alternative))
+
+    def optional(self, ctype: ComplexType, index: int, owner: str, state: State) -> State:
+        part, offset = ctype.parts[index], ctype.offsets[index]
+        if part.kind == "choice":
+            raise TypeError(f"{ctype.name}: an optional choice is in no V2G schema")
+        self.batch.flush()
+        width, base = self.locals(state)
+        value = self.source.fresh("x")
+        self.source.line(f"{value} = {self.field(ctype, owner, _field_of(part))}")
+        with self.source.block(f"if {value} is not None:"):
+            if part.kind == "group":
+                self.member(ctype, part, offset, value, (width, base) if isinstance(state[0], str) else state)
+            else:
+                self.batch.event((width, base) if isinstance(state[0], str) else state, offset)
+                self.alternative(ctype, part, part.alternatives[0], value)
+            self.batch.flush()
+            self.advance(width, base, ctype.width(index + 1), ctype.offsets[index + 1])
+        return width, base
+
+    def locals(self, state: State) -> tuple[str, str]:
+        """The state as two locals that the branches of an ``if`` can set."""
+        width, base = state
+        if isinstance(width, str) and isinstance(base, str):
+            return width, base
+        names = self.source.fresh("w"), self.source.fresh("b")
+        self.advance(*names, width, base)
+        return names
+
+    def advance(self, width: str, base: str, to_width: int | str, to_base: int | str) -> None:
+        self.source.line(f"{width} = {to_width}; {base} = {to_base}")
+
+    def choice(self, ctype: ComplexType, part: Part, offset: int, owner: str, state: State) -> None:
+        self.batch.flush()
+        fields = [self.field(ctype, owner, alternative) for alternative in part.alternatives]
+        count = " + ".join(f"({field} is not None)" for field in fields)
+        self.source.line(f"if {count} != 1: raise E({f'{ctype.name}: exactly one branch of a choice must be there'!r})")
+        for number, (alternative, field) in enumerate(zip(part.alternatives, fields, strict=True)):
+            with self.source.block(f"{'elif' if number else 'if'} {field} is not None:"):
+                self.batch.event(state, offset + number)
+                self.alternative(ctype, part, alternative, field)
+                self.batch.flush()
+
+    def member(self, ctype: ComplexType, part: Part, offset: int, value: str, state: State) -> None:
+        """A member of a substitution group, told by its class."""
+        self.batch.flush()
+        table = {
+            alternative.type.cls: (offset + number, self.namespace.function(alternative.type))
+            for number, alternative in enumerate(part.alternatives)
+            if isinstance(alternative.type, ComplexType)
+        }
+        name = self.namespace.bind(f"group_{ctype.name}_{_field_of(part).field}", table)
+        production, function = self.source.fresh("m"), self.source.fresh("f")
+        self.source.line(f"{production}, {function} = {name}[type({value})]")
+        width, base = state
+        self.source.line(f"n = G[{function}](n << {width} | {production} - {base}, {value})")
+
+    def repeated(self, ctype: ComplexType, index: int, owner: str, state: State) -> State:
+        part, offset, following = ctype.parts[index], ctype.offsets[index], ctype.offsets[index + 1]
+        alternative = part.alternatives[0]
+        items, item = self.source.fresh("x"), self.source.fresh("i")
+        where = f"{ctype.name}.{alternative.field}"
+        self.batch.flush()
+        width, base = self.locals(state)
+        self.source.line(f"{items} = {self.field(ctype, owner, alternative)}")
+        outside = (
+            f"len({items}) < {part.fewest}"
+            if part.most is None
+            else f"not {part.fewest} <= len({items}) <= {part.most}"
+        )
+        bounds = f"{part.fewest} to {'any number' if part.most is None else part.most}"
+        self.source.line(f"if {outside}: raise E(f'{where}: {{len({items})}} items where {bounds} may stand')")
+        if part.fewest > 1:
+            count = self.source.fresh("k")
+            self.source.line(f"{count} = 0")
+        with self.source.block(f"for {item} in {items}:"):
+            self.batch.base = f"(n << {width} | {offset} - {base})"
+            self.alternative(ctype, part, alternative, item)
+            self.batch.flush()
+            # After an item the next one is production 0; below the fewest it is the only one.
+            wide = ctype.loop_width(index)
+            if part.fewest > 1:
+                self.source.line(f"{count} += 1")
+                self.advance(width, base, f"1 if {count} < {part.fewest} else {wide}", offset)
+            else:
+                self.advance(width, base, wide, offset)
+        with self.source.block(f"if {items}:"):
+            if part.most is None:
+                self.advance(width, base, ctype.loop_width(index), following - 1)
+            else:
+                full = f"len({items}) == {part.most}"
+                self.advance(
+                    width,
+                    base,
+                    f"{ctype.width(index + 1)} if {full} else {ctype.loop_width(index)}",
+                    f"{following} - (not {full})",
+                )
+        return width, base
+
+    # --- one element, attribute or text -----------------------------------------------------------------------------------
+
+    def alternative(self, ctype: ComplexType, part: Part, alternative: Alternative, value: str) -> None:
+        """What stands behind the event code, the end of the element included."""
+        kind = alternative.type
+        if isinstance(kind, ComplexType):
+            if kind.simple:
+                local = value
+                if "." in value:
+                    local = self.source.fresh("x")
+                    self.source.line(f"{local} = {value}")
+                self.content(kind, local)
+            else:
+                self.source.line(f"n = {self.namespace.function(kind)}({self.batch.joined()}, {value})")
+        elif kind is None:
+            raise TypeError("a refused particle is never written")
+        else:
+            element = part.kind not in ("attribute", "text")
+            if element:
+                self.batch.constant(1, 0)
+            self.value(kind, value, f"{ctype.name}.{alternative.field or alternative.name}")
+            if element:
+                self.batch.constant(1, 0)
+
+    def value(self, kind: Datatype, value: str, where: str) -> None:
+        match kind:
+            case Boolean():
+                self.batch.add(1, f"B[{value}]")
+            case Enumeration():
+                codes = {member: code for code, member in enumerate(kind.type)}
+                self.batch.add(kind.bits, f"{self.namespace.bind(kind.type.__name__, codes)}[{value}]")
+            case NBit(lowest, highest, _):
+                name = f"from_{lowest}_to_{highest}".replace("-", "m")
+                codes_of = {number: number - lowest for number in range(lowest, highest + 1)}
+                self.batch.add(kind.bits, f"{self.namespace.bind(name, codes_of)}[{value}]")
+            case Unsigned(lowest, highest, _):
+                local = self.local(value)
+                limit = f"{local} < {lowest}" if highest is None else f"not {lowest} <= {local} <= {highest}"
+                self.source.line(f"if {limit}: raise E(f'{where}: {{{local}}} is out of range')")
+                self.number(local)
+            case Signed(lowest, highest, _):
+                local = self.local(value)
+                if lowest is not None and highest is not None:
+                    self.source.line(
+                        f"if not {lowest} <= {local} <= {highest}: raise E(f'{where}: {{{local}}} is out of range')"
+                    )
+                sign = self.source.fresh("g")
+                self.source.line(f"{sign} = 0")
+                self.source.line(f"if {local} < 0: {sign} = 1; {local} = ~{local}")
+                self.batch.add(1, sign)
+                self.number(local)
+            case String(shortest, longest, _):
+                self.source.line(f"n = text({self.batch.joined()}, {value}, {shortest}, {longest}, {where!r})")
+            case Octets(shortest, longest, _):
+                self.source.line(f"n = octets({self.batch.joined()}, {value}, {shortest}, {longest}, {where!r})")
+
+    def local(self, value: str) -> str:
+        name = self.source.fresh("x")
+        self.source.line(f"{name} = {value}")
+        return name
+
+    def number(self, local: str) -> None:
+        """An unsigned integer; one or two octets, the common case, are written in place."""
+        pieces, base, width = list(self.batch.pieces), self.batch.base, self.batch.bits
+        with self.source.block(f"if {local} < 128:"):
+            self.source.line(f"n = {self.batch.joined(8, local)}")
+        self.batch.pieces, self.batch.base, self.batch.bits = list(pieces), base, width
+        with self.source.block(f"elif {local} < 16384:"):
+            self.source.line(f"n = {self.batch.joined(16, f'({local} & 127 | 128) << 8 | {local} >> 7')}")
+        self.batch.pieces, self.batch.base, self.batch.bits = pieces, base, width
+        with self.source.block("else:"):
+            self.source.line(f"n = unsigned({self.batch.joined()}, {local})")
+
+
+def _field_of(part: Part) -> Alternative:
+    return next(alternative for alternative in part.alternatives if alternative.field is not None)
