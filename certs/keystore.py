@@ -103,9 +103,11 @@ class Keystore:
         """Put a new chain in place, beside those that are there, and return it as read back.
 
         It is checked as on reading before anything becomes visible: afterwards, and after any crash, the whole chain is there or
-        nothing of it. Raises :class:`StoreError`.
+        nothing of it. What cut-off installations left is swept away: one process installs at a time. Raises :class:`StoreError`.
         """
         place = self.directory / edition.value
+        for remains in (*place.glob(".installing-*"), *place.glob(".removed-*")):
+            shutil.rmtree(remains, ignore_errors=True)
         building = place / f".installing-{secrets.token_hex(4)}"
         try:
             make_directory(building)

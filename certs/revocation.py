@@ -7,7 +7,7 @@ certificate or by a responder whom that issuer certified for it (RFC 6960 sectio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certs.certificates import Certificate, Edition, parse_certificate
 from certs.errors import ChainRejected, OcspRejected, StoreError
-from certs.files import read_file, write_atomically
+from certs.files import read_file, remove_file, write_atomically
 from certs.profile import KEY_KINDS, KNOWN_CRITICAL, SIGNATURE_ALGORITHMS
 
 MAX_AGE = timedelta(days=7)
@@ -97,10 +97,17 @@ def ocsp_request(certificate: Certificate, issuer: Certificate) -> bytes:
 
 
 def verify_ocsp_response(
-    der: bytes, certificate: Certificate, issuer: Certificate, at: datetime, edition: Edition = Edition.ISO2
+    der: bytes,
+    certificate: Certificate,
+    issuer: Certificate,
+    at: datetime,
+    edition: Edition = Edition.ISO2,
+    *,
+    clock_trusted: bool = True,
 ) -> OcspStatus:
     """What ``der`` says about ``certificate``, proved by a signature. Freshness is the caller's question to the answer.
 
+    ``issuer`` must already be trusted as the certificate's issuer. With an untrusted clock ``at`` is a floor (see :mod:`certs.chain`).
     Raises :class:`OcspRejected`: no successful response, no authorised signer, bad signature, another certificate.
     """
     if len(der) > LARGEST_RESPONSE:
@@ -109,7 +116,7 @@ def verify_ocsp_response(
         response = ocsp.load_der_ocsp_response(der)
         if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
             raise OcspRejected(f"responder says {response.response_status.name}")
-        signer = _signer(response, issuer, at, edition)
+        signer = _signer(response, issuer, at, edition, clock_trusted)
         _check_signature(response, signer, edition)
         for single in response.responses:
             if _speaks_of(single, certificate, issuer):
@@ -139,12 +146,18 @@ class StapleCache:
         return status
 
     def status(
-        self, certificate: Certificate, issuer: Certificate, at: datetime, edition: Edition
+        self,
+        certificate: Certificate,
+        issuer: Certificate,
+        at: datetime,
+        edition: Edition,
+        *,
+        clock_trusted: bool = True,
     ) -> tuple[OcspStatus, bytes] | None:
         """What the cache proves about ``certificate``, and the response; None where it proves nothing."""
         try:
             der = read_file(self._path(certificate))
-            return verify_ocsp_response(der, certificate, issuer, at, edition), der
+            return verify_ocsp_response(der, certificate, issuer, at, edition, clock_trusted=clock_trusted), der
         except (StoreError, OcspRejected):
             return None
 
@@ -154,16 +167,28 @@ class StapleCache:
         """For each certificate below the root its response, if that is verified, good and fresh; None where there is none."""
         staples: list[bytes | None] = []
         for certificate, issuer in pairwise(path_to_root):
-            found = self.status(certificate, issuer, at, edition)
+            found = self.status(certificate, issuer, at, edition, clock_trusted=clock_trusted)
             usable = found and found[0].status is Status.GOOD and found[0].is_fresh(at, clock_trusted=clock_trusted)
             staples.append(found[1] if found and usable else None)
         return tuple(staples)
+
+    def prune(self, keep: Iterable[Certificate]) -> int:
+        """Remove the responses for all certificates but these; how many went. Raises :class:`StoreError`."""
+        names = {self._path(certificate).name for certificate in keep}
+        if not self.directory.is_dir():
+            return 0
+        old = [path for path in self.directory.glob("*.der") if path.name not in names]
+        for path in old:
+            remove_file(path)
+        return len(old)
 
     def _path(self, certificate: Certificate) -> Path:
         return self.directory / f"{certificate.fingerprint}.der"
 
 
-def _signer(response: ocsp.OCSPResponse, issuer: Certificate, at: datetime, edition: Edition) -> Certificate:
+def _signer(
+    response: ocsp.OCSPResponse, issuer: Certificate, at: datetime, edition: Edition, clock_trusted: bool
+) -> Certificate:
     if _is_responder(response, issuer):
         return issuer
     for embedded in response.certificates:
@@ -172,7 +197,7 @@ def _signer(response: ocsp.OCSPResponse, issuer: Certificate, at: datetime, edit
         except ChainRejected as error:
             raise OcspRejected(str(error)) from None
         if _is_responder(response, candidate):
-            _check_delegate(candidate, issuer, at, edition)
+            _check_delegate(candidate, issuer, at, edition, clock_trusted)
             return candidate
     raise OcspRejected("no authorised responder signed it")
 
@@ -183,7 +208,9 @@ def _is_responder(response: ocsp.OCSPResponse, candidate: Certificate) -> bool:
     return response.responder_key_hash == hashlib.sha1(candidate.key_bits, usedforsecurity=False).digest()
 
 
-def _check_delegate(signer: Certificate, issuer: Certificate, at: datetime, edition: Edition) -> None:
+def _check_delegate(
+    signer: Certificate, issuer: Certificate, at: datetime, edition: Edition, clock_trusted: bool
+) -> None:
     if _OCSP_SIGNING not in (signer.extended_key_usage or ()):
         raise OcspRejected("its signer is not certified for OCSP (extendedKeyUsage)")
     if signer.key_usage is not None and not signer.key_usage.digital_signature:
@@ -192,7 +219,7 @@ def _check_delegate(signer: Certificate, issuer: Certificate, at: datetime, edit
         raise OcspRejected("its signer has an unknown critical extension")
     if signer.signature_algorithm not in SIGNATURE_ALGORITHMS[edition]:
         raise OcspRejected("its signer's certificate is signed with an algorithm outside the profile")
-    if not signer.not_before <= at <= signer.not_after:
+    if signer.not_after < at or (clock_trusted and signer.not_before > at):
         raise OcspRejected("its signer's certificate is not valid now")
     if not signer.is_signed_by(issuer):
         raise OcspRejected("its signer is not certified by the certificate's issuer")

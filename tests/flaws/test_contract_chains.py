@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
-from certs import Anchors, ChainRejected, Edition, Flaw, Outcome, parse_certificate, verify_contract_chain
-from certs.certificates import Certificate
-from tools.pki import FLAWS, Issued, LabPki, build_lab_pki, make_flawed
+from certs import ChainRejected, Flaw, Outcome, verify_contract_chain
+from tests.lab_trust import AT, LAB, anchors
+from tools.pki import FLAWS, make_flawed
 from tools.pki.flaws import describe
-
-AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-LAB = build_lab_pki(AT, seed=1)
 
 # Refused before or beside any chain that could be made as a file; each has its test in tests/certs.
 ELSEWHERE = {Flaw.NO_CERTIFICATE, Flaw.CLOCK_UNTRUSTED, Flaw.REVOKED}
-
-
-def installed(issued: Issued) -> Certificate:
-    return parse_certificate(issued.der, Edition.ISO2, "root")
-
-
-def anchors(lab: LabPki, mo_roots: tuple[Issued, ...] = ()) -> Anchors:
-    return Anchors(
-        v2g=(installed(lab.secc.root), installed(lab.other_secc.root)),
-        mo=tuple(installed(root) for root in mo_roots or (lab.contract.root,)),
-        oem=(installed(lab.provisioning.root),),
-    )
 
 
 def test_the_sound_contract_is_accepted() -> None:

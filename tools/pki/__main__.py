@@ -1,4 +1,4 @@
-"""``python -m tools.pki make DIR [--flaw NAME ...] [--seed N]``; ``python -m tools.pki flaws``."""
+"""``python -m tools.pki make DIR [--flaw NAME ...] [--seed N]``; ``... flaws``; ``... table`` (for docs/trust.md)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tools.pki.flaws import FLAWS, describe
 from tools.pki.layout import make_lab_pki
+from tools.pki.table import flaw_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     make.add_argument("--flaw", action="append", default=[], metavar="NAME", help="also a car with this flaw, or 'all'")
     make.add_argument("--seed", type=int, help="the same keys and serial numbers each time")
     commands.add_parser("flaws", help="list the flawed contracts by name")
+    commands.add_parser("table", help="print the table of flaws for docs/trust.md")
     options = parser.parse_args(argv)
+    if options.command == "table":
+        print(flaw_table(), end="")
+        return 0
     if options.command == "flaws":
         width = max(map(len, FLAWS))
         for name in FLAWS:

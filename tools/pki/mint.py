@@ -222,14 +222,23 @@ class Mint:
             return builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.DER)
         return builder.sign(signer.key, _hash_for(signer.key)).public_bytes(Encoding.DER)
 
-    def resign(self, der: bytes, key: Key, edit: Callable[[asn1_x509.TbsCertificate], None]) -> bytes:
+    def resign(
+        self,
+        der: bytes,
+        key: Key,
+        edit: Callable[[asn1_x509.TbsCertificate], None],
+        hash_: hashes.HashAlgorithm | None = None,
+    ) -> bytes:
         """``der`` with its contents edited and signed again with an elliptic-curve ``key``: for what no builder will build."""
+        hash_ = hash_ or hashes.SHA256()
         certificate = asn1_x509.Certificate.load(der)
         edit(certificate["tbs_certificate"])
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise TypeError("only elliptic-curve keys sign here")
+        for part in (certificate["tbs_certificate"]["signature"], certificate["signature_algorithm"]):
+            part["algorithm"] = f"{hash_.name}_ecdsa"
         tbs = certificate["tbs_certificate"].dump(force=True)
-        certificate["signature_value"] = key.sign(tbs, ec.ECDSA(hashes.SHA256()))
+        certificate["signature_value"] = key.sign(tbs, ec.ECDSA(hash_))
         return bytes(certificate.dump(force=True))
 
     def _octets(self, count: int) -> bytes:

@@ -1,0 +1,21 @@
+"""Flawed contract chains by name: one function each, whose docstring says what is wrong.
+
+Each takes a sound lab PKI and gives a car's contract that a station must refuse, with the :class:`certs.Flaw` that it must name. Most are
+judged against the lab's own MO root; where the flaw is the root's, ``mo_roots`` are the roots to install instead.
+"""
+
+# Importing a module of flaws enters them into the registry.
+from tools.pki.flaws import dates_and_roles, forms, issuers, leaves
+from tools.pki.flaws.registry import FLAWS, FlawedContract, describe, make_flawed, padding_to
+
+__all__ = [
+    "FLAWS",
+    "FlawedContract",
+    "dates_and_roles",
+    "describe",
+    "forms",
+    "issuers",
+    "leaves",
+    "make_flawed",
+    "padding_to",
+]

@@ -1,0 +1,136 @@
+"""Chains whose issuers are not what they must be, or do not hang together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from certs import Flaw
+from tools.pki.flaws.registry import FlawedContract, named, ordered, sent
+from tools.pki.lab import EMAID, LabPki
+from tools.pki.mint import CA_USAGE, CONTRACT_USAGE, Issued, key_usage
+
+
+@named
+def sub_ca_not_ca(lab: LabPki) -> FlawedContract:
+    """The issuing sub-CA says CA:FALSE."""
+    return ordered(lab, Flaw.SUB_CA_NOT_CA, sub2={"ca": False, "path_length": None, "usage": CA_USAGE})
+
+
+@named
+def sub_ca_without_constraints(lab: LabPki) -> FlawedContract:
+    """The issuing sub-CA has no basicConstraints."""
+    return ordered(lab, Flaw.SUB_CA_NOT_CA, sub2={"constraints": False, "usage": CA_USAGE})
+
+
+@named
+def leaf_as_sub_ca(lab: LabPki) -> FlawedContract:
+    """Another contract's leaf issued this one."""
+    leaf = lab.mint.issue("DE8AACA2B3C4D6", "MO", lab.contract.leaf, usage=CONTRACT_USAGE)
+    chain = (leaf.der, lab.contract.leaf.der, lab.contract.sub2.der, lab.contract.sub1.der)
+    return FlawedContract(chain, leaf.key_pem, Flaw.SUB_CA_NOT_CA, claimed="DE8AACA2B3C4D6")
+
+
+@named
+def sub_ca_without_cert_sign(lab: LabPki) -> FlawedContract:
+    """The issuing sub-CA may sign revocation lists only."""
+    return ordered(lab, Flaw.SUB_CA_KEY_USAGE, sub2={"usage": key_usage("crl_sign")})
+
+
+@named
+def path_length_broken(lab: LabPki) -> FlawedContract:
+    """The upper sub-CA permits no sub-CA below it, and has one."""
+    return ordered(lab, Flaw.PATH_LENGTH, sub1={"path_length": 0})
+
+
+@named
+def root_path_length_broken(lab: LabPki) -> FlawedContract:
+    """The root permits one sub-CA below it, and there are two."""
+    return ordered(lab, Flaw.PATH_LENGTH, root={"path_length": 1})
+
+
+@named
+def three_sub_cas(lab: LabPki) -> FlawedContract:
+    """Three sub-CAs stand between leaf and root."""
+    mint, below = lab.mint, lab.contract.root
+    subs: list[Issued] = []
+    for number in (1, 2, 3):
+        below = mint.issue(f"Lab MO Sub-CA {number}", "MO", below, ca=True)
+        subs.insert(0, below)
+    leaf = mint.issue(EMAID, "MO", below, usage=CONTRACT_USAGE)
+    return FlawedContract((leaf.der, *(sub.der for sub in subs)), leaf.key_pem, Flaw.TOO_MANY_SUB_CAS)
+
+
+@named
+def issuer_loop(lab: LabPki) -> FlawedContract:
+    """The two sub-CAs issued each other."""
+    mint = lab.mint
+    first, second = (mint.issue(f"Lab MO Circle {name}", "MO", ca=True) for name in "AB")
+    first_by_second = mint.issue("Lab MO Circle A", "MO", second, ca=True, key=first.key)
+    second_by_first = mint.issue("Lab MO Circle B", "MO", first, ca=True, key=second.key)
+    leaf = mint.issue(EMAID, "MO", first_by_second, usage=CONTRACT_USAGE)
+    return FlawedContract((leaf.der, first_by_second.der, second_by_first.der), leaf.key_pem, Flaw.ISSUER_LOOP)
+
+
+@named
+def issuer_name_mismatch(lab: LabPki) -> FlawedContract:
+    """The leaf is signed with the sub-CA's key but names another issuer."""
+    mint, line = lab.mint, lab.contract
+    alias = mint.issue("Lab MO Other Name", "MO", ca=True, key=line.sub2.key)
+    leaf = mint.issue(EMAID, "MO", alias, usage=CONTRACT_USAGE, key_identifiers=False)
+    return sent(replace(line, leaf=leaf), Flaw.CHAIN_BROKEN)
+
+
+@named
+def missing_sub_ca(lab: LabPki) -> FlawedContract:
+    """The issuing sub-CA is not sent along."""
+    line = lab.contract
+    return FlawedContract((line.leaf.der, line.sub1.der), line.leaf.key_pem, Flaw.CHAIN_BROKEN)
+
+
+@named
+def bad_signature(lab: LabPki) -> FlawedContract:
+    """All names are right, but the leaf is signed with a stranger's key."""
+    return ordered(lab, Flaw.BAD_SIGNATURE, leaf={"signing_key": lab.mint.key()})
+
+
+@named
+def forged_sub_ca(lab: LabPki) -> FlawedContract:
+    """The upper sub-CA is signed with a stranger's key in the root's name."""
+    return ordered(lab, Flaw.BAD_SIGNATURE, sub1={"signing_key": lab.mint.key()})
+
+
+@named
+def tampered_leaf(lab: LabPki) -> FlawedContract:
+    """One octet of the leaf's serial number was changed after signing."""
+    line = lab.contract
+    serial = line.leaf.certificate.serial_number.to_bytes(16, "big").lstrip(b"\0")
+    changed = serial[:-1] + bytes([serial[-1] ^ 2])
+    return FlawedContract(
+        (line.leaf.der.replace(serial, changed, 1), line.sub2.der, line.sub1.der), line.leaf.key_pem, Flaw.BAD_SIGNATURE
+    )
+
+
+@named
+def root_is_no_ca(lab: LabPki) -> FlawedContract:
+    """The installed root is no CA certificate."""
+    return ordered(lab, Flaw.ANCHOR_UNFIT, root={"constraints": False, "usage": CA_USAGE})
+
+
+@named
+def foreign_root(lab: LabPki) -> FlawedContract:
+    """A sound contract of a mobility operator whose root is not installed."""
+    return replace(ordered(lab, Flaw.NO_TRUST_ANCHOR, root={}), mo_roots=())
+
+
+@named
+def foreign_root_sent_along(lab: LabPki) -> FlawedContract:
+    """A sound contract of a stranger, who sends his own root along."""
+    flawed = ordered(lab, Flaw.NO_TRUST_ANCHOR, root={})
+    return replace(flawed, chain=(*flawed.chain, flawed.mo_roots[0].der), mo_roots=())
+
+
+@named
+def other_root_of_same_name(lab: LabPki) -> FlawedContract:
+    """The chain stands below a root that has the name of an installed one, but another key, and carries no key identifiers."""
+    flawed = ordered(lab, Flaw.BAD_SIGNATURE, root={}, sub1={"key_identifiers": False})
+    return replace(flawed, mo_roots=())

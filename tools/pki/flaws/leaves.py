@@ -1,0 +1,79 @@
+"""Contract leaves that are not what a contract leaf must be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from certs import Flaw
+from tools.pki.flaws.registry import FlawedContract, named, ordered, sent
+from tools.pki.lab import EMAID, LabPki
+from tools.pki.mint import CONTRACT_USAGE, key_usage
+
+
+@named
+def leaf_is_ca(lab: LabPki) -> FlawedContract:
+    """The leaf is marked as a CA."""
+    usage = key_usage("digital_signature", "key_cert_sign")
+    return ordered(lab, Flaw.LEAF_IS_CA, leaf={"ca": True, "usage": usage})
+
+
+@named
+def no_digital_signature(lab: LabPki) -> FlawedContract:
+    """The leaf's keyUsage permits key agreement only."""
+    return ordered(lab, Flaw.LEAF_KEY_USAGE, leaf={"usage": key_usage("key_agreement")})
+
+
+@named
+def no_key_usage(lab: LabPki) -> FlawedContract:
+    """The leaf has no keyUsage."""
+    return ordered(lab, Flaw.LEAF_KEY_USAGE, leaf={"usage": None})
+
+
+@named
+def restricted_purpose(lab: LabPki) -> FlawedContract:
+    """A critical extendedKeyUsage restricts the leaf to TLS servers."""
+    order = {"purposes": [ExtendedKeyUsageOID.SERVER_AUTH], "purposes_critical": True}
+    return ordered(lab, Flaw.LEAF_EXTENDED_KEY_USAGE, leaf=order)
+
+
+@named
+def no_common_name(lab: LabPki) -> FlawedContract:
+    """The leaf names no EMAID."""
+    return ordered(lab, Flaw.LEAF_SUBJECT, leaf={"common_name": None})
+
+
+@named
+def two_common_names(lab: LabPki) -> FlawedContract:
+    """The leaf names two EMAIDs."""
+    names = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in (EMAID, "DE8AACA2B3C4D6")]
+    subject = x509.Name([*names, x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "MO")])
+    return ordered(lab, Flaw.LEAF_SUBJECT, leaf={"subject": subject})
+
+
+@named
+def emaid_mismatch(lab: LabPki) -> FlawedContract:
+    """The message claims another contract than the certificate."""
+    return replace(sent(lab.contract, Flaw.EMAID_MISMATCH), claimed="DE8AACA2B3C4D6")
+
+
+@named
+def emaid_malformed(lab: LabPki) -> FlawedContract:
+    """The leaf's commonName is no EMAID."""
+    return ordered(lab, Flaw.EMAID_MALFORMED, leaf={"common_name": "Max Mustermann"})
+
+
+@named
+def self_signed(lab: LabPki) -> FlawedContract:
+    """The leaf is signed by itself."""
+    leaf = lab.mint.issue(EMAID, "MO", usage=CONTRACT_USAGE)
+    return FlawedContract((leaf.der,), leaf.key_pem, Flaw.SELF_SIGNED)
+
+
+@named
+def self_signed_installed(lab: LabPki) -> FlawedContract:
+    """The leaf is signed by itself, and somebody put it among the roots."""
+    leaf = lab.mint.issue(EMAID, "MO", usage=CONTRACT_USAGE)
+    return FlawedContract((leaf.der,), leaf.key_pem, Flaw.SELF_SIGNED, mo_roots=(leaf,))

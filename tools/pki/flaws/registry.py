@@ -1,0 +1,87 @@
+"""How a flawed chain is declared: the registry, and the lines that the functions start from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.x509.oid import ObjectIdentifier
+
+from certs import Flaw
+from tools.pki.lab import EMAID, LabPki, Line
+from tools.pki.mint import CONTRACT_USAGE, Issued
+
+
+@dataclass(frozen=True, slots=True)
+class FlawedContract:
+    """What a car would send: certificates leaf first, the EMAID it claims, the leaf's key; and the flaw to be found."""
+
+    chain: tuple[bytes, ...]
+    key_pem: bytes
+    flaw: Flaw
+    claimed: str = EMAID
+    mo_roots: tuple[Issued, ...] = ()
+
+
+_Maker = Callable[[LabPki], FlawedContract]
+FLAWS: dict[str, _Maker] = {}
+
+
+def make_flawed(name: str, lab: LabPki) -> FlawedContract:
+    """The flawed contract of that name (KeyError if there is none)."""
+    return FLAWS[name](lab)
+
+
+def describe(name: str) -> str:
+    """What is wrong with it, in one sentence."""
+    return inspect.getdoc(FLAWS[name]) or ""
+
+
+def named(maker: _Maker) -> _Maker:
+    FLAWS[maker.__name__.replace("_", "-")] = maker
+    return maker
+
+
+def ordered(
+    lab: LabPki,
+    flaw: Flaw,
+    *,
+    root: Any = None,
+    sub1: Any = None,
+    sub2: Any = None,
+    leaf: Any = None,
+) -> FlawedContract:
+    """A fresh line below the lab's MO root (or, with ``root``, one of its own), with what is given ordered differently."""
+    mint = lab.mint
+    top = lab.contract.root if root is None else mint.issue("Lab MO Root CA", "MO", ca=True, days=3650, **root)
+    first = mint.issue("Lab MO Sub-CA 1", "MO", top, **{"ca": True, "path_length": 1, **(sub1 or {})})
+    second = mint.issue("Lab MO Sub-CA 2", "MO", first, **{"ca": True, "path_length": 0, **(sub2 or {})})
+    order: dict[str, Any] = {"usage": CONTRACT_USAGE, **(leaf or {})}
+    name, component = order.pop("common_name", EMAID), order.pop("domain_component", "MO")
+    last = mint.issue(name, component, second, **order)
+    return sent(Line(top, first, second, last), flaw, mo_roots=() if root is None else (top,))
+
+
+def sent(line: Line, flaw: Flaw, *, mo_roots: tuple[Issued, ...] = ()) -> FlawedContract:
+    return FlawedContract(tuple(line.ders), line.leaf.key_pem, flaw, mo_roots=mo_roots)
+
+
+def unknown_extension() -> list[tuple[x509.ExtensionType, bool]]:
+    return [(x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00"), True)]
+
+
+def edited_leaf(lab: LabPki, edit: Callable[[asn1_x509.TbsCertificate], None], flaw: Flaw) -> FlawedContract:
+    line = lab.contract
+    leaf = lab.mint.resign(line.leaf.der, line.sub2.key, edit)
+    return FlawedContract((leaf, line.sub2.der, line.sub1.der), line.leaf.key_pem, flaw)
+
+
+def padding_to(octets: int) -> Sequence[tuple[x509.ExtensionType, bool]]:
+    """A harmless extension that makes a leaf of the lab's contract line at least ``octets`` long."""
+    return [
+        (x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.2"), b"\x04\x82" + bytes(octets - 400)), False)
+    ]

@@ -1,0 +1,20 @@
+"""The table of flaws in ``docs/trust.md``, made from the code."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from certs import Flaw
+from tools.pki.flaws import FLAWS, make_flawed
+from tools.pki.lab import build_lab_pki
+
+
+def flaw_table() -> str:
+    """Markdown: every flaw, its outcome, what it means, and the lab chains that show it."""
+    lab = build_lab_pki(datetime(2026, 1, 1, tzinfo=UTC), seed=0)
+    shown: dict[Flaw, list[str]] = {flaw: [] for flaw in Flaw}
+    for name in FLAWS:
+        shown[make_flawed(name, lab).flaw].append(f"`{name}`")
+    lines = ["| flaw | outcome | what it means | lab chains (`--flaw`) |", "|---|---|---|---|"]
+    lines += [f"| `{f.value}` | {f.outcome.value} | {f.meaning} | {', '.join(shown[f]) or '-'} |" for f in Flaw]
+    return "\n".join(lines) + "\n"
