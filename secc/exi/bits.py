@@ -71,6 +71,12 @@ def _read_code_points(n: int, r: int, count: int) -> tuple[str, int]:
     return "".join(characters), r - 8 * at
 
 
+def join(n: int, piece: int) -> int:
+    """``n`` with the bits behind the leading 1 of ``piece`` behind it."""
+    length = piece.bit_length() - 1
+    return n << length | piece ^ 1 << length
+
+
 def write_unsigned(n: int, value: int) -> int:
     """``n`` with an unsigned integer behind it."""
     while value > 127:

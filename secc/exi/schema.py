@@ -59,6 +59,15 @@ class Schema(Generic[M]):
         self._writers = writers()
         self._root_codes = {cls: globals_.index(element_name(cls)) for cls in self.roots}
         self._root_types = {code: cls for cls, code in self._root_codes.items()}
+        self._first = self._readers[0]
+
+    @cached_property
+    def _entries(self) -> dict[int, str]:
+        """For every stream start, header and root code, the reader's name."""
+        return {
+            HEADER << self._root_bits | code: self._first.function(complex_type(cls))
+            for cls, code in self._root_codes.items()
+        }
 
     # --- documents --------------------------------------------------------------------------------------------------------
 
@@ -67,6 +76,18 @@ class Schema(Generic[M]):
 
         Strict in structure, lenient in length and value facets. Octets behind the end are ignored. Raises DecodeError, and nothing else.
         """
+        # Nearly every message takes this way: the first pass, and nothing in between.
+        n = int.from_bytes(octets, "big")
+        r = 8 * len(octets) - 8 - self._root_bits
+        if 0 < r <= 8 * LARGEST_STREAM:
+            name = self._entries.get(n >> r)
+            if name is not None:
+                try:
+                    message, left = self._first.globals[name](n, r)
+                    if left < 8:
+                        return cast("M", message)
+                except (DecodeError, ValueError, IndexError):
+                    pass  # the passes below find out why, or read it
         n, r, cls = self._open(octets)
         message, _ = self._first_fit(n, r, complex_type(cls))
         return cast("M", message)

@@ -61,7 +61,8 @@ def _out(kind: ComplexType | Datatype, value: Any) -> Any:
     for part in kind.parts:
         for alternative in _present(part, kind, value):
             found = value if kind.cls is None else getattr(value, alternative.field or "")
-            if alternative.type is None or found is None or (part.repeats and not found):
+            wrapped = isinstance(alternative.type, ComplexType) and alternative.type.cls is None
+            if alternative.type is None or (found is None and not wrapped) or (part.repeats and not found):
                 continue
             tree[_key(part, alternative)] = (
                 [_out(alternative.type, item) for item in found] if part.repeats else _out(alternative.type, found)

@@ -17,6 +17,10 @@ from secc.exi.source import Namespace, Source
 
 BITS: Final = {False: 0, True: 1}
 
+LONG_LIST: Final = 16
+LARGEST_PIECE: Final = 4096
+"""Lists that may grow longer are written in pieces of so many bits, because a shift costs the length of what it shifts."""
+
 
 def writers() -> Namespace:
     """A namespace of writers."""
@@ -25,6 +29,8 @@ def writers() -> Namespace:
         "octets": bits.write_octets,
         "text": bits.write_text,
         "B": BITS,
+        "LONG": 1 << LARGEST_PIECE,
+        "join": bits.join,
         "E": EncodeError,
     }
     return Namespace(
@@ -205,7 +211,12 @@ class _Writer:
         if part.fewest > 1:
             count = self.source.fresh("k")
             self.source.line(f"{count} = 0")
+        whole = self.source.fresh("n") if part.most is None or part.most > LONG_LIST else None
+        if whole:
+            self.source.line(f"{whole} = n; n = 1")
         with self.source.block(f"for {item} in {items}:"):
+            if whole:
+                self.source.line(f"if n > LONG: {whole} = join({whole}, n); n = 1")
             self.batch.base = f"(n << {width} | {offset} - {base})"
             self.alternative(ctype, part, alternative, item)
             self.batch.flush()
@@ -216,6 +227,8 @@ class _Writer:
                 self.advance(width, base, f"1 if {count} < {part.fewest} else {wide}", offset)
             else:
                 self.advance(width, base, wide, offset)
+        if whole:
+            self.source.line(f"n = join({whole}, n)")
         with self.source.block(f"if {items}:"):
             if part.most is None:
                 self.advance(width, base, ctype.loop_width(index), following - 1)
