@@ -7,6 +7,7 @@ thread; ``outgoing`` and ``close`` never wait for that thread.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,8 +57,9 @@ class Connection:
         self._tls = tls
         self._opening = bytearray()
         """The beginning of a hello that is not complete yet."""
-        self._unsent = bytearray()
-        """Plain octets, or the alert with which it all ended."""
+        self._unsent: deque[bytes] = deque()
+        """Plain octets, or the alert with which it all ended: a deque, because a step on another thread may add to it."""
+        self._closed = False
         self.framer = framer
         """Its ``accepted`` may be narrowed once a protocol is agreed; its ``ignored`` says what was passed over."""
         self.failure: FramingError | None = None
@@ -70,8 +72,10 @@ class Connection:
     @property
     def may_block(self) -> bool:
         """Whether the next ``feed`` may take long: as long as TLS may still have to be agreed."""
+        if self.failure is not None:
+            return False
         if self._tls is not None:
-            return not self._tls.established and self.failure is None
+            return not self._tls.established
         return self._serving is not None and self._serving.tls
 
     @property
@@ -104,9 +108,13 @@ class Connection:
         except FramingError as error:
             self.failure = error
             if isinstance(error, TlsError):
-                self._unsent += error.answer
+                self._unsent.append(error.answer)
             self.deadline = None
             raise
+        finally:
+            if self._closed and self._tls is not None:
+                # Closed by another thread before there was a TLS connection to close.
+                self._tls.close()
         if self.failure is None:
             self._watch(bool(frames), now)
         return frames
@@ -116,19 +124,21 @@ class Connection:
         octets = frame(payload_type, payload)
         if self._tls is not None:
             self._tls.send(octets)
-        elif self._serving is not None or len(self._unsent) + len(octets) > UNSENT_LIMIT:
+        elif self._serving is not None or sum(map(len, self._unsent)) + len(octets) > UNSENT_LIMIT:
             raise FramingError("nothing can be sent before the car's first octet, nor when it does not read")
         else:
-            self._unsent += octets
+            self._unsent.append(octets)
 
     def outgoing(self) -> bytes:
         """What is to be written to the socket now."""
-        octets = (b"" if self._tls is None else self._tls.drain()) + bytes(self._unsent)
-        self._unsent.clear()
+        octets = b"" if self._tls is None else self._tls.drain()
+        while self._unsent:
+            octets += self._unsent.popleft()
         return octets
 
     def close(self) -> bytes:
         """Give everything back; the last octets to write. Harmless when repeated."""
+        self._closed = True
         octets = self.outgoing() + (b"" if self._tls is None else self._tls.close())
         self.deadline = None
         if self.failure is None:

@@ -7,23 +7,22 @@ under way keep the one that they began with. Which context serves a car is decid
 from __future__ import annotations
 
 import ctypes
-import threading
 import weakref
 from collections.abc import Callable, Sequence
-from ctypes import byref, c_char_p, c_size_t, c_void_p
-from dataclasses import dataclass, field
-from typing import Any
-
-from asn1crypto.x509 import Certificate
+from ctypes import c_void_p
+from dataclasses import dataclass
+from typing import Any, Final
 
 from secc.link import libssl
 from secc.link.clienthello import ClientHello, TrustedAuthority
 from secc.link.libssl import LibSsl, system_libssl
+from secc.link.tls_callback import Facts, guarded
 from secc.link.tls_chain import ISO15118_2, Chain, ChainChoice, TlsProfile, encode_trusted_ca_keys
 from secc.link.tls_errors import Alert, ContextRejected
+from secc.link.tls_key import DelegatedKey, Key, private_key
 
-TRUSTED_CA_KEYS = 3
-MAX_CERTIFICATE_OCTETS = 10_240
+TRUSTED_CA_KEYS: Final = 3
+MAX_CERTIFICATE_OCTETS: Final = 10_240
 """Of a peer's whole chain: five certificates of 2 KiB (A-TLS-04)."""
 
 Keylog = Callable[[str], None]
@@ -38,61 +37,6 @@ _VERIFY_RESULTS = {
     Alert.UNSUPPORTED_CERTIFICATE: 26,
 }
 _CERTIFICATE_REJECTED = 28
-
-
-@dataclass(frozen=True, slots=True)
-class PemKey:
-    """A private key as PEM. The text is handed to libssl and is in no repr."""
-
-    pem: bytes = field(repr=False)
-    password: bytes = field(default=b"", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class DelegatedKey:
-    """A P-256 key that lives elsewhere (TPM, PKCS#11, another process): ``sign`` takes 32 octets of SHA-256 and returns the DER signature.
-
-    Called inside a handshake step, on the thread that runs the step. Raising makes the handshake fail and comes out of the step.
-    """
-
-    sign: Callable[[bytes], bytes]
-
-
-Key = PemKey | DelegatedKey
-
-
-class Facts:
-    """What the callbacks of one connection learn while a step runs."""
-
-    def __init__(self, hello: ClientHello | None, choice: ChainChoice) -> None:
-        self.hello = hello
-        self.choice = choice
-        self.stapled = False
-        self.presented: tuple[bytes, ...] = ()
-        self.raised: BaseException | None = None
-
-
-class _Current(threading.local):
-    """The connection whose step runs on this thread: libssl's callbacks have no better way to know."""
-
-    facts: Facts | None = None
-
-
-current = _Current()
-
-
-def _guarded(failed: int, callback: Callable[..., int]) -> Callable[..., int]:
-    """ctypes would print and swallow what a callback raises; keep it for the step to raise, and fail the call."""
-
-    def guarded(*arguments: Any) -> int:
-        try:
-            return callback(current.facts, *arguments)
-        except BaseException as error:  # noqa: BLE001  # nothing is swallowed: the step raises it again
-            if current.facts is not None:
-                current.facts.raised = error
-            return failed
-
-    return guarded
 
 
 class Context:
@@ -141,7 +85,7 @@ class Context:
             lib.SSL_CTX_set_keylog_callback(pointer, self._callback(libssl.KEYLOG_FUNCTION, log, 0))
 
     def _callback(self, kind: Any, function: Callable[..., int], failed: int) -> Any:
-        callback = kind(_guarded(failed, function))
+        callback = kind(guarded(failed, function))
         self._callbacks.append(callback)
         return callback
 
@@ -173,6 +117,7 @@ class ServerContext(Context):
     ) -> None:
         super().__init__("TLS_server_method", profile, keylog, library)
         self.chain = chain
+        self.sign = key.sign if isinstance(key, DelegatedKey) else None
         lib = self.library
         # -2 demands no certificate of the car. [V2G2 section 7.7.3; Q-23]
         lib.SSL_CTX_set_verify(self.pointer, libssl.VERIFY_NONE, None)
@@ -207,10 +152,7 @@ class ServerContext(Context):
                 certificates.append(lib.certificate(der))
             for certificate in certificates[1:]:
                 lib.OPENSSL_sk_push(stack, certificate)
-            if isinstance(key, PemKey):
-                private = lib.private_key(key.pem, key.password)
-            else:
-                private = self._delegated(chain.certificates[0], key)
+            private = private_key(lib, key, chain.certificates[0])
             # Takes references of its own, and compares the key with the leaf.
             result = lib.SSL_CTX_use_cert_and_key(self.pointer, certificates[0], private, stack, 1)
             self._check(result, f"chain {chain.name} and its key")
@@ -219,49 +161,6 @@ class ServerContext(Context):
                 lib.X509_free(certificate)
             lib.OPENSSL_sk_free(stack)
             lib.EVP_PKEY_free(private or None)
-
-    def _delegated(self, leaf: bytes, key: DelegatedKey) -> int:
-        """A key that has only its public half here and calls Python to sign: an EC_KEY with a method of its own."""
-        lib = self.library
-        if not lib.can_delegate_signing:
-            raise ContextRejected(f"{lib.version_text} cannot sign through a callable")
-        try:
-            public = Certificate.load(leaf)["tbs_certificate"]["subject_public_key_info"].dump()
-        except (ValueError, TypeError, KeyError) as error:
-            raise ContextRejected(f"leaf cannot be read: {error}") from None
-
-        def sign(
-            facts: Facts | None,
-            kind: int,
-            digest: Any,
-            length: int,
-            signature: Any,
-            signature_length: Any,
-            *_: Any,
-        ) -> int:
-            made = key.sign(bytes(digest[:length]))
-            if not 8 <= len(made) <= 72:
-                raise ContextRejected(f"a P-256 signature of {len(made)} octets")
-            ctypes.memmove(signature, made, len(made))
-            signature_length[0] = len(made)
-            return 1
-
-        method = lib.EC_KEY_METHOD_new(lib.EC_KEY_OpenSSL())
-        # The method is part of every key made with it, and libssl keeps the key as long as the context.
-        weakref.finalize(self, lib.EC_KEY_METHOD_free, method).atexit = False
-        setup, raw = c_void_p(), c_void_p()
-        lib.EC_KEY_METHOD_get_sign(method, None, byref(setup), byref(raw))
-        lib.EC_KEY_METHOD_set_sign(method, self._callback(libssl.SIGN_FUNCTION, sign, 0), setup, raw)
-        elliptic = lib.d2i_EC_PUBKEY(None, byref(c_char_p(public)), len(public))
-        if not elliptic:
-            raise ContextRejected(f"leaf has no elliptic-curve key: {lib.errors()}")
-        try:
-            self._check(lib.EC_KEY_set_method(elliptic, method), "signing method")
-            private: int = lib.EVP_PKEY_new()
-            self._check(lib.EVP_PKEY_set1_EC_KEY(private, elliptic), "delegated key")
-            return private
-        finally:
-            lib.EC_KEY_free(elliptic)
 
     def _staple(self, facts: Facts | None, ssl: int, _: int) -> int:
         """status_request: the OCSP response of the leaf, where there is one."""
@@ -337,7 +236,7 @@ class ClientContext(Context):
 
     def _name_roots(self, facts: Facts | None, ssl: int, kind: int, where: int, out: Any, length: Any, *_: Any) -> int:
         out[0] = ctypes.cast(self._named, c_void_p)
-        length[0] = c_size_t(len(self._named)).value
+        length[0] = len(self._named)
         return 1
 
 

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from secc.link import libssl
 from secc.link.clienthello import ClientHello, suite_names
-from secc.link.tls import Choice, ClientContext, Context, Facts, current
+from secc.link.tls import Choice, ClientContext, Context
+from secc.link.tls_callback import Facts, current
 from secc.link.tls_chain import ChainChoice, Handshaken
 from secc.link.tls_errors import HandshakeFailed, TlsError
 
@@ -195,7 +196,8 @@ class TlsConnection:
             return TlsError(text, answer)
         hello = self._facts.hello
         if hello is not None:
-            text += f"; offered: {suite_names(hello.suites)}"
+            chain = "" if self._context.chain is None else self._context.chain.name
+            text += f"; chain {chain} ({self._facts.choice}); offered: {suite_names(hello.suites)}"
         return HandshakeFailed(text, answer)
 
     def _drained(self) -> bytes:
@@ -246,7 +248,7 @@ class TlsConnection:
 
 def accept(choice: Choice, hello: ClientHello) -> TlsConnection:
     """The station's end, for a car whose hello has been peeked at. The octets of the hello are still to be received."""
-    connection = TlsConnection(choice.context, Facts(hello, choice.why))
+    connection = TlsConnection(choice.context, Facts(hello, choice.why, choice.context.sign))
     connection._lib.SSL_set_accept_state(connection._ssl)
     return connection
 

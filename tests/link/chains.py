@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
-from secc.link.tls import PemKey
 from secc.link.tls_chain import Chain
+from secc.link.tls_key import PemKey
 
 
 @dataclass(frozen=True)

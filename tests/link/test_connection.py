@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +24,7 @@ from secc.link.tls import ClientContext, ServerContext
 from secc.link.tls_chain import root_named
 from secc.link.tls_connection import UNSENT_LIMIT
 from secc.link.tls_errors import HandshakeFailed, HelloRejected, PlainRequired, TlsError, TlsRequired
+from secc.link.tls_key import DelegatedKey
 from secc.link.v2gtp import Frame, PayloadType, frame
 from tests.link.chains import pki
 from tests.link.hello import C025, client_hello
@@ -232,3 +237,34 @@ def test_any_octets_make_frames_or_framing_errors(octets: bytes, serving: Servin
     except FramingError as error:
         assert error.fatal
     station.close()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_slow_key_on_a_worker_thread_holds_nothing_up(closed: bool) -> None:
+    entered, opened = threading.Event(), threading.Event()
+
+    def sign(digest: bytes) -> bytes:
+        entered.set()
+        assert opened.wait(5)
+        return SITE.private.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+
+    station, car = serve(Serving((ServerContext(SITE.chain, DelegatedKey(sign)),)), 0.0), dial(CAR, 0.0)
+    hello = car.outgoing()
+    worker = threading.Thread(target=station.feed, args=(hello, 0.0), daemon=True)
+    worker.start()
+    assert entered.wait(5)
+    assert station.may_block
+    assert station.outgoing() == b""
+    if closed:
+        assert station.close() == b""
+    opened.set()
+    worker.join(5)
+    assert not worker.is_alive()
+    if closed:
+        assert station.outgoing() == b""
+        with pytest.raises(FramingError, match="closed"):
+            station.feed(b"", 0.0)
+    else:
+        car.feed(station.outgoing(), 0.0)
+        carry(station, car)
+        assert station.secure is True

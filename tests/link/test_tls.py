@@ -8,14 +8,15 @@ import pytest
 from asn1crypto.x509 import Certificate
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from secc.link.clienthello import IdentifierType, TrustedAuthority, peek
-from secc.link.tls import ClientContext, DelegatedKey, PemKey, ServerContext, choose
+from secc.link.tls import ClientContext, ServerContext, choose
 from secc.link.tls_chain import ISO15118_2_STRICT, Chain, ChainChoice, encode_trusted_ca_keys, root_named
 from secc.link.tls_connection import connect
 from secc.link.tls_errors import Alert, ContextRejected, HandshakeFailed
+from secc.link.tls_key import DelegatedKey, PemKey
 from tests.link.chains import pki
 from tests.link.hello import C02B, C023, C025, client_hello, numbers
 from tests.link.talk import greet, settle, shake, trusting
@@ -231,15 +232,6 @@ def test_keylog_lines_are_given_only_when_asked_for() -> None:
     assert len(ours) == 1
 
 
-def test_a_key_may_be_encrypted() -> None:
-    secret = PemKey(A.pem(b"secret"), b"secret")
-    assert "secret" not in repr(secret)
-    ServerContext(A.chain, secret)
-    for password in (b"wrong", b""):
-        with pytest.raises(ContextRejected):
-            ServerContext(A.chain, PemKey(A.pem(b"secret"), password))
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -275,35 +267,6 @@ def test_a_key_of_another_kind_makes_no_handshake() -> None:
     context = ServerContext(Chain("P-384", (certificate.public_bytes(Encoding.DER),), ()), pem)
     with pytest.raises(HandshakeFailed):
         shake((context,), ClientContext(lambda chain: None))
-
-
-def test_a_key_may_sign_elsewhere() -> None:
-    digests: list[bytes] = []
-
-    def sign(digest: bytes) -> bytes:
-        digests.append(digest)
-        return B.private.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
-
-    context = ServerContext(B.chain, DelegatedKey(sign))
-    for _ in range(3):
-        station, car = shake((context,), ClientContext(trusting(B.root), [root_named(B.root)]))
-        assert station.established
-        assert car.established
-    assert [len(digest) for digest in digests] == [32, 32, 32]
-
-
-def test_a_signature_by_another_key_is_no_good() -> None:
-    wrong = DelegatedKey(lambda digest: A.private.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()))))
-    with pytest.raises(HandshakeFailed, match="bad signature"):
-        shake((ServerContext(B.chain, wrong),), ClientContext(trusting(B.root)))
-
-
-def test_what_a_signer_raises_comes_out_of_the_step() -> None:
-    def sign(digest: bytes) -> bytes:
-        raise TimeoutError("the TPM is away")
-
-    with pytest.raises(TimeoutError, match="TPM"):
-        shake((ServerContext(B.chain, DelegatedKey(sign)),), ClientContext(trusting(B.root)))
 
 
 def test_what_a_verifier_raises_comes_out_of_the_step_and_trusts_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from pathlib import Path
@@ -12,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secc.link.tls import ClientContext, DelegatedKey, ServerContext
+from secc.link.tls import ClientContext, ServerContext
 from secc.link.tls_chain import root_named
 from secc.link.tls_connection import HANDSHAKE_LIMIT, UNSENT_LIMIT, TlsConnection, connect
 from secc.link.tls_errors import HandshakeFailed, TlsError
+from secc.link.tls_key import DelegatedKey
 from tests.link.chains import pki
 from tests.link.hello import client_hello
 from tests.link.talk import greet, settle, shake, trusting
@@ -182,6 +184,27 @@ def test_a_step_on_another_thread_holds_nobody_up() -> None:
     assert station.established
 
 
+def test_many_threads_share_a_context() -> None:
+    failures: list[BaseException] = []
+
+    def several() -> None:
+        try:
+            for _ in range(30):
+                station, car = shake(SERVER, CAR)
+                car.send(b"x" * 1000)
+                assert station.receive(car.drain()) == [b"x" * 1000]
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=several, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not failures
+    assert not any(thread.is_alive() for thread in threads)
+
+
 def test_closing_during_a_step_frees_after_it() -> None:
     gate = Gate()
     hello = client_hello()
@@ -253,4 +276,25 @@ def test_two_thousand_handshakes_leave_nothing_behind() -> None:
     several(300)
     before = resident()
     several(1700)
+    assert resident() - before < 1_500_000
+
+
+def test_contexts_that_were_replaced_leave_nothing_behind() -> None:
+    sign = DelegatedKey(lambda digest: SITE.private.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()))))
+
+    def several(count: int) -> None:
+        for number in range(count):
+            contexts = (ServerContext(SITE.chain, sign if number % 2 else SITE.key),)
+            station, car = shake(contexts, ClientContext(lambda chain: None))
+            if number % 3:
+                # Context and connections die together, in whatever order the collector likes.
+                station.cycle = car.cycle = [station, car]  # type: ignore[attr-defined]  # a cycle for the collector
+            del station, car, contexts
+            if number % 20 == 0:
+                gc.collect()
+        gc.collect()
+
+    several(60)
+    before = resident()
+    several(200)
     assert resident() - before < 1_500_000
