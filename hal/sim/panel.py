@@ -131,8 +131,8 @@ class Panel:
                     request = None
                 writer.write(json.dumps(self.act(request)).encode() + b"\n")
                 await writer.drain()
-        except (OSError, ValueError):
-            pass  # a line without end, or a peer that is gone: nobody to answer
+        except (OSError, ValueError, asyncio.CancelledError):
+            pass  # a line without end, a peer that is gone, a world that ends: nobody to answer, nothing to complain of
         finally:
             writer.close()
 
