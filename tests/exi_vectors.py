@@ -1,0 +1,52 @@
+"""EXI vectors: the copies in tests/vectors, and those recorded by others in ../shared, which stay there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from secc.exi import Schema, xmldsig
+from secc.iso2 import messages as iso2
+from secc.session import supported_app_protocol as sap
+
+HERE = Path(__file__).resolve().parent / "vectors"
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+SCHEMAS: dict[str, Schema[Any]] = {"sap": sap.SCHEMA, "iso15118-2": iso2.SCHEMA, "xmldsig": xmldsig.SCHEMA}
+
+Vector = dict[str, Any]
+
+
+def read(path: Path) -> list[Vector]:
+    """The vectors of a file whose schema set we have."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if row["schema"].removeprefix("fragment:") in SCHEMAS]
+
+
+def vectors(*stems: str) -> list[Vector]:
+    """The vectors of tests/vectors."""
+    return [row for stem in stems for row in read(HERE / f"exi-{stem}.jsonl")]
+
+
+def recorded(*stems: str) -> list[Vector]:
+    """The vectors taken from recordings, from ../shared; empty where it is missing."""
+    paths = [SHARED / "vectors" / f"exi-{stem}.jsonl" for stem in stems]
+    return [row for path in paths if path.exists() for row in read(path) if "recorded" in row["name"]]
+
+
+def captured() -> list[Vector]:
+    """The SupportedAppProtocol and ISO 15118-2 messages of the captures in ../shared; empty where it is missing."""
+    names = {"sap": "sap", "iso2": "iso15118-2"}
+    rows = []
+    for path in sorted((SHARED / "captures").glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if row.get("schema") in names:
+                rows.append({"schema": names[row["schema"]], "name": f"{path.stem}/{row['index']}", "exi": row["exi"]})
+    return rows
+
+
+def name_of(vector: Vector) -> str:
+    """How a vector is called in a test report."""
+    return f"{vector['schema']} {vector['name']}"
