@@ -144,6 +144,7 @@ def extensions_of_server_hello(octets: bytes) -> dict[int, bytes]:
         (client_hello(extensions={3: root_named(B.root).octets}), True),
         (client_hello(extensions={3: b"\xff"}), False),
     ],
+    ids=["named", "unknown", "not sent", "bare hash", "unreadable"],
 )
 def test_trusted_ca_keys_that_was_heeded_is_acknowledged(hello: bytes, echoed: bool) -> None:
     station = greet(hello, BOTH)
