@@ -246,13 +246,7 @@ class _Reader:
         """Which branch of a choice, which member of a substitution group."""
         chosen = f"{pending} - {offset}" if offset else pending
         if part.kind == "group":
-            known = next(a for a in part.alternatives if a.field is not None)
-            functions = tuple(
-                self.namespace.function(a.type) if isinstance(a.type, ComplexType) else "refuse"
-                for a in part.alternatives
-            )
-            table = self.namespace.bind(f"group_{ctype.name}_{known.field}", functions)
-            self.source.line(f"{self.target(owner, known, ctype)}, r = G[{table}[{chosen}]]({self.arguments})")
+            self.member(ctype, part, owner, chosen)
             return
         self.source.line(f"{' = '.join(self.target(owner, a, ctype) for a in part.alternatives)} = None")
         for number, alternative in enumerate(part.alternatives):
@@ -261,6 +255,28 @@ class _Reader:
                 self.batch.flush()
         with self.source.block("else:"):
             self.source.line(f"raise E({self.batch.where!r})")
+
+    def member(self, ctype: ComplexType, part: Part, owner: str, chosen: str) -> None:
+        known = next(a for a in part.alternatives if a.field is not None)
+        functions = tuple(
+            self.namespace.function(a.type) if isinstance(a.type, ComplexType) else "refuse" for a in part.alternatives
+        )
+        table = self.namespace.bind(f"group_{ctype.name}_{known.field}", functions)
+        target = self.target(owner, known, ctype)
+        start = self.note_start(any(_has_id(a.type) for a in part.alternatives))
+        self.source.line(f"{target}, r = G[{table}[{chosen}]]({self.arguments})")
+        if start:
+            names = tuple(a.name if _has_id(a.type) else None for a in part.alternatives)
+            self.source.line(f"name = {self.namespace.bind(f'names_{ctype.name}_{known.field}', names)}[{chosen}]")
+            self.source.line(f"if name is not None: spans.append((name, {target}, {start}, r))")
+
+    def note_start(self, wanted: bool) -> str | None:
+        """A local that holds where an element starts, if positions are noted and this one's is wanted."""
+        if not (self.leniency.spans and wanted):
+            return None
+        start = self.source.fresh("s")
+        self.source.line(f"{start} = r")
+        return start
 
     def repeated(self, ctype: ComplexType, index: int, owner: str, pending: str | None) -> str | None:
         part, offset = ctype.parts[index], ctype.offsets[index]
@@ -343,14 +359,9 @@ class _Reader:
     def call(self, kind: ComplexType, alternative: Alternative, target: str) -> None:
         self.batch.flush()
         name = self.namespace.function(kind)
-        noted = self.leniency.spans and any(
-            p.kind == "attribute" and p.alternatives[0].name == "Id" for p in kind.parts
-        )
-        if noted:
-            start = self.source.fresh("s")
-            self.source.line(f"{start} = r")
+        start = self.note_start(_has_id(kind))
         self.source.line(f"{target}, r = {name}({self.arguments})")
-        if noted:
+        if start:
             self.source.line(f"spans.append(({alternative.name!r}, {target}, {start}, r))")
 
     def perhaps_empty(self, kind: String | Octets, target: str) -> None:
@@ -417,6 +428,12 @@ class _Reader:
         self.batch.flush()
         self.source.line(f"if {name} > 127: {name}, r = more(n, r, {name}, {INTEGER_OCTETS})")
         return name
+
+
+def _has_id(kind: ComplexType | Datatype | None) -> bool:
+    return isinstance(kind, ComplexType) and any(
+        part.kind == "attribute" and part.alternatives[0].name == "Id" for part in kind.parts
+    )
 
 
 _DRAFTS: dict[type, type] = {}
