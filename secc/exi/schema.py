@@ -52,9 +52,9 @@ class Schema(Generic[M]):
         self.name = name
         self.roots: tuple[type[M], ...] = tuple(roots)
         self.vocabulary = vocabulary
-        self._globals = globals_
+        self.globals = globals_
         self._root_bits = bits_for(len(globals_) + 1)
-        self._elements = tuple(elements)
+        self.elements = tuple(elements)
         self._readers = [readers(leniency) for leniency in PASSES]
         self._writers = writers()
         self._root_codes = {cls: globals_.index(element_name(cls)) for cls in self.roots}
@@ -272,7 +272,7 @@ class Schema(Generic[M]):
         return frozenset(name for name, kind in self._uses() if first.setdefault(name, kind) != kind)
 
     def _uses(self) -> Iterator[tuple[str, object]]:
-        waiting = [(element_name(cls), complex_type(cls)) for cls in (*self.roots, *self._elements)]
+        waiting = [(element_name(cls), complex_type(cls)) for cls in (*self.roots, *self.elements)]
         yield from waiting
         seen: set[ComplexType] = set()
         while waiting:
