@@ -1,1 +1,22 @@
-"""ISO 15118-2."""
+"""ISO 15118-2:2014, the charger's side: messages, timing, phases, refusals. Deleting this folder leaves the other protocols working."""
+
+from __future__ import annotations
+
+from secc.session.offer import V2gProtocol
+
+
+def protocol() -> V2gProtocol:
+    """ISO 15118-2 as the station takes it in."""
+    from secc.iso2.dialogue import Dialogue
+    from secc.iso2.messages import SCHEMA
+    from secc.iso2.personal import personal
+
+    return V2gProtocol(
+        name="ISO 15118-2",
+        namespace="urn:iso:15118:2:2013:MsgDef",
+        major=2,
+        minor=0,
+        open=Dialogue,
+        warm=SCHEMA.warm,
+        personal=personal,
+    )

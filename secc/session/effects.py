@@ -12,6 +12,17 @@ from typing import ClassVar, Literal
 from certs import Contract
 from secc.conversation import Effect, Question
 
+# --- For people and the trace -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Remark(Effect):
+    """Something worth a line in log and trace, under a stable code: a field quirk that was tolerated (``Q-38``)."""
+
+    code: str
+    text: str
+
+
 # --- The power path -----------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,65 @@
+"""A session and its messages as octets: what the driver holds."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from secc.conversation import Cause, Received, Send, Session
+from secc.errors import DecodeError, Refusal
+from secc.iso2 import refusals
+from secc.iso2.conversation import conversation
+from secc.iso2.course import Course
+from secc.iso2.messages import SCHEMA, Body, MessageHeader, SessionSetupReq, V2G_Message
+from secc.session.effects import OpenContactor
+from secc.session.offer import Offer, Surroundings
+
+STREAM: Final = 0x8001
+"""The V2GTP payload type of every message of ISO 15118-2."""
+
+
+class Dialogue:
+    """One session of ISO 15118-2. Messages are body elements; their header stands beside them in ``Received``."""
+
+    streams: frozenset[int] = frozenset({STREAM})
+
+    def __init__(self, offer: Offer, surroundings: Surroundings) -> None:
+        self._course = course = Course(offer)
+        self.session = Session(
+            lambda secc: conversation(secc, course),
+            refuse=self._refuse,
+            out_of_order=refusals.SEQUENCE_ERROR,
+            safe=(OpenContactor(),),
+            admit=self._admit,
+            stream=STREAM,
+            now=surroundings.now,
+            entropy=surroundings.entropy,
+            wall=surroundings.wall,
+            tickets=surroundings.tickets,
+        )
+
+    @property
+    def session_id(self) -> bytes:
+        """What stands in the header of every response; zeros until SessionSetup has chosen it."""
+        return self._course.session_id
+
+    def decode(self, payload_type: int, octets: bytes) -> Received:
+        """Raises DecodeError."""
+        message = SCHEMA.decode(octets)
+        if message.body is None:
+            raise DecodeError("a message with an empty Body")
+        return Received(payload_type, message.body, message.header, octets)
+
+    def encode(self, send: Send) -> tuple[int, bytes]:
+        """The body with our header around it."""
+        header = MessageHeader(session_id=self._course.session_id)
+        return STREAM, SCHEMA.encode(V2G_Message(header=header, body=send.message))
+
+    def _admit(self, received: Received) -> Refusal | None:
+        """The SessionID, before the order of messages (D3). SessionSetupReq brings what it likes. [V2G2-460]"""
+        course = self._course
+        if not course.established or isinstance(received.message, SessionSetupReq):
+            return None
+        return None if received.header.session_id == course.session_id else refusals.UNKNOWN_SESSION
+
+    def _refuse(self, request: Any, cause: Cause) -> Body | None:
+        return refusals.answer(request, cause, self._course, self.session.levels)

@@ -1,0 +1,1 @@
+"""The phases of a session, a file each, named after the message that they answer."""

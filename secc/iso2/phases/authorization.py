@@ -1,0 +1,84 @@
+"""Authorization: by the contract that was presented, or by something outside of the car."""
+
+from __future__ import annotations
+
+import hmac
+
+from certs import Contract
+from secc.conversation import Conversation, Party, Ticket, Timeout
+from secc.errors import Refusal, SignatureRejected
+from secc.exi import xmldsig
+from secc.iso2 import timing
+from secc.iso2.course import Course, expired, remark
+from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
+from secc.iso2.refusals import refused
+from secc.session.effects import AuthorizeContract, Verdict
+from secc.session.signature import verify
+
+FORCED = "Authorization"
+
+
+def external_authorization(secc: Party, course: Course) -> Conversation[None]:
+    """S6 with external payment: the car asks until somebody has identified himself. [V2G2-845] [V2G2-854] [V2G2-856]
+
+    A refused card changes nothing; another one may come. A signature has no meaning here (Q-27).
+    """
+    limit = secc.limit(Timeout("EIM_Authorization_Limit", course.offer.eim_seconds, "operator's choice"))
+    while True:
+        yield from course.request(secc, AuthorizationReq)
+        if course.eim_accepted and FORCED not in course.forced:
+            secc.reply(finished())
+            return
+        expired(secc, limit)
+        yield from course.ongoing(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
+
+
+def contract_authorization(secc: Party, course: Course, contract: Contract, challenge: bytes) -> Conversation[None]:
+    """S6 with a contract. The backend is asked while the car signs; nothing is accepted before challenge and signature hold."""
+    verdict = secc.ask(AuthorizeContract(contract))
+    request = yield from course.request(secc, AuthorizationReq)
+    _check_proof(secc, request, contract, challenge)
+    limit = secc.limit(timing.ONGOING)
+    while not _decided(secc, course, verdict):
+        expired(secc, limit)
+        yield from course.ongoing(secc, _ongoing(EVSEProcessing.ONGOING))
+        # The EVCC signs only its first AuthorizationReq; polls repeat it bare, and what some sign again is not looked at. [V2G2-684] (Q-80)
+        yield from course.request(secc, AuthorizationReq)
+    secc.reply(finished())
+
+
+def finished() -> AuthorizationRes:
+    return AuthorizationRes(response_code=ResponseCode.OK, evse_processing=EVSEProcessing.FINISHED)
+
+
+def _ongoing(processing: EVSEProcessing) -> AuthorizationRes:
+    return AuthorizationRes(response_code=ResponseCode.OK, evse_processing=processing)
+
+
+def _check_proof(secc: Party, request: AuthorizationReq, contract: Contract, challenge: bytes) -> None:
+    """The car holds the key to the contract, now: our challenge, signed. [V2G2-475] [V2G2-684]"""
+    assert secc.request is not None
+    signature: xmldsig.Signature | None = secc.request.header.signature
+    if signature is None:
+        raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "[V2G2-684]", "no signature")
+    if not hmac.compare_digest(request.gen_challenge or b"", challenge):
+        raise Refusal(ResponseCode.FAILED_CHALLENGE_INVALID, "[V2G2-475]")
+    try:
+        form = verify(signature, {"AuthorizationReq": request.id}, secc.request.octets, contract.public_key, SCHEMA)
+    except SignatureRejected as rejected:
+        raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "[V2G2-684]", str(rejected)) from rejected
+    if form.quirk:
+        remark(secc, form.quirk, f"SignedInfo in the grammar of {form.value}")
+
+
+def _decided(secc: Party, course: Course, question: Ticket[Verdict]) -> bool:
+    """Whether the car may charge now. Raises the refusal of a contract that may not."""
+    if FORCED in course.forced:
+        return False
+    if course.eim_accepted:
+        # While Plug & Charge is pending, a card that was accepted counts.
+        return True
+    verdict = secc.answer(question)
+    if verdict is not None and not verdict.accepted:
+        raise refused(verdict.decision, verdict.detail, in_authorization=True)
+    return verdict is not None

@@ -1,0 +1,56 @@
+"""CableCheck: the insulation is tested before any voltage of use. [V2G2-582] [V2G2-583]"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.conversation import Conversation, Party
+from secc.errors import Refusal
+from secc.iso2 import timing
+from secc.iso2.course import Course, expired
+from secc.iso2.messages import (
+    CableCheckReq,
+    CableCheckRes,
+    DC_EVSEStatus,
+    DC_EVSEStatusCode,
+    EVSEProcessing,
+    IsolationLevel,
+    ResponseCode,
+)
+from secc.iso2.phases.charge_parameter_discovery import Target
+from secc.iso2.refusals import Malfunction
+from secc.iso2.status import present_dc
+from secc.session.effects import CheckCable
+
+FORCED: Final = "CableCheck"
+
+_ISOLATION: Final = {
+    "invalid": IsolationLevel.INVALID,
+    "valid": IsolationLevel.VALID,
+    "warning": IsolationLevel.WARNING,
+    "fault": IsolationLevel.FAULT,
+    "no_imd": IsolationLevel.NO_IMD,
+}
+
+
+def cable_check(secc: Party, course: Course, target: Target) -> Conversation[None]:
+    """D1. Only with the pilot in C or D; Ongoing until the power path has its finding. [V2G2-917] [V2G2-918]"""
+    yield from course.request(secc, CableCheckReq)
+    limit = secc.limit(timing.CABLE_CHECK)
+    if not (yield from course.pilot_in(secc, "C", "D")):
+        raise Refusal(ResponseCode.FAILED, "[V2G2-918]", f"CableCheckReq with the pilot in {secc.levels.pilot}")
+    course.isolation, course.live = None, True
+    question = secc.ask(CheckCable(target.ev_maximum_volts))
+    while (finding := secc.answer(question)) is None or (finding.passed and FORCED in course.forced):
+        expired(secc, limit)
+        active = present_dc(secc, course, DC_EVSEStatusCode.EVSE_ISOLATION_MONITORING_ACTIVE)
+        yield from course.ongoing(secc, _response(EVSEProcessing.ONGOING, active))
+        yield from course.request(secc, CableCheckReq)
+    if not finding.passed:
+        raise Malfunction(f"isolation {finding.isolation}: {finding.detail}")
+    course.isolation = _ISOLATION[finding.isolation]
+    secc.reply(_response(EVSEProcessing.FINISHED, present_dc(secc, course)))
+
+
+def _response(processing: EVSEProcessing, status: DC_EVSEStatus) -> CableCheckRes:
+    return CableCheckRes(response_code=ResponseCode.OK, dc_evse_status=status, evse_processing=processing)

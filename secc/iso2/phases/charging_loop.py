@@ -1,0 +1,138 @@
+"""ChargingStatus and CurrentDemand: power flows, and both sides say how it goes."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Any
+
+from secc.conversation import Conversation, Party
+from secc.errors import Refusal
+from secc.iso2.course import Course, Stopped, remark
+from secc.iso2.demand import Demand, Limits, demand
+from secc.iso2.measured import fresh, meter_info
+from secc.iso2.messages import (
+    ChargeProgress,
+    ChargingStatusReq,
+    ChargingStatusRes,
+    CurrentDemandReq,
+    CurrentDemandRes,
+    PaymentOption,
+    PhysicalValue,
+    PowerDeliveryReq,
+    ResponseCode,
+    SessionStopReq,
+    UnitSymbol,
+)
+from secc.iso2.phases.charge_parameter_discovery import Target
+from secc.iso2.phases.power_delivery import renegotiate, stop
+from secc.iso2.schedule import TUPLE_ID
+from secc.iso2.status import present_ac, present_dc
+from secc.iso2.units import amperes, physical, volts, watts
+
+
+class Ended(Enum):
+    """How the loop came to its end."""
+
+    STOPPED = auto()
+    RENEGOTIATE = auto()
+
+
+def charging_loop(secc: Party, course: Course, target: Target) -> Conversation[Ended]:
+    """A2, A3, D4, D5: one status of the car after the other, until PowerDelivery says otherwise."""
+    status: type[ChargingStatusReq] | type[CurrentDemandReq] = CurrentDemandReq if target.is_dc else ChargingStatusReq
+    request = yield from _next(secc, course, status, None)
+    while not isinstance(request, PowerDeliveryReq):
+        if isinstance(request, CurrentDemandReq):
+            _current_demand(secc, course, target, request)
+        else:
+            _charging_status(secc, course)
+        request = yield from _next(secc, course, status, PowerDeliveryReq)
+    if request.charge_progress is ChargeProgress.START:
+        raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Start where power flows already")
+    if request.charge_progress is ChargeProgress.RENEGOTIATE:
+        yield from renegotiate(secc, course)
+        return Ended.RENEGOTIATE
+    yield from stop(secc, course)
+    return Ended.STOPPED
+
+
+def _next(
+    secc: Party,
+    course: Course,
+    status: type[ChargingStatusReq] | type[CurrentDemandReq],
+    other: type[PowerDeliveryReq] | None,
+) -> Conversation[Any]:
+    """The next request. A car that just wants to go may: whoever stops is never punished (D4, Q-38), save by the letter of the tables."""
+    if course.offer.strict:
+        if other is None:
+            return (yield from course.wait(secc, status))
+        return (yield from course.wait(secc, status, other))
+    heard = yield from course.wait(secc, status, SessionStopReq, other)
+    if isinstance(heard, SessionStopReq):
+        remark(secc, "Q-38", "SessionStopReq from the charging loop")
+        raise Stopped(heard)
+    return heard
+
+
+def _charging_status(secc: Party, course: Course) -> None:
+    # EVSEMaxCurrent is for external payment; with a contract the schedule says it all.
+    external = course.payment is PaymentOption.EXTERNAL_PAYMENT
+    secc.reply(
+        ChargingStatusRes(
+            response_code=ResponseCode.OK,
+            evse_id=course.offer.evse_id,
+            sa_schedule_tuple_id=TUPLE_ID,
+            evse_max_current=physical(course.maximum_ac_amperes, UnitSymbol.A) if external else None,
+            meter_info=meter_info(secc, course),
+            receipt_required=False,
+            ac_evse_status=present_ac(secc, course),
+        )
+    )
+
+
+def _current_demand(secc: Party, course: Course, target: Target, request: CurrentDemandReq) -> None:
+    """Answered at once, from what has been measured: there are 25 ms."""
+    dc = course.offer.dc
+    assert dc is not None
+    measured = fresh(secc)
+    demanded = _demanded(course, target, request, measured.volts)
+    secc.do(demanded.output)
+    secc.reply(
+        CurrentDemandRes(
+            response_code=ResponseCode.OK,
+            dc_evse_status=present_dc(secc, course),
+            evse_present_voltage=physical(measured.volts, UnitSymbol.V),
+            evse_present_current=physical(measured.amperes, UnitSymbol.A),
+            evse_current_limit_achieved=demanded.current_limited,
+            evse_voltage_limit_achieved=demanded.voltage_limited,
+            evse_power_limit_achieved=demanded.power_limited,
+            evse_maximum_voltage_limit=physical(dc.maximum_volts, UnitSymbol.V),
+            evse_maximum_current_limit=physical(dc.maximum_amperes, UnitSymbol.A),
+            evse_maximum_power_limit=physical(course.maximum_watts, UnitSymbol.W),
+            evse_id=course.offer.evse_id,
+            sa_schedule_tuple_id=TUPLE_ID,
+            meter_info=meter_info(secc, course),
+            receipt_required=False,
+        )
+    )
+
+
+def _demanded(course: Course, target: Target, request: CurrentDemandReq, present_volts: float) -> Demand:
+    """What to deliver. The car may lower its own limits with each request, and never raises what was agreed."""
+    dc = course.offer.dc
+    assert dc is not None
+    limits = Limits.of(
+        dc,
+        course.maximum_watts,
+        _lower(target.ev_maximum_volts, request.ev_maximum_voltage_limit, UnitSymbol.V),
+        _lower(target.ev_maximum_amperes, request.ev_maximum_current_limit, UnitSymbol.A),
+        target.ev_maximum_watts if request.ev_maximum_power_limit is None else watts(request.ev_maximum_power_limit),
+    )
+    lowest = dc.minimum_volts if course.tolerates("Q-50") else 0.0
+    return demand(volts(request.ev_target_voltage), amperes(request.ev_target_current), limits, present_volts, lowest)
+
+
+def _lower(agreed: float, now: PhysicalValue | None, unit: UnitSymbol) -> float:
+    if now is None:
+        return agreed
+    return min(agreed, volts(now) if unit is UnitSymbol.V else amperes(now))

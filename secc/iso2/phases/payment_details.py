@@ -1,0 +1,60 @@
+"""PaymentDetails: the car presents its contract, and gets the challenge to sign."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from certs import EMAID, Contract, EmaidMalformed
+from secc.conversation import Conversation, Party, TimedOut
+from secc.iso2 import timing
+from secc.iso2.course import Course
+from secc.iso2.messages import PaymentDetailsReq, PaymentDetailsRes, ResponseCode
+from secc.iso2.phases.session_setup import now
+from secc.iso2.refusals import refused
+from secc.session.effects import Decision, ValidateContract
+
+LONGEST_EMAID: Final = 18
+"""Characters, with hyphens. (Q-78)"""
+
+
+def payment_details(secc: Party, course: Course) -> Conversation[tuple[Contract, bytes]]:
+    """S4. The contract, proved by its chain, and our challenge: 16 octets, used once. [V2G2-697] [V2G2-825]"""
+    request = yield from course.request(secc, PaymentDetailsReq)
+    contract = yield from _validated(secc, course, request)
+    challenge = secc.entropy(16)
+    soon = contract.expires_soon(secc.wall().time)
+    secc.reply(
+        PaymentDetailsRes(
+            response_code=ResponseCode.OK_CERTIFICATE_EXPIRES_SOON if soon else ResponseCode.OK,
+            gen_challenge=challenge,
+            evse_time_stamp=now(secc),
+        )
+    )
+    return contract, challenge
+
+
+def _validated(secc: Party, course: Course, request: PaymentDetailsReq) -> Conversation[Contract]:
+    if len(request.emaid) > LONGEST_EMAID:
+        raise refused(Decision.EMAID_MISMATCH, "no EMAID")
+    chain = request.contract_signature_cert_chain
+    sub_certificates = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
+    question = secc.ask(ValidateContract((chain.certificate, *sub_certificates), request.emaid))
+    try:
+        answer = yield from course.wait(secc, question, within=timing.PAYMENT_DETAILS)
+    except TimedOut as late:
+        if late.deadline.timeout != timing.PAYMENT_DETAILS:
+            raise
+        raise refused(Decision.NO_ANSWER, "the chain was not validated in time") from late
+    if not isinstance(answer, Contract):
+        raise refused(answer.decision, answer.detail)
+    if not _names(request.emaid, answer):
+        # Who pays is worth a second look, whatever the first one said.
+        raise refused(Decision.EMAID_MISMATCH, "the validated contract is another one")
+    return answer
+
+
+def _names(emaid: str, contract: Contract) -> bool:
+    try:
+        return EMAID.parse(emaid).same_contract_as(contract.emaid)
+    except EmaidMalformed:
+        return False

@@ -1,0 +1,92 @@
+"""PowerDelivery: power on, power off, or let us negotiate anew."""
+
+from __future__ import annotations
+
+from secc.conversation import Conversation, Party, TimedOut
+from secc.errors import Refusal
+from secc.iso2 import timing
+from secc.iso2.course import Course, remark
+from secc.iso2.messages import ChargeProgress, PowerDeliveryReq, PowerDeliveryRes, ResponseCode
+from secc.iso2.phases.charge_parameter_discovery import Target
+from secc.iso2.status import present
+from secc.session.effects import PowerReported, StartPower, StopPower
+
+
+def power_delivery(secc: Party, course: Course, target: Target, request: PowerDeliveryReq) -> Conversation[bool]:
+    """A1, D3: whether power flows from here on; False if the car stops before it started."""
+    if request.charge_progress is ChargeProgress.RENEGOTIATE:
+        raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Renegotiate before Start")
+    if request.charge_progress is ChargeProgress.STOP:
+        yield from stop(secc, course)
+        return False
+    yield from _start(secc, course, target, request)
+    return True
+
+
+def _start(secc: Party, course: Course, target: Target, request: PowerDeliveryReq) -> Conversation[None]:
+    target.schedule.admits(request.sa_schedule_tuple_id)
+    # Cars may leave the profile out (Q-46), and some send one that has little to do with the schedule (Q-45).
+    if request.charging_profile is not None:
+        try:
+            target.schedule.check(request.charging_profile, strict=course.offer.strict)
+        except Refusal as refusal:
+            if not course.tolerates("Q-45"):
+                raise
+            remark(secc, "Q-45", refusal.detail)
+    if course.stop is not None:
+        raise Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", "Start after StopCharging")
+    if not _already_on(secc, course):
+        course.live = True
+        report = yield from _reported(secc, course, StartPower())
+        if not report.done:
+            raise _not_started(secc, course, report)
+    course.powered = True
+    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+
+
+def stop(secc: Party, course: Course) -> Conversation[None]:
+    """Power off, in order. What the car complains of in its status never makes this fail."""
+    if course.live:
+        report = yield from _reported(secc, course, StopPower())
+        if not report.done:
+            code = ResponseCode.FAILED if course.is_dc else ResponseCode.FAILED_CONTACTOR_ERROR
+            raise Refusal(code, "[V2G2-480]", f"power is not off: {report.detail}")
+    course.live = False
+    # The car has done what was asked of it.
+    course.stop, course.renegotiation_wanted = None, False
+    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+
+
+def renegotiate(secc: Party, course: Course) -> Conversation[None]:
+    """Back to S7. AC goes on meanwhile; DC is switched off, for the cable is checked again. [V2G2-565] [V2G2-582]"""
+    if course.is_dc:
+        report = yield from _reported(secc, course, StopPower())
+        if not report.done:
+            raise Refusal(ResponseCode.FAILED, "[V2G2-480]", f"power is not off: {report.detail}")
+    course.renegotiation_wanted = False
+    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+
+
+def _already_on(secc: Party, course: Course) -> bool:
+    """AC after a renegotiation: a contactor that is closed is not closed again. Levels, not edges."""
+    levels = secc.levels
+    return course.powered and not course.is_dc and levels.contactor == "closed" and levels.pilot in ("C", "D")
+
+
+def _reported(secc: Party, course: Course, question: StartPower | StopPower) -> Conversation[PowerReported]:
+    """What the power path says in the 4.5 s that there are for the answer."""
+    ticket = secc.ask(question)
+    try:
+        return (yield from course.wait(secc, ticket, within=timing.POWER_DELIVERY))
+    except TimedOut as late:
+        if late.deadline.timeout != timing.POWER_DELIVERY:
+            raise
+        secc.abandon(ticket)
+        return PowerReported(False, "no report in time")
+
+
+def _not_started(secc: Party, course: Course, report: PowerReported) -> Refusal:
+    if not course.is_dc and secc.levels.pilot in ("C", "D"):
+        # The car did its part within 250 ms, so it was the contactor. [V2G2-847] [V2G2-862]
+        return Refusal(ResponseCode.FAILED_CONTACTOR_ERROR, "[V2G2-865]", report.detail)
+    return Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", report.detail)

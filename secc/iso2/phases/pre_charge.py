@@ -1,0 +1,40 @@
+"""PreCharge: the outlet's voltage comes to the battery's, with next to no current. [V2G2-586] [V2G2-589]"""
+
+from __future__ import annotations
+
+from secc.conversation import Conversation, Party
+from secc.iso2 import timing
+from secc.iso2.course import Course, expired
+from secc.iso2.demand import precharge
+from secc.iso2.measured import fresh
+from secc.iso2.messages import PowerDeliveryReq, PreChargeReq, PreChargeRes, ResponseCode, UnitSymbol
+from secc.iso2.phases.charge_parameter_discovery import Target
+from secc.iso2.status import present_dc
+from secc.iso2.units import amperes, physical, volts
+
+
+def pre_charge(secc: Party, course: Course, target: Target) -> Conversation[PowerDeliveryReq]:
+    """D2, D3. Each request may name another target (Q-49). The car ends it, with the request that is returned."""
+    request: PreChargeReq | PowerDeliveryReq = yield from course.request(secc, PreChargeReq)
+    limit = secc.limit(timing.PRE_CHARGE)
+    while isinstance(request, PreChargeReq):
+        expired(secc, limit)
+        measured = fresh(secc)
+        secc.do(
+            precharge(
+                volts(request.ev_target_voltage),
+                amperes(request.ev_target_current),
+                course.offer,
+                target.ev_maximum_volts,
+            )
+        )
+        yield from course.ongoing(
+            secc,
+            PreChargeRes(
+                response_code=ResponseCode.OK,
+                dc_evse_status=present_dc(secc, course),
+                evse_present_voltage=physical(measured.volts, UnitSymbol.V),
+            ),
+        )
+        request = yield from course.request(secc, PreChargeReq, PowerDeliveryReq)
+    return request

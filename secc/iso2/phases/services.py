@@ -1,0 +1,80 @@
+"""ServiceDiscovery, ServiceDetail and PaymentServiceSelection: what the car can have, and what it chooses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.conversation import Conversation, Party
+from secc.errors import Refusal
+from secc.iso2 import timing
+from secc.iso2.course import Course
+from secc.iso2.messages import (
+    ChargeService,
+    PaymentOption,
+    PaymentOptionList,
+    PaymentServiceSelectionReq,
+    PaymentServiceSelectionRes,
+    ResponseCode,
+    ServiceCategory,
+    ServiceDetailReq,
+    ServiceDetailRes,
+    ServiceDiscoveryReq,
+    ServiceDiscoveryRes,
+    SupportedEnergyTransferMode,
+)
+
+CHARGING: Final = 1
+"""The ServiceID of EV charging, the one service that we have."""
+
+
+def service_discovery(secc: Party, course: Course) -> Conversation[None]:
+    """S2. The list is as short as it can be: some cars close when they see services they cannot use. (Q-35)
+
+    Scope and category filter value-added services, never the charge service; we have none, so nothing is filtered.
+    """
+    yield from course.request(secc, ServiceDiscoveryReq)
+    secc.reply(
+        ServiceDiscoveryRes(
+            response_code=ResponseCode.OK,
+            payment_option_list=PaymentOptionList(payment_option=course.payment_options),
+            charge_service=ChargeService(
+                service_id=CHARGING,
+                service_category=ServiceCategory.EV_CHARGING,
+                free_service=course.offer.free,
+                supported_energy_transfer_mode=SupportedEnergyTransferMode(energy_transfer_mode=course.modes),
+            ),
+        )
+    )
+
+
+def payment_service_selection(secc: Party, course: Course) -> Conversation[PaymentOption]:
+    """S3: details of services as often as a car can want them, and the choice."""
+    details = 0
+    while True:
+        request = yield from course.request(secc, ServiceDetailReq, PaymentServiceSelectionReq)
+        if isinstance(request, PaymentServiceSelectionReq):
+            break
+        details += 1
+        if details > timing.SERVICE_DETAILS:
+            raise Refusal(ResponseCode.FAILED, "A-SES-08", f"more than {timing.SERVICE_DETAILS} ServiceDetailReq")
+        if request.service_id != CHARGING:
+            raise Refusal(ResponseCode.FAILED_SERVICE_ID_INVALID, "[V2G2-425]", f"service {request.service_id}")
+        secc.reply(ServiceDetailRes(response_code=ResponseCode.OK, service_id=request.service_id))
+    _check(request, course)
+    secc.reply(PaymentServiceSelectionRes(response_code=ResponseCode.OK))
+    course.payment = request.selected_payment_option
+    return request.selected_payment_option
+
+
+def _check(request: PaymentServiceSelectionReq, course: Course) -> None:
+    if request.selected_payment_option not in course.payment_options:
+        raise Refusal(
+            ResponseCode.FAILED_PAYMENT_SELECTION_INVALID,
+            "[V2G2-465]",
+            f"{request.selected_payment_option} is not offered",
+        )
+    selected = {service.service_id for service in request.selected_service_list.selected_service}
+    if selected - {CHARGING}:
+        raise Refusal(ResponseCode.FAILED_SERVICE_SELECTION_INVALID, "[V2G2-467]", "a service that is not offered")
+    if CHARGING not in selected:
+        raise Refusal(ResponseCode.FAILED_NO_CHARGE_SERVICE_SELECTED, "[V2G2-804]")

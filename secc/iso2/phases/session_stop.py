@@ -1,0 +1,35 @@
+"""SessionStop: good bye. [V2G2-568] [V2G2-570]"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.conversation import Conversation, Party, TimedOut
+from secc.iso2 import timing
+from secc.iso2.course import Course
+from secc.iso2.messages import ResponseCode, SessionStopReq, SessionStopRes
+from secc.session.effects import StopPower
+
+TERMINATED: Final = "terminated"
+STOPPED_EARLY: Final = "stopped-early"
+
+
+def session_stop(secc: Party, course: Course) -> Conversation[str]:
+    """A5, and D7 where welding detection has brought the request already. A pause is taken for an end: nothing is kept."""
+    if not secc.open:
+        yield from course.wait(secc, SessionStopReq)
+    secc.reply(SessionStopRes(response_code=ResponseCode.OK))
+    return TERMINATED
+
+
+def early_stop(secc: Party, course: Course) -> Conversation[str]:
+    """The car said good bye before the diagram did (Q-34, Q-37, Q-38): power off in order, as far as the time for the answer goes."""
+    if course.live:
+        ticket = secc.ask(StopPower())
+        try:
+            yield from course.wait(secc, ticket, within=timing.SESSION_STOP)
+        except TimedOut:
+            # The safe effects of the ending do what is left to be done.
+            secc.abandon(ticket)
+    secc.reply(SessionStopRes(response_code=ResponseCode.OK))
+    return STOPPED_EARLY

@@ -1,0 +1,92 @@
+"""The SAScheduleList that we offer, and whether a charging profile keeps to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from secc.errors import Refusal
+from secc.iso2.messages import (
+    ChargingProfile,
+    PMaxSchedule,
+    PMaxScheduleEntry,
+    RelativeTimeInterval,
+    ResponseCode,
+    SAScheduleList,
+    SAScheduleTuple,
+    UnitSymbol,
+)
+from secc.iso2.units import physical, watts
+
+TUPLE_ID: Final = 1
+"""We offer one schedule; its id is in 1..255. [V2G2-773]"""
+
+DAY: Final = 86_400
+"""Seconds: the longest duration that an entry may have, and the shortest time that a schedule covers. [V2G2-304]"""
+
+LATEST_START: Final = 16_777_214
+
+TOLERANCE: Final = 1.01
+"""A profile may exceed PMax by this much: cars round. (D6)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One power for the whole time: ``watts`` until ``seconds`` from now."""
+
+    watts: float
+    seconds: int
+    entries: int = 1
+
+    @classmethod
+    def covering(cls, watts: float, departure: int | None, most_entries: int | None) -> Schedule:
+        """For the time until the car leaves, or a day if it does not say. [V2G2-303] [V2G2-304]
+
+        DepartureTime 0 means that the car does not know (Q-48). Beyond a day it takes two entries; a car that wants only one gets a day.
+        """
+        seconds = departure or DAY
+        if seconds <= DAY:
+            return cls(watts, seconds)
+        if most_entries is not None and most_entries < 2:
+            return cls(watts, DAY)
+        return cls(watts, min(seconds, LATEST_START + DAY), 2)
+
+    def as_list(self) -> SAScheduleList:
+        """On the wire: PMax exactly, and a duration in the last entry."""
+        p_max = physical(self.watts, UnitSymbol.W)
+        intervals = [RelativeTimeInterval(start=0, duration=self.seconds)]
+        if self.entries == 2:
+            last = RelativeTimeInterval(start=self.seconds - DAY, duration=DAY)
+            intervals = [RelativeTimeInterval(start=0), last]
+        entries = tuple(PMaxScheduleEntry(time_interval=interval, p_max=p_max) for interval in intervals)
+        schedule = PMaxSchedule(p_max_schedule_entry=entries)
+        return SAScheduleList(
+            sa_schedule_tuple=(SAScheduleTuple(sa_schedule_tuple_id=TUPLE_ID, p_max_schedule=schedule),)
+        )
+
+    def admits(self, tuple_id: int) -> None:
+        """Raises the refusal of a tuple that was not offered. [V2G2-479]"""
+        if tuple_id != TUPLE_ID:
+            raise Refusal(ResponseCode.FAILED_TARIFF_SELECTION_INVALID, "[V2G2-479]", f"tuple {tuple_id}")
+
+    def check(self, profile: ChargingProfile, *, strict: bool = False) -> None:
+        """Raises the refusal of a profile that goes beyond PMax, or beyond the schedule. [V2G2-225] [V2G2-478] [V2G2-761]
+
+        An entry of 0 W at the very end, or behind it, says that the car is done then; that is none of our business.
+        """
+        allowed = self.watts if strict else self.watts * TOLERANCE
+        before = -1
+        for entry in profile.profile_entry:
+            start = entry.charging_profile_entry_start
+            power = watts(entry.charging_profile_entry_max_power, ResponseCode.FAILED_CHARGING_PROFILE_INVALID)
+            if start <= before:
+                raise _invalid("entries that do not follow one another")
+            if power < 0.0 or power > allowed:
+                raise _invalid(f"{power:g} W where {self.watts:g} W are offered")
+            if start >= self.seconds and power > 0.0:
+                raise _invalid(f"power at {start} s, behind the end of the schedule")
+            before = start
+
+
+def _invalid(detail: str) -> Refusal:
+    return Refusal(ResponseCode.FAILED_CHARGING_PROFILE_INVALID, "[V2G2-478]", detail)

@@ -1,0 +1,64 @@
+"""AC_EVSEStatus and DC_EVSEStatus: what every response of the power phases tells of the station, notifications included."""
+
+from __future__ import annotations
+
+import math
+
+from secc.conversation import Party
+from secc.iso2 import timing
+from secc.iso2.course import Course
+from secc.iso2.messages import (
+    AC_EVSEStatus,
+    DC_EVSEStatus,
+    DC_EVSEStatusCode,
+    EVSENotification,
+    IsolationLevel,
+)
+
+
+def ac_status(
+    *, notification: EVSENotification = EVSENotification.NONE, delay: int = 0, rcd: bool = False
+) -> AC_EVSEStatus:
+    return AC_EVSEStatus(notification_max_delay=delay, evse_notification=notification, rcd=rcd)
+
+
+def dc_status(
+    code: DC_EVSEStatusCode,
+    *,
+    notification: EVSENotification = EVSENotification.NONE,
+    delay: int = 0,
+    isolation: IsolationLevel | None = None,
+) -> DC_EVSEStatus:
+    return DC_EVSEStatus(
+        notification_max_delay=delay,
+        evse_notification=notification,
+        evse_isolation_status=isolation,
+        evse_status_code=code,
+    )
+
+
+def notified(secc: Party, course: Course) -> tuple[EVSENotification, int]:
+    """What the car is asked to do, and within how many seconds."""
+    if course.stop is not None:
+        return EVSENotification.STOP_CHARGING, max(0, math.floor(course.stop.at - secc.now))
+    if course.renegotiation_wanted and course.powered:
+        return EVSENotification.RE_NEGOTIATION, math.floor(timing.NOTIFICATION_MAX_DELAY.seconds)
+    return EVSENotification.NONE, 0
+
+
+def present_ac(secc: Party, course: Course) -> AC_EVSEStatus:
+    notification, delay = notified(secc, course)
+    return ac_status(notification=notification, delay=delay)
+
+
+def present_dc(secc: Party, course: Course, code: DC_EVSEStatusCode = DC_EVSEStatusCode.EVSE_READY) -> DC_EVSEStatus:
+    """``code`` gives way to EVSE_Shutdown when charging is to end."""
+    notification, delay = notified(secc, course)
+    if notification is EVSENotification.STOP_CHARGING:
+        code = DC_EVSEStatusCode.EVSE_SHUTDOWN
+    return dc_status(code, notification=notification, delay=delay, isolation=course.isolation)
+
+
+def present(secc: Party, course: Course) -> AC_EVSEStatus | DC_EVSEStatus:
+    """The status of whichever kind this session charges with."""
+    return present_dc(secc, course) if course.is_dc else present_ac(secc, course)

@@ -1,0 +1,65 @@
+"""Every timer of an ISO 15118-2 session, as data: the standard's name, seconds, and where it is written.
+
+The SECC's performance times are the times in which we answer; the car gives up half a second later (``EV_TIMEOUTS``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.conversation import Timeout
+
+SEQUENCE: Final = Timeout("V2G_SECC_Sequence_Timeout", 60.0, "[V2G2-443]", since_reply=True)
+"""From our response to the car's next request; then the connection is closed without a word. [V2G2-536] [V2G2-537]"""
+
+ONGOING: Final = Timeout("V2G_SECC_Ongoing_Performance_Time", 55.0, "[V2G2-713]")
+"""Authorization by contract, and ChargeParameterDiscovery: EVSEProcessing is Finished by then (the car waits 60 s)."""
+
+CABLE_CHECK: Final = Timeout("V2G_SECC_CableCheck_Performance_Time", 38.0, "[V2G2-715]")
+"""From the first CableCheckReq to Finished (the car waits 40 s)."""
+
+PRE_CHARGE: Final = Timeout("V2G_SECC_PreCharge_Limit", 20.0, "our choice; the car gives up after 7 s")
+
+WELDING_DETECTION: Final = Timeout("V2G_SECC_WeldingDetection_Limit", 60.0, "our choice; [V2G2-620] sets none")
+
+PAYMENT_DETAILS: Final = Timeout("V2G_SECC_Msg_Performance_Time_PaymentDetailsRes", 4.5, "[V2G2-714]")
+
+POWER_DELIVERY: Final = Timeout("V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", 4.5, "[V2G2-714]")
+
+SESSION_STOP: Final = Timeout("V2G_SECC_Msg_Performance_Time_SessionStopRes", 1.5, "[V2G2-714]")
+
+CP_STATE_DETECTION: Final = Timeout("T_SECC_CPState_Detection", 1.5, "[V2G2-917]")
+"""How long an answer may wait for the control pilot to be where the request says that it is."""
+
+CP_STATE_LOOK: Final = Timeout("look at the control pilot", 0.05, "our choice")
+
+NOTIFICATION_MAX_DELAY: Final = Timeout("NotificationMaxDelay", 10.0, "our choice; announced in every EVSEStatus")
+"""From StopCharging to the end that does not ask."""
+
+FAREWELL: Final = Timeout("answer to the request that comes after the forced end", 5.0, "design: interruption table")
+
+PACE: Final = Timeout("pace of polling", 0.02, "our choice: at most 50 answers a second while polling")
+
+STALE_SECONDS: Final = 1.0
+"""A measurement older than this says nothing; the loop ends as with a malfunction."""
+
+SERVICE_DETAILS: Final = 64
+"""ServiceDetail requests in a session. More is no car."""
+
+ANSWER_SECONDS: Final = {
+    "SessionSetup": 1.5,
+    "ServiceDiscovery": 1.5,
+    "ServiceDetail": 4.5,
+    "PaymentServiceSelection": 1.5,
+    "PaymentDetails": 4.5,
+    "Authorization": 1.5,
+    "ChargeParameterDiscovery": 1.5,
+    "PowerDelivery": 4.5,
+    "ChargingStatus": 1.5,
+    "CableCheck": 1.5,
+    "PreCharge": 1.5,
+    "CurrentDemand": 0.025,
+    "WeldingDetection": 1.5,
+    "SessionStop": 1.5,
+}
+"""V2G_SECC_Msg_Performance_Time by message, seconds."""

@@ -1,0 +1,52 @@
+"""PhysicalValue to SI floats and back. Scaled wire numbers never leave ``secc.iso2``."""
+
+from __future__ import annotations
+
+import math
+
+from secc.errors import Refusal
+from secc.iso2.messages import PhysicalValue, ResponseCode, UnitSymbol
+
+_LARGEST = 32_767
+_SMALLEST = -32_768
+
+
+def amount(value: PhysicalValue, unit: UnitSymbol, code: ResponseCode = ResponseCode.FAILED) -> float:
+    """The quantity in ``unit``, unscaled. Raises :class:`Refusal` with ``code`` for another unit or numbers outside the schema."""
+    if value.unit != unit:
+        raise Refusal(code, "[V2G2-477]", f"{value.unit} where {unit} belongs")
+    if not (-3 <= value.multiplier <= 3 and _SMALLEST <= value.value <= _LARGEST):
+        raise Refusal(code, "[V2G2-477]", "a PhysicalValue outside its facets")
+    # Integers as long as it goes, so that 2305 with multiplier -1 is 230.5 and nothing beside it.
+    return float(value.value * 10**value.multiplier) if value.multiplier >= 0 else value.value / 10**-value.multiplier
+
+
+def physical(quantity: float, unit: UnitSymbol) -> PhysicalValue:
+    """The quantity as exactly as Value and Multiplier can say it; beyond their reach, the nearest they can say.
+
+    Not a number is a bug of the caller's: measurements are judged before they are sent.
+    """
+    if math.isnan(quantity):
+        raise ValueError("not a number is no quantity")
+    quantity = min(max(quantity, _SMALLEST * 1000.0), _LARGEST * 1000.0)
+    for multiplier in range(-3, 4):
+        scaled = quantity * 10**-multiplier if multiplier <= 0 else quantity / 10**multiplier
+        value = round(scaled)
+        if _SMALLEST <= value <= _LARGEST:
+            break
+    while multiplier < 0 and value % 10 == 0:
+        value //= 10
+        multiplier += 1
+    return PhysicalValue(multiplier=multiplier, unit=unit, value=value)
+
+
+def volts(value: PhysicalValue, code: ResponseCode = ResponseCode.FAILED) -> float:
+    return amount(value, UnitSymbol.V, code)
+
+
+def amperes(value: PhysicalValue, code: ResponseCode = ResponseCode.FAILED) -> float:
+    return amount(value, UnitSymbol.A, code)
+
+
+def watts(value: PhysicalValue, code: ResponseCode = ResponseCode.FAILED) -> float:
+    return amount(value, UnitSymbol.W, code)

@@ -1,0 +1,114 @@
+"""SupportedAppProtocol: the car says what it speaks, the station chooses. [V2G2-167] [V2G2-169] [V2G2-172]
+
+:func:`choose` is the rule; :func:`open_negotiation` the first exchange of every connection as a session on the core. When that session has
+ended, its ``result`` is the protocol to open on the same connection, or None: then the connection is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from secc.conversation import Cause, Conversation, Party, Received, Send, Session, Timeout
+from secc.errors import Refusal
+from secc.session.offer import Surroundings, V2gProtocol
+from secc.session.supported_app_protocol import (
+    SCHEMA,
+    AppProtocol,
+    ResponseCode,
+    SupportedAppProtocolReq,
+    SupportedAppProtocolRes,
+)
+
+PAYLOAD_TYPE: Final = 0x8001
+"""SupportedAppProtocol always travels as this V2GTP payload type, whatever is chosen."""
+
+SEQUENCE: Final = Timeout("V2G_SECC_Sequence_Timeout", 60.0, "[V2G2-443]", since_reply=True)
+
+_NO_NEGOTIATION: Final = Refusal(ResponseCode.FAILED_NO_NEGOTIATION, "[V2G2-172]")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What comes out of a negotiation: the protocol, and the car's entry that asked for it."""
+
+    protocol: V2gProtocol
+    entry: AppProtocol
+
+    @property
+    def response(self) -> SupportedAppProtocolRes:
+        """The answer, with the car's own SchemaID."""
+        same = self.entry.version_number_minor == self.protocol.minor
+        code = (
+            ResponseCode.OK_SUCCESSFUL_NEGOTIATION
+            if same
+            else ResponseCode.OK_SUCCESSFUL_NEGOTIATION_WITH_MINOR_DEVIATION
+        )
+        return SupportedAppProtocolRes(response_code=code, schema_id=self.entry.schema_id)
+
+
+def choose(request: SupportedAppProtocolReq, protocols: Iterable[V2gProtocol], *, tls13: bool) -> Chosen | None:
+    """The protocol that the car likes best among those we speak on this transport; None if there is none.
+
+    Namespace and major version must be ours. The smallest priority wins; of equal ones the entry that stands first. Priorities outside
+    1..20 come after all others, in their order. ``tls13`` is whether the connection is TLS 1.3 with a client certificate: protocols that
+    demand it are not there otherwise. [V2G20-2356]
+    """
+    spoken = {(p.namespace, p.major): p for p in protocols if tls13 or not p.tls13}
+    entries = [e for e in request.app_protocol if (e.protocol_namespace, e.version_number_major) in spoken]
+    if not entries:
+        return None
+    best = min(entries, key=lambda entry: (not 1 <= entry.priority <= 20, entry.priority))
+    return Chosen(spoken[best.protocol_namespace, best.version_number_major], best)
+
+
+def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -> Conversation[V2gProtocol]:
+    """The first exchange of a connection."""
+    request = yield from secc.receive(SupportedAppProtocolReq, within=SEQUENCE)
+    chosen = choose(request, protocols, tls13=tls13)
+    if chosen is None:
+        raise Refusal(_NO_NEGOTIATION.code, _NO_NEGOTIATION.clause, "nothing that we speak on this transport")
+    secc.reply(chosen.response)
+    return chosen.protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiation:
+    """The first exchange of a connection, as the driver holds it (a :class:`secc.session.offer.Dialogue`).
+
+    ``session.result`` is the :class:`V2gProtocol` chosen once ``session.ended`` is ``well``. Nothing is made safe at its end: nothing has
+    been switched on.
+    """
+
+    session: Session
+    streams: frozenset[int] = frozenset({PAYLOAD_TYPE})
+
+    def decode(self, payload_type: int, octets: bytes) -> Received:
+        """Raises DecodeError."""
+        return Received(payload_type, SCHEMA.decode(octets), None, octets)
+
+    def encode(self, send: Send) -> tuple[int, bytes]:
+        return PAYLOAD_TYPE, SCHEMA.encode(send.message)
+
+
+def open_negotiation(protocols: Iterable[V2gProtocol], surroundings: Surroundings, *, tls13: bool) -> Negotiation:
+    """Begins the first exchange of a connection; the driver calls ``session.begin(now)``."""
+    spoken = tuple(protocols)
+    session = Session(
+        lambda secc: negotiation(secc, spoken, tls13=tls13),
+        refuse=_refuse,
+        out_of_order=_NO_NEGOTIATION,
+        stream=PAYLOAD_TYPE,
+        now=surroundings.now,
+        entropy=surroundings.entropy,
+        wall=surroundings.wall,
+        tickets=surroundings.tickets,
+    )
+    return Negotiation(session)
+
+
+def _refuse(request: Any, cause: Cause) -> SupportedAppProtocolRes | None:
+    if isinstance(request, SupportedAppProtocolReq):
+        return SupportedAppProtocolRes(response_code=ResponseCode.FAILED_NO_NEGOTIATION)
+    return None
