@@ -1,0 +1,173 @@
+"""The AC power path: the contactor closes for a car in C or D and opens behind it (IEC 61851-1, ISO 15118-2 8.7.4.2)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from hal.interlock import Purpose
+from secc.conversation import Asked, Conversation, Party, Timeout
+from secc.energy.arithmetic import overcurrent_amperes
+from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, SetOvercurrent, WithdrawPower
+from secc.energy.events import ConsentLost
+from secc.energy.path import CONTACTOR_RELEASE, Halt, Path
+from secc.energy.settings import AcSettings
+from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
+
+READY_STATE = Timeout("state C or D after PowerDelivery(Start)", 3.0, "[V2G2-847]: 250 ms; IEC 61851-1 sequence 4: 3 s")
+CLOSING = Timeout("contactor closing", 3.0, "[V2G2-860]")
+WHOLE = Timeout(
+    "V2G_SECC_Msg_Performance_Time (PowerDelivery)", 4.3, "ISO 15118-2 Table 109: 4.5 s, less what the answer takes"
+)
+STEP_BACK = Timeout("state B after PowerDelivery(Stop)", 3.0, "[V2G2-848]: 250 ms; IEC 61851-1 T_step_X1: 3 s")
+
+
+class Stage(StrEnum):
+    """Whether the V2G session wants power, and whether the car takes it now."""
+
+    OFF = "off"
+    STARTING = "starting"
+    ON = "on"
+    PAUSED = "paused"
+    RESUMING = "resuming"
+    STOPPING = "stopping"
+
+
+class AcPath(Path):
+    """One plug-in's AC power path."""
+
+    def __init__(self, board: Party, settings: AcSettings) -> None:
+        super().__init__(board)
+        self.settings = settings
+        self.watts = settings.watts
+        self.stage = Stage.OFF
+        self._overcurrent: float | None = None
+        self._lower_at: float | None = None
+        self._closing_at = 0.0
+
+    def answer(self, asked: Asked) -> Conversation[None]:
+        match asked.question:
+            case StartPower():
+                reason = yield from self._start()
+                self.tell(asked, PowerReported(reason is None, reason or ""))
+            case StopPower():
+                yield from self._stop()
+                is_open = self.contactor_is("open")
+                self.tell(asked, PowerReported(is_open, "" if is_open else f"contactor {self.board.levels.contactor}"))
+            case CheckCable():
+                self.tell(asked, CableChecked(False, "invalid", "this is an AC outlet"))
+
+    def _start(self) -> Conversation[str | None]:
+        """Close for a car in C or D; what stands in the way, or None."""
+        if self.latched is not None:
+            return self.latched
+        if any(isinstance(later.question, StopPower) for later in self.waiting):
+            return "an end has been asked for"
+        # A renegotiation finds the contactor closed already. A level, not an edge.
+        if self.stage is Stage.ON and self.contactor_is("closed"):
+            return None
+        self.stage, self.live = Stage.STARTING, True
+        whole = self.board.limit(WHOLE)
+        if not (yield from self.until(lambda: self.pilot_ready, READY_STATE, whole)):
+            raise Halt("pilot-not-ready", f"state {self.board.levels.pilot}", report=False)
+        self._close()
+        if not (yield from self.until(lambda: self.contactor_is("closed"), CLOSING, whole)):
+            raise Halt("contactor-not-closed", f"feedback: {self.board.levels.contactor}", report=False)
+        self.stage = Stage.ON
+        return None
+
+    def _close(self) -> None:
+        self.opened_at, self._closing_at = None, self.board.now
+        self._overcurrent = overcurrent_amperes(self.settings.limits, self.watts)
+        self._lower_at = None
+        self.board.do(SetOvercurrent(self._overcurrent))
+        self.board.do(SeekConsent(Purpose.AC))
+        self.board.do(AllowPower())
+
+    def _stop(self) -> Conversation[None]:
+        """Give the car its time to open its switch, so that the contactor opens without load; then open, under load if need be."""
+        # From here on a car that leaves C does what it should.
+        self.live, self.stage, self.hurry = False, Stage.STOPPING, False
+        if self.contactor_is("closed"):
+            yield from self.until(lambda: self.hurry or not self.pilot_ready or self.contactor_is("open"), STEP_BACK)
+        yield from self.power_off(None)
+
+    def power_off(self, halt: Halt | None) -> Conversation[None]:
+        """Open now."""
+        self.live, self.stage, self.hurry = False, Stage.OFF, False
+        self.board.do(WithdrawPower())
+        self.board.do(ReleasePower())
+        if halt is not None:
+            self.report(halt)
+            asked, self.current = self.current, None
+            if asked is not None:
+                self.tell(asked, PowerReported(False, str(halt)))
+        self.opened_at = self.board.now
+        yield from self.until(lambda: self.opened_at is None, CONTACTOR_RELEASE)
+
+    @property
+    def restless(self) -> bool:
+        return super().restless or self.stage is Stage.STOPPING
+
+    def supervise(self) -> None:
+        super().supervise()
+        if not self.live:
+            return
+        if self.stage is Stage.ON:
+            if not self.pilot_ready:
+                self._pause()
+            elif not self.contactor_is("closed"):
+                raise Halt("contactor-opened", f"feedback: {self.board.levels.contactor}", abrupt=True)
+        elif self.stage is Stage.PAUSED:
+            self._follow_pause()
+        elif self.stage is Stage.RESUMING:
+            self._follow_resumption()
+        self._follow_limit()
+
+    def _pause(self) -> None:
+        """The car opened its switch in the middle of charging, which is its right; the board has opened already."""
+        self.stage, self.opened_at = Stage.PAUSED, self.board.now
+        self.board.do(WithdrawPower())
+        self.board.do(ReleasePower())
+        self.announce(Notice.CAR_PAUSED)
+
+    def _follow_pause(self) -> None:
+        if self.contactor_is("open"):
+            self.opened_at = None
+        if self.opened_at is not None and self.board.now >= self.opened_at + CONTACTOR_RELEASE.seconds:
+            if self.contactor_is("closed"):
+                self.weld()
+            raise Halt("contactor-unknown", f"feedback: {self.board.levels.contactor}")
+        if self.pilot_ready and self.opened_at is None:
+            self.stage = Stage.RESUMING
+            self._close()
+            self.announce(Notice.CAR_RESUMED)
+
+    def _follow_resumption(self) -> None:
+        if not self.pilot_ready:
+            self._pause()
+        elif self.contactor_is("closed"):
+            self.stage = Stage.ON
+        elif self.board.now >= self._closing_at + CLOSING.seconds:
+            raise Halt("contactor-not-closed", f"feedback: {self.board.levels.contactor}")
+
+    def _follow_limit(self) -> None:
+        """Raise the protection at once, lower it when the car has had its time to follow."""
+        if self._overcurrent is None:
+            return
+        wanted, now = overcurrent_amperes(self.settings.limits, self.watts), self.board.now
+        if wanted >= self._overcurrent:
+            self._lower_at = None
+        elif self._lower_at is None:
+            self._lower_at = now + self.settings.adaptation_seconds
+        if wanted > self._overcurrent or (self._lower_at is not None and now >= self._lower_at):
+            self._overcurrent, self._lower_at = wanted, None
+            self.board.do(SetOvercurrent(wanted))
+
+    def session_over(self) -> None:
+        # Who waits for the car to open its switch stops waiting.
+        self.hurry = True
+        super().session_over()
+
+    def consent_lost(self, event: ConsentLost) -> None:
+        if self.pilot_ready:
+            super().consent_lost(event)

@@ -1,0 +1,81 @@
+"""The arithmetic of the power path: no time of its own, no state but the ramp's. What comes from a car may be any float."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from secc.session.offer import AcLimits, DcLimits
+
+
+def cable_check_volts(ev_maximum_volts: float, limits: DcLimits) -> float | None:
+    """The voltage of the insulation test for this car; None if it is no number or out of our range. IEC 61851-23:2023 CC.4.1.2."""
+    if not math.isfinite(ev_maximum_volts) or ev_maximum_volts <= 0.0:
+        return None
+    if ev_maximum_volts <= 500.0:
+        volts = min(ev_maximum_volts + 50.0, 500.0, limits.maximum_volts)
+    else:
+        volts = min(1.1 * ev_maximum_volts, limits.maximum_volts)
+    return volts if volts >= limits.minimum_volts else None
+
+
+def over_voltage(maximum_volts: float) -> float:
+    """The voltage above which everything is off at once, by the highest voltage of this session. IEC 61851-23:2023 6.3.1.106."""
+    for highest, threshold in ((500.0, 550.0), (750.0, 825.0), (850.0, 935.0), (1000.0, 1100.0)):
+        if maximum_volts <= highest:
+            return threshold
+    return 1375.0
+
+
+def watts_allowed(watts: float | None) -> float | None:
+    """The limit of the moment; one that is no number, or negative, allows nothing."""
+    if watts is None:
+        return None
+    return watts if math.isfinite(watts) and watts > 0.0 else 0.0
+
+
+def clamp_volts(volts: float, limits: DcLimits, ev_maximum_volts: float) -> float | None:
+    """A target voltage as the supply may get it; None for one that means nothing (Q-50: some cars ask for less than zero at first)."""
+    if not math.isfinite(volts) or volts <= 0.0:
+        return None
+    # The supply cannot go below its minimum, and a car that asks for less draws nothing from it.
+    return max(limits.minimum_volts, min(volts, limits.maximum_volts, ev_maximum_volts))
+
+
+def clamp_amperes(amperes: float, volts: float, highest: float, watts: float | None) -> float:
+    """A target current within ``highest`` amperes and, at ``volts``, within the power limit; 0 for what is no number or negative."""
+    if not math.isfinite(amperes) or amperes <= 0.0:
+        return 0.0
+    allowed = min(amperes, highest)
+    if watts is not None and volts > 0.0:
+        allowed = min(allowed, watts / volts)
+    return max(0.0, allowed)
+
+
+def overcurrent_amperes(limits: AcLimits, watts: float | None) -> float:
+    """What a phase may carry now. The tolerance of a car's regulation (10 % and 0.5 A, for some seconds) is the protection's own."""
+    amperes = limits.maximum_amperes
+    watts = watts_allowed(watts)
+    if watts is not None:
+        amperes = min(amperes, watts / (limits.volts * limits.phases))
+    return amperes
+
+
+@dataclass(slots=True)
+class Ramp:
+    """Setpoints that rise no faster than this, and fall at once. Units a second."""
+
+    rate: float
+    longest_step: float = 0.25
+    """Seconds that one step may make up for, so that a silence does not become a jump."""
+    value: float = 0.0
+    at: float = 0.0
+
+    def reset(self, value: float, now: float) -> None:
+        self.value, self.at = value, now
+
+    def follow(self, goal: float, now: float) -> float:
+        """The setpoint for now, on the way to ``goal``."""
+        step = self.rate * min(max(now - self.at, 0.0), self.longest_step)
+        self.value, self.at = min(goal, self.value + step), now
+        return self.value

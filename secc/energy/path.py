@@ -1,0 +1,234 @@
+"""What the AC and the DC path have in common: one loop that hears everything, questions in a row, faults that stay."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from hal.values import Severity
+from secc.conversation import Asked, Conversation, Deadline, Event, Party, Tell, TimedOut, Timeout
+from secc.energy.effects import Announce, Notice, ReportFault
+from secc.energy.events import (
+    CommandFailed,
+    ConsentLost,
+    ContactorOpeningOrdered,
+    ContactorReported,
+    FaultReported,
+    IsolationReported,
+    OutputSet,
+    PilotChanged,
+)
+from secc.session.effects import StopPower
+from secc.session.events import LimitChanged
+
+TICK = Timeout(
+    "power path supervision",
+    0.1,
+    "our choice: ramps, stale values and levels are looked at this often while power is on",
+)
+REST = Timeout("power path at rest", 3600.0, "our choice: nothing to watch")
+CONTACTOR_RELEASE = Timeout(
+    "contactor release",
+    0.5,
+    "IEC 61851-1: the board judges within 50 to 100 ms; ours is the backstop, with room for a busy loop",
+)
+
+
+class Halt(Exception):
+    """The sequence at hand cannot go on. An expected outcome of a wait; it never leaves this package.
+
+    ``code`` names what went wrong (empty: nothing, somebody wants it off); ``abrupt``: do not wait for the current to fall;
+    ``report``: others have to hear of it; ``latched``: no power again until the car is unplugged.
+    """
+
+    def __init__(
+        self, code: str, text: str = "", *, abrupt: bool = False, report: bool = True, latched: bool = False
+    ) -> None:
+        super().__init__(f"{code}: {text}" if text else code)
+        self.code, self.text = code, text
+        self.abrupt, self.report, self.latched = abrupt, report, latched
+
+
+class Path:
+    """The state of one power path for one plug-in. Sequences are written as conversations over ``until`` and ``turn``."""
+
+    def __init__(self, board: Party) -> None:
+        self.board = board
+        self.waiting: deque[Asked] = deque()
+        self.current: Asked | None = None
+        """The question that is being worked on; it is answered once, whatever happens."""
+        self.latched: str | None = None
+        """Why nothing may be switched on any more."""
+        self.live = False
+        """True from the moment when power is asked for until it is certainly off: then causes raise ``Halt``."""
+        self.hurry = False
+        """Something happened while switching off that does not wait for the current to fall."""
+        self.watts: float | None = None
+        self.opened_at: float | None = None
+        """When the contactor was told to open."""
+
+    # The loop
+
+    def serve(self) -> Conversation[None]:
+        """Answer one question after the other; supervision goes on between them."""
+        while True:
+            if not self.waiting:
+                yield from self.turn()
+                continue
+            self.current = self.waiting.popleft()
+            yield from self.answer(self.current)
+            self.current = None
+
+    def answer(self, asked: Asked) -> Conversation[None]:
+        """Work on one question and tell the answer."""
+        raise NotImplementedError
+
+    def power_off(self, halt: Halt | None) -> Conversation[None]:
+        """Everything off, in order; ``halt`` is why, and whatever was being worked on has failed by it. Never raises ``Halt``."""
+        raise NotImplementedError
+
+    def run(self) -> Conversation[None]:
+        """The whole conversation; it goes on until the plug is out, which ends it from outside."""
+        halt: Halt | None = None
+        while True:
+            try:
+                yield from self.power_off(halt)
+                yield from self.serve()
+            except Halt as cause:
+                halt = cause
+
+    # Hearing
+
+    def turn(self, before: Deadline | None = None) -> Conversation[Event | None]:
+        """One step: an event, or None when it is time to look at the levels again. Raises ``Halt`` while live, and only then."""
+        board = self.board
+        pause = TICK if self.restless else REST
+        at = board.now + pause.seconds
+        event: Any = None
+        with contextlib.suppress(TimedOut):
+            event = yield from board.receive(
+                Asked,
+                OutputSet,
+                PilotChanged,
+                ContactorReported,
+                IsolationReported,
+                FaultReported,
+                ConsentLost,
+                CommandFailed,
+                ContactorOpeningOrdered,
+                LimitChanged,
+                before=Deadline(at if before is None else min(at, before.at), pause),
+            )
+        self._hear(event)
+        self.supervise()
+        return event if isinstance(event, Event) else None
+
+    def until(
+        self, condition: Callable[[], bool], timeout: Timeout, before: Deadline | None = None
+    ) -> Conversation[bool]:
+        """Wait for the levels to be so; False if they are not in time."""
+        end = self.board.limit(timeout)
+        if before is not None and before.at < end.at:
+            end = before
+        while not condition():
+            if self.board.now >= end.at:
+                return False
+            yield from self.turn(end)
+        return True
+
+    def _hear(self, event: object) -> None:
+        match event:
+            case Asked():
+                self.waiting.append(event)
+                if isinstance(event.question, StopPower) and self.live and self.current is not None:
+                    raise Halt("", "the session asks for an end", report=False)
+            case LimitChanged():
+                self.watts = event.watts
+            case ContactorOpeningOrdered():
+                # Whoever asked is gone, and must not switch anything on from the grave.
+                self.waiting.clear()
+                self.session_over()
+            case FaultReported() if event.severity is Severity.EMERGENCY:
+                self.stop(Halt(event.code, event.text, abrupt=True, report=False))
+            case ConsentLost():
+                self.consent_lost(event)
+            case CommandFailed():
+                self.stop(Halt("command-failed", f"{event.command}: {event.text}", abrupt=False))
+            case OutputSet():
+                self.output_set(event)
+            case IsolationReported():
+                self.isolation_reported(event)
+            case _:
+                pass
+
+    def stop(self, halt: Halt) -> None:
+        """End what is going on; while it is ending already, at most hurry."""
+        if self.live:
+            raise halt
+        if halt.abrupt:
+            self.hurry = True
+
+    # What AC and DC do differently
+
+    @property
+    def restless(self) -> bool:
+        """True while levels have to be looked at in short intervals."""
+        return self.live or self.opened_at is not None
+
+    def supervise(self) -> None:
+        """Look at the levels; to be extended. Here: a contactor that stays closed after it was told to open."""
+        state = self.board.levels.contactor
+        if state == "welded":
+            self.weld()
+        elif not self.live and self.opened_at is not None:
+            if state == "open":
+                self.opened_at = None
+            elif self.board.now >= self.opened_at + CONTACTOR_RELEASE.seconds:
+                if state == "closed":
+                    self.weld()
+                # Without feedback there is nothing more to see; nobody is told that it is open.
+                self.opened_at = None
+
+    def weld(self) -> None:
+        self.opened_at = None
+        if self.latched != "contactor-welded":
+            halt = Halt("contactor-welded", f"feedback: {self.board.levels.contactor}", abrupt=True, latched=True)
+            if self.live:
+                raise halt
+            self.report(halt)
+
+    def output_set(self, event: OutputSet) -> None:
+        self.announce(Notice.TARGET_IGNORED)
+
+    def isolation_reported(self, event: IsolationReported) -> None:
+        """AC: the board's own protection watches the insulation."""
+
+    def session_over(self) -> None:
+        self.stop(Halt("", "the session is over", report=False))
+
+    def consent_lost(self, event: ConsentLost) -> None:
+        self.stop(Halt("interlock", event.reasons, abrupt=True))
+
+    # Saying
+
+    def tell(self, asked: Asked, answer: object) -> None:
+        self.board.do(Tell(asked.ticket, answer))
+
+    def announce(self, notice: Notice) -> None:
+        self.board.do(Announce(notice))
+
+    def report(self, halt: Halt) -> None:
+        """Let the others know, and remember what must not be forgotten before the car is unplugged."""
+        if halt.latched:
+            self.latched = halt.code
+        if halt.report:
+            self.board.do(ReportFault(halt.code, halt.text, halt.latched))
+
+    @property
+    def pilot_ready(self) -> bool:
+        return self.board.levels.pilot in ("C", "D")
+
+    def contactor_is(self, state: str) -> bool:
+        return self.board.levels.contactor == state

@@ -1,0 +1,202 @@
+"""Whatever comes in whatever order: no power outside the rules, and none that stays. Judged by the world's true contactor and supply."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hal.values import Severity
+from secc.energy import (
+    AcSettings,
+    CommandFailed,
+    ConsentLost,
+    ContactorOpeningOrdered,
+    DcSettings,
+    FaultReported,
+    IsolationReported,
+    OutputSet,
+    power_path,
+)
+from secc.session.effects import CheckCable, StartPower, StopPower
+from secc.session.events import LimitChanged, Unplugged
+from secc.session.offer import DcLimits
+from tests.energy.bench import Bench
+
+DC = DcSettings(limits=DcLimits(50.0, 500.0, 0.0, 200.0, 60_000.0))
+AC = AcSettings()
+
+ANY = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -1.0, 350.0, 400.0, 1e9, math.nan])
+
+COMMON = [
+    st.tuples(st.just("s2"), st.booleans()),
+    st.tuples(st.just("s2"), st.just(True)),
+    st.tuples(st.just("ask"), st.sampled_from([StartPower(), StopPower(), CheckCable(425.0), CheckCable(425.0)])),
+    st.tuples(st.just("event"), st.builds(LimitChanged, st.none() | ANY)),
+    st.tuples(
+        st.just("event"),
+        st.sampled_from(
+            [
+                ContactorOpeningOrdered(),
+                ConsentLost("the interlock says no"),
+                CommandFailed("SetSupply", "no answer"),
+                FaultReported("over-temperature", Severity.EMERGENCY),
+                FaultReported("over-temperature", Severity.STOP),
+                IsolationReported(1000.0),
+                IsolationReported(math.nan),
+            ]
+        ),
+    ),
+    st.tuples(st.just("emergency"), st.booleans()),
+    st.tuples(st.just("run"), st.sampled_from([0.05, 0.3, 2.0, 6.0])),
+    st.tuples(st.just("run"), st.sampled_from([0.05, 0.3, 2.0, 6.0])),
+]
+TARGETS = [
+    st.tuples(st.just("event"), st.builds(OutputSet, ANY, ANY, st.sampled_from(["precharge", "charge"]))),
+    st.tuples(st.just("relay"), st.booleans()),
+    st.tuples(st.just("on"), st.none()),
+]
+
+
+class Rules:
+    """What must hold at every moment."""
+
+    GRACE = 0.12
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.ready_at = self.safe_at = bench.clock.now()
+        self.session_over_at: float | None = None
+        bench.watch = self.check
+
+    def check(self) -> None:
+        bench, now = self.bench, self.bench.clock.now()
+        truth = bench.world.truth()
+        if truth["s2_closed"] and truth["plugged"]:
+            self.ready_at = now
+        if not truth["emergency_stopped"]:
+            self.safe_at = now
+        if truth["contactor_closed"] or truth["supply_on"]:
+            assert now - self.ready_at <= self.GRACE, "power without a car in C or D"
+            assert now - self.safe_at <= self.GRACE, "power with the emergency stop pressed"
+        if self.session_over_at is not None:
+            assert bench.dead or now - self.session_over_at < 2.7, "power after the session's end"
+        if truth["supply_on"] and truth["amperes"] > 0.0:
+            assert bench.asked, "current for nobody"
+        assert truth["outlet_volts"] <= 550.0
+
+
+def play(bench: Bench, story: list[tuple[str, Any]]) -> Rules:
+    rules = Rules(bench)
+    for what, value in story:
+        match what:
+            case "s2":
+                bench.world.close_s2(value)
+            case "relay":
+                # No car closes its relay on a voltage that is far from its battery's.
+                if not value or abs(bench.levels.volts - bench.world.truth()["battery_volts"]) < 20.0:
+                    bench.world.close_relay(value)
+            case "emergency":
+                bench.world.press_emergency_stop(value)
+            case "ask":
+                rules.session_over_at = None
+                bench.ask(value)
+            case "event":
+                if isinstance(value, ContactorOpeningOrdered):
+                    rules.session_over_at = bench.clock.now()
+                bench.hear(value)
+            case "on":
+                charge_by_the_book(bench)
+                rules.session_over_at = None
+            case "run":
+                bench.run(value)
+    return rules
+
+
+def charge_by_the_book(bench: Bench) -> None:
+    """Bring a car that is in a state for it to charging, so that stories go wrong in the middle of it, too."""
+    bench.world.close_relay(False)
+    bench.world.close_s2(True)
+    bench.run(0.3)
+    check = bench.ask(CheckCable(425.0))
+    bench.run(5.5)
+    if check not in bench.told or not bench.told[check].passed:
+        return
+    bench.hear(OutputSet(bench.world.truth()["battery_volts"], 1.0, "precharge"))
+    bench.run(1.0)
+    bench.world.close_relay()
+    bench.ask(StartPower())
+    for _ in range(3):
+        bench.hear(OutputSet(420.0, 100.0, "charge"))
+        bench.run(0.3)
+
+
+@pytest.mark.case("A-SES-05", "A-SES-14", "A-PWR-01", "A-PHY-02")
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(*COMMON, *TARGETS), max_size=12), st.sampled_from(["order", "unplug", "bug", "nothing"]))
+def test_dc_has_no_power_outside_the_rules_and_none_that_stays(story: list[tuple[str, Any]], ending: str) -> None:
+    bench = Bench(DC)
+    play(bench, story)
+    end(bench, ending)
+
+
+@pytest.mark.case("A-SES-14", "A-PHY-02")
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(*COMMON), max_size=16), st.sampled_from(["order", "unplug", "bug", "nothing"]))
+def test_ac_has_no_power_outside_the_rules_and_none_that_stays(story: list[tuple[str, Any]], ending: str) -> None:
+    bench = Bench(AC)
+    play(bench, story)
+    end(bench, ending)
+
+
+def end(bench: Bench, ending: str) -> None:
+    bench.watch = lambda: None
+    match ending:
+        case "order":
+            bench.hear(ContactorOpeningOrdered())
+        case "unplug":
+            bench.world.unplug(force=True)
+            bench.run(0.05)
+            bench.hear(Unplugged())
+        case "bug":
+            for effect in bench.session.fail(ValueError("a bug")):
+                bench._perform(effect)
+        case _:
+            number = bench.ask(StopPower())
+            bench.run_until(lambda: number in bench.told, 8.0)
+    bench.run_until(lambda: bench.dead, 2.7)
+    bench.run(3.0)
+    assert bench.dead
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["ask", "drop", "s2"]), st.floats(0.0, 3.0)), max_size=10),
+    st.lists(st.sampled_from([StartPower(), StopPower(), CheckCable(425.0)]), min_size=1, max_size=4),
+)
+def test_every_question_of_a_living_session_is_answered_once(
+    story: list[tuple[str, float]], questions: list[Any]
+) -> None:
+    bench = Bench(DC)
+    waiting = list(questions)
+    for what, pause in story:
+        if what == "ask" and waiting:
+            bench.ask(waiting.pop(0))
+        elif what == "s2":
+            bench.world.close_s2(not bench.world.truth()["s2_closed"])
+        else:
+            bench.hear(FaultReported("over-temperature", Severity.EMERGENCY))
+        bench.run(pause)
+    bench.run_until(lambda: bench.told.keys() == bench.asked.keys(), 45.0 * len(questions))
+
+
+def test_what_nobody_waits_for_does_not_disturb_it() -> None:
+    session = power_path(DC, now=0.0)
+    session.begin(0.0)
+    for number in range(100):
+        session.receive(OutputSet(400.0, 1.0, "charge"), float(number))
+    assert session.ended is None
+    assert session.deadline is not None
