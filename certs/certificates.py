@@ -142,7 +142,7 @@ class Certificate:
                 part = part[name]
             # A BIT STRING begins with the number of its unused bits.
             return bytes(part.contents[1:] if names[-1] == "public_key" else part.dump())
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             raise ChainRejected(Flaw.MALFORMED, f"certificate {self.fingerprint[:16]}", str(error)) from None
 
     def _names(self, oid: x509.ObjectIdentifier) -> tuple[str, ...]:
@@ -168,6 +168,8 @@ def _read(der: bytes) -> Certificate:
     certificate = x509.load_der_x509_certificate(der)
     if certificate.version is not x509.Version.v3:
         raise x509.InvalidVersion(f"version {certificate.version.value + 1}", certificate.version.value)
+    if certificate.serial_number <= 0:
+        raise ValueError("serial number is not positive")
     extensions = certificate.extensions
     found = {extension.oid: extension.value for extension in extensions}
     key_kind, public_key = _key(certificate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from certs.errors import StoreError
@@ -54,6 +55,8 @@ def read_file(path: Path, *, secret: bool = False) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise StoreError(path, "is no file")
             if secret and status.st_mode & 0o077:
                 raise StoreError(
                     path, f"holds a secret and is open to others (mode {status.st_mode & 0o777:04o}); chmod 600"
@@ -63,8 +66,8 @@ def read_file(path: Path, *, secret: bool = False) -> bytes:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise StoreError(path, f"cannot be read: {error.strerror}") from error
-    if data is None or len(data) > LARGEST_FILE:
-        raise StoreError(path, f"is no file of at most {LARGEST_FILE} octets")
+    if len(data) > LARGEST_FILE:
+        raise StoreError(path, f"is larger than {LARGEST_FILE} octets")
     return data
 
 

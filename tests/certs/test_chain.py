@@ -90,6 +90,11 @@ def shuffled_with_root_inside() -> tuple[list[bytes], Profile, Anchors]:
 
 
 def other_root_of_the_same_name_first() -> tuple[list[bytes], Profile, Anchors]:
+    (other, _), (root, chain) = mo_line(MINT), mo_line(MINT)
+    return ders(chain), CONTRACT_2, Anchors(mo=roots(other, root))
+
+
+def other_root_of_the_same_name_without_identifiers() -> tuple[list[bytes], Profile, Anchors]:
     (other, _), (root, chain) = mo_line(MINT), mo_line(MINT, key_identifiers=False)
     return ders(chain), CONTRACT_2, Anchors(mo=roots(other, root))
 
@@ -192,6 +197,7 @@ ACCEPTED: list[Scenario] = [
     cps_leaf_with_digital_signature_only,
     shuffled_with_root_inside,
     other_root_of_the_same_name_first,
+    other_root_of_the_same_name_without_identifiers,
     unknown_extension_not_critical,
     cross_signed_root_old_installed,
     cross_signed_root_new_installed,

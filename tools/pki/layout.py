@@ -82,7 +82,7 @@ def _write_car(lab: LabPki, directory: Path, v2g_root: Issued) -> None:
 
 def _write_flawed_car(lab: LabPki, directory: Path, name: str, flawed: FlawedContract) -> None:
     _write_car(lab, directory, lab.secc.root)
-    _write_secret(directory / "contract_chain.pem", b"".join(map(_pem, flawed.chain)))
+    _write_secret(directory / "contract_chain.pem", b"".join(map(pem_of, flawed.chain)))
     _write_secret(directory / "contract.key", flawed.key_pem)
     _write(directory / "emaid.txt", flawed.claimed.encode() + b"\n")
     _write(directory / "flaw.txt", f"{name}: {flawed.flaw.value}\n{describe(name)}\n".encode())
@@ -90,7 +90,8 @@ def _write_flawed_car(lab: LabPki, directory: Path, name: str, flawed: FlawedCon
         _write(directory / f"install_mo_root_{number}.pem", root.pem)
 
 
-def _pem(der: bytes) -> bytes:
+def pem_of(der: bytes) -> bytes:
+    """PEM of any octets, whether they are a certificate or only pass for one."""
     body = base64.encodebytes(der).replace(b"\n", b"")
     lines = b"\n".join(body[n : n + 64] for n in range(0, len(body), 64))
     return b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n"

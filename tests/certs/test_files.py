@@ -1,0 +1,109 @@
+"""Files that survive a power cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from certs import StoreError
+from certs.files import LARGEST_FILE, read_file, remove_file, write_atomically
+from tests.power_cut import each_power_cut
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "b" / "file", b"new")
+    assert read_file(tmp_path / "a" / "b" / "file") == b"new"
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["file"]
+
+
+def test_after_a_power_cut_the_old_or_the_new_content_stands_there(tmp_path: Path) -> None:
+    path = tmp_path / "store" / "file"
+
+    def prepare() -> None:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        write_atomically(path, b"old")
+
+    cuts = 0
+    for cuts in each_power_cut(lambda: write_atomically(path, b"new"), prepare):  # noqa: B007 - counted after the loop
+        assert read_file(path) in (b"old", b"new")
+    assert cuts >= 3, "file synchronised, renamed, directory synchronised"
+    assert read_file(path) == b"new"
+
+
+def test_data_are_synchronised_before_the_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append(f"fsync {'directory' if Path(f'/proc/self/fd/{descriptor}').is_dir() else 'file'}")
+        fsync(descriptor)
+
+    def noted_replace(source: str, target: str) -> None:
+        steps.append("replace")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    write_atomically(tmp_path / "file", b"new")
+    assert steps == ["fsync file", "replace", "fsync directory"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "open"])
+def test_a_disk_that_fails_is_a_typed_error_and_the_old_content_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fails(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fails)
+        with pytest.raises(StoreError, match="No space left"):
+            write_atomically(path, b"new")
+    assert read_file(path) == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_reading_has_limits(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(LARGEST_FILE + 1))
+    os.mkfifo(tmp_path / "fifo")
+    for name, text in (("large", "larger than"), ("missing", "No such file"), (".", "Is a directory")):
+        with pytest.raises(StoreError, match=text):
+            read_file(tmp_path / name)
+    # Nobody writes to it: reading must come back all the same.
+    with pytest.raises(StoreError, match="no file"):
+        read_file(tmp_path / "fifo")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o620])
+def test_a_secret_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"secret")
+    path.chmod(mode)
+    with pytest.raises(StoreError, match="chmod 600"):
+        read_file(path, secret=True)
+    path.chmod(0o600)
+    assert read_file(path, secret=True) == b"secret"
+
+
+def test_a_secret_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key"
+    path.touch(0o600)
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    if owner == 0:
+        os.chown(path, 4711, 4711)
+    with pytest.raises(StoreError, match="another user"):
+        read_file(path, secret=True)
+
+
+def test_removing_what_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        remove_file(tmp_path / "file")

@@ -1,0 +1,210 @@
+"""The installed roots on disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from certs import ChainRejected, Edition, Role, StoreError, Truststore, verify_contract_chain
+from tests.lab_trust import AT, LAB
+from tests.power_cut import each_power_cut
+from tools.pki import Issued, KeyKind, Mint, key_usage
+from tools.pki.mint import CA_USAGE
+
+MINT = Mint(AT, 11)
+
+
+def filled(directory: Path) -> Truststore:
+    store = Truststore(directory)
+    store.add(Edition.ISO2, Role.V2G, LAB.secc.root.pem)
+    store.add(Edition.ISO2, Role.MO, LAB.contract.root.der)
+    return store
+
+
+def test_an_empty_store_trusts_nobody(tmp_path: Path) -> None:
+    roots = Truststore(tmp_path / "none").read()
+    assert roots.installed == ()
+    assert roots.problems == ()
+
+
+def test_roots_are_kept_by_edition_and_role(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    anchors = store.anchors(Edition.ISO2)
+    assert [root.der for root in anchors.v2g] == [LAB.secc.root.der]
+    assert [root.der for root in anchors.mo] == [LAB.contract.root.der]
+    assert anchors.oem == ()
+    other = store.anchors(Edition.ISO20)
+    assert (other.v2g, other.mo, other.oem) == ((), (), ())
+    (file,) = (tmp_path / "iso2" / "mo").iterdir()
+    assert file.name == f"{anchors.mo[0].fingerprint}.pem"
+
+
+def test_a_contract_is_verified_from_the_store(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    assert verify_contract_chain(LAB.contract.ders, store.anchors(Edition.ISO2), AT).is_anchored
+    store.remove(Edition.ISO2, Role.MO, store.anchors(Edition.ISO2).mo[0].fingerprint)
+    with pytest.raises(ChainRejected):
+        verify_contract_chain(LAB.contract.ders, store.anchors(Edition.ISO2), AT)
+
+
+def test_the_same_root_twice_is_one(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.add(Edition.ISO2, Role.MO, LAB.contract.root.pem)
+    assert len(store.read().installed) == 2
+
+
+def test_roots_of_the_other_edition(tmp_path: Path) -> None:
+    store = Truststore(tmp_path)
+    root = Mint(AT, 5, KeyKind.ED448).issue("V2G Root", "V2G", ca=True)
+    store.add(Edition.ISO20, Role.V2G, root.pem)
+    assert len(store.anchors(Edition.ISO20).v2g) == 1
+    with pytest.raises(StoreError, match="outside the profile"):
+        store.add(Edition.ISO2, Role.V2G, root.pem)
+    with pytest.raises(StoreError, match="outside the profile"):
+        store.add(Edition.ISO20, Role.MO, LAB.contract.root.pem)
+
+
+def unfit() -> dict[str, tuple[Issued, str]]:
+    rsa = MINT.issue("Root", "MO", ca=True, kind=KeyKind.RSA, key_identifiers=False)
+    return {
+        "sub-CA": (LAB.contract.sub1, "not self-signed"),
+        "leaf": (LAB.contract.leaf, "no CA"),
+        "self-signed leaf": (MINT.issue("Root", "MO"), "no CA"),
+        "no keyCertSign": (MINT.issue("Root", "MO", ca=True, usage=key_usage("crl_sign")), "no CA"),
+        "no basicConstraints": (MINT.issue("Root", "MO", constraints=False, usage=CA_USAGE), "no CA"),
+        "role": (LAB.secc.root, "V2G"),
+        "RSA": (rsa, "too-large|outside the profile"),
+        "P-384": (MINT.issue("Root", "MO", ca=True, kind=KeyKind.P384), "outside the profile"),
+        "forged": (MINT.issue("Root", "MO", ca=True, signing_key=MINT.key()), "not self-signed"),
+    }
+
+
+@pytest.mark.parametrize("name", unfit())
+def test_what_is_no_root_of_this_role_is_not_installed(tmp_path: Path, name: str) -> None:
+    """A-OCPP-04, A-PKI-02."""
+    issued, text = unfit()[name]
+    store = Truststore(tmp_path)
+    with pytest.raises(StoreError, match=text):
+        store.add(Edition.ISO2, Role.MO, issued.pem)
+    assert store.read().installed == ()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"junk", b"-----BEGIN CERTIFICATE-----\n", LAB.secc.pem], ids=["empty", "junk", "cut", "chain"]
+)
+def test_what_is_no_certificate_is_not_installed(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(StoreError):
+        Truststore(tmp_path).add(Edition.ISO2, Role.V2G, data)
+
+
+def test_a_root_that_says_no_role_takes_the_one_it_is_given(tmp_path: Path) -> None:
+    """Some mobility operators' roots carry no domainComponent; who installs them knows whose they are."""
+    store = Truststore(tmp_path)
+    store.add(Edition.ISO2, Role.MO, MINT.issue("Root", None, ca=True).pem)
+    assert len(store.anchors(Edition.ISO2).mo) == 1
+
+
+def test_the_store_has_a_limit(tmp_path: Path) -> None:
+    """A-OCPP-04: a thousand roots."""
+    store = Truststore(tmp_path, max_roots=2)
+    first, second, third = (MINT.issue(f"Root {n}", "MO", ca=True) for n in range(3))
+    store.add(Edition.ISO2, Role.MO, first.pem)
+    store.add(Edition.ISO2, Role.MO, second.pem)
+    with pytest.raises(StoreError, match="full"):
+        store.add(Edition.ISO2, Role.MO, third.pem)
+    store.add(Edition.ISO2, Role.MO, first.pem)
+    assert len(store.read().installed) == 2
+
+
+def test_junk_spoils_nothing_and_is_reported(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    place = tmp_path / "iso2" / "mo"
+    (place / "junk.pem").write_bytes(b"junk")
+    (place / "sub.pem").write_bytes(LAB.contract.sub1.pem)
+    (place / "v2g.pem").write_bytes(LAB.secc.root.pem)
+    (place / "README").write_bytes(b"text")
+    (place / "directory.pem").mkdir()
+    (place / ".half-written.pem.0011.tmp").write_bytes(b"-----BEG")
+    (place / "dangling.pem").symlink_to(tmp_path / "nowhere")
+    roots = store.read()
+    assert len(roots.installed) == 2
+    reported = {problem.path.name for problem in roots.problems}
+    assert reported == {"junk.pem", "sub.pem", "v2g.pem", "README", "directory.pem", "dangling.pem"}
+
+
+def test_a_root_put_there_by_hand_is_found_and_removed(tmp_path: Path) -> None:
+    place = tmp_path / "iso2" / "mo"
+    place.mkdir(parents=True)
+    (place / "our operator.pem").write_bytes(LAB.contract.root.pem)
+    store = Truststore(tmp_path)
+    (root,) = store.read().installed
+    store.remove(Edition.ISO2, Role.MO, root.certificate.fingerprint.upper())
+    assert store.read().installed == ()
+
+
+def test_removing_asks_for_edition_and_role(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    fingerprint = store.anchors(Edition.ISO2).mo[0].fingerprint
+    for edition, role in ((Edition.ISO20, Role.MO), (Edition.ISO2, Role.V2G)):
+        with pytest.raises(StoreError, match="holds no root"):
+            store.remove(edition, role, fingerprint)
+    assert len(store.read().installed) == 2
+
+
+def test_the_listing_tells_an_auditor_everything(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    (tmp_path / "iso2" / "mo" / "junk.pem").write_bytes(b"junk")
+    listing = store.listing()
+    root = store.anchors(Edition.ISO2).mo[0]
+    for text in (
+        "2 roots, 1 problems",
+        "iso2 mo: 1",
+        "iso20 v2g: 0",
+        "CN=Lab MO Root CA",
+        "DC MO; secp256r1",
+        f"serial {root.serial_number:x}",
+        "valid 2026-11-19 12:00 to 2036-11-17 12:00 UTC",
+        f"SHA-256 {root.fingerprint}",
+        "PROBLEM",
+        "junk.pem",
+    ):
+        assert text in listing
+
+
+def test_a_hostile_name_breaks_no_line_of_the_listing(tmp_path: Path) -> None:
+    store = Truststore(tmp_path)
+    store.add(Edition.ISO2, Role.MO, MINT.issue("Root\niso2 v2g: 99\x1b[2J", "MO", ca=True).pem)
+    assert "\niso2 v2g: 99" not in store.listing()
+    assert "\x1b" not in store.listing()
+
+
+def test_after_a_power_cut_the_store_is_as_before_or_after(tmp_path: Path) -> None:
+    directory = tmp_path / "store"
+    new = LAB.provisioning.root
+
+    def prepare() -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        filled(directory)
+
+    def installed() -> list[bytes]:
+        roots = Truststore(directory).read()
+        assert roots.problems == ()
+        return sorted(root.certificate.der for root in roots.installed)
+
+    before = sorted([LAB.secc.root.der, LAB.contract.root.der])
+    after = sorted([*before, new.der])
+    seen = [
+        installed() for _ in each_power_cut(lambda: Truststore(directory).add(Edition.ISO2, Role.OEM, new.pem), prepare)
+    ]
+    assert before in seen
+    assert after in seen
+    assert all(state in (before, after) for state in seen)
+    assert installed() == after
+
+    fingerprint = Truststore(directory).anchors(Edition.ISO2).mo[0].fingerprint
+    removed = sorted([LAB.secc.root.der])
+    for _ in each_power_cut(lambda: Truststore(directory).remove(Edition.ISO2, Role.MO, fingerprint), prepare):
+        assert installed() in (before, removed)
+    assert installed() == removed
