@@ -8,7 +8,6 @@ from secc.config.settings import (
     Clock,
     Config,
     Dc,
-    Eim,
     Lab,
     Log,
     LogLevel,
@@ -23,6 +22,7 @@ from secc.config.settings import (
     UplinkKind,
 )
 from secc.config.sources import FLAGS, dangers, from_flags, load, overlay
+from secc.uplink.standalone import Eim
 
 __all__ = [
     "FLAGS",

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from secc.config.parser import Wrong
-from secc.config.settings import FIRST_DYNAMIC_PORT, PLAIN_PORT, Config, Eim, Outlet, Tls
+from secc.config.settings import FIRST_DYNAMIC_PORT, PLAIN_PORT, Config, Outlet, Tls
 from secc.session.offer import Payment
+from secc.uplink.standalone import Eim
 
 
 def complete(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Annotated
 from secc.config.facets import Danger, Doc, Length, Named, Pattern, Range
 from secc.session.offer import AcLimits, DcLimits, Payment, Transfer
 from secc.uplink.policy import Policy
+from secc.uplink.standalone import Eim, Rules
 
 EVSE_ID = re.compile(r"[A-Z]{2}(\*?)[A-Z0-9]{3}\1E[A-Z0-9](?:[A-Z0-9*]{0,28}[A-Z0-9])?|ZZ00000")
 QUIRK = re.compile(r"Q-(?:0[1-9]|[1-7][0-9]|80)")
@@ -34,14 +35,6 @@ class Tls(StrEnum):
     REQUIRED = "required"
     OFFERED = "offered"
     OFF = "off"
-
-
-class Eim(StrEnum):
-    """Whom external identification lets charge."""
-
-    LIST = "list"
-    ANY = "any"
-    FREE = "free"
 
 
 class Clock(StrEnum):
@@ -385,6 +378,20 @@ class Config:
     @property
     def trace_directory(self) -> Path:
         return self.trace.directory or self.station.state_directory / "traces"
+
+    @property
+    def rules(self) -> Rules:
+        """What the ``standalone`` backend is told."""
+        uplink = self.uplink
+        return Rules(
+            state_directory=self.station.state_directory,
+            policy=uplink.policy,
+            eim=uplink.eim,
+            allowlist=uplink.allowlist,
+            denylist=uplink.denylist,
+            sessions=uplink.sessions,
+            sessions_octets=int(uplink.sessions_megabytes * 1_000_000),
+        )
 
     @property
     def ocsp_cache(self) -> Path | None:

@@ -1,0 +1,161 @@
+"""What ``standalone`` keeps on the disk: contracts that failed, and the charging sessions. Neither holds contract data.
+
+Both know people by a keyed hash. The key is the station's own and never leaves it, so that who finds the files elsewhere cannot try the EMAIDs
+of a provider through; who has the whole board can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from certs import EmaidMalformed
+from secc.conversation import Wall
+from secc.session.durable import Disk, Journal, write_whole
+from secc.session.effects import Decision
+from secc.uplink.lists import normal
+from secc.uplink.policy import Entry, TokenStatus
+from secc.uplink.port import Identity, SessionEnded, SessionStarted
+
+KEY_OCTETS = 32
+MAX_FAILED = 2000
+REMEMBERED = timedelta(days=180)
+"""How long a failed contract is remembered: longer than the short-lived contract certificates of today live on."""
+
+POWER_LOST = "severed.power-lost"
+"""The reason of a session whose end nobody saw: the station was switched off in the middle."""
+
+log = logging.getLogger(__name__)
+
+
+class Pseudonyms:
+    """Keyed hashes of identities, the key made on first use. Raises :class:`StorageFailed`."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        key = disk.read(path)
+        if key is None or len(key) != KEY_OCTETS:
+            key = secrets.token_bytes(KEY_OCTETS)
+            disk.make_directory(path.parent)
+            write_whole(disk, path, key)
+        self._key = key
+
+    def of(self, text: str) -> str:
+        """The pseudonym of a normal text (``secc.uplink.lists.normal``): 32 hex digits."""
+        return hmac.digest(self._key, text.encode(), hashlib.sha256).hex()[:32]
+
+
+class FailedContracts:
+    """Contracts with a good chain that turned out bad: at most 2000, each for half a year; the one remembered longest goes first.
+
+    Blocking, and safe for one thread at a time.
+    """
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._path, self._disk = path, disk
+        self.problem = ""
+        """What was wrong with the file, if anything."""
+        self._until: dict[str, tuple[Decision, datetime]] = {}
+        octets = disk.read(path)
+        if octets is not None:
+            try:
+                self._until = dict(_read(octets))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+                # Better a station that has forgotten than one that does not start; the file stays for who wants to look.
+                aside = path.with_name(path.name + ".broken")
+                disk.replace(path, aside)
+                self.problem = f"{path} was broken and is now {aside.name}: failed contracts are forgotten"
+                log.error("%s", self.problem)
+
+    def remember(self, pseudonym: str, decision: Decision, wall: Wall) -> None:
+        """On the disk when this returns. Raises :class:`StorageFailed`; in memory it is remembered all the same."""
+        self._until.pop(pseudonym, None)
+        self._until[pseudonym] = (decision, wall.time + REMEMBERED)
+        while len(self._until) > MAX_FAILED:
+            del self._until[next(iter(self._until))]
+        rows = [[who, decision.value, until.isoformat()] for who, (decision, until) in self._until.items()]
+        write_whole(self._disk, self._path, json.dumps({"failed": rows}).encode())
+
+    def entry(self, pseudonym: str, wall: Wall) -> Entry | None:
+        """What is remembered, for the decision table. Without a calendar nothing is forgotten."""
+        _, until = self._until.get(pseudonym, (None, None))
+        if until is None or (wall.trusted and until <= wall.time):
+            return None
+        return Entry(TokenStatus.INVALID)
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+
+def _text(identity: Identity) -> str:
+    try:
+        return normal(identity.kind, identity.value)
+    except EmaidMalformed:
+        return f"{identity.kind}:{identity.value}"
+
+
+def _read(octets: bytes) -> Iterator[tuple[str, tuple[Decision, datetime]]]:
+    for who, decision, until in json.loads(octets)["failed"]:
+        moment = datetime.fromisoformat(until)
+        yield str(who), (Decision(decision), moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+class SessionBook:
+    """Charging sessions as JSON lines, ``started`` and ``ended``. Blocking; raises :class:`StorageFailed`."""
+
+    def __init__(self, journal: Journal, pseudonyms: Pseudonyms) -> None:
+        self._journal, self._pseudonyms = journal, pseudonyms
+
+    def started(self, report: SessionStarted) -> None:
+        identity = report.identity
+        self._write(
+            "started",
+            report.session,
+            report.outlet,
+            report.at,
+            evse_id=report.evse_id,
+            identity=identity.kind,
+            masked=identity.masked,
+            pseudonym=self._pseudonyms.of(_text(identity)) if identity.value else "",
+            meter_id=report.meter_id,
+            watt_hours=report.watt_hours,
+        )
+
+    def ended(self, report: SessionEnded) -> None:
+        self._write(
+            "ended",
+            report.session,
+            report.outlet,
+            report.at,
+            reason=report.reason,
+            watt_hours=report.watt_hours,
+            signed=report.signed.hex() if report.signed is not None else None,
+        )
+
+    def close_open(self, wall: Wall) -> int:
+        """End the sessions that a power cut left open, and say how many they were. Their last meter value nobody knows."""
+        begun: dict[str, str] = {}
+        for line in self._journal.lines():
+            try:
+                row = json.loads(line)
+                if row["what"] == "started":
+                    begun[str(row["session"])] = str(row["outlet"])
+                else:
+                    begun.pop(str(row["session"]), None)
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue  # a line that somebody edited; it is not ours to repair
+        for session, outlet in begun.items():
+            self.ended(SessionEnded(session, outlet, POWER_LOST, wall))
+        return len(begun)
+
+    def _write(self, what: str, session: str, outlet: str, at: Wall, **more: Any) -> None:
+        moment = at.time.astimezone(UTC).isoformat(timespec="milliseconds")
+        row = {"what": what, "session": session, "outlet": outlet, "at": moment, "clock_trusted": at.trusted}
+        row |= {key: value for key, value in more.items() if value not in (None, "")}
+        self._journal.append(json.dumps(row).encode())

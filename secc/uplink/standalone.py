@@ -1,0 +1,226 @@
+"""The backend that needs no network: truststore, allowlist, denylist, and a memory of contracts that failed.
+
+It is the decision table, forever offline (``docs/decisions/standalone.md``). The truststore has spoken before a contract comes here: only
+``certs.verify_contract_chain`` makes one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from certs import Contract
+from secc.conversation import Wall
+from secc.errors import ConfigError, UplinkError
+from secc.session.durable import Disk, Journal, StorageFailed
+from secc.session.effects import Decision, Verdict
+from secc.session.identification import AuthorizeToken
+from secc.uplink.lists import Lists, normal, read_list
+from secc.uplink.policy import AskBackend, Case, Entry, Policy, TokenStatus, decide, worth_remembering
+from secc.uplink.port import BackendEvent, SessionEnded, SessionStarted, Status
+from secc.uplink.records import FailedContracts, Pseudonyms, SessionBook
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+OFFLINE = Policy(pnc_enabled=True, contract_validation_offline=True, local_authorize_offline=True)
+"""The policy of a station that has nobody to ask, as strict as it can be and still charge: listed is allowed, unknown is not."""
+
+
+class Eim(StrEnum):
+    """Whom external identification lets charge."""
+
+    LIST = "list"
+    ANY = "any"
+    FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator decided. ``sessions`` and lists that are None are not kept, or empty."""
+
+    state_directory: Path
+    policy: Policy = OFFLINE
+    eim: Eim = Eim.LIST
+    allowlist: Path | None = None
+    denylist: Path | None = None
+    sessions: Path | None = None
+    sessions_octets: int = 10_000_000
+
+
+@dataclass(slots=True)
+class _Stores:
+    pseudonyms: Pseudonyms
+    failed: FailedContracts
+    book: SessionBook | None
+    lists: Lists = field(default_factory=Lists)
+    stamps: tuple[object, ...] = ()
+    """Of the list files when they were last read, good or bad."""
+    problem: str = ""
+    """Why the newest lists are not the ones in force."""
+
+
+class Standalone:
+    """A :class:`~secc.uplink.port.Backend` on files. Whatever blocks runs in worker threads, one at a time."""
+
+    def __init__(self, rules: Rules, wall: Callable[[], Wall], disk: Disk | None = None) -> None:
+        self._rules, self._wall, self._disk = rules, wall, disk or Disk()
+        self._stores: _Stores | None = None
+        self._lock = Lock()
+        self._closed = asyncio.Event()
+
+    @property
+    def policy(self) -> Policy:
+        return self._rules.policy
+
+    @property
+    def online(self) -> bool:
+        return False
+
+    def status(self) -> Status:
+        stores = self._stores
+        if stores is None:
+            return Status("standalone", "offline", ("not open",))
+        problems = tuple(problem for problem in (stores.problem, stores.failed.problem) if problem)
+        return Status("standalone", "degraded" if problems else "ready", problems)
+
+    async def open(self) -> None:
+        """Reads lists and stores. Raises ConfigError for a wrong list, UplinkError for a disk that does not serve."""
+        await self._work(self._open)
+
+    async def close(self) -> None:
+        self._closed.set()
+
+    async def reload(self) -> None:
+        """Raises ConfigError where a list is wrong, and goes on with the lists it had."""
+        await self._work(lambda: self._read_lists(self._opened()))
+
+    async def authorize_token(self, question: AuthorizeToken, *, outlet: str, decide: float) -> Verdict:
+        if self._rules.eim is Eim.FREE:
+            return Verdict(Decision.ACCEPTED, "nobody pays here")
+        return await self._within(decide, lambda: self._judge_token(question))
+
+    async def authorize_contract(self, contract: Contract, *, outlet: str, decide: float) -> Verdict:
+        return await self._within(decide, lambda: self._judge_contract(contract))
+
+    async def contract_failed(self, contract: Contract, decision: Decision) -> None:
+        if worth_remembering(decision):
+            await self._work(lambda: self._remember(contract, decision))
+
+    async def session_started(self, report: SessionStarted) -> None:
+        await self._work(lambda: book.started(report) if (book := self._opened().book) is not None else None)
+
+    async def session_ended(self, report: SessionEnded) -> None:
+        await self._work(lambda: book.ended(report) if (book := self._opened().book) is not None else None)
+
+    async def events(self) -> AsyncIterator[BackendEvent]:
+        """Nothing: there is nobody who could want anything. Ends with ``close``."""
+        wanted: tuple[BackendEvent, ...] = ()
+        await self._closed.wait()
+        for event in wanted:
+            yield event
+
+    # In worker threads
+
+    def _open(self) -> None:
+        rules = self._rules
+        self._disk.make_directory(rules.state_directory)
+        pseudonyms = Pseudonyms(rules.state_directory / "pseudonyms.key", self._disk)
+        book = None
+        if rules.sessions is not None:
+            self._disk.make_directory(rules.sessions.parent)
+            book = SessionBook(Journal(rules.sessions, rules.sessions_octets, self._disk), pseudonyms)
+            if lost := book.close_open(self._wall()):
+                log.warning("%d charging sessions were open when the power went; they are closed now", lost)
+        stores = _Stores(pseudonyms, FailedContracts(rules.state_directory / "failed-contracts.json", self._disk), book)
+        self._read_lists(stores)
+        self._stores = stores
+
+    def _read_lists(self, stores: _Stores) -> None:
+        stores.stamps = self._stamps()
+        try:
+            lists = Lists(read_list(self._rules.allowlist, self._disk), read_list(self._rules.denylist, self._disk))
+        except ConfigError as error:
+            stores.problem = str(error)
+            raise
+        stores.lists, stores.problem = lists, ""
+        log.info("lists: %d allowed, %d denied", len(lists.allowed), len(lists.denied))
+
+    def _lists_now(self, stores: _Stores) -> Lists:
+        """The lists, read again where a file has changed. A new file with an error in it changes nothing but the status."""
+        if self._stamps() != stores.stamps:
+            try:
+                self._read_lists(stores)
+            except ConfigError as error:
+                log.error("%s (the lists from before stay in force)", error)
+        return stores.lists
+
+    def _stamps(self) -> tuple[object, ...]:
+        return tuple(
+            self._disk.stamp(path) if path is not None else None
+            for path in (self._rules.allowlist, self._rules.denylist)
+        )
+
+    def _judge_token(self, question: AuthorizeToken) -> Verdict:
+        stores, wall = self._opened(), self._wall()
+        if question.kind.lower() == "emaid":
+            return Verdict(Decision.REJECTED, "a contract is proved by its certificate, not by a card")
+        entry = self._lists_now(stores).entry(normal(question.kind, question.value), wall.time)
+        if self._rules.eim is Eim.ANY and entry is None:
+            entry = Entry(TokenStatus.ACCEPTED)
+        # Cards are known or not by their list alone: OfflineTxForUnknownIdEnabled is about contracts, which a root stands behind.
+        policy = replace(self._rules.policy, offline_tx_for_unknown_id_enabled=False)
+        return _final(Case(policy, online=False, now=wall.time, chain=None, listed=entry))
+
+    def _judge_contract(self, contract: Contract) -> Verdict:
+        stores, wall = self._opened(), self._wall()
+        text = normal("emaid", contract.emaid.text)
+        return _final(
+            Case(
+                self._rules.policy,
+                online=False,
+                now=wall.time,
+                chain=contract.outcome,
+                listed=self._lists_now(stores).entry(text, wall.time),
+                cached=stores.failed.entry(stores.pseudonyms.of(text), wall),
+            )
+        )
+
+    def _remember(self, contract: Contract, decision: Decision) -> None:
+        stores = self._opened()
+        stores.failed.remember(stores.pseudonyms.of(normal("emaid", contract.emaid.text)), decision, self._wall())
+
+    def _opened(self) -> _Stores:
+        if self._stores is None:
+            raise UplinkError("the standalone backend is not open")
+        return self._stores
+
+    async def _within(self, seconds: float, judge: Callable[[], Verdict]) -> Verdict:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._work(judge)
+        except TimeoutError:
+            return Verdict(Decision.NO_ANSWER, f"no answer from the disk in {seconds:g} s")
+
+    async def _work(self, job: Callable[[], T]) -> T:
+        return await asyncio.to_thread(self._alone, job)
+
+    def _alone(self, job: Callable[[], T]) -> T:
+        with self._lock:
+            try:
+                return job()
+            except StorageFailed as error:
+                raise UplinkError(str(error)) from error
+
+
+def _final(case: Case) -> Verdict:
+    answer = decide(case)
+    assert not isinstance(answer, AskBackend), "offline there is nobody to ask"
+    return answer

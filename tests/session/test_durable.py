@@ -1,0 +1,122 @@
+"""What was promised is there after a power cut, at whichever step it came and whatever the disk had not written yet."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from secc.session.durable import Disk, Journal, StorageFailed, write_whole
+from tests.platter import Platter, PowerCut, every_power_cut
+
+FILE = Path("/state/file")
+
+
+def test_a_whole_file_is_old_or_new_after_any_power_cut() -> None:
+    dry = Platter()
+    write_whole(dry, FILE, b"old contents")
+    write_whole(dry, FILE, b"new and longer contents")
+    seen = set()
+    for plug, loss in every_power_cut(dry.steps):
+        disk = Platter(plug=plug)
+        promised: bytes | None = None
+        try:
+            write_whole(disk, FILE, b"old contents")
+            promised = b"old contents"
+            write_whole(disk, FILE, b"new and longer contents")
+            promised = b"new and longer contents"
+        except PowerCut:
+            pass
+        found = disk.after_power_cut(loss).read(FILE)
+        seen.add(found)
+        assert found in (None, b"old contents", b"new and longer contents"), (plug, loss)
+        if promised is not None:
+            assert found in (promised, b"new and longer contents"), (plug, loss)
+    assert seen == {None, b"old contents", b"new and longer contents"}, "the plug was pulled before, between and after"
+
+
+def test_a_journal_keeps_every_line_that_it_promised_and_no_half_ones() -> None:
+    lines = [b'{"n": %d}' % n for n in range(8)]
+
+    def write(disk: Platter, promised: list[bytes]) -> None:
+        journal = Journal(FILE, 60, disk)
+        for line in lines:
+            journal.append(line)
+            promised.append(line)
+
+    dry = Platter()
+    write(dry, [])
+    assert Path("/state/file.1") in dry.names, "the file was changed for a new one on the way"
+    for plug, loss in every_power_cut(dry.steps):
+        disk, promised = Platter(plug=plug), list[bytes]()
+        with suppress(PowerCut):
+            write(disk, promised)
+        again = Journal(FILE, 60, disk.after_power_cut(loss))
+        again.append(b'{"after": 1}')
+        found = again.lines()
+        assert found[-1] == b'{"after": 1}'
+        kept = found[:-1]
+        # The cap lets old lines go; what is kept is without gaps, up to what was promised or the one line more that was on its way.
+        end = lines.index(kept[-1]) + 1 if kept else 0
+        assert tuple(lines[end - len(kept) : end]) == kept, (plug, loss)
+        assert len(promised) <= end <= len(promised) + 1, (plug, loss, promised, found)
+        assert len(kept) >= min(2, len(promised)), (plug, loss, promised, found)
+
+
+def test_a_journal_stays_below_its_cap(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", 1000)
+    for n in range(500):
+        journal.append(b"%06d" % n)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1000
+    assert journal.lines()[-1] == b"000499" and len(journal.lines()) > 70
+
+
+def test_a_full_disk_spoils_nothing(tmp_path: Path) -> None:
+    class Full(Disk):
+        full = False
+
+        def append(self, path: Path, octets: bytes) -> None:
+            super().append(path, octets[:3] if self.full else octets)
+            if self.full:
+                raise StorageFailed(path, "No space left on device")
+
+    disk = Full()
+    journal = Journal(tmp_path / "j", 1000, disk)
+    journal.append(b"first line")
+    disk.full = True
+    with pytest.raises(StorageFailed):
+        journal.append(b"second line")
+    assert journal.lines() == (b"first line",)
+    disk.full = False
+    journal.append(b"third line")
+    assert (tmp_path / "j").read_bytes() == b"first line\nthird line\n"
+
+
+def test_real_files_are_ours_alone(tmp_path: Path) -> None:
+    write_whole(Disk(), tmp_path / "f", b"x")
+    Journal(tmp_path / "j", 100).append(b"y")
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("f", "j")] == [0o600, 0o600]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["f", "j"]
+
+
+def test_what_is_no_file_is_a_typed_error(tmp_path: Path) -> None:
+    disk = Disk()
+    assert disk.read(tmp_path / "none") is None and disk.size(tmp_path / "none") is None
+    assert disk.stamp(tmp_path / "none") is None
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo", Path("\0")):
+        with pytest.raises(StorageFailed):
+            disk.read(path)
+    with pytest.raises(StorageFailed):
+        write_whole(disk, tmp_path / "no" / "such" / "directory", b"")
+
+
+def test_a_stamp_tells_a_change_of_the_same_size(tmp_path: Path) -> None:
+    disk = Disk()
+    write_whole(disk, tmp_path / "f", b"one")
+    before = disk.stamp(tmp_path / "f")
+    assert disk.stamp(tmp_path / "f") == before
+    write_whole(disk, tmp_path / "f", b"two")
+    assert disk.stamp(tmp_path / "f") != before

@@ -1,0 +1,133 @@
+"""Allowlist and denylist: what they say, and what is wrong with them, by file and line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secc.errors import ConfigError
+from secc.session.durable import Disk
+from secc.uplink.lists import NOBODY, Listed, Lists, normal, parse_list, read_list
+from secc.uplink.policy import Entry, TokenStatus
+
+FILE = Path("allow.txt")
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+ALICE = "emaid:DE8AACA2B3C4D5"
+
+
+def listed(*lines: str) -> Listed:
+    return parse_list(lines, FILE)
+
+
+def allows(listed: Listed, text: str, now: datetime = NOW) -> bool:
+    entry = Lists(allowed=listed).entry(text, now)
+    return entry is not None and entry.status is TokenStatus.ACCEPTED and (entry.expires is None or now < entry.expires)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "emaid DE8AACA2B3C4D5",
+        "emaid de-8aa-ca2b3c4d5-l",
+        "  emaid\tDE8AACA2B3C4D5L   # Alice",
+        "emaid DE8AA*",
+        "emaid DE-8AA-CA2B*",
+        "emaid sha256:" + hashlib.sha256(b"emaid:DE8AACA2B3C4D5").hexdigest(),
+        "emaid SHA256:" + hashlib.sha256(b"emaid:DE8AACA2B3C4D5").hexdigest().upper(),
+        "emaid DE8AACA2B3C4D5 until=2026-11-20",
+    ],
+)
+def test_a_contract_is_found_however_it_is_written(line: str) -> None:
+    entries = listed("# who may charge", "", line)
+    for written in ("DE8AACA2B3C4D5", "DE8AACA2B3C4D5L", "de-8aa-ca2b3c4d5-l"):
+        assert allows(entries, normal("emaid", written))
+    assert not allows(entries, normal("emaid", "DE8ABCA2B3C4D5"))
+    assert not allows(entries, normal("rfid", "DE8AACA2B3C4D5"))
+
+
+def test_a_card_is_found_however_it_is_written() -> None:
+    entries = listed("rfid 04:a2:b3:c4", "app TOKEN-1")
+    assert allows(entries, normal("rfid", "04A2B3C4")) and allows(entries, normal("RFID", "04-a2 b3 c4"))
+    assert allows(entries, normal("app", "token1"))
+    assert not allows(entries, normal("app", "04A2B3C4")) and not allows(entries, normal("rfid", "04A2B3"))
+    assert not allows(entries, normal("rfid", ""))
+
+
+def test_the_last_day_is_included() -> None:
+    entries = listed("emaid DE8AACA2B3C4D5 until=2026-11-20")
+    assert allows(entries, ALICE, datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC))
+    assert not allows(entries, ALICE, datetime(2026, 11, 21, tzinfo=UTC))
+    longer = listed("emaid DE8AACA2B3C4D5 until=2026-11-20", "emaid DE8AA* until=2027-11-20")
+    assert allows(longer, ALICE, datetime(2026, 12, 1, tzinfo=UTC)), "the longest of several entries counts"
+    for_ever = listed("emaid DE8AACA2B3C4D5 until=2026-11-20", "emaid DE8AA*")
+    assert allows(for_ever, ALICE, datetime(2036, 12, 1, tzinfo=UTC))
+
+
+def test_the_denylist_has_the_last_word() -> None:
+    allowed, denied = listed("emaid DE8AACA2B3C4D5"), listed("emaid DE8AA*")
+    assert Lists(allowed, denied).entry(ALICE, NOW) == Entry(TokenStatus.BLOCKED)
+    assert Lists(NOBODY, denied).entry(ALICE, NOW) == Entry(TokenStatus.BLOCKED)
+    assert Lists(allowed, NOBODY).entry(ALICE, NOW) == Entry(TokenStatus.ACCEPTED)
+    assert Lists().entry(ALICE, NOW) is None
+    ended = listed("emaid DE8AACA2B3C4D5 until=2026-11-19")
+    assert Lists(allowed, ended).entry(ALICE, NOW) == Entry(TokenStatus.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("emaid", "an entry is a kind and a value"),
+        ("DE8AACA2B3C4D5", "an entry is a kind and a value"),
+        ("emaid DE8AACA2B3C4D5 until=2026-11-20 x", "an entry is a kind and a value"),
+        ("EMAID DE8AACA2B3C4D5", "the kind of an entry is"),
+        ("emaid DE8AACA2B3C4D", "no EMAID: 13 characters"),
+        ("emaid DE8AACA2B3C4D5M", "the check digit of this EMAID is wrong; is it mistyped?"),
+        ("emaid *", "before the * stand country and provider"),
+        ("emaid DE*", "before the * stand country and provider"),
+        ("emaid DE8AA*L", "no EMAID"),
+        ("rfid 04*", "a card has 4 to 64"),
+        ("rfid 04", "a card has 4 to 64"),
+        ("emaid DE8AA* 2026-11-20", "after the value may stand until=YYYY-MM-DD"),
+        ("emaid DE8AA* until=2026-02-30", "after the value may stand until=YYYY-MM-DD"),
+        ("emaid DE8AA* until=9999-12-31", "after the value may stand until=YYYY-MM-DD"),
+        ("rfid 04A2B3C4", "this entry stands in the file before"),
+    ],
+)
+def test_a_wrong_entry_names_file_and_line_and_nobody(line: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=r"^allow\.txt:3: list: ") as caught:
+        listed("# comment", "rfid 04:A2:B3:C4", line)
+    assert complaint in str(caught.value)
+    assert "CA2B3" not in str(caught.value), "who is listed stays out of the log"
+
+
+def test_files_that_do_not_serve(tmp_path: Path) -> None:
+    disk = Disk()
+    assert read_list(None, disk) == NOBODY
+    (tmp_path / "latin").write_bytes(b"# fine\nrfid 04A2B3C4 # J\xf6rg\n")
+    os.mkfifo(tmp_path / "fifo")
+    for name, complaint in (
+        ("none", "none: list: is not there"),
+        ("latin", "latin:2: list: is no UTF-8 text"),
+        ("fifo", "fifo: list: cannot be read: is no regular file"),
+        (".", ": list: cannot be read"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read_list(tmp_path / name, disk)
+        assert complaint in str(caught.value)
+    (tmp_path / "windows").write_bytes(b"\xef\xbb\xbfrfid 04A2B3C4\r\nrfid 04A2B3C5\r\n")
+    assert len(read_list(tmp_path / "windows", disk)) == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(st.sampled_from("emaid rfDE8AC*=until:-#2026\x00é\u2028"), max_size=30), max_size=4))
+def test_any_text_is_a_list_or_a_config_error(lines: list[str]) -> None:
+    try:
+        assert isinstance(parse_list(lines, FILE), Listed)
+    except ConfigError as error:
+        assert error.line

@@ -1,0 +1,342 @@
+"""The backend that needs no network, on real files and on a disk whose plug is pulled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from certs import Contract, verify_contract_chain
+from secc.conversation import Wall
+from secc.errors import ConfigError, UplinkError
+from secc.session.durable import Disk, StorageFailed
+from secc.session.effects import Decision, Verdict
+from secc.session.identification import AuthorizeToken
+from secc.uplink.port import Backend, Identity, SessionEnded, SessionStarted
+from secc.uplink.records import MAX_FAILED, REMEMBERED, FailedContracts
+from secc.uplink.standalone import OFFLINE, Eim, Rules, Standalone
+from tests.lab_trust import AT, LAB, anchors
+from tests.platter import Platter, PowerCut, every_power_cut
+from tools.pki.lab import EMAID as ALICE
+
+CARD = AuthorizeToken("rfid", "04A2B3C4")
+TRUSTING = replace(OFFLINE, offline_tx_for_unknown_id_enabled=True)
+CONTRACT = verify_contract_chain(LAB.contract.ders, anchors(), AT)
+UNANCHORED = verify_contract_chain(
+    LAB.contract.ders, anchors(mo_roots=(LAB.provisioning.root,)), AT, central_validation=True
+)
+
+
+def wall() -> Wall:
+    return Wall(AT, trusted=True)
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def asked(
+    rules: Rules, question: Contract | AuthorizeToken, *, before: Callable[[Standalone], Awaitable[None]] | None = None
+) -> Decision:
+    async def ask() -> Verdict:
+        backend = Standalone(rules, wall)
+        await backend.open()
+        if before is not None:
+            await before(backend)
+        if isinstance(question, AuthorizeToken):
+            return await backend.authorize_token(question, outlet="1", decide=5.0)
+        return await backend.authorize_contract(question, outlet="1", decide=5.0)
+
+    return asyncio.run(ask()).decision
+
+
+def test_it_is_a_backend(tmp_path: Path) -> None:
+    backend: Backend = Standalone(Rules(tmp_path), wall)
+    assert not backend.online and backend.status().state == "offline"
+    asyncio.run(backend.open())
+    assert backend.status().state == "ready" and backend.status().problems == ()
+
+
+def test_as_it_comes_nobody_charges(tmp_path: Path) -> None:
+    assert asked(Rules(tmp_path), CONTRACT) is Decision.REJECTED
+    assert asked(Rules(tmp_path), CARD) is Decision.REJECTED
+
+
+def test_a_listed_contract_charges(tmp_path: Path) -> None:
+    allow = write(tmp_path / "allow", f"emaid {ALICE}")
+    assert asked(Rules(tmp_path, allowlist=allow), CONTRACT) is Decision.ACCEPTED
+    assert asked(Rules(tmp_path, allowlist=allow), UNANCHORED) is Decision.NO_TRUST_ANCHOR
+    assert (
+        asked(Rules(tmp_path, allowlist=write(tmp_path / "b", "emaid DE8AACA2B3C4D6")), CONTRACT) is Decision.REJECTED
+    )
+    no_pnc = replace(OFFLINE, pnc_enabled=False)
+    assert asked(Rules(tmp_path, allowlist=allow, policy=no_pnc), CONTRACT) is Decision.REJECTED
+
+
+def test_a_denied_contract_does_not(tmp_path: Path) -> None:
+    allow, deny = write(tmp_path / "allow", f"emaid {ALICE}"), write(tmp_path / "deny", "emaid DE8AA*")
+    assert asked(Rules(tmp_path, policy=TRUSTING, allowlist=allow, denylist=deny), CONTRACT) is Decision.REJECTED
+
+
+def test_an_unknown_contract_charges_where_that_is_allowed(tmp_path: Path) -> None:
+    assert asked(Rules(tmp_path, policy=TRUSTING), CONTRACT) is Decision.ACCEPTED
+    assert asked(Rules(tmp_path, policy=TRUSTING), UNANCHORED) is Decision.NO_TRUST_ANCHOR
+    assert asked(Rules(tmp_path, policy=TRUSTING), CARD) is Decision.REJECTED, "that is about contracts only"
+
+
+@pytest.mark.parametrize(
+    ("decision", "then"),
+    [
+        (Decision.CERTIFICATE_REVOKED, Decision.REJECTED),
+        (Decision.CONTRACT_CANCELLED, Decision.REJECTED),
+        (Decision.CHAIN_INVALID, Decision.ACCEPTED),
+    ],
+)
+def test_a_contract_that_failed_is_remembered_over_a_restart(
+    tmp_path: Path, decision: Decision, then: Decision
+) -> None:
+    rules = Rules(tmp_path / "state", policy=TRUSTING)
+    assert asked(rules, CONTRACT, before=lambda backend: backend.contract_failed(CONTRACT, decision)) is then
+    assert asked(rules, CONTRACT) is then
+    listed = replace(rules, allowlist=write(tmp_path / "allow", f"emaid {ALICE}"))
+    assert asked(listed, CONTRACT) is Decision.ACCEPTED, "the operator's list goes before the memory"
+
+
+def test_no_file_names_anybody(tmp_path: Path) -> None:
+    async def live() -> None:
+        backend = Standalone(Rules(tmp_path, policy=TRUSTING, sessions=tmp_path / "sessions"), wall)
+        await backend.open()
+        await backend.contract_failed(CONTRACT, Decision.CERTIFICATE_REVOKED)
+        await backend.session_started(started())
+        await backend.session_ended(SessionEnded("s1", "1", "completed.terminate", wall(), 1500.0, b"signed"))
+
+    asyncio.run(live())
+    files = sorted(file.name for file in tmp_path.iterdir())
+    assert files == ["failed-contracts.json", "pseudonyms.key", "sessions"]
+    contract = {LAB.contract.leaf.der, LAB.contract.leaf.der.hex().encode(), ALICE.encode(), b"CA2B3C4D5", b"A2B3C4D"}
+    for file in tmp_path.iterdir():
+        octets = file.read_bytes()
+        assert not any(part in octets for part in contract), file
+        assert file.stat().st_mode & 0o077 == 0
+    row = json.loads((tmp_path / "sessions").read_text().splitlines()[0])
+    assert row["masked"] == "DE-8AA-*******D5" and len(row["pseudonym"]) == 32
+    assert row["at"] == "2026-11-20T12:00:00.000+00:00" and row["watt_hours"] == 1000.0
+    assert "A2B3C4" not in repr(Identity("emaid", ALICE)) + repr(CARD)
+
+
+def started(session: str = "s1", outlet: str = "1") -> SessionStarted:
+    return SessionStarted(session, outlet, "DE*PNX*E1", Identity("emaid", ALICE), wall(), 1000.0, "meter-1")
+
+
+@pytest.mark.parametrize(
+    ("eim", "card", "wanted"),
+    [
+        (Eim.LIST, "04A2B3C4", Decision.ACCEPTED),
+        (Eim.LIST, "04A2B3C5", Decision.REJECTED),
+        (Eim.LIST, "DEAD0001", Decision.REJECTED),
+        (Eim.ANY, "04A2B3C5", Decision.ACCEPTED),
+        (Eim.ANY, "DEAD0001", Decision.REJECTED),
+        (Eim.FREE, "DEAD0001", Decision.ACCEPTED),
+    ],
+)
+def test_cards(tmp_path: Path, eim: Eim, card: str, wanted: Decision) -> None:
+    allow, deny = (
+        write(tmp_path / "allow", "rfid 04:A2:B3:C4", "rfid DEAD0001"),
+        write(tmp_path / "deny", "rfid DEAD0001"),
+    )
+    rules = Rules(tmp_path, eim=eim, allowlist=allow, denylist=deny)
+    assert asked(rules, AuthorizeToken("rfid", card)) is wanted
+
+
+def test_an_emaid_on_a_card_is_no_contract(tmp_path: Path) -> None:
+    allow = write(tmp_path / "allow", f"emaid {ALICE}")
+    for kind in ("emaid", "EMAID"):
+        assert asked(Rules(tmp_path, eim=Eim.ANY, allowlist=allow), AuthorizeToken(kind, ALICE)) is Decision.REJECTED
+
+
+def test_lists_are_read_again_when_they_change(tmp_path: Path) -> None:
+    allow = write(tmp_path / "allow", f"emaid {ALICE}")
+
+    async def live() -> list[Decision]:
+        backend = Standalone(Rules(tmp_path, allowlist=allow), wall)
+        await backend.open()
+
+        async def decision() -> Decision:
+            return (await backend.authorize_contract(CONTRACT, outlet="1", decide=5.0)).decision
+
+        found = [await decision()]
+        write(allow, "# nobody")
+        found.append(await decision())
+        write(allow, "# nobody", f"emaid {ALICE}")
+        found.append(await decision())
+        write(allow, "what is this")
+        found.append(await decision())
+        assert backend.status().state == "degraded" and ":1: list: " in backend.status().problems[0]
+        with pytest.raises(ConfigError, match=":1: list: "):
+            await backend.reload()
+        allow.unlink()
+        found.append(await decision())
+        write(allow, "# nobody again")
+        found.append(await decision())
+        assert backend.status().state == "ready"
+        return found
+
+    yes, no = Decision.ACCEPTED, Decision.REJECTED
+    assert asyncio.run(live()) == [yes, no, yes, yes, yes, no], "a broken or missing list changes nothing"
+
+
+def test_a_wrong_list_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"deny:2: list: "):
+        asyncio.run(Standalone(Rules(tmp_path, denylist=write(tmp_path / "deny", "", "x")), wall).open())
+
+
+def test_no_answer_in_time_is_no_yes(tmp_path: Path) -> None:
+    let_go = threading.Event()
+
+    class Stuck(Disk):
+        def stamp(self, path: Path) -> tuple[int, ...] | None:
+            let_go.wait(5.0)
+            return super().stamp(path)
+
+    async def live() -> Verdict:
+        backend = Standalone(Rules(tmp_path, allowlist=write(tmp_path / "allow", f"emaid {ALICE}")), wall, Stuck())
+        let_go.set()
+        await backend.open()
+        let_go.clear()
+        verdict = await backend.authorize_contract(CONTRACT, outlet="1", decide=0.01)
+        let_go.set()
+        return verdict
+
+    assert asyncio.run(live()).decision is Decision.NO_ANSWER
+
+
+def test_a_disk_that_fails_is_an_uplink_error(tmp_path: Path) -> None:
+    class Full(Disk):
+        def write(self, path: Path, octets: bytes) -> None:
+            raise StorageFailed(path, "No space left on device")
+
+    with pytest.raises(UplinkError, match="No space left"):
+        asyncio.run(Standalone(Rules(tmp_path), wall, Full()).open())
+    with pytest.raises(UplinkError, match="not open"):
+        asyncio.run(Standalone(Rules(tmp_path), wall).session_started(started()))
+
+
+def test_events_end_with_close(tmp_path: Path) -> None:
+    async def live() -> list[object]:
+        backend = Standalone(Rules(tmp_path), wall)
+        await backend.open()
+        async with asyncio.timeout(5.0):
+            async with asyncio.TaskGroup() as group:
+                heard = group.create_task(_all(backend))
+                group.create_task(backend.close())
+        return heard.result()
+
+    assert asyncio.run(live()) == []
+
+
+async def _all(backend: Standalone) -> list[object]:
+    return [event async for event in backend.events()]
+
+
+def test_a_broken_memory_is_set_aside_and_said(tmp_path: Path) -> None:
+    for number, junk in enumerate(
+        (b"", b"{", b"[]", b'{"failed": 7}', b'{"failed": [["a", "x", "y"]]}', b"[" * 100_000)
+    ):
+        state = tmp_path / str(number)
+        state.mkdir()
+        (state / "failed-contracts.json").write_bytes(junk)
+        backend = Standalone(Rules(state), wall)
+        asyncio.run(backend.open())
+        assert backend.status().state == "degraded" and "forgotten" in backend.status().problems[0]
+        assert (state / "failed-contracts.json.broken").read_bytes() == junk
+
+
+def test_the_memory_ends_and_is_bounded(tmp_path: Path) -> None:
+    failed = FailedContracts(tmp_path / "failed", Disk())
+    failed.remember("first", Decision.REJECTED, wall())
+    later = Wall(AT + REMEMBERED, trusted=True)
+    assert failed.entry("first", Wall(AT + REMEMBERED - timedelta(seconds=1), trusted=True)) is not None
+    assert failed.entry("first", later) is None
+    assert failed.entry("first", replace(later, trusted=False)) is not None, "who has no calendar forgets nothing"
+
+    class Quick(Disk):
+        def sync(self, path: Path) -> None:
+            return
+
+    many = FailedContracts(tmp_path / "many", Quick())
+    many._until = {str(n): (Decision.REJECTED, later.time) for n in range(MAX_FAILED)}
+    many.remember("0", Decision.REJECTED, wall())
+    many.remember("one more", Decision.REJECTED, wall())
+    assert len(many) == MAX_FAILED and len(FailedContracts(tmp_path / "many", Disk())) == MAX_FAILED
+    assert many.entry("0", wall()) is not None and many.entry("1", wall()) is None
+
+
+def test_what_was_promised_is_there_after_any_power_cut() -> None:
+    state = Path("/state")
+    rules = Rules(state, policy=TRUSTING, sessions=state / "sessions", sessions_octets=100_000)
+
+    async def live(disk: Platter, promised: list[str]) -> None:
+        backend = Standalone(rules, wall, disk)
+        await backend.open()
+        await backend.session_started(started("s1"))
+        promised.append("started s1")
+        await backend.contract_failed(CONTRACT, Decision.CONTRACT_CANCELLED)
+        promised.append("failed")
+        await backend.session_ended(SessionEnded("s1", "1", "completed.terminate", wall(), 2000.0))
+        promised.append("ended s1")
+        await backend.session_started(started("s2"))
+        promised.append("started s2")
+
+    async def find(disk: Platter) -> tuple[list[dict[str, object]], Decision]:
+        backend = Standalone(rules, wall, disk)
+        await backend.open()
+        rows = [json.loads(line) for line in (disk.read(state / "sessions") or b"").splitlines()]
+        return rows, (await backend.authorize_contract(CONTRACT, outlet="1", decide=5.0)).decision
+
+    dry = Platter()
+    asyncio.run(live(dry, []))
+    for plug, loss in every_power_cut(dry.steps):
+        if plug % 2 and loss in ("names", "half the data"):
+            continue  # every cut with the three plain losses, every other one with the two odd ones
+        disk, promised = Platter(plug=plug), list[str]()
+        with suppress(PowerCut):
+            asyncio.run(live(disk, promised))
+        rows, decision = asyncio.run(find(disk.after_power_cut(loss)))
+        said = [f"{row['what']} {row['session']}" for row in rows]
+        where = (plug, loss, promised, said)
+        assert [line for line in promised if line != "failed"] == [line for line in said if line in promised], where
+        if "failed" in promised:
+            assert decision is Decision.REJECTED, where
+        begun, ended = ([str(row["session"]) for row in rows if row["what"] == what] for what in ("started", "ended"))
+        assert sorted(begun) == sorted(ended), f"every session has its end, if need be by the next boot: {where}"
+        lost = [row for row in rows if row.get("reason") == "severed.power-lost"]
+        assert all("watt_hours" not in row for row in lost)
+    assert "started s2" in said and lost, "the last round had everything"
+
+
+def test_a_session_that_power_cut_is_closed_once(tmp_path: Path) -> None:
+    rules = Rules(tmp_path, sessions=tmp_path / "sessions")
+
+    async def boot(*sessions: str) -> None:
+        backend = Standalone(rules, wall)
+        await backend.open()
+        for session in sessions:
+            await backend.session_started(started(session))
+
+    asyncio.run(boot("s1", "s2"))
+    with (tmp_path / "sessions").open("ab") as file:
+        file.write(b'nonsense\n[1]\n{"what": "started"}\n{"what": "ended", "session"')
+    asyncio.run(boot("s3"))
+    asyncio.run(boot())
+    asyncio.run(boot())
+    lines = (tmp_path / "sessions").read_bytes().splitlines()
+    lost = [json.loads(line)["session"] for line in lines if b"power-lost" in line]
+    assert lost == ["s1", "s2", "s3"]
