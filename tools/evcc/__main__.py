@@ -1,0 +1,148 @@
+"""``python -m tools.evcc``: one car that drives up to a station and charges."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from certs import TrustError
+from hal.errors import HalError
+from secc.errors import SeccError
+from secc.link import sdp
+
+from .behaviour import Behaviour, Current, Payment
+from .driver import Stopped, Trip, travel
+from .flaws import FLAWS
+from .hands import Hands, NoHands, SimHands
+from .trust import Trust
+from .wallet import Wallet
+
+OK, REFUSED, USAGE, UNREACHABLE, UNTRUSTED = 0, 1, 2, 3, 4
+
+EPILOG = """exit code: 0 the session ended in order, 1 the station refused or the session broke, 2 a wrong option,
+3 no station or no connection, 4 a station that is not to be trusted"""
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="evcc", description="A simulated car.", epilog=EPILOG)
+    parser.add_argument("--iface", default="lo", help="where the station is; lo asks ::1 itself (default)")
+    parser.add_argument("--sdp-port", type=int, default=sdp.PORT, help="UDP port of the station's SDP")
+    parser.add_argument("--mode", choices=[one.value for one in Current], default="dc")
+    parser.add_argument("--payment", choices=[one.value for one in Payment], default="pnc")
+    parser.add_argument("--no-tls", action="store_true", help="plain TCP; only with --payment eim")
+    parser.add_argument("--pki", type=Path, help="the car's directory of a lab PKI (DIR/car)")
+    parser.add_argument("--no-staple", action="store_true", help="go on with a station that staples no OCSP response")
+    parser.add_argument("--sim-socket", type=Path, help="panel of the simulated world that the car stands in")
+    parser.add_argument("--speed", type=float, default=1.0, help="the battery's seconds in one (without --sim-socket)")
+    parser.add_argument("--phases", type=int, choices=(1, 3), default=3, help="AC: phases of the on-board charger")
+    parser.add_argument("--soc", type=float, default=0.8, help="stop at this state of charge, 0..1")
+    parser.add_argument("--watt-hours", type=float, help="stop after so much energy")
+    parser.add_argument("--loops", type=int, help="stop after so many answers of the charging loop")
+    parser.add_argument("--loop-seconds", type=float, default=0.1, help="pause in the charging loop")
+    parser.add_argument("--stop-after", type=float, metavar="SECONDS", help="the driver stops the car")
+    parser.add_argument("--stop-before", metavar="REQUEST", help="send SessionStopReq in place of this request")
+    parser.add_argument("--renegotiate-after", type=int, metavar="N", help="renegotiate after N answers of the loop")
+    parser.add_argument("--patience", type=float, default=1.0, help="factor on every timeout of the car")
+    parser.add_argument("--kill-after", type=int, metavar="N", help="SIGKILL to itself after N answers of the loop")
+    parser.add_argument("--stay", action="store_true", help="leave the plug in at the end")
+    parser.add_argument("--flaw", choices=sorted(FLAWS), metavar="NAME", help="what the car does wrong (--list-flaws)")
+    parser.add_argument("--list-flaws", action="store_true")
+    parser.add_argument("--keylog", type=Path, help="append the TLS secrets to this file, for packet analysers")
+    parser.add_argument("--json", action="store_true", help="milestones as JSON, a line each")
+    parsed = parser.parse_args(argv)
+    if parsed.no_tls and parsed.payment == Payment.CONTRACT:
+        parser.error("Plug & Charge needs TLS: --no-tls goes with --payment eim")
+    if parsed.pki is None and not parsed.no_tls and not parsed.list_flaws:
+        parser.error("--pki DIR names whom the car trusts; or take --no-tls")
+    return parsed
+
+
+def behaviour_of(options: argparse.Namespace) -> Behaviour:
+    return Behaviour(
+        current=Current(options.mode),
+        payment=Payment(options.payment),
+        phases=options.phases,
+        target_state_of_charge=options.soc,
+        watt_hours=options.watt_hours,
+        loops=options.loops,
+        loop_seconds=options.loop_seconds,
+        speed=options.speed,
+        patience=options.patience,
+        stop_before=options.stop_before,
+        renegotiate_after=options.renegotiate_after,
+        flaw=options.flaw,
+    )
+
+
+def trip_of(options: argparse.Namespace) -> Trip:
+    """OSError, ValueError or TrustError for a PKI that is none."""
+    contract = options.payment == Payment.CONTRACT
+    return Trip(
+        interface=options.iface,
+        sdp_port=options.sdp_port,
+        trust=None if options.no_tls else Trust.load(options.pki),
+        wallet=Wallet.load(options.pki) if contract else None,
+        keylog=options.keylog,
+        kill_after=options.kill_after,
+        stop_after=options.stop_after,
+        staple_needed=not options.no_staple,
+    )
+
+
+def say(as_json: bool, name: str, text: str, facts: Mapping[str, Any]) -> None:
+    """One milestone, out at once: somebody may be reading along."""
+    if as_json:
+        print(json.dumps({"at": round(time.time(), 3), "name": name, "text": text, "facts": dict(facts)}), flush=True)
+    else:
+        print(f"car      {text}", flush=True)
+
+
+async def drive(options: argparse.Namespace) -> int:
+    """The whole trip; the exit code."""
+
+    def tell(name: str, text: str, facts: Mapping[str, Any]) -> None:
+        say(options.json, name, text, facts)
+
+    behaviour = behaviour_of(options)
+    try:
+        trip = trip_of(options)
+    except (OSError, ValueError, TrustError) as error:
+        tell("failed", f"the car's PKI cannot be used: {error}", {})
+        return USAGE
+    hands: Hands = NoHands() if options.sim_socket is None else SimHands(options.sim_socket, options.phases)
+    try:
+        reason = await travel(trip, behaviour, hands, tell)
+        if not options.stay:
+            await hands.unplug()
+    except Stopped as stopped:
+        tell("failed", str(stopped), {})
+        return stopped.code
+    except (OSError, SeccError, HalError) as error:
+        tell("failed", str(error), {})
+        return UNREACHABLE
+    finally:
+        hands.close()
+    tell("ended", f"ended: {reason.code} {reason.detail}".rstrip(), {"code": reason.code, "detail": reason.detail})
+    return OK if reason.well else REFUSED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments(argv)
+    if options.list_flaws:
+        for name, flaw in sorted(FLAWS.items()):
+            print(f"{name:26} {flaw.wrong}")
+        return OK
+    try:
+        return asyncio.run(drive(options))
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""How a simulated car behaves: what it wants, how it is paid for, how patient it is, and what it does wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from secc.conversation import Timeout
+from secc.iso2.messages import EnergyTransferMode
+
+
+class Current(StrEnum):
+    """What kind of current the car wants."""
+
+    AC = "ac"
+    DC = "dc"
+
+
+class Payment(StrEnum):
+    """How the car identifies its driver: by contract (Plug & Charge), or not at all (EIM)."""
+
+    CONTRACT = "pnc"
+    EXTERNAL = "eim"
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """One car's mind. Times are seconds of the clock that the conversation is given, unless said otherwise."""
+
+    current: Current = Current.DC
+    payment: Payment = Payment.EXTERNAL
+    evcc_id: bytes = bytes.fromhex("02A1B2C3D4E5")
+    phases: int = 3
+    """AC: how many phases the on-board charger uses."""
+    ac_amperes: float = 16.0
+    target_state_of_charge: float = 0.8
+    watt_hours: float | None = None
+    """Stop after so much energy; None: at the target state of charge."""
+    loops: int | None = None
+    """Stop after so many answers of the charging loop; None: do not count."""
+    loop_seconds: float = 0.1
+    """Pause between an answer of the charging loop and the next request."""
+    poll_seconds: float = 0.2
+    """Pause before an Ongoing is asked again."""
+    speed: float = 1.0
+    """The battery's seconds in one second of the conversation's clock."""
+    patience: float = 1.0
+    """Factor on every timeout of the car: slow machines, or a car that would rather see the station give up."""
+    eim_seconds: float = 300.0
+    """How long the driver may look for a card."""
+    stop_before: str | None = None
+    """Name of the request (without ``Req``) in place of which the car sends SessionStopReq."""
+    renegotiate_after: int | None = None
+    """Ask for a renegotiation, once, after so many answers of the charging loop."""
+    ask_detail: bool = False
+    """Ask for the details of every service on offer."""
+    pre_charge_at_least: int = 1
+    """So many PreChargeReq are sent at least."""
+    flaw: str | None = None
+    """Name of what the car does wrong, of ``tools.evcc.flaws``."""
+
+    @property
+    def transfer_mode(self) -> EnergyTransferMode:
+        if self.current is Current.DC:
+            return EnergyTransferMode.DC_EXTENDED
+        return EnergyTransferMode.AC_SINGLE_PHASE_CORE if self.phases == 1 else EnergyTransferMode.AC_THREE_PHASE_CORE
+
+    def patient(self, timeout: Timeout) -> Timeout:
+        """The timeout as this car takes it."""
+        return Timeout(timeout.name, timeout.seconds * self.patience, timeout.clause)

@@ -1,0 +1,181 @@
+"""What AC and DC cars have in common while they charge: the parameters, the schedule, and the reasons to stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from secc.conversation import Conversation
+from secc.iso2.messages import (
+    AC_EVChargeParameter,
+    AC_EVSEChargeParameter,
+    ChargeParameterDiscoveryReq,
+    ChargeParameterDiscoveryRes,
+    ChargingProfile,
+    ChargingSession,
+    DC_EVChargeParameter,
+    DC_EVErrorCode,
+    DC_EVSEChargeParameter,
+    DC_EVStatus,
+    EVSENotification,
+    EVSEProcessing,
+    ProfileEntry,
+    RelativeTimeInterval,
+    SAScheduleTuple,
+    SessionStopReq,
+    SessionStopRes,
+)
+from secc.session.events import StopRequested
+
+from .battery import Battery
+from .behaviour import Current
+from .exchange import Exchange
+from .quantities import amperes, real, volts, watt_hours, watts
+from .timing import ONGOING
+from .vocabulary import Ended, StationWrong
+
+PROFILE_ENTRIES = 24
+
+
+class Turn(StrEnum):
+    """Why the charging loop was left, where that is not its end."""
+
+    RENEGOTIATE = "renegotiate"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the station can do, and the schedule that the car chose; SI units."""
+
+    schedule: SAScheduleTuple
+    maximum_volts: float
+    maximum_amperes: float
+    maximum_watts: float
+
+    def profile(self, car_watts: float) -> ChargingProfile:
+        """The power that the car means to draw: what the schedule allows, up to what it can take."""
+        entries = []
+        for entry in self.schedule.p_max_schedule.p_max_schedule_entry[:PROFILE_ENTRIES]:
+            interval = entry.time_interval
+            start = interval.start if isinstance(interval, RelativeTimeInterval) else 0
+            power = min(real(entry.p_max), car_watts)
+            entries.append(
+                ProfileEntry(charging_profile_entry_start=start, charging_profile_entry_max_power=watts(power))
+            )
+        return ChargingProfile(profile_entry=tuple(entries))
+
+    def watts_at(self, seconds: float) -> float:
+        """What the schedule allows so many seconds after it began."""
+        allowed = 0.0
+        for entry in self.schedule.p_max_schedule.p_max_schedule_entry:
+            if isinstance(entry.time_interval, RelativeTimeInterval) and entry.time_interval.start <= seconds:
+                allowed = real(entry.p_max)
+        return allowed
+
+
+def ev_status(battery: Battery, *, ready: bool = True) -> DC_EVStatus:
+    """The state of a DC car."""
+    return DC_EVStatus(ev_ready=ready, ev_error_code=DC_EVErrorCode.NO_ERROR, ev_ress_soc=battery.percent)
+
+
+def charge_parameter_discovery(car: Exchange, battery: Battery) -> Conversation[Terms]:
+    """Say what the car wants, until the station says what there is. [V2G2-565]"""
+    behaviour = car.behaviour
+    limit = car.party.limit(behaviour.patient(ONGOING))
+    while True:
+        request = ChargeParameterDiscoveryReq(
+            requested_energy_transfer_mode=behaviour.transfer_mode,
+            ev_charge_parameter=_wanted(car, battery),
+        )
+        heard = yield from car.ask(request, ChargeParameterDiscoveryRes)
+        if heard.evse_processing is EVSEProcessing.FINISHED:
+            return _terms(car, heard)
+        if car.party.now >= limit.at:
+            raise StationWrong("ongoing-too-long", limit.timeout.clause, "ChargeParameterDiscovery")
+        yield from car.rest(behaviour.poll_seconds)
+
+
+def _wanted(car: Exchange, battery: Battery) -> AC_EVChargeParameter | DC_EVChargeParameter:
+    behaviour = car.behaviour
+    room = battery.room(behaviour.target_state_of_charge)
+    energy = room if behaviour.watt_hours is None else min(room, behaviour.watt_hours)
+    if behaviour.current is Current.AC:
+        return AC_EVChargeParameter(
+            e_amount=watt_hours(energy),
+            ev_max_voltage=volts(400.0),
+            ev_max_current=amperes(behaviour.ac_amperes),
+            ev_min_current=amperes(6.0),
+        )
+    return DC_EVChargeParameter(
+        dc_ev_status=ev_status(battery),
+        ev_maximum_current_limit=amperes(battery.maximum_amperes),
+        ev_maximum_power_limit=watts(battery.maximum_watts),
+        ev_maximum_voltage_limit=volts(battery.full_volts),
+        ev_energy_capacity=watt_hours(battery.capacity_watt_hours),
+        ev_energy_request=watt_hours(energy),
+        full_soc=100,
+        bulk_soc=80,
+    )
+
+
+def _terms(car: Exchange, heard: ChargeParameterDiscoveryRes) -> Terms:
+    schedules = heard.sa_schedules
+    if schedules is None:
+        raise StationWrong("no-schedule", "[V2G2-565]", "Finished without SAScheduleList")
+    if len({entry.sa_schedule_tuple_id for entry in schedules.sa_schedule_tuple}) != len(schedules.sa_schedule_tuple):
+        raise StationWrong("schedule-ids-repeat", "[V2G2-773]")
+    schedule = schedules.sa_schedule_tuple[0]
+    if not 1 <= schedule.sa_schedule_tuple_id <= 255:
+        raise StationWrong("schedule-id-out-of-range", "[V2G2-773]", f"{schedule.sa_schedule_tuple_id}")
+    match car.behaviour.current, heard.evse_charge_parameter:
+        case Current.DC, DC_EVSEChargeParameter() as dc:
+            return Terms(
+                schedule,
+                maximum_volts=real(dc.evse_maximum_voltage_limit),
+                maximum_amperes=real(dc.evse_maximum_current_limit),
+                maximum_watts=real(dc.evse_maximum_power_limit),
+            )
+        case Current.AC, AC_EVSEChargeParameter() as ac:
+            nominal, current = real(ac.evse_nominal_voltage), real(ac.evse_max_current)
+            return Terms(
+                schedule,
+                maximum_volts=nominal,
+                maximum_amperes=current,
+                maximum_watts=nominal * current * car.behaviour.phases,
+            )
+    raise StationWrong("crossed-parameters", "[V2G2-477]", type(heard.evse_charge_parameter).__name__)
+
+
+def reason_to_leave(car: Exchange, battery: Battery, *, loops: int, delivered: float) -> Ended | Turn | None:
+    """Why the loop is to be left after this answer; None: it goes on.
+
+    ``loops`` counts the answers since the last start, ``delivered`` is watt hours in this session.
+    """
+    behaviour = car.behaviour
+    if car.party.latest(StopRequested) is not None:
+        return Ended.BY_CAR
+    if car.wishes.notification is EVSENotification.STOP_CHARGING or "Shutdown" in car.wishes.status_code:
+        return Ended.BY_STATION
+    if car.wishes.status_code in ("EVSE_Malfunction", "EVSE_UtilityInterruptEvent"):
+        return Ended.BY_STATION
+    if behaviour.loops is not None and loops >= behaviour.loops:
+        return Ended.FULL
+    if behaviour.watt_hours is not None and delivered >= behaviour.watt_hours:
+        return Ended.FULL
+    if battery.state_of_charge >= behaviour.target_state_of_charge:
+        return Ended.FULL
+    if car.wishes.notification is EVSENotification.RE_NEGOTIATION:
+        return Turn.RENEGOTIATE
+    if behaviour.renegotiate_after is not None and loops >= behaviour.renegotiate_after and not car.renegotiated:
+        return Turn.RENEGOTIATE
+    return None
+
+
+def session_stop(car: Exchange) -> Conversation[None]:
+    """Say good bye; afterwards the car closes the connection."""
+    yield from car.ask(SessionStopReq(charging_session=ChargingSession.TERMINATE), SessionStopRes)
+
+
+def due_to_stop(car: Exchange, request: str) -> bool:
+    """Whether this car says SessionStopReq where this request would come: by its behaviour, or because its driver wants to leave."""
+    return car.behaviour.stop_before == request or car.party.latest(StopRequested) is not None

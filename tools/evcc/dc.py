@@ -1,0 +1,157 @@
+"""The DC car: cable check, precharge, the charging loop, welding detection."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.conversation import Conversation
+from secc.iso2.messages import (
+    CableCheckReq,
+    CableCheckRes,
+    ChargeProgress,
+    CurrentDemandReq,
+    CurrentDemandRes,
+    DC_EVPowerDeliveryParameter,
+    DC_EVSEStatusCode,
+    EVSEProcessing,
+    IsolationLevel,
+    PowerDeliveryReq,
+    PowerDeliveryRes,
+    PreChargeReq,
+    PreChargeRes,
+    WeldingDetectionReq,
+    WeldingDetectionRes,
+)
+
+from .battery import Battery
+from .charging import Terms, Turn, ev_status, reason_to_leave
+from .exchange import Exchange
+from .quantities import amperes, real, volts
+from .timing import CABLE_CHECK, PRE_CHARGE, WELDING_DETECTION
+from .vocabulary import Ended, MoveRelays, SetPilot, StationWrong
+
+CLOSE_ENOUGH_VOLTS: Final = 20.0
+"""The relays may be closed when the inlet is this near to the battery."""
+PRE_CHARGE_AMPERES: Final = 2.0
+SAFE_VOLTS: Final = 60.0
+OVERSHOOT: Final = 1.1
+"""A voltage this far beyond what the car said it bears is a danger to it."""
+
+
+def cable_check(car: Exchange, battery: Battery) -> Conversation[None]:
+    """Pilot to C, then wait until the station has tested the insulation."""
+    car.do(SetPilot("C"))
+    limit = car.party.limit(car.behaviour.patient(CABLE_CHECK))
+    while True:
+        heard = yield from car.ask(CableCheckReq(dc_ev_status=ev_status(battery)), CableCheckRes)
+        status = heard.dc_evse_status
+        if heard.evse_processing is EVSEProcessing.FINISHED:
+            break
+        if car.party.now >= limit.at:
+            raise StationWrong("cable-check-too-long", limit.timeout.clause)
+        yield from car.rest(car.behaviour.poll_seconds)
+    isolation = status.evse_isolation_status
+    if isolation not in (IsolationLevel.VALID, IsolationLevel.WARNING, IsolationLevel.NO_IMD):
+        raise StationWrong("isolation-not-valid", "reference: CableCheck", str(isolation))
+    if status.evse_status_code is not DC_EVSEStatusCode.EVSE_READY:
+        raise StationWrong("station-not-ready", "reference: CableCheck", status.evse_status_code)
+    car.announce("cable-check", f"cable check passed, isolation {isolation}", {"isolation": str(isolation)})
+
+
+def pre_charge(car: Exchange, battery: Battery) -> Conversation[None]:
+    """Have the inlet brought to the battery's voltage, then close the relays."""
+    limit = car.party.limit(car.behaviour.patient(PRE_CHARGE))
+    sent = 0
+    while True:
+        request = PreChargeReq(
+            dc_ev_status=ev_status(battery),
+            ev_target_voltage=volts(battery.volts),
+            ev_target_current=amperes(PRE_CHARGE_AMPERES),
+        )
+        heard = yield from car.ask(request, PreChargeRes)
+        sent += 1
+        present = real(heard.evse_present_voltage)
+        near = abs(present - battery.volts) <= CLOSE_ENOUGH_VOLTS
+        if near and sent >= car.behaviour.pre_charge_at_least:
+            break
+        if car.party.now >= limit.at:
+            raise StationWrong("precharge-too-long", limit.timeout.clause, f"{present:.0f} V")
+        yield from car.rest(car.behaviour.loop_seconds)
+    car.do(MoveRelays(closed=True))
+    car.announce("precharge", f"inlet at {present:.0f} V, battery at {battery.volts:.0f} V", {"volts": present})
+
+
+def power_delivery(car: Exchange, battery: Battery, terms: Terms, progress: ChargeProgress) -> Conversation[None]:
+    """Ask for power, for its end, or for new terms."""
+    done = progress is ChargeProgress.STOP
+    request = PowerDeliveryReq(
+        charge_progress=progress,
+        sa_schedule_tuple_id=terms.schedule.sa_schedule_tuple_id,
+        charging_profile=terms.profile(battery.maximum_watts) if progress is ChargeProgress.START else None,
+        ev_power_delivery_parameter=DC_EVPowerDeliveryParameter(
+            dc_ev_status=ev_status(battery, ready=not done), charging_complete=done
+        ),
+    )
+    yield from car.ask(request, PowerDeliveryRes)
+    car.draw(battery, 0.0)
+
+
+def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[Ended | Turn]:
+    """Demand current until there is a reason to stop; the battery takes what the station says that it delivers."""
+    loops = 0
+    while True:
+        request = CurrentDemandReq(
+            dc_ev_status=ev_status(battery),
+            ev_target_current=amperes(_wanted_amperes(battery, terms)),
+            ev_maximum_voltage_limit=volts(battery.full_volts),
+            ev_maximum_current_limit=amperes(battery.maximum_amperes),
+            charging_complete=False,
+            ev_target_voltage=volts(battery.full_volts),
+        )
+        heard = yield from car.ask(request, CurrentDemandRes)
+        present_volts, present_amperes = real(heard.evse_present_voltage), real(heard.evse_present_current)
+        if present_volts > battery.full_volts * OVERSHOOT:
+            raise StationWrong("overvoltage", "EVMaximumVoltageLimit", f"{present_volts:.0f} V")
+        if present_amperes > battery.maximum_amperes * OVERSHOOT + 1.0:
+            raise StationWrong("overcurrent", "EVMaximumCurrentLimit", f"{present_amperes:.0f} A")
+        car.draw(battery, present_volts * present_amperes)
+        loops += 1
+        meter = heard.meter_info.meter_reading if heard.meter_info is not None else None
+        car.show_progress(battery, present_volts, present_amperes, meter)
+        leaving = reason_to_leave(car, battery, loops=loops, delivered=battery.delivered)
+        if leaving is not None:
+            return leaving
+        yield from car.rest(car.behaviour.loop_seconds)
+
+
+def take_off(car: Exchange) -> None:
+    """Take the battery off the inlet; the pilot stays in C, because charging goes on."""
+    car.do(MoveRelays(closed=False))
+
+
+def ramp_down(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
+    """End the delivery, take the battery off, pilot to B."""
+    yield from power_delivery(car, battery, terms, ChargeProgress.STOP)
+    take_off(car)
+    car.do(SetPilot("B"))
+
+
+def welding_detection(car: Exchange, battery: Battery) -> Conversation[None]:
+    """With our relays open, the voltage at the inlet must be gone: if not, a contactor of the station or a relay of ours is welded."""
+    limit = car.party.limit(car.behaviour.patient(WELDING_DETECTION))
+    while True:
+        heard = yield from car.ask(
+            WeldingDetectionReq(dc_ev_status=ev_status(battery, ready=False)), WeldingDetectionRes
+        )
+        present = real(heard.evse_present_voltage)
+        if present < SAFE_VOLTS:
+            car.announce("welding", f"no voltage left at the inlet ({present:.0f} V)", {"volts": present})
+            return
+        if car.party.now >= limit.at:
+            raise StationWrong("voltage-stays", "reference: WeldingDetection", f"{present:.0f} V")
+        yield from car.rest(car.behaviour.poll_seconds)
+
+
+def _wanted_amperes(battery: Battery, terms: Terms) -> float:
+    by_power = min(battery.maximum_watts, terms.maximum_watts) / max(battery.volts, 1.0)
+    return min(battery.maximum_amperes, terms.maximum_amperes, by_power)

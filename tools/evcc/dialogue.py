@@ -1,0 +1,84 @@
+"""The car's session joined with its codec: octets in, octets out, still without a socket or a clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from secc.conversation import Received, Send, Session
+from secc.errors import DecodeError, Refusal
+from secc.iso2.messages import SCHEMA as ISO2
+from secc.iso2.messages import V2G_Message
+from secc.link.v2gtp import PayloadType, frame
+from secc.session.supported_app_protocol import SCHEMA as SAP
+from secc.session.supported_app_protocol import SupportedAppProtocolReq
+
+from .battery import Battery
+from .behaviour import Behaviour
+from .conversation import conversation
+from .flaws import RawOctets, RawPayload
+from .vocabulary import MoveRelays, SetLoad, SetPilot, SpeakProtocol
+from .wallet import Wallet
+
+STREAM: Final = int(PayloadType.EXI)
+
+
+@dataclass(slots=True)
+class Dialogue:
+    """One session of the car. ``agreed`` becomes True when SupportedAppProtocol is through: tell it every effect by ``note``."""
+
+    session: Session
+    battery: Battery
+    agreed: bool = field(default=False)
+
+    def decode(self, payload_type: int, octets: bytes) -> Received:
+        """The station's message. DecodeError for anything else."""
+        if payload_type != STREAM:
+            raise DecodeError(f"payload type 0x{payload_type:04X}")
+        if not self.agreed:
+            return Received(STREAM, SAP.decode(octets), None, octets)
+        message = ISO2.decode(octets)
+        if not isinstance(message, V2G_Message) or message.body is None:
+            raise DecodeError("a message without a body")
+        return Received(STREAM, message.body, message.header, octets)
+
+    def encode(self, send: Send) -> bytes:
+        """A message of the car as a whole V2GTP frame, or what a flaw puts in its place."""
+        match send.message:
+            case RawOctets(octets):
+                return octets
+            case RawPayload(octets):
+                return frame(PayloadType.EXI, octets)
+            case SupportedAppProtocolReq() as request:
+                return frame(PayloadType.EXI, SAP.encode(request))
+            case message:
+                return frame(PayloadType.EXI, ISO2.encode(message))
+
+    def note(self, effect: object) -> None:
+        """What the conversation has just decided that concerns the codec."""
+        if isinstance(effect, SpeakProtocol):
+            self.agreed = True
+
+
+def drive_in(
+    behaviour: Behaviour,
+    *,
+    battery: Battery | None = None,
+    wallet: Wallet | None = None,
+    now: float = 0.0,
+    entropy: Callable[[int], bytes] = os.urandom,
+) -> Dialogue:
+    """A car that has just connected; call ``session.begin(now)``. The session says nothing to a station that speaks out of turn."""
+    cells = battery if battery is not None else Battery()
+    session = Session(
+        lambda party: conversation(party, behaviour, cells, wallet),
+        refuse=lambda request, cause: None,
+        out_of_order=Refusal("unexpected-message", "the station only answers"),
+        safe=(SetLoad(0.0), MoveRelays(closed=False), SetPilot("B")),
+        stream=STREAM,
+        now=now,
+        entropy=entropy,
+    )
+    return Dialogue(session, cells)

@@ -1,0 +1,199 @@
+"""The car on real sockets: discovery, connection, trust, one session, and its hands at the outlet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from secc.conversation import Effect, End, Event, Reason, Send
+from secc.errors import DecodeError, FramingError
+from secc.iso2.messages import ChargingStatusRes, CurrentDemandRes
+from secc.link import sdp
+from secc.session.events import ConnectionClosed, StopRequested, StreamBroken
+
+from .behaviour import Behaviour
+from .dialogue import Dialogue, drive_in
+from .discovery import discover
+from .hands import Hands
+from .line import Line, LineLost
+from .trust import StationUntrusted, Trust
+from .vocabulary import Announce
+from .wallet import Wallet
+
+Tell = Callable[[str, str, Mapping[str, Any]], None]
+"""Takes a milestone: its stable name, one line for people, facts for machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """Where the car goes, and what it has with it."""
+
+    interface: str = "lo"
+    sdp_port: int = sdp.PORT
+    trust: Trust | None = None
+    """None: the car speaks no TLS."""
+    wallet: Wallet | None = None
+    keylog: Path | None = None
+    kill_after: int | None = None
+    """The process kills itself after so many answers of the charging loop."""
+    stop_after: float | None = None
+    """The driver of the car stops charging after so many seconds of the session."""
+    staple_needed: bool = True
+
+
+class Stopped(Exception):
+    """The trip ended before a session began; ``code`` is the exit code of the program."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(slots=True)
+class _Run:
+    """One session under way."""
+
+    dialogue: Dialogue
+    line: Line
+    hands: Hands
+    tell: Tell
+    trip: Trip
+    inbox: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    answers: int = 0
+    ended: Reason | None = None
+
+
+async def travel(trip: Trip, behaviour: Behaviour, hands: Hands, tell: Tell) -> Reason:
+    """Plug in, find the station, connect, charge, leave. The reason of the session's end; Stopped where there was none."""
+    await hands.plug_in()
+    tell("plugged-in", "plugged in", {})
+    line = await _connect(trip, tell)
+    dialogue = drive_in(behaviour, wallet=trip.wallet, now=asyncio.get_running_loop().time())
+    run = _Run(dialogue, line, hands, tell, trip)
+    await hands.feel(dialogue.battery)
+    reader = asyncio.create_task(_read(run))
+    try:
+        await _talk(run)
+    finally:
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reader
+        await line.close()
+    assert run.ended is not None
+    return run.ended
+
+
+async def _connect(trip: Trip, tell: Tell) -> Line:
+    wanted = sdp.Security.NONE if trip.trust is None else sdp.Security.TLS
+    found, scope = await discover(trip.interface, wanted, port=trip.sdp_port)
+    where = f"[{found.address}]:{found.port}"
+    tell("discovered", f"station found by SDP at {where}, {found.security.name}", {"port": found.port})
+    if found.security is not wanted:
+        raise Stopped(4, f"the station offers {found.security.name}, this car wants {wanted.name}")
+    context = None
+    if trip.trust is not None:
+        context = trip.trust.context(_keylog(trip.keylog))
+    try:
+        line = await Line.open(str(found.address), found.port, scope, context)
+    except LineLost as error:
+        if trip.trust is not None and trip.trust.refused is not None:
+            raise Stopped(4, f"the station's chain does not hold: {trip.trust.refused}") from error
+        raise
+    info = line.info
+    if trip.trust is not None and info is not None:
+        try:
+            staple = trip.trust.check_staple(info) if trip.staple_needed else "not asked"
+        except StationUntrusted as error:
+            await line.close()
+            raise Stopped(4, str(error)) from error
+        chain = trip.trust.describe()
+        text = f"{info.version} {info.suite}, chain {chain}, OCSP {staple}"
+        tell("tls", text, {"version": info.version, "suite": info.suite, "chain": chain, "ocsp": staple})
+    else:
+        tell("connected", f"TCP connection to {where}, no TLS", {})
+    return line
+
+
+def _keylog(path: Path | None) -> Callable[[str], None] | None:
+    if path is None:
+        return None
+
+    def write(line: str) -> None:
+        with path.open("a") as file:
+            file.write(line + "\n")
+
+    return write
+
+
+async def _read(run: _Run) -> None:
+    try:
+        while (frames := await run.line.frames()) is not None:
+            for frame in frames:
+                # What the octets mean depends on what was agreed before them, so they are decoded when their turn comes.
+                run.inbox.put_nowait(_Octets(int(frame.payload_type), frame.payload))
+    except (OSError, FramingError) as error:
+        run.inbox.put_nowait(StreamBroken("v2gtp", str(error)))
+        return
+    run.inbox.put_nowait(ConnectionClosed())
+
+
+@dataclass(frozen=True, slots=True)
+class _Octets(Event):
+    payload_type: int
+    octets: bytes
+
+
+async def _talk(run: _Run) -> None:
+    loop = asyncio.get_running_loop()
+    session = run.dialogue.session
+    if run.trip.stop_after is not None:
+        loop.call_later(run.trip.stop_after, run.inbox.put_nowait, StopRequested("driver"))
+    await _perform(run, session.begin(loop.time()))
+    while run.ended is None:
+        deadline = session.deadline
+        try:
+            async with asyncio.timeout_at(None if deadline is None else deadline.at):
+                event = await run.inbox.get()
+        except TimeoutError:
+            await _perform(run, session.expire(loop.time()))
+            continue
+        if isinstance(event, _Octets):
+            try:
+                event = run.dialogue.decode(event.payload_type, event.octets)
+            except DecodeError as error:
+                event = StreamBroken("exi", str(error))
+            else:
+                _count(run, event.message)
+        await run.hands.feel(run.dialogue.battery)
+        await _perform(run, session.receive(event, loop.time()))
+
+
+def _count(run: _Run, message: object) -> None:
+    if isinstance(message, CurrentDemandRes | ChargingStatusRes):
+        run.answers += 1
+        if run.trip.kill_after is not None and run.answers >= run.trip.kill_after:
+            run.tell("killed", "the car's process is killed in the middle of charging", {})
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _perform(run: _Run, effects: tuple[Effect, ...]) -> None:
+    for effect in effects:
+        run.dialogue.note(effect)
+        match effect:
+            case Send():
+                try:
+                    await run.line.send(run.dialogue.encode(effect))
+                except (OSError, LineLost):
+                    run.inbox.put_nowait(ConnectionClosed())
+            case Announce(name=name, text=text, facts=facts):
+                run.tell(name, text, facts)
+            case End(reason=reason):
+                run.ended = reason
+            case _:
+                await run.hands.perform(effect)

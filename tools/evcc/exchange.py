@@ -1,0 +1,168 @@
+"""One request and its answer, as the car takes it: what is said is bent by the car's flaw, what is heard is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from secc.conversation import Conversation, Effect, Party, TimedOut, Timeout
+from secc.iso2.messages import Body, EVSENotification, MessageHeader, ResponseCode, V2G_Message
+from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
+
+from .battery import Battery
+from .behaviour import Behaviour
+from .flaws import FLAWS, Flaw, Outgoing
+from .timing import message_timeout
+from .vocabulary import Announce, Rest, SetPilot, StationRefused, StationWrong
+from .wallet import Wallet
+
+R = TypeVar("R", bound=Body)
+
+NO_SESSION: Final = bytes(8)
+SHOWN: Final = 10
+"""So many lines of progress at most.
+
+A line for every answer would be ten a second."""
+
+
+@dataclass(slots=True)
+class Wishes:
+    """What the station has asked for in its last answers."""
+
+    notification: EVSENotification = EVSENotification.NONE
+    status_code: str = ""
+    residual_current: bool = False
+
+
+class Exchange:
+    """The car's side of the line in one session."""
+
+    def __init__(self, party: Party, behaviour: Behaviour, wallet: Wallet | None) -> None:
+        self.party = party
+        self.behaviour = behaviour
+        self.wallet = wallet
+        self.session_id = NO_SESSION
+        self.wishes = Wishes()
+        self.renegotiated = False
+        self._shown = -1
+        self._drawn, self._drawn_since = 0.0, party.now
+        self.flaw: Flaw | None = FLAWS[behaviour.flaw] if behaviour.flaw is not None else None
+
+    # Saying
+
+    def do(self, effect: Effect) -> None:
+        """Say what should happen, unless this car is one that does not do it."""
+        if isinstance(effect, SetPilot) and self.flaw is not None and effect.state in self.flaw.stays_out_of:
+            return
+        self.party.do(effect)
+
+    def announce(self, name: str, text: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Tell people of a milestone."""
+        self.party.do(Announce(name, text, facts or {}))
+
+    def say(self, body: Body, *, signed: bool = False) -> None:
+        """Send a request; ``signed`` asks for a signature of the body by the contract's key."""
+        if self.flaw is not None:
+            body = self.flaw.before_signing(body)
+        signature = None
+        if signed and self.wallet is not None:
+            signature = self.wallet.sign(body)
+        message = V2G_Message(header=MessageHeader(session_id=self.session_id, signature=signature), body=body)
+        self._send((message,) if self.flaw is None else self.flaw.after_signing(message))
+
+    def say_supported(self, request: SupportedAppProtocolReq) -> None:
+        """Send the list of protocols."""
+        self._send((request,) if self.flaw is None else self.flaw.after_signing(request))
+
+    def settle(self) -> None:
+        """The last answer was good and we go on. To the core, a message heard is open until then: a bad one ends the session at once."""
+        self.party.open = False
+
+    def _send(self, messages: tuple[Outgoing, ...]) -> None:
+        self.settle()
+        for message in messages:
+            self.party.send(message)
+
+    # Hearing
+
+    def ask(self, body: Body, answer: type[R], *, signed: bool = False, then: Effect | None = None) -> Conversation[R]:
+        """A request and its answer, checked: its kind, its session, its response code. ``then`` is done when the request has left.
+
+        StationRefused for a code that ends the session, StationWrong for an answer that is none, TimedOut when none comes.
+        """
+        self.say(body, signed=signed)
+        if then is not None:
+            self.do(then)
+        name = type(body).__name__.removesuffix("Req")
+        heard = yield from self.party.receive(Body, within=self.behaviour.patient(message_timeout(name)))
+        code: ResponseCode | None = getattr(heard, "response_code", None)
+        if code is None:
+            raise StationWrong("no-answer", "[V2G2-538]", f"{type(heard).__name__} is no response")
+        if code.value.startswith("FAILED"):
+            raise StationRefused(code, "[V2G2-735]", type(heard).__name__)
+        if not isinstance(heard, answer):
+            raise StationWrong("other-answer", "[V2G2-538]", f"{type(heard).__name__} in answer to {name}Req")
+        self._check_session(heard)
+        self._note_wishes(heard)
+        return heard
+
+    def hear_supported(self) -> Conversation[SupportedAppProtocolRes]:
+        """The station's choice of protocol."""
+        within = self.behaviour.patient(message_timeout("supportedAppProtocol"))
+        answer: SupportedAppProtocolRes = yield from self.party.receive(SupportedAppProtocolRes, within=within)
+        return answer
+
+    def rest(self, seconds: float) -> Conversation[None]:
+        """Let time pass."""
+        try:
+            yield from self.party.receive(Rest, within=Timeout("rest", seconds, "the car's own pace"))
+        except TimedOut:
+            return
+
+    def draw(self, battery: Battery, watts: float) -> None:
+        """This much flows into the battery from now on; what flowed since the last call is counted."""
+        battery.take(self._drawn, (self.party.now - self._drawn_since) * self.behaviour.speed)
+        self._drawn, self._drawn_since = watts, self.party.now
+
+    def show_progress(self, battery: Battery, volts: float, amperes: float, meter: int | None) -> None:
+        """Tell people how charging goes: at its first answer with current, and whenever a tenth of the way more is done."""
+        behaviour = self.behaviour
+        way = battery.delivered + battery.room(behaviour.target_state_of_charge)
+        if behaviour.watt_hours is not None:
+            way = min(way, behaviour.watt_hours)
+        progress = min(1.0, battery.delivered / way) if way > 0.0 else 1.0
+        if amperes < 0.5 or int(progress * SHOWN) <= self._shown:
+            return
+        self._shown = int(progress * SHOWN)
+        self.announce(
+            "charging",
+            f"charging: {volts:.0f} V, {amperes:.1f} A, {battery.delivered / 1000.0:.2f} kWh, "
+            f"state of charge {battery.percent} %, {progress:.0%} done",
+            {
+                "volts": round(volts, 1),
+                "amperes": round(amperes, 1),
+                "watt_hours": round(battery.delivered, 1),
+                "state_of_charge": battery.percent,
+                "progress": round(progress, 3),
+                "meter_watt_hours": meter,
+            },
+        )
+
+    def _check_session(self, heard: Body) -> None:
+        request = self.party.request
+        header = request.header if request is not None else None
+        if not isinstance(header, MessageHeader):
+            raise StationWrong("no-header", "[V2G2-460]")
+        if self.session_id == NO_SESSION:
+            self.session_id = header.session_id
+        if header.session_id != self.session_id:
+            raise StationWrong("session-id-changed", "[V2G2-460]", type(heard).__name__)
+
+    def _note_wishes(self, heard: Body) -> None:
+        for name in ("dc_evse_status", "ac_evse_status", "evse_status"):
+            status = getattr(heard, name, None)
+            if status is not None:
+                self.wishes.notification = status.evse_notification
+                self.wishes.status_code = str(getattr(status, "evse_status_code", ""))
+                self.wishes.residual_current = bool(getattr(status, "rcd", False))

@@ -1,0 +1,100 @@
+"""The car's hands: plug, pilot, relays and load, in the simulated world behind a socket, or nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from hal.errors import HalRejected
+from hal.sim.panel import Hand
+from secc.conversation import Effect
+
+from .battery import Battery, Sensed
+from .vocabulary import MoveRelays, SetLoad, SetPilot
+
+
+class Hands(Protocol):
+    """What a car can do at the outlet. All raise HalError where the world is gone."""
+
+    async def plug_in(self) -> None: ...
+
+    async def unplug(self) -> None: ...
+
+    async def perform(self, effect: Effect) -> None:
+        """SetPilot, MoveRelays and SetLoad; everything else is not for hands."""
+
+    async def feel(self, battery: Battery) -> None:
+        """Bring the battery in step with what is so."""
+
+    def close(self) -> None: ...
+
+
+class NoHands:
+    """A car that stands in no simulated world: its battery is a model of its own, and its pilot somebody else's business."""
+
+    async def plug_in(self) -> None:
+        return
+
+    async def unplug(self) -> None:
+        return
+
+    async def perform(self, effect: Effect) -> None:
+        return
+
+    async def feel(self, battery: Battery) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+class SimHands:
+    """A car in the world behind a panel's socket (:mod:`hal.sim.panel`)."""
+
+    def __init__(self, path: Path, phases: int = 3) -> None:
+        self._hand = Hand(path)
+        self._phases = phases
+        self._stored_before: float | None = None
+
+    async def plug_in(self) -> None:
+        await self._hand.act("plug_in")
+
+    async def unplug(self) -> None:
+        """Pull the plug; a lock that still holds it is left in peace."""
+        try:
+            await self._hand.act("unplug")
+        except HalRejected:
+            return
+
+    async def perform(self, effect: Effect) -> None:
+        match effect:
+            case SetPilot(state=state):
+                await self._act("s2", closed=state == "C")
+            case MoveRelays(closed=closed):
+                await self._act("relay", closed=closed)
+            case SetLoad(amperes=amperes):
+                await self._hand.act("draw_ac", amperes=amperes, phases=self._phases)
+
+    async def _act(self, verb: str, *, closed: bool) -> None:
+        try:
+            await self._hand.act(verb, closed=closed)
+        except HalRejected:
+            # Somebody has pulled the plug. The station sees it on the pilot; there is nothing left to move.
+            if (await self._hand.state())["plugged"]:
+                raise
+
+    async def feel(self, battery: Battery) -> None:
+        truth = await self._hand.state()
+        if self._stored_before is None:
+            self._stored_before = truth["stored_watt_hours"]
+        battery.sensed = Sensed(
+            volts=truth["battery_volts"],
+            stored_watt_hours=truth["stored_watt_hours"] - self._stored_before,
+        )
+        battery.capacity_watt_hours = truth["capacity_watt_hours"]
+        battery.state_of_charge = truth["soc"]
+        battery.full_volts = truth["battery_max_volts"]
+        battery.maximum_amperes = truth["battery_max_amperes"]
+
+    def close(self) -> None:
+        self._hand.close()

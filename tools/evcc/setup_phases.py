@@ -1,0 +1,140 @@
+"""The car from SupportedAppProtocol to the authorisation: which protocol, which station, which payment, may I charge."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.conversation import Conversation, Timeout
+from secc.iso2.messages import (
+    AuthorizationReq,
+    AuthorizationRes,
+    EVSEProcessing,
+    PaymentDetailsReq,
+    PaymentDetailsRes,
+    PaymentOption,
+    PaymentServiceSelectionReq,
+    PaymentServiceSelectionRes,
+    ResponseCode,
+    SelectedService,
+    SelectedServiceList,
+    ServiceDetailReq,
+    ServiceDetailRes,
+    ServiceDiscoveryReq,
+    ServiceDiscoveryRes,
+    SessionSetupReq,
+    SessionSetupRes,
+)
+from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
+from secc.session.supported_app_protocol import ResponseCode as Negotiated
+
+from .behaviour import Payment
+from .exchange import NO_SESSION, Exchange
+from .timing import ONGOING
+from .vocabulary import SpeakProtocol, StationRefused, StationWrong
+
+NAMESPACE: Final = "urn:iso:15118:2:2013:MsgDef"
+SCHEMA_ID: Final = 10
+CHALLENGE_OCTETS: Final = 16
+
+
+def supported_app_protocol(car: Exchange) -> Conversation[None]:
+    """Agree on ISO 15118-2, the only protocol of this car. [V2G2-169]"""
+    entry = AppProtocol(
+        protocol_namespace=NAMESPACE,
+        version_number_major=2,
+        version_number_minor=0,
+        schema_id=SCHEMA_ID,
+        priority=1,
+    )
+    car.say_supported(SupportedAppProtocolReq(app_protocol=(entry,)))
+    answer = yield from car.hear_supported()
+    if answer.response_code is Negotiated.FAILED_NO_NEGOTIATION:
+        raise StationRefused(answer.response_code, "[V2G2-172]")
+    if answer.schema_id != SCHEMA_ID:
+        raise StationWrong("schema-id-not-ours", "[V2G2-167]", f"{answer.schema_id}")
+    car.do(SpeakProtocol(NAMESPACE))
+    car.announce("protocol", "agreed on ISO 15118-2", {"namespace": NAMESPACE})
+
+
+def session_setup(car: Exchange) -> Conversation[None]:
+    """Begin a session: the station gives it a number."""
+    heard = yield from car.ask(SessionSetupReq(evcc_id=car.behaviour.evcc_id), SessionSetupRes)
+    if heard.response_code is not ResponseCode.OK_NEW_SESSION_ESTABLISHED:
+        raise StationWrong("not-a-new-session", "[V2G2-750]", heard.response_code)
+    if car.session_id == NO_SESSION or not any(car.session_id):
+        raise StationWrong("session-id-zero", "[V2G2-835]")
+    car.announce(
+        "session",
+        f"session begun at EVSE {heard.evse_id}",
+        {"evse_id": heard.evse_id, "session_id": car.session_id.hex()},
+    )
+
+
+def service_discovery(car: Exchange) -> Conversation[ServiceDiscoveryRes]:
+    """What is on offer; StationWrong if nothing that this car can use is."""
+    heard = yield from car.ask(ServiceDiscoveryReq(), ServiceDiscoveryRes)
+    behaviour = car.behaviour
+    modes = heard.charge_service.supported_energy_transfer_mode.energy_transfer_mode
+    if behaviour.flaw is None:
+        if behaviour.transfer_mode not in modes:
+            raise StationWrong("energy-transfer-mode-not-offered", "[V2G2-476]", ", ".join(modes))
+        if _option(behaviour.payment) not in heard.payment_option_list.payment_option:
+            offered = ", ".join(heard.payment_option_list.payment_option)
+            raise StationWrong("payment-not-offered", "[V2G2-465]", offered)
+    if behaviour.ask_detail:
+        services = (1, *(s.service_id for s in (heard.service_list.service if heard.service_list is not None else ())))
+        for service in services:
+            detail = yield from car.ask(ServiceDetailReq(service_id=service), ServiceDetailRes)
+            if detail.service_id != service:
+                raise StationWrong("other-service", "[V2G2-425]", f"{detail.service_id}")
+    return heard
+
+
+def payment_service_selection(car: Exchange) -> Conversation[None]:
+    """Choose how to pay, and the charging service."""
+    request = PaymentServiceSelectionReq(
+        selected_payment_option=_option(car.behaviour.payment),
+        selected_service_list=SelectedServiceList(selected_service=(SelectedService(service_id=1),)),
+    )
+    yield from car.ask(request, PaymentServiceSelectionRes)
+
+
+def payment_details(car: Exchange) -> Conversation[bytes]:
+    """Show the contract; the station's challenge comes back. [V2G2-697]"""
+    assert car.wallet is not None
+    request = PaymentDetailsReq(
+        emaid=car.wallet.emaid, contract_signature_cert_chain=car.wallet.certificate_chain(id="id1")
+    )
+    heard = yield from car.ask(request, PaymentDetailsRes)
+    if len(heard.gen_challenge) != CHALLENGE_OCTETS:
+        raise StationWrong("challenge-length", "[V2G2-697]", f"{len(heard.gen_challenge)} octets")
+    return heard.gen_challenge
+
+
+def authorization(car: Exchange, challenge: bytes | None) -> Conversation[None]:
+    """Ask to charge until the station says Finished: with a contract by a signed challenge once, then bare. [V2G2-684]"""
+    contract = challenge is not None
+    if challenge is not None:
+        request = AuthorizationReq(id="id1", gen_challenge=challenge)
+        heard = yield from car.ask(request, AuthorizationRes, signed=True)
+    else:
+        heard = yield from car.ask(AuthorizationReq(), AuthorizationRes)
+    limit = car.party.limit(car.behaviour.patient(ONGOING))
+    patience = car.party.limit(Timeout("EIM patience", car.behaviour.eim_seconds, "the driver's own pace"))
+    while heard.evse_processing is not EVSEProcessing.FINISHED:
+        waits_for_driver = heard.evse_processing is EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION
+        deadline = patience if waits_for_driver and not contract else limit
+        if car.party.now >= deadline.at:
+            raise StationWrong("ongoing-too-long", deadline.timeout.clause, "Authorization")
+        yield from car.rest(car.behaviour.poll_seconds)
+        heard = yield from car.ask(AuthorizationReq(), AuthorizationRes)
+    if contract:
+        assert car.wallet is not None
+        masked = car.wallet.masked_emaid
+        car.announce("authorized", f"contract {masked} accepted", {"payment": "contract", "emaid": masked})
+    else:
+        car.announce("authorized", "authorised by external means", {"payment": "external"})
+
+
+def _option(payment: Payment) -> PaymentOption:
+    return PaymentOption.CONTRACT if payment is Payment.CONTRACT else PaymentOption.EXTERNAL_PAYMENT

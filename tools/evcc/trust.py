@@ -1,0 +1,99 @@
+"""Whom the car trusts: its own V2G roots and nobody else. The station's chain, and the OCSP response stapled to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certs import (
+    SECC_2,
+    Anchors,
+    Certificate,
+    ChainRejected,
+    Edition,
+    Outcome,
+    TrustError,
+    VerifiedChain,
+    parse_certificate,
+    verify_chain,
+)
+from certs.revocation import Status, verify_ocsp_response
+from secc.link.tls import ClientContext, Keylog
+from secc.link.tls_chain import Handshaken, root_named
+from secc.link.tls_errors import Alert
+
+_ALERTS = {
+    Outcome.EXPIRED: Alert.CERTIFICATE_EXPIRED,
+    Outcome.NOT_YET_VALID: Alert.CERTIFICATE_EXPIRED,
+    Outcome.NO_ROOT: Alert.UNKNOWN_CA,
+}
+
+
+class StationUntrusted(TrustError):
+    """The station's chain or staple does not hold; the text says what is wrong."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Trust:
+    """The car's V2G roots, and what they made of the last station. ``context`` makes TLS connections that ask them."""
+
+    roots: tuple[Certificate, ...]
+    clock: Callable[[], datetime] = _utc_now
+    verified: VerifiedChain | None = None
+    refused: ChainRejected | None = field(default=None, repr=False)
+
+    @classmethod
+    def load(cls, directory: Path) -> Trust:
+        """From ``v2g_root.pem``, as ``tools.pki`` writes it. OSError, ValueError or TrustError."""
+        found = x509.load_pem_x509_certificates((directory / "v2g_root.pem").read_bytes())
+        roots = (parse_certificate(one.public_bytes(Encoding.DER), Edition.ISO2, "root") for one in found)
+        return cls(tuple(roots))
+
+    def context(self, keylog: Keylog | None = None, *, status_request: bool = True) -> ClientContext:
+        """A TLS context that names our roots (trusted_ca_keys) and asks for a staple."""
+        named = [root_named(root.der) for root in self.roots]
+        return ClientContext(self.judge, named, status_request, keylog=keylog)
+
+    def judge(self, presented: tuple[bytes, ...]) -> Alert | None:
+        """The alert for a chain that does not hold; None when it does."""
+        try:
+            self.verified = verify_chain(presented, SECC_2, Anchors(v2g=self.roots), self.clock())
+        except ChainRejected as refused:
+            self.refused = refused
+            return _ALERTS.get(refused.flaw.outcome, Alert.BAD_CERTIFICATE)
+        return None
+
+    def check_staple(self, info: Handshaken) -> str:
+        """The staple of the leaf, which a station must have when it was asked for. [V2G2-873] Returns what it says."""
+        chain = self.verified
+        if chain is None:
+            raise StationUntrusted("no chain has been verified")
+        if info.staple is None:
+            raise StationUntrusted("the station stapled no OCSP response")
+        issuer = chain.sub_cas[0] if chain.sub_cas else chain.anchor
+        if issuer is None:
+            raise StationUntrusted("the chain hangs below no root of ours")
+        at = self.clock()
+        said = verify_ocsp_response(info.staple, chain.leaf, issuer, at)
+        if said.status is not Status.GOOD:
+            raise StationUntrusted(f"OCSP says that the station's certificate is {said.status}")
+        if not said.is_fresh(at):
+            raise StationUntrusted(f"the OCSP response is of {said.this_update:%Y-%m-%d %H:%M} UTC")
+        return said.status.value
+
+    def describe(self) -> str:
+        """The chain from the leaf upwards, by its common names."""
+        chain = self.verified
+        if chain is None:
+            return ""
+        certificates = [chain.leaf, *chain.sub_cas, *([chain.anchor] if chain.anchor is not None else [])]
+        return " < ".join((certificate.common_names or ("?",))[0] for certificate in certificates)

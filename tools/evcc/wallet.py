@@ -1,0 +1,50 @@
+"""What a Plug & Charge car carries: its contract certificate chain, the key to it, and its EMAID."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from secc.session.signature import sign
+
+from certs.emaid import EMAID
+from secc.exi.xmldsig import Signature
+from secc.iso2.messages import SCHEMA as ISO2
+from secc.iso2.messages import Body, CertificateChain, SubCertificates
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A contract as the car holds it. ``chain`` is DER, leaf first, without the root."""
+
+    emaid: str
+    chain: tuple[bytes, ...]
+    key: EllipticCurvePrivateKey = field(repr=False)
+
+    @classmethod
+    def load(cls, directory: Path) -> Wallet:
+        """From ``contract_chain.pem``, ``contract.key`` and ``emaid.txt``, as ``tools.pki`` writes them. OSError or ValueError."""
+        certificates = x509.load_pem_x509_certificates((directory / "contract_chain.pem").read_bytes())
+        key = load_pem_private_key((directory / "contract.key").read_bytes(), None)
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise ValueError(f"{directory / 'contract.key'} is no key of an elliptic curve")
+        chain = tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
+        return cls((directory / "emaid.txt").read_text("utf-8").strip(), chain, key)
+
+    @property
+    def masked_emaid(self) -> str:
+        """For the eyes of people."""
+        return EMAID.parse(self.emaid).masked
+
+    def certificate_chain(self, id: str | None = None) -> CertificateChain:
+        """The chain as PaymentDetailsReq carries it."""
+        leaf, *others = self.chain
+        sub_certificates = SubCertificates(certificate=tuple(others)) if others else None
+        return CertificateChain(id=id, certificate=leaf, sub_certificates=sub_certificates)
+
+    def sign(self, body: Body) -> Signature:
+        """The header signature over a body that has an Id. [V2G2-684]"""
+        return sign(body, self.key, ISO2)
