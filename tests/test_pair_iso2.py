@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 
 import pytest
 
-from certs import Anchors, Edition, parse_certificate
+from certs import Anchors
 from secc.iso2.messages import EVSEProcessing
 from secc.session.effects import (
     AuthorizeContract,
@@ -33,7 +32,8 @@ from secc.session.events import (
     Unplugged,
 )
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
-from tests.pair import AT, Line, Outlet, Pair
+from tests.lab_trust import AT, LAB, anchors
+from tests.pair import Line, Outlet, Pair
 from tools.evcc import Battery, Behaviour, Current, Wallet
 from tools.evcc import Payment as Paid
 from tools.evcc.flaws import FLAWS
@@ -44,14 +44,8 @@ AC_OFFER = Offer(evse_id="DE*PNX*E12345", transfers=(Transfer.AC_THREE_PHASE,), 
 BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
 
 
-@functools.cache
-def lab() -> tuple[Wallet, Anchors]:
-    """A contract, and the roots that a station has to have for it."""
-    made = build_lab_pki(AT, seed=7)
-    key = made.contract.leaf.key
-    wallet = Wallet("DE8AACA2B3C4D5L", tuple(made.contract.ders), key)  # type: ignore[arg-type]  # P-256 in this edition
-    root = parse_certificate(made.contract.root.der, Edition.ISO2, "root")
-    return wallet, Anchors(mo=(root,))
+WALLET = Wallet("DE8AACA2B3C4D5L", tuple(LAB.contract.ders), LAB.contract.leaf.key)  # type: ignore[arg-type]  # P-256 in this edition
+ANCHORS = anchors()
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,6 @@ class Way:
         return f"{self.current}-{self.payment}-{'tls' if self.tls else 'tcp'}"
 
     def pair(self, behaviour: Behaviour | None = None, outlet: Outlet | None = None, **offer: object) -> Pair:
-        wallet, anchors = lab()
         base = DC_OFFER if self.current is Current.DC else AC_OFFER
         contract = self.payment is Paid.CONTRACT
         base = replace(base, tls=self.tls, payments=BOTH if self.tls else (Payment.EXTERNAL,), free=not contract)
@@ -75,8 +68,8 @@ class Way:
         behaviour = replace(behaviour, current=self.current, payment=self.payment)
         outlet = outlet if outlet is not None else Outlet()
         outlet.dc = self.current is Current.DC
-        outlet.anchors = anchors
-        return Pair(behaviour, base, wallet=wallet if contract else None, outlet=outlet)
+        outlet.anchors = ANCHORS
+        return Pair(behaviour, base, wallet=WALLET if contract else None, outlet=outlet)
 
 
 WAYS = [
@@ -152,10 +145,9 @@ def test_two_runs_say_the_same_to_the_octet() -> None:
 def test_the_challenge_is_fresh_in_every_session() -> None:
     challenges = set()
     for seed in range(5):
-        wallet, anchors = lab()
         behaviour = Behaviour(current=Current.DC, payment=Paid.CONTRACT, stop_before="Authorization")
         offer = replace(DC_OFFER, tls=True, payments=BOTH, free=False)
-        line = Pair(behaviour, offer, wallet=wallet, outlet=Outlet(anchors=anchors), seed=seed).run()
+        line = Pair(behaviour, offer, wallet=WALLET, outlet=Outlet(anchors=ANCHORS), seed=seed).run()
         challenges |= {answer.gen_challenge for answer in line.answers if hasattr(answer, "gen_challenge")}
     assert len(challenges) == 5
 
@@ -384,7 +376,7 @@ def test_a_contract_under_an_unknown_root_is_refused() -> None:
 def test_a_contract_signed_with_another_key_is_refused() -> None:
     pair = DC_PNC.pair()
     stranger = build_lab_pki(AT, seed=8).contract.leaf.key
-    pair.with_wallet(replace(lab()[0], key=stranger))  # type: ignore[arg-type]  # P-256 in this edition
+    pair.with_wallet(replace(WALLET, key=stranger))  # type: ignore[arg-type]  # P-256 in this edition
     line = pair.run()
     assert line.car is not None
     assert line.car.code == "refused.FAILED_SignatureError"

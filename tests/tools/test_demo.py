@@ -1,0 +1,128 @@
+"""The demo's judgement: it says that all of it happened only when all of it did."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools import demo
+from tools.demo_script import CarFailed, CarLine, Story, StoryIncomplete, read_car_line
+
+FACTS: dict[str, dict[str, Any]] = {
+    "tls": {"ocsp": "good"},
+    "authorized": {"payment": "contract"},
+    "stopped": {"watt_hours": 980.0},
+}
+
+
+def told(story: Story, *, without: str | None = None, facts: dict[str, dict[str, Any]] | None = None) -> Story:
+    for name in story.wanted:
+        if name != without:
+            story.hear(CarLine(name, name, {**FACTS.get(name, {}), **(facts or {}).get(name, {})}))
+    return story
+
+
+def test_whole_story_holds() -> None:
+    told(Story("dc", "pnc", tls=True)).check(1000.0)
+
+
+@pytest.mark.parametrize("name", Story("dc", "pnc", tls=True).wanted)
+def test_missing_milestone_is_noticed(name: str) -> None:
+    with pytest.raises(StoryIncomplete, match=name):
+        told(Story("dc", "pnc", tls=True), without=name).check(1000.0)
+
+
+def test_milestones_out_of_order_are_noticed() -> None:
+    story = told(Story("dc", "pnc", tls=True))
+    story.heard.reverse()
+    with pytest.raises(StoryIncomplete):
+        story.check(1000.0)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"tls": {"ocsp": "not asked"}},
+        {"authorized": {"payment": "external"}},
+        {"stopped": {"watt_hours": 500.0}},
+        {"stopped": {"watt_hours": 1100.0}},
+        {"stopped": {"watt_hours": 0.0}},
+    ],
+)
+def test_facts_that_do_not_fit_are_noticed(facts: dict[str, dict[str, Any]]) -> None:
+    with pytest.raises(StoryIncomplete):
+        told(Story("dc", "pnc", tls=True), facts=facts).check(1000.0)
+
+
+def test_ac_without_tls_needs_neither_precharge_nor_chain() -> None:
+    story = Story("ac", "eim", tls=False)
+    told(story, facts={"authorized": {"payment": "external"}}).check(1000.0)
+    assert not {"tls", "precharge", "welding"} & set(story.wanted)
+
+
+def test_killed_car_does_not_stop() -> None:
+    story = Story("dc", "pnc", tls=True, killed=True)
+    assert story.wanted[-1] == "killed"
+    told(story).check(1000.0)
+    assert story.of_next_car().wanted[-2:] == ("stopped", "ended")
+    assert story.of_next_car().heard == []
+
+
+def test_line_of_the_car_is_read() -> None:
+    line = read_car_line(json.dumps({"name": "tls", "text": "up", "facts": {"a": 1}}).encode())
+    assert line == CarLine("tls", "up", {"a": 1})
+
+
+@pytest.mark.parametrize("line", [b"Traceback (most recent call last):", b"[]", b'{"name": "x"}', b"\xff\xfe"])
+def test_car_that_breaks_down_is_noticed(line: bytes) -> None:
+    with pytest.raises(CarFailed, match="broke down"):
+        read_car_line(line)
+
+
+def test_failure_that_the_car_names_is_passed_on() -> None:
+    with pytest.raises(CarFailed, match="no station answered"):
+        read_car_line(json.dumps({"name": "failed", "text": "no station answered", "facts": {}}).encode())
+
+
+@pytest.mark.parametrize("argv", [["--no-tls", "--payment", "pnc"], ["--speed", "0"], ["--mode", "wireless"]])
+def test_options_that_do_not_fit_are_refused(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        demo.arguments(argv)
+    assert stopped.value.code == demo.USAGE
+
+
+def test_plain_tcp_means_external_payment() -> None:
+    assert demo.arguments(["--no-tls"]).payment == "eim"
+
+
+def test_pki_is_made_once_and_again_when_it_is_old(tmp_path: Path) -> None:
+    pki = tmp_path / "pki"
+    demo.prepare_pki(pki)
+    first = (pki / "car" / "contract_chain.pem").read_bytes()
+    demo.prepare_pki(pki)
+    assert (pki / "car" / "contract_chain.pem").read_bytes() == first
+    root = pki / "car" / "v2g_root.pem"
+    old = root.stat().st_mtime - 2 * 86_400
+    os.utime(root, (old, old))
+    demo.prepare_pki(pki)
+    assert (pki / "car" / "contract_chain.pem").read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["--mode", "ac"], ["--payment", "eim"], ["--no-tls"], ["--mode", "ac", "--no-tls", "--speed", "10"]]
+)
+def test_configuration_that_is_written_is_one(argv: list[str], tmp_path: Path) -> None:
+    from secc.config import load
+
+    options = demo.arguments(argv)
+    place = demo.Place(tmp_path, tmp_path / "s", 15118)
+    demo.prepare_pki(place.pki)
+    config = load(place.write_configuration(options))
+    (outlet,) = config.outlets
+    assert outlet.transfers[0].is_dc is (options.mode == "dc")
+    assert (outlet.tls == "off") is options.no_tls
+    assert config.trace.mode == "always"

@@ -1,0 +1,470 @@
+"""``make demo``: a station with simulated hardware and a simulated car, two processes, one whole charging session between them.
+
+Makes the lab PKI, starts ``python -m secc run`` and ``python -m tools.evcc`` on the loopback, and says what happens, one milestone a line. The exit
+code is 0 only when all of it truly happened, as the simulated world's contactor and meter saw it. Needs no root and no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+
+from hal.errors import HalError
+from hal.sim.panel import Hand
+
+from .demo_script import CarFailed, CarLine, Story, StoryIncomplete, read_car_line
+from .pki import make_lab_pki
+
+START_SECONDS: Final = 15.0
+CAR_SECONDS: Final = 120.0
+OPEN_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 15.0
+OK, FAILED, USAGE = 0, 1, 2
+
+
+class DemoFailed(Exception):
+    """Something that the demo shows did not happen; the text is the one line that says what."""
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make demo DEMO='...'", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    parser.add_argument("--mode", choices=("dc", "ac"), default="dc")
+    parser.add_argument("--payment", choices=("pnc", "eim"), default="pnc", help="Plug & Charge, or free charging")
+    parser.add_argument("--no-tls", action="store_true", help="plain TCP; Plug & Charge needs TLS")
+    parser.add_argument("--speed", type=float, default=None, help="simulated seconds in one (DC 120, AC 600)")
+    parser.add_argument(
+        "--kill", action="store_true", help="the car is killed in the middle; then the next one charges"
+    )
+    parser.add_argument("--directory", type=Path, default=Path("var/demo"), help="where everything is kept")
+    parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.no_tls and options.payment == "pnc":
+        if argv is not None and "--payment" in argv:
+            parser.error("Plug & Charge needs TLS: --no-tls goes with --payment eim")
+        options.payment = "eim"
+    if options.speed is None:
+        options.speed = 120.0 if options.mode == "dc" else 600.0
+    if not 0.1 <= options.speed <= 2000.0:
+        parser.error("--speed goes from 0.1 to 2000")
+    return options
+
+
+def tell(who: str, text: str) -> None:
+    """One milestone."""
+    print(f"{who:8} {text}", flush=True)
+
+
+# --- what has to be there -------------------------------------------------------------------------------------------------
+
+
+def has_ipv6_loopback() -> bool:
+    """Whether ``::1`` can be bound to."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def raise_loopback() -> None:
+    """Bring ``lo`` up in a fresh network namespace, and IPv6 on it."""
+    import fcntl
+    import struct
+
+    up = struct.pack("16sh", b"lo", 0x1 | 0x8 | 0x40)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, 0x8914, up)
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/net/ipv6/conf/lo/disable_ipv6").write_text("0")
+
+
+def enter_namespace(argv: Sequence[str]) -> None:
+    """Start again in a user and network namespace of our own, where IPv6 may be switched on. Returns only where that cannot be tried."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return
+    tell("demo", "IPv6 is switched off on this machine: trying in a network namespace of its own")
+    command = [
+        unshare,
+        "--user",
+        "--map-root-user",
+        "--net",
+        sys.executable,
+        "-m",
+        "tools.demo",
+        "--in-namespace",
+        *argv,
+    ]
+    os.execv(unshare, command)  # noqa: S606  # no shell is wanted
+
+
+def free_sdp_port() -> int:
+    """15118, or where somebody else has it a free one."""
+    for port in (15118, 0):
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.bind(("::", port))
+            except OSError:
+                continue
+            found: int = sock.getsockname()[1]
+            return found
+    raise DemoFailed("no UDP port is free on ::")
+
+
+def prepare_pki(directory: Path) -> None:
+    """The lab PKI, made where it is missing or where something in it ends within the day."""
+    if not _is_fresh(directory):
+        tell("demo", f"making a lab PKI in {directory}")
+        if directory.exists():
+            shutil.rmtree(directory)
+        make_lab_pki(directory)
+
+
+def _is_fresh(directory: Path) -> bool:
+    # Staples live for a week; a PKI made days ago would be refused by the car for its OCSP responses.
+    needed = (
+        directory / "car" / "contract_chain.pem",
+        directory / "car" / "v2g_root.pem",
+        directory / "station" / "staples",
+    )
+    if not all(path.exists() for path in needed):
+        return False
+    try:
+        leaf = x509.load_pem_x509_certificate(needed[0].read_bytes())
+    except ValueError:
+        return False
+    now = datetime.now(UTC)
+    made = datetime.fromtimestamp(needed[1].stat().st_mtime, UTC)
+    return leaf.not_valid_after_utc > now + timedelta(days=1) and timedelta(0) <= now - made < timedelta(days=1)
+
+
+CONFIGURATION = """# Written by the demo. docs/configuration.md has every setting.
+[station]
+name = "demo"
+state_directory = "{state}"
+control_socket = "{control}"
+
+[[outlet]]
+interface = "lo"
+hal = "sim:?connector={mode}&speed={speed:g}&control={panel}"
+evse_id = "DE*PNX*E12345*1"
+transfers = [{transfers}]
+payments = [{payments}]
+tls = "{tls}"
+sdp_port = {sdp_port}
+
+[trust]
+truststore = "{pki}/station/truststore"
+keystore = "{pki}/station/keystore"
+ocsp_cache = "{pki}/station/staples"
+clock = "rtc"
+
+[uplink]
+eim = "{eim}"
+allowlist = "{allowlist}"
+
+[trace]
+mode = "always"
+directory = "{traces}"
+
+[lab]
+# The certificates are synthetic, and whoever reads along wants to see them.
+danger_trace_personal = true
+"""
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the files of one run are. Sockets lie in a short directory, because their paths may have only about 100 octets."""
+
+    directory: Path
+    sockets: Path
+    sdp_port: int
+
+    @property
+    def panel(self) -> Path:
+        return self.sockets / "world.sock"
+
+    @property
+    def pki(self) -> Path:
+        return self.directory / "pki"
+
+    @property
+    def traces(self) -> Path:
+        return self.directory / "traces"
+
+    def write_configuration(self, options: argparse.Namespace) -> Path:
+        """The station's TOML file."""
+        pnc = options.payment == "pnc"
+        allowlist = self.directory / "allowlist.txt"
+        emaid = (self.pki / "car" / "emaid.txt").read_text().strip()
+        allowlist.write_text(f"emaid {emaid}\n")
+        text = CONFIGURATION.format(
+            state=self.directory / "state",
+            control=self.sockets / "control.sock",
+            mode=options.mode,
+            speed=options.speed,
+            panel=self.panel,
+            transfers='"dc"' if options.mode == "dc" else '"ac-three-phase"',
+            payments='"contract", "external"' if pnc else '"external"',
+            tls="off" if options.no_tls else "required" if pnc else "offered",
+            sdp_port=self.sdp_port,
+            pki=self.pki,
+            eim="list" if pnc else "free",
+            allowlist=allowlist,
+            traces=self.traces,
+        )
+        path = self.directory / "station.toml"
+        path.write_text(text)
+        return path
+
+
+# --- the two processes ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Children:
+    """The processes that we started, and no others."""
+
+    running: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    async def start(self, *command: str, stderr: int) -> asyncio.subprocess.Process:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *command, stdout=asyncio.subprocess.PIPE, stderr=stderr, limit=1 << 20
+        )
+        self.running.append(child)
+        return child
+
+    async def stop(self, child: asyncio.subprocess.Process, seconds: float = STOP_SECONDS) -> int | None:
+        """SIGTERM, and SIGKILL where that is not enough; the exit code."""
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(child.wait(), seconds)
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+        return child.returncode
+
+    async def stop_all(self) -> None:
+        for child in self.running:
+            await self.stop(child)
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run."""
+
+    options: argparse.Namespace
+    place: Place
+    children: Children
+    story: Story
+    station: asyncio.subprocess.Process | None = None
+    station_log: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Everything, in order. DemoFailed names what did not happen."""
+        began = time.time()
+        configuration = self.place.write_configuration(self.options)
+        self.station = await self.children.start(
+            "secc", "run", "--config", str(configuration), stderr=asyncio.subprocess.STDOUT
+        )
+        assert self.station.stdout is not None
+        reading = asyncio.create_task(self._read_station(self.station.stdout))
+        hand = Hand(self.place.panel)
+        try:
+            await self._wait_for_world(hand)
+            before = await hand.state()
+            await self._drive_car(killed=self.options.kill)
+            after = await self._wait_until_open(hand)
+            self._judge(before, after)
+            if self.options.kill:
+                await self._next_car(hand)
+            await self._leave()
+        finally:
+            hand.close()
+            reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reading
+        tell("demo", f"session trace: {self._newest_trace(began)}")
+
+    async def _read_station(self, stream: asyncio.StreamReader) -> None:
+        while line := await stream.readline():
+            text = line.decode("utf-8", "replace").rstrip()
+            self.station_log.append(text)
+            shown = STATION_LINE.sub("", text)
+            if shown:
+                tell("station", shown)
+
+    async def _wait_for_world(self, hand: Hand) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            if self.station is None or self.station.returncode is not None:
+                raise DemoFailed("the station did not start: " + (self.station_log or ["it said nothing"])[-1])
+            try:
+                await hand.state()
+                return
+            except HalError as error:
+                if time.monotonic() > deadline:
+                    raise DemoFailed(f"the station's simulated world did not appear: {error}") from error
+                await asyncio.sleep(0.05)
+
+    def _car_command(self, *more: str) -> list[str]:
+        options = self.options
+        command = ["tools.evcc", "--json", "--iface", "lo", "--sdp-port", str(self.place.sdp_port)]
+        command += ["--sim-socket", str(self.place.panel), "--mode", options.mode, "--payment", options.payment]
+        command += ["--soc", "0.4"]
+        command += ["--no-tls"] if options.no_tls else ["--pki", str(self.place.pki / "car")]
+        return [*command, *more]
+
+    async def _drive_car(self, *, killed: bool, more: Sequence[str] = (), story: Story | None = None) -> None:
+        story = story if story is not None else self.story
+        command = self._car_command(*more, *(("--kill-after", "30") if killed else ()))
+        car = await self.children.start(*command, stderr=asyncio.subprocess.STDOUT)
+        assert car.stdout is not None
+        try:
+            async with asyncio.timeout(CAR_SECONDS):
+                while line := await car.stdout.readline():
+                    self._hear_car(line, story)
+                code = await car.wait()
+        except TimeoutError as error:
+            raise DemoFailed(f"the car was not done in {CAR_SECONDS:.0f} s") from error
+        if killed:
+            if code != -signal.SIGKILL:
+                raise DemoFailed(f"the car was to be killed, and ended with code {code}")
+            tell("demo", "the car's process is dead")
+        elif code != OK:
+            raise DemoFailed(f"the car ended with code {code}")
+
+    def _hear_car(self, line: bytes, story: Story) -> None:
+        try:
+            said: CarLine = read_car_line(line)
+        except CarFailed as error:
+            raise DemoFailed(str(error)) from error
+        story.hear(said)
+        tell("car", said.text)
+
+    async def _wait_until_open(self, hand: Hand) -> dict[str, Any]:
+        """The contactor of the simulated world, not what anybody says of it."""
+        deadline = time.monotonic() + OPEN_SECONDS
+        while (state := await hand.state())["contactor_closed"]:
+            if time.monotonic() > deadline:
+                raise DemoFailed("the contactor is still closed")
+            await asyncio.sleep(0.02)
+        return state
+
+    def _judge(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        metered = after["metered_watt_hours"] - before["metered_watt_hours"]
+        if "contactor_closed" not in after["moments"]:
+            raise DemoFailed("the contactor was never closed")
+        if metered <= 0.0:
+            raise DemoFailed("the meter did not move")
+        if after["incidents"]:
+            raise DemoFailed(f"in the simulated world: {', '.join(after['incidents'])}")
+        try:
+            self.story.check(metered)
+        except StoryIncomplete as error:
+            raise DemoFailed(str(error)) from error
+        tell("world", f"contactor open, {metered / 1000.0:.2f} kWh through the meter")
+
+    async def _next_car(self, hand: Hand) -> None:
+        await hand.act("unplug", force=True)
+        tell("demo", "unplugged the dead car; the next one comes")
+        await asyncio.sleep(0.5)
+        story = self.story.of_next_car()
+        await self._drive_car(killed=False, more=("--loops", "20"), story=story)
+        await self._wait_until_open(hand)
+        try:
+            story.check(None)
+        except StoryIncomplete as error:
+            raise DemoFailed(f"the next car: {error}") from error
+        tell("demo", "the station has served the next car")
+
+    async def _leave(self) -> None:
+        assert self.station is not None
+        code = await self.children.stop(self.station)
+        if code != OK:
+            raise DemoFailed(f"the station ended with code {code}")
+
+    def _newest_trace(self, began: float) -> Path:
+        fresh = [path for path in self.place.traces.glob("*") if path.is_file() and path.stat().st_mtime >= began - 1.0]
+        if not fresh:
+            raise DemoFailed(f"no session trace in {self.place.traces}")
+        return max(fresh, key=lambda path: path.stat().st_mtime)
+
+
+STATION_LINE = re.compile(r"^\S+ +(?:DEBUG|INFO) +(?:\S+: )?")
+"""What stands before the text in a line of the station's log."""
+
+
+async def demonstrate(options: argparse.Namespace, place: Place) -> int:
+    children = Children()
+    story = Story(options.mode, options.payment, tls=not options.no_tls, killed=options.kill)
+    main = asyncio.current_task()
+    assert main is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, main.cancel)
+    try:
+        await Demo(options, place, children, story).run()
+    except DemoFailed as failed:
+        tell("demo", f"FAILED: {failed}")
+        return FAILED
+    except HalError as lost:
+        tell("demo", f"FAILED: {lost}")
+        return FAILED
+    except asyncio.CancelledError:
+        tell("demo", "interrupted")
+        return 130
+    finally:
+        await children.stop_all()
+    tell("demo", "all of it happened")
+    return OK
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments(argv)
+    if options.in_namespace:
+        with contextlib.suppress(OSError):
+            raise_loopback()
+    if not has_ipv6_loopback():
+        if not options.in_namespace:
+            enter_namespace(list(sys.argv[1:] if argv is None else argv))
+        tell(
+            "demo",
+            "FAILED: IPv6 is switched off on this machine, and cars speak nothing else: try sysctl net.ipv6.conf.lo.disable_ipv6=0",
+        )
+        return FAILED
+    directory: Path = options.directory.absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    prepare_pki(directory / "pki")
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="secc-demo-") as sockets:
+        try:
+            place = Place(directory, Path(sockets), free_sdp_port())
+        except DemoFailed as failed:
+            tell("demo", f"FAILED: {failed}")
+            return FAILED
+        return asyncio.run(demonstrate(options, place))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What has to be seen in the demo, in this order; kept apart from the processes, so that it can be tested."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+METER_TOLERANCE_WATT_HOURS = 2.0
+METER_TOLERANCE = 0.02
+"""The car counts what it stores; the meter also counts what the cable and the battery's resistance take."""
+LOSSES = 0.15
+
+
+class CarFailed(Exception):
+    """The car says that it cannot go on."""
+
+
+class StoryIncomplete(Exception):
+    """Something did not happen, or not in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarLine:
+    """One milestone of the car."""
+
+    name: str
+    text: str
+    facts: Mapping[str, Any]
+
+
+def read_car_line(line: bytes) -> CarLine:
+    """A line of ``tools.evcc --json``. CarFailed for a failure that the car names, and for what is no milestone (a traceback)."""
+    try:
+        said = json.loads(line)
+        milestone = CarLine(said["name"], said["text"], said["facts"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CarFailed(f"the car broke down: {line.decode('utf-8', 'replace').strip()}") from error
+    if milestone.name == "failed":
+        raise CarFailed(f"the car: {milestone.text}")
+    return milestone
+
+
+@dataclass(slots=True)
+class Story:
+    """The milestones that have to come."""
+
+    mode: str
+    payment: str
+    tls: bool
+    killed: bool = False
+    heard: list[CarLine] = field(default_factory=list)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of milestones in their order; others may stand between them."""
+        dc = ("cable-check", "precharge") if self.mode == "dc" else ()
+        end = ("killed",) if self.killed else (("welding",) if self.mode == "dc" else ()) + ("stopped", "ended")
+        security = ("tls",) if self.tls else ("connected",)
+        return ("plugged-in", "discovered", *security, "protocol", "session", "authorized", *dc, "charging", *end)
+
+    def of_next_car(self) -> Story:
+        """The same story for the car that comes after a killed one."""
+        return replace(self, killed=False, heard=[])
+
+    def hear(self, line: CarLine) -> None:
+        self.heard.append(line)
+
+    def check(self, metered: float | None) -> None:
+        """StoryIncomplete if a milestone is missing, came too early, or disagrees with the meter (watt hours; None: not looked at)."""
+        names = iter(line.name for line in self.heard)
+        for wanted in self.wanted:
+            if wanted not in names:
+                seen = ", ".join(line.name for line in self.heard)
+                raise StoryIncomplete(f"{wanted} was not seen in its place; seen: {seen}")
+        facts = {line.name: line.facts for line in self.heard}
+        payment = "contract" if self.payment == "pnc" else "external"
+        if facts["authorized"].get("payment") != payment:
+            raise StoryIncomplete(f"authorised by {facts['authorized'].get('payment')}, not by {payment}")
+        if self.tls and facts["tls"].get("ocsp") != "good":
+            raise StoryIncomplete("the station's certificate was not proved by OCSP")
+        if metered is not None and not self.killed:
+            self._check_energy(facts["stopped"].get("watt_hours", 0.0), metered)
+
+    def _check_energy(self, stored: float, metered: float) -> None:
+        slack = METER_TOLERANCE_WATT_HOURS + metered * METER_TOLERANCE
+        if not metered * (1.0 - LOSSES) - slack <= stored <= metered + slack:
+            raise StoryIncomplete(f"the car stored {stored:.0f} Wh, the meter counted {metered:.0f} Wh")
