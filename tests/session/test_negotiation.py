@@ -1,0 +1,212 @@
+"""SupportedAppProtocol: who chooses what, and by which number."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secc.conversation import End, Send
+from secc.errors import DecodeError
+from secc.iso2 import protocol
+from secc.session.negotiation import PAYLOAD_TYPE, SEQUENCE, choose, open_negotiation
+from secc.session.offer import Surroundings, V2gProtocol
+from secc.session.supported_app_protocol import (
+    SCHEMA,
+    AppProtocol,
+    ResponseCode,
+    SupportedAppProtocolReq,
+    SupportedAppProtocolRes,
+)
+from tests.dialogue import Spoken, sent
+from tests.iso2_car import wall
+
+
+def spoken(name: str, namespace: str, major: int = 2, *, tls13: bool = False) -> V2gProtocol:
+    def never(*_: Any) -> Any:
+        raise AssertionError("negotiation opens nothing")
+
+    return V2gProtocol(name, namespace, major, 0, open=never, warm=never, personal=never, tls13=tls13)
+
+
+ISO2 = protocol()
+DIN = spoken("DIN", "urn:din:70121:2012:MsgDef")
+ISO20_DC = spoken("-20 DC", "urn:iso:std:iso:15118:-20:DC", 1, tls13=True)
+ALL = (ISO2, DIN, ISO20_DC)
+
+
+def entry(namespace: str, priority: int, schema_id: int, *, major: int = 2, minor: int = 0) -> AppProtocol:
+    return AppProtocol(
+        protocol_namespace=namespace,
+        version_number_major=major,
+        version_number_minor=minor,
+        schema_id=schema_id,
+        priority=priority,
+    )
+
+
+def iso2(priority: int, schema_id: int, **version: int) -> AppProtocol:
+    return entry(ISO2.namespace, priority, schema_id, **version)
+
+
+def din(priority: int, schema_id: int) -> AppProtocol:
+    return entry(DIN.namespace, priority, schema_id)
+
+
+def iso20(priority: int, schema_id: int, energy: str = "DC") -> AppProtocol:
+    return entry(f"urn:iso:std:iso:15118:-20:{energy}", priority, schema_id, major=1)
+
+
+def vendor(priority: int, schema_id: int) -> AppProtocol:
+    return entry("urn:tesla:din:2018:MsgDef", priority, schema_id)
+
+
+def offered(*entries: AppProtocol) -> SupportedAppProtocolReq:
+    return SupportedAppProtocolReq(app_protocol=entries)
+
+
+CASES = {
+    "SAP-01": (offered(din(1, 1), iso2(2, 2)), False, DIN, 1),
+    "SAP-02": (offered(vendor(3, 9), din(2, 8), iso2(1, 7)), False, ISO2, 7),
+    "SAP-03": (offered(*(vendor(i, i) for i in range(1, 20)), iso2(20, 20)), False, ISO2, 20),
+    "SAP-04a": (offered(iso2(1, 200)), False, ISO2, 200),
+    "SAP-04b": (offered(iso2(2, 7), vendor(1, 200)), False, ISO2, 7),
+    "SAP-05": (offered(vendor(1, 1), iso2(2, 2)), False, ISO2, 2),
+    "SAP-06": (offered(iso2(1, 1, major=1)), False, None, None),
+    "SAP-07": (offered(iso2(1, 5), din(1, 6)), False, ISO2, 5),
+    "SAP-08": (offered(iso2(0, 5), iso2(21, 6), din(20, 7)), False, DIN, 7),
+    "SAP-09": (offered(iso20(1, 1), iso20(2, 2, "AC"), iso2(3, 3)), False, ISO2, 3),
+    "SAP-10": (offered(iso20(1, 1)), False, None, None),
+    "SAP-11": (offered(iso20(1, 1), iso2(2, 2)), False, ISO2, 2),
+    "SAP-12": (offered(iso20(1, 1), iso2(2, 2)), True, ISO20_DC, 1),
+    "SAP-13": (offered(iso2(1, 1), iso20(2, 2)), True, ISO2, 1),
+    "SAP-14": (offered(iso20(1, 1, "AC"), iso20(2, 2, "DC")), True, ISO20_DC, 2),
+    "Q-29": (offered(iso2(1, 0)), False, ISO2, 0),
+}
+
+
+@pytest.mark.case(*(f"SAP-{i:02}" for i in range(1, 15)))
+@pytest.mark.parametrize("name", CASES)
+def test_the_cars_ranking_wins_among_what_we_speak_here(name: str) -> None:
+    request, tls13, protocol, schema_id = CASES[name]
+    chosen = choose(request, ALL, tls13=tls13)
+    if protocol is None:
+        assert chosen is None
+    else:
+        assert chosen is not None
+        assert chosen.protocol is protocol
+        assert chosen.response.schema_id == schema_id
+        assert chosen.response.response_code is ResponseCode.OK_SUCCESSFUL_NEGOTIATION
+
+
+def test_only_priorities_outside_the_range_are_ranked_last_and_still_chosen() -> None:
+    chosen = choose(offered(iso2(0, 5)), ALL, tls13=False)
+    assert chosen is not None
+    assert chosen.entry.schema_id == 5
+
+
+def test_another_minor_version_is_told() -> None:
+    chosen = choose(offered(iso2(1, 3, minor=1)), ALL, tls13=False)
+    assert chosen is not None
+    assert chosen.response.response_code is ResponseCode.OK_SUCCESSFUL_NEGOTIATION_WITH_MINOR_DEVIATION
+
+
+@given(
+    st.lists(
+        st.builds(
+            entry,
+            st.sampled_from([ISO2.namespace, DIN.namespace, ISO20_DC.namespace, "urn:other"]),
+            st.integers(1, 20),
+            st.integers(0, 255),
+            major=st.integers(0, 3),
+            minor=st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=20,
+    ),
+    st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_what_is_chosen_was_offered_and_nothing_better_was(entries: list[AppProtocol], tls13: bool) -> None:
+    chosen = choose(offered(*entries), ALL, tls13=tls13)
+    fit = [
+        e
+        for e in entries
+        for p in ALL
+        if (p.namespace, p.major) == (e.protocol_namespace, e.version_number_major) and (tls13 or not p.tls13)
+    ]
+    if chosen is None:
+        assert not fit
+    else:
+        assert chosen.entry in fit
+        assert chosen.entry.priority == min(e.priority for e in fit)
+        assert tls13 or not chosen.protocol.tls13
+
+
+# --- as the first exchange of a connection -----------------------------------------------------------------------------------
+
+
+def open_line(*, tls13: bool = False) -> tuple[Any, Spoken]:
+    surroundings = Surroundings(now=100.0, entropy=bytes, wall=wall, tickets=itertools.count(1))
+    negotiation = open_negotiation(ALL, surroundings, tls13=tls13)
+    return negotiation, Spoken(negotiation.session)
+
+
+def over_octets(negotiation: Any, line: Spoken, request: SupportedAppProtocolReq) -> list[SupportedAppProtocolRes]:
+    effects = line.hear(negotiation.decode(PAYLOAD_TYPE, SCHEMA.encode(request)))
+    answers = [negotiation.encode(effect) for effect in effects if isinstance(effect, Send)]
+    return [SCHEMA.decode(octets) for payload_type, octets in answers if payload_type == PAYLOAD_TYPE]  # type: ignore[misc]
+
+
+@pytest.mark.case("I2-SAP-01", "I2-SAP-04")
+@pytest.mark.parametrize("tls13", [False, True])
+def test_the_protocol_agreed_on_is_the_result(tls13: bool) -> None:
+    negotiation, line = open_line(tls13=tls13)
+    assert over_octets(negotiation, line, offered(iso2(1, 10), din(2, 20))) == [
+        SupportedAppProtocolRes(response_code=ResponseCode.OK_SUCCESSFUL_NEGOTIATION, schema_id=10)
+    ]
+    assert line.ended is not None
+    assert line.ended.well
+    assert negotiation.session.result is ISO2
+
+
+@pytest.mark.case("I2-SAP-02")
+def test_nothing_in_common_is_said_without_a_schema_id_and_ends_the_connection() -> None:
+    negotiation, line = open_line()
+    assert over_octets(negotiation, line, offered(vendor(1, 1))) == [
+        SupportedAppProtocolRes(response_code=ResponseCode.FAILED_NO_NEGOTIATION)
+    ]
+    assert line.code == "refused.Failed_NoNegotiation"
+    assert negotiation.session.result is None
+    assert line.all(End)
+
+
+@pytest.mark.case("I2-SAP-03")
+def test_a_car_that_connects_and_says_nothing_is_left_after_the_sequence_timeout() -> None:
+    _, line = open_line()
+    line.wait(SEQUENCE.seconds - 0.1)
+    assert line.ended is None
+    line.wait(0.2)
+    assert line.code == "timer.V2G_SECC_Sequence_Timeout"
+    assert sent(effect for _, effect in line.said) == []
+
+
+@pytest.mark.case("SAP-15")
+def test_a_second_request_after_success_is_no_message_of_the_protocol_agreed_on() -> None:
+    octets = SCHEMA.encode(offered(iso2(1, 10)))
+    from tests.iso2_car import Car
+
+    car = Car()
+    with pytest.raises(DecodeError):
+        car.station.decode(PAYLOAD_TYPE, octets)
+
+
+def test_what_is_no_request_gets_no_answer() -> None:
+    negotiation, line = open_line()
+    response = SCHEMA.encode(SupportedAppProtocolRes(response_code=ResponseCode.FAILED_NO_NEGOTIATION))
+    effects = line.hear(negotiation.decode(PAYLOAD_TYPE, response))
+    assert sent(effects) == []
+    assert line.code == "refused.Failed_NoNegotiation"
