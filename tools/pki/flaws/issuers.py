@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cryptography.hazmat.primitives import hashes
+
 from certs import Flaw
-from tools.pki.flaws.registry import FlawedContract, named, ordered, sent
+from tools.pki.flaws.registry import FlawedContract, named, ordered, sent, unknown_extension
 from tools.pki.lab import EMAID, LabPki
-from tools.pki.mint import CA_USAGE, CONTRACT_USAGE, Issued, key_usage
+from tools.pki.mint import CA_USAGE, CONTRACT_USAGE, Issued, KeyKind, key_usage
 
 
 @named
@@ -114,6 +116,18 @@ def tampered_leaf(lab: LabPki) -> FlawedContract:
 def root_is_no_ca(lab: LabPki) -> FlawedContract:
     """The installed root is no CA certificate."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"constraints": False, "usage": CA_USAGE})
+
+
+@named
+def root_on_p384(lab: LabPki) -> FlawedContract:
+    """The installed root's key is on the curve P-384."""
+    return ordered(lab, Flaw.ANCHOR_UNFIT, root={"kind": KeyKind.P384}, sub1={"hash_": hashes.SHA256()})
+
+
+@named
+def root_with_unknown_critical_extension(lab: LabPki) -> FlawedContract:
+    """The installed root has a critical extension that nobody knows."""
+    return ordered(lab, Flaw.ANCHOR_UNFIT, root={"extra": unknown_extension()})
 
 
 @named
