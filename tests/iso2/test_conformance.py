@@ -1,0 +1,254 @@
+"""Rows of the conformance list that hold in every state: wrong order, foreign SessionID, silence, and that every refusal is schema-valid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from secc.conversation import End
+from secc.exi.xmldsig import X509IssuerSerial
+from secc.iso2 import timing
+from secc.iso2.messages import (
+    SCHEMA,
+    AuthorizationReq,
+    Body,
+    CableCheckReq,
+    CertificateInstallationReq,
+    CertificateUpdateReq,
+    ChargingStatusReq,
+    ListOfRootCertificateIDs,
+    MeterInfo,
+    MeteringReceiptReq,
+    PaymentDetailsReq,
+    PaymentOption,
+    ResponseCode,
+    ServiceDetailReq,
+    ServiceDiscoveryReq,
+    SessionSetupReq,
+    SessionStopReq,
+    V2G_Message,
+    WeldingDetectionReq,
+)
+from secc.session.effects import OpenContactor
+from tests.iso2_car import (
+    EMAID,
+    EVCCID,
+    OFFERS,
+    START,
+    STOP,
+    TERMINATE,
+    Car,
+    chain,
+    current_demand,
+    dc_delivery,
+    dc_parameters,
+    delivery,
+    ev_status,
+    precharge,
+    selection,
+)
+
+ROOTS = ListOfRootCertificateIDs(
+    root_certificate_id=(X509IssuerSerial(x509_issuer_name="CN=root", x509_serial_number=1),)
+)
+
+EVERY_REQUEST: dict[str, Body] = {
+    "SessionSetup": SessionSetupReq(evcc_id=EVCCID),
+    "ServiceDiscovery": ServiceDiscoveryReq(),
+    "ServiceDetail": ServiceDetailReq(service_id=1),
+    "PaymentServiceSelection": selection(PaymentOption.EXTERNAL_PAYMENT),
+    "PaymentDetails": PaymentDetailsReq(emaid=EMAID, contract_signature_cert_chain=chain()),
+    "Authorization": AuthorizationReq(),
+    "ChargeParameterDiscovery": dc_parameters(),
+    "CableCheck": CableCheckReq(dc_ev_status=ev_status()),
+    "PreCharge": precharge(),
+    "PowerDelivery(Start)": dc_delivery(START),
+    "PowerDelivery(Stop)": delivery(STOP),
+    "CurrentDemand": current_demand(),
+    "ChargingStatus": ChargingStatusReq(),
+    "WeldingDetection": WeldingDetectionReq(dc_ev_status=ev_status()),
+    "SessionStop": TERMINATE,
+    "MeteringReceipt": MeteringReceiptReq(session_id=bytes(8), meter_info=MeterInfo(meter_id="M")),
+    "CertificateInstallation": CertificateInstallationReq(
+        id="id1", oem_provisioning_cert=b"\x30", list_of_root_certificate_ids=ROOTS
+    ),
+    "CertificateUpdate": CertificateUpdateReq(
+        id="id1", contract_signature_cert_chain=chain(), emaid=EMAID, list_of_root_certificate_ids=ROOTS
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Due:
+    """A state: on this way, this message is due."""
+
+    way: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.way}:{self.message}"
+
+    def reached(self) -> Car:
+        return Car(OFFERS[self.way]).drive(until=self.message)
+
+
+DC = ("CableCheck", "PreCharge", "PowerDelivery(Start)", "CurrentDemand", "PowerDelivery(Stop)", "WeldingDetection")
+AC = ("PowerDelivery(Start)", "ChargingStatus", "PowerDelivery(Stop)")
+SETUP = ("ServiceDiscovery", "ServiceDetail", "PaymentServiceSelection", "Authorization", "ChargeParameterDiscovery")
+STATES = [
+    *(Due("dc-eim", message) for message in (*SETUP, *DC, "SessionStop")),
+    *(Due("ac-eim", message) for message in (*SETUP, *AC, "SessionStop")),
+    Due("dc-pnc", "PaymentDetails"),
+    Due("dc-pnc", "Authorization"),
+    Due("ac-pnc", "ChargingStatus"),
+]
+FIRST = Due("dc-eim", "SessionSetup")
+
+LEGAL = {
+    "ServiceDetail": {"PaymentServiceSelection"},
+    "PaymentServiceSelection": {"ServiceDetail"},
+    "PowerDelivery(Start)": {"PowerDelivery(Stop)", "PreCharge"},
+    "PowerDelivery(Stop)": {"PowerDelivery(Start)", "CurrentDemand", "ChargingStatus"},
+    "WeldingDetection": {"SessionStop"},
+    "SessionStop": {"WeldingDetection"},
+}
+"""Beside the message that is due, the others that the state table accepts (refused for other reasons, if at all)."""
+
+
+def refused(car: Car, body: Any, code: ResponseCode) -> None:
+    """One answer with this code and our SessionID, power off, the end."""
+    assert body is not None
+    assert body.response_code is code
+    assert car.heard[-1].header.session_id == car.station.session_id
+    assert car.all(OpenContactor)
+    assert car.code == f"refused.{code}"
+    assert len(car.all(End)) == 1
+
+
+@pytest.mark.case("I2-SS-02")
+def test_before_session_setup_everything_else_is_out_of_order() -> None:
+    for name, request in EVERY_REQUEST.items():
+        if name != "SessionSetup":
+            car = FIRST.reached()
+            refused(car, car.says(request), ResponseCode.FAILED_SEQUENCE_ERROR)
+
+
+@pytest.mark.case("I2-SDIS-02", "I2-SDET-03", "I2-SDET-04", "I2-PSS-04", "I2-PDET-04", "I2-AUTH-03", "I2-AUTH-04")
+@pytest.mark.case("I2-CPD-69", "I2-CC-03", "I2-PC-02", "I2-PD-06", "I2-PD-07", "I2-PD-16", "I2-PD-17", "I2-CS-03")
+@pytest.mark.case("I2-CD-03", "I2-WD-02", "I2-STOP-02", "I2-STOP-06", "I2-STOP-10", "I2-CINS-02", "I2-CUPD-02")
+@pytest.mark.case("A-SES-04", "A-SES-05", "A-SES-07", "I2X-36")
+@pytest.mark.parametrize("due", STATES, ids=str)
+def test_a_request_out_of_order_gets_its_own_response_and_the_end(due: Due) -> None:
+    accepted = {due.message} | LEGAL.get(due.message, set())
+    if due.way.startswith("ac") and due.message == "PowerDelivery(Start)":
+        accepted -= {"PreCharge"}
+    # SessionStopReq is accepted everywhere, and tried by itself.
+    accepted.add("SessionStop")
+    for name, request in EVERY_REQUEST.items():
+        if name in accepted:
+            continue
+        car = due.reached()
+        body = car.says(request)
+        assert type(body).__name__ == type(request).__name__.removesuffix("Req") + "Res"
+        refused(car, body, ResponseCode.FAILED_SEQUENCE_ERROR)
+
+
+@pytest.mark.case("I2-SDIS-03", "I2-SDET-05", "I2-SDET-06", "I2-PSS-05", "I2-PDET-05", "I2-AUTH-05", "I2-AUTH-06")
+@pytest.mark.case("I2-CPD-03", "I2-CPD-36", "I2-CC-04", "I2-PC-03", "I2-PD-08", "I2-PD-09", "I2-PD-18", "I2-PD-19")
+@pytest.mark.case("I2-CD-04", "I2-WD-03", "I2-STOP-07", "I2-STOP-11", "A-SES-01", "I2X-36", "I2-CINS-03", "I2-CUPD-03")
+@pytest.mark.parametrize("session_id", [bytes(8), b"\x00", b"\x01", bytes(range(8)), b""])
+@pytest.mark.parametrize("due", STATES, ids=str)
+def test_a_foreign_session_id_is_told_so_whatever_the_request(due: Due, session_id: bytes) -> None:
+    name = due.message if due.message in EVERY_REQUEST else "Authorization"
+    for request in (EVERY_REQUEST[name], EVERY_REQUEST["ServiceDiscovery"], TERMINATE):
+        car = due.reached()
+        body = car.says(request, session_id=session_id)
+        refused(car, body, ResponseCode.FAILED_UNKNOWN_SESSION)
+
+
+@pytest.mark.case("I2-SS-03", "I2-SDIS-04", "I2-SDET-08", "I2-SDET-09", "I2-PSS-07", "I2-PDET-06", "I2-AUTH-08")
+@pytest.mark.case("I2-AUTH-09", "I2-CPD-70", "I2-CC-05", "I2-PD-11", "I2-PD-12", "I2-PD-22", "I2-PD-23", "I2-CS-04")
+@pytest.mark.case("I2-CD-05", "I2-WD-04", "I2-STOP-03", "I2-STOP-08", "I2-STOP-12", "I2X-23")
+@pytest.mark.parametrize("due", [FIRST, *STATES], ids=str)
+def test_silence_ends_the_session_after_sixty_seconds_without_a_word(due: Due) -> None:
+    car = due.reached()
+    answered = len(car.outbox)
+    car.wait(59.9)
+    assert car.ended is None
+    car.wait(0.2)
+    assert car.code == "timer.V2G_SECC_Sequence_Timeout"
+    assert len(car.outbox) == answered
+    assert car.all(OpenContactor)
+
+
+@pytest.mark.case("I2X-23")
+def test_a_car_that_takes_59_seconds_before_each_request_is_served() -> None:
+    car = Car()
+    for name, step in car._steps():
+        car.wait(59.0)
+        body = step()
+        assert body.response_code.startswith("OK"), name
+    assert car.code == "completed.terminated"
+
+
+@pytest.mark.case("I2X-32", "Q-34", "Q-37", "Q-38", "Q-65", "D4")
+@pytest.mark.parametrize("due", STATES, ids=str)
+def test_a_car_may_stop_in_every_state(due: Due) -> None:
+    car = due.reached()
+    body = car.says(TERMINATE)
+    assert body.response_code is ResponseCode.OK
+    assert car.ended is not None
+    assert car.ended.well
+    assert car.all(OpenContactor)
+
+
+@pytest.mark.parametrize("way", ["dc-eim", "ac-eim"])
+@pytest.mark.parametrize("message", ["CurrentDemand", "ChargingStatus", "PowerDelivery(Stop)"])
+def test_by_the_letter_session_stop_has_no_place_in_the_loop(way: str, message: str) -> None:
+    from dataclasses import replace
+
+    if message not in ("PowerDelivery(Stop)", "CurrentDemand" if way.startswith("dc") else "ChargingStatus"):
+        return
+    car = Car(replace(OFFERS[way], strict=True)).drive(until=message)
+    refused(car, car.says(TERMINATE), ResponseCode.FAILED_SEQUENCE_ERROR)
+
+
+@pytest.mark.case("I2X-21")
+@pytest.mark.parametrize("way", OFFERS)
+def test_every_response_comes_within_its_performance_time(way: str) -> None:
+    car = Car(OFFERS[way]).drive()
+    for heard in car.heard:
+        name = type(heard.body).__name__.removesuffix("Res")
+        assert heard.seconds <= timing.ANSWER_SECONDS[name], name
+
+
+def test_a_response_instead_of_a_request_gets_no_answer_and_ends_the_session() -> None:
+    from secc.iso2.messages import SessionStopRes
+
+    car = Car().drive(until="ServiceDiscovery")
+    assert car.says(SessionStopRes(response_code=ResponseCode.OK)) is None
+    assert car.code == "refused.FAILED_SequenceError"
+
+
+def test_a_session_stop_request_still_needs_its_session_id() -> None:
+    car = Car().drive(until="CurrentDemand")
+    body = car.says(SessionStopReq(charging_session=TERMINATE.charging_session), session_id=b"\x07")
+    refused(car, body, ResponseCode.FAILED_UNKNOWN_SESSION)
+
+
+def test_a_second_session_setup_is_out_of_order_whatever_its_session_id() -> None:
+    for session_id in (b"\x00", bytes(8), b"12345678"):
+        car = Car().drive(until="Authorization")
+        body = car.says(SessionSetupReq(evcc_id=EVCCID), session_id=session_id)
+        refused(car, body, ResponseCode.FAILED_SEQUENCE_ERROR)
+
+
+def test_nothing_in_the_body_is_no_message() -> None:
+    from secc.errors import DecodeError
+    from secc.iso2.messages import MessageHeader
+
+    octets = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=None))
+    with pytest.raises(DecodeError):
+        Car().station.decode(0x8001, octets)
