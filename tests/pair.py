@@ -55,6 +55,7 @@ class Outlet:
     power_seconds: float = 0.2
     start: PowerReported = field(default_factory=lambda: PowerReported(True))
     anchors: Anchors = field(default_factory=Anchors)
+    clock: Callable[[], datetime] = lambda: AT
     validate_seconds: float = 0.1
     authorize_seconds: float = 0.3
     verdict: Verdict = field(default_factory=lambda: Verdict(Decision.ACCEPTED))
@@ -155,7 +156,7 @@ class Outlet:
 
     def _validate(self, chain: tuple[bytes, ...], emaid: str) -> Any:
         try:
-            return verify_contract_chain(chain, self.anchors, AT, claimed=emaid)
+            return verify_contract_chain(chain, self.anchors, self.clock(), claimed=emaid)
         except ChainRejected as refused:
             return Verdict(_DECISIONS.get(refused.flaw.outcome.name, Decision.CHAIN_INVALID), refused.flaw.value)
 

@@ -125,7 +125,8 @@ def _keylog(path: Path | None) -> Callable[[str], None] | None:
         return None
 
     def write(line: str) -> None:
-        with path.open("a") as file:
+        # Whoever has these lines reads the session: nobody but the owner of the file.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a") as file:
             file.write(line + "\n")
 
     return write

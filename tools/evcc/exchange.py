@@ -25,6 +25,9 @@ SHOWN: Final = 10
 
 A line for every answer would be ten a second."""
 
+WORTH_SHOWING_AMPERES: Final = 2.5
+"""More than precharge gives: below, charging has not begun."""
+
 
 @dataclass(slots=True)
 class Wishes:
@@ -132,7 +135,7 @@ class Exchange:
         if behaviour.watt_hours is not None:
             way = min(way, behaviour.watt_hours)
         progress = min(1.0, battery.delivered / way) if way > 0.0 else 1.0
-        if amperes < 0.5 or int(progress * SHOWN) <= self._shown:
+        if amperes < WORTH_SHOWING_AMPERES or int(progress * SHOWN) <= self._shown:
             return
         self._shown = int(progress * SHOWN)
         self.announce(
