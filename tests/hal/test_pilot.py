@@ -59,8 +59,21 @@ def test_ready_is_never_read_from_volts_outside_its_bands(
 
 @pytest.mark.parametrize(
     ("percent", "amperes"),
-    [(2, 0), (5, 0), (7.5, 0), (8, 6), (9.9, 6), (10, 6), (16, 9.6), (26.667, 16), (53.333, 32), (85, 51), (89.6, 64)]
-    + [(96, 80), (97, 80), (98, 0), (100, 0)],
+    [
+        (2, 0),
+        (5, 0),
+        (7.5, 0),
+        (8, 6),
+        (9.9, 6),
+        (10, 6),
+        (16, 9.6),
+        (26.667, 16),
+        (53.333, 32),
+        (85, 51),
+        (89.6, 64),
+        (96, 80),
+        (98, 0),
+    ],
 )
 def test_duty_says_amperes(percent: float, amperes: float) -> None:
     assert amperes_of_duty(percent / 100) == pytest.approx(amperes, abs=0.01)
