@@ -225,7 +225,7 @@ class Pair:
         self._car_framer, self._station_framer = Framer(), Framer()
         self._abandoned: set[Ticket[Any]] = set()
         self._on_open: list[Callable[[], None]] = []
-        self._deaf = False
+        self._begun = self._deaf = False
         self.transcript: list[bytes] = []
 
     # Scripts
@@ -254,9 +254,11 @@ class Pair:
         return self
 
     def run(self, seconds: float = 600.0) -> Line:
-        """Let it happen, until both have ended or the time is over."""
-        self._car_steps(self.car.session.begin(self.now))
-        self._station_steps(self.station.session.begin(self.now))
+        """Let it happen, until both have ended or the time is over; again to go on."""
+        if not self._begun:
+            self._begun = True
+            self._car_steps(self.car.session.begin(self.now))
+            self._station_steps(self.station.session.begin(self.now))
         end = self.now + seconds
         while not (self.line.car and self.line.station):
             due = [self._queue[0][0]] if self._queue else []
@@ -264,6 +266,7 @@ class Pair:
                 if session.deadline is not None:
                     due.append(session.deadline.at)
             if not due or min(due) > end:
+                self.now = end
                 break
             self.now = max(self.now, min(due))
             if self._queue and self._queue[0][0] <= self.now:

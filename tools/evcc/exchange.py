@@ -69,7 +69,8 @@ class Exchange:
         if self.flaw is not None:
             body = self.flaw.before_signing(body)
         signature = None
-        if signed and self.wallet is not None:
+        # A flaw may have put a body in its place that has no Id to refer to.
+        if signed and self.wallet is not None and getattr(body, "id", None) is not None:
             signature = self.wallet.sign(body)
         message = V2G_Message(header=MessageHeader(session_id=self.session_id, signature=signature), body=body)
         self._send((message,) if self.flaw is None else self.flaw.after_signing(message))
