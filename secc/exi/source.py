@@ -100,10 +100,12 @@ class Namespace:
         return function
 
     def warm(self, ctype: ComplexType) -> None:
-        """Compiles a type and all that its elements are made of."""
+        """Compiles a type and all that its elements are made of, save what a wrapper (the Body) may hold."""
         if ctype in self._compiled:
             return
         self.compile(ctype)
+        if ctype.cls is None:
+            return
         for part in ctype.parts:
             for inner in _inner(part):
                 self.warm(inner)

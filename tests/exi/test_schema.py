@@ -1,0 +1,193 @@
+"""The codec's edges: headers, limits, tolerances, strictness of our own messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from secc.errors import DecodeError, EncodeError
+from secc.exi import Message
+from secc.iso2 import messages as iso2
+from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
+from secc.session import supported_app_protocol as sap
+
+
+def message(body: iso2.Body | None, session_id: bytes = bytes(8)) -> V2G_Message:
+    return V2G_Message(header=MessageHeader(session_id=session_id), body=body)
+
+
+STOP = message(iso2.SessionStopReq(charging_session=iso2.ChargingSession.TERMINATE))
+OCTETS = SCHEMA.encode(STOP)
+
+
+def volts(value: int, multiplier: int = 0) -> iso2.PhysicalValue:
+    return iso2.PhysicalValue(multiplier=multiplier, unit=iso2.UnitSymbol.V, value=value)
+
+
+@pytest.mark.case("A-EXI-02")
+@pytest.mark.parametrize("header", [0x00, 0x81, 0xA0, 0x90, 0xC0, 0x24])
+def test_only_the_one_header(header: int) -> None:
+    with pytest.raises(DecodeError, match="header"):
+        SCHEMA.decode(bytes([header]) + OCTETS[1:])
+
+
+@pytest.mark.parametrize(
+    "octets", [b"", b"\x80", b"\x80\x00", b"\x80\xff\xff", b"$EXI" + OCTETS, b"\x80\x98" + bytes(70_000)]
+)
+def test_no_stream(octets: bytes) -> None:
+    with pytest.raises(DecodeError):
+        SCHEMA.decode(octets)
+
+
+@pytest.mark.case("A-EXI-07")
+def test_octets_behind_the_end_are_ignored() -> None:
+    assert SCHEMA.decode(OCTETS + b"\x00") == STOP
+    assert SCHEMA.decode(OCTETS + b"\xff" * 100) == STOP
+
+
+@pytest.mark.case("A-EXI-05")
+def test_integers_have_an_end() -> None:
+    request = message(iso2.ServiceDetailReq(service_id=1))
+    octets = SCHEMA.encode(request)
+    bits = f"{int.from_bytes(octets, 'big'):0{8 * len(octets)}b}"
+    at = bits.rindex("00000001")
+
+    def with_octets(count: int) -> bytes:
+        longer = bits[:at] + "10000001" + "10000000" * (count - 2) + "00000000" + bits[at + 8 :]
+        longer += "0" * (-len(longer) % 8)
+        return int(longer, 2).to_bytes(len(longer) // 8, "big")
+
+    assert SCHEMA.decode(with_octets(3)) == request
+    for count in (4, 40, 400):
+        with pytest.raises(DecodeError):
+            SCHEMA.decode(with_octets(count))
+
+
+@pytest.mark.case("A-EXI-06")
+def test_codes_beyond_an_enumeration_or_a_range_are_no_values() -> None:
+    octets = SCHEMA.encode(message(iso2.SessionStopRes(response_code=iso2.ResponseCode.FAILED_CERTIFICATE_REVOKED)))
+    number = int.from_bytes(octets, "big")
+    code = f"{25:05b}"
+    bits = f"{number:0{8 * len(octets)}b}"
+    at = bits.rindex(code)
+    wrong = int(bits[:at] + f"{31:05b}" + bits[at + 5 :], 2).to_bytes(len(octets), "big")
+    with pytest.raises(DecodeError):
+        SCHEMA.decode(wrong)
+
+
+def test_lengths_are_for_the_phases_to_judge() -> None:
+    """Nine octets of SessionID break the facet, not the structure: decoded, and refused on encode."""
+    octets = SCHEMA.encode(STOP)
+    bits = f"{int.from_bytes(octets, 'big'):0{8 * len(octets)}b}"
+    at = bits.index("00001000" + "0" * 64)
+    longer = bits[:at] + "00001001" + "0" * 72 + bits[at + 72 :]
+    longer += "0" * (-len(longer) % 8)
+    decoded = SCHEMA.decode(int(longer, 2).to_bytes(len(longer) // 8, "big"))
+    assert decoded.header.session_id == bytes(9)
+    with pytest.raises(EncodeError, match="session_id"):
+        SCHEMA.encode(decoded)
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("a number out of range", iso2.PreChargeReq(dc_ev_status=None, ev_target_voltage=volts(0), ev_target_current=volts(0))),  # type: ignore[arg-type]
+    ("short", iso2.WeldingDetectionRes(
+        response_code=iso2.ResponseCode.OK,
+        dc_evse_status=iso2.DC_EVSEStatus(
+            notification_max_delay=0,
+            evse_notification=iso2.EVSENotification.NONE,
+            evse_status_code=iso2.DC_EVSEStatusCode.EVSE_READY,
+        ),
+        evse_present_voltage=volts(40_000),
+    )),
+    ("unsigned", iso2.ServiceDetailReq(service_id=-1)),
+    ("too large", iso2.ServiceDetailReq(service_id=65_536)),
+    ("a float", iso2.ServiceDetailReq(service_id=1.5)),  # type: ignore[arg-type]
+    ("text for a number", iso2.ServiceDetailReq(service_id="1")),  # type: ignore[arg-type]
+    ("too long", iso2.ServiceDiscoveryReq(service_scope="x" * 65)),
+    ("no member", iso2.SessionStopReq(charging_session="Later")),  # type: ignore[arg-type]
+    ("not there", iso2.SessionStopReq(charging_session=None)),  # type: ignore[arg-type]
+    ("too few", iso2.SelectedServiceList(selected_service=())),
+    ("too short", iso2.SessionSetupRes(response_code=iso2.ResponseCode.OK, evse_id="short")),
+    ("16 octets", iso2.PaymentDetailsRes(response_code=iso2.ResponseCode.OK, gen_challenge=bytes(15), evse_time_stamp=0)),
+    ("a surrogate", iso2.ServiceDiscoveryReq(service_scope="\ud800")),
+    ("octets for text", iso2.ServiceDiscoveryReq(service_scope=b"x")),  # type: ignore[arg-type]
+    ("another group", iso2.PowerDeliveryRes(response_code=iso2.ResponseCode.OK, evse_status=volts(0))),  # type: ignore[arg-type]
+    ("no body element", volts(0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("why", "body"), WRONG, ids=[why for why, _ in WRONG])
+def test_our_own_messages_keep_the_schema(why: str, body: Any) -> None:
+    if isinstance(body, iso2.SelectedServiceList):
+        body = iso2.PaymentServiceSelectionReq(
+            selected_payment_option=iso2.PaymentOption.CONTRACT, selected_service_list=body
+        )
+    with pytest.raises(EncodeError):
+        SCHEMA.encode(message(body))
+
+
+@pytest.mark.parametrize("values", [{}, {"bool_value": True, "int_value": 3}])
+def test_exactly_one_branch_of_a_choice(values: dict[str, Any]) -> None:
+    parameter = iso2.Parameter(name="p", **values)
+    sets = iso2.ServiceParameterList(parameter_set=(iso2.ParameterSet(parameter_set_id=1, parameter=(parameter,)),))
+    response = iso2.ServiceDetailRes(response_code=iso2.ResponseCode.OK, service_id=1, service_parameter_list=sets)
+    with pytest.raises(EncodeError, match="exactly one"):
+        SCHEMA.encode(message(response))
+
+
+@pytest.mark.case("A-EXI-09")
+def test_supported_app_protocol_takes_twenty_offers() -> None:
+    offer = sap.AppProtocol(
+        protocol_namespace="urn:x", version_number_major=1, version_number_minor=0, schema_id=1, priority=1
+    )
+    full = sap.SupportedAppProtocolReq(app_protocol=(offer,) * 20)
+    octets = sap.SCHEMA.encode(full)
+    assert sap.SCHEMA.decode(octets) == full
+    with pytest.raises(EncodeError):
+        sap.SCHEMA.encode(sap.SupportedAppProtocolReq(app_protocol=(offer,) * 21))
+    # As a codec writes it that does not count: one more item is announced, or the end, with the wide code.
+    one = sap.SCHEMA.encode(sap.SupportedAppProtocolReq(app_protocol=(offer,)))
+    bits = f"{int.from_bytes(one, 'big'):0{8 * len(one)}b}"
+    start, item = bits[:11], bits[11 : bits.rindex("1") - 1]
+
+    def crowded(count: int) -> bytes:
+        stream = start + item + ("00" + item) * (count - 1) + "01"
+        stream += "0" * (-len(stream) % 8)
+        return int(stream, 2).to_bytes(len(stream) // 8, "big")
+
+    assert crowded(1) == one
+    assert sap.SCHEMA.decode(crowded(20)) == full
+    with pytest.raises(DecodeError):
+        sap.SCHEMA.decode(crowded(21))
+
+
+def test_foreign_messages_are_no_messages() -> None:
+    with pytest.raises(EncodeError, match="no message"):
+        SCHEMA.encode(sap.SupportedAppProtocolRes(response_code=sap.ResponseCode.FAILED_NO_NEGOTIATION))  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(EncodeError):
+        SCHEMA.encode(Message())  # type: ignore[arg-type]  # on purpose
+
+
+def test_warm_types_need_no_compiler_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = iso2.Schema("again", roots=(V2G_Message,), globals_=SCHEMA.globals, vocabulary=SCHEMA.vocabulary)
+    schema.warm(iso2.SessionStopReq)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("compiled late")
+
+    monkeypatch.setattr("secc.exi.source.Namespace.compile", fail)
+    assert schema.decode(schema.encode(STOP)) == STOP
+    with pytest.raises(AssertionError, match="compiled late"):
+        schema.encode(message(iso2.ChargingStatusReq()))
+
+
+def test_an_empty_body_is_possible() -> None:
+    empty = message(None)
+    assert SCHEMA.decode(SCHEMA.encode(empty)) == empty
+
+
+def test_messages_are_replaced_not_changed() -> None:
+    other = replace(STOP, header=MessageHeader(session_id=b""))
+    assert SCHEMA.decode(SCHEMA.encode(other)) == other != STOP
