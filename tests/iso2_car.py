@@ -364,6 +364,11 @@ class Car(Spoken):
             self.challenge = body.gen_challenge
         return body
 
+    def payment_details_raw(self, emaid: str, certificates: CertificateChain | None = None) -> Any:
+        """PaymentDetails as no encoder writes it, because the eMAID is longer than the schema says, or the chain is."""
+        request = PaymentDetailsReq(emaid=emaid, contract_signature_cert_chain=certificates or chain())
+        return self.says(request, raw=True)
+
     def cable_check(self) -> CableCheckRes:
         while True:
             body = self.says(CableCheckReq(dc_ev_status=ev_status()))

@@ -12,7 +12,7 @@ from secc.iso2 import timing
 from secc.iso2.course import Course, expired, remark
 from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
 from secc.iso2.refusals import refused
-from secc.session.effects import AuthorizeContract, Verdict
+from secc.session.effects import AuthorizeContract, Milestone, Reach, Verdict
 from secc.session.signature import verify
 
 FORCED = "Authorization"
@@ -28,6 +28,7 @@ def external_authorization(secc: Party, course: Course) -> Conversation[None]:
         yield from course.request(secc, AuthorizationReq)
         if course.eim_accepted and FORCED not in course.forced:
             secc.reply(finished())
+            secc.do(Reach(Milestone.AUTHORIZED, (("by", "external identification"),)))
             return
         expired(secc, limit)
         yield from course.ongoing(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
@@ -45,6 +46,8 @@ def contract_authorization(secc: Party, course: Course, contract: Contract, chal
         # The EVCC signs only its first AuthorizationReq; polls repeat it bare, and what some sign again is not looked at. [V2G2-684]
         yield from course.request(secc, AuthorizationReq)
     secc.reply(finished())
+    by = "external identification" if course.eim_accepted else "contract"
+    secc.do(Reach(Milestone.AUTHORIZED, (("by", by),)))
 
 
 def finished() -> AuthorizationRes:

@@ -20,7 +20,7 @@ from secc.iso2.messages import (
 from secc.iso2.phases.charge_parameter_discovery import Target
 from secc.iso2.refusals import Malfunction
 from secc.iso2.status import present_dc
-from secc.session.effects import CheckCable
+from secc.session.effects import CheckCable, Milestone, Reach
 
 FORCED: Final = "CableCheck"
 
@@ -50,6 +50,7 @@ def cable_check(secc: Party, course: Course, target: Target) -> Conversation[Non
         raise Malfunction(f"isolation {finding.isolation}: {finding.detail}")
     course.isolation = _ISOLATION[finding.isolation]
     secc.reply(_response(EVSEProcessing.FINISHED, present_dc(secc, course)))
+    secc.do(Reach(Milestone.CABLE_CHECKED, (("isolation", finding.isolation),)))
 
 
 def _response(processing: EVSEProcessing, status: DC_EVSEStatus) -> CableCheckRes:

@@ -27,6 +27,7 @@ from secc.iso2.phases.authorization import finished
 from secc.iso2.schedule import Schedule
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amount, amperes, physical, volts, watts
+from secc.session.effects import Milestone, Reach
 
 FORCED = "ChargeParameterDiscovery"
 WRONG = ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
@@ -65,6 +66,8 @@ def charge_parameter_discovery(secc: Party, course: Course) -> Conversation[Targ
         yield from course.ongoing(secc, _response(secc, course, EVSEProcessing.ONGOING, None))
     course.renegotiation_wanted = False
     secc.reply(_response(secc, course, EVSEProcessing.FINISHED, target.schedule.as_list()))
+    mode = "" if course.mode is None else course.mode.value
+    secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode), ("watts", course.maximum_watts))))
     return target
 
 

@@ -28,6 +28,7 @@ from secc.iso2.phases.power_delivery import renegotiate, stop
 from secc.iso2.schedule import TUPLE_ID
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amperes, physical, volts, watts
+from secc.session.effects import Milestone, Reach
 
 
 class Ended(Enum):
@@ -97,6 +98,10 @@ def _current_demand(secc: Party, course: Course, target: Target, request: Curren
     measured = fresh(secc)
     demanded = _demanded(course, target, request, measured.volts)
     secc.do(demanded.output)
+    soc = request.dc_ev_status.ev_ress_soc
+    if soc != course.announced_soc:
+        course.announced_soc = soc
+        secc.do(Reach(Milestone.CHARGING, (("soc", float(soc)),)))
     secc.reply(
         CurrentDemandRes(
             response_code=ResponseCode.OK,

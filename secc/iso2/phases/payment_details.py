@@ -11,7 +11,7 @@ from secc.iso2.course import Course
 from secc.iso2.messages import PaymentDetailsReq, PaymentDetailsRes, ResponseCode
 from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
-from secc.session.effects import Decision, ValidateContract
+from secc.session.effects import Decision, Milestone, Reach, ValidateContract
 
 LONGEST_EMAID: Final = 18
 """Characters, with hyphens. (Q-78)"""
@@ -30,6 +30,7 @@ def payment_details(secc: Party, course: Course) -> Conversation[tuple[Contract,
             evse_time_stamp=now(secc),
         )
     )
+    secc.do(Reach(Milestone.CONTRACT_PRESENTED, (("contract", contract.emaid.masked),)))
     return contract, challenge
 
 
@@ -46,7 +47,8 @@ def _validated(secc: Party, course: Course, request: PaymentDetailsReq) -> Conve
             raise
         raise refused(Decision.NO_ANSWER, "the chain was not validated in time") from late
     if not isinstance(answer, Contract):
-        raise refused(answer.decision, answer.detail)
+        # A bare yes is no contract: only a validated chain makes one.
+        raise refused(Decision.REJECTED if answer.accepted else answer.decision, answer.detail)
     if not _names(request.emaid, answer):
         # Who pays is worth a second look, whatever the first one said.
         raise refused(Decision.EMAID_MISMATCH, "the validated contract is another one")

@@ -9,7 +9,7 @@ from secc.iso2.course import Course, remark
 from secc.iso2.messages import ChargeProgress, PowerDeliveryReq, PowerDeliveryRes, ResponseCode
 from secc.iso2.phases.charge_parameter_discovery import Target
 from secc.iso2.status import present
-from secc.session.effects import PowerReported, StartPower, StopPower
+from secc.session.effects import Milestone, PowerReported, Reach, StartPower, StopPower
 
 
 def power_delivery(secc: Party, course: Course, target: Target, request: PowerDeliveryReq) -> Conversation[bool]:
@@ -42,6 +42,7 @@ def _start(secc: Party, course: Course, target: Target, request: PowerDeliveryRe
             raise _not_started(secc, course, report)
     course.powered = True
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+    secc.do(Reach(Milestone.POWER_ON))
 
 
 def stop(secc: Party, course: Course) -> Conversation[None]:
@@ -55,6 +56,7 @@ def stop(secc: Party, course: Course) -> Conversation[None]:
     # The car has done what was asked of it.
     course.stop, course.renegotiation_wanted = None, False
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+    secc.do(Reach(Milestone.POWER_OFF))
 
 
 def renegotiate(secc: Party, course: Course) -> Conversation[None]:

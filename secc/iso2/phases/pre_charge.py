@@ -11,6 +11,7 @@ from secc.iso2.messages import PowerDeliveryReq, PreChargeReq, PreChargeRes, Res
 from secc.iso2.phases.charge_parameter_discovery import Target
 from secc.iso2.status import present_dc
 from secc.iso2.units import amperes, physical, volts
+from secc.session.effects import Milestone, Reach
 
 
 def pre_charge(secc: Party, course: Course, target: Target) -> Conversation[PowerDeliveryReq]:
@@ -37,4 +38,5 @@ def pre_charge(secc: Party, course: Course, target: Target) -> Conversation[Powe
             ),
         )
         request = yield from course.request(secc, PreChargeReq, PowerDeliveryReq)
+    secc.do(Reach(Milestone.PRECHARGED, (("volts", secc.levels.volts),)))
     return request

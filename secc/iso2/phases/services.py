@@ -22,6 +22,7 @@ from secc.iso2.messages import (
     ServiceDiscoveryRes,
     SupportedEnergyTransferMode,
 )
+from secc.session.effects import Milestone, Reach
 
 CHARGING: Final = 1
 """The ServiceID of EV charging, the one service that we have."""
@@ -63,6 +64,7 @@ def payment_service_selection(secc: Party, course: Course) -> Conversation[Payme
     _check(request, course)
     secc.reply(PaymentServiceSelectionRes(response_code=ResponseCode.OK))
     course.payment = request.selected_payment_option
+    secc.do(Reach(Milestone.IDENTIFICATION_CHOSEN, (("payment", request.selected_payment_option.value),)))
     return request.selected_payment_option
 
 

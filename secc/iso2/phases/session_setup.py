@@ -8,6 +8,7 @@ from secc.conversation import Conversation, Party
 from secc.errors import SeccError
 from secc.iso2.course import NO_SESSION, Course
 from secc.iso2.messages import ResponseCode, SessionSetupReq, SessionSetupRes
+from secc.session.effects import Milestone, Reach
 
 _ATTEMPTS: Final = 8
 
@@ -24,6 +25,7 @@ def session_setup(secc: Party, course: Course) -> Conversation[None]:
             evse_time_stamp=now(secc),
         )
     )
+    secc.do(Reach(Milestone.SESSION_SET_UP))
 
 
 def now(secc: Party) -> int:

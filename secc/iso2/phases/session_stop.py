@@ -8,7 +8,7 @@ from secc.conversation import Conversation, Party, TimedOut
 from secc.iso2 import timing
 from secc.iso2.course import Course
 from secc.iso2.messages import ResponseCode, SessionStopReq, SessionStopRes
-from secc.session.effects import StopPower
+from secc.session.effects import Milestone, Reach, StopPower
 
 TERMINATED: Final = "terminated"
 STOPPED_EARLY: Final = "stopped-early"
@@ -19,6 +19,7 @@ def session_stop(secc: Party, course: Course) -> Conversation[str]:
     if not secc.open:
         yield from course.wait(secc, SessionStopReq)
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))
+    secc.do(Reach(Milestone.STOPPED))
     return TERMINATED
 
 
@@ -32,4 +33,5 @@ def early_stop(secc: Party, course: Course) -> Conversation[str]:
             # The safe effects of the ending do what is left to be done.
             secc.abandon(ticket)
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))
+    secc.do(Reach(Milestone.STOPPED))
     return STOPPED_EARLY
