@@ -66,6 +66,8 @@ class Course:
     stop: Deadline | None = None
     """By when the car has to have stopped, once somebody wants that."""
     eim_accepted: bool = False
+    announced_soc: int | None = None
+    """The state of charge that people were told last."""
     watts_limit: float | None = None
     forced: set[str] = field(default_factory=set)
     """Phases that a lab holds in Ongoing."""
