@@ -27,6 +27,7 @@ _UNREADABLE = (
     ValueError,
     TypeError,
     OverflowError,
+    LookupError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,

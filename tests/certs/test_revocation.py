@@ -99,6 +99,16 @@ def test_what_is_no_response(octets: bytes) -> None:
         verify_ocsp_response(octets, LEAF, SUB2, AT)
 
 
+def test_an_unreadable_signer_is_no_signer() -> None:
+    """A key of an unknown kind in the embedded certificate: still a refusal of the response, no other error."""
+    response = respond()
+    curve = bytes.fromhex("06072a8648ce3d0201")
+    place = response.index(SIGNER.der) + SIGNER.der.index(curve)
+    changed = response[:place] + bytes.fromhex("06072a8648ce3d0991") + response[place + 9 :]
+    with pytest.raises(OcspRejected):
+        verify_ocsp_response(changed, LEAF, SUB2, AT)
+
+
 @pytest.mark.parametrize(
     ("this_update", "next_update", "fresh"),
     [

@@ -6,6 +6,7 @@ A :class:`Mint` knows a date and, if wanted, a seed: then keys, serial numbers a
 from __future__ import annotations
 
 import hashlib
+import inspect
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,9 @@ class KeyKind(StrEnum):
     ED448 = "ed448"
     RSA = "rsa"
 
+
+# cryptography before 45 draws a random number for every signature: then only keys and serial numbers are the same for a seed.
+DETERMINISTIC = "ecdsa_deterministic" in inspect.signature(x509.CertificateBuilder.sign).parameters
 
 _CURVES: dict[KeyKind, Callable[[], ec.EllipticCurve]] = {
     KeyKind.P256: ec.SECP256R1,
@@ -248,8 +252,8 @@ class Mint:
         return hashlib.shake_256(f"lab pki {self.seed} {self._made}".encode()).digest(count)
 
     def _sign(self, builder: x509.CertificateBuilder, key: Key, hash_: Hash | None) -> x509.Certificate:
-        if isinstance(key, ec.EllipticCurvePrivateKey):
-            return builder.sign(key, hash_ or _hash_for(key), ecdsa_deterministic=self.seed is not None)
+        if self.seed is not None and isinstance(key, ec.EllipticCurvePrivateKey) and DETERMINISTIC:
+            return builder.sign(key, hash_ or _hash_for(key), ecdsa_deterministic=True)
         return builder.sign(key, hash_ or _hash_for(key))
 
 
