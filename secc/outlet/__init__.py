@@ -1,0 +1,94 @@
+"""The plug-in: one conversation on the core for each car, from pilot A to pilot A.
+
+::
+
+    plugin = Plugin(OutletSettings(free=..., setup_seconds=...), now=loop.time())
+    plugin.session.levels = levels; effects = plugin.session.begin(now)      # in state A: cards are heard already
+    ...
+    offer = Offer(payments=plugin.payments(now, contract=tls and pnc), eim_authorized=plugin.eim_authorized(now), free=...)
+
+It ends with ``completed.unplugged`` when the car is gone; then make the next one. What it needs to hear stands in ``secc.outlet.events``, what it
+says in ``secc.outlet.effects``, and ``Ask(ticket, AuthorizeToken)`` (``secc.session.identification``), answered by ``Answered(ticket, Verdict)``.
+
+Everything that a V2G session has to hear from outside, save its own connection and ``LimitChanged``, comes through ``TellSession``: send the board's
+events to the plug-in and to the power path, and nothing but these to the session. Order for one session: ``ConnectionAccepted``,
+``SessionBegan``, ``SessionSetUp``, perhaps ``ContractPresented`` and ``ContractDecided``, ``ChargingBegan``, ``ChargingEnded``,
+``SessionEnded``. The effects ``LockConnector`` and ``UnlockConnector`` do nothing on a board without a lock.
+"""
+
+from secc.outlet.effects import (
+    CloseConnection,
+    CloseSdp,
+    DLink,
+    Indicate,
+    LockConnector,
+    OpenSdp,
+    ReleaseLink,
+    SetDuty,
+    SetF,
+    SetX1,
+    TellSession,
+    UnlockConnector,
+)
+from secc.outlet.events import (
+    ChargingBegan,
+    ChargingEnded,
+    CommandFailed,
+    ConnectionAccepted,
+    ContactorReported,
+    ContractDecided,
+    ContractPresented,
+    EmergencyStopChanged,
+    FaultCleared,
+    FaultRaised,
+    PilotChanged,
+    PowerFailed,
+    SessionBegan,
+    SessionEnded,
+    SessionSetUp,
+    StartOrdered,
+    StopOrdered,
+    StopPressed,
+    TokenPresented,
+)
+from secc.outlet.plugin import Plugin
+from secc.outlet.settings import OutletSettings
+from secc.outlet.state import Phase, State
+
+__all__ = [
+    "ChargingBegan",
+    "ChargingEnded",
+    "CloseConnection",
+    "CloseSdp",
+    "CommandFailed",
+    "ConnectionAccepted",
+    "ContactorReported",
+    "ContractDecided",
+    "ContractPresented",
+    "DLink",
+    "EmergencyStopChanged",
+    "FaultCleared",
+    "FaultRaised",
+    "Indicate",
+    "LockConnector",
+    "OpenSdp",
+    "OutletSettings",
+    "Phase",
+    "PilotChanged",
+    "Plugin",
+    "PowerFailed",
+    "ReleaseLink",
+    "SessionBegan",
+    "SessionEnded",
+    "SessionSetUp",
+    "SetDuty",
+    "SetF",
+    "SetX1",
+    "StartOrdered",
+    "State",
+    "StopOrdered",
+    "StopPressed",
+    "TellSession",
+    "TokenPresented",
+    "UnlockConnector",
+]

@@ -1,0 +1,89 @@
+"""What the plug-in wants done: by the board's ports, the sockets, and the V2G session. Questions to the backend go out as ``Ask(AuthorizeToken)``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from hal.values import Indication
+from secc.conversation import Effect, Event
+
+
+@dataclass(frozen=True, slots=True)
+class SetDuty(Effect):
+    """``ControlPilot.set_duty``: 0.05 asks for digital communication."""
+
+    duty: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetX1(Effect):
+    """``ControlPilot.set_x1``: oscillator off, the car shall not draw current."""
+
+    safe: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetF(Effect):
+    """``ControlPilot.set_f``: the outlet is not available."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockConnector(Effect):
+    """``Lock.lock()``, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockConnector(Effect):
+    """``Lock.unlock()``, where there is one. Said only with the contactor open."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSdp(Effect):
+    """From now on answer SDP and accept connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSdp(Effect):
+    """From now on neither answer SDP nor accept connections; one that is there stays."""
+
+    safe: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection(Effect):
+    """Close what is left of this outlet's connection, also in the middle of a handshake."""
+
+    safe: ClassVar[bool] = True
+
+
+class DLink(StrEnum):
+    """What becomes of the link when a V2G session is over (ISO 15118-3)."""
+
+    TERMINATE = "D-LINK_TERMINATE"
+    ERROR = "D-LINK_ERROR"
+    PAUSE = "D-LINK_PAUSE"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLink(Effect):
+    """Tell who keeps the link how the session ended. A wired interface has nothing to do for it."""
+
+    outcome: DLink
+
+
+@dataclass(frozen=True, slots=True)
+class TellSession(Effect):
+    """The V2G session hears this event, if there is one: ``EimDecided``, ``StopRequested``, ``Unplugged``, ``EmergencyStopped``, ``Fault``,
+    ``SetupTimedOut``. Nobody else has to send them."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Indicate(Effect):
+    """``Indicator.show``."""
+
+    indication: Indication
+    text: str = ""

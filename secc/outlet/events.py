@@ -1,0 +1,147 @@
+"""What the plug-in hears. Pilot and contactor are levels (``Session.levels``), set before every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hal.values import Severity
+from secc.conversation import Event, Reason
+from secc.session.effects import Verdict
+from secc.session.offer import Payment
+
+# --- From the board ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PilotChanged(Event):
+    """The pilot has another state. What it is now stands in the levels; what it was in between, only here."""
+
+    state: Literal["A", "B", "C", "D", "E", "F", "?"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactorReported(Event):
+    """The contactor's feedback has changed; how it is stands in the levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPresented(Event):
+    """A card was shown. The value is personal and stays out of every ``repr``."""
+
+    kind: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StopPressed(Event):
+    """The driver pressed the stop button: an end in good order."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyStopChanged(Event):
+    """The emergency stop was pressed, or released."""
+
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRaised(Event):
+    """Something is wrong with the board until ``FaultCleared``. An open door and a lost board are faults, too."""
+
+    code: str
+    severity: Severity
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCleared(Event):
+    """It is right again."""
+
+    code: str
+
+
+# --- From the power path ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PowerFailed(Event):
+    """The power path said ``ReportFault``; with ``latched`` this car gets no more power before it is unplugged."""
+
+    code: str
+    text: str = ""
+    latched: bool = False
+
+
+# --- From connections and the V2G session -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAccepted(Event):
+    """A car opened a TCP connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBegan(Event):
+    """A protocol was agreed on and a V2G session opened, with these payments in its ``Offer``."""
+
+    payments: tuple[Payment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSetUp(Event):
+    """The V2G session's SessionSetupReq was answered: the setup clock has done its duty. [V2G2-723]"""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractPresented(Event):
+    """The car chose Contract and its chain is being checked (``ValidateContract`` went out)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractDecided(Event):
+    """A contract has been refused by ``ValidateContract``, or accepted or refused by ``AuthorizeContract``."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingBegan(Event):
+    """``StartPower`` was answered with done."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingEnded(Event):
+    """``StopPower`` was asked, or the session said ``OpenContactor``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded(Event):
+    """The V2G session said ``End``; also where a connection broke before one had begun."""
+
+    reason: Reason
+
+
+# --- From operator and backend ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrdered(Event):
+    """An app, the operator or the backend lets somebody charge here: as good as an accepted card."""
+
+    by: Literal["app", "operator"]
+
+
+@dataclass(frozen=True, slots=True)
+class StopOrdered(Event):
+    """Somebody other than the driver at the button wants an end in good order."""
+
+    by: Literal["operator", "backend", "shutdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFailed(Event):
+    """A port raised ``HalError`` on what we said; ``command`` is the name of the effect."""
+
+    command: str
+    text: str = ""

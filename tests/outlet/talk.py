@@ -1,0 +1,172 @@
+"""A plug-in as a dialogue in virtual time: events in, effects out, and what the world would make of them."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from hal.values import Indication
+from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
+from secc.outlet import (
+    ChargingBegan,
+    ChargingEnded,
+    CloseSdp,
+    ConnectionAccepted,
+    Indicate,
+    LockConnector,
+    OpenSdp,
+    OutletSettings,
+    PilotChanged,
+    Plugin,
+    SessionBegan,
+    SessionEnded,
+    SessionSetUp,
+    SetDuty,
+    SetF,
+    SetX1,
+    TellSession,
+    TokenPresented,
+    UnlockConnector,
+)
+from secc.session.effects import Decision, Verdict
+from secc.session.identification import AuthorizeToken
+from secc.session.offer import Payment
+
+E = TypeVar("E")
+
+COMPLETED = Reason("completed", "completed")
+REFUSED = Reason("refused", "FAILED_CertificateExpired")
+BROKEN = Reason("severed", "connection-closed")
+YES = Verdict(Decision.ACCEPTED)
+NO = Verdict(Decision.REJECTED)
+
+
+class Outlet:
+    """One outlet with its plug-in; a new one is made when a car has left."""
+
+    def __init__(self, settings: OutletSettings | None = None) -> None:
+        self.settings = settings if settings is not None else OutletSettings()
+        self.now = 100.0
+        self.pilot, self.contactor = "A", "open"
+        self.effects: list[Effect] = []
+        self.told: list[Event] = []
+        self.questions: dict[Ticket[Any], AuthorizeToken] = {}
+        self.drive = "?"
+        self.sdp = self.locked = False
+        self.shown = Indication.UNAVAILABLE
+        self.text = ""
+        self.plugins = 0
+        self.ended: Reason | None = None
+        self._begin()
+
+    # What happens
+
+    def hear(self, event: Event) -> None:
+        self._set_levels()
+        self._perform(self.plugin.session.receive(event, self.now))
+
+    def pilot_to(self, state: Any) -> None:
+        self.pilot = state
+        self.hear(PilotChanged(state))
+
+    def plug_in(self) -> None:
+        self.pilot_to("B")
+
+    def unplug(self) -> None:
+        self.pilot_to("A")
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, with everything that is due in it."""
+        end = self.now + seconds
+        while (due := self.plugin.session.deadline) is not None and due.at <= end:
+            self.now = max(self.now, due.at)
+            self._set_levels()
+            self._perform(self.plugin.session.expire(self.now))
+        self.now = end
+
+    def show_card(self, verdict: Verdict | None = None, value: str = "04A1") -> None:
+        """Hold a card to the reader; with a verdict, the backend answers at once."""
+        self.hear(TokenPresented("ISO14443", value))
+        if verdict is not None:
+            self.answer(verdict)
+
+    def answer(self, verdict: Verdict) -> None:
+        ticket, _ = self.questions.popitem()
+        self.hear(Answered(ticket, verdict))
+
+    def connect(self, *, contract: bool = True) -> tuple[Payment, ...]:
+        """A car connects and gets as far as SessionSetup; what it is offered."""
+        assert self.sdp, "nobody answers"
+        payments = self.plugin.payments(self.now, contract=contract)
+        self.hear(ConnectionAccepted())
+        self.hear(SessionBegan(payments))
+        self.hear(SessionSetUp())
+        return payments
+
+    def charge(self) -> None:
+        self.contactor = "closed"
+        self.hear(ChargingBegan())
+
+    def stop_charging(self) -> None:
+        self.contactor = "open"
+        self.hear(ChargingEnded())
+
+    def end(self, reason: Reason = COMPLETED) -> None:
+        self.hear(SessionEnded(reason))
+
+    # What came of it
+
+    def heard(self, kind: type[E]) -> list[E]:
+        """What the V2G session was told, of this kind."""
+        return [event for event in self.told if isinstance(event, kind)]
+
+    def said(self, kind: type[E]) -> list[E]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+    def forget(self) -> None:
+        self.effects.clear()
+        self.told.clear()
+
+    # Machinery
+
+    def _begin(self) -> None:
+        self.plugins += 1
+        self.plugin = Plugin(self.settings, now=self.now)
+        self.questions.clear()
+        self._set_levels()
+        self._perform(self.plugin.session.begin(self.now))
+
+    def _set_levels(self) -> None:
+        self.plugin.session.levels = Levels(pilot=self.pilot, contactor=self.contactor)  # type: ignore[arg-type]  # strings of the test
+
+    def _perform(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            self.effects.append(effect)
+            match effect:
+                case SetDuty(duty):
+                    self.drive = f"{duty:.0%}"
+                case SetX1():
+                    self.drive = "x1"
+                case SetF():
+                    self.drive = "F"
+                case OpenSdp():
+                    self.sdp = True
+                case CloseSdp():
+                    self.sdp = False
+                case LockConnector():
+                    self.locked = True
+                case UnlockConnector():
+                    assert self.contactor == "open", "a lock under power opens for nobody"
+                    self.locked = False
+                case Indicate():
+                    self.shown, self.text = effect.indication, effect.text
+                case TellSession():
+                    self.told.append(effect.event)
+                case Ask():
+                    assert isinstance(effect.question, AuthorizeToken)
+                    self.questions[effect.ticket] = effect.question
+                case Abandon():
+                    self.questions.pop(effect.ticket, None)
+                case End():
+                    self.ended = effect.reason
+        if self.plugin.session.ended is not None and self.plugin.session.ended.name == "unplugged":
+            self._begin()

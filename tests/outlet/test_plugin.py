@@ -1,0 +1,646 @@
+"""The plug-in as dialogues: attempts, cards, contracts, stops, emergencies, storms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hal.values import Indication, Severity
+from secc.conversation import Answered, Reason
+from secc.outlet import (
+    CloseConnection,
+    CommandFailed,
+    ConnectionAccepted,
+    ContactorReported,
+    ContractDecided,
+    ContractPresented,
+    DLink,
+    EmergencyStopChanged,
+    FaultCleared,
+    FaultRaised,
+    OutletSettings,
+    Phase,
+    PilotChanged,
+    PowerFailed,
+    ReleaseLink,
+    SessionBegan,
+    SessionEnded,
+    StartOrdered,
+    StopOrdered,
+    StopPressed,
+)
+from secc.session.events import EimDecided, EmergencyStopped, Fault, SetupTimedOut, StopRequested, Unplugged
+from secc.session.offer import Payment
+from tests.outlet.talk import BROKEN, COMPLETED, NO, REFUSED, YES, Outlet
+
+BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
+EXTERNAL_ONLY = (Payment.EXTERNAL,)
+
+
+def plugged(settings: OutletSettings | None = None) -> Outlet:
+    outlet = Outlet(settings)
+    outlet.plug_in()
+    return outlet
+
+
+# --- One car, from A to A ---------------------------------------------------------------------------------------------
+
+
+def test_a_whole_plug_in() -> None:
+    outlet = Outlet()
+    assert (outlet.drive, outlet.sdp, outlet.shown) == ("x1", False, Indication.AVAILABLE)
+    outlet.plug_in()
+    assert (outlet.drive, outlet.sdp, outlet.shown) == ("5%", True, Indication.PREPARING)
+    assert outlet.connect() == BOTH
+    assert not outlet.sdp, "one car, one connection"
+    assert outlet.locked
+    outlet.hear(ContractPresented())
+    assert outlet.text == "identifying"
+    outlet.hear(ContractDecided(YES))
+    assert outlet.shown is Indication.AUTHORIZED
+    outlet.charge()
+    assert outlet.shown is Indication.CHARGING
+    outlet.stop_charging()
+    outlet.end()
+    assert (outlet.drive, outlet.locked, outlet.shown) == ("x1", False, Indication.FINISHED)
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.TERMINATE)]
+    outlet.unplug()
+    assert outlet.plugins == 2
+    assert outlet.ended is not None
+    assert outlet.ended.code == "completed.unplugged"
+    assert (outlet.drive, outlet.sdp, outlet.shown) == ("x1", False, Indication.AVAILABLE)
+
+
+@pytest.mark.parametrize("state", ["C", "D"])
+def test_a_car_that_goes_from_a_to_c_directly_is_a_car(state: str) -> None:
+    outlet = Outlet()
+    outlet.pilot_to(state)
+    assert outlet.sdp
+
+
+@pytest.mark.parametrize("state", ["E", "F", "?"])
+def test_a_pilot_that_says_nothing_of_a_car_opens_nothing(state: str) -> None:
+    outlet = Outlet()
+    outlet.pilot_to(state)
+    assert not outlet.sdp
+
+
+@pytest.mark.case("A-RES-05")
+def test_unplugging_ends_everything_at_any_moment() -> None:
+    outlet = plugged()
+    outlet.connect()
+    outlet.charge()
+    outlet.pilot = "A"
+    outlet.hear(PilotChanged("A"))
+    assert outlet.heard(Unplugged)
+    assert outlet.drive == "x1"
+    assert outlet.said(CloseConnection)
+    assert outlet.locked, "the contactor is still closed"
+    outlet.contactor = "open"
+    outlet.hear(ContactorReported())
+    assert not outlet.locked
+    assert outlet.plugins == 2
+
+
+def test_a_plug_that_was_out_for_a_moment_is_another_plug_in() -> None:
+    outlet = plugged()
+    outlet.show_card(YES)
+    assert outlet.plugin.eim_authorized(outlet.now)
+    outlet.hear(PilotChanged("A"))  # by the time we look, the next car is there
+    assert outlet.plugins == 2
+    assert outlet.sdp, "and it is served"
+    assert not outlet.plugin.eim_authorized(outlet.now)
+
+
+# --- The setup clock and the next attempt -----------------------------------------------------------------------------
+
+
+@pytest.mark.case("I2-SAP-05", "I2-SS-04")
+def test_without_session_setup_in_20_seconds_everything_closes_and_a_new_attempt_begins() -> None:
+    outlet = plugged()
+    outlet.run(19.9)
+    assert outlet.sdp
+    outlet.run(0.2)
+    assert (outlet.sdp, outlet.drive) == (False, "x1")
+    assert outlet.heard(SetupTimedOut)
+    assert outlet.said(CloseConnection)
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.ERROR)]
+    outlet.run(3.0)
+    assert (outlet.sdp, outlet.drive) == (True, "5%")
+    outlet.run(19.8)
+    assert outlet.sdp, "the clock starts anew"
+    outlet.run(0.3)
+    assert not outlet.sdp
+
+
+def test_the_setup_clock_is_a_setting() -> None:
+    outlet = plugged(OutletSettings(setup_seconds=18.0))
+    outlet.run(17.9)
+    assert outlet.sdp
+    outlet.run(0.2)
+    assert not outlet.sdp
+
+
+def test_a_session_that_is_set_up_in_time_stops_the_clock() -> None:
+    outlet = plugged()
+    outlet.run(19.0)
+    outlet.connect()
+    outlet.run(1000.0)
+    assert not outlet.heard(SetupTimedOut)
+    assert outlet.plugin.state.phase is Phase.SESSION
+
+
+def test_a_session_that_began_but_was_not_set_up_does_not_stop_it() -> None:
+    outlet = plugged()
+    outlet.run(10.0)
+    outlet.hear(ConnectionAccepted())
+    outlet.hear(SessionBegan(BOTH))
+    outlet.run(10.1)
+    assert outlet.heard(SetupTimedOut)
+
+
+def test_a_connection_that_is_opened_and_closed_leaves_the_window_open() -> None:
+    outlet = plugged()
+    for _ in range(3):
+        outlet.hear(ConnectionAccepted())
+        outlet.hear(SessionEnded(BROKEN))
+    assert outlet.sdp
+    assert outlet.connect() == BOTH
+
+
+def test_a_car_that_stops_right_after_setup_may_come_again_in_the_same_plug_in() -> None:
+    outlet = plugged()
+    outlet.connect()
+    outlet.end()
+    assert outlet.drive == "x1"
+    outlet.run(3.0)
+    assert (outlet.sdp, outlet.drive) == (True, "5%")
+    assert outlet.connect() == BOTH
+
+
+def test_the_link_hears_how_a_session_ended() -> None:
+    for reason, outcome in (
+        (COMPLETED, DLink.TERMINATE),
+        (Reason("completed", "pause"), DLink.PAUSE),
+        (REFUSED, DLink.ERROR),
+        (BROKEN, DLink.ERROR),
+        (Reason("timer", "V2G_SECC_Sequence_Timeout"), DLink.ERROR),
+    ):
+        outlet = plugged()
+        outlet.connect()
+        outlet.end(reason)
+        assert outlet.said(ReleaseLink) == [ReleaseLink(outcome)]
+        assert outlet.drive == "x1"
+
+
+# --- Storms -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("A-SES-10")
+def test_a_car_that_storms_is_slowed_down_and_at_last_given_up() -> None:
+    outlet = plugged(OutletSettings(sessions=10))
+    pauses = []
+    while outlet.plugin.state.over is None:
+        outlet.connect()
+        outlet.end()
+        start = outlet.now
+        while not outlet.sdp and outlet.now < start + 100.0:
+            outlet.run(0.5)
+        pauses.append(outlet.now - start)
+    assert pauses[:9] == [3.0, 3.0, 6.0, 12.0, 24.0, 48.0, 60.0, 60.0, 60.0]
+    assert outlet.plugin.state.phase is Phase.FINISHED
+    assert outlet.shown is Indication.FAULTED
+    outlet.run(1000.0)
+    assert not outlet.sdp
+    outlet.unplug()
+    outlet.plug_in()
+    assert outlet.sdp, "the next plug-in has its own count"
+
+
+@pytest.mark.case("A-SES-10")
+def test_a_session_that_charged_makes_good() -> None:
+    outlet = plugged()
+    for charged in (False, False, False, True, False):
+        outlet.connect()
+        if charged:
+            outlet.charge()
+            outlet.stop_charging()
+        outlet.end()
+        outlet.run(6.0)
+        assert outlet.sdp
+
+
+@pytest.mark.case("A-SES-10", "A-NET-07")
+def test_a_thousand_connections_without_a_session_close_the_window_for_a_moment() -> None:
+    outlet = plugged()
+    for _ in range(21):
+        outlet.hear(ConnectionAccepted())
+    assert not outlet.sdp
+    outlet.run(3.0)
+    assert outlet.sdp
+
+
+# --- Who may charge ---------------------------------------------------------------------------------------------------
+
+
+def test_card_first_then_cable() -> None:
+    outlet = Outlet()
+    outlet.show_card(YES)
+    assert outlet.shown is Indication.AUTHORIZED
+    outlet.plug_in()
+    assert outlet.connect() == EXTERNAL_ONLY
+    assert outlet.plugin.eim_authorized(outlet.now)
+
+
+@pytest.mark.case("A-SES-12")
+def test_a_card_without_a_cable_is_forgotten_after_a_minute() -> None:
+    outlet = Outlet()
+    outlet.show_card(YES)
+    outlet.run(59.0)
+    assert outlet.shown is Indication.AUTHORIZED
+    outlet.run(1.1)
+    assert outlet.shown is Indication.AVAILABLE
+    outlet.plug_in()
+    assert outlet.connect() == BOTH
+    assert not outlet.plugin.eim_authorized(outlet.now)
+
+
+def test_a_card_while_the_session_waits_reaches_it() -> None:
+    outlet = plugged()
+    outlet.connect(contract=False)
+    outlet.show_card(YES)
+    assert outlet.heard(EimDecided) == [EimDecided(True, "rfid")]
+
+
+def test_a_refused_card_is_shown_and_told_and_another_may_follow() -> None:
+    outlet = plugged()
+    outlet.connect(contract=False)
+    outlet.show_card(NO)
+    assert outlet.shown is Indication.REFUSED
+    assert outlet.heard(EimDecided) == [EimDecided(False, "rfid")]
+    outlet.run(3.1)
+    assert outlet.shown is Indication.PREPARING
+    outlet.show_card(YES)
+    assert outlet.heard(EimDecided)[-1] == EimDecided(True, "rfid")
+
+
+def test_a_backend_that_does_not_answer_is_a_refusal_after_30_seconds() -> None:
+    outlet = plugged()
+    outlet.show_card()
+    assert outlet.text == "identifying"
+    outlet.run(30.1)
+    assert outlet.shown is Indication.REFUSED
+    assert not outlet.questions, "abandoned"
+    outlet.show_card(YES)
+    assert outlet.plugin.eim_authorized(outlet.now)
+
+
+def test_a_card_is_asked_about_once_at_a_time_and_not_when_somebody_is_identified() -> None:
+    outlet = plugged()
+    outlet.show_card()
+    outlet.show_card()
+    assert len(outlet.questions) == 1
+    outlet.answer(YES)
+    outlet.show_card()
+    assert not outlet.questions
+
+
+@pytest.mark.case("A-SES-11")
+def test_an_answer_that_comes_after_the_car_has_left_reaches_nobody() -> None:
+    outlet = plugged()
+    outlet.show_card()
+    (ticket,) = outlet.questions
+    outlet.unplug()
+    assert not outlet.questions, "abandoned"
+    outlet.plug_in()
+    outlet.hear(Answered(ticket, YES))
+    assert not outlet.plugin.eim_authorized(outlet.now)
+
+
+def test_a_card_counts_while_the_contract_is_being_checked() -> None:
+    outlet = plugged()
+    outlet.connect()
+    outlet.hear(ContractPresented())
+    outlet.show_card(YES)
+    assert outlet.heard(EimDecided) == [EimDecided(True, "rfid")]
+    outlet.hear(ContractDecided(NO))
+    outlet.end(REFUSED)
+    outlet.run(3.0)
+    assert outlet.connect() == EXTERNAL_ONLY
+    assert outlet.plugin.eim_authorized(outlet.now)
+
+
+def test_after_a_failed_contract_once_more_then_external_only_until_unplugged() -> None:
+    outlet = plugged()
+    for offered in (BOTH, BOTH, EXTERNAL_ONLY, EXTERNAL_ONLY):
+        assert outlet.connect() == offered
+        if Payment.CONTRACT in offered:
+            outlet.hear(ContractPresented())
+            outlet.hear(ContractDecided(NO))
+            outlet.end(REFUSED)
+        else:
+            outlet.end()
+        outlet.run(60.0)
+        if not outlet.sdp:
+            outlet.run(3.0)
+    outlet.unplug()
+    outlet.plug_in()
+    assert outlet.connect() == BOTH
+
+
+def test_a_free_outlet_asks_nobody() -> None:
+    outlet = plugged(OutletSettings(free=True))
+    assert outlet.shown is Indication.AUTHORIZED
+    outlet.show_card()
+    assert not outlet.questions
+    assert outlet.connect() == BOTH
+    assert not outlet.plugin.eim_authorized(outlet.now), "the offer says free by itself"
+
+
+def test_an_operator_may_let_somebody_charge() -> None:
+    outlet = plugged()
+    outlet.connect(contract=False)
+    outlet.hear(StartOrdered("operator"))
+    assert outlet.heard(EimDecided) == [EimDecided(True, "operator")]
+
+
+def test_the_card_is_in_no_text() -> None:
+    outlet = plugged()
+    outlet.show_card(value="04A1B2C3D4")
+    assert "04A1B2C3D4" not in repr(outlet.effects) + repr(outlet.plugin.state)
+
+
+# --- Stops ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "by"),
+    [(StopPressed(), "driver"), (StopOrdered("operator"), "operator"), (StopOrdered("shutdown"), "shutdown")],
+)
+def test_a_stop_ends_the_session_in_good_order_and_spends_the_card(event: Any, by: Any) -> None:
+    outlet = plugged()
+    outlet.show_card(YES)
+    outlet.connect()
+    outlet.charge()
+    outlet.hear(event)
+    assert outlet.heard(StopRequested) == [StopRequested(by)]
+    assert outlet.plugin.state.phase is Phase.SESSION, "the car is given its time"
+    outlet.stop_charging()
+    outlet.end()
+    outlet.run(1000.0)
+    assert (outlet.drive, outlet.sdp, outlet.shown) == ("x1", False, Indication.FINISHED)
+    assert not outlet.plugin.eim_authorized(outlet.now)
+
+
+def test_after_a_stop_a_card_begins_anew() -> None:
+    outlet = plugged()
+    outlet.show_card(YES)
+    outlet.connect()
+    outlet.hear(StopPressed())
+    outlet.end()
+    outlet.run(10.0)
+    outlet.show_card(NO)
+    outlet.run(10.0)
+    assert not outlet.sdp
+    outlet.show_card(YES)
+    assert (outlet.sdp, outlet.drive) == (True, "5%")
+
+
+def test_a_stop_before_any_session_and_in_every_phase() -> None:
+    outlet = Outlet()
+    outlet.show_card(YES)
+    outlet.hear(StopPressed())
+    assert outlet.shown is Indication.AVAILABLE
+    outlet.plug_in()
+    assert outlet.sdp, "who stops before the cable has only given back the card"
+    outlet.hear(StopPressed())
+    outlet.run(10.0)
+    assert (outlet.sdp, outlet.shown) == (False, Indication.FINISHED)
+    outlet.hear(StartOrdered("operator"))
+    assert outlet.sdp
+
+
+# --- Faults and emergencies -------------------------------------------------------------------------------------------
+
+
+def charging() -> Outlet:
+    outlet = plugged()
+    outlet.show_card(YES)
+    outlet.connect()
+    outlet.charge()
+    outlet.forget()
+    return outlet
+
+
+def test_the_emergency_stop() -> None:
+    outlet = charging()
+    outlet.hear(EmergencyStopChanged(True))
+    assert outlet.heard(EmergencyStopped)
+    assert outlet.drive == "5%", "the car still hears why"
+    outlet.contactor = "open"
+    outlet.end(Reason("emergency", "emergency-stop"))
+    assert (outlet.drive, outlet.shown) == ("F", Indication.FAULTED)
+    assert outlet.locked
+    outlet.pilot_to("F")
+    outlet.run(5.0)
+    assert (outlet.drive, outlet.locked) == ("x1", False)
+    outlet.pilot_to("B")
+    outlet.hear(EmergencyStopChanged(False))
+    outlet.run(1000.0)
+    assert not outlet.sdp, "this plug-in is over"
+    outlet.unplug()
+    outlet.plug_in()
+    assert outlet.sdp
+
+
+def test_a_session_that_does_not_end_does_not_keep_the_oscillator() -> None:
+    outlet = charging()
+    outlet.hear(EmergencyStopChanged(True))
+    outlet.run(1.6)
+    assert outlet.drive == "F"
+    assert outlet.said(CloseConnection)
+
+
+def test_while_the_emergency_stop_is_pressed_nothing_is_offered() -> None:
+    outlet = Outlet()
+    outlet.hear(EmergencyStopChanged(True))
+    assert outlet.shown is Indication.UNAVAILABLE
+    outlet.plug_in()
+    assert not outlet.sdp
+    assert outlet.shown is Indication.FAULTED
+    outlet.hear(EmergencyStopChanged(False))
+    assert outlet.sdp
+
+
+def test_a_fault_of_the_board_is_an_emergency_for_the_session() -> None:
+    outlet = charging()
+    outlet.hear(FaultRaised("residual_current", Severity.EMERGENCY, "tripped"))
+    assert outlet.heard(Fault) == [Fault("residual_current", "tripped")]
+    outlet.end(Reason("emergency", "fault"))
+    assert outlet.drive == "F"
+    assert outlet.text == "residual_current"
+
+
+def test_a_fault_that_can_wait_ends_in_good_order_and_holds_the_next_attempt() -> None:
+    outlet = charging()
+    outlet.hear(FaultRaised("over_temperature", Severity.STOP))
+    assert outlet.heard(StopRequested) == [StopRequested("power")]
+    outlet.stop_charging()
+    outlet.end()
+    outlet.run(100.0)
+    assert not outlet.sdp
+    outlet.hear(FaultCleared("over_temperature"))
+    assert outlet.sdp
+    assert outlet.plugin.eim_authorized(outlet.now), "nobody has stopped: the card still counts"
+
+
+def test_a_warning_is_for_the_log() -> None:
+    outlet = charging()
+    outlet.hear(FaultRaised("fan", Severity.WARNING))
+    assert outlet.told == []
+    assert outlet.shown is Indication.CHARGING
+
+
+def test_a_power_path_that_failed_ends_the_session_and_one_that_latched_the_plug_in() -> None:
+    for latched in (False, True):
+        outlet = charging()
+        outlet.hear(PowerFailed("insulation-fault", "1000 ohms", latched))
+        assert outlet.heard(Fault) == [Fault("insulation-fault", "1000 ohms")]
+        outlet.contactor = "open"
+        outlet.end(Reason("emergency", "fault"))
+        outlet.run(10.0)
+        assert outlet.sdp is not latched
+        if latched:
+            assert (outlet.shown, outlet.text) == (Indication.FAULTED, "insulation-fault")
+
+
+@pytest.mark.case("A-PHY-02")
+@pytest.mark.parametrize("state", ["E", "F", "?"])
+def test_a_pilot_that_breaks_in_a_session_is_a_fault(state: str) -> None:
+    outlet = charging()
+    outlet.pilot_to(state)
+    assert outlet.heard(Fault)[0].code == "pilot-fault"
+    outlet.run(1.6)
+    assert outlet.drive == "F"
+
+
+def test_a_lock_that_fails_is_told_to_the_session() -> None:
+    outlet = plugged()
+    outlet.connect()
+    outlet.hear(CommandFailed("LockConnector", "stuck"))
+    assert outlet.heard(Fault) == [Fault("lock-failed", "stuck")]
+    outlet.hear(CommandFailed("UnlockConnector", "stuck"))
+    assert len(outlet.heard(Fault)) == 1
+
+
+def test_the_connector_is_unlocked_only_with_the_contactor_open() -> None:
+    outlet = charging()
+    outlet.end()
+    assert outlet.locked
+    outlet.contactor = "open"
+    outlet.hear(ContactorReported())
+    assert not outlet.locked
+
+
+def test_a_bug_leaves_it_closed_and_the_oscillator_off() -> None:
+    outlet = plugged()
+    outlet._perform(outlet.plugin.session.fail(ValueError("a bug")))
+    assert (outlet.sdp, outlet.drive) == (False, "x1")
+    assert outlet.said(CloseConnection)
+
+
+# --- In any order -----------------------------------------------------------------------------------------------------
+
+STORY = st.lists(
+    st.one_of(
+        st.tuples(st.just("pilot"), st.sampled_from("AABBCDEF?")),
+        st.tuples(st.just("run"), st.floats(0.0, 30.0)),
+        st.tuples(st.just("connect"), st.just(None)),
+        st.tuples(st.just("end"), st.sampled_from([COMPLETED, REFUSED, BROKEN])),
+        st.tuples(st.just("charge"), st.booleans()),
+        st.tuples(st.just("card"), st.sampled_from([YES, NO, None])),
+        st.tuples(
+            st.just("event"),
+            st.sampled_from(
+                [
+                    ContractPresented(),
+                    ContractDecided(YES),
+                    ContractDecided(NO),
+                    StopPressed(),
+                    StopOrdered("shutdown"),
+                    StartOrdered("operator"),
+                    EmergencyStopChanged(True),
+                    EmergencyStopChanged(False),
+                    FaultRaised("f", Severity.EMERGENCY),
+                    FaultRaised("f", Severity.STOP),
+                    FaultCleared("f"),
+                    PowerFailed("insulation-fault", latched=True),
+                    PowerFailed("pilot-left"),
+                    ConnectionAccepted(),
+                    CommandFailed("LockConnector"),
+                ]
+            ),
+        ),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STORY)
+def test_in_any_order_of_events(story: list[tuple[str, Any]]) -> None:
+    outlet = Outlet()
+    for what, value in story:
+        if what == "pilot":
+            outlet.pilot_to(value)
+        elif what == "run":
+            outlet.run(value)
+        elif what == "connect":
+            if outlet.sdp:
+                outlet.connect()
+        elif what == "end":
+            outlet.end(value)
+        elif what == "charge":
+            outlet.contactor = "closed" if value else "open"
+            outlet.hear(ContactorReported())
+        elif what == "card":
+            outlet.show_card()
+            if value is not None and outlet.questions:
+                outlet.answer(value)
+        else:
+            outlet.hear(value)
+        check(outlet)
+    # Whatever there was, the next car is served once everything is right again.
+    outlet.contactor = "open"
+    outlet.pilot_to("A")
+    for event in (EmergencyStopChanged(False), FaultCleared("f")):
+        outlet.hear(event)
+    outlet.run(100.0)
+    outlet.pilot_to("A")
+    outlet.forget()
+    outlet.plug_in()
+    assert outlet.sdp
+    assert not outlet.plugin.eim_authorized(outlet.now)
+    assert outlet.connect() == BOTH
+
+
+def check(outlet: Outlet) -> None:
+    state = outlet.plugin.state
+    assert outlet.plugin.session.ended is None, "only unplugging ends it, and then there is the next"
+    assert outlet.sdp is state.window_open
+    if outlet.sdp:
+        assert outlet.drive == "5%", "who may connect has been asked to"
+        assert state.over is None
+        assert state.plugged_in
+    if outlet.drive == "5%":
+        assert state.phase in (Phase.WAITING, Phase.SESSION, Phase.FAULTED)
+    if outlet.pilot == "A":
+        assert not outlet.sdp
+        assert outlet.drive == "x1"
+    if state.emergency_stopped:
+        assert outlet.shown in (Indication.FAULTED, Indication.UNAVAILABLE)
+    assert len(outlet.questions) <= 1
+    assert outlet.plugin.session.deadline is not None
