@@ -41,7 +41,8 @@ def _of(kind: ComplexType | Datatype | None) -> st.SearchStrategy[Any]:
 
 
 def _instances(kind: ComplexType) -> st.SearchStrategy[Any]:
-    if kind.cls is None:
+    cls = kind.cls
+    if cls is None:
         (part,) = kind.parts
         return st.one_of(st.none(), _alternatives(part))
     fields: dict[str, st.SearchStrategy[Any]] = {}
@@ -61,8 +62,8 @@ def _instances(kind: ComplexType) -> st.SearchStrategy[Any]:
         fields[str(next(a.field for a in part.alternatives if a.field))] = strategy
     if choice:
         branches = [st.fixed_dictionaries({**fields, str(a.field): _of(a.type)}) for a in choice]
-        return st.one_of(branches).map(lambda values: kind.cls(**values))
-    return st.builds(kind.cls, **fields)
+        return st.one_of(branches).map(lambda values: cls(**values))
+    return st.builds(cls, **fields)
 
 
 def _alternatives(part: Part) -> st.SearchStrategy[Any]:

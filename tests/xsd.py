@@ -88,7 +88,7 @@ class XsdSet:
 
     def attribute_names(self) -> list[Name]:
         """Local name and namespace of all attributes, in the order of their codes."""
-        names = set()
+        names: set[Name] = set()
         for node in self.types.values():
             root = node.getroottree().getroot()
             space = root.get("targetNamespace") if root.get("attributeFormDefault") == "qualified" else ""

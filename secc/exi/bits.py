@@ -15,6 +15,10 @@ SURROGATES: Final = range(0xD800, 0xE000)
 LARGEST_CODE_POINT: Final = 0x10FFFF
 
 
+class Overfull(DecodeError):
+    """A list with more items than its type allows: no pass can make a message of that."""
+
+
 def read_more(n: int, r: int, first: int, octets: int) -> tuple[int, int]:
     """An unsigned integer whose first octet says that more follow, of at most ``octets`` octets in all."""
     value = first & 127

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from secc.errors import DecodeError
 from secc.exi import bits
+from secc.exi.batches import ReadBatch
 from secc.exi.datatypes import (
     INTEGER_OCTETS,
     Boolean,
@@ -27,9 +28,6 @@ from secc.exi.datatypes import (
 from secc.exi.grammar import Alternative, ComplexType, Part
 from secc.exi.record import dataclass
 from secc.exi.source import Namespace, Source
-
-WIDEST_BATCH: Final = 56
-"""Bits cut out at once; beyond two digits of CPython's integers masks get slower, not faster."""
 
 NARROWING: Final = 16
 """Every so many items of a long list the bits already read are dropped, because a shift costs the length of what it shifts."""
@@ -61,6 +59,7 @@ def readers(leniency: Leniency) -> Namespace:
         "text": bits.read_text,
         "refuse": _refuse,
         "E": DecodeError,
+        "Overfull": bits.Overfull,
     }
     return Namespace("read", "n, r, spans" if leniency.spans else "n, r", _compiler(leniency), runtime)
 
@@ -78,81 +77,13 @@ def draft(cls: type) -> type:
     return type(cls.__name__, cls.__bases__, body)
 
 
-class _Batch:
-    """Fixed-width pieces waiting to be cut out together."""
-
-    def __init__(self, source: Source, where: str) -> None:
-        self.source = source
-        self.where = where
-        self.pieces: list[tuple[int, int, str | None]] = []
-        self.bits = 0
-
-    def constant(self, width: int, value: int) -> None:
-        self._add(width, value, None)
-
-    def take(self, width: int, template: str) -> None:
-        """``template`` is the statement that receives the value; ``{}`` stands for it, ``{raw}`` for it without a shift (is it zero?)."""
-        self._add(width, 0, template)
-
-    def then(self, statement: str) -> None:
-        """A statement that must wait for the pieces before it."""
-        self._add(0, 0, statement)
-
-    def _add(self, width: int, value: int, template: str | None) -> None:
-        if self.bits + width > WIDEST_BATCH:
-            self.flush()
-        self.pieces.append((width, value, template))
-        self.bits += width
-
-    def flush(self) -> None:
-        alone = sum(1 for width, _, _ in self.pieces if width) == 1
-        if self.bits:
-            self.source.line(f"r -= {self.bits}")
-        cut = f"n >> r & {(1 << self.bits) - 1:#x}"
-        statements: list[str] = []
-        mask = expected = 0
-        at = self.bits
-        for width, value, template in self.pieces:
-            if not width and template is not None:
-                statements.append(template)
-                continue
-            at -= width
-            full = (1 << width) - 1
-            if template is None:
-                mask |= full << at
-                expected |= value << at
-                continue
-            if alone:
-                expression = raw = cut
-            else:
-                shifted = f"c >> {at}" if at else "c"
-                expression = shifted if at + width == self.bits else f"{shifted} & {full:#x}"
-                raw = f"c & {full << at:#x}"
-            statements.append(template.format(expression, raw=raw))
-        if mask:
-            if alone and mask == 1 and not expected:
-                test = "n >> r & 1"
-            else:
-                self.source.line(f"c = {cut}")
-                test = f"c & {mask:#x}" if mask != (1 << self.bits) - 1 else "c"
-                if expected:
-                    test += f" != {expected:#x}"
-            self.source.line(f"if {test}: raise E({self.where!r})")
-        elif self.bits and not alone:
-            self.source.line(f"c = {cut}")
-        for statement in statements:
-            self.source.line(statement)
-        self.pieces.clear()
-        self.bits = 0
-
-
 class _Reader:
     def __init__(self, namespace: Namespace, source: Source, leniency: Leniency, ctype: ComplexType) -> None:
         self.namespace = namespace
         self.source = source
         self.leniency = leniency
         self.ctype = ctype
-        self.batch = _Batch(source, f"unexpected event in {ctype.name}")
+        self.batch = ReadBatch(source, f"unexpected event in {ctype.name}")
         self.arguments = "n, r, spans" if leniency.spans else "n, r"
 
     def function(self) -> None:
@@ -320,7 +251,7 @@ class _Reader:
                 self.source.line("break")
             if endless and part.most is not None:
                 self.source.line(
-                    f"if len({items}) == {part.most}: raise E({f'more than {part.most} items in {ctype.name}'!r})"
+                    f"if len({items}) == {part.most}: raise Overfull({f'more than {part.most} items in {ctype.name}'!r})"
                 )
             if part.most is None or part.most > NARROWING:
                 self.source.line(f"if not len({items}) & {NARROWING - 1}: n &= (1 << r) - 1")

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, cast
 
 from secc.errors import DecodeError, EncodeError
+from secc.exi.bits import Overfull
 from secc.exi.datatypes import bits_for
 from secc.exi.declarations import Message
 from secc.exi.fragments import Relaxed, Span, Vocabulary
@@ -128,6 +129,9 @@ class Schema(Generic[M]):
             notes: list[Note] = []
             try:
                 value, left = self._read(namespace, ctype, n, r, *((notes,) if spanning else ()))
+            except Overfull:
+                # To the strict pass such a stream may look like a full list with octets behind its end.
+                raise
             except DecodeError as error:
                 failure = failure or error
                 continue

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from secc.errors import EncodeError
 from secc.exi import bits
+from secc.exi.batches import State, WriteBatch
 from secc.exi.datatypes import Boolean, Datatype, Enumeration, NBit, Octets, Signed, String, Unsigned
 from secc.exi.grammar import Alternative, ComplexType, Part
 from secc.exi.source import Namespace, Source
@@ -38,66 +39,11 @@ def writers() -> Namespace:
     )
 
 
-State = tuple[int | str, int | str]
-"""Width and lowest production of the state that the next event code belongs to: numbers, or locals where they depend on the message."""
-
-
-class _Batch:
-    """Fixed-width pieces waiting to be appended together."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.base = "n"
-        self.pieces: list[tuple[int, int, str]] = []
-        self.bits = 0
-
-    def constant(self, width: int, value: int) -> None:
-        self.pieces.append((width, value, ""))
-        self.bits += width
-
-    def add(self, width: int, expression: str) -> None:
-        self.pieces.append((width, 0, expression))
-        self.bits += width
-
-    def event(self, state: State, production: int) -> None:
-        """An event code, of static or dynamic width."""
-        width, base = state
-        if isinstance(width, int) and isinstance(base, int):
-            self.constant(width, production - base)
-            return
-        self.flush()
-        self.base = f"(n << {width} | {production} - {base})"
-
-    def joined(self, extra: int = 0, value: str = "") -> str:
-        """All pieces as an expression that appends them, and ``extra`` bits of ``value``, to ``n``; they are taken out."""
-        total = self.bits + extra
-        constant = 0
-        terms: list[str] = []
-        at = total
-        for width, number, expression in self.pieces:
-            at -= width
-            constant |= number << at
-            if expression:
-                terms.append(f"{expression} << {at}" if at else expression)
-        if constant:
-            terms.insert(0, f"{constant:#x}")
-        if value:
-            terms.append(value)
-        shifted = f"{self.base} << {total}" if total else self.base
-        self.base, self.bits = "n", 0
-        self.pieces.clear()
-        return " | ".join([shifted, *terms])
-
-    def flush(self) -> None:
-        if self.bits or self.base != "n":
-            self.source.line(f"n = {self.joined()}")
-
-
 class _Writer:
     def __init__(self, namespace: Namespace, source: Source) -> None:
         self.namespace = namespace
         self.source = source
-        self.batch = _Batch(source)
+        self.batch = WriteBatch(source)
 
     def function(self, ctype: ComplexType) -> None:
         self.content(ctype, "v")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from secc.errors import DecodeError, EncodeError
-from secc.exi import Message
+from secc.exi import Message, Schema
 from secc.iso2 import messages as iso2
 from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
 from secc.session import supported_app_protocol as sap
@@ -171,7 +171,7 @@ def test_foreign_messages_are_no_messages() -> None:
 
 
 def test_warm_types_need_no_compiler_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    schema = iso2.Schema("again", roots=(V2G_Message,), globals_=SCHEMA.globals, vocabulary=SCHEMA.vocabulary)
+    schema = Schema("again", roots=(V2G_Message,), globals_=SCHEMA.globals, vocabulary=SCHEMA.vocabulary)
     schema.warm(iso2.SessionStopReq)
 
     def fail(*_: object) -> None:

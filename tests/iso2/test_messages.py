@@ -32,7 +32,7 @@ def test_every_response_begins_with_its_code() -> None:
 
 
 def test_enumerations_keep_the_literals_of_the_wire() -> None:
-    assert ResponseCode.FAILED_SEQUENCE_ERROR == "FAILED_SequenceError"
+    assert ResponseCode.FAILED_SEQUENCE_ERROR.value == "FAILED_SequenceError"
     assert len(ResponseCode) == 26
     members = [getattr(messages, name) for name in messages.__all__]
     enumerations = [cls for cls in members if isinstance(cls, type) and issubclass(cls, StrEnum)]

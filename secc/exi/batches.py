@@ -1,0 +1,137 @@
+"""Fixed-width pieces of a stream, gathered so that a run of them costs one shift.
+
+Event codes, booleans, enumerations, small integers and the first octets of numbers follow one another for long stretches; each shift of the
+stream makes a new integer, so that readers cut out, and writers append, as many pieces at once as stand together.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.exi.source import Source
+
+WIDEST_BATCH: Final = 56
+"""Bits cut out at once; beyond two digits of CPython's integers masks get slower, not faster."""
+
+
+class ReadBatch:
+    """Fixed-width pieces waiting to be cut out together."""
+
+    def __init__(self, source: Source, where: str) -> None:
+        self.source = source
+        self.where = where
+        self.pieces: list[tuple[int, int, str | None]] = []
+        self.bits = 0
+
+    def constant(self, width: int, value: int) -> None:
+        self._add(width, value, None)
+
+    def take(self, width: int, template: str) -> None:
+        """``template`` is the statement that receives the value; ``{}`` stands for it, ``{raw}`` for it without a shift (is it zero?)."""
+        self._add(width, 0, template)
+
+    def then(self, statement: str) -> None:
+        """A statement that must wait for the pieces before it."""
+        self._add(0, 0, statement)
+
+    def _add(self, width: int, value: int, template: str | None) -> None:
+        if self.bits + width > WIDEST_BATCH:
+            self.flush()
+        self.pieces.append((width, value, template))
+        self.bits += width
+
+    def flush(self) -> None:
+        alone = sum(1 for width, _, _ in self.pieces if width) == 1
+        if self.bits:
+            self.source.line(f"r -= {self.bits}")
+        cut = f"n >> r & {(1 << self.bits) - 1:#x}"
+        statements: list[str] = []
+        mask = expected = 0
+        at = self.bits
+        for width, value, template in self.pieces:
+            if not width and template is not None:
+                statements.append(template)
+                continue
+            at -= width
+            full = (1 << width) - 1
+            if template is None:
+                mask |= full << at
+                expected |= value << at
+                continue
+            if alone:
+                expression = raw = cut
+            else:
+                shifted = f"c >> {at}" if at else "c"
+                expression = shifted if at + width == self.bits else f"{shifted} & {full:#x}"
+                raw = f"c & {full << at:#x}"
+            statements.append(template.format(expression, raw=raw))
+        if mask:
+            if alone and mask == 1 and not expected:
+                test = "n >> r & 1"
+            else:
+                self.source.line(f"c = {cut}")
+                test = f"c & {mask:#x}" if mask != (1 << self.bits) - 1 else "c"
+                if expected:
+                    test += f" != {expected:#x}"
+            self.source.line(f"if {test}: raise E({self.where!r})")
+        elif self.bits and not alone:
+            self.source.line(f"c = {cut}")
+        for statement in statements:
+            self.source.line(statement)
+        self.pieces.clear()
+        self.bits = 0
+
+
+State = tuple[int | str, int | str]
+"""Width and lowest production of the state that the next event code belongs to: numbers, or locals where they depend on the message."""
+
+
+class WriteBatch:
+    """Fixed-width pieces waiting to be appended together."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.base = "n"
+        self.pieces: list[tuple[int, int, str]] = []
+        self.bits = 0
+
+    def constant(self, width: int, value: int) -> None:
+        self.pieces.append((width, value, ""))
+        self.bits += width
+
+    def add(self, width: int, expression: str) -> None:
+        self.pieces.append((width, 0, expression))
+        self.bits += width
+
+    def event(self, state: State, production: int) -> None:
+        """An event code, of static or dynamic width."""
+        width, base = state
+        if isinstance(width, int) and isinstance(base, int):
+            self.constant(width, production - base)
+            return
+        self.flush()
+        self.base = f"(n << {width} | {production} - {base})"
+
+    def joined(self, extra: int = 0, value: str = "") -> str:
+        """All pieces as an expression that appends them, and ``extra`` bits of ``value``, to ``n``; they are taken out."""
+        total = self.bits + extra
+        constant = 0
+        terms: list[str] = []
+        at = total
+        for width, number, expression in self.pieces:
+            at -= width
+            constant |= number << at
+            if expression:
+                terms.append(f"{expression} << {at}" if at else expression)
+        if constant:
+            terms.insert(0, f"{constant:#x}")
+        if value:
+            terms.append(value)
+        shifted = f"{self.base} << {total}" if total else self.base
+        self.base, self.bits = "n", 0
+        self.pieces.clear()
+        return " | ".join([shifted, *terms])
+
+    def flush(self) -> None:
+        if self.bits or self.base != "n":
+            self.source.line(f"n = {self.joined()}")
