@@ -104,7 +104,7 @@ def test_an_unreadable_signer_is_no_signer() -> None:
     response = respond()
     curve = bytes.fromhex("06072a8648ce3d0201")
     place = response.index(SIGNER.der) + SIGNER.der.index(curve)
-    changed = response[:place] + bytes.fromhex("06072a8648ce3d0991") + response[place + 9 :]
+    changed = response[:place] + bytes.fromhex("06072a8648ce3d0901") + response[place + 9 :]
     with pytest.raises(OcspRejected):
         verify_ocsp_response(changed, LEAF, SUB2, AT)
 
