@@ -64,6 +64,11 @@ class Disk:
                 return None
             return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
+    def stamps(self, directory: Path, pattern: str) -> dict[Path, int]:
+        """When each file of that pattern in a directory was last written, nanoseconds."""
+        with _failing(directory):
+            return {path: path.stat().st_mtime_ns for path in directory.glob(pattern)}
+
     def write(self, path: Path, octets: bytes) -> None:
         """A new file, or the file anew, readable by us alone."""
         self._put(path, octets, os.O_TRUNC)

@@ -1,0 +1,293 @@
+"""``secc explain``: what happened in the last session, at which message, why, and what to do about it.
+
+The station keeps a :class:`SessionRecord` of the last ended session of each outlet, as a small JSON file without personal data;
+:func:`explain` turns one into text. Neither knows a protocol.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from secc.conversation import Reason
+from secc.errors import SeccError
+from secc.session.durable import Disk, write_whole
+from secc.session.log import escaped
+from secc.session.reasons import meaning
+
+Record = TypeVar("Record")
+
+VERSION = 1
+WIDTH = 88
+LARGEST = 256 * 1024
+"""Octets of a record that is read; ours have some thousand."""
+
+
+class RecordBroken(SeccError):
+    """A file that is no record of a session, or of another version of this program."""
+
+
+_VERDICTS = {
+    "completed": "ended in order",
+    "refused": "was refused",
+    "timer": "timed out",
+    "severed": "was cut off",
+    "emergency": "was stopped at once",
+    "bug": "ended by a mistake of this software",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One of the last messages; ``at`` in seconds since the connection began, ``code`` the response code."""
+
+    at: float
+    direction: str
+    name: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSeen:
+    """A certificate of the car: by hash and length, with what is wrong with it."""
+
+    role: str
+    """``contract``, ``sub-CA 1``, ``vehicle``..."""
+    fingerprint: str
+    flaw: str = ""
+    """``certs.Flaw``; empty where it was good."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSeen:
+    """What was agreed on the transport."""
+
+    version: str
+    suite: str = ""
+    chain: str = ""
+    """Which of our chains was shown, by its V2G root."""
+    named_by_car: bool | None = None
+    """Whether the car had named that root (trusted_ca_keys); None: it named none."""
+    stapled: bool = False
+    flaw: str = ""
+    """A ``tls.`` name of the table of reasons; empty where the handshake was good."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """One ended session of one outlet. ``kind`` to ``detail`` are the :class:`~secc.conversation.Reason`; units are in the names."""
+
+    outlet: str
+    kind: str
+    name: str
+    clause: str = ""
+    detail: str = ""
+    began: str = ""
+    """ISO 8601, UTC."""
+    ended: str = ""
+    clock_trusted: bool = True
+    seconds: float = 0.0
+    protocol: str = ""
+    """Empty where none was agreed."""
+    payment: str = ""
+    identity: str = ""
+    """Masked."""
+    waiting_for: tuple[str, ...] = ()
+    """What the station stood still for when it ended."""
+    messages: tuple[Message, ...] = ()
+    """The last ones, oldest first."""
+    tls: TlsSeen | None = None
+    certificates: tuple[CertificateSeen, ...] = ()
+    pilot: str = "?"
+    contactor: str = "unknown"
+    volts: float | None = None
+    amperes: float | None = None
+    watt_hours: float | None = None
+    """Delivered in this session."""
+    quirks: tuple[str, ...] = ()
+    """Field quirks that were tolerated."""
+    faults: tuple[str, ...] = ()
+    """Hardware faults that were active at the end."""
+    trace: str = ""
+    """The file that holds the trace, if there is one."""
+    version: int = VERSION
+
+    @property
+    def reason(self) -> Reason:
+        return Reason(self.kind, self.name, self.clause, self.detail)  # type: ignore[arg-type]  # any kind can stand in a file
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> SessionRecord:
+        """Raises :class:`RecordBroken`, and nothing else."""
+        try:
+            tree = json.loads(text)
+            if not isinstance(tree, dict) or tree.get("version") != VERSION:
+                raise RecordBroken("this is no record of a session, or one of another version")
+            return _built(cls, tree)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise RecordBroken(f"this is no record of a session: {str(error)[:200]}") from None
+
+
+def write_record(path: Path, record: SessionRecord, disk: Disk | None = None) -> None:
+    """Keep a record; whole or not at all. Blocking. Raises StorageFailed."""
+    write_whole(disk or Disk(), path, record.to_json().encode())
+
+
+def read_record(path: Path, disk: Disk | None = None) -> SessionRecord:
+    """Raises :class:`RecordBroken`, and StorageFailed."""
+    octets = (disk or Disk()).read(path)
+    if octets is None:
+        raise RecordBroken(f"{path}: no session has ended here yet")
+    if len(octets) > LARGEST:
+        raise RecordBroken(f"{path}: larger than any record")
+    return SessionRecord.from_json(octets.decode("utf-8", "replace"))
+
+
+def explain(record: SessionRecord) -> str:
+    """The text that ``secc explain`` prints."""
+    found = meaning(record.reason.code)
+    parts = [
+        _title(record),
+        "",
+        *_wrapped("What", found.meaning),
+        *_wrapped("Because", _because(record)),
+        *_wrapped("Where", _where(record)),
+        *_wrapped("Driver sees", found.driver),
+        *_wrapped("To do", _to_do(record, found.support)),
+        "",
+        *_facts(record),
+    ]
+    if record.messages:
+        parts += ["", "Last messages", *map(_message, record.messages)]
+    if record.trace:
+        parts += ["", f"Trace: {record.trace}"]
+    return "\n".join(escaped(part) for part in parts) + "\n"
+
+
+def _title(record: SessionRecord) -> str:
+    when = f" at {_time(record.ended)}" if record.ended else ""
+    doubt = "" if record.clock_trusted else " (the clock was not confirmed)"
+    verdict = _VERDICTS.get(record.kind, "ended")
+    return f"Outlet {record.outlet}: the session {verdict}{when}{doubt}, after {record.seconds:.1f} s: {record.reason.code}"
+
+
+def _because(record: SessionRecord) -> str:
+    clause = f" {record.clause}" if record.clause and record.clause not in record.detail else ""
+    return f"{record.detail}{clause}".strip()
+
+
+def _where(record: SessionRecord) -> str:
+    """At which message it ended, and whose turn it was."""
+    if not record.messages:
+        return "Before the first message."
+    last = record.messages[-1]
+    awaited = " or ".join(record.waiting_for)
+    if last.direction == "received":
+        return f"After the car's {last.name}, which has no answer in the record."
+    asked = next((m.name for m in reversed(record.messages) if m.direction == "received"), "")
+    code = f" ({last.code})" if last.code else ""
+    if record.kind == "refused" and asked:
+        return f"At the car's {asked}, which was answered by {last.name}{code}."
+    text = f"After our {last.name}{code}{f', the answer to {asked}' if asked else ''}."
+    return f"{text} The station waited for {awaited}." if awaited and not record.reason.well else text
+
+
+def _to_do(record: SessionRecord, support: str) -> str:
+    """The deepest cause has the best advice."""
+    flaws = [f"certificate.{seen.flaw}" for seen in record.certificates if seen.flaw]
+    if record.tls is not None and record.tls.flaw:
+        flaws.append(f"tls.{record.tls.flaw}")
+    return " ".join(dict.fromkeys(meaning(code).support for code in flaws)) or support
+
+
+def _facts(record: SessionRecord) -> Iterator[str]:
+    yield from _wrapped("Protocol", record.protocol or "none was agreed")
+    yield from _wrapped("Transport", _transport(record.tls) if record.tls is not None else "plain TCP")
+    if record.payment or record.identity:
+        yield from _wrapped("Identified", " as ".join(filter(None, (record.payment, record.identity))))
+    for seen in record.certificates:
+        flaw = f": {seen.flaw}. {meaning(f'certificate.{seen.flaw}').meaning}" if seen.flaw else ": good"
+        yield from _wrapped("Certificate", f"{seen.role} {seen.fingerprint[:23]}{flaw}")
+    yield from _wrapped("At the end", _measured(record))
+    if record.watt_hours is not None:
+        yield from _wrapped("Delivered", f"{record.watt_hours / 1000:.3f} kWh")
+    if record.faults:
+        yield from _wrapped("Faults", ", ".join(record.faults))
+    if record.quirks:
+        yield from _wrapped("Tolerated", ", ".join(record.quirks))
+
+
+def _transport(tls: TlsSeen) -> str:
+    if tls.flaw:
+        return f"TLS was not set up: {tls.flaw}. {meaning(f'tls.{tls.flaw}').meaning}"
+    named = {True: "which the car had named", False: "which the car had NOT named", None: "the car named none"}[
+        tls.named_by_car
+    ]
+    chain = f", our chain below {tls.chain} ({named})" if tls.chain else ""
+    return f"{tls.version} {tls.suite}".strip() + chain + (", stapled" if tls.stapled else ", no staple")
+
+
+def _measured(record: SessionRecord) -> str:
+    pilot = "pilot not known" if record.pilot == "?" else f"pilot {record.pilot}"
+    text = f"{pilot}, contactor {record.contactor}"
+    if record.volts is not None and record.amperes is not None:
+        text += f", {record.volts:.1f} V, {record.amperes:.1f} A"
+    return text
+
+
+def _message(message: Message) -> str:
+    arrow = "car ->" if message.direction == "received" else "    <-"
+    return f"  {message.at:9.3f} s  {arrow} {message.name}{f'  {message.code}' if message.code else ''}"
+
+
+def _wrapped(label: str, text: str) -> Iterator[str]:
+    """``Label        text``, folded at spaces, the text in one column."""
+    line = ""
+    for word in text.split():
+        if line and len(line) + len(word) + 1 > WIDTH:
+            yield f"{label:<13}{line}"
+            label, line = "", word
+        else:
+            line = f"{line} {word}".strip()
+    if line:
+        yield f"{label:<13}{line}"
+
+
+def _time(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S %Z").strip()
+    except ValueError:
+        return text
+
+
+def _built(cls: type[Record], tree: Any) -> Record:
+    if not isinstance(tree, dict):
+        raise TypeError("an entry is no table")
+    hints = get_type_hints(cls)
+    if unknown := sorted(tree.keys() - hints.keys()):
+        raise TypeError(f"{unknown[0]} is not known")
+    return cls(**{key: _value(value, hints[key], key) for key, value in tree.items()})
+
+
+def _value(value: Any, hint: Any, key: str) -> Any:
+    """``value`` if it is what its field is declared as."""
+    if get_origin(hint) is UnionType:
+        kinds = get_args(hint)
+        return None if value is None and NoneType in kinds else _value(value, kinds[0], key)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_value(entry, get_args(hint)[0], key) for entry in value)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _built(hint, value)
+    wanted = (int, float) if hint is float else hint
+    if get_origin(hint) is not tuple and isinstance(value, wanted) and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise TypeError(f"{key} is no {getattr(hint, '__name__', hint)}")

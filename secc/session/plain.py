@@ -1,0 +1,128 @@
+"""Events, effects and answers as plain JSON values, and back: what traces are made of.
+
+By default nothing personal gets through: octets stand as hash and length, and so does every text in a field that names a person or a car.
+``personal=True`` leaves everything as it is, so that a trace can be replayed to the octet.
+
+    {"type": "CableChecked", "passed": true, "isolation": "valid", "detail": ""}
+    {"type": "Verdict", "decision": {"type": "Decision", "value": "accepted"}, "detail": ""}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from certs import EMAID, Contract
+from secc.conversation import Levels, Ticket, vocabulary
+from secc.errors import SeccError
+from secc.session import effects, events, identification
+
+PERSONAL_FIELDS = frozenset({"emaid", "evcc_id", "evccid", "id_token", "pcid", "value", "mac"})
+"""Fields whose text names a person or a car, in whatever it stands."""
+
+_DEEPEST = 12
+_TYPES: dict[str, Any] = {
+    name: cls
+    for module in (vocabulary, events, effects, identification)
+    for name, cls in vars(module).items()
+    if isinstance(cls, type) and cls.__module__ == module.__name__
+} | {cls.__name__: cls for cls in (Levels, Ticket)}
+
+
+class TraceBroken(SeccError):
+    """A trace, or a value in one, is not what this program writes; or what is wanted was left out as personal."""
+
+
+def fingerprint(octets: bytes) -> dict[str, Any]:
+    """What may be written of personal octets."""
+    return {"sha256": hashlib.sha256(octets).hexdigest()[:16], "length": len(octets)}
+
+
+def plain(value: object, *, personal: bool = False) -> Any:
+    """``value`` as JSON. What is not known here stands as the name of its type: nothing is written that nobody thought of."""
+    return _plain(value, personal, _DEEPEST)
+
+
+def revive(value: Any, others: Mapping[str, Callable[[dict[str, Any]], Any]] | None = None) -> Any:
+    """What ``plain`` was given. ``others`` make what needs more than its fields (a Contract). Raises :class:`TraceBroken`."""
+    try:
+        return _revive(value, others or {})
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        raise TraceBroken(f"a value in the trace cannot be read: {error}") from None
+
+
+def _plain(value: object, personal: bool, deep: int) -> Any:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, Enum):
+        return {"type": type(value).__name__, "value": value.value}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"type": "float", "value": str(value)}
+    if isinstance(value, (str, PurePath)):
+        return str(value)[:2000]
+    if isinstance(value, (bytes, bytearray)):
+        return {"$hex": value.hex()} if personal else fingerprint(bytes(value))
+    if isinstance(value, datetime):
+        return {"type": "datetime", "value": value.isoformat()}
+    if deep <= 0:
+        return {"type": type(value).__name__}
+    if isinstance(value, Contract):
+        return _contract(value, personal)
+    if isinstance(value, EMAID):
+        return value.text if personal else value.masked
+    if isinstance(value, (tuple, list)):
+        return [_plain(entry, personal, deep - 1) for entry in value[:1000]]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"type": type(value).__name__} | {
+            field.name: _field(field.name, getattr(value, field.name), personal or None, field.repr, deep)
+            for field in fields(value)
+        }
+    return {"type": type(value).__name__}
+
+
+def _field(name: str, value: object, personal: bool | None, shown: bool, deep: int) -> Any:
+    """A field that its class keeps out of its ``repr`` is personal too."""
+    if not personal and isinstance(value, str) and value and (name in PERSONAL_FIELDS or not shown):
+        return fingerprint(value.encode())
+    if not personal and not shown and not isinstance(value, (bool, int, float, bytes, type(None))):
+        return {"type": type(value).__name__}
+    return _plain(value, bool(personal), deep - 1)
+
+
+def _contract(contract: Contract, personal: bool) -> dict[str, Any]:
+    leaf = contract.chain.leaf
+    found: dict[str, Any] = {"type": "Contract", "outcome": contract.outcome.value, **fingerprint(leaf.der)}
+    if personal:
+        found["emaid"] = contract.emaid.text
+        found["chain"] = [{"$hex": certificate.der.hex()} for certificate in (leaf, *contract.chain.sub_cas)]
+    return found
+
+
+def _revive(value: Any, others: Mapping[str, Callable[[dict[str, Any]], Any]]) -> Any:
+    if isinstance(value, list):
+        return tuple(_revive(entry, others) for entry in value)
+    if not isinstance(value, dict):
+        return value
+    if "$hex" in value:
+        return bytes.fromhex(value["$hex"])
+    name = value.get("type")
+    if not isinstance(name, str):
+        raise TraceBroken("personal data was left out of this trace")
+    if name in others:
+        return others[name](value)
+    if name == "float":
+        return float(value["value"])
+    if name == "datetime":
+        return datetime.fromisoformat(value["value"])
+    cls = _TYPES.get(name)
+    if cls is None:
+        raise TraceBroken(f"{name} cannot be brought back from a trace")
+    if issubclass(cls, Enum):
+        return cls(value["value"])
+    return cls(**{key: _revive(entry, others) for key, entry in value.items() if key != "type"})

@@ -1,0 +1,371 @@
+"""The trace of a session: complete enough to replay, bounded, and without contract data."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secc.conversation import (
+    Answered,
+    Conversation,
+    Effect,
+    Event,
+    Levels,
+    Party,
+    Reason,
+    Received,
+    Send,
+    Session,
+    Timeout,
+    Wall,
+)
+from secc.errors import Refusal
+from secc.iso2.messages import SCHEMA, Body, MessageHeader, PaymentDetailsReq, SessionSetupReq, V2G_Message
+from secc.iso2.messages import datatypes as iso2
+from secc.iso2.personal import personal
+from secc.session.durable import StorageFailed
+from secc.session.effects import CableChecked, CheckCable, OpenContactor, SetOutput, ValidateContract
+from secc.session.events import StopRequested, Unplugged
+from secc.session.plain import revive
+from secc.session.recorder import Exchange, Recorder, wanted, write_trace
+from tests.lab_trust import AT, LAB
+from tests.platter import Platter, PowerCut, every_power_cut
+from tools.pki.lab import EMAID
+
+STREAM = 0x8001
+EVCCID = b"\x02\x00\x5e\x10\x20\x30"
+WAIT = Timeout("test", 10.0, "test")
+
+
+def framed(body: Body) -> Received:
+    header = MessageHeader(session_id=bytes(8))
+    return Received(STREAM, body, header, SCHEMA.encode(V2G_Message(header=header, body=body)))
+
+
+SETUP = framed(SessionSetupReq(evcc_id=EVCCID))
+CHAIN = iso2.CertificateChain(
+    certificate=LAB.contract.ders[0],
+    sub_certificates=iso2.SubCertificates(certificate=tuple(LAB.contract.ders[1:])),
+)
+PAYMENT = framed(PaymentDetailsReq(emaid=EMAID, contract_signature_cert_chain=CHAIN))
+
+
+def lines(recorder: Recorder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in recorder.take()]
+
+
+def loop(recorder: Recorder, times: int, start: float = 10.0, body: Received = SETUP) -> None:
+    for n in range(times):
+        recorder.stepped(start + n, body, (SetOutput(400.0, float(n), "charge"),), Levels("C", volts=float(n)))
+        recorder.sent(start + n, STREAM, body.message, body.octets)
+
+
+def test_what_happened_stands_in_order() -> None:
+    recorder = Recorder(100.0, outlet="left", session="s1", build=None)
+    recorder.stepped(100.0, None, (), Levels("B"))
+    recorder.note("TLS 1.2", 100.1)
+    recorder.stepped(101.5, SETUP, (OpenContactor(), Send(STREAM, SETUP.message)), Levels("B"))
+    recorder.sent(101.6, STREAM, SETUP.message, b"\x80\x98")
+    recorder.stepped(102.0, StopRequested("driver"), (), Levels("C"))
+    recorder.stepped(103.0, None, ())
+    recorder.ended(Reason("timer", "X", "[1]", "late"), 103.0)
+    found = lines(recorder)
+    assert [line["kind"] for line in found] == [
+        *["trace", "levels", "begun", "note", "received", "effect", "sent", "levels", "event", "expired", "ended"]
+    ]
+    assert found[0] == {"t": 0.0, "kind": "trace", "version": 1, "personal": False, "outlet": "left", "session": "s1"}
+    assert found[4]["t"] == 1.5 and found[4]["type"] == "8001"
+    assert found[5]["value"] == {"type": "OpenContactor"}
+    assert found[-1] == {"t": 3.0, "kind": "ended", "code": "timer.X", "clause": "[1]", "detail": "late"}
+    assert lines(recorder) == [found[0]], "what was taken is gone"
+
+
+@pytest.mark.case("A-PNC-13")
+def test_by_default_nothing_personal_is_in_it() -> None:
+    recorder = Recorder(0.0)
+    recorder.speaks("ISO 15118-2", personal, 0.0)
+    recorder.stepped(1.0, SETUP, ())
+    question = ValidateContract(tuple(LAB.contract.ders), EMAID)
+    party = Party()
+    party.ask(question)
+    recorder.stepped(2.0, PAYMENT, tuple(party.effects))
+    recorder.sent(2.1, STREAM, PAYMENT.message, PAYMENT.octets)
+    text = "\n".join(recorder.take())
+    found = [json.loads(line) for line in text.splitlines()]
+    for secret in (EMAID, EVCCID.hex(), *(der.hex() for der in LAB.contract.ders), LAB.contract.leaf.der[40:60].hex()):
+        assert secret not in text.lower() and secret.upper() not in text.upper()
+    received = [line for line in found if line["kind"] == "received"]
+    assert received[0]["octets"] == {"sha256": received[0]["octets"]["sha256"], "length": len(SETUP.octets)}
+    assert "PaymentDetailsReq" in received[1]["message"], "what it was can still be seen"
+    assert received[0]["header"]["Header"]["SessionID"] == {"$hex": "00" * 8}
+
+
+def test_personal_traces_are_whole() -> None:
+    recorder = Recorder(0.0, keep_personal=True)
+    recorder.speaks("ISO 15118-2", personal, 0.0)
+    recorder.stepped(2.0, PAYMENT, ())
+    (line,) = [line for line in lines(recorder) if line["kind"] == "received"]
+    assert bytes.fromhex(line["octets"]) == PAYMENT.octets
+    assert EMAID in json.dumps(line["message"])
+
+
+def test_a_message_that_is_no_tree_leaves_no_octets() -> None:
+    recorder = Recorder(0.0)
+    broken = PaymentDetailsReq(emaid=EMAID, contract_signature_cert_chain=5)  # type: ignore[arg-type]  # nothing that a decoder makes
+    recorder.stepped(1.0, Received(STREAM, broken, None, b"secret octets"), ())
+    line = lines(recorder)[1]
+    assert line["octets"]["length"] == 13 and "message" not in line
+
+
+def test_the_car_is_forgotten_when_the_trace_is_taken() -> None:
+    @dataclass
+    class Held:
+        """Stands for a message with a contract."""
+
+    recorder = Recorder(0.0)
+    message = Held()
+    recorder.stepped(1.0, Received(STREAM, message, None, b"x"), (), Levels())
+    recorder.sent(1.0, STREAM, message, b"x")
+    assert len(list(recorder.take())) > 1
+    gc.collect()
+    referrers = [type(referrer).__name__ for referrer in gc.get_referrers(message)]
+    assert [name for name in referrers if name in ("_Entry", "list", "deque")] == []
+    assert recorder.exchanges() == () and recorder.octets == 0
+
+
+def test_a_loop_is_thinned_and_the_ring_stays_small() -> None:
+    recorder = Recorder(0.0, ring_octets=64 * 1024)
+    recorder.stepped(0.0, PAYMENT, ())
+    for batch in range(20):
+        loop(recorder, 1000, 10.0 + 1000 * batch)
+        assert recorder.octets <= 64 * 1024
+    recorder.stepped(30_000.0, Unplugged(), ())
+    found = lines(recorder)
+    assert found[1]["kind"] == "received" and found[1]["t"] == 0.0, "how it began is still there"
+    assert found[-1]["value"] == {"type": "Unplugged"}
+    kept = [line for line in found if line["kind"] == "received" and line["t"] >= 10.0]
+    left_out = sum(line["exchanges"] for line in found if line["kind"] == "thinned")
+    assert len(kept) + left_out == 20_000
+    assert [line["t"] for line in kept[-6:]] == [float(t) for t in range(20_004, 20_010)], (
+        "and how it ended, without gaps"
+    )
+    assert [line["t"] for line in kept[:2]] == [10.0, 11.0]
+
+
+def test_without_loops_the_oldest_after_the_beginning_goes() -> None:
+    recorder = Recorder(0.0, ring_octets=32 * 1024)
+    for n in range(200):
+        loop(recorder, 1, float(2 * n))
+        loop(recorder, 1, float(2 * n + 1), PAYMENT)
+    found = lines(recorder)
+    times = [line["t"] for line in found if line["kind"] == "received"]
+    assert times[:3] == [0.0, 1.0, 2.0] and times[-3:] == [397.0, 398.0, 399.0]
+    assert len(times) + sum(line["exchanges"] for line in found if line["kind"] == "thinned") == 400
+
+
+def test_a_long_silence_is_bounded() -> None:
+    recorder = Recorder(0.0, ring_octets=10_000_000)
+    for n in range(5000):
+        recorder.stepped(float(n), None, (), Levels("C", volts=float(n)))
+    found = lines(recorder)
+    assert len(found) < 300 and recorder.octets == 0
+    assert {"t", "kind", "entries"} in [set(line) for line in found]
+
+
+def test_recording_a_loop_costs_microseconds() -> None:
+    recorder = Recorder(0.0)
+    started = time.perf_counter()
+    loop(recorder, 5000)
+    assert (time.perf_counter() - started) / 5000 < 300e-6, (
+        "two messages, an effect and levels; a loop answers within 10 ms"
+    )
+
+
+def test_the_last_messages_for_a_person() -> None:
+    recorder = Recorder(5.0)
+    for n in range(10):
+        loop(recorder, 1, 5.0 + n)
+    newest = recorder.exchanges()
+    assert len(newest) == 12 and newest[-1] == Exchange(9.0, "sent", "SessionSetupReq")
+
+
+# --- Replay ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hello:
+    number: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    number: int
+    drawn: bytes
+    hour: int
+    pilot: str
+    passed: bool | None
+    asked_to_stop: bool
+
+
+def talk(party: Party) -> Conversation[str]:
+    """Uses everything that a session may depend on: messages, events, levels, answers, entropy, the calendar, and time."""
+    ticket = party.ask(CheckCable(500.0))
+    for _ in range(4):
+        hello = yield from party.receive(Hello, within=WAIT)
+        checked = party.answer(ticket)
+        party.reply(
+            Reply(
+                hello.number,
+                party.entropy(4),
+                party.wall().time.second,
+                party.levels.pilot,
+                None if checked is None else checked.passed,
+                party.latest(StopRequested) is not None,
+            )
+        )
+    yield from party.receive(Hello, within=WAIT)
+    raise Refusal("FAILED", "test")
+
+
+def session(entropy: Any, wall: Any) -> Session:
+    return Session(
+        talk,
+        refuse=lambda request, cause: Reply(-1, b"", 0, "", None, False),
+        out_of_order=Refusal("SEQUENCE", "test"),
+        safe=(OpenContactor(),),
+        entropy=entropy,
+        wall=wall,
+        tickets=count(1),
+    )
+
+
+def test_a_recorded_session_replays_to_the_octet() -> None:
+    clock = [0.0]
+    seconds = count()
+    recorder = Recorder(0.0, keep_personal=True)
+    live = session(
+        recorder.entropy(os.urandom, lambda: clock[0]),
+        recorder.wall(lambda: Wall(AT + timedelta(seconds=next(seconds)), True), lambda: clock[0]),
+    )
+    said: list[Effect] = []
+
+    def step(now: float, event: Event | None, levels: Levels) -> None:
+        clock[0] = now
+        live.levels = levels
+        effects = (
+            live.begin(now)
+            if not said and event is None
+            else live.expire(now)
+            if event is None
+            else live.receive(event, now)
+        )
+        said.extend(effects)
+        recorder.stepped(now, event, effects, levels)
+
+    step(0.0, None, Levels("B"))
+    ticket = live._main.party.effects  # nothing is left in the outbox
+    assert ticket == []
+    asked = next(effect for effect in said if hasattr(effect, "ticket"))
+    step(1.0, Received(0, Hello(1), None, b"1"), Levels("B"))
+    step(2.0, Answered(asked.ticket, CableChecked(True, "valid")), Levels("C", "closed", 399.5, 1.0, 1.9))
+    step(2.5, Received(0, Hello(2), None, b"2"), Levels("C", "closed", 399.5, 1.0, 1.9))
+    step(3.0, StopRequested("driver"), Levels("C"))
+    step(3.5, Received(0, Hello(3), None, b"3"), Levels("C"))
+    step(13.5, None, Levels("C"))
+    assert live.ended is not None and live.ended.code == "timer.test"
+
+    trace = [json.loads(json.dumps(line)) for line in map(json.loads, recorder.take())]
+    drawn = iter([bytes.fromhex(line["octets"]) for line in trace if line["kind"] == "entropy"])
+    walls = iter([line for line in trace if line["kind"] == "wall"])
+
+    def wall() -> Wall:
+        line = next(walls)
+        return Wall(AT.fromisoformat(line["time"]), line["trusted"])
+
+    again = session(lambda _: next(drawn), wall)
+    replayed: list[Effect] = []
+    for line in trace:
+        now = line["t"]
+        match line["kind"]:
+            case "begun":
+                replayed += again.begin(now)
+            case "expired":
+                replayed += again.expire(now)
+            case "levels":
+                again.levels = revive(line["value"])
+            case "event":
+                replayed += again.receive(revive(line["value"]), now)
+            case "received":
+                replayed += again.receive(Received(0, Hello(int(bytes.fromhex(line["octets"]))), None, b""), now)
+    assert replayed == said
+    answers = [effect.message for effect in replayed if isinstance(effect, Send)]
+    assert [answer.passed for answer in answers] == [None, True, True]
+    assert [answer.asked_to_stop for answer in answers] == [False, False, True]
+    assert answers[0].drawn != answers[1].drawn
+    assert next(drawn, None) is None and next(walls, None) is None
+
+
+# --- On the disk -----------------------------------------------------------------------------------------------------
+
+
+def test_which_sessions_leave_a_trace() -> None:
+    good, bad = Reason("completed", "terminated"), Reason("severed", "unplugged")
+    assert [wanted(mode, reason) for mode in ("always", "on-failure", "off") for reason in (good, bad)] == [
+        *[True, True, False, True, False, False]
+    ]
+
+
+def test_the_oldest_traces_go_first(tmp_path: Path) -> None:
+    directory = tmp_path / "traces"
+    for n in range(10):
+        path = write_trace(directory, f"trace-{9 - n}", ["x" * 99] * 10, 4000)
+        os.utime(path, ns=(n, n))
+    (directory / "notes.txt").write_text("mine")
+    assert sorted(file.name for file in directory.iterdir()) == ["notes.txt"] + [f"trace-{n}.jsonl" for n in range(4)]
+    assert path.read_text() == ("x" * 99 + "\n") * 10
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_trace_larger_than_the_cap_keeps_both_ends(tmp_path: Path) -> None:
+    rows = [json.dumps({"n": n, "pad": "x" * 50}) for n in range(1000)]
+    found = [json.loads(line) for line in write_trace(tmp_path, "t", rows, 5000).read_text().splitlines()]
+    assert found[0]["n"] == 0 and found[-1]["n"] == 999
+    assert next(line for line in found if "n" not in line)["kind"] == "thinned"
+    assert (tmp_path / "t.jsonl").stat().st_size <= 5000
+    assert write_trace(tmp_path, "one", ["x" * 10_000], 1000).stat().st_size <= 1000
+
+
+def test_a_disk_that_does_not_serve(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageFailed):
+        write_trace(tmp_path / "file", "t", ["{}"], 1000)
+
+
+def test_a_trace_is_whole_or_not_there_after_any_power_cut() -> None:
+    directory = Path("/traces")
+    rows = ['{"n": 1}', '{"n": 2}']
+
+    class Disk(Platter):
+        def stamps(self, directory: Path, pattern: str) -> dict[Path, int]:
+            return {path: 0 for path in self.names if path.parent == directory and path.match(pattern)}
+
+    dry = Disk()
+    write_trace(directory, "a", rows, 1000, dry)
+    for plug, loss in every_power_cut(dry.steps):
+        disk = Disk(plug=plug)
+        written = False
+        with suppress(PowerCut):
+            write_trace(directory, "a", rows, 1000, disk)
+            written = True
+        found = disk.after_power_cut(loss).read(directory / "a.jsonl")
+        assert found in (None, b'{"n": 1}\n{"n": 2}\n') and (found or not written), (plug, loss)
