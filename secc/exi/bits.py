@@ -11,6 +11,9 @@ from typing import Final
 
 from secc.errors import DecodeError, EncodeError
 
+MASKS: Final = tuple((1 << 8 * count) - 1 for count in range(129))
+"""Masks of so many octets; making one costs as much as using it."""
+
 SURROGATES: Final = range(0xD800, 0xE000)
 LARGEST_CODE_POINT: Final = 0x10FFFF
 
@@ -37,7 +40,8 @@ def read_more(n: int, r: int, first: int, octets: int) -> tuple[int, int]:
 def read_octets(n: int, r: int, count: int) -> tuple[bytes, int]:
     """``count`` octets."""
     r -= 8 * count
-    return (n >> r & (1 << 8 * count) - 1).to_bytes(count, "big"), r
+    cut = n >> r
+    return (cut & (MASKS[count] if count < 129 else (1 << 8 * count) - 1)).to_bytes(count, "big"), r
 
 
 def read_text(n: int, r: int, count: int) -> tuple[str, int]:
@@ -46,7 +50,8 @@ def read_text(n: int, r: int, count: int) -> tuple[str, int]:
     if count < 0:
         raise DecodeError("reference to a string table")
     end = r - 8 * count
-    octets = (n >> end & (1 << 8 * count) - 1).to_bytes(count, "big")
+    cut = n >> end
+    octets = (cut & (MASKS[count] if count < 129 else (1 << 8 * count) - 1)).to_bytes(count, "big")
     if octets.isascii():
         return octets.decode("ascii"), end
     return _read_code_points(n, r, count)

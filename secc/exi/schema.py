@@ -63,6 +63,14 @@ class Schema(Generic[M]):
         self._first = self._readers[0]
 
     @cached_property
+    def _starts(self) -> dict[type, tuple[int, str]]:
+        """For every root the stream's start behind a leading 1, and the writer's name."""
+        return {
+            cls: ((0x100 | HEADER) << self._root_bits | code, self._writers.function(complex_type(cls)))
+            for cls, code in self._root_codes.items()
+        }
+
+    @cached_property
     def _entries(self) -> dict[int, str]:
         """For every stream start, header and root code, the reader's name."""
         return {
@@ -78,9 +86,9 @@ class Schema(Generic[M]):
         Strict in structure, lenient in length and value facets. Octets behind the end are ignored. Raises DecodeError, and nothing else.
         """
         # Nearly every message takes this way: the first pass, and nothing in between.
-        n = int.from_bytes(octets, "big")
         r = 8 * len(octets) - 8 - self._root_bits
         if 0 < r <= 8 * LARGEST_STREAM:
+            n = int.from_bytes(octets, "big")
             name = self._entries.get(n >> r)
             if name is not None:
                 try:
@@ -95,11 +103,10 @@ class Schema(Generic[M]):
 
     def encode(self, message: M) -> bytes:
         """A document stream. Raises EncodeError for what the schema does not allow: structure, ranges, lengths, occurrence."""
-        code = self._root_codes.get(type(message))
-        if code is None:
+        start = self._starts.get(type(message))
+        if start is None:
             raise EncodeError(f"{type(message).__name__} is no message of {self.name}")
-        start = (0x100 | HEADER) << self._root_bits | code
-        return _octets(self._write(start, complex_type(type(message)), message))
+        return _octets(self._write(start[0], start[1], message))
 
     def warm(self, *types: type) -> None:
         """Compiles readers and writers of these types ahead of time, together with every root and what surrounds a message."""
@@ -154,13 +161,15 @@ class Schema(Generic[M]):
         """The same passes, noting positions."""
         return [readers(Leniency(empty=way.empty, loose=way.loose, spans=True)) for way in PASSES]
 
-    def _write(self, n: int, ctype: ComplexType, value: object) -> int:
+    def _write(self, n: int, function: str, value: object) -> int:
         try:
-            return cast("int", self._writers.globals[self._writers.function(ctype)](n, value))
+            written: int = self._writers.globals[function](n, value)
         except EncodeError:
             raise
         except (KeyError, AttributeError, TypeError, ValueError) as error:
-            raise EncodeError(f"{ctype.name}: a value of a wrong type ({type(error).__name__}: {error})") from error
+            name = type(value).__name__
+            raise EncodeError(f"{name}: a value of a wrong type ({type(error).__name__}: {error})") from error
+        return written
 
     # --- fragments --------------------------------------------------------------------------------------------------------
 
@@ -176,7 +185,11 @@ class Schema(Generic[M]):
             raise EncodeError(f"{self.name} has no element {name} of type {ctype.name} for signatures")
         code, relaxed = frame
         start = (0x100 | HEADER) << self.vocabulary.bits | code
-        body = self._write(start, ctype, element) if relaxed is None else self._relax(start, relaxed, element)
+        body = (
+            self._write(start, self._writers.function(ctype), element)
+            if relaxed is None
+            else self._relax(start, relaxed, element)
+        )
         return _octets(body << self.vocabulary.bits | self.vocabulary.end)
 
     def fragment_decode(self, octets: bytes) -> tuple[str, Any]:
