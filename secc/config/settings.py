@@ -350,6 +350,10 @@ class Lab:
         Path | None,
         Doc("File to which TLS session keys are appended (NSS key log): whoever has it reads the sessions.", "none"),
     ] = None
+    danger_follower: Annotated[
+        bool,
+        Doc("Let simulated hardware move the pilot for a car that has none (`follower` in its address). For tests only."),
+    ] = False
     danger_trace_personal: Annotated[
         bool,
         Doc("Leave contract certificates, EMAIDs and EVCCIDs in traces as they are. For synthetic certificates only."),

@@ -62,6 +62,7 @@ class Driver:
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
 
     @property
     def alive(self) -> bool:
@@ -78,12 +79,19 @@ class Driver:
         """End it for a bug found outside of it."""
         self._turns.take(lambda: self._step(None, lambda now: self.session.fail(error)))
 
+    def stop(self) -> None:
+        """Bring no more deadlines: the station goes down."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._stopped = True
+
     def _expire(self) -> None:
         self._timer = None
         self._turns.take(lambda: self._step(None, self.session.expire))
 
     def _step(self, event: Event | None, step: Callable[[float], tuple[Effect, ...]]) -> None:
-        if self.session.ended is not None:
+        if self.session.ended is not None or self._stopped:
             return
         now = self._loop.time()
         self.session.levels = self._levels()

@@ -1,0 +1,7 @@
+"""``python -m secc``."""
+
+import sys
+
+from secc.cli import main
+
+sys.exit(main())

@@ -1,0 +1,239 @@
+"""The command line: ``secc run|check|status|control|explain``, and the tools of the lab.
+
+Exit codes: 0 all is well, 1 something is wrong (and was said), 2 the configuration or the command line is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from secc import __version__
+from secc.errors import ConfigError, SeccError
+
+TOOLS = {
+    "decode": "EXI octets or a capture as messages, and back",
+    "diagram": "a trace as a sequence diagram",
+    "evcc": "the simulated car",
+    "pki": "a lab PKI, and its flawed siblings",
+    "replay": "a trace through the session code again",
+}
+"""What lives in ``tools`` and travels in the wheel as ``secc.tools``."""
+
+FORCED = ("Authorization", "ChargeParameterDiscovery", "CableCheck")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in TOOLS:
+        return _tool(arguments[0], arguments[1:])
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except ConfigError as error:
+        print(f"secc: {error}", file=sys.stderr)
+        return 2
+    except SeccError as error:
+        print(f"secc: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _tool(name: str, arguments: list[str]) -> int:
+    module = importlib.import_module(f"secc.tools.{name}")
+    code: int = module.main(arguments)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="secc",
+        description="The charger side of ISO 15118 Plug & Charge.",
+        epilog="tools: " + "; ".join(f"{name}: {what}" for name, what in TOOLS.items()),
+    )
+    parser.add_argument("--version", action="version", version=f"secc {__version__}")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    _run_parser(commands.add_parser("run", help="serve cars until stopped"))
+    check = commands.add_parser("check", help="look at configuration, trust and interfaces, and say what is wrong")
+    _config_flags(check)
+    check.set_defaults(command=_check)
+    status = commands.add_parser("status", help="how a running station is")
+    _place(status)
+    status.add_argument("--json", action="store_true", help="as JSON")
+    status.set_defaults(command=_status)
+    explain = commands.add_parser("explain", help="why the last session ended as it did")
+    _place(explain)
+    explain.add_argument("--outlet", help="of this outlet (default: the newest of all)")
+    explain.add_argument("record", nargs="?", type=Path, help="a record to explain, instead of the station's last one")
+    explain.set_defaults(command=_explain)
+    _control_parser(commands.add_parser("control", help="pull a lever of a running station"))
+    return parser
+
+
+def _run_parser(run: argparse.ArgumentParser) -> None:
+    _config_flags(run)
+    run.set_defaults(command=_run)
+
+
+def _config_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", nargs="?", type=Path, help="the station's TOML file (docs/configuration.md); without it the flags alone"
+    )
+    parser.add_argument("--config", type=Path, help="the same, as a flag")
+    lists = {"transfers", "payments", "tolerate"}
+    switches = {"strict", "danger_trace_personal"}
+    numbers = {"port", "sdp_port"}
+    helps = {
+        "iface": "serve cars on this interface",
+        "hal": "hardware: sim: or a driver with its address",
+        "eim": "whom external identification lets charge: list, any, free",
+        "transfers": "with commas: dc, ac-single-phase, ac-three-phase",
+        "payments": "with commas: contract, external",
+        "tls": "required, offered or off",
+        "log": "debug, info, warning or error",
+    }
+    from secc.config import FLAGS
+
+    for flag in FLAGS:
+        name = "--" + flag.replace("_", "-")
+        if flag in switches:
+            parser.add_argument(name, action="store_const", const=True, help=helps.get(flag))
+        elif flag in lists:
+            parser.add_argument(name, type=lambda text: text.split(","), metavar="LIST", help=helps.get(flag))
+        elif flag in numbers:
+            parser.add_argument(name, type=int, help=helps.get(flag))
+        else:
+            parser.add_argument(name, help=helps.get(flag))
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="the configuration of the station that is meant")
+    parser.add_argument("--state", type=Path, help="its state directory (default: secc-state)")
+    parser.add_argument("--socket", type=Path, help="its control socket")
+
+
+def _control_parser(control: argparse.ArgumentParser) -> None:
+    _place(control)
+    control.add_argument("--outlet", help="name of the outlet (default: the only one)")
+    control.set_defaults(command=_control)
+    levers = control.add_subparsers(dest="lever", required=True, metavar="LEVER")
+    levers.add_parser("state", help="everything, as JSON")
+    levers.add_parser("start", help="let whoever is plugged in charge, on the operator's word")
+    levers.add_parser("stop", help="end charging in good order")
+    limit = levers.add_parser("limit", help="deliver at most this much")
+    limit.add_argument("watts", help="a number, or 'none'")
+    token = levers.add_parser("token", help="as if this card had been shown")
+    token.add_argument("value")
+    token.add_argument("--kind", default="rfid")
+    levers.add_parser("renegotiate", help="ask the car to negotiate again")
+    ongoing = levers.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
+    ongoing.add_argument("phase", choices=FORCED)
+    ongoing.add_argument("switch", choices=("on", "off"))
+    levers.add_parser("reload", help="read certificates, staples and lists anew")
+    levers.add_parser("events", help="everything that happens, a JSON line each, until interrupted")
+
+
+def _flags(options: argparse.Namespace) -> dict[str, Any]:
+    from secc.config import FLAGS
+
+    return {flag: getattr(options, flag) for flag in FLAGS}
+
+
+def _load(options: argparse.Namespace) -> Any:
+    from secc.config import from_flags, load
+
+    flags = _flags(options)
+    path = options.file or options.config
+    return from_flags(flags) if path is None else load(path, flags)
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from secc.station.station import run
+
+    return run(config)
+
+
+def _check(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from secc.station.check import report
+
+    findings = report(config)
+    for finding in findings:
+        print(finding)
+    return 0 if all(finding.good for finding in findings) else 1
+
+
+def _state_directory(options: argparse.Namespace) -> Path:
+    if options.config is not None:
+        from secc.config import load
+
+        return load(options.config).station.state_directory
+    if options.state is not None:
+        return Path(options.state)
+    return Path("secc-state")
+
+
+def _socket(options: argparse.Namespace) -> Path:
+    if options.socket is not None:
+        return Path(options.socket)
+    if options.config is not None:
+        from secc.config import load
+
+        return load(options.config).control_socket
+    return _state_directory(options) / "control.sock"
+
+
+def _status(options: argparse.Namespace) -> int:
+    from secc.station.control import ask
+    from secc.station.report import status_lines
+
+    state = ask(_socket(options), {"do": "state"})
+    print(json.dumps(state, indent=1) if options.json else "\n".join(status_lines(state)))
+    return 0
+
+
+def _control(options: argparse.Namespace) -> int:
+    from secc.station.control import ask, listen
+
+    request: dict[str, Any] = {"do": options.lever}
+    if options.outlet is not None:
+        request["outlet"] = options.outlet
+    if options.lever == "limit":
+        request["watts"] = None if options.watts == "none" else _number(options.watts)
+    elif options.lever == "token":
+        request |= {"kind": options.kind, "value": options.value}
+    elif options.lever == "ongoing":
+        request |= {"phase": options.phase, "on": options.switch == "on"}
+    if options.lever == "events":
+        for event in listen(_socket(options), request):
+            print(json.dumps(event), flush=True)
+        return 0
+    answer = ask(_socket(options), request)
+    answer.pop("ok")
+    print(json.dumps(answer, indent=1) if answer else "done")
+    return 0
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError("watts", f"is no number: {text}") from None
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from secc.station.report import explanation
+
+    print(explanation(options.record, _state_directory(options), options.outlet))
+    return 0

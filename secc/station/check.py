@@ -1,0 +1,149 @@
+"""``secc check``: what a station needs, looked at without serving a car. Each finding is a line: OK, or what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from certs import ChainRejected, Edition, Keystore, StapleCache, StoreError, Truststore
+from certs.keystore import SeccChain
+from hal.errors import HalError
+from hal.open import recognise, unsafe_options
+from secc.config import Clock, Config, Tls, dangers
+from secc.conversation import Wall
+from secc.link.libssl import system_libssl
+from secc.link.tls_errors import TlsUnavailable
+from secc.session.offer import Payment
+from secc.station.calendar import Calendar
+from secc.station.network import InterfaceUnusable, locate
+
+EXPIRY_WARNING = timedelta(days=30)
+"""The station's own certificate is to be renewed a month before it ends. [OCPP 2.0.1 A03]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. ``good`` False is something to mend; a remark is good and still worth a line."""
+
+    subject: str
+    text: str
+    good: bool = True
+    remark: bool = False
+
+    def __str__(self) -> str:
+        mark = "BAD " if not self.good else "NOTE" if self.remark else "OK  "
+        return f"{mark} {self.subject}: {self.text}"
+
+
+def report(config: Config) -> list[Finding]:
+    """Everything about this configuration on this machine, at this moment."""
+    calendar = Calendar(config.station.state_directory / "last-seen", vouched=config.trust.clock is Clock.RTC)
+    wall = calendar.wall()
+    return [
+        Finding("configuration", str(config.source) if config.source else "from flags alone"),
+        *(Finding("danger", line, remark=True) for line in dangers(config)),
+        _calendar(config, wall),
+        *_roots(config),
+        *_chains(config, wall),
+        *_outlets(config),
+    ]
+
+
+def _calendar(config: Config, wall: Wall) -> Finding:
+    when = f"{wall.time:%Y-%m-%d %H:%M} UTC"
+    if wall.trusted:
+        return Finding("clock", f"{when}, confirmed")
+    contracts = any(Payment.CONTRACT in outlet.payments for outlet in config.outlets)
+    remedy = "synchronise it by NTP, or set trust.clock = 'rtc' if the board has a clock that runs on a battery"
+    if contracts and not config.trust.danger_floor_suffices:
+        return Finding("clock", f"not confirmed ({when}): no contract will be accepted; {remedy}", good=False)
+    return Finding("clock", f"not confirmed ({when}); {remedy}", remark=True)
+
+
+def _roots(config: Config) -> Iterator[Finding]:
+    if config.trust.truststore is None:
+        return
+    try:
+        roots = Truststore(config.trust.truststore).read()
+    except StoreError as error:
+        yield Finding("truststore", str(error), good=False)
+        return
+    for problem in roots.problems:
+        yield Finding("truststore", str(problem), good=False)
+    if not roots.installed:
+        yield Finding("truststore", f"{config.trust.truststore} holds no root: no contract can be good", good=False)
+    for root in roots.installed:
+        ends = f"{root.certificate.not_after:%Y-%m-%d}"
+        name = ", ".join(root.certificate.common_names)
+        yield Finding("truststore", f"{root.edition.value} {root.role.value} root {name!r}, valid until {ends}")
+
+
+def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
+    if config.trust.keystore is None:
+        if any(outlet.tls is not Tls.OFF for outlet in config.outlets):
+            yield Finding("keystore", "none is set, but an outlet is to speak TLS", good=False)
+        return
+    try:
+        system_libssl()
+    except TlsUnavailable as error:
+        yield Finding("libssl", str(error), good=False)
+        return
+    try:
+        contents = Keystore(config.trust.keystore).read(Edition.ISO2)
+    except StoreError as error:
+        yield Finding("keystore", str(error), good=False)
+        return
+    for problem in contents.problems:
+        yield Finding("keystore", str(problem), good=False)
+    if not contents.chains:
+        yield Finding("keystore", f"{config.trust.keystore} holds no chain that can be used", good=False)
+    cache = config.ocsp_cache
+    for chain in contents.chains:
+        yield _chain(chain, wall)
+        if cache is not None:
+            yield _staple(chain, StapleCache(cache), wall)
+
+
+def _chain(chain: SeccChain, wall: Wall) -> Finding:
+    name = ", ".join(chain.leaf.common_names)
+    ends = f"{chain.leaf.not_after:%Y-%m-%d}"
+    try:
+        chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
+    except ChainRejected as error:
+        return Finding("keystore", f"{chain.path.name} ({name}): {error}", good=False)
+    if chain.leaf.not_after - wall.time < EXPIRY_WARNING:
+        return Finding("keystore", f"{chain.path.name} ({name}) ends on {ends}: renew it now", remark=True)
+    return Finding("keystore", f"{chain.path.name} ({name}), valid until {ends}")
+
+
+def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:
+    staples = cache.staples(chain.path_to_root, wall.time, Edition.ISO2, clock_trusted=wall.trusted)
+    if staples[0] is None:
+        return Finding(
+            "OCSP",
+            f"{chain.path.name}: no fresh response for the leaf; cars that ask may leave [V2G2-873]",
+            remark=True,
+        )
+    return Finding("OCSP", f"{chain.path.name}: a fresh response is stapled")
+
+
+def _outlets(config: Config) -> Iterator[Finding]:
+    for outlet in config.outlets:
+        subject = f"outlet {outlet.name}"
+        try:
+            place = locate(outlet.interface)
+        except InterfaceUnusable as error:
+            yield Finding(subject, str(error), good=False)
+        else:
+            yield Finding(subject, f"{outlet.interface} has {place.address}")
+        try:
+            recognise(outlet.hal)
+        except HalError as error:
+            yield Finding(subject, f"hardware: {error}", good=False)
+        else:
+            unsafe = unsafe_options(outlet.hal)
+            text = f"hardware {outlet.hal}"
+            yield Finding(
+                subject, text + (f" (for tests only: {', '.join(unsafe)})" if unsafe else ""), remark=bool(unsafe)
+            )

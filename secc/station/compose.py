@@ -1,0 +1,195 @@
+"""The composition root: which protocols are spoken, which backend decides, what all outlets share."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hal.errors import HalError
+from hal.open import unsafe_options
+from hal.ports import Board
+from secc import iso2
+from secc.config import Clock, Config, Tls, UplinkKind
+from secc.config import Outlet as OutletSettings
+from secc.conversation import Event
+from secc.errors import ConfigError
+from secc.link.connection import Serving
+from secc.session.offer import Surroundings, V2gProtocol
+from secc.station.calendar import Calendar
+from secc.station.following import tell_follower
+from secc.station.notify import Notifier
+from secc.station.trust import Identity, TrustRoom, TrustSettings
+from secc.uplink.port import Backend
+from secc.uplink.standalone import Eim, Rules, Standalone
+
+log = logging.getLogger(__name__)
+
+BEAT_AGE_SECONDS = 1.0
+"""A board that got no heartbeat for this long speaks for a station that does not work."""
+
+
+def protocols() -> tuple[V2gProtocol, ...]:
+    """Everything that this station speaks. A protocol is one folder and one line here."""
+    return (iso2.protocol(),)
+
+
+def uplink(config: Config, calendar: Calendar) -> Backend:
+    """The backend that the configuration names."""
+    assert config.uplink.kind is UplinkKind.STANDALONE
+    return Standalone(
+        Rules(
+            state_directory=config.station.state_directory,
+            policy=config.uplink.policy,
+            eim=Eim(config.uplink.eim.value),
+            allowlist=config.uplink.allowlist,
+            denylist=config.uplink.denylist,
+            sessions=config.uplink.sessions,
+            sessions_octets=int(config.uplink.sessions_megabytes * 1e6),
+        ),
+        calendar.wall,
+    )
+
+
+@dataclass
+class Services:
+    """What outlets share. One thread pool for what is short and shared; each outlet has one of its own for what may take long."""
+
+    config: Config
+    calendar: Calendar
+    trust: TrustRoom | None
+    uplink: Backend
+    protocols: tuple[V2gProtocol, ...]
+    notifier: Notifier
+    publish: Callable[[Mapping[str, Any]], None] = lambda event: None
+    identity: Identity = field(default_factory=Identity)
+    roots_problems: tuple[str, ...] = ()
+    tickets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    keylog: Keylog | None = None
+    _beats: dict[str, float] = field(default_factory=dict)
+
+    async def reload(self) -> None:
+        """Read roots, chains, staples and lists anew. Raises ConfigError where a list is wrong; trust goes on with what is good."""
+        await self.load_trust()
+        await self.uplink.reload()
+
+    async def load_trust(self) -> None:
+        """Roots, chains and staples as they are on the disk now."""
+        if self.trust is not None:
+            self.roots_problems, self.identity = await asyncio.to_thread(_load, self.trust)
+            for problem in (*self.roots_problems, *self.identity.problems):
+                log.warning("trust: %s", problem)
+
+    def surroundings(self, now: float) -> Surroundings:
+        return Surroundings(now=now, entropy=os.urandom, wall=self.calendar.wall, tickets=self.tickets)
+
+    def serving(self, outlet: OutletSettings) -> Serving:
+        """What a car may connect to at this outlet at this moment."""
+        contexts = self.identity.contexts if outlet.tls is not Tls.OFF else ()
+        return Serving(contexts=contexts, plain=outlet.tls is not Tls.REQUIRED, strict=self.config.lab.strict)
+
+    def describe_trust(self) -> dict[str, Any]:
+        """For ``secc status``."""
+        if self.trust is None:
+            return {"chains": [], "problems": []}
+        return {
+            "chains": [context.chain.name for context in self.identity.contexts],
+            "problems": [*self.roots_problems, *self.identity.problems],
+        }
+
+    def observe(self, board: Board | None, event: Event | None) -> None:
+        """What a car said, for the follower of a simulated outlet; tests only."""
+        if self.config.lab.danger_follower:
+            tell_follower(board, event)
+
+    def beat(self, outlet: str, now: float) -> None:
+        """A heartbeat went out to this outlet's board. The service manager hears of it while every board gets its own."""
+        self._beats[outlet] = now
+        if len(self._beats) == len(self.config.outlets) and now - min(self._beats.values()) < BEAT_AGE_SECONDS:
+            self.notifier.beat(now)
+
+    async def close(self) -> None:
+        await self.uplink.close()
+        if self.keylog is not None:
+            self.keylog.close()
+
+
+def _load(trust: TrustRoom) -> tuple[tuple[str, ...], Identity]:
+    return trust.load_roots(), trust.identity()
+
+
+class Keylog:
+    """``lab.danger_keylog``: an NSS key log that only its owner can read."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError("lab.danger_keylog", f"{path}: {error.strerror}") from error
+        self._file = os.fdopen(descriptor, "a", buffering=1)
+
+    def __call__(self, line: str) -> None:
+        self._file.write(line.rstrip("\n") + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def compose(config: Config, notifier: Notifier) -> Services:
+    """Put the house together. Raises ConfigError for what can be seen to be wrong before anything runs."""
+    state = config.station.state_directory
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError("station.state_directory", f"{state}: {error.strerror}", config.source) from error
+    for number, outlet in enumerate(config.outlets):
+        _check_hardware(config, number, outlet)
+    calendar = Calendar(state / "last-seen", vouched=config.trust.clock is Clock.RTC)
+    keylog = Keylog(config.lab.danger_keylog) if config.lab.danger_keylog is not None else None
+    nowhere = state / "none"
+    trust = None
+    if config.trust.keystore is not None or config.trust.truststore is not None:
+        settings = TrustSettings(
+            truststore=config.trust.truststore or nowhere,
+            keystore=config.trust.keystore or nowhere,
+            staples=config.ocsp_cache or nowhere,
+            floor_suffices=config.trust.danger_floor_suffices,
+            # `standalone` cannot judge a chain whose root is not here.
+            central_validation=False,
+            strict=config.lab.strict,
+        )
+        trust = TrustRoom(settings, calendar.wall, keylog)
+    return Services(
+        config=config,
+        calendar=calendar,
+        trust=trust,
+        uplink=uplink(config, calendar),
+        protocols=protocols(),
+        notifier=notifier,
+        keylog=keylog,
+    )
+
+
+def worker(name: str) -> ThreadPoolExecutor:
+    """Threads of one outlet: a private key or a disk that takes its time holds up nobody else."""
+    return ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"outlet-{name}")
+
+
+def _check_hardware(config: Config, number: int, outlet: OutletSettings) -> None:
+    where = f"outlet[{number}].hal"
+    try:
+        unsafe = unsafe_options(outlet.hal)
+    except HalError as error:
+        raise ConfigError(where, str(error), config.source) from error
+    if unsafe and not config.lab.danger_follower:
+        raise ConfigError(
+            where,
+            f"{', '.join(unsafe)}: moves the pilot for the car; for tests, with lab.danger_follower",
+            config.source,
+        )

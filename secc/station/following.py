@@ -1,0 +1,32 @@
+"""For tests: tells a simulated outlet's follower what the car says, so that it moves the pilot for a car that has none.
+
+A follower exists only where the address of the simulated hardware names one and ``lab.danger_follower`` allows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hal.ports import Board
+from secc.conversation import Event, Received
+from secc.session.events import ConnectionClosed
+
+
+def tell_follower(board: Board | None, event: Event | None) -> None:
+    """Pass on what the follower goes by; nothing happens on a board without one."""
+    follower = getattr(board, "follower", None)
+    if follower is None:
+        return
+    if isinstance(event, Received):
+        message = event.message
+        name = type(message).__name__
+        progress = getattr(message, "charge_progress", None)
+        if progress is not None:
+            name = f"{name}({progress.value})"
+        follower.observe(name, _volts(getattr(message, "ev_target_voltage", None)))
+    elif isinstance(event, ConnectionClosed):
+        follower.observe("ConnectionClosed", None)
+
+
+def _volts(target: Any) -> float | None:
+    return None if target is None else float(target.value) * 10.0**target.multiplier

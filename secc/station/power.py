@@ -1,0 +1,152 @@
+"""Performs what the power path says on the board's ports, and tells it what became of that.
+
+Every port is a lane of its own: the supply, the contactor, the insulation monitor. What is safe overtakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hal.errors import HalError, HalUnsupported
+from hal.guard import Guard
+from hal.ports import Board
+from secc.conversation import Abandon, Answered, Ask, Effect, Event
+from secc.energy.effects import (
+    AllowPower,
+    Announce,
+    CloseDcContactor,
+    OpenDcContactor,
+    ReleasePower,
+    ReportInsulation,
+    SeekConsent,
+    SetOvercurrent,
+    SetSupply,
+    StartInsulationMonitor,
+    StopInsulationMonitor,
+    SwitchSupplyOff,
+    TestInsulationMonitor,
+    WithdrawPower,
+)
+from secc.energy.events import CommandFailed, ConsentLost
+from secc.station.lanes import Lane
+
+log = logging.getLogger(__name__)
+
+
+class PowerPerformer:
+    """One board's power ports. ``tell`` brings events back to the power path, ``broken`` hears of bugs in a driver."""
+
+    def __init__(
+        self,
+        name: str,
+        board: Board,
+        guard: Guard,
+        tell: Callable[[Event], None],
+        broken: Callable[[BaseException], None],
+    ) -> None:
+        self._name = name
+        self._board = board
+        self._guard = guard
+        self._tell = tell
+        self._supply = Lane(f"{name} supply", broken=broken)
+        self._contactor = Lane(f"{name} contactor", broken=broken)
+        self._insulation = Lane(f"{name} insulation monitor", broken=broken)
+        self._tests: dict[object, asyncio.Task[None]] = {}
+
+    def perform(self, effect: Effect) -> bool:
+        """Start the effect; False if it is none of the power path's."""
+        guard = self._guard
+        match effect:
+            case SeekConsent(purpose):
+                consent = guard.ask(purpose)
+                if not consent:
+                    self._tell(ConsentLost(str(consent)))
+            case ReleasePower():
+                guard.release()
+            case AllowPower():
+                self._order(self._contactor, effect, lambda: self._ac().allow(True, "power path"))
+            case WithdrawPower():
+                self._order(self._contactor, effect, lambda: self._ac().allow(False, "power path"), safe=True)
+            case SetOvercurrent(amperes):
+                self._order(self._contactor, effect, lambda: self._ac().set_overcurrent(amperes))
+            case CloseDcContactor():
+                self._order(self._contactor, effect, lambda: self._dc().set_contactor(True))
+            case OpenDcContactor():
+                self._order(self._contactor, effect, lambda: self._dc().set_contactor(False), safe=True)
+            case SetSupply(volts, amperes, phase):
+                self._order(
+                    self._supply, effect, lambda: self._dc().set_target(volts, amperes, phase), replaceable=True
+                )
+            case SwitchSupplyOff():
+                self._order(self._supply, effect, lambda: self._dc().off(), safe=True)
+            case Ask(ticket, TestInsulationMonitor()):
+                self._tests[ticket] = asyncio.get_running_loop().create_task(self._test(ticket))
+            case Abandon(ticket) if ticket in self._tests:
+                self._tests.pop(ticket).cancel()
+            case StartInsulationMonitor():
+                self._order(self._insulation, effect, lambda: self._imd().start())
+            case StopInsulationMonitor():
+                self._order(self._insulation, effect, lambda: self._imd().stop(), safe=True)
+            case ReportInsulation(finding):
+                guard.insulation(finding)
+            case Announce(notice):
+                log.info("%s: %s", self._name, notice.value)
+            case _:
+                return False
+        return True
+
+    def revoked(self, reasons: str) -> None:
+        """The interlock took a consent back; power is going off already."""
+        self._tell(ConsentLost(reasons))
+
+    async def close(self) -> None:
+        for task in self._tests.values():
+            task.cancel()
+        await asyncio.gather(*self._tests.values(), return_exceptions=True)
+        for lane in (self._supply, self._contactor, self._insulation):
+            await lane.close()
+
+    def _order(
+        self,
+        lane: Lane,
+        effect: Effect,
+        command: Callable[[], Awaitable[Any]],
+        *,
+        safe: bool = False,
+        replaceable: bool = False,
+    ) -> None:
+        name = type(effect).__name__
+        lane.order(
+            name,
+            command,
+            failed=lambda error: self._tell(CommandFailed(name, str(error))),
+            safe=safe,
+            replaceable=replaceable,
+        )
+
+    async def _test(self, ticket: Any) -> None:
+        try:
+            passed = await self._imd().self_test()
+        except HalError as error:
+            log.warning("%s: the insulation monitor's self-test: %s", self._name, error)
+            passed = False
+        if self._tests.pop(ticket, None) is not None:
+            self._tell(Answered(ticket, passed))
+
+    def _ac(self) -> Any:
+        return _present(self._guard.ac, "AC")
+
+    def _dc(self) -> Any:
+        return _present(self._guard.dc, "DC")
+
+    def _imd(self) -> Any:
+        return _present(self._board.imd, "insulation monitor")
+
+
+def _present(port: Any, name: str) -> Any:
+    if port is None:
+        raise HalUnsupported(f"this board has no {name} port")
+    return port

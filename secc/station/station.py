@@ -1,0 +1,180 @@
+"""A whole station: what all outlets share, how it comes up, and how it goes down with cars on the cables."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from secc import __version__
+from secc.config import Config, dangers
+from secc.errors import ConfigError, SeccError
+from secc.station.calendar import PERSIST_SECONDS
+from secc.station.compose import Services, compose
+from secc.station.control import ControlError, ControlServer
+from secc.station.notify import Notifier
+from secc.station.outlet import OutletHost
+
+log = logging.getLogger(__name__)
+
+RELOAD_SECONDS = 3600.0
+"""Staples and certificates are looked at anew this often; an operator who cannot wait says ``secc control reload``."""
+
+
+class Station:
+    """Runs outlets until it is told to stop."""
+
+    def __init__(self, config: Config, services: Services, notifier: Notifier) -> None:
+        self._config = config
+        self._services = services
+        self._notifier = notifier
+        self._began = time.monotonic()
+        self._stopping = asyncio.Event()
+        self._control = ControlServer(config.control_socket, self._levers())
+        services.publish = self._control.publish
+        self.outlets = tuple(OutletHost(outlet, config, services) for outlet in config.outlets)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Bring everything up; returns when cars can find every outlet whose interface is there."""
+        services = self._services
+        await services.uplink.open()
+        await self._control.open()
+        await services.load_trust()
+        await asyncio.gather(*(outlet.open() for outlet in self.outlets))
+        self._tasks += [
+            asyncio.create_task(self._hourly(), name="hourly"),
+            asyncio.create_task(self._backend(), name="backend events"),
+        ]
+        self._notifier.ready(f"{len(self.outlets)} outlets")
+        log.info("ready: %s", ", ".join(f"outlet {outlet.name} on {outlet.interface}" for outlet in self.outlets))
+
+    async def run(self) -> None:
+        """Serve until ``stop``."""
+        await self._stopping.wait()
+
+    def stop(self) -> None:
+        """Go down in order. A second call does not wait for the cars."""
+        if self._stopping.is_set():
+            for outlet in self.outlets:
+                outlet.hurry()
+        self._stopping.set()
+
+    async def close(self) -> None:
+        """Cars are told and given their time, contactors open, everything is given back."""
+        self._notifier.stopping()
+        log.info("stopping")
+        seconds = self._config.timing.shutdown_seconds
+        await asyncio.gather(*(outlet.close(seconds) for outlet in self.outlets))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._services.close()
+        await self._control.close()
+        self._notifier.close()
+        log.info("stopped")
+
+    async def _hourly(self) -> None:
+        while True:
+            await asyncio.sleep(min(PERSIST_SECONDS, RELOAD_SECONDS))
+            await asyncio.to_thread(self._services.calendar.remember)
+            with contextlib.suppress(ConfigError):
+                await self._services.reload()
+
+    async def _backend(self) -> None:
+        async for event in self._services.uplink.events():
+            for outlet in self.outlets:
+                outlet.ordered(event)
+
+    # The control socket
+
+    def _levers(self) -> dict[str, Any]:
+        return {
+            "state": lambda request: self.state(),
+            "start": lambda request: self._outlet(request).start(),
+            "stop": lambda request: self._outlet(request).stop("operator"),
+            "limit": lambda request: self._outlet(request).limit(request["watts"]),
+            "token": lambda request: self._outlet(request).token(str(request["kind"]), str(request["value"])),
+            "renegotiate": lambda request: self._outlet(request).renegotiate(),
+            "ongoing": lambda request: self._outlet(request).ongoing(str(request["phase"]), bool(request["on"])),
+            "reload": lambda request: self._reload(),
+        }
+
+    def _outlet(self, request: Mapping[str, Any]) -> OutletHost:
+        wanted = request.get("outlet")
+        names = [outlet.name for outlet in self.outlets]
+        if wanted is None:
+            if len(self.outlets) == 1:
+                return self.outlets[0]
+            raise ControlError(f"which outlet? there are: {', '.join(names)}")
+        for outlet in self.outlets:
+            if outlet.name == str(wanted):
+                return outlet
+        raise ControlError(f"no outlet {wanted!r}; there are: {', '.join(names)}")
+
+    def _reload(self) -> Mapping[str, Any]:
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(self._reload_now(), name="reload"))
+        return {}
+
+    async def _reload_now(self) -> None:
+        try:
+            await self._services.reload()
+        except ConfigError as error:
+            log.error("reload: %s", error)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that ``secc status`` shows."""
+        wall = self._services.calendar.wall()
+        status = self._services.uplink.status()
+        return {
+            "station": self._config.station.name,
+            "version": __version__,
+            "uptime_seconds": round(time.monotonic() - self._began, 1),
+            "clock": {"time": wall.time.isoformat(timespec="seconds"), "trusted": wall.trusted},
+            "uplink": {"kind": status.kind, "state": status.state, "problems": list(status.problems)},
+            "trust": self._services.describe_trust(),
+            "dangers": list(dangers(self._config)),
+            "outlets": [outlet.state() for outlet in self.outlets],
+        }
+
+
+async def serve(config: Config, notifier: Notifier) -> int:
+    """Bring a station up, run it until SIGTERM or SIGINT, bring it down. The exit code."""
+    loop = asyncio.get_running_loop()
+    services = compose(config, notifier)
+    station = Station(config, services, notifier)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, station.stop)
+    loop.add_signal_handler(signal.SIGHUP, station._reload)
+    code = 0
+    try:
+        await station.open()
+        # What was made on the way up stays: the collector need not look at it again in every charging loop.
+        gc.collect()
+        gc.freeze()
+        await station.run()
+    except ConfigError:
+        raise
+    except SeccError as error:
+        log.error("%s", error)
+        code = 1
+    finally:
+        await station.close()
+    return code
+
+
+def run(config: Config) -> int:
+    """``secc run``."""
+    from secc.session.log import set_up_log
+
+    set_up_log(config.log.level)
+    for line in dangers(config):
+        log.warning("danger: %s", line)
+    return asyncio.run(serve(config, Notifier(os.environ)))

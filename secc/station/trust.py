@@ -1,0 +1,168 @@
+"""The trust room at work: our chains for TLS, the roots for contracts, both read from the disk and checked before they are used.
+
+Everything here may block (files, signatures) and is called on worker threads, but for the properties.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from certs import (
+    Anchors,
+    ChainRejected,
+    Contract,
+    Edition,
+    Flaw,
+    Keystore,
+    Outcome,
+    StapleCache,
+    StoreError,
+    Truststore,
+    verify_contract_chain,
+)
+from certs.keystore import SeccChain
+from secc.conversation import Wall
+from secc.link.tls import ServerContext
+from secc.link.tls_chain import ISO15118_2, ISO15118_2_STRICT, Chain
+from secc.link.tls_errors import ContextRejected, TlsUnavailable
+from secc.link.tls_key import PemKey
+from secc.session.effects import Decision, ValidateContract, Verdict
+
+log = logging.getLogger(__name__)
+
+_BY_OUTCOME = {
+    Outcome.NO_ROOT: Decision.NO_TRUST_ANCHOR,
+    Outcome.EXPIRED: Decision.CERTIFICATE_EXPIRED,
+    Outcome.NOT_YET_VALID: Decision.CERTIFICATE_EXPIRED,
+    Outcome.BAD_CHAIN: Decision.CHAIN_INVALID,
+    Outcome.REVOKED: Decision.CERTIFICATE_REVOKED,
+}
+
+
+_BY_FLAW = {
+    Flaw.EMAID_MISMATCH: Decision.EMAID_MISMATCH,
+    # It is not the contract that has ended: the car must not be told to renew it. (I2-PDET-09)
+    Flaw.SUB_CA_EXPIRED: Decision.NO_TRUST_ANCHOR,
+    Flaw.SUB_CA_NOT_YET_VALID: Decision.NO_TRUST_ANCHOR,
+    Flaw.ANCHOR_EXPIRED: Decision.NO_TRUST_ANCHOR,
+    Flaw.ANCHOR_NOT_YET_VALID: Decision.NO_TRUST_ANCHOR,
+    Flaw.CLOCK_UNTRUSTED: Decision.NOT_ALLOWED_HERE,
+}
+
+
+def decision_of(flaw: Flaw) -> Decision:
+    """What a flawed contract chain means for the question whether to charge."""
+    return _BY_FLAW.get(flaw) or _BY_OUTCOME[flaw.outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """Where trust lies on the disk, and how strict it is.
+
+    ``floor_suffices``: while the calendar is not confirmed, a chain may be accepted that was valid at one moment after the newest time known.
+    ``central_validation``: the backend may have the last word on a contract whose root is not installed (OCPP CentralContractValidationAllowed).
+    """
+
+    truststore: Path
+    keystore: Path
+    staples: Path
+    floor_suffices: bool = False
+    central_validation: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the station can show a car in TLS: contexts made from the chains that are good today, newest first."""
+
+    contexts: tuple[ServerContext, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class TrustRoom:
+    """Roots and chains of one station."""
+
+    def __init__(
+        self, settings: TrustSettings, wall: Callable[[], Wall], keylog: Callable[[str], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._wall = wall
+        self._keylog = keylog
+        self._truststore = Truststore(settings.truststore)
+        self._keystore = Keystore(settings.keystore)
+        self._staples = StapleCache(settings.staples)
+        self._anchors = Anchors()
+
+    def load_roots(self) -> tuple[str, ...]:
+        """Read the truststore anew; what is wrong with it, in words. The good roots count from now on."""
+        try:
+            roots = self._truststore.read()
+        except StoreError as error:
+            self._anchors = Anchors()
+            return (str(error),)
+        self._anchors = roots.anchors(Edition.ISO2)
+        return tuple(str(problem) for problem in roots.problems)
+
+    @property
+    def knows_contracts(self) -> bool:
+        """True if there is any root under which a contract could be good."""
+        return bool(self._anchors.mo or self._anchors.v2g)
+
+    def identity(self) -> Identity:
+        """Read the keystore anew and make TLS contexts of what is good at this moment."""
+        problems: list[str] = []
+        try:
+            contents = self._keystore.read(Edition.ISO2)
+        except StoreError as error:
+            return Identity(problems=(str(error),))
+        problems += [str(problem) for problem in contents.problems]
+        contexts: list[ServerContext] = []
+        for chain in contents.chains:
+            try:
+                contexts.append(self._context(chain))
+            except (ChainRejected, StoreError, ContextRejected, TlsUnavailable) as error:
+                problems.append(f"{chain.path}: {error}")
+        return Identity(tuple(contexts), tuple(problems))
+
+    def _context(self, chain: SeccChain) -> ServerContext:
+        wall = self._wall()
+        chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
+        staples = self._staples.staples(chain.path_to_root, wall.time, Edition.ISO2, clock_trusted=wall.trusted)
+        if staples[0] is None:
+            log.warning("%s: no fresh OCSP response for the leaf: nothing is stapled", chain.path)
+        presented = Chain(
+            name=chain.path.name,
+            certificates=[certificate.der for certificate in chain.certificates],
+            roots=[chain.root.der],
+            staples=list(staples)[: len(chain.certificates)],
+        )
+        profile = ISO15118_2_STRICT if self._settings.strict else ISO15118_2
+        return ServerContext(presented, _key(chain), profile, keylog=self._keylog)
+
+    def validate(self, question: ValidateContract) -> Contract | Verdict:
+        """The contract that a car presents, checked against our roots; or what is wrong with it."""
+        wall = self._wall()
+        try:
+            return verify_contract_chain(
+                question.chain,
+                self._anchors,
+                wall.time,
+                claimed=question.emaid,
+                central_validation=self._settings.central_validation,
+                clock_trusted=wall.trusted,
+                floor_suffices=self._settings.floor_suffices,
+            )
+        except ChainRejected as error:
+            return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})")
+
+
+def _key(chain: SeccChain) -> PemKey:
+    pem = chain.key.pkcs8_pem()
+    if pem is None:
+        raise ContextRejected(
+            f"the private key {chain.key.uri} cannot leave where it is; this version serves TLS with keys in files only"
+        )
+    return PemKey(pem)
