@@ -21,7 +21,7 @@ from typing import Any
 from certs import EMAID, Contract
 from secc.conversation import Levels, Ticket, vocabulary
 from secc.errors import SeccError
-from secc.session import effects, events, identification
+from secc.session import effects, events, identification, offer
 
 PERSONAL_FIELDS = frozenset({"emaid", "evcc_id", "evccid", "id_token", "pcid", "value", "mac"})
 """Fields whose text names a person or a car, in whatever it stands."""
@@ -29,7 +29,7 @@ PERSONAL_FIELDS = frozenset({"emaid", "evcc_id", "evccid", "id_token", "pcid", "
 _DEEPEST = 12
 _TYPES: dict[str, Any] = {
     name: cls
-    for module in (vocabulary, events, effects, identification)
+    for module in (vocabulary, events, effects, identification, offer)
     for name, cls in vars(module).items()
     if isinstance(cls, type) and cls.__module__ == module.__name__
 } | {cls.__name__: cls for cls in (Levels, Ticket)}
@@ -78,6 +78,8 @@ def _plain(value: object, personal: bool, deep: int) -> Any:
         return value.text if personal else value.masked
     if isinstance(value, (tuple, list)):
         return [_plain(entry, personal, deep - 1) for entry in value[:1000]]
+    if isinstance(value, (frozenset, set)):
+        return {"type": "frozenset", "value": sorted(str(entry) for entry in value)}
     if is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__} | {
             field.name: _field(field.name, getattr(value, field.name), personal or None, field.repr, deep)
@@ -118,6 +120,8 @@ def _revive(value: Any, others: Mapping[str, Callable[[dict[str, Any]], Any]]) -
         return others[name](value)
     if name == "float":
         return float(value["value"])
+    if name == "frozenset":
+        return frozenset(map(str, value["value"]))
     if name == "datetime":
         return datetime.fromisoformat(value["value"])
     cls = _TYPES.get(name)

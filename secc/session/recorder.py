@@ -2,14 +2,14 @@
 
 Each line is one thing, in order, with the seconds since the recorder began::
 
-    {"t": 0.0, "kind": "trace", "version": 1, "outlet": "left", ...}                     the first line: what, where, which software
-    {"t": 0.01, "kind": "received", "type": "8001", "octets": "01fe…", "message": {…}, "header": {…}}
+    {"t": 0.0, "kind": "trace", "version": 1, "clock": 4711.5, "outlet": "left", ...}    the first line; "clock" is what "t" counts from
+    {"t": 0.01, "kind": "received", "type": "8001", "octets": "80…", "message": {…}, "header": {…}}     "early": true if so
     {"t": 0.02, "kind": "sent", "type": "8001", "octets": "80…", "message": {…}}
     {"t": 0.02, "kind": "event" | "effect", "value": {"type": "StopRequested", "by": "driver"}}
     {"t": 0.02, "kind": "levels", "value": {"type": "Levels", "pilot": "C", …}}          when they have changed, before the step that sees them
     {"t": 0.02, "kind": "begun" | "expired"}                                             a step without an event
     {"t": 0.02, "kind": "entropy", "octets": "…"} / {"kind": "wall", "time": …, "trusted": …}      what was drawn in that step
-    {"t": 0.02, "kind": "note", "text": "…"}                                             TLS facts, quirks, what fits nowhere else
+    {"t": 0.02, "kind": "note", "text": "…"}                                             TLS facts, quirks, the offer, what fits nowhere else
     {"t": 9.00, "kind": "thinned", "exchanges": 512}                                     repetitions that were left out here
     {"t": 9.99, "kind": "ended", "code": "timer.V2G_SECC_Sequence_Timeout", "clause": …, "detail": …}
 
@@ -33,6 +33,7 @@ from secc.errors import SeccError
 from secc.exi.tree import to_tree
 from secc.session.durable import Disk, write_whole
 from secc.session.plain import fingerprint, plain
+from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
 
 VERSION = 1
 HEAD_EXCHANGES = 24
@@ -43,6 +44,9 @@ MAX_ENTRIES = 256
 """Of one exchange: while no message comes, levels may change for a minute."""
 ENTRY_OCTETS = 300
 """What an entry costs in memory, about, beside its octets."""
+
+NEGOTIATION = (SupportedAppProtocolReq, SupportedAppProtocolRes)
+"""Messages that are about nobody."""
 
 Mode = Literal["on-failure", "always", "off"]
 Personal = Callable[[Any], Any]
@@ -57,6 +61,7 @@ class _Entry:
     header: Any = None
     payload_type: int = 0
     personal: Personal | None = None
+    early: bool = False
 
 
 @dataclass(slots=True)
@@ -105,9 +110,16 @@ class Recorder:
     # What the station tells it
 
     def speaks(self, protocol: str, personal: Personal, now: float) -> None:
-        """From here on messages are this protocol's; ``personal`` (``V2gProtocol.personal``) knows what in them is about a person."""
-        self._personal = personal
+        """From here on messages are this protocol's; ``personal`` (``V2gProtocol.personal``) knows what in them is about a person.
+
+        Until then only the negotiation's messages are shown: nobody knows what others hold.
+        """
+        self._personal, self._begun = personal, False
         self.note(f"protocol {protocol}", now)
+
+    def offered(self, offer: object, now: float) -> None:
+        """What the session offers the car, as a note ``offer {...}``: a replay needs it."""
+        self.note("offer " + json.dumps(plain(offer)), now)
 
     def stepped(
         self, now: float, event: Event | None, effects: tuple[Effect, ...], levels: Levels | None = None
@@ -185,6 +197,7 @@ class Recorder:
         entry = _Entry(
             now, "received", received.message, received.octets, received.header, received.stream, self._personal
         )
+        entry.early = received.early
         self._add(entry)
         self._tail.append(Exchange(now - self._began, "received", name))
 
@@ -233,7 +246,16 @@ class Recorder:
 
     def _render(self, exchanges: list[_Exchange]) -> Iterator[str]:
         facts = {key: value for key, value in self._facts.items() if value is not None}
-        yield _line({"t": 0.0, "kind": "trace", "version": VERSION, "personal": self._keep_personal, **facts})
+        yield _line(
+            {
+                "t": 0.0,
+                "kind": "trace",
+                "version": VERSION,
+                "personal": self._keep_personal,
+                "clock": self._began,
+                **facts,
+            }
+        )
         for exchange in exchanges:
             if exchange.thinned:
                 at = exchange.entries[0].at if exchange.entries else self._began
@@ -263,11 +285,14 @@ class Recorder:
         octets = entry.octets or b""
         message, header = _tree(entry.value), _tree(entry.header, "Header")
         shown, shown_header = message, header
-        if not self._keep_personal and entry.personal is not None:
-            shown, shown_header = entry.personal(message), entry.personal(header)
+        if not self._keep_personal and not isinstance(entry.value, NEGOTIATION):
+            hide = entry.personal or (lambda tree: None)
+            shown, shown_header = hide(message), hide(header)
         # A message that could not be made a tree has not been looked through: its octets stay out as well.
         whole = self._keep_personal or (shown == message and shown_header == header and message is not None)
         found: dict[str, Any] = {"octets": octets.hex() if whole else fingerprint(octets)}
+        if entry.early:
+            found["early"] = True
         if shown is not None:
             found["message"] = shown
         if shown_header is not None:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -36,8 +36,10 @@ from secc.iso2.personal import personal
 from secc.session.durable import StorageFailed
 from secc.session.effects import CableChecked, CheckCable, OpenContactor, SetOutput, ValidateContract
 from secc.session.events import StopRequested, Unplugged
+from secc.session.offer import Offer
 from secc.session.plain import revive
 from secc.session.recorder import Exchange, Recorder, wanted, write_trace
+from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from tests.lab_trust import AT, LAB
 from tests.platter import Platter, PowerCut, every_power_cut
 from tools.pki.lab import EMAID
@@ -83,11 +85,20 @@ def test_what_happened_stands_in_order() -> None:
     assert [line["kind"] for line in found] == [
         *["trace", "levels", "begun", "note", "received", "effect", "sent", "levels", "event", "expired", "ended"]
     ]
-    assert found[0] == {"t": 0.0, "kind": "trace", "version": 1, "personal": False, "outlet": "left", "session": "s1"}
+    head = {
+        "t": 0.0,
+        "kind": "trace",
+        "version": 1,
+        "personal": False,
+        "clock": 100.0,
+        "outlet": "left",
+        "session": "s1",
+    }
+    assert found[0] == head
     assert found[4]["t"] == 1.5 and found[4]["type"] == "8001"
     assert found[5]["value"] == {"type": "OpenContactor"}
     assert found[-1] == {"t": 3.0, "kind": "ended", "code": "timer.X", "clause": "[1]", "detail": "late"}
-    assert lines(recorder) == [found[0]], "what was taken is gone"
+    assert lines(recorder) == [head], "what was taken is gone"
 
 
 @pytest.mark.case("A-PNC-13")
@@ -110,6 +121,46 @@ def test_by_default_nothing_personal_is_in_it() -> None:
     assert received[0]["header"]["Header"]["SessionID"] == {"$hex": "00" * 8}
 
 
+def test_what_nobody_looks_through_has_no_octets() -> None:
+    recorder = Recorder(0.0)
+    hello = SupportedAppProtocolReq(
+        app_protocol=(
+            AppProtocol(
+                protocol_namespace="urn:iso:15118:2:2013:MsgDef",
+                version_number_major=2,
+                version_number_minor=0,
+                schema_id=1,
+                priority=1,
+            ),
+        )
+    )
+    recorder.stepped(1.0, Received(STREAM, hello, None, b"hello"), ())
+    recorder.stepped(2.0, PAYMENT, ())
+    first, second = (line for line in lines(recorder) if line["kind"] == "received")
+    assert first["octets"] == b"hello".hex() and "supportedAppProtocolReq" in first["message"]
+    assert second["octets"]["length"] == len(PAYMENT.octets) and "message" not in second, (
+        "no protocol has been chosen yet"
+    )
+
+
+def test_what_a_replay_needs_beside_the_messages() -> None:
+    recorder = Recorder(0.0)
+    recorder.stepped(0.0, None, ())
+    recorder.speaks("ISO 15118-2", personal, 1.0)
+    offer = Offer(tolerances=frozenset({"Q-66", "Q-45"}))
+    recorder.offered(offer, 1.0)
+    recorder.stepped(1.0, None, ())
+    recorder.stepped(2.0, replace(SETUP, early=True), ())
+    recorder.stepped(3.0, None, ())
+    found = lines(recorder)
+    kinds = [line["kind"] for line in found]
+    assert kinds == ["trace", "begun", "note", "note", "begun", "received", "expired"], (
+        "a new protocol begins a new session"
+    )
+    assert found[3]["text"].startswith("offer {") and revive(json.loads(found[3]["text"][6:])) == offer
+    assert found[5]["early"] is True
+
+
 def test_personal_traces_are_whole() -> None:
     recorder = Recorder(0.0, keep_personal=True)
     recorder.speaks("ISO 15118-2", personal, 0.0)
@@ -121,9 +172,10 @@ def test_personal_traces_are_whole() -> None:
 
 def test_a_message_that_is_no_tree_leaves_no_octets() -> None:
     recorder = Recorder(0.0)
+    recorder.speaks("ISO 15118-2", personal, 0.0)
     broken = PaymentDetailsReq(emaid=EMAID, contract_signature_cert_chain=5)  # type: ignore[arg-type]  # nothing that a decoder makes
     recorder.stepped(1.0, Received(STREAM, broken, None, b"secret octets"), ())
-    line = lines(recorder)[1]
+    line = lines(recorder)[2]
     assert line["octets"]["length"] == 13 and "message" not in line
 
 
