@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -38,11 +39,14 @@ from secc.session.effects import (
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Dialogue, Offer, Surroundings
+from secc.session.plain import plain
+from secc.session.recorder import Recorder
 from tools.evcc import Announce, Battery, Behaviour, MoveRelays, SetLoad, SetPilot, SpeakProtocol, Wallet, drive_in
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 WIRE_SECONDS = 0.002
 PILOT_SECONDS = 0.02
+BEGAN = 100.0
 
 
 @dataclass
@@ -192,7 +196,7 @@ class Line:
 
 
 class Pair:
-    """One connection. ``at`` schedules an event for the station or the car: that is how people and the grid take part."""
+    """One connection. ``recorder`` hears what a station's would; ``at`` is how people and the grid take part."""
 
     def __init__(
         self,
@@ -203,8 +207,9 @@ class Pair:
         outlet: Outlet | None = None,
         battery: Battery | None = None,
         seed: int = 1,
+        recorder: Recorder | None = None,
     ) -> None:
-        self.now = 100.0
+        self.now = BEGAN
         self.line = Line()
         self.battery = battery if battery is not None else Battery()
         self.outlet = outlet if outlet is not None else Outlet(dc=bool(offer.dc and offer.transfers[0].is_dc))
@@ -213,9 +218,12 @@ class Pair:
         self._offer = offer
         self._order: Iterator[int] = itertools.count()
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
-        self._entropy = _entropy(seed)
+        self._recorder = recorder if recorder is not None else Recorder(self.now)
         self._surroundings = Surroundings(
-            now=self.now, entropy=self._entropy, wall=lambda: Wall(AT, trusted=True), tickets=itertools.count(1)
+            now=self.now,
+            entropy=self._recorder.entropy(_entropy(seed), lambda: self.now),
+            wall=self._recorder.wall(lambda: Wall(AT, trusted=True), lambda: self.now),
+            tickets=itertools.count(1),
         )
         self._behaviour, self._car_entropy = behaviour, _entropy(seed + 1)
         self.car = drive_in(behaviour, battery=self.battery, wallet=wallet, now=self.now, entropy=self._car_entropy)
@@ -258,7 +266,7 @@ class Pair:
         if not self._begun:
             self._begun = True
             self._car_steps(self.car.session.begin(self.now))
-            self._station_steps(self.station.session.begin(self.now))
+            self._station_steps(self.station.session.begin(self.now), None)
         end = self.now + seconds
         while not (self.line.car and self.line.station):
             due = [self._queue[0][0]] if self._queue else []
@@ -284,7 +292,7 @@ class Pair:
         deadline = self.station.session.deadline
         if deadline is not None and deadline.at <= self.now:
             self.station.session.levels = self.outlet.levels(self.now)
-            self._station_steps(self.station.session.expire(self.now))
+            self._station_steps(self.station.session.expire(self.now), None)
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._queue, (self.now + seconds, next(self._order), act))
@@ -357,14 +365,16 @@ class Pair:
         session = self.station.session
         if session.ended is None:
             session.levels = self.outlet.levels(self.now)
-            self._station_steps(session.receive(event, self.now))
+            self._station_steps(session.receive(event, self.now), event)
 
-    def _station_steps(self, effects: tuple[Effect, ...]) -> None:
+    def _station_steps(self, effects: tuple[Effect, ...], event: Event | None) -> None:
+        self._recorder.stepped(self.now, event, effects, self.station.session.levels)
         for effect in sorted(effects, key=lambda effect: not effect.safe):
             match effect:
                 case Send():
                     payload_type, octets = self.station.encode(effect)
                     self.transcript.append(octets)
+                    self._recorder.sent(self.now, payload_type, effect.message, octets)
                     self._later(WIRE_SECONDS, partial(self._car_reads, frame(PayloadType(payload_type), octets)))
                 case Ask(ticket=ticket, question=question):
                     self.line.asked.append(type(question).__name__)
@@ -401,8 +411,11 @@ class Pair:
             self._negotiating = False
             surroundings = replace(self._surroundings, now=self.now)
             self.station = chosen.open(self._offer, surroundings)
-            self._station_steps(self.station.session.begin(self.now))
+            self._recorder.speaks(chosen.name, chosen.personal, self.now)
+            self._recorder.note("offer " + json.dumps(plain(self._offer)), self.now)
+            self._station_steps(self.station.session.begin(self.now), None)
             return
+        self._recorder.ended(reason, self.now)
         self.line.station = reason
         self._later(WIRE_SECONDS, lambda: self._car_hears(ConnectionClosed()))
 

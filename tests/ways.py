@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
+from secc.session.recorder import Recorder
 from tests.lab_trust import LAB, anchors
 from tests.pair import Outlet, Pair
 from tools.evcc import Behaviour, Current, Wallet
@@ -30,7 +31,13 @@ class Way:
     def __str__(self) -> str:
         return f"{self.current}-{self.payment}-{'tls' if self.tls else 'tcp'}"
 
-    def pair(self, behaviour: Behaviour | None = None, outlet: Outlet | None = None, **offer: object) -> Pair:
+    def pair(
+        self,
+        behaviour: Behaviour | None = None,
+        outlet: Outlet | None = None,
+        recorder: Recorder | None = None,
+        **offer: object,
+    ) -> Pair:
         base = DC_OFFER if self.current is Current.DC else AC_OFFER
         contract = self.payment is Paid.CONTRACT
         base = replace(base, tls=self.tls, payments=BOTH if self.tls else (Payment.EXTERNAL,), free=not contract)
@@ -40,7 +47,7 @@ class Way:
         outlet = outlet if outlet is not None else Outlet()
         outlet.dc = self.current is Current.DC
         outlet.anchors = ANCHORS
-        return Pair(behaviour, base, wallet=WALLET if contract else None, outlet=outlet)
+        return Pair(behaviour, base, wallet=WALLET if contract else None, outlet=outlet, recorder=recorder)
 
 
 WAYS = [

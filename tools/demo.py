@@ -411,8 +411,8 @@ class Demo:
         return max(fresh, key=lambda path: path.stat().st_mtime)
 
 
-STATION_LINE = re.compile(r"^\S+ +(?:DEBUG|INFO) +(?:\S+: )?")
-"""What stands before the text in a line of the station's log."""
+STATION_LINE = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} ")
+"""The time of day, which stands before the text in a line of the station's log."""
 
 
 async def demonstrate(options: argparse.Namespace, place: Place) -> int:

@@ -1,0 +1,102 @@
+"""A trace of a real session, drawn; and files that are no traces, refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from secc.session.events import EmergencyStopped, StopRequested
+from secc.session.recorder import Recorder
+from tests.pair import BEGAN
+from tests.ways import AC_EIM, DC_PNC, Way
+from tools.diagram import TraceUnreadable, as_mermaid, as_text, folded, main, read_trace, steps
+from tools.evcc import Behaviour
+
+
+def trace(way: Way, event: object | None = None) -> list[str]:
+    recorder = Recorder(BEGAN, ring_octets=4_000_000, outlet="left")
+    pair = way.pair(Behaviour(loops=40), recorder=recorder)
+    if event is not None:
+        pair.at(4.0, event)  # type: ignore[arg-type]  # all of them are events
+    pair.run()
+    return list(recorder.take())
+
+
+def drawn(lines: list[str]) -> list[str]:
+    return list(as_text(folded(steps(read_trace(lines)))))
+
+
+def test_every_kind_of_message_is_drawn_once_and_loops_are_counted() -> None:
+    text = drawn(trace(DC_PNC))
+    demands = [line for line in text if "--CurrentDemandReq" in line]
+    # The first one stands alone: with it charging begins.
+    assert len(demands) == 2
+    assert "CurrentDemandReq x 39" in demands[1]
+    assert any(line.endswith("> authorised: by contract") for line in text)
+    assert sum("PaymentDetailsReq" in line for line in text) == 1
+    assert any("--SessionStopRes" in line and line.rstrip().endswith("OK") for line in text)
+    assert "ended: completed.terminated" in text[-1]
+
+
+def test_values_stand_beside_the_messages() -> None:
+    text = "\n".join(drawn(trace(DC_PNC)))
+    assert "EVSEPresentVoltage 35" in text
+    assert "EVTargetCurrent 150 A" in text
+    assert "EVRESSSOC 35" in text
+
+
+def test_what_happened_and_what_was_done_stand_at_the_stations_side() -> None:
+    text = "\n".join(drawn(trace(AC_EIM, StopRequested("operator"))))
+    assert "* StopRequested(by operator)" in text
+    assert "StopCharging" in text
+    assert "> OpenContactor" in "\n".join(drawn(trace(AC_EIM, EmergencyStopped())))
+
+
+def test_personal_data_is_not_drawn() -> None:
+    assert "DE8AACA2B3C4D5" not in "\n".join(drawn(trace(DC_PNC)))
+
+
+def test_whole_trace_draws_every_repetition() -> None:
+    whole = list(steps(read_trace(trace(AC_EIM))))
+    assert sum(step.text == "ChargingStatusReq" for step in whole) == 40
+
+
+def test_mermaid_has_one_statement_a_line() -> None:
+    lines = list(as_mermaid(folded(steps(read_trace(trace(DC_PNC))))))
+    assert lines[0] == "sequenceDiagram"
+    assert all(line.startswith("    ") and ";" not in line and "#" not in line for line in lines[1:])
+    assert any(line.startswith("    EVCC->>SECC: CurrentDemandReq x 39") for line in lines)
+
+
+@pytest.mark.parametrize("text", ["", "nothing", "[]", "{}", '{"kind": 3}', '{"kind": "sent"}', "\ufeff{", "[" * 5000])
+def test_file_that_is_no_trace_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(text)
+    with pytest.raises(TraceUnreadable):
+        read_trace(text.splitlines())
+    assert main([str(path)]) == 1
+    assert "diagram:" in capsys.readouterr().err
+
+
+def test_strange_entries_do_not_break_it() -> None:
+    head = {"t": 0.0, "kind": "trace"}
+    strange = [
+        {"kind": "sent"},
+        {"kind": "received", "message": {"a": {"Multiplier": "x", "Unit": 1, "Value": []}}},
+        {"kind": "event", "value": 3},
+        {"kind": "effect"},
+        {"kind": "new"},
+        {"kind": "effect", "value": {"type": "Reach", "facts": [3, [], ["a"]]}},
+        {"kind": "ended"},
+    ]
+    assert drawn([json.dumps(entry) for entry in (head, *strange)])
+
+
+def test_program_draws_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "session.jsonl"
+    path.write_text("\n".join(trace(AC_EIM)))
+    assert main([str(path)]) == 0
+    assert "SessionSetupReq" in capsys.readouterr().out
+    assert main([str(path), "--mermaid", "--whole"]) == 0
