@@ -7,8 +7,7 @@ from secc.session.offer import V2gProtocol
 
 def protocol() -> V2gProtocol:
     """ISO 15118-2 as the station takes it in."""
-    from secc.iso2.dialogue import Dialogue
-    from secc.iso2.messages import SCHEMA
+    from secc.iso2.dialogue import Dialogue, warm
     from secc.iso2.personal import personal
 
     return V2gProtocol(
@@ -17,6 +16,6 @@ def protocol() -> V2gProtocol:
         major=2,
         minor=0,
         open=Dialogue,
-        warm=SCHEMA.warm,
+        warm=warm,
         personal=personal,
     )

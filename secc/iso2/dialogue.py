@@ -6,15 +6,30 @@ from typing import Any, Final
 
 from secc.conversation import Cause, Received, Send, Session
 from secc.errors import DecodeError, Refusal
-from secc.iso2 import refusals
+from secc.iso2 import facets, refusals
 from secc.iso2.conversation import conversation
 from secc.iso2.course import Course
-from secc.iso2.messages import SCHEMA, Body, MessageHeader, SessionSetupReq, V2G_Message
+from secc.iso2.messages import (
+    SCHEMA,
+    Body,
+    ChargingStatusReq,
+    CurrentDemandReq,
+    MessageHeader,
+    PowerDeliveryReq,
+    SessionSetupReq,
+    V2G_Message,
+)
 from secc.session.effects import OpenContactor
 from secc.session.offer import Offer, Surroundings
 
 STREAM: Final = 0x8001
 """The V2GTP payload type of every message of ISO 15118-2."""
+
+
+def warm() -> None:
+    """Compiles the codec and reads the facets of the loop's messages, so that its first answer is as quick as the others."""
+    SCHEMA.warm()
+    facets.warm(CurrentDemandReq, ChargingStatusReq, PowerDeliveryReq)
 
 
 class Dialogue:

@@ -49,6 +49,13 @@ def broken_facet(message: Any) -> str | None:
     return None
 
 
+def warm(*types: type) -> None:
+    """Reads the declarations of these types, and of all that they hold, ahead of time."""
+    for cls in types:
+        for _, _, nested, _ in _fields(cls):
+            warm(*nested)
+
+
 def refuse_broken_facet(request: Any) -> None:
     """Raises the refusal of a request with a field outside its facets: such numbers never get near the power path. (A-EXI-06)"""
     path = broken_facet(request)
@@ -58,14 +65,14 @@ def refuse_broken_facet(request: Any) -> None:
 
 
 @functools.cache
-def _fields(cls: Any) -> tuple[tuple[str, _Check | None, bool, bool], ...]:
-    """For each field worth looking at: name, check of its facets, whether it holds declared types, whether it is a list."""
+def _fields(cls: Any) -> tuple[tuple[str, _Check | None, tuple[type, ...], bool], ...]:
+    """For each field worth looking at: name, check of its facets, the declared types that it may hold, whether it is a list."""
     hints = get_type_hints(cls, include_extras=True)
     found = []
     for field in dataclasses.fields(cls):
         metadata, leaves, many = _unfold(hints[field.name])
         check = None if (cls.__name__, field.name) in _FREE else _check(metadata, many)
-        nested = any(dataclasses.is_dataclass(leaf) for leaf in leaves)
+        nested = tuple(leaf for leaf in leaves if isinstance(leaf, type) and dataclasses.is_dataclass(leaf))
         if check is not None or nested:
             found.append((field.name, check, nested, many))
     return tuple(found)

@@ -23,7 +23,6 @@ def test_zero_of_any_length_is_a_new_session(brought: bytes) -> None:
     assert any(given)
 
 
-@pytest.mark.case("I2-SS-06", "I2-SS-09", "I2X-18", "I2X-19", "I2X-20")
 def test_an_id_that_means_nothing_to_us_is_a_new_session_too() -> None:
     car = Car()
     body = car.says(SETUP, session_id=b"\x11" * 8)
