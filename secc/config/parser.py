@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -36,8 +36,8 @@ class Parser:
     """Builds dataclasses. Relative paths in the file are relative to ``directory``; ``everywhere`` are all tables, for better hints."""
 
     directory: Path
-    everywhere: Mapping[str, str]
-    """Key -> table that knows it."""
+    everywhere: Callable[[], Mapping[str, str]]
+    """Key -> table that knows it; only looked up for a complaint."""
 
     def table(self, wanted: type[T], tree: object, path: KeyPath) -> T:
         """``tree`` as a ``wanted``. Raises :class:`Wrong`."""
@@ -60,7 +60,7 @@ class Parser:
         if close:
             return f"is not known; did you mean {close[0]}?"
         here = "".join(f"{part}." for part in path if isinstance(part, str))[:-1]
-        if (table := self.everywhere.get(key)) is not None and table != here:
+        if (table := self.everywhere().get(key)) is not None and table != here:
             return f"is not known here; it belongs {f'in [{table}]' if table else 'at the top of the file'}"
         return "is not known; known are " + ", ".join(known)
 

@@ -352,7 +352,9 @@ class Lab:
     ] = None
     danger_follower: Annotated[
         bool,
-        Doc("Let simulated hardware move the pilot for a car that has none (`follower` in its address). For tests only."),
+        Doc(
+            "Let simulated hardware move the pilot for a car that has none (`follower` in its address). For tests only."
+        ),
     ] = False
     danger_trace_personal: Annotated[
         bool,

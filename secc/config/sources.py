@@ -124,7 +124,7 @@ def _first_outlet(outlets: object, flag: str) -> dict[str, Any]:
 def _build(
     tree: Mapping[str, Any], path: Path | None, lines: Mapping[KeyPath, int], flags: Mapping[str, Any]
 ) -> Config:
-    parser = Parser(path.parent if path is not None else Path(), _tables())
+    parser = Parser(path.parent if path is not None else Path(), _tables)
     try:
         config = parser.table(Config, complete(tree), ())
         check(config)
