@@ -93,6 +93,7 @@ class Journal:
         log.info("outlet %s: %s, offered: %s", self._settings.name, protocol.name, payments)
         if self._recorder is not None:
             self._recorder.speaks(protocol.name, protocol.personal, now)
+            self._recorder.offered(offer, now)
 
     # It goes on
 
@@ -167,7 +168,9 @@ class Journal:
             self._trace(recorder)
 
     def _trace(self, recorder: Recorder) -> None:
-        lines = list(recorder.take())
+        lines = (
+            recorder.take()
+        )  # rendered while it is written, on the worker thread: a long trace takes tens of milliseconds
         moment = self._services.calendar.wall().time
         name = f"{moment:%Y%m%dT%H%M%S}-{self._settings.name}-{self._session}"
         cap = int(self._config.trace.cap_megabytes * 1e6)
