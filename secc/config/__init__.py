@@ -3,23 +3,19 @@
 ``load(path, flags)`` and ``from_flags(flags)`` raise :class:`~secc.errors.ConfigError` and nothing else.
 """
 
+from secc.config.choices import Clock, LogLevel, Tls, TraceMode, UplinkKind
 from secc.config.settings import (
     Ac,
-    Clock,
     Config,
     Dc,
     Lab,
     Log,
-    LogLevel,
     Outlet,
     Station,
     Timing,
-    Tls,
     Trace,
-    TraceMode,
     Trust,
     Uplink,
-    UplinkKind,
 )
 from secc.config.sources import FLAGS, dangers, from_flags, load, overlay
 from secc.uplink.standalone import Eim

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
 from secc.config.parser import Wrong
-from secc.config.settings import FIRST_DYNAMIC_PORT, PLAIN_PORT, Config, Outlet, Tls
+from secc.config.settings import Config, Outlet
 from secc.session.offer import Payment
 from secc.uplink.standalone import Eim
 

@@ -6,65 +6,29 @@ enumeration; they carry a ``Danger``, and ``Config.dangers`` lists all of them.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+from secc.config.choices import (
+    EVSE_ID,
+    HAL,
+    INTERFACE,
+    LABEL,
+    LAST_PORT,
+    METER,
+    PLAIN_PORT,
+    QUIRK,
+    Clock,
+    LogLevel,
+    Tls,
+    TraceMode,
+    UplinkKind,
+)
 from secc.config.facets import Danger, Doc, Length, Named, Pattern, Range
 from secc.session.offer import AcLimits, DcLimits, Payment, Transfer
 from secc.uplink.policy import Policy
 from secc.uplink.standalone import Eim, Rules
-
-EVSE_ID = re.compile(r"[A-Z]{2}(\*?)[A-Z0-9]{3}\1E[A-Z0-9](?:[A-Z0-9*]{0,28}[A-Z0-9])?|ZZ00000")
-QUIRK = re.compile(r"Q-(?:0[1-9]|[1-7][0-9]|80)")
-INTERFACE = re.compile(r"[^\s/:]{1,15}")
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-HAL = re.compile(r"[a-z][a-z0-9_+-]*:.*")
-EMPTY_OR_METER = re.compile(r"[\x20-\x7e]{1,32}")
-
-FIRST_DYNAMIC_PORT, LAST_PORT = 49152, 65535
-PLAIN_PORT = 15118
-"""The TCP port that some old tools connect to whatever was announced (Q-16), and the UDP port of SDP."""
-
-
-class Tls(StrEnum):
-    """Whether an outlet speaks TLS."""
-
-    REQUIRED = "required"
-    OFFERED = "offered"
-    OFF = "off"
-
-
-class Clock(StrEnum):
-    """What makes the calendar trustworthy."""
-
-    NTP = "ntp"
-    RTC = "rtc"
-
-
-class TraceMode(StrEnum):
-    """Which sessions leave a trace on the disk."""
-
-    ON_FAILURE = "on-failure"
-    ALWAYS = "always"
-    OFF = "off"
-
-
-class LogLevel(StrEnum):
-    """How much the log says: milestones at ``info``, the dialogue at ``debug``."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class UplinkKind(StrEnum):
-    """Which backend decides who may charge."""
-
-    STANDALONE = "standalone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +148,7 @@ class Outlet:
     meter_id: Annotated[
         str,
         Doc("The billing meter's identity as cars are told.", "what the meter says"),
-        Pattern(EMPTY_OR_METER, "1 to 32 ASCII characters"),
+        Pattern(METER, "1 to 32 ASCII characters"),
     ] = ""
     ac: Annotated[Ac, Doc("Limits of the AC side.")] = field(default_factory=Ac)
     dc: Annotated[Dc, Doc("Limits of the DC side.")] = field(default_factory=Dc)
