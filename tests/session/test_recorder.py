@@ -421,3 +421,20 @@ def test_a_trace_is_whole_or_not_there_after_any_power_cut() -> None:
             written = True
         found = disk.after_power_cut(loss).read(directory / "a.jsonl")
         assert found in (None, b'{"n": 1}\n{"n": 2}\n') and (found or not written), (plug, loss)
+
+
+@pytest.mark.case("A-PNC-13")
+def test_a_whole_plug_and_charge_session_leaves_nothing_of_the_contract() -> None:
+    from tests.ways import DC_PNC
+
+    recorder = Recorder(100.0)
+    line = DC_PNC.pair(recorder=recorder).run()
+    assert line.station is not None and line.station.well
+    text = "\n".join(recorder.take())
+    assert "PaymentDetailsReq" in text and "AuthorizationReq" in text and '"type":"Contract"' in text
+    leaf = LAB.contract.leaf.der
+    pieces = {leaf[at : at + 16].hex() for at in range(0, len(leaf) - 16, 8)}
+    assert not [piece for piece in pieces if piece in text]
+    for secret in (EMAID, EMAID[:14], EMAID[5:14], *(der.hex() for der in LAB.contract.ders)):
+        assert secret.lower() not in text.lower()
+        assert secret.encode().hex() not in text.lower()
