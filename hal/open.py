@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -62,12 +61,11 @@ async def _local(options: Options, name: str) -> SimBoard:
     follower = options.populate(world)
     release: Callable[[], Awaitable[None]] | None = None
     if options.control is not None:
-        path = Path(options.control)
-        server = await Panel(world, follower).serve(path)
+        panel = Panel(world, follower)
+        await panel.serve(Path(options.control))
 
         async def release() -> None:
-            server.close()
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            panel.close()
 
     return SimBoard(name, link, options.outlet, world=world, follower=follower, release=release)
 

@@ -97,6 +97,8 @@ class Panel:
     def __init__(self, world: World, follower: Observer | None = None) -> None:
         self._world = world
         self._follower = follower
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def act(self, request: Any) -> Message:
         """The answer to one request. Never raises: what is wrong with it is the answer."""
@@ -115,14 +117,25 @@ class Panel:
             return refusal(error)
         return {"ok": True, "state": self._world.truth()} if verb == "state" else {"ok": True}
 
-    async def serve(self, path: Path) -> asyncio.Server:
-        """Listen on a unix socket; only its owner may connect. HalLost where that is not possible."""
+    async def serve(self, path: Path) -> None:
+        """Listen on a unix socket until :meth:`close`; only its owner may connect. HalLost where that is not possible."""
         try:
-            return await asyncio.start_unix_server(self._attend, sock=_listen(path), limit=MAX_LINE)
+            self._server = await asyncio.start_unix_server(self._attend, sock=_listen(path), limit=MAX_LINE)
         except OSError as error:
             raise HalLost(f"cannot listen on {path}: {error}") from error
+        self._path = path
+
+    def close(self) -> None:
+        """Stop listening, hang up, and take the socket out of the file system."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._path.unlink(missing_ok=True)
+        for writer in self._writers:
+            writer.close()
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         try:
             while line := await reader.readline():
                 try:
@@ -134,6 +147,7 @@ class Panel:
         except (OSError, ValueError, asyncio.CancelledError):
             pass  # a line without end, a peer that is gone, a world that ends: nobody to answer, nothing to complain of
         finally:
+            self._writers.discard(writer)
             writer.close()
 
 

@@ -43,7 +43,8 @@ async def serve(fd: int, query: str) -> None:
     firmware = Firmware(world, say)
     follower = options.populate(world)
     panel = Panel(world, follower)
-    server = await panel.serve(Path(options.control)) if options.control is not None else None
+    if options.control is not None:
+        await panel.serve(Path(options.control))
     try:
         with contextlib.suppress(OSError, ValueError):
             while line := await reader.readline():
@@ -54,9 +55,7 @@ async def serve(fd: int, query: str) -> None:
                 break
             await asyncio.sleep(LINGER_STEP)
     finally:
-        if server is not None:
-            server.close()
-            Path(str(options.control)).unlink(missing_ok=True)  # noqa: ASYNC240  one unlink at the end of the process
+        panel.close()
 
 
 def _take(command: Message, firmware: Firmware, panel: Panel, say: Callable[[Message], None]) -> None:

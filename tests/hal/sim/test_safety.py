@@ -192,6 +192,8 @@ async def trial(query: str, steps: list[tuple[str, float]]) -> None:
                 # Nobody waits for anybody: commands overlap.
                 doing = asyncio.create_task(it.act(action))
                 await asyncio.sleep(0)
+            if action == "raw_close":
+                since.pop("nobody asked", None)  # closed behind the guard's back only now: its time runs from here
             end = loop.time() + seconds
             while loop.time() < end:
                 now = loop.time() - it.held_up
