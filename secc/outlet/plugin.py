@@ -273,7 +273,8 @@ class Plugin:
                 state.faults.pop(event.code, None)
             case PowerFailed():
                 party.do(TellSession(Fault(event.code, event.text)))
-                if event.latched:
+                # A last word on the car before this one is not about this one.
+                if event.latched and state.plugged_in:
                     state.over = event.code
             case CommandFailed(command="LockConnector"):
                 # The interlock gives no power to a plug that is not locked: better the car hears it now.

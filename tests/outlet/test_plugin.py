@@ -517,6 +517,13 @@ def test_a_power_path_that_failed_ends_the_session_and_one_that_latched_the_plug
             assert (outlet.shown, outlet.text) == (Indication.FAULTED, "insulation-fault")
 
 
+def test_a_last_word_of_the_power_path_on_the_car_before_does_not_hold_up_the_next() -> None:
+    outlet = Outlet()
+    outlet.hear(PowerFailed("insulation-fault", latched=True))
+    outlet.plug_in()
+    assert outlet.sdp
+
+
 @pytest.mark.case("A-PHY-02")
 @pytest.mark.parametrize("state", ["E", "F", "?"])
 def test_a_pilot_that_breaks_in_a_session_is_a_fault(state: str) -> None:
