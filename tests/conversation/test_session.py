@@ -206,7 +206,7 @@ def asking(secc: Party) -> Conversation[bool]:
     verdict = yield from secc.receive(second, within=SHORT)
     secc.abandon(first)
     yield from secc.receive(Work, within=SEQUENCE)
-    secc.reply(Res(f"second says {verdict}, first says {secc.answer(first)}"))
+    secc.reply(Res(f"second says {verdict} and {secc.answer(second)}, first says {secc.answer(first)}"))
     return verdict
 
 
@@ -222,7 +222,7 @@ def test_an_answer_reaches_its_own_question_only() -> None:
     # Late, twice, or for a question given up: dropped.
     assert session.receive(Answered(asks[1].ticket, True), 1.3) == ()
     assert session.receive(Answered(asks[0].ticket, True), 1.3) == ()
-    assert sent(session.receive(message(Work()), 1.4)) == [Res("second says False, first says None")]
+    assert sent(session.receive(message(Work()), 1.4)) == [Res("second says False and False, first says None")]
 
 
 def test_an_answer_that_came_early_is_there_when_it_is_waited_for() -> None:
@@ -433,6 +433,19 @@ def test_an_emergency_with_no_open_request_answers_the_next_one() -> None:
     assert session.ended is not None
     assert session.ended.code == "emergency.smoke"
     assert effects.count(Open()) == 0
+
+
+@pytest.mark.parametrize("ending", [Smoke(), Gone()])
+def test_nothing_comes_before_the_safe_effects_not_even_a_clean_up(ending: Event) -> None:
+    def talk(secc: Party) -> Conversation[None]:
+        try:
+            yield from secc.receive(Hello, within=SEQUENCE)
+        finally:
+            secc.do(Close())
+
+    session = session_of(talk)
+    session.begin(0.0)
+    assert session.receive(ending, 1.0)[0] == Open()
 
 
 def test_an_emergency_waits_five_seconds_for_the_next_request() -> None:
