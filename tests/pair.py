@@ -369,7 +369,7 @@ class Pair:
 
     def _station_steps(self, effects: tuple[Effect, ...], event: Event | None) -> None:
         self._recorder.stepped(self.now, event, effects, self.station.session.levels)
-        for effect in sorted(effects, key=lambda effect: not effect.safe):
+        for effect in effects:
             match effect:
                 case Send():
                     payload_type, octets = self.station.encode(effect)

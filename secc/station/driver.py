@@ -38,7 +38,7 @@ class Turns:
 class Driver:
     """Drives one session of the core until it ends.
 
-    ``perform`` starts an effect and returns at once; safe effects are performed before all others of the same step. ``levels`` is read before every
+    ``perform`` starts an effect and returns at once; effects are performed in the order in which they were said. ``levels`` is read before every
     step. ``watch`` sees every event and the effects that it led to (the recorder); ``ended`` is called once, after the last effect.
     """
 
@@ -104,7 +104,8 @@ class Driver:
         if self._watch is not None:
             self._watch(now, event, effects)
         end: End | None = None
-        for effect in sorted(effects, key=lambda effect: not effect.safe):
+        # As they were said. "On" and then "off" in one step has to leave it off: what is safe overtakes in the lanes, where things wait.
+        for effect in effects:
             if isinstance(effect, End):
                 end = effect
                 continue

@@ -187,7 +187,7 @@ class Bench:
         self._busy = True
         self.session.levels = self.levels
         effects = step(self.clock.now())
-        for effect in sorted(effects, key=lambda effect: not effect.safe):
+        for effect in effects:
             self._perform(effect)
         self._busy = False
 

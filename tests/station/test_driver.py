@@ -1,4 +1,4 @@
-"""The driver: order, safe effects first, timers, and bugs that cost one session only."""
+"""The driver: order, timers, and bugs that cost one session only."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def drive(talk: object, *, turns: Turns | None = None) -> tuple[Driver, list[obj
     return driver, performed, ended
 
 
-def test_safe_effects_are_performed_before_the_others_of_the_same_step() -> None:
+def test_what_is_made_safe_after_something_was_switched_on_in_the_same_step_stays_safe() -> None:
     def talk(party: Party) -> Conversation[None]:
         yield from party.receive(Knocked, within=SOON)
         party.do(Light(True))
@@ -70,7 +70,7 @@ def test_safe_effects_are_performed_before_the_others_of_the_same_step() -> None
         driver, performed, ended = drive(talk)
         driver.begin()
         driver.hear(Knocked())
-        assert performed == [Dark(), Light(True)]
+        assert performed == [Light(True), Dark()]
         assert [end.reason.code for end in ended] == ["completed.completed"]
 
     run_virtual(main())
