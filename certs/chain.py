@@ -143,6 +143,8 @@ class _Search:
             raise ChainRejected(Flaw.LEAF_IS_CA, "leaf")
         if leaf.is_self_issued:
             raise ChainRejected(Flaw.SELF_SIGNED, "leaf")
+        # Before the profile: of all that may be wrong with a leaf, its end is what its owner can mend. [V2G2-824]
+        self._check_dates(leaf, "leaf", Flaw.LEAF_NOT_YET_VALID, Flaw.LEAF_EXPIRED)
         usage = leaf.key_usage
         if usage is None or not all(getattr(usage, bit) for bit in profile.key_usage):
             raise ChainRejected(Flaw.LEAF_KEY_USAGE, "leaf")
@@ -153,7 +155,6 @@ class _Search:
         attributes = sorted(attribute.oid.dotted_string for attribute in leaf.subject)
         if len(leaf.common_names) != 1 or (profile.subject and attributes != sorted(profile.subject)):
             raise ChainRejected(Flaw.LEAF_SUBJECT, "leaf")
-        self._check_dates(leaf, "leaf", Flaw.LEAF_NOT_YET_VALID, Flaw.LEAF_EXPIRED)
 
     def climb(self, child: Certificate, below: tuple[Certificate, ...]) -> _Found | None:
         """A way from ``child`` to a root, with the sub-CAs ``below`` already on it (child included, unless it is the leaf)."""

@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _tool(name: str, arguments: list[str]) -> int:
     module = importlib.import_module(f"secc.tools.{name}")
+    if not hasattr(module, "main"):
+        module = importlib.import_module(f"secc.tools.{name}.__main__")
     code: int = module.main(arguments)
     return code
 

@@ -4,10 +4,10 @@
 memory for tests. Nothing made here is fit for the field: the authorities' keys lie beside their certificates.
 """
 
-from tools.pki.flaws import FLAWS, FlawedContract, make_flawed
-from tools.pki.lab import LabPki, build_lab_pki
-from tools.pki.layout import make_lab_pki, write_lab_pki
-from tools.pki.mint import Issued, KeyKind, Mint, key_usage
+from .flaws import FLAWS, FlawedContract, make_flawed
+from .lab import LabPki, build_lab_pki
+from .layout import make_lab_pki, write_lab_pki
+from .mint import Issued, KeyKind, Mint, key_usage
 
 __all__ = [
     "FLAWS",

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.pki.flaws import FLAWS, describe
-from tools.pki.layout import make_lab_pki
-from tools.pki.table import flaw_table
+from .flaws import FLAWS, describe
+from .layout import make_lab_pki
+from .table import flaw_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from tools.pki.mint import CONTRACT_USAGE, TLS_USAGE, Issued, Mint, key_usage
+from .mint import CONTRACT_USAGE, TLS_USAGE, Issued, Mint, key_usage
 
 EMAID = "DE8AACA2B3C4D5L"
 PCID = "WLBV1CLE5AB12CD34X"

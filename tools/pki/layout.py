@@ -21,9 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from certs import Edition, Keystore, Role, StapleCache, Truststore, parse_certificate
-from tools.pki.flaws import FlawedContract, describe, make_flawed
-from tools.pki.lab import EMAID, PCID, LabPki, build_lab_pki
-from tools.pki.mint import Issued
+
+from .flaws import FlawedContract, describe, make_flawed
+from .lab import EMAID, PCID, LabPki, build_lab_pki
+from .mint import Issued
 
 
 def make_lab_pki(

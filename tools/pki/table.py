@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from certs import Flaw
-from tools.pki.flaws import FLAWS, make_flawed
-from tools.pki.lab import build_lab_pki
+
+from .flaws import FLAWS, make_flawed
+from .lab import build_lab_pki
 
 
 def flaw_table() -> str:

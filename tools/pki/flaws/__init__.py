@@ -5,8 +5,8 @@ judged against the lab's own MO root; where the flaw is the root's, ``mo_roots``
 """
 
 # Importing a module of flaws enters them into the registry.
-from tools.pki.flaws import dates_and_roles, forms, issuers, leaves
-from tools.pki.flaws.registry import FLAWS, FlawedContract, describe, make_flawed, padding_to
+from . import dates_and_roles, forms, issuers, leaves
+from .registry import FLAWS, FlawedContract, describe, make_flawed, padding_to
 
 __all__ = [
     "FLAWS",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from certs import Flaw
-from tools.pki.flaws.registry import FlawedContract, named, ordered, sent
-from tools.pki.lab import EMAID, LabPki
-from tools.pki.mint import CONTRACT_USAGE, DAY
+
+from ..lab import EMAID, LabPki
+from ..mint import CONTRACT_USAGE, DAY
+from .registry import FlawedContract, named, ordered, sent
 
 
 @named

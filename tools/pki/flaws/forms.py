@@ -9,9 +9,10 @@ from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives import hashes
 
 from certs import Flaw
-from tools.pki.flaws.registry import FlawedContract, edited_leaf, named, ordered, padding_to, sent, unknown_extension
-from tools.pki.lab import LabPki
-from tools.pki.mint import KeyKind
+
+from ..lab import LabPki
+from ..mint import KeyKind
+from .registry import FlawedContract, edited_leaf, named, ordered, padding_to, sent, unknown_extension
 
 
 @named

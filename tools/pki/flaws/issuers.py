@@ -7,9 +7,10 @@ from dataclasses import replace
 from cryptography.hazmat.primitives import hashes
 
 from certs import Flaw
-from tools.pki.flaws.registry import FlawedContract, named, ordered, sent, unknown_extension
-from tools.pki.lab import EMAID, LabPki
-from tools.pki.mint import CA_USAGE, CONTRACT_USAGE, Issued, KeyKind, key_usage
+
+from ..lab import EMAID, LabPki
+from ..mint import CA_USAGE, CONTRACT_USAGE, Issued, KeyKind, key_usage
+from .registry import FlawedContract, named, ordered, sent, unknown_extension
 
 
 @named

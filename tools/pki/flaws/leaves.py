@@ -8,9 +8,10 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certs import Flaw
-from tools.pki.flaws.registry import FlawedContract, named, ordered, sent
-from tools.pki.lab import EMAID, LabPki
-from tools.pki.mint import CONTRACT_USAGE, key_usage
+
+from ..lab import EMAID, LabPki
+from ..mint import CONTRACT_USAGE, key_usage
+from .registry import FlawedContract, named, ordered, sent
 
 
 @named

@@ -12,8 +12,9 @@ from cryptography import x509
 from cryptography.x509.oid import ObjectIdentifier
 
 from certs import Flaw
-from tools.pki.lab import EMAID, LabPki, Line
-from tools.pki.mint import CONTRACT_USAGE, Issued
+
+from ..lab import EMAID, LabPki, Line
+from ..mint import CONTRACT_USAGE, Issued
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# A car that we did not write, against our station: every ISO 15118-2 scenario of this version, then two cars at once. Needs root.
+# Arguments: names or groups of scenarios instead of the usual ones.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python3}
+factor=${TIMEOUT_FACTOR:-1}
+
+if [ "$(id -u)" != 0 ]; then
+    echo "interop: network namespaces need root" >&2
+    exit 2
+fi
+for tool in ip java openssl; do
+    command -v "$tool" >/dev/null || { echo "interop: $tool is missing (apt-get install iproute2 default-jre-headless openssl)" >&2; exit 2; }
+done
+
+bench() { "$python" "$here/josev_interop.py" --secc-cmd "$here/station" --timeout-factor "$factor" "$@"; }
+
+if [ $# -gt 0 ]; then
+    bench "$@"
+    exit
+fi
+
+positive=(iso2-ac-eim iso2-dc-eim iso2-ac-eim-tls iso2-dc-eim-tls iso2-ac-pnc iso2-dc-pnc)
+negative=(iso2-neg-session-id iso2-neg-energy-mode iso2-neg-service-id iso2-neg-schedule-id iso2-neg-charging-profile
+    iso2-neg-signature iso2-neg-challenge iso2-neg-forged-contract iso2-neg-forged-contract-rsa iso2-neg-expired-contract
+    iso2-neg-emaid sap-no-match)
+echo "== plausible car"
+bench --ev plausible "${positive[@]}" "${negative[@]}"
+echo "== the package's car as it is"
+bench --ev stock "${positive[@]}"
+echo "== two cars at once"
+"$python" "$here/two_cars.py" --timeout-factor "$factor" iso2-dc-pnc

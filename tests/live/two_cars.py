@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Two foreign cars at once at two outlets of one station process: a DC car with Plug & Charge beside another one, each on its own interface.
+
+Uses the bench's own parts (`josev_interop.py`): the EV runner, its environment, its PKI. Prints a line for each car; exits 0 only if both charged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from josev_interop import CACHE, Secc, SetupError, ensure_pki, ensure_venv, foreign_secc, line  # noqa: E402
+from scenarios import SCENARIOS  # noqa: E402
+
+SECONDS = 120
+
+
+class TwoLines:
+    """One namespace for the station, one for each car, a veth pair between the station and each."""
+
+    def __init__(self) -> None:
+        tag = f"{os.getpid() % 10000}"
+        self.station = f"st-{tag}"
+        self.cars = [f"car{number}-{tag}" for number in (1, 2)]
+        self.car_ifaces = [f"c{number}x{tag}" for number in (1, 2)]
+        self.station_ifaces = [f"s{number}x{tag}" for number in (1, 2)]
+
+    def __enter__(self) -> TwoLines:
+        try:
+            for namespace in (self.station, *self.cars):
+                run("ip", "netns", "add", namespace)
+                for knob in ("default", "all"):
+                    path = f"/proc/sys/net/ipv6/conf/{knob}/accept_dad"
+                    run("ip", "netns", "exec", namespace, "sh", "-c", f"echo 0 > {path}")
+                run("ip", "-n", namespace, "link", "set", "lo", "up")
+            for car, mine, theirs in zip(self.cars, self.car_ifaces, self.station_ifaces, strict=True):
+                run(
+                    "ip",
+                    "link",
+                    "add",
+                    mine,
+                    "netns",
+                    car,
+                    "type",
+                    "veth",
+                    "peer",
+                    "name",
+                    theirs,
+                    "netns",
+                    self.station,
+                )
+                run("ip", "-n", car, "link", "set", mine, "up")
+                run("ip", "-n", self.station, "link", "set", theirs, "up")
+        except subprocess.CalledProcessError as error:
+            self.__exit__()
+            raise SetupError(f"cannot set up the network: {error}") from error
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for namespace in (self.station, *self.cars):
+            subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenario", nargs="?", default="iso2-dc-pnc", choices=sorted(SCENARIOS))
+    parser.add_argument("--secc-cmd", default=str(HERE / "station"))
+    parser.add_argument("--timeout-factor", type=float, default=1)
+    parser.add_argument("--venv", type=Path, default=CACHE / "venv")
+    parser.add_argument("--pki", type=Path, default=CACHE / "pki")
+    parser.add_argument("--work", type=Path)
+    arguments = parser.parse_args()
+    python = ensure_venv(arguments.venv.expanduser().absolute())
+    pki = ensure_pki(arguments.pki.expanduser().absolute(), python)
+    work = arguments.work or Path(tempfile.mkdtemp(prefix="two-cars-"))
+    scenario = SCENARIOS[arguments.scenario]
+    with TwoLines() as lines:
+        command, needs = foreign_secc(arguments.secc_cmd, scenario, ",".join(lines.station_ifaces), pki)
+        folder = work / "station"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        secc = Secc(
+            ["ip", "netns", "exec", lines.station, *command], {**os.environ, **needs}, folder / "secc.log", folder, 20
+        )
+        try:
+            results = drive(lines, python, pki, work, arguments)
+        finally:
+            secc.stop()
+    passed = [result for result in results if result["passed"]]
+    print(f"{len(passed)} passed, {len(results) - len(passed)} failed; logs in {work}")
+    return 0 if len(passed) == len(results) else 1
+
+
+def drive(lines: TwoLines, python: Path, pki: Path, work: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Both cars at the same time, and what became of them."""
+    cars = []
+    with contextlib.ExitStack() as stack:
+        for number, (namespace, iface) in enumerate(zip(lines.cars, lines.car_ifaces, strict=True), 1):
+            folder = work / f"car{number}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            log = stack.enter_context((folder / "ev.log").open("wb"))
+            command = [
+                *("ip", "netns", "exec", namespace, str(python), str(HERE / "ev_runner.py")),
+                *("--scenario", arguments.scenario, "--iface", iface, "--pki", str(pki)),
+                *("--work", str(folder), "--out", str(folder / "ev.json"), "--ev", "plausible"),
+                *("--timeout", str(SECONDS), "--timeout-factor", str(arguments.timeout_factor)),
+            ]
+            cars.append((folder, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)))
+        for _, process in cars:
+            try:
+                process.wait(2 * SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    return [judge(folder) for folder, _ in cars]
+
+
+def judge(folder: Path) -> dict[str, Any]:
+    out = folder / "ev.json"
+    if out.exists():
+        result: dict[str, Any] = json.loads(out.read_text())
+    else:
+        result = {"scenario": folder.name, "passed": False, "reason": f"no result, see {folder / 'ev.log'}"}
+    result |= {"scenario": f"{folder.name} {result.get('scenario', '')}", "wall_s": result.get("wall_s", 0.0)}
+    print(line(result | {"outcome": "PASS" if result["passed"] else "FAIL"}), flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SetupError as error:
+        print(f"two_cars: {error}", file=sys.stderr)
+        sys.exit(2)
