@@ -33,6 +33,9 @@ BEAT_SECONDS = 0.1
 UNLOADING_SECONDS = 0.04
 """How long an immediate opening waits for the supply's current to fall: 100 ms have to hold debounce and release time too."""
 
+CLOSING_SECONDS = 3.0
+"""How long the end of the watch waits for the opening: a supply may take two seconds to go off."""
+
 FAULT_OHMS = 100_000.0
 """Below this the insulation is faulty (IEC 61851-23), whoever measured it."""
 
@@ -125,7 +128,9 @@ class Guard:
             self._asked = Purpose.NONE
             self._take_away(DENIED)
             if self._opening is not None:
-                await asyncio.shield(self._opening)
+                # A board that does not answer is not waited for: it gets no more beats, and opens by itself.
+                await asyncio.wait((self._opening,), timeout=CLOSING_SECONDS)
+                self._opening.cancel()
 
     def _turn(self) -> None:
         """One beat: only if the loop came by in time, and only if what was to be opened could be commanded so."""

@@ -12,7 +12,7 @@ from hal.errors import HalError, HalLost
 from hal.sim import parts
 from hal.sim.firmware import Message
 from hal.sim.follower import Observer
-from hal.sim.link import Link
+from hal.sim.link import Link, NoReply
 from hal.sim.world import Outlet, World
 from hal.stream import Broadcast
 from hal.values import (
@@ -146,11 +146,14 @@ class SimBoard:
         if self._closed:
             raise HalLost("this board is closed")
         self._link.beat()
+        self._check_silence()
+        if not self._healthy:
+            raise HalLost("the board does not answer")
+
+    def _check_silence(self) -> None:
         silence = asyncio.get_running_loop().time() - self._heard
         if self._healthy and silence > SILENT_SECONDS:
             self._lose(f"nothing heard from the safety controller for {silence:.1f} s")
-        if not self._healthy:
-            raise HalLost("the board does not answer")
 
     def events(self) -> AsyncIterator[BoardEvent]:
         stream = self._events.stream()
@@ -166,7 +169,11 @@ class SimBoard:
         """Give the firmware one command. HalLost while the board does not answer, unless ``anyhow``."""
         if not self._healthy and not anyhow:
             raise HalLost(f"board {self._name} is not open, or does not answer")
-        return await self._link.send({"do": name, **arguments}, within)
+        try:
+            return await self._link.send({"do": name, **arguments}, within)
+        except NoReply:
+            self._check_silence()
+            raise
 
     @property
     def pilot_reading(self) -> PilotReading:

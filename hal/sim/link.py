@@ -17,6 +17,10 @@ _ERRORS: dict[str, type[HalError]] = {
 }
 
 
+class NoReply(HalTimeout):
+    """The firmware itself said nothing, as opposed to one of its devices."""
+
+
 class Link(Protocol):
     """How a board reaches its firmware. ``on_event`` hears what comes unasked, ``on_lost`` the end of the wire."""
 
@@ -90,7 +94,7 @@ async def _within(future: asyncio.Future[Message], seconds: float, command: Mess
     try:
         return await asyncio.wait_for(future, seconds)
     except TimeoutError as error:
-        raise HalTimeout(f"no reply to {command.get('do')} in {seconds:g} s") from error
+        raise NoReply(f"no reply to {command.get('do')} in {seconds:g} s") from error
 
 
 class SocketLink:

@@ -45,15 +45,20 @@ async def serve(fd: int, query: str) -> None:
     panel = Panel(world, follower)
     if options.control is not None:
         await panel.serve(Path(options.control))
+    orderly = False
     try:
         with contextlib.suppress(OSError, ValueError):
             while line := await reader.readline():
-                _take(json.loads(line), firmware, panel, say)
+                command = json.loads(line)
+                orderly = command.get("do") == "close"
+                _take(command, firmware, panel, say)
         firmware.safety.stop_supply()
         for _ in range(int(LINGER_SECONDS / LINGER_STEP)):
             if not world.contactor.closed:
                 break
             await asyncio.sleep(LINGER_STEP)
+        if not orderly:
+            await asyncio.sleep(LINGER_STEP * 10)  # whoever watches this accident can still see how it ended
     finally:
         panel.close()
 

@@ -303,6 +303,27 @@ def test_when_the_guard_ends_the_power_ends(query: str) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("query", KINDS)
+def test_the_guard_ends_though_the_board_has_fallen_silent(query: str) -> None:
+    async def main() -> None:
+        board = await open_sim(parse(query))
+        it = Bench(board)
+        task = asyncio.create_task(it.guard.run())
+        await board.pilot.set_duty(0.05)
+        it.world.close_s2()
+        await asyncio.sleep(0.3)
+        await it.charge()
+        it.world.inject("controller_silent")
+        task.cancel()
+        begun = asyncio.get_running_loop().time()
+        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 60.0)
+        assert asyncio.get_running_loop().time() - begun < 4.0
+        assert not it.world.contactor.closed
+        await board.close()
+
+    run_virtual(main())
+
+
 def test_the_guard_survives_missed_events_and_ends_with_the_board() -> None:
     async def main() -> None:
         board = await open_sim(parse("?car=plugged"))
