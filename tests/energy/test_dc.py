@@ -119,12 +119,20 @@ def test_power_before_cable_check_or_precharge_is_refused_and_the_output_stays_o
     b.hear(OutputSet(400.0, 2.0, "precharge"))
     b.run(1.0)
     assert b.setpoints == []
+    assert not b.answer(StartPower(), 1.0).done
     assert b.answer(CHECK).passed
     assert not b.answer(StartPower(), 1.0).done, "no precharge yet"
     b.setpoints.clear()
     b.hear(OutputSet(400.0, 100.0, "charge"))
     b.run(1.0)
     assert b.setpoints == []
+
+
+def test_a_precharge_in_the_middle_of_charging_is_out_of_turn() -> None:
+    b = charging()
+    b.hear(OutputSet(420.0, 2.0, "precharge"))
+    assert b.notices == [Notice.TARGET_IGNORED]
+    assert b.world.truth()["amperes"] == pytest.approx(100.0, abs=1.0)
 
 
 def test_starting_twice_is_starting_once() -> None:

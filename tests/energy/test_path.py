@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hal.values import Severity
+from secc.conversation import Answered, Ask, Asked, Levels, Tell, Ticket
 from secc.energy import (
     AcSettings,
     CommandFailed,
@@ -18,7 +19,12 @@ from secc.energy import (
     DcSettings,
     FaultReported,
     IsolationReported,
+    OpenDcContactor,
     OutputSet,
+    PilotChanged,
+    ReleasePower,
+    ReportFault,
+    SwitchSupplyOff,
     power_path,
 )
 from secc.session.effects import CheckCable, StartPower, StopPower
@@ -170,6 +176,99 @@ def end(bench: Bench, ending: str) -> None:
     bench.run_until(lambda: bench.dead, 2.7)
     bench.run(3.0)
     assert bench.dead
+
+
+class Blind:
+    """A power path whose board notices nothing by itself: the levels are what the test says."""
+
+    def __init__(self, settings: AcSettings | DcSettings) -> None:
+        self.now, self.pilot, self.contactor, self.volts, self.amperes = 0.0, "C", "open", 0.0, 0.0
+        self.effects: list[Any] = []
+        self.session = power_path(settings, now=0.0)
+        self._step(lambda: self.session.begin(self.now))
+
+    def hear(self, event: Any) -> None:
+        self._step(lambda: self.session.receive(event, self.now))
+
+    def ask(self, number: int, question: Any) -> None:
+        self.hear(Asked(Ticket(number, type(question).__name__), question))
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.05)):
+            self.now += 0.05
+            self._step(lambda: self.session.expire(self.now))
+
+    def said(self, kind: type) -> list[Any]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+    def _step(self, step: Any) -> None:
+        self.session.levels = Levels(self.pilot, self.contactor, self.volts, self.amperes, self.now)  # type: ignore[arg-type]  # a test's strings
+        self.effects.extend(step())
+
+
+def charging_blindly() -> Blind:
+    blind = Blind(DC)
+    blind.run(1.0)
+    blind.ask(1, CheckCable(425.0))
+    blind.run(0.2)
+    blind.contactor, blind.volts = "closed", 475.0
+    blind.run(1.5)
+    (test,) = blind.said(Ask)
+    blind.hear(Answered(test.ticket, True))
+    blind.run(0.2)
+    blind.hear(IsolationReported(1e6))
+    blind.volts = 10.0
+    blind.run(0.2)
+    blind.hear(OutputSet(380.0, 1.0, "precharge"))
+    blind.volts = 380.0
+    blind.ask(2, StartPower())
+    blind.hear(OutputSet(420.0, 50.0, "charge"))
+    blind.run(0.2)
+    assert [tell.answer.passed if tell.ticket.number == 1 else tell.answer.done for tell in blind.said(Tell)] == [
+        True,
+        True,
+    ]
+    blind.effects.clear()
+    return blind
+
+
+def test_a_contactor_that_stays_closed_is_found_out_without_the_boards_help() -> None:
+    blind = charging_blindly()
+    blind.ask(3, StopPower())
+    blind.run(0.4)
+    assert blind.said(ReportFault) == []
+    blind.run(0.3)
+    assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
+    (tell,) = blind.said(Tell)
+    assert not tell.answer.done
+
+
+def test_over_voltage_is_off_in_the_next_step_without_the_boards_help() -> None:
+    blind = charging_blindly()
+    blind.volts = 551.0
+    blind.run(0.1)
+    assert [fault.code for fault in blind.said(ReportFault)] == ["over-voltage"]
+    assert blind.said(SwitchSupplyOff)
+    blind.run(0.1)
+    assert blind.said(OpenDcContactor)
+
+
+@pytest.mark.parametrize("volts", [math.nan, math.inf])
+def test_a_measured_voltage_that_is_no_number_is_over_voltage(volts: float) -> None:
+    blind = charging_blindly()
+    blind.volts = volts
+    blind.run(0.1)
+    assert [fault.code for fault in blind.said(ReportFault)] == ["over-voltage"]
+
+
+def test_a_pilot_that_leaves_c_opens_without_the_boards_help_and_in_time() -> None:
+    blind = charging_blindly()
+    blind.pilot, blind.amperes = "B", 50.0
+    blind.hear(PilotChanged())
+    assert blind.said(SwitchSupplyOff)
+    blind.run(0.05)
+    assert blind.said(OpenDcContactor)
+    assert blind.said(ReleasePower)
 
 
 @settings(max_examples=40, deadline=None)

@@ -456,6 +456,21 @@ def test_the_emergency_stop() -> None:
     assert outlet.sdp
 
 
+def test_nothing_but_unplugging_takes_an_emergency_back() -> None:
+    outlet = charging()
+    outlet.hear(EmergencyStopChanged(True))
+    outlet.contactor = "open"
+    outlet.run(10.0)
+    outlet.hear(EmergencyStopChanged(False))
+    outlet.hear(StopPressed())
+    outlet.hear(StartOrdered("operator"))
+    outlet.show_card()
+    outlet.run(10.0)
+    assert not outlet.questions
+    assert not outlet.sdp
+    assert outlet.plugin.state.phase is Phase.FAULTED
+
+
 def test_a_session_that_does_not_end_does_not_keep_the_oscillator() -> None:
     outlet = charging()
     outlet.hear(EmergencyStopChanged(True))
