@@ -135,8 +135,9 @@ class Course:
                     self.stop = Deadline(now + timing.NOTIFICATION_MAX_DELAY.seconds, timing.NOTIFICATION_MAX_DELAY)
             case LimitChanged(watts):
                 self.watts_limit = None if watts is None or math.isnan(watts) else watts
-                if self.powered and not self.is_dc and self.payment is PaymentOption.CONTRACT:
-                    # ChargingStatusRes says EVSEMaxCurrent with external payment only: a contract needs a new schedule.
+                if self.mode is not None and not self.is_dc and self.payment is PaymentOption.CONTRACT:
+                    # ChargingStatusRes says EVSEMaxCurrent with external payment only: a contract needs a new schedule. Told
+                    # once power flows, also when the limit changed between the schedule and the start.
                     self.renegotiation_wanted = True
             case RenegotiationRequested():
                 self.renegotiation_wanted = True

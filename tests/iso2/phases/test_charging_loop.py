@@ -28,6 +28,7 @@ from tests.iso2_car import (
     DC_PNC,
     METER,
     RENEGOTIATE,
+    START,
     STOP,
     TERMINATE,
     Car,
@@ -87,8 +88,15 @@ def test_a_lower_limit_needs_a_new_schedule_with_a_contract() -> None:
     assert car.says(STATUS).ac_evse_status.evse_notification is EVSENotification.RE_NEGOTIATION
     car.says(delivery(RENEGOTIATE))
     car.says(ac_parameters())
-    body = car.says(delivery("Start"))  # type: ignore[arg-type]  # its literal
+    body = car.says(delivery(START))
     assert body.evse_status.evse_notification is EVSENotification.NONE
+
+
+def test_a_limit_that_changed_between_schedule_and_start_is_told_in_the_loop() -> None:
+    car = Car(AC_PNC).drive(until="PowerDelivery(Start)")
+    car.hear(LimitChanged(6_900.0))
+    car.says(delivery(START))
+    assert car.says(STATUS).ac_evse_status.evse_notification is EVSENotification.RE_NEGOTIATION
 
 
 @pytest.mark.parametrize(
@@ -306,7 +314,7 @@ def test_a_renegotiation_that_we_want_is_asked_for_until_it_comes(offer: Offer) 
     if dc:
         car.finish("ChargeParameterDiscovery")
     else:
-        car.says(delivery("Start"))  # type: ignore[arg-type]  # its literal
+        car.says(delivery(START))
         assert notification() is EVSENotification.NONE
 
 
