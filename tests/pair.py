@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -39,7 +38,6 @@ from secc.session.effects import (
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Dialogue, Offer, Surroundings
-from secc.session.plain import plain
 from secc.session.recorder import Recorder
 from tools.evcc import Announce, Battery, Behaviour, MoveRelays, SetLoad, SetPilot, SpeakProtocol, Wallet, drive_in
 
@@ -412,7 +410,7 @@ class Pair:
             surroundings = replace(self._surroundings, now=self.now)
             self.station = chosen.open(self._offer, surroundings)
             self._recorder.speaks(chosen.name, chosen.personal, self.now)
-            self._recorder.note("offer " + json.dumps(plain(self._offer)), self.now)
+            self._recorder.offered(self._offer, self.now)
             self._station_steps(self.station.session.begin(self.now), None)
             return
         self._recorder.ended(reason, self.now)

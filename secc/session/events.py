@@ -57,10 +57,10 @@ class Shutdown(Severed):
     answerable: ClassVar[bool] = True
 
 
+@dataclass(frozen=True, slots=True)
 class EmergencyStopped(Emergency):
     """Somebody hit the emergency stop."""
 
-    __slots__ = ()
     reason: ClassVar[str] = "emergency-stop"
 
 

@@ -1,0 +1,274 @@
+"""A session trace through the session code again: ``python -m tools.replay TRACE``. Does today's code say what the station said then?
+
+The trace has to be whole: recorded with ``lab.danger_trace_personal``, and not thinned. What went in (messages, events, answers, levels, the
+offer, draws of chance and calendar, the moments of deadlines) is given to fresh sessions; what comes out (octets, effects) is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from certs import Anchors, TrustError, verify_contract_chain
+from secc import iso2
+from secc.conversation import Effect, Event, Levels, Send, Session, Wall
+from secc.errors import DecodeError, SeccError
+from secc.session.negotiation import open_negotiation
+from secc.session.offer import Dialogue, Offer, Surroundings, V2gProtocol
+from secc.session.plain import TraceBroken, plain, revive
+
+from .diagram import TraceUnreadable, read_trace
+
+OFFER: Final = "offer "
+STEPS: Final = frozenset({"received", "event", "begun", "expired"})
+ROUNDED: Final = 2e-6
+"""Seconds: a little more than what rounding takes from a time in a trace."""
+SHOWN: Final = 20
+"""So many differences are worth reading."""
+
+
+class NotReplayable(SeccError):
+    """The trace holds too little: thinned, without personal data, or without the offer."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a replay."""
+
+    steps: int = 0
+    messages: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Step:
+    """One step of the session as it was recorded: what it drew, what it saw and heard, what came of it."""
+
+    entry: Mapping[str, Any]
+    draws: list[Mapping[str, Any]]
+    levels: Levels | None
+    effects: list[Any] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+
+
+class _Replay:
+    def __init__(self, entries: Sequence[Mapping[str, Any]], protocols: tuple[V2gProtocol, ...]) -> None:
+        self.outcome = Outcome()
+        self._protocols = protocols
+        self._entries = entries
+        self._offer = _offer(entries)
+        self._draws: deque[Mapping[str, Any]] = deque()
+        self._tickets = _tickets(entries)
+        self._began = float(entries[0]["clock"])
+        self._now = 0.0
+        self._dialogue: Dialogue | None = None
+        self._begun = False
+
+    def run(self) -> Outcome:
+        for step in _steps(self._entries):
+            self.outcome.steps += 1
+            self._draws = deque(step.draws)
+            try:
+                effects, sent = self._take(step)
+            except NotReplayable:
+                raise
+            except (SeccError, TrustError) as error:
+                self._differ(step, "the step", str(error), "no error")
+                break
+            self._compare(step, effects, sent)
+            if len(self.outcome.differences) >= SHOWN:
+                break
+        return self.outcome
+
+    # One step
+
+    def _take(self, step: _Step) -> tuple[list[Any], list[str]]:
+        self._now = self._began + float(step.entry["t"])
+        if self._dialogue is None:
+            self._dialogue = open_negotiation(self._protocols, self._surroundings(), tls13=False)
+        elif self._dialogue.session.ended is not None:
+            protocol = self._dialogue.session.result
+            if not isinstance(protocol, V2gProtocol):
+                raise TraceBroken("the trace goes on after the session ended")
+            if self._offer is None:
+                raise NotReplayable("the trace does not say what the station offered")
+            self._dialogue = protocol.open(self._offer, self._surroundings())
+            self._begun = False
+        session = self._dialogue.session
+        if step.levels is not None:
+            session.levels = step.levels
+        effects = self._advance(session, step.entry)
+        sent = [self._dialogue.encode(effect)[1].hex() for effect in effects if isinstance(effect, Send)]
+        return [_comparable(effect) for effect in effects if not isinstance(effect, Send)], sent
+
+    def _advance(self, session: Session, entry: Mapping[str, Any]) -> tuple[Effect, ...]:
+        assert self._dialogue is not None
+        if not self._begun:
+            self._begun = True
+            return session.begin(self._now)
+        match entry["kind"]:
+            case "received":
+                received = self._dialogue.decode(int(entry["type"], 16), _octets(entry))
+                received = dataclasses.replace(received, early=entry.get("early") is True)
+                return session.receive(received, self._now)
+            case "event":
+                event = revive(entry["value"], {"Contract": self._contract})
+                if not isinstance(event, Event):
+                    raise TraceBroken(f"{type(event).__name__} is no event")
+                return session.receive(event, self._now)
+        # Times in the trace are rounded: the deadline that passed then passes now, and none that came just behind it.
+        due = session.deadline
+        if due is not None and (self._now < due.at or math.isclose(self._now, due.at, abs_tol=ROUNDED)):
+            self._now = due.at
+        return session.expire(self._now)
+
+    def _compare(self, step: _Step, effects: list[Any], sent: list[str]) -> None:
+        self.outcome.messages += len(sent)
+        if sent != step.sent:
+            self._differ(step, "sent", sent, step.sent)
+        recorded = [_without_personal_outcome(effect) for effect in step.effects]
+        if effects != recorded:
+            self._differ(step, "effects", effects, recorded)
+        if self._draws:
+            self._differ(step, "draws left over", len(self._draws), 0)
+
+    def _differ(self, step: _Step, what: str, now: object, then: object) -> None:
+        at = float(step.entry["t"])
+        self.outcome.differences.append(f"{at:.3f} {step.entry['kind']}: {what}: now {now}, then {then}")
+
+    # By the door
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(now=self._now, entropy=self._entropy, wall=self._wall, tickets=self._tickets)
+
+    def _entropy(self, count: int) -> bytes:
+        drawn = bytes.fromhex(self._draw("entropy")["octets"])
+        if len(drawn) != count:
+            raise TraceBroken(f"{count} random octets are drawn where {len(drawn)} were")
+        return drawn
+
+    def _wall(self) -> Wall:
+        seen = self._draw("wall")
+        return Wall(datetime.fromisoformat(seen["time"]), trusted=seen["trusted"] is True)
+
+    def _draw(self, kind: str) -> Mapping[str, Any]:
+        if not self._draws or self._draws[0]["kind"] != kind:
+            raise TraceBroken(f"{kind} is drawn where it was not")
+        return self._draws.popleft()
+
+    def _contract(self, value: dict[str, Any]) -> Any:
+        """The contract that the station had validated: its chain is checked again, but its root is not here."""
+        if "chain" not in value:
+            raise NotReplayable("the contract was left out as personal")
+        chain = [bytes.fromhex(certificate["$hex"]) for certificate in value["chain"]]
+        walls = [entry["time"] for entry in self._entries if entry["kind"] == "wall"]
+        at = datetime.fromisoformat(walls[0]) if walls else datetime.now(UTC)
+        return verify_contract_chain(chain, Anchors(), at, claimed=value["emaid"], central_validation=True)
+
+
+def replay(lines: Iterable[str], protocols: tuple[V2gProtocol, ...] | None = None) -> Outcome:
+    """Run a trace again. Raises TraceUnreadable for what is none, NotReplayable for one that holds too little."""
+    entries = read_trace(lines)
+    if entries[0].get("personal") is not True:
+        raise NotReplayable("recorded without personal data: set lab.danger_trace_personal, for synthetic certificates")
+    if any(entry["kind"] == "thinned" for entry in entries):
+        raise NotReplayable("repetitions have been left out of this trace: make trace.ring_kilobytes larger")
+    try:
+        return _Replay(entries, protocols if protocols is not None else (iso2.protocol(),)).run()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TraceUnreadable(f"an entry is not what it should be: {type(error).__name__}: {error}") from error
+
+
+def _steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[_Step]:
+    draws: list[Mapping[str, Any]] = []
+    levels: Levels | None = None
+    open_step: _Step | None = None
+    for entry in entries:
+        kind = entry["kind"]
+        if kind in ("entropy", "wall"):
+            draws.append(entry)
+        elif kind == "levels":
+            levels = revive(entry["value"])
+        elif kind in STEPS:
+            if open_step is not None:
+                yield open_step
+            open_step, draws = _Step(entry, draws, levels), []
+        elif open_step is not None and kind == "effect":
+            open_step.effects.append(entry["value"])
+        elif open_step is not None and kind == "sent":
+            open_step.sent.append(_octets(entry).hex())
+    if open_step is not None:
+        yield open_step
+
+
+def _tickets(entries: Iterable[Mapping[str, Any]]) -> Iterator[int]:
+    """The numbers of the questions in the order in which they were asked; an outlet shares its sequence with others."""
+    asked = [e["value"] for e in entries if e["kind"] == "effect" and e["value"].get("type") == "Ask"]
+    numbers = [int(value["ticket"]["number"]) for value in asked]
+    # A question that was not asked then gets a number that no answer has.
+    return iter([*numbers, *range(-1, -1000, -1)])
+
+
+def _offer(entries: Iterable[Mapping[str, Any]]) -> Offer | None:
+    """What the station offered; None where no session came about."""
+    for entry in entries:
+        if entry["kind"] == "note" and str(entry.get("text", "")).startswith(OFFER):
+            offer = revive(json.loads(entry["text"][len(OFFER) :]))
+            if not isinstance(offer, Offer):
+                raise TraceBroken("the note about the offer holds none")
+            return offer
+    return None
+
+
+def _comparable(effect: Effect) -> Any:
+    return _without_personal_outcome(json.loads(json.dumps(plain(effect, personal=True))))
+
+
+def _without_personal_outcome(value: Any) -> Any:
+    """A contract is judged without its root in a replay: whether it was anchored is not compared."""
+    if isinstance(value, dict):
+        hidden = "outcome" if value.get("type") == "Contract" else None
+        return {key: _without_personal_outcome(part) for key, part in value.items() if key != hidden}
+    if isinstance(value, list):
+        return [_without_personal_outcome(part) for part in value]
+    return value
+
+
+def _octets(entry: Mapping[str, Any]) -> bytes:
+    octets = entry.get("octets")
+    if not isinstance(octets, str):
+        raise NotReplayable("a message's octets were left out as personal")
+    return bytes.fromhex(octets)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="replay", description="A session trace through the session code again.")
+    parser.add_argument("trace", type=Path, nargs="+", help="traces (.jsonl) that a station wrote")
+    options = parser.parse_args(argv)
+    worst = 0
+    for path in options.trace:
+        try:
+            outcome = replay(path.read_text("utf-8").splitlines())
+        except (OSError, UnicodeDecodeError, TraceUnreadable, SeccError, TrustError, DecodeError) as error:
+            print(f"replay: {path}: {error}", file=sys.stderr)
+            worst = max(worst, 2)
+            continue
+        verdict = "the same" if not outcome.differences else f"{len(outcome.differences)} differences"
+        print(f"{path}: {outcome.steps} steps, {outcome.messages} messages sent: {verdict}")
+        for difference in outcome.differences:
+            print(f"  {difference}")
+        worst = max(worst, 1 if outcome.differences else 0)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
