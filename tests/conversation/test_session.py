@@ -352,6 +352,15 @@ def test_a_second_request_before_our_answer_is_refused_after_the_first_is_settle
     )
 
 
+def test_a_request_that_stood_in_the_same_octets_behind_another_is_too_early_even_after_the_answer() -> None:
+    session = session_of(greet)
+    session.begin(0.0)
+    assert sent(session.receive(message(Hello()), 1.0)) == [Res("hello")]
+    effects = session.receive(Received(MAIN, Work(), early=True), 1.0)
+    assert effects[:2] == (Open(), Send(MAIN, Refused("Work", "OUT_OF_ORDER")))
+    assert Close() not in effects
+
+
 def test_an_early_request_of_a_session_that_ends_gets_no_answer_of_its_own() -> None:
     session = session_of(slow)
     session.begin(0.0)
