@@ -8,13 +8,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from certs import ChainRejected, Contract, verify_contract_chain
 from secc.conversation import Effect, Levels, Received, Send, Wall
-from secc.iso2 import protocol
-from secc.iso2.dialogue import STREAM
+from secc.iso2.dialogue import STREAM, Dialogue
 from secc.iso2.messages import (
     SCHEMA,
     AC_EVChargeParameter,
@@ -67,9 +65,9 @@ from secc.session.effects import (
     ValidateContract,
     Verdict,
 )
-from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Surroundings, Transfer
+from secc.session.offer import AcLimits, Offer, Payment, Surroundings, Transfer
 from secc.session.signature import sign
-from tests.dialogue import Spoken, sent
+from tests.dialogue import Spoken
 from tests.lab_trust import AT, LAB, anchors
 
 METER = "METER-1"
@@ -216,7 +214,7 @@ class Car(Spoken):
 
     def __init__(self, offer: Offer = DC_EIM, *, entropy: Callable[[int], bytes] | None = None) -> None:
         surroundings = Surroundings(now=100.0, entropy=entropy or counting_entropy(), wall=wall)
-        self.station = protocol().open(offer, surroundings)
+        self.station = Dialogue(offer, surroundings)
         self.offer = offer
         self.follows = True
         self.session_id = b"\x00"
@@ -375,10 +373,3 @@ class Car(Spoken):
             if body.evse_processing is not EVSEProcessing.ONGOING or self.ended is not None:
                 return body  # type: ignore[no-any-return]  # the response to CableCheckReq
             self.wait(0.2)
-
-
-def moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-__all__ = ["AcLimits", "Car", "DcLimits", "Heard", "moment", "sent"]

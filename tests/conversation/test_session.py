@@ -147,7 +147,7 @@ def test_a_conversation_reads_from_top_to_bottom() -> None:
     assert session.ended.well
     assert session.result == "greeted"
     assert session.deadline is None
-    assert session.waiting_for == ()
+    assert not session.waiting_for
 
 
 def test_nothing_comes_out_of_a_session_that_has_ended() -> None:

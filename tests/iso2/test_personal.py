@@ -11,7 +11,8 @@ import pytest
 from secc.exi.tree import to_tree
 from secc.iso2.messages import SCHEMA
 from secc.iso2.personal import PERSONAL, personal
-from tests.iso2_car import DC_PNC, EMAID, LAB, Car
+from tests.iso2_car import DC_PNC, EMAID, Car
+from tests.lab_trust import LAB
 
 CAPTURES = Path(__file__).resolve().parents[2].parent / "shared" / "captures"
 

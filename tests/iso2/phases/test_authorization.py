@@ -17,7 +17,8 @@ from secc.session.events import EimDecided, OngoingForced
 from secc.session.offer import Offer
 from secc.session.signature import Form, sign
 from tests.dialogue import LATER
-from tests.iso2_car import DC_EIM, DC_PNC, LAB, Car, dc_parameters
+from tests.iso2_car import DC_EIM, DC_PNC, Car, dc_parameters
+from tests.lab_trust import LAB
 
 FINISHED, ONGOING = EVSEProcessing.FINISHED, EVSEProcessing.ONGOING
 WAITING = EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION
@@ -53,9 +54,9 @@ def test_the_car_asks_until_a_card_was_accepted() -> None:
     assert car.ended is None
 
 
-@pytest.mark.parametrize("changes", [{"free": True}, {"eim_authorized": True}])
-def test_whoever_needs_no_card_does_not_wait(changes: dict[str, bool]) -> None:
-    assert due(replace(EIM, **changes)).says(POLL).evse_processing is FINISHED
+@pytest.mark.parametrize("offer", [replace(EIM, free=True), replace(EIM, eim_authorized=True)])
+def test_whoever_needs_no_card_does_not_wait(offer: Offer) -> None:
+    assert due(offer).says(POLL).evse_processing is FINISHED
 
 
 @pytest.mark.case("A-SES-12")

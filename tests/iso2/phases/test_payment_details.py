@@ -14,7 +14,8 @@ from secc.conversation import Abandon, Ask, Wall
 from secc.iso2.messages import CertificateChain, ResponseCode, SubCertificates
 from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict
 from tests.dialogue import LATER
-from tests.iso2_car import AT, DC_PNC, EMAID, LAB, Car, chain, contract, validated
+from tests.iso2_car import DC_PNC, EMAID, Car, chain, contract, validated
+from tests.lab_trust import AT, LAB
 
 
 def due() -> Car:

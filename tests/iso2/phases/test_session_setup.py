@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from secc.iso2.messages import ResponseCode, SessionSetupReq
-from tests.iso2_car import AT, EVCCID, Car, counting_entropy
+from tests.iso2_car import EVCCID, Car, counting_entropy
+from tests.lab_trust import AT
 
 SETUP = SessionSetupReq(evcc_id=EVCCID)
 
