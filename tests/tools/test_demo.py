@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 
 from tools import demo
 from tools.demo_script import CarFailed, CarLine, Story, StoryIncomplete, read_car_line
+from tools.replay import replay
 
 FACTS: dict[str, dict[str, Any]] = {
     "tls": {"ocsp": "good"},
@@ -126,3 +130,63 @@ def test_configuration_that_is_written_is_one(argv: list[str], tmp_path: Path) -
     assert outlet.transfers[0].is_dc is (options.mode == "dc")
     assert (outlet.tls == "off") is options.no_tls
     assert config.trace.mode == "always"
+
+
+def test_machine_without_ipv6_is_told_so_and_a_namespace_is_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(demo, "has_ipv6_loopback", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/unshare")
+    monkeypatch.setattr("os.execv", lambda path, command: started.append(command))
+    assert demo.main(["--directory", str(tmp_path), "--kill"]) == demo.FAILED
+    assert started[0][-4:] == ["--in-namespace", "--directory", str(tmp_path), "--kill"]
+    said = capsys.readouterr().out
+    assert "IPv6 is switched off on this machine" in said
+    assert "FAILED" in said
+
+
+def test_namespace_without_ipv6_is_the_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(demo, "has_ipv6_loopback", lambda: False)
+    monkeypatch.setattr(demo, "raise_loopback", lambda: None)
+    assert demo.main(["--in-namespace"]) == demo.FAILED
+    assert "sysctl" in capsys.readouterr().out
+
+
+def test_port_that_is_taken_is_left_to_its_owner() -> None:
+    first = demo.free_sdp_port()
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.bind(("::", first))
+        assert demo.free_sdp_port() != first
+
+
+def test_demo_of_a_killed_car_is_true(tmp_path: Path) -> None:
+    """The real thing, two processes: Plug & Charge over TLS, the car is killed, the next one charges, and the trace says the same again."""
+    command = [sys.executable, "-m", "tools.demo", "--kill", "--speed", "300", "--directory", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == demo.OK, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    place = {text: next(n for n, line in enumerate(lines) if text in line) for text in MILESTONES}
+    assert list(place.values()) == sorted(place.values()), lines
+    traces = sorted((tmp_path / "traces").glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    assert len(traces) == 2
+    assert f"demo     session trace: {traces[1]}" in lines
+    ends = [json.loads(path.read_text().splitlines()[-1])["code"] for path in traces]
+    assert ends == ["severed.connection-closed", "completed.terminated"]
+    assert [replay(path.read_text().splitlines()).steps > 20 for path in traces] == [True, True]
+
+
+MILESTONES = (
+    "car      plugged in",
+    "car      station found by SDP",
+    "car      TLSv1.2",
+    "car      contract DE-8AA-*******D5 accepted",
+    "car      cable check passed",
+    "car      charging: ",
+    "demo     the car's process is dead",
+    "world    contactor open",
+    "demo     unplugged the dead car",
+    "demo     the station has served the next car",
+    "demo     session trace: ",
+    "demo     all of it happened",
+)
