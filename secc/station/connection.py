@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from secc.conversation import Effect, End, Event, Levels, Reason, Send
+from secc.conversation import Effect, End, Event, Levels, Reason, Send, Severed
 from secc.errors import DecodeError, FramingError
 from secc.link.connection import Connection, Serving, serve
 from secc.link.tls_chain import Handshaken
@@ -89,6 +90,11 @@ class V2gConnection(asyncio.Protocol):
         return self._link.secure is True
 
     @property
+    def failure(self) -> FramingError | None:
+        """What broke the link, where that was it."""
+        return self._link.failure
+
+    @property
     def over(self) -> bool:
         """True once ``Host.ended`` has been called: only the socket may still be open for a moment."""
         return self._over
@@ -124,6 +130,11 @@ class V2gConnection(asyncio.Protocol):
         self._hear_closed()
         if self._transport is not None:
             self._transport.abort()
+
+    def shut_down(self, event: Severed) -> None:
+        """The station goes down: the last answer leaves, then the socket is closed."""
+        self._end(event, Reason("severed", event.reason))
+        self._close()
 
     # Octets in
 
@@ -190,13 +201,11 @@ class V2gConnection(asyncio.Protocol):
 
     def _refuse(self, error: FramingError) -> None:
         self._flush()
-        layer = "v2gtp" if self._link.secure is not None else "tls"
+        layer: Literal["tls", "v2gtp"] = "v2gtp" if self._link.secure is not None else "tls"
         self._break(layer, str(error))
 
-    def _break(self, layer: Any, detail: str) -> None:
-        self.hear(StreamBroken(layer, detail))
-        if not self._over:
-            self._finish(Reason("severed", StreamBroken.reason, detail=f"{layer}: {detail}"))
+    def _break(self, layer: Literal["tls", "v2gtp", "exi"], detail: str) -> None:
+        self._end(StreamBroken(layer, detail), Reason("severed", StreamBroken.reason, detail=f"{layer}: {detail}"))
 
     # The talk
 
@@ -213,7 +222,7 @@ class V2gConnection(asyncio.Protocol):
         else:
             self._finish(end.reason)
 
-    def _open(self, dialogue: Dialogue, name: str, ended: Any) -> None:
+    def _open(self, dialogue: Dialogue, name: str, ended: Callable[[End], None]) -> None:
         self._dialogue = dialogue
         self._link.framer.accepted = frozenset(PayloadType(stream) for stream in dialogue.streams)
         self.driver = Driver(
@@ -231,10 +240,6 @@ class V2gConnection(asyncio.Protocol):
         """Something happened outside, or to the connection itself."""
         if self.driver is not None and self.driver.alive:
             self.driver.hear(event)
-
-    def tell(self, event: Event) -> None:
-        """An answer or an event from another conversation, unless the session is over."""
-        self.hear(event)
 
     def _perform(self, effect: Effect) -> None:
         if not isinstance(effect, Send):
@@ -264,9 +269,14 @@ class V2gConnection(asyncio.Protocol):
     # The end
 
     def _hear_closed(self) -> None:
-        self.hear(ConnectionClosed())
-        if not self._over:
-            self._finish(Reason("severed", ConnectionClosed.reason))
+        self._end(ConnectionClosed(), Reason("severed", ConnectionClosed.reason))
+
+    def _end(self, event: Severed, reason: Reason) -> None:
+        """The session, if there is one, hears it and says itself why it ended: at once, or when the step under way is done."""
+        if self.driver is not None and self.driver.alive:
+            self.driver.hear(event)
+        else:
+            self._finish(reason)
 
     def _ended(self, end: End) -> None:
         self._finish(end.reason)
@@ -301,8 +311,8 @@ class V2gConnection(asyncio.Protocol):
         deadline = self._link.deadline
         if deadline is None or self._over:
             return
-        self.hear(StreamBroken("v2gtp", deadline.timeout.name))
-        self._finish(Reason("timer", deadline.timeout.name.replace(" ", "-"), deadline.timeout.clause))
+        name = deadline.timeout.name.replace(" ", "-")
+        self._end(StreamBroken("v2gtp", deadline.timeout.name), Reason("timer", name, deadline.timeout.clause))
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -121,6 +121,11 @@ class ControlServer:
             return lever(request)
         except (KeyError, TypeError, ValueError) as error:
             raise ControlError(f"{request['do']}: {error}") from error
+        except SeccError as error:
+            raise ControlError(str(error)) from error
+        except Exception as error:
+            log.exception("control: a bug in %s", request["do"])
+            raise ControlError(f"{request['do']}: internal error") from error
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         queue: asyncio.Queue[str | None] = asyncio.Queue(BACKLOG_LINES)

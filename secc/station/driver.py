@@ -94,15 +94,14 @@ class Driver:
         if self.session.ended is not None or self._stopped:
             return
         now = self._loop.time()
-        self.session.levels = self._levels()
         try:
+            self.session.levels = self._levels()
             effects = step(now)
         except Exception as error:
             # The one place where a bug in a conversation is caught: it costs this session, and nothing else.
             log.exception("%s: a bug ended the session", self.name)
             effects = self.session.fail(error)
-        if self._watch is not None:
-            self._watch(now, event, effects)
+        self._show(now, event, effects)
         end: End | None = None
         # As they were said. "On" and then "off" in one step has to leave it off: what is safe overtakes in the lanes, where things wait.
         for effect in effects:
@@ -117,6 +116,15 @@ class Driver:
         self._arm()
         if end is not None and self._ended is not None:
             self._ended(end)
+
+    def _show(self, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
+        if self._watch is None:
+            return
+        try:
+            self._watch(now, event, effects)
+        except Exception:
+            # Whoever only looks on must not keep a contactor closed.
+            log.exception("%s: a bug in recording a step", self.name)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -10,52 +10,83 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from certs import Contract
 from secc import __version__
 from secc.config import Config
 from secc.config import Outlet as OutletSettings
-from secc.conversation import Effect, Event, Levels, Reason
-from secc.errors import SeccError
+from secc.conversation import Effect, Event, Levels, Reason, Wall
+from secc.errors import FramingError, SeccError
 from secc.link.tls_chain import Handshaken
 from secc.session.effects import Milestone, Verdict
+from secc.session.explain import SessionRecord, write_record
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.session.recorder import Recorder, wanted, write_trace
 from secc.station.compose import Services
+from secc.station.hardware import Hardware
+from secc.station.record import Draft, record_path
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
 
 log = logging.getLogger(__name__)
 
-PROGRESS_SECONDS = 10.0
-"""Charging is worth a line this often, and whenever the state of charge has changed."""
+REST_SECONDS = 5.0
+REST_STEP_SECONDS = 0.02
+"""How long the last meter reading waits for the contactor: what flows until it is open was delivered, too."""
+
+
+@dataclass(slots=True)
+class _Metered:
+    """A charging session in the books. ``now`` is the newest reading, and after the end the last one."""
+
+    session: str
+    began: float | None
+    now: float | None
+
+    @property
+    def delivered(self) -> float | None:
+        return max(0.0, self.now - self.began) if self.now is not None and self.began is not None else None
 
 
 class Journal:
-    """One outlet's."""
+    """One outlet's. ``external`` says who was identified from outside the car."""
 
-    def __init__(self, settings: OutletSettings, config: Config, services: Services, executor: Executor) -> None:
+    def __init__(
+        self,
+        settings: OutletSettings,
+        config: Config,
+        services: Services,
+        hardware: Hardware,
+        executor: Executor,
+        external: Callable[[], Identity | None],
+    ) -> None:
+        self.last = ""
+        """Why the last session ended: the code."""
         self._settings = settings
         self._config = config
         self._services = services
+        self._hardware = hardware
         self._executor = executor
+        self._external = external
         self._loop = asyncio.get_running_loop()
         self._recorder: Recorder | None = None
+        self._draft: Draft | None = None
         self._offer: Offer | None = None
+        self._contract: Identity | None = None
+        self._metered: _Metered | None = None
         self._session = ""
-        self._started = False
-        self._began_watt_hours = 0.0
-        self.identity: Identity | None = None
-        """Who charges; known from the moment of authorisation to the end of the session, and only here."""
         self._writes: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
 
     # A connection comes about
 
-    def connected(self, connection: object, peer: str, now: float) -> None:
-        del connection
+    def connected(self, peer: str, now: float) -> None:
         log.debug("outlet %s: connection from %s", self._settings.name, peer)
+        wall = self._services.calendar.wall()
         self._session = secrets.token_hex(8)
-        self._started = False
+        self._draft = Draft(self._settings.name, now, wall)
         self._recorder = Recorder(
             now,
             ring_octets=self._config.trace.ring_kilobytes * 1024,
@@ -63,7 +94,7 @@ class Journal:
             outlet=self._settings.name,
             session=self._session,
             software=__version__,
-            time=self._services.calendar.wall().time.isoformat(timespec="seconds"),
+            time=wall.time.isoformat(timespec="seconds"),
         )
 
     def secured(self, handshaken: Handshaken) -> None:
@@ -72,6 +103,8 @@ class Journal:
             f"{handshaken.version} {handshaken.suite}, chain {handshaken.chain} ({handshaken.choice.value}), {staple}"
         )
         log.info("outlet %s: %s", self._settings.name, text)
+        if self._draft is not None:
+            self._draft.secured(handshaken)
         for quirk in handshaken.quirks:
             self.remark(quirk, "in the TLS handshake")
         self._note(text)
@@ -91,15 +124,23 @@ class Journal:
         self._offer = offer
         payments = ", ".join(payment.value for payment in offer.payments)
         log.info("outlet %s: %s, offered: %s", self._settings.name, protocol.name, payments)
+        if self._draft is not None:
+            self._draft.spoke(protocol.name)
         if self._recorder is not None:
             self._recorder.speaks(protocol.name, protocol.personal, now)
             self._recorder.offered(offer, now)
 
     # It goes on
 
-    def saw(self, now: float, event: Event | None, effects: tuple[Effect, ...], levels: Levels) -> None:
+    def saw(
+        self, now: float, event: Event | None, effects: tuple[Effect, ...], levels: Levels, waiting: tuple[type, ...]
+    ) -> None:
+        """A step of the session; ``waiting`` is what it stands still for now."""
         if self._recorder is not None:
             self._recorder.stepped(now, event, effects, levels)
+        if self._draft is not None:
+            self._draft.waits(waiting)
+        self._meter(levels)
 
     def sent(self, now: float, payload_type: int, message: Any, octets: bytes) -> None:
         log.debug("outlet %s: > %s", self._settings.name, type(message).__name__)
@@ -109,6 +150,8 @@ class Journal:
     def remark(self, code: str, text: str) -> None:
         """A quirk that was tolerated, under its code."""
         log.info("outlet %s: tolerated %s: %s", self._settings.name, code, text)
+        if self._draft is not None:
+            self._draft.tolerated(code)
         self._note(f"tolerated {code}: {text}")
 
     def verdict(self, question: str, verdict: Verdict) -> None:
@@ -120,68 +163,127 @@ class Journal:
             f" ({verdict.detail})" if verdict.detail else "",
         )
 
+    def judged(self, leaf: bytes, found: Contract | Verdict) -> None:
+        """A contract's chain was validated; of its leaf the hash is kept."""
+        if self._draft is not None:
+            self._draft.judged(leaf, found)
+
+    def accepted(self, contract: Contract) -> None:
+        """This contract may charge; who it is is known until the session is over, and only here."""
+        self._contract = Identity("emaid", contract.emaid.text)
+
     def reached(self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels) -> None:
         if milestone is Milestone.POWER_ON:
             self._start(levels)
+        if self._draft is not None:
+            self._draft.reached(milestone, facts)
         if milestone in (Milestone.CHARGING, Milestone.POWER_ON, Milestone.POWER_OFF):
-            facts = {**facts, "volts": levels.volts, "amperes": levels.amperes, "kWh": self._kilowatt_hours(levels)}
+            self._meter(levels)
+            delivered = self._metered.delivered if self._metered is not None else None
+            kilowatt_hours = (delivered or 0.0) / 1000.0
+            facts = {**facts, "volts": levels.volts, "amperes": levels.amperes, "kWh": kilowatt_hours}
         log.info("outlet %s: %s%s", self._settings.name, milestone.value, _told(facts))
 
-    def _kilowatt_hours(self, levels: Levels) -> float:
-        return max(0.0, levels.watt_hours - self._began_watt_hours) / 1000.0 if self._started else 0.0
+    def _meter(self, levels: Levels) -> None:
+        """A board that is lost says nothing; what it said last still counts."""
+        if self._metered is not None and (reading := _reading(levels)) is not None:
+            self._metered.now = reading
 
     def _start(self, levels: Levels) -> None:
-        if self._started:
+        if self._metered is not None:
             return
-        self._started = True
-        self._began_watt_hours = levels.watt_hours
+        reading = _reading(levels)
+        self._metered = _Metered(self._session, reading, reading)
+        identity = self._external() or self._contract
+        if identity is None:
+            identity = Identity("free" if self._offer is not None and self._offer.free else "unknown")
+        elif self._draft is not None:
+            self._draft.identified(identity)
         report = SessionStarted(
             session=self._session,
             outlet=self._settings.name,
             evse_id=self._settings.evse_id,
-            identity=self.identity or Identity("free" if self._offer is not None and self._offer.free else "unknown"),
+            identity=identity,
             at=self._services.calendar.wall(),
-            watt_hours=levels.watt_hours,
+            watt_hours=reading,
             meter_id=self._offer.meter_id if self._offer is not None else "",
         )
         self._write(lambda: self._services.uplink.session_started(report))
 
     # It is over
 
-    def ended(self, reason: Reason, now: float, milestone: Milestone | None, levels: Levels) -> None:
+    def ended(self, reason: Reason, now: float, levels: Levels, failure: FramingError | None) -> None:
+        """``failure`` is what broke the connection, where that was it."""
+        self.last = reason.code
         recorder, self._recorder = self._recorder, None
-        if self._started:
-            log.info("outlet %s: delivered %.3f kWh", self._settings.name, self._kilowatt_hours(levels))
-            report = SessionEnded(
-                session=self._session,
-                outlet=self._settings.name,
-                reason=reason.code,
-                at=self._services.calendar.wall(),
-                watt_hours=levels.watt_hours,
-            )
-            self._write(lambda: self._services.uplink.session_ended(report))
-        self._started, self.identity, self._offer = False, None, None
-        if recorder is None:
+        draft, self._draft = self._draft, None
+        metered, self._metered = self._metered, None
+        self._offer = self._contract = None
+        wall = self._services.calendar.wall()
+        if metered is not None:
+            self._write(lambda: self._book(metered, reason, wall))
+        if recorder is None or draft is None:
             return
         recorder.ended(reason, now)
-        if wanted(self._config.trace.mode.value, reason):
-            self._trace(recorder)
+        exchanges = recorder.exchanges()
+        trace = self._trace(recorder) if wanted(self._config.trace.mode.value, reason) else None
+        if not exchanges and failure is None and reason.name == "connection-closed":
+            return  # somebody knocked and said nothing: that must not hide the last session
+        faults = self._hardware.faults
 
-    def _trace(self, recorder: Recorder) -> None:
-        lines = (
-            recorder.take()
-        )  # rendered while it is written, on the worker thread: a long trace takes tens of milliseconds
+        def finished() -> SessionRecord:
+            return draft.finished(
+                reason,
+                now,
+                wall=wall,
+                levels=levels,
+                exchanges=exchanges,
+                failure=failure,
+                faults=faults,
+                trace=trace,
+                # Known now, because the book is written first.
+                watt_hours=metered.delivered if metered is not None else None,
+            )
+
+        self._write(lambda: self._record(finished()))
+
+    async def _book(self, metered: _Metered, reason: Reason, wall: Wall) -> None:
+        """The session's end for the backend, with the meter read when the contactor is open."""
+        for _ in range(round(REST_SECONDS / REST_STEP_SECONDS)):
+            if self._hardware.levels().contactor != "closed":
+                break
+            await asyncio.sleep(REST_STEP_SECONDS)
+        reading = await self._hardware.read_meter()
+        metered.now = metered.now if reading is None else reading
+        if metered.delivered is not None:
+            log.info("outlet %s: delivered %.3f kWh", self._settings.name, metered.delivered / 1000.0)
+        await self._services.uplink.session_ended(
+            SessionEnded(
+                session=metered.session,
+                outlet=self._settings.name,
+                reason=reason.code,
+                at=wall,
+                watt_hours=metered.now,
+            )
+        )
+
+    async def _record(self, record: SessionRecord) -> None:
+        path = record_path(self._config.station.state_directory, self._settings.name)
+        await self._loop.run_in_executor(self._executor, write_record, path, record)
+
+    def _trace(self, recorder: Recorder) -> Path:
+        # Rendered while it is written, on the worker thread: a long trace takes tens of milliseconds.
+        lines = recorder.take()
         moment = self._services.calendar.wall().time
         name = f"{moment:%Y%m%dT%H%M%S}-{self._settings.name}-{self._session}"
-        cap = int(self._config.trace.cap_megabytes * 1e6)
+        directory, cap = self._config.trace_directory, int(self._config.trace.cap_megabytes * 1e6)
 
         async def write() -> None:
-            path = await self._loop.run_in_executor(
-                self._executor, write_trace, self._config.trace_directory, name, lines, cap
-            )
+            path = await self._loop.run_in_executor(self._executor, write_trace, directory, name, lines, cap)
             log.info("outlet %s: trace written: %s", self._settings.name, path)
 
         self._write(write)
+        return directory / f"{name}.jsonl"
 
     def _note(self, text: str) -> None:
         if self._recorder is not None:
@@ -207,6 +309,10 @@ class Journal:
         """Everything that was promised to be stored is stored."""
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
+
+
+def _reading(levels: Levels) -> float | None:
+    return levels.watt_hours if levels.metered_at > float("-inf") else None
 
 
 def _told(facts: Mapping[str, Any]) -> str:

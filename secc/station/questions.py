@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, TypeAlias
 
 from certs import Contract
 from secc.conversation import Answered, Question, Ticket
@@ -17,6 +17,8 @@ from secc.station.trust import TrustRoom
 from secc.uplink.port import Backend
 
 log = logging.getLogger(__name__)
+
+Known: TypeAlias = ValidateContract | AuthorizeContract | AuthorizeToken
 
 
 class Questions:
@@ -44,16 +46,9 @@ class Questions:
 
     def ask(self, ticket: Ticket[Any], question: Question[Any], answer: Callable[[Answered], None]) -> bool:
         """Begin to find the answer; False if it is not a question for anybody here."""
-        match question:
-            case ValidateContract():
-                found: Awaitable[Any] = self._validate(question)
-            case AuthorizeContract(contract):
-                found = self._authorize(contract)
-            case AuthorizeToken():
-                found = self._uplink.authorize_token(question, outlet=self._outlet, decide=self._decide_seconds)
-            case _:
-                return False
-        task = asyncio.get_running_loop().create_task(self._find(ticket, found, answer), name=ticket.question)
+        if not isinstance(question, ValidateContract | AuthorizeContract | AuthorizeToken):
+            return False
+        task = asyncio.get_running_loop().create_task(self._find(ticket, question, answer), name=ticket.question)
         self._open[ticket] = task
         return True
 
@@ -70,9 +65,9 @@ class Questions:
             task.cancel()
         await asyncio.gather(*tasks, *self._storing, return_exceptions=True)
 
-    async def _find(self, ticket: Ticket[Any], found: Awaitable[Any], answer: Callable[[Answered], None]) -> None:
+    async def _find(self, ticket: Ticket[Any], question: Known, answer: Callable[[Answered], None]) -> None:
         try:
-            result = await found
+            result = await self._found(question)
         except UplinkError as error:
             log.warning("outlet %s: %s: %s", self._outlet, ticket.question, error)
             result = Verdict(Decision.NO_ANSWER, str(error))
@@ -84,6 +79,15 @@ class Questions:
             result = Verdict(Decision.NO_ANSWER, "internal error")
         if self._open.pop(ticket, None) is not None:
             answer(Answered(ticket, result))
+
+    async def _found(self, question: Known) -> Any:
+        match question:
+            case ValidateContract():
+                return await self._validate(question)
+            case AuthorizeContract(contract):
+                return await self._authorize(contract)
+            case AuthorizeToken():
+                return await self._uplink.authorize_token(question, outlet=self._outlet, decide=self._decide_seconds)
 
     async def _validate(self, question: ValidateContract) -> Contract | Verdict:
         trust = self._trust()

@@ -18,6 +18,7 @@ from secc.errors import ConfigError, SeccError
 from secc.station.calendar import PERSIST_SECONDS
 from secc.station.compose import Services, compose
 from secc.station.control import ControlError, ControlServer
+from secc.station.levers import Levers
 from secc.station.notify import Notifier
 from secc.station.outlet import OutletHost
 
@@ -47,6 +48,7 @@ class Station:
         await services.uplink.open()
         await self._control.open()
         await services.load_trust()
+        await asyncio.to_thread(services.calendar.remember)
         await asyncio.gather(*(outlet.open() for outlet in self.outlets))
         self._tasks += [
             asyncio.create_task(self._hourly(), name="hourly"),
@@ -71,10 +73,14 @@ class Station:
         self._notifier.stopping()
         log.info("stopping")
         seconds = self._config.timing.shutdown_seconds
-        await asyncio.gather(*(outlet.close(seconds) for outlet in self.outlets))
+        closed = await asyncio.gather(*(outlet.close(seconds) for outlet in self.outlets), return_exceptions=True)
+        for outlet, problem in zip(self.outlets, closed, strict=True):
+            if isinstance(problem, BaseException):
+                log.error("outlet %s: a bug in going down", outlet.name, exc_info=problem)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._services.calendar.remember)
         await self._services.close()
         await self._control.close()
         self._notifier.close()
@@ -90,32 +96,32 @@ class Station:
     async def _backend(self) -> None:
         async for event in self._services.uplink.events():
             for outlet in self.outlets:
-                outlet.ordered(event)
+                outlet.levers.ordered(event)
 
     # The control socket
 
     def _levers(self) -> dict[str, Any]:
         return {
             "state": lambda request: self.state(),
-            "start": lambda request: self._outlet(request).start(),
-            "stop": lambda request: self._outlet(request).stop("operator"),
-            "limit": lambda request: self._outlet(request).limit(request["watts"]),
-            "token": lambda request: self._outlet(request).token(str(request["kind"]), str(request["value"])),
-            "renegotiate": lambda request: self._outlet(request).renegotiate(),
-            "ongoing": lambda request: self._outlet(request).ongoing(str(request["phase"]), bool(request["on"])),
+            "start": lambda request: self._levers_of(request).start(),
+            "stop": lambda request: self._levers_of(request).stop("operator"),
+            "limit": lambda request: self._levers_of(request).limit(request["watts"]),
+            "token": lambda request: self._levers_of(request).token(request["kind"], request["value"]),
+            "renegotiate": lambda request: self._levers_of(request).renegotiate(),
+            "ongoing": lambda request: self._levers_of(request).ongoing(request["phase"], request["on"]),
             "reload": lambda request: self._reload(),
         }
 
-    def _outlet(self, request: Mapping[str, Any]) -> OutletHost:
+    def _levers_of(self, request: Mapping[str, Any]) -> Levers:
         wanted = request.get("outlet")
         names = [outlet.name for outlet in self.outlets]
         if wanted is None:
             if len(self.outlets) == 1:
-                return self.outlets[0]
+                return self.outlets[0].levers
             raise ControlError(f"which outlet? there are: {', '.join(names)}")
         for outlet in self.outlets:
             if outlet.name == str(wanted):
-                return outlet
+                return outlet.levers
         raise ControlError(f"no outlet {wanted!r}; there are: {', '.join(names)}")
 
     def _reload(self) -> Mapping[str, Any]:

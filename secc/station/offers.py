@@ -1,0 +1,70 @@
+"""What one outlet offers the connection that begins now."""
+
+from __future__ import annotations
+
+from hal.ports import Board
+from secc.config import Config
+from secc.config import Outlet as OutletSettings
+from secc.outlet import Plugin
+from secc.session.offer import Offer, Payment, Transfer
+from secc.station.compose import Services
+from secc.station.levels import ac_limits, dc_limits
+from secc.uplink.policy import offers_contract
+
+
+def offer_for(
+    settings: OutletSettings,
+    config: Config,
+    services: Services,
+    board: Board,
+    plugin: Plugin,
+    *,
+    secure: bool,
+    watts_limit: float | None,
+    now: float,
+) -> Offer:
+    """``secure``: the connection is TLS. Contract is offered only where it can be carried, checked, and is not pointless."""
+    authorized = plugin.eim_authorized(now)
+    contract = (
+        Payment.CONTRACT in settings.payments
+        and services.trust is not None
+        and services.trust.knows_contracts
+        and offers_contract(
+            services.uplink.policy,
+            online=services.uplink.online,
+            tls=secure,
+            certificate_valid=bool(services.identity.contexts),
+            identified=authorized,
+        )
+    )
+    payments = plugin.payments(now, contract=contract)
+    # A message without any payment option cannot be sent.
+    allowed = tuple(payment for payment in payments if payment in settings.payments) or (Payment.EXTERNAL,)
+    dc, ac = dc_limits(board), ac_limits(board)
+    return Offer(
+        evse_id=settings.evse_id,
+        transfers=_transfers(settings.transfers, board),
+        ac=settings.ac.within(ac) if ac is not None else None,
+        dc=settings.dc.within(dc) if dc is not None else None,
+        payments=allowed,
+        eim_authorized=authorized,
+        free=plugin.settings.free,
+        watts_limit=watts_limit,
+        meter_id=settings.meter_id or (board.meter.identity if board.meter is not None else ""),
+        eim_seconds=config.timing.eim_seconds,
+        tls=secure,
+        tolerances=frozenset(config.lab.tolerate),
+        strict=config.lab.strict,
+    )
+
+
+def _transfers(wanted: tuple[Transfer, ...], board: Board) -> tuple[Transfer, ...]:
+    """Of what is configured, what the board has ports and phases for."""
+    able = board.ac.capabilities if board.ac is not None else None
+
+    def possible(transfer: Transfer) -> bool:
+        if transfer.is_dc:
+            return board.dc is not None
+        return able is not None and (transfer is Transfer.AC_SINGLE_PHASE or able.phases == 3)
+
+    return tuple(transfer for transfer in wanted if possible(transfer))

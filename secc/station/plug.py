@@ -1,0 +1,154 @@
+"""The plug-in of one outlet at work: one conversation after another, each from pilot A to pilot A."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from secc import outlet
+from secc.config import Config, Eim
+from secc.conversation import Abandon, Answered, Ask, Effect, End, Event
+from secc.session.effects import Verdict
+from secc.session.identification import AuthorizeToken
+from secc.station.compose import Services
+from secc.station.driver import Driver, Turns
+from secc.station.hardware import CONNECTED, Hardware
+from secc.station.questions import Questions
+from secc.uplink.port import Identity
+
+log = logging.getLogger(__name__)
+
+AFTER_A_BUG_SECONDS = 1.0
+"""A plug-in that fails as soon as it begins must not keep the station busy with nothing else."""
+
+
+class Junction(Protocol):
+    """What a plug-in reaches for beyond its board."""
+
+    def open_window(self) -> None: ...
+    def shut_window(self) -> None: ...
+    def close_connection(self) -> None: ...
+    def tell_session(self, event: Event) -> None: ...
+    def car_connected(self) -> None: ...
+    def car_gone(self) -> None: ...
+
+
+class PlugHost:
+    """Lives as long as the outlet; the first conversation begins with ``begin``."""
+
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        services: Services,
+        hardware: Hardware,
+        questions: Questions,
+        turns: Turns,
+        junction: Junction,
+        closing: Callable[[], bool],
+    ) -> None:
+        self.plugin: outlet.Plugin | None = None
+        """The plug-in of this moment; None before the board is there."""
+        self._name = name
+        self._config = config
+        self._services = services
+        self._hardware = hardware
+        self._questions = questions
+        self._turns = turns
+        self._junction = junction
+        self._closing = closing
+        self._loop = asyncio.get_running_loop()
+        self._driver: Driver | None = None
+        self._token: Identity | None = None
+
+    def begin(self) -> None:
+        """Begin the next plug-in: cards are heard, the pilot is watched, no power path yet."""
+        if self._closing():
+            return
+        now, timing = self._loop.time(), self._config.timing
+        settings = outlet.OutletSettings(
+            free=self._config.uplink.eim is Eim.FREE,
+            token_seconds=timing.token_seconds,
+            setup_seconds=timing.setup_seconds,
+        )
+        self._token = None
+        self.plugin = plugin = outlet.Plugin(settings, now=now, tickets=self._services.tickets)
+        for event in self._hardware.standing():
+            # Known before the conversation begins, so that a car that is there already is not offered anything.
+            match event:
+                case outlet.FaultRaised(code, severity) if severity is not severity.WARNING:
+                    plugin.state.faults[code] = event
+                case outlet.EmergencyStopChanged(stopped):
+                    plugin.state.emergency_stopped = stopped
+        self._driver = Driver(
+            f"outlet {self._name} plug-in",
+            plugin.session,
+            turns=self._turns,
+            perform=self._perform,
+            levels=self._hardware.levels,
+            ended=self._ended,
+        )
+        self._driver.begin()
+        if self._hardware.levels().pilot in CONNECTED:
+            self._junction.car_connected()
+
+    def hear(self, *events: Event) -> None:
+        if self._driver is not None:
+            for event in events:
+                self._driver.hear(event)
+
+    def stop(self) -> None:
+        """Bring no more deadlines: the station goes down."""
+        if self._driver is not None:
+            self._driver.stop()
+
+    def identity(self) -> Identity | None:
+        """Who was identified from outside the car; None if nobody was."""
+        external = self.plugin.state.identification.external if self.plugin is not None else None
+        if external is None:
+            return None
+        if external.by == "rfid" and self._token is not None:
+            return self._token
+        return Identity(external.by)
+
+    def _ended(self, end: End) -> None:
+        bug = end.reason.kind == "bug"
+        if bug:
+            log.error("outlet %s: the plug-in conversation failed: %s", self._name, end.reason.detail)
+        self._junction.car_gone()
+        # Not from inside the step that has just ended.
+        self._loop.call_later(AFTER_A_BUG_SECONDS if bug else 0.0, self.begin)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case outlet.OpenSdp():
+                self._junction.open_window()
+            case outlet.CloseSdp():
+                self._junction.shut_window()
+            case outlet.CloseConnection():
+                self._junction.close_connection()
+            case outlet.TellSession(event):
+                self._junction.tell_session(event)
+            case outlet.ReleaseLink(outcome):
+                log.debug("outlet %s: %s", self._name, outcome.value)
+            case Ask(ticket, AuthorizeToken() as question):
+                self._questions.ask(ticket, question, lambda answered: self._token_answered(question, answered))
+            case Abandon(ticket):
+                self._questions.abandon(ticket)
+            case _:
+                assert self._hardware.pilot is not None
+                self._hardware.pilot.perform(effect)
+
+    def _token_answered(self, question: AuthorizeToken, answered: Answered) -> None:
+        if isinstance(answered.answer, Verdict):
+            verdict = answered.answer
+            log.info("outlet %s: card: %s%s", self._name, verdict.decision.value, _detail(verdict))
+            if verdict.accepted and self.identity() is None:
+                self._token = Identity(question.kind, question.value)
+        self.hear(answered)
+
+
+def _detail(verdict: Verdict) -> str:
+    return f" ({verdict.detail})" if verdict.detail else ""
