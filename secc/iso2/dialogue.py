@@ -13,9 +13,12 @@ from secc.iso2.messages import (
     SCHEMA,
     Body,
     ChargingStatusReq,
+    ChargingStatusRes,
     CurrentDemandReq,
+    CurrentDemandRes,
     MessageHeader,
     PowerDeliveryReq,
+    PowerDeliveryRes,
     SessionSetupReq,
     V2G_Message,
 )
@@ -26,10 +29,21 @@ STREAM: Final = 0x8001
 """The V2GTP payload type of every message of ISO 15118-2."""
 
 
+LOOP: Final = (
+    CurrentDemandReq,
+    CurrentDemandRes,
+    ChargingStatusReq,
+    ChargingStatusRes,
+    PowerDeliveryReq,
+    PowerDeliveryRes,
+)
+"""The messages that come while the contactor is closed."""
+
+
 def warm() -> None:
     """Compiles the codec and reads the facets of the loop's messages, so that its first answer is as quick as the others."""
-    SCHEMA.warm()
-    facets.warm(CurrentDemandReq, ChargingStatusReq, PowerDeliveryReq)
+    SCHEMA.warm(*LOOP)
+    facets.warm(*LOOP)
 
 
 class Dialogue:
