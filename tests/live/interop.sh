@@ -31,3 +31,14 @@ echo "== the package's car as it is"
 bench --ev stock "${positive[@]}"
 echo "== two cars at once"
 "$python" "$here/two_cars.py" --timeout-factor "$factor" iso2-dc-pnc
+echo "== the demo, and what EXIficient makes of its trace"
+root=$(cd "$here/../.." && pwd)
+venv=$root/.venv/bin/python
+for arguments in "--mode dc --payment pnc" "--mode ac --payment pnc" "--mode dc --payment eim --no-tls" "--kill"; do
+    log=$(mktemp)
+    # shellcheck disable=SC2086
+    (cd "$root" && "$venv" -m tools.demo $arguments) | tee "$log" | tail -n 3
+    trace=$(sed -n 's/^demo *session trace: //p' "$log" | tail -n 1)
+    rm -f "$log"
+    "$python" "$here/exificient.py" "$trace"
+done
