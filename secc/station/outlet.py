@@ -281,8 +281,9 @@ class OutletHost:
 
     def saw(self, connection: V2gConnection, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
         driver = connection.driver
-        waiting = driver.session.waiting_for if driver is not None else ()
-        self.journal.saw(now, event, effects, self.levels(), waiting)
+        assert driver is not None
+        # The levels that the step saw, not those of now: a trace has to replay.
+        self.journal.saw(now, event, effects, driver.session.levels, driver.session.waiting_for)
         self._services.observe(self.hardware.board, event)
 
     def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
