@@ -1,0 +1,6 @@
+"""Drivers for what a Linux board has by itself: the power line modem on a network interface."""
+
+from hal.linux.errors import InterfaceDown, NoInterface, NoModem, NoPermission
+from hal.linux.modem import LinuxModem, open_modem
+
+__all__ = ["InterfaceDown", "LinuxModem", "NoInterface", "NoModem", "NoPermission", "open_modem"]

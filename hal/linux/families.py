@@ -1,0 +1,121 @@
+"""Modems that we know by name: how they are recognised, asked for their link, and restarted. Any other one works without."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, Protocol
+
+from hal.linux import mme
+from hal.linux.mme import VENDOR, Frame
+from hal.values import ModemInfo
+
+
+class Family(Protocol):
+    """One maker's own messages. Requests are whole frames; readers return None for a frame that is not their answer."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def reset_is_confirmed(self) -> bool: ...
+
+    def ask_version(self, source: bytes) -> bytes: ...
+    def version(self, frame: Frame) -> ModemInfo | None: ...
+    def ask_link(self, source: bytes) -> bytes: ...
+    def link(self, frame: Frame) -> bool | None: ...
+    def ask_reset(self, source: bytes) -> bytes: ...
+    def reset(self, frame: Frame) -> bool | None:
+        """Whether the modem agrees to restart."""
+
+
+class Qualcomm:
+    """QCA7000, QCA7005, QCA7420 and their kin: OUI 00:B0:52, body behind it."""
+
+    name: Final = "Qualcomm"
+    reset_is_confirmed: Final = True
+    _OUI: Final = bytes.fromhex("00b052")
+    _VERSION, _RESET, _LINK = 0xA000, 0xA01C, 0xA0B8
+    _DEVICES: Final = {0x20: "QCA7420", 0x22: "QCA7000"}
+
+    def _request(self, source: bytes, mmtype: int) -> bytes:
+        return mme.build(source, mmtype, self._OUI, mmv=VENDOR)
+
+    def _body(self, frame: Frame, request: int, octets: int) -> bytes | None:
+        """What stands behind the OUI of the confirmation to this request, if it is that, and long enough."""
+        ours = frame.mmtype == request + 1 and frame.mmv == VENDOR and frame.body[:3] == self._OUI
+        return frame.body[3:] if ours and len(frame.body) >= 3 + octets else None
+
+    def ask_version(self, source: bytes) -> bytes:
+        return self._request(source, self._VERSION)
+
+    def version(self, frame: Frame) -> ModemInfo | None:
+        body = self._body(frame, self._VERSION, 3)
+        if body is None or body[0] != 0:
+            return None
+        text = mme.printable(body[3 : 3 + body[2]])
+        # MAC-QCA7005-1.1.0.730-04-20140815-CS: the firmware knows better than the device number which chip it is.
+        parts = text.split("-")
+        chip = (
+            parts[1] if len(parts) > 2 and parts[1].startswith(("QCA", "AR", "INT")) else self._DEVICES.get(body[1], "")
+        )
+        return ModemInfo(f"{self.name} {chip}".strip(), text)
+
+    def ask_link(self, source: bytes) -> bytes:
+        return self._request(source, self._LINK)
+
+    def link(self, frame: Frame) -> bool | None:
+        body = self._body(frame, self._LINK, 2)
+        return None if body is None or body[0] != 0 else body[1] == 1
+
+    def ask_reset(self, source: bytes) -> bytes:
+        return self._request(source, self._RESET)
+
+    def reset(self, frame: Frame) -> bool | None:
+        body = self._body(frame, self._RESET, 1)
+        return None if body is None else body[0] == 0
+
+
+class Lumissil:
+    """CG5317: OUI 00:16:E8, a header of 19 octets, body. Public sources do not agree on the MMV of its messages, so both are tried."""
+
+    name: Final = "Lumissil"
+    reset_is_confirmed: Final = False
+    _OUI: Final = bytes.fromhex("0016e8")
+    _HEAD: Final = struct.Struct("<HLB12s")
+    _VERSION, _RESET, _LINK = 0xAC6C, 0xAC70, 0xAC9C
+
+    def __init__(self, mmv: int) -> None:
+        self._mmv = mmv
+
+    def _request(self, source: bytes, mmtype: int, body: bytes = b"") -> bytes:
+        return mme.build(source, mmtype, self._OUI + self._HEAD.pack(0, 0, 0, bytes(12)) + body, mmv=self._mmv)
+
+    def _body(self, frame: Frame, request: int, octets: int) -> bytes | None:
+        start = 3 + self._HEAD.size
+        ours = frame.mmtype == request + 1 and frame.body[:3] == self._OUI
+        return frame.body[start:] if ours and len(frame.body) >= start + octets else None
+
+    def ask_version(self, source: bytes) -> bytes:
+        return self._request(source, self._VERSION)
+
+    def version(self, frame: Frame) -> ModemInfo | None:
+        body = self._body(frame, self._VERSION, 8)
+        if body is None:
+            return None
+        return ModemInfo(f"{self.name} CG5317", ".".join(str(number) for number in struct.unpack_from("<4H", body)))
+
+    def ask_link(self, source: bytes) -> bytes:
+        return self._request(source, self._LINK)
+
+    def link(self, frame: Frame) -> bool | None:
+        body = self._body(frame, self._LINK, 1)
+        return None if body is None else body[0] == 1
+
+    def ask_reset(self, source: bytes) -> bytes:
+        return self._request(source, self._RESET, b"\0")
+
+    def reset(self, frame: Frame) -> bool | None:
+        """It restarts without a word."""
+        return None
+
+
+FAMILIES: Final[tuple[Family, ...]] = (Qualcomm(), Lumissil(mme.VENDOR), Lumissil(mme.HOMEPLUG))

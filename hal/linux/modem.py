@@ -1,0 +1,257 @@
+"""A HomePlug Green PHY modem behind a network interface: ``hal.ports.PlcModem`` for makers that we know, and for those that we do not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Final, TypeVar
+
+from hal.errors import HalError, HalLost, HalTimeout, HalUnsupported
+from hal.linux import mme
+from hal.linux.errors import NoModem
+from hal.linux.families import FAMILIES, Family
+from hal.linux.mme import Frame
+from hal.linux.packet import PacketWire, Wire
+from hal.values import ModemInfo
+
+T = TypeVar("T")
+
+ANSWER_SECONDS: Final = 0.1
+"""Modems answer their host in milliseconds; who is asked for its maker has this long."""
+LINK_SECONDS: Final = 0.25
+KEY_SECONDS: Final = 0.45
+KEY_ATTEMPTS: Final = 2
+WAITING_FRAMES: Final = 2048
+RECOGNISE_AGAIN_SECONDS: Final = 5.0
+"""A modem that restarts is off the line for some seconds; who could not be recognised is asked again after this."""
+
+
+RESTART_SECONDS: Final = 10.0
+"""After a restart a modem may be silent for so long."""
+
+_NEUTRAL: Final[dict[Callable[[Frame], bool | None], Callable[[bytes], bytes]]] = {
+    mme.discovered: mme.discover_list,
+    mme.associated: mme.network_stats,
+}
+"""Ways to ask for the link that need no maker."""
+
+
+class _Frames:
+    """Frames for one reader. When he is too slow the oldest are lost, as they would be on the line."""
+
+    def __init__(self) -> None:
+        self.items: deque[tuple[float, bytes]] = deque(maxlen=WAITING_FRAMES)
+        self.end: HalLost | None = None
+        self.closed = False
+        self._wake: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def __aiter__(self) -> _Frames:
+        return self
+
+    async def __anext__(self) -> tuple[float, bytes]:
+        while not self.items:
+            if self.end is not None:
+                end, self.end = self.end, None
+                raise end
+            if self.closed:
+                raise StopAsyncIteration
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        return self.items.popleft()
+
+    async def aclose(self) -> None:
+        self.closed = True
+        self.ring()
+
+
+class LinuxModem:
+    """The modem on a wire. ``address`` is its own, once it has answered: its attenuation profiles come from there."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.address: bytes | None = None
+        self._wire = wire
+        self._readers: list[_Frames] = []
+        self._family: Family | None = None
+        self._info: ModemInfo | None = None
+        self._neutral: Callable[[Frame], bool | None] | None = None
+        """Which of the ways that need no maker has answered before."""
+        self._looked_at: float | None = None
+        self._restarted_at: float | None = None
+        self._pending: Callable[[Frame], bool] | None = None
+        self._turn = asyncio.Lock()
+        self._closed = False
+        wire.on_frame = self._receive
+        wire.on_lost = self._lose
+
+    @property
+    def interface(self) -> str:
+        return self._wire.interface
+
+    @property
+    def mac(self) -> bytes:
+        return self._wire.mac
+
+    async def send(self, frame: bytes) -> None:
+        """Send one frame, padded to 60 octets."""
+        self._wire.send(frame.ljust(mme.MINIMUM_OCTETS, b"\0"))
+
+    def frames(self) -> AsyncIterator[tuple[float, bytes]]:
+        """Frames from now on, but for the modem's answers to us. HalLost when the interface goes down; it may come back."""
+        reader = _Frames()
+        reader.closed = self._closed
+        self._readers = [each for each in self._readers if not each.closed]
+        self._readers.append(reader)
+        return reader
+
+    async def set_key(self, nid: bytes, nmk: bytes) -> None:
+        """Into the network of this key. NoModem when nothing confirms within a second."""
+        for _ in range(KEY_ATTEMPTS):
+            nonce = os.urandom(4)
+            request = mme.set_key(self.mac, nid, nmk, nonce)
+            address = await self._ask(
+                request,
+                lambda frame, nonce=nonce: frame.source if mme.confirms_key(frame, nonce, self.address) else None,  # type: ignore[misc]  # a default binds the loop's value
+                KEY_SECONDS,
+            )
+            if address is not None:
+                self.address = address
+                return
+        raise NoModem(f"no modem answers on {self.interface}: CM_SET_KEY.REQ was not confirmed")
+
+    async def link_up(self) -> bool | None:
+        """By the maker's own message, else by CC_DISCOVER_LIST or CM_NW_STATS. NoModem when what answered before is silent now."""
+        if self._restarted_at is not None:
+            if asyncio.get_running_loop().time() - self._restarted_at < RESTART_SECONDS:
+                raise HalTimeout(f"the modem on {self.interface} restarts")
+            self._restarted_at = None
+        if self._family is None and self._neutral is None:
+            now = asyncio.get_running_loop().time()
+            if self._looked_at is not None and now - self._looked_at < RECOGNISE_AGAIN_SECONDS:
+                return None
+            await self._recognise()
+            self._looked_at = now
+        if self._family is not None:
+            up = await self._ask(self._family.ask_link(self.mac), self._family.link, LINK_SECONDS)
+            if up is not None:
+                return up
+        return await self._neutral_link()
+
+    async def _neutral_link(self) -> bool | None:
+        known = self._neutral
+        for read in (known,) if known is not None else _NEUTRAL:
+            up = await self._ask(_NEUTRAL[read](self.mac), read, LINK_SECONDS)
+            if up is not None:
+                self._neutral = read
+                return up
+        if known is not None or self._family is not None:
+            raise NoModem(f"the modem on {self.interface} does not tell its link any more")
+        return None
+
+    async def info(self) -> ModemInfo:
+        """Maker and firmware; ``unknown`` for one that only speaks HomePlug. NoModem when there is no answer of any kind."""
+        await self._recognise()
+        if self._info is not None:
+            return self._info
+        if await self._neutral_link() is None:
+            raise NoModem(
+                f"no modem answers on {self.interface}: neither as Qualcomm or Lumissil nor as any HomePlug modem"
+            )
+        return ModemInfo("unknown", "")
+
+    async def reset(self) -> None:
+        """Restart the modem: it is off the line for seconds, and may need its key again. HalUnsupported for an unknown maker."""
+        await self._recognise()
+        family = self._family
+        if family is None:
+            raise HalUnsupported(f"the modem on {self.interface} is of no known make; it cannot be told to restart")
+        request = family.ask_reset(self.mac)
+        if not family.reset_is_confirmed:
+            self._wire.send(request)
+        elif not await self._ask(request, family.reset, LINK_SECONDS):
+            raise HalTimeout(f"the modem on {self.interface} does not restart")
+        self._info = self._family = None
+        self._looked_at = None
+        self._restarted_at = asyncio.get_running_loop().time()
+
+    async def close(self) -> None:
+        """Let go of the interface. The key stays in the modem; a second call does nothing."""
+        self._closed = True
+        self._wire.close()
+        for reader in self._readers:
+            await reader.aclose()
+        self._readers.clear()
+
+    # --- the maker ---
+
+    async def _recognise(self) -> None:
+        """Ask each maker's way who is there, 100 ms apart."""
+        if self._info is not None:
+            return
+        for family in FAMILIES:
+            found = await self._ask(family.ask_version(self.mac), _with_source(family.version), ANSWER_SECONDS)
+            if found is not None:
+                self._info, self.address = found
+                self._family, self._neutral = family, None
+                return
+
+    # --- questions and answers ---
+
+    async def _ask(self, request: bytes, read: Callable[[Frame], T | None], seconds: float) -> T | None:
+        """Send, and wait for the frame that ``read`` makes something of; None when none comes. One question at a time."""
+        async with self._turn:
+            answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+            def take(frame: Frame) -> bool:
+                value = None if answer.done() or frame.destination != self.mac else read(frame)
+                if value is None:
+                    return False
+                answer.set_result(value)
+                return True
+
+            self._pending = take
+            try:
+                self._wire.send(request)
+                return await asyncio.wait_for(answer, seconds)
+            except TimeoutError:
+                return None
+            finally:
+                self._pending = None
+
+    def _receive(self, at: float, octets: bytes) -> None:
+        frame = mme.parse(octets)
+        if frame is None or (self._pending is not None and self._pending(frame)):
+            return
+        for reader in self._readers:
+            if not reader.closed:
+                reader.items.append((at, octets))
+                reader.ring()
+
+    def _lose(self, error: HalLost) -> None:
+        for reader in self._readers:
+            reader.end = error
+            reader.ring()
+
+
+def _with_source(read: Callable[[Frame], ModemInfo | None]) -> Callable[[Frame], tuple[ModemInfo, bytes] | None]:
+    def both(frame: Frame) -> tuple[ModemInfo, bytes] | None:
+        info = read(frame)
+        return None if info is None else (info, frame.source)
+
+    return both
+
+
+async def open_modem(interface: str) -> LinuxModem:
+    """The modem on this interface. NoInterface, NoPermission; whether a modem answers there shows with the first question."""
+    modem = LinuxModem(PacketWire(interface))
+    try:
+        await modem._recognise()
+    except HalError:
+        await modem.close()
+        raise
+    return modem

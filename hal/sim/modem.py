@@ -1,0 +1,129 @@
+"""A simulated Green PHY modem with its host: ``hal.ports.PlcModem`` on a :class:`~hal.sim.medium.Medium`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from hal.errors import HalLost, HalRejected, HalTimeout
+from hal.linux.mme import BROADCAST, MINIMUM_OCTETS, build, parse
+from hal.sim.medium import MNBC_SOUND, Medium
+from hal.stream import Broadcast
+from hal.values import ModemInfo
+
+GROUPS: Final = 58
+ATTEN_PROFILE: Final = 0x6086
+
+
+class SimModem:
+    """One modem, and the interface of the host that it hangs on.
+
+    Told to misbehave: ``alive`` False (answers nothing, hears nothing), ``groups`` 0 (profiles without figures, as some adapters send them) or
+    None (no profiles at all), ``tells_link`` False. ``on_frame`` hears what ``frames()`` yields, for tests without an event loop.
+    """
+
+    def __init__(
+        self, medium: Medium, mac: bytes, address: bytes, *, interface: str = "sim", measures: bool = True
+    ) -> None:
+        self.medium = medium
+        self.address = address
+        """The modem's own; profiles come from there."""
+        self.measures = measures
+        """A station's modem reports a profile for every sound; a car's does not."""
+        self.alive = True
+        self.groups: int | None = GROUPS
+        self.tells_link = True
+        self.key: tuple[bytes, bytes] | None = None
+        self.keys_set = 0
+        self.joins_at = 0.0
+        self.on_frame: Callable[[float, bytes], None] | None = None
+        self._mac, self._interface = mac, interface
+        self._frames: Broadcast[tuple[float, bytes]] = Broadcast(4096)
+        self._closed = False
+        medium.attach(self)
+
+    @property
+    def interface(self) -> str:
+        return self._interface
+
+    @property
+    def mac(self) -> bytes:
+        return self._mac
+
+    async def send(self, frame: bytes) -> None:
+        self.say(frame)
+
+    def say(self, frame: bytes) -> None:
+        """What ``send`` does, without waiting for anything."""
+        if self._closed:
+            raise HalLost(f"the modem on {self._interface} is closed")
+        if self.alive:
+            self.medium.carry(self, frame.ljust(MINIMUM_OCTETS, b"\0"))
+
+    def frames(self) -> AsyncIterator[tuple[float, bytes]]:
+        stream = self._frames.stream()
+        if self._closed:
+            stream.close()
+        return stream
+
+    async def set_key(self, nid: bytes, nmk: bytes) -> None:
+        self.join(nid, nmk)
+
+    def join(self, nid: bytes, nmk: bytes) -> None:
+        """What ``set_key`` does, without waiting for anything."""
+        if len(nid) != 7 or len(nmk) != 16:
+            raise HalRejected("a network has an identifier of 7 octets and a key of 16")
+        self._expect_answer()
+        self.key = (nid, nmk)
+        self.keys_set += 1
+        self.joins_at = self.medium.clock.now() + self.medium.join_seconds
+
+    async def link_up(self) -> bool | None:
+        return self.linked()
+
+    def linked(self) -> bool | None:
+        """What ``link_up`` tells."""
+        self._expect_answer()
+        return self.medium.joined(self) if self.tells_link else None
+
+    async def info(self) -> ModemInfo:
+        self._expect_answer()
+        return ModemInfo("simulated", "1")
+
+    async def reset(self) -> None:
+        """Off the line for as long as joining takes; the key stays."""
+        self._expect_answer()
+        self.joins_at = self.medium.clock.now() + self.medium.join_seconds
+
+    def close(self) -> None:
+        """Off the medium for good."""
+        self._closed = True
+        self.medium.detach(self)
+        self._frames.close()
+
+    def hear(self, frame: bytes, sender: SimModem) -> None:
+        """From the medium: up to the host, and for a sound the profile behind it."""
+        if not self.alive or self._closed:
+            return
+        self._pass_on(frame)
+        parsed = parse(frame)
+        if parsed is None or parsed.mmtype != MNBC_SOUND or not self.measures or self.groups is None:
+            return
+        # Not the same in every group, and always the same for the same cable.
+        base = self.medium.attenuation
+        groups = bytes(max(0, min(255, base + (number * 7) % 5 - 2)) for number in range(self.groups))
+        self._pass_on(
+            build(self.address, ATTEN_PROFILE, sender.mac + bytes((self.groups, 0)) + groups, destination=BROADCAST)
+        )
+
+    def _pass_on(self, frame: bytes) -> None:
+        at = self.medium.clock.now()
+        self._frames.publish((at, frame))
+        if self.on_frame is not None:
+            self.on_frame(at, frame)
+
+    def _expect_answer(self) -> None:
+        if self._closed:
+            raise HalLost(f"the modem on {self._interface} is closed")
+        if not self.alive:
+            raise HalTimeout(f"no modem answers on {self._interface}")
