@@ -85,7 +85,7 @@ class Course:
 
     @property
     def payment_options(self) -> tuple[PaymentOption, ...]:
-        """Contract only over TLS. [V2G2-635]"""
+        """Contract only over TLS."""
         allowed = tuple(_OPTIONS[p] for p in self.offer.payments if p is not Payment.CONTRACT or self.offer.tls)
         return allowed or (PaymentOption.EXTERNAL_PAYMENT,)
 

@@ -23,14 +23,14 @@ SEQUENCE_ERROR: Final = Refusal(ResponseCode.FAILED_SEQUENCE_ERROR, "[V2G2-538]"
 UNKNOWN_SESSION: Final = Refusal(ResponseCode.FAILED_UNKNOWN_SESSION, "[V2G2-460]")
 
 DECISIONS: Final = {
-    Decision.REJECTED: (ResponseCode.FAILED, "[V2G2-855]"),
-    Decision.NOT_ALLOWED_HERE: (ResponseCode.FAILED_CERTIFICATE_NOT_ALLOWED_AT_THIS_EVSE, "[V2G2-822]"),
+    Decision.REJECTED: (ResponseCode.FAILED, "ISO 15118-2, ResponseCode"),
+    Decision.NOT_ALLOWED_HERE: (ResponseCode.FAILED_CERTIFICATE_NOT_ALLOWED_AT_THIS_EVSE, "ISO 15118-2, ResponseCode"),
     Decision.CERTIFICATE_EXPIRED: (ResponseCode.FAILED_CERTIFICATE_EXPIRED, "[V2G2-824]"),
-    Decision.CERTIFICATE_REVOKED: (ResponseCode.FAILED_CERTIFICATE_REVOKED, "[V2G2-823]"),
-    Decision.NO_TRUST_ANCHOR: (ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE, "[V2G2-822]"),
-    Decision.CHAIN_INVALID: (ResponseCode.FAILED_CERT_CHAIN_ERROR, "[V2G2-821]"),
+    Decision.CERTIFICATE_REVOKED: (ResponseCode.FAILED_CERTIFICATE_REVOKED, "ISO 15118-2, ResponseCode"),
+    Decision.NO_TRUST_ANCHOR: (ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE, "ISO 15118-2, ResponseCode"),
+    Decision.CHAIN_INVALID: (ResponseCode.FAILED_CERT_CHAIN_ERROR, "ISO 15118-2, ResponseCode"),
     Decision.EMAID_MISMATCH: (ResponseCode.FAILED_CERT_CHAIN_ERROR, "A-PNC-07"),
-    Decision.CONTRACT_CANCELLED: (ResponseCode.FAILED_CONTRACT_CANCELED, "[V2G2-822]"),
+    Decision.CONTRACT_CANCELLED: (ResponseCode.FAILED_CONTRACT_CANCELED, "ISO 15118-2, ResponseCode"),
     Decision.NO_ANSWER: (ResponseCode.FAILED, "A-OCPP-01"),
 }
 """What the car hears for a contract that may not charge, in PaymentDetailsRes and in AuthorizationRes."""

@@ -12,21 +12,21 @@ from secc.conversation import Timeout
 SEQUENCE: Final = Timeout("V2G_SECC_Sequence_Timeout", 60.0, "[V2G2-443]", since_reply=True)
 """From our response to the car's next request; then the connection is closed without a word. [V2G2-536] [V2G2-537]"""
 
-ONGOING: Final = Timeout("V2G_SECC_Ongoing_Performance_Time", 55.0, "[V2G2-713]")
+ONGOING: Final = Timeout("V2G_SECC_Ongoing_Performance_Time", 55.0, "ISO 15118-2, timing of EVSEProcessing")
 """Authorization by contract, and ChargeParameterDiscovery: EVSEProcessing is Finished by then (the car waits 60 s)."""
 
-CABLE_CHECK: Final = Timeout("V2G_SECC_CableCheck_Performance_Time", 38.0, "[V2G2-715]")
+CABLE_CHECK: Final = Timeout("V2G_SECC_CableCheck_Performance_Time", 38.0, "ISO 15118-2, timing of CableCheck")
 """From the first CableCheckReq to Finished (the car waits 40 s)."""
 
 PRE_CHARGE: Final = Timeout("V2G_SECC_PreCharge_Limit", 20.0, "our choice; the car gives up after 7 s")
 
 WELDING_DETECTION: Final = Timeout("V2G_SECC_WeldingDetection_Limit", 60.0, "our choice; [V2G2-620] sets none")
 
-PAYMENT_DETAILS: Final = Timeout("V2G_SECC_Msg_Performance_Time_PaymentDetailsRes", 4.5, "[V2G2-714]")
+PAYMENT_DETAILS: Final = Timeout("V2G_SECC_Msg_Performance_Time_PaymentDetailsRes", 4.5, "ISO 15118-2, message timing")
 
-POWER_DELIVERY: Final = Timeout("V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", 4.5, "[V2G2-714]")
+POWER_DELIVERY: Final = Timeout("V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", 4.5, "ISO 15118-2, message timing")
 
-SESSION_STOP: Final = Timeout("V2G_SECC_Msg_Performance_Time_SessionStopRes", 1.5, "[V2G2-714]")
+SESSION_STOP: Final = Timeout("V2G_SECC_Msg_Performance_Time_SessionStopRes", 1.5, "ISO 15118-2, message timing")
 
 CP_STATE_DETECTION: Final = Timeout("T_SECC_CPState_Detection", 1.5, "[V2G2-917]")
 """How long an answer may wait for the control pilot to be where the request says that it is."""
