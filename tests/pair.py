@@ -63,6 +63,8 @@ class Outlet:
     verdict: Verdict = field(default_factory=lambda: Verdict(Decision.ACCEPTED))
     silent: tuple[type, ...] = ()
     """Questions that nobody answers."""
+    step_seconds: float | None = None
+    """How often an outlet that lives on its own has to be looked at; None: it does nothing on its own."""
     volts_of_battery: Callable[[], float] = lambda: 350.0
 
     pilot: str = "B"
@@ -119,6 +121,22 @@ class Outlet:
                     self.volts = min(volts, self.volts_of_battery() + 5.0) if self.relay_closed else volts
                     self.amperes = amperes if self.relay_closed else 0.0
         self.move()
+
+    def hand(self, what: str, value: Any) -> None:
+        """The car does something: ``pilot`` B or C, ``relay_closed``, ``load`` in amperes."""
+        setattr(self, what, value)
+        self.move()
+
+    def feel(self, battery: Battery) -> None:
+        """The car looks at its battery."""
+
+    def take(self, ticket: Ticket[Any], question: Any) -> bool:
+        """True if the answer comes by ``poll``."""
+        return False
+
+    def poll(self) -> list[Event]:
+        """What the station's session has to hear by now."""
+        return []
 
     def answer(self, question: Any) -> tuple[float, Callable[[], Any]] | None:
         """After how many seconds, and what; None: never."""
@@ -242,6 +260,11 @@ class Pair:
         self._later(seconds, lambda: hear(event))
         return self
 
+    def do_at(self, seconds: float, act: Callable[[], None]) -> Pair:
+        """So many seconds from the beginning, somebody does this."""
+        self._later(seconds, act)
+        return self
+
     def on_open(self, act: Callable[[], None]) -> Pair:
         """Each time the station has the contactor opened."""
         self._on_open.append(act)
@@ -265,6 +288,8 @@ class Pair:
             self._begun = True
             self._car_steps(self.car.session.begin(self.now))
             self._station_steps(self.station.session.begin(self.now), None)
+            if self.outlet.step_seconds is not None:
+                self._later(self.outlet.step_seconds, self._step_outlet)
         end = self.now + seconds
         while not (self.line.car and self.line.station):
             due = [self._queue[0][0]] if self._queue else []
@@ -282,6 +307,14 @@ class Pair:
         self.line.finished_at = self.now
         self.outlet.advance(self.now)
         return self.line
+
+    def _step_outlet(self) -> None:
+        assert self.outlet.step_seconds is not None
+        self.outlet.advance(self.now)
+        for event in self.outlet.poll():
+            if not (isinstance(event, Answered) and event.ticket in self._abandoned):
+                self._station_hears(event)
+        self._later(self.outlet.step_seconds, self._step_outlet)
 
     def _expire(self) -> None:
         deadline = self.car.session.deadline
@@ -323,8 +356,7 @@ class Pair:
 
     def _physical(self, name: str, value: Any) -> None:
         self.outlet.advance(self.now)
-        setattr(self.outlet, name, value)
-        self.outlet.move()
+        self.outlet.hand(name, value)
 
     def _car_reads(self, octets: bytes) -> None:
         for one in self._car_framer.feed(octets):
@@ -337,6 +369,7 @@ class Pair:
 
     def _car_hears(self, event: Event) -> None:
         if self.car.session.ended is None:
+            self.outlet.feel(self.battery)
             self._car_steps(self.car.session.receive(event, self.now))
 
     # The station
@@ -391,6 +424,9 @@ class Pair:
                             act()
 
     def _answer(self, ticket: Ticket[Any], question: Any) -> None:
+        self.outlet.advance(self.now)
+        if self.outlet.take(ticket, question):
+            return
         found = self.outlet.answer(question)
         if found is None:
             return

@@ -91,7 +91,7 @@ class MiniStation:
             # Nobody moves this car's pilot; it is where the question expects it.
             self.outlet.pilot = "B" if isinstance(effect.question, StopPower) else "C"
             seconds, make = found
-            self._loop.call_later(seconds, lambda: connection.tell(Answered(effect.ticket, make())))
+            self._loop.call_later(seconds, lambda: connection.hear(Answered(effect.ticket, make())))
         elif not isinstance(effect, Abandon):
             self.outlet.perform(effect)
 
