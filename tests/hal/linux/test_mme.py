@@ -95,7 +95,7 @@ def test_scapy_reads_the_same_question_for_the_version() -> None:
     assert packet.type == 0x88E1
     assert packet[HomePlugAV].version == 0
     assert packet[HomePlugAV].HPtype == 0xA000
-    assert packet[HomePlugAV].VendorField.OUI == 0x00B052
+    assert packet[HomePlugAV].VendorField[0].OUI == 0x00B052
 
 
 def answer(mmtype: int, body: bytes, mmv: int = mme.HOMEPLUG) -> mme.Frame:
