@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tools import demo
+from tools import demo, demo_place
 from tools.demo_script import CarFailed, CarLine, Story, StoryIncomplete, read_car_line
 from tools.replay import replay
 
@@ -105,14 +105,14 @@ def test_plain_tcp_means_external_payment() -> None:
 
 def test_pki_is_made_once_and_again_when_it_is_old(tmp_path: Path) -> None:
     pki = tmp_path / "pki"
-    demo.prepare_pki(pki)
+    demo_place.prepare_pki(pki)
     first = (pki / "car" / "contract_chain.pem").read_bytes()
-    demo.prepare_pki(pki)
+    demo_place.prepare_pki(pki)
     assert (pki / "car" / "contract_chain.pem").read_bytes() == first
     root = pki / "car" / "v2g_root.pem"
     old = root.stat().st_mtime - 2 * 86_400
     os.utime(root, (old, old))
-    demo.prepare_pki(pki)
+    demo_place.prepare_pki(pki)
     assert (pki / "car" / "contract_chain.pem").read_bytes() != first
 
 
@@ -123,8 +123,8 @@ def test_configuration_that_is_written_is_one(argv: list[str], tmp_path: Path) -
     from secc.config import load
 
     options = demo.arguments(argv)
-    place = demo.Place(tmp_path, tmp_path / "s", 15118)
-    demo.prepare_pki(place.pki)
+    place = demo_place.Place(tmp_path, tmp_path / "s", 15118)
+    demo_place.prepare_pki(place.pki)
     config = load(place.write_configuration(options))
     (outlet,) = config.outlets
     assert outlet.transfers[0].is_dc is (options.mode == "dc")
@@ -154,10 +154,10 @@ def test_namespace_without_ipv6_is_the_end(monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_port_that_is_taken_is_left_to_its_owner() -> None:
-    first = demo.free_sdp_port()
+    first = demo_place.free_sdp_port()
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         sock.bind(("::", first))
-        assert demo.free_sdp_port() != first
+        assert demo_place.free_sdp_port() != first
 
 
 def test_demo_of_a_killed_car_is_true(tmp_path: Path) -> None:
