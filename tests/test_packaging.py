@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("setuptools", minversion="68", reason="building a wheel needs setuptools 68 (extra: dev)")
+    pytest.importorskip("setuptools", minversion="77", reason="building a wheel needs setuptools 77 (extra: dev)")
     directory = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     command += ["--disable-pip-version-check", "-w", str(directory), str(copy_of_the_tree(tmp_path_factory))]
