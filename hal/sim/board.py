@@ -215,10 +215,12 @@ class SimBoard:
         self._heard = now
         if event["event"] != "levels":
             self._take(event)
-        elif not self._closed and self._lost:
-            self._lost = False
+        elif not self._closed:
+            # Also after a silence too short to be noticed: what was said in it has not been heard.
             self._settle(event["events"])
-            self._events.publish(BoardRecovered(now))
+            if self._lost:
+                self._lost = False
+                self._events.publish(BoardRecovered(now))
 
     def _take(self, event: Message) -> None:
         """Note one event; publish it where something has really changed."""

@@ -245,8 +245,10 @@ class Plugin:
         elif self._asked is not None and party.now >= self._asked[1].at:
             party.abandon(self._asked[0])
             self._token_decided(Verdict(Decision.NO_ANSWER, "the backend did not answer in time"))
+        # First: what the power path says of a plug that was pulled is not the reason.
+        self._look_for_car(heard)
         self._hear(heard)
-        self._look_at_pilot(heard)
+        self._look_at_pilot()
         self._indicate()
 
     # Hearing
@@ -305,15 +307,16 @@ class Plugin:
             case _:
                 pass
 
-    def _look_at_pilot(self, heard: object) -> None:
-        if not self.state.plugged_in:
-            return
-        level = self._party.levels.pilot
+    def _look_for_car(self, heard: object) -> None:
         # Two changes may lie between two steps: a plug that was out is another plug-in, whatever the pilot says now.
-        if level == "A" or (isinstance(heard, PilotChanged) and heard.state == "A"):
+        out = self._party.levels.pilot == "A" or (isinstance(heard, PilotChanged) and heard.state == "A")
+        if out and self.state.plugged_in:
             raise _CarGone
+
+    def _look_at_pilot(self) -> None:
+        level = self._party.levels.pilot
         # While it is us who drive F, or have just stopped to, E and F say nothing about the car.
-        if level in ("E", "F", "?") and self.state.phase in (Phase.WAITING, Phase.SESSION):
+        if level in ("E", "F", "?") and self.state.plugged_in and self.state.phase in (Phase.WAITING, Phase.SESSION):
             self._party.do(TellSession(Fault("pilot-fault", f"pilot state {level}")))
             raise _Emergency
 

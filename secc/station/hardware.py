@@ -51,6 +51,7 @@ class Hardware:
     def __init__(self, name: str, address: str, ears: Ears) -> None:
         self.name = name
         self.board: Board | None = None
+        self.guard: Guard | None = None
         self.power: PowerPerformer | None = None
         self.pilot: PilotPerformer | None = None
         self._address = address
@@ -84,7 +85,7 @@ class Hardware:
 
     def _take(self, board: Board) -> None:
         self.board = board
-        guard = Guard(board, on_revoked=self._revoked, on_beat=self._ears.beat)
+        self.guard = guard = Guard(board, on_revoked=self._revoked, on_beat=self._ears.beat)
         self.power = PowerPerformer(self.name, board, guard, self._ears.tell_power, self.broken)
         self.pilot = PilotPerformer(self.name, board, self._ears.tell_plug, self.broken)
         # The stream is taken before the levels are looked at, so that no change falls between the two.

@@ -76,6 +76,8 @@ class Journal:
         self._offer: Offer | None = None
         self._contract: Identity | None = None
         self._metered: _Metered | None = None
+        self._at_rest: float | None = None
+        """What the meter said when the contactor was last seen open: a session's energy counts from there."""
         self._session = ""
         self._writes: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
@@ -186,14 +188,20 @@ class Journal:
 
     def _meter(self, levels: Levels) -> None:
         """A board that is lost says nothing; what it said last still counts."""
-        if self._metered is not None and (reading := _reading(levels)) is not None:
+        reading = _reading(levels)
+        if reading is None:
+            return
+        if self._metered is not None:
             self._metered.now = reading
+        elif levels.contactor == "open":
+            self._at_rest = reading
 
     def _start(self, levels: Levels) -> None:
         if self._metered is not None:
             return
-        reading = _reading(levels)
-        self._metered = _Metered(self._session, reading, reading)
+        now = _reading(levels)
+        reading = now if self._at_rest is None else self._at_rest
+        self._metered = _Metered(self._session, reading, now)
         identity = self._external() or self._contract
         if identity is None:
             identity = Identity("free" if self._offer is not None and self._offer.free else "unknown")
@@ -218,7 +226,7 @@ class Journal:
         recorder, self._recorder = self._recorder, None
         draft, self._draft = self._draft, None
         metered, self._metered = self._metered, None
-        self._offer = self._contract = None
+        self._offer = self._contract = self._at_rest = None
         wall = self._services.calendar.wall()
         if metered is not None:
             self._write(lambda: self._book(metered, reason, wall))
@@ -304,6 +312,11 @@ class Journal:
                 log.error("outlet %s: %s", self._settings.name, error)
             except Exception:
                 log.exception("outlet %s: a bug in writing down a session", self._settings.name)
+
+    @property
+    def idle(self) -> bool:
+        """Everything that was to be stored is stored."""
+        return self._writer is None or self._writer.done()
 
     async def close(self) -> None:
         """Everything that was promised to be stored is stored."""

@@ -1,0 +1,55 @@
+"""Whole sessions on a whole station, in virtual time: AC and DC, by contract and without, judged by the simulated meter and contactor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hal.sim.clock import run_virtual
+from secc.config import Eim, Tls
+from tests.station_scene import BOTH, configured, judged, station
+from tools.evcc.behaviour import Behaviour, Current, Payment
+
+WATT_HOURS = 400.0
+
+
+@pytest.mark.parametrize("payment", list(Payment))
+@pytest.mark.parametrize("current", list(Current))
+def test_the_meter_the_car_and_the_book_agree(tmp_path: Path, current: Current, payment: Payment) -> None:
+    contract = payment is Payment.CONTRACT
+    config = configured(
+        tmp_path,
+        dc=current is Current.DC,
+        tls=Tls.OFFERED if contract else Tls.OFF,
+        payments=BOTH if contract else BOTH[1:],
+        eim=Eim.LIST if contract else Eim.FREE,
+    )
+    behaviour = Behaviour(current=current, payment=payment, watt_hours=WATT_HOURS)
+
+    async def main() -> None:
+        async with station(config) as scene:
+            before = scene.world().books.metered
+            drive = await scene.drive(behaviour, tls=contract).done()
+            assert drive.outcome == "completed.full"
+            assert await scene.ended() == ["completed.terminated"]
+            await scene.until(lambda: scene.outlet().journal.idle)
+            metered = scene.world().books.metered - before
+            assert metered == pytest.approx(WATT_HOURS, rel=0.1)
+            book = [json.loads(line) for line in (scene.state / "sessions.jsonl").read_text().splitlines()]
+            started, ended = book
+            assert ended["watt_hours"] - started["watt_hours"] == pytest.approx(metered, abs=0.01)
+            assert ended["reason"] == "completed.terminated"
+            assert started["identity"] == ("emaid" if contract else "free")
+            record = json.loads((scene.state / "last-session-1.json").read_text())
+            assert record["watt_hours"] == pytest.approx(metered, abs=0.01)
+            told = drive.meter_readings
+            assert len(told) > 10
+            assert told == sorted(told)
+            # The loop's last answer comes before the ramp down: what flows after it is in the book only.
+            assert told[-1] - told[0] == pytest.approx(metered, abs=0.05 * WATT_HOURS)
+            assert scene.watches[0].closings == 1
+            judged(scene)
+
+    run_virtual(main())

@@ -1,0 +1,443 @@
+"""A whole station with simulated outlets and our simulated cars, in one event loop: sockets and octets are real, time need not be.
+
+Everything here works under ``hal.sim.clock.run_virtual``. Safety is judged by :class:`Watch`, which looks at the simulated world's own contactor and
+at the guard's consent, never at what the station says of itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import functools
+import itertools
+import shutil
+import socket
+import struct
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from hal.sim.board import SimBoard
+from hal.sim.world import World
+from secc.config import (
+    Clock,
+    Config,
+    Eim,
+    Lab,
+    Log,
+    Outlet,
+    Timing,
+    Tls,
+    Trace,
+    TraceMode,
+    Trust,
+    Uplink,
+)
+from secc.config import Station as StationSettings
+from secc.conversation import Effect, Reason
+from secc.iso2.messages import SCHEMA as ISO2
+from secc.link.v2gtp import Frame
+from secc.session.offer import Payment, Transfer
+from secc.station.compose import Services, compose
+from secc.station.notify import Notifier
+from secc.station.outlet import OutletHost
+from secc.station.station import Station
+from tools.evcc.battery import Battery, Sensed
+from tools.evcc.behaviour import Behaviour, Current
+from tools.evcc.behaviour import Payment as Paid
+from tools.evcc.driver import Stopped, Trip, travel
+from tools.evcc.line import Line, LineLost
+from tools.evcc.trust import Trust as CarTrust
+from tools.evcc.vocabulary import MoveRelays, SetLoad, SetPilot
+from tools.evcc.wallet import Wallet
+from tools.pki import make_lab_pki
+
+BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
+OPEN_SECONDS = 0.1
+"""Within this the contactor is open after a reason to be off, in simulated time."""
+STEP = 0.005
+
+
+@functools.cache
+def lab_pki() -> Path:
+    """A lab PKI of today on the disk, once for each test process."""
+    directory = Path(tempfile.mkdtemp(prefix="lab-pki-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    make_lab_pki(directory, flaws=("expired-leaf",))
+    return directory
+
+
+def car_trust(car: str = "car") -> CarTrust:
+    return CarTrust.load(lab_pki() / car)
+
+
+def car_wallet(car: str = "car") -> Wallet:
+    return Wallet.load(lab_pki() / car)
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.bind(("::", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def configured(
+    directory: Path,
+    *,
+    outlets: int = 1,
+    dc: bool = True,
+    tls: Tls = Tls.OFF,
+    payments: tuple[Payment, ...] = (Payment.EXTERNAL,),
+    eim: Eim = Eim.FREE,
+    hal: str = "",
+    transfers: tuple[Transfer, ...] | None = None,
+    timing: Timing | None = None,
+    lab: Lab | None = None,
+    trace: TraceMode = TraceMode.ALWAYS,
+    allow: str = "",
+) -> Config:
+    """A station on the loopback, each outlet with an SDP port of its own. ``allow`` is the text of the allowlist."""
+    state = directory / "state"
+    allowlist = directory / "allowlist.txt"
+    allowlist.write_text(allow or f"emaid {car_wallet().emaid}\n" if Payment.CONTRACT in payments else allow)
+    address = hal or f"sim:?connector={'dc' if dc else 'ac'}&speed=1"
+    wanted = transfers or ((Transfer.DC,) if dc else (Transfer.AC_THREE_PHASE,))
+    trust = Trust()
+    if tls is not Tls.OFF:
+        station = lab_pki() / "station"
+        trust = Trust(station / "truststore", station / "keystore", station / "staples", clock=Clock.RTC)
+    return Config(
+        outlets=tuple(
+            Outlet(
+                interface="lo",
+                name=str(number + 1),
+                hal=address.replace("%d", str(number + 1)),
+                evse_id="DE*PNX*E12345",
+                transfers=wanted,
+                payments=payments,
+                tls=tls,
+                sdp_port=free_udp_port(),
+            )
+            for number in range(outlets)
+        ),
+        station=StationSettings(state_directory=state),
+        trust=trust,
+        uplink=Uplink(eim=eim, allowlist=allowlist, sessions=state / "sessions.jsonl"),
+        trace=Trace(mode=trace),
+        log=Log(),
+        timing=timing or Timing(),
+        lab=lab or Lab(),
+    )
+
+
+class WorldHands:
+    """A car's hands in a world of this process."""
+
+    def __init__(self, world: World, *, dead: bool = False) -> None:
+        self.world = world
+        self._stored: float | None = None
+        self._dead = dead
+
+    async def plug_in(self) -> None:
+        self.world.plug_in()
+
+    async def unplug(self) -> None:
+        self.world.unplug()
+
+    async def perform(self, effect: Effect) -> None:
+        world = self.world
+        if not world.car.plugged or self._dead:
+            return
+        match effect:
+            case SetPilot(state=state):
+                world.close_s2(state == "C")
+            case MoveRelays(closed=closed):
+                world.close_relay(closed)
+            case SetLoad(amperes=amperes):
+                world.draw_ac(amperes, 3)
+
+    async def feel(self, battery: Battery) -> None:
+        truth = self.world.truth()
+        if self._stored is None:
+            self._stored = truth["stored_watt_hours"]
+        battery.sensed = Sensed(truth["battery_volts"], truth["stored_watt_hours"] - self._stored)
+        battery.capacity_watt_hours = truth["capacity_watt_hours"]
+        battery.state_of_charge = truth["soc"]
+        battery.full_volts = truth["battery_max_volts"]
+        battery.maximum_amperes = truth["battery_max_amperes"]
+
+    def close(self) -> None:
+        return
+
+
+@dataclass
+class Drive:
+    """One trip of a car: what it told, how it ended, and its connection for those who want to break it."""
+
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    reason: Reason | None = None
+    failed: Exception | None = None
+    lines: list[Line] = field(default_factory=list)
+    octets: list[bytes] = field(default_factory=list)
+    """Every message of the station after the negotiation, oldest first."""
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.told]
+
+    @property
+    def outcome(self) -> str:
+        return self.reason.code if self.reason is not None else f"{type(self.failed).__name__}: {self.failed}"
+
+    @property
+    def line(self) -> Line:
+        return self.lines[-1]
+
+    def facts(self, name: str) -> dict[str, Any]:
+        return next(facts for told, facts in self.told if told == name)
+
+    async def done(self) -> Drive:
+        assert self.task is not None
+        await self.task
+        return self
+
+    @property
+    def answers(self) -> list[Any]:
+        """The bodies of the station's messages."""
+        return [ISO2.decode(octets).body for octets in self.octets]  # type: ignore[union-attr]  # every root here is a V2G_Message
+
+    @property
+    def meter_readings(self) -> list[int]:
+        """What the charging loop's answers said, watt hours."""
+        infos = [getattr(answer, "meter_info", None) for answer in self.answers]
+        return [info.meter_reading for info in infos if info is not None and info.meter_reading is not None]
+
+    def hush(self) -> None:
+        """From now on this car says nothing, and keeps its connection open."""
+
+        async def nothing(octets: bytes) -> None:
+            return
+
+        self.line.send = nothing  # type: ignore[method-assign]  # a car that has lost its voice
+
+    def reset(self) -> None:
+        """End the connection by RST."""
+        transport = self.line._writer.transport
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+
+class Watch:
+    """Looks at the true contactor every few milliseconds of simulated time."""
+
+    def __init__(self, outlet: OutletHost, world: World) -> None:
+        self._outlet = outlet
+        self._world = world
+        self.closed_seconds = 0.0
+        self.against_seconds = 0.0
+        """The longest time for which the contactor was closed without the interlock's consent."""
+        self.closings = 0
+        self.closings_against = 0
+        """Closings that the interlock had not agreed to."""
+        self._task = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        against, before = 0.0, False
+        while True:
+            closed = self._world.contactor.closed
+            guard = self._outlet.hardware.guard
+            consent = guard is not None and bool(guard.consent)
+            self.closings += closed and not before
+            self.closings_against += closed and not before and not consent
+            before = closed
+            self.closed_seconds += STEP * closed
+            against = against + STEP if closed and not consent else 0.0
+            self.against_seconds = max(self.against_seconds, against)
+            await asyncio.sleep(STEP)
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+
+@dataclass
+class Scene:
+    """A running station."""
+
+    config: Config
+    station: Station
+    services: Services
+    published: list[dict[str, Any]]
+    watches: list[Watch]
+
+    @property
+    def state(self) -> Path:
+        return self.config.station.state_directory
+
+    def outlet(self, number: int = 0) -> OutletHost:
+        return self.station.outlets[number]
+
+    def world(self, number: int = 0) -> World:
+        board = self.outlet(number).hardware.board
+        assert isinstance(board, SimBoard)
+        assert board.world is not None
+        return board.world
+
+    def board(self, number: int = 0) -> SimBoard:
+        board = self.outlet(number).hardware.board
+        assert isinstance(board, SimBoard)
+        return board
+
+    def drive(
+        self,
+        behaviour: Behaviour | None = None,
+        *,
+        number: int = 0,
+        tls: bool = False,
+        wallet: Wallet | None = None,
+        trust: CarTrust | None = None,
+        hands: WorldHands | None = None,
+        stay: bool = False,
+        stop_after: float | None = None,
+    ) -> Drive:
+        """Send a car to an outlet. It unplugs when it is done, unless it is to ``stay``."""
+        drive = Drive()
+        behaviour = behaviour or Behaviour()
+        if tls and behaviour.payment is Paid.CONTRACT and wallet is None:
+            wallet = car_wallet()
+        trip = Trip(
+            interface="lo",
+            sdp_port=self.config.outlets[number].sdp_port,
+            trust=(trust or car_trust()) if tls else None,
+            wallet=wallet,
+            stop_after=stop_after,
+        )
+        hands = hands or WorldHands(self.world(number))
+
+        async def go() -> None:
+            try:
+                drive.reason = await travel(
+                    trip, behaviour, hands, lambda name, text, facts: drive.told.append((name, dict(facts)))
+                )
+            except (Stopped, OSError, LineLost, Exception) as error:
+                drive.failed = error
+            if not stay:
+                await hands.unplug()
+
+        _DRIVES.set(drive)
+        drive.task = asyncio.create_task(go())
+        return drive
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> float:
+        """Wait until it is so, at most so long; the seconds that it took."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while not condition():
+            assert loop.time() < began + seconds, f"not within {seconds} s: {what or condition}"
+            await asyncio.sleep(STEP)
+        return loop.time() - began
+
+    async def charging(self, drive: Drive, number: int = 0, seconds: float = 60.0) -> Drive:
+        """Wait until energy flows into this car."""
+        world = self.world(number)
+
+        def flows() -> bool:
+            assert drive.task is not None
+            assert not drive.task.done(), drive.outcome
+            return world.contactor.closed and world.present()[1] > 3.0 and "charging" in drive.names
+
+        await self.until(flows, seconds, "charging")
+        return drive
+
+    async def opened(self, number: int = 0, seconds: float = OPEN_SECONDS) -> float:
+        """Wait until the true contactor is open; how long it took."""
+        return await self.until(lambda: not self.world(number).contactor.closed, seconds, "contactor open")
+
+    async def ended(self, count: int = 1, seconds: float = 90.0) -> list[str]:
+        """Wait until so many sessions have ended; their codes."""
+        await self.until(lambda: len(self.codes()) >= count, seconds, f"{count} sessions ended, so far {self.codes()}")
+        return self.codes()
+
+    def codes(self, outlet: str | None = None) -> list[str]:
+        return [
+            event["code"]
+            for event in self.published
+            if event["event"] == "session ended" and outlet in (None, event["outlet"])
+        ]
+
+    async def charges(self, number: int = 0, **how: Any) -> Drive:
+        """The next car charges: the proof that an outlet is well."""
+        drive = await self.drive(replace(QUICK, **how), number=number).done()
+        assert drive.outcome == "completed.full", drive.outcome
+        return drive
+
+
+QUICK = Behaviour(loops=5, current=Current.DC)
+LONG = Behaviour(watt_hours=20_000.0, target_state_of_charge=0.95)
+
+_DRIVES: ContextVar[Drive] = ContextVar("drive")
+
+
+class _Caught(Line):
+    """A connection that its drive knows of."""
+
+    @classmethod
+    async def open(cls, *arguments: Any) -> Line:
+        line, drive = await Line.open(*arguments), _DRIVES.get()
+        drive.lines.append(line)
+        frames, heard = line.frames, itertools.count()
+
+        async def kept() -> list[Frame] | None:
+            found = await frames()
+            drive.octets += [one.payload for one in found or () if next(heard)]
+            return found
+
+        line.frames = kept  # type: ignore[method-assign]  # reads along
+        return line
+
+
+@contextlib.asynccontextmanager
+async def station(config: Config, *, watch: bool = True) -> AsyncIterator[Scene]:
+    """Bring it up, and down again; nothing that it started is left."""
+    services = compose(config, Notifier({}))
+    host = Station(config, services, Notifier({}))
+    published: list[dict[str, Any]] = []
+    publish = services.publish
+
+    def hear(event: Any) -> None:
+        published.append(dict(event))
+        publish(event)
+
+    services.publish = hear
+    scene = Scene(config, host, services, published, [])
+    with mock.patch("tools.evcc.driver.Line", _Caught):
+        await host.open()
+        try:
+            if watch:
+                scene.watches += [
+                    Watch(host.outlets[number], scene.world(number)) for number in range(len(host.outlets))
+                ]
+            yield scene
+        finally:
+            for one in scene.watches:
+                one.stop()
+            worlds = [
+                outlet.hardware.board.world for outlet in host.outlets if isinstance(outlet.hardware.board, SimBoard)
+            ]
+            await host.close()
+            for world in worlds:
+                assert world is None or not world.contactor.closed, "a station that has gone down left power on"
+
+
+def judged(scene: Scene) -> None:
+    """What must hold in every scene."""
+    for one in scene.watches:
+        assert one.closings_against == 0
+        assert one.against_seconds <= OPEN_SECONDS, one.against_seconds
