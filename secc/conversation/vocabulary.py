@@ -84,7 +84,7 @@ class Effect:
 
     __slots__ = ()
     safe: ClassVar[bool] = False
-    """A safe effect overtakes every other one in the driver."""
+    """A safe effect overtakes what waits, or is under way, at the hardware."""
 
 
 class Question(Generic[A]):
