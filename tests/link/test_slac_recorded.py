@@ -25,6 +25,7 @@ from secc.link.slac_effects import SendFrame
 from secc.link.slac_events import FrameReceived, KeySet, MatchingArmed
 from tests.slac_scene import MODEM, Scene
 
+PEV = Path(__file__).resolve().parents[1] / "vectors" / "slac-pev.jsonl"
 RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "vectors" / "slac.jsonl"
 
 needs_recordings = pytest.mark.skipif(
@@ -38,7 +39,7 @@ class Recording:
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.rows = rows
         self.messages = [(row["t"], row["direction"], mme.parse(bytes.fromhex(row["frame_hex"]))) for row in rows]
-        self.said = [frame for _, direction, frame in self.messages if direction in ("evse->ev", "evse->ev ")]
+        self.said = [frame for _, direction, frame in self.messages if direction == "evse->ev"]
         self.evse_mac = self.said[0].source
 
     @classmethod
@@ -171,3 +172,24 @@ def test_what_modems_say_beside_slac_is_passed_over() -> None:
                 scene.say(FrameReceived(bytes.fromhex(row["frame_hex"])))
         assert scene.sent == []
         assert scene.session.ended is None
+
+
+def test_debians_pev_gets_the_answers_that_it_matched_with() -> None:
+    recording = Recording.read(PEV)
+    key = recording.key()
+    modem = next(frame.source for _, direction, frame in recording.messages if direction == "evse_modem->evse_host")
+    scene = scene_of(recording, key, modem)
+    sent = play(scene, recording.heard())
+    assert [type(each.message) for each in sent] == [SlacParmCnf, AttenCharInd, SlacMatchCnf]
+    for ours, theirs in zip(sent, recording.said, strict=True):
+        assert mme.build(ours.destination, ours.source, ours.message) == mme.build(
+            theirs.destination, theirs.source, _message(theirs)
+        )
+    sounds = [bytes.fromhex(row["frame_hex"]) for row in recording.rows if row["name"] == "CM_MNBC_SOUND.IND"]
+    assert {len(frame) for frame in sounds} == {64}, "the short sounds of this build"
+    assert scene.codes == []
+
+
+def _message(frame: mme.Mme) -> Message:
+    assert frame.message is not None
+    return frame.message
