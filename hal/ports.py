@@ -139,7 +139,12 @@ class PlcModem(Protocol):
     @property
     def interface(self) -> str: ...
     @property
-    def mac(self) -> bytes: ...
+    def mac(self) -> bytes:
+        """Of the host's interface: what cars send to."""
+
+    @property
+    def address(self) -> bytes | None:
+        """The modem's own: its attenuation profiles come from there, and nobody else's count. None until it has answered."""
 
     async def send(self, frame: bytes) -> None:
         """Send one Ethernet frame (EtherType 0x88E1), padded to 60 octets."""

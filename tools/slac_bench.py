@@ -129,7 +129,7 @@ class Station:
         try:
             if isinstance(question, SetKey):
                 await self.modem.set_key(question.nid, question.nmk.octets)
-                answer = KeySet(True, getattr(self.modem, "address", None))
+                answer = KeySet(True, self.modem.address)
             else:
                 answer = LinkReported(await self.modem.link_up())
         except HalError as error:

@@ -269,7 +269,7 @@ def test_a_bouncing_pilot_leaves_no_run_behind() -> None:
         assert scene.session.ended is None
 
 
-@pytest.mark.case("A-PHY-03")
+@pytest.mark.case("A-PHY-03", "A-SLAC-06")
 def test_what_cars_say_to_modems_is_neither_answered_nor_passed_on() -> None:
     scene = Scene()
     scene.to_sounding()
