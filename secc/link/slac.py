@@ -176,6 +176,7 @@ class Slac:
                 self.armed = False
             if not self.listening:
                 self.runs.clear()
+                self.begun = self.failed = False
             self._report_failure()
 
     @property

@@ -9,7 +9,7 @@ from secc.conversation import Event
 
 @dataclass(frozen=True, slots=True)
 class FrameReceived(Event):
-    """The modem handed us an Ethernet frame."""
+    """The modem handed us an Ethernet frame. A trace writes ``mme.redacted(octets)``."""
 
     octets: bytes = field(repr=False)
 

@@ -210,6 +210,17 @@ def test_the_time_for_the_first_request_begins_when_the_pilot_is_back() -> None:
     assert scene.failures == ["TT_EVSE_SLAC_init"]
 
 
+@pytest.mark.case("SL-PARM-12")
+def test_a_car_that_asked_before_e_or_f_is_waited_for_again_after_it() -> None:
+    scene = Scene()
+    scene.to_sounding()
+    scene.pilot("E")
+    scene.wait(4.0)
+    scene.pilot("B")
+    scene.wait(50.1)
+    assert scene.failures == ["TT_EVSE_SLAC_init"]
+
+
 @pytest.mark.case("SL-PARM-13")
 def test_with_nominal_duty_a_car_may_come_late() -> None:
     scene = Scene(armed=False)
