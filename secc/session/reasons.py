@@ -30,7 +30,7 @@ _RETRY = "The car shows a charging error. Unplugging and plugging in again start
 _BEFORE = "Charging does not begin; the car shows an error, or goes to another way of identification if it has one."
 _STOPS = "Charging stops; the car shows an error."
 _CAR = "The car's doing: look at the last messages in the trace, and compare with another car."
-_TRACE = "Look at the last lines of the trace; with `secc replay` it can be run again."
+_TRACE = "Look at the last lines of the trace; with `secc replay` one that is whole and not redacted can be run again."
 
 _KINDS: tuple[Meaning, ...] = (
     Meaning("completed", "The session ended in order.", "Charging has finished.", _NOTHING),
@@ -81,6 +81,18 @@ _TABLE: tuple[Meaning, ...] = (
         _NOTHING,
     ),
     Meaning(
+        "completed.stopped-early",
+        "The car ended the session by SessionStop out of its order: before charging began, or from the charging loop without PowerDelivery(Stop).",
+        "Charging has finished, or did not begin. Some cars come back at once with a new session.",
+        "Nothing, if the driver or the car wanted it. If no energy flowed and the car does not come back: what did it dislike in the last answer?",
+    ),
+    Meaning(
+        "completed.unplugged",
+        "The car is gone, and its plug-in is over; sessions have codes of their own.",
+        "Nothing; it has been unplugged.",
+        _NOTHING,
+    ),
+    Meaning(
         "completed.completed", "The exchange came to its end.", "Nothing of its own; it is a step on the way.", _NOTHING
     ),
     # Refusals: the response codes of ISO 15118-2 and of SupportedAppProtocol
@@ -94,7 +106,8 @@ _TABLE: tuple[Meaning, ...] = (
         "refused.FAILED",
         "The car's request could not be served, without a better name for it.",
         _RETRY,
-        f"The detail says why. {_CAR}",
+        "The detail says why. With a pilot in B: the car has to close S2 before CableCheck, and what the board measures has to show it. "
+        "Otherwise look at the last messages in the trace, and compare with another car.",
     ),
     Meaning(
         "refused.FAILED_SequenceError",
@@ -222,9 +235,9 @@ _TABLE: tuple[Meaning, ...] = (
     ),
     Meaning(
         "timer.V2G_SECC_Ongoing_Performance_Time",
-        "Nobody decided in 55 s whether the contract may charge. [V2G2-713]",
+        "Nobody decided in 55 s whether the contract may charge, or there was no power to offer for so long.",
         _BEFORE,
-        "The backend is slow or silent: `secc status`.",
+        "The last message says which of the two: the backend is slow or silent (`secc status`), or a limit of no power stood for a minute.",
     ),
     Meaning(
         "timer.EIM_Authorization_Limit",
@@ -234,7 +247,7 @@ _TABLE: tuple[Meaning, ...] = (
     ),
     Meaning(
         "timer.V2G_SECC_CableCheck_Performance_Time",
-        "The insulation test did not end in 38 s. [V2G2-715]",
+        "The insulation test did not end in 38 s; the car gives up after 40 s.",
         _RETRY,
         "Insulation monitor, its self-test, or the supply is slow. The trace says which step it stood at.",
     ),
@@ -251,28 +264,10 @@ _TABLE: tuple[Meaning, ...] = (
         "Does the output discharge? Below 60 V most cars are content.",
     ),
     Meaning(
-        "timer.V2G_SECC_Msg_Performance_Time_PaymentDetailsRes",
-        "The contract's chain was not checked in 4.5 s. [V2G2-714]",
-        _BEFORE,
-        "The machine is overloaded: an ordinary check takes milliseconds.",
-    ),
-    Meaning(
-        "timer.V2G_SECC_Msg_Performance_Time_PowerDeliveryRes",
-        "Power was not switched in 4.5 s. [V2G2-714]",
-        _RETRY,
-        "Contactor, supply or board is slow; the trace says what was waited for.",
-    ),
-    Meaning(
-        "timer.V2G_SECC_Msg_Performance_Time_SessionStopRes",
-        "The end of the session could not be answered in 1.5 s. [V2G2-714]",
-        "Charging has finished; the car may show an error.",
-        "Board or pilot is slow; the trace says what was waited for.",
-    ),
-    Meaning(
-        "timer.T_SECC_CPState_Detection",
-        "The control pilot was not in the state that the car's message goes with, within 1.5 s. [V2G2-917]",
-        _RETRY,
-        "The car has to close S2 before CableCheck and open it after PowerDelivery(Stop). Measure the pilot.",
+        "timer.NotificationMaxDelay",
+        "The car was told to stop, by StopCharging, and had not done so in the 10 s that were announced to it: the station switched off.",
+        _STOPS,
+        "Somebody wanted the end (stop button, `secc control stop`, a shutdown): the log says who. A car that does not obey is worth a note.",
     ),
     Meaning(
         "timer.TLS-handshake",
