@@ -142,8 +142,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """As in any loop; virtual time stands still while the thread works."""
-        self.threads += 1
         future = super().run_in_executor(executor, func, *args)
+        self.threads += 1
 
         def done(_: asyncio.Future[T]) -> None:
             self.threads -= 1

@@ -144,9 +144,7 @@ class V2gConnection(asyncio.Protocol):
             self._inbox.clear()
             if self._link.may_block:
                 # A private key may live in a chip that takes its time: no other outlet shall wait for it.
-                self._feeding = True
-                step = self._loop.run_in_executor(self._host.executor, self._link.feed, octets, self._loop.time())
-                step.add_done_callback(self._fed)
+                self._feed_aside(octets)
                 return
             try:
                 frames = self._link.feed(octets, self._loop.time())
@@ -154,6 +152,16 @@ class V2gConnection(asyncio.Protocol):
                 self._refuse(error)
                 return
             self._take(frames)
+
+    def _feed_aside(self, octets: bytes) -> None:
+        try:
+            step = self._loop.run_in_executor(self._host.executor, self._link.feed, octets, self._loop.time())
+        except RuntimeError as error:
+            log.error("%s: no thread for the handshake: %s", self._host.name, error)
+            self._break("tls", "no thread")
+            return
+        self._feeding = True
+        step.add_done_callback(self._fed)
 
     def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
         self._feeding = False

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -22,7 +22,7 @@ from certs import Contract
 from secc import energy, outlet
 from secc.config import Config
 from secc.config import Outlet as OutletSettings
-from secc.conversation import Abandon, Answered, Ask, Effect, Event, Levels, Reason
+from secc.conversation import Abandon, Answered, Ask, Effect, Event, Levels, Reason, Ticket
 from secc.link.tls_chain import Handshaken
 from secc.session.effects import (
     AuthorizeContract,
@@ -174,6 +174,12 @@ class OutletHost:
     def car_gone(self) -> None:
         self.publish("unplugged")
         self.path.end()
+
+    def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None:
+        self.path.ask(ticket, question, answer)
+
+    def abandon_power(self, ticket: Ticket[Any]) -> None:
+        self.path.abandon(ticket)
 
     # The V2G session wants something (``Host``)
 

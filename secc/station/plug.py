@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from secc import outlet
+from secc import energy, outlet
 from secc.config import Config, Eim
-from secc.conversation import Abandon, Answered, Ask, Effect, End, Event
-from secc.session.effects import Verdict
+from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
+from secc.session.effects import CheckCable, OpenContactor, StartPower, StopPower, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
 from secc.station.driver import Driver, Turns
@@ -33,6 +33,9 @@ class Junction(Protocol):
     def tell_session(self, event: Event) -> None: ...
     def car_connected(self) -> None: ...
     def car_gone(self) -> None: ...
+    def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None: ...
+    def abandon_power(self, ticket: Ticket[Any]) -> None: ...
+    def tell_power(self, *events: Event) -> None: ...
 
 
 class PlugHost:
@@ -135,8 +138,13 @@ class PlugHost:
                 log.debug("outlet %s: %s", self._name, outcome.value)
             case Ask(ticket, AuthorizeToken() as question):
                 self._questions.ask(ticket, question, lambda answered: self._token_answered(question, answered))
+            case Ask(ticket, CheckCable() | StartPower() | StopPower() as asked):
+                self._junction.ask_power(ticket, asked, self.hear)
             case Abandon(ticket):
+                self._junction.abandon_power(ticket)
                 self._questions.abandon(ticket)
+            case OpenContactor():
+                self._junction.tell_power(energy.ContactorOpeningOrdered())
             case _:
                 assert self._hardware.pilot is not None
                 self._hardware.pilot.perform(effect)

@@ -12,8 +12,10 @@ import pytest
 
 from hal.errors import HalRejected
 from hal.sim.clock import run_virtual
+from secc.config import Eim, Tls
 from secc.link.v2gtp import PayloadType, frame
-from tests.station_scene import LONG, OPEN_SECONDS, Drive, Scene, configured, judged, station
+from tests.station_scene import BOTH, LONG, OPEN_SECONDS, Drive, Scene, configured, judged, station
+from tools.evcc.behaviour import Behaviour, Payment
 
 PATIENT = replace(LONG, patience=1000.0)
 Act = Callable[[Scene, Drive], Awaitable[None]]
@@ -191,9 +193,21 @@ async def readings_raise(scene: Scene, drive: Drive) -> None:
     asyncio.get_running_loop().call_later(1.0, setattr, board, "meter_reading", saved)
 
 
-async def guard_dies(scene: Scene, drive: Drive) -> None:
-    guard = next(task for task in scene.outlet().hardware._tasks if task.get_name().endswith("guard"))
-    guard.cancel()
+async def guard_fails(scene: Scene, drive: Drive) -> None:
+    """The guard itself has a bug: no beat goes out any more, and the board opens by itself."""
+    guard = scene.outlet().hardware.guard
+    assert guard is not None
+
+    def bug() -> None:
+        raise ZeroDivisionError("planted")
+
+    guard._evaluate = bug  # type: ignore[method-assign]  # a planted bug
+    scene.world().press_stop()
+
+
+async def guard_mended(scene: Scene, drive: Drive) -> None:
+    guard = scene.outlet().hardware.guard
+    del guard._evaluate  # type: ignore[union-attr]  # the planted bug
 
 
 async def operator(scene: Scene, drive: Drive) -> None:
@@ -226,9 +240,29 @@ ENDINGS = [
     Ending("bug-in-the-plug-in", bug_in_the_plug_in, "severed.connection-closed"),
     Ending("driver-raises", driver_raises, "emergency.fault", seconds=1.0, mend=driver_mended),
     Ending("driver-refuses", driver_refuses, "emergency.fault", seconds=3.0, mend=driver_mended),
+    Ending("readings-raise", readings_raise, "emergency.fault", seconds=0.5),
     Ending("operator", operator, "completed.terminated", seconds=10.0),
     Ending("stop-button", button, "completed.terminated", seconds=10.0),
 ]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_guard_that_fails_leaves_the_board_to_itself(tmp_path: Path) -> None:
+    """Nobody can say that power is safe then: the outlet stays out of order, and no car is offered anything."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        async with station(configured(tmp_path)) as scene:
+            drive = await scene.charging(scene.drive(PATIENT, stay=True))
+            await guard_fails(scene, drive)
+            await scene.opened(seconds=1.5)
+            await scene.ended()
+            assert drive.task is not None
+            drive.task.cancel()
+            await guard_mended(scene, drive)
+            assert "driver-bug" in scene.outlet().plug.plugin.state.faults  # type: ignore[union-attr]  # there is one
+
+    run_virtual(main())
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=str)
@@ -252,5 +286,107 @@ def test_charging_ends_and_the_next_car_charges(tmp_path: Path, ending: Ending) 
             await scene.charges()
             assert list(world.incidents) == []
             judged(scene)
+
+    run_virtual(main())
+
+
+async def drives(scene: Scene, count: int) -> list[Drive]:
+    cars = [scene.drive(PATIENT, number=number, stay=True) for number in range(count)]
+    for number, car in enumerate(cars):
+        await scene.charging(car, number)
+    return cars
+
+
+@pytest.mark.parametrize("act", [emergency_stop, unplug])
+def test_within_100_ms_also_with_20_sessions_in_the_process(tmp_path: Path, act: Act) -> None:
+    async def main() -> None:
+        async with station(configured(tmp_path, outlets=20), watch=False) as scene:
+            cars = await drives(scene, 20)
+            world = scene.world(7)
+            if act is unplug:
+                world.unplug(force=True)
+            else:
+                world.press_emergency_stop()
+            await scene.opened(7)
+            await scene.ended()
+            assert scene.codes("8") == scene.codes()
+            assert all(scene.world(number).contactor.closed for number in range(20) if number != 7)
+            for car in cars:
+                assert car.task is not None
+                car.task.cancel()
+            await asyncio.gather(*(car.task for car in cars if car.task), return_exceptions=True)
+
+    run_virtual(main())
+
+
+def test_a_car_that_is_told_ends_by_itself_when_the_station_is_stopped(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene:
+            drive = await scene.charging(scene.drive(LONG))
+            closing = asyncio.create_task(scene.outlet().close(10.0))
+            await drive.done()
+            assert drive.outcome == "completed.by-station"
+            await closing
+            assert scene.codes() == ["completed.terminated"]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_one_that_does_not_is_cut_off_when_its_time_is_over_or_at_the_second_word(tmp_path: Path, again: bool) -> None:
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene:
+            drive = await scene.charging(scene.drive(PATIENT, stay=True))
+            drive.hush()
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            closing = asyncio.create_task(scene.outlet().close(10.0))
+            if again:
+                loop.call_later(1.0, scene.outlet().hurry)
+            await scene.opened(seconds=10.5)
+            await closing
+            assert loop.time() - began < (2.0 if again else 11.0)
+            assert scene.codes() == ["severed.station-shutdown"]
+
+    run_virtual(main())
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_check_costs_that_session_only(tmp_path: Path) -> None:
+    config = configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST)
+
+    async def main() -> None:
+        async with station(config) as scene:
+            trust = scene.services.trust
+            assert trust is not None
+
+            def die(question: Any) -> Any:
+                raise ZeroDivisionError("planted")
+
+            trust.validate = die  # type: ignore[method-assign]  # a planted bug
+            drive = await scene.drive(Behaviour(payment=Payment.CONTRACT, loops=3), tls=True).done()
+            assert drive.outcome.startswith("refused.FAILED"), drive.outcome
+            del trust.validate
+            drive = await scene.drive(Behaviour(payment=Payment.CONTRACT, loops=3), tls=True).done()
+            assert drive.outcome == "completed.full"
+
+    run_virtual(main())
+
+
+def test_a_station_out_of_threads_refuses_the_handshake_and_goes_on(tmp_path: Path) -> None:
+    config = configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST)
+
+    async def main() -> None:
+        async with station(config) as scene:
+            threads = scene.outlet()._threads
+
+            def no(*call: Any) -> Any:
+                raise RuntimeError("can't start new thread")
+
+            threads.submit = no  # type: ignore[method-assign]  # as the standard library says it
+            drive = await scene.drive(Behaviour(payment=Payment.CONTRACT, loops=3), tls=True).done()
+            assert drive.reason is None
+            del threads.submit
+            drive = await scene.drive(Behaviour(payment=Payment.CONTRACT, loops=3), tls=True).done()
+            assert drive.outcome == "completed.full"
 
     run_virtual(main())
