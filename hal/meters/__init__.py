@@ -1,0 +1,1 @@
+"""Energy meters on Modbus, RTU and TCP: the Eastron SDM family and SunSpec. Needs the extra ``modbus``."""

@@ -1,0 +1,247 @@
+"""A Modbus line, RTU or TCP, that several devices may share. One request at a time, each bounded, errors by their name.
+
+pymodbus does framing and transport. What it does not do is here: one second is the end of a request whatever happens, and an
+answer that comes too late is never taken for the answer to the next question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.parts import Address
+
+if TYPE_CHECKING:
+    from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+    from pymodbus.pdu import ModbusPDU
+
+    Client = AsyncModbusSerialClient | AsyncModbusTcpClient
+
+COMMAND_SECONDS = 1.0
+"""The bound of the ports, with the wait for the line and one repetition in it."""
+
+REQUEST_SECONDS = 0.4
+"""How long one answer may take: the longest here are 160 octets, 0.2 s at 9600 baud."""
+
+QUIET_SECONDS = 0.5
+"""RTU answers carry no number. After a question without an answer the next one waits this long, with the line closed, so that an
+answer on its way meets nobody who could take it for his."""
+
+INSTALL = 'pip install "secc-stack[modbus]"'
+
+LINE_OPTIONS = frozenset({"baud", "parity", "stop_bits"})
+_PARITIES = frozenset("NEO")
+_GATEWAY_SILENT = 0x0B
+_BUSY = 0x06
+_READ_HOLDING, _READ_INPUT, _WRITE = 3, 4, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Tcp:
+    """Modbus TCP."""
+
+    host: str
+    port: int = 502
+
+    def __str__(self) -> str:
+        return f"{self.host} port {self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rtu:
+    """Modbus RTU on a serial device. ``parity`` is N, E or O."""
+
+    device: str
+    baud: int = 9600
+    parity: str = "N"
+    stop_bits: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.device} at {self.baud} 8{self.parity}{self.stop_bits}"
+
+
+def line(address: Address, default: Rtu) -> Tcp | Rtu:
+    """The line of ``KIND:tcp:HOST[:PORT]`` or ``KIND:rtu:DEVICE?baud=&parity=&stop_bits=``; HalRejected for anything else.
+
+    ``default`` holds the serial settings with which the device leaves its factory.
+    """
+    way, _, place = address.place.partition(":")
+    if way == "tcp" and place:
+        if LINE_OPTIONS & address.options.keys():
+            raise HalRejected(f"{address}: {', '.join(sorted(LINE_OPTIONS))} are options of a serial line")
+        return _tcp(address, place)
+    if way == "rtu" and place:
+        parity = address.text("parity", default.parity).upper()
+        if parity not in _PARITIES:
+            raise HalRejected(f"{address}: parity={parity!r} is none of N, E, O")
+        # Slower lines cannot answer within the bound of a command.
+        baud = address.integer("baud", default.baud, 9600, 921_600)
+        return Rtu(place, baud, parity, address.integer("stop_bits", default.stop_bits, 1, 2))
+    raise HalRejected(f"{address}: a Modbus device is at tcp:HOST:PORT or rtu:DEVICE")
+
+
+def _tcp(address: Address, place: str) -> Tcp:
+    host, port = place, "502"
+    if place.startswith("["):
+        host, _, rest = place[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif ":" in place:
+        host, _, port = place.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise HalRejected(f"{address}: {place!r} is no HOST:PORT")
+    return Tcp(host, int(port))
+
+
+class ModbusLine:
+    """One line. Connects when it is needed, and again after every failure. All calls from the event loop's thread."""
+
+    def __init__(self, where: Tcp | Rtu) -> None:
+        self.where = where
+        self._client: Client | None = None
+        self._lock = asyncio.Lock()
+        self._quiet_until = 0.0
+
+    def check(self) -> None:
+        """HalUnsupported if the libraries for this line are not installed."""
+        try:
+            import pymodbus.client  # noqa: F401  only whether it is there
+
+            if isinstance(self.where, Rtu):
+                import serial  # noqa: F401
+        except ImportError as error:
+            raise HalUnsupported(f"Modbus needs {error.name or 'pymodbus'}: {INSTALL}") from error
+
+    async def read_input(self, unit: int, address: int, count: int) -> tuple[int, ...]:
+        """Input registers (function 4). HalTimeout, HalLost, or HalRejected where the device refuses."""
+        return await self._registers(
+            unit, address, count, _READ_INPUT, lambda c: c.read_input_registers(address, count=count, device_id=unit)
+        )
+
+    async def read_holding(self, unit: int, address: int, count: int) -> tuple[int, ...]:
+        """Holding registers (function 3). Errors as :meth:`read_input`."""
+        return await self._registers(
+            unit,
+            address,
+            count,
+            _READ_HOLDING,
+            lambda c: c.read_holding_registers(address, count=count, device_id=unit),
+        )
+
+    async def write(self, unit: int, address: int, values: Sequence[int]) -> None:
+        """Write holding registers (function 16). Errors as :meth:`read_input`."""
+        await self._ask(
+            f"writing register {address} of unit {unit}",
+            _WRITE,
+            lambda c: c.write_registers(address, list(values), device_id=unit),
+        )
+
+    def close(self) -> None:
+        """Let go of the line; the next request takes it up again."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    async def _registers(
+        self, unit: int, address: int, count: int, function: int, call: Callable[[Client], Awaitable[ModbusPDU]]
+    ) -> tuple[int, ...]:
+        what = f"register {address} of unit {unit}"
+        answer = await self._ask(what, function, call)
+        if len(answer.registers) != count:
+            raise HalRejected(f"{self.where}: {what}: {len(answer.registers)} registers instead of {count}")
+        return tuple(answer.registers)
+
+    async def _ask(self, what: str, function: int, call: Callable[[Client], Awaitable[ModbusPDU]]) -> ModbusPDU:
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS), self._lock:
+                await asyncio.sleep(max(0.0, self._quiet_until - asyncio.get_running_loop().time()))
+                try:
+                    return await self._attempt(what, function, call)
+                except HalTimeout:
+                    # One frame in some thousands is lost on a long line: that alone is no fault of the device. This need not
+                    # be quiet: both answers are to the same question.
+                    return await self._attempt(what, function, call)
+        except TimeoutError:
+            raise HalTimeout(f"{self.where}: {what}: no answer in {COMMAND_SECONDS:g} s") from None
+
+    async def _attempt(self, what: str, function: int, call: Callable[[Client], Awaitable[ModbusPDU]]) -> ModbusPDU:
+        client = await self._connected()
+        settled = False
+        try:
+            answer = await call(client)
+            settled = True
+        except Exception as error:  # pymodbus names no complete set of what a request may raise
+            raise self._named(error, what) from error
+        finally:
+            if not settled:
+                self.close()
+                if isinstance(self.where, Rtu):
+                    self._quiet_until = asyncio.get_running_loop().time() + QUIET_SECONDS
+        if answer.isError():
+            code = answer.exception_code
+            refusal = HalTimeout if code in (_GATEWAY_SILENT, _BUSY) else HalRejected
+            raise refusal(f"{self.where}: {what}: Modbus exception {code}")
+        if answer.function_code != function:
+            self.close()
+            raise HalTimeout(f"{self.where}: {what}: the answer to another question")
+        return answer
+
+    def _named(self, error: Exception, what: str) -> HalError:
+        from pymodbus.exceptions import ConnectionException
+
+        if isinstance(error, (ConnectionException, OSError)):
+            return HalLost(f"{self.where}: {what}: {error}")
+        return HalTimeout(f"{self.where}: {what}: no answer")
+
+    async def _connected(self) -> Client:
+        if self._client is not None and self._client.connected:
+            return self._client
+        self.close()
+        client = self._new_client()
+        try:
+            connected = await client.connect()
+        except Exception as error:  # termios and the resolver have errors of their own
+            raise HalLost(f"{self.where}: {error}") from error
+        if not connected:
+            client.close()
+            raise HalLost(f"{self.where}: cannot be opened, or does not accept a connection")
+        self._client = client
+        return client
+
+    def _new_client(self) -> Client:
+        self.check()
+        from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+
+        # What is wrong is said here, with the device's name; the library's own lines come at every failed request.
+        logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+        # Repetition and reconnection are ours: the library's would outlast the bound.
+        if isinstance(self.where, Tcp):
+            return AsyncModbusTcpClient(
+                self.where.host, port=self.where.port, timeout=REQUEST_SECONDS, retries=0, reconnect_delay=0
+            )
+        return AsyncModbusSerialClient(
+            self.where.device,
+            baudrate=self.where.baud,
+            parity=self.where.parity,
+            stopbits=self.where.stop_bits,
+            timeout=REQUEST_SECONDS,
+            retries=0,
+            reconnect_delay=0,
+        )
+
+
+class Lines:
+    """The lines of one board: devices at the same place share one. HalRejected if they disagree about its settings."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, ModbusLine] = {}
+
+    def at(self, where: Tcp | Rtu) -> ModbusLine:
+        place = where.device if isinstance(where, Rtu) else str(where)
+        found = self._lines.setdefault(place, ModbusLine(where))
+        if found.where != where:
+            raise HalRejected(f"one line, two settings: {found.where} and {where}")
+        return found

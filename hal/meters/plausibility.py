@@ -1,0 +1,78 @@
+"""Whether a reading can be true. A number that bills somebody is looked at before it is believed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hal.meters.models import Measured
+
+COUNTER_WATT_HOURS = 100.0
+"""What a counter may gain at once besides the energy that can have flowed: the coarsest SDM shows steps of 10 Wh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that the outlet can have. ``volts`` and ``amperes`` of one conductor."""
+
+    volts: float = 520.0
+    amperes: float = 500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Why a reading is not believed. ``standing``: it will not go away by itself (the counter fell behind what it was)."""
+
+    text: str
+    standing: bool = False
+
+
+class Plausibility:
+    """Judges readings one after the other; remembers the counter."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._watt_hours: float | None = None
+        self._at = 0.0
+
+    def forget(self) -> None:
+        """Take the next counter value as it is: the meter was exchanged, or reset."""
+        self._watt_hours = None
+
+    def flaw(self, measured: Measured, now: float) -> Flaw | None:
+        """What is wrong with this reading, or None; then it is remembered."""
+        found = self._out_of_range(measured) or self._counter(measured, now)
+        if found is None:
+            self._watt_hours, self._at = measured.watt_hours_import, now
+        return found
+
+    def _out_of_range(self, measured: Measured) -> Flaw | None:
+        values = (measured.watt_hours_import, measured.watts, *measured.volts, *measured.amperes)
+        if not all(math.isfinite(value) for value in values):
+            return Flaw("a value is no number")
+        bounds = self._bounds
+        for volts in measured.volts:
+            if not 0.0 <= volts <= bounds.volts:
+                return Flaw(f"{volts:.1f} V, and the outlet has at most {bounds.volts:g}")
+        for amperes in measured.amperes:
+            if not abs(amperes) <= bounds.amperes:
+                return Flaw(f"{amperes:.1f} A, and the outlet has at most {bounds.amperes:g}")
+        apparent = sum(volts * abs(amperes) for volts, amperes in zip(measured.volts, measured.amperes, strict=True))
+        # The registers are not of one instant, and small currents are below the meter's start.
+        if abs(measured.watts) > 1.2 * apparent + 200.0:
+            return Flaw(f"{measured.watts:.0f} W from {apparent:.0f} VA")
+        if measured.watt_hours_import < 0.0:
+            return Flaw(f"a counter of {measured.watt_hours_import:.0f} Wh")
+        return None
+
+    def _counter(self, measured: Measured, now: float) -> Flaw | None:
+        before = self._watt_hours
+        if before is None:
+            return None
+        gained = measured.watt_hours_import - before
+        if gained < -1.0:
+            return Flaw(f"the counter fell from {before:.0f} to {measured.watt_hours_import:.0f} Wh", standing=True)
+        most = len(measured.volts) * self._bounds.volts * self._bounds.amperes * max(now - self._at, 0.0) / 3600.0
+        if gained > most + COUNTER_WATT_HOURS:
+            return Flaw(f"the counter gained {gained:.0f} Wh in {now - self._at:.1f} s", standing=True)
+        return None
