@@ -1,0 +1,96 @@
+"""``python -m tools.bench``: everything is measured in one run, and what is compared is measured side by side."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from secc import __version__
+
+from . import answers, codec, sessions, starts
+from .figures import Section, table
+from .stations import BenchFailed, Ground
+
+MEASUREMENTS: dict[str, Callable[..., Section]] = {
+    "start": starts.starts,
+    "memory": starts.memory,
+    "codec": lambda ground, quick: codec.measure(ground.pki, quick=quick),
+    "sessions": sessions.measure,
+    "answers": answers.measure,
+}
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench", description="How fast the station is, and what it takes."
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer repetitions and fewer cars: under a minute, no figures to quote"
+    )
+    parser.add_argument("--only", nargs="+", choices=sorted(MEASUREMENTS), metavar="NAME", help=", ".join(MEASUREMENTS))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample here")
+    return parser.parse_args(argv)
+
+
+def machine() -> dict[str, Any]:
+    """Where and when this was measured."""
+    model = ""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return {
+        "software": __version__,
+        "python": platform.python_version(),
+        "machine": f"{model or platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "kernel": platform.release(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load before": os.getloadavg(),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments(argv)
+    facts = machine()
+    began = time.monotonic()
+    found: list[Section] = []
+    broken: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="bench") as directory:
+        ground = Ground(Path(directory) / "ground")
+        for name in options.only or MEASUREMENTS:
+            print(f"measuring: {name}", file=sys.stderr, flush=True)
+            load = os.getloadavg()[0]
+            try:
+                section = MEASUREMENTS[name](ground, quick=options.quick)
+            except BenchFailed as error:
+                broken.append(f"{name}: {error}")
+                continue
+            section.facts["load"] = load
+            section.title += f" (load of the machine when it began: {load:.1f})"
+            found.append(section)
+    facts |= {"load after": os.getloadavg(), "seconds": round(time.monotonic() - began, 1), "broken": broken}
+    head = [
+        f"secc {facts['software']}, Python {facts['python']}, {facts['machine']}, Linux {facts['kernel']}; {facts['at']}, "
+        f"{facts['seconds']:.0f} s; load {facts['load before'][0]:.1f} before, {facts['load after'][0]:.1f} after.",
+    ]
+    print(table(found, head))
+    for text in broken:
+        print(f"bench: {text}", file=sys.stderr)
+    if options.json is not None:
+        options.json.write_text(
+            json.dumps({**facts, "sections": [section.as_json() for section in found]}, indent=1) + "\n"
+        )
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What the kernel says of a process: CPU time, time spent waiting for a core, resident memory. Linux."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """Seconds. ``seconds`` is user and system together; ``waited`` is how long its threads were ready to run, but the core was not theirs."""
+
+    seconds: float
+    waited: float
+
+    def since(self, before: Cpu) -> Cpu:
+        return Cpu(self.seconds - before.seconds, self.waited - before.waited)
+
+
+class Tree:
+    """A process and its descendants. Reads as 0 where a process is gone."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def pids(self) -> list[int]:
+        found: list[int] = []
+        waiting = [self.pid]
+        while waiting:
+            pid = waiting.pop()
+            if pid in found:
+                continue
+            found.append(pid)
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    waiting += [int(child) for child in children.read_text().split()]
+        return found
+
+    def cpu(self) -> Cpu:
+        seconds = waited = 0.0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                # utime and stime of the whole process, ended threads included; the scheduler's own account is finer, but forgets those.
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                ticked = (int(fields[11]) + int(fields[12])) / TICK
+                ran = 0.0
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    on, off, _ = (task / "schedstat").read_text().split()
+                    ran += int(on) / 1e9
+                    waited += int(off) / 1e9
+                seconds += ran if abs(ran - ticked) < 2.0 / TICK * (1.0 + 0.01 * ticked * TICK) else max(ran, ticked)
+        return Cpu(seconds, waited)
+
+    def resident(self) -> float:
+        """MiB."""
+        total = 0.0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                    if line.startswith("VmRSS:"):
+                        total += int(line.split()[1]) / 1024.0
+        return total
+
+
+def cores() -> tuple[int, int]:
+    """A core for the station and another for the cars; the same one twice where there is but one."""
+    able = sorted(os.sched_getaffinity(0))
+    return able[0], able[-1]
+
+
+def pin(pid: int, core: int) -> None:
+    """This process, and every thread that it starts from now on, runs on this core alone."""
+    with contextlib.suppress(ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(task.name), {core})

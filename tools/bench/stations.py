@@ -1,0 +1,151 @@
+"""Our station as a process of its own on the loopback: configured, started, found by SDP, watched, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from secc.errors import FramingError
+from secc.link import sdp
+from tools.pki import make_lab_pki
+
+from .proc import Tree, pin
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+
+class BenchFailed(Exception):
+    """A measurement could not be made; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where one simulated outlet is found: its SDP port, and the panel of its world."""
+
+    sdp_port: int
+    panel: Path
+
+
+class Ground:
+    """A directory with a lab PKI, in which stations are set up."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.pki = directory / "pki"
+        self._stations = 0
+        if not self.pki.exists():
+            make_lab_pki(self.pki)
+
+    def configure(self, outlets: int, *, plugged: bool = False) -> tuple[Path, tuple[Outlet, ...]]:
+        """Write a station's TOML file: DC, Plug & Charge over TLS, traces on."""
+        self._stations += 1
+        here = self.directory / f"s{self._stations}"
+        here.mkdir()
+        places = tuple(Outlet(port, here / f"{number}.sock") for number, port in enumerate(free_udp_ports(outlets), 1))
+        lines = ["[station]", 'state_directory = "state"']
+        for number, place in enumerate(places, 1):
+            car = "&car=plugged" if plugged else ""
+            lines += [
+                "[[outlet]]",
+                f'name = "{number}"',
+                'interface = "lo"',
+                f'hal = "sim:?connector=dc&control={place.panel}{car}"',
+                f"sdp_port = {place.sdp_port}",
+                'payments = ["contract"]',
+                'tls = "required"',
+            ]
+        lines += ["[uplink]", "OfflineTxForUnknownIdEnabled = true", "[trust]", 'clock = "rtc"']
+        for name, where in (("truststore", "truststore"), ("keystore", "keystore"), ("ocsp_cache", "staples")):
+            lines.append(f'{name} = "{self.pki / "station" / where}"')
+        lines += ["[trace]", 'mode = "always"']
+        path = here / "station.toml"
+        path.write_text("\n".join(lines) + "\n")
+        return path, places
+
+
+def free_udp_ports(count: int) -> list[int]:
+    """Ports that nobody has at this moment."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            sock = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+            sock.bind(("::", 0))
+            ports.append(int(sock.getsockname()[1]))
+        return ports
+
+
+class Station:
+    """A running station. ``program`` is the module that runs, with the path of the configuration as its last argument."""
+
+    def __init__(self, configuration: Path, program: Sequence[str] = ("secc", "run"), core: int | None = None) -> None:
+        self.directory = configuration.parent
+        self._log = (self.directory / "log").open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *program, str(configuration)],
+            cwd=ROOT,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.tree = Tree(self._process.pid)
+        if core is not None:
+            pin(self._process.pid, core)
+
+    def wait(self, port: int, security: sdp.Security = sdp.Security.TLS, seconds: float = START_SECONDS) -> None:
+        """Until it answers SDP, asked every 5 ms. BenchFailed when it does not."""
+        until = time.monotonic() + seconds
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.005)
+            while time.monotonic() < until:
+                if self._process.poll() is not None:
+                    raise BenchFailed(f"the station ended by itself: {self.last_words()}")
+                sock.sendto(sdp.build_request(security), ("::1", port))
+                with contextlib.suppress(TimeoutError, ConnectionRefusedError, FramingError):
+                    sdp.parse_response(sock.recv(64))
+                    return
+        raise BenchFailed(f"no SDP answer within {seconds:g} s: {self.last_words()}")
+
+    def wait_for(self, path: Path, seconds: float = START_SECONDS) -> None:
+        """Until this socket of its simulated world is there."""
+        until = time.monotonic() + seconds
+        while not path.exists():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise BenchFailed(f"the station does not come up: {self.last_words()}")
+            time.sleep(0.02)
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        self._log.flush()
+        return " / ".join((self.directory / "log").read_text(errors="replace").splitlines()[-3:])
+
+    def stop(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is not None:
+                break
+            os.kill(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        self._log.close()
+
+
+@contextlib.contextmanager
+def running(
+    configuration: Path, *, program: Sequence[str] = ("secc", "run"), core: int | None = None
+) -> Iterator[Station]:
+    """A station for the time of the block."""
+    station = Station(configuration, program, core)
+    try:
+        yield station
+    finally:
+        station.stop()
