@@ -31,9 +31,16 @@ echo "== the package's car as it is"
 bench --ev stock "${positive[@]}"
 echo "== two cars at once"
 "$python" "$here/two_cars.py" --timeout-factor "$factor" iso2-dc-pnc
-echo "== the demo, and what EXIficient makes of its trace"
+echo "== matching with pev, a car's modem side that others wrote"
 root=$(cd "$here/../.." && pwd)
 venv=$root/.venv/bin/python
+if command -v pev >/dev/null; then
+    (cd "$root" && "$venv" -m tests.live.slac.run_slac)
+else
+    echo "interop: pev is missing (apt-get install plc-utils-extra)" >&2
+    exit 2
+fi
+echo "== the demo, and what EXIficient makes of its trace"
 for arguments in "--mode dc --payment pnc" "--mode ac --payment pnc" "--mode dc --payment eim --no-tls" "--kill"; do
     log=$(mktemp)
     # shellcheck disable=SC2086

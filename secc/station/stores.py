@@ -1,0 +1,113 @@
+"""``secc trust`` and ``secc identity``: what lies in the stores, and how it gets there. For operators, and for auditors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+from certs import Certificate, Edition, Keystore, OcspRejected, Role, StapleCache, StoreError, Truststore, ocsp_request
+from certs.keystore import SeccChain
+from secc.errors import SeccError
+
+
+class StoreRefused(SeccError):
+    """A certificate, a key or a file is not fit for the store; nothing was changed."""
+
+
+def roots(store: Path) -> str:
+    """Every installed root, for an auditor: edition, role, subject, validity, fingerprint; then what is wrong with the store."""
+    return Truststore(store).listing().rstrip("\n")
+
+
+def add_root(store: Path, role: str, file: Path) -> str:
+    """Install a root. What was installed, in a line."""
+    try:
+        root = Truststore(store).add(Edition.ISO2, Role(role), _read(file))
+    except StoreError as error:
+        raise StoreRefused(str(error)) from error
+    return f"trusted as {role} root: {_name(root.certificate)}, SHA-256 {root.certificate.fingerprint}"
+
+
+def remove_root(store: Path, role: str, fingerprint: str) -> str:
+    """Take a root away: what stands under it is not trusted any more."""
+    try:
+        Truststore(store).remove(Edition.ISO2, Role(role), fingerprint)
+    except StoreError as error:
+        raise StoreRefused(str(error)) from error
+    return f"removed {fingerprint}"
+
+
+def chains(store: Path) -> str:
+    """The station's own chains, a block each."""
+    contents = Keystore(store).read(Edition.ISO2)
+    lines = [f"Keystore {store}: {len(contents.chains)} chains, {len(contents.problems)} problems"]
+    for chain in contents.chains:
+        lines += [
+            f"{chain.path.name}: {_name(chain.leaf)}",
+            f"  valid    {chain.leaf.not_before:%Y-%m-%d} to {chain.leaf.not_after:%Y-%m-%d}",
+            f"  sub-CAs  {', '.join(map(_name, chain.sub_cas)) or 'none'}",
+            f"  root     {_name(chain.root)}",
+            f"  key      {chain.key.uri}",
+            f"  SHA-256  {chain.leaf.fingerprint}",
+        ]
+    lines += [f"PROBLEM {problem}" for problem in contents.problems]
+    return "\n".join(lines)
+
+
+def install_chain(store: Path, chain: Path, root: Path, key: Path, password: Path | None) -> str:
+    """Install a chain of the station's own, with its key and the root above it."""
+    secret = None if password is None else _read(password).strip()
+    try:
+        installed = Keystore(store).install(Edition.ISO2, _read(chain), _read(root), _read(key), password=secret)
+    except StoreError as error:
+        raise StoreRefused(str(error)) from error
+    return f"installed {installed.path.name}: {_name(installed.leaf)}, valid until {installed.leaf.not_after:%Y-%m-%d}"
+
+
+def requests(store: Path, directory: Path) -> str:
+    """Write an OCSP request for every certificate of the station, to be sent to the responder that is named beside it."""
+    lines = []
+    directory.mkdir(parents=True, exist_ok=True)
+    for certificate, issuer in _issued(store):
+        file = directory / f"{certificate.fingerprint}.req"
+        file.write_bytes(ocsp_request(certificate, issuer))
+        lines.append(f"{file}  {_name(certificate)}  {certificate.ocsp_url or 'names no responder'}")
+    return "\n".join(lines) or "no chain, so nothing to ask about"
+
+
+def staple(store: Path, cache: Path, file: Path) -> str:
+    """Keep a responder's answer, if it is proved and speaks of one of our certificates."""
+    der, at = _read(file), datetime.now(UTC)
+    reasons = []
+    for certificate, issuer in _issued(store):
+        try:
+            status = StapleCache(cache).store(der, certificate, issuer, at, Edition.ISO2)
+        except OcspRejected as error:
+            reasons.append(f"{_name(certificate)}: {error}")
+        except StoreError as error:
+            raise StoreRefused(str(error)) from error
+        else:
+            return f"{_name(certificate)}: {status.status.value}"
+    raise StoreRefused(
+        f"{file} is no answer about a certificate of this station: " + ("; ".join(reasons) or "there is none")
+    )
+
+
+def _issued(store: Path) -> Iterator[tuple[Certificate, Certificate]]:
+    """Every certificate that we present, with the one that issued it."""
+    chain: SeccChain
+    for chain in Keystore(store).read(Edition.ISO2).chains:
+        yield from pairwise(chain.path_to_root)
+
+
+def _name(certificate: Certificate) -> str:
+    return ", ".join(certificate.common_names)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StoreRefused(f"{file}: {error.strerror}") from error
