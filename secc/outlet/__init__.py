@@ -7,6 +7,11 @@
     ...
     offer = Offer(payments=plugin.payments(now, contract=tls and pnc), eim_authorized=plugin.eim_authorized(now), free=...)
 
+
+With a modem (``OutletSettings.modem``) it says ``ArmMatching`` before each offer of 5 % and hears ``MatchingBegan`` to ``LinkLost`` from
+``secc.link.slac``; ``ReleaseLink`` and ``ResumeLink`` are its D-LINK requests. Where an AC outlet charges without a session (``charge_by_pilot``)
+it asks ``StartPower`` and says ``OpenContactor`` itself, to the same power path that V2G sessions use.
+
 It ends with ``completed.unplugged`` when the car is gone; then make the next one. What it needs to hear stands in ``secc.outlet.events``, what it
 says in ``secc.outlet.effects``, and ``Ask(ticket, AuthorizeToken)`` (``secc.session.identification``), answered by ``Answered(ticket, Verdict)``.
 
@@ -17,6 +22,7 @@ events to the plug-in and to the power path, and nothing but these to the sessio
 """
 
 from secc.outlet.effects import (
+    ArmMatching,
     CloseConnection,
     CloseSdp,
     DLink,
@@ -24,6 +30,8 @@ from secc.outlet.effects import (
     LockConnector,
     OpenSdp,
     ReleaseLink,
+    ReportBasicCharging,
+    ResumeLink,
     SetDuty,
     SetF,
     SetX1,
@@ -31,6 +39,8 @@ from secc.outlet.effects import (
     UnlockConnector,
 )
 from secc.outlet.events import (
+    CableRated,
+    CarMatched,
     ChargingBegan,
     ChargingEnded,
     CommandFailed,
@@ -41,6 +51,12 @@ from secc.outlet.events import (
     EmergencyStopChanged,
     FaultCleared,
     FaultRaised,
+    LinkEstablished,
+    LinkLost,
+    LockReported,
+    MatchingBegan,
+    MatchingFailed,
+    ModemReported,
     PilotChanged,
     PowerFailed,
     SessionBegan,
@@ -52,10 +68,13 @@ from secc.outlet.events import (
     TokenPresented,
 )
 from secc.outlet.plugin import Plugin
-from secc.outlet.settings import OutletSettings
+from secc.outlet.settings import Hlc, OutletSettings
 from secc.outlet.state import Phase, State
 
 __all__ = [
+    "ArmMatching",
+    "CableRated",
+    "CarMatched",
     "ChargingBegan",
     "ChargingEnded",
     "CloseConnection",
@@ -69,8 +88,15 @@ __all__ = [
     "EmergencyStopChanged",
     "FaultCleared",
     "FaultRaised",
+    "Hlc",
     "Indicate",
+    "LinkEstablished",
+    "LinkLost",
     "LockConnector",
+    "LockReported",
+    "MatchingBegan",
+    "MatchingFailed",
+    "ModemReported",
     "OpenSdp",
     "OutletSettings",
     "Phase",
@@ -78,6 +104,8 @@ __all__ = [
     "Plugin",
     "PowerFailed",
     "ReleaseLink",
+    "ReportBasicCharging",
+    "ResumeLink",
     "SessionBegan",
     "SessionEnded",
     "SessionSetUp",

@@ -30,6 +30,21 @@ class SetF(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class ArmMatching(Effect):
+    """Answer cars that ask to be matched from now on; said before the duty is set. (Q-01)
+
+    ``limited``: a car that does not ask within TT_EVSE_SLAC_init is reported as ``MatchingFailed``.
+    """
+
+    limited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeLink(Effect):
+    """The pause is over: the link has to be there again within T_conn_resume."""
+
+
+@dataclass(frozen=True, slots=True)
 class LockConnector(Effect):
     """``Lock.lock()``, where there is one."""
 
@@ -79,6 +94,14 @@ class TellSession(Effect):
     ``SetupTimedOut``. Nobody else has to send them."""
 
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class ReportBasicCharging(Effect):
+    """Charging without a session begins or has ended: for the log and the books. ``text`` says why, or how it ended."""
+
+    on: bool
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,61 @@ class FaultCleared(Event):
     code: str
 
 
+@dataclass(frozen=True, slots=True)
+class CableRated(Event):
+    """What the cable in the socket may carry; 0.0 where the socket sees no cable that it knows, None where the cable is fixed."""
+
+    amperes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LockReported(Event):
+    """The lock's feedback has changed."""
+
+    locked: bool
+
+
+# --- From matching ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModemReported(Event):
+    """The modem takes keys, or does not answer: without one nobody can be matched."""
+
+    ready: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingBegan(Event):
+    """A car has asked, and was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingFailed(Event):
+    """It came to nothing. ``armed``: the car may still try again by itself; otherwise nobody is answered before ``ArmMatching``."""
+
+    cause: str
+    armed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CarMatched(Event):
+    """A car has chosen this outlet and is being given the key: it may ask for SDP before we know of its link."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEstablished(Event):
+    """D-LINK_READY: the setup clock begins. [V2G2-723]"""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost(Event):
+    """The link of a matched car is gone, or never came."""
+
+    cause: str
+
+
 # --- From the power path ----------------------------------------------------------------------------------------------
 
 

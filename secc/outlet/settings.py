@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
 from secc.conversation import Timeout
 from secc.session.identification import TOKEN_SECONDS
+from secc.session.offer import AcLimits
+
+
+class Hlc(StrEnum):
+    """Whether an AC outlet talks to cars (high-level communication), or lets pilot and duty say all there is to say."""
+
+    REQUIRED = "required"
+    PREFERRED = "preferred"
+    """5 % first; charging by pilot and nominal duty where that comes to nothing."""
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +37,79 @@ class OutletSettings:
     """V2G sessions in one plug-in; then it is over until the cable is out. (A-SES-10)"""
     connections: int = 20
     """Connections without a session in one setup window; then it is closed. (A-SES-10)"""
+    hlc: Hlc = Hlc.PREFERRED
+    modem: bool = False
+    """True: a car is matched by SLAC before it can connect. False: the link is there as soon as the cable is."""
+    pwm_delay_seconds: float = 0.5
+    """Between arming the matching and the duty: some cars ask at once. (Q-01)"""
+    ac: AcLimits | None = None
+    """What the AC side can do; None: a DC outlet, which never charges without talking."""
+    lock: bool = False
+    """True: power needs a locked plug."""
+    strict: bool = False
+    """No tolerance of what cars do against the letter: conformance runs."""
 
     @property
     def setup(self) -> Timeout:
         return Timeout("V2G_SECC_CommunicationSetup_Timeout", self.setup_seconds, "[V2G2-723]")
 
+    @property
+    def pwm_delay(self) -> Timeout:
+        return Timeout("delay before the duty", self.pwm_delay_seconds, "Q-01; T_conn_max_comm allows 8 s")
 
-TOKEN_ANSWER = Timeout("authorization of a card", 30.0, "our choice: a driver does not stand there longer")
-OSCILLATOR_RETAIN = Timeout(
+    @property
+    def talks(self) -> bool:
+        """False: pilot and nominal duty are all that this outlet knows."""
+        return self.ac is None or self.hlc is not Hlc.OFF
+
+    @property
+    def falls_back(self) -> bool:
+        """A car that cannot be talked to may charge all the same. Without a modem there is nothing to fall back from: the wire is the link."""
+        return self.ac is not None and self.hlc is Hlc.PREFERRED and self.modem
+
+
+TOKEN_ANSWER: Final = Timeout("authorization of a card", 30.0, "our choice: a driver does not stand there longer")
+OSCILLATOR_RETAIN: Final = Timeout(
     "oscillator retained", 1.5, "ISO 15118-2 section 8.7.4, DIN 70121: the car hears why, and ramps down"
 )
-STATE_F = Timeout(
+STATE_F: Final = Timeout(
     "state F after an emergency",
     5.0,
     "IEC 61851-1: the car opens its switch within 3 s; the socket is unlocked after 5",
 )
-CONTACTOR_OPEN = Timeout("contactor open before unlocking", 5.0, "our choice: longer than any way to switch off takes")
-REFUSED_SHOWN = Timeout("refusal shown", 3.0, "our choice")
-REST = Timeout("plug-in at rest", 3600.0, "our choice: nothing to watch")
-DIGITAL_COMMUNICATION = 0.05
+LOCKING: Final = Timeout("plug locked", 2.0, "our choice: a lock has a second to confirm")
+CONTACTOR_OPEN: Final = Timeout(
+    "contactor open before unlocking", 5.0, "our choice: longer than any way to switch off takes"
+)
+REFUSED_SHOWN: Final = Timeout("refusal shown", 3.0, "our choice")
+REST: Final = Timeout("plug-in at rest", 3600.0, "our choice: nothing to watch")
+PILOT_SETTLES: Final = Timeout(
+    "pilot settling after F", 0.5, "our choice: longer than any board debounces what we have driven ourselves"
+)
+
+# ISO 15118-3, Table 3 and Table A.1
+C_SEQU_RETRY: Final = 2
+"""Repeats of the offer of 5 % where no car was matched."""
+T_STEP_EF: Final = Timeout("T_step_EF", 4.0, "ISO 15118-3 Table 3")
+T_STEP_X1: Final = Timeout("T_step_X1", 3.0, "IEC 61851-1 Table A.6")
+X1_AFTER_EF: Final = Timeout("X1 between E/F and nominal duty", 0.5, "[V2G3-M06-08]: 0.5 to 1 s")
+LINK_GONE_OPEN: Final = Timeout("contactor open before F", 1.5, "our choice: F would open it under load")
+
+# Charging by pilot and duty
+DIGITAL_COMMUNICATION: Final = 0.05
 """Duty of the pilot that asks for digital communication. IEC 61851-1 Annex A."""
+SIMPLIFIED_AMPERES: Final = 10.0
+"""A car that goes from A to C directly has no switch to open. IEC 61851-1 Annex A sequence 1.2."""
+DUTY_CHANGE: Final = Timeout(
+    "between two changes of the duty", 5.0, "IEC 61851-1 sequence 6: the car needs 5 s to follow"
+)
+OPEN_UNDER_LOAD: Final = Timeout("X1 before opening under load", 6.0, "IEC 61851-1 sequence 10.1")
+WAKE_UP: Final = Timeout("before waking a sleeping car", 30.0, "our choice")
+
+# Wake-up by the car
+BCB_PULSE: Final = (0.2, 0.4)
+"""TP_EV_vald_state_duration: how long the car shows C in one toggle."""
+BCB_PULSE_TOLERATED: Final = (0.15, 0.45)
+BCB_WHOLE: Final = Timeout("TT_EVSE_vald_toggle", 3.5, "ISO 15118-3 Table A.1")
+BCB_TOGGLES: Final = 3
+"""C_EV_vald_nb_toggles: one to three."""

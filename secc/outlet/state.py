@@ -6,25 +6,32 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hal.values import Indication
-from secc.conversation import Reason
+from secc.conversation import Effect, Reason
 from secc.outlet.effects import DLink
-from secc.outlet.events import FaultRaised
-from secc.outlet.settings import OutletSettings
+from secc.outlet.events import FaultRaised, MatchingFailed
+from secc.outlet.settings import C_SEQU_RETRY, SIMPLIFIED_AMPERES, OutletSettings
 from secc.session.identification import ContractState, Identification
 
 STOPPED = "stopped"
 """Why a plug-in is over that somebody ended on purpose; the only reason that an identification takes back."""
+NO_CABLE = "cable not recognised"
 
 
 class Phase(StrEnum):
     """Where a plug-in stands."""
 
     AVAILABLE = "available"
+    MATCHING = "matching"
+    """Plugged in, and not matched yet."""
     WAITING = "waiting"
-    """Plugged in, SDP open, the setup clock running."""
+    """The link is there, SDP open, the setup clock running."""
     SESSION = "session"
+    BASIC = "basic"
+    """Charging, or about to, by pilot and duty alone."""
     PAUSE = "pause"
     """Oscillator off between two attempts."""
+    PAUSED = "paused"
+    """The session is paused: the car sleeps and its link is kept."""
     FINISHED = "finished"
     """Over until the cable is out, or until somebody is let charge again."""
     FAULTED = "faulted"
@@ -43,6 +50,34 @@ class State:
     emergency_stopped: bool = False
     faults: dict[str, FaultRaised] = field(default_factory=dict)
 
+    # Pilot, cable, grid
+    drive: Effect | None = None
+    """What the pilot was last told: SetDuty, SetX1 or SetF."""
+    drive_at: float = float("-inf")
+    leave_x1_at: float = float("-inf")
+    """Before this moment the oscillator stays off. T_step_X1."""
+    settles_at: float = float("-inf")
+    """Until then E, F and ? may still be what we drove ourselves."""
+    simplified: bool = False
+    """The car has shown no B: it has no switch."""
+    cable_amperes: float | None = None
+    watts_limit: float | None = None
+    locked: bool = False
+
+    # Matching
+    modem_ready: bool = True
+    matching: bool = False
+    """A car has asked to be matched."""
+    match_failure: MatchingFailed | None = None
+    matched: bool = False
+    """A car has the key, or is being given it."""
+    link_up: bool = False
+    link_lost: str | None = None
+    fruitless: int = 0
+    """Attempts in a row in which no session was set up."""
+    fallen_back: str | None = None
+    """Why this plug-in charges by pilot and duty alone; None while the car may be talked to."""
+
     # The V2G session, or the last one
     session_open: bool = False
     set_up: bool = False
@@ -50,7 +85,12 @@ class State:
     charging: bool = False
     charged: bool = False
     """The session has charged; still true when it is over."""
+    ever_charged: bool = False
+    """Something was charged in this plug-in."""
     ended: Reason | None = None
+    contract_kept: bool = False
+    """A contract was accepted, and its session ended well before anything was charged. (Q-41)"""
+    power_failed: str | None = None
 
     sessions: int = 0
     connections: int = 0
@@ -61,6 +101,8 @@ class State:
     asking: bool = False
     """A card is being asked about."""
     refused_until: float = float("-inf")
+    waking: bool = False
+    """There is news for a car that sleeps."""
 
     @property
     def plugged_in(self) -> bool:
@@ -69,12 +111,22 @@ class State:
     @property
     def blocked(self) -> bool:
         """Nothing is offered while something that forbids power is wrong."""
-        return self.emergency_stopped or bool(self.faults)
+        return self.emergency_stopped or bool(self.faults) or self.no_cable
+
+    @property
+    def no_cable(self) -> bool:
+        """A plug whose rating the socket cannot tell: nobody knows what it may carry."""
+        return self.plugged_in and self.cable_amperes == 0.0
 
     @property
     def crowded(self) -> bool:
         """Too many connections without a session in this window. (A-SES-10)"""
         return self.connections > self.settings.connections and not self.session_open
+
+    @property
+    def talks(self) -> bool:
+        """The next attempt offers 5 %."""
+        return self.settings.talks and self.fallen_back is None
 
     @property
     def pause_seconds(self) -> float:
@@ -90,11 +142,58 @@ class State:
             return DLink.ERROR
         return DLink.PAUSE if self.ended.name == "pause" else DLink.TERMINATE
 
-    # What happens to the session
+    def may_charge(self, now: float) -> bool:
+        """Somebody is identified who may charge without a session."""
+        return self.identification.authorized(now) or self.contract_kept
+
+    def amperes(self) -> float:
+        """What basic charging may offer a phase now: board, cable, grid, and a car without a switch. 0.0: nothing."""
+        ac = self.settings.ac
+        if ac is None:
+            return 0.0
+        offered = ac.maximum_amperes
+        if self.cable_amperes is not None:
+            offered = min(offered, self.cable_amperes)
+        if self.watts_limit is not None:
+            offered = min(offered, self.watts_limit / (ac.volts * ac.phases))
+        if self.simplified:
+            offered = min(offered, SIMPLIFIED_AMPERES)
+        return offered if offered >= max(ac.minimum_amperes, 6.0) else 0.0
+
+    # What happens
+
+    def plugged(self, now: float, *, simplified: bool) -> None:
+        self.identification = self.identification.plugged(now)
+        self.simplified = simplified
+
+    def unplugged(self) -> None:
+        self.identification = self.identification.unplugged()
+        self.phase, self.over = Phase.AVAILABLE, None
+        self.session_open = self.charging = self.charged = False
+
+    def attempt_began(self) -> None:
+        self.set_up, self.ended, self.connections = False, None, 0
+        self.link_lost = self.match_failure = self.power_failed = None
+        self.waking = False
+
+    def attempt_ended(self, now: float) -> None:
+        """Whether the car is still worth talking to. (Q-13, Q-41)"""
+        self.fruitless = 0 if self.set_up else self.fruitless + 1
+        if not self.settings.falls_back or self.ever_charged or self.over is not None or self.outcome is DLink.PAUSE:
+            return
+        known = self.identification.external is not None or self.contract_kept
+        well = self.set_up and self.ended is not None and self.ended.well
+        if known or (well and self.may_charge(now)):
+            self.fallen_back = "authorised, and the session came to nothing (Q-41)"
+        elif self.fruitless > C_SEQU_RETRY:
+            self.fallen_back = "no session was set up (Q-13)"
 
     def session_began(self) -> None:
         self.session_open, self.charging, self.charged, self.ended = True, False, False, None
         self.sessions += 1
+
+    def charging_began(self) -> None:
+        self.charging = self.charged = self.ever_charged = True
 
     def session_ended(self, reason: Reason) -> None:
         if not self.session_open:
@@ -102,27 +201,39 @@ class State:
         self.session_open = self.charging = False
         self.ended = reason
         self.barren = 0 if self.charged else self.barren + 1
+        contract = self.identification.contract is ContractState.ACCEPTED
+        self.contract_kept = contract and reason.well and not self.charged and self.settings.falls_back
         self.identification = self.identification.session_ended(refused=reason.kind == "refused")
         if self.sessions >= self.settings.sessions:
             self.over = self.over or "too many sessions in one plug-in"
+
+    def link_is_gone(self, cause: str) -> None:
+        self.matching = self.matched = self.link_up = False
+        self.link_lost = cause
 
     # What people see
 
     def indication(self, now: float) -> tuple[Indication, str]:
         """What to show, with the reason where there is one. The order is that of importance."""
         wrong = ", ".join(sorted(self.faults)) or ("emergency stop" if self.emergency_stopped else "")
+        if self.no_cable and not wrong:
+            wrong = NO_CABLE
         if self.blocked or self.phase is Phase.FAULTED:
             shown = Indication.FAULTED if self.plugged_in else Indication.UNAVAILABLE
             return shown, wrong or self.over or ""
+        if self.settings.modem and not self.modem_ready and not self.settings.falls_back and not self.session_open:
+            return Indication.FAULTED if self.plugged_in else Indication.UNAVAILABLE, "modem"
         if self.charging:
             return Indication.CHARGING, ""
         if now < self.refused_until:
             return Indication.REFUSED, ""
         if self.phase is Phase.FINISHED:
             return Indication.FINISHED if self.over == STOPPED else Indication.FAULTED, self.over or ""
+        if self.phase is Phase.PAUSED or (self.phase is Phase.BASIC and self.ever_charged):
+            return Indication.PAUSED, ""
         if self.charged and not self.session_open:
             return Indication.FINISHED, ""
-        if self.identification.identified(now):
+        if self.identification.identified(now) or self.contract_kept:
             return Indication.AUTHORIZED, ""
         if not self.plugged_in:
             return Indication.AVAILABLE, ""

@@ -7,16 +7,23 @@ from typing import Any, TypeVar
 from hal.values import Indication
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
 from secc.outlet import (
+    ArmMatching,
+    CarMatched,
     ChargingBegan,
     ChargingEnded,
     CloseSdp,
     ConnectionAccepted,
+    DLink,
     Indicate,
+    LinkEstablished,
     LockConnector,
+    MatchingBegan,
     OpenSdp,
     OutletSettings,
     PilotChanged,
     Plugin,
+    ReleaseLink,
+    ReportBasicCharging,
     SessionBegan,
     SessionEnded,
     SessionSetUp,
@@ -27,7 +34,7 @@ from secc.outlet import (
     TokenPresented,
     UnlockConnector,
 )
-from secc.session.effects import Decision, Verdict
+from secc.session.effects import Decision, OpenContactor, PowerReported, StartPower, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.offer import Payment
 
@@ -51,7 +58,13 @@ class Outlet:
         self.told: list[Event] = []
         self.questions: dict[Ticket[Any], AuthorizeToken] = {}
         self.drive = "?"
-        self.sdp = self.locked = False
+        self.driven: list[tuple[float, str]] = []
+        """What the pilot was told, with the time."""
+        self.sdp = self.locked = self.armed = False
+        self.arming: ArmMatching | None = None
+        self.started: Ticket[Any] | None = None
+        """The power path was asked to start, and has not answered."""
+        self.basic = False
         self.shown = Indication.UNAVAILABLE
         self.text = ""
         self.plugins = 0
@@ -110,6 +123,21 @@ class Outlet:
         self.contactor = "open"
         self.hear(ChargingEnded())
 
+    def match(self, *, up: bool = True) -> None:
+        """A car is matched, and its link comes up."""
+        assert self.armed, "nobody answers"
+        for event in (MatchingBegan(), CarMatched(), *((LinkEstablished(),) if up else ())):
+            self.hear(event)
+
+    def power(self, done: bool = True) -> None:
+        """The power path answers, and the contactor is closed if it could be."""
+        assert self.started is not None
+        ticket, self.started = self.started, None
+        if done:
+            self.contactor = "closed"
+            self.hear(ChargingBegan())
+        self.hear(Answered(ticket, PowerReported(done)))
+
     def end(self, reason: Reason = COMPLETED) -> None:
         self.hear(SessionEnded(reason))
 
@@ -135,6 +163,11 @@ class Outlet:
         self._set_levels()
         self._perform(self.plugin.session.begin(self.now))
 
+    def _drive(self, what: str) -> None:
+        if what != self.drive:
+            self.drive = what
+            self.driven.append((self.now, what))
+
     def _set_levels(self) -> None:
         self.plugin.session.levels = Levels(pilot=self.pilot, contactor=self.contactor)  # type: ignore[arg-type]  # strings of the test
 
@@ -143,11 +176,22 @@ class Outlet:
             self.effects.append(effect)
             match effect:
                 case SetDuty(duty):
-                    self.drive = f"{duty:.0%}"
+                    self._drive(f"{duty:.0%}")
                 case SetX1():
-                    self.drive = "x1"
+                    self._drive("x1")
                 case SetF():
-                    self.drive = "F"
+                    self._drive("F")
+                case ArmMatching():
+                    self.armed, self.arming = True, effect
+                case ReleaseLink(outcome):
+                    self.armed = self.armed and outcome is DLink.PAUSE
+                case OpenContactor() if self.contactor == "closed":
+                    self.contactor = "open"
+                case ReportBasicCharging(on):
+                    assert on is not self.basic
+                    self.basic = on
+                case Ask(ticket, StartPower()):
+                    self.started = ticket
                 case OpenSdp():
                     self.sdp = True
                 case CloseSdp():
@@ -164,6 +208,8 @@ class Outlet:
                 case Ask():
                     assert isinstance(effect.question, AuthorizeToken)
                     self.questions[effect.ticket] = effect.question
+                case Abandon(ticket) if ticket == self.started:
+                    self.started = None
                 case Abandon():
                     self.questions.pop(effect.ticket, None)
                 case End():

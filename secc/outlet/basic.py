@@ -1,0 +1,213 @@
+"""Charging by pilot and duty alone, as IEC 61851-1 had it before cars talked: for those that do not, or do no more."""
+
+from __future__ import annotations
+
+from hal.pilot import duty_of_amperes
+from secc.conversation import Conversation, Deadline, Ticket
+from secc.outlet.effects import (
+    ArmMatching,
+    DLink,
+    LockConnector,
+    ReleaseLink,
+    ReportBasicCharging,
+    SetDuty,
+    SetF,
+    SetX1,
+)
+from secc.outlet.hearing import CarGone, Ear, EmergencyRaised
+from secc.outlet.settings import (
+    CONTACTOR_OPEN,
+    DUTY_CHANGE,
+    LOCKING,
+    OPEN_UNDER_LOAD,
+    T_STEP_EF,
+    T_STEP_X1,
+    WAKE_UP,
+    Hlc,
+)
+from secc.outlet.state import Phase
+from secc.session.effects import OpenContactor, PowerReported, StartPower
+
+READY = ("C", "D")
+RETRY_SECONDS = 5.0
+"""Our choice: a power path that could not be switched on is asked again after this."""
+TRIES = 3
+SMALLEST_STEP = 0.001
+"""A tenth of a per cent of duty: no car sees less."""
+
+
+def charge_by_pilot(ear: Ear) -> Conversation[None]:
+    """Wait until somebody may charge, offer the current of the moment, follow the car; until it is over, or the car wants to talk after all."""
+    state = ear.state
+    ear.drive(SetX1())
+    state.phase, state.power_failed = Phase.BASIC, None
+    if state.settings.hlc is Hlc.PREFERRED and state.settings.modem and state.modem_ready:
+        # A car may be matched later than we have waited. (SL-PARM-10, SL-PARM-13)
+        ear.party.do(ArmMatching(limited=False))
+    basic = Basic(ear)
+    try:
+        yield from ear.until(lambda: basic.over or state.may_charge(ear.party.now))
+        if not basic.over:
+            yield from basic.lock()
+        yield from basic.follow()
+        yield from basic.end()
+    except CarGone:
+        basic.abort("unplugged")
+        raise
+    except EmergencyRaised:
+        basic.abort("emergency")
+        raise
+
+
+class Basic:
+    """One stretch of basic charging."""
+
+    def __init__(self, ear: Ear) -> None:
+        self.ear, self.party, self.state = ear, ear.party, ear.state
+        self.on = False
+        """The power path has the order to follow the pilot."""
+        self._begun = self._reported = False
+        self._ticket: Ticket[PowerReported] | None = None
+        self._failures = 0
+        self._retry_at = float("-inf")
+        self._changed_at = float("-inf")
+        self._idle_since: float | None = None
+        self._wakes = 0
+
+    @property
+    def over(self) -> bool:
+        """There is a reason to end: stopped, a fault, nobody who may charge; or a car that was matched, and is better talked to."""
+        state = self.state
+        if state.over is not None or state.blocked or state.power_failed is not None:
+            return True
+        return state.matched and not self._begun and state.settings.falls_back
+
+    def lock(self) -> Conversation[None]:
+        self.party.do(LockConnector())
+        state = self.state
+        if not state.settings.lock:
+            return
+        if not (yield from self.ear.until(lambda: state.locked or self.over, self.party.limit(LOCKING))):
+            state.over = state.over or "lock-failed"
+
+    def follow(self) -> Conversation[None]:
+        """The current of the moment on the pilot, and power while the car wants it."""
+        while not self.over:
+            self._offer()
+            self._follow_pilot()
+            yield from self.ear.turn(self._next())
+            if self._wake_now:
+                yield from self._wake()
+
+    def end(self) -> Conversation[None]:
+        """X1, the time that a car needs to open its switch, and then open whatever it does. IEC 61851-1 sequences 9 and 10."""
+        party, state = self.party, self.state
+        self.ear.drive(SetX1())
+        if self._ticket is not None:
+            party.abandon(self._ticket)
+        if self.on or self._ticket is not None:
+            at_once = state.power_failed is not None
+            state.barren += at_once
+            yield from self.ear.until(lambda: at_once or party.levels.pilot not in READY, party.limit(OPEN_UNDER_LOAD))
+            party.do(OpenContactor())
+        self._report_end(state.over or state.power_failed or "held up")
+        yield from self.ear.until(lambda: party.levels.contactor == "open", party.limit(CONTACTOR_OPEN))
+        if state.matched and not self._begun:
+            # It wants to talk: the next attempt does, from 5 %. (SL-PARM-11)
+            state.fallen_back = None
+        elif state.matched:
+            party.do(ReleaseLink(DLink.TERMINATE))
+
+    def abort(self, cause: str) -> None:
+        """Off by other hands already; nothing is waited for."""
+        if self._ticket is not None:
+            self.party.abandon(self._ticket)
+        if self.on or self._ticket is not None:
+            self.party.do(OpenContactor())
+        self._report_end(cause)
+
+    def _report_end(self, cause: str) -> None:
+        self.state.charging = False
+        if self._reported:
+            self._reported = False
+            self.party.do(ReportBasicCharging(False, cause))
+
+    # The offer
+
+    def _offer(self) -> None:
+        """Duty follows limit, cable and car, not more often than a car can follow. A limit below the least current is X1 at once."""
+        now, amperes = self.party.now, self.state.amperes()
+        if amperes <= 0.0:
+            if isinstance(self.state.drive, SetDuty):
+                self._changed_at = now
+            self.ear.drive(SetX1())
+            return
+        wanted, drive = SetDuty(round(duty_of_amperes(amperes), 4)), self.state.drive
+        if isinstance(drive, SetDuty):
+            if abs(drive.duty - wanted.duty) < SMALLEST_STEP or now < self._changed_at + DUTY_CHANGE.seconds:
+                return
+        elif now < max(self.state.leave_x1_at, self._changed_at + DUTY_CHANGE.seconds):
+            return
+        self._changed_at = now
+        self.ear.drive(wanted)
+
+    def _follow_pilot(self) -> None:
+        state, now = self.state, self.party.now
+        ready = self.party.levels.pilot in READY
+        offered = isinstance(state.drive, SetDuty)
+        if self._ticket is not None and (answer := self.party.answer(self._ticket)) is not None:
+            self._ticket = None
+            self._started(answer)
+        if self.on:
+            # The power path opens and closes behind the car by itself; here it is only shown.
+            state.charging = ready and offered
+            if ready and not offered and now >= state.drive_at + OPEN_UNDER_LOAD.seconds:
+                # There is nothing to offer, and the car does not let go.
+                self.on, self._retry_at = False, now
+                self.party.do(OpenContactor())
+        elif ready and offered and self._ticket is None and now >= self._retry_at:
+            self._ticket = self.ear.ask(StartPower())
+        self._idle_since = (self._idle_since or now) if offered and not ready and not self.on else None
+
+    def _started(self, answer: PowerReported) -> None:
+        if answer.done:
+            self.on = True
+            self._begun = True
+            if not self._reported:
+                self._reported = True
+                self.party.do(ReportBasicCharging(True, self.state.fallen_back or "no high-level communication"))
+            return
+        self._failures += self.party.levels.pilot in READY
+        self._retry_at = self.party.now + RETRY_SECONDS
+        if self._failures >= TRIES:
+            self.state.over = self.state.over or "power"
+
+    def _next(self) -> Deadline | None:
+        """When to look again although nothing has happened."""
+        now, state = self.party.now, self.state
+        due = [self._changed_at + DUTY_CHANGE.seconds, state.leave_x1_at, self._retry_at]
+        if self.on:
+            due.append(state.drive_at + OPEN_UNDER_LOAD.seconds)
+        if self._idle_since is not None:
+            due.append(self._idle_since + WAKE_UP.seconds)
+        later = [at for at in due if at > now]
+        return Deadline(min(later), DUTY_CHANGE) if later else None
+
+    # A car that sleeps
+
+    @property
+    def _wake_now(self) -> bool:
+        idle = self._idle_since
+        return self._wakes < 2 and idle is not None and self.party.now >= idle + WAKE_UP.seconds and not self.over
+
+    def _wake(self) -> Conversation[None]:
+        """First the toggle from B2 to B1 and back that cars of today listen to, then once the step to F for older ones."""
+        self._wakes += 1
+        self._idle_since = None
+        if self._wakes == 1:
+            self.ear.drive(SetX1())
+            yield from self.ear.until(lambda: self.over, self.party.limit(T_STEP_X1))
+        else:
+            self.ear.drive(SetF())
+            yield from self.ear.until(lambda: False, self.party.limit(T_STEP_EF))
+            self.ear.drive(SetX1())

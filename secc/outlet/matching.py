@@ -1,0 +1,103 @@
+"""From the cable to D-LINK_READY: 5 % is offered, a car is matched, and what is done where none is (ISO 15118-3 section 7)."""
+
+from __future__ import annotations
+
+from secc.conversation import Conversation, Deadline
+from secc.outlet.effects import ArmMatching, CloseConnection, DLink, ReleaseLink, SetDuty, SetF, SetX1
+from secc.outlet.hearing import Ear
+from secc.outlet.settings import C_SEQU_RETRY, DIGITAL_COMMUNICATION, T_STEP_EF, T_STEP_X1, X1_AFTER_EF
+from secc.outlet.state import Phase
+
+COMMUNICATE = SetDuty(DIGITAL_COMMUNICATION)
+
+
+def link_ready(ear: Ear) -> Conversation[bool]:
+    """True with the link up, SDP open and 5 % on the pilot. False: this plug-in is over, held up, or has fallen back to charging without a link."""
+    state, settings = ear.state, ear.settings
+    if not settings.modem or state.link_up:
+        # An interface without a modem between is there as soon as the cable is, and a pause has kept the link.
+        ear.drive(COMMUNICATE)
+        return True
+    state.phase = Phase.MATCHING
+    tries = 0
+    while not _hindered(ear):
+        if not state.modem_ready:
+            if settings.falls_back:
+                state.fallen_back = "no modem answers"
+                return False
+            yield from ear.until(lambda: state.modem_ready or _hindered(ear))
+            continue
+        yield from _offer(ear)
+        if state.link_up:
+            return True
+        if state.match_failure is None and _known_first(ear):
+            yield from _step_to_nominal(ear)
+            state.fallen_back = "authorised before matching"
+            return False
+        tries += state.modem_ready
+        if tries <= C_SEQU_RETRY and not _hindered(ear) and (settings.ac is not None or not settings.strict):
+            # The standard grants it to AC; cars need it at DC outlets as well. (Q-03)
+            yield from step_ef(ear)
+        elif tries > C_SEQU_RETRY and settings.falls_back:
+            state.fallen_back = "no car was matched (Q-13)"
+            return False
+    return False
+
+
+def step_ef(ear: Ear) -> Conversation[None]:
+    """F for T_step_EF: a car that has given up, or is asleep, begins anew."""
+    ear.drive(SetF())
+    # Whatever else happens, the car gets its whole step.
+    yield from ear.until(lambda: False, ear.party.limit(T_STEP_EF))
+
+
+def _offer(ear: Ear) -> Conversation[None]:
+    """One offer of 5 %: until the link is up, or it is clear that it will not be."""
+    state, party = ear.state, ear.party
+    state.match_failure = state.link_lost = None
+    if not state.matched:
+        # A car that has charged and gone to sleep is not shaken: it comes when it wants more.
+        party.do(ArmMatching(limited=not state.ever_charged))
+    yield from ear.until(lambda: _vain(ear) or state.matched, party.limit(ear.settings.pwm_delay))
+    yield from ear.until(lambda: _vain(ear), Deadline(state.leave_x1_at, T_STEP_X1))
+    if not _vain(ear):
+        ear.drive(COMMUNICATE)
+    while not _vain(ear) and not state.link_up:
+        yield from ear.until(lambda: _vain(ear) or state.matched)
+        if state.matched and not _vain(ear):
+            # Cars ask for SDP as soon as their modem is there, which they may know before ours says so. (Q-17)
+            ear.window(True)
+            yield from ear.until(lambda: _vain(ear) or not state.matched or state.link_up)
+        if not state.link_up:
+            ear.window(False)
+            party.do(CloseConnection())
+
+
+def _vain(ear: Ear) -> bool:
+    """This offer leads to nothing."""
+    state = ear.state
+    failed = state.match_failure is not None and not state.match_failure.armed
+    # Who did not join asks again by himself, unless nothing is tolerated. (Q-02)
+    lost = state.link_lost is not None and ear.settings.strict
+    return _hindered(ear) or failed or lost or not state.modem_ready or _known_first(ear)
+
+
+def _hindered(ear: Ear) -> bool:
+    return ear.state.over is not None or ear.state.blocked
+
+
+def _known_first(ear: Ear) -> bool:
+    """Somebody was identified from outside before any car has asked: it gets its nominal duty. [V2G3-M06-05]"""
+    state = ear.state
+    known = state.identification.external is not None
+    return known and ear.settings.falls_back and not (state.matching or state.matched or state.ever_charged)
+
+
+def _step_to_nominal(ear: Ear) -> Conversation[None]:
+    """A car that has seen 5 % would wait for a matching: E or F tells it to forget that. [V2G3-M06-05], [V2G3-M06-08]"""
+    if ear.state.drive != COMMUNICATE:
+        return
+    ear.party.do(ReleaseLink(DLink.ERROR))
+    yield from step_ef(ear)
+    ear.drive(SetX1())
+    yield from ear.until(lambda: False, ear.party.limit(X1_AFTER_EF))

@@ -1,0 +1,205 @@
+"""Whatever happens in whatever order at an outlet with a modem, or one that charges by duty: what holds at every moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hal.values import Severity
+from secc.conversation import Reason
+from secc.outlet import (
+    CableRated,
+    CarMatched,
+    CommandFailed,
+    ContactorReported,
+    ContractDecided,
+    ContractPresented,
+    EmergencyStopChanged,
+    FaultCleared,
+    FaultRaised,
+    Hlc,
+    LinkEstablished,
+    LinkLost,
+    LockReported,
+    MatchingBegan,
+    MatchingFailed,
+    ModemReported,
+    OutletSettings,
+    Phase,
+    PowerFailed,
+    StartOrdered,
+    StopPressed,
+)
+from secc.session.events import LimitChanged
+from secc.session.offer import AcLimits
+from tests.outlet.talk import BROKEN, COMPLETED, NO, REFUSED, YES, Outlet
+
+KINDS = {
+    "dc": OutletSettings(modem=True),
+    "ac": OutletSettings(modem=True, ac=AcLimits()),
+    "ac, strict": OutletSettings(modem=True, ac=AcLimits(), strict=True),
+    "ac, talk required": OutletSettings(modem=True, ac=AcLimits(), hlc=Hlc.REQUIRED),
+    "ac, free": OutletSettings(modem=True, ac=AcLimits(), free=True, lock=True),
+    "ac, no talk": OutletSettings(hlc=Hlc.OFF, ac=AcLimits(), lock=True),
+}
+EVENTS = (
+    MatchingBegan(),
+    MatchingFailed("x", armed=True),
+    MatchingFailed("x", armed=False),
+    CarMatched(),
+    LinkEstablished(),
+    LinkLost("x"),
+    ModemReported(False),
+    ModemReported(True),
+    CableRated(0.0),
+    CableRated(20.0),
+    CableRated(None),
+    LockReported(True),
+    LockReported(False),
+    LimitChanged(0.0),
+    LimitChanged(8000.0),
+    LimitChanged(None),
+    ContractPresented(),
+    ContractDecided(YES),
+    ContractDecided(NO),
+    StopPressed(),
+    StartOrdered("operator"),
+    EmergencyStopChanged(True),
+    EmergencyStopChanged(False),
+    FaultRaised("f", Severity.EMERGENCY),
+    FaultRaised("f", Severity.STOP),
+    FaultCleared("f"),
+    PowerFailed("insulation-fault", latched=True),
+    PowerFailed("pilot-left"),
+    CommandFailed("LockConnector"),
+    CommandFailed("SetDuty"),
+)
+STORY = st.lists(
+    st.one_of(
+        st.tuples(st.just("pilot"), st.sampled_from("AABBBCCCDEF?")),
+        st.tuples(st.just("run"), st.sampled_from([0.01, 0.3, 0.6, 3.0, 6.0, 40.0])),
+        st.tuples(st.just("connect"), st.none()),
+        st.tuples(st.just("end"), st.sampled_from([COMPLETED, REFUSED, BROKEN, Reason("completed", "pause")])),
+        st.tuples(st.just("power"), st.booleans()),
+        st.tuples(st.just("card"), st.sampled_from([YES, NO])),
+        st.tuples(st.just("event"), st.sampled_from(EVENTS)),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60, deadline=None)
+@given(story=STORY)
+def test_in_any_order(kind: str, story: list[tuple[str, Any]]) -> None:
+    outlet = Outlet(KINDS[kind])
+    for what, value in story:
+        tell(outlet, what, value)
+        check(outlet)
+    # Whatever there was, the next car is served once everything is right again.
+    outlet.contactor = "open"
+    for event in (
+        EmergencyStopChanged(False),
+        FaultCleared("f"),
+        CableRated(None),
+        LimitChanged(None),
+        ModemReported(True),
+    ):
+        outlet.hear(event)
+    outlet.pilot_to("A")
+    outlet.run(100.0)
+    outlet.pilot_to("A")
+    outlet.plugin.state.modem_ready = True
+    outlet.forget()
+    outlet.plug_in()
+    outlet.run(1.0)
+    if outlet.settings.talks:
+        assert outlet.drive == "5%"
+        outlet.match()
+        outlet.connect()
+        assert outlet.plugin.state.phase is Phase.SESSION
+    else:
+        outlet.show_card(YES)
+        outlet.hear(LockReported(True))
+        outlet.pilot_to("C")
+        assert outlet.started is not None
+
+
+def tell(outlet: Outlet, what: str, value: Any) -> None:
+    match what:
+        case "pilot":
+            outlet.pilot_to(value)
+        case "run":
+            outlet.run(value)
+        case "connect":
+            if outlet.sdp:
+                outlet.connect()
+        case "end":
+            outlet.end(value)
+        case "power":
+            if outlet.started is not None:
+                outlet.power(value)
+        case "card":
+            outlet.show_card()
+            if outlet.questions:
+                outlet.answer(value)
+        case _:
+            outlet.hear(value)
+
+
+def check(outlet: Outlet) -> None:
+    state = outlet.plugin.state
+    assert outlet.plugin.session.ended is None, "only unplugging ends it, and then there is the next"
+    deadline = outlet.plugin.session.deadline
+    assert deadline is not None
+    assert deadline.at > outlet.now or state.phase is Phase.AVAILABLE or deadline.at == pytest.approx(outlet.now)
+    assert outlet.sdp is state.window_open
+    if outlet.sdp:
+        assert outlet.drive in ("5%", "x1"), "who may connect has been asked to"
+        assert state.matched or not state.settings.modem
+        assert state.over is None
+    if outlet.pilot == "A":
+        assert outlet.drive == "x1"
+        assert not outlet.sdp
+    nominal = outlet.drive not in ("x1", "F", "5%", "?")
+    if nominal:
+        # Nobody gets a current that has not been allowed one.
+        assert state.settings.ac is not None
+        assert state.settings.hlc is not Hlc.REQUIRED
+        assert state.phase is Phase.BASIC
+        assert state.may_charge(outlet.now)
+        assert state.amperes() > 0.0 or state.over is None
+    if outlet.started is not None:
+        assert nominal
+    if outlet.basic:
+        assert state.phase in (Phase.BASIC,)
+        assert outlet.drive != "5%"
+
+
+@pytest.mark.parametrize("kind", ["ac", "ac, no talk"])
+@settings(max_examples=40, deadline=None)
+@given(story=STORY)
+def test_power_by_duty_is_off_after_every_reason_to_be_off(kind: str, story: list[tuple[str, Any]]) -> None:
+    outlet = Outlet(KINDS[kind])
+    outlet.show_card(YES)
+    outlet.plug_in()
+    outlet.hear(LockReported(True))
+    outlet.pilot_to("C")
+    if outlet.started is not None:
+        outlet.power()
+    for what, value in story:
+        if what == "connect":
+            continue
+        tell(outlet, what, value)
+        state = outlet.plugin.state
+        if (
+            state.emergency_stopped or state.phase in (Phase.FAULTED, Phase.AVAILABLE)
+        ) and outlet.contactor == "closed":
+            outlet.hear(ContactorReported())
+            assert outlet.contactor == "open", state.phase
+    outlet.hear(StopPressed())
+    outlet.run(6.1)
+    assert outlet.contactor == "open" or outlet.plugin.state.session_open
