@@ -203,8 +203,15 @@ class ModbusLine:
         client = self._new_client()
         try:
             connected = await client.connect()
+            await asyncio.sleep(
+                0
+            )  # pymodbus sets a serial port up in the loop's next round, and must not find it closed
         except Exception as error:  # termios and the resolver have errors of their own
+            client.close()
             raise HalLost(f"{self.where}: {error}") from error
+        except BaseException:
+            client.close()
+            raise
         if not connected:
             client.close()
             raise HalLost(f"{self.where}: cannot be opened, or does not accept a connection")

@@ -170,7 +170,7 @@ class Cable:
 
 
 @asynccontextmanager
-async def rtu_devices(trouble: Trouble, *devices: Device, baud: int = 9600, parity: str = "N") -> AsyncIterator[Cable]:
+async def rtu_devices(trouble: Trouble, *devices: Device, baud: int = 9600) -> AsyncIterator[Cable]:
     """Devices on one RS485 line; the driver's end is ``cable.names[0]``."""
     cable = Cable()
     trouble.units = tuple(device.unit for device in devices)
@@ -179,7 +179,6 @@ async def rtu_devices(trouble: Trouble, *devices: Device, baud: int = 9600, pari
         framer=FramerType.RTU,
         port=cable.names[1],
         baudrate=baud,
-        parity=parity,
         ignore_missing_devices=True,
         trace_packet=trouble.packet,
     )

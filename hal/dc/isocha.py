@@ -1,0 +1,215 @@
+"""Bender isoCHA425HV insulation monitor, on Modbus (RTU by factory: 19200 8E1, unit 3).
+
+Every channel is four holding registers: a float32, then alarm, test, validity and unit in one word, then what it describes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hal.errors import HalError, HalLost, HalRejected, HalTimeout
+from hal.meters.modbus import LINE_OPTIONS, Lines, ModbusLine, Rtu, line
+from hal.meters.registers import float32, text
+from hal.parts import Poller, Standing, Tell, parse
+from hal.values import ImdReading, InsulationMeasured, Severity
+
+log = logging.getLogger(__name__)
+
+MEASURING_SECONDS = 1.0
+IDLE_SECONDS = 5.0
+"""At rest it is only looked whether it is there, so that a car is not let in to an outlet that cannot check its cable."""
+
+LOST_SECONDS = 3.0
+SELF_TEST_SECONDS = 30.0
+TESTING_SECONDS = 0.25
+BREATH_SECONDS = 0.02
+"""The monitor gets slow when requests follow each other at once."""
+
+LOST, BROKEN = "imd-lost", "imd-device-error"
+FACTORY = Rtu("", 19200, "E", 1)
+OPTIONS = LINE_OPTIONS | {"unit"}
+
+_RESISTANCE = 1000
+_AUTOMATIC_TEST, _DEVICE_ON, _START_TEST = 3021, 3026, 8005
+_NAME, _VERSION = 9800, 9821
+_TEST_WORD = 0x5445  # "TE"
+_FAST_CABLE_CHECK = 3
+_FAST_SINCE = 500  # firmware 5.00
+_OHM = 2
+
+
+class SelfTest(enum.Enum):
+    """Which test runs now. What is measured meanwhile says nothing about the cable."""
+
+    NONE = 0
+    INTERNAL = 1
+    EXTERNAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One measured value as the monitor tells it. ``ohms`` is None where it says that it has none."""
+
+    ohms: float | None
+    test: SelfTest
+    device_error: bool
+
+
+def channel(registers: Sequence[int]) -> Channel:
+    """Four registers of the insulation channel. HalRejected for what is no insulation resistance."""
+    ohms = float32(registers, 0)
+    state, kind = registers[2] >> 8, registers[2] & 0xFF
+    try:
+        test = SelfTest(state >> 6)
+    except ValueError:
+        raise HalRejected(f"the insulation monitor is in a test that it does not have ({state:#04x})") from None
+    device_error = test is SelfTest.NONE and state & 0x07 == 2
+    validity = kind >> 6
+    if validity == 3 or device_error:
+        return Channel(None, test, device_error)
+    if kind & 0x1F != _OHM or not math.isfinite(ohms) or ohms < 0.0:
+        raise HalRejected(f"the insulation monitor says {ohms:g} in unit {kind & 0x1F}, and that is no resistance")
+    # 1: the true value is below what can be measured, so nothing is known that would speak for the insulation.
+    return Channel(0.0 if validity == 1 else ohms, test, device_error)
+
+
+class IsoCha:
+    """The monitor as a part of a board."""
+
+    def __init__(self, modbus: ModbusLine, unit: int) -> None:
+        self._line = modbus
+        self._unit = unit
+        self._measuring = False
+        self._prepared = False
+        self._reading: ImdReading | None = None
+        self._tell: Tell = lambda event: None
+        self._standing: Standing | None = None
+        self._poller: Poller | None = None
+
+    @property
+    def reading(self) -> ImdReading | None:
+        return self._reading
+
+    async def open(self, tell: Tell) -> None:
+        """Begin to watch it. A monitor that does not answer is a fault, and is found when it comes."""
+        self._line.check()
+        self._tell = tell
+        self._standing = Standing(tell)
+        self._poller = Poller(
+            self._poll, period=IDLE_SECONDS, patience=LOST_SECONDS, lost=self._lost, found=self._found
+        )
+        await self._poller.start()
+
+    async def close(self) -> None:
+        self._measuring = False
+        if self._poller is not None:
+            await self._poller.stop()
+        self._line.close()
+
+    def clear(self, code: str) -> None:
+        """None of its faults is latched."""
+        if self._standing is not None and code in self._standing:
+            raise HalRejected(f"{code} stands, and passes by itself")
+
+    async def self_test(self) -> bool:
+        """The monitor's own test. HalTimeout if it does not begin, or does not end, within 30 s."""
+        try:
+            async with asyncio.timeout(SELF_TEST_SECONDS):
+                return await self._test()
+        except TimeoutError:
+            raise HalTimeout(f"{self._line.where}: the self-test has no end after {SELF_TEST_SECONDS:g} s") from None
+
+    async def start(self) -> None:
+        """Measure once a second. HalLost while the monitor does not answer."""
+        if self._poller is None or (self._standing is not None and LOST in self._standing):
+            raise HalLost(f"{self._line.where}: the insulation monitor does not answer")
+        self._reading = None
+        self._measuring = True
+        self._poller.period = MEASURING_SECONDS
+        self._poller.wake()
+
+    async def stop(self) -> None:
+        self._measuring = False
+        if self._poller is not None:
+            self._poller.period = IDLE_SECONDS
+
+    async def _test(self) -> bool:
+        before = await self._channel()
+        if before.test is not SelfTest.EXTERNAL:  # else: one that was asked for already
+            await self._line.write(self._unit, _START_TEST, [_TEST_WORD])
+        begun = before.test is SelfTest.EXTERNAL
+        misses = 0
+        while True:
+            await asyncio.sleep(TESTING_SECONDS)
+            try:
+                now = await self._channel()
+            except HalTimeout:
+                # It may be silent for a moment while it tests itself.
+                misses += 1
+                if misses > 3:
+                    raise
+                continue
+            misses = 0
+            if now.test is SelfTest.EXTERNAL:
+                begun = True
+            elif begun:
+                return not now.device_error
+
+    async def _poll(self) -> None:
+        if not self._prepared:
+            await self._prepare()
+        since = self._measuring
+        found = await self._channel()
+        assert self._standing is not None
+        if found.device_error:
+            self._standing.raised(BROKEN, Severity.STOP, "the insulation monitor reports an error of its own")
+        elif found.test is SelfTest.NONE:
+            self._standing.passed(BROKEN)
+        if since and self._measuring and found.test is SelfTest.NONE and found.ohms is not None:
+            self._reading = ImdReading(found.ohms, asyncio.get_running_loop().time())
+            self._tell(InsulationMeasured(self._reading))
+
+    async def _prepare(self) -> None:
+        """Make it ready. Settings are written only where they differ: the monitor keeps them in a memory that wears out."""
+        name = text(await self._line.read_holding(self._unit, _NAME, 10))
+        await asyncio.sleep(BREATH_SECONDS)
+        version = (await self._line.read_holding(self._unit, _VERSION, 1))[0]
+        log.info("insulation monitor: %s, firmware %d.%02d", name or "without a name", version // 100, version % 100)
+        await self._set(_DEVICE_ON, 1)
+        # The long self-test of older firmware outlasts the patience of some cars; newer has a short one for the cable check.
+        if version > _FAST_SINCE:
+            await self._set(_AUTOMATIC_TEST, _FAST_CABLE_CHECK)
+        self._prepared = True
+
+    async def _set(self, register: int, value: int) -> None:
+        await asyncio.sleep(BREATH_SECONDS)
+        if await self._line.read_holding(self._unit, register, 1) != (value,):
+            await asyncio.sleep(BREATH_SECONDS)
+            await self._line.write(self._unit, register, [value])
+
+    async def _channel(self) -> Channel:
+        return channel(await self._line.read_holding(self._unit, _RESISTANCE, 4))
+
+    def _lost(self, error: HalError) -> None:
+        assert self._standing is not None
+        self._prepared = False  # it may come back as another one, or as it left the factory
+        self._standing.raised(LOST, Severity.STOP, str(error))
+
+    def _found(self) -> None:
+        assert self._standing is not None
+        self._standing.passed(LOST)
+
+
+def insulation_monitor(where: str, lines: Lines) -> IsoCha:
+    """The monitor of ``isocha:rtu:DEVICE?unit=3`` or ``isocha:tcp:HOST:PORT``. HalRejected for what is not understood.
+
+    Options: unit (3), baud (19200), parity (E), stop_bits (1).
+    """
+    address = parse(where, OPTIONS)
+    unit = address.integer("unit", 3, 1, 247)
+    return IsoCha(lines.at(line(address, FACTORY)), unit)
