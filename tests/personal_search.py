@@ -1,0 +1,127 @@
+"""Looks for a car's contract in octets, texts and living objects, in every form in which it might be kept."""
+
+from __future__ import annotations
+
+import base64
+import gc
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certs import EMAID, Contract
+from tools.evcc.wallet import Wallet
+
+WINDOW = 30
+STRIDE = 15
+"""Of a certificate every piece of so many octets counts: a part of it is as bad as the whole."""
+
+
+class Needles:
+    """What belongs to one car: its certificates, its EMAID, its EVCCID."""
+
+    def __init__(self, wallet: Wallet, evcc_id: bytes, public: Path) -> None:
+        """``public`` is a directory of PEM files that anybody may have: what stands in their certificates as well is no sign of the car."""
+        self._needles: dict[bytes, str] = {}
+        known = [one.public_bytes(Encoding.DER) for path in public.rglob("*.pem") for one in _certificates(path)]
+        # The sub-CAs are the mobility operator's, not the driver's.
+        leaf = wallet.chain[0]
+        for at in range(0, len(leaf) - WINDOW, STRIDE):
+            piece = leaf[at : at + WINDOW]
+            if not any(piece in der for der in (*known, *wallet.chain[1:])):
+                self._octets(piece, f"certificate at {at}")
+        for text in _spellings(wallet.emaid):
+            self._needles[text.lower().encode()] = f"EMAID as {text}"
+        plain = evcc_id.hex()
+        for text in (plain, ":".join(_pairs(plain)), "-".join(_pairs(plain))):
+            self._needles[text.encode()] = f"EVCCID as {text}"
+        self._needles[evcc_id.lower()] = "EVCCID"
+        self.own = {id(der) for der in wallet.chain} | {id(wallet.emaid), id(evcc_id)}
+
+    def _octets(self, piece: bytes, name: str) -> None:
+        self._needles[piece.lower()] = name
+        self._needles[piece.hex().encode()] = f"{name}, hex"
+        for shift in range(3):
+            # Base64 looks different by where in a group of three the piece begins; its ends depend on the neighbours.
+            text = base64.b64encode(piece[shift : shift + 24])
+            self._needles[text.lower()] = f"{name}, base64"
+
+    def found_in(self, octets: bytes) -> list[str]:
+        """The names of what is in there."""
+        # PEM folds its lines; case does not matter anywhere.
+        text = octets.lower()
+        folded = text.replace(b"\n", b"").replace(b"\\n", b"")
+        return sorted({name for needle, name in self._needles.items() if needle in text or needle in folded})
+
+    def found_below(self, directory: Path) -> dict[str, list[str]]:
+        """By file; the names of files count as well."""
+        found = {}
+        for path in sorted(directory.rglob("*")):
+            octets = path.read_bytes() if path.is_file() else b""
+            if names := self.found_in(octets + b"\n" + str(path).encode()):
+                found[str(path)] = names
+        return found
+
+    def found_alive(self, beside: Iterable[Any] = ()) -> list[str]:
+        """In objects of this process, but for those that the test itself holds (``beside``, and this).
+
+        The lab's EMAID stands in its own source, so it is looked for as an object (``certs.EMAID``) only.
+        """
+        gc.collect()
+        mine = self.own | {id(needle) for needle in self._needles} | {id(self._needles)}
+        mine |= {id(one) for one in beside}
+        needles = {needle: name for needle, name in self._needles.items() if not name.startswith("EMAID")}
+        found = []
+        for holder in gc.get_objects():
+            if isinstance(holder, Contract | EMAID):
+                found.append(f"a {type(holder).__name__}")
+            if id(holder) in mine:
+                continue
+            for one in gc.get_referents(holder):
+                if type(one) not in (bytes, bytearray, str) or id(one) in mine:
+                    continue
+                # The EVCCID stands alone, or the piece of a certificate is a long one.
+                if len(one) not in (6, 12, 17) and len(one) < WINDOW + STRIDE:
+                    continue
+                text = _as_octets(one).lower()
+                names = [name for needle, name in needles.items() if needle in text]
+                if names:
+                    found.append(f"{names[0]} in a {type(holder).__name__}: {_describe(holder)}")
+        return found
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except ValueError:
+        return []
+
+
+def _as_octets(one: bytes | bytearray | str) -> bytes:
+    return one.encode("utf-8", "surrogatepass") if isinstance(one, str) else bytes(one)
+
+
+def _spellings(emaid: str) -> set[str]:
+    plain = emaid.replace("-", "")
+    hyphenated = f"{plain[:2]}-{plain[2:5]}-{plain[5:14]}"
+    # The check digit may be left out, with or without a hyphen before it.
+    return {
+        emaid,
+        plain,
+        plain[:14],
+        hyphenated,
+        f"{hyphenated}-{plain[14:]}",
+        f"{plain[:2]}*{plain[2:5]}*{plain[5:14]}",
+    }
+
+
+def _pairs(text: str) -> list[str]:
+    return [text[at : at + 2] for at in range(0, len(text), 2)]
+
+
+def _describe(holder: Any) -> str:
+    if isinstance(holder, dict):
+        return f"keys {list(holder)[:8]}"
+    return repr(type(holder))

@@ -1,0 +1,131 @@
+"""After a Plug & Charge session, however it ended, nothing of the car's contract is left: not on the disk, not in the log, not in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hal.sim.clock import run_virtual
+from secc.config import Config, Eim, Lab, Tls
+from secc.station.report import explanation, status_lines
+from tests.personal_search import Needles
+from tests.station_scene import BOTH, Scene, car_wallet, configured, lab_pki, station
+from tools.evcc.behaviour import Behaviour, Payment
+
+CAR = Behaviour(payment=Payment.CONTRACT, evcc_id=bytes((2, *secrets.token_bytes(5))), loops=30)
+"""Nobody's EVCCID: whatever is found of it comes from the session."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One session and how it ends."""
+
+    name: str
+    code: str
+    flaw: str | None = None
+    car: str = "car"
+    allow: str = ""
+    unplug_at: str = ""
+    """Pull the plug when the car tells this."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+CASES = [
+    Case("good", "completed.terminated"),
+    Case("not-listed", "refused.FAILED", allow="emaid FRXYZC12345678\n"),
+    Case("wrong-challenge", "refused.FAILED_ChallengeInvalid", flaw="wrong-challenge"),
+    Case("expired", "refused.FAILED_CertificateExpired", car="flawed/expired-leaf"),
+    Case("other-emaid", "refused.FAILED", car="flawed/emaid-mismatch"),
+    Case("pulled-while-authorised", "severed.unplugged", unplug_at="authorized"),
+    Case("pulled-while-charging", "severed.unplugged", unplug_at="charging"),
+]
+
+
+async def one(scene: Scene, case: Case) -> None:
+    drive = scene.drive(replace(CAR, flaw=case.flaw), tls=True, wallet=car_wallet(case.car), stay=bool(case.unplug_at))
+    if case.unplug_at:
+        await scene.until(lambda: case.unplug_at in drive.names, what=f"{drive.names}")
+        scene.world().unplug(force=True)
+    await drive.done()
+    codes = await scene.ended()
+    assert codes[0].startswith(case.code), codes
+    await scene.until(lambda: scene.outlet().journal.idle)
+    # What lingers of the connection is over after some seconds.
+    await asyncio.sleep(15.0)
+
+
+def shown(scene: Scene) -> bytes:
+    """Everything that a local person sees."""
+    state = scene.station.state()
+    text = "\n".join(status_lines(json.loads(json.dumps(state))))
+    return (json.dumps(state) + json.dumps(scene.published) + text + explanation(None, scene.state)).encode()
+
+
+def config_for(tmp_path: Path, case: Case, lab: Lab | None = None) -> Config:
+    return configured(
+        tmp_path,
+        tls=Tls.OFFERED,
+        payments=BOTH,
+        eim=Eim.LIST,
+        lab=lab,
+        hal="sim:?connector=dc&speed=10",
+        allow=case.allow,
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_nothing_of_the_contract_is_left(tmp_path: Path, case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    wallet = car_wallet(case.car)
+    needles = Needles(wallet, CAR.evcc_id, lab_pki() / "authorities")
+    caplog.set_level(logging.DEBUG)
+    config = config_for(tmp_path, case)
+
+    async def main() -> None:
+        async with station(config, watch=False) as scene:
+            await one(scene, case)
+            assert needles.found_in(shown(scene)) == []
+            assert needles.found_in(caplog.text.encode()) == []
+            found = needles.found_below(scene.state)
+            assert found == {}
+            assert needles.found_alive(beside=[wallet, CAR]) == []
+
+    run_virtual(main())
+    traces = list((tmp_path / "state" / "traces").iterdir())
+    assert len(traces) == 1
+    assert "PaymentDetailsReq" in traces[0].read_text()
+    assert needles.found_below(tmp_path / "state") == {}
+
+
+def test_the_search_would_find_it(tmp_path: Path) -> None:
+    """While the session runs it is in memory; with ``danger_trace_personal`` it stands in the trace, and there alone."""
+    needles = Needles(car_wallet(), CAR.evcc_id, lab_pki() / "authorities")
+    config = config_for(tmp_path, CASES[0], Lab(danger_trace_personal=True))
+
+    async def main() -> Any:
+        async with station(config, watch=False) as scene:
+            drive = scene.drive(CAR, tls=True, wallet=car_wallet())
+            await scene.until(lambda: "charging" in drive.names)
+            alive = " ".join(needles.found_alive(beside=[CAR]))
+            assert "a Contract" in alive
+            assert "certificate at" in alive
+            await drive.done()
+            await scene.ended()
+            await scene.until(lambda: scene.outlet().journal.idle)
+            assert needles.found_in(shown(scene)) == []
+            return needles.found_below(scene.state)
+
+    found = run_virtual(main())
+    assert [Path(path).parent.name for path in found] == ["traces"]
+    names = " ".join(next(iter(found.values())))
+    assert "certificate" in names
+    assert "EMAID" in names
+    assert "EVCCID" in names
