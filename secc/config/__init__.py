@@ -3,7 +3,7 @@
 ``load(path, flags)`` and ``from_flags(flags)`` raise :class:`~secc.errors.ConfigError` and nothing else.
 """
 
-from secc.config.choices import Clock, LogLevel, Tls, TraceMode, UplinkKind
+from secc.config.choices import Clock, LogLevel, Modem, Tls, TraceMode, UplinkKind
 from secc.config.settings import (
     Ac,
     Config,
@@ -18,6 +18,7 @@ from secc.config.settings import (
     Uplink,
 )
 from secc.config.sources import FLAGS, dangers, from_flags, load, overlay
+from secc.outlet.settings import Hlc
 from secc.uplink.standalone import Eim
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "Config",
     "Dc",
     "Eim",
+    "Hlc",
     "Lab",
     "Log",
     "LogLevel",
+    "Modem",
     "Outlet",
     "Station",
     "Timing",

@@ -8,7 +8,9 @@ from typing import Any
 from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
 from secc.config.parser import Wrong
 from secc.config.settings import Config, Outlet
+from secc.link.slac_timing import SLAC_INIT_RANGE
 from secc.session.offer import Payment
+from secc.session.quirks import ON_REQUEST
 from secc.uplink.standalone import Eim
 
 
@@ -47,6 +49,10 @@ def check(config: Config) -> None:
         raise Wrong(("uplink", "eim"), "is free, but no outlet offers external payment")
     if config.lab.strict and config.lab.tolerate:
         raise Wrong(("lab", "tolerate"), "tolerates what lab.strict switches off")
+    for number, code in enumerate(config.lab.tolerate):
+        if code not in ON_REQUEST:
+            known = ", ".join(sorted(ON_REQUEST))
+            raise Wrong(("lab", "tolerate", number), f"{code} is none that can be asked for; there are: {known}")
     if len(str(config.control_socket.absolute()).encode()) > 107:
         path = ("station", "control_socket" if config.station.control_socket is not None else "state_directory")
         raise Wrong(path, "makes a path of the control socket that is longer than the 107 octets that Linux allows")
@@ -67,6 +73,10 @@ def _check_outlet(config: Config, outlet: Outlet, path: tuple[str | int, ...]) -
             raise Wrong((*path, "payments"), "offers contract, which needs TLS, but tls is 'off'")
         if config.trust.truststore is None:
             raise Wrong((*path, "payments"), "offers contract, but trust.truststore names no roots to check one with")
+    if config.lab.strict and outlet.slac_init_seconds < SLAC_INIT_RANGE[0]:
+        raise Wrong(
+            (*path, "slac_init_seconds"), f"is below {SLAC_INIT_RANGE[0]:g} s, which lab.strict does not tolerate"
+        )
     dc, ac = outlet.dc, outlet.ac
     _in_order((*path, "dc"), "volts", dc.minimum_volts, dc.maximum_volts)
     _in_order((*path, "dc"), "amperes", dc.minimum_amperes, dc.maximum_amperes)

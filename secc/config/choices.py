@@ -25,6 +25,14 @@ class Tls(StrEnum):
     OFF = "off"
 
 
+class Modem(StrEnum):
+    """What matches cars to an outlet."""
+
+    BOARD = "board"
+    PACKET = "packet"
+    NONE = "none"
+
+
 class Clock(StrEnum):
     """What makes the calendar trustworthy."""
 

@@ -21,11 +21,13 @@ from secc.config.choices import (
     QUIRK,
     Clock,
     LogLevel,
+    Modem,
     Tls,
     TraceMode,
     UplinkKind,
 )
 from secc.config.facets import Danger, Doc, Length, Named, Pattern, Range
+from secc.outlet.settings import Hlc
 from secc.session.offer import AcLimits, DcLimits, Payment, Transfer
 from secc.uplink.policy import Policy
 from secc.uplink.standalone import Eim, Rules
@@ -134,6 +136,43 @@ class Outlet:
             "`required` where only `contract` is offered, `offered` where there is a `trust.keystore`, else `off`",
         ),
     ] = Tls.OFF
+    hlc: Annotated[
+        Hlc,
+        Doc(
+            "Whether an AC outlet talks to cars: `required` charges no other; `preferred` charges by pilot and duty alone (basic charging) "
+            "those that do not let themselves be matched, or come to nothing; `off` charges all of them so. A DC outlet always talks."
+        ),
+    ] = Hlc.PREFERRED
+    modem: Annotated[
+        Modem,
+        Doc(
+            "What matches cars by SLAC: the modem that the hardware's driver brings, if any (`board`), one that is driven through raw "
+            "Ethernet on `interface` (`packet`), or `none`: then the link counts as there while the cable is in, and an AC outlet falls back "
+            "to nothing."
+        ),
+    ] = Modem.BOARD
+    pwm_delay_seconds: Annotated[
+        float,
+        Doc(
+            "With a modem: how long matching listens before the pilot's duty is set, because some cars ask at once (Q-01). More than a "
+            "second upsets some cars."
+        ),
+        Range(0, 5),
+    ] = 0.5
+    slac_init_seconds: Annotated[
+        float,
+        Doc(
+            "How long a car may take to ask to be matched (TT_EVSE_SLAC_init); below 20 only without `lab.strict` (Q-04)."
+        ),
+        Range(10, 50),
+    ] = 50.0
+    attenuation_offset: Annotated[
+        int,
+        Doc(
+            "Decibels between plug and modem, subtracted from what the modem measures: too much of it steals neighbours' cars."
+        ),
+        Range(0, 60),
+    ] = 0
     port: Annotated[
         int,
         Doc(
