@@ -82,7 +82,7 @@ def verify_chain(
 ) -> VerifiedChain:
     """A path from ``chain[0]`` to one of the profile's roots, or :class:`ChainRejected`. ``at`` is aware of its time zone.
 
-    The other certificates may stand in any order, contain duplicates and the root itself; only installed roots count. Of several paths
+    The other certificates may stand in any order, contain duplicates and the root itself (Q-25); only installed roots count. Of several paths
     that fail, the flaw nearest to a root is reported. Cost: bounded by the number of certificates (5) and of roots of the same name.
     """
     if not clock_trusted and not floor_suffices:

@@ -75,6 +75,7 @@ def cable_check(path: DcPath, ev_maximum_volts: float) -> Conversation[CableChec
     ohms = min(path.ohms)
 
     path.supply_off()
+    # Some cars close their relay at whatever is on the bus.
     if not (yield from path.until(lambda: path.fresh and board.levels.volts < settings.safe_volts, LOW_VOLTAGE, whole)):
         return CableChecked(False, "invalid", f"{board.levels.volts:.0f} V at the output after the check")
     board.do(ReportInsulation(Insulation.VALID))

@@ -1,4 +1,4 @@
-"""What has been measured, if it is worth telling: never a copy of what the car asked for. (Q-53)"""
+"""What has been measured, if it is worth telling: never a copy of what the car asked for, and never old. (Q-53, Q-54)"""
 
 from __future__ import annotations
 

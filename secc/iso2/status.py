@@ -38,7 +38,7 @@ def dc_status(
 
 
 def notified(secc: Party, course: Course) -> tuple[EVSENotification, int]:
-    """What the car is asked to do, and within how many seconds."""
+    """What the car is asked to do, and within how many seconds. Until then it ramps down, and power is there for that. (Q-63)"""
     if course.stop is not None:
         return EVSENotification.STOP_CHARGING, max(0, math.floor(course.stop.at - secc.now))
     if course.renegotiation_wanted and course.powered:

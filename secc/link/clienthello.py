@@ -45,7 +45,10 @@ class _Extension(IntEnum):
 
 
 class IdentifierType(IntEnum):
-    """How a car names a root (RFC 6066 section 6). ``BARE_SHA1`` is not of the RFC: a hash without a type (Q-20), of a key or a certificate."""
+    """How a car names a root (RFC 6066 section 6); all of them count (Q-21).
+
+    ``BARE_SHA1`` is not of the RFC: a hash without a type (Q-20), of a key or a certificate.
+    """
 
     PRE_AGREED = 0
     KEY_SHA1_HASH = 1

@@ -88,7 +88,7 @@ def build_response(address: IPv6Address, port: int, security: Security) -> bytes
 def answer(offered: Security, *, tls: bool, plain: bool) -> Security | None:
     """What the station says it will accept, given what the car asked for and what is open; None: say nothing.
 
-    The answer is not an echo: the car decides whether to go on. [V2G2-623]
+    The answer is not an echo: the car decides whether to go on. [V2G2-623] (Q-15)
 
     ========  =============  =============  ==========  =======
     asked     TLS and plain  TLS only       plain only  neither

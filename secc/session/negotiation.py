@@ -38,7 +38,7 @@ class Chosen:
 
     @property
     def response(self) -> SupportedAppProtocolRes:
-        """The answer, with the car's own SchemaID."""
+        """The answer, with the car's own SchemaID, which may be any. (Q-29)"""
         same = self.entry.version_number_minor == self.protocol.minor
         code = (
             ResponseCode.OK_SUCCESSFUL_NEGOTIATION

@@ -85,6 +85,7 @@ def cps_leaf_with_digital_signature_only() -> tuple[list[bytes], Profile, Anchor
 
 
 def shuffled_with_root_inside() -> tuple[list[bytes], Profile, Anchors]:
+    """Q-25"""
     line = LAB.contract
     return [line.leaf.der, line.root.der, line.sub1.der, line.sub2.der], CONTRACT_2, anchors()
 

@@ -61,7 +61,7 @@ ring_kilobytes = 64
 eim_seconds = 20
 
 [lab]
-tolerate = ["Q-45", "Q-66"]
+tolerate = ["Q-45", "Q-50"]
 
 [[outlet]]
 interface = "eth1"
@@ -180,6 +180,10 @@ port = 49152
         (
             PNC + "[[outlet]]\ninterface = 'eth2'\nname = '1'\n",
             "station.toml:9: outlet[1].name: repeats the name of outlet '1'",
+        ),
+        (
+            PNC + "[lab]\ntolerate = ['Q-45', 'Q-66']\n",
+            "station.toml:8: lab.tolerate[1]: Q-66 is none that can be asked for",
         ),
         (
             PNC + "[lab]\nstrict = true\ntolerate = ['Q-45']\n",

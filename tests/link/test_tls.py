@@ -299,3 +299,23 @@ def test_roots_are_hashed_as_the_rfc_says() -> None:
     assert A.chain.satisfies(key_hash(A.root))
     assert not A.chain.satisfies(key_hash(B.root))
     assert not A.chain.satisfies(PRE_AGREED)
+
+
+@pytest.mark.case("Q-23")
+def test_no_certificate_is_asked_of_the_car() -> None:
+    """The first flight of a TLS 1.2 server is in the clear: no CertificateRequest (type 13) in it."""
+    hello = client_hello()
+    station = greet(hello, BOTH)
+    station.receive(hello)
+    flight, messages = station.drain(), b""
+    while flight:
+        length = int.from_bytes(flight[3:5])
+        assert flight[0] == 22
+        messages, flight = messages + flight[5 : 5 + length], flight[5 + length :]
+    kinds = []
+    while messages:
+        kinds.append(messages[0])
+        messages = messages[4 + int.from_bytes(messages[1:4]) :]
+    assert kinds[:2] == [2, 11]
+    assert kinds[-1] == 14, "ServerHelloDone"
+    assert 13 not in kinds

@@ -1,4 +1,4 @@
-"""ServiceDiscovery, ServiceDetail and PaymentServiceSelection: what the car can have, and what it chooses."""
+"""ServiceDiscovery, ServiceDetail, which no car has to send (Q-36), and PaymentServiceSelection: what it can have, and what it chooses."""
 
 from __future__ import annotations
 

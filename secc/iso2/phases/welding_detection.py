@@ -1,4 +1,4 @@
-"""WeldingDetection: the car looks whether its contactors have opened. It may leave that out (Q-65)."""
+"""WeldingDetection: the car looks whether its contactors have opened. As often as it likes (Q-64), or never (Q-65)."""
 
 from __future__ import annotations
 

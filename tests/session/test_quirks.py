@@ -1,0 +1,58 @@
+"""The table of field quirks says what the code does: every code in the product is in it, and every row has its place and its test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from secc.session.quirks import ON_REQUEST, QUIRKS, TABLE, When
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = re.compile(r"\bQ-\d\d\b")
+TABLE_FILE = ROOT / "secc" / "session" / "quirks.py"
+
+
+def named(*folders: str) -> dict[str, list[str]]:
+    """Every code that stands in the Python files below, with the files."""
+    found: dict[str, list[str]] = {}
+    for path in files(*folders):
+        for code in CODE.findall(path.read_text(encoding="utf-8")):
+            found.setdefault(code, []).append(str(path.relative_to(ROOT)))
+    return found
+
+
+def files(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in sorted((ROOT / folder).rglob("*.py")) if path not in (TABLE_FILE, Path(__file__)))
+
+
+def test_every_code_in_the_product_is_in_the_table() -> None:
+    product = named("secc", "hal", "certs")
+    assert len(product) > 40
+    assert {code: where for code, where in product.items() if code not in QUIRKS} == {}
+
+
+def test_every_row_has_its_place_in_the_code() -> None:
+    assert [quirk.code for quirk in TABLE if quirk.code not in named("secc", "hal", "certs")] == []
+
+
+def test_every_row_has_its_test() -> None:
+    assert [quirk.code for quirk in TABLE if quirk.code not in named("tests")] == []
+
+
+def test_rows_are_whole_and_in_order() -> None:
+    codes = [quirk.code for quirk in TABLE]
+    assert codes == sorted(set(codes)) and all(CODE.fullmatch(code) for code in codes)
+    for quirk in TABLE:
+        for text in (quirk.cars, quirk.ours):
+            assert text.endswith(".") and "|" not in text and "\n" not in text
+
+
+def test_what_the_code_asks_lab_tolerate_for_is_what_can_be_asked_for() -> None:
+    asked = set()
+    for path in files("secc"):
+        text = path.read_text(encoding="utf-8")
+        asked.update(re.findall(r"""tolerates\("(Q-\d\d)"\)""", text))
+        asked.update(re.findall(r""""(Q-\d\d)" in config\.lab\.tolerate""", text))
+    assert asked == ON_REQUEST == {quirk.code for quirk in TABLE if quirk.when is When.ON_REQUEST}

@@ -1,0 +1,38 @@
+"""docs/quirks.md, made from the table of field quirks: ``python -m tools.quirks_doc``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from secc.session.quirks import TABLE, When
+
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "quirks.md"
+
+HEAD = """# Field quirks
+
+*Made by `python -m tools.quirks_doc` from `secc/session/quirks.py`; edit that.*
+
+What cars do that a literal reading of the standards would refuse, and what this station does then. Where it can tell that a tolerance has fired,
+log, trace and `secc explain` say so under its code.
+
+* *always*: the standard allows it, or is silent.
+* *unless `lab.strict`*: `strict = true` in `[lab]` (`--strict`) switches it off, for conformance runs.
+* *with `lab.tolerate`*: off until somebody asks for it, `tolerate = ["Q-45"]` in `[lab]` (`--tolerate Q-45`), because it costs trust, money or power,
+  or is for old tools. Other codes in `tolerate` are an error.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    rows = [f"| {quirk.code} | {quirk.cars} | {quirk.ours} | {quirk.when} |" for quirk in TABLE]
+    return "\n".join([HEAD, "| code | some cars | this station | when |", "|---|---|---|---|", *rows, "", _count()])
+
+
+def _count() -> str:
+    counts = ", ".join(f"{sum(quirk.when is when for quirk in TABLE)} {when}" for when in When)
+    return f"{len(TABLE)} in all: {counts}.\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")
+    print(TARGET)
