@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hal.ports import Board
 from hal.values import ContactorState
 from secc.conversation import Levels
@@ -21,7 +23,9 @@ def levels_of(board: Board | None) -> Levels:
         watt_hours, metered_at = reading.watt_hours_import, reading.at
     if board.dc is not None:
         contactor = board.dc.contactor.state
-        volts, amperes, measured_at = board.dc.present.volts, board.dc.present.amperes, board.dc.present.at
+        # Taken once: a driver may measure anew for every look, and the three belong together.
+        present = board.dc.present
+        volts, amperes, measured_at = present.volts, present.amperes, present.at
     else:
         contactor = board.ac.contactor.state if board.ac is not None else ContactorState.UNKNOWN
         if reading is not None:
@@ -41,13 +45,20 @@ def levels_of(board: Board | None) -> Levels:
 
 def ac_limits(board: Board) -> AcLimits | None:
     """What the board's AC side can do; None without one. A cable that carries less counts."""
+    able = ac_capabilities(board)
+    if able is not None and board.proximity is not None and board.proximity.reading.amperes is not None:
+        able = replace(able, maximum_amperes=min(able.maximum_amperes, board.proximity.reading.amperes))
+    return able
+
+
+def ac_capabilities(board: Board) -> AcLimits | None:
+    """What the board's AC side could do with any cable; None without one."""
     if board.ac is None:
         return None
     able = board.ac.capabilities
-    amperes = able.max_amperes
-    if board.proximity is not None and board.proximity.reading.amperes is not None:
-        amperes = min(amperes, board.proximity.reading.amperes)
-    return AcLimits(volts=able.volts, maximum_amperes=amperes, minimum_amperes=able.min_amperes, phases=able.phases)
+    return AcLimits(
+        volts=able.volts, maximum_amperes=able.max_amperes, minimum_amperes=able.min_amperes, phases=able.phases
+    )
 
 
 def dc_limits(board: Board) -> DcLimits | None:
