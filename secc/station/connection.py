@@ -165,9 +165,9 @@ class V2gConnection(asyncio.Protocol):
 
     def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
         self._feeding = False
+        error = None if step.cancelled() else step.exception()
         if step.cancelled() or self._over:
             return
-        error = step.exception()
         if isinstance(error, FramingError):
             self._refuse(error)
         elif error is not None:

@@ -1,0 +1,153 @@
+"""Who may charge, over connections and plug-ins, on a whole station in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hal.sim.clock import run_virtual
+from secc.config import Config, Eim, Tls
+from secc.session.effects import Decision, Verdict
+from secc.session.identification import ContractState
+from tests.station_scene import BOTH, Scene, configured, station
+from tools.evcc.behaviour import Behaviour, Payment
+
+CARD = "04A2B3C4"
+CONTRACT = Behaviour(payment=Payment.CONTRACT, loops=3)
+EXTERNAL = Behaviour(payment=Payment.EXTERNAL, loops=3)
+STRANGER = "emaid FRXYZC12345678\n"
+
+
+def config(directory: Path, allow: str = "") -> Config:
+    return configured(directory, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST, allow=allow + f"rfid {CARD}\n")
+
+
+def offers(scene: Scene) -> list[list[str]]:
+    return [event["payments"] for event in scene.published if event["event"] == "session"]
+
+
+def book(scene: Scene) -> list[dict[str, Any]]:
+    path = scene.state / "sessions.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def slow_contracts(scene: Scene, seconds: float, verdict: Verdict) -> list[str]:
+    """The backend takes its time with contracts; what became of each question."""
+    fates: list[str] = []
+
+    async def authorize(contract: Any, *, outlet: str, decide: float) -> Verdict:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            fates.append("abandoned")
+            raise
+        fates.append("answered")
+        return verdict
+
+    scene.services.uplink.authorize_contract = authorize  # type: ignore[method-assign]  # a slow backend
+    return fates
+
+
+def test_a_card_first_and_contract_is_not_offered(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(config(tmp_path), watch=False) as scene:
+            scene.world().present_token("rfid", CARD)
+            await asyncio.sleep(1.0)
+            drive = await scene.drive(EXTERNAL, tls=True).done()
+            assert drive.outcome == "completed.full"
+            assert offers(scene) == [["external"]]
+            await scene.until(lambda: len(book(scene)) == 2)
+            assert book(scene)[0]["identity"] == "rfid"
+            # The card was for that plug-in and for no other.
+            await asyncio.sleep(5.0)
+            drive = scene.drive(EXTERNAL, tls=True)
+            await asyncio.sleep(30.0)
+            assert "authorized" not in drive.names
+            assert offers(scene)[1] == ["contract", "external"]
+            scene.world().present_token("rfid", CARD)
+            await drive.done()
+            assert drive.outcome == "completed.full"
+
+    run_virtual(main())
+
+
+def test_a_card_on_no_list_lets_nobody_charge(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(config(tmp_path), watch=False) as scene:
+            drive = scene.drive(EXTERNAL, tls=True)
+            await asyncio.sleep(5.0)
+            scene.world().present_token("rfid", "DEADBEEF")
+            await asyncio.sleep(30.0)
+            assert "authorized" not in drive.names
+            scene.world().present_token("rfid", CARD)
+            assert (await drive.done()).outcome == "completed.full"
+
+    run_virtual(main())
+
+
+def test_a_card_shown_while_the_contract_is_being_checked_counts_and_nobody_is_identified_twice(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(config(tmp_path), watch=False) as scene:
+            slow_contracts(scene, 20.0, Verdict(Decision.ACCEPTED))
+            drive = scene.drive(CONTRACT, tls=True)
+            await asyncio.sleep(6.0)
+            assert "authorized" not in drive.names
+            scene.world().present_token("rfid", CARD)
+            await scene.until(lambda: "authorized" in drive.names, 3.0)
+            assert (await drive.done()).outcome == "completed.full"
+            await scene.until(lambda: len(book(scene)) == 2)
+            assert [row["what"] for row in book(scene)] == ["started", "ended"]
+            assert book(scene)[0]["identity"] == "rfid"
+
+    run_virtual(main())
+
+
+def test_a_failed_contract_is_offered_once_more_then_only_external_until_unplugged(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(config(tmp_path, allow=STRANGER), watch=False) as scene:
+            for count in (1, 2):
+                drive = await scene.drive(CONTRACT, tls=True, stay=True).done()
+                assert drive.outcome.startswith("refused.FAILED"), drive.outcome
+                await scene.ended(count)
+            drive = await scene.drive(CONTRACT, tls=True, stay=True).done()
+            assert drive.reason is not None
+            assert not drive.reason.well
+            assert offers(scene) == [["contract", "external"]] * 2 + [["external"]]
+            scene.world().unplug()
+            await asyncio.sleep(5.0)
+            await scene.drive(CONTRACT, tls=True).done()
+            assert offers(scene)[3] == ["contract", "external"]
+            assert book(scene) == []
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-SES-11")
+def test_a_verdict_that_comes_after_the_session_is_dropped(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(config(tmp_path), watch=False) as scene:
+            fates = slow_contracts(scene, 20.0, Verdict(Decision.ACCEPTED))
+            drive = scene.drive(CONTRACT, tls=True, stay=True)
+            await asyncio.sleep(5.0)
+            scene.world().unplug(force=True)
+            await drive.done()
+            assert await scene.ended() == ["severed.unplugged"]
+            # The next car is somebody else's, who has no contract.
+            drive = scene.drive(EXTERNAL, tls=True)
+            await asyncio.sleep(40.0)
+            assert fates == ["abandoned"]
+            plugin = scene.outlet().plug.plugin
+            assert plugin is not None
+            assert plugin.state.identification.contract is ContractState.NONE
+            assert "authorized" not in drive.names
+            assert book(scene) == []
+            scene.outlet().levers.start()
+            assert (await drive.done()).outcome == "completed.full"
+            await scene.until(lambda: len(book(scene)) == 2)
+            assert book(scene)[0]["identity"] == "operator"
+
+    run_virtual(main())
