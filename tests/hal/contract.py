@@ -91,6 +91,13 @@ async def beating(board: Board) -> AsyncIterator[None]:
 class BoardContract:
     """Derive, and implement :meth:`rig` and :meth:`run`."""
 
+    report_seconds = 0.0
+    """For a board that cannot push and reports at fixed times: how often, by its documents. It is late by so much, and no more."""
+
+    @property
+    def edge_seconds(self) -> float:
+        return EDGE_SECONDS + self.report_seconds
+
     async def rig(self) -> Rig:
         """A fresh, open board with no car at it."""
         raise NotImplementedError
@@ -102,10 +109,10 @@ class BoardContract:
     async def ready(self, rig: Rig) -> None:
         """A car in state C, digital communication on."""
         rig.pilot(PilotState.B)
-        await asyncio.sleep(EDGE_SECONDS)
+        await asyncio.sleep(self.edge_seconds)
         await rig.board.pilot.set_duty(0.05)
         rig.pilot(PilotState.C)
-        await asyncio.sleep(EDGE_SECONDS)
+        await asyncio.sleep(self.edge_seconds)
         assert rig.board.pilot.reading.state is PilotState.C
 
     async def closed(self, rig: Rig) -> None:
@@ -143,11 +150,11 @@ class BoardContract:
             seen = Collector(rig.board)
             for state in (PilotState.B, PilotState.C, PilotState.D, PilotState.C, PilotState.B, PilotState.A):
                 rig.pilot(state)
-                await asyncio.sleep(EDGE_SECONDS)
+                await asyncio.sleep(self.edge_seconds)
                 assert seen.states()[-1] is state
                 assert rig.board.pilot.reading.state is state
                 age = asyncio.get_running_loop().time() - rig.board.pilot.reading.since
-                assert 0.0 <= age <= EDGE_SECONDS
+                assert 0.0 <= age <= self.edge_seconds
             await rig.board.close()
 
         self.run(main())
@@ -161,6 +168,7 @@ class BoardContract:
             for state in (PilotState.C, PilotState.B) * 3:
                 rig.pilot(state)
                 await asyncio.sleep(0.15)
+            await asyncio.sleep(self.report_seconds)
             assert seen.states() == [PilotState.C, PilotState.B] * 3
             await rig.board.close()
 
@@ -171,10 +179,10 @@ class BoardContract:
             rig = await self.rig()
             one, two = Collector(rig.board), Collector(rig.board)
             rig.pilot(PilotState.B)
-            await asyncio.sleep(EDGE_SECONDS)
+            await asyncio.sleep(self.edge_seconds)
             await one.stop()
             rig.pilot(PilotState.A)
-            await asyncio.sleep(EDGE_SECONDS)
+            await asyncio.sleep(self.edge_seconds)
             assert one.states() == [PilotState.B]
             assert two.states() == [PilotState.B, PilotState.A]
             await rig.board.close()
@@ -197,17 +205,17 @@ class BoardContract:
             rig = await self.rig()
             rig.pilot(PilotState.B)
             await rig.board.pilot.set_f()
-            await asyncio.sleep(EDGE_SECONDS)
+            await asyncio.sleep(self.edge_seconds)
             assert rig.board.pilot.reading.state is PilotState.F
             if rig.board.pilot.capabilities.supports_e:
                 await rig.board.pilot.set_e()
-                await asyncio.sleep(EDGE_SECONDS)
+                await asyncio.sleep(self.edge_seconds)
                 assert rig.board.pilot.reading.state is PilotState.E
             else:
                 with pytest.raises(HalUnsupported):
                     await rig.board.pilot.set_e()
             await rig.board.pilot.set_x1()
-            await asyncio.sleep(EDGE_SECONDS)
+            await asyncio.sleep(self.edge_seconds)
             assert rig.board.pilot.reading.state is PilotState.B
             await rig.board.close()
 
@@ -229,7 +237,7 @@ class BoardContract:
         async def main() -> None:
             rig = await self.rig()
             rig.pilot(PilotState.B)
-            await asyncio.sleep(EDGE_SECONDS)
+            await asyncio.sleep(self.edge_seconds)
             async with beating(rig.board):
                 try:
                     await rig.close()
@@ -268,6 +276,7 @@ class BoardContract:
                 rig.emergency_stop(True)
                 await asyncio.sleep(OPENING_SECONDS)
                 assert not rig.closed()
+                await asyncio.sleep(self.report_seconds)
                 assert rig.board.inputs.reading.emergency_stopped
                 assert [event.stopped for event in seen.events if isinstance(event, EmergencyStopChanged)] == [True]
                 with pytest.raises(HalRejected):

@@ -1,0 +1,348 @@
+"""chargebyte Charge SOM and Charge Control Y: an AC outlet behind their safety controller.
+
+The controller wants a Charge Control frame every 100 ms, else it goes to its safe state (pilot F, contactors open), which only a reset ends.
+The frames are repeated here, and only while the station beats: a station that has stopped, or stands still, gets the safe state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from hal.boards.chargesom_faults import OVER_TEMPERATURE, PILOT_DIODE, TEMPERATURE_SENSOR, levels_of, trouble_of
+from hal.boards.chargesom_frames import (
+    RCM_SELF_TEST,
+    ChargeState,
+    Com,
+    Deframer,
+    Residual,
+    charge_control,
+    charge_state,
+    inquiry,
+    temperatures,
+)
+from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet
+from hal.boards.levels import Trouble
+from hal.boards.uart import Connect, Line
+from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.values import BoardCapabilities, ContactorState, PilotReading, PilotState
+
+log = logging.getLogger(__name__)
+
+CONTROL_SECONDS: Final = 0.05
+"""Half of the interval at which the controller wants to hear us: one late turn of the event loop is no time-out."""
+
+SILENT_SECONDS: Final = 0.29
+"""Two reports missing in a row. A controller that restarts is silent for 300 ms, so none goes by unseen."""
+
+QUIET_SECONDS: Final = 1.5
+"""So long nothing is sent before a reset out of the safe state; within it a controller that does not hear us has opened."""
+
+REST_SECONDS: Final = 3.0
+"""The least time in the safe state: the station hears what was wrong while the board still answers, and the car sees F."""
+
+STARTUP_SECONDS: Final = 0.3
+RESET_SECONDS: Final = 0.02
+ANSWER_SECONDS: Final = 2.0
+RESTART_SECONDS: Final = 10.0
+"""A controller that goes back to its safe state at once is not restarted more often than this."""
+
+RECONNECT_SECONDS: Final = 1.0
+SELF_TEST_SECONDS: Final = 5.0
+RESTING: Final = frozenset({"internal_error", "contactor_welded", "residual_current", "residual_current_test"})
+"""Safe states that a person looks at first: no restart before :meth:`Faults.clear`."""
+
+
+class Reset(Protocol):
+    """The controller's reset line."""
+
+    def set(self, active: bool) -> None: ...
+    def close(self) -> None: ...
+
+
+class Phase(enum.Enum):
+    STARTING = "sent control frames, no answer in the normal state yet"
+    RUNNING = "answers in the normal state"
+    SAFE = "answers in its safe state"
+    QUIET = "nothing is sent before a reset"
+    RESETTING = "in reset, or just out of it"
+
+
+class ChargeSom(DrivenBoard):
+    """``contactors``: how many of the controller's outputs make the outlet's contactor, the first ones (1 to 3).
+
+    ``reset``: without this line the driver cannot lead the controller out of its safe state; it takes a power cycle then.
+    """
+
+    def __init__(
+        self, name: str, connect: Connect, outlet: Outlet, *, contactors: int = 1, reset: Reset | None = None
+    ) -> None:
+        super().__init__(name, outlet, BoardCapabilities(opens_itself=True, heartbeat_seconds=1.0))
+        self.temperatures: tuple[float, ...] = ()
+        self._connect = connect
+        self._line: Line | None = None
+        self._deframer = Deframer()
+        self._contactors = (1 << contactors) - 1
+        self._reset = reset
+        self._phase = Phase.STARTING
+        self._since = self._sent = self._reported = self._tried = 0.0
+        self._restarted: float | None = None
+        self._duty = 1.0
+        self._state: ChargeState | None = None
+        self._waiting: list[tuple[Callable[[ChargeState], bool], asyncio.Future[None]]] = []
+        self._ticker: asyncio.TimerHandle | None = None
+        self._resetting: asyncio.Task[None] | None = None
+        self._safe_trouble: Trouble | None = None
+
+    # --- coming and going ---
+
+    async def _start(self) -> None:
+        self._reconnect()
+        ready = self._expect(lambda state: state.normal)
+        if self._reset is not None:
+            self._begin_reset()
+        else:
+            self._enter(Phase.STARTING)
+        self._tick()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS + STARTUP_SECONDS):
+                await ready
+        except TimeoutError:
+            if self._phase is Phase.SAFE and self._state is not None:
+                raise HalRejected(
+                    f"the safety controller is in its safe state (reason {self._state.reason}), which only a reset ends"
+                ) from None
+            raise HalLost("the safety controller does not answer") from None
+
+    async def _stop(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._resetting is not None:
+            self._resetting.cancel()
+        try:
+            if self._line is not None and self._phase in (Phase.RUNNING, Phase.STARTING):
+                # One frame for the orderly way. After it the silence does the rest: safe state, whatever we missed.
+                self._line.write(charge_control(1.0, 0))
+                await asyncio.sleep(CONTROL_SECONDS)
+        finally:
+            self._refuse_all("this board is closed")
+            if self._line is not None:
+                self._line.close()
+            if self._reset is not None:
+                self._reset.close()
+
+    def _reconnect(self) -> None:
+        self._tried = self._loop.time()
+        line = self._connect()
+        line.on_octets = self._hear
+        line.on_lost = self._hang_up
+        self._line = line
+        self._deframer = Deframer()
+
+    def _hang_up(self, text: str) -> None:
+        self._line = None
+        self._vanish(text)
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase, self._since = phase, self._loop.time()
+
+    # --- the turn of the clock ---
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        self._ticker = self._loop.call_later(CONTROL_SECONDS, self._tick)
+        if not self.healthy and self._reported and now - self._since >= QUIET_SECONDS:
+            # It has opened by now: it hears that it shall, or hears nothing and is in its safe state, or has no power.
+            self.feedback = False
+            self.levels.note_contactor(ContactorState.OPEN)
+        if self._line is None:
+            if now - self._tried >= RECONNECT_SECONDS:
+                with contextlib.suppress(HalError):
+                    self._reconnect()
+                    self._enter(Phase.STARTING)
+            return
+        self._check_silence(now)
+        if self._phase is Phase.SAFE and self._may_restart(now):
+            self.lose("the safety controller is restarted out of its safe state")
+            self._enter(Phase.QUIET)
+            self._restarted = now
+        if self._phase is Phase.QUIET and now - self._sent >= QUIET_SECONDS:
+            self._begin_reset()
+        if self._phase is Phase.STARTING and now - self._since >= ANSWER_SECONDS and self._reset is not None:
+            self._begin_reset()
+        self._control()
+
+    def _check_silence(self, now: float) -> None:
+        if self._phase in (Phase.RUNNING, Phase.SAFE) and now - self._reported > SILENT_SECONDS:
+            self._vanish(f"nothing heard from the safety controller for {now - self._reported:.2f} s")
+
+    def _control(self) -> None:
+        """Repeat the Charge Control: only while there are beats, or there never were any and nothing can be closed."""
+        # Looked at before every frame: a controller that has just restarted must not be told to close.
+        self._check_silence(self._loop.time())
+        if self._line is None or self._phase not in (Phase.RUNNING, Phase.STARTING) or self.abandoned:
+            return
+        try:
+            self._line.write(charge_control(self._duty, self._contactors if self.commanded else 0))
+        except HalError as error:
+            self._line.close()
+            self._hang_up(str(error))
+        else:
+            self._sent = self._loop.time()
+
+    def _vanish(self, text: str) -> None:
+        self._duty = 1.0
+        self.lose(text)
+        self._enter(Phase.STARTING)
+        self._refuse_all(text)
+
+    def _refuse_all(self, text: str) -> None:
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(HalLost(text))
+        self._waiting.clear()
+
+    # --- out of the safe state ---
+
+    def _may_restart(self, now: float) -> bool:
+        state = self._state
+        if self._reset is None or state is None or state.emergency_stopped or self.abandoned:
+            return False
+        if now - self._since < REST_SECONDS:
+            return False
+        if any(fault.code in RESTING for fault in self.levels.faults):
+            return False
+        return self._restarted is None or now - self._restarted >= RESTART_SECONDS
+
+    def _begin_reset(self) -> None:
+        self._enter(Phase.RESETTING)
+        self._resetting = asyncio.ensure_future(self._pulse())
+
+    async def _pulse(self) -> None:
+        assert self._reset is not None
+        try:
+            self._reset.set(True)
+            await asyncio.sleep(RESET_SECONDS)
+            self._reset.set(False)
+            await asyncio.sleep(STARTUP_SECONDS)
+        except HalError as error:
+            log.error("board %s: the reset line does not work: %s", self.name, error)
+        self._duty = 1.0
+        self._enter(Phase.STARTING)
+        self._control()
+
+    # --- commands ---
+
+    async def _drive(self, duty: float | None) -> None:
+        assert duty is not None
+        if self._phase is Phase.SAFE and duty != 0.0:
+            raise HalRejected(f"the safety controller is in its safe state (fault {self.levels.emergency})")
+        self._duty = round(duty, 3)
+        wanted = self._duty
+        if self._phase is Phase.SAFE:
+            return  # F is what its safe state drives
+        # A later command makes this one pointless; it is done then, too.
+        confirmed = self._expect(lambda state: state.duty == wanted or self._duty != wanted)
+        self._control()
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS):
+                await confirmed
+        except TimeoutError:
+            raise HalTimeout(f"the safety controller does not confirm a duty of {wanted:g}") from None
+
+    def _switch(self, closed: bool) -> None:
+        if self._line is None:
+            raise HalLost("the serial line is gone")
+        if closed or not self.abandoned:
+            self._control()
+        else:
+            # The last frame before the silence that leads to the safe state.
+            self._line.write(charge_control(self._duty, 0))
+
+    async def test_residual_current(self) -> bool:
+        self.demand()
+        if self._state is None or self._state.residual is Residual.NOT_CONFIGURED:
+            raise HalUnsupported("no residual-current monitor is configured on this controller")
+        began = self._expect(lambda state: state.residual in (Residual.SELF_TEST, Residual.ERROR))
+        assert self._line is not None
+        self._line.write(inquiry(Com.ACTION, RCM_SELF_TEST))
+        try:
+            async with asyncio.timeout(SELF_TEST_SECONDS):
+                await began
+                await self._expect(lambda state: state.residual is not Residual.SELF_TEST)
+        except TimeoutError:
+            raise HalTimeout("the self-test of the residual-current monitor does not end") from None
+        return self._state.residual is Residual.MONITORING
+
+    def _expect(self, what: Callable[[ChargeState], bool]) -> asyncio.Future[None]:
+        """Done with the first report of which this is true. HalLost when no more reports come."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting = [(seen, waiting) for seen, waiting in self._waiting if not waiting.done()]
+        self._waiting.append((what, future))
+        return future
+
+    # --- what it says ---
+
+    def _hear(self, octets: bytes) -> None:
+        for com, data in self._deframer.feed(octets):
+            if self._phase is Phase.RESETTING:
+                continue  # said before the reset
+            if com == Com.CHARGE_STATE:
+                self._take(charge_state(data))
+            elif com == Com.PT1000_STATE and self.healthy:
+                channels = temperatures(data)
+                self.temperatures = tuple(channel.celsius for channel in channels)
+                self.report(OVER_TEMPERATURE, any(channel.stopped for channel in channels))
+                self.report(TEMPERATURE_SENSOR, any(channel.malfunction for channel in channels))
+
+    def _take(self, state: ChargeState) -> None:
+        if state.safe_state not in (0, 1) or self._phase is Phase.QUIET:
+            return  # it does not know its own state yet: as good as silent
+        now = self._loop.time()
+        self._state, self._reported, self.levels.heard = state, now, now
+        if state.normal and self._phase is not Phase.RUNNING:
+            if state.duty != 1.0 or any(state.contactors):
+                return  # not yet what was asked for: the safe state that we come up in
+            self._run()
+        elif not state.normal and self._phase is not Phase.SAFE:
+            self._rest(state)
+        self._note(state)
+        for seen, future in self._waiting:
+            if not future.done() and seen(state):
+                future.set_result(None)
+
+    def _run(self) -> None:
+        """Normal, pilot x1, contactors open: everything may begin."""
+        self._enter(Phase.RUNNING)
+        if self._safe_trouble is not None:
+            self.levels.forget(self._safe_trouble.code)
+            self._safe_trouble = None
+        self.levels.recover()
+
+    def _rest(self, state: ChargeState) -> None:
+        """The safe state: it answers, and all is off."""
+        self._enter(Phase.SAFE)
+        self._safe_trouble = trouble_of(state.reason)
+        self.fail(self._safe_trouble)
+        # What led there may be gone; if it is not, the reports say so. So clearing it is not refused for being there.
+        if self._safe_trouble.latched:
+            self.levels.end(self._safe_trouble.code)
+
+    def _note(self, state: ChargeState) -> None:
+        if not self.healthy:
+            return
+        self.hear_inputs(emergency_stopped=state.emergency_stopped)
+        for trouble, there in levels_of(state):
+            self.report(trouble, there)
+        closed = None if None in state.contactors or not state.contactors else any(state.contactors)
+        if closed and not all(state.contactors) and self.commanded:
+            closed = None  # not all of them yet
+        self.hear_contactor(closed)
+        self.hear_pilot(PilotReading(state.pilot, 0.0, self._loop.time(), state.duty))
+        if state.pilot is PilotState.A and not state.pilot_diode:
+            self.levels.forget(PILOT_DIODE.code)
+        self.levels.note_cable(state.cable_amperes)

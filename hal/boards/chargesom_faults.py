@@ -1,0 +1,58 @@
+"""What the safety controller of a Charge SOM can complain of, as faults of the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from hal.boards.chargesom_frames import CABLE_INVALID, ChargeState, Reason, Residual
+from hal.boards.levels import Trouble
+from hal.values import Severity
+
+_OFF: Final = Severity.EMERGENCY
+
+PILOT_SHORT: Final = Trouble("pilot_short", _OFF, "the pilot is shorted to earth")
+PILOT_DIODE: Final = Trouble("pilot_diode", _OFF, "the car's pilot diode is missing", latched=True)
+PROXIMITY: Final = Trouble("proximity_invalid", Severity.STOP, "the proximity resistor is that of no cable")
+RESIDUAL: Final = Trouble("residual_current", _OFF, "the residual-current monitor has tripped", latched=True)
+OVER_TEMPERATURE: Final = Trouble("over_temperature", _OFF, "a temperature sensor has stopped the charging")
+TEMPERATURE_SENSOR: Final = Trouble("temperature_sensor", Severity.STOP, "a temperature sensor is broken")
+
+_SAFE: Final = {
+    Reason.INTERNAL_ERROR: Trouble("internal_error", _OFF, "the safety controller has found an error in itself", True),
+    Reason.COM_TIMEOUT: Trouble("communication_timeout", _OFF, "the safety controller has not heard from us in time"),
+    Reason.PROXIMITY_MALFUNCTION: Trouble("proximity_malfunction", _OFF, "the proximity pilot cannot be measured"),
+    Reason.PILOT_MALFUNCTION: Trouble("pilot_malfunction", _OFF, "the control pilot cannot be driven or measured"),
+    Reason.PILOT_SHORT: Trouble("safe_state_pilot_short", _OFF, "off because the pilot was shorted"),
+    Reason.PILOT_DIODE: Trouble("safe_state_pilot_diode", _OFF, "off because the car's pilot diode was missing"),
+    Reason.HV_SWITCH_MALFUNCTION: Trouble("contactor_welded", _OFF, "a contactor does not do what it is told", True),
+    Reason.RCM_ERROR: RESIDUAL,
+    Reason.RCM_SELF_TEST: Trouble("residual_current_test", _OFF, "the residual-current monitor failed its test", True),
+}
+_SENSORS: Final = range(Reason.TEMPERATURE_1_MALFUNCTION, Reason.TEMPERATURE_4_MALFUNCTION + 1)
+_HEAT: Final = range(Reason.OVER_TEMPERATURE_1, Reason.OVER_TEMPERATURE_4 + 1)
+_STOPS: Final = range(Reason.EMERGENCY_INPUT_1, Reason.EMERGENCY_INPUT_3 + 1)
+
+
+def trouble_of(reason: int) -> Trouble:
+    """The fault for a safe state. A reason that nobody has told us of is one that a person has to look at."""
+    if reason in _SENSORS:
+        return Trouble(
+            "safe_state_temperature_sensor", _OFF, f"off because sensor {reason - _SENSORS.start + 1} is broken"
+        )
+    if reason in _HEAT:
+        return Trouble(
+            "safe_state_over_temperature", _OFF, f"off because of the heat at sensor {reason - _HEAT.start + 1}"
+        )
+    if reason in _STOPS:
+        return Trouble("safe_state_emergency_stop", _OFF, "off because the emergency stop was pressed")
+    known = _SAFE.get(Reason(reason)) if reason in Reason._value2member_map_ else None
+    return known or Trouble("internal_error", _OFF, f"off for a reason that this version does not know: {reason}", True)
+
+
+def levels_of(state: ChargeState) -> Iterator[tuple[Trouble, bool]]:
+    """What each report says to be wrong, or not."""
+    yield PILOT_SHORT, state.pilot_short
+    yield PILOT_DIODE, state.pilot_diode
+    yield PROXIMITY, state.proximity == CABLE_INVALID
+    yield RESIDUAL, state.residual is Residual.ERROR

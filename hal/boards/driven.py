@@ -1,0 +1,352 @@
+"""What all driven boards share: permission, heartbeat, the watch over the contactor, and the way of every command.
+
+A driver adds how its board is spoken to. Whatever the board guards by itself is guarded here a second time, and more strictly
+where its documents are silent: a permission ends when the pilot leaves C or D, with every emergency, and when the beats stop.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from hal.boards import ports
+from hal.boards.levels import Levels, Trouble
+from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
+from hal.ports import Meter
+from hal.values import (
+    AcCapabilities,
+    BoardCapabilities,
+    BoardEvent,
+    ContactorState,
+    PilotReading,
+    PilotState,
+    Severity,
+)
+
+log = logging.getLogger(__name__)
+
+COMMAND_SECONDS = 1.0
+BEAT_SECONDS = 0.7
+"""Without a beat for so long the driver opens; leaves 300 ms of the second for the wire and the contactor."""
+
+WELD_SECONDS = 0.3
+CLOSE_SECONDS = 1.0
+
+HEARTBEAT_LOST = Trouble("heartbeat_lost", Severity.EMERGENCY, "the station has stopped beating")
+WELDED = Trouble("contactor_welded", Severity.EMERGENCY, "the contactor does not open", latched=True)
+STUCK_OPEN = Trouble("contactor_stuck_open", Severity.STOP, "the contactor does not close", latched=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """An AC outlet as its installation makes it. ``socket``: the cable is the car's, with a proximity resistor."""
+
+    volts: float = 230.0
+    phases: int = 3
+    min_amperes: float = 6.0
+    max_amperes: float = 32.0
+    socket: bool = False
+    lock: bool = False
+    switches_phases: bool = False
+
+    @property
+    def capabilities(self) -> AcCapabilities:
+        return AcCapabilities(self.phases, self.volts, self.min_amperes, self.max_amperes, self.switches_phases)
+
+
+class DrivenBoard(abc.ABC):
+    """One AC outlet behind a driver. To be made on a running event loop; all calls from its thread."""
+
+    plc = None
+    dc = None
+    imd = None
+    tokens = None
+
+    def __init__(self, name: str, outlet: Outlet, capabilities: BoardCapabilities, *, supports_e: bool = False) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._name = name
+        self._capabilities = capabilities
+        self.levels = Levels(self._loop.time)
+        self.permitted = False
+        self.commanded = False
+        self.feedback: bool | None = None
+        self._was_closed = False
+        self.closed = False
+        self._last_beat: float | None = None
+        self._beat_check: asyncio.TimerHandle | None = None
+        self._contactor_check: asyncio.TimerHandle | None = None
+        self.pilot = ports.Pilot(self, supports_e=supports_e)
+        self.inputs = ports.BoardInputs(self)
+        self.faults = ports.BoardFaults(self)
+        self.indicator = ports.LoggedIndicator(name)
+        self.proximity = ports.Proximity(self) if outlet.socket else None
+        self.ac = ports.Ac(self, outlet.capabilities)
+        self.lock = ports.PlugLock(self) if outlet.lock else None
+
+    # --- what a driver adds ---
+
+    @abc.abstractmethod
+    async def _start(self) -> None:
+        """Connect and come up in the safe state; :meth:`Levels.recover` is called when that is reached. Raises HalError."""
+
+    @abc.abstractmethod
+    async def _stop(self) -> None:
+        """Go to the safe state and let go. May raise HalError; the caller is leaving anyway."""
+
+    @abc.abstractmethod
+    async def _drive(self, duty: float | None) -> None:
+        """Drive the pilot; returns when that is confirmed, or could not be within a second (HalTimeout)."""
+
+    @abc.abstractmethod
+    def _switch(self, closed: bool) -> None:
+        """Tell the board at once what the contactor shall be. HalError when it cannot be told."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """The meter, where the board has one."""
+        return None
+
+    def _beaten(self) -> None:
+        """The station lives. For drivers that pass it on."""
+        return
+
+    async def limit(self, amperes: float) -> None:
+        """Trip above this current: a board without current sensors leaves it to its breaker."""
+        self.demand()
+
+    async def switch_phases(self, phases: int) -> None:
+        raise HalUnsupported("this board does not switch phases")
+
+    async def test_residual_current(self) -> bool:
+        raise HalUnsupported("this board has no self-test of a residual-current device")
+
+    async def move_lock(self, locked: bool) -> None:
+        raise HalUnsupported("this board has no lock")
+
+    # --- the board ---
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def capabilities(self) -> BoardCapabilities:
+        return self._capabilities
+
+    @property
+    def healthy(self) -> bool:
+        return self.levels.healthy
+
+    async def open(self) -> None:
+        if self.closed:
+            raise HalLost("this board has been closed")
+        await self._start()
+
+    async def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.permitted = self.commanded = False
+        for timer in (self._beat_check, self._contactor_check):
+            if timer is not None:
+                timer.cancel()
+        # A board that does not answer has nobody to tell.
+        with contextlib.suppress(HalError):
+            await self._stop()
+        self.levels.healthy = False
+        self.levels.events.close()
+
+    def events(self) -> AsyncIterator[BoardEvent]:
+        stream = self.levels.events.stream()
+        if self.closed:
+            stream.close()
+        return stream
+
+    def beat(self) -> None:
+        if self.closed:
+            raise HalLost("this board is closed")
+        self._last_beat = self._loop.time()
+        if self._beat_check is None:
+            self._beat_check = self._loop.call_at(self._last_beat + BEAT_SECONDS, self._check_beat)
+        self.levels.end(HEARTBEAT_LOST.code)
+        self._beaten()
+        if not self.healthy:
+            raise HalLost(f"board {self._name} does not answer")
+
+    @property
+    def beating(self) -> bool:
+        """The last beat is fresh."""
+        return self._last_beat is not None and self._loop.time() - self._last_beat < BEAT_SECONDS
+
+    @property
+    def abandoned(self) -> bool:
+        """There were beats, and there are none any more."""
+        return self._last_beat is not None and not self.beating
+
+    def _check_beat(self) -> None:
+        self._beat_check = None
+        if self._last_beat is None:
+            return
+        due = self._last_beat + BEAT_SECONDS
+        if self._loop.time() < due:
+            self._beat_check = self._loop.call_at(due, self._check_beat)
+        else:
+            self.fail(HEARTBEAT_LOST)
+
+    # --- commands ---
+
+    def demand(self) -> None:
+        """HalLost unless the board answers."""
+        if not self.healthy:
+            raise HalLost(f"board {self._name} is not open, or does not answer")
+
+    async def drive(self, duty: float | None) -> None:
+        self.demand()
+        await self._drive(duty)
+
+    def permit(self, on: bool, reason: str) -> None:
+        """The station's wish for power: the contactor follows the pilot while it lasts."""
+        if not on:
+            log.debug("board %s: no more power (%s)", self._name, reason)
+            self.permitted = False
+            self.demand()
+            self._command(False, anyhow=True)
+            return
+        self.demand()
+        against = self.against()
+        if against:
+            raise HalRejected(f"no power: {against}")
+        log.debug("board %s: power allowed (%s)", self._name, reason)
+        self.permitted = True
+        self.settle()
+
+    def clear(self, code: str) -> None:
+        if self.levels.caused(code):
+            raise HalRejected(f"the cause of {code} is still there")
+        self.levels.forget(code)
+        self._settle_contactor()
+
+    def against(self) -> str:
+        """What stands against power; empty where nothing does. The pilot is another matter: it may still become ready."""
+        if not self.healthy:
+            return "the board does not answer"
+        if self.levels.inputs.emergency_stopped:
+            return "emergency stop"
+        if self.levels.inputs.door_open:
+            return "door open"
+        if not self.beating:
+            return "no heartbeat"
+        return f"fault {self.levels.emergency}" if self.levels.emergency else ""
+
+    # --- what the driver has heard ---
+
+    def fail(self, trouble: Trouble) -> None:
+        """The cause of this fault is there. An EMERGENCY takes the power away before it is reported."""
+        if trouble.severity is Severity.EMERGENCY:
+            self.trip()
+        self.levels.begin(trouble)
+
+    def report(self, trouble: Trouble, there: bool) -> None:
+        """A cause that the board reports as a level."""
+        if there:
+            self.fail(trouble)
+        else:
+            self.levels.end(trouble.code)
+
+    def hear_pilot(self, reading: PilotReading) -> None:
+        """A pilot state, with the time of its measurement."""
+        state = reading.state
+        ready = self.levels.pilot.state.ready
+        # Before the event goes out: whoever hears it must not find a permission that is over.
+        if (ready and not state.ready) or state not in (PilotState.B, PilotState.C, PilotState.D):
+            self.trip()
+        self.levels.note_pilot(
+            state, reading.duty, high_volts=reading.high_volts, low_volts=reading.low_volts, at=reading.at
+        )
+        self.settle()
+
+    def hear_inputs(self, *, emergency_stopped: bool | None = None, door_open: bool | None = None) -> None:
+        if emergency_stopped or door_open:
+            self.trip()
+        self.levels.note_inputs(emergency_stopped=emergency_stopped, door_open=door_open)
+
+    def hear_contactor(self, closed: bool | None) -> None:
+        """What the feedback says; None where it says nothing sensible."""
+        # Opened without us: the board had a reason, so it must not close again by itself.
+        if self._was_closed and not closed and self.commanded:
+            self.trip()
+        self._was_closed = closed is True
+        self.feedback = closed
+        if closed is False:
+            self.levels.end(WELDED.code)
+        if closed and not self.commanded and self._contactor_check is None:
+            self._watch_contactor(WELD_SECONDS)
+        self._settle_contactor()
+
+    def lose(self, text: str) -> None:
+        """The board does not answer: nothing may be built on what it said."""
+        self.permitted = self.commanded = False
+        self.feedback = None
+        self._was_closed = False
+        if self.healthy:
+            log.warning("board %s: %s", self._name, text)
+            self.levels.lose(text)
+            self.levels.note_contactor(ContactorState.UNKNOWN)
+
+    # --- the contactor ---
+
+    def trip(self) -> None:
+        """No power, and no permission any more."""
+        self.permitted = False
+        self._command(False)
+
+    def settle(self) -> None:
+        """Close if all is well and wanted."""
+        if self.permitted and self.against():
+            self.permitted = False
+        self._command(self.permitted and self.levels.pilot.state.ready)
+
+    def _command(self, closed: bool, *, anyhow: bool = False) -> None:
+        if closed is self.commanded and not anyhow:
+            return
+        if closed is not self.commanded:
+            self.commanded = closed
+            self._watch_contactor(CLOSE_SECONDS if closed else WELD_SECONDS)
+        try:
+            self._switch(closed)
+        except HalError as error:
+            # Not told: the permission is over, and the driver's own watch over the line says the rest.
+            self.permitted = self.commanded = False
+            if anyhow:
+                raise
+            log.warning("board %s cannot be told: %s", self._name, error)
+
+    def _watch_contactor(self, seconds: float) -> None:
+        if self._contactor_check is not None:
+            self._contactor_check.cancel()
+        self._contactor_check = self._loop.call_later(seconds, self._check_contactor)
+
+    def _check_contactor(self) -> None:
+        self._contactor_check = None
+        if not self.healthy:
+            return
+        if self.feedback and not self.commanded:
+            self.fail(WELDED)
+            self._settle_contactor()
+        elif self.commanded and not self.feedback:
+            self.trip()
+            self.fail(STUCK_OPEN)
+            self.levels.end(STUCK_OPEN.code)
+
+    def _settle_contactor(self) -> None:
+        if self.feedback is None:
+            state = ContactorState.UNKNOWN
+        elif self.feedback:
+            state = ContactorState.WELDED if self.levels.caused(WELDED.code) else ContactorState.CLOSED
+        else:
+            state = ContactorState.OPEN
+        self.levels.note_contactor(state)

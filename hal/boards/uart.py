@@ -1,0 +1,110 @@
+"""A serial line to a board: octets in, octets out, on the event loop.
+
+``pyserial`` opens it and sets it up, as the convention is; what follows goes over its descriptor without threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from typing import Protocol
+
+from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
+
+READ_OCTETS = 4096
+
+
+class Line(Protocol):
+    """A way to a board. ``on_octets`` hears what comes, ``on_lost`` that nothing will come any more."""
+
+    on_octets: Callable[[bytes], None]
+    on_lost: Callable[[str], None]
+
+    def write(self, octets: bytes) -> None:
+        """Send now. HalLost when the line is gone, or does not take them."""
+
+    def close(self) -> None: ...
+
+
+class Connect(Protocol):
+    """Opens the line anew, as often as it is needed. HalError when it cannot be opened."""
+
+    def __call__(self) -> Line: ...
+
+
+def _nothing(_: object) -> None:
+    return None
+
+
+def describe(path: str, error: OSError) -> HalError:
+    """The error that a person can act on."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return HalRejected(f"no permission to open {path}: add the user to the group that owns it (often dialout)")
+    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return HalLost(f"there is no serial device {path}")
+    return HalLost(f"{path}: {error}")
+
+
+class SerialLine:
+    """A tty at 8N1, raw, and exclusively ours."""
+
+    def __init__(self, path: str, baud: int = 115200) -> None:
+        try:
+            import serial
+        except ImportError as error:
+            raise HalUnsupported(
+                "serial boards need pyserial: pip install 'secc-stack[serial]' (or pip install pyserial)"
+            ) from error
+        self.on_octets: Callable[[bytes], None] = _nothing
+        self.on_lost: Callable[[str], None] = _nothing
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._port = serial.Serial(path, baud, timeout=0, write_timeout=0, exclusive=True)
+            self._port.reset_input_buffer()
+        except serial.SerialException as error:
+            cause = error if error.errno is not None else OSError(errno.EIO, str(error))
+            raise describe(path, cause) from error
+        except (OSError, ValueError) as error:
+            raise describe(path, error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))) from error
+        self._fd: int | None = self._port.fileno()
+        os.set_blocking(self._fd, False)
+        self._loop.add_reader(self._fd, self._read)
+
+    def write(self, octets: bytes) -> None:
+        if self._fd is None:
+            raise HalLost(f"{self._path} is closed")
+        try:
+            taken = os.write(self._fd, octets)
+        except OSError as error:
+            raise HalLost(f"{self._path}: {error}") from error
+        if taken != len(octets):
+            # Kilobytes are waiting: the line does not move, and half a frame helps nobody.
+            raise HalLost(f"{self._path} does not take what is sent")
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            self._loop.remove_reader(fd)
+            with contextlib.suppress(OSError):
+                self._port.close()
+
+    def _read(self) -> None:
+        if self._fd is None:
+            return
+        try:
+            octets = os.read(self._fd, READ_OCTETS)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.close()
+            self.on_lost(f"{self._path}: {error}")
+            return
+        if octets:
+            self.on_octets(octets)
+        else:
+            self.close()
+            self.on_lost(f"{self._path} was hung up")
