@@ -1,0 +1,183 @@
+"""CAN on Linux, with the standard library: extended data frames out and in, and what the controller says about the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+
+# include/uapi/linux/can.h: identifier with flags, length, padding, eight octets; in the byte order of the machine.
+_FRAME: Final = struct.Struct("=IB3x8s")
+_EXTENDED, _REMOTE, _ERROR = 0x80000000, 0x40000000, 0x20000000
+_IDENTIFIER = 0x1FFFFFFF
+# include/uapi/linux/can/error.h
+_BUS_OFF = 0x00000040
+_ERROR_FILTER = 2  # CAN_RAW_ERR_FILTER of linux/can/raw.h; typeshed does not know it
+
+FRAMES_AT_A_TIME: Final = 64
+"""So many frames are read before others get their turn in the event loop."""
+
+
+class NoInterface(HalLost):
+    """There is no CAN interface of this name, or not any more."""
+
+
+class InterfaceDown(HalLost):
+    """The interface is there, and down."""
+
+
+class BusOff(HalLost):
+    """The controller has left the bus after too many errors. It comes back by itself only with ``restart-ms``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One data frame with a 29 bit identifier and at most eight octets."""
+
+    identifier: int
+    data: bytes
+
+    def packed(self) -> bytes:
+        """As the kernel takes it. HalRejected for what is no such frame."""
+        if not 0 <= self.identifier <= _IDENTIFIER or len(self.data) > 8:
+            raise HalRejected(f"no extended CAN frame: {self.identifier:#x} with {len(self.data)} octets")
+        return _FRAME.pack(self.identifier | _EXTENDED, len(self.data), self.data)
+
+
+def unpacked(octets: bytes) -> Frame | BusOff | None:
+    """A frame as the kernel gives it; None for what is not for us: standard, remote and other error frames, CAN FD, scraps."""
+    if len(octets) != _FRAME.size:
+        return None
+    identifier, length, data = _FRAME.unpack(octets)
+    if identifier & _ERROR:
+        return BusOff("the CAN controller is bus-off") if identifier & _BUS_OFF else None
+    if identifier & _REMOTE or not identifier & _EXTENDED or length > 8:
+        return None
+    return Frame(identifier & _IDENTIFIER, data[:length])
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+class Bus(Protocol):
+    """What carries frames. ``on_frame`` hears each with the time of its arrival, ``on_lost`` that nothing goes now."""
+
+    on_frame: Callable[[float, Frame], None]
+    on_lost: Callable[[HalLost], None]
+
+    @property
+    def usable(self) -> bool:
+        """False once the socket is of no more use and has to be opened anew."""
+
+    def send(self, frame: Frame) -> None:
+        """Queue now. HalTimeout when the queue is full (nobody acknowledges), HalLost when there is no way out."""
+
+    def close(self) -> None: ...
+
+
+def describe(error: OSError, interface: str) -> HalError:
+    """The error that a person can act on."""
+    if error.errno in (errno.ENODEV, errno.ENXIO):
+        return NoInterface(f"there is no CAN interface {interface!r}")
+    if error.errno == errno.ENETDOWN:
+        return InterfaceDown(
+            f"the CAN interface {interface} is down: ip link set {interface} up type can bitrate 125000"
+        )
+    if error.errno in (errno.ENOBUFS, errno.EAGAIN):
+        return HalTimeout(f"the send queue of {interface} is full: does anybody acknowledge?")
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return HalRejected(f"this process may not use {interface}: {error}")
+    return HalLost(f"{interface}: {error}")
+
+
+class CanSocket:
+    """A bound CAN_RAW socket, or anything that speaks its 16 octet packets. To be used on the event loop's thread."""
+
+    def __init__(self, opened: socket.socket, interface: str) -> None:
+        self.on_frame: Callable[[float, Frame], None] = _nothing
+        self.on_lost: Callable[[HalLost], None] = _nothing
+        self._interface = interface
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = opened
+        opened.setblocking(False)
+        self._loop.add_reader(opened.fileno(), self._read)
+
+    @property
+    def usable(self) -> bool:
+        return self._socket is not None
+
+    def send(self, frame: Frame) -> None:
+        if self._socket is None:
+            raise HalLost(f"{self._interface} is closed")
+        try:
+            self._socket.send(frame.packed())
+        except OSError as error:
+            named = describe(error, self._interface)
+            if isinstance(named, HalLost) and not isinstance(named, InterfaceDown):
+                self.close()
+            raise named from error
+
+    def close(self) -> None:
+        opened, self._socket = self._socket, None
+        if opened is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._loop.remove_reader(opened.fileno())
+            opened.close()
+
+    def _read(self) -> None:
+        for _ in range(FRAMES_AT_A_TIME):
+            if self._socket is None:
+                return
+            try:
+                octets = self._socket.recv(128)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                named = describe(error, self._interface)
+                lost = named if isinstance(named, HalLost) else HalLost(str(named))
+                # Down is no end: the socket hears again when the interface is up.
+                if not isinstance(lost, InterfaceDown):
+                    self.close()
+                self.on_lost(lost)
+                return
+            if not octets:
+                self.close()
+                self.on_lost(HalLost(f"{self._interface}: the other end is gone"))
+                return
+            found = unpacked(octets)
+            if isinstance(found, Frame):
+                self.on_frame(self._loop.time(), found)
+            elif found is not None:
+                self.on_lost(found)
+
+
+def can_interface(interface: str, destination: int) -> CanSocket:
+    """A CAN_RAW socket that hears frames whose second lowest octet is ``destination``, and bus-off.
+
+    HalUnsupported without CAN in this kernel; NoInterface, InterfaceDown, HalRejected as they are.
+    """
+    if not hasattr(socket, "AF_CAN"):
+        raise HalUnsupported("this system has no CAN sockets")
+    try:
+        opened = socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW)
+    except OSError as error:
+        if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
+            raise HalUnsupported("this kernel has no CAN: modprobe can can_raw") from error
+        raise describe(error, interface) from error
+    try:
+        only_ours = struct.pack("=II", _EXTENDED | destination << 8, _EXTENDED | _REMOTE | 0xFF00)
+        opened.setsockopt(socket.SOL_CAN_RAW, socket.CAN_RAW_FILTER, only_ours)
+        opened.setsockopt(socket.SOL_CAN_RAW, _ERROR_FILTER, struct.pack("=I", _BUS_OFF))
+        opened.bind((interface,))
+    except OSError as error:
+        opened.close()
+        raise describe(error, interface) from error
+    return CanSocket(opened, interface)

@@ -1,0 +1,67 @@
+"""What is known of one Infypower module, and what its status means for charging."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from hal.dc.frames import Answer, External, Measurement, Ratings, Status
+from hal.values import Severity
+
+# What a module reports about itself. WARNING: for the log; STOP: this session should end; EMERGENCY: off at once.
+ALARMS: Final[dict[Status, tuple[str, Severity, str]]] = {
+    Status.OUTPUT_SHORT: ("supply-output-short", Severity.EMERGENCY, "the output is shorted"),
+    Status.OUTPUT_OVER_VOLTAGE: ("supply-over-voltage", Severity.EMERGENCY, "too much voltage at the output"),
+    Status.FAULT: ("supply-module-fault", Severity.STOP, "the module is defective"),
+    Status.PROTECTION: ("supply-protection", Severity.STOP, "the module's protection has tripped"),
+    Status.FAN: ("supply-fan", Severity.STOP, "a fan fails"),
+    Status.OVER_TEMPERATURE: ("supply-over-temperature", Severity.STOP, "the module is too hot"),
+    Status.ADDRESS_REPEATED: ("supply-address-repeated", Severity.STOP, "two modules have this address"),
+    Status.DISCHARGE_ABNORMAL: ("supply-discharge", Severity.STOP, "the output is not discharged as it should be"),
+    Status.INPUT_PHASE_LOST: ("supply-input-phase", Severity.STOP, "a phase of the mains is missing"),
+    Status.INPUT_LOW: ("supply-input-low", Severity.STOP, "the mains voltage is too low"),
+    Status.INPUT_HIGH: ("supply-input-high", Severity.STOP, "the mains voltage is too high"),
+    Status.INPUT_UNBALANCED: ("supply-input-unbalanced", Severity.WARNING, "the mains are unbalanced"),
+    Status.LOAD_SHARING: ("supply-load-sharing", Severity.WARNING, "the modules share their load badly"),
+}
+
+SAFE_AMPERES = 1.0
+_NOTHING, _OUTSIDE, _FINE = Measurement(0.0, 0.0), External(0.0, 0.0), Status(0)
+
+
+@dataclass(slots=True)
+class Module:
+    """One module as it last said. Times are of the event loop; minus infinity: never."""
+
+    address: int
+    measurement: Measurement = _NOTHING
+    measured_at: float = -math.inf
+    status: Status = _FINE
+    status_at: float = -math.inf
+    external: External = _OUTSIDE
+    ratings: Ratings | None = None
+
+    def hear(self, answer: Answer, now: float) -> None:
+        match answer:
+            case Measurement():
+                self.measurement, self.measured_at = answer, now
+            case Status():
+                self.status, self.status_at = answer, now
+            case External():
+                self.external = answer
+            case Ratings():
+                self.ratings = answer
+
+    @property
+    def known(self) -> bool:
+        """It has said everything at least once."""
+        return self.ratings is not None and self.status_at > -math.inf and self.measured_at > -math.inf
+
+    def off_since(self, moment: float) -> bool:
+        """It has confirmed after this moment that it is off, and that nothing flows."""
+        off = self.status_at > moment and Status.DC_OFF in self.status
+        return off and self.measured_at > moment and abs(self.measurement.amperes) < SAFE_AMPERES
+
+    def on_since(self, moment: float) -> bool:
+        return self.status_at > moment and Status.DC_OFF not in self.status
