@@ -1,1 +1,332 @@
-"""A pytest fixture for other projects: a station on free ports in a simulated world."""
+"""A pytest fixture for other projects: a whole station on free ports, with a simulated car's worth of world in front of it.
+
+Installed with the package, pytest finds it by itself::
+
+    def test_my_car_charges(secc_station):
+        secc_station.world.plug_in()
+        my_car.charge(secc_station.address, sdp_port=secc_station.sdp_port)
+        assert secc_station.world.watt_hours > 0
+
+``docs/testing.md`` has the whole of it. The station is the real one, on real sockets; the hardware is ``hal.sim``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from hal.sim.world import World as SimulatedWorld
+    from secc.config import Config
+    from secc.station.station import Station
+
+T = TypeVar("T")
+
+START_SECONDS = 30.0
+PANEL = "world.sock"
+STEP_SECONDS = 0.01
+MARKER = "secc_station(connector='dc', speed=1, eim='free', tls=False, allow=(), hal='', settings={}): what the station of this test is like"
+
+
+class World:
+    """The simulated world in front of the station's outlet: the hands of a car, a driver and bad luck. From any thread.
+
+    What is not possible raises ``hal.HalRejected``. Misfortunes are named in ``hal.sim.world.FAULTS``.
+    """
+
+    def __init__(self, call: Callable[[Callable[[SimulatedWorld], Any]], Any]) -> None:
+        self._call = call
+
+    def plug_in(self) -> None:
+        """Put the plug in: pilot state B."""
+        self._call(lambda world: world.plug_in())
+
+    def unplug(self, *, force: bool = False) -> None:
+        """Pull the plug; ``force`` where it is locked."""
+        self._call(lambda world: world.unplug(force=force))
+
+    def close_s2(self, closed: bool = True) -> None:
+        """Pilot state C, or back to B."""
+        self._call(lambda world: world.close_s2(closed))
+
+    def close_relay(self, closed: bool = True) -> None:
+        """DC: the car's own relay between inlet and battery."""
+        self._call(lambda world: world.close_relay(closed))
+
+    def draw_ac(self, amperes: float, phases: int = 3) -> None:
+        """AC: what the car's charger takes of each phase."""
+        self._call(lambda world: world.draw_ac(amperes, phases))
+
+    def present_token(self, value: str, kind: str = "rfid") -> None:
+        """Hold a card to the reader."""
+        self._call(lambda world: world.present_token(kind, value))
+
+    def press_stop(self) -> None:
+        self._call(lambda world: world.press_stop())
+
+    def press_emergency_stop(self, pressed: bool = True) -> None:
+        self._call(lambda world: world.press_emergency_stop(pressed))
+
+    def open_door(self, opened: bool = True) -> None:
+        self._call(lambda world: world.open_door(opened))
+
+    def inject(self, fault: str) -> None:
+        """Let something go wrong."""
+        self._call(lambda world: world.inject(fault))
+
+    def heal(self, fault: str) -> None:
+        """Repair it."""
+        self._call(lambda world: world.heal(fault))
+
+    def truth(self) -> dict[str, Any]:
+        """Everything that is so, as plain values: ``hal.sim.world.World.truth``."""
+        found: dict[str, Any] = self._call(lambda world: world.truth())
+        return found
+
+    @property
+    def contactor_closed(self) -> bool:
+        return bool(self.truth()["contactor_closed"])
+
+    @property
+    def watt_hours(self) -> float:
+        """What the outlet's meter has counted."""
+        return float(self.truth()["metered_watt_hours"])
+
+
+class Levers:
+    """What ``secc control`` can do, over the station's own control socket. A refusal raises ``secc.station.control.ControlError``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _pull(self, name: str, **arguments: Any) -> dict[str, Any]:
+        from secc.station.control import ask
+
+        return ask(self.path, {"do": name, **arguments})
+
+    def state(self) -> dict[str, Any]:
+        """The outlet's entry of ``secc status --json``."""
+        outlet: dict[str, Any] = self._pull("state")["outlets"][0]
+        return outlet
+
+    def start(self) -> None:
+        """Let whoever is plugged in charge."""
+        self._pull("start")
+
+    def stop(self) -> None:
+        """End charging in good order."""
+        self._pull("stop")
+
+    def limit(self, watts: float | None) -> None:
+        """Deliver at most this much from now on; None: what the hardware can."""
+        self._pull("limit", watts=watts)
+
+    def token(self, value: str, kind: str = "rfid") -> None:
+        """As if this card had been shown."""
+        self._pull("token", kind=kind, value=value)
+
+    def renegotiate(self) -> None:
+        """Ask the car to negotiate again."""
+        self._pull("renegotiate")
+
+    def ongoing(self, phase: str, on: bool) -> None:
+        """Answer Ongoing in Authorization, ChargeParameterDiscovery or CableCheck until switched off."""
+        self._pull("ongoing", phase=phase, on=on)
+
+
+class StationUnderTest:
+    """A running station with one outlet on the loopback. ``world`` and ``control`` are its levers."""
+
+    interface = "lo"
+    address = "::1"
+
+    def __init__(self, config: Config, pki: Path | None) -> None:
+        self.config = config
+        self.sdp_port = config.outlets[0].sdp_port
+        """Where SDP requests go, by unicast: the loopback has no multicast."""
+        self.pki = pki
+        """What a car of this lab carries (``v2g_root.pem``, ``contract_chain.pem``, ``contract.key``...); None without TLS."""
+        self.events: list[dict[str, Any]] = []
+        """Everything that ``secc control events`` would have shown."""
+        self.panel = config.control_socket.with_name(PANEL)
+        """Socket of the simulated world, for a car in another process: ``secc evcc --sim-socket``."""
+        self.world = World(self._in_world)
+        self.control = Levers(config.control_socket)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._station: Station | None = None
+        self._stopping: asyncio.Event | None = None
+        self._up: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="secc-station", daemon=True)
+
+    # Coming up and going down
+
+    def start(self) -> None:
+        """Returns when a car can come. Raises what kept the station from it."""
+        self._thread.start()
+        self._up.result(START_SECONDS)
+
+    def close(self) -> None:
+        """Stop the station as SIGTERM would, with a car that gets no time; nothing that it started is left."""
+        if self._loop is not None and self._stopping is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(START_SECONDS)
+        if self._thread.is_alive():
+            raise RuntimeError("the station does not stop")
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  # whoever waits in ``start`` is to see it, whatever it is
+            if not self._up.done():
+                self._up.set_exception(error)
+
+    async def _serve(self) -> None:
+        from secc.station.compose import compose
+        from secc.station.notify import Notifier
+        from secc.station.station import Station
+
+        notifier = Notifier({})
+        services = compose(self.config, notifier)
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._station = station = Station(self.config, services, notifier)
+        publish = services.publish
+
+        def hear(event: Mapping[str, Any]) -> None:
+            self.events.append(dict(event))
+            publish(event)
+
+        services.publish = hear
+        try:
+            await station.open()
+            self._up.set_result(None)
+            await self._stopping.wait()
+            for outlet in station.outlets:
+                outlet.hurry()
+        finally:
+            await station.close()
+
+    # What a test asks
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port that SDP names; None while no car may connect."""
+        port: int | None = self.control.state()["port"]
+        return port
+
+    @property
+    def ended(self) -> list[str]:
+        """Why each session so far has ended: the codes of ``docs/reasons.md``."""
+        return [event["code"] for event in list(self.events) if event["event"] == "session ended"]
+
+    def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+        """Wait until it is so; AssertionError where it is not in this time."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, (
+                f"not within {seconds} s; the station's events: {json.dumps(self.events[-10:])}"
+            )
+            time.sleep(STEP_SECONDS)
+
+    def _in_world(self, act: Callable[[SimulatedWorld], T]) -> T:
+        assert self._loop is not None
+        result: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                result.set_result(act(self._world()))
+            except Exception as error:  # noqa: BLE001  # it belongs to the thread that asked
+                result.set_exception(error)
+
+        self._loop.call_soon_threadsafe(do)
+        return result.result(START_SECONDS)
+
+    def _world(self) -> SimulatedWorld:
+        from hal.sim.board import SimBoard
+
+        assert self._station is not None
+        board = self._station.outlets[0].hardware.board
+        if not isinstance(board, SimBoard) or board.world is None:
+            raise LookupError("this station's hardware is not simulated in this process")
+        return board.world
+
+
+def configuration(
+    directory: Path,
+    *,
+    connector: str = "dc",
+    speed: float = 1.0,
+    eim: str = "free",
+    tls: bool = False,
+    allow: tuple[str, ...] = (),
+    hal: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[Config, Path | None]:
+    """A station below ``directory`` and, with ``tls``, the directory of a car that it serves by Plug & Charge.
+
+    ``connector`` is dc or ac, ``speed`` how fast the simulated world's time runs, ``allow`` lines of the allowlist (``rfid 04A2B3C4``), ``hal``
+    another address of simulated hardware, ``settings`` more of ``secc.config.FLAGS``. Raises ConfigError.
+    """
+    from secc.config import from_flags
+
+    allowlist = directory / "allowlist.txt"
+    # A socket's path may have about 100 octets, which the directory of a test easily has by itself.
+    sockets = Path(tempfile.mkdtemp(prefix="secc-"))
+    flags: dict[str, Any] = {
+        "iface": "lo",
+        "state": directory / "state",
+        "hal": hal or f"sim:?connector={connector}&speed={speed:g}&control={sockets / PANEL}",
+        "transfers": ["dc"] if connector == "dc" else ["ac-three-phase", "ac-single-phase"],
+        "eim": eim,
+        "sdp_port": _free_port(),
+        "allowlist": allowlist,
+        "control": sockets / "control.sock",
+        "clock": "rtc",
+    }
+    lines, pki = list(allow), None
+    if tls:
+        pki = directory / "pki"
+        importlib.import_module("secc.tools.pki").make_lab_pki(pki)
+        station = pki / "station"
+        flags |= {"truststore": station / "truststore", "keystore": station / "keystore"}
+        (station / "staples").rename(station / "keystore" / "ocsp")
+        pki = pki / "car"
+        lines.append(f"emaid {(pki / 'emaid.txt').read_text().strip()}")
+    allowlist.write_text("".join(f"{line}\n" for line in lines))
+    return from_flags(flags | dict(settings or {})), pki
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.bind(("::", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.fixture
+def secc_station(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StationUnderTest]:
+    """A running station, new for each test. The marker ``secc_station`` says what it is like."""
+    marker = request.node.get_closest_marker("secc_station")
+    config, pki = configuration(tmp_path, **(marker.kwargs if marker is not None else {}))
+    station = StationUnderTest(config, pki)
+    try:
+        station.start()
+        yield station
+    finally:
+        station.close()
+        shutil.rmtree(config.control_socket.parent, ignore_errors=True)
