@@ -13,6 +13,7 @@ from hal.sim.firmware import Firmware
 from hal.sim.link import LocalLink
 from hal.sim.options import Options, parse
 from hal.sim.panel import Panel
+from hal.sim.powerline import PowerLine
 from hal.sim.process import RemoteFollower, launch
 
 # Kinds that a configuration may already name, because the documents do, and that this version cannot drive.
@@ -59,15 +60,16 @@ async def _local(options: Options, name: str) -> SimBoard:
     world = options.build(LoopClock())
     link.firmware = Firmware(world, link.say)
     follower = options.populate(world)
+    line = PowerLine(world, LoopClock(), name) if options.modem else None
     release: Callable[[], Awaitable[None]] | None = None
     if options.control is not None:
-        panel = Panel(world, follower)
+        panel = Panel(world, follower, line.act if line is not None else None)
         await panel.serve(Path(options.control))
 
         async def release() -> None:
             panel.close()
 
-    return SimBoard(name, link, options.outlet, world=world, follower=follower, release=release)
+    return SimBoard(name, link, options.outlet, world=world, line=line, follower=follower, release=release)
 
 
 async def _remote(options: Options, query: str, name: str) -> SimBoard:

@@ -13,6 +13,7 @@ from hal.sim import parts
 from hal.sim.firmware import Message
 from hal.sim.follower import Observer
 from hal.sim.link import Link, NoReply
+from hal.sim.powerline import PowerLine
 from hal.sim.world import Outlet, World
 from hal.stream import Broadcast
 from hal.values import (
@@ -54,7 +55,7 @@ class SimBoard:
     """One simulated outlet.
 
     ``world`` is the world behind it where that is in this process, ``follower`` what moves the pilot for a foreign car (only if
-    the ``follower`` option was given). ``release`` is called at the end of :meth:`close`.
+    the ``follower`` option was given), ``line`` its power line (``modem`` option). ``release`` is called at the end of :meth:`close`.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class SimBoard:
         outlet: Outlet,
         *,
         world: World | None = None,
+        line: PowerLine | None = None,
         follower: Observer | None = None,
         release: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.world = world
+        self.line = line
         self.follower = follower
         self._name = name
         self._link = link
@@ -93,7 +96,7 @@ class SimBoard:
         self.faults = parts.SimFaults(self)
         self.indicator = parts.SimIndicator()
         self.proximity = parts.SimProximity(self, CableReading(outlet.max_amperes, 0.0)) if outlet.lock else None
-        self.plc = None
+        self.plc = line.station if line is not None else None
         self.ac = None if outlet.dc else parts.SimAcPower(self, outlet)
         self.dc = parts.SimDcPower(self, outlet) if outlet.dc else None
         self.imd = parts.SimImd(self) if outlet.dc else None
@@ -138,6 +141,8 @@ class SimBoard:
             await self._link.send({"do": "close"}, COMMAND_SECONDS)
         self._healthy = False
         self._events.close()
+        if self.line is not None:
+            self.line.close()
         await self._link.close()
         if self._release is not None:
             await self._release()

@@ -23,7 +23,8 @@ from hal.sim.world import DC_LIMITS, FAULTS, Outlet, World
 class Options:
     """One simulated outlet and the car beside it.
 
-    ``control``: unix socket of the panel. ``process``: world and safety controller in a process of their own.
+    ``modem``: a power line with a modem at each end. ``control``: unix socket of the panel. ``process``: world and safety
+    controller in a process of their own.
     ``follower``: for tests only; moves the pilot for a car that cannot.
     """
 
@@ -41,6 +42,7 @@ class Options:
     faults: tuple[str, ...] = ()
     control: str | None = None
     process: bool = False
+    modem: bool = False
     follower: Following | None = None
     follower_delay: float = 0.1
     follower_unplug: float | None = None
@@ -138,6 +140,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "faults": _faults,
     "control": _path,
     "process": _flag,
+    "modem": _flag,
     "follower": _following,
     "follower_delay": _within(0.0, 60.0),
     "follower_unplug": _within(0.0, 600.0),
@@ -163,4 +166,7 @@ def parse(text: str) -> Options:
             values[name] = _PARSERS[name](value)
         except ValueError as error:
             raise HalRejected(f"sim: option {name} has to be {error}, not {value!r}") from error
-    return Options(**values)
+    options = Options(**values)
+    if options.modem and options.process:
+        raise HalRejected("sim: modem=1 needs process=0: the power line ends in this process")
+    return options

@@ -74,7 +74,7 @@ VERBS: dict[str, Callable[[World, Message], None]] = {
     "heal": lambda world, request: world.heal(_text(request, "name")),
     "state": lambda world, _: None,
 }
-"""Every verb, and what it does. ``follow`` comes on top where there is a follower."""
+"""Every verb, and what it does. ``follow`` comes on top where there is a follower, ``line_...`` where there is a power line."""
 
 
 def _listen(path: Path) -> socket.socket:
@@ -94,8 +94,14 @@ def _listen(path: Path) -> socket.socket:
 class Panel:
     """Carries out requests on one world."""
 
-    def __init__(self, world: World, follower: Observer | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        follower: Observer | None = None,
+        line: Callable[[str, Message], Message] | None = None,
+    ) -> None:
         self._world = world
+        self._line = line
         self._follower = follower
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -109,6 +115,8 @@ class Panel:
             if verb == "follow" and self._follower is not None:
                 volts = number(request, "volts", 0.0, 10_000.0) if request.get("volts") is not None else None
                 self._follower.observe(_text(request, "message"), volts)
+            elif verb.startswith("line_") and self._line is not None:
+                return self._line(verb, request)
             elif verb in VERBS:
                 VERBS[verb](self._world, request)
             else:

@@ -34,6 +34,8 @@ FAULTS: dict[str, str] = {
     "lock_stuck": "the lock does not move",
     "residual_current": "the residual-current device has tripped",
     "over_temperature": "the outlet is too hot: charging should end",
+    "modem_dead": "the outlet's power line modem neither hears nor answers",
+    "line_noise": "nothing gets through on the power line",
     "controller_silent": "the safety controller is cut off: neither beats nor commands arrive, nothing is reported",
 }
 """Everything that can be told to go wrong, by name."""

@@ -248,6 +248,9 @@ class V2gConnection(asyncio.Protocol):
         """Something happened outside, or to the connection itself."""
         if self.driver is not None and self.driver.alive:
             self.driver.hear(event)
+        elif self.driver is None and isinstance(event, Severed):
+            # Nobody has said anything yet; how it ended is known all the same.
+            self._end(event, Reason("severed", event.reason))
 
     def _perform(self, effect: Effect) -> None:
         if not isinstance(effect, Send):

@@ -39,6 +39,10 @@ class Ears(Protocol):
         """The pilot shows a car."""
         ...
 
+    def pilot_changed(self) -> None:
+        """The pilot has another state, of which power path and plug-in know already."""
+        ...
+
     def tell_power(self, *events: Event) -> None: ...
     def tell_plug(self, *events: Event) -> None: ...
     def publish(self, event: str, **facts: Any) -> None: ...
@@ -177,7 +181,11 @@ class Hardware:
             if isinstance(event, outlet.FaultRaised):
                 self._ears.tell_power(energy.FaultReported(event.code, event.severity, event.text))
             self._ears.tell_plug(event)
-        self._ears.tell_plug(outlet.PilotChanged(self.levels().pilot), outlet.ContactorReported())
+        self._tell_cable()
+        self._ears.tell_plug(
+            outlet.LockReported(self.locked), outlet.PilotChanged(self.levels().pilot), outlet.ContactorReported()
+        )
+        self._ears.pilot_changed()
 
     def _heard(self, event: ports.BoardEvent) -> None:
         try:
@@ -195,12 +203,18 @@ class Hardware:
                 if reading.state.connected:
                     ears.car_connected()
                 ears.tell_power(energy.PilotChanged())
+                self._tell_cable()
                 ears.tell_plug(outlet.PilotChanged(reading.state.value))
+                ears.pilot_changed()
             case ports.ContactorChanged(reading):
                 ears.publish("contactor", state=reading.state.value)
                 log.info("outlet %s: contactor %s", self.name, reading.state.value)
                 ears.tell_power(energy.ContactorReported())
                 ears.tell_plug(outlet.ContactorReported())
+            case ports.CableChanged():
+                self._tell_cable()
+            case ports.LockChanged(reading):
+                ears.tell_plug(outlet.LockReported(reading.state is ports.LockState.LOCKED))
             case ports.InsulationMeasured(reading):
                 ears.tell_power(energy.IsolationReported(reading.ohms))
             case ports.FaultRaised(fault):
@@ -230,6 +244,21 @@ class Hardware:
                 ears.tell_plug(outlet.StopPressed())
             case _:
                 pass
+
+    def _tell_cable(self) -> None:
+        self._ears.tell_plug(outlet.CableRated(self.cable_amperes()))
+
+    def cable_amperes(self) -> float | None:
+        """What the cable in the socket may carry; 0.0 for none that the socket knows, None where there is no socket."""
+        board = self.board
+        if board is None or board.proximity is None:
+            return None
+        return board.proximity.reading.amperes or 0.0
+
+    @property
+    def locked(self) -> bool:
+        board = self.board
+        return board is not None and board.lock is not None and board.lock.reading.state is ports.LockState.LOCKED
 
     def _fault(self, code: str, severity: ports.Severity, text: str) -> None:
         log.warning("outlet %s: fault %s: %s", self.name, code, text)

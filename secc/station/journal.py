@@ -16,7 +16,7 @@ from typing import Any
 
 from certs import Contract
 from secc import __version__
-from secc.config import Config
+from secc.config import Config, Eim, Hlc
 from secc.config import Outlet as OutletSettings
 from secc.conversation import Effect, Event, Levels, Reason, Wall
 from secc.errors import FramingError, SeccError
@@ -32,6 +32,12 @@ from secc.uplink.port import Identity, SessionEnded, SessionStarted
 
 log = logging.getLogger(__name__)
 
+_BY_PILOT = {
+    "stopped": Reason("completed", "terminated"),
+    "unplugged": Reason("completed", "unplugged"),
+    "shutdown": Reason("severed", "station-shutdown"),
+}
+"""How charging without a session ends in order; any other cause is a fault."""
 REST_SECONDS = 5.0
 REST_STEP_SECONDS = 0.02
 """How long the last meter reading waits for the contactor: what flows until it is open was delivered, too."""
@@ -75,6 +81,8 @@ class Journal:
         self._draft: Draft | None = None
         self._offer: Offer | None = None
         self._contract: Identity | None = None
+        self._kept: Identity | None = None
+        """Whose contract was accepted in a session that charged nothing: charging by pilot may follow. (Q-41)"""
         self._metered: _Metered | None = None
         self._at_rest: float | None = None
         """What the meter said when the contactor was last seen open: a session's energy counts from there."""
@@ -202,9 +210,10 @@ class Journal:
         now = _reading(levels)
         reading = now if self._at_rest is None else self._at_rest
         self._metered = _Metered(self._session, reading, now)
-        identity = self._external() or self._contract
+        identity = self._external() or self._contract or self._kept
         if identity is None:
-            identity = Identity("free" if self._offer is not None and self._offer.free else "unknown")
+            free = self._config.uplink.eim is Eim.FREE if self._offer is None else self._offer.free
+            identity = Identity("free" if free else "unknown")
         elif self._draft is not None:
             self._draft.identified(identity)
         report = SessionStarted(
@@ -218,6 +227,29 @@ class Journal:
         )
         self._write(lambda: self._services.uplink.session_started(report))
 
+    # Without a session
+
+    def charged_by_pilot(self, levels: Levels, *, on: bool, text: str) -> None:
+        """Charging by pilot and duty alone begins, or has ended; for the books it is a session like any other."""
+        name = self._settings.name
+        if on:
+            log.info("outlet %s: charging by pilot and duty: %s", name, text)
+            self._session, self._at_rest = secrets.token_hex(8), None
+            self._start(levels)
+            return
+        log.info("outlet %s: charging by pilot and duty has ended: %s", name, text)
+        metered, self._metered = self._metered, None
+        reason = _BY_PILOT.get(text, Reason("emergency", "fault", detail=text))
+        self.last = reason.code
+        if metered is not None:
+            metered.now = _reading(levels) or metered.now
+            wall = self._services.calendar.wall()
+            self._write(lambda: self._book(metered, reason, wall))
+
+    def forget(self) -> None:
+        """The car is gone, and whose contract it had is nobody's business any more."""
+        self._kept = None
+
     # It is over
 
     def ended(self, reason: Reason, now: float, levels: Levels, failure: FramingError | None) -> None:
@@ -226,6 +258,8 @@ class Journal:
         recorder, self._recorder = self._recorder, None
         draft, self._draft = self._draft, None
         metered, self._metered = self._metered, None
+        kept = self._contract if metered is None and reason.well and not self._settings.transfers[0].is_dc else None
+        self._kept = kept if self._settings.hlc is Hlc.PREFERRED else None
         self._offer = self._contract = self._at_rest = None
         wall = self._services.calendar.wall()
         if metered is not None:

@@ -45,6 +45,7 @@ from secc.station.driver import Turns
 from secc.station.hardware import Hardware
 from secc.station.journal import Journal
 from secc.station.levers import Levers
+from secc.station.matching import MatchHost
 from secc.station.offers import offer_for
 from secc.station.path import PathHost
 from secc.station.plug import PlugHost
@@ -71,6 +72,8 @@ class OutletHost:
         self._connection: V2gConnection | None = None
         self._milestone: Milestone | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._by_pilot = False
+        """Charging without a session."""
         self._closing = False
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
@@ -84,11 +87,16 @@ class OutletHost:
         )
         self.hardware = Hardware(settings.name, settings.hal, self)
         self.path = PathHost(settings, services, self.hardware, self.turns, plug=self.tell_plug, publish=self.publish)
+        self.matching = MatchHost(
+            settings, config, services, self.hardware, self.turns, plug=self.tell_plug, publish=self.publish
+        )
         self.plug = PlugHost(
-            settings.name,
+            settings,
             config,
             services,
             self.hardware,
+            self.matching,
+            self.path,
             self.questions,
             self.turns,
             self,
@@ -110,7 +118,7 @@ class OutletHost:
         """A car is told and gets ``seconds`` to end by itself; then power is off, whatever it does."""
         self._closing = True
         self.window.shut()
-        if self._session is not None:
+        if self._session is not None or self._by_pilot:
             self.tell_plug(outlet.StopOrdered("shutdown"))
             waits = [asyncio.create_task(self._idle.wait()), asyncio.create_task(self._hurried.wait())]
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -119,10 +127,13 @@ class OutletHost:
         if self._connection is not None:
             self._connection.shut_down(Shutdown())
         await self.hardware.settle()
+        if self._by_pilot:
+            self.charged_by_pilot(on=False, text="shutdown")
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         await self.window.close()
+        await self.matching.close()
         await self.questions.close()
         await self.journal.close()
         self.plug.stop()
@@ -137,7 +148,12 @@ class OutletHost:
     # The board speaks (``Ears``)
 
     def board_came(self) -> None:
+        assert self.hardware.board is not None
+        self.matching.begin(self.hardware.board)
         self.plug.begin()
+
+    def pilot_changed(self) -> None:
+        self.matching.pilot_changed()
 
     def car_connected(self) -> None:
         self.path.begin()
@@ -167,6 +183,15 @@ class OutletHost:
         if self._session is not None:
             self._session.abort()
 
+    def charged_by_pilot(self, *, on: bool, text: str) -> None:
+        self._by_pilot = on
+        if on:
+            self._idle.clear()
+        elif self._session is None:
+            self._idle.set()
+        self.publish("basic charging", on=on, text=text)
+        self.journal.charged_by_pilot(self.levels(), on=on, text=text)
+
     def tell_session(self, event: Event) -> None:
         if self._connection is not None:
             self._connection.hear(event)
@@ -174,6 +199,7 @@ class OutletHost:
     def car_gone(self) -> None:
         self.publish("unplugged")
         self.path.end()
+        self.journal.forget()
 
     def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None:
         self.path.ask(ticket, question, answer)
@@ -309,12 +335,18 @@ class OutletHost:
     def _limit(self, watts: float | None) -> None:
         self.path.limit(watts)
         self.tell_session(LimitChanged(watts))
+        self.tell_plug(LimitChanged(watts))
 
     def _lever_to_session(self, event: Event) -> bool:
         session = self._session
         if session is not None:
             session.hear(event)
         return session is not None
+
+    def _modem(self) -> str:
+        if not self.matching.present:
+            return "none"
+        return "ready" if self.matching.ready else self.matching.problem or "not ready"
 
     def state(self) -> dict[str, Any]:
         """What ``secc status`` shows of this outlet."""
@@ -332,6 +364,7 @@ class OutletHost:
             "volts": round(levels.volts, 1),
             "amperes": round(levels.amperes, 1),
             "watt_hours": round(levels.watt_hours, 1),
+            "modem": self._modem(),
             "watts_limit": self.path.watts_limit,
             "faults": list(self.hardware.faults),
             "last": self.journal.last,

@@ -9,12 +9,16 @@ from typing import Any, Protocol
 
 from secc import energy, outlet
 from secc.config import Config, Eim
+from secc.config import Outlet as OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
 from secc.session.effects import CheckCable, OpenContactor, StartPower, StopPower, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
 from secc.station.driver import Driver, Turns
 from secc.station.hardware import CONNECTED, Hardware
+from secc.station.levels import ac_capabilities
+from secc.station.matching import MatchHost
+from secc.station.path import PathHost
 from secc.station.questions import Questions
 from secc.uplink.port import Identity
 
@@ -36,6 +40,7 @@ class Junction(Protocol):
     def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None: ...
     def abandon_power(self, ticket: Ticket[Any]) -> None: ...
     def tell_power(self, *events: Event) -> None: ...
+    def charged_by_pilot(self, *, on: bool, text: str) -> None: ...
 
 
 class PlugHost:
@@ -43,10 +48,12 @@ class PlugHost:
 
     def __init__(
         self,
-        name: str,
+        settings: OutletSettings,
         config: Config,
         services: Services,
         hardware: Hardware,
+        matching: MatchHost,
+        path: PathHost,
         questions: Questions,
         turns: Turns,
         junction: Junction,
@@ -54,7 +61,10 @@ class PlugHost:
     ) -> None:
         self.plugin: outlet.Plugin | None = None
         """The plug-in of this moment; None before the board is there."""
-        self._name = name
+        self._name = settings.name
+        self._settings = settings
+        self._matching = matching
+        self._path = path
         self._config = config
         self._services = services
         self._hardware = hardware
@@ -70,14 +80,14 @@ class PlugHost:
         """Begin the next plug-in: cards are heard, the pilot is watched, no power path yet."""
         if self._closing():
             return
-        now, timing = self._loop.time(), self._config.timing
-        settings = outlet.OutletSettings(
-            free=self._config.uplink.eim is Eim.FREE,
-            token_seconds=timing.token_seconds,
-            setup_seconds=timing.setup_seconds,
-        )
         self._token = None
-        self.plugin = plugin = outlet.Plugin(settings, now=now, tickets=self._services.tickets)
+        self.plugin = plugin = outlet.Plugin(
+            self._plug_settings(), now=self._loop.time(), tickets=self._services.tickets
+        )
+        plugin.state.modem_ready = self._matching.ready
+        plugin.state.watts_limit = self._path.watts_limit
+        plugin.state.cable_amperes = self._hardware.cable_amperes()
+        plugin.state.locked = self._hardware.locked
         for event in self._hardware.standing():
             # Known before the conversation begins, so that a car that is there already is not offered anything.
             match event:
@@ -96,6 +106,21 @@ class PlugHost:
         self._driver.begin()
         if self._hardware.levels().pilot in CONNECTED:
             self._junction.car_connected()
+
+    def _plug_settings(self) -> outlet.OutletSettings:
+        board, timing, settings = self._hardware.board, self._config.timing, self._settings
+        ac = ac_capabilities(board) if board is not None and not settings.transfers[0].is_dc else None
+        return outlet.OutletSettings(
+            free=self._config.uplink.eim is Eim.FREE,
+            token_seconds=timing.token_seconds,
+            setup_seconds=timing.setup_seconds,
+            hlc=settings.hlc,
+            modem=self._matching.present,
+            pwm_delay_seconds=settings.pwm_delay_seconds,
+            ac=settings.ac.within(ac) if ac is not None else None,
+            lock=board is not None and board.lock is not None,
+            strict=self._config.lab.strict,
+        )
 
     def hear(self, *events: Event) -> None:
         if self._driver is not None:
@@ -134,8 +159,15 @@ class PlugHost:
                 self._junction.close_connection()
             case outlet.TellSession(event):
                 self._junction.tell_session(event)
+            case outlet.ArmMatching(limited):
+                self._matching.arm(limited=limited)
             case outlet.ReleaseLink(outcome):
                 log.debug("outlet %s: %s", self._name, outcome.value)
+                self._matching.release(outcome)
+            case outlet.ResumeLink():
+                self._matching.resume()
+            case outlet.ReportBasicCharging(on, text):
+                self._junction.charged_by_pilot(on=on, text=text)
             case Ask(ticket, AuthorizeToken() as question):
                 self._questions.ask(ticket, question, lambda answered: self._token_answered(question, answered))
             case Ask(ticket, CheckCable() | StartPower() | StopPower() as asked):
