@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 
-from secc.link.libssl import OLDEST, load, system_libssl
+from secc.link.libssl import (
+    CTRL_GET_OCSP_RESPONSE,
+    OLDEST,
+    OP_NO_CERTIFICATE_COMPRESSION,
+    OP_NO_RENEGOTIATION,
+    load,
+    system_libssl,
+)
 from secc.link.tls_errors import ContextRejected, TlsUnavailable
 from tests.link.chains import pki
 
@@ -38,3 +47,23 @@ def test_a_certificate_comes_back_as_it_went_in() -> None:
         lib.certificate(b"\x30\x00")
     # The reason was taken off the queue: the next error has its own.
     assert lib.errors() == "no reason given"
+
+
+def test_options_are_64_bits_wide_on_every_machine() -> None:
+    # `uint64_t` since 3.0, while a `long` of 32-bit Arm would lose the upper half on its way in or out.
+    lib = system_libssl()
+    context = lib.SSL_CTX_new_ex(lib.library_context, None, lib.TLS_server_method())
+    wanted = OP_NO_CERTIFICATE_COMPRESSION | OP_NO_RENEGOTIATION
+    before = lib.SSL_CTX_set_options(context, 0)
+    assert lib.SSL_CTX_set_options(context, wanted) == before | wanted
+    lib.SSL_CTX_free(context)
+
+
+def test_a_control_says_no_with_a_negative_number() -> None:
+    # `long`, 32 or 64 bits wide: read unsigned, or as the wider one on 32-bit Arm, "there is no staple" would be a length.
+    lib = system_libssl()
+    context = lib.SSL_CTX_new_ex(lib.library_context, None, lib.TLS_client_method())
+    ssl = lib.SSL_new(context)
+    assert lib.SSL_ctrl(ssl, CTRL_GET_OCSP_RESPONSE, 0, ctypes.byref(ctypes.c_void_p())) == -1
+    lib.SSL_free(ssl)
+    lib.SSL_CTX_free(context)
