@@ -29,7 +29,7 @@ from secc.exi.grammar import Alternative, ComplexType, Part
 from secc.exi.record import dataclass
 from secc.exi.source import Namespace, Source
 
-NARROWING: Final = 16
+NARROWING: Final = 24
 """Every so many items of a long list the bits already read are dropped, because a shift costs the length of what it shifts."""
 
 
@@ -57,6 +57,7 @@ def readers(leniency: Leniency) -> Namespace:
         "more": bits.read_more,
         "octets": bits.read_octets,
         "text": bits.read_text,
+        "MASKS": bits.MASKS,
         "refuse": _refuse,
         "E": DecodeError,
         "Overfull": bits.Overfull,
@@ -254,7 +255,7 @@ class _Reader:
                     f"if len({items}) == {part.most}: raise Overfull({f'more than {part.most} items in {ctype.name}'!r})"
                 )
             if part.most is None or part.most > NARROWING:
-                self.source.line(f"if not len({items}) & {NARROWING - 1}: n &= (1 << r) - 1")
+                self.source.line(f"if not len({items}) % {NARROWING}: n &= (1 << r) - 1")
             self.item(part, items)
         if not endless:
             with self.source.block("else:"):
@@ -333,8 +334,7 @@ class _Reader:
                 number = self.number(integer_octets(kind))
                 self.source.line(f"{target} = ~{number} if {sign} else {number}")
             case String():
-                length = self.length()
-                self.source.line(f"{target}, r = text(n, r, {length})")
+                self.text(target)
             case Octets():
                 length = self.length()
                 self.source.line(f"{target}, r = octets(n, r, {length})")
@@ -352,6 +352,17 @@ class _Reader:
             with self.source.block("else:"):
                 self.source.line(f"{name}, r = more(n, r, {name}, {most})")
         return name
+
+    def text(self, target: str) -> None:
+        """A string; a short one of ASCII alone, the common case, is read in place."""
+        length = self.length()
+        with self.source.block(f"if 1 < {length} < {len(bits.MASKS)}:"):
+            self.source.line(f"b = r - 8 * {length} + 16")
+            self.source.line(f"t = (n >> b & MASKS[{length} - 2]).to_bytes({length} - 2, 'big')")
+            self.source.line(f"if t.isascii(): {target} = t.decode('ascii'); r = b")
+            self.source.line(f"else: {target}, r = text(n, r, {length})")
+        with self.source.block("else:"):
+            self.source.line(f"{target}, r = text(n, r, {length})")
 
     def length(self) -> str:
         name = self.source.fresh("v")

@@ -91,15 +91,16 @@ class Schema(Generic[M]):
             n = int.from_bytes(octets, "big")
             name = self._entries.get(n >> r)
             if name is not None:
+                message: M
                 try:
                     message, left = self._first.globals[name](n, r)
                     if left < 8:
-                        return cast("M", message)
+                        return message
                 except (DecodeError, ValueError, IndexError):
                     pass  # the passes below find out why, or read it
         n, r, cls = self._open(octets)
         message, _ = self._first_fit(n, r, complex_type(cls))
-        return cast("M", message)
+        return message
 
     def encode(self, message: M) -> bytes:
         """A document stream. Raises EncodeError for what the schema does not allow: structure, ranges, lengths, occurrence."""

@@ -18,7 +18,9 @@ from secc.exi.source import Namespace, Source
 
 BITS: Final = {False: 0, True: 1}
 
-LONG_LIST: Final = 16
+LONG_LIST: Final = 24
+SHORT_TEXT: Final = 125
+"""The length field of a longer one, two more than its characters, takes a second octet."""
 LARGEST_PIECE: Final = 4096
 """Lists that may grow longer are written in pieces of so many bits, because a shift costs the length of what it shifts."""
 
@@ -29,6 +31,7 @@ def writers() -> Namespace:
         "unsigned": bits.write_unsigned,
         "octets": bits.write_octets,
         "text": bits.write_text,
+        "whole": int.from_bytes,
         "B": BITS,
         "LONG": 1 << LARGEST_PIECE,
         "join": bits.join,
@@ -240,7 +243,7 @@ class _Writer:
                 self.batch.add(1, sign)
                 self.number(local)
             case String(shortest, longest, _):
-                self.source.line(f"n = text({self.batch.joined()}, {value}, {shortest}, {longest}, {where!r})")
+                self.text(value, shortest, longest, where)
             case Octets(shortest, longest, _):
                 self.source.line(f"n = octets({self.batch.joined()}, {value}, {shortest}, {longest}, {where!r})")
 
@@ -248,6 +251,19 @@ class _Writer:
         name = self.source.fresh("x")
         self.source.line(f"{name} = {value}")
         return name
+
+    def text(self, value: str, shortest: int, longest: int | None, where: str) -> None:
+        """A string; a short one of ASCII alone, the common case, is written in place."""
+        local, count = self.local(value), self.source.fresh("k")
+        self.source.line(f"{count} = len({local})")
+        pieces, base, width = list(self.batch.pieces), self.batch.base, self.batch.bits
+        most = SHORT_TEXT if longest is None else min(longest, SHORT_TEXT)
+        with self.source.block(f"if {shortest} <= {count} <= {most} and {local}.isascii():"):
+            head = self.batch.joined(8, f"{count} + 2")
+            self.source.line(f"n = ({head}) << 8 * {count} | whole({local}.encode('ascii'), 'big')")
+        self.batch.pieces, self.batch.base, self.batch.bits = pieces, base, width
+        with self.source.block("else:"):
+            self.source.line(f"n = text({self.batch.joined()}, {local}, {shortest}, {longest}, {where!r})")
 
     def number(self, local: str) -> None:
         """An unsigned integer; one or two octets, the common case, are written in place."""
