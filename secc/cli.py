@@ -1,4 +1,4 @@
-"""The command line: ``secc run|check|status|control|explain``, and the tools of the lab.
+"""The command line: ``secc run|check|doctor|status|control|explain``, and the tools of the lab.
 
 Exit codes: 0 all is well, 1 something is wrong (and was said), 2 the configuration or the command line is wrong.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ TOOLS = {
     "evcc": "the simulated car",
     "pki": "a lab PKI, and its flawed siblings",
     "replay": "a trace through the session code again",
+    "slac-bench": "how well a cable carries",
 }
 """What lives in ``tools`` and travels in the wheel as ``secc.tools``."""
 
@@ -50,9 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _tool(name: str, arguments: list[str]) -> int:
-    module = importlib.import_module(f"secc.tools.{name}")
+    place = f"secc.tools.{name.replace('-', '_')}"
+    module = importlib.import_module(place)
     if not hasattr(module, "main"):
-        module = importlib.import_module(f"secc.tools.{name}.__main__")
+        module = importlib.import_module(f"{place}.__main__")
     code: int = module.main(arguments)
     return code
 
@@ -69,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="look at configuration, trust and interfaces, and say what is wrong")
     _config_flags(check)
     check.set_defaults(command=_check)
+    doctor = commands.add_parser("doctor", help="try out machine, network and hardware, and say what to do")
+    _config_flags(doctor)
+    doctor.set_defaults(command=_doctor)
     status = commands.add_parser("status", help="how a running station is")
     _place(status)
     status.add_argument("--json", action="store_true", help="as JSON")
@@ -201,6 +207,7 @@ def _check(options: argparse.Namespace) -> int:
     config = _load(options)
     from secc.station.check import report
 
+    _quiet()
     findings = report(config)
     for finding in findings:
         print(finding)
@@ -254,6 +261,23 @@ def _ocsp_cache(options: argparse.Namespace, store: Path) -> Path:
 
         return load(options.config).ocsp_cache or store / "ocsp"
     return store / "ocsp"
+
+
+def _quiet() -> None:
+    """The findings say it all; what modules log besides goes nowhere."""
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from secc.station.doctor import examine
+
+    _quiet()
+    good = True
+    for finding in examine(config):
+        print(finding, flush=True)
+        good &= finding.good
+    return 0 if good else 1
 
 
 def _state_directory(options: argparse.Namespace) -> Path:

@@ -1,4 +1,7 @@
-"""``secc check``: what a station needs, looked at without serving a car. Each finding is a line: OK, or what to do."""
+"""``secc check``: what a station needs, read without touching hardware or network. Each finding is a line: OK, or what to do.
+
+``secc doctor`` begins with the same and goes on to try things out (``secc/station/doctor.py``).
+"""
 
 from __future__ import annotations
 
@@ -24,15 +27,16 @@ EXPIRY_WARNING = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``good`` False is something to mend; a remark is good and still worth a line."""
+    """One thing that was looked at. ``good`` False is something to mend; a remark is good and still worth a line; ``skipped``: not looked at."""
 
     subject: str
     text: str
     good: bool = True
     remark: bool = False
+    skipped: bool = False
 
     def __str__(self) -> str:
-        mark = "BAD " if not self.good else "NOTE" if self.remark else "OK  "
+        mark = "BAD " if not self.good else "SKIP" if self.skipped else "NOTE" if self.remark else "OK  "
         return f"{mark} {self.subject}: {self.text}"
 
 
@@ -44,7 +48,7 @@ def report(config: Config) -> list[Finding]:
         Finding("configuration", str(config.source) if config.source else "from flags alone"),
         *(Finding("danger", line, remark=True) for line in dangers(config)),
         _calendar(config, wall),
-        *_roots(config),
+        *_roots(config, wall),
         *_chains(config, wall),
         *_outlets(config),
     ]
@@ -61,7 +65,7 @@ def _calendar(config: Config, wall: Wall) -> Finding:
     return Finding("clock", f"not confirmed ({when}); {remedy}", remark=True)
 
 
-def _roots(config: Config) -> Iterator[Finding]:
+def _roots(config: Config, wall: Wall) -> Iterator[Finding]:
     if config.trust.truststore is None:
         return
     try:
@@ -74,9 +78,14 @@ def _roots(config: Config) -> Iterator[Finding]:
     if not roots.installed:
         yield Finding("truststore", f"{config.trust.truststore} holds no root: no contract can be good", good=False)
     for root in roots.installed:
+        name = f"{root.edition.value} {root.role.value} root {', '.join(root.certificate.common_names)!r}"
         ends = f"{root.certificate.not_after:%Y-%m-%d}"
-        name = ", ".join(root.certificate.common_names)
-        yield Finding("truststore", f"{root.edition.value} {root.role.value} root {name!r}, valid until {ends}")
+        if root.certificate.not_after < wall.time:
+            yield Finding("truststore", f"{name} has ended on {ends}: install its successor", good=False)
+        elif root.certificate.not_after - wall.time < EXPIRY_WARNING:
+            yield Finding("truststore", f"{name} ends on {ends}: install its successor now", remark=True)
+        else:
+            yield Finding("truststore", f"{name}, valid until {ends}")
 
 
 def _chains(config: Config, wall: Wall) -> Iterator[Finding]:

@@ -1,0 +1,109 @@
+"""What ``secc check`` says of a configuration, without touching hardware or network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from secc.cli import main
+from secc.config import Config, Lab, Tls, Trust, Uplink
+from secc.conversation import Wall
+from secc.station import check
+from secc.station.check import Finding, report
+from secc.uplink.standalone import Eim
+from tests.station_scene import BOTH, configured
+
+
+def said(config: Config) -> str:
+    return "\n".join(map(str, report(config)))
+
+
+def pnc(directory: Path) -> Config:
+    return configured(directory, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.LIST)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Sets the calendar."""
+
+    def to(moment: datetime, *, trusted: bool = True) -> None:
+        class Fixed:
+            def __init__(self, path: Path, *, vouched: bool) -> None:
+                assert path.name == "last-seen"
+
+            def wall(self) -> Wall:
+                return Wall(moment, trusted)
+
+        monkeypatch.setattr(check, "Calendar", Fixed)
+
+    return to
+
+
+def test_a_sound_configuration_is_all_good(tmp_path: Path) -> None:
+    findings = report(pnc(tmp_path))
+    assert [str(one) for one in findings if not one.good or one.remark or one.skipped] == []
+    assert {one.subject for one in findings} == {"configuration", "clock", "truststore", "keystore", "OCSP", "outlet 1"}
+    assert any("Lab V2G Root CA" in one.text for one in findings)
+
+
+def test_marks() -> None:
+    assert str(Finding("a", "b")) == "OK   a: b"
+    assert str(Finding("a", "b", remark=True)) == "NOTE a: b"
+    assert str(Finding("a", "b", skipped=True)) == "SKIP a: b"
+    assert str(Finding("a", "b", good=False)) == "BAD  a: b"
+
+
+def test_dangers_are_named(tmp_path: Path) -> None:
+    assert "NOTE danger: " in said(replace(configured(tmp_path), lab=Lab(danger_trace_personal=True)))
+    assert "NOTE danger: " not in said(replace(configured(tmp_path, eim=Eim.LIST), uplink=Uplink()))
+
+
+def test_certificates_that_end(tmp_path: Path, at: object) -> None:
+    config = pnc(tmp_path)
+    assert callable(at)
+    at(datetime.now(UTC) + timedelta(days=3650 - 20))
+    assert said(config).count("install its successor now") == 4, "four roots, twenty days before they end"
+    at(datetime.now(UTC) + timedelta(days=3700))
+    text = said(config)
+    assert text.count("install its successor") == 4
+    assert "BAD  truststore: iso2 v2g root 'Lab V2G Root CA' has ended on " in text
+    assert "BAD  keystore: " in text
+    assert "leaf-expired" in text
+    at(datetime.now(UTC) + timedelta(days=40))
+    assert "renew it now" in said(config)
+    assert "no fresh response for the leaf" in said(config), "the staples of the lab hold for less"
+
+
+def test_a_clock_that_nobody_confirms(tmp_path: Path, at: object) -> None:
+    assert callable(at)
+    at(datetime.now(UTC), trusted=False)
+    assert "BAD  clock: not confirmed" in said(pnc(tmp_path))
+    assert "NOTE clock: not confirmed" in said(configured(tmp_path)), "nobody needs it for a card"
+
+
+def test_stores_that_are_not_there(tmp_path: Path) -> None:
+    config = replace(pnc(tmp_path), trust=Trust(tmp_path / "none", tmp_path / "nothing"))
+    text = said(config)
+    assert "BAD  truststore: " in text
+    assert "BAD  keystore: " in text
+    assert "BAD  keystore: none is set" in said(replace(config, trust=Trust(tmp_path / "none")))
+
+
+def test_interfaces_and_drivers_that_are_not_there(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    outlet = replace(config.outlets[0], interface="eth987", hal="wishful:thinking")
+    text = said(replace(config, outlets=(outlet,)))
+    assert "BAD  outlet 1: there is no interface eth987" in text
+    assert "BAD  outlet 1: hardware: " in text
+    follower = replace(config.outlets[0], hal="sim:?follower=stick")
+    assert "for tests only: follower" in said(replace(config, outlets=(follower,)))
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--iface", "lo", "--eim", "free", "--state", str(tmp_path)]) == 0
+    assert "OK   outlet 1: lo has ::1\n" in capsys.readouterr().out
+    assert main(["check", "--iface", "eth987", "--eim", "free", "--state", str(tmp_path)]) == 1
+    assert "BAD  outlet 1: there is no interface eth987\n" in capsys.readouterr().out
