@@ -86,6 +86,11 @@ class Services:
             for problem in (*self.roots_problems, *self.identity.problems):
                 log.warning("trust: %s", problem)
 
+    def warm(self) -> None:
+        """Compile what the protocols need in a session. To be called on a worker thread."""
+        for protocol in self.protocols:
+            protocol.warm()
+
     def surroundings(self, now: float) -> Surroundings:
         return Surroundings(now=now, entropy=os.urandom, wall=self.calendar.wall, tickets=self.tickets)
 

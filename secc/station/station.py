@@ -47,7 +47,8 @@ class Station:
         services = self._services
         await services.uplink.open()
         await self._control.open()
-        await services.load_trust()
+        # Compiled now and not for the first car: a slow board's event loop would stand still, and its heartbeat with it.
+        await asyncio.gather(services.load_trust(), asyncio.to_thread(services.warm))
         await asyncio.to_thread(services.calendar.remember)
         await asyncio.gather(*(outlet.open() for outlet in self.outlets))
         self._tasks += [

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
+from secc.station.compose import compose
+from secc.station.notify import Notifier
+from secc.station.station import Station
 from tests.station_scene import BOTH, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
 
@@ -51,5 +56,27 @@ def test_the_meter_the_car_and_the_book_agree(tmp_path: Path, current: Current, 
             assert told[-1] - told[0] == pytest.approx(metered, abs=0.05 * WATT_HOURS)
             assert scene.watches[0].closings == 1
             judged(scene)
+
+    run_virtual(main())
+
+
+def test_nothing_is_left_to_compile_when_the_first_car_comes(tmp_path: Path) -> None:
+    """A slow board would stand still for it, and its heartbeat with it."""
+
+    async def main() -> None:
+        calls: list[bool] = []
+        config = configured(tmp_path)
+        services = compose(config, Notifier({}))
+        warm = services.protocols[0].warm
+
+        def noted() -> None:
+            calls.append(threading.current_thread() is threading.main_thread())
+            warm()
+
+        services.protocols = (replace(services.protocols[0], warm=noted),)
+        host = Station(config, services, Notifier({}))
+        await host.open()
+        assert calls == [False]
+        await host.close()
 
     run_virtual(main())
