@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hal.errors import HalError, HalUnsupported
 from hal.ports import Board
@@ -16,11 +17,14 @@ from hal.sim.panel import Panel
 from hal.sim.powerline import PowerLine
 from hal.sim.process import RemoteFollower, launch
 
+if TYPE_CHECKING:
+    from hal.compose import Plan
+
 # Kinds that a configuration may already name, because the documents do, and that this version cannot drive.
 _ANNOUNCED = ("linux", "chargesom")
 
 
-def recognise(where: str) -> Options:
+def recognise(where: str) -> Options | Plan:
     """Check a board's address without opening anything.
 
     HalUnsupported for a kind that this version does not have, HalRejected for options that it does not understand.
@@ -28,20 +32,38 @@ def recognise(where: str) -> Options:
     kind, colon, rest = where.partition(":")
     if colon and kind == "sim":
         return parse(rest)
+    if colon and kind == "composed":
+        from hal.compose import read_plan  # with all drivers of parts, which a board in one piece does not need
+
+        plan = read_plan(rest)
+        recognise(plan.board)
+        return plan
     if colon and kind in _ANNOUNCED:
-        raise HalUnsupported(f"boards of the kind {kind!r} are not available in this version; there is: sim:")
-    raise HalUnsupported(f"{where!r} is no board; an address is KIND:DETAILS, and the kinds of this version are: sim:")
+        raise HalUnsupported(
+            f"boards of the kind {kind!r} are not available in this version; there are: sim:, composed:"
+        )
+    raise HalUnsupported(
+        f"{where!r} is no board; an address is KIND:DETAILS, and the kinds of this version are: sim:, composed:"
+    )
 
 
 def unsafe_options(where: str) -> tuple[str, ...]:
     """Names of options in this address that only tests may use; a station refuses them unless it is told to be unsafe."""
     options = recognise(where)
+    if not isinstance(options, Options):
+        return unsafe_options(options.board)
     return ("follower",) if options.follower is not None else ()
 
 
 async def open_hal(where: str, *, name: str = "1") -> Board:
     """Open the board at this address; ``name`` is the outlet's, for logs. Errors as in :func:`recognise`, and HalLost."""
-    return await open_sim(recognise(where), where.partition(":")[2], name=name)
+    found = recognise(where)
+    rest = where.partition(":")[2]
+    if isinstance(found, Options):
+        return await open_sim(found, rest, name=name)
+    from hal.compose import open_composed
+
+    return await open_composed(rest, lambda board: open_hal(board, name=name))
 
 
 async def open_sim(options: Options, query: str = "", *, name: str = "1") -> SimBoard:

@@ -29,6 +29,12 @@ class Stream(Generic[T]):
         self._items.append(item)
         self._ring()
 
+    def lose(self) -> None:
+        """Tell the reader that he has missed some."""
+        self._items.clear()
+        self._overrun = True
+        self._ring()
+
     def close(self) -> None:
         self._closed = True
         self._ring()
@@ -77,6 +83,11 @@ class Broadcast(Generic[T]):
         self._streams = [stream for stream in self._streams if not stream.closed]
         for stream in self._streams:
             stream.push(item)
+
+    def lose(self) -> None:
+        """Something was missed before it came here: every reader is told so."""
+        for stream in self._streams:
+            stream.lose()
 
     def close(self) -> None:
         for stream in self._streams:

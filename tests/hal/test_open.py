@@ -17,6 +17,12 @@ from hal.sim.follower import Following
 from hal.sim.options import Options
 
 
+def simulated(where: str) -> Options:
+    found = recognise(where)
+    assert isinstance(found, Options)
+    return found
+
+
 def test_sim_alone_is_a_dc_outlet_without_a_car() -> None:
     assert recognise("sim:") == recognise("sim:?") == Options()
 
@@ -31,7 +37,7 @@ def test_sim_alone_is_a_dc_outlet_without_a_car() -> None:
 
 
 def test_options_describe_outlet_and_car() -> None:
-    options = recognise(
+    options = simulated(
         "sim:?connector=ac&car=plugged&speed=60&soc=0.55&phases=1&max_amperes=16&lock=1&faults=weld,meter_lost"
     )
     assert options == Options(
@@ -45,7 +51,7 @@ def test_options_describe_outlet_and_car() -> None:
         faults=("weld", "meter_lost"),
     )
     assert (options.outlet.dc, options.outlet.phases, options.outlet.max_amperes) == (False, 1, 16.0)
-    dc = recognise("sim:?max_amperes=80&max_volts=900&max_watts=50000").outlet.limits
+    dc = simulated("sim:?max_amperes=80&max_volts=900&max_watts=50000").outlet.limits
     assert (dc.max_amperes, dc.max_volts, dc.max_watts) == (80.0, 900.0, 50_000.0)
 
 
@@ -92,4 +98,4 @@ def test_any_text_is_options_or_a_typed_error(text: str) -> None:
 def test_the_follower_is_known_to_be_unsafe() -> None:
     assert unsafe_options("sim:?follower=follow") == ("follower",)
     assert unsafe_options("sim:?speed=5") == ()
-    assert recognise("sim:?follower=stick").follower is Following.STICK
+    assert simulated("sim:?follower=stick").follower is Following.STICK

@@ -49,3 +49,18 @@ def test_a_waiting_reader_wakes_and_a_closed_one_is_forgotten() -> None:
             await anext(stream)
 
     asyncio.run(main())
+
+
+def test_what_was_missed_before_it_came_is_told_to_every_reader() -> None:
+    async def main() -> None:
+        source: Broadcast[int] = Broadcast()
+        readers = [source.stream(), source.stream()]
+        source.publish(1)
+        source.lose()
+        source.publish(2)
+        for reader in readers:
+            with pytest.raises(HalLost):
+                await anext(reader)
+            assert await anext(reader) == 2
+
+    asyncio.run(main())

@@ -1,0 +1,254 @@
+"""The DC sequences of IEC 61851-23 with drivers of three makers: power path, interlock, supply on CAN, monitor and meter on Modbus,
+pilot and contactor of the simulated board. Virtual time; judged from the simulated world and from the rack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from hal.guard import Guard
+from hal.sim.clock import run_virtual
+from hal.values import (
+    BoardEvent,
+    ContactorChanged,
+    EmergencyStopChanged,
+    FaultRaised,
+    InsulationMeasured,
+    PilotChanged,
+    Severity,
+)
+from secc import energy
+from secc.conversation import Asked, Effect, Event, Tell, Ticket
+from secc.energy.effects import ReportFault
+from secc.session.effects import CheckCable, StartPower, StopPower
+from secc.station.driver import Driver, Turns
+from secc.station.levels import dc_limits, levels_of
+from secc.station.power import PowerPerformer
+from tests.hal.outfit import Outfit, outfit
+
+BATTERY_VOLTS = 400.0
+
+
+class Station:
+    """What the station does for a power path, and nothing else: performs, listens, asks."""
+
+    def __init__(self, made: Outfit) -> None:
+        self.made = made
+        self.board = made.board
+        self.told: dict[int, Any] = {}
+        self.reported: list[str] = []
+        self.bugs: list[BaseException] = []
+        self._number = 0
+        self._loop = asyncio.get_running_loop()
+        self.guard = Guard(self.board, on_revoked=lambda consent: self.performer.revoked(str(consent)))
+        self.performer = PowerPerformer("test", self.board, self.guard, self.hear, self.bugs.append)
+        limits = dc_limits(self.board)
+        assert limits is not None
+        session = energy.power_path(energy.DcSettings(limits=limits), now=self._loop.time())
+        self.driver = Driver(
+            "test", session, turns=Turns(), perform=self._perform, levels=lambda: levels_of(self.board)
+        )
+
+    def hear(self, event: Event) -> None:
+        self.driver.hear(event)
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, Tell):
+            self.told[effect.ticket.number] = effect.answer
+        elif isinstance(effect, ReportFault):
+            self.reported.append(effect.code)
+        else:
+            assert self.performer.perform(effect)
+
+    async def listen(self, events: AsyncIterator[BoardEvent]) -> None:
+        async for event in events:
+            match event:
+                case PilotChanged():
+                    self.hear(energy.PilotChanged())
+                case ContactorChanged():
+                    self.hear(energy.ContactorReported())
+                case InsulationMeasured(reading):
+                    self.hear(energy.IsolationReported(reading.ohms))
+                case FaultRaised(fault):
+                    self.hear(energy.FaultReported(fault.code, fault.severity, fault.text))
+                case EmergencyStopChanged(stopped=True):
+                    self.hear(energy.FaultReported("emergency-stop", Severity.EMERGENCY, ""))
+
+    # --- what a test says ---
+
+    async def answer(self, question: CheckCable | StartPower | StopPower, seconds: float = 40.0) -> Any:
+        self._number += 1
+        number = self._number
+        self.hear(Asked(Ticket(number, type(question).__name__), question))
+        await self.until(lambda: number in self.told, seconds)
+        return self.told[number]
+
+    async def until(self, condition: Callable[[], bool], seconds: float) -> float:
+        start = self._loop.time()
+        while not condition():
+            assert self._loop.time() - start < seconds, f"not within {seconds} s: {self.made.world.truth()}"
+            await asyncio.sleep(0.01)
+        return self._loop.time() - start
+
+    async def demand(self, volts: float, amperes: float, stage: Any, seconds: float) -> None:
+        """The car asks for this, four times a second."""
+        for _ in range(round(seconds * 4)):
+            self.hear(energy.OutputSet(volts, amperes, stage))
+            await asyncio.sleep(0.25)
+
+    async def connected(self) -> None:
+        world = self.made.world
+        world.plug_in()
+        await asyncio.sleep(0.1)
+        await self.board.pilot.set_duty(0.05)
+        world.close_s2()
+        await asyncio.sleep(0.1)
+
+    async def charging(self, amperes: float = 50.0) -> None:
+        await self.connected()
+        checked = await self.answer(CheckCable(450.0))
+        assert checked.passed, checked
+        await self.demand(BATTERY_VOLTS, 2.0, "precharge", 3.0)
+        self.made.world.close_relay()
+        assert (await self.answer(StartPower(), 5.0)).done
+        await self.demand(450.0, amperes, "charge", 4.0)
+        assert self.made.world.present()[1] == pytest.approx(amperes, rel=0.02)
+
+    @property
+    def dead(self) -> bool:
+        return not self.made.rack.running and not self.made.world.contactor.closed
+
+
+@asynccontextmanager
+async def station() -> AsyncIterator[Station]:
+    async with outfit("sim:?connector=dc&battery_volts=400") as made:
+        host = Station(made)
+        tasks = [
+            asyncio.create_task(host.guard.run()),
+            asyncio.create_task(host.listen(made.board.events())),
+        ]
+        await asyncio.sleep(0.2)
+        host.driver.begin()
+        try:
+            yield host
+        finally:
+            host.driver.stop()
+            await host.performer.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.1)  # the contactor's own time, after the guard has let go
+            assert host.bugs == []
+            assert host.dead
+
+
+def test_a_whole_charge() -> None:
+    async def main() -> None:
+        async with station() as host:
+            world = host.made.world
+            await host.charging()
+            stored = world.truth()["stored_watt_hours"]
+            await host.demand(450.0, 120.0 / 3, "charge", 10.0)
+            assert world.truth()["stored_watt_hours"] > stored + 30.0
+            reading = host.board.imd.reading if host.board.imd is not None else None
+            assert reading is not None and asyncio.get_running_loop().time() - reading.at <= 1.1
+            stopped = await host.answer(StopPower(), 5.0)
+            assert stopped.done
+            assert host.dead
+            assert list(world.incidents) == [] and host.reported == []
+
+    run_virtual(main())
+
+
+def test_the_cable_check_tests_the_monitor_at_its_voltage_and_comes_down() -> None:
+    async def main() -> None:
+        async with station() as host:
+            await host.connected()
+            peaks: list[tuple[float, float]] = []
+            task = asyncio.create_task(host.answer(CheckCable(430.0)))
+            while not task.done():
+                peaks.append(host.made.world.present())
+                await asyncio.sleep(0.02)
+            assert task.result().passed and task.result().isolation == "valid"
+            assert 470.0 <= max(volts for volts, _ in peaks) <= 490.0
+            assert max(amperes for _, amperes in peaks) <= 2.0
+            assert (8005, [0x5445]) in host.made.monitor.written
+            assert host.made.world.present()[0] < 60.0
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("why", ["insulation", "self-test", "monitor away", "supply away"])
+def test_a_cable_check_that_fails_leaves_nothing_on(why: str) -> None:
+    async def main() -> None:
+        async with station() as host:
+            made = host.made
+            await host.connected()
+            match why:
+                case "insulation":
+                    made.world.inject("insulation_fault")
+                case "self-test":
+                    made.monitor.breaks_in_test = True
+                case "monitor away":
+                    made.monitor_line.trouble.deaf = True
+                case _:
+                    made.rack.modules[1].deaf = True
+            checked = await host.answer(CheckCable(450.0), 60.0)
+            assert not checked.passed
+            await host.until(lambda: host.dead, 3.0)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("what", "seconds"),
+    [
+        ("insulation", 3.0),
+        ("supply silent", 1.0),
+        ("bus-off", 0.5),
+        ("module shorted", 0.5),
+        ("emergency stop", 0.15),
+        ("unplugged", 0.15),
+        ("S2", 0.15),
+        # In good order: the session gets ten seconds to end, and this one does not use them.
+        ("monitor away", 20.0),
+        ("meter away", 20.0),
+    ],
+)
+def test_whatever_goes_wrong_while_charging_ends_it_in_time(what: str, seconds: float) -> None:
+    async def main() -> None:
+        async with station() as host:
+            made = host.made
+            await host.charging()
+            match what:
+                case "insulation":
+                    made.world.inject("insulation_fault")
+                case "supply silent":
+                    made.rack.modules[0].mute = True
+                case "bus-off":
+                    made.rack.bus_off()
+                case "module shorted":
+                    made.rack.modules[1].alarms = (0, 0, 1)
+                case "emergency stop":
+                    made.world.press_emergency_stop()
+                case "unplugged":
+                    made.world.unplug(force=True)
+                case "S2":
+                    made.world.close_s2(False)
+                case "monitor away":
+                    made.monitor_line.trouble.deaf = True
+                case _:
+                    made.meter_line.trouble.deaf = True
+            asking = asyncio.create_task(host.demand(450.0, 50.0, "charge", seconds))
+            await host.until(lambda: host.dead, seconds)
+            asking.cancel()
+            await asyncio.sleep(3.0)
+            assert host.dead
+            if what.endswith("away"):
+                assert "opened_under_load" not in made.world.incidents
+
+    run_virtual(main())
