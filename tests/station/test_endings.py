@@ -15,7 +15,7 @@ from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
 from secc.link.v2gtp import PayloadType, frame
 from tests.station_scene import BOTH, LONG, OPEN_SECONDS, Drive, Scene, configured, judged, station
-from tools.evcc.behaviour import Behaviour, Payment
+from tools.evcc.behaviour import Behaviour, Current, Payment
 
 PATIENT = replace(LONG, patience=1000.0)
 Act = Callable[[Scene, Drive], Awaitable[None]]
@@ -109,6 +109,16 @@ async def board_silent_for_long(scene: Scene, drive: Drive) -> None:
 
 async def pilot_short(scene: Scene, drive: Drive) -> None:
     scene.world().inject("pilot_short")
+
+
+async def earth_lost(scene: Scene, drive: Drive) -> None:
+    """Without protective earth no pilot comes back: for the station the car is gone."""
+    scene.world().car.plugged = False
+    scene.world()._changed("pilot")
+
+
+async def diode_shorted(scene: Scene, drive: Drive) -> None:
+    scene.world().inject("pilot_diode")
 
 
 async def over_temperature(scene: Scene, drive: Drive) -> None:
@@ -233,6 +243,8 @@ ENDINGS = [
     Ending("board-lost", board_silent, "emergency.fault", seconds=1.0, mend=heal),
     Ending("board-lost-for-long", board_silent_for_long, "emergency.fault", mend=heal),
     Ending("pilot-shorted", pilot_short, "emergency.fault", mend=heal),
+    Ending("earth-lost", earth_lost, "severed.unplugged"),
+    Ending("diode-shorted", diode_shorted, "emergency.fault", mend=heal),
     Ending("too-hot", over_temperature, "completed.terminated", seconds=10.0, mend=heal),
     Ending("bug-in-a-phase", bug_in_a_phase, "bug.ZeroDivisionError", seconds=0.5),
     Ending("bug-in-the-recorder", bug_in_the_recorder, "severed.unplugged"),
@@ -265,11 +277,57 @@ def test_a_guard_that_fails_leaves_the_board_to_itself(tmp_path: Path) -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize("ending", ENDINGS, ids=str)
-def test_charging_ends_and_the_next_car_charges(tmp_path: Path, ending: Ending) -> None:
+AC_ENDINGS = [
+    *(
+        one
+        for one in ENDINGS
+        if one.name in ("unplugged", "emergency-stop", "door", "tcp-closed", "tcp-reset", "silence")
+    ),
+    *(
+        one
+        for one in ENDINGS
+        if one.name in ("broken-exi", "board-lost-for-long", "bug-in-a-phase", "bug-in-the-power-path")
+    ),
+    *(
+        one
+        for one in ENDINGS
+        if one.name in ("bug-in-the-plug-in", "readings-raise", "operator", "pilot-shorted", "earth-lost")
+    ),
+]
+CASES = {
+    "unplugged": ("A-RES-05",),
+    "tcp-reset": ("A-NET-09",),
+    "tcp-closed": ("TLS-21",),
+    "bug-in-a-phase": ("A-SES-14", "A-RES-04"),
+    "silence": ("I2-CD-05", "I2-PD-23"),
+}
+ELECTRICAL = {
+    ("pilot-shorted", Current.DC): "I2-ABN-01",
+    ("earth-lost", Current.DC): "I2-ABN-02",
+    ("diode-shorted", Current.DC): "I2-ABN-03",
+    ("pilot-shorted", Current.AC): "I2-ABN-04",
+    ("earth-lost", Current.AC): "I2-ABN-05",
+}
+
+
+def endings() -> list[Any]:
+    every = [(Current.DC, one) for one in ENDINGS] + [(Current.AC, one) for one in AC_ENDINGS]
+    return [
+        pytest.param(
+            current,
+            one,
+            id=f"{current}-{one}",
+            marks=pytest.mark.case(*CASES.get(one.name, ()), *filter(None, [ELECTRICAL.get((one.name, current))])),
+        )
+        for current, one in every
+    ]
+
+
+@pytest.mark.parametrize(("current", "ending"), endings())
+def test_charging_ends_and_the_next_car_charges(tmp_path: Path, current: Current, ending: Ending) -> None:
     async def main() -> None:
-        async with station(configured(tmp_path)) as scene:
-            drive = await scene.charging(scene.drive(PATIENT, stay=True))
+        async with station(configured(tmp_path, dc=current is Current.DC)) as scene:
+            drive = await scene.charging(scene.drive(replace(PATIENT, current=current), stay=True))
             await ending.act(scene, drive)
             await scene.opened(seconds=ending.seconds)
             codes = await scene.ended()
@@ -283,9 +341,27 @@ def test_charging_ends_and_the_next_car_charges(tmp_path: Path, ending: Ending) 
             if world.car.plugged:
                 world.unplug(force=True)
             await scene.until(lambda: scene.outlet().state()["phase"] == "available", 10.0, "available")
-            await scene.charges()
+            await scene.charges(current=current)
             assert list(world.incidents) == []
             judged(scene)
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-SES-09")
+def test_a_target_that_is_not_repeated_is_not_followed_for_long(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene:
+            drive = await scene.charging(scene.drive(PATIENT, stay=True))
+            drive.hush()
+            supply = scene.world().supply
+            await scene.until(lambda: supply.target_amperes == 0.0, 5.5, "the supply is told to come down")
+            await scene.until(lambda: scene.world().present()[1] < 0.5, 2.0, "the current is down")
+            # The session still waits for its minute; the car is not hung up on.
+            assert scene.codes() == []
+            assert drive.task is not None
+            drive.task.cancel()
+            await asyncio.gather(drive.task, return_exceptions=True)
 
     run_virtual(main())
 
