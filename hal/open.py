@@ -40,7 +40,7 @@ def recognise(where: str) -> Options | Plan:
         return plan
     if colon and kind in _ANNOUNCED:
         raise HalUnsupported(
-            f"boards of the kind {kind!r} are not available in this version; there are: sim:, composed:"
+            f"boards of the kind {kind!r} are not available in this version; there is: sim: and composed:"
         )
     raise HalUnsupported(
         f"{where!r} is no board; an address is KIND:DETAILS, and the kinds of this version are: sim:, composed:"
