@@ -28,9 +28,7 @@ GOALS = {True: 90.0, False: 500.0}
 def josev_missing() -> str:
     """Why Josev cannot be run here, in words; empty when it can."""
     if not PYTHON.exists():
-        return (
-            f"the package iso15118 is not in {PYTHON.parent.parent} (tests/live/josev_interop.py --list-free set-up: `make interop` makes it)"
-        ).replace(" --list-free set-up", "")
+        return f"the package iso15118 is not in {PYTHON.parent.parent} (tests/live/josev_interop.py puts it there)"
     if shutil.which("java") is None:
         return "no Java runtime, which its codec needs"
     return ""
@@ -117,12 +115,12 @@ def measure(pki: Path, *, quick: bool) -> Section:
     rounds = {(sample.name, way): Rounds() for sample in chosen for way in ("decode", "encode")}
     differing: list[str] = []
     try:
-        for number in range(2 if quick else 5):
+        for number in range(1 if quick else 5):
             for sample in chosen:
                 theirs = None
                 if josev is not None:
                     is_sap = sample.namespace == SAP_NAMESPACE
-                    calls = (100 if is_sap else 5) if quick else (300 if is_sap else 12)
+                    calls = (50 if is_sap else 2) if quick else (100 if is_sap else 6)
                     if not number:
                         josev.measure(sample, calls)  # its virtual machine compiles what is used often
                     theirs = josev.measure(sample, calls)

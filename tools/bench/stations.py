@@ -37,14 +37,19 @@ class Outlet:
 
 
 class Ground:
-    """A directory with a lab PKI, in which stations are set up."""
+    """A directory with a lab PKI, in which stations are set up. ``speed``: of their simulated worlds."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, speed: float = 1.0) -> None:
         self.directory = directory
+        self._speed = speed
         self.pki = directory / "pki"
         self._stations = 0
         if not self.pki.exists():
             make_lab_pki(self.pki)
+        # The first start leaves the byte code for all others, as an installation does: compiling takes time, and memory that stays.
+        configuration, places = self.configure(1, plugged=True)
+        with running(configuration) as station:
+            station.wait(places[0].sdp_port)
 
     def configure(self, outlets: int, *, plugged: bool = False) -> tuple[Path, tuple[Outlet, ...]]:
         """Write a station's TOML file: DC, Plug & Charge over TLS, traces on."""
@@ -59,7 +64,7 @@ class Ground:
                 "[[outlet]]",
                 f'name = "{number}"',
                 'interface = "lo"',
-                f'hal = "sim:?connector=dc&control={place.panel}{car}"',
+                f'hal = "sim:?connector=dc&speed={self._speed:g}&control={place.panel}{car}"',
                 f"sdp_port = {place.sdp_port}",
                 'payments = ["contract"]',
                 'tls = "required"',
@@ -84,6 +89,12 @@ def free_udp_ports(count: int) -> list[int]:
         return ports
 
 
+def environment(ground: Path) -> dict[str, str]:
+    """Ours, but with byte code kept, as it is where the stack is installed; beside the measurements, not in the checkout."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(ground / "bytecode")}
+
+
 class Station:
     """A running station. ``program`` is the module that runs, with the path of the configuration as its last argument."""
 
@@ -93,6 +104,7 @@ class Station:
         self._process = subprocess.Popen(
             [sys.executable, "-m", *program, str(configuration)],
             cwd=ROOT,
+            env=environment(self.directory.parent),
             stdout=self._log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

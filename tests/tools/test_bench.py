@@ -1,0 +1,133 @@
+"""The bench measures and tells; what it finds is nobody's business here, because tests run on busy machines."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tools.bench import main
+from tools.bench.__main__ import MEASUREMENTS, arguments
+from tools.bench.cars import Trips
+from tools.bench.figures import Section, answer_times, quantile, spread, table
+from tools.bench.line import Exchange
+from tools.bench.sessions import until_power, waits
+from tools.bench.stations import BenchFailed
+
+
+def _has_loopback() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_loopback(), reason="no IPv6 on the loopback")
+def test_a_quick_run_measures_starts_and_a_whole_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "bench.json"
+    assert main(["--quick", "--only", "start", "sessions", "--json", str(report)]) == 0
+    told = json.loads(report.read_text())
+    facts = {section["name"]: section["facts"] for section in told["sections"]}
+    assert set(facts) == {"start", "sessions"}
+    assert len(facts["start"]["wall"]) == 2
+    assert all(0.0 < cpu <= wall * 2.0 for cpu, wall in zip(facts["start"]["cpu"], facts["start"]["wall"], strict=True))
+    run = facts["sessions"]["own"][0]
+    assert run["answers"] > 10
+    assert 0.0 < run["share"] < run["wall"]
+    assert run["hardware"] >= 0.0
+    assert run["cpu"] > 0.0
+    printed = capsys.readouterr().out
+    assert "| wall clock |" in printed
+    assert "our share" in printed
+    assert "Josev's SECC beside ours: not with --quick" in printed
+
+
+def test_a_measurement_that_breaks_does_not_hide_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(ground: object, *, quick: bool) -> Section:
+        raise BenchFailed("the car had no battery")
+
+    def whole(ground: object, *, quick: bool) -> Section:
+        section = Section("memory", "Memory")
+        section.add("idle", "1 MiB", goal="at most 2 MiB", met=True)
+        return section
+
+    monkeypatch.setitem(MEASUREMENTS, "answers", broken)
+    monkeypatch.setitem(MEASUREMENTS, "memory", whole)
+    monkeypatch.setattr("tools.bench.__main__.Ground", lambda directory, speed: None)
+    report = tmp_path / "bench.json"
+    assert main(["--only", "answers", "memory", "--json", str(report)]) == 1
+    out, err = capsys.readouterr()
+    assert "| idle | 1 MiB | at most 2 MiB | met |" in out
+    assert "answers: the car had no battery" in err
+    assert json.loads(report.read_text())["broken"] == ["answers: the car had no battery"]
+
+
+def test_only_known_measurements_are_accepted() -> None:
+    with pytest.raises(SystemExit) as raised:
+        arguments(["--only", "luck"])
+    assert raised.value.code == 2
+
+
+def test_quantiles_are_samples() -> None:
+    samples = [float(number) for number in range(1, 101)]
+    assert quantile(samples, 0.5) == 50.0
+    assert quantile(samples, 0.99) == 99.0
+    assert quantile([7.0], 0.99) == 7.0
+    with pytest.raises(ValueError, match="no samples"):
+        quantile([], 0.5)
+    assert answer_times([0.001, 0.002, 0.009]) == {"p50": 2.0, "p99": 9.0, "max": 9.0, "count": 3}
+
+
+def test_the_table_says_what_is_missed_and_what_is_missing() -> None:
+    section = Section("codec", "Codec")
+    section.add("decode", spread([1.0, 3.0, 2.0]), goal="90 times", met=False, note="80 times")
+    section.missing.append("Josev's column: no Java")
+    text = table([section], ["a machine"])
+    assert "| decode | 2.0 (1.0–3.0) | 90 times | **missed**, 80 times |" in text
+    assert "Not measured: Josev's column: no Java" in text
+    assert text.startswith("a machine\n")
+
+
+def _exchange(name: str, sent: float, took: float = 0.001) -> Exchange:
+    return Exchange(name, sent, sent + took, sent + 2 * took)
+
+
+def test_answers_count_while_all_cars_charge() -> None:
+    one = tuple(_exchange("CurrentDemandReq", at) for at in (1.0, 2.0, 3.0, 4.0))
+    other = tuple(_exchange("CurrentDemandReq", at) for at in (2.5, 3.5, 9.0))
+    counted = Trips(2.5, (one, other)).together("CurrentDemandReq")
+    assert sorted(exchange.sent for exchange in counted) == [2.5, 3.0, 3.5, 4.0]
+
+
+def test_the_way_to_power_ends_with_its_answer() -> None:
+    car = (_exchange("SDP", 0.0), _exchange("PowerDeliveryReq(Start)", 1.0), _exchange("CurrentDemandReq", 2.0))
+    assert [one.name for one in until_power(car)] == ["SDP", "PowerDeliveryReq(Start)"]
+    with pytest.raises(BenchFailed):
+        until_power(car[:1])
+
+
+def test_waits_for_hardware_are_told_from_our_own() -> None:
+    def answered(at: float, question: str) -> dict[str, object]:
+        return {"t": at, "kind": "event", "value": {"type": "Answered", "ticket": {"question": question}}}
+
+    trace = [
+        {"t": 1.0, "kind": "received", "message": {"PaymentDetailsReq": {}}},
+        answered(1.5, "ValidateContract"),
+        {"t": 1.5, "kind": "sent"},
+        {"t": 2.0, "kind": "received", "message": {"CableCheckReq": {}}},
+        {"t": 2.25, "kind": "expired"},
+        {"t": 2.3, "kind": "sent"},
+        answered(3.0, "CheckCable"),
+        {"t": 4.0, "kind": "received", "message": {"PowerDeliveryReq": {"ChargeProgress": "Start"}}},
+        answered(4.5, "StartPower"),
+        {"t": 4.6, "kind": "sent"},
+        {"t": 5.0, "kind": "received", "message": {"PowerDeliveryReq": {"ChargeProgress": "Stop"}}},
+        answered(6.0, "StopPower"),
+    ]
+    assert waits(json.dumps(line) for line in trace) == pytest.approx(0.25 + 0.5)
