@@ -10,8 +10,9 @@ import abc
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from hal.boards import ports
 from hal.boards.levels import Levels, Trouble
@@ -58,6 +59,16 @@ class Outlet:
         return AcCapabilities(self.phases, self.volts, self.min_amperes, self.max_amperes, self.switches_phases)
 
 
+class Input(Protocol):
+    """A contact that the driver reads: True is the state that its name says."""
+
+    on_change: Callable[[bool], None]
+
+    @property
+    def active(self) -> bool: ...
+    def close(self) -> None: ...
+
+
 class DrivenBoard(abc.ABC):
     """One AC outlet behind a driver. To be made on a running event loop; all calls from its thread."""
 
@@ -77,6 +88,7 @@ class DrivenBoard(abc.ABC):
         self._was_closed = False
         self.closed = False
         self._last_beat: float | None = None
+        self._inputs: list[Input] = []
         self._beat_check: asyncio.TimerHandle | None = None
         self._contactor_check: asyncio.TimerHandle | None = None
         self.pilot = ports.Pilot(self, supports_e=supports_e)
@@ -104,6 +116,17 @@ class DrivenBoard(abc.ABC):
     @abc.abstractmethod
     def _switch(self, closed: bool) -> None:
         """Tell the board at once what the contactor shall be. HalError when it cannot be told."""
+
+    def wire(self, *, emergency_stop: Input | None = None, door: Input | None = None) -> None:
+        """Contacts on lines of our own, for boards whose protocol does not know them. Their levels count from now on."""
+        if emergency_stop is not None:
+            emergency_stop.on_change = lambda active: self.hear_inputs(emergency_stopped=active)
+            self.hear_inputs(emergency_stopped=emergency_stop.active)
+            self._inputs.append(emergency_stop)
+        if door is not None:
+            door.on_change = lambda active: self.hear_inputs(door_open=active)
+            self.hear_inputs(door_open=door.active)
+            self._inputs.append(door)
 
     @property
     def meter(self) -> Meter | None:
@@ -157,6 +180,8 @@ class DrivenBoard(abc.ABC):
         # A board that does not answer has nobody to tell.
         with contextlib.suppress(HalError):
             await self._stop()
+        for contact in self._inputs:
+            contact.close()
         self.levels.healthy = False
         self.levels.events.close()
 

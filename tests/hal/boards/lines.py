@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tty
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -34,6 +35,9 @@ class MemoryLine:
         self.upwards: Callable[[bytes], bytes] = clean
         self.downwards: Callable[[bytes], bytes] = clean
         self.open = True
+        # Calls at the same moment come in any order; octets on a wire do not.
+        self._going_down: deque[bytes] = deque()
+        self._going_up: deque[bytes] = deque()
         self._loop = asyncio.get_running_loop()
         self._peer = peer
         peer.say = self._up
@@ -41,7 +45,8 @@ class MemoryLine:
     def write(self, octets: bytes) -> None:
         if not self.open:
             raise HalLost("the cable is unplugged")
-        self._loop.call_later(WIRE_SECONDS, self._down, octets)
+        self._going_down.append(octets)
+        self._loop.call_later(WIRE_SECONDS, self._down)
 
     def close(self) -> None:
         self.open = False
@@ -51,14 +56,17 @@ class MemoryLine:
         self.open = False
         self.on_lost("the adapter has gone")
 
-    def _down(self, octets: bytes) -> None:
+    def _down(self) -> None:
+        octets = self._going_down.popleft()
         if self.open:
             self._peer.hear(self.downwards(octets))
 
     def _up(self, octets: bytes) -> None:
-        self._loop.call_later(WIRE_SECONDS, self._arrive, octets)
+        self._going_up.append(octets)
+        self._loop.call_later(WIRE_SECONDS, self._arrive)
 
-    def _arrive(self, octets: bytes) -> None:
+    def _arrive(self) -> None:
+        octets = self._going_up.popleft()
         if self.open:
             self.on_octets(self.upwards(octets))
 

@@ -1,0 +1,135 @@
+"""The boards of the Pionix family: one way of speaking, and a numbering of the fields for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hal.boards.levels import Trouble
+from hal.boards.pionix_wire import field
+from hal.values import PilotState, Severity
+
+X1: Final = 10001
+"""Above the 10000 of 100 %: steady, whatever a controller rounds."""
+
+_OFF: Final = Severity.EMERGENCY
+
+DIODE: Final = Trouble("pilot_diode", _OFF, "the car's pilot diode is missing", latched=True)
+LOCK_FAILED: Final = Trouble("lock_failed", Severity.STOP, "the lock does not do what it is told")
+_COMMON: Final = {
+    1: DIODE,
+    2: Trouble("residual_current_test", _OFF, "the residual-current monitor failed its test", latched=True),
+    3: Trouble("residual_current", _OFF, "the residual-current monitor has tripped", latched=True),
+    4: Trouble("ventilation_missing", Severity.STOP, "the car wants a ventilation that is not there"),
+    5: LOCK_FAILED,
+    6: Trouble("pilot_malfunction", _OFF, "the control pilot cannot be driven or measured"),
+}
+_OVERCURRENT: Final = Trouble("overcurrent", _OFF, "the car draws more than it may", latched=True)
+
+CP_STATES: Final = dict(enumerate((PilotState.A, PilotState.B, PilotState.C, PilotState.D, PilotState.E, PilotState.F)))
+PP_AMPERES: Final = {1: 13.0, 2: 20.0, 3: 32.0, 4: 63.0}
+PP_FAULT: Final = 5
+PROXIMITY: Final = Trouble("proximity_invalid", Severity.STOP, "the proximity resistor is that of no cable")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Numbers of the fields, to the controller and from it. ``coil``: power is a coil of its own message, not a flag.
+
+    ``watchdog``: the controller is known to notice when the host falls silent.
+    """
+
+    name: str
+    # to the controller
+    keep_alive: int
+    lock: int
+    pwm: int
+    power: int
+    reset: int
+    # from the controller
+    heard_keep_alive: int
+    heard_reset: int
+    heard_pilot: int
+    heard_contactor: int
+    heard_errors: int
+    heard_proximity: int
+    heard_lock: int
+    errors: dict[int, Trouble]
+    phases: int | None = None
+    config: int | None = None
+    heard_meter: int | None = None
+    heard_config: int | None = None
+    connector: int | None = None
+    heard_connector: int | None = None
+    coil: bool = False
+    watchdog: bool = False
+
+    def allow_power(self, on: bool) -> bytes:
+        if not self.coil:
+            return field(self.power, int(on))
+        return field(self.power, field(1, 1) + (field(2, 1) if on else b""))
+
+
+YETI: Final = Dialect(
+    name="yeti",
+    keep_alive=100,
+    lock=102,
+    pwm=103,
+    power=104,
+    reset=105,
+    phases=106,
+    heard_keep_alive=3,
+    heard_reset=101,
+    heard_pilot=102,
+    heard_contactor=103,
+    heard_errors=104,
+    heard_proximity=106,
+    heard_lock=107,
+    heard_meter=108,
+    errors=_COMMON | {7: _OVERCURRENT},
+)
+ADI: Final = replace(YETI, name="adi")
+TIDA: Final = Dialect(
+    name="tida",
+    keep_alive=2,
+    lock=3,
+    pwm=4,
+    power=5,
+    reset=6,
+    heard_keep_alive=1,
+    heard_reset=2,
+    heard_pilot=3,
+    heard_contactor=4,
+    heard_errors=5,
+    heard_proximity=7,
+    heard_lock=8,
+    errors=_COMMON | {7: _OVERCURRENT},
+)
+PHYVERSO: Final = Dialect(
+    name="phyverso",
+    keep_alive=1,
+    lock=3,
+    pwm=4,
+    power=5,
+    reset=6,
+    config=8,
+    connector=7,
+    heard_keep_alive=1,
+    heard_reset=2,
+    heard_pilot=3,
+    heard_contactor=4,
+    heard_errors=5,
+    heard_connector=6,
+    heard_proximity=8,
+    heard_lock=10,
+    heard_config=11,
+    coil=True,
+    watchdog=True,
+    errors=_COMMON
+    | {
+        7: Trouble("communication_timeout", _OFF, "the controller has not heard from us in time"),
+        8: Trouble("contactor_feedback", _OFF, "the contactor does not do what it is told", latched=True),
+        9: PROXIMITY,
+    },
+)
+DIALECTS: Final = {dialect.name: dialect for dialect in (YETI, PHYVERSO, TIDA, ADI)}

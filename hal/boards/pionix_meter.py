@@ -1,0 +1,67 @@
+"""The meter that a Yeti carries: not a legal one, and its readings come by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Final
+
+from hal.boards.pionix_wire import Fields
+from hal.errors import HalLost, HalTimeout
+from hal.values import MeterReading
+
+READ_SECONDS: Final = 1.0
+FRESH_SECONDS: Final = 0.5
+
+
+class PowerMeter:
+    """``identity``: what the operator calls it (MeterID); the protocol has no serial number."""
+
+    def __init__(self, identity: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.identity = identity[:32]
+        self.reading: MeterReading | None = None
+        self._loop = loop
+        self._waiting: list[asyncio.Future[MeterReading]] = []
+
+    async def read(self) -> MeterReading:
+        now = self._loop.time()
+        if self.reading is not None and now - self.reading.at <= FRESH_SECONDS:
+            return self.reading
+        future: asyncio.Future[MeterReading] = self._loop.create_future()
+        self._waiting.append(future)
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await future
+        except TimeoutError:
+            raise HalTimeout("the controller sends no meter readings") from None
+
+    async def begin(self, transaction: str) -> bytes | None:
+        await self.read()
+        return None
+
+    async def end(self, transaction: str) -> bytes | None:
+        await self.read()
+        return None
+
+    def take(self, fields: Fields) -> None:
+        """A reading has come. One with a number that is none is dropped: its age tells."""
+        reading = MeterReading(
+            watt_hours_import=fields.real(12),
+            volts=tuple(fields.real(number) for number in (2, 3, 4)),
+            amperes=tuple(fields.real(number) for number in (5, 6, 7)),
+            watts=sum(fields.real(number) for number in (17, 18, 19)),
+            at=self._loop.time(),
+        )
+        if not all(map(math.isfinite, (reading.watt_hours_import, reading.watts, *reading.volts, *reading.amperes))):
+            return
+        self.reading = reading
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(reading)
+        self._waiting.clear()
+
+    def lose(self, text: str) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(HalLost(text))
+        self._waiting.clear()
