@@ -16,6 +16,7 @@ from hal.dc.isocha import insulation_monitor
 from hal.meters.meter import meter
 from hal.meters.modbus import Lines
 from hal.open import open_hal
+from hal.ports import Board
 from hal.sim.board import SimBoard
 from hal.sim.world import World
 from hal.values import DcPhase
@@ -61,7 +62,47 @@ class WorldIsoCha(FakeIsoCha):
 
 
 @dataclass
+class Strangers:
+    """The parts and what stands behind them."""
+
+    circuit: Circuit
+    rack: Rack
+    monitor: WorldIsoCha
+    monitor_line: TcpDevice
+    meter_line: TcpDevice
+
+    def compose(self, base: Board) -> ComposedBoard:
+        """Not open yet."""
+        lines = Lines()
+        return ComposedBoard(
+            base,
+            supply=InfypowerSupply(lambda: CanSocket(self.rack.connect(), "fake"), (0, 1)),
+            imd=insulation_monitor(f"isocha:tcp:127.0.0.1:{self.monitor_line.port}", lines),
+            meter=meter(f"modbus:tcp:127.0.0.1:{self.meter_line.port}", lines),
+        )
+
+
+@asynccontextmanager
+async def strangers() -> AsyncIterator[Strangers]:
+    async with AsyncExitStack() as stack:
+        circuit, monitor = Circuit(), WorldIsoCha()
+        rack = Rack(0, 1, plant=circuit)
+        try:
+            yield Strangers(
+                circuit,
+                rack,
+                monitor,
+                await stack.enter_async_context(tcp_device(monitor)),
+                await stack.enter_async_context(tcp_device(sdm630())),
+            )
+        finally:
+            rack.cut()
+
+
+@dataclass
 class Outfit:
+    """All of it, on a simulated board."""
+
     board: ComposedBoard
     base: SimBoard
     world: World
@@ -74,26 +115,15 @@ class Outfit:
 @asynccontextmanager
 async def outfit(base: str = "sim:?connector=dc") -> AsyncIterator[Outfit]:
     """Open and without a car. ``base`` may be an AC board as well: its contactor then carries the DC."""
-    async with AsyncExitStack() as stack:
-        circuit, monitor = Circuit(), WorldIsoCha()
-        rack = Rack(0, 1, plant=circuit)
-        monitor_line = await stack.enter_async_context(tcp_device(monitor))
-        meter_line = await stack.enter_async_context(tcp_device(sdm630()))
+    async with strangers() as parts:
         opened = await open_hal(base)
         assert isinstance(opened, SimBoard) and opened.world is not None
-        world = monitor.world = opened.world
+        world = parts.monitor.world = opened.world
         if world.outlet.dc:
-            circuit.world = world
-        lines = Lines()
-        board = ComposedBoard(
-            opened,
-            supply=InfypowerSupply(lambda: CanSocket(rack.connect(), "fake"), (0, 1)),
-            imd=insulation_monitor(f"isocha:tcp:127.0.0.1:{monitor_line.port}", lines),
-            meter=meter(f"modbus:tcp:127.0.0.1:{meter_line.port}", lines),
-        )
+            parts.circuit.world = world
+        board = parts.compose(opened)
         await board.open()
         try:
-            yield Outfit(board, opened, world, rack, monitor, monitor_line, meter_line)
+            yield Outfit(board, opened, world, parts.rack, parts.monitor, parts.monitor_line, parts.meter_line)
         finally:
             await board.close()
-            rack.cut()

@@ -21,10 +21,12 @@ from hal.values import (
     FaultRaised,
     PilotState,
 )
+from tests.hal.boards.bench import Bench
+from tests.hal.boards.chargesom_fake import REPORT_SECONDS
 from tests.hal.contract import BoardContract, Collector, Rig, beating
 from tests.hal.meter_maps import sdm630
 from tests.hal.modbus_fake import tcp_device
-from tests.hal.outfit import Outfit, outfit
+from tests.hal.outfit import Outfit, outfit, strangers
 
 T = TypeVar("T")
 
@@ -65,6 +67,26 @@ class TestOnAnAcBoard(ComposedContract):
     """Most safety controllers were made for AC: their contactor carries the DC, and closes in C or D only all the same."""
 
     base = "sim:?connector=ac"
+
+
+class TestOnAChargeSom(ComposedContract):
+    """A real driver underneath, and the fake controller behind it."""
+
+    report_seconds = REPORT_SECONDS
+
+    async def rig(self) -> Rig:
+        parts = await self._stack.enter_async_context(strangers())
+        bench = Bench()
+        board = parts.compose(bench.board)
+        await board.open()
+        self._stack.push_async_callback(board.close)
+        await asyncio.sleep(REPORT_SECONDS)
+        return Rig(
+            board,
+            pilot=lambda state: bench.fake.plug(state.value),
+            emergency_stop=bench.fake.press,
+            closed=lambda: bench.fake.closed,
+        )
 
 
 async def powered(made: Outfit) -> None:
