@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from hal.ports import PlcModem
 from hal.sim.board import SimBoard
 from hal.sim.world import World
 from secc.config import (
@@ -139,8 +140,9 @@ def configured(
 class WorldHands:
     """A car's hands in a world of this process."""
 
-    def __init__(self, world: World, *, dead: bool = False) -> None:
+    def __init__(self, world: World, *, dead: bool = False, modem: PlcModem | None = None) -> None:
         self.world = world
+        self._modem = modem
         self._stored: float | None = None
         self._dead = dead
 
@@ -171,6 +173,12 @@ class WorldHands:
         battery.state_of_charge = truth["soc"]
         battery.full_volts = truth["battery_max_volts"]
         battery.maximum_amperes = truth["battery_max_amperes"]
+
+    async def modem(self) -> PlcModem | None:
+        return self._modem
+
+    async def duty(self) -> float | None:
+        return self.world.duty
 
     def close(self) -> None:
         return
@@ -211,7 +219,7 @@ class Drive:
     @property
     def answers(self) -> list[Any]:
         """The bodies of the station's messages."""
-        return [ISO2.decode(octets).body for octets in self.octets]  # type: ignore[union-attr]  # every root here is a V2G_Message
+        return [ISO2.decode(octets).body for octets in self.octets]
 
     @property
     def meter_readings(self) -> list[int]:
@@ -319,7 +327,8 @@ class Scene:
             wallet=wallet,
             stop_after=stop_after,
         )
-        hands = hands or WorldHands(self.world(number))
+        line = self.board(number).line
+        hands = hands or WorldHands(self.world(number), modem=line.car if line is not None else None)
 
         async def go() -> None:
             try:

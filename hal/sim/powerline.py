@@ -110,6 +110,10 @@ class RemoteModem:
     def mac(self) -> bytes:
         return self._mac
 
+    @property
+    def address(self) -> bytes | None:
+        return None
+
     async def send(self, frame: bytes) -> None:
         await self._hand.act("line_send", frame=frame.hex())
 

@@ -272,8 +272,7 @@ async def _set_key(modem: PlcModem, nid: bytes, nmk: bytes) -> heard.KeySet:
     except HalError as error:
         return heard.KeySet(False, text=str(error))
     # Profiles that come from any other address are not our modem's.
-    address = getattr(modem, "address", None)
-    return heard.KeySet(True, address if isinstance(address, bytes) else None)
+    return heard.KeySet(True, modem.address)
 
 
 async def _check_link(modem: PlcModem) -> heard.LinkReported:

@@ -22,6 +22,7 @@ from .dialogue import Dialogue, drive_in
 from .discovery import discover
 from .hands import Hands
 from .line import Line, LineLost
+from .matching import DUTY_SECONDS, DUTY_STEP_SECONDS, NotMatched, be_matched
 from .trust import StationUntrusted, Trust
 from .vocabulary import Announce
 from .wallet import Wallet
@@ -73,6 +74,10 @@ async def travel(trip: Trip, behaviour: Behaviour, hands: Hands, tell: Tell) -> 
     """Plug in, find the station, connect, charge, leave. The reason of the session's end; Stopped where there was none."""
     await hands.plug_in()
     tell("plugged-in", "plugged in", {})
+    modem = await hands.modem()
+    if modem is not None:
+        await _await_duty(hands)
+        await be_matched(modem, tell)
     line = await _connect(trip, tell)
     dialogue = drive_in(behaviour, wallet=trip.wallet, now=asyncio.get_running_loop().time())
     run = _Run(dialogue, line, hands, tell, trip)
@@ -87,6 +92,16 @@ async def travel(trip: Trip, behaviour: Behaviour, hands: Hands, tell: Tell) -> 
         await line.close()
     assert run.ended is not None
     return run.ended
+
+
+async def _await_duty(hands: Hands) -> None:
+    """5 % on the pilot: the station wants to talk."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + DUTY_SECONDS
+    while (duty := await hands.duty()) is None or not 0.03 <= duty <= 0.07:
+        if loop.time() >= end:
+            raise NotMatched(f"the station did not put 5 % on the pilot in {DUTY_SECONDS:.0f} s")
+        await asyncio.sleep(DUTY_STEP_SECONDS)
 
 
 async def _connect(trip: Trip, tell: Tell) -> Line:

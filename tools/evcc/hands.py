@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from hal.errors import HalRejected
+from hal.ports import PlcModem
 from hal.sim.panel import Hand
+from hal.sim.powerline import RemoteModem
 from secc.conversation import Effect
 
 from .battery import Battery, Sensed
@@ -26,6 +28,12 @@ class Hands(Protocol):
     async def feel(self, battery: Battery) -> None:
         """Bring the battery in step with what is so."""
 
+    async def modem(self) -> PlcModem | None:
+        """The car's power line modem; None where cars are not matched."""
+
+    async def duty(self) -> float | None:
+        """What the station has put on the pilot; None where it is not known."""
+
     def close(self) -> None: ...
 
 
@@ -44,6 +52,12 @@ class NoHands:
     async def feel(self, battery: Battery) -> None:
         return
 
+    async def modem(self) -> PlcModem | None:
+        return None
+
+    async def duty(self) -> float | None:
+        return None
+
     def close(self) -> None:
         return
 
@@ -53,6 +67,8 @@ class SimHands:
 
     def __init__(self, path: Path, phases: int = 3) -> None:
         self._hand = Hand(path)
+        self._line = Hand(path)
+        """For the modem: what is said on the line must not wait for what the hands do."""
         self._phases = phases
         self._stored_before: float | None = None
 
@@ -96,5 +112,13 @@ class SimHands:
         battery.full_volts = truth["battery_max_volts"]
         battery.maximum_amperes = truth["battery_max_amperes"]
 
+    async def modem(self) -> PlcModem | None:
+        return await RemoteModem.open(self._line)
+
+    async def duty(self) -> float | None:
+        duty: float | None = (await self._hand.state())["duty"]
+        return duty
+
     def close(self) -> None:
         self._hand.close()
+        self._line.close()
