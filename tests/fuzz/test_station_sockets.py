@@ -22,7 +22,7 @@ from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from tests.station_scene import BOTH, Scene, configured, station
 
-CONNECTIONS = 300
+CONNECTIONS = {Tls.OFF: 90, Tls.OFFERED: 300}
 OFFERED = AppProtocol(
     protocol_namespace="urn:iso:15118:2:2013:MsgDef",
     version_number_major=2,
@@ -113,7 +113,7 @@ def test_aborted_connections_leave_nothing_behind(tmp_path: Path, caplog: pytest
             scene.world().plug_in()
             seen = []
             for _ in range(3):
-                for _ in range(CONNECTIONS // 3):
+                for _ in range(CONNECTIONS[tls] // 3):
                     await abort_one(scene, chance)
                     if scene.outlet().plug.plugin.state.over:  # type: ignore[union-attr]  # there is one
                         scene.world().unplug()
@@ -164,7 +164,7 @@ def test_any_datagram_on_the_sdp_port(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_any_line_on_the_control_socket(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     chance = random.Random(3)
     verbs = ["state", "start", "limit", "token", "renegotiate", "ongoing", "events", "reload", "nothing"]
-    values = [None, True, -1, 1e400, 0.5, "", "rfid", "x" * 300, [], {}, [[]], "\x00", "Authorization"]
+    values: list[object] = [None, True, -1, 1e400, 0.5, "", "rfid", "x" * 300, [], {}, [[]], "\x00", "Authorization"]
     keys = ["outlet", "watts", "kind", "value", "phase", "on"]
 
     def line() -> bytes:

@@ -148,7 +148,7 @@ async def bug_in_the_recorder(scene: Scene, drive: Drive) -> None:
     def bug(*facts: Any) -> Any:
         raise ZeroDivisionError("planted")
 
-    scene.outlet().journal.saw = bug  # type: ignore[method-assign]  # a planted bug
+    scene.outlet().journal.saw = bug  # type: ignore[method-assign, assignment]  # a planted bug
     scene.world().unplug(force=True)
 
 
@@ -172,7 +172,7 @@ async def driver_raises(scene: Scene, drive: Drive) -> None:
     async def bug(*target: Any) -> None:
         raise ZeroDivisionError("planted")
 
-    board.dc.set_target = bug  # type: ignore[method-assign]  # a planted bug
+    board.dc.set_target = bug  # type: ignore[method-assign, assignment]  # a planted bug
 
 
 async def driver_mended(scene: Scene, drive: Drive) -> None:
@@ -188,7 +188,7 @@ async def driver_refuses(scene: Scene, drive: Drive) -> None:
     async def no(*target: Any) -> None:
         raise HalRejected("planted")
 
-    board.dc.set_target = no  # type: ignore[method-assign]  # a supply that refuses
+    board.dc.set_target = no  # type: ignore[method-assign, assignment]  # a supply that refuses
 
 
 async def readings_raise(scene: Scene, drive: Drive) -> None:
@@ -199,7 +199,7 @@ async def readings_raise(scene: Scene, drive: Drive) -> None:
     def bug(self: Any) -> Any:
         raise ZeroDivisionError("planted")
 
-    board.meter_reading = property(bug)  # type: ignore[misc, assignment]  # a planted bug
+    board.meter_reading = property(bug)  # type: ignore[assignment]  # a planted bug
     asyncio.get_running_loop().call_later(1.0, setattr, board, "meter_reading", saved)
 
 
@@ -458,7 +458,7 @@ def test_a_station_out_of_threads_refuses_the_handshake_and_goes_on(tmp_path: Pa
             def no(*call: Any) -> Any:
                 raise RuntimeError("can't start new thread")
 
-            threads.submit = no  # type: ignore[method-assign]  # as the standard library says it
+            threads.submit = no  # type: ignore[method-assign, assignment]  # as the standard library says it
             drive = await scene.drive(Behaviour(payment=Payment.CONTRACT, loops=3), tls=True).done()
             assert drive.reason is None
             del threads.submit

@@ -20,7 +20,7 @@ def test_the_manager_hears_ready_watchdog_and_stopping(tmp_path: Path) -> None:
         for now in (0.0, 0.1, 0.4, 0.5, 0.9, 1.0):
             notifier.beat(now)
         notifier.stopping()
-        heard = []
+        heard: list[bytes] = []
         while not heard or heard[-1] != b"STOPPING=1":
             heard.append(manager.recv(100))
         assert heard == [b"WATCHDOG=1"] * 3 + [b"STOPPING=1"]

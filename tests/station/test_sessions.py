@@ -17,7 +17,7 @@ from secc.station.station import Station
 from tests.station_scene import BOTH, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
 
-WATT_HOURS = 400.0
+WATT_HOURS = 200.0
 
 
 @pytest.mark.parametrize("payment", list(Payment))
