@@ -102,9 +102,8 @@ def test_any_octets_raise_nothing_else(name: str, octets: bytes) -> None:
     decodes_or_refuses(SCHEMAS[name], b"\x80" + octets)
 
 
-@pytest.mark.case("A-EXI-01", "A-EXI-03")
-def test_no_stream_takes_long() -> None:
-    """The worst that fits into 64 KiB: schedules and tariffs full of small items, whole and cut, in all passes."""
+def crowded(share: int) -> bytes:
+    """The worst that fits into 64 KiB, or a share of it: schedules and tariffs full of small items."""
     value = iso2.PhysicalValue(multiplier=0, unit=iso2.UnitSymbol.W, value=1)
     interval = iso2.RelativeTimeInterval(start=0)
     cost = iso2.Cost(cost_kind=iso2.CostKind.CARBON_DIOXIDE_EMISSION, amount=1)
@@ -112,11 +111,12 @@ def test_no_stream_takes_long() -> None:
     schedule = iso2.SAScheduleTuple(
         sa_schedule_tuple_id=1,
         p_max_schedule=iso2.PMaxSchedule(
-            p_max_schedule_entry=(iso2.PMaxScheduleEntry(time_interval=interval, p_max=value),) * 1024
+            p_max_schedule_entry=(iso2.PMaxScheduleEntry(time_interval=interval, p_max=value),) * (1024 // share)
         ),
         sales_tariff=iso2.SalesTariff(
             sales_tariff_id=1,
-            sales_tariff_entry=(iso2.SalesTariffEntry(time_interval=interval, consumption_cost=costs),) * 450,
+            sales_tariff_entry=(iso2.SalesTariffEntry(time_interval=interval, consumption_cost=costs),)
+            * (450 // share),
         ),
     )
     limits = iso2.AC_EVSEChargeParameter(
@@ -135,12 +135,29 @@ def test_no_stream_takes_long() -> None:
             evse_charge_parameter=limits,
         ),
     )
-    octets = iso2.SCHEMA.encode(message)
+    return iso2.SCHEMA.encode(message)
+
+
+def decoding_seconds(octets: bytes, *, sound: bool) -> float:
+    """Processor time, the least of three: what others do on the machine only adds."""
+    taken = []
+    for _ in range(3):
+        started = time.process_time()
+        with contextlib.nullcontext() if sound else pytest.raises(DecodeError):
+            iso2.SCHEMA.decode(octets)
+        taken.append(time.process_time() - started)
+    return min(taken)
+
+
+@pytest.mark.case("A-EXI-01", "A-EXI-03")
+def test_no_stream_takes_long() -> None:
+    octets, quarter = crowded(1), crowded(4)
     assert 40_000 < len(octets) < 65_536
-    assert iso2.SCHEMA.decode(octets) == message
-    with pytest.raises(DecodeError):
-        iso2.SCHEMA.decode(octets[:-20])  # compiles the tolerant passes
-    started = time.process_time()
-    with pytest.raises(DecodeError):
-        iso2.SCHEMA.decode(octets[:-20])
-    assert time.process_time() - started < 0.5  # a twentieth of a second here; generous, because machines differ
+    assert iso2.SCHEMA.encode(iso2.SCHEMA.decode(octets)) == octets
+    whole = decoding_seconds(octets, sound=True)
+    # Proportions, because machines differ, emulated ones above all: a quarter takes a quarter, where it would be a sixteenth if each item were
+    # looked at from each other. The absolute bound is for the slowest of them; on a common machine it is a fiftieth of a second.
+    assert whole < 1.0
+    assert whole < 8 * decoding_seconds(quarter, sound=True)
+    # Cut short it goes through every pass, each about as long as the first.
+    assert decoding_seconds(octets[:-20], sound=False) < 10 * whole
