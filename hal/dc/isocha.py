@@ -25,6 +25,9 @@ IDLE_SECONDS = 5.0
 """At rest it is only looked whether it is there, so that a car is not let in to an outlet that cannot check its cable."""
 
 LOST_SECONDS = 3.0
+LOST_AT_REST_SECONDS = 8.0
+"""At rest one question that nobody answered is not yet a lost monitor."""
+
 SELF_TEST_SECONDS = 30.0
 TESTING_SECONDS = 0.25
 BREATH_SECONDS = 0.02
@@ -101,7 +104,7 @@ class IsoCha:
         self._tell = tell
         self._standing = Standing(tell)
         self._poller = Poller(
-            self._poll, period=IDLE_SECONDS, patience=LOST_SECONDS, lost=self._lost, found=self._found
+            self._poll, period=IDLE_SECONDS, patience=LOST_AT_REST_SECONDS, lost=self._lost, found=self._found
         )
         await self._poller.start()
 
@@ -130,13 +133,13 @@ class IsoCha:
             raise HalLost(f"{self._line.where}: the insulation monitor does not answer")
         self._reading = None
         self._measuring = True
-        self._poller.period = MEASURING_SECONDS
+        self._poller.period, self._poller.patience = MEASURING_SECONDS, LOST_SECONDS
         self._poller.wake()
 
     async def stop(self) -> None:
         self._measuring = False
         if self._poller is not None:
-            self._poller.period = IDLE_SECONDS
+            self._poller.period, self._poller.patience = IDLE_SECONDS, LOST_AT_REST_SECONDS
 
     async def _test(self) -> bool:
         before = await self._channel()

@@ -23,6 +23,7 @@ class FakeIsoCha(Device):
         self.breaks_in_test = False
         self.test_seconds = 2.0
         self.ignores_test = False
+        self.validity_in_test = INVALID
         self._testing_until = 0.0
         name = b"isoCHA425HV\n".ljust(20, b"\0")
         self.words({9800: struct.unpack(">10H", name), 9820: (440, version, 2024, 5, 17, 100)})
@@ -41,6 +42,6 @@ class FakeIsoCha(Device):
 
     def _refresh(self, _address: int) -> None:
         state = 0x80 if self.testing else (0x02 if self.broken else 0x00)
-        validity = INVALID if self.testing else self.validity
+        validity = self.validity_in_test if self.testing else self.validity
         high, low = struct.unpack(">HH", struct.pack(">f", self.ohms))
         self.words({1000: (high, low, state << 8 | validity << 6 | self.unit_of_value, 71)})

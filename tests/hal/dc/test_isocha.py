@@ -17,7 +17,7 @@ from hal.meters.meter import meter
 from hal.meters.modbus import Lines, Rtu
 from hal.sim.clock import run_virtual
 from hal.values import BoardEvent, FaultCleared, FaultRaised, InsulationMeasured, Severity
-from tests.hal.isocha_fake import BIGGER, INVALID, SMALLER, FakeIsoCha
+from tests.hal.isocha_fake import BIGGER, INVALID, SMALLER, TRUE, FakeIsoCha
 from tests.hal.meter_maps import sdm630
 from tests.hal.modbus_fake import TcpDevice, Trouble, rtu_devices, tcp_device
 
@@ -89,10 +89,12 @@ def test_it_is_switched_on_and_set_to_the_short_test_once() -> None:
     run_virtual(main())
 
 
-def test_self_test() -> None:
+@pytest.mark.parametrize("validity", [INVALID, TRUE])
+def test_self_test(validity: int) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         async with monitored() as (part, fake, _, said):
+            fake.validity_in_test = validity
             await part.start()
             await asyncio.sleep(0.5)
             before = len(measured(said))
@@ -167,6 +169,22 @@ def test_a_monitor_that_falls_silent_is_a_fault_and_is_found_again() -> None:
             assert faults(said) == [("imd-lost", True), ("imd-lost", False)]
             assert fake.registers[3026] == 1  # it came back switched off
             await part.start()
+
+    run_virtual(main())
+
+
+def test_at_rest_one_lost_answer_is_no_fault_and_silence_is() -> None:
+    async def main() -> None:
+        async with monitored() as (_, _fake, running, said):
+            await asyncio.sleep(4.0)
+            running.trouble.deaf = True
+            await asyncio.sleep(2.5)  # one question has found nobody
+            running.trouble.deaf = False
+            await asyncio.sleep(10.0)
+            assert said == []
+            running.trouble.deaf = True
+            await asyncio.sleep(16.0)
+            assert faults(said) == [("imd-lost", True)]
 
     run_virtual(main())
 
