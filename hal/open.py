@@ -18,13 +18,17 @@ from hal.sim.powerline import PowerLine
 from hal.sim.process import RemoteFollower, launch
 
 if TYPE_CHECKING:
+    from hal.boards.address import BoardPlan
     from hal.compose import Plan
+    from hal.linux.pilot_config import LinuxPlan
 
-# Kinds that a configuration may already name, because the documents do, and that this version cannot drive.
-_ANNOUNCED = ("linux", "chargesom")
+SERIAL = ("chargesom", "yeti", "phyverso", "tida", "adi", "micromegawatt")
+"""Kinds of boards on a serial line; :mod:`hal.boards.address` knows what they can do."""
+
+KINDS = ("sim", *SERIAL, "linux", "composed")
 
 
-def recognise(where: str) -> Options | Plan:
+def recognise(where: str) -> Options | Plan | BoardPlan | LinuxPlan:
     """Check a board's address without opening anything.
 
     HalUnsupported for a kind that this version does not have, HalRejected for options that it does not understand.
@@ -38,21 +42,31 @@ def recognise(where: str) -> Options | Plan:
         plan = read_plan(rest)
         recognise(plan.board)
         return plan
-    if colon and kind in _ANNOUNCED:
-        raise HalUnsupported(
-            f"boards of the kind {kind!r} are not available in this version; there is: sim: and composed:"
-        )
+    if colon and kind in SERIAL:
+        from hal.boards.address import read_address  # drivers are imported where a configuration asks for them
+
+        return read_address(where)
+    if colon and kind == "linux":
+        from hal.linux.pilot_config import read_board
+
+        return read_board(rest)
+    kinds = ", ".join(f"{kind}:" for kind in KINDS)
     raise HalUnsupported(
-        f"{where!r} is no board; an address is KIND:DETAILS, and the kinds of this version are: sim:, composed:"
+        f"{where!r} is no board; an address is KIND:DETAILS, and the kinds of this version are: {kinds}"
     )
 
 
 def unsafe_options(where: str) -> tuple[str, ...]:
     """Names of options in this address that only tests may use; a station refuses them unless it is told to be unsafe."""
     options = recognise(where)
-    if not isinstance(options, Options):
+    if isinstance(options, Options):
+        return ("follower",) if options.follower is not None else ()
+    if where.startswith("composed:"):
+        from hal.compose import Plan
+
+        assert isinstance(options, Plan)
         return unsafe_options(options.board)
-    return ("follower",) if options.follower is not None else ()
+    return ()
 
 
 async def open_hal(where: str, *, name: str = "1") -> Board:
@@ -61,6 +75,12 @@ async def open_hal(where: str, *, name: str = "1") -> Board:
     rest = where.partition(":")[2]
     if isinstance(found, Options):
         return await open_sim(found, rest, name=name)
+    if where.partition(":")[0] in (*SERIAL, "linux"):
+        from hal.boards.address import BoardPlan, open_made
+        from hal.linux.pilot_config import LinuxPlan
+
+        assert isinstance(found, BoardPlan | LinuxPlan)
+        return await open_made(found.make(name))
     from hal.compose import open_composed
 
     return await open_composed(rest, lambda board: open_hal(board, name=name))

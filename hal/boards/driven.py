@@ -89,6 +89,7 @@ class DrivenBoard(abc.ABC):
         self.closed = False
         self._last_beat: float | None = None
         self._inputs: list[Input] = []
+        self._stops: dict[str, bool] = {}
         self._beat_check: asyncio.TimerHandle | None = None
         self._contactor_check: asyncio.TimerHandle | None = None
         self.pilot = ports.Pilot(self, supports_e=supports_e)
@@ -120,8 +121,8 @@ class DrivenBoard(abc.ABC):
     def wire(self, *, emergency_stop: Input | None = None, door: Input | None = None) -> None:
         """Contacts on lines of our own, for boards whose protocol does not know them. Their levels count from now on."""
         if emergency_stop is not None:
-            emergency_stop.on_change = lambda active: self.hear_inputs(emergency_stopped=active)
-            self.hear_inputs(emergency_stopped=emergency_stop.active)
+            emergency_stop.on_change = lambda active: self.hear_inputs(emergency_stopped=active, source="contact")
+            self.hear_inputs(emergency_stopped=emergency_stop.active, source="contact")
             self._inputs.append(emergency_stop)
         if door is not None:
             door.on_change = lambda active: self.hear_inputs(door_open=active)
@@ -294,7 +295,13 @@ class DrivenBoard(abc.ABC):
         )
         self.settle()
 
-    def hear_inputs(self, *, emergency_stopped: bool | None = None, door_open: bool | None = None) -> None:
+    def hear_inputs(
+        self, *, emergency_stopped: bool | None = None, door_open: bool | None = None, source: str = "board"
+    ) -> None:
+        """What one ``source`` says of the inputs: pressed is pressed, whoever else says that it is not."""
+        if emergency_stopped is not None:
+            self._stops[source] = emergency_stopped
+            emergency_stopped = any(self._stops.values())
         if emergency_stopped or door_open:
             self.trip()
         self.levels.note_inputs(emergency_stopped=emergency_stopped, door_open=door_open)

@@ -55,12 +55,6 @@ def test_options_describe_outlet_and_car() -> None:
     assert (dc.max_amperes, dc.max_volts, dc.max_watts) == (80.0, 900.0, 50_000.0)
 
 
-@pytest.mark.parametrize("where", ["linux:board.toml", "chargesom:/dev/ttyLP2"])
-def test_boards_of_later_versions_are_refused_truthfully(where: str) -> None:
-    with pytest.raises(HalUnsupported, match="not available in this version; there is: sim:"):
-        recognise(where)
-
-
 @pytest.mark.parametrize("where", ["", "sim", "serial:/dev/ttyS0", ":", "/dev/ttyLP2"])
 def test_what_is_no_board_is_refused_with_what_there_is(where: str) -> None:
     with pytest.raises(HalUnsupported, match="sim:"):

@@ -1,0 +1,222 @@
+"""A pilot that Linux itself drives: PWM for the generator, an ADC for the peaks, GPIO for contactor, feedback, lock and stop.
+
+For evaluation boards. Linux gives no promise to open within 100 ms, and opens nothing at all when it stands still: such a board
+needs an interlock in hardware (pilot and emergency stop in the coil's circuit), and says so by ``opens_itself=False``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final, Protocol
+
+from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Input, Outlet
+from hal.boards.levels import Trouble
+from hal.errors import HalError, HalTimeout, HalUnsupported
+from hal.linux.sampling import Debounce
+from hal.values import BoardCapabilities, LockState, PilotReading, PilotState, Severity
+
+log = logging.getLogger(__name__)
+
+SAMPLE_SECONDS: Final = 0.008
+"""Two equal samples settle a state: 16 ms, inside the 10 to 20 ms that leave time to open."""
+
+MISSES: Final = 6
+"""So many samples in a row that cannot be taken, 50 ms, lose the board."""
+
+RETRY_SECONDS: Final = 0.5
+STALLED_SECONDS: Final = 0.1
+"""The event loop came by so late that an edge may have been missed and the contactor was not guarded."""
+
+PILOT_DIODE: Final = Trouble("pilot_diode", Severity.EMERGENCY, "the car's pilot diode is missing", latched=True)
+PILOT_SHORT: Final = Trouble("pilot_short", Severity.EMERGENCY, "the pilot is shorted to earth")
+STALLED: Final = Trouble("pilot_unwatched", Severity.WARNING, "the pilot was not looked at for more than 100 ms")
+
+
+class Generator(Protocol):
+    def drive(self, duty: float) -> None: ...
+
+
+class Peak(Protocol):
+    def volts(self) -> float: ...
+    def close(self) -> None: ...
+
+
+class Output(Protocol):
+    def set(self, active: bool) -> None: ...
+    def close(self) -> None: ...
+
+
+class LinuxBoard(DrivenBoard):
+    """``high`` and ``low`` measure the pilot's peaks. ``feedback``: the contactor's mirror contact, active when closed; without it
+    the contactor is believed to do what it is told, which finds no welding. ``gate``: pulls the pilot to 0 V (state E)."""
+
+    def __init__(
+        self,
+        name: str,
+        outlet: Outlet,
+        *,
+        generator: Generator,
+        high: Peak,
+        low: Peak,
+        contactor: Output,
+        feedback: Input | None = None,
+        gate: Output | None = None,
+        bolt: Output | None = None,
+        bolt_feedback: Input | None = None,
+    ) -> None:
+        super().__init__(
+            name,
+            outlet,
+            BoardCapabilities(opens_itself=False, heartbeat_seconds=1.0),
+            supports_e=gate is not None,
+        )
+        self._generator = generator
+        self._high, self._low = high, low
+        self._contactor = contactor
+        self._mirror = feedback
+        self._gate = gate
+        self._bolt, self._bolt_mirror = bolt, bolt_feedback
+        self._bolt_moved = asyncio.Event()
+        self._debounce = Debounce()
+        self._duty: float | None = 1.0
+        self._ticker: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self._missed = 0
+
+    async def _start(self) -> None:
+        log.warning(
+            "board %s is driven by Linux alone: it needs an interlock in hardware, and is for the bench", self.name
+        )
+        self._contactor.set(False)
+        self._put(1.0)
+        if self._mirror is not None:
+            self._mirror.on_change = self.hear_contactor
+        if self._bolt_mirror is not None:
+            self._bolt_mirror.on_change = self._hear_bolt
+            self._hear_bolt(self._bolt_mirror.active)
+        self._due = self._loop.time()
+        for _ in range(2):  # what is settled at once
+            self._debounce.sample(self._high.volts(), self._low.volts(), self._duty)
+            await asyncio.sleep(SAMPLE_SECONDS)
+        self._recover()
+        self._due = self._loop.time()
+        self._sample()
+
+    async def _stop(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+        try:
+            self._contactor.set(False)
+            self._put(1.0)
+        finally:
+            contacts = (self._mirror, self._bolt_mirror)
+            for part in (self._contactor, self._gate, self._bolt, self._high, self._low, *contacts):
+                if part is not None:
+                    part.close()
+
+    def _recover(self) -> None:
+        self.levels.heard = self._loop.time()
+        self.levels.recover()
+        self.hear_contactor(self._mirror.active if self._mirror is not None else False)
+        self._note()
+
+    # --- the pilot ---
+
+    def _sample(self) -> None:
+        now = self._loop.time()
+        late = now - self._due
+        self._due = now + SAMPLE_SECONDS
+        self._ticker = self._loop.call_at(self._due, self._sample)
+        try:
+            high, low = self._high.volts(), self._low.volts()
+        except HalError as error:
+            self._miss(error)
+            return
+        if not self.healthy:
+            self._come_back()
+            return
+        self._missed = 0
+        self.levels.heard = now
+        self.report(STALLED, late > STALLED_SECONDS)
+        self._debounce.sample(high, low, self._duty)
+        self._note(high, low)
+
+    def _note(self, high: float | None = None, low: float | None = None) -> None:
+        settled = self._debounce.settled
+        self.report(PILOT_SHORT, settled.short)
+        self.report(PILOT_DIODE, settled.diode)
+        if settled.state is PilotState.A:
+            self.levels.forget(PILOT_DIODE.code)
+        self.hear_pilot(PilotReading(settled.state, 0.0, self._loop.time(), self._duty, high, low))
+
+    def _miss(self, error: HalError) -> None:
+        self._missed += 1
+        if self._missed >= MISSES and self.healthy:
+            self._debounce.lost()
+            self.hear_pilot(PilotReading(PilotState.UNKNOWN, 0.0, self._loop.time(), self._duty))
+            self.lose(f"the pilot cannot be measured: {error}")
+            with contextlib.suppress(HalError):
+                self._contactor.set(False)
+        if not self.healthy:
+            self._due = self._loop.time() + RETRY_SECONDS
+            if self._ticker is not None:
+                self._ticker.cancel()
+            self._ticker = self._loop.call_at(self._due, self._sample)
+
+    def _come_back(self) -> None:
+        """It can be measured again: from the safe state."""
+        try:
+            self._contactor.set(False)
+            self._put(1.0)
+        except HalError as error:
+            self._miss(error)
+            return
+        self._missed = 0
+        self._debounce = Debounce()
+        self._recover()
+
+    def _put(self, duty: float | None) -> None:
+        if self._gate is not None:
+            self._gate.set(duty is None)
+        if duty is not None:
+            self._generator.drive(duty)
+        self._duty = duty
+
+    async def _drive(self, duty: float | None) -> None:
+        if duty == self._duty:
+            return
+        self._put(duty)
+
+    # --- contactor and lock ---
+
+    def _switch(self, closed: bool) -> None:
+        self._contactor.set(closed)
+        if self._mirror is None:
+            self._loop.call_soon(self._believe)
+
+    def _believe(self) -> None:
+        if self.healthy:
+            self.hear_contactor(self.commanded)
+
+    async def move_lock(self, locked: bool) -> None:
+        self.demand()
+        if self._bolt is None:
+            raise HalUnsupported("board.toml names no lock")
+        self._bolt.set(locked)
+        if self._bolt_mirror is None:
+            self._hear_bolt(locked)
+            return
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS):
+                while self._bolt_mirror.active is not locked:
+                    self._bolt_moved.clear()
+                    await self._bolt_moved.wait()
+        except TimeoutError:
+            raise HalTimeout("the lock does not confirm") from None
+        self._hear_bolt(locked)
+
+    def _hear_bolt(self, locked: bool) -> None:
+        self._bolt_moved.set()
+        self.levels.note_lock(LockState.LOCKED if locked else LockState.UNLOCKED)
