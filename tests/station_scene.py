@@ -192,6 +192,8 @@ class Drive:
     reason: Reason | None = None
     failed: Exception | None = None
     lines: list[Line] = field(default_factory=list)
+    sent: bytes = b""
+    """The car's last message, as it went out."""
     octets: list[bytes] = field(default_factory=list)
     """Every message of the station after the negotiation, oldest first."""
     task: asyncio.Task[None] | None = None
@@ -410,6 +412,13 @@ class _Caught(Line):
             drive.octets += [one.payload for one in found or () if next(heard)]
             return found
 
+        send = line.send
+
+        async def noted(octets: bytes) -> None:
+            drive.sent = octets
+            await send(octets)
+
+        line.send = noted  # type: ignore[method-assign]  # reads along
         line.frames = kept  # type: ignore[method-assign]  # reads along
         return line
 

@@ -74,6 +74,19 @@ async def garbage(scene: Scene, drive: Drive) -> None:
     drive.line._writer.write(b"\xde\xad\xbe\xef" * 64)
 
 
+async def pipelined(scene: Scene, drive: Drive) -> None:
+    drive.hush()
+    drive.line._writer.write(drive.sent * 10)
+
+
+async def ignored_garbage(scene: Scene, drive: Drive) -> None:
+    """Frames of a payload type that nobody asked for, too few to be hung up on, to keep the connection for ever."""
+    drive.hush()
+    writer, loop = drive.line._writer, asyncio.get_running_loop()
+    for seconds in (20.0, 40.0):
+        loop.call_later(seconds, writer.write, bytes.fromhex("01fe810100000004") + b"gaga")
+
+
 async def exi_garbage(scene: Scene, drive: Drive) -> None:
     drive.hush()
     drive.line._writer.write(frame(PayloadType.EXI, b"\x80\x98" + b"\xff" * 40))
@@ -237,6 +250,8 @@ ENDINGS = [
     # The car is silent: what it asked for last is stale after some seconds (A-SES-09), the session waits for its minute.
     Ending("silence", silence, "timer.V2G_SECC_Sequence_Timeout", seconds=61.0),
     Ending("no-v2gtp", garbage, "severed.stream-broken"),
+    Ending("pipelined", pipelined, "refused.FAILED_SequenceError"),
+    Ending("ignored-garbage", ignored_garbage, "timer.V2G_SECC_Sequence_Timeout", seconds=61.0),
     Ending("broken-exi", exi_garbage, "severed.stream-broken"),
     Ending("no-exi", no_exi, "severed.stream-broken"),
     Ending("insulation", insulation, "emergency.fault", seconds=1.0, mend=heal),
@@ -299,6 +314,8 @@ CASES = {
     "tcp-reset": ("A-NET-09",),
     "tcp-closed": ("TLS-21",),
     "bug-in-a-phase": ("A-SES-14", "A-RES-04"),
+    "pipelined": ("A-V2G-03",),
+    "ignored-garbage": ("A-V2G-06",),
     "silence": ("I2-CD-05", "I2-PD-23"),
 }
 ELECTRICAL = {
