@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from dataclasses import replace
@@ -14,7 +15,7 @@ from secc.config import Eim, Tls
 from secc.station.compose import compose
 from secc.station.notify import Notifier
 from secc.station.station import Station
-from tests.station_scene import BOTH, configured, judged, station
+from tests.station_scene import BOTH, LONG, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
 
 WATT_HOURS = 200.0
@@ -78,5 +79,51 @@ def test_nothing_is_left_to_compile_when_the_first_car_comes(tmp_path: Path) -> 
         await host.open()
         assert calls == [False]
         await host.close()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("current", list(Current))
+def test_what_flows_until_the_contactor_is_open_is_in_the_book(tmp_path: Path, current: Current) -> None:
+    """The car resets its connection at full power: the session is over before the current is."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path, dc=current is Current.DC)) as scene:
+            before = scene.world().books.metered
+            drive = await scene.charging(scene.drive(replace(LONG, current=current), stay=True))
+            await asyncio.sleep(7.0)
+            drive.reset()
+            await scene.opened()
+            assert await scene.ended() == ["severed.connection-closed"]
+            await drive.done()
+            await scene.until(lambda: scene.outlet().journal.idle)
+            metered = scene.world().books.metered - before
+            assert metered > 10.0
+            started, ended = map(json.loads, (scene.state / "sessions.jsonl").read_text().splitlines())
+            assert ended["watt_hours"] - started["watt_hours"] == pytest.approx(metered, abs=0.01)
+
+    run_virtual(main())
+
+
+def test_a_session_whose_board_is_lost_keeps_the_last_reading(tmp_path: Path) -> None:
+    """A meter that cannot be read must not make it a session of less than nothing."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene:
+            drive = await scene.charging(scene.drive(LONG, stay=True))
+            await asyncio.sleep(7.0)
+            scene.world().inject("controller_silent")
+            await scene.ended()
+            await scene.until(lambda: scene.outlet().journal.idle)
+            started, ended = map(json.loads, (scene.state / "sessions.jsonl").read_text().splitlines())
+            metered = scene.world().books.metered
+            assert ended["watt_hours"] > started["watt_hours"]
+            # The last second before the controller had opened is not known to anybody outside.
+            assert ended["watt_hours"] - started["watt_hours"] == pytest.approx(metered, rel=0.35)
+            assert drive.task is not None
+            drive.task.cancel()
+            await asyncio.gather(drive.task, return_exceptions=True)
+            scene.world().heal("controller_silent")
+            await asyncio.sleep(2.0)
 
     run_virtual(main())
