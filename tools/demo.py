@@ -22,6 +22,7 @@ from typing import Any, Final
 from hal.errors import HalError
 from hal.sim.panel import Hand
 
+from .demo_misfortune import MISFORTUNES, Misfortune
 from .demo_place import (
     DemoFailed,
     Place,
@@ -38,6 +39,10 @@ START_SECONDS: Final = 15.0
 CAR_SECONDS: Final = 60.0
 WORLD_SECONDS: Final = 6000.0
 """What a car may take: so long, and so long by the world's clock, in which an AC car charges for more than an hour."""
+POWER_SECONDS: Final = 1.0
+"""How long power flows before a misfortune."""
+NEXT_CAR_SECONDS: Final = 2.0
+"""Until the next car: the modem needs its new key."""
 OPEN_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 15.0
 OK, FAILED, USAGE = 0, 1, 2
@@ -53,6 +58,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=None, help="simulated seconds in one (DC 120, AC 600)")
     parser.add_argument(
         "--kill", action="store_true", help="the car is killed in the middle; then the next one charges"
+    )
+    parser.add_argument(
+        "--misfortune", choices=tuple(MISFORTUNES), help="what happens in the middle; then the next car charges"
     )
     parser.add_argument("--directory", type=Path, default=Path("var/demo"), help="where everything is kept")
     parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
@@ -124,11 +132,15 @@ class Demo:
         try:
             await self._wait_for_world(hand)
             before = await hand.state()
-            await self._drive_car(killed=self.options.kill)
+            befalls = MISFORTUNES.get(self.options.misfortune)
+            if befalls is None:
+                await self._drive_car(killed=self.options.kill)
+            else:
+                await self._cut_off(hand, befalls)
             after = await self._wait_until_open(hand)
             self._judge(before, after)
-            if self.options.kill:
-                await self._next_car(hand)
+            if self.options.kill or befalls is not None:
+                await self._next_car(hand, befalls.pause if befalls is not None else NEXT_CAR_SECONDS)
             await self._leave()
         finally:
             hand.close()
@@ -186,6 +198,26 @@ class Demo:
         elif code != OK:
             raise DemoFailed(f"the car ended with code {code}")
 
+    async def _cut_off(self, hand: Hand, misfortune: Misfortune) -> None:
+        """A car charges until something befalls it; from then on it may do and say what it likes."""
+        car = await self.children.start(*self._car_command(), stderr=asyncio.subprocess.STDOUT)
+        assert car.stdout is not None
+        async with asyncio.timeout(CAR_SECONDS):
+            while line := await car.stdout.readline():
+                self._hear_car(line, self.story)
+                if self.story.heard[-1].name == "charging":
+                    break
+        await asyncio.sleep(POWER_SECONDS)
+        if not (await hand.state())["contactor_closed"]:
+            raise DemoFailed("no power flowed when it was time for the misfortune")
+        tell("world", misfortune.text)
+        began = time.monotonic()
+        await misfortune.befall(hand)
+        await self._wait_until_open(hand, misfortune.seconds)
+        tell("world", f"contactor open after {time.monotonic() - began:.2f} s")
+        await self.children.stop(car)
+        await misfortune.mend(hand)
+
     def _hear_car(self, line: bytes, story: Story) -> None:
         try:
             said: CarLine = read_car_line(line)
@@ -194,9 +226,9 @@ class Demo:
         story.hear(said)
         tell("car", said.text)
 
-    async def _wait_until_open(self, hand: Hand) -> dict[str, Any]:
+    async def _wait_until_open(self, hand: Hand, seconds: float = OPEN_SECONDS) -> dict[str, Any]:
         """The contactor of the simulated world, not what anybody says of it."""
-        deadline = time.monotonic() + OPEN_SECONDS
+        deadline = time.monotonic() + seconds
         while (state := await hand.state())["contactor_closed"]:
             if time.monotonic() > deadline:
                 raise DemoFailed("the contactor is still closed")
@@ -217,10 +249,10 @@ class Demo:
             raise DemoFailed(str(error)) from error
         tell("world", f"contactor open, {metered / 1000.0:.2f} kWh through the meter")
 
-    async def _next_car(self, hand: Hand) -> None:
+    async def _next_car(self, hand: Hand, pause: float) -> None:
         await hand.act("unplug", force=True)
-        tell("demo", "unplugged the dead car; the next one comes")
-        await asyncio.sleep(0.5)
+        tell("demo", "that car is unplugged and gone; the next one comes")
+        await asyncio.sleep(pause)
         story = self.story.of_next_car()
         await self._drive_car(killed=False, more=("--loops", "20"), story=story)
         await self._wait_until_open(hand)
@@ -249,7 +281,9 @@ STATION_LINE = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} ")
 
 async def demonstrate(options: argparse.Namespace, place: Place) -> int:
     children = Children()
-    story = Story(options.mode, options.payment, tls=not options.no_tls, killed=options.kill)
+    story = Story(
+        options.mode, options.payment, tls=not options.no_tls, killed=options.kill, cut=options.misfortune is not None
+    )
     main = asyncio.current_task()
     assert main is not None
     for number in (signal.SIGINT, signal.SIGTERM):

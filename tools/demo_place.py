@@ -119,7 +119,7 @@ control_socket = "{control}"
 
 [[outlet]]
 interface = "lo"
-hal = "sim:?connector={mode}&speed={speed:g}&control={panel}"
+hal = "sim:?connector={mode}&modem=1&speed={speed:g}&control={panel}"
 evse_id = "DE*PNX*E12345*1"
 transfers = [{transfers}]
 payments = [{payments}]

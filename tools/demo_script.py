@@ -50,19 +50,38 @@ class Story:
     payment: str
     tls: bool
     killed: bool = False
+    cut: bool = False
+    """Something befalls it in the middle of charging."""
     heard: list[CarLine] = field(default_factory=list)
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """Names of milestones in their order; others may stand between them."""
         dc = ("cable-check", "precharge") if self.mode == "dc" else ()
-        end = ("killed",) if self.killed else (("welding",) if self.mode == "dc" else ()) + ("stopped", "ended")
+        end = (
+            ("killed",)
+            if self.killed
+            else ()
+            if self.cut
+            else (("welding",) if self.mode == "dc" else ()) + ("stopped", "ended")
+        )
         security = ("tls",) if self.tls else ("connected",)
-        return ("plugged-in", "discovered", *security, "protocol", "session", "authorized", *dc, "charging", *end)
+        return (
+            "plugged-in",
+            "matched",
+            "discovered",
+            *security,
+            "protocol",
+            "session",
+            "authorized",
+            *dc,
+            "charging",
+            *end,
+        )
 
     def of_next_car(self) -> Story:
-        """The same story for the car that comes after a killed one."""
-        return replace(self, killed=False, heard=[])
+        """The same story for the car that comes after one that was killed or cut off."""
+        return replace(self, killed=False, cut=False, heard=[])
 
     def hear(self, line: CarLine) -> None:
         self.heard.append(line)
@@ -80,7 +99,7 @@ class Story:
             raise StoryIncomplete(f"authorised by {facts['authorized'].get('payment')}, not by {payment}")
         if self.tls and facts["tls"].get("ocsp") != "good":
             raise StoryIncomplete("the station's certificate was not proved by OCSP")
-        if metered is not None and not self.killed:
+        if metered is not None and not self.killed and not self.cut:
             self._check_energy(facts["stopped"].get("watt_hours", 0.0), metered)
 
     def _check_energy(self, stored: float, metered: float) -> None:

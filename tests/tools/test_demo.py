@@ -117,7 +117,15 @@ def test_pki_is_made_once_and_again_when_it_is_old(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["--mode", "ac"], ["--payment", "eim"], ["--no-tls"], ["--mode", "ac", "--no-tls", "--speed", "10"]]
+    "argv",
+    [
+        [],
+        ["--mode", "ac"],
+        ["--payment", "eim"],
+        ["--no-tls"],
+        ["--mode", "ac", "--no-tls", "--speed", "10"],
+        ["--misfortune", "link"],
+    ],
 )
 def test_configuration_that_is_written_is_one(argv: list[str], tmp_path: Path) -> None:
     from secc.config import load
@@ -179,8 +187,20 @@ def test_demo_of_a_killed_car_is_true(tmp_path: Path) -> None:
         assert outcome.steps > 20
 
 
+def test_demo_of_a_dead_modem_is_true(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tools.demo", "--misfortune", "modem", "--payment", "eim", "--no-tls"]
+    done = subprocess.run(
+        [*command, "--directory", str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == demo.OK, done.stdout + done.stderr
+    for line in ("world    the station's modem dies", "session ended: severed.link-lost", "has served the next car"):
+        assert line in done.stdout
+
+
 MILESTONES = (
     "car      plugged in",
+    "station  outlet 1: a car is matched",
+    "car      matched by SLAC",
     "car      station found by SDP",
     "car      TLSv1.2",
     "car      contract DE-8AA-*******D5 accepted",
@@ -188,7 +208,7 @@ MILESTONES = (
     "car      charging: ",
     "demo     the car's process is dead",
     "world    contactor open",
-    "demo     unplugged the dead car",
+    "demo     that car is unplugged and gone",
     "demo     the station has served the next car",
     "demo     session trace: ",
     "demo     all of it happened",
