@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
 from hal.interlock import Insulation, Purpose
 from hal.values import DcPhase
 from secc.conversation import Effect, Question
+from secc.exi.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@ before every step; the events about them only wake the conversation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from hal.values import Severity
 from secc.conversation import Event
+from secc.exi.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

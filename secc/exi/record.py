@@ -1,9 +1,9 @@
-"""``dataclass`` for wire types: the same declarations and the same behaviour, a tenth of the time at import.
+"""``dataclass`` for wire types, events and effects: the same declarations and the same behaviour, a tenth of the time at import.
 
 The standard library compiles six methods for every frozen dataclass as it is defined, half a millisecond a class; the wire types of one
-protocol are more than a hundred, and a station is to listen in well under a second on a small board. Here ``__init__`` is compiled at
-the first instance and the other methods are shared. To the type checker this *is* ``dataclasses.dataclass``; at run time
-``dataclasses.fields``, ``replace`` and ``asdict`` work as ever.
+protocol are more than a hundred, the events and effects of a station another; it is to listen in well under a second on a small board.
+Here ``__init__`` is compiled at the first instance and the other methods are shared. To the type checker this *is*
+``dataclasses.dataclass``; at run time ``dataclasses.fields``, ``replace`` and ``asdict`` work as ever.
 """
 
 from __future__ import annotations
@@ -23,8 +23,16 @@ else:
 
         def decorate(cls: type) -> type:
             made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
+            if hasattr(cls, "__post_init__") or any(
+                field.default_factory is not dataclasses.MISSING for field in dataclasses.fields(made)
+            ):
+                raise TypeError(
+                    f"{cls.__name__}: values are taken as they come here; this needs the standard library's"
+                )
             for name, method in SHARED.items():
-                setattr(made, name, method)
+                # What a class says of itself (a ``__repr__`` that keeps a secret) stands.
+                if name not in cls.__dict__:
+                    setattr(made, name, method)
             return made
 
         return decorate
@@ -70,7 +78,7 @@ def _compile_init(cls: Any) -> Callable[..., None]:
 
 
 def _repr(self: Any) -> str:
-    parts = (f"{field.name}={getattr(self, field.name)!r}" for field in dataclasses.fields(self))
+    parts = (f"{field.name}={getattr(self, field.name)!r}" for field in dataclasses.fields(self) if field.repr)
     return f"{type(self).__qualname__}({', '.join(parts)})"
 
 

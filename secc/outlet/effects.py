@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
 from hal.values import Indication
 from secc.conversation import Effect, Event
+from secc.exi.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from hal.values import Severity
 from secc.conversation import Event, Reason
+from secc.exi.record import dataclass
 from secc.session.effects import Verdict
 from secc.session.offer import Payment
 

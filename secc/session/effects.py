@@ -5,12 +5,12 @@ The power path (``secc.energy``) hears these as events; the trust room and the b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Literal
 
 from certs import Contract
 from secc.conversation import Effect, Question
+from secc.exi.record import dataclass
 
 # --- For people and the trace -------------------------------------------------------------------------------------
 

@@ -6,10 +6,10 @@ and with an answer, every other one is noted (``Party.latest``) until a phase lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from secc.conversation import Emergency, Event, Severed
+from secc.exi.record import dataclass
 
 
 class Unplugged(Severed):

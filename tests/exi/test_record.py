@@ -64,3 +64,40 @@ def test_what_is_not_frozen_is_refused() -> None:
         @dataclass(frozen=False, slots=True)
         class Loose:
             x: int
+
+
+def test_what_a_class_keeps_to_itself_stays_there() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Secret:
+        name: str
+        key: bytes = dataclasses.field(repr=False)
+
+    @dataclass(frozen=True, slots=True)
+    class Masked:
+        value: str
+
+        def __repr__(self) -> str:
+            return "Masked(***)"
+
+    assert "name='a'" in repr(Secret("a", b"b"))
+    assert "key" not in repr(Secret("a", b"b"))
+    assert Secret("a", b"b") != Secret("a", b"c")
+    assert repr(Masked("a")) == "Masked(***)"
+    assert Masked("a") == Masked("a")
+
+
+def test_what_it_cannot_do_it_refuses() -> None:
+    with pytest.raises(TypeError, match="standard library"):
+
+        @dataclass(frozen=True, slots=True)
+        class Made:
+            values: list[int] = dataclasses.field(default_factory=list)
+
+    with pytest.raises(TypeError, match="standard library"):
+
+        @dataclass(frozen=True, slots=True)
+        class Checked:
+            value: int
+
+            def __post_init__(self) -> None:
+                raise AssertionError
