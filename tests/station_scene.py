@@ -178,7 +178,7 @@ class WorldHands:
         return self._modem
 
     async def duty(self) -> float | None:
-        return self.world.duty
+        return 0.0 if self.world.duty is None else self.world.duty
 
     def close(self) -> None:
         return
@@ -248,7 +248,8 @@ class Drive:
 class Watch:
     """Looks at the true contactor every few milliseconds of simulated time."""
 
-    def __init__(self, outlet: OutletHost, world: World) -> None:
+    def __init__(self, outlet: OutletHost, world: World, step: float = STEP) -> None:
+        self._step = step
         self._outlet = outlet
         self._world = world
         self.closed_seconds = 0.0
@@ -268,10 +269,10 @@ class Watch:
             self.closings += closed and not before
             self.closings_against += closed and not before and not consent
             before = closed
-            self.closed_seconds += STEP * closed
-            against = against + STEP if closed and not consent else 0.0
+            self.closed_seconds += self._step * closed
+            against = against + self._step if closed and not consent else 0.0
             self.against_seconds = max(self.against_seconds, against)
-            await asyncio.sleep(STEP)
+            await asyncio.sleep(self._step)
 
     def stop(self) -> None:
         self._task.cancel()
@@ -441,8 +442,10 @@ async def station(config: Config, *, watch: bool = True) -> AsyncIterator[Scene]
         await host.open()
         try:
             if watch:
+                # Many eyes look less often: a look costs more than what it sees.
+                step = STEP if len(host.outlets) < 4 else 4 * STEP
                 scene.watches += [
-                    Watch(host.outlets[number], scene.world(number)) for number in range(len(host.outlets))
+                    Watch(host.outlets[number], scene.world(number), step) for number in range(len(host.outlets))
                 ]
             yield scene
         finally:

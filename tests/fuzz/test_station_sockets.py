@@ -22,7 +22,7 @@ from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from tests.station_scene import BOTH, Scene, configured, station
 
-CONNECTIONS = {Tls.OFF: 90, Tls.OFFERED: 300}
+CONNECTIONS = {Tls.OFF: 60, Tls.OFFERED: 300}
 OFFERED = AppProtocol(
     protocol_namespace="urn:iso:15118:2:2013:MsgDef",
     version_number_major=2,
