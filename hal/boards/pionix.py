@@ -67,7 +67,8 @@ class PionixBoard(DrivenBoard):
         revision: int = 2,
         meter: str = "",
     ) -> None:
-        super().__init__(name, outlet, BoardCapabilities(opens_itself=dialect.watchdog, heartbeat_seconds=1.0))
+        # That they open at pilot and fault is published; that they open in time when we fall silent is not.
+        super().__init__(name, outlet, BoardCapabilities(opens_itself=False, heartbeat_seconds=1.0))
         self.software = ""
         self._connect = connect
         self._dialect = dialect

@@ -34,10 +34,7 @@ PROXIMITY: Final = Trouble("proximity_invalid", Severity.STOP, "the proximity re
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Numbers of the fields, to the controller and from it. ``coil``: power is a coil of its own message, not a flag.
-
-    ``watchdog``: the controller is known to notice when the host falls silent.
-    """
+    """Numbers of the fields, to the controller and from it. ``coil``: power is a coil of its own message, not a flag."""
 
     name: str
     # to the controller
@@ -62,7 +59,6 @@ class Dialect:
     connector: int | None = None
     heard_connector: int | None = None
     coil: bool = False
-    watchdog: bool = False
 
     def allow_power(self, on: bool) -> bytes:
         if not self.coil:
@@ -124,7 +120,6 @@ PHYVERSO: Final = Dialect(
     heard_lock=10,
     heard_config=11,
     coil=True,
-    watchdog=True,
     errors=_COMMON
     | {
         7: Trouble("communication_timeout", _OFF, "the controller has not heard from us in time"),

@@ -33,8 +33,6 @@ class TestContract(BoardContract):
 
     async def rig(self) -> Rig:
         bench = await Bench().open()
-        # The first report of a controller that has just started may still say E.
-        await asyncio.sleep(REPORT_SECONDS)
         return Rig(
             bench.board,
             pilot=lambda state: bench.fake.plug(state.value),
@@ -140,11 +138,18 @@ def test_a_spurious_reset_never_closes_again_by_itself(offset: float) -> None:
             await bench.charging()
             await asyncio.sleep(offset)
             bench.fake.restart()
+            bench.fake.asked.clear()
             since = asyncio.get_running_loop().time()
+            commands = set()
             while asyncio.get_running_loop().time() - since < 4.0:
+                # Every command carries the whole wish, so none may go out to a controller that has just started.
+                commands.add(asyncio.create_task(bench.board.pilot.set_duty(0.05)))
                 await asyncio.sleep(0.01)
                 if asyncio.get_running_loop().time() - since > 0.03:
                     assert not bench.fake.closed
+            assert not any(closed for _, closed, _ in bench.fake.asked)
+            outcomes = await asyncio.gather(*commands, return_exceptions=True)
+            assert any(isinstance(outcome, HalLost) for outcome in outcomes)
             assert kinds(seen, BoardLost, BoardRecovered) == ["BoardLost", "BoardRecovered"]
         await bench.board.close()
 
