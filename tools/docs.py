@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tools import config_doc, demo, diagram, quirks_doc, reasons_doc
-from tools.pki.table import flaw_table
+from . import config_doc, demo, diagram, quirks_doc, reasons_doc
+from .pki.table import flaw_table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 TRUST = DOCS / "trust.md"
