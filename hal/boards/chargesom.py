@@ -11,7 +11,7 @@ import contextlib
 import enum
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from hal.boards.chargesom_faults import OVER_TEMPERATURE, PILOT_DIODE, TEMPERATURE_SENSOR, levels_of, trouble_of
 from hal.boards.chargesom_frames import (
@@ -25,7 +25,7 @@ from hal.boards.chargesom_frames import (
     inquiry,
     temperatures,
 )
-from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet
+from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet, Reset
 from hal.boards.levels import Trouble
 from hal.boards.uart import Connect, Line
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
@@ -55,13 +55,6 @@ RECONNECT_SECONDS: Final = 1.0
 SELF_TEST_SECONDS: Final = 5.0
 RESTING: Final = frozenset({"internal_error", "contactor_welded", "residual_current", "residual_current_test"})
 """Safe states that a person looks at first: no restart before :meth:`Faults.clear`."""
-
-
-class Reset(Protocol):
-    """The controller's reset line."""
-
-    def set(self, active: bool) -> None: ...
-    def close(self) -> None: ...
 
 
 class Phase(enum.Enum):

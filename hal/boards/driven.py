@@ -69,6 +69,13 @@ class Input(Protocol):
     def close(self) -> None: ...
 
 
+class Reset(Protocol):
+    """The controller's reset line."""
+
+    def set(self, active: bool) -> None: ...
+    def close(self) -> None: ...
+
+
 class DrivenBoard(abc.ABC):
     """One AC outlet behind a driver. To be made on a running event loop; all calls from its thread."""
 

@@ -14,8 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from hal.boards.chargesom import Reset
-from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet
+from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet, Reset
 from hal.boards.pionix_dialects import (
     CP_STATES,
     DIODE,
