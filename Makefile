@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 JOBS ?= 2
 
-.PHONY: setup demo run test check format interop bench mutants pki docs clean
+.PHONY: setup demo run test check format interop arm bench mutants pki docs clean
 
 setup: $(DEV)
 
@@ -47,6 +47,10 @@ format: $(DEV)
 # A car that we did not write, against our station, in network namespaces of its own (needs root).
 interop: $(DEV)
 	tests/live/interop.sh $(INTEROP)
+
+# Codec, TLS and boards on 32-bit and 64-bit Arm, emulated: `make arm ARM=armhf` for one of them.
+arm: $(READY)
+	tools/arm.sh $(ARM)
 
 bench: $(DEV)
 	$(BIN)/python -m tools.bench $(BENCH)
