@@ -9,7 +9,7 @@ from typing import Any
 
 from hal.ports import Board
 from secc.conversation import Event, Received
-from secc.session.events import ConnectionClosed
+from secc.session.events import ConnectionClosed, LinkLost
 
 
 def tell_follower(board: Board | None, event: Event | None) -> None:
@@ -24,7 +24,7 @@ def tell_follower(board: Board | None, event: Event | None) -> None:
         if progress is not None:
             name = f"{name}({progress.value})"
         follower.observe(name, _volts(getattr(message, "ev_target_voltage", None)))
-    elif isinstance(event, ConnectionClosed):
+    elif isinstance(event, ConnectionClosed | LinkLost):
         follower.observe("ConnectionClosed", None)
 
 

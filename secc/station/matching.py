@@ -74,6 +74,8 @@ class MatchHost:
         self._modem: PlcModem | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._asked: dict[Ticket[Any], asyncio.Task[None]] = {}
+        self._armed: heard.MatchingArmed | None = None
+        """What the plug-in wants while there is nobody to tell: a modem may come later than a car."""
 
     def begin(self, board: Board) -> None:
         """The board is there, and with it perhaps its modem."""
@@ -152,6 +154,8 @@ class MatchHost:
             ended=self._ended,
         )
         self._driver.begin()
+        if self._armed is not None:
+            self._hear(self._armed)
 
     def _stop_talking(self) -> None:
         if self._driver is None:
@@ -187,14 +191,18 @@ class MatchHost:
     # The plug-in and the pilot
 
     def pilot_changed(self) -> None:
+        if self._hardware.levels().pilot == "A":
+            self._armed = None
         self._hear(heard.PilotChanged())
 
     def arm(self, *, limited: bool) -> None:
         """Cars are answered from now on, while the pilot shows one."""
-        self._hear(heard.MatchingArmed(limited))
+        self._armed = heard.MatchingArmed(limited)
+        self._hear(self._armed)
 
     def release(self, outcome: outlet.DLink) -> None:
         """D-LINK_TERMINATE, D-LINK_ERROR or D-LINK_PAUSE."""
+        self._armed = None
         self._hear(_RELEASES[outcome]())
 
     def resume(self) -> None:

@@ -36,6 +36,8 @@ root=$(cd "$here/../.." && pwd)
 venv=$root/.venv/bin/python
 if command -v pev >/dev/null; then
     (cd "$root" && "$venv" -m tests.live.slac.run_slac)
+    echo "== the whole station behind emulated modems: pev and our own car are matched before SDP answers"
+    (cd "$root" && "$venv" -m tests.live.slac.run_station)
 else
     echo "interop: pev is missing (apt-get install plc-utils-extra)" >&2
     exit 2

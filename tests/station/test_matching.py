@@ -226,6 +226,8 @@ def test_a_bug_in_matching_begins_anew_with_a_new_key(tmp_path: Path) -> None:
             matching = scene.outlet().matching
             key = line_of(scene).station.key
             assert matching._driver is not None
+            scene.world().plug_in()
+            await asyncio.sleep(1.0)
             matching._driver.fail(ValueError("a bug"))
             await asyncio.sleep(5.0)
             assert line_of(scene).station.key != key

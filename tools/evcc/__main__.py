@@ -19,7 +19,7 @@ from secc.link import sdp
 from .behaviour import Behaviour, Current, Payment
 from .driver import Stopped, Trip, travel
 from .flaws import FLAWS
-from .hands import Hands, NoHands, SimHands
+from .hands import Hands, LineHands, NoHands, SimHands
 from .trust import Trust
 from .wallet import Wallet
 
@@ -39,6 +39,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pki", type=Path, help="the car's directory of a lab PKI (DIR/car)")
     parser.add_argument("--no-staple", action="store_true", help="go on with a station that staples no OCSP response")
     parser.add_argument("--sim-socket", type=Path, help="panel of the simulated world that the car stands in")
+    parser.add_argument("--slac", action="store_true", help="be matched through the modem on --iface (raw Ethernet)")
     parser.add_argument("--speed", type=float, default=1.0, help="the battery's seconds in one (without --sim-socket)")
     parser.add_argument("--phases", type=int, choices=(1, 3), default=3, help="AC: phases of the on-board charger")
     parser.add_argument("--soc", type=float, default=0.8, help="stop at this state of charge, 0..1")
@@ -95,6 +96,12 @@ def trip_of(options: argparse.Namespace) -> Trip:
     )
 
 
+def hands_of(options: argparse.Namespace) -> Hands:
+    if options.sim_socket is not None:
+        return SimHands(options.sim_socket, options.phases)
+    return LineHands(options.iface) if options.slac else NoHands()
+
+
 def say(as_json: bool, name: str, text: str, facts: Mapping[str, Any]) -> None:
     """One milestone, out at once: somebody may be reading along."""
     if as_json:
@@ -115,7 +122,7 @@ async def drive(options: argparse.Namespace) -> int:
     except (OSError, ValueError, TrustError) as error:
         tell("failed", f"the car's PKI cannot be used: {error}", {})
         return USAGE
-    hands: Hands = NoHands() if options.sim_socket is None else SimHands(options.sim_socket, options.phases)
+    hands = hands_of(options)
     try:
         reason = await travel(trip, behaviour, hands, tell)
         if not options.stay:

@@ -98,7 +98,7 @@ async def _await_duty(hands: Hands) -> None:
     """5 % on the pilot: the station wants to talk."""
     loop = asyncio.get_running_loop()
     end = loop.time() + DUTY_SECONDS
-    while (duty := await hands.duty()) is None or not 0.03 <= duty <= 0.07:
+    while (duty := await hands.duty()) is not None and not 0.03 <= duty <= 0.07:
         if loop.time() >= end:
             raise NotMatched(f"the station did not put 5 % on the pilot in {DUTY_SECONDS:.0f} s")
         await asyncio.sleep(DUTY_STEP_SECONDS)

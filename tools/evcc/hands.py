@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hal.errors import HalRejected
+from hal.linux import LinuxModem, open_modem
 from hal.ports import PlcModem
 from hal.sim.panel import Hand
 from hal.sim.powerline import RemoteModem
@@ -32,7 +33,7 @@ class Hands(Protocol):
         """The car's power line modem; None where cars are not matched."""
 
     async def duty(self) -> float | None:
-        """What the station has put on the pilot; None where it is not known."""
+        """What the station has put on the pilot; 0.0 for what is no duty, None where this car has no pilot."""
 
     def close(self) -> None: ...
 
@@ -60,6 +61,19 @@ class NoHands:
 
     def close(self) -> None:
         return
+
+
+class LineHands(NoHands):
+    """A car that has nothing but a modem, behind this interface."""
+
+    def __init__(self, interface: str) -> None:
+        self._interface = interface
+        self._modem: LinuxModem | None = None
+
+    async def modem(self) -> PlcModem | None:
+        if self._modem is None:
+            self._modem = await open_modem(self._interface)
+        return self._modem
 
 
 class SimHands:
@@ -117,7 +131,7 @@ class SimHands:
 
     async def duty(self) -> float | None:
         duty: float | None = (await self._hand.state())["duty"]
-        return duty
+        return 0.0 if duty is None else duty
 
     def close(self) -> None:
         self._hand.close()

@@ -78,7 +78,7 @@ class Bench:
         modems = self.start("sl_mod", *emulate, "--control", self.control, *emulator)
         assert modems.stdout is not None
         expect(modems.stdout.readline() == "ready\n", "the emulator did not start")
-        self.station = self.start("sl_se", sys.executable, "-m", "tests.live.slac.station", "plc0", *station)
+        self.station = self.start_station(*station)
         self.events: list[dict[str, Any]] = []
         self._said: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -97,6 +97,10 @@ class Bench:
             )
         self.processes.append(process)
         return process
+
+    def start_station(self, *options: str) -> subprocess.Popen[str]:
+        """The station's process; what it prints is for ``_listen``."""
+        return self.start("sl_se", sys.executable, "-m", "tests.live.slac.station", "plc0", *options)
 
     def _listen(self) -> None:
         assert self.station.stdout is not None
@@ -385,7 +389,7 @@ SCENARIOS: dict[str, tuple[Callable[[Bench], None], tuple[str, ...], tuple[str, 
 }
 
 
-def enter() -> None:
+def enter(module: str = "tests.live.slac.run_slac") -> None:
     """Into namespaces of our own, so that nothing of the machine's network is touched and nothing is left behind."""
     if os.environ.get(INSIDE):
         subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
@@ -399,7 +403,7 @@ def enter() -> None:
         print("this machine lets us have no network namespace", file=sys.stderr)
         sys.exit(2)
     os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", flags, sys.executable, "-m", "tests.live.slac.run_slac", *sys.argv[1:]])
+    os.execvp("unshare", ["unshare", flags, sys.executable, "-m", module, *sys.argv[1:]])
 
 
 @contextlib.contextmanager
