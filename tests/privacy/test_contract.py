@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import json
 import logging
 import secrets
+import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +19,26 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Lab, Tls
 from secc.station.report import explanation, status_lines
+from tests import station_scene
 from tests.personal_search import Needles
-from tests.station_scene import BOTH, Scene, car_wallet, configured, lab_pki, station
+from tests.station_scene import BOTH, Scene, car_wallet, configured, station
 from tools.evcc.behaviour import Behaviour, Payment
+from tools.pki import make_lab_pki
+
+
+@functools.cache
+def own_pki() -> Path:
+    """A PKI that no other test has: whatever is found of it comes from the session."""
+    directory = Path(tempfile.mkdtemp(prefix="private-pki-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    make_lab_pki(directory, flaws=("expired-leaf", "emaid-mismatch"))
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def _nobody_elses_pki(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(station_scene, "lab_pki", own_pki)
+
 
 CAR = Behaviour(payment=Payment.CONTRACT, evcc_id=bytes((2, *secrets.token_bytes(5))), loops=30)
 """Nobody's EVCCID: whatever is found of it comes from the session."""
@@ -85,7 +106,7 @@ def config_for(tmp_path: Path, case: Case, lab: Lab | None = None) -> Config:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_nothing_of_the_contract_is_left(tmp_path: Path, case: Case, caplog: pytest.LogCaptureFixture) -> None:
     wallet = car_wallet(case.car)
-    needles = Needles(wallet, CAR.evcc_id, lab_pki() / "authorities")
+    needles = Needles(wallet, CAR.evcc_id, own_pki() / "authorities")
     caplog.set_level(logging.DEBUG)
     config = config_for(tmp_path, case)
 
@@ -107,7 +128,7 @@ def test_nothing_of_the_contract_is_left(tmp_path: Path, case: Case, caplog: pyt
 
 def test_the_search_would_find_it(tmp_path: Path) -> None:
     """While the session runs it is in memory; with ``danger_trace_personal`` it stands in the trace, and there alone."""
-    needles = Needles(car_wallet(), CAR.evcc_id, lab_pki() / "authorities")
+    needles = Needles(car_wallet(), CAR.evcc_id, own_pki() / "authorities")
     config = config_for(tmp_path, CASES[0], Lab(danger_trace_personal=True))
 
     async def main() -> Any:

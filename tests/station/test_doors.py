@@ -262,8 +262,12 @@ def test_openssl_sees_chain_suite_and_staple(tmp_path: Path) -> None:
         async with station(pnc(tmp_path), watch=False) as scene:
 
             def look() -> str:
-                roots = [path for path in root.glob("*.pem") if "v2g" in path.name.lower()]
-                return s_client(scene.outlet().window.port or 0, *GOOD, "-CAfile", str(roots[0]))
+                # The lab has two V2G roots, and a directory has no order.
+                bundle = tmp_path / "roots.pem"
+                bundle.write_bytes(
+                    b"".join(path.read_bytes() for path in root.glob("*.pem") if "v2g" in path.name.lower())
+                )
+                return s_client(scene.outlet().window.port or 0, *GOOD, "-CAfile", str(bundle))
 
             said = await strange(scene, look)
             assert re.search(r"Cipher\s+(is|:) ECDHE-ECDSA-AES128-SHA256", said), said
