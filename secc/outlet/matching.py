@@ -7,6 +7,7 @@ from secc.outlet.effects import ArmMatching, CloseConnection, DLink, ReleaseLink
 from secc.outlet.hearing import Ear
 from secc.outlet.settings import C_SEQU_RETRY, DIGITAL_COMMUNICATION, T_STEP_EF, T_STEP_X1, X1_AFTER_EF
 from secc.outlet.state import Phase
+from secc.session.effects import Remark
 
 COMMUNICATE = SetDuty(DIGITAL_COMMUNICATION)
 
@@ -23,7 +24,7 @@ def link_ready(ear: Ear) -> Conversation[bool]:
     while not _hindered(ear):
         if not state.modem_ready:
             if settings.falls_back:
-                state.fallen_back = "no modem answers"
+                state.fall_back("no modem answers")
                 return False
             yield from ear.until(lambda: state.modem_ready or _hindered(ear))
             continue
@@ -32,14 +33,16 @@ def link_ready(ear: Ear) -> Conversation[bool]:
             return True
         if state.match_failure is None and _known_first(ear):
             yield from _step_to_nominal(ear)
-            state.fallen_back = "authorised before matching"
+            state.fall_back("authorised before matching")
             return False
         tries += state.modem_ready
         if tries <= C_SEQU_RETRY and not _hindered(ear) and (settings.ac is not None or not settings.strict):
-            # The standard grants it to AC; cars need it at DC outlets as well.
+            if settings.ac is None:
+                # The standard grants it to AC; cars need it at DC outlets as well.
+                ear.party.do(Remark("Q-03", "matching is tried again by state F"))
             yield from step_ef(ear)
         elif tries > C_SEQU_RETRY and settings.falls_back:
-            state.fallen_back = "no car was matched (Q-13)"
+            state.fall_back("no car was matched", "Q-13")
             return False
     return False
 

@@ -23,7 +23,7 @@ from secc.outlet.matching import link_ready, step_ef
 from secc.outlet.settings import LINK_GONE_OPEN, OSCILLATOR_RETAIN, STATE_F, T_STEP_X1, OutletSettings
 from secc.outlet.state import Phase, State
 from secc.outlet.wake import BcbToggle
-from secc.session.effects import OpenContactor
+from secc.session.effects import OpenContactor, Remark
 from secc.session.events import SetupTimedOut, Unplugged
 from secc.session.identification import Identification
 from secc.session.offer import Payment
@@ -78,6 +78,9 @@ class Plugin:
                     if state.talks:
                         yield from self._attempt()
                     else:
+                        if state.tolerated:
+                            party.do(Remark(state.tolerated, state.fallen_back or ""))
+                            state.tolerated = ""
                         yield from charge_by_pilot(ear)
                         yield from self._rest()
                 except EmergencyRaised:

@@ -78,6 +78,9 @@ class State:
     fallen_back: str | None = None
     """Why this plug-in charges by pilot and duty alone; None while the car may be talked to."""
 
+    tolerated: str = ""
+    """The field quirk (``Q-nn``) that has just been tolerated, and not been remarked yet."""
+
     # The V2G session, or the last one
     session_open: bool = False
     set_up: bool = False
@@ -184,9 +187,13 @@ class State:
         known = self.identification.external is not None or self.contract_kept
         well = self.set_up and self.ended is not None and self.ended.well
         if known or (well and self.may_charge(now)):
-            self.fallen_back = "authorised, and the session came to nothing (Q-41)"
+            self.fall_back("authorised, and the session came to nothing", "Q-41")
         elif self.fruitless > C_SEQU_RETRY:
-            self.fallen_back = "no session was set up (Q-13)"
+            self.fall_back("no session was set up", "Q-13")
+
+    def fall_back(self, why: str, code: str = "") -> None:
+        """From here on this plug-in charges by pilot and duty alone. ``code``: the field quirk that this is for."""
+        self.fallen_back, self.tolerated = why, code
 
     def session_began(self) -> None:
         self.session_open, self.charging, self.charged, self.ended = True, False, False, None

@@ -11,7 +11,7 @@ from secc import energy, outlet
 from secc.config import Config, Eim
 from secc.config import Outlet as OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
-from secc.session.effects import CheckCable, OpenContactor, StartPower, StopPower, Verdict
+from secc.session.effects import CheckCable, OpenContactor, Remark, StartPower, StopPower, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
 from secc.station.driver import Driver, Turns
@@ -164,6 +164,8 @@ class PlugHost:
             case outlet.ReleaseLink(outcome):
                 log.debug("outlet %s: %s", self._name, outcome.value)
                 self._matching.release(outcome)
+            case Remark(code, text):
+                log.info("outlet %s: tolerated %s: %s", self._name, code, text)
             case outlet.ResumeLink():
                 self._matching.resume()
             case outlet.ReportBasicCharging(on, text):

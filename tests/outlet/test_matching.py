@@ -28,6 +28,7 @@ from secc.outlet import (
     SessionSetUp,
     StopPressed,
 )
+from secc.session.effects import Remark
 from secc.session.events import LimitChanged, SetupTimedOut
 from secc.session.events import LinkLost as LinkLostToSession
 from secc.session.offer import AcLimits, Payment
@@ -167,6 +168,7 @@ def test_retries_at_a_dc_outlet_are_a_tolerance(strict: bool) -> None:
     assert outlet.drive == ("5%" if strict else "F")
     outlet.run(1.0)
     assert bool(outlet.said(ArmMatching)) is strict
+    assert [remark.code for remark in outlet.said(Remark)] == ([] if strict else ["Q-03"])
 
 
 def test_an_unplugging_behind_f_is_seen_afterwards() -> None:
@@ -274,6 +276,7 @@ def test_a_car_that_only_shows_its_contract_charges_by_duty() -> None:
     assert outlet.drive == "x1", "T_step_X1"
     outlet.run(1.0)
     assert outlet.drive == "53%"
+    assert [remark.code for remark in outlet.said(Remark)] == ["Q-41"]
     assert outlet.shown is Indication.AUTHORIZED
     outlet.hear(StopPressed())
     outlet.run(10.0)
@@ -305,6 +308,7 @@ def test_cars_that_match_and_never_connect_charge_by_duty_after_three_times() ->
         outlet.run(20.1)
         outlet.run(4.0)
     assert outlet.plugin.state.phase is Phase.BASIC
+    assert [remark.code for remark in outlet.said(Remark)] == ["Q-13"]
 
 
 def test_a_car_that_matches_under_nominal_duty_is_talked_to_from_5_percent() -> None:
