@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -56,7 +55,7 @@ class Parser:
         return wanted(**values)
 
     def _unknown(self, key: str, known: tuple[str, ...], path: KeyPath) -> str:
-        close = difflib.get_close_matches(key[:100], known, 1) or [k for k in known if k.lower() == key.lower()]
+        close = _close(key, known) or [k for k in known if k.lower() == key.lower()]
         if close:
             return f"is not known; did you mean {close[0]}?"
         here = "".join(f"{part}." for part in path if isinstance(part, str))[:-1]
@@ -116,7 +115,7 @@ def _choice(kind: type[StrEnum], value: object, path: KeyPath) -> StrEnum:
     allowed = [member.value for member in kind]
     if isinstance(value, str) and value in allowed:
         return kind(value)
-    close = difflib.get_close_matches(value[:100], allowed, 1) if isinstance(value, str) else []
+    close = _close(value, allowed) if isinstance(value, str) else []
     meant = f"; did you mean {close[0]!r}?" if close else ""
     raise Wrong(path, f"must be one of {', '.join(map(repr, allowed))}, not {_shown(value)}{meant}")
 
@@ -153,3 +152,10 @@ def _shown(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**18:
         return "a number that large"
     return str(value) if isinstance(value, (int, float, bool)) else _named(value)
+
+
+def _close(text: str, known: Sequence[str]) -> list[str]:
+    """The known word that is most like this one, if any is. Imported when something is wrong only: a board starts without it."""
+    import difflib
+
+    return difflib.get_close_matches(text[:100], known, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.session.recorder import Recorder, wanted, write_trace
 from secc.station.compose import Services
 from secc.station.hardware import Hardware
+from secc.station.memory import trim
 from secc.station.record import Draft, record_path
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
 
@@ -321,7 +322,7 @@ class Journal:
         directory, cap = self._config.trace_directory, int(self._config.trace.cap_megabytes * 1e6)
 
         async def write() -> None:
-            path = await self._loop.run_in_executor(self._executor, write_trace, directory, name, lines, cap)
+            path = await self._loop.run_in_executor(self._executor, _write_trace, directory, name, lines, cap)
             log.info("outlet %s: trace written: %s", self._settings.name, path)
 
         self._write(write)
@@ -372,3 +373,10 @@ def _told(facts: Mapping[str, Any]) -> str:
         for name, value in facts.items()
     ]
     return f": {', '.join(words)}" if words else ""
+
+
+def _write_trace(directory: Path, name: str, lines: Iterator[str], cap: int) -> Path:
+    """On the worker thread: write, and give back the memory that rendering took."""
+    path = write_trace(directory, name, lines, cap)
+    trim()
+    return path

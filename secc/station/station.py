@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from secc.station.calendar import PERSIST_SECONDS
 from secc.station.compose import Services, compose
 from secc.station.control import ControlError, ControlServer
 from secc.station.levers import Levers
+from secc.station.memory import settle, share_arena
 from secc.station.notify import Notifier
 from secc.station.outlet import OutletHost
 
@@ -164,8 +164,7 @@ async def serve(config: Config, notifier: Notifier) -> int:
     try:
         await station.open()
         # What was made on the way up stays: the collector need not look at it again in every charging loop.
-        gc.collect()
-        gc.freeze()
+        settle()
         await station.run()
     except ConfigError:
         raise
@@ -181,6 +180,7 @@ def run(config: Config) -> int:
     """``secc run``."""
     from secc.session.log import set_up_log
 
+    share_arena()
     set_up_log(config.log.level)
     for line in dangers(config):
         log.warning("danger: %s", line)
