@@ -8,12 +8,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from secc.session.signature import sign
 
 from certs.emaid import EMAID
 from secc.exi.xmldsig import Signature
 from secc.iso2.messages import SCHEMA as ISO2
 from secc.iso2.messages import Body, CertificateChain, SubCertificates
+from secc.session.signature import sign
 
 
 @dataclass(frozen=True, slots=True)
