@@ -46,6 +46,23 @@ def test_a_quick_run_measures_starts_and_a_whole_session(tmp_path: Path, capsys:
     assert "Josev's SECC beside ours: not with --quick" in printed
 
 
+def test_slac_is_measured_with_cars_in_a_crowd_and_in_a_flood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "bench.json"
+    assert main(["--quick", "--only", "slac", "--json", str(report)]) == 0
+    facts = json.loads(report.read_text())["sections"][0]["facts"]
+    assert facts["SlacParmCnf"]["cpu us"] > 0.0
+    assert 0.0 < facts["AttenCharInd"]["p50 us"] <= facts["AttenCharInd"]["p99 us"]
+    assert set(facts["crowd"]["matched"]) == {5}
+    assert facts["flood"]["matched"] is True
+    # As many as a flood can bring: the frames were taken for what they are.
+    assert 4000 < facts["flood"]["entries"] <= 4096 + 5
+    printed = capsys.readouterr().out
+    for what in ("CM_SLAC_PARM.REQ to CM_SLAC_PARM.CNF", "5 cars at once", "10000 a second", "the real car among them"):
+        assert what in printed
+
+
 def test_a_measurement_that_breaks_does_not_hide_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

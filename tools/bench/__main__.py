@@ -16,7 +16,7 @@ from typing import Any
 
 from secc import __version__
 
-from . import answers, codec, sessions, starts
+from . import answers, codec, sessions, slac, starts
 from .figures import Section, table
 from .stations import BenchFailed, Ground
 
@@ -26,6 +26,7 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "codec": lambda ground, quick: codec.measure(ground.pki, quick=quick),
     "sessions": sessions.measure,
     "answers": answers.measure,
+    "slac": slac.measure,
 }
 
 
