@@ -39,6 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Say what this machine is, then run pytest; its exit status."""
+    os.environ["SECC_EMULATED"] = "1"
     print(
         f"{platform.machine()}, {8 * struct.calcsize('P')} bits, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, "
         f"cryptography {cryptography.__version__}, pytest {pytest.__version__}",
