@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -51,7 +52,7 @@ class Halt(Exception):
         self.abrupt, self.report, self.latched = abrupt, report, latched
 
 
-class Path:
+class Path(ABC):
     """The state of one power path for one plug-in. Sequences are written as conversations over ``until`` and ``turn``."""
 
     def __init__(self, board: Party) -> None:
@@ -81,13 +82,13 @@ class Path:
             yield from self.answer(self.current)
             self.current = None
 
+    @abstractmethod
     def answer(self, asked: Asked) -> Conversation[None]:
         """Work on one question and tell the answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def power_off(self, halt: Halt | None) -> Conversation[None]:
         """Everything off, in order; ``halt`` is why, and whatever was being worked on has failed by it. Never raises ``Halt``."""
-        raise NotImplementedError
 
     def run(self) -> Conversation[None]:
         """The whole conversation; it goes on until the plug is out, which ends it from outside."""
@@ -203,7 +204,8 @@ class Path:
         self.announce(Notice.TARGET_IGNORED)
 
     def isolation_reported(self, event: IsolationReported) -> None:
-        """AC: the board's own protection watches the insulation."""
+        """AC: the board's own protection watches the insulation, and what a monitor says besides changes nothing."""
+        del event
 
     def session_over(self) -> None:
         self.stop(Halt("", "the session is over", report=False))
