@@ -42,6 +42,8 @@ else
     echo "interop: pev is missing (apt-get install plc-utils-extra)" >&2
     exit 2
 fi
+echo "== every car behind its own interface"
+(cd "$root" && "$venv" -m pytest -m live tests/live/test_interfaces.py)
 echo "== the demo, and what EXIficient makes of its trace"
 for arguments in "--mode dc --payment pnc" "--mode ac --payment pnc" "--mode dc --payment eim --no-tls" "--kill"; do
     log=$(mktemp)
