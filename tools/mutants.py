@@ -93,6 +93,22 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/iso2/phases/test_payment_details.py",),
     ),
     Mutant(
+        "unknown-kind-taken",
+        "a list may call an entry by any word",
+        "secc/uplink/lists.py",
+        "    if word in KINDS:",
+        "    if True:",
+        ("tests/uplink/test_lists.py",),
+    ),
+    Mutant(
+        "root-of-entry-not-compared",
+        "an entry that names its root counts under any root",
+        "secc/uplink/lists.py",
+        "(not bound or wanted == root)",
+        "True",
+        ("tests/uplink/test_lists.py",),
+    ),
+    Mutant(
         "interlock-says-yes",
         "the interlock consents to everything",
         "hal/interlock.py",

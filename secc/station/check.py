@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,11 +16,14 @@ from hal.errors import HalError
 from hal.open import recognise, unsafe_options
 from secc.config import Clock, Config, Tls, dangers
 from secc.conversation import Wall
+from secc.errors import ConfigError
 from secc.link.libssl import system_libssl
 from secc.link.tls_errors import TlsUnavailable
+from secc.session.durable import Disk
 from secc.session.offer import Payment
 from secc.station.calendar import Calendar
 from secc.station.network import InterfaceUnusable, locate
+from secc.uplink.lists import read_list
 
 EXPIRY_WARNING = timedelta(days=30)
 """The station's own certificate is to be renewed a month before it ends. [OCPP 2.0.1 A03]"""
@@ -49,6 +53,7 @@ def report(config: Config) -> list[Finding]:
         *(Finding("danger", line, remark=True) for line in dangers(config)),
         _calendar(config, wall),
         *_roots(config, wall),
+        *_lists(config),
         *_chains(config, wall),
         *_outlets(config),
     ]
@@ -86,6 +91,29 @@ def _roots(config: Config, wall: Wall) -> Iterator[Finding]:
             yield Finding("truststore", f"{name} ends on {ends}: install its successor now", remark=True)
         else:
             yield Finding("truststore", f"{name}, valid until {ends}")
+
+
+def _lists(config: Config) -> Iterator[Finding]:
+    """Whether the lists can be read, and whether the roots that they name are there."""
+    installed: frozenset[str] = frozenset()
+    if config.trust.truststore is not None:
+        with contextlib.suppress(StoreError):
+            installed = frozenset(
+                root.certificate.fingerprint for root in Truststore(config.trust.truststore).read().installed
+            )
+    for subject, path in (("allowlist", config.uplink.allowlist), ("denylist", config.uplink.denylist)):
+        if path is None:
+            continue
+        try:
+            listed = read_list(path, Disk())
+        except ConfigError as error:
+            yield Finding(subject, str(error), good=False)
+            continue
+        yield Finding(subject, f"{path}, {len(listed)} entries")
+        for root in sorted(listed.roots - installed):
+            yield Finding(
+                subject, f"{path} names the root {root}, which is not installed: those entries match nobody", good=False
+            )
 
 
 def _chains(config: Config, wall: Wall) -> Iterator[Finding]:

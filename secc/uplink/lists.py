@@ -1,15 +1,18 @@
 """Allowlist and denylist: text files that an operator can edit on the board.
 
-One entry a line: what it is, its value, and perhaps until when.
+One entry a line: what it is, its value, and perhaps until when, and under which root.
 
     # comments and empty lines are free
     emaid DE-8AA-CA2B3C4D5-L                    # hyphens and case do not matter; a wrong check digit is an error
     emaid DE8AA* until=2027-01-01               # every contract of a provider; the last day is included
+    emaid DE8AA* root=5f0c...                   # only under the root with this SHA-256, as `secc trust list` shows it
     rfid  04:A2:B3:C4                           # a card's UID
     emaid sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
-A hash is SHA-256 over ``emaid:`` and the 14 characters of the contract, or the kind of the card, a colon and its UID in capitals:
+A hash is SHA-256 over ``emaid:`` and the 14 characters of the contract, or ``rfid:`` and the card's UID in capitals:
 ``printf 'emaid:DE8AACA2B3C4D5' | sha256sum``. It keeps a list from being read in passing, not from being guessed: EMAIDs are few.
+
+Any installed root can issue a contract of any provider. An entry that names its root lets nobody in whom another root has vouched for. (A-PKI-08)
 """
 
 from __future__ import annotations
@@ -29,10 +32,22 @@ from secc.uplink.policy import Entry, TokenStatus
 MAX_OCTETS = 8 * 1024 * 1024
 MAX_ENTRIES = 100_000
 
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,15}")
+KINDS = {"emaid": "emaid", "rfid": "rfid", "iso14443": "rfid", "iso15693": "rfid", "keycode": "keycode"}
+"""The types of OCPP's IdToken that can stand in a file, and what each is compared as. Readers name a card ``rfid`` or by its radio standard; UIDs of
+different standards have different lengths, so that one word covers them. What a backend or the station makes up for one session (Central, Local,
+NoAuthorization) cannot be listed, and nothing on a board presents a MacAddress."""
+
+_MEANT = {
+    **dict.fromkeys(("contract", "evcoid", "evco", "pnc", "provider"), "emaid"),
+    **dict.fromkeys(("card", "uid", "tag", "nfc", "mifare", "token"), "rfid"),
+    **dict.fromkeys(("pin", "code"), "keycode"),
+}
+"""Words that people write where they mean a kind."""
+
 _CARD = re.compile(r"[0-9A-Z]{4,64}")
 _PROVIDER = re.compile(r"([A-Z]{2}[0-9A-Z]{3}[0-9A-Z]{0,8})\*")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
+_ROOT = re.compile(r"[0-9a-f]{64}")
 
 
 def normal(kind: str, value: str) -> str:
@@ -40,9 +55,10 @@ def normal(kind: str, value: str) -> str:
 
     An EMAID is its 14 characters: the check digit follows from them. Raises :class:`certs.EmaidMalformed`.
     """
+    kind = kind.lower()
     if kind == "emaid":
         return f"emaid:{EMAID.parse(value).contract}"
-    return f"{kind.lower()}:{re.sub('[^0-9A-Z]', '', value.upper())}"
+    return f"{KINDS.get(kind, kind)}:{re.sub('[^0-9A-Z]', '', value.upper())}"
 
 
 def hashed(text: str) -> str:
@@ -52,17 +68,33 @@ def hashed(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One file's entries, by hash and by provider; each with the moment at which it ends, if it does."""
+    """One file's entries, by hash and by provider; each with the moment at which it ends, if it does.
+
+    The key of an entry that names its root ends with ``@`` and the root's SHA-256.
+    """
 
     hashes: dict[str, datetime | None]
     prefixes: dict[str, datetime | None]
 
-    def find(self, text: str) -> tuple[bool, datetime | None]:
-        """Whether a normal text is listed, and until when: the longest that any entry grants."""
-        ends = [self.hashes[key] for key in (hashed(text),) if key in self.hashes]
-        ends += [end for prefix, end in self.prefixes.items() if text.startswith(prefix)]
+    def find(self, text: str, root: str | None = None) -> tuple[bool, datetime | None]:
+        """Whether a normal text is listed, and until when: the longest that any entry grants.
+
+        ``root`` is the SHA-256 of the root above a contract, lower-case hex; None: there is no root, and entries that name one do not count.
+        """
+        key = hashed(text)
+        ends = [self.hashes[one] for one in (key, _bound(key, root)) if one in self.hashes]
+        for prefix, end in self.prefixes.items():
+            start, bound, wanted = prefix.partition("@")
+            if text.startswith(start) and (not bound or wanted == root):
+                ends.append(end)
         known = [end for end in ends if end is not None]
         return bool(ends), max(known) if known and len(known) == len(ends) else None
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The roots that entries name."""
+        keys = (*self.hashes, *self.prefixes)
+        return frozenset(root for _, bound, root in (key.partition("@") for key in keys) if bound)
 
     def __len__(self) -> int:
         return len(self.hashes) + len(self.prefixes)
@@ -78,12 +110,12 @@ class Lists:
     allowed: Listed = NOBODY
     denied: Listed = NOBODY
 
-    def entry(self, text: str, now: datetime) -> Entry | None:
-        """What the lists say about a normal text. A denial that has ended says nothing any more."""
-        denied, until = self.denied.find(text)
+    def entry(self, text: str, now: datetime, root: str | None = None) -> Entry | None:
+        """What the lists say about a normal text, and of a contract about the ``root`` above it. A denial that has ended says nothing any more."""
+        denied, until = self.denied.find(text, root)
         if denied and (until is None or now < until):
             return Entry(TokenStatus.BLOCKED)
-        allowed, until = self.allowed.find(text)
+        allowed, until = self.allowed.find(text, root)
         return Entry(TokenStatus.ACCEPTED, until) if allowed else None
 
 
@@ -125,14 +157,14 @@ def parse_list(lines: Iterable[str], path: Path) -> Listed:
 
 
 def _parse(words: list[str], listed: Listed) -> tuple[dict[str, datetime | None], str, datetime | None]:
-    if len(words) not in (2, 3):
+    if len(words) < 2:
         raise ValueError("an entry is a kind and a value, such as 'emaid DEABC123456789' or 'rfid 04A2B3C4'")
-    kind, value = words[0], words[1]
-    if not _KIND.fullmatch(kind):
-        raise ValueError("the kind of an entry is emaid, rfid, or another word in small letters")
-    end = _end(words[2]) if len(words) == 3 else None
+    kind, value = _kind(words[0]), words[1]
+    end, root = _conditions(words[2:])
+    if root is not None and kind != "emaid":
+        raise ValueError("no root stands above a card: root= is for contracts (emaid)")
     if found := _HASH.fullmatch(value.lower()):
-        return listed.hashes, found.group(1), end
+        return listed.hashes, _bound(found.group(1), root), end
     if kind != "emaid":
         text = normal(kind, value)
         if not _CARD.fullmatch(text.partition(":")[2]):
@@ -142,8 +174,26 @@ def _parse(words: list[str], listed: Listed) -> tuple[dict[str, datetime | None]
         found = _PROVIDER.fullmatch(value.upper().replace("-", ""))
         if not found:
             raise ValueError("before the * stand country and provider at least, such as DE8AA*")
-        return listed.prefixes, f"emaid:{found.group(1)}", end
-    return listed.hashes, hashed(_emaid(value)), end
+        return listed.prefixes, _bound(f"emaid:{found.group(1)}", root), end
+    return listed.hashes, _bound(hashed(_emaid(value)), root), end
+
+
+def _bound(key: str, root: str | None) -> str:
+    return key if root is None else f"{key}@{root}"
+
+
+def _kind(word: str) -> str:
+    if word in KINDS:
+        return word
+    lowered = word.lower()
+    # Imported where a line is wrong only: a board starts without it.
+    import difflib
+
+    close = [lowered] if lowered in KINDS else difflib.get_close_matches(lowered[:40], KINDS, 1)
+    meant = _MEANT.get(lowered) or (close[0] if close else "")
+    hint = f"did you mean {meant}?" if meant else "an entry is a kind and a value, such as 'emaid DEABC123456789'"
+    # The word itself stays out: who forgot the kind wrote a contract there.
+    raise ValueError(f"the first word is not a kind ({', '.join(KINDS)}); {hint}")
 
 
 def _emaid(value: str) -> str:
@@ -156,12 +206,32 @@ def _emaid(value: str) -> str:
     return normal("emaid", value)
 
 
-def _end(word: str) -> datetime:
-    name, _, day = word.partition("=")
+def _conditions(words: list[str]) -> tuple[datetime | None, str | None]:
+    """When the entry ends, and the root that it names."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in ("until", "root"):
+            raise ValueError("after the value may stand until=YYYY-MM-DD and root=SHA256, and nothing else")
+        if name in found:
+            raise ValueError(f"{name}= stands here twice")
+        found[name] = value
+    root = found.get("root")
+    return _end(found["until"]) if "until" in found else None, _root(root) if root is not None else None
+
+
+def _root(value: str) -> str:
+    root = value.replace(":", "").lower()
+    if not _ROOT.fullmatch(root):
+        raise ValueError("root= is the SHA-256 of a root certificate, 64 hex digits as `secc trust list` shows them")
+    return root
+
+
+def _end(day: str) -> datetime:
     try:
-        if name != "until" or not re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII):
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII):
             raise ValueError
         last = date.fromisoformat(day)
         return datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
     except (ValueError, OverflowError):
-        raise ValueError("after the value may stand until=YYYY-MM-DD, and nothing else") from None
+        raise ValueError("until= is a day, written YYYY-MM-DD") from None

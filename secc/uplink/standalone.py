@@ -182,13 +182,15 @@ class Standalone:
     def _judge_contract(self, contract: Contract) -> Verdict:
         stores, wall = self._opened(), self._wall()
         text = normal("emaid", contract.emaid.text)
+        anchor = contract.chain.anchor
+        root = anchor.fingerprint if anchor is not None else None
         return _final(
             Case(
                 self._rules.policy,
                 online=False,
                 now=wall.time,
                 chain=contract.outcome,
-                listed=self._lists_now(stores).entry(text, wall.time),
+                listed=self._lists_now(stores).entry(text, wall.time, root),
                 cached=stores.failed.entry(stores.pseudonyms.of(text), wall),
             )
         )

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from certs import Truststore
 from secc.cli import main
 from secc.config import Config, Lab, Tls, Trust, Uplink
 from secc.conversation import Wall
 from secc.station import check
 from secc.station.check import Finding, report
 from secc.uplink.standalone import Eim
-from tests.station_scene import BOTH, configured
+from tests.station_scene import BOTH, configured, lab_pki
 
 
 def said(config: Config) -> str:
@@ -45,7 +46,15 @@ def at(monkeypatch: pytest.MonkeyPatch) -> object:
 def test_a_sound_configuration_is_all_good(tmp_path: Path) -> None:
     findings = report(pnc(tmp_path))
     assert [str(one) for one in findings if not one.good or one.remark or one.skipped] == []
-    assert {one.subject for one in findings} == {"configuration", "clock", "truststore", "keystore", "OCSP", "outlet 1"}
+    assert {one.subject for one in findings} == {
+        "configuration",
+        "clock",
+        "truststore",
+        "allowlist",
+        "keystore",
+        "OCSP",
+        "outlet 1",
+    }
     assert any("Lab V2G Root CA" in one.text for one in findings)
 
 
@@ -90,6 +99,19 @@ def test_stores_that_are_not_there(tmp_path: Path) -> None:
     assert "BAD  truststore: " in text
     assert "BAD  keystore: " in text
     assert "BAD  keystore: none is set" in said(replace(config, trust=Trust(tmp_path / "none")))
+
+
+def test_lists_with_an_error_and_lists_that_name_a_root_which_is_not_there(tmp_path: Path) -> None:
+    """A-PKI-08: an entry bound to a root that is not installed matches nobody, and somebody has to say so."""
+    config = pnc(tmp_path)
+    allow = tmp_path / "allowlist.txt"
+    allow.write_text("rfid 04A2B3C4\ncontract DE8AACA2B3C4D5\n")
+    assert f"BAD  allowlist: {allow}:2: list: the first word is not a kind" in said(config)
+    roots = Truststore(lab_pki() / "station" / "truststore").read().installed
+    allow.write_text(f"emaid DE8AA* root={roots[0].certificate.fingerprint}\n")
+    assert "BAD  allowlist" not in said(config)
+    allow.write_text(f"emaid DE8AA* root={'a1' * 32}\n")
+    assert f"names the root {'a1' * 32}, which is not installed: those entries match nobody" in said(config)
 
 
 def test_interfaces_and_drivers_that_are_not_there(tmp_path: Path) -> None:

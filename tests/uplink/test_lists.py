@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from secc.errors import ConfigError
 from secc.session.durable import Disk
-from secc.uplink.lists import NOBODY, Listed, Lists, normal, parse_list, read_list
+from secc.uplink.lists import NOBODY, Listed, Lists, hashed, normal, parse_list, read_list
 from secc.uplink.policy import Entry, TokenStatus
 
 FILE = Path("allow.txt")
@@ -52,11 +52,67 @@ def test_a_contract_is_found_however_it_is_written(line: str) -> None:
 
 
 def test_a_card_is_found_however_it_is_written() -> None:
-    entries = listed("rfid 04:a2:b3:c4", "app TOKEN-1")
+    entries = listed("rfid 04:a2:b3:c4", "keycode 12-34")
     assert allows(entries, normal("rfid", "04A2B3C4")) and allows(entries, normal("RFID", "04-a2 b3 c4"))
-    assert allows(entries, normal("app", "token1"))
-    assert not allows(entries, normal("app", "04A2B3C4")) and not allows(entries, normal("rfid", "04A2B3"))
+    assert allows(entries, normal("KeyCode", "1234"))
+    assert not allows(entries, normal("keycode", "04A2B3C4")) and not allows(entries, normal("rfid", "04A2B3"))
     assert not allows(entries, normal("rfid", ""))
+
+
+def test_a_reader_may_name_the_radio_standard_and_the_list_the_card() -> None:
+    """Otherwise an entry that looks right matches nobody, without a word."""
+    entries = listed("rfid 04A2B3C4", "iso15693 E0040150A2B3C4D5")
+    assert allows(entries, normal("ISO14443", "04A2B3C4"))
+    assert allows(entries, normal("rfid", "E0040150A2B3C4D5"))
+    with pytest.raises(ConfigError, match="stands in the file before"):
+        listed("rfid 04A2B3C4", "iso14443 04:A2:B3:C4")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("contract", "did you mean emaid?"),
+        ("EMAID", "did you mean emaid?"),
+        ("emiad", "did you mean emaid?"),
+        ("card", "did you mean rfid?"),
+        ("ISO14443", "did you mean iso14443?"),
+        ("key-code", "did you mean keycode?"),
+        ("macaddress", "an entry is a kind and a value"),
+        ("central", "an entry is a kind and a value"),
+    ],
+)
+def test_an_unknown_kind_is_an_error_with_its_line(word: str, meant: str) -> None:
+    """``contract DE...`` used to be read as a card of the kind "contract", which matches nobody."""
+    with pytest.raises(
+        ConfigError, match=r"^allow\.txt:2: list: the first word is not a kind \(emaid, rfid, "
+    ) as caught:
+        listed("rfid 04A2B3C4", f"{word} DE8AACA2B3C4D5")
+    assert meant in str(caught.value)
+    assert "CA2B3" not in str(caught.value)
+
+
+MINE, OTHER = "a1" * 32, "b2" * 32
+
+
+@pytest.mark.parametrize("entry", ["emaid DE8AACA2B3C4D5", "emaid DE8AA*", "emaid sha256:" + hashed(ALICE)])
+def test_an_entry_that_names_its_root_lets_nobody_in_under_another(entry: str) -> None:
+    """A-PKI-08: every installed root can issue a contract of every provider."""
+    for spelling in (MINE, MINE.upper(), ":".join([MINE[n : n + 2] for n in range(0, 64, 2)])):
+        lists = Lists(allowed=listed(f"{entry} root={spelling}"))
+        assert lists.entry(ALICE, NOW, MINE) == Entry(TokenStatus.ACCEPTED)
+        assert lists.entry(ALICE, NOW, OTHER) is None
+        assert lists.entry(ALICE, NOW) is None, "no root stands above this contract"
+    two = listed(f"{entry} root={MINE} until=2026-11-19", f"{entry} until=2026-11-20 root={OTHER}")
+    assert Lists(allowed=two).entry(ALICE, NOW, OTHER) == Entry(
+        TokenStatus.ACCEPTED, datetime(2026, 11, 21, tzinfo=UTC)
+    )
+    ended = Lists(allowed=two).entry(ALICE, NOW, MINE)
+    assert ended is not None and ended.expires is not None and ended.expires < NOW
+    assert two.roots == {MINE, OTHER} and len(two) == 2
+    assert Lists(allowed=listed(entry)).entry(ALICE, NOW, OTHER) == Entry(TokenStatus.ACCEPTED), "names no root"
+    denied = Lists(allowed=listed(entry), denied=listed(f"{entry} root={MINE}"))
+    assert denied.entry(ALICE, NOW, MINE) == Entry(TokenStatus.BLOCKED)
+    assert denied.entry(ALICE, NOW, OTHER) == Entry(TokenStatus.ACCEPTED)
 
 
 def test_the_last_day_is_included() -> None:
@@ -84,8 +140,8 @@ def test_the_denylist_has_the_last_word() -> None:
     [
         ("emaid", "an entry is a kind and a value"),
         ("DE8AACA2B3C4D5", "an entry is a kind and a value"),
-        ("emaid DE8AACA2B3C4D5 until=2026-11-20 x", "an entry is a kind and a value"),
-        ("EMAID DE8AACA2B3C4D5", "the kind of an entry is"),
+        ("emaid DE8AACA2B3C4D5 until=2026-11-20 x", "after the value may stand until=YYYY-MM-DD and root=SHA256"),
+        ("DE8AACA2B3C4D5 emaid", "the first word is not a kind"),
         ("emaid DE8AACA2B3C4D", "no EMAID: 13 characters"),
         ("emaid DE8AACA2B3C4D5M", "the check digit of this EMAID is wrong; is it mistyped?"),
         ("emaid *", "before the * stand country and provider"),
@@ -94,8 +150,12 @@ def test_the_denylist_has_the_last_word() -> None:
         ("rfid 04*", "a card has 4 to 64"),
         ("rfid 04", "a card has 4 to 64"),
         ("emaid DE8AA* 2026-11-20", "after the value may stand until=YYYY-MM-DD"),
-        ("emaid DE8AA* until=2026-02-30", "after the value may stand until=YYYY-MM-DD"),
-        ("emaid DE8AA* until=9999-12-31", "after the value may stand until=YYYY-MM-DD"),
+        ("emaid DE8AA* until=2026-02-30", "until= is a day, written YYYY-MM-DD"),
+        ("emaid DE8AA* until=9999-12-31", "until= is a day, written YYYY-MM-DD"),
+        ("emaid DE8AA* until=2026-11-20 until=2026-11-21", "until= stands here twice"),
+        ("emaid DE8AA* root=5f0c", "root= is the SHA-256 of a root certificate"),
+        ("emaid DE8AA* root=", "root= is the SHA-256 of a root certificate"),
+        ("rfid 04A2B3C5 root=" + "a1" * 32, "no root stands above a card"),
         ("rfid 04A2B3C4", "this entry stands in the file before"),
     ],
 )
@@ -125,7 +185,7 @@ def test_files_that_do_not_serve(tmp_path: Path) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(st.sampled_from("emaid rfDE8AC*=until:-#2026\x00é\u2028"), max_size=30), max_size=4))
+@given(st.lists(st.text(st.sampled_from("emaid rfDE8AC*=until:root-#2026\x00é\u2028"), max_size=30), max_size=4))
 def test_any_text_is_a_list_or_a_config_error(lines: list[str]) -> None:
     try:
         assert isinstance(parse_list(lines, FILE), Listed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import threading
 from collections.abc import Awaitable, Callable
@@ -79,6 +80,16 @@ def test_a_listed_contract_charges(tmp_path: Path) -> None:
     )
     no_pnc = replace(OFFLINE, pnc_enabled=False)
     assert asked(Rules(tmp_path, allowlist=allow, policy=no_pnc), CONTRACT) is Decision.REJECTED
+
+
+def test_a_listed_contract_under_another_root_than_the_list_names_does_not_charge(tmp_path: Path) -> None:
+    """A-PKI-08: an installed MO root issues a contract of another provider."""
+    mine, other = (hashlib.sha256(line.root.der).hexdigest() for line in (LAB.contract, LAB.provisioning))
+    bound = write(tmp_path / "bound", f"emaid {ALICE} root={mine}")
+    assert asked(Rules(tmp_path, allowlist=bound), CONTRACT) is Decision.ACCEPTED
+    foreign = write(tmp_path / "foreign", f"emaid DE8AA* root={other}")
+    assert asked(Rules(tmp_path, allowlist=foreign), CONTRACT) is Decision.REJECTED
+    assert asked(Rules(tmp_path, allowlist=bound), UNANCHORED) is Decision.NO_TRUST_ANCHOR
 
 
 def test_a_denied_contract_does_not(tmp_path: Path) -> None:
