@@ -2,6 +2,9 @@
 
 ``{"do": "stop", "outlet": 0}`` is answered by ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; ``{"do": "events"}`` is answered by
 a line for every event until the other side closes. Who may open the socket is a matter of file permissions: it is made for its owner and group.
+
+The event loop that answers also feeds the boards' heartbeats: it does one request a turn, whoever asks, and each user of the machine has a budget of
+requests. Who spends it waits; nobody else does. (A-RES-07)
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import logging
 import os
 import socket
 import stat
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +25,13 @@ from secc.errors import SeccError
 
 log = logging.getLogger(__name__)
 
-LINE_OCTETS = 64 * 1024
+LINE_OCTETS = 4096
+"""The longest request that makes sense, a token, has some 300."""
 CLIENTS = 16
+BURST = 40
+"""Requests that one user may have answered at once."""
+REQUESTS_A_SECOND = 20.0
+"""Of one user, from then on."""
 FLUSH_SECONDS = 0.5
 BACKLOG_LINES = 256
 """How far a reader of the events may fall behind before it is told that it missed some."""
@@ -34,6 +43,25 @@ class ControlError(SeccError):
     """A request that cannot be done; the text is the answer."""
 
 
+class Budget:
+    """The requests that one user may still make. Several connections of one user share it, so that dialling anew brings none."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._credit = float(BURST)
+        self._at = clock()
+        self._queue = asyncio.Lock()
+
+    async def spend(self) -> None:
+        """Wait until one more request may be done. In the order of asking."""
+        async with self._queue:
+            now = self._clock()
+            self._credit = min(BURST, self._credit + (now - self._at) * REQUESTS_A_SECOND) - 1.0
+            self._at = now
+            if self._credit < 0.0:
+                await asyncio.sleep(-self._credit / REQUESTS_A_SECOND)
+
+
 class ControlServer:
     """Serves ``levers`` by name on a Unix socket, and streams what is given to ``publish``."""
 
@@ -43,13 +71,16 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._readers: set[asyncio.Queue[str | None]] = set()
         self._clients: set[asyncio.Task[None]] = set()
+        self._budgets: dict[int, Budget] = {}
+        """By user. Those who may open the socket at all are few."""
+        self._turn = asyncio.Lock()
 
     async def open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(_remove_stale, self.path)
         mask = os.umask(0o117)
         try:
-            self._server = await asyncio.start_unix_server(self._client, self.path, limit=LINE_OCTETS)
+            self._server = await asyncio.start_unix_server(self._client, self.path, limit=LINE_OCTETS, backlog=CLIENTS)
         except OSError as error:
             raise ControlError(f"control socket {self.path}: {error.strerror or error}") from error
         finally:
@@ -93,6 +124,8 @@ class ControlServer:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        user = _user(writer)
+        budget = self._budgets.setdefault(user, Budget(asyncio.get_running_loop().time))
         while True:
             try:
                 line = await reader.readline()
@@ -101,15 +134,27 @@ class ControlServer:
                 return
             if not line:
                 return
-            try:
-                request = _parse(line)
-                if request["do"] == "events":
-                    await self._stream(reader, writer)
-                    return
-                answer = {"ok": True, **self._pull(request)}
-            except ControlError as error:
-                answer = {"ok": False, "error": str(error)}
-            await _say(writer, answer)
+            await budget.spend()
+            async with self._turn:
+                answer = self._answer(line)
+                if answer is not None:
+                    _write(writer, answer)
+                # The next request, of this client or another, is for the next turn of the loop.
+                await asyncio.sleep(0)
+            if answer is None:
+                await self._stream(reader, writer)
+                return
+            await writer.drain()
+
+    def _answer(self, line: bytes) -> Mapping[str, Any] | None:
+        """What is said to this line; None: it asks for the events."""
+        try:
+            request = _parse(line)
+            if request["do"] == "events":
+                return None
+            return {"ok": True, **self._pull(request)}
+        except ControlError as error:
+            return {"ok": False, "error": str(error)}
 
     def _pull(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         lever = self._levers.get(request["do"])
@@ -130,7 +175,7 @@ class ControlServer:
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         queue: asyncio.Queue[str | None] = asyncio.Queue(BACKLOG_LINES)
         self._readers.add(queue)
-        gone = asyncio.create_task(reader.read())
+        gone = asyncio.create_task(_until_closed(reader))
         try:
             while True:
                 line = asyncio.create_task(queue.get())
@@ -169,8 +214,25 @@ def _parse(line: bytes) -> dict[str, Any]:
     return request
 
 
-async def _say(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
+async def _until_closed(reader: asyncio.StreamReader) -> None:
+    """Who listens has nothing more to say; what it says all the same is thrown away."""
+    while await reader.read(LINE_OCTETS):
+        pass
+
+
+def _user(writer: asyncio.StreamWriter) -> int:
+    """The user at the other end. unix(7), SO_PEERCRED: pid, uid, gid."""
+    sock: socket.socket = writer.get_extra_info("socket")
+    _, user, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(user)
+
+
+def _write(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
     writer.write(json.dumps(answer).encode() + b"\n")
+
+
+async def _say(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
+    _write(writer, answer)
     await writer.drain()
 
 

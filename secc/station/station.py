@@ -35,6 +35,7 @@ class Station:
         self._config = config
         self._services = services
         self._notifier = notifier
+        self._dangers = dangers(config)
         self._began = time.monotonic()
         self._stopping = asyncio.Event()
         self._control = ControlServer(config.control_socket, self._levers())
@@ -147,7 +148,7 @@ class Station:
             "clock": {"time": wall.time.isoformat(timespec="seconds"), "trusted": wall.trusted},
             "uplink": {"kind": status.kind, "state": status.state, "problems": list(status.problems)},
             "trust": self._services.describe_trust(),
-            "dangers": list(dangers(self._config)),
+            "dangers": list(self._dangers),
             "outlets": [outlet.state() for outlet in self.outlets],
         }
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from secc.station.control import ControlError, ControlServer, ask, listen
+from hal.sim.clock import run_virtual
+from secc.station.control import BURST, LINE_OCTETS, REQUESTS_A_SECOND, ControlError, ControlServer, ask, listen
+from tests.station_scene import configured, station
 
 
 def levers() -> dict[str, Any]:
@@ -129,3 +131,96 @@ def test_a_file_that_is_no_socket_is_not_removed(tmp_path: Path) -> None:
 def test_asking_where_no_station_runs_says_so(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="no station is running"):
         ask(tmp_path / "none.sock", {"do": "state"})
+
+
+class Counted:
+    """A request that says whether the event loop had a turn since the last one."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+        self.crowded = 0
+        self._turned = True
+
+    def __call__(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        loop = asyncio.get_running_loop()
+        self.crowded += not self._turned
+        self._turned = False
+        self.at.append(loop.time())
+        loop.call_soon(setattr, self, "_turned", True)
+        return {}
+
+
+@pytest.mark.case("A-RES-07")
+@pytest.mark.parametrize("clients", [1, 10])
+def test_lines_in_one_write_are_done_one_a_turn_and_at_the_pace_of_their_user(tmp_path: Path, clients: int) -> None:
+    """4 000 lines in one write held the loop, which feeds the heartbeat of every outlet, for 8 s."""
+    lines, counted = 4000 // clients, Counted()
+
+    async def hog(path: Path) -> int:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b'{"do": "count"}\n' * lines)
+        writer.write_eof()
+        answers = (await reader.read()).splitlines()
+        writer.close()
+        return sum(json.loads(answer)["ok"] for answer in answers)
+
+    async def main() -> None:
+        server = ControlServer(tmp_path / "control.sock", {"count": counted})
+        await server.open()
+        try:
+            assert await asyncio.gather(*(hog(server.path) for _ in range(clients))) == [lines] * clients
+        finally:
+            await server.close()
+
+    run_virtual(main())
+    assert counted.crowded == 0
+    assert counted.at[-1] - counted.at[0] == pytest.approx((lines * clients - BURST) / REQUESTS_A_SECOND, abs=0.2)
+
+
+@pytest.mark.case("A-RES-07")
+def test_dialling_anew_brings_no_new_budget(tmp_path: Path) -> None:
+    async def main() -> float:
+        server = ControlServer(tmp_path / "control.sock", {"count": Counted()})
+        await server.open()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            for _ in range(BURST + 20):
+                reader, writer = await asyncio.open_unix_connection(server.path)
+                writer.write(b'{"do": "count"}\n')
+                assert json.loads(await reader.readline())["ok"]
+                writer.close()
+        finally:
+            await server.close()
+        return loop.time() - began
+
+    assert run_virtual(main()) == pytest.approx(20 / REQUESTS_A_SECOND, abs=0.2)
+
+
+@pytest.mark.case("A-RES-07")
+def test_a_line_is_short(tmp_path: Path) -> None:
+    def client(path: Path, _: ControlServer) -> Any:
+        with pytest.raises(ControlError, match=f"at most {LINE_OCTETS} octets"):
+            ask(path, {"do": "limit", "watts": "9" * LINE_OCTETS})
+        return ask(path, {"do": "limit", "watts": "9" * 300})
+
+    assert LINE_OCTETS <= 4096
+    assert serve(tmp_path, client)["ok"] is True
+
+
+@pytest.mark.case("A-RES-07")
+def test_the_state_is_asked_for_without_reading_the_configuration_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 20 outlets nine tenths of the 25 ms that an answer took went into looking for dangerous settings, which do not change."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path), watch=False) as scene:
+
+            def looked(config: object) -> Any:
+                raise AssertionError("the configuration was searched for an answer")
+
+            monkeypatch.setattr("secc.station.station.dangers", looked)
+            assert scene.station.state()["dangers"]
+
+    run_virtual(main())
