@@ -32,9 +32,9 @@ clock = "rtc"
 
 
 class Process:
-    """``secc run`` as a process of its own."""
+    """``secc run`` as a process of its own. Its log goes to a file, or to the descriptor ``stderr``."""
 
-    def __init__(self, directory: Path, sockets: Path) -> None:
+    def __init__(self, directory: Path, sockets: Path, *, stderr: int | None = None) -> None:
         self.panel, self.control = sockets / "world", sockets / "control"
         self.state = directory / "state"
         self.port = free_udp_port()
@@ -43,15 +43,21 @@ class Process:
             CONFIGURATION.format(state=self.state, control=self.control, panel=self.panel, port=self.port)
         )
         self.log = directory / "log"
+        self.log.touch()
+        self._stderr = stderr
         self._children: list[subprocess.Popen[bytes]] = []
-        self.start()
+        try:
+            self.start()
+        except AssertionError:
+            self.close()
+            raise
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", "secc", "run", str(self.config)],
                 cwd=ROOT,
-                stderr=log,
+                stderr=log if self._stderr is None else self._stderr,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
         self._children.append(child)

@@ -2,17 +2,23 @@
 
 * Control characters are escaped: what a car sends cannot begin a line of its own or speak to a terminal (A-SES-15).
 * A line that repeats too often is held back and counted (A-RES-02).
+* Who logs never waits for who reads: a thread of its own writes the lines, and what it cannot write in time is dropped and counted (A-RES-08).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+import select
 import sys
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any
+
+log = logging.getLogger(__name__)
 
 BURST = 40
 """Lines of one kind that may follow each other at once."""
@@ -21,6 +27,11 @@ LINES_A_SECOND = 4.0
 KINDS = 512
 LONGEST = 2000
 """Characters of a line."""
+QUEUE_CHARACTERS = 256 * 1024
+"""How much may wait to be written: some thousand lines."""
+FLUSH_SECONDS = 1.0
+"""How long a process that ends waits for a reader that does not read."""
+STANDARD_ERROR = 2
 
 # C0, DEL, C1, and the marks that change the direction or the line in a viewer.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -76,9 +87,86 @@ class Limited(logging.Filter):
         return True
 
 
-def set_up_log(level: str = "info", stream: TextIO | None = None) -> None:
-    """Send the log of the whole process to ``stream`` (standard error). Called once, by ``secc run``."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+class LineWriter:
+    """Writes lines on a thread of its own, in order. ``write`` may block for as long as it likes, and raises OSError where nothing can be written."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        # Re-entrant: the collector may run a finaliser that logs in the middle of ``put``.
+        self._changed = threading.Condition(threading.RLock())
+        self._lines: list[str] = []
+        self._size = 0
+        self._lost = 0
+        self._busy = False
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    def put(self, line: str) -> None:
+        """Have this line written some time; never waits. Dropped, and counted, while too much waits already."""
+        with self._changed:
+            if self._size + len(line) > QUEUE_CHARACTERS:
+                self._lost += 1
+                return
+            self._lines.append(line)
+            self._size += len(line)
+            self._changed.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything has been written, at most so long; whether it has."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._lines and not self._busy, seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: bool(self._lines))
+                lines, lost, self._busy = self._lines, self._lost, True
+                self._lines, self._size, self._lost = [], 0, 0
+            if lost:
+                # They came when the queue was full: after these lines, and before the next.
+                lines.append(_now(f"warning: {lost} lines of the log are lost: its reader is too slow"))
+            try:
+                self._write("".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
+            except OSError:
+                # The reader has gone. Another may come, where it is a socket or a terminal.
+                continue
+
+
+def _now(text: str) -> str:
+    return OneLine().format(logging.LogRecord("secc", logging.INFO, "", 0, text, None, None))
+
+
+class Queued(logging.Handler):
+    """Hands each line to a writer."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._writer.put(self.format(record))
+        except Exception as error:  # noqa: BLE001  # the standard library would print it to standard error, and wait there
+            self._writer.put(_now(f"error: a log line of {record.pathname}:{record.lineno} has a bug: {error!r}"))
+
+    def flush(self) -> None:
+        self._writer.flush(FLUSH_SECONDS)
+
+
+def _to_standard_error(octets: bytes) -> None:
+    """Not through ``sys.stderr``: the interpreter cannot end while a thread waits inside of that."""
+    while octets:
+        try:
+            octets = octets[os.write(STANDARD_ERROR, octets) :]
+        except BlockingIOError:
+            # Whoever shares it with us has made it so.
+            select.select([], [STANDARD_ERROR], [])
+
+
+def set_up_log(level: str = "info", write: Callable[[bytes], object] = _to_standard_error) -> None:
+    """Send the log of the whole process to ``write`` (standard error). Called once, by ``secc run``."""
+    handler = Queued(LineWriter(write))
     handler.setFormatter(OneLine())
     handler.addFilter(Limited())
     root = logging.getLogger()
@@ -86,3 +174,19 @@ def set_up_log(level: str = "info", stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     # asyncio's own debugging says what we say, in other words.
     logging.getLogger("asyncio").setLevel(max(root.level, logging.INFO))
+
+
+def catch_strays() -> None:
+    """Send to the log what the interpreter would write to standard error itself: warnings, and errors that nobody can catch."""
+    logging.captureWarnings(True)
+    sys.unraisablehook = _unraisable
+    threading.excepthook = _in_a_thread
+
+
+def _unraisable(stray: Any) -> None:
+    log.error("a bug in a finaliser: %r", stray.object, exc_info=stray.exc_value)
+
+
+def _in_a_thread(stray: Any) -> None:
+    name = stray.thread.name if stray.thread is not None else "?"
+    log.error("a bug in the thread %s", name, exc_info=stray.exc_value)

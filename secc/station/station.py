@@ -179,10 +179,11 @@ async def serve(config: Config, notifier: Notifier) -> int:
 
 def run(config: Config) -> int:
     """``secc run``."""
-    from secc.session.log import set_up_log
+    from secc.session.log import catch_strays, set_up_log
 
     share_arena()
     set_up_log(config.log.level)
+    catch_strays()
     for line in dangers(config):
         log.warning("danger: %s", line)
     return asyncio.run(serve(config, Notifier(os.environ)))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secc.session.log import BURST, KINDS, LONGEST, Limited, OneLine, escaped, set_up_log
+from secc.session import log as session_log
+from secc.session.log import BURST, KINDS, LONGEST, Limited, LineWriter, OneLine, Queued, escaped, set_up_log
 
 
 def record(text: str, *args: object, level: int = logging.INFO) -> logging.LogRecord:
@@ -87,10 +89,69 @@ def root() -> Iterator[logging.Logger]:
 
 
 def test_set_up(root: logging.Logger) -> None:
-    stream = io.StringIO()
-    set_up_log("info", stream)
+    written = io.BytesIO()
+    set_up_log("info", written.write)
     logging.getLogger("secc.x").info("milestone %s", "one\ntwo")
     logging.getLogger("secc.x").debug("dialogue")
     logging.getLogger("secc.x").warning("look")
-    first, second = stream.getvalue().splitlines()
+    root.handlers[0].flush()
+    first, second = written.getvalue().decode().splitlines()
     assert first.endswith(" milestone one\\x0atwo") and second.endswith(" warning: look")
+
+
+class StalledReader:
+    """Takes one write, and no other before ``go``."""
+
+    def __init__(self) -> None:
+        self.go, self.stalled = threading.Event(), threading.Event()
+        self.written = b""
+
+    def __call__(self, octets: bytes) -> None:
+        self.stalled.set()
+        assert self.go.wait(10.0)
+        self.written += octets
+
+
+@pytest.mark.case("A-RES-08")
+def test_who_logs_does_not_wait_for_a_reader_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_log, "QUEUE_CHARACTERS", 100)
+    reader = StalledReader()
+    writer = LineWriter(reader)
+    writer.put("taken")
+    assert reader.stalled.wait(10.0)
+    for number in range(1000):
+        writer.put(f"line {number:05d}")
+    assert not writer.flush(0.0)
+    reader.go.set()
+    assert writer.flush(10.0)
+    writer.put("afterwards")
+    assert writer.flush(10.0)
+    lines = reader.written.decode().splitlines()
+    assert lines[:11] == ["taken", *(f"line {number:05d}" for number in range(10))]
+    assert lines[11].endswith("warning: 990 lines of the log are lost: its reader is too slow")
+    assert lines[12:] == ["afterwards"]
+
+
+@pytest.mark.case("A-RES-08")
+def test_a_reader_that_has_gone_is_not_the_end_of_the_writer() -> None:
+    written: list[bytes] = []
+
+    def write(octets: bytes) -> None:
+        written.append(octets)
+        if len(written) == 1:
+            raise BrokenPipeError
+
+    writer = LineWriter(write)
+    for line in ("one", "two"):
+        writer.put(line)
+        assert writer.flush(10.0)
+    assert written == [b"one\n", b"two\n"]
+
+
+def test_a_log_line_with_a_bug_is_told_of_where_the_log_goes() -> None:
+    written = io.BytesIO()
+    writer = LineWriter(written.write)
+    handler = Queued(writer)
+    handler.handle(record("%d of %d", 1))
+    assert writer.flush(10.0)
+    assert b"has a bug: TypeError" in written.getvalue()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -111,6 +113,31 @@ def test_a_car_that_does_not_stop_is_cut_off_by_a_second_sigterm(process: Proces
     assert process.child.wait(15.0) == 0
     record = json.loads((process.state / "last-session-1.json").read_text())
     assert (record["kind"], record["name"]) == ("severed", "station-shutdown")
+
+
+@pytest.mark.case("A-RES-08")
+def test_a_reader_of_the_log_that_stalls_stops_neither_the_station_nor_its_end(tmp_path: Path, sockets: Path) -> None:
+    """A pipe that is full before the first line, and that nobody reads: the event loop used to wait in it for ever."""
+    read, write = os.pipe()
+    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_GETPIPE_SZ))
+    process = Process(tmp_path, sockets, stderr=write)
+    try:
+
+        async def charge() -> str:
+            hands = SimHands(process.panel)
+            told: list[str] = []
+            reason = await travel(
+                Trip(sdp_port=process.port), Behaviour(loops=3), hands, lambda name, text, facts: told.append(name)
+            )
+            hands.close()
+            return reason.code
+
+        assert asyncio.run(charge()) == "completed.full"
+        assert process.end() == 0
+    finally:
+        process.close()
+        os.close(read)
+        os.close(write)
 
 
 def test_a_second_station_on_the_same_socket_is_told_so(process: Process, tmp_path: Path) -> None:
