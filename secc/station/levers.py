@@ -9,7 +9,7 @@ from secc import outlet
 from secc.conversation import Event
 from secc.session.events import OngoingForced, RenegotiationRequested
 from secc.station.control import ControlError
-from secc.uplink.port import BackendEvent, LimitOrdered
+from secc.uplink.port import BackendEvent, LimitOrdered, StopOrdered
 
 HIGHEST_WATTS = 1e7
 LONGEST_TOKEN = 255
@@ -75,13 +75,14 @@ class Levers:
         return {"phase": phase, "on": on}
 
     def ordered(self, event: BackendEvent) -> None:
-        """The backend wants something of some outlet."""
-        if event.outlet != self._name:
-            return
-        if isinstance(event, LimitOrdered):
-            self.limit(event.watts)
-        else:
-            self.stop("backend")
+        """The backend wants something of this outlet."""
+        match event:
+            case LimitOrdered(watts=watts):
+                self.limit(watts)
+            case StopOrdered():
+                self.stop("backend")
+            case _:
+                raise ControlError(f"{type(event).__name__} is no order")
 
     def _to_session(self, event: Event) -> None:
         if not self._session(event):

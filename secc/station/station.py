@@ -21,9 +21,11 @@ from secc.station.levers import Levers
 from secc.station.memory import settle, share_arena
 from secc.station.notify import Notifier
 from secc.station.outlet import OutletHost
+from secc.uplink.port import BackendEvent
 
 log = logging.getLogger(__name__)
 
+LISTEN_AGAIN_SECONDS = 5.0
 RELOAD_SECONDS = 3600.0
 """Staples and certificates are looked at anew this often; an operator who cannot wait says ``secc control reload``."""
 
@@ -96,9 +98,29 @@ class Station:
                 await self._services.reload()
 
     async def _backend(self) -> None:
-        async for event in self._services.uplink.events():
-            for outlet in self.outlets:
-                outlet.levers.ordered(event)
+        """Hear the backend's orders. A bad one is refused, and whatever one of them does, the next is heard. (A-OCPP-03)"""
+        uplink = self._services.uplink
+        while True:
+            try:
+                async for order in uplink.events():
+                    uplink.answered(order, self._obey(order))
+            except Exception:
+                log.exception("the backend's orders broke off; listening again in %g s", LISTEN_AGAIN_SECONDS)
+                await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+            else:
+                return
+
+    def _obey(self, order: BackendEvent) -> str:
+        """Do what an order says; why not, if it cannot be done."""
+        try:
+            self._levers_of({"outlet": order.outlet}).ordered(order)
+        except ControlError as error:
+            log.warning("an order of the backend is refused: %s: %s", type(order).__name__, error)
+            return str(error)
+        except Exception:
+            log.exception("a bug in an order of the backend")
+            return "internal error"
+        return ""
 
     # The control socket
 

@@ -136,5 +136,9 @@ class Backend(Protocol):
         ...
 
     def events(self) -> AsyncIterator[BackendEvent]:
-        """What the backend wants, until ``close``."""
+        """What the backend wants, until ``close``. Nothing in it is believed: each order is judged by the outlet that it names."""
+        ...
+
+    def answered(self, order: BackendEvent, refused: str) -> None:
+        """What became of an order from ``events``: ``refused`` says why nothing was done, and is empty where it was. Once for each."""
         ...

@@ -127,6 +127,9 @@ class Standalone:
         for event in wanted:
             yield event
 
+    def answered(self, order: BackendEvent, refused: str) -> None:
+        """Nobody has ordered anything."""
+
     # In worker threads
 
     def _open(self) -> None:
