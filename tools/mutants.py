@@ -93,6 +93,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/iso2/phases/test_payment_details.py",),
     ),
     Mutant(
+        "disk-not-synchronised",
+        "what was promised to be stored is still in memory",
+        "secc/session/durable.py",
+        "                os.fsync(descriptor)",
+        "                pass",
+        ("tests/session/test_durable.py",),
+    ),
+    Mutant(
         "unknown-kind-taken",
         "a list may call an entry by any word",
         "secc/uplink/lists.py",

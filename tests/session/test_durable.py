@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from secc.session.durable import Disk, Journal, StorageFailed, write_whole
 from tests.platter import Platter, PowerCut, every_power_cut
+from tests.power_cut import each_power_cut
 
 FILE = Path("/state/file")
 
@@ -111,6 +113,78 @@ def test_what_is_no_file_is_a_typed_error(tmp_path: Path) -> None:
             disk.read(path)
     with pytest.raises(StorageFailed):
         write_whole(disk, tmp_path / "no" / "such" / "directory", b"")
+
+
+def test_a_real_journal_is_whole_after_any_power_cut(tmp_path: Path) -> None:
+    """Every step of the real disk, cut off in a forked child: each line that ``append`` returned for is there."""
+    path, promised = tmp_path / "state" / "journal", tmp_path / "promised"
+    lines = [b'{"n": %d, "more": "%s"}' % (n, b"x" * 20) for n in range(6)]
+
+    def prepare() -> None:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        path.parent.mkdir()
+        promised.write_bytes(b"")
+
+    def write() -> None:
+        journal = Journal(path, 200)
+        note = os.open(promised, os.O_WRONLY | os.O_APPEND)
+        for line in lines:
+            journal.append(line)
+            os.write(note, b".")
+
+    cuts = 0
+    for cuts in each_power_cut(write, prepare):  # noqa: B007 - counted after the loop
+        kept, count = Journal(path, 200).lines(), len(promised.read_bytes())
+        end = lines.index(kept[-1]) + 1 if kept else 0
+        assert tuple(lines[end - len(kept) : end]) == kept
+        assert count <= end <= count + 1
+    assert cuts == len(lines) + 1 + 2 * 3, "each line, the first file's name; twice: replaced, both names"
+    assert path.with_name("journal.1").exists()
+
+
+def test_a_line_is_promised_when_its_data_and_its_name_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a forked child leaves behind is still in the cache of this machine's disk, so the calls are looked at one by one."""
+    steps = steps_on_the_disk(monkeypatch)
+    journal = Journal(tmp_path / "j", 60)
+    journal.append(b"a line of 20 octets.")
+    assert steps == ["write j", "fsync j", f"fsync {tmp_path.name}"]
+    steps.clear()
+    journal.append(b"short")
+    assert steps == ["write j", "fsync j"]
+    steps.clear()
+    journal.append(b"one more of 20 octets")
+    assert steps == ["replace j.1", f"fsync {tmp_path.name}", "write j", "fsync j", f"fsync {tmp_path.name}"]
+    steps.clear()
+    write_whole(Disk(), tmp_path / "f", b"octets")
+    assert steps == ["write .f.new", "fsync .f.new", "replace f", f"fsync {tmp_path.name}"]
+
+
+def steps_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every call that changes the disk, as it is made, with the name of its file."""
+    steps: list[str] = []
+    fsync, write, replace = os.fsync, os.write, os.replace
+
+    def name(descriptor: int) -> str:
+        return Path(f"/proc/self/fd/{descriptor}").resolve().name
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append(f"fsync {name(descriptor)}")
+        fsync(descriptor)
+
+    def noted_write(descriptor: int, octets: bytes) -> int:
+        steps.append(f"write {name(descriptor)}")
+        return write(descriptor, octets)
+
+    def noted_replace(source: str, target: str) -> None:
+        steps.append(f"replace {Path(target).name}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "write", noted_write)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    return steps
 
 
 def test_a_stamp_tells_a_change_of_the_same_size(tmp_path: Path) -> None:
