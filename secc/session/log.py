@@ -3,6 +3,8 @@
 * Control characters are escaped: what a car sends cannot begin a line of its own or speak to a terminal (A-SES-15).
 * A line that repeats too often is held back and counted (A-RES-02).
 * Who logs never waits for who reads: a thread of its own writes the lines, and what it cannot write in time is dropped and counted (A-RES-08).
+* A line about an outlet carries the short id of the session that runs there: ``outlet left [3fa94c]: charging``.
+* In the journal of systemd each line carries its priority, as sd-daemon(3) wants it, and leaves the time to the journal.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,11 @@ QUEUE_CHARACTERS = 256 * 1024
 FLUSH_SECONDS = 1.0
 """How long a process that ends waits for a reader that does not read."""
 STANDARD_ERROR = 2
+SHORT_ID: Final = 6
+"""Characters of a session's id that stand in a line; ``secc explain`` takes as many, or all of them."""
+PRIORITIES: Final = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
+"""From this level on this priority of syslog(3)."""
+_ABOUT_OUTLET: Final = "outlet %s"
 
 # C0, DEL, C1, and the marks that change the direction or the line in a viewer.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -50,18 +57,94 @@ def _escape(character: str) -> str:
 
 
 class OneLine(logging.Formatter):
-    """Time, level where it is not the usual one, and the message; a traceback below it, indented and escaped line by line."""
+    """Time, level where it is not the usual one, and the message; a traceback below it, indented and escaped line by line.
+
+    With ``journal`` every line begins with its priority, ``<4>``, and without the time.
+    """
+
+    def __init__(self, *, journal: bool = False) -> None:
+        super().__init__()
+        self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
+        if self._journal:
+            start = f"<{_priority(record.levelno)}>"
+        else:
+            start = f"{time.strftime('%H:%M:%S', time.localtime(record.created))}.{int(record.msecs):03d} "
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        line = f"{moment}.{int(record.msecs):03d} {level}{escaped(record.getMessage())}"
+        line = f"{start}{level}{escaped(_with_session(record))}"
         if (held := getattr(record, "held_back", 0)) > 0:
             line += f" (and {held} more like this)"
         if record.exc_info:
             trace = self.formatException(record.exc_info)
-            line += "".join(f"\n    {escaped(part)}" for part in trace.split("\n"))
+            # Each line of it is an entry of its own in the journal.
+            indent = f"{start}    " if self._journal else "    "
+            line += "".join(f"\n{indent}{escaped(part)}" for part in trace.split("\n"))
         return line
+
+
+def _priority(level: int) -> int:
+    return next((priority for least, priority in PRIORITIES if level >= least), 7)
+
+
+def _with_session(record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    session = getattr(record, "session", "")
+    if not session:
+        return message
+    outlet = _ABOUT_OUTLET % str(_outlet(record))
+    return f"{outlet} [{session[:SHORT_ID]}]{message[len(outlet) :]}"
+
+
+def _outlet(record: logging.LogRecord) -> str | None:
+    """Which outlet a line is about; None: it is about something else."""
+    about = str(record.msg).startswith(_ABOUT_OUTLET) and isinstance(record.args, tuple) and record.args
+    return str(record.args[0]) if about and isinstance(record.args, tuple) else None
+
+
+class RunningSessions:
+    """Which session runs at which outlet, for the log. One for the process, as the log is."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, str] = {}
+
+    def began(self, outlet: str, session: str) -> None:
+        self._ids[outlet] = session
+
+    def ended(self, outlet: str) -> None:
+        self._ids.pop(outlet, None)
+
+    def of(self, outlet: str | None) -> str:
+        """Empty where none runs."""
+        return self._ids.get(outlet or "", "")
+
+
+running_sessions = RunningSessions()
+
+
+class SessionIds(logging.Filter):
+    """Gives a line about an outlet the id of the session that runs there.
+
+    A line is about an outlet if its text begins with ``outlet %s``. What is logged after the session has ended, when the next one may run, names
+    its session by ``extra=about(session)``.
+    """
+
+    def __init__(self, running: RunningSessions = running_sessions) -> None:
+        super().__init__()
+        self._running = running
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        outlet = _outlet(record)
+        if outlet is None:
+            record.session = ""
+        elif not hasattr(record, "session"):
+            record.session = self._running.of(outlet)
+        return True
+
+
+def about(session: str) -> Mapping[str, str]:
+    """The ``extra`` of a line about this session, whichever runs now."""
+    return {"session": session}
 
 
 class Limited(logging.Filter):
@@ -90,8 +173,9 @@ class Limited(logging.Filter):
 class LineWriter:
     """Writes lines on a thread of its own, in order. ``write`` may block for as long as it likes, and raises OSError where nothing can be written."""
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
+    def __init__(self, write: Callable[[bytes], object], formatter: logging.Formatter | None = None) -> None:
         self._write = write
+        self._formatter = formatter or OneLine()
         # Re-entrant: the collector may run a finaliser that logs in the middle of ``put``.
         self._changed = threading.Condition(threading.RLock())
         self._lines: list[str] = []
@@ -125,7 +209,8 @@ class LineWriter:
                 self._lines, self._size, self._lost = [], 0, 0
             if lost:
                 # They came when the queue was full: after these lines, and before the next.
-                lines.append(_now(f"warning: {lost} lines of the log are lost: its reader is too slow"))
+                text = f"{lost} lines of the log are lost: its reader is too slow"
+                lines.append(_now(text, logging.WARNING, self._formatter))
             try:
                 self._write("".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
             except OSError:
@@ -133,8 +218,8 @@ class LineWriter:
                 continue
 
 
-def _now(text: str) -> str:
-    return OneLine().format(logging.LogRecord("secc", logging.INFO, "", 0, text, None, None))
+def _now(text: str, level: int, formatter: logging.Formatter) -> str:
+    return formatter.format(logging.LogRecord("secc", level, "", 0, text, None, None))
 
 
 class Queued(logging.Handler):
@@ -148,7 +233,8 @@ class Queued(logging.Handler):
         try:
             self._writer.put(self.format(record))
         except Exception as error:  # noqa: BLE001  # the standard library would print it to standard error, and wait there
-            self._writer.put(_now(f"error: a log line of {record.pathname}:{record.lineno} has a bug: {error!r}"))
+            text = f"a log line of {record.pathname}:{record.lineno} has a bug: {error!r}"
+            self._writer.put(_now(text, logging.ERROR, self.formatter or OneLine()))
 
     def flush(self) -> None:
         self._writer.flush(FLUSH_SECONDS)
@@ -166,9 +252,11 @@ def _to_standard_error(octets: bytes) -> None:
 
 def set_up_log(level: str = "info", write: Callable[[bytes], object] = _to_standard_error) -> None:
     """Send the log of the whole process to ``write`` (standard error). Called once, by ``secc run``."""
-    handler = Queued(LineWriter(write))
-    handler.setFormatter(OneLine())
+    formatter = OneLine(journal=write is _to_standard_error and is_journal(STANDARD_ERROR))
+    handler = Queued(LineWriter(write, formatter))
+    handler.setFormatter(formatter)
     handler.addFilter(Limited())
+    handler.addFilter(SessionIds())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -190,3 +278,12 @@ def _unraisable(stray: Any) -> None:
 def _in_a_thread(stray: Any) -> None:
     name = stray.thread.name if stray.thread is not None else "?"
     log.error("a bug in the thread %s", name, exc_info=stray.exc_value)
+
+
+def is_journal(descriptor: int, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the journal of systemd reads this file: the service manager says by device and inode which one it has connected."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"

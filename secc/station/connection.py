@@ -157,7 +157,7 @@ class V2gConnection(asyncio.Protocol):
         try:
             step = self._loop.run_in_executor(self._host.executor, self._link.feed, octets, self._loop.time())
         except RuntimeError as error:
-            log.error("%s: no thread for the handshake: %s", self._host.name, error)
+            log.error("outlet %s: no thread for the handshake: %s", self._host.name, error)
             self._break("tls", "no thread")
             return
         self._feeding = True
@@ -171,7 +171,7 @@ class V2gConnection(asyncio.Protocol):
         if isinstance(error, FramingError):
             self._refuse(error)
         elif error is not None:
-            log.error("%s: a bug in the handshake", self._host.name, exc_info=error)
+            log.error("outlet %s: a bug in the handshake", self._host.name, exc_info=error)
             self._break("tls", type(error).__name__)
         else:
             self._take(step.result())
@@ -262,7 +262,7 @@ class V2gConnection(asyncio.Protocol):
         try:
             self._link.send(PayloadType(payload_type), octets)
         except FramingError as error:
-            log.info("%s: the answer cannot be sent: %s", self._host.name, error)
+            log.info("outlet %s: the answer cannot be sent: %s", self._host.name, error)
             self._loop.call_soon(self.abort)
             return
         self._flush()
@@ -274,7 +274,7 @@ class V2gConnection(asyncio.Protocol):
             return
         transport.write(octets)
         if transport.get_write_buffer_size() > UNSENT_OCTETS:
-            log.info("%s: %s does not read its answers", self._host.name, self.peer)
+            log.info("outlet %s: %s does not read its answers", self._host.name, self.peer)
             self._loop.call_soon(self.abort)
 
     # The end

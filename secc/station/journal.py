@@ -23,6 +23,7 @@ from secc.errors import FramingError, SeccError
 from secc.link.tls_chain import Handshaken
 from secc.session.effects import Milestone, Verdict
 from secc.session.explain import SessionRecord, write_record
+from secc.session.log import about, running_sessions
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.session.recorder import Recorder, wanted, write_trace
 from secc.station.compose import Services
@@ -94,9 +95,9 @@ class Journal:
     # A connection comes about
 
     def connected(self, peer: str, now: float) -> None:
+        self._begin()
         log.debug("outlet %s: connection from %s", self._settings.name, peer)
         wall = self._services.calendar.wall()
-        self._session = secrets.token_hex(8)
         self._draft = Draft(self._settings.name, now, wall)
         self._recorder = Recorder(
             now,
@@ -107,6 +108,10 @@ class Journal:
             software=__version__,
             time=wall.time.isoformat(timespec="seconds"),
         )
+
+    def _begin(self) -> None:
+        self._session = secrets.token_hex(8)
+        running_sessions.began(self._settings.name, self._session)
 
     def secured(self, handshaken: Handshaken) -> None:
         staple = "stapled" if handshaken.stapled else "no staple"
@@ -234,11 +239,13 @@ class Journal:
         """Charging by pilot and duty alone begins, or has ended; for the books it is a session like any other."""
         name = self._settings.name
         if on:
+            self._begin()
             log.info("outlet %s: charging by pilot and duty: %s", name, text)
-            self._session, self._at_rest = secrets.token_hex(8), None
+            self._at_rest = None
             self._start(levels)
             return
         log.info("outlet %s: charging by pilot and duty has ended: %s", name, text)
+        running_sessions.ended(name)
         metered, self._metered = self._metered, None
         reason = _BY_PILOT.get(text, Reason("emergency", "fault", detail=text))
         self.last = reason.code
@@ -256,6 +263,7 @@ class Journal:
     def ended(self, reason: Reason, now: float, levels: Levels, failure: FramingError | None) -> None:
         """``failure`` is what broke the connection, where that was it."""
         self.last = reason.code
+        running_sessions.ended(self._settings.name)
         recorder, self._recorder = self._recorder, None
         draft, self._draft = self._draft, None
         metered, self._metered = self._metered, None
@@ -299,7 +307,8 @@ class Journal:
         reading = await self._hardware.read_meter()
         metered.now = metered.now if reading is None else reading
         if metered.delivered is not None:
-            log.info("outlet %s: delivered %.3f kWh", self._settings.name, metered.delivered / 1000.0)
+            kilowatt_hours = metered.delivered / 1000.0
+            log.info("outlet %s: delivered %.3f kWh", self._settings.name, kilowatt_hours, extra=about(metered.session))
         await self._services.uplink.session_ended(
             SessionEnded(
                 session=metered.session,
@@ -320,10 +329,11 @@ class Journal:
         moment = self._services.calendar.wall().time
         name = f"{moment:%Y%m%dT%H%M%S}-{self._settings.name}-{self._session}"
         directory, cap = self._config.trace_directory, int(self._config.trace.cap_megabytes * 1e6)
+        session = self._session
 
         async def write() -> None:
             path = await self._loop.run_in_executor(self._executor, _write_trace, directory, name, lines, cap)
-            log.info("outlet %s: trace written: %s", self._settings.name, path)
+            log.info("outlet %s: trace written: %s", self._settings.name, path, extra=about(session))
 
         self._write(write)
         return directory / f"{name}.jsonl"

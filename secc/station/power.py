@@ -93,7 +93,7 @@ class PowerPerformer:
             case ReportInsulation(finding):
                 guard.insulation(finding)
             case Announce(notice):
-                log.info("%s: %s", self._name, notice.value)
+                log.info("outlet %s: %s", self._name, notice.value)
             case _:
                 return False
         return True
@@ -131,7 +131,7 @@ class PowerPerformer:
         try:
             passed = await self._imd().self_test()
         except HalError as error:
-            log.warning("%s: the insulation monitor's self-test: %s", self._name, error)
+            log.warning("outlet %s: the insulation monitor's self-test: %s", self._name, error)
             passed = False
         if self._tests.pop(ticket, None) is not None:
             self._tell(Answered(ticket, passed))

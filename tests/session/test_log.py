@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from secc.session import log as session_log
-from secc.session.log import BURST, KINDS, LONGEST, Limited, LineWriter, OneLine, Queued, escaped, set_up_log
+from secc.session.log import (
+    BURST,
+    KINDS,
+    LONGEST,
+    Limited,
+    LineWriter,
+    OneLine,
+    Queued,
+    RunningSessions,
+    SessionIds,
+    about,
+    escaped,
+    is_journal,
+    set_up_log,
+)
 
 
 def record(text: str, *args: object, level: int = logging.INFO) -> logging.LogRecord:
@@ -155,3 +173,77 @@ def test_a_log_line_with_a_bug_is_told_of_where_the_log_goes() -> None:
     handler.handle(record("%d of %d", 1))
     assert writer.flush(10.0)
     assert b"has a bug: TypeError" in written.getvalue()
+
+
+def test_a_line_about_an_outlet_carries_the_session_that_runs_there() -> None:
+    running = RunningSessions()
+    ids = SessionIds(running)
+
+    def line(text: str, *args: object, **extra: str) -> str:
+        entry = record(text, *args)
+        entry.__dict__.update(extra)
+        assert ids.filter(entry)
+        return OneLine().format(entry).partition(" ")[2]
+
+    assert line("outlet %s: link up", "left") == "outlet left: link up"
+    running.began("left", "3fa94c0011223344")
+    running.began("right", "99999900aabbccdd")
+    assert line("outlet %s: fault %s", "left", "overheated") == "outlet left [3fa94c]: fault overheated"
+    assert line("outlet %s: link up", "right") == "outlet right [999999]: link up"
+    assert line("ready: outlet %s", "left") == "ready: outlet left"
+    assert line("outlets") == "outlets"
+    running.ended("left")
+    assert line("outlet %s: link up", "left") == "outlet left: link up"
+    late = line("outlet %s: trace written", "right", **about("3fa94c0011223344"))
+    assert late == "outlet right [3fa94c]: trace written", "the next session may run by now"
+
+
+def test_in_the_journal_each_line_has_its_priority_and_no_time_of_its_own() -> None:
+    formatter = OneLine(journal=True)
+    levels = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG, 5)
+    assert [formatter.format(record("x", level=level))[:3] for level in levels] == [
+        "<3>",
+        "<3>",
+        "<4>",
+        "<6>",
+        "<7>",
+        "<7>",
+    ]
+    assert formatter.format(record("milestone")) == "<6>milestone"
+    assert formatter.format(record("look", level=logging.WARNING)) == "<4>warning: look"
+    try:
+        raise ValueError("one\n<0>two")
+    except ValueError as error:
+        entry = record("it broke", level=logging.ERROR)
+        entry.exc_info = (type(error), error, error.__traceback__)
+    assert all(line.startswith("<3>") for line in formatter.format(entry).split("\n"))
+
+
+def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
+    with (tmp_path / "stream").open("w") as stream:
+        descriptor = stream.fileno()
+        found = os.fstat(descriptor)
+        assert is_journal(descriptor, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
+        # Started by a unit, with standard error sent elsewhere.
+        assert not is_journal(descriptor, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino + 1}"})
+        assert not is_journal(descriptor, {})
+    assert not is_journal(descriptor, {"JOURNAL_STREAM": "1:2"}), "a file that is closed"
+
+
+def test_a_log_to_the_journal(tmp_path: Path) -> None:
+    """A process of its own, because standard error is what counts."""
+    path = tmp_path / "journal"
+    said = """
+import logging
+from secc.session.log import running_sessions, set_up_log
+set_up_log("info")
+running_sessions.began("left", "3fa94c0011223344")
+logging.getLogger("secc.x").warning("outlet %s: fault %s", "left", "overheated")
+running_sessions.ended("left")
+logging.getLogger("secc.x").info("outlet %s: fault cleared", "left")
+"""
+    with path.open("w") as stream:
+        found = os.fstat(stream.fileno())
+        environment = {**os.environ, "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        subprocess.run([sys.executable, "-c", said], stderr=stream, env=environment, check=True)
+    assert path.read_text() == "<4>warning: outlet left [3fa94c]: fault overheated\n<6>outlet left: fault cleared\n"
