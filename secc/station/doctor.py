@@ -6,7 +6,6 @@ It opens what it looks at and closes it again; a station that is running keeps i
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import os
 import shutil
@@ -24,13 +23,12 @@ from hal.open import open_hal, recognise
 from hal.ports import Board, PlcModem
 from secc.config import Config, Outlet
 from secc.config.choices import Modem
-from secc.errors import SeccError
 from secc.link import sdp
 from secc.link.libssl import system_libssl
 from secc.link.tls_errors import TlsUnavailable
 from secc.station.check import Finding, report
 from secc.station.firewall import Outcome, Packet, RulesUnreadable, judge_ip6tables, judge_nft
-from secc.station.network import InterfaceUnusable, Place, locate, sdp_socket
+from secc.station.network import InterfaceUnusable, Place, PortTaken, holder, locate, sdp_socket
 
 BOARD_SECONDS = 10.0
 """A port promises to open in 5 s; one that hangs must not hang us."""
@@ -177,24 +175,13 @@ def _sdp(subject: str, outlet: Outlet, place: Place, running: bool) -> Finding:
     if running:
         return Finding(subject, f"{port} belongs to the station that is running", skipped=True)
     try:
-        _claim(place, outlet.sdp_port)
         sdp_socket(place, outlet.sdp_port).close()
-    except (OSError, SeccError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            remedy = f"another program has it: ss -6ulpn sport = {outlet.sdp_port}"
-        else:
-            remedy = str(error)
-        return Finding(subject, f"{port}: {remedy}", good=False)
+    except PortTaken as error:
+        return Finding(subject, f"{error} by {holder(outlet.sdp_port)}", good=False)
+    except InterfaceUnusable as error:
+        return Finding(subject, str(error), good=False)
     group = "" if place.loopback else f", {sdp.GROUP} can be joined"
     return Finding(subject, f"{port} is free{group}")
-
-
-def _claim(place: Place, port: int) -> None:
-    """Bind it for a moment without sharing: the station's own socket shares, and would bind beside a program that does."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, place.interface.encode() + b"\0")
-        sock.bind(("::", port))
 
 
 def _filters() -> Iterator[Text]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import socket
 import struct
@@ -23,6 +24,10 @@ _HOST_SCOPE = 0x10
 
 class InterfaceUnusable(SeccError):
     """The interface is missing, is down, or has no IPv6 address to serve a car on (yet)."""
+
+
+class PortTaken(SeccError):
+    """Another program has the port on this interface: most likely a second station."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,14 @@ def _tie(sock: socket.socket, interface: str) -> None:
 
 
 def sdp_socket(place: Place, port: int = sdp.PORT) -> socket.socket:
-    """UDP, joined to ff02::1 on this interface only; also hears unicast requests. [V2G2-139]"""
+    """UDP, joined to ff02::1 on this interface only; also hears unicast requests. [V2G2-139]
+
+    Raises PortTaken, InterfaceUnusable. The port is not shared (no SO_REUSEADDR): of two programs that do, each would believe that it serves the cars
+    of this interface. Outlets have the same port all the same, each on an interface of its own.
+    """
     sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        # Every outlet has a socket of its own on the same port; each is tied to another interface.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         _tie(sock, place.interface)
         sock.bind(("::", port))
         if not place.loopback:
@@ -90,6 +97,8 @@ def sdp_socket(place: Place, port: int = sdp.PORT) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
     except OSError as error:
         sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(f"UDP port {port} on {place.interface} is taken") from error
         raise InterfaceUnusable(f"UDP port {port} on {place.interface}: {error.strerror or error}") from error
     except InterfaceUnusable:
         sock.close()
@@ -119,3 +128,24 @@ def tcp_socket(place: Place, port: int = 0) -> socket.socket:
         else:
             return sock
     raise InterfaceUnusable(f"no TCP port on {place.interface}: {last.strerror if last else 'none free'}") from last
+
+
+def holder(port: int) -> str:
+    """Who else has this UDP port, in words. Blocking: it looks through /proc; what it may not see there it names by its user."""
+    users: dict[str, str] = {}
+    for line in Path("/proc/net/udp6").read_text().splitlines()[1:]:
+        _, local, _, _, _, _, _, user, _, inode, *_ = line.split()
+        if int(local.rpartition(":")[2], 16) == port:
+            users[f"socket:[{inode}]"] = user
+    names = []
+    for descriptors in Path("/proc").glob("[0-9]*/fd"):
+        process = descriptors.parent
+        try:
+            found = [users.pop(link) for one in descriptors.iterdir() if (link := str(one.readlink())) in users]
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue
+        if found and process.name != str(os.getpid()):
+            names.append(f"process {process.name} ({command[:100]})")
+    names += [f"a process of user {user} (as root, `ss -6ulpn sport = {port}` names it)" for user in users.values()]
+    return " and ".join(names) or "a program that cannot be seen from here"

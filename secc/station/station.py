@@ -53,7 +53,10 @@ class Station:
         # Compiled now and not for the first car: a slow board's event loop would stand still, and its heartbeat with it.
         await asyncio.gather(services.load_trust(), asyncio.to_thread(services.warm))
         await asyncio.to_thread(services.calendar.remember)
-        await asyncio.gather(*(outlet.open() for outlet in self.outlets))
+        opened = await asyncio.gather(*(outlet.open() for outlet in self.outlets), return_exceptions=True)
+        for problem in opened:
+            if problem is not None:
+                raise problem
         self._tasks += [
             asyncio.create_task(self._hourly(), name="hourly"),
             asyncio.create_task(self._backend(), name="backend events"),

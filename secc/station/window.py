@@ -13,7 +13,7 @@ from secc.link import sdp
 from secc.station.compose import Services
 from secc.station.connection import V2gConnection
 from secc.station.listeners import SdpListener, TcpListener
-from secc.station.network import InterfaceUnusable, Place, locate
+from secc.station.network import InterfaceUnusable, Place, PortTaken, holder, locate
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,16 @@ class Window:
         return self._tcp.port if self._tcp is not None else None
 
     async def open(self) -> None:
-        """Bind what can be bound; a tentative address gets the moment that it needs."""
+        """Bind what can be bound; a tentative address gets the moment that it needs.
+
+        Raises PortTaken, with who has it: a second station on this interface would leave it to chance which of the two a car talks to.
+        """
         for _ in range(40):
-            self._look()
+            try:
+                self._look()
+            except PortTaken as error:
+                who = await asyncio.to_thread(holder, self._settings.sdp_port)
+                raise PortTaken(f"outlet {self._settings.name}: {error} by {who}") from error
             if not self.problem or "tentative" not in self.problem:
                 return
             await asyncio.sleep(FIRST_LOOK_SECONDS)
@@ -66,7 +73,11 @@ class Window:
         """Follow the interface: it may come up late, lose its address, or be taken away with its modem."""
         while not self._closed:
             await asyncio.sleep(LOOK_SECONDS)
-            self._look()
+            try:
+                self._look()
+            except PortTaken as error:
+                # Somebody took it while the interface was away. Other outlets may be charging: we go on.
+                self._note(str(error))
 
     async def close(self) -> None:
         self._closed = True

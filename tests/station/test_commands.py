@@ -147,3 +147,20 @@ def test_a_second_station_on_the_same_socket_is_told_so(process: Process, tmp_pa
     assert done.returncode == 1
     assert "already running" in done.stderr
     assert process.end() == 0
+
+
+def test_a_second_station_on_the_same_interface_says_who_has_it_and_ends(process: Process, tmp_path: Path) -> None:
+    """Both used to say "ready", and a car talked to either."""
+    flags = ("--iface", "lo", "--eim", "free", "--state", str(tmp_path / "other"))
+    done = subprocess.run(
+        [sys.executable, "-m", "secc", "run", *flags, "--sdp-port", str(process.port)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 1
+    assert f"UDP port {process.port} on lo is taken by process {process.child.pid} (" in done.stderr
+    assert "ready" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert process.end() == 0

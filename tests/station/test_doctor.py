@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -56,15 +58,29 @@ def test_an_ac_outlet(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_a_port_that_somebody_has(tmp_path: Path, shared: bool) -> None:
+HOLDER = """
+import socket, sys
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(sys.argv[2]))
+    sock.bind(("::", int(sys.argv[1])))
+    print("bound", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("shared", ["1", "0"])
+def test_a_port_that_somebody_has(tmp_path: Path, shared: str) -> None:
     config = configured(tmp_path)
-    port = config.outlets[0].sdp_port
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
-        other.bind(("::", port))
-        remedy = f"another program has it: ss -6ulpn sport = {port}"
-        assert bad(config) == [f"BAD  outlet 1: UDP port {port} on lo: {remedy}"]
+    port = str(config.outlets[0].sdp_port)
+    command = [sys.executable, "-c", HOLDER, port, shared]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"bound\n"
+        (line,) = bad(config)
+        assert line.startswith(
+            f"BAD  outlet 1: UDP port {port} on lo is taken by process {other.pid} ({sys.executable} -c "
+        )
+        other.communicate()
     assert bad(config) == []
 
 

@@ -19,6 +19,8 @@ from secc.link.sdp import Security
 from secc.link.v2gtp import PayloadType, frame
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
+from secc.station import window
+from secc.station.network import InterfaceUnusable, Place
 from tests.station_scene import BOTH, LONG, QUICK, Scene, configured, lab_pki, station
 from tools.evcc.behaviour import Behaviour, Payment
 
@@ -355,5 +357,34 @@ def test_a_car_without_tls_is_served_external_payment_beside_plug_and_charge(tmp
         async with station(config, watch=False) as scene:
             drive = await scene.drive(QUICK).done()
             assert drive.outcome == "completed.full"
+
+    run_virtual(main())
+
+
+def test_a_port_that_somebody_took_while_the_interface_was_away_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start a station ends over it; one that runs may have cars at its other outlets."""
+    config = configured(tmp_path)
+    there = window.locate
+
+    def away(interface: str) -> Place:
+        raise InterfaceUnusable(f"there is no interface {interface}")
+
+    async def main() -> None:
+        async with station(config, watch=False) as scene:
+
+            def problem() -> str:
+                found: str = scene.outlet().state()["problem"]
+                return found
+
+            monkeypatch.setattr(window, "locate", away)
+            await scene.until(lambda: problem() == "there is no interface lo")
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
+                other.bind(("::", config.outlets[0].sdp_port))
+                monkeypatch.setattr(window, "locate", there)
+                await scene.until(lambda: problem().endswith("on lo is taken"))
+            await scene.until(lambda: problem() == "")
+            await scene.charges()
 
     run_virtual(main())
