@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,32 @@ def recognise(where: str) -> Options | Plan | BoardPlan | LinuxPlan:
     raise HalUnsupported(
         f"{where!r} is no board; an address is KIND:DETAILS, and the kinds of this version are: {kinds}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What an outlet can deliver, as its board's address says. ``phases`` 0: no AC."""
+
+    phases: int
+    dc: bool
+
+
+def power_of(where: str) -> Power:
+    """What the board at this address can deliver, without opening anything. Errors as in :func:`recognise`."""
+    found = recognise(where)
+    if isinstance(found, Options):
+        return Power(0 if found.outlet.dc else found.outlet.phases, found.outlet.dc)
+    if where.startswith("composed:"):
+        from hal.compose import Plan
+
+        assert isinstance(found, Plan)
+        # A supply stands behind the board's contactor, so there is no AC any more.
+        return Power(0, True) if found.supply is not None else power_of(found.board)
+    from hal.boards.address import BoardPlan
+    from hal.linux.pilot_config import LinuxPlan
+
+    assert isinstance(found, BoardPlan | LinuxPlan)
+    return Power(found.outlet.phases, False)
 
 
 def unsafe_options(where: str) -> tuple[str, ...]:

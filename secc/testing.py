@@ -200,7 +200,7 @@ class StationUnderTest:
         notifier = Notifier({})
         services = compose(self.config, notifier)
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._station = station = Station(self.config, services, notifier)
+        self._station = station = Station(services, notifier)
         publish = services.publish
 
         def hear(event: Mapping[str, Any]) -> None:

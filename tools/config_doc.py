@@ -59,8 +59,8 @@ interface = "eth2"
 evse_id = "DE*PNX*E00002"
 hal = "chargesom:/dev/ttyLP3"
 
-[outlet.dc]                     # of the outlet above it
-maximum_watts = 60000
+[outlet.ac]                     # of the outlet above it
+maximum_amperes = 16
 ```
 
 **Strict by default means trust, money and power.** What weakens one of them begins with `danger_`, or is marked *danger* below (a value of an

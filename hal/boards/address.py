@@ -37,6 +37,7 @@ class BoardPlan:
     """A board that can be made, and has not been."""
 
     address: Address
+    outlet: Outlet
     make: Callable[[str], DrivenBoard]
 
 
@@ -104,7 +105,7 @@ def read_address(where: str) -> BoardPlan:
         board.wire(emergency_stop=contacts[0], door=contacts[1])
         return board
 
-    return BoardPlan(address, make)
+    return BoardPlan(address, outlet, make)
 
 
 async def open_made(board: DrivenBoard) -> DrivenBoard:

@@ -119,7 +119,14 @@ class Outlet:
         Doc("The EVSEID that cars are told (ISO 15118-2 Annex H); `ZZ00000` says that there is none."),
         Pattern(EVSE_ID, "an EVSEID such as DE*PNX*E00001: country, operator, E and up to 30 letters, digits and *"),
     ] = "ZZ00000"
-    transfers: Annotated[tuple[Transfer, ...], Doc("How energy reaches the car."), Length(1)] = (Transfer.DC,)
+    transfers: Annotated[
+        tuple[Transfer, ...],
+        Doc(
+            "How energy reaches the car: nothing but what the board can. An outlet is AC or DC.",
+            "what the board can: `dc`, `ac-single-phase`, or `ac-three-phase` and `ac-single-phase`",
+        ),
+        Length(1),
+    ] = ()
     payments: Annotated[
         tuple[Payment, ...],
         Doc(

@@ -12,8 +12,7 @@ from datetime import timedelta
 
 from certs import ChainRejected, Edition, Keystore, StapleCache, StoreError, Truststore
 from certs.keystore import SeccChain
-from hal.errors import HalError
-from hal.open import recognise, unsafe_options
+from hal.open import unsafe_options
 from secc.config import Clock, Config, Tls, dangers
 from secc.conversation import Wall
 from secc.errors import ConfigError
@@ -21,6 +20,7 @@ from secc.link.libssl import system_libssl
 from secc.link.tls_errors import TlsUnavailable
 from secc.session.durable import Disk
 from secc.session.offer import Payment
+from secc.station.boards import settled_outlet
 from secc.station.calendar import Calendar
 from secc.station.network import InterfaceUnusable, locate
 from secc.uplink.lists import read_list
@@ -166,7 +166,7 @@ def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:
 
 
 def _outlets(config: Config) -> Iterator[Finding]:
-    for outlet in config.outlets:
+    for number, outlet in enumerate(config.outlets):
         subject = f"outlet {outlet.name}"
         try:
             place = locate(outlet.interface)
@@ -174,13 +174,15 @@ def _outlets(config: Config) -> Iterator[Finding]:
             yield Finding(subject, str(error), good=False)
         else:
             yield Finding(subject, f"{outlet.interface} has {place.address}")
-        try:
-            recognise(outlet.hal)
-        except HalError as error:
-            yield Finding(subject, f"hardware: {error}", good=False)
-        else:
-            unsafe = unsafe_options(outlet.hal)
-            text = f"hardware {outlet.hal}"
-            yield Finding(
-                subject, text + (f" (for tests only: {', '.join(unsafe)})" if unsafe else ""), remark=bool(unsafe)
-            )
+        yield from _hardware(config, number, subject)
+
+
+def _hardware(config: Config, number: int, subject: str) -> Iterator[Finding]:
+    try:
+        outlet = settled_outlet(config, number)
+    except ConfigError as error:
+        yield Finding(subject, f"{error.path.partition('.')[2]}: {error.hint}", good=False)
+        return
+    unsafe = unsafe_options(outlet.hal)
+    text = f"hardware {outlet.hal}, {', '.join(outlet.transfers)}"
+    yield Finding(subject, text + (f" (for tests only: {', '.join(unsafe)})" if unsafe else ""), remark=bool(unsafe))

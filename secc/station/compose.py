@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hal.errors import HalError
-from hal.open import unsafe_options
 from hal.ports import Board
 from secc import iso2
 from secc.config import Clock, Config, Tls, UplinkKind
@@ -22,6 +20,7 @@ from secc.conversation import Event
 from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.session.offer import Surroundings, V2gProtocol
+from secc.station.boards import settled
 from secc.station.calendar import Calendar
 from secc.station.following import tell_follower
 from secc.station.notify import Notifier
@@ -147,14 +146,16 @@ class Keylog:
 
 
 def compose(config: Config, notifier: Notifier) -> Services:
-    """Put the house together. Raises ConfigError for what can be seen to be wrong before anything runs."""
+    """Put the house together. Raises ConfigError for what can be seen to be wrong before anything runs.
+
+    The ``config`` of the services has the transfers of every outlet written out.
+    """
     state = config.station.state_directory
     try:
         state.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError("station.state_directory", f"{state}: {error.strerror}", config.source) from error
-    for number, outlet in enumerate(config.outlets):
-        _check_hardware(config, number, outlet)
+    config = settled(config)
     calendar = Calendar(state / "last-seen", vouched=config.trust.clock is Clock.RTC)
     keylog = Keylog(config.lab.danger_keylog) if config.lab.danger_keylog is not None else None
     nowhere = state / "none"
@@ -184,17 +185,3 @@ def compose(config: Config, notifier: Notifier) -> Services:
 def worker(name: str) -> ThreadPoolExecutor:
     """Threads of one outlet: a private key or a disk that takes its time holds up nobody else."""
     return ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"outlet-{name}")
-
-
-def _check_hardware(config: Config, number: int, outlet: OutletSettings) -> None:
-    where = f"outlet[{number}].hal"
-    try:
-        unsafe = unsafe_options(outlet.hal)
-    except HalError as error:
-        raise ConfigError(where, str(error), config.source) from error
-    if unsafe and not config.lab.danger_follower:
-        raise ConfigError(
-            where,
-            f"{', '.join(unsafe)}: moves the pilot for the car; for tests, with lab.danger_follower",
-            config.source,
-        )

@@ -6,7 +6,7 @@ from hal.ports import Board
 from secc.config import Config
 from secc.config import Outlet as OutletSettings
 from secc.outlet import Plugin
-from secc.session.offer import Offer, Payment, Transfer
+from secc.session.offer import Offer, Payment
 from secc.station.compose import Services
 from secc.station.levels import ac_limits, dc_limits
 from secc.uplink.policy import offers_contract
@@ -43,7 +43,7 @@ def offer_for(
     dc, ac = dc_limits(board), ac_limits(board)
     return Offer(
         evse_id=settings.evse_id,
-        transfers=_transfers(settings.transfers, board),
+        transfers=settings.transfers,
         ac=settings.ac.within(ac) if ac is not None else None,
         dc=settings.dc.within(dc) if dc is not None else None,
         payments=allowed,
@@ -56,15 +56,3 @@ def offer_for(
         tolerances=frozenset(config.lab.tolerate),
         strict=config.lab.strict,
     )
-
-
-def _transfers(wanted: tuple[Transfer, ...], board: Board) -> tuple[Transfer, ...]:
-    """Of what is configured, what the board has ports and phases for."""
-    able = board.ac.capabilities if board.ac is not None else None
-
-    def possible(transfer: Transfer) -> bool:
-        if transfer.is_dc:
-            return board.dc is not None
-        return able is not None and (transfer is Transfer.AC_SINGLE_PHASE or able.phases == 3)
-
-    return tuple(transfer for transfer in wanted if possible(transfer))

@@ -33,8 +33,8 @@ RELOAD_SECONDS = 3600.0
 class Station:
     """Runs outlets until it is told to stop."""
 
-    def __init__(self, config: Config, services: Services, notifier: Notifier) -> None:
-        self._config = config
+    def __init__(self, services: Services, notifier: Notifier) -> None:
+        self._config = config = services.config
         self._services = services
         self._notifier = notifier
         self._dangers = dangers(config)
@@ -182,7 +182,7 @@ async def serve(config: Config, notifier: Notifier) -> int:
     """Bring a station up, run it until SIGTERM or SIGINT, bring it down. The exit code."""
     loop = asyncio.get_running_loop()
     services = compose(config, notifier)
-    station = Station(config, services, notifier)
+    station = Station(services, notifier)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, station.stop)
     loop.add_signal_handler(signal.SIGHUP, station._reload)

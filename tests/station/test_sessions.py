@@ -75,7 +75,7 @@ def test_nothing_is_left_to_compile_when_the_first_car_comes(tmp_path: Path) -> 
             warm()
 
         services.protocols = (replace(services.protocols[0], warm=noted),)
-        host = Station(config, services, Notifier({}))
+        host = Station(services, Notifier({}))
         await host.open()
         assert calls == [False]
         await host.close()
