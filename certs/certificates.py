@@ -71,8 +71,10 @@ class Certificate:
     authority_key_identifier: bytes | None
     ocsp_url: str | None
     """The OCSP responder of authorityInfoAccess."""
+    extensions: frozenset[str]
+    """Dotted object identifiers of all extensions."""
     critical: frozenset[str]
-    """Dotted object identifiers of the critical extensions."""
+    """Of those, the critical ones."""
 
     def __repr__(self) -> str:
         return f"Certificate({self.fingerprint[:16]}, {len(self.der)} octets)"
@@ -198,6 +200,7 @@ def _read(der: bytes) -> Certificate:
         subject_key_identifier=ski.digest if isinstance(ski, x509.SubjectKeyIdentifier) else None,
         authority_key_identifier=aki.key_identifier if isinstance(aki, x509.AuthorityKeyIdentifier) else None,
         ocsp_url=_ocsp_url(found.get(ExtensionOID.AUTHORITY_INFORMATION_ACCESS)),
+        extensions=frozenset(extension.oid.dotted_string for extension in extensions),
         critical=frozenset(extension.oid.dotted_string for extension in extensions if extension.critical),
     )
 

@@ -2,7 +2,8 @@
 
 General validators are wrong for these chains in both directions: they ask for subjectAltName or key identifiers that V2G certificates do
 not have, and they accept leaves that are CAs, keys on other curves and chains of any length (docs/decisions/path-validation.md). What is
-checked here is RFC 5280 section 6 as far as V2G uses it (no name constraints, no policies), narrowed by a :class:`~certs.profile.Profile`.
+checked here is RFC 5280 section 6 as far as V2G uses it (a chain with name or policy constraints is refused), narrowed by a
+:class:`~certs.profile.Profile`.
 
 **Calendar.** A charger boots without one. With ``clock_trusted`` the moment ``at`` is the time. Without it, ``at`` is only a floor: the
 newest moment that has certainly passed (build date, last time seen). Then nothing can prove that a certificate has not expired since, so
@@ -22,6 +23,8 @@ from certs.certificates import Certificate, parse_certificate
 from certs.errors import ChainRejected, Flaw, Outcome
 from certs.profile import (
     ANY_EXTENDED_KEY_USAGE,
+    CONSTRAINTS,
+    EXTENDED_KEY_USAGE,
     KEY_KINDS,
     KNOWN_CRITICAL,
     MAX_CERTIFICATES,
@@ -203,6 +206,8 @@ class _Search:
         subject = _sub_ca(ca)
         self._check_form(ca, subject)
         _check_authority(ca, subject, depth)
+        if not _permits_issuing(ca, self._profile):
+            raise ChainRejected(Flaw.SUB_CA_EXTENDED_KEY_USAGE, subject)
         self._check_dates(ca, subject, Flaw.SUB_CA_NOT_YET_VALID, Flaw.SUB_CA_EXPIRED)
         self._check_signature(child, ca, subject)
 
@@ -210,16 +215,18 @@ class _Search:
         subject = f"{role.value} root {anchor.fingerprint[:16]}"
         if anchor.key_kind not in KEY_KINDS[self._profile.edition] or not anchor.critical <= KNOWN_CRITICAL:
             raise ChainRejected(Flaw.ANCHOR_UNFIT, subject)
+        if anchor.extensions & CONSTRAINTS or not _permits_issuing(anchor, self._profile):
+            raise ChainRejected(Flaw.ANCHOR_UNFIT, subject)
         if not anchor.is_ca or anchor.key_usage is None or not anchor.key_usage.key_cert_sign:
             raise ChainRejected(Flaw.ANCHOR_UNFIT, subject)
         _check_authority(anchor, subject, len(below))
         self._check_dates(anchor, subject, Flaw.ANCHOR_NOT_YET_VALID, Flaw.ANCHOR_EXPIRED)
         self._check_signature(child, anchor, subject)
         required = self._profile.sub_ca_domain_components.get(role)
-        if required is not None:
-            for ca in below:
-                if not _has_marker(ca, required):
-                    raise ChainRejected(Flaw.SUB_CA_DOMAIN_COMPONENT, _sub_ca(ca))
+        foreign = self._profile.foreign_domain_components.get(role, frozenset())
+        for ca in below:
+            if (required is not None and not _has_marker(ca, required)) or ca.domain_components & foreign:
+                raise ChainRejected(Flaw.SUB_CA_DOMAIN_COMPONENT, _sub_ca(ca))
 
     def _check_form(self, certificate: Certificate, subject: str) -> None:
         edition = self._profile.edition
@@ -227,6 +234,8 @@ class _Search:
             raise ChainRejected(Flaw.SIGNATURE_ALGORITHM_NOT_ALLOWED, subject, certificate.signature_algorithm)
         if certificate.key_kind not in KEY_KINDS[edition]:
             raise ChainRejected(Flaw.KEY_NOT_ALLOWED, subject, certificate.key_kind)
+        if found := certificate.extensions & CONSTRAINTS:
+            raise ChainRejected(Flaw.CONSTRAINTS, subject, min(found))
         if unknown := certificate.critical - KNOWN_CRITICAL:
             raise ChainRejected(Flaw.UNKNOWN_CRITICAL_EXTENSION, subject, min(unknown))
 
@@ -263,7 +272,15 @@ def _permits_purpose(leaf: Certificate, profile: Profile) -> bool:
     if profile.extended_key_usage is not None:
         return profile.extended_key_usage in purposes
     # No purpose is defined for contracts. A list that its issuer marked critical binds all the same, and cannot be met.
-    return "2.5.29.37" not in leaf.critical
+    return EXTENDED_KEY_USAGE not in leaf.critical
+
+
+def _permits_issuing(ca: Certificate, profile: Profile) -> bool:
+    """A CA's purposes are those of what it issues. Where they are not critical many issuers mean the CA's own, so only critical ones bind."""
+    purposes = ca.extended_key_usage
+    if purposes is None or EXTENDED_KEY_USAGE not in ca.critical:
+        return True
+    return not purposes.isdisjoint({ANY_EXTENDED_KEY_USAGE, profile.extended_key_usage})
 
 
 def _has_marker(certificate: Certificate, allowed: frozenset[str]) -> bool:

@@ -67,6 +67,11 @@ class Flaw(StrEnum):
         Outcome.BAD_CHAIN,
         "A certificate carries a critical extension that V2G does not know.",
     )
+    CONSTRAINTS = (
+        "constraints",
+        Outcome.BAD_CHAIN,
+        "A certificate carries nameConstraints or policyConstraints, critical or not: nothing in V2G evaluates them, so nothing may rest on them.",
+    )
     LEAF_EXPIRED = "leaf-expired", Outcome.EXPIRED, "The leaf's validity has ended."
     LEAF_NOT_YET_VALID = (
         "leaf-not-yet-valid",
@@ -126,10 +131,16 @@ class Flaw(StrEnum):
         Outcome.BAD_CHAIN,
         "An issuing certificate may not sign certificates (keyUsage keyCertSign).",
     )
+    SUB_CA_EXTENDED_KEY_USAGE = (
+        "sub-ca-extended-key-usage",
+        Outcome.BAD_CHAIN,
+        "A critical extendedKeyUsage restricts an issuing certificate to other purposes.",
+    )
     SUB_CA_DOMAIN_COMPONENT = (
         "sub-ca-domain-component",
         Outcome.BAD_CHAIN,
-        "A sub-CA belongs to another role: under a V2G root only a mobility operator's sub-CAs issue contracts.",
+        "A sub-CA belongs to another role: below a V2G root only a mobility operator's sub-CAs issue contracts, and below an MO root "
+        "none that says CPO, CPS or OEM.",
     )
     PATH_LENGTH = "path-length", Outcome.BAD_CHAIN, "More sub-CAs stand below a CA than its pathLenConstraint permits."
     TOO_MANY_SUB_CAS = "too-many-sub-cas", Outcome.BAD_CHAIN, "More than two sub-CAs stand between leaf and root."

@@ -29,6 +29,10 @@ KEY_KINDS: Mapping[Edition, frozenset[str]] = {
     Edition.ISO20: frozenset({"secp521r1", "ed448"}),
 }
 
+EXTENDED_KEY_USAGE = ExtensionOID.EXTENDED_KEY_USAGE.dotted_string
+CONSTRAINTS = frozenset(oid.dotted_string for oid in (ExtensionOID.NAME_CONSTRAINTS, ExtensionOID.POLICY_CONSTRAINTS))
+"""What a CA may lay upon the certificates below it, and a validator must not pass over. V2G knows neither, so a chain with one is refused."""
+
 # Evaluated here: basicConstraints, keyUsage, extendedKeyUsage. The others restrict nothing that V2G relies on, and some issuers mark them
 # critical, so that refusing them would refuse good chains.
 KNOWN_CRITICAL = frozenset(
@@ -69,6 +73,8 @@ class Profile:
     """The leaf carries one of these role markers and no other; empty where the role has none."""
     sub_ca_domain_components: Mapping[Role, frozenset[str]] = field(default_factory=dict)
     """By the root's role: the markers of which every sub-CA carries one, and no other. A role that is absent here asks for nothing."""
+    foreign_domain_components: Mapping[Role, frozenset[str]] = field(default_factory=dict)
+    """By the root's role: the markers that no sub-CA may carry."""
     key_usage: tuple[str, ...] = ("digital_signature",)
     extended_key_usage: str | None = None
     """A leaf that restricts its purposes must name this one."""
@@ -84,6 +90,9 @@ _MO_BELOW_V2G = {Role.V2G: frozenset({"MO"})}
 _OEM_BELOW_V2G = {Role.V2G: frozenset({"OEM"})}
 _CPO_BELOW_V2G = {Role.V2G: frozenset({"V2G", "CPO", "CSO"})}
 _CPS_BELOW_V2G = {Role.V2G: frozenset({"CPS"})}
+# An operator's own root need not say who its sub-CAs are, and many say nothing. One that names itself another role issues no contracts all the same:
+# a company that is operator, charge point operator and car maker under one root would otherwise have each of its houses issue them.
+_FOREIGN_BELOW_MO = {Role.MO: frozenset({"CPO", "CSO", "CPS", "OEM"})}
 
 _COMMON_NAME, _ORGANIZATION = "2.5.4.3", "2.5.4.10"
 
@@ -96,6 +105,7 @@ def contract(edition: Edition) -> Profile:
         anchors=(Role.MO, Role.V2G),
         domain_components=frozenset({"MO"}),
         sub_ca_domain_components=_MO_BELOW_V2G,
+        foreign_domain_components=_FOREIGN_BELOW_MO,
     )
 
 

@@ -19,7 +19,7 @@ from certs.certificates import Certificate, Edition, parse_certificate
 from certs.chain import Anchors
 from certs.errors import ChainRejected, StoreError
 from certs.files import read_file, remove_file, write_atomically
-from certs.profile import KEY_KINDS, KNOWN_CRITICAL, ROLE_MARKERS, SIGNATURE_ALGORITHMS, Role
+from certs.profile import CONSTRAINTS, KEY_KINDS, KNOWN_CRITICAL, ROLE_MARKERS, SIGNATURE_ALGORITHMS, Role
 
 MAX_ROOTS = 60
 """Roots that a store takes. There are some ten V2G roots in the field and every mobility operator may run its own."""
@@ -130,6 +130,8 @@ def root_certificate(data: bytes, edition: Edition, role: Role, path: Path) -> C
         )
     if not certificate.is_ca or certificate.key_usage is None or not certificate.key_usage.key_cert_sign:
         raise StoreError(path, "is no CA certificate (basicConstraints, keyUsage keyCertSign)")
+    if certificate.extensions & CONSTRAINTS:
+        raise StoreError(path, "constrains the names or policies below it, which no V2G chain is judged by")
     if unknown := certificate.critical - KNOWN_CRITICAL:
         raise StoreError(path, f"has an unknown critical extension {min(unknown)}")
     if not certificate.is_signed_by(certificate):

@@ -31,6 +31,7 @@ from certs import (
     verify_chain,
 )
 from certs.certificates import Certificate
+from certs.profile import ROLE_MARKERS
 from tests.lab_trust import AT, LAB, anchors, certificate
 from tools.pki import FLAWS, Issued, KeyKind, Mint, key_usage
 from tools.pki.flaws import padding_to
@@ -169,6 +170,35 @@ def secc_with_server_purpose() -> tuple[list[bytes], Profile, Anchors]:
     return ders([leaf, LAB.secc.sub2, LAB.secc.sub1]), SECC_2, anchors()
 
 
+def secc_below_a_ca_for(purpose: ObjectIdentifier) -> tuple[list[bytes], Profile, Anchors]:
+    """The issuing sub-CA is restricted to this purpose, critically."""
+    sub = MINT.issue("CPO Sub 2", "CPO", LAB.secc.sub1, ca=True, purposes=[purpose], purposes_critical=True)
+    leaf = MINT.issue("SECC", "CPO", sub, usage=TLS_USAGE)
+    return ders([leaf, sub, LAB.secc.sub1]), SECC_2, anchors()
+
+
+def secc_below_a_ca_for_servers() -> tuple[list[bytes], Profile, Anchors]:
+    return secc_below_a_ca_for(ExtendedKeyUsageOID.SERVER_AUTH)
+
+
+def secc_below_a_ca_for_anything() -> tuple[list[bytes], Profile, Anchors]:
+    return secc_below_a_ca_for(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+
+
+def sub_ca_with_a_purpose_that_is_not_critical() -> tuple[list[bytes], Profile, Anchors]:
+    root = MINT.issue("Root", "MO", ca=True)
+    sub = MINT.issue("Sub", "MO", root, ca=True, purposes=[ExtendedKeyUsageOID.CLIENT_AUTH])
+    return ders([MINT.issue(EMAID, "MO", sub), sub]), CONTRACT_2, Anchors(mo=roots(root))
+
+
+def sub_cas_below_an_mo_root_that_say_nothing() -> tuple[list[bytes], Profile, Anchors]:
+    """Some operators' sub-CAs carry no role, or their company's domain."""
+    root = MINT.issue("Root", None, ca=True)
+    sub1 = MINT.issue("Sub 1", None, root, ca=True)
+    sub2 = MINT.issue("Sub 2", "example", sub1, ca=True)
+    return ders([MINT.issue(EMAID, "MO", sub2), sub2, sub1]), CONTRACT_2, Anchors(mo=roots(root))
+
+
 def oem_provisioning() -> tuple[list[bytes], Profile, Anchors]:
     return LAB.provisioning.ders, OEM_PROVISIONING_2, anchors()
 
@@ -209,6 +239,10 @@ ACCEPTED: list[Scenario] = [
     contract_below_v2g_root,
     secc,
     secc_with_server_purpose,
+    secc_below_a_ca_for_servers,
+    secc_below_a_ca_for_anything,
+    sub_ca_with_a_purpose_that_is_not_critical,
+    sub_cas_below_an_mo_root_that_say_nothing,
     oem_provisioning,
     company_domain_beside_the_role,
     vehicle_line,
@@ -237,6 +271,11 @@ REFUSED = {
     "issuer loop": "issuer-loop",
     "leaf on P-384": "p384-leaf",
     "SHA-1": "sha1-signature",
+    "sub-CA restricted to another purpose": "sub-ca-restricted-purpose",
+    "nameConstraints": "sub-ca-name-constraints",
+    "critical nameConstraints": "sub-ca-critical-name-constraints",
+    "policyConstraints": "sub-ca-policy-constraints",
+    "contract from a CPO's sub-CA below a V2G root": "sub-ca-says-cpo-below-v2g",
 }
 
 
@@ -312,6 +351,29 @@ def test_a_mobility_operator_issues_no_stations() -> None:
     with pytest.raises(ChainRejected) as refused:
         verify_chain(chain, SECC_2, Anchors(v2g=roots(LAB.contract.root)), AT)
     assert refused.value.flaw is Flaw.SUB_CA_DOMAIN_COMPONENT
+
+
+@pytest.mark.parametrize("marker", sorted(ROLE_MARKERS - {"MO"}))
+def test_below_a_v2g_root_only_a_mobility_operator_issues_contracts(marker: str) -> None:
+    """A-PKI-02: a charge point operator's sub-CA, above all, which every station trusts for other things."""
+    for upper, lower in ((marker, "MO"), ("MO", marker), ("MO", ("MO", marker))):
+        sub1 = MINT.issue("Sub 1", upper, LAB.secc.root, ca=True)
+        sub2 = MINT.issue("Sub 2", lower, sub1, ca=True)
+        leaf = MINT.issue(EMAID, "MO", sub2, usage=CONTRACT_USAGE)
+        with pytest.raises(ChainRejected) as refused:
+            verify_chain(ders([leaf, sub2, sub1]), CONTRACT_2, anchors(), AT)
+        assert refused.value.flaw is Flaw.SUB_CA_DOMAIN_COMPONENT
+
+
+@pytest.mark.parametrize("marker", sorted(ROLE_MARKERS - {"MO", "V2G"}))
+def test_below_an_mo_root_no_other_role_issues_contracts(marker: str) -> None:
+    """A company may be operator and car maker under one root: only its operator issues contracts. (A-PKI-02)"""
+    for components in (marker, ("MO", marker), marker.lower()):
+        sub = MINT.issue("Sub", components, LAB.contract.root, ca=True)
+        leaf = MINT.issue(EMAID, "MO", sub, usage=CONTRACT_USAGE)
+        with pytest.raises(ChainRejected) as refused:
+            verify_chain(ders([leaf, sub]), CONTRACT_2, anchors(), AT)
+        assert refused.value.flaw is Flaw.SUB_CA_DOMAIN_COMPONENT
 
 
 def test_a_station_leaf_restricted_to_clients_is_refused() -> None:

@@ -11,8 +11,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from certs import CONTRACT_2, ChainRejected, verify_chain
+from certs import CONTRACT_2, ChainRejected, Flaw, verify_chain
 from tests.certs import test_chain
 from tests.lab_trust import AT, LAB, anchors
 from tools.pki import FLAWS, make_flawed
@@ -30,8 +31,15 @@ V2G_ONLY = {
         "cps-as-contract",
         "issued-by-cpo",
         "issued-by-oem",
+        "sub-ca-says-cpo-below-v2g",
+        "sub-ca-says-cpo-below-mo",
+        "sub-ca-says-oem-below-mo",
     },
     "what the leaf is used for": {"leaf-is-ca", "no-digital-signature", "no-key-usage", "restricted-purpose"},
+    # Asked for the purpose, or for policies, openssl refuses a sub-CA for servers, and demanded policies, as well: see below.
+    "what a CA is used for": {"sub-ca-restricted-purpose", "root-with-restricted-purpose"},
+    "policies": {"sub-ca-policy-constraints"},
+    "constraints that bind nothing": {"leaf-name-constraints"},
     "the EMAID": {"no-common-name", "two-common-names", "emaid-mismatch", "emaid-malformed"},
     "a leaf among the roots": {"self-signed-installed"},
     "algorithms of the profile": {"rsa-sub-ca", "rsa-leaf", "p384-leaf", "sha384-signature"},
@@ -46,7 +54,7 @@ UNDERSTOOD = set().union(*V2G_ONLY.values())
 OURS_ONLY = (test_chain.critical_aia, test_chain.other_root_of_the_same_name_without_identifiers)
 
 
-def openssl_accepts(directory: Path, chain: list[bytes], roots: list[bytes]) -> bool:
+def openssl_accepts(directory: Path, chain: list[bytes], roots: list[bytes], *options: str) -> bool:
     leaf, subs, installed = (directory / name for name in ("leaf.pem", "subs.pem", "roots.pem"))
     leaf.write_bytes(pem_of(chain[0]))
     subs.write_bytes(b"".join(map(pem_of, chain[1:])))
@@ -61,7 +69,7 @@ def openssl_accepts(directory: Path, chain: list[bytes], roots: list[bytes]) -> 
         "-attime",
         str(int(AT.timestamp())),
     ]
-    command += ["-verify_depth", "2", "-auth_level", "2"]
+    command += ["-verify_depth", "2", "-auth_level", "2", *options]
     if len(chain) > 1:
         command += ["-untrusted", str(subs)]
     return subprocess.run([*command, str(leaf)], capture_output=True, timeout=20, check=False).returncode == 0
@@ -81,6 +89,34 @@ def test_what_openssl_refuses_we_refuse(tmp_path: Path, name: str) -> None:
     flawed = make_flawed(name, LAB)
     roots = installed_roots([root.der for root in flawed.mo_roots])
     assert openssl_accepts(tmp_path, list(flawed.chain), roots) is (name in UNDERSTOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("sub-ca-restricted-purpose", ("-purpose", "sslclient")),
+        ("sub-ca-policy-constraints", ("-policy_check",)),
+    ],
+)
+def test_openssl_refuses_it_when_asked(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
+    """The car signs as a client would, so a sub-CA for servers is refused; and the policy that a sub-CA demands is nowhere."""
+    flawed = make_flawed(name, LAB)
+    assert openssl_accepts(tmp_path, LAB.contract.ders, installed_roots([]), *options)
+    assert not openssl_accepts(tmp_path, list(flawed.chain), installed_roots([]), *options)
+
+
+def test_openssl_takes_a_station_below_a_ca_for_servers(tmp_path: Path) -> None:
+    """As we do. A CA for any purpose serves here and not for openssl."""
+    chain, _, trusted = test_chain.secc_below_a_ca_for_servers()
+    assert openssl_accepts(tmp_path, chain, [one.der for one in trusted.v2g], "-purpose", "sslserver")
+
+
+def test_no_station_below_a_ca_for_clients(tmp_path: Path) -> None:
+    chain, profile, trusted = test_chain.secc_below_a_ca_for(ExtendedKeyUsageOID.CLIENT_AUTH)
+    with pytest.raises(ChainRejected) as refused:
+        verify_chain(chain, profile, trusted, AT)
+    assert refused.value.flaw is Flaw.SUB_CA_EXTENDED_KEY_USAGE
+    assert not openssl_accepts(tmp_path, chain, [one.der for one in trusted.v2g], "-purpose", "sslserver")
 
 
 def test_every_difference_is_a_chain_that_exists() -> None:

@@ -11,6 +11,7 @@ from certs import ChainRejected, Edition, Role, StoreError, Truststore, verify_c
 from tests.lab_trust import AT, LAB
 from tests.power_cut import each_power_cut
 from tools.pki import Issued, KeyKind, Mint, key_usage
+from tools.pki.flaws.registry import names_of_another_company
 from tools.pki.mint import CA_USAGE
 
 MINT = Mint(AT, 11)
@@ -77,6 +78,10 @@ def unfit() -> dict[str, tuple[Issued, str]]:
         "role": (LAB.secc.root, "V2G"),
         "RSA": (rsa, "too-large|outside the profile"),
         "P-384": (MINT.issue("Root", "MO", ca=True, kind=KeyKind.P384), "outside the profile"),
+        "constraints": (
+            MINT.issue("Root", "MO", ca=True, extra=[(names_of_another_company(), False)]),
+            "constrains the names",
+        ),
         "forged": (MINT.issue("Root", "MO", ca=True, signing_key=MINT.key()), "not self-signed"),
     }
 

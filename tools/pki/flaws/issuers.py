@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certs import Flaw
 
 from ..lab import EMAID, LabPki
 from ..mint import CA_USAGE, CONTRACT_USAGE, Issued, KeyKind, key_usage
-from .registry import FlawedContract, named, ordered, sent, unknown_extension
+from .registry import FlawedContract, named, names_of_another_company, ordered, sent, unknown_extension
 
 
 @named
@@ -37,6 +39,37 @@ def leaf_as_sub_ca(lab: LabPki) -> FlawedContract:
 def sub_ca_without_cert_sign(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA may sign revocation lists only."""
     return ordered(lab, Flaw.SUB_CA_KEY_USAGE, sub2={"usage": key_usage("crl_sign")})
+
+
+@named
+def sub_ca_restricted_purpose(lab: LabPki) -> FlawedContract:
+    """A critical extendedKeyUsage restricts the issuing sub-CA to certificates of TLS servers."""
+    order = {"purposes": [ExtendedKeyUsageOID.SERVER_AUTH], "purposes_critical": True}
+    return ordered(lab, Flaw.SUB_CA_EXTENDED_KEY_USAGE, sub2=order)
+
+
+@named
+def sub_ca_name_constraints(lab: LabPki) -> FlawedContract:
+    """The issuing sub-CA may only issue names of another company, by nameConstraints that are not critical."""
+    return ordered(lab, Flaw.CONSTRAINTS, sub2={"extra": [(names_of_another_company(), False)]})
+
+
+@named
+def sub_ca_critical_name_constraints(lab: LabPki) -> FlawedContract:
+    """The upper sub-CA may only issue names of another company, by critical nameConstraints."""
+    return ordered(lab, Flaw.CONSTRAINTS, sub1={"extra": [(names_of_another_company(), True)]})
+
+
+@named
+def sub_ca_policy_constraints(lab: LabPki) -> FlawedContract:
+    """The upper sub-CA demands a policy that no certificate below it has, by policyConstraints that are not critical."""
+    return ordered(lab, Flaw.CONSTRAINTS, sub1={"extra": [(x509.PolicyConstraints(0, None), False)]})
+
+
+@named
+def leaf_name_constraints(lab: LabPki) -> FlawedContract:
+    """The leaf carries nameConstraints, which are a CA's."""
+    return ordered(lab, Flaw.CONSTRAINTS, leaf={"extra": [(names_of_another_company(), False)]})
 
 
 @named
@@ -129,6 +162,19 @@ def root_on_p384(lab: LabPki) -> FlawedContract:
 def root_with_unknown_critical_extension(lab: LabPki) -> FlawedContract:
     """The installed root has a critical extension that nobody knows."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"extra": unknown_extension()})
+
+
+@named
+def root_with_name_constraints(lab: LabPki) -> FlawedContract:
+    """The installed root may only stand above names of another company."""
+    return ordered(lab, Flaw.ANCHOR_UNFIT, root={"extra": [(names_of_another_company(), False)]})
+
+
+@named
+def root_with_restricted_purpose(lab: LabPki) -> FlawedContract:
+    """A critical extendedKeyUsage restricts the installed root to certificates of TLS servers."""
+    order = {"purposes": [ExtendedKeyUsageOID.SERVER_AUTH], "purposes_critical": True}
+    return ordered(lab, Flaw.ANCHOR_UNFIT, root=order)
 
 
 @named

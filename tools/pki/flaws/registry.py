@@ -9,7 +9,7 @@ from typing import Any
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.x509.oid import ObjectIdentifier
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from certs import Flaw
 
@@ -59,11 +59,16 @@ def ordered(
     """A fresh line below the lab's MO root (or, with ``root``, one of its own), with what is given ordered differently."""
     mint = lab.mint
     top = lab.contract.root if root is None else mint.issue("Lab MO Root CA", "MO", ca=True, days=3650, **root)
-    first = mint.issue("Lab MO Sub-CA 1", "MO", top, **{"ca": True, "path_length": 1, **(sub1 or {})})
-    second = mint.issue("Lab MO Sub-CA 2", "MO", first, **{"ca": True, "path_length": 0, **(sub2 or {})})
-    order: dict[str, Any] = {"usage": CONTRACT_USAGE, **(leaf or {})}
-    name, component = order.pop("common_name", EMAID), order.pop("domain_component", "MO")
-    last = mint.issue(name, component, second, **order)
+    wanted: dict[str, Any] = {"domain_component": "MO", "ca": True}
+    first = mint.issue("Lab MO Sub-CA 1", issuer=top, **{**wanted, "path_length": 1, **(sub1 or {})})
+    second = mint.issue("Lab MO Sub-CA 2", issuer=first, **{**wanted, "path_length": 0, **(sub2 or {})})
+    order: dict[str, Any] = {
+        "common_name": EMAID,
+        "domain_component": "MO",
+        "usage": CONTRACT_USAGE,
+        **(leaf or {}),
+    }
+    last = mint.issue(issuer=second, **order)
     return sent(Line(top, first, second, last), flaw, mo_roots=() if root is None else (top,))
 
 
@@ -73,6 +78,12 @@ def sent(line: Line, flaw: Flaw, *, mo_roots: tuple[Issued, ...] = ()) -> Flawed
 
 def unknown_extension() -> list[tuple[x509.ExtensionType, bool]]:
     return [(x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00"), True)]
+
+
+def names_of_another_company() -> x509.NameConstraints:
+    """Permits only subjects below O=Another Company, which the lab's are not."""
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Another Company")])
+    return x509.NameConstraints(permitted_subtrees=[x509.DirectoryName(name)], excluded_subtrees=None)
 
 
 def edited_leaf(lab: LabPki, edit: Callable[[asn1_x509.TbsCertificate], None], flaw: Flaw) -> FlawedContract:
