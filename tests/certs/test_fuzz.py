@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import ocsp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from certs import (
+    Certificate,
     ChainRejected,
     Edition,
     OcspRejected,
@@ -25,7 +28,14 @@ from certs import (
 from tests.lab_trust import AT, LAB, anchors, certificate
 
 SEEDS = [*LAB.contract.ders, LAB.contract.root.der, *LAB.secc.ders]
-RESPONSES = LAB.ocsp_responses(LAB.secc)
+PATH = [certificate(issued) for issued in (*LAB.secc.chain, LAB.secc.root)]
+SAID = {
+    (subject.der, signed): verify_ocsp_response(signed, subject, issuer, AT)
+    for (subject, issuer), issued in zip(pairwise(PATH), LAB.secc.chain, strict=True)
+    for status in ocsp.OCSPCertStatus
+    for signed in (LAB.mint.ocsp_response(issued, status=status),)
+}
+"""For each certificate of ours, in every status, a response that its issuer signed: what it says."""
 INSTALLED = anchors()
 
 
@@ -90,11 +100,42 @@ def test_a_chain_is_refused_or_the_real_one(chain: list[bytes]) -> None:
     assert contract.chain.leaf.der == LAB.contract.leaf.der
 
 
-@given(mutated(RESPONSES))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
-def test_a_response_or_a_typed_error(octets: bytes) -> None:
-    with contextlib.suppress(OcspRejected):
-        verify_ocsp_response(octets, certificate(LAB.secc.leaf), certificate(LAB.secc.sub2), AT)
+def says_what_somebody_signed(octets: bytes, subject: Certificate, issuer: Certificate) -> bool:
+    """Whether these octets count as a response about ``subject``; if so, they say what a response that was signed says, to the second."""
+    try:
+        said = verify_ocsp_response(octets, subject, issuer, AT)
+    except OcspRejected:
+        return False
+    assert said in [known for (der, _), known in SAID.items() if der == subject.der]
+    return True
+
+
+@given(mutated([signed for _, signed in SAID]), st.sampled_from(list(pairwise(PATH))))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_a_response_says_what_was_signed_or_nothing(octets: bytes, about: tuple[Certificate, Certificate]) -> None:
+    """A-TLS-08."""
+    says_what_somebody_signed(octets, *about)
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize("status", ocsp.OCSPCertStatus)
+@pytest.mark.parametrize("change", [0x01, 0x02, 0x80])
+def test_one_octet_of_a_response_changed_anywhere(status: ocsp.OCSPCertStatus, change: int) -> None:
+    """No octet under the signature is free: status, dates, whose certificate. What is outside may change, and says nothing. (A-TLS-08)"""
+    signed = LAB.mint.ocsp_response(LAB.secc.leaf, status=status)
+    under_signature = ocsp.load_der_ocsp_response(signed).tbs_response_bytes
+    first = signed.index(under_signature)
+    for place in range(len(signed)):
+        octets = bytearray(signed)
+        octets[place] ^= change
+        counts = says_what_somebody_signed(bytes(octets), PATH[0], PATH[1])
+        assert not (counts and first <= place < first + len(under_signature)), f"octet {place}"
+
+
+def test_a_response_about_one_certificate_says_nothing_about_another() -> None:
+    for der, signed in SAID:
+        for subject, issuer in pairwise(PATH):
+            assert says_what_somebody_signed(signed, subject, issuer) is (subject.der == der)
 
 
 @given(mutated([LAB.contract.root.pem]))
