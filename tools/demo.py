@@ -247,7 +247,15 @@ class Demo:
             self.story.check(metered)
         except StoryIncomplete as error:
             raise DemoFailed(str(error)) from error
+        self._judge_reason(1)
         tell("world", f"contactor open, {metered / 1000.0:.2f} kWh through the meter")
+
+    def _judge_reason(self, sessions: int) -> None:
+        """The station's word for why each car might charge, beside the car's."""
+        by = "contract" if self.options.payment == "pnc" else "external identification"
+        told = sum(f"authorised: by {by}" in line for line in self.station_log)
+        if told != sessions:
+            raise DemoFailed(f"the station authorised {told} of {sessions} cars by {by}")
 
     async def _next_car(self, hand: Hand, pause: float) -> None:
         await hand.act("unplug", force=True)
@@ -260,6 +268,7 @@ class Demo:
             story.check(None)
         except StoryIncomplete as error:
             raise DemoFailed(f"the next car: {error}") from error
+        self._judge_reason(2)
         tell("demo", "the station has served the next car")
 
     async def _leave(self) -> None:

@@ -205,7 +205,8 @@ class EvPki:
         return x509.load_der_x509_certificate((self.certs / name).read_bytes())
 
     @staticmethod
-    def _issue(subject, issuer, public_key, issuer_key, path_len, expired=False):
+    def _issue(real, public_key, issuer_key, expired=False):
+        """A certificate that says of itself all that the real one says, extensions included; only key, dates and signature are others."""
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
 
@@ -214,17 +215,15 @@ class EvPki:
         start, end = (now - 30 * day, now - day) if expired else (now - day, now + day)
         builder = (
             x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
+            .subject_name(real.subject)
+            .issuer_name(real.issuer)
             .public_key(public_key)
             .serial_number(4711)
             .not_valid_before(start)
             .not_valid_after(end)
-            .add_extension(
-                x509.BasicConstraints(ca=path_len is not None, path_length=path_len),
-                critical=True,
-            )
         )
+        for extension in real.extensions:
+            builder = builder.add_extension(extension.value, critical=extension.critical)
         return builder.sign(issuer_key, hashes.SHA256())
 
     def forge_contract(self, rsa_sub_ca: bool) -> None:
@@ -246,9 +245,9 @@ class EvPki:
             # the ISO 15118-2 schema allows.
             sub2_key = rsa.generate_private_key(65537, 1024)
         chain = [
-            self._issue(real[0].subject, real[1].subject, leaf_key.public_key(), sub2_key, None),
-            self._issue(real[1].subject, real[2].subject, sub2_key.public_key(), sub1_key, 0),
-            self._issue(real[2].subject, real[2].issuer, sub1_key.public_key(), root_key, 1),
+            self._issue(real[0], leaf_key.public_key(), sub2_key),
+            self._issue(real[1], sub2_key.public_key(), sub1_key),
+            self._issue(real[2], sub1_key.public_key(), root_key),
         ]
         leaf, *subs = [c.public_bytes(Encoding.DER) for c in chain]
         private = leaf_key.private_numbers().private_value.to_bytes(32, "big")
@@ -261,13 +260,12 @@ class EvPki:
             load_pem_private_key,
         )
 
-        sub2 = self._load("moSubCA2Cert.der")
         leaf = self._load("contractLeafCert.der")
         sub2_key = load_pem_private_key(
             (self.keys / "moSubCA2.key").read_bytes(),
             self.password("moSubCA2LeafPassword.txt"),
         )
-        expired = self._issue(leaf.subject, sub2.subject, leaf.public_key(), sub2_key, None, expired=True)
+        expired = self._issue(leaf, leaf.public_key(), sub2_key, expired=True)
         (self.certs / "contractLeafCert.der").write_bytes(expired.public_bytes(Encoding.DER))
 
     def apply(self, mutations: list[str]) -> None:

@@ -3,7 +3,8 @@
 
 Runs itself again inside the bench's environment (PyPI `iso15118`, whose jar EXIficient is). The trace must hold its octets: one that was recorded
 with `danger_trace_personal`. Every MeterInfo must tell what the meter had counted by the trace's own levels. Prints a closing line
-`N passed, M failed`; exits 0 only if nothing failed, 2 if the trace has nothing to compare.
+`N passed, M failed`; exits 0 only if nothing failed, 2 if there was nothing to compare: a trace of a whole session holds at least SESSION messages
+in both directions, and where power flowed at least one reading of the meter.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ NAMESPACES = {
     "supportedAppProtocolReq": "urn:iso:15118:2:2010:AppProtocol",
     "supportedAppProtocolRes": "urn:iso:15118:2:2010:AppProtocol",
 }
+SESSION = 20
+"""Messages of the shortest session that charges; fewer are the trace of something else."""
 ISO2 = "urn:iso:15118:2:2013:MsgDef"
 
 
@@ -45,14 +48,18 @@ def compare(trace: Path) -> int:
     passed = failed = 0
     counted: float | None = None
     readings = 0
+    powered = False
+    directions = set()
     for line in trace.read_text().splitlines():
         entry = json.loads(line)
         if entry["kind"] == "levels":
             counted = entry["value"]["watt_hours"]
+            powered = powered or (entry["value"]["contactor"] == "closed" and entry["value"]["amperes"] > 0.0)
         elif entry["kind"] == "thinned":
             counted = None
         if entry["kind"] not in ("received", "sent") or not isinstance(entry.get("octets"), str):
             continue
+        directions.add(entry["kind"])
         name = next(iter(entry["message"]))
         namespace = NAMESPACES.get(name, ISO2)
         theirs = json.loads(codec.decode(bytes.fromhex(entry["octets"]), namespace))
@@ -71,7 +78,10 @@ def compare(trace: Path) -> int:
     print(f"{readings} meter readings held against the meter")
     print(f"{passed} passed, {failed} failed")
     codec.gateway.shutdown()
-    return 2 if passed + failed == 0 else 1 if failed else 0
+    if passed + failed < SESSION or directions != {"received", "sent"} or (powered and not readings):
+        print(f"too little to compare: {passed + failed} messages, {readings} meter readings", file=sys.stderr)
+        return 2
+    return 1 if failed else 0
 
 
 def differing(ours: Any, theirs: Any, path: str) -> Any:

@@ -329,9 +329,54 @@ def foreign_secc(template: str, scenario: Scenario, iface: str, pki: Path):
         "control": scenario.control,
         "service": scenario.service,
         "energy_mode": scenario.energy_mode,
+        "listed": "1" if scenario.listed else "0",
     }
     env = {"INTEROP_" + key.upper(): value for key, value in needs.items()}
     return shlex.split(template.format(**needs)), env
+
+
+def account_problems(scenario: Scenario, account: dict[str, Any]) -> list[str]:
+    """What is wrong with the reasons that the station gives, although the EV saw the wanted outcome."""
+    sessions = account["sessions"]
+    problems = []
+    if account.get("unaccounted"):
+        problems.append(f"{account['unaccounted']} sessions stand in the books without a trace")
+    if len(sessions) != len(scenario.sessions):
+        problems.append(f"the station tells of {len(sessions)} sessions, not of {len(scenario.sessions)}")
+    refused = scenario.expect != "stop"
+    codes = scenario.expect.partition(":")[2].split("|")
+    for one in sessions:
+        # What is refused before anybody is authorised was authorised by nothing.
+        if one["by"] != scenario.by and not (refused and not one["by"]):
+            problems.append(f"authorised by {one['by'] or 'nothing'}, wanted {scenario.by or 'nothing'}")
+        if one["flaw"] != scenario.flaw:
+            problems.append(f"flaw {one['flaw'] or 'none'}, wanted {scenario.flaw or 'none'}")
+        if refused:
+            if one["closed"] or one["named"] is not None:
+                problems.append("a contactor closed, or something was booked")
+            if one["end"].removeprefix("refused.") not in codes:
+                problems.append(f"the station's reason is {one['end']}")
+            continue
+        if not one["powered"]:
+            problems.append("the board never had power on")
+        if one["named"] is not (scenario.by == "contract"):
+            problems.append(f"the books name {one['identity'] or 'nobody'}, wanted by {scenario.by}")
+    return problems
+
+
+def account(template: str, needs: dict[str, str], folder: Path) -> dict[str, Any]:
+    """What the station's own books and traces say; see `account`."""
+    told = subprocess.run(
+        shlex.split(template),
+        env={**os.environ, **needs, "INTEROP_WORK": str(folder)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    try:
+        return json.loads(told.stdout)
+    except ValueError:
+        raise SetupError(f"the account is no JSON: {told.stdout[-200:]} {told.stderr[-500:]}") from None
 
 
 # --------------------------------------------------------------------------
@@ -360,15 +405,37 @@ class Runner:
         finally:
             if self.secc is not None and not self.args.keep_secc:
                 self.stop_secc()
+        if self.args.account and not result.get("bench_error"):
+            self._hold_to_account(scenario, folder, result)
         result["outcome"] = self._outcome(scenario, result)
         result["wall_s"] = round(time.monotonic() - begin, 2)
         (folder / "result.json").write_text(json.dumps(result, indent=1))
         return result
 
+    def _hold_to_account(self, scenario: Scenario, folder: Path, result: dict[str, Any]) -> None:
+        """An outcome counts only when the station gives the wanted reason for it."""
+        _, needs = foreign_secc(self.args.account, scenario, self.bench.evse_iface, self.pki)
+        try:
+            result["account"] = account(self.args.account, needs, folder)
+        except SetupError as exc:
+            result.update(passed=False, reason=f"bench: {exc}", bench_error=True)
+            return
+        problems = account_problems(scenario, result["account"])
+        if result["passed"] and problems:
+            result.update(passed=False, reason=f"by the station's account: {'; '.join(problems)}")
+        elif result["passed"]:
+            told = (
+                scenario.by
+                if scenario.expect == "stop"
+                else ", ".join(one["flaw"] or one["end"] for one in result["account"]["sessions"])
+            )
+            result["reason"] += f" [{told}]"
+
     def _start_secc(self, scenario: Scenario, folder: Path) -> Secc:
         iface = self.bench.evse_iface
         if self.args.secc_cmd:
             command, extra = foreign_secc(self.args.secc_cmd, scenario, iface, self.pki)
+            extra["INTEROP_WORK"] = str(folder)
         else:
             command, extra = josev_secc(self.python, scenario, iface, self.pki)
         cwd = Path(self.args.secc_cwd) if self.args.secc_cwd else folder
@@ -458,6 +525,10 @@ def main() -> int:
         "use {iface} {pki} {scenario} {protocols} {tls} {auth} {control} "
         "{service} {energy_mode}",
     )
+    parser.add_argument(
+        "--account",
+        help="command that prints the station's own account of a scenario as JSON (see README.md); not with --keep-secc",
+    )
     parser.add_argument("--secc-cwd", help="working directory for --secc-cmd")
     parser.add_argument("--keep-secc", action="store_true", help="one SECC process for all scenarios")
     parser.add_argument(
@@ -494,6 +565,8 @@ def main() -> int:
             print(f"{scenario.name:32s} {scenario.doc}")
         print("groups: " + ", ".join(f"{k} ({len(v)})" for k, v in GROUPS.items()))
         return 0
+    if args.account and args.keep_secc:
+        parser.error("--account looks at one scenario's books: not with --keep-secc")
     try:
         wanted = resolve(args.scenarios)
     except KeyError as exc:

@@ -209,5 +209,7 @@ def test_two_cars_charge_at_once(street: Street) -> None:
     cars = [street.drive(1), street.drive(2)]
     assert [car.wait(60) for car in cars] == [0, 0]
     log = (street.here / "log").read_text()
+    assert log.count("authorised: by external identification") == 2
+    assert log.count("power on:") == 2
     assert log.count("session ended: completed.terminated") == 2
     assert "Traceback" not in log

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Two foreign cars at once at two outlets of one station process: a DC car with Plug & Charge beside another one, each on its own interface.
 
-Uses the bench's own parts (`josev_interop.py`): the EV runner, its environment, its PKI. Prints a line for each car; exits 0 only if both charged.
+Uses the bench's own parts (`josev_interop.py`): the EV runner, its environment, its PKI. Prints a line for each car;
+exits 0 only if both charged, and by their contract.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -19,7 +21,17 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from josev_interop import CACHE, Secc, SetupError, ensure_pki, ensure_venv, foreign_secc, line  # noqa: E402
+from josev_interop import (  # noqa: E402
+    CACHE,
+    Secc,
+    SetupError,
+    account,
+    account_problems,
+    ensure_pki,
+    ensure_venv,
+    foreign_secc,
+    line,
+)
 from scenarios import SCENARIOS  # noqa: E402
 
 SECONDS = 120
@@ -79,6 +91,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenario", nargs="?", default="iso2-dc-pnc", choices=sorted(SCENARIOS))
     parser.add_argument("--secc-cmd", default=str(HERE / "station"))
+    parser.add_argument("--account", default=str(HERE / "account"), help="says what the cars were authorised by")
     parser.add_argument("--timeout-factor", type=float, default=1)
     parser.add_argument("--venv", type=Path, default=CACHE / "venv")
     parser.add_argument("--pki", type=Path, default=CACHE / "pki")
@@ -93,6 +106,7 @@ def main() -> int:
         folder = work / "station"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        needs["INTEROP_WORK"] = str(folder)
         secc = Secc(
             ["ip", "netns", "exec", lines.station, *command], {**os.environ, **needs}, folder / "secc.log", folder, 20
         )
@@ -100,6 +114,13 @@ def main() -> int:
             results = drive(lines, python, pki, work, arguments)
         finally:
             secc.stop()
+    # Each car is a session of its own in the one station's books.
+    told = account(arguments.account, needs, folder)
+    problems = account_problems(dataclasses.replace(scenario, sessions=scenario.sessions * len(results)), told)
+    for problem in problems:
+        print(f"by the station's account: {problem}")
+    if problems:
+        results = [result | {"passed": False} for result in results]
     passed = [result for result in results if result["passed"]]
     print(f"{len(passed)} passed, {len(results) - len(passed)} failed; logs in {work}")
     return 0 if len(passed) == len(results) else 1

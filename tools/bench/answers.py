@@ -48,6 +48,7 @@ def loaded(ground: Ground, sessions: int, seconds: float) -> dict[str, Any]:
         time.sleep(seconds * 0.8)
         cost, ended = station.tree.cpu().since(before), time.time()
         trips = cars.done()
+        station.charged_by_contract(sessions)
     exchanges = trips.together(LOOP)
     answered = sum(began <= one.sent < ended for one in exchanges)
     return {
@@ -89,6 +90,7 @@ def beside_slow_key(ground: Ground, seconds: float) -> dict[str, Any]:
             if shaking.poll() is None:
                 shaking.kill()
                 shaking.communicate()
+        station.charged_by_contract(1)
     shook = json.loads(text)
     if len(shook["took"]) < 3:
         raise BenchFailed(f"only {len(shook['took'])} handshakes came about beside the session")

@@ -17,7 +17,7 @@ from .codec import CACHE
 from .figures import Section, quantile, spread
 from .line import Exchange
 from .proc import Tree, cores
-from .stations import BenchFailed, Ground, running
+from .stations import BenchFailed, Ground, by_contract, running
 
 LOOPS = 20
 TIMES = 20.0
@@ -77,6 +77,7 @@ def own_session(ground: Ground) -> dict[str, Any]:
         order = Order(places[0].sdp_port, str(places[0].panel), str(ground.pki / "car"), loops=LOOPS)
         cars = Cars([order], core=other)
         trips = cars.done()
+        station.charged_by_contract(1)
         time.sleep(SETTLE_SECONDS)
         cpu = station.tree.cpu().since(before)
     found = until_power(trips.cars[0])
@@ -109,6 +110,8 @@ def compared(directory: Path, rounds: int) -> dict[str, list[dict[str, Any]]]:
                     said.append(_under_our_car(bench, station, which, pki))
                 finally:
                     station.stop()
+                if which == "ours":
+                    by_contract(directory / f"{which}{number}" / "secc.log", 1)
     return found
 
 

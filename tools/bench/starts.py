@@ -67,6 +67,7 @@ def memory(ground: Ground, *, quick: bool) -> Section:
             samples.append((time.time(), station.tree.resident()))
             time.sleep(0.05)
         trips = cars.done()
+        station.charged_by_contract(1)
         time.sleep(1.0)
         after = station.tree.resident()
     sent = [one.sent for one in trips.cars[0] if one.name == LOOP]

@@ -69,13 +69,22 @@ class Ground:
                 'payments = ["contract"]',
                 'tls = "required"',
             ]
-        lines += ["[uplink]", "OfflineTxForUnknownIdEnabled = true", "[trust]", 'clock = "rtc"']
+        (here / "allowlist.txt").write_text(f"emaid {(self.pki / 'car' / 'emaid.txt').read_text().strip()}\n")
+        lines += ["[uplink]", f'allowlist = "{here / "allowlist.txt"}"', "[trust]", 'clock = "rtc"']
         for name, where in (("truststore", "truststore"), ("keystore", "keystore"), ("ocsp_cache", "staples")):
             lines.append(f'{name} = "{self.pki / "station" / where}"')
         lines += ["[trace]", 'mode = "always"']
         path = here / "station.toml"
         path.write_text("\n".join(lines) + "\n")
         return path, places
+
+
+def by_contract(log: Path, sessions: int) -> None:
+    """BenchFailed unless a station's log tells of this many sessions that were authorised by contract, and of no other."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if "authorised: by " in line]
+    contracts = sum("authorised: by contract" in line for line in lines)
+    if (len(lines), contracts) != (sessions, sessions):
+        raise BenchFailed(f"{contracts} of {sessions} sessions were authorised by contract, {len(lines)} in all")
 
 
 def free_udp_ports(count: int) -> list[int]:
@@ -135,6 +144,11 @@ class Station:
             if self._process.poll() is not None or time.monotonic() > until:
                 raise BenchFailed(f"the station does not come up: {self.last_words()}")
             time.sleep(0.02)
+
+    def charged_by_contract(self, sessions: int) -> None:
+        """BenchFailed unless so many sessions were authorised by their contract: another way in is another measurement."""
+        self._log.flush()
+        by_contract(self.directory / "log", sessions)
 
     def last_words(self) -> str:
         """The end of its log."""

@@ -155,6 +155,9 @@ def charge(mode: str) -> Callable[..., None]:
         keys = len(bench.keys())
         car = bench.evcc(mode)
         bench.says("a car is matched", 20.0)
+        # At this station whoever plugs in may charge: the car must not have been let in for another reason.
+        bench.says("authorised: by external identification", 20.0)
+        bench.says("power on", 30.0)
         bench.says("session ended: completed.terminated", 60.0)
         expect(car.wait(30) == 0, f"the car ended with {car.returncode}")
         bench.says("link down: D-LINK_TERMINATE")

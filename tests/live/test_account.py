@@ -1,0 +1,94 @@
+"""The bench's own judgement: an outcome that a car saw counts only with the wanted reason in the station's account."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+BENCH = load("josev_interop")
+
+CHARGED = {
+    "by": "contract",
+    "identity": "emaid",
+    "named": True,
+    "closed": True,
+    "powered": True,
+    "end": "completed.terminated",
+    "flaw": "",
+}
+REFUSED = {"by": "", "identity": "", "named": None, "closed": False, "powered": False, "end": "", "flaw": ""}
+
+
+def problems(scenario: str, *sessions: dict[str, Any], unaccounted: int = 0) -> str:
+    account = {"sessions": list(sessions), "unaccounted": unaccounted}
+    return "; ".join(BENCH.account_problems(BENCH.SCENARIOS[scenario], account))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            {"by": "external identification", "identity": "free", "named": False},
+            "authorised by external identification",
+        ),
+        ({"named": False}, "the books name emaid"),
+        ({"named": None, "identity": ""}, "the books name nobody"),
+        ({"powered": False}, "never had power"),
+    ],
+)
+def test_plug_and_charge_counts_only_by_the_contract(change: dict[str, Any], why: str) -> None:
+    assert problems("iso2-dc-pnc", CHARGED) == ""
+    assert why in problems("iso2-dc-pnc", CHARGED | change)
+
+
+def test_free_charging_does_not_count_when_a_contract_is_booked() -> None:
+    free = CHARGED | {"by": "external identification", "identity": "free", "named": False}
+    assert problems("iso2-dc-eim", free) == ""
+    assert problems("iso2-dc-eim", CHARGED)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"flaw": "leaf-key-usage"}, "flaw leaf-key-usage, wanted bad-signature"),
+        ({"flaw": ""}, "flaw none"),
+        ({"end": "refused.FAILED"}, "the station's reason is refused.FAILED"),
+        ({"end": "severed.connection-closed"}, "the station's reason is severed.connection-closed"),
+        ({"closed": True}, "a contactor closed"),
+        ({"named": True}, "something was booked"),
+    ],
+)
+def test_a_refusal_counts_only_for_its_own_reason(change: dict[str, Any], why: str) -> None:
+    refused = REFUSED | {"end": "refused.FAILED_CertChainError", "flaw": "bad-signature"}
+    assert problems("iso2-neg-forged-contract", refused) == ""
+    assert why in problems("iso2-neg-forged-contract", refused | change)
+
+
+def test_every_session_is_accounted_for() -> None:
+    assert "0 sessions" in problems("iso2-dc-pnc")
+    assert "2 sessions" in problems("iso2-dc-pnc", CHARGED, CHARGED)
+    assert "without a trace" in problems("iso2-dc-pnc", CHARGED, unaccounted=1)
+
+
+def test_each_positive_scenario_has_one_way_to_be_authorised() -> None:
+    for scenario in BENCH.SCENARIOS.values():
+        if scenario.expect == "stop":
+            assert scenario.by == ("contract" if scenario.auth == "pnc" else "external identification"), scenario.name
