@@ -213,6 +213,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/session/test_identification.py",),
     ),
     Mutant(
+        "node-budget-off",
+        "a message may cost what it likes to read, in every pass",
+        "secc/exi/reader.py",
+        'self.source.line("w.items -= 1")',
+        'self.source.line("pass")',
+        ("tests/exi/test_budget.py", "tests/iso2/test_dialogue.py"),
+    ),
+    Mutant(
         "trace-tells-all",
         "personal values stand in traces as they are",
         "secc/session/recorder.py",

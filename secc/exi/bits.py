@@ -10,16 +10,23 @@ from __future__ import annotations
 from typing import Final
 
 from secc.errors import DecodeError, EncodeError
+from secc.exi.budget import CHARACTERS, Budget
 
 MASKS: Final = tuple((1 << 8 * count) - 1 for count in range(129))
 """Masks of so many octets; making one costs as much as using it."""
 
 SURROGATES: Final = range(0xD800, 0xE000)
 LARGEST_CODE_POINT: Final = 0x10FFFF
+LONGEST_CODE_POINT: Final = 21
+"""Bits. Without this bound one code point could be as long as the stream, and reading it would take the square of that."""
 
 
 class Overfull(DecodeError):
-    """A list with more items than its type allows: no pass can make a message of that."""
+    """A list with more items than its type allows, or than V2G has a use for: no pass can make a message of that."""
+
+
+class Exhausted(Overfull):
+    """The message costs more than its budget. What is left of the budget is nothing, so no other pass can read it either."""
 
 
 def read_more(n: int, r: int, first: int, octets: int) -> tuple[int, int]:
@@ -44,7 +51,7 @@ def read_octets(n: int, r: int, count: int) -> tuple[bytes, int]:
     return (cut & (MASKS[count] if count < 129 else (1 << 8 * count) - 1)).to_bytes(count, "big"), r
 
 
-def read_text(n: int, r: int, count: int) -> tuple[str, int]:
+def read_text(n: int, r: int, count: int, budget: Budget) -> tuple[str, int]:
     """A string whose length field says ``count``: two more than its code points; less would point into a string table."""
     count -= 2
     if count < 0:
@@ -54,10 +61,13 @@ def read_text(n: int, r: int, count: int) -> tuple[str, int]:
     octets = (cut & (MASKS[count] if count < 129 else (1 << 8 * count) - 1)).to_bytes(count, "big")
     if octets.isascii():
         return octets.decode("ascii"), end
-    return _read_code_points(n, r, count)
+    return _read_code_points(n, r, count, budget)
 
 
-def _read_code_points(n: int, r: int, count: int) -> tuple[str, int]:
+def _read_code_points(n: int, r: int, count: int, budget: Budget) -> tuple[str, int]:
+    budget.items -= count // CHARACTERS
+    if budget.items < 0:
+        raise Exhausted("too many characters beyond ASCII")
     # A code point takes at most three octets; they are cut out once, because each shift of a long stream costs its length.
     available = min(3 * count, r // 8)
     octets = (n >> r - 8 * available & (1 << 8 * available) - 1).to_bytes(available, "big")
@@ -66,7 +76,7 @@ def _read_code_points(n: int, r: int, count: int) -> tuple[str, int]:
     for _ in range(count):
         value = shift = 0
         while True:
-            if at == available:
+            if at == available or shift == LONGEST_CODE_POINT:
                 raise DecodeError("code point too long, or the stream ends")
             octet = octets[at]
             at += 1

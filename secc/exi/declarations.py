@@ -181,10 +181,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Occurs:
-    """A repeating element: from ``fewest`` to ``most`` times, ``None`` is unbounded."""
+    """A repeating element: from ``fewest`` to ``most`` times, ``None`` is unbounded.
+
+    ``enough``: of an unbounded one so many are read and no more, because V2G has no use for them. It does not change the grammar.
+    """
 
     fewest: int
     most: int | None
+    enough: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from secc.errors import DecodeError
 from secc.exi import bits
+from secc.exi.budget import Budget
 from secc.exi.datatypes import INTEGER_OCTETS, String, bits_for
 from secc.exi.grammar import ComplexType
 from secc.exi.record import dataclass
@@ -109,13 +110,13 @@ class Relaxed:
         )
         return n << self.content_bits | self.end
 
-    def read(self, n: int, r: int) -> tuple[Any, int]:
+    def read(self, n: int, r: int, budget: Budget) -> tuple[Any, int]:
         """The element, and the bits that are left. Raises DecodeError."""
         try:
             r = self._expect(n, r, self.first_bits, self.vocabulary.id_code)
-            identifier, r = self._text(n, r)
+            identifier, r = self._text(n, r, budget)
             r = self._expect(n, r, self.first_bits, self.characters)
-            value, r = self._text(n, r)
+            value, r = self._text(n, r, budget)
             r = self._expect(n, r, self.content_bits, self.end)
         except ValueError:
             raise DecodeError(f"{self.ctype.name}: truncated") from None
@@ -128,9 +129,9 @@ class Relaxed:
             raise DecodeError(f"unexpected event in {self.ctype.name}")
         return r
 
-    def _text(self, n: int, r: int) -> tuple[str, int]:
+    def _text(self, n: int, r: int, budget: Budget) -> tuple[str, int]:
         r -= 8
         count = n >> r & 255
         if count > 127:
             count, r = bits.read_more(n, r, count, INTEGER_OCTETS)
-        return bits.read_text(n, r, count)
+        return bits.read_text(n, r, count, budget)

@@ -44,7 +44,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A particle: ``alternatives`` in the order of their event codes, from ``fewest`` to ``most`` times (None: unbounded).
+    """A particle: ``alternatives`` in the order of their event codes, from ``fewest`` to ``most`` times (None: unbounded; ``enough`` are read).
 
     ``kind`` is "attribute", "element", "group" (a substitution group: one field, told apart by the class), "choice" (a field a branch), "text".
     """
@@ -53,6 +53,7 @@ class Part:
     alternatives: tuple[Alternative, ...]
     fewest: int = 1
     most: int | None = 1
+    enough: int | None = None
 
     @property
     def repeats(self) -> bool:
@@ -215,22 +216,22 @@ class _Use:
         return Alternative(self.name, self.type(self.types[0]), self.field)
 
     def part(self) -> Part:
-        fewest, most = (0 if self.optional else 1), 1
+        fewest, most, enough = (0 if self.optional else 1), 1, None
         if occurs := self.find(Occurs):
-            fewest, most = occurs.fewest, occurs.most
+            fewest, most, enough = occurs.fewest, occurs.most, occurs.enough
         if self.has(Content):
             return Part("text", (Alternative(TEXT, self.type(self.types[0]), self.field),))
         if self.has(Attribute):
-            return Part("attribute", (self.alternative(),), fewest, most)
+            return Part("attribute", (self.alternative(),), fewest, most, enough)
         members: Members | None = self.find(Members)
         head: Head | None = self.find(Head)
         hints = members.types if members else tuple(self.types)
         if head is None and len(hints) == 1:
-            return Part("element", (self.alternative(),), fewest, most)
+            return Part("element", (self.alternative(),), fewest, most, enough)
         group = [Alternative(element_name(hint), complex_type(hint), self.field) for hint in hints]
         if head is not None:
             group.append(Alternative(head.name, None))
-        part = Part("group", tuple(sorted(group, key=lambda a: a.name)), fewest, most)
+        part = Part("group", tuple(sorted(group, key=lambda a: a.name)), fewest, most, enough)
         within: Within | None = self.find(Within)
         if within is None:
             return part

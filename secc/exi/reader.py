@@ -1,8 +1,9 @@
 """Compiles a content model into a straight-line reader.
 
-``read_X(n, r)`` returns the object and the bits that are left. Pieces of fixed width that follow one another (event codes, enumerations,
-booleans, the first octet of a number) are cut out in one shift and compared with one mask. A reader fills a *draft*, a class with the same
-slots and no ``__init__``, and hands it over by giving it the declared class: three times faster than a frozen constructor.
+``read_X(n, r, w)`` returns the object and the bits that are left; ``w`` is the message's :class:`~secc.exi.budget.Budget`. Pieces of fixed width
+that follow one another (event codes, enumerations, booleans, the first octet of a number) are cut out in one shift and compared with one mask. A
+reader fills a *draft*, a class with the same slots and no ``__init__``, and hands it over by giving it the declared class: three times faster than a
+frozen constructor.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Leniency:
 
     ``empty``: an empty value written as the end of its element instead of empty characters (EXIficient from XML).
     ``loose``: lists filled to their maximum whose end is written as if one more could follow (cbexigen).
-    ``spans``: not a leniency: the positions of elements that have an Id are noted in a third parameter.
+    ``spans``: not a leniency: the positions of elements that have an Id are noted in the budget.
     """
 
     empty: bool = False
@@ -61,8 +62,9 @@ def readers(leniency: Leniency) -> Namespace:
         "refuse": _refuse,
         "E": DecodeError,
         "Overfull": bits.Overfull,
+        "Exhausted": bits.Exhausted,
     }
-    return Namespace("read", "n, r, spans" if leniency.spans else "n, r", _compiler(leniency), runtime)
+    return Namespace("read", "n, r, w", _compiler(leniency), runtime)
 
 
 def _compiler(leniency: Leniency) -> Callable[[Namespace, ComplexType, Source], None]:
@@ -85,7 +87,6 @@ class _Reader:
         self.leniency = leniency
         self.ctype = ctype
         self.batch = ReadBatch(source, f"unexpected event in {ctype.name}")
-        self.arguments = "n, r, spans" if leniency.spans else "n, r"
 
     def function(self) -> None:
         result = self.instance(self.ctype)
@@ -196,11 +197,11 @@ class _Reader:
         table = self.namespace.bind(f"group_{ctype.name}_{known.field}", functions)
         target = self.target(owner, known, ctype)
         start = self.note_start(any(_has_id(a.type) for a in part.alternatives))
-        self.source.line(f"{target}, r = G[{table}[{chosen}]]({self.arguments})")
+        self.source.line(f"{target}, r = G[{table}[{chosen}]](n, r, w)")
         if start:
             names = tuple(a.name if _has_id(a.type) else None for a in part.alternatives)
             self.source.line(f"name = {self.namespace.bind(f'names_{ctype.name}_{known.field}', names)}[{chosen}]")
-            self.source.line(f"if name is not None: spans.append((name, {target}, {start}, r))")
+            self.source.line(f"if name is not None: w.spans.append((name, {target}, {start}, r))")
 
     def note_start(self, wanted: bool) -> str | None:
         """A local that holds where an element starts, if positions are noted and this one's is wanted."""
@@ -250,9 +251,10 @@ class _Reader:
             self.event(ctype.loop_width(index), following - 1, after)
             with self.source.block(f"if {after} != {following - 1}:"):
                 self.source.line("break")
-            if endless and part.most is not None:
+            limit = part.most if part.most is not None else part.enough
+            if endless and limit is not None:
                 self.source.line(
-                    f"if len({items}) == {part.most}: raise Overfull({f'more than {part.most} items in {ctype.name}'!r})"
+                    f"if len({items}) == {limit}: raise Overfull({f'more than {limit} items in {ctype.name}'!r})"
                 )
             if part.most is None or part.most > NARROWING:
                 self.source.line(f"if not len({items}) % {NARROWING}: n &= (1 << r) - 1")
@@ -263,6 +265,8 @@ class _Reader:
 
     def item(self, part: Part, items: str) -> None:
         name = self.source.fresh("i")
+        self.source.line("w.items -= 1")
+        self.source.line(f"if w.items < 0: raise Exhausted({f'too many items, the last in {self.ctype.name}'!r})")
         self.alternative(part, part.alternatives[0], name)
         self.batch.flush()
         self.source.line(f"{items}.append({name})")
@@ -292,9 +296,9 @@ class _Reader:
         self.batch.flush()
         name = self.namespace.function(kind)
         start = self.note_start(_has_id(kind))
-        self.source.line(f"{target}, r = {name}({self.arguments})")
+        self.source.line(f"{target}, r = {name}(n, r, w)")
         if start:
-            self.source.line(f"spans.append(({alternative.name!r}, {target}, {start}, r))")
+            self.source.line(f"w.spans.append(({alternative.name!r}, {target}, {start}, r))")
 
     def perhaps_empty(self, kind: String | Octets, target: str) -> None:
         escape = self.source.fresh("e")
@@ -360,9 +364,9 @@ class _Reader:
             self.source.line(f"b = r - 8 * {length} + 16")
             self.source.line(f"t = (n >> b & MASKS[{length} - 2]).to_bytes({length} - 2, 'big')")
             self.source.line(f"if t.isascii(): {target} = t.decode('ascii'); r = b")
-            self.source.line(f"else: {target}, r = text(n, r, {length})")
+            self.source.line(f"else: {target}, r = text(n, r, {length}, w)")
         with self.source.block("else:"):
-            self.source.line(f"{target}, r = text(n, r, {length})")
+            self.source.line(f"{target}, r = text(n, r, {length}, w)")
 
     def length(self) -> str:
         name = self.source.fresh("v")

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from secc.errors import DecodeError, EncodeError
 from secc.exi.bits import Overfull
+from secc.exi.budget import AT_ONCE, ITEMS, Budget
 from secc.exi.datatypes import bits_for
 from secc.exi.declarations import Message
 from secc.exi.fragments import Relaxed, Span, Vocabulary
@@ -28,6 +29,9 @@ LARGEST_STREAM: Final = 64 * 1024
 
 PASSES: Final = (Leniency(), Leniency(empty=True), Leniency(empty=True, loose=True))
 """Ways to read a stream, the specification's first; see docs/decisions/exi.md."""
+
+SMALL: Final = 4096
+"""Octets of a stream that may be read in passing; a shift of a longer one costs its length."""
 
 M = TypeVar("M", bound=Message)
 Note = tuple[str, Any, int, int]
@@ -80,27 +84,41 @@ class Schema(Generic[M]):
 
     # --- documents --------------------------------------------------------------------------------------------------------
 
-    def decode(self, octets: bytes) -> M:
-        """The message that a document stream holds.
+    def decode(self, octets: bytes, *, items: int = ITEMS) -> M:
+        """The message that a document stream holds. ``items`` is what it may cost in all passes; see :mod:`secc.exi.budget`.
 
         Strict in structure, lenient in length and value facets. Octets behind the end are ignored. Raises DecodeError, and nothing else.
         """
-        # Nearly every message takes this way: the first pass, and nothing in between.
-        r = 8 * len(octets) - 8 - self._root_bits
-        if 0 < r <= 8 * LARGEST_STREAM:
-            n = int.from_bytes(octets, "big")
-            name = self._entries.get(n >> r)
-            if name is not None:
-                message: M
-                try:
-                    message, left = self._first.globals[name](n, r)
-                    if left < 8:
-                        return message
-                except (DecodeError, ValueError, IndexError):
-                    pass  # the passes below find out why, or read it
+        budget = Budget(items)
+        message: M | None = self._read_first(octets, budget, LARGEST_STREAM)
+        if message is not None:
+            return message
         n, r, cls = self._open(octets)
-        message, _ = self._first_fit(n, r, complex_type(cls))
+        message, _ = self._first_fit(n, r, complex_type(cls), budget)
         return message
+
+    def decode_at_once(self, octets: bytes) -> M | None:
+        """The message, if reading it takes no time to speak of: short, with few items, as the specification says, its reader compiled.
+
+        None for any other stream, sound or not: ``decode`` may take milliseconds for it, and belongs where nobody waits. Raises nothing.
+        """
+        return self._read_first(octets, Budget(AT_ONCE, compiles=False), SMALL)
+
+    def _read_first(self, octets: bytes, budget: Budget, longest: int) -> M | None:
+        """Nearly every message takes this way: the first pass, and nothing in between. None where there is more to it."""
+        r = 8 * len(octets) - 8 - self._root_bits
+        if not 0 < r <= 8 * longest:
+            return None
+        n = int.from_bytes(octets, "big")
+        name = self._entries.get(n >> r)
+        if name is None:
+            return None
+        message: M
+        try:
+            message, left = self._first.globals[name](n, r, budget)
+        except (DecodeError, ValueError, IndexError):
+            return None  # the passes find out why, or read it
+        return message if left < 8 else None
 
     def encode(self, message: M) -> bytes:
         """A document stream. Raises EncodeError for what the schema does not allow: structure, ranges, lengths, occurrence."""
@@ -129,14 +147,17 @@ class Schema(Generic[M]):
             raise DecodeError(f"root {code} is no message of {self.name}")
         return n, r, cls
 
-    def _first_fit(self, n: int, r: int, ctype: ComplexType, *, spanning: bool = False) -> tuple[Any, list[Note]]:
+    def _first_fit(
+        self, n: int, r: int, ctype: ComplexType, budget: Budget, *, spanning: bool = False
+    ) -> tuple[Any, list[Note]]:
         """Reads in the first way that uses the stream up, else in the first that reads at all; the object, and where its parts stand."""
         spare: tuple[Any, list[Note]] | None = None
         failure: DecodeError | None = None
         for namespace in self._spanning if spanning else self._readers:
             notes: list[Note] = []
+            budget.spans = notes
             try:
-                value, left = self._read(namespace, ctype, n, r, *((notes,) if spanning else ()))
+                value, left = self._read(namespace, ctype, n, r, budget)
             except Overfull:
                 # To the strict pass such a stream may look like a full list with octets behind its end.
                 raise
@@ -150,9 +171,9 @@ class Schema(Generic[M]):
             raise failure or DecodeError(ctype.name)
         return spare
 
-    def _read(self, namespace: Namespace, ctype: ComplexType, *arguments: Any) -> tuple[Any, int]:
+    def _read(self, namespace: Namespace, ctype: ComplexType, n: int, r: int, budget: Budget) -> tuple[Any, int]:
         try:
-            return cast("tuple[Any, int]", namespace.globals[namespace.function(ctype)](*arguments))
+            return cast("tuple[Any, int]", namespace.globals[namespace.function(ctype)](n, r, budget))
         except (ValueError, IndexError):
             # A shift by a negative count, an index beyond an enumeration: the only ways in which compiled readers raise these.
             raise DecodeError(f"{ctype.name}: truncated, or a value beyond its enumeration") from None
@@ -207,22 +228,23 @@ class Schema(Generic[M]):
             raise DecodeError("an element that V2G never signs")
         _, relaxed = frame
         ctype = self.types_of(name)[0]
+        budget = Budget()
         try:
-            element, left = relaxed.read(n, r) if relaxed else self._fragment_content(n, r, ctype)
+            element, left = relaxed.read(n, r, budget) if relaxed else self._fragment_content(n, r, ctype, budget)
         except DecodeError:
             if relaxed is None:
                 raise
             # cbexigen does not know the relaxed grammar.
-            element, left = self._fragment_content(n, r, ctype)
+            element, left = self._fragment_content(n, r, ctype, budget)
         if left < bits or n >> left - bits & (1 << bits) - 1 != self.vocabulary.end:
             raise DecodeError("the fragment does not end behind its element")
         return name, element
 
-    def _fragment_content(self, n: int, r: int, ctype: ComplexType) -> tuple[Any, int]:
+    def _fragment_content(self, n: int, r: int, ctype: ComplexType, budget: Budget) -> tuple[Any, int]:
         failure: DecodeError | None = None
         for namespace in self._readers:
             try:
-                value, left = self._read(namespace, ctype, n, r)
+                value, left = self._read(namespace, ctype, n, r, budget)
             except DecodeError as error:
                 failure = failure or error
                 continue
@@ -236,7 +258,7 @@ class Schema(Generic[M]):
         """Where in a received document every element stands whose type has an Id, in the order of their ends. Raises DecodeError."""
         n, r, cls = self._open(octets)
         # The same passes decide how the stream is read as in decode().
-        _, notes = self._first_fit(n, r, complex_type(cls), spanning=True)
+        _, notes = self._first_fit(n, r, complex_type(cls), Budget(), spanning=True)
         total = 8 * len(octets)
         return tuple(Span(name, element, n, total - start, total - stop, total) for name, element, start, stop in notes)
 

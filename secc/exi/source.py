@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import linecache
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from secc.errors import DecodeError
+from secc.exi.budget import Budget
 from secc.exi.grammar import ComplexType, Part
 
 
@@ -43,6 +46,7 @@ class Namespace:
     """The globals of the readers (or writers) of one schema and one way of reading.
 
     A type is compiled when it is first called: until then its name is bound to a function that compiles it, takes its own place and goes on.
+    Several threads may call at once; one compiles.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Namespace:
         self._names: dict[ComplexType, str] = {}
         self._bound: dict[str, object] = {}
         self._compiled: set[ComplexType] = set()
+        self._turn = threading.RLock()
 
     def bind(self, stem: str, value: object) -> str:
         """A global name for a constant; equal stems with the same constant share it."""
@@ -73,29 +78,37 @@ class Namespace:
 
     def function(self, ctype: ComplexType) -> str:
         """The global name of the function of a type, which need not be compiled yet."""
-        name = self._names.get(ctype)
-        if name is None:
+        return self._names.get(ctype) or self._reserve(ctype)
+
+    def _reserve(self, ctype: ComplexType) -> str:
+        with self._turn:
+            if ctype in self._names:
+                return self._names[ctype]
             name = f"{self.verb}_{ctype.name}"
             while name in self.globals:
                 name += "_"
-            self._names[ctype] = name
 
             def first(*args: Any) -> Any:
+                if args and isinstance(args[-1], Budget) and not args[-1].compiles:
+                    raise DecodeError(f"{ctype.name} is not compiled yet")
                 return self.compile(ctype)(*args)
 
             self.globals[name] = first
-        return name
+            self._names[ctype] = name
+            return name
 
     def compile(self, ctype: ComplexType) -> Callable[..., Any]:
         """Compiles a type and puts its function in place."""
         name = self.function(ctype)
-        source = Source()
-        self._compiler(self, ctype, source)
-        text = f"def {name}({self.parameters}):\n" + "\n".join(source.lines) + "\n"
-        file = f"<{self.verb} {ctype.name} {id(self):x}>"
-        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-        exec(compile(text, file, "exec"), self.globals)  # noqa: S102  # source is ours, made from declarations
-        self._compiled.add(ctype)
+        with self._turn:
+            if ctype not in self._compiled:
+                source = Source()
+                self._compiler(self, ctype, source)
+                text = f"def {name}({self.parameters}):\n" + "\n".join(source.lines) + "\n"
+                file = f"<{self.verb} {ctype.name} {id(self):x}>"
+                linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+                exec(compile(text, file, "exec"), self.globals)  # noqa: S102  # source is ours, made from declarations
+                self._compiled.add(ctype)
         function: Callable[..., Any] = self.globals[name]
         return function
 

@@ -27,6 +27,12 @@ from secc.exi.schema import Schema
 Id = Annotated[str, Identifier(), Attribute(), Named("Id")]
 Algorithm = Annotated[str, Uri(), Attribute()]
 
+REFERENCES: Final = 8
+"""V2G signs up to four elements. [V2G2-909] A few more are read, so that such a signature is refused by its code; thousands are an attack."""
+
+TRANSFORMS: Final = 8
+"""V2G has exactly one a reference. [V2G2-767]"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanonicalizationMethod:
@@ -61,7 +67,7 @@ class Transform:
 class Transforms:
     """The transforms, in order."""
 
-    transform: Annotated[tuple[Transform, ...], Occurs(1, None)]
+    transform: Annotated[tuple[Transform, ...], Occurs(1, None, enough=TRANSFORMS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +98,7 @@ class SignedInfo:
     id: Id | None = None
     canonicalization_method: CanonicalizationMethod
     signature_method: SignatureMethod
-    reference: Annotated[tuple[Reference, ...], Occurs(1, None)]
+    reference: Annotated[tuple[Reference, ...], Occurs(1, None, enough=REFERENCES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

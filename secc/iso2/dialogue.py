@@ -29,6 +29,13 @@ STREAM: Final = 0x8001
 """The V2GTP payload type of every message of ISO 15118-2."""
 
 
+PAYLOAD_LIMIT: Final = 8192
+"""Octets of a request. The largest that the XSD makes sense of is CertificateUpdateReq: five certificates of 800 octets, twenty roots with the names
+of their issuers, a signature; some 7 KiB. Nothing larger comes later in a session either. (A-EXI-11)"""
+
+ITEMS: Final = 128
+"""Items of lists in a request, over all passes: CertificateUpdateReq has 32, in each of three, of which the first may be taken twice. (A-EXI-11)"""
+
 LOOP: Final = (
     CurrentDemandReq,
     CurrentDemandRes,
@@ -50,6 +57,7 @@ class Dialogue:
     """One session of ISO 15118-2. Messages are body elements; their header stands beside them in ``Received``."""
 
     streams: frozenset[int] = frozenset({STREAM})
+    payload_limit = PAYLOAD_LIMIT
 
     def __init__(self, offer: Offer, surroundings: Surroundings) -> None:
         self._course = course = Course(offer)
@@ -73,9 +81,16 @@ class Dialogue:
 
     def decode(self, payload_type: int, octets: bytes) -> Received:
         """Raises DecodeError."""
-        message = SCHEMA.decode(octets)
+        message = SCHEMA.decode(octets, items=ITEMS)
         if message.body is None:
             raise DecodeError("a message with an empty Body")
+        return Received(payload_type, message.body, message.header, octets)
+
+    def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
+        """The message, where reading it takes next to no time; None: ``decode`` has to look at it."""
+        message = SCHEMA.decode_at_once(octets)
+        if message is None or message.body is None:
+            return None
         return Received(payload_type, message.body, message.header, octets)
 
     def encode(self, send: Send) -> tuple[int, bytes]:

@@ -18,7 +18,7 @@ from secc.link.tls import ClientContext, ServerContext, choose
 from secc.link.tls_chain import Handshaken
 from secc.link.tls_connection import UNSENT_LIMIT, TlsConnection, accept, connect
 from secc.link.tls_errors import Alert, PlainRequired, TlsError, TlsRequired
-from secc.link.v2gtp import DEFAULT_LIMIT, TOLERATED, Frame, Framer, PayloadType, frame
+from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, PayloadType, frame
 
 HANDSHAKE: Final = Timeout("TLS handshake", 10.0, "A-TLS-03")
 """From the connect (or, where plain TCP is served too, from the first octet of TLS) until the handshake is complete."""
@@ -33,14 +33,15 @@ class Serving:
     """What a station serves on a port: TLS with these contexts (none: no TLS), plain TCP or not. Swapped whole when certificates change.
 
     ``default``: whose chain is presented when the car names none of the roots; the first when not given. ``strict``: no tolerance in reading the
-    hello. ``payload_limit``: octets of one V2GTP payload. ``tolerated``: the how manieth bad V2GTP header ends the connection.
+    hello. ``payload_limit``: octets of one V2GTP payload until a protocol is agreed, which has its own. ``tolerated``:
+    the connection is closed on this many malformed V2GTP headers.
     """
 
     contexts: tuple[ServerContext, ...] = ()
     default: ServerContext | None = None
     plain: bool = False
     strict: bool = False
-    payload_limit: int = DEFAULT_LIMIT
+    payload_limit: int = OPENING_LIMIT
     tolerated: int = TOLERATED
 
     @property
@@ -61,7 +62,7 @@ class Connection:
         """Plain octets, or the alert with which it all ended: a deque, because a step on another thread may add to it."""
         self._closed = False
         self.framer = framer
-        """Its ``accepted`` may be narrowed once a protocol is agreed; its ``ignored`` says what was passed over."""
+        """Its ``accepted`` and its ``limit`` change once a protocol is agreed; its ``ignored`` says what was passed over."""
         self.failure: FramingError | None = None
         """Why nothing more can come. ``feed`` has raised it, or will when it is called next."""
         self._begun = False

@@ -20,7 +20,9 @@ VERSION: Final = 0x01
 INVERSE: Final = 0xFE
 HEADER_OCTETS: Final = 8
 DEFAULT_LIMIT: Final = 65_536
-"""Octets of payload that one frame may carry. Real ISO 15118-2 messages stay below about 8 KiB."""
+"""Octets of payload that a frame of a peer may carry whom we have chosen: a car's framer, a tool's."""
+OPENING_LIMIT: Final = 4096
+"""Octets of payload that a stranger's first frame may carry; SupportedAppProtocolReq has 2.3 KiB at most. (A-EXI-11)"""
 TOLERATED: Final = 3
 """So many frames may be bad in one connection; the last of them ends it."""
 

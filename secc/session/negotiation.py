@@ -24,6 +24,12 @@ from secc.session.supported_app_protocol import (
 PAYLOAD_TYPE: Final = 0x8001
 """SupportedAppProtocol always travels as this V2GTP payload type, whatever is chosen."""
 
+PAYLOAD_LIMIT: Final = 4096
+"""Octets of a request: twenty entries with namespaces of a hundred characters take 2.3 KiB."""
+
+ITEMS: Final = 80
+"""Entries over all passes: the twenty that the XSD allows, in each of three, of which the first may be taken twice. (A-EXI-11)"""
+
 SEQUENCE: Final = Timeout("V2G_SECC_Sequence_Timeout", 60.0, "[V2G2-443]", since_reply=True)
 
 _NO_NEGOTIATION: Final = Refusal(ResponseCode.FAILED_NO_NEGOTIATION, "[V2G2-172]")
@@ -83,10 +89,16 @@ class Negotiation:
 
     session: Session
     streams: frozenset[int] = frozenset({PAYLOAD_TYPE})
+    payload_limit: int = PAYLOAD_LIMIT
 
     def decode(self, payload_type: int, octets: bytes) -> Received:
         """Raises DecodeError."""
-        return Received(payload_type, SCHEMA.decode(octets), None, octets)
+        return Received(payload_type, SCHEMA.decode(octets, items=ITEMS), None, octets)
+
+    def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
+        """The message, where reading it takes next to no time; None: ``decode`` has to look at it."""
+        message = SCHEMA.decode_at_once(octets)
+        return None if message is None else Received(payload_type, message, None, octets)
 
     def encode(self, send: Send) -> tuple[int, bytes]:
         return PAYLOAD_TYPE, SCHEMA.encode(send.message)

@@ -104,8 +104,17 @@ class Dialogue(Protocol):
         """The V2GTP payload types that this session listens to; others are counted and ignored."""
         ...
 
+    @property
+    def payload_limit(self) -> int:
+        """Octets that one request may have: the largest that makes sense, with a margin."""
+        ...
+
     def decode(self, payload_type: int, octets: bytes) -> Received:
-        """Raises DecodeError, and nothing else, for octets that are no message."""
+        """Raises DecodeError, and nothing else, for octets that are no message. May take a millisecond: not for the event loop."""
+        ...
+
+    def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
+        """The message, where reading it takes some tens of microseconds at most; None: ``decode`` has to look at it, sound or not."""
         ...
 
     def encode(self, send: Send) -> tuple[int, bytes]:

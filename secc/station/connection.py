@@ -233,6 +233,7 @@ class V2gConnection(asyncio.Protocol):
     def _open(self, dialogue: Dialogue, name: str, ended: Callable[[End], None]) -> None:
         self._dialogue = dialogue
         self._link.framer.accepted = frozenset(PayloadType(stream) for stream in dialogue.streams)
+        self._link.framer.limit = dialogue.payload_limit
         self.driver = Driver(
             f"{self._host.name} {name}",
             dialogue.session,

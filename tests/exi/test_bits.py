@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from secc.errors import DecodeError, EncodeError
 from secc.exi import bits
+from secc.exi.budget import Budget
 
 
 def bits_of(n: int) -> str:
@@ -49,27 +50,27 @@ def test_text(text: str) -> None:
     count = number >> r & 255
     if count > 127:
         count, r = bits.read_more(number, r, count, 10)
-    assert bits.read_text(number, r, count) == (text, 0)
+    assert bits.read_text(number, r, count, Budget()) == (text, 0)
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_string_tables_are_not_used(count: int) -> None:
     with pytest.raises(DecodeError, match="string table"):
-        bits.read_text(0, 80, count)
+        bits.read_text(0, 80, count, Budget())
 
 
 @pytest.mark.parametrize("value", [0xD800, 0xDFFF, 0x110000, 2**40])
 def test_no_characters(value: int) -> None:
     stream = bits_of(bits.write_unsigned(1, value)) + "0" * 64
     with pytest.raises(DecodeError):
-        bits.read_text(int(stream, 2), len(stream), 3)
+        bits.read_text(int(stream, 2), len(stream), 3, Budget())
 
 
 def test_text_that_ends_early() -> None:
     with pytest.raises((DecodeError, ValueError)):
-        bits.read_text(0xC3_A9, 16, 2 + 40)
+        bits.read_text(0xC3_A9, 16, 2 + 40, Budget())
     with pytest.raises(DecodeError, match="stream ends"):
-        bits.read_text(int.from_bytes(b"\xe9\x01\xe9\x81", "big"), 32, 2 + 3)
+        bits.read_text(int.from_bytes(b"\xe9\x01\xe9\x81", "big"), 32, 2 + 3, Budget())
 
 
 @pytest.mark.parametrize(("octets", "shortest", "longest"), [(b"123", 0, 2), (b"1", 2, None)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from secc.conversation import End, Send
 from secc.errors import DecodeError
 from secc.iso2 import protocol
-from secc.session.negotiation import PAYLOAD_TYPE, SEQUENCE, choose, open_negotiation
+from secc.session.negotiation import PAYLOAD_LIMIT, PAYLOAD_TYPE, SEQUENCE, choose, open_negotiation
 from secc.session.offer import Surroundings, V2gProtocol
 from secc.session.supported_app_protocol import (
     SCHEMA,
@@ -210,3 +210,29 @@ def test_what_is_no_request_gets_no_answer() -> None:
     effects = line.hear(negotiation.decode(PAYLOAD_TYPE, response))
     assert sent(effects) == []
     assert line.code == "refused.Failed_NoNegotiation"
+
+
+@pytest.mark.case("A-EXI-11")
+def test_the_longest_list_is_within_the_limits_in_whatever_way_it_is_written() -> None:
+    longest = AppProtocol(
+        protocol_namespace="u" * 100,
+        version_number_major=2**32 - 1,
+        version_number_minor=2**32 - 1,
+        schema_id=1,
+        priority=1,
+    )
+    full = SupportedAppProtocolReq(app_protocol=(longest,) * 20)
+    octets = SCHEMA.encode(full)
+    negotiation = open_negotiation(ALL, Surroundings(now=0.0, entropy=bytes, wall=wall), tls13=False)
+    assert len(octets) < 0.75 * negotiation.payload_limit == 0.75 * PAYLOAD_LIMIT
+    assert negotiation.decode(PAYLOAD_TYPE, octets).message == full
+    # As cbexigen ends a full list: with the code that says that one more could follow. Only the last pass is content with that.
+    number = int.from_bytes(octets, "big")
+    bits = f"{number:0{8 * len(octets)}b}"
+    one = SCHEMA.encode(SupportedAppProtocolReq(app_protocol=(longest,)))
+    single = f"{int.from_bytes(one, 'big'):0{8 * len(one)}b}"
+    start, item = single[:11], single[11 : single.rindex("1") - 1]
+    wide = start + item + ("00" + item) * 19 + "01"
+    assert bits.startswith(wide[:-2])
+    wide += "0" * (-len(wide) % 8)
+    assert negotiation.decode(PAYLOAD_TYPE, int(wide, 2).to_bytes(len(wide) // 8, "big")).message == full

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from hal.sim.clock import run_virtual
-from secc.link.v2gtp import PayloadType, frame
+from secc.iso2 import protocol
+from secc.iso2.dialogue import PAYLOAD_LIMIT
+from secc.link.v2gtp import OPENING_LIMIT, PayloadType, frame
+from secc.session import negotiation
 from secc.session.supported_app_protocol import (
     SCHEMA,
     AppProtocol,
@@ -17,7 +22,7 @@ from secc.session.supported_app_protocol import (
     SupportedAppProtocolRes,
 )
 from secc.station.connection import LINGER_SECONDS
-from tests.station_scene import WorldHands, configured, station
+from tests.station_scene import Scene, WorldHands, configured, station
 from tools.evcc.line import Line
 
 STRANGER = SupportedAppProtocolReq(
@@ -52,5 +57,53 @@ def test_who_talks_on_after_the_end_is_not_answered_and_then_hung_up_on(tmp_path
             assert await line.frames() is None
             assert loop.time() - ended == pytest.approx(LINGER_SECONDS, abs=0.1)
             assert scene.codes() == ["refused.Failed_NoNegotiation"]
+
+    run_virtual(main())
+
+
+OURS = SupportedAppProtocolReq(
+    app_protocol=(
+        AppProtocol(
+            protocol_namespace=protocol().namespace,
+            version_number_major=2,
+            version_number_minor=0,
+            schema_id=1,
+            priority=1,
+        ),
+    )
+)
+
+
+@contextlib.asynccontextmanager
+async def connected(scene: Scene) -> AsyncIterator[Line]:
+    """A car that is plugged in and has connected; it says what a test says."""
+    await WorldHands(scene.world()).plug_in()
+    window = scene.outlet().window
+    await scene.until(lambda: window.port is not None)
+    assert window.port is not None
+    line = await Line.open("::1", window.port, 0, None)
+    try:
+        yield line
+    finally:
+        await line.close()
+
+
+@pytest.mark.case("A-EXI-11")
+@pytest.mark.parametrize("agreed", [False, True], ids=["before a protocol is agreed", "in ISO 15118-2"])
+def test_a_frame_that_no_real_message_fills_ends_the_connection_by_its_header(tmp_path: Path, agreed: bool) -> None:
+    """64 KiB were stored, and read, of anybody who had come as far as the socket."""
+    limit = PAYLOAD_LIMIT if agreed else OPENING_LIMIT
+    assert negotiation.PAYLOAD_LIMIT == OPENING_LIMIT < PAYLOAD_LIMIT < 12 * 1024
+
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene, connected(scene) as line:
+            if agreed:
+                await line.send(frame(PayloadType.EXI, SCHEMA.encode(OURS)))
+                assert await line.frames()
+            await line.send(frame(PayloadType.EXI, bytes(limit + 1))[:8])
+            # At once: not when the rest of the frame has not come for ten seconds.
+            await scene.ended(seconds=1.0)
+            assert scene.codes() == ["severed.stream-broken"]
+            assert await line.frames() is None
 
     run_virtual(main())

@@ -1,0 +1,69 @@
+"""A session's messages as octets: what is read, and how much of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from secc.errors import DecodeError
+from secc.exi.xmldsig import X509IssuerSerial
+from secc.iso2 import messages as iso2
+from secc.iso2.dialogue import ITEMS, PAYLOAD_LIMIT, STREAM, Dialogue
+from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
+from secc.session.offer import Offer, Surroundings
+from tests.exi.test_budget import profile, signed
+
+
+@pytest.fixture
+def dialogue() -> Dialogue:
+    return Dialogue(Offer(), Surroundings(now=0.0, entropy=bytes, wall=lambda: pytest.fail("no time has passed")))
+
+
+def largest() -> iso2.CertificateUpdateReq:
+    """Every field as long as the XSD allows; issuers' names, which have no bound there, as long as they get."""
+    certificate = b"\xff" * 800
+    root = X509IssuerSerial(
+        x509_issuer_name="CN=Some V2G Root CA with a long name,O=An organisation of the mobility house,C=DE,DC=V2G",
+        x509_serial_number=2**159,
+    )
+    return iso2.CertificateUpdateReq(
+        id="id1",
+        contract_signature_cert_chain=iso2.CertificateChain(
+            certificate=certificate, sub_certificates=iso2.SubCertificates(certificate=(certificate,) * 4)
+        ),
+        emaid="DE8AA1A2B3C4D59",
+        list_of_root_certificate_ids=iso2.ListOfRootCertificateIDs(root_certificate_id=(root,) * 20),
+    )
+
+
+@pytest.mark.case("A-EXI-11")
+def test_the_largest_request_of_iso_15118_2_is_within_the_limits(dialogue: Dialogue) -> None:
+    octets = signed(4, 1, largest())
+    assert 6_000 < len(octets) < 0.9 * PAYLOAD_LIMIT
+    assert dialogue.payload_limit == PAYLOAD_LIMIT
+    assert dialogue.decode(STREAM, octets).message == largest()
+    # An end that only the last pass is content with costs that much in each, and in the first one twice.
+    assert ITEMS >= 4 * (4 + 4 + 4 + 20)
+
+
+@pytest.mark.case("A-EXI-11")
+def test_a_message_of_many_items_is_no_request(dialogue: Dialogue) -> None:
+    sets = iso2.ServiceParameterList(
+        parameter_set=(
+            iso2.ParameterSet(parameter_set_id=1, parameter=(iso2.Parameter(name="", bool_value=True),) * 16),
+        )
+        * 12
+    )
+    body = iso2.ServiceDetailRes(response_code=iso2.ResponseCode.OK, service_id=1, service_parameter_list=sets)
+    octets = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=body))
+    assert len(octets) < PAYLOAD_LIMIT
+    with pytest.raises(DecodeError, match="too many items"):
+        dialogue.decode(STREAM, octets)
+
+
+def test_what_is_read_at_once_is_the_same(dialogue: Dialogue) -> None:
+    octets = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=profile(3)))
+    assert dialogue.decode_at_once(STREAM, octets) == dialogue.decode(STREAM, octets)
+    empty = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8))))
+    assert dialogue.decode_at_once(STREAM, empty) is None
+    with pytest.raises(DecodeError, match="empty Body"):
+        dialogue.decode(STREAM, empty)
