@@ -8,7 +8,7 @@ thread; ``outgoing`` and ``close`` never wait for that thread.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from secc.conversation import Deadline, Timeout
@@ -21,7 +21,7 @@ from secc.link.tls_errors import Alert, PlainRequired, TlsError, TlsRequired
 from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, PayloadType, frame
 
 HANDSHAKE: Final = Timeout("TLS handshake", 10.0, "A-TLS-03")
-"""From the connect (or, where plain TCP is served too, from the first octet of TLS) until the handshake is complete."""
+"""From the connect (or, where plain TCP is served too, from the first octet of TLS) until the handshake is complete; ``Serving`` may say else."""
 FIRST_MESSAGE: Final = Timeout("V2G_SECC_CommunicationSetup_Timeout", 20.0, "[V2G2-716]")
 """From the connect, or the end of the handshake, until the first frame is complete."""
 PARTIAL_MESSAGE: Final = Timeout("V2GTP message", 10.0, "A-V2G-02")
@@ -34,7 +34,7 @@ class Serving:
 
     ``default``: whose chain is presented when the car names none of the roots; the first when not given. ``strict``: no tolerance in reading the
     hello. ``payload_limit``: octets of one V2GTP payload until a protocol is agreed, which has its own. ``tolerated``:
-    the connection is closed on this many malformed V2GTP headers.
+    the connection is closed on this many malformed V2GTP headers. ``handshake_seconds``: of a whole handshake, at most.
     """
 
     contexts: tuple[ServerContext, ...] = ()
@@ -43,6 +43,7 @@ class Serving:
     strict: bool = False
     payload_limit: int = OPENING_LIMIT
     tolerated: int = TOLERATED
+    handshake_seconds: float = HANDSHAKE.seconds
 
     @property
     def tls(self) -> bool:
@@ -66,8 +67,9 @@ class Connection:
         self.failure: FramingError | None = None
         """Why nothing more can come. ``feed`` has raised it, or will when it is called next."""
         self._begun = False
+        self._handshake = HANDSHAKE if serving is None else replace(HANDSHAKE, seconds=serving.handshake_seconds)
         silent_means_handshake = tls is not None or (serving is not None and serving.tls and not serving.plain)
-        self.deadline: Deadline | None = _limit(HANDSHAKE if silent_means_handshake else FIRST_MESSAGE, now)
+        self.deadline: Deadline | None = _limit(self._handshake if silent_means_handshake else FIRST_MESSAGE, now)
         """When to give up if nothing changes; None: the session's own timers are enough."""
 
     @property
@@ -171,7 +173,7 @@ class Connection:
             if not serving.tls:
                 raise PlainRequired("TLS is not served here", Alert.HANDSHAKE_FAILURE.record())
             if serving.plain:
-                self.deadline = _limit(HANDSHAKE, now)
+                self.deadline = _limit(self._handshake, now)
         opening += octets
         hello = peek(opening, strict=serving.strict)
         if hello is None:
@@ -194,7 +196,7 @@ class Connection:
                 self.deadline = _limit(PARTIAL_MESSAGE, now)
         elif self._begun:
             self.deadline = None
-        elif running is HANDSHAKE:
+        elif running is self._handshake:
             self.deadline = _limit(FIRST_MESSAGE, now)
 
 

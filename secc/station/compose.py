@@ -96,7 +96,12 @@ class Services:
     def serving(self, outlet: OutletSettings) -> Serving:
         """What a car may connect to at this outlet at this moment."""
         contexts = self.identity.contexts if outlet.tls is not Tls.OFF else ()
-        return Serving(contexts=contexts, plain=outlet.tls is not Tls.REQUIRED, strict=self.config.lab.strict)
+        return Serving(
+            contexts=contexts,
+            plain=outlet.tls is not Tls.REQUIRED,
+            strict=self.config.lab.strict,
+            handshake_seconds=self.config.timing.handshake_seconds,
+        )
 
     def describe_trust(self) -> dict[str, Any]:
         """For ``secc status``."""

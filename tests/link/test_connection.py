@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -181,6 +182,15 @@ def test_where_both_are_served_the_handshake_is_timed_from_its_first_octet() -> 
     station.feed(hello[20:30], 106.0)
     assert station.deadline is not None
     assert (station.deadline.at, station.deadline.timeout) == (115.0, HANDSHAKE)
+
+
+def test_how_long_a_handshake_may_take_is_the_operators_choice() -> None:
+    station, car = serve(replace(TLS_ONLY, handshake_seconds=3.0), 100.0), dial(CAR, 100.0)
+    assert station.deadline is not None
+    assert station.deadline.at == 103.0
+    carry(station, car, 101.0)
+    assert station.deadline is not None
+    assert (station.deadline.at, station.deadline.timeout) == (121.0, FIRST_MESSAGE)
 
 
 @pytest.mark.case("I2-SAP-03", "A-V2G-02")

@@ -331,19 +331,25 @@ def test_http_on_the_tls_port_is_closed_and_the_next_car_is_served(tmp_path: Pat
 
 @pytest.mark.case("TLS-11", "A-TLS-03")
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01"])
-def test_a_handshake_that_stalls_is_given_up_and_the_next_car_is_served(tmp_path: Path, said: bytes) -> None:
+@pytest.mark.parametrize(("timing", "seconds"), [(Timing(), 10.0), (Timing(handshake_seconds=3.0), 3.0)])
+def test_a_handshake_that_stalls_is_given_up_and_the_next_car_is_served(
+    tmp_path: Path, said: bytes, timing: Timing, seconds: float
+) -> None:
+    """After ``timing.handshake_seconds``, which was read and not heeded."""
+
     async def main() -> None:
-        async with station(pnc(tmp_path, Tls.REQUIRED), watch=False) as scene:
+        async with station(pnc(tmp_path, Tls.REQUIRED, timing), watch=False) as scene:
             loop = asyncio.get_running_loop()
             scene.world().plug_in()
             await scene.until(lambda: scene.outlet().window.port)
             reader, writer = await asyncio.open_connection("::1", scene.outlet().window.port)
             began = loop.time()
             writer.write(said)
-            assert await reader.read() == b""
-            assert loop.time() - began < 15.0
-            writer.close()
             assert await scene.ended() == ["timer.TLS-handshake"]
+            assert loop.time() - began == pytest.approx(seconds, abs=0.1)
+            assert await reader.read() == b""
+            assert loop.time() - began < seconds + 5.0
+            writer.close()
             drive = await scene.drive(QUICK_PNC, tls=True).done()
             assert drive.outcome == "completed.full"
 
