@@ -272,7 +272,9 @@ class DcPath(Path):
 
     def _supervise_target(self) -> None:
         goal, silent = self._goal, self.board.now - self._target_at
-        if self.stage is not Stage.CHECKING and silent > self.settings.lost_target_seconds:
+        supplied = self.stage in (Stage.PRECHARGE, Stage.CHARGE)
+        patience = self.settings.lost_target_seconds if supplied else self.settings.lost_session_seconds
+        if self.stage is not Stage.CHECKING and silent > patience:
             raise Halt("target-lost", f"no target for {silent:.0f} s")
         if self.stage is not Stage.CHARGE or goal is None or self._stale:
             return

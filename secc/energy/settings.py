@@ -28,8 +28,10 @@ class DcSettings:
     isolation_measurements: int = 1
     stale_target_seconds: float = 5.0
     """Without a target from the car for this long the current goes to zero."""
-    lost_target_seconds: float = 70.0
-    """Without one for this long there is no session any more, whatever became of it: off. Above the sequence timeout of 60 s."""
+    lost_target_seconds: float = 10.0
+    """Without one for this long, with voltage at the output, the car is gone: off. A car asks four times a second, or more often."""
+    lost_session_seconds: float = 70.0
+    """Without one for this long after the cable check there is no session any more: off. Above the sequence timeout of 60 s."""
     stale_measurement_seconds: float = 1.0
     isolation_silence_seconds: float = 10.0
     voltage_tolerance: float = 0.02

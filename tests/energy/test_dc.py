@@ -218,11 +218,15 @@ def test_without_targets_the_current_is_zero_after_five_seconds_and_comes_back_w
 
 
 @pytest.mark.case("A-SES-14")
-def test_with_no_session_left_it_goes_off_by_itself() -> None:
+def test_with_no_target_for_ten_seconds_it_goes_off_by_itself() -> None:
+    """A car whose TCP connection is half open says nothing and is not hung up on: no voltage waits for it for a minute."""
     b = charging()
-    b.run(75.0)
+    b.run(9.5)
+    assert b.world.truth()["contactor_closed"]
+    b.run(1.5)
     assert b.dead
     assert [fault.code for fault in b.reported] == ["target-lost"]
+    assert b.reported[0].latched is False
 
 
 def test_an_insulation_that_goes_bad_while_charging_is_an_emergency() -> None:
