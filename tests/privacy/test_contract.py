@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import base64
 import functools
 import json
 import logging
 import secrets
 import shutil
+import string
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from certs.emaid import check_digit
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Lab, Tls
 from secc.station.report import explanation, status_lines
@@ -28,10 +31,11 @@ from tools.pki import make_lab_pki
 
 @functools.cache
 def own_pki() -> Path:
-    """A PKI that no other test has: whatever is found of it comes from the session."""
+    """A PKI that no other test has, for a contract that no other test has: whatever is found of it comes from the session."""
     directory = Path(tempfile.mkdtemp(prefix="private-pki-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    make_lab_pki(directory, flaws=("expired-leaf", "emaid-mismatch"))
+    contract = "DE8AA" + "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(9))
+    make_lab_pki(directory, flaws=("expired-leaf", "emaid-mismatch"), emaid=contract + check_digit(contract))
     return directory
 
 
@@ -107,6 +111,7 @@ def config_for(tmp_path: Path, case: Case, lab: Lab | None = None) -> Config:
 def test_nothing_of_the_contract_is_left(tmp_path: Path, case: Case, caplog: pytest.LogCaptureFixture) -> None:
     wallet = car_wallet(case.car)
     needles = Needles(wallet, CAR.evcc_id, own_pki() / "authorities")
+    assert needles.searches_the_emaid
     caplog.set_level(logging.DEBUG)
     config = config_for(tmp_path, case)
 
@@ -138,6 +143,7 @@ def test_the_search_would_find_it(tmp_path: Path) -> None:
             alive = " ".join(needles.found_alive(beside=[CAR]))
             assert "a Contract" in alive
             assert "certificate at" in alive
+            assert "EMAID in a" in alive
             await drive.done()
             await scene.ended()
             await scene.until(lambda: scene.outlet().journal.idle)
@@ -150,3 +156,25 @@ def test_the_search_would_find_it(tmp_path: Path) -> None:
     assert "certificate" in names
     assert "EMAID" in names
     assert "EVCCID" in names
+
+
+def test_the_search_knows_every_spelling() -> None:
+    wallet = car_wallet()
+    needles = Needles(wallet, CAR.evcc_id, own_pki() / "authorities")
+    emaid = wallet.emaid
+    parts = (emaid[:2], emaid[2:5], emaid[5:14])
+    for text in (
+        emaid,
+        emaid[:14],
+        emaid.lower(),
+        *(mark.join(parts) for mark in "-*_ /.:"),
+        f"{'-'.join(parts)}-{emaid[14]}",
+    ):
+        assert needles.found_in(b"xx " + text.encode() + b" yy"), text
+    for octets in (
+        emaid.encode().hex().encode(),
+        base64.b64encode(b"x" + emaid[:14].encode()),
+        emaid[:14].encode("utf-16-le"),
+    ):
+        assert needles.found_in(b"{" + octets + b"}"), octets
+    assert needles.found_in(emaid[:13].encode()) == []

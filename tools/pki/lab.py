@@ -47,6 +47,8 @@ class LabPki:
     """The car's OEM provisioning certificate."""
     cps: Line
     """The certificate provisioning service, below the first V2G root."""
+    emaid: str = EMAID
+    """The car's contract."""
 
     def ocsp_responses(self, line: Line) -> list[bytes]:
         """DER, in the order of the chain; each is signed by a responder of that certificate's issuer."""
@@ -57,15 +59,15 @@ class LabPki:
         return responses
 
 
-def build_lab_pki(at: datetime, seed: int | None = None) -> LabPki:
-    """A whole bench around the moment ``at``, in memory."""
+def build_lab_pki(at: datetime, seed: int | None = None, *, emaid: str = EMAID) -> LabPki:
+    """A whole bench around the moment ``at``, in memory; the car's contract is ``emaid``."""
     mint = Mint(at.replace(microsecond=0), seed)
     secc = _line(mint, "V2G", "CPO", "V2G", "DE8AASLABSECC00000000000000000000000001", "CPO", days=60)
     other = _line(mint, "Other V2G", "Other CPO", "V2G", "DE8AASLABSECC00000000000000000000000001", "CPO", days=60)
-    contract = _line(mint, "MO", "MO", "MO", EMAID, "MO", days=730)
+    contract = _line(mint, "MO", "MO", "MO", emaid, "MO", days=730)
     provisioning = _line(mint, "OEM", "OEM", "OEM", PCID, "OEM", days=4 * 365)
     cps = _line(mint, "V2G", "CPS", "CPS", "Lab CPS", "CPS", days=90, root=secc.root)
-    return LabPki(mint, secc, other, contract, provisioning, cps)
+    return LabPki(mint, secc, other, contract, provisioning, cps, emaid)
 
 
 _LEAF_USAGE = {"CPO": TLS_USAGE, "MO": CONTRACT_USAGE, "OEM": TLS_USAGE, "CPS": key_usage("digital_signature")}

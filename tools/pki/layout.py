@@ -28,10 +28,15 @@ from .mint import Issued
 
 
 def make_lab_pki(
-    directory: Path, *, flaws: Iterable[str] = (), seed: int | None = None, at: datetime | None = None
+    directory: Path,
+    *,
+    flaws: Iterable[str] = (),
+    seed: int | None = None,
+    at: datetime | None = None,
+    emaid: str = EMAID,
 ) -> LabPki:
     """Make a lab PKI around ``at`` (now, if not given) and write it below ``directory``. See the module for the layout."""
-    lab = build_lab_pki(at or datetime.now(UTC), seed)
+    lab = build_lab_pki(at or datetime.now(UTC), seed, emaid=emaid)
     write_lab_pki(lab, directory, flaws=flaws)
     return lab
 
@@ -75,7 +80,7 @@ def _write_car(lab: LabPki, directory: Path, v2g_root: Issued) -> None:
     _write(directory / "v2g_root.pem", v2g_root.pem)
     _write_secret(directory / "contract_chain.pem", lab.contract.pem)
     _write_secret(directory / "contract.key", lab.contract.leaf.key_pem)
-    _write(directory / "emaid.txt", EMAID.encode() + b"\n")
+    _write(directory / "emaid.txt", lab.emaid.encode() + b"\n")
     _write_secret(directory / "oem_chain.pem", lab.provisioning.pem)
     _write_secret(directory / "oem.key", lab.provisioning.leaf.key_pem)
     _write(directory / "pcid.txt", PCID.encode() + b"\n")

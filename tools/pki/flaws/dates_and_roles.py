@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from certs import Flaw
 
-from ..lab import EMAID, LabPki, Line
+from ..lab import LabPki, Line
 from ..mint import CONTRACT_USAGE, DAY
 from .registry import FlawedContract, named, ordered, sent
 
@@ -92,7 +92,7 @@ def cps_as_contract(lab: LabPki) -> FlawedContract:
 @named
 def issued_by_cpo(lab: LabPki) -> FlawedContract:
     """A charge point operator's sub-CA, which says V2G and stands below a V2G root that is installed, issued a contract."""
-    leaf = lab.mint.issue(EMAID, "MO", lab.secc.sub2, usage=CONTRACT_USAGE)
+    leaf = lab.mint.issue(lab.emaid, "MO", lab.secc.sub2, usage=CONTRACT_USAGE)
     return sent(replace(lab.secc, leaf=leaf), Flaw.SUB_CA_DOMAIN_COMPONENT)
 
 
@@ -101,7 +101,7 @@ def sub_ca_says_cpo_below_v2g(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA, below a V2G root that is installed, says CPO; the one above it says MO."""
     sub1 = lab.mint.issue("Lab MO Sub-CA 1", "MO", lab.secc.root, ca=True, path_length=1)
     sub2 = lab.mint.issue("Lab CPO Sub-CA 2", "CPO", sub1, ca=True, path_length=0)
-    leaf = lab.mint.issue(EMAID, "MO", sub2, usage=CONTRACT_USAGE)
+    leaf = lab.mint.issue(lab.emaid, "MO", sub2, usage=CONTRACT_USAGE)
     return sent(Line(lab.secc.root, sub1, sub2, leaf), Flaw.SUB_CA_DOMAIN_COMPONENT)
 
 
@@ -120,5 +120,5 @@ def sub_ca_says_oem_below_mo(lab: LabPki) -> FlawedContract:
 @named
 def issued_by_oem(lab: LabPki) -> FlawedContract:
     """A car maker's sub-CA issued a contract: its root is installed, but as an OEM root."""
-    leaf = lab.mint.issue(EMAID, "MO", lab.provisioning.sub2, usage=CONTRACT_USAGE)
+    leaf = lab.mint.issue(lab.emaid, "MO", lab.provisioning.sub2, usage=CONTRACT_USAGE)
     return sent(replace(lab.provisioning, leaf=leaf), Flaw.NO_TRUST_ANCHOR)

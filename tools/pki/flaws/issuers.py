@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certs import Flaw
 
-from ..lab import EMAID, LabPki
+from ..lab import LabPki
 from ..mint import CA_USAGE, CONTRACT_USAGE, Issued, KeyKind, key_usage
 from .registry import FlawedContract, named, names_of_another_company, ordered, sent, unknown_extension
 
@@ -92,7 +92,7 @@ def three_sub_cas(lab: LabPki) -> FlawedContract:
     for number in (1, 2, 3):
         below = mint.issue(f"Lab MO Sub-CA {number}", "MO", below, ca=True)
         subs.insert(0, below)
-    leaf = mint.issue(EMAID, "MO", below, usage=CONTRACT_USAGE)
+    leaf = mint.issue(lab.emaid, "MO", below, usage=CONTRACT_USAGE)
     return FlawedContract((leaf.der, *(sub.der for sub in subs)), leaf.key_pem, Flaw.TOO_MANY_SUB_CAS)
 
 
@@ -103,7 +103,7 @@ def issuer_loop(lab: LabPki) -> FlawedContract:
     first, second = (mint.issue(f"Lab MO Circle {name}", "MO", ca=True) for name in "AB")
     first_by_second = mint.issue("Lab MO Circle A", "MO", second, ca=True, key=first.key)
     second_by_first = mint.issue("Lab MO Circle B", "MO", first, ca=True, key=second.key)
-    leaf = mint.issue(EMAID, "MO", first_by_second, usage=CONTRACT_USAGE)
+    leaf = mint.issue(lab.emaid, "MO", first_by_second, usage=CONTRACT_USAGE)
     return FlawedContract((leaf.der, first_by_second.der, second_by_first.der), leaf.key_pem, Flaw.ISSUER_LOOP)
 
 
@@ -112,7 +112,7 @@ def issuer_name_mismatch(lab: LabPki) -> FlawedContract:
     """The leaf is signed with the sub-CA's key but names another issuer."""
     mint, line = lab.mint, lab.contract
     alias = mint.issue("Lab MO Other Name", "MO", ca=True, key=line.sub2.key)
-    leaf = mint.issue(EMAID, "MO", alias, usage=CONTRACT_USAGE, key_identifiers=False)
+    leaf = mint.issue(lab.emaid, "MO", alias, usage=CONTRACT_USAGE, key_identifiers=False)
     return sent(replace(line, leaf=leaf), Flaw.CHAIN_BROKEN)
 
 

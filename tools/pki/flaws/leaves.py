@@ -9,7 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certs import Flaw
 
-from ..lab import EMAID, LabPki
+from ..lab import LabPki
 from ..mint import CONTRACT_USAGE, key_usage
 from .registry import FlawedContract, named, ordered, sent
 
@@ -49,7 +49,7 @@ def no_common_name(lab: LabPki) -> FlawedContract:
 @named
 def two_common_names(lab: LabPki) -> FlawedContract:
     """The leaf names two EMAIDs."""
-    names = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in (EMAID, "DE8AACA2B3C4D6")]
+    names = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in (lab.emaid, "DE8AACA2B3C4D6")]
     subject = x509.Name([*names, x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "MO")])
     return ordered(lab, Flaw.LEAF_SUBJECT, leaf={"subject": subject})
 
@@ -69,12 +69,12 @@ def emaid_malformed(lab: LabPki) -> FlawedContract:
 @named
 def self_signed(lab: LabPki) -> FlawedContract:
     """The leaf is signed by itself."""
-    leaf = lab.mint.issue(EMAID, "MO", usage=CONTRACT_USAGE)
+    leaf = lab.mint.issue(lab.emaid, "MO", usage=CONTRACT_USAGE)
     return FlawedContract((leaf.der,), leaf.key_pem, Flaw.SELF_SIGNED)
 
 
 @named
 def self_signed_installed(lab: LabPki) -> FlawedContract:
     """The leaf is signed by itself, and somebody put it among the roots."""
-    leaf = lab.mint.issue(EMAID, "MO", usage=CONTRACT_USAGE)
+    leaf = lab.mint.issue(lab.emaid, "MO", usage=CONTRACT_USAGE)
     return FlawedContract((leaf.der,), leaf.key_pem, Flaw.SELF_SIGNED, mo_roots=(leaf,))

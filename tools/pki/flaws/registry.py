@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asn1crypto import x509 as asn1_x509
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from certs import Flaw
 
-from ..lab import EMAID, LabPki, Line
+from ..lab import LabPki, Line
 from ..mint import CONTRACT_USAGE, Issued
 
 
@@ -24,7 +24,8 @@ class FlawedContract:
     chain: tuple[bytes, ...]
     key_pem: bytes
     flaw: Flaw
-    claimed: str = EMAID
+    claimed: str = ""
+    """Empty: the one in the certificate."""
     mo_roots: tuple[Issued, ...] = ()
 
 
@@ -34,7 +35,8 @@ FLAWS: dict[str, _Maker] = {}
 
 def make_flawed(name: str, lab: LabPki) -> FlawedContract:
     """The flawed contract of that name (KeyError if there is none)."""
-    return FLAWS[name](lab)
+    flawed = FLAWS[name](lab)
+    return flawed if flawed.claimed else replace(flawed, claimed=lab.emaid)
 
 
 def describe(name: str) -> str:
@@ -63,7 +65,7 @@ def ordered(
     first = mint.issue("Lab MO Sub-CA 1", issuer=top, **{**wanted, "path_length": 1, **(sub1 or {})})
     second = mint.issue("Lab MO Sub-CA 2", issuer=first, **{**wanted, "path_length": 0, **(sub2 or {})})
     order: dict[str, Any] = {
-        "common_name": EMAID,
+        "common_name": lab.emaid,
         "domain_component": "MO",
         "usage": CONTRACT_USAGE,
         **(leaf or {}),
