@@ -1,7 +1,8 @@
 """Faults planted on purpose: each one has to turn the suite red, or the suite does not guard what it says it guards.
 
-``python -m tools.mutants [NAME ...]`` plants one fault after another in a copy of the tree and runs the tests that should notice. Exit code 1 if one
-goes unnoticed, 2 if a fault cannot be planted any more because the code has changed (then the list below has to follow it).
+``python -m tools.mutants [NAME ...]`` plants one fault after another in a copy of the tree and runs the tests that should notice. The same tests run
+once without any fault before that: a test that fails anyway notices nothing. Exit code 1 if a fault goes unnoticed, 2 if one cannot be planted any
+more because the code has changed (then the list below has to follow it), or if the tests fail without one.
 """
 
 from __future__ import annotations
@@ -256,6 +257,10 @@ def _run(mutants: Sequence[Mutant], directory: Path) -> int:
             shutil.copytree(source, directory / name, ignore=shutil.ignore_patterns("__pycache__", "live"))
         elif source.exists():
             shutil.copy2(source, directory / name)
+    if broken := _baseline(directory, mutants):
+        print(f"BROKEN     {broken}", flush=True)
+        print(f"0 passed, {len(mutants)} failed")
+        return 2
     unnoticed, lost = 0, 0
     for mutant in mutants:
         path = directory / mutant.path
@@ -281,16 +286,41 @@ def _run(mutants: Sequence[Mutant], directory: Path) -> int:
     return 2 if lost else 1 if unnoticed else 0
 
 
-def _notices(directory: Path, tests: Sequence[str]) -> tuple[bool, str]:
-    """Whether the tests fail, and which was the first to. A suite that cannot even be collected has not noticed anything."""
+def _baseline(directory: Path, mutants: Sequence[Mutant]) -> str:
+    """What is wrong with the tests that have to notice, before anything is planted; empty where all of them pass."""
+    tests = sorted({test for mutant in mutants for test in mutant.tests})
+    # A folder holds its files.
+    tests = [test for test in tests if not any(test != other and test.startswith(f"{other}/") for other in tests)]
+    began = time.monotonic()
+    run = _run_tests(directory, tests, ("-n", "auto"), seconds=4 * SECONDS)
+    if isinstance(run, str):
+        return run
+    lines = run.stdout.splitlines()
+    if run.returncode == 0:
+        print(f"green      {'without any fault':28s} {time.monotonic() - began:5.1f} s  {lines[-1]}", flush=True)
+        return ""
+    return next((line for line in lines if line.startswith(("FAILED ", "ERROR "))), f"exit code {run.returncode}")
+
+
+def _run_tests(
+    directory: Path, tests: Sequence[str], options: Sequence[str] = (), *, seconds: float = SECONDS
+) -> subprocess.CompletedProcess[str] | str:
+    """The run, or why there is none."""
     environment = os.environ | {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-m", "not live", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:randomly", "-m", "not live", *options, *tests]
     try:
-        run = subprocess.run(
-            command, cwd=directory, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        return subprocess.run(
+            command, cwd=directory, env=environment, capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return False, f"the tests hang for more than {SECONDS} s"
+        return f"the tests hang for more than {seconds:g} s"
+
+
+def _notices(directory: Path, tests: Sequence[str]) -> tuple[bool, str]:
+    """Whether the tests fail, and which was the first to. A suite that cannot even be collected has not noticed anything."""
+    run = _run_tests(directory, tests)
+    if isinstance(run, str):
+        return False, run
     lines = run.stdout.splitlines()
     first = next((line for line in lines if line.startswith("FAILED ")), "")
     if run.returncode == 1 and first:
