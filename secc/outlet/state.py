@@ -99,7 +99,7 @@ class State:
     connections: int = 0
     """In this setup window."""
     barren: int = 0
-    """Sessions in a row that came to nothing."""
+    """Sessions in a row that came to nothing, and windows that were closed for too many connections without any."""
 
     asking: bool = False
     """A card is being asked about."""
@@ -133,7 +133,7 @@ class State:
 
     @property
     def pause_seconds(self) -> float:
-        """Longer with every session in a row that came to nothing: a car that storms is slowed down. (A-SES-10)"""
+        """Longer with every session or storm in a row that came to nothing: a car that storms is slowed down. (A-SES-10)"""
         shortest = self.settings.oscillator_off_seconds
         wanted = shortest * 2.0 ** min(max(self.barren - 2, 0), 16)
         return min(wanted, max(shortest, self.settings.longest_pause_seconds))
@@ -182,6 +182,9 @@ class State:
     def attempt_ended(self, now: float) -> None:
         """Whether the car is still worth talking to. (Q-13, Q-41)"""
         self.fruitless = 0 if self.set_up else self.fruitless + 1
+        if self.crowded:
+            # A clock that ran out does not count: nobody stormed, and a car that sleeps has to find us awake. (A-SES-10)
+            self.barren += 1
         if not self.settings.falls_back or self.ever_charged or self.over is not None or self.outcome is DLink.PAUSE:
             return
         known = self.identification.external is not None or self.contract_kept

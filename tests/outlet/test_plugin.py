@@ -243,6 +243,38 @@ def test_a_thousand_connections_without_a_session_close_the_window_for_a_moment(
     assert outlet.sdp
 
 
+@pytest.mark.case("A-SES-10", "A-NET-07")
+def test_connections_that_never_set_a_session_up_wait_longer_each_time() -> None:
+    """A flat 3 s after each window gave a storm 400 connections a minute, for ever."""
+    outlet = plugged()
+    pauses = []
+    for _ in range(9):
+        for _ in range(21):
+            outlet.hear(ConnectionAccepted())
+        start = outlet.now
+        while not outlet.sdp and outlet.now < start + 100.0:
+            outlet.run(0.5)
+        pauses.append(outlet.now - start)
+    assert pauses == [3.0, 3.0, 6.0, 12.0, 24.0, 48.0, 60.0, 60.0, 60.0]
+    outlet.connect()
+    outlet.charge()
+    outlet.stop_charging()
+    outlet.end()
+    outlet.run(3.5)
+    assert outlet.sdp, "a session that charged makes good"
+
+
+@pytest.mark.case("A-SES-10")
+def test_a_car_that_only_sleeps_is_not_taken_for_a_storm() -> None:
+    outlet = plugged()
+    for _ in range(6):
+        outlet.hear(ConnectionAccepted())
+        outlet.run(20.5)
+        assert not outlet.sdp
+        outlet.run(2.6)
+        assert outlet.sdp
+
+
 # --- Who may charge ---------------------------------------------------------------------------------------------------
 
 
