@@ -198,10 +198,13 @@ class Run:
 
     def validate(self, request: ValidateReq) -> Conversation[None]:
         """CM_VALIDATE in two steps: may I, and then the toggles. Whatever its outcome, the car may still ask for a match."""
-        if self.settings.validation is not Validation.OFFERED:
+        if request.signal_type != 0:
+            # Only toggles of the pilot are defined. A car that knows another proof is told that it may do without.
+            self.send(ValidateCnf(0, 0, NOT_REQUIRED))
+        elif self.settings.validation is not Validation.OFFERED:
             unsupported = self.settings.validation is Validation.UNSUPPORTED
             self.send(ValidateCnf(0, 0, FAILURE if unsupported else NOT_REQUIRED))
-        elif request.signal_type != 0 or request.result != READY:
+        elif request.result != READY:
             self.send(ValidateCnf(0, 0, FAILURE))
         elif not self._claim_validation(self):
             self.send(ValidateCnf(0, 0, NOT_READY))
@@ -218,7 +221,10 @@ class Run:
     def count_toggles(self, request: ValidateReq) -> Conversation[None]:
         """The second step: B-C-B, each C of the right length, for as long as the car said."""
         seconds = (request.timer + 1) * 0.1
-        if request.signal_type != 0 or request.result != READY or seconds > timing.TT_EVSE_VALD_TOGGLE.seconds:
+        if request.signal_type != 0:
+            self.send(ValidateCnf(0, 0, NOT_REQUIRED))
+            return
+        if request.result != READY or seconds > timing.TT_EVSE_VALD_TOGGLE.seconds:
             self.send(ValidateCnf(0, 0, FAILURE))
             return
         end = Deadline(self.evse.now + seconds, timing.TT_EVSE_VALD_TOGGLE)

@@ -495,16 +495,34 @@ def test_toggles_that_are_missing_or_no_toggles_are_a_failure(toggles: int, seco
 
 @pytest.mark.case("SL-MTC-04")
 @pytest.mark.parametrize("result", [0, 2, 3, 4, 255])
-@pytest.mark.parametrize("signal", [0, 1])
 @pytest.mark.parametrize("step", [1, 2])
-def test_a_request_with_another_result_fails_and_harms_nothing(result: int, signal: int, step: int) -> None:
+def test_a_request_with_another_result_fails_and_harms_nothing(result: int, step: int) -> None:
     scene = Scene(validation=Validation.OFFERED)
     scene.to_wait()
     if step == 2:
         step_one(scene)
-    scene.frame(ValidateReq(signal, 0, result))
+    scene.frame(ValidateReq(0, 0, result))
     scene.wait(0.2)
     assert scene.heard(ValidateCnf)[-1] == ValidateCnf(0, 0, 3)
+    scene.match()
+    assert len(scene.confirmed) == 1
+
+
+@pytest.mark.case("SL-MTC-04")
+@pytest.mark.parametrize("signal", [1, 255])
+@pytest.mark.parametrize("result", [0, 1, 4])
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("validation", list(Validation))
+def test_a_proof_other_than_toggles_is_not_required(
+    signal: int, result: int, step: int, validation: Validation
+) -> None:
+    """Signal types other than 0 are reserved. "Failure" would make a car of another edition look for another station."""
+    scene = Scene(validation=validation)
+    scene.to_wait()
+    if step == 2:
+        step_one(scene)
+    scene.frame(ValidateReq(signal, 0, result))
+    assert scene.heard(ValidateCnf)[-1] == ValidateCnf(0, 0, 4)
     scene.match()
     assert len(scene.confirmed) == 1
 
