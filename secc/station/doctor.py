@@ -249,6 +249,7 @@ async def _hardware(config: Config, running: bool) -> list[Finding]:
             continue
         if outlet.modem is Modem.PACKET:
             findings.append(await _packet_modem(subject, outlet.interface))
+            findings.append(_offset(subject, outlet.attenuation_offset))
         try:
             recognise(outlet.hal)
         except HalError:
@@ -272,6 +273,7 @@ async def _board(subject: str, outlet: Outlet) -> list[Finding]:
                 findings.append(Finding(subject, "modem: the board brings none, so cars are not matched", skipped=True))
             else:
                 findings.append(await _modem(subject, board.plc))
+                findings.append(_offset(subject, outlet.attenuation_offset))
         elif outlet.modem is Modem.NONE:
             findings.append(Finding(subject, "modem: none is to be used (modem = 'none')", skipped=True))
     finally:
@@ -322,3 +324,13 @@ async def _modem(subject: str, modem: PlcModem) -> Finding:
     if info.vendor == "unknown":
         return Finding(subject, f"modem: on {modem.interface}, of a make that is not known here", remark=True)
     return Finding(subject, f"modem: {info.vendor} on {modem.interface}, firmware {info.version}")
+
+
+def _offset(subject: str, offset: int) -> Finding:
+    """Chargers in the field subtract 3 to 10 dB; who subtracts nothing sounds farther away than the neighbour who does."""
+    if offset:
+        return Finding(subject, f"modem: attenuation_offset is {offset} dB")
+    text = (
+        "attenuation_offset is not set: a neighbour that is calibrated may get this outlet's cars (docs/board.md, 11)"
+    )
+    return Finding(subject, f"modem: {text}", remark=True)

@@ -206,6 +206,31 @@ def test_a_modem_on_the_interface(
     assert any(one.startswith(("OK   raw sockets: may", "BAD  raw sockets: may not")) for one in lines)
 
 
+@pytest.mark.parametrize(
+    ("offset", "line"),
+    [
+        (
+            0,
+            "NOTE outlet 1: modem: attenuation_offset is not set: a neighbour that is calibrated may get this outlet's cars",
+        ),
+        (7, "OK   outlet 1: modem: attenuation_offset is 7 dB"),
+    ],
+)
+@pytest.mark.parametrize("hal", ["", "sim:?modem=1"])
+def test_an_outlet_that_matches_and_was_not_calibrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: int, line: str, hal: str
+) -> None:
+    async def opened(interface: str) -> FakeModem:
+        return FakeModem(ModemInfo("qualcomm", "1"))
+
+    monkeypatch.setattr(doctor, "open_modem", opened)
+    config = configured(tmp_path, hal=hal)
+    modem = Modem.BOARD if hal else Modem.PACKET
+    outlet = replace(config.outlets[0], modem=modem, attenuation_offset=offset)
+    assert any(one.startswith(line) for one in said(replace(config, outlets=(outlet,))))
+    assert not any("attenuation_offset" in one for one in said(configured(tmp_path))), "nothing to calibrate"
+
+
 def test_no_permission_for_raw_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(interface: str) -> FakeModem:
         raise NoPermission("raw sockets on lo need the capability CAP_NET_RAW")
