@@ -1,4 +1,4 @@
-"""The command line: ``secc run|check|doctor|status|control|explain``, and the tools of the lab.
+"""The command line: ``secc run|check|doctor|status|control|clock|explain``, and the tools of the lab.
 
 Exit codes: 0 all is well, 1 something is wrong (and was said), 2 the configuration or the command line is wrong.
 """
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--outlet", help="of this outlet (default: the newest of all)")
     explain.add_argument("record", nargs="?", type=Path, help="a record to explain, instead of the station's last one")
     explain.set_defaults(command=_explain)
+    _clock_parser(commands.add_parser("clock", help="what the station knows of the time, and whether that is right"))
     _stores_parsers(commands)
     _control_parser(commands.add_parser("control", help="pull a lever of a running station"))
     return parser
@@ -129,6 +130,17 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="the configuration of the station that is meant")
     parser.add_argument("--state", type=Path, help="its state directory (default: secc-state)")
     parser.add_argument("--socket", type=Path, help="its control socket")
+
+
+def _clock_parser(clock: argparse.ArgumentParser) -> None:
+    _place(clock)
+    clock.set_defaults(command=_clock)
+    clock.add_argument(
+        "act",
+        choices=("show", "reset"),
+        help="show: what each clock says, and what the station makes of it; "
+        "reset: root's word that the system clock is right, and that a later time which was seen was not",
+    )
 
 
 def _stores_parsers(commands: Any) -> None:
@@ -212,6 +224,19 @@ def _check(options: argparse.Namespace) -> int:
     for finding in findings:
         print(finding)
     return 0 if all(finding.good for finding in findings) else 1
+
+
+def _clock(options: argparse.Namespace) -> int:
+    from secc.config import Clock, load
+    from secc.station.clock_command import reset, show
+
+    _quiet()
+    state = _state_directory(options)
+    vouched = options.config is not None and load(options.config).trust.clock is Clock.RTC
+    lines = show(state, vouched=vouched) if options.act == "show" else reset(state, _socket(options))
+    for line in lines:
+        print(line)
+    return 0
 
 
 def _trust(options: argparse.Namespace) -> int:

@@ -134,6 +134,22 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/session/test_durable.py",),
     ),
     Mutant(
+        "clock-jumps",
+        "one reading far ahead becomes the floor of the clock",
+        "secc/station/calendar.py",
+        "min(now, self._certain) if far else now",
+        "now",
+        ("tests/station/test_calendar.py",),
+    ),
+    Mutant(
+        "contract-without-a-clock",
+        "Contract is offered while no contract can be judged",
+        "secc/station/offers.py",
+        "services.calendar.wall().trusted or config.trust.danger_floor_suffices",
+        "True",
+        ("tests/station/test_offers.py",),
+    ),
+    Mutant(
         "unknown-kind-taken",
         "a list may call an entry by any word",
         "secc/uplink/lists.py",

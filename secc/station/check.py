@@ -21,7 +21,7 @@ from secc.link.tls_errors import TlsUnavailable
 from secc.session.durable import Disk
 from secc.session.offer import Payment
 from secc.station.boards import settled_outlet
-from secc.station.calendar import Calendar
+from secc.station.calendar import FILE, Calendar, day
 from secc.station.network import InterfaceUnusable, locate
 from secc.uplink.lists import read_list
 
@@ -46,12 +46,12 @@ class Finding:
 
 def report(config: Config) -> list[Finding]:
     """Everything about this configuration on this machine, at this moment."""
-    calendar = Calendar(config.station.state_directory / "last-seen", vouched=config.trust.clock is Clock.RTC)
+    calendar = Calendar(config.station.state_directory / FILE, vouched=config.trust.clock is Clock.RTC)
     wall = calendar.wall()
     return [
         Finding("configuration", str(config.source) if config.source else "from flags alone"),
         *(Finding("danger", line, remark=True) for line in dangers(config)),
-        _calendar(config, wall),
+        *_calendar(config, calendar, wall),
         *_roots(config, wall),
         *_lists(config),
         *_chains(config, wall),
@@ -59,15 +59,16 @@ def report(config: Config) -> list[Finding]:
     ]
 
 
-def _calendar(config: Config, wall: Wall) -> Finding:
-    when = f"{wall.time:%Y-%m-%d %H:%M} UTC"
-    if wall.trusted:
-        return Finding("clock", f"{when}, confirmed")
+def _calendar(config: Config, calendar: Calendar, wall: Wall) -> Iterator[Finding]:
     contracts = any(Payment.CONTRACT in outlet.payments for outlet in config.outlets)
-    remedy = "synchronise it by NTP, or set trust.clock = 'rtc' if the board has a clock that runs on a battery"
-    if contracts and not config.trust.danger_floor_suffices:
-        return Finding("clock", f"not confirmed ({when}): no contract will be accepted; {remedy}", good=False)
-    return Finding("clock", f"not confirmed ({when}); {remedy}", remark=True)
+    if wall.trusted:
+        yield Finding("clock", f"{day(wall.time)}, confirmed")
+    elif contracts and not config.trust.danger_floor_suffices:
+        yield Finding("clock", f"not confirmed, so Contract is not offered: {calendar.problem()}", good=False)
+    else:
+        yield Finding("clock", f"not confirmed: {calendar.problem()}", remark=True)
+    if contracts and (remark := calendar.remark()):
+        yield Finding("clock", remark, remark=True)
 
 
 def _roots(config: Config, wall: Wall) -> Iterator[Finding]:

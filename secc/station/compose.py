@@ -21,7 +21,7 @@ from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.session.offer import Surroundings, V2gProtocol
 from secc.station.boards import settled
-from secc.station.calendar import Calendar
+from secc.station.calendar import FILE, Calendar
 from secc.station.following import tell_follower
 from secc.station.notify import Notifier
 from secc.station.trust import Identity, TrustRoom, TrustSettings
@@ -74,7 +74,11 @@ class Services:
     _beats: dict[str, float] = field(default_factory=dict)
 
     async def reload(self) -> None:
-        """Read roots, chains, staples and lists anew. Raises ConfigError where a list is wrong; trust goes on with what is good."""
+        """Read roots, chains, staples and lists anew, and whether root has reset the clock.
+
+        Raises ConfigError where a list is wrong; trust goes on with what is good.
+        """
+        await asyncio.to_thread(self.calendar.reread)
         await self.load_trust()
         await self.uplink.reload()
 
@@ -82,6 +86,7 @@ class Services:
         """Roots, chains and staples as they are on the disk now."""
         if self.trust is not None:
             self.roots_problems, self.identity = await asyncio.to_thread(_load, self.trust)
+            self.calendar.ends(self.identity.ends)
             for problem in (*self.roots_problems, *self.identity.problems):
                 log.warning("trust: %s", problem)
 
@@ -161,7 +166,7 @@ def compose(config: Config, notifier: Notifier) -> Services:
     except OSError as error:
         raise ConfigError("station.state_directory", f"{state}: {error.strerror}", config.source) from error
     config = settled(config)
-    calendar = Calendar(state / "last-seen", vouched=config.trust.clock is Clock.RTC)
+    calendar = Calendar(state / FILE, vouched=config.trust.clock is Clock.RTC)
     keylog = Keylog(config.lab.danger_keylog) if config.lab.danger_keylog is not None else None
     nowhere = state / "none"
     trust = None

@@ -23,12 +23,16 @@ def offer_for(
     watts_limit: float | None,
     now: float,
 ) -> Offer:
-    """``secure``: the connection is TLS. Contract is offered only where it can be carried, checked, and is not pointless."""
+    """``secure``: the connection is TLS. Contract is offered only where it can be carried, checked, and is not pointless.
+
+    Without a calendar that can judge a certificate every contract would be refused, after the car has shown it. (A-PKI-06)
+    """
     authorized = plugin.eim_authorized(now)
     contract = (
         Payment.CONTRACT in settings.payments
         and services.trust is not None
         and services.trust.knows_contracts
+        and (services.calendar.wall().trusted or config.trust.danger_floor_suffices)
         and offers_contract(
             services.uplink.policy,
             online=services.uplink.online,

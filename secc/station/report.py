@@ -19,8 +19,10 @@ def status_lines(state: Mapping[str, Any]) -> Iterator[str]:
     yield f"clock     {clock['time']}{'' if clock['trusted'] else ' (not confirmed)'}"
     yield f"backend   {uplink['kind']}: {uplink['state']}"
     yield f"chains    {', '.join(state['trust']['chains']) or 'none: no TLS'}"
-    for problem in (*uplink["problems"], *state["trust"]["problems"]):
+    for problem in filter(None, (clock["problem"], *uplink["problems"], *state["trust"]["problems"])):
         yield f"problem   {escaped(str(problem))}"
+    if clock["remark"]:
+        yield f"note      {clock['remark']}"
     for danger in state["dangers"]:
         yield f"danger    {danger}"
     for outlet in state["outlets"]:

@@ -14,6 +14,7 @@ from typing import Any
 from secc import __version__
 from secc.config import Config, dangers
 from secc.errors import ConfigError, SeccError
+from secc.session.offer import Payment
 from secc.station.calendar import PERSIST_SECONDS
 from secc.station.compose import Services, compose
 from secc.station.control import ControlError, ControlServer
@@ -44,6 +45,10 @@ class Station:
         services.publish = self._control.publish
         self.outlets = tuple(OutletHost(outlet, config, services) for outlet in config.outlets)
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def _takes_contracts(self) -> bool:
+        return any(Payment.CONTRACT in outlet.payments for outlet in self._config.outlets)
 
     async def open(self) -> None:
         """Bring everything up; returns when cars can find every outlet whose interface is there."""
@@ -170,7 +175,13 @@ class Station:
             "station": self._config.station.name,
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._began, 1),
-            "clock": {"time": wall.time.isoformat(timespec="seconds"), "trusted": wall.trusted},
+            "clock": {
+                "time": wall.time.isoformat(timespec="seconds"),
+                "trusted": wall.trusted,
+                # Who takes cards alone needs no dates.
+                "problem": self._services.calendar.problem() if self._takes_contracts else "",
+                "remark": self._services.calendar.remark(),
+            },
             "uplink": {"kind": status.kind, "state": status.state, "problems": list(status.problems)},
             "trust": self._services.describe_trust(),
             "dangers": list(self._dangers),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from certs import (
@@ -80,6 +81,8 @@ class Identity:
 
     contexts: tuple[ServerContext, ...] = ()
     problems: tuple[str, ...] = ()
+    ends: datetime | None = None
+    """When the last of the leaves ends, those that cannot be used included; None without any."""
 
 
 class TrustRoom:
@@ -125,7 +128,8 @@ class TrustRoom:
                 contexts.append(self._context(chain))
             except (ChainRejected, StoreError, ContextRejected, TlsUnavailable) as error:
                 problems.append(f"{chain.path}: {error}")
-        return Identity(tuple(contexts), tuple(problems))
+        ends = max((chain.leaf.not_after for chain in contents.chains), default=None)
+        return Identity(tuple(contexts), tuple(problems), ends)
 
     def _context(self, chain: SeccChain) -> ServerContext:
         wall = self._wall()

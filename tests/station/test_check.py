@@ -23,7 +23,11 @@ def said(config: Config) -> str:
 
 
 def pnc(directory: Path) -> Config:
-    return configured(directory, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.LIST)
+    """A station for contracts whose clock root has looked at."""
+    config = configured(directory, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.LIST)
+    config.station.state_directory.mkdir()
+    (config.station.state_directory / "last-seen").write_text(f"{datetime.now(UTC).isoformat()}\n")
+    return config
 
 
 @pytest.fixture
@@ -37,6 +41,12 @@ def at(monkeypatch: pytest.MonkeyPatch) -> object:
 
             def wall(self) -> Wall:
                 return Wall(moment, trusted)
+
+            def problem(self) -> str:
+                return "" if trusted else "no source confirms the clock"
+
+            def remark(self) -> str:
+                return ""
 
         monkeypatch.setattr(check, "Calendar", Fixed)
 
@@ -89,8 +99,18 @@ def test_certificates_that_end(tmp_path: Path, at: object) -> None:
 def test_a_clock_that_nobody_confirms(tmp_path: Path, at: object) -> None:
     assert callable(at)
     at(datetime.now(UTC), trusted=False)
-    assert "BAD  clock: not confirmed" in said(pnc(tmp_path))
-    assert "NOTE clock: not confirmed" in said(configured(tmp_path)), "nobody needs it for a card"
+    assert "BAD  clock: not confirmed, so Contract is not offered: no source" in said(pnc(tmp_path))
+    assert "NOTE clock: not confirmed: no source" in said(configured(tmp_path)), "nobody needs it for a card"
+
+
+def test_a_time_that_was_seen_once_and_is_not_here_yet(tmp_path: Path) -> None:
+    """A-PKI-06: the way out is in the finding."""
+    config = pnc(tmp_path)
+    (config.station.state_directory / "last-seen").write_text("2038-01-19T03:14:07+00:00\n")
+    text = said(config)
+    assert "BAD  clock: not confirmed, so Contract is not offered: the clock says 20" in text
+    assert "this station has seen 2038-01-19 03:14 UTC" in text
+    assert "say so as root: secc clock reset" in text
 
 
 def test_stores_that_are_not_there(tmp_path: Path) -> None:
