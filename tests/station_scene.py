@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import functools
 import itertools
+import random
 import shutil
 import socket
 import struct
@@ -81,11 +82,29 @@ def car_wallet(car: str = "car") -> Wallet:
     return Wallet.load(lab_pki() / car)
 
 
+PORTS = range(20_000, 30_000)
+"""Below those that the kernel gives to whoever asks for any."""
+_reserved: list[socket.socket] = []
+
+
 def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        sock.bind(("::", 0))
-        port: int = sock.getsockname()[1]
+    """A port that is ours until this process ends, for a station that binds it later.
+
+    Tests in other processes ask in the same way: a name in the abstract socket namespace, which goes with the process, says who has it.
+    """
+    first = random.randrange(len(PORTS))
+    for port in (*PORTS[first:], *PORTS[:first]):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0secc-test-port-{port}")
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+                sock.bind(("::", port))
+        except OSError:
+            claim.close()
+            continue
+        _reserved.append(claim)
         return port
+    raise AssertionError("no UDP port is free")
 
 
 def configured(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,12 +120,6 @@ def raw_chain(path: Path) -> list[bytes]:
         elif not line.startswith("-----"):
             lines.append(line)
     return chain
-
-
-def test_it_is_quick(tmp_path: Path) -> None:
-    started = time.process_time()
-    make_lab_pki(tmp_path)
-    assert time.process_time() - started < 1.0
 
 
 def test_an_unknown_flaw_is_an_error_before_anything_is_written(

@@ -53,7 +53,8 @@ def test_a_virtual_loop_waits_an_hour_in_no_time() -> None:
 
     begun = time.monotonic()
     assert run_virtual(main()) == pytest.approx(3600.0)
-    assert time.monotonic() - begun < 1.0
+    # A hundredth of it: however busy the machine is, nothing has slept.
+    assert time.monotonic() - begun < 36.0
 
 
 def test_virtual_time_stands_still_while_a_thread_works() -> None:

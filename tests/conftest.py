@@ -1,0 +1,41 @@
+"""What holds for every test, and what a run could not prove."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+# Many distributions let a user's group write new files. Lists, stores and configuration that others may write are not used (A-PKI-07), and the tests
+# write them as an operator does on a board.
+os.umask(0o022)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped:
+        rows = sorted({str(row) for mark in item.iter_markers("case") for row in mark.args})
+        report.user_properties.append(("rows", rows))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Skipped tests by reason, with the conformance rows that they would have proved: a green run without them proves less."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    reasons: dict[str, tuple[list[str], set[str]]] = {}
+    for report in skipped:
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        tests, rows = reasons.setdefault(why.removeprefix("Skipped: "), ([], set()))
+        tests.append(report.nodeid)
+        rows.update(*(value for name, value in report.user_properties if name == "rows"))
+    terminalreporter.section(f"not proved here: {len(skipped)} tests", sep="-")
+    for why, (tests, rows) in sorted(reasons.items()):
+        files = sorted({name.partition("::")[0] for name in tests})
+        terminalreporter.write_line(f"{len(tests):4d}  {why}: {', '.join(files)}")
+        if rows:
+            terminalreporter.write_line(f"      rows of the conformance list: {' '.join(sorted(rows))}")
