@@ -85,10 +85,12 @@ class Guard:
 
     def ask(self, purpose: Purpose) -> Consent:
         """Ask for power. Granted, it is held until :meth:`release` or until a reason against it comes up; refused, nothing
-        changes, and the reasons are in the answer."""
+        changes, and the reasons are in the answer. A cable check that begins makes its own finding: the one before it is forgotten."""
         consent = self._consent(purpose)
         if consent:
             self._asked = purpose
+            if purpose is Purpose.CABLE_CHECK:
+                self._insulation = Insulation.UNKNOWN
         return consent
 
     def release(self) -> None:
@@ -98,7 +100,7 @@ class Guard:
             self._take_away(self._consent(Purpose.NONE))
 
     def insulation(self, finding: Insulation) -> None:
-        """The cable check's result. It holds until the car is unplugged; bad measurements need nobody to report them."""
+        """The cable check's result. It holds until the next one begins or the car is unplugged; bad measurements need nobody to report them."""
         self._insulation = finding
         self._evaluate()
 

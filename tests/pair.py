@@ -147,8 +147,8 @@ class Outlet:
                 return self.cable_seconds, self._check_cable
             case StartPower():
                 return self.power_seconds, self._start
-            case StopPower():
-                return self.power_seconds, self._stop
+            case StopPower(keep_contactor=keep):
+                return self.power_seconds, lambda: self._stop(keep)
             case ValidateContract(chain=chain, emaid=emaid):
                 return self.validate_seconds, lambda: self._validate(chain, emaid)
             case AuthorizeContract():
@@ -168,9 +168,9 @@ class Outlet:
         self.move()
         return self.start
 
-    def _stop(self) -> PowerReported:
+    def _stop(self, keep_contactor: bool) -> PowerReported:
         self.amperes = self.volts = 0.0
-        self.closed = False
+        self.closed = self.closed and keep_contactor
         self.move()
         return PowerReported(True)
 

@@ -67,16 +67,39 @@ def test_stop_in_the_middle_of_a_ramp_is_a_stop(way: Way, loops: int) -> None:
     assert outlet.world.truth()["incidents"] == []
 
 
+@pytest.mark.parametrize("keep_relays", [False, True], ids=["opens", "keeps"])
 @pytest.mark.parametrize("way", EVERY_KIND, ids=str)
-def test_renegotiation_keeps_the_world_in_order(way: Way) -> None:
-    pair, outlet = together(way, Behaviour(loops=100))
+def test_renegotiation_keeps_the_world_in_order(way: Way, keep_relays: bool) -> None:
+    """Both kinds of car: one opens its contactor over the renegotiation, the other keeps its battery on the cable."""
+    pair, outlet = together(way, Behaviour(loops=100, keep_relays=keep_relays))
     pair.at(9.0, RenegotiationRequested())
     line = settle(pair, outlet)
     assert line.car is not None
     assert line.car.code == "completed.full", (line.car, line.station)
     assert line.said.count("ChargeParameterDiscoveryReq") == 2
     is_dead(outlet)
-    assert outlet.world.truth()["incidents"] == []
+    truth = outlet.world.truth()
+    assert truth["incidents"] == []
+    assert truth["metered_watt_hours"] > 10.0
+    if way.current is Current.DC:
+        assert (truth["moments"]["relay_closed"] < 109.0) is keep_relays
+
+
+@pytest.mark.parametrize("fault", ["imd_silent", "insulation_fault"])
+def test_a_car_that_keeps_its_relays_closed_gets_nothing_without_a_finding_of_now(fault: str) -> None:
+    pair, outlet = together(DC_EIM, Behaviour(loops=10_000, renegotiate_after=20, keep_relays=True))
+
+    def spoil() -> None:
+        if "renegotiation" in pair.line.announced and not outlet.world.faults:
+            outlet.world.inject(fault)
+
+    outlet.bench.watch = spoil
+    line = settle(pair, outlet)
+    assert line.station is not None
+    assert not line.station.well
+    assert line.said.count("PowerDeliveryReq") == 2, "Start, Renegotiate, and nothing after the cable check"
+    is_dead(outlet)
+    assert not outlet.world.truth()["incidents"]
 
 
 @pytest.mark.parametrize("way", [DC_PNC, AC_PNC], ids=str)

@@ -166,7 +166,7 @@ class IsoCha:
     async def _poll(self) -> None:
         if not self._prepared:
             await self._prepare()
-        since = self._measuring
+        since, asked_at = self._measuring, asyncio.get_running_loop().time()
         found = await self._channel()
         assert self._standing is not None
         if found.device_error:
@@ -174,7 +174,8 @@ class IsoCha:
         elif found.test is SelfTest.NONE:
             self._standing.passed(BROKEN)
         if since and self._measuring and found.test is SelfTest.NONE and found.ohms is not None:
-            self._reading = ImdReading(found.ohms, asyncio.get_running_loop().time())
+            # What it answers was measured before the answer came: whoever wants a measurement from now on must not get an older one.
+            self._reading = ImdReading(found.ohms, asked_at)
             self._tell(InsulationMeasured(self._reading))
 
     async def _prepare(self) -> None:

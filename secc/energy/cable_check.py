@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hal.interlock import Insulation, Purpose
 from hal.values import DcPhase
-from secc.conversation import Conversation, Timeout
+from secc.conversation import Conversation, Deadline, Timeout
 from secc.energy.arithmetic import cable_check_volts
 from secc.energy.effects import (
     CloseDcContactor,
@@ -29,8 +29,12 @@ SELF_TEST = Timeout("insulation monitor self-test", 30.0, "IEC 61851-23:2023 CC.
 MEASURING = Timeout("insulation measurement", 5.0, "IEC 61851-23:2023 CC.4.1.2")
 
 
-def cable_check(path: DcPath, ev_maximum_volts: float) -> Conversation[CableChecked]:
-    """Run the check. A failure is an answer, and the caller switches off; ``Halt`` is what supervision finds meanwhile."""
+def cable_check(path: DcPath, ev_maximum_volts: float, *, held: bool = False) -> Conversation[CableChecked]:
+    """Run the check. A failure is an answer, and the caller switches off; ``Halt`` is what supervision finds meanwhile.
+
+    ``held``: a renegotiation, and the outlet's contactor is closed since charging. The car may have kept its own closed then, so that its battery
+    stands at the output and no test voltage may be put beside it. In any other check such a voltage is a car with a welded contactor.
+    """
     board, settings = path.board, path.settings
     volts = cable_check_volts(ev_maximum_volts, settings.limits)
     if volts is None:
@@ -40,47 +44,84 @@ def cable_check(path: DcPath, ev_maximum_volts: float) -> Conversation[CableChec
     path.ev_maximum_volts = ev_maximum_volts
     whole = board.limit(WHOLE)
 
-    # After a renegotiation the contactor may still be closed and the bus under voltage.
-    path.supply_off()
-    if not (yield from path.until(lambda: path.fresh and board.levels.volts < settings.safe_volts, LOW_VOLTAGE, whole)):
-        return CableChecked(False, "invalid", f"{board.levels.volts:.0f} V at the output before the check")
-
     board.do(SeekConsent(Purpose.CABLE_CHECK))
+    path.supply_off()
+    path.measure_isolation_anew()
+    if (yield from path.until(partial(_low, path), LOW_VOLTAGE, whole)):
+        failure = yield from _measure_at_test_voltage(path, volts, whole)
+    elif held:
+        failure = yield from _measure_with_battery(path, volts, whole)
+    else:
+        failure = f"{board.levels.volts:.0f} V at the output before the check"
+    if failure:
+        return CableChecked(False, "invalid", failure)
+    ohms = min(path.ohms)
+    board.do(ReportInsulation(Insulation.VALID))
+    board.do(SeekConsent(Purpose.DC))
+    return CableChecked(True, "valid" if ohms >= settings.warning_ohms else "warning", f"{ohms:.0f} ohms")
+
+
+def _measure_at_test_voltage(path: DcPath, volts: float, whole: Deadline) -> Conversation[str]:
+    """Close the contactor, test and measure with nothing but our own voltage at the output. Returns what failed, empty if nothing did."""
+    board, settings = path.board, path.settings
     board.do(CloseDcContactor())
     if not (yield from path.until(lambda: path.contactor_is("closed"), CLOSING, whole)):
-        return CableChecked(False, "invalid", f"contactor {board.levels.contactor} after {CLOSING.seconds:g} s")
+        return f"contactor {board.levels.contactor} after {CLOSING.seconds:g} s"
     path.contactor_closed = True
 
     path.aim(volts, settings.precharge_amperes, DcPhase.CABLE_CHECK)
     reached = settings.reached_volts
     if not (yield from path.until(lambda: path.fresh and abs(board.levels.volts - volts) <= reached, RISING, whole)):
-        return CableChecked(False, "invalid", f"{board.levels.volts:.0f} V instead of {volts:.0f} V")
+        return f"{board.levels.volts:.0f} V instead of {volts:.0f} V"
 
     test = board.ask(TestInsulationMonitor())
     try:
         yield from path.until(lambda: board.answer(test) is not None, SELF_TEST, whole)
-        if board.answer(test) is not True:
-            return CableChecked(False, "invalid", "the insulation monitor failed its self-test")
+        path.self_tested = board.answer(test) is True
+        if not path.self_tested:
+            return "the insulation monitor failed its self-test"
     finally:
         board.abandon(test)
 
-    # A renegotiation finds the monitor running: only what is measured from now on counts.
-    path.ohms.clear()
-    path.measured_isolation_at = board.now
+    path.measure_isolation_anew()
     path.monitoring = True
     board.do(StartInsulationMonitor())
-    for count in range(1, settings.isolation_measurements + 1):
-        if not (yield from path.until(partial(_measured, path, count), MEASURING, whole)):
-            return CableChecked(False, "invalid", "the insulation monitor measures nothing")
-    ohms = min(path.ohms)
+    if not (yield from _measure(path, whole)):
+        return "the insulation monitor measures nothing"
 
     path.supply_off()
     # Some cars close their relay at whatever is on the bus. (Q-52)
-    if not (yield from path.until(lambda: path.fresh and board.levels.volts < settings.safe_volts, LOW_VOLTAGE, whole)):
-        return CableChecked(False, "invalid", f"{board.levels.volts:.0f} V at the output after the check")
-    board.do(ReportInsulation(Insulation.VALID))
-    board.do(SeekConsent(Purpose.DC))
-    return CableChecked(True, "valid" if ohms >= settings.warning_ohms else "warning", f"{ohms:.0f} ohms")
+    if not (yield from path.until(partial(_low, path), LOW_VOLTAGE, whole)):
+        return f"{board.levels.volts:.0f} V at the output after the check"
+    return ""
+
+
+def _measure_with_battery(path: DcPath, volts: float, whole: Deadline) -> Conversation[str]:
+    """The car kept its contactor closed over the renegotiation: its own battery is the voltage, and nothing is put beside it.
+
+    The self-test is not repeated, because it may load the conductors; it must have passed in this plug-in, and the monitor must run since then.
+    """
+    if not (path.monitoring and path.self_tested):
+        return f"{path.board.levels.volts:.0f} V at the output, and the insulation monitor does not run"
+    if not (yield from _measure(path, whole)):
+        return "the insulation monitor measures nothing"
+    if _low(path):
+        # The car has let go meanwhile, and can be tested like any other.
+        return (yield from _measure_at_test_voltage(path, volts, whole))
+    return ""
+
+
+def _measure(path: DcPath, whole: Deadline) -> Conversation[bool]:
+    """Wait for the measurements that the settings ask for; False if one of them does not come in time."""
+    for count in range(1, path.settings.isolation_measurements + 1):
+        if not (yield from path.until(partial(_measured, path, count), MEASURING, whole)):
+            return False
+    return True
+
+
+def _low(path: DcPath) -> bool:
+    """Nothing dangerous at the output, by a measurement that is fresh."""
+    return path.fresh and path.board.levels.volts < path.settings.safe_volts
 
 
 def _measured(path: DcPath, count: int) -> bool:

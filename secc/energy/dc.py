@@ -23,7 +23,7 @@ from secc.energy.effects import (
     SwitchSupplyOff,
 )
 from secc.energy.events import IsolationReported, OutputSet
-from secc.energy.path import CONTACTOR_RELEASE, Halt, Path
+from secc.energy.path import CONTACTOR_RELEASE, TICK, Halt, Path
 from secc.energy.settings import DcSettings
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
 
@@ -41,6 +41,8 @@ class Stage(StrEnum):
     READY = "ready"
     PRECHARGE = "precharge"
     CHARGE = "charge"
+    HELD = "held"
+    """No supply and no current behind a closed contactor, while the car negotiates anew."""
 
 
 class DcPath(Path):
@@ -53,9 +55,12 @@ class DcPath(Path):
         self.stage = Stage.OFF
         self.ev_maximum_volts = settings.limits.maximum_volts
         self.ohms: list[float] = []
-        """Insulation measurements since the monitor was started."""
+        """Insulation measurements that were taken since ``ohms_since``."""
+        self.ohms_since = math.inf
         self.measured_isolation_at = -math.inf
         self.monitoring = False
+        self.self_tested = False
+        """True once the insulation monitor has passed its self-test in this plug-in."""
         self.contactor_closed = False
         """True once the feedback said so in this run; from then on it has to stay closed."""
         self._volts = Ramp(settings.ramp_volts_per_second)
@@ -75,8 +80,9 @@ class DcPath(Path):
                 if (against := self._against()) is not None:
                     self.tell(asked, against)
                     return
-                self.stage, self.live, self.contactor_closed = Stage.CHECKING, True, False
-                result = yield from cable_check(self, question.ev_maximum_volts)
+                held = self.stage is Stage.HELD
+                self.stage, self.live, self.contactor_closed = Stage.CHECKING, True, held
+                result = yield from cable_check(self, question.ev_maximum_volts, held=held)
                 if not result.passed:
                     raise Halt("cable-check-failed", result.detail, report=False)
                 self.stage, self._target_at = Stage.READY, self.board.now
@@ -87,6 +93,9 @@ class DcPath(Path):
                     self.stage = Stage.CHARGE
                     self._target_at = self.board.now
                 self.tell(asked, PowerReported(ready, "" if ready else f"no precharge before: {self.stage}"))
+            case StopPower(keep_contactor=True) if self.live and self.contactor_closed:
+                yield from self._hold()
+                self.tell(asked, PowerReported(True))
             case StopPower():
                 yield from self.power_off(None)
                 is_open = self.contactor_is("open")
@@ -102,6 +111,18 @@ class DcPath(Path):
         return None
 
     # Switching off
+
+    def _hold(self) -> Conversation[None]:
+        """Supply off and no current, with the contactor as it is; the insulation monitor goes on measuring."""
+        self.supply_off()
+        if not (yield from self.until(self._no_current, UNLOADING)):
+            # It has had its time already: the contactor opens at once.
+            raise self._supply_not_off(abrupt=True)
+        self.stage, self._target_at = Stage.HELD, self.board.now
+
+    def _supply_not_off(self, *, abrupt: bool = False) -> Halt:
+        text = f"{self.board.levels.amperes:.1f} A with the supply off"
+        return Halt("supply-not-off", text, abrupt=abrupt, latched=True)
 
     def power_off(self, halt: Halt | None) -> Conversation[None]:
         """Supply off, then the contactor when no current flows any more; whatever was under way has failed."""
@@ -131,15 +152,10 @@ class DcPath(Path):
             patience = HURRIED_UNLOADING if self.hurry or not self.pilot_ready else UNLOADING
             if self.board.now >= start + patience.seconds:
                 if patience is UNLOADING:
-                    self.report(
-                        Halt(
-                            "supply-not-off",
-                            f"{self.board.levels.amperes:.1f} A after {patience.seconds:g} s",
-                            latched=True,
-                        )
-                    )
+                    self.report(self._supply_not_off())
                 return
-            yield from self.turn(Deadline(start + patience.seconds, patience))
+            # The current is a level and wakes nobody.
+            yield from self.turn(Deadline(min(start + patience.seconds, self.board.now + TICK.seconds), patience))
 
     def _no_current(self) -> bool:
         return self.fresh and abs(self.board.levels.amperes) < self.settings.safe_amperes
@@ -217,12 +233,18 @@ class DcPath(Path):
         else:
             self.aim(volts, event.amperes, DcPhase.CHARGE)
 
+    def measure_isolation_anew(self) -> None:
+        """From now on only what is measured from now on counts."""
+        self.ohms.clear()
+        self.ohms_since = self.measured_isolation_at = self.board.now
+
     def isolation_reported(self, event: IsolationReported) -> None:
         if not self.monitoring:
             return
         self.measured_isolation_at = self.board.now
-        self.ohms.append(event.ohms)
-        del self.ohms[: -self.settings.isolation_measurements]
+        if event.at >= self.ohms_since:
+            self.ohms.append(event.ohms)
+            del self.ohms[: -self.settings.isolation_measurements]
         # "not >=" so that a measurement that is no number is a bad one.
         if not event.ohms >= self.settings.fault_ohms:
             self.board.do(ReportInsulation(Insulation.FAULT))
@@ -252,6 +274,9 @@ class DcPath(Path):
     def _supervise_measurements(self) -> None:
         levels, now, goal = self.board.levels, self.board.now, self._goal
         if goal is None:
+            waiting = self.stage in (Stage.HELD, Stage.CHECKING) and self.contactor_closed
+            if waiting and self.fresh and not self._no_current():
+                raise self._supply_not_off(abrupt=True)
             return
         patience = self.settings.stale_measurement_seconds
         if now - max(levels.measured_at, self._supply_on_at) > patience:

@@ -36,9 +36,10 @@ class ContactorReported(Event):
 
 @dataclass(frozen=True, slots=True)
 class IsolationReported(Event):
-    """One measurement of the insulation monitor."""
+    """One measurement of the insulation monitor. ``at`` is when it was taken, monotonic seconds."""
 
     ohms: float
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

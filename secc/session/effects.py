@@ -73,7 +73,13 @@ class StartPower(Question[PowerReported]):
 
 @dataclass(frozen=True, slots=True)
 class StopPower(Question[PowerReported]):
-    """Ramp down in order, and open the contactor: AC after the car went to B, DC when no current flows."""
+    """Ramp down in order, and open the contactor: AC after the car went to B, DC when no current flows.
+
+    ``keep_contactor`` (DC, before a renegotiation): supply off and no current, behind a contactor that stays closed. The car may keep its own
+    closed, and the battery behind it must not meet an empty supply when the outlet's contactor closes again.
+    """
+
+    keep_contactor: bool = False
 
 
 # --- Who may charge -----------------------------------------------------------------------------------------------

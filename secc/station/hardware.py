@@ -216,7 +216,7 @@ class Hardware:
             case ports.LockChanged(reading):
                 ears.tell_plug(outlet.LockReported(reading.state is ports.LockState.LOCKED))
             case ports.InsulationMeasured(reading):
-                ears.tell_power(energy.IsolationReported(reading.ohms))
+                ears.tell_power(energy.IsolationReported(reading.ohms, reading.at))
             case ports.FaultRaised(fault):
                 self._fault(fault.code, fault.severity, fault.text)
             case ports.FaultCleared(fault):

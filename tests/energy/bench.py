@@ -234,6 +234,8 @@ class Bench:
                 consent = self.interlock.consent(self._circumstances(effect.purpose), self.clock.now())
                 if consent:
                     self.purpose = effect.purpose
+                    if effect.purpose is Purpose.CABLE_CHECK:
+                        self.insulation = Insulation.UNKNOWN
                 else:
                     self._inbox.append(ConsentLost(str(consent)))
             case ReleasePower():
@@ -304,7 +306,7 @@ class Bench:
         elif name == "contactor":
             self._inbox.append(ContactorReported())
         elif name == "imd":
-            self._inbox.append(IsolationReported(message["ohms"]))
+            self._inbox.append(IsolationReported(message["ohms"], message["at"]))
         elif name == "fault":
             fault = Fault(
                 message["code"], Severity(message["severity"]), message["text"], message["latched"], message["at"]

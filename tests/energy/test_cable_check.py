@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 
 from hal.interlock import Insulation
-from secc.energy import DcSettings, Notice, SetSupply
-from secc.session.effects import CableChecked, CheckCable, StopPower
+from secc.conversation import Conversation, Levels, Party, Session
+from secc.energy import DcSettings, IsolationReported, Notice, OutputSet, SetSupply
+from secc.energy.cable_check import cable_check
+from secc.energy.dc import DcPath, Stage
+from secc.errors import Refusal
+from secc.session.effects import CableChecked, CheckCable, StartPower, StopPower
 from secc.session.offer import DcLimits
 from tests.energy.bench import Bench
 
@@ -160,6 +165,184 @@ def test_it_can_be_repeated_after_a_renegotiation_with_the_contactor_closed() ->
     closed = b.world.moments["contactor_closed"]
     assert b.answer(CHECK).passed
     assert b.world.moments["contactor_closed"] == closed, "a level, not an edge"
+
+
+@pytest.mark.parametrize("ohms", [150_000.0, 20_000.0])
+def test_a_second_check_believes_nothing_that_was_measured_before_the_first(ohms: float) -> None:
+    """The resistance has fallen between the two. A megaohm that was measured in time for the first check says nothing about the second."""
+    b = bench()
+    assert b.answer(CHECK) == CableChecked(True, "valid", "1000000 ohms")
+    b.world.car.inlet_ohms = ohms
+    b.world.supply.on = False
+    number = b.ask(CHECK)
+    assert b.insulation is Insulation.UNKNOWN, "the interlock has to forget it, too"
+    b.run_until(lambda: number in b.told, 40.0)
+    if ohms < SETTINGS.fault_ohms:
+        assert not b.told[number].passed
+    else:
+        assert b.told[number] == CableChecked(True, "warning", "150000 ohms")
+
+
+def test_a_measurement_that_is_older_than_the_check_does_not_count() -> None:
+    """It was taken before, and only its news came late."""
+    b = bench()
+    number = b.ask(CHECK)
+    b.run_until(lambda: b.world.truth()["outlet_volts"] > 470.0, 10.0)
+    b.listening = False
+    b.run(2.5)
+    b.hear(IsolationReported(1e6, b.clock.now() - 10.0))
+    b.run(0.1)
+    assert number not in b.told
+    b.listening = True
+    b.run_until(lambda: number in b.told, 10.0)
+    assert b.told[number].passed
+
+
+# --- over a renegotiation ---------------------------------------------------------------------------------------------------------
+
+
+def charging(settings: DcSettings = SETTINGS) -> Bench:
+    b = bench(settings)
+    assert b.answer(CHECK).passed
+    b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, "precharge"))
+    b.run(1.5)
+    b.world.close_relay()
+    assert b.answer(StartPower()).done
+    for _ in range(12):
+        b.hear(OutputSet(420.0, 50.0, "charge"))
+        b.run(0.25)
+    assert b.world.truth()["amperes"] > 40.0
+    return b
+
+
+def renegotiating(settings: DcSettings = SETTINGS) -> Bench:
+    """A car that charged and negotiates anew. Its relay is still closed."""
+    b = charging(settings)
+    assert b.answer(StopPower(keep_contactor=True), 3.0).done
+    assert b.world.truth()["amperes"] == 0.0
+    assert not b.world.truth()["supply_on"]
+    b.setpoints.clear()
+    return b
+
+
+def test_a_car_that_opens_its_contactor_is_tested_as_before() -> None:
+    b = renegotiating()
+    assert b.world.truth()["contactor_closed"]
+    b.world.close_relay(False)
+    assert b.answer(CHECK) == CableChecked(True, "valid", "1000000 ohms")
+    assert max(setpoint.volts for _, setpoint in b.setpoints) == 475.0
+    assert b.reported == []
+    assert not b.world.incidents
+
+
+def test_a_car_that_keeps_its_contactor_closed_is_found_out_and_gets_no_test_voltage() -> None:
+    """Its battery is the voltage at the output. The monitor measures with it, and the check passes by what it finds now."""
+    b = renegotiating()
+    b.world.car.inlet_ohms = 200_000.0
+    asked_at = b.clock.now()
+    assert b.answer(CHECK) == CableChecked(True, "warning", "200000 ohms")
+    assert b.clock.now() - asked_at >= 10.0, "a bus that only discharges slowly is not a battery"
+    assert b.setpoints == []
+    assert b.insulation is Insulation.VALID
+    b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, "precharge"))
+    b.run(1.0)
+    assert b.answer(StartPower()).done
+    for _ in range(12):
+        b.hear(OutputSet(420.0, 50.0, "charge"))
+        b.run(0.25)
+    assert b.world.truth()["amperes"] == pytest.approx(50.0, abs=1.0)
+    assert b.answer(StopPower(), 3.0).done
+    assert b.reported == []
+    assert not b.world.incidents
+
+
+def test_a_car_that_keeps_its_contactor_closed_fails_with_a_monitor_that_has_fallen_silent() -> None:
+    """What it measured before the check is a megaohm; nothing has been measured since."""
+    b = renegotiating(replace(SETTINGS, isolation_silence_seconds=100.0))
+    b.world.inject("imd_silent")
+    assert "measures nothing" in failed(b, 20.0).detail
+    assert b.setpoints == []
+
+
+def test_a_car_that_keeps_its_contactor_closed_fails_with_a_bad_insulation() -> None:
+    b = renegotiating()
+    b.world.inject("insulation_fault")
+    assert failed(b, 20.0).isolation == "fault"
+
+
+def test_a_car_that_opens_its_contactor_late_is_tested_all_the_same() -> None:
+    b = renegotiating(replace(SETTINGS, isolation_measurements=15))
+    number = b.ask(CHECK)
+    b.run(11.0)
+    assert number not in b.told
+    b.world.close_relay(False)
+    b.run_until(lambda: number in b.told, 38.0)
+    assert b.told[number].passed
+    assert max(setpoint.volts for _, setpoint in b.setpoints) == 475.0
+
+
+def test_a_battery_at_an_output_that_is_not_held_is_a_welded_car() -> None:
+    """The outlet's own contactor opened in between: closing it onto a battery would be a short through the supply."""
+    b = renegotiating()
+    assert b.answer(StopPower(), 3.0).done
+    assert b.world.truth()["outlet_volts"] > 300.0
+    assert "before the check" in failed(b, 12.0).detail
+    assert not b.world.incidents, "no inrush"
+
+
+@pytest.mark.parametrize(("monitoring", "self_tested"), [(False, True), (True, False), (False, False)])
+def test_beside_a_battery_the_monitor_has_to_run_and_to_have_passed_its_self_test(
+    monitoring: bool, self_tested: bool
+) -> None:
+    """No sequence of ours leads there; the check does not build on that."""
+    path: list[DcPath] = []
+    results: list[CableChecked] = []
+
+    def talk(party: Party) -> Conversation[None]:
+        path.append(DcPath(party, SETTINGS))
+        path[0].stage, path[0].live = Stage.CHECKING, True
+        path[0].monitoring, path[0].self_tested = monitoring, self_tested
+        results.append((yield from cable_check(path[0], 425.0, held=True)))
+
+    session = Session(talk, refuse=lambda request, cause: None, out_of_order=Refusal("out-of-order", "none"), now=0.0)
+    now = 0.0
+    session.levels = Levels("C", "closed", 380.0, 0.0, now)
+    session.begin(now)
+    while session.ended is None:
+        assert now < 20.0
+        now += 0.05
+        session.levels = Levels("C", "closed", 380.0, 0.0, now)
+        session.expire(now)
+        session.receive(IsolationReported(1e6, now), now)
+    assert not results[0].passed
+    assert "monitor does not run" in results[0].detail
+
+
+def test_a_supply_that_does_not_switch_off_is_not_held() -> None:
+    b = charging()
+    b.world.inject("supply_runaway")
+    assert not b.answer(StopPower(keep_contactor=True), 4.4).done, "within the time of PowerDeliveryRes"
+    b.run(2.5)
+    assert not b.world.truth()["contactor_closed"]
+    assert [fault.code for fault in b.reported] == ["command-failed", "supply-not-off"]
+
+
+def test_a_current_out_of_nowhere_ends_the_waiting_for_new_terms() -> None:
+    b = renegotiating()
+    b.world.inject("supply_runaway")
+    b.run_until(lambda: not b.world.truth()["contactor_closed"], 1.0)
+    assert [fault.code for fault in b.reported] == ["supply-not-off"]
+
+
+def test_nothing_is_delivered_and_nothing_stays_held_for_ever_while_a_car_negotiates() -> None:
+    b = renegotiating()
+    b.hear(OutputSet(420.0, 50.0, "charge"))
+    b.hear(OutputSet(420.0, 2.0, "precharge"))
+    assert not b.answer(StartPower(), 1.0).done
+    assert b.setpoints == []
+    b.run(75.0)
+    assert not b.world.truth()["contactor_closed"]
+    assert [fault.code for fault in b.reported] == ["target-lost"]
 
 
 def test_it_can_be_repeated_after_one_that_failed_for_a_passing_reason() -> None:

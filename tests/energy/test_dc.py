@@ -231,7 +231,7 @@ def test_with_no_target_for_ten_seconds_it_goes_off_by_itself() -> None:
 
 def test_an_insulation_that_goes_bad_while_charging_is_an_emergency() -> None:
     b = charging()
-    b.hear(IsolationReported(50_000.0))
+    b.hear(IsolationReported(50_000.0, b.clock.now()))
     b.run_until(lambda: b.dead, 0.15)
     assert [fault.code for fault in b.reported] == ["insulation-fault"]
     assert not b.answer(CHECK, 1.0).passed
@@ -239,7 +239,7 @@ def test_an_insulation_that_goes_bad_while_charging_is_an_emergency() -> None:
 
 def test_a_measurement_that_is_no_number_is_a_bad_one() -> None:
     b = charging()
-    b.hear(IsolationReported(math.nan))
+    b.hear(IsolationReported(math.nan, b.clock.now()))
     b.run_until(lambda: b.dead, 0.15)
 
 

@@ -24,6 +24,7 @@ from secc.energy import (
     PilotChanged,
     ReleasePower,
     ReportFault,
+    StopInsulationMonitor,
     SwitchSupplyOff,
     power_path,
 )
@@ -51,8 +52,8 @@ COMMON = [
                 CommandFailed("SetSupply", "no answer"),
                 FaultReported("over-temperature", Severity.EMERGENCY),
                 FaultReported("over-temperature", Severity.STOP),
-                IsolationReported(1000.0),
-                IsolationReported(math.nan),
+                IsolationReported(1000.0, 0.0),
+                IsolationReported(math.nan, 0.0),
             ]
         ),
     ),
@@ -216,7 +217,7 @@ def charging_blindly() -> Blind:
     (test,) = blind.said(Ask)
     blind.hear(Answered(test.ticket, True))
     blind.run(0.2)
-    blind.hear(IsolationReported(1e6))
+    blind.hear(IsolationReported(1e6, blind.now))
     blind.volts = 10.0
     blind.run(0.2)
     blind.hear(OutputSet(380.0, 1.0, "precharge"))
@@ -241,6 +242,60 @@ def test_a_contactor_that_stays_closed_is_found_out_without_the_boards_help() ->
     assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
     (tell,) = blind.said(Tell)
     assert not tell.answer.done
+
+
+def stopping_at(amperes: float, stop: StopPower = StopPower()) -> Blind:  # noqa: B008  # a frozen value
+    """A supply whose current does not fall below this."""
+    blind = charging_blindly()
+    blind.amperes = amperes
+    blind.ask(3, stop)
+    assert blind.said(SwitchSupplyOff)
+    return blind
+
+
+@pytest.mark.parametrize("amperes", [20.0, -20.0, 5.0, -5.0])
+def test_the_contactor_waits_for_a_current_that_it_may_break(amperes: float) -> None:
+    """5 A and more are not broken before the supply has had its 2 s, whichever way they flow."""
+    blind = stopping_at(amperes)
+    blind.run(1.8)
+    assert blind.said(OpenDcContactor) == []
+    blind.run(0.4)
+    assert blind.said(OpenDcContactor), "the lesser evil"
+    assert [fault.code for fault in blind.said(ReportFault)] == ["supply-not-off"]
+
+
+@pytest.mark.parametrize("amperes", [4.9, -4.9])
+def test_the_contactor_opens_when_the_current_may_be_broken(amperes: float) -> None:
+    blind = stopping_at(20.0)
+    blind.run(0.5)
+    blind.amperes = amperes
+    blind.run(0.15)
+    assert blind.said(OpenDcContactor), "the current is a level, and nothing but the tick tells of it"
+    blind.contactor = "open"
+    blind.run(0.2)
+    assert blind.said(ReportFault) == []
+
+
+@pytest.mark.parametrize("amperes", [20.0, -20.0])
+def test_a_contactor_that_would_stay_closed_over_a_renegotiation_opens_where_the_current_does_not_fall(
+    amperes: float,
+) -> None:
+    blind = stopping_at(amperes, StopPower(keep_contactor=True))
+    blind.run(1.8)
+    assert blind.said(OpenDcContactor) == []
+    blind.run(0.4)
+    assert blind.said(OpenDcContactor)
+    assert [fault.code for fault in blind.said(ReportFault)] == ["supply-not-off"]
+    assert [tell.answer.done for tell in blind.said(Tell)] == [False]
+
+
+def test_a_contactor_stays_closed_over_a_renegotiation() -> None:
+    blind = stopping_at(20.0, StopPower(keep_contactor=True))
+    blind.run(0.5)
+    blind.amperes = 0.0
+    blind.run(5.0)
+    assert [tell.answer.done for tell in blind.said(Tell)] == [True]
+    assert blind.said(OpenDcContactor) == blind.said(ReleasePower) == blind.said(StopInsulationMonitor) == []
 
 
 def test_over_voltage_is_off_in_the_next_step_without_the_boards_help() -> None:

@@ -106,6 +106,23 @@ def test_whatever_happens_the_power_is_off_in_time(
     run_virtual(main())
 
 
+def test_a_cable_check_forgets_what_the_one_before_it_found() -> None:
+    """The finding is of that moment. A session that went on to charge without waiting for its own would charge by an old one."""
+
+    async def main() -> None:
+        async with bench() as it:
+            await it.charge()
+            assert it.guard.ask(Purpose.CABLE_CHECK)
+            await asyncio.sleep(1.0)
+            assert it.world.contactor.closed, "the check may go on behind a closed contactor"
+            refused = it.guard.ask(Purpose.DC)
+            assert refused.reasons == {Reason.INSULATION_UNKNOWN}
+            it.guard.insulation(Insulation.VALID)
+            assert it.guard.ask(Purpose.DC)
+
+    run_virtual(main())
+
+
 def test_power_does_not_come_back_when_the_reason_goes() -> None:
     async def main() -> None:
         async with bench() as it:

@@ -49,6 +49,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--stop-after", type=float, metavar="SECONDS", help="the driver stops the car")
     parser.add_argument("--stop-before", metavar="REQUEST", help="send SessionStopReq in place of this request")
     parser.add_argument("--renegotiate-after", type=int, metavar="N", help="renegotiate after N answers of the loop")
+    parser.add_argument("--keep-relays", action="store_true", help="DC: leave the battery on the inlet over that")
     parser.add_argument("--patience", type=float, default=1.0, help="factor on every timeout of the car")
     parser.add_argument("--kill-after", type=int, metavar="N", help="SIGKILL to itself after N answers of the loop")
     parser.add_argument("--stay", action="store_true", help="leave the plug in at the end")
@@ -77,6 +78,7 @@ def behaviour_of(options: argparse.Namespace) -> Behaviour:
         patience=options.patience,
         stop_before=options.stop_before,
         renegotiate_after=options.renegotiate_after,
+        keep_relays=options.keep_relays,
         flaw=options.flaw,
     )
 

@@ -52,6 +52,8 @@ class Behaviour:
     """Name of the request (without ``Req``) in place of which the car sends SessionStopReq."""
     renegotiate_after: int | None = None
     """Ask for a renegotiation, once, after so many answers of the charging loop."""
+    keep_relays: bool = False
+    """DC: leave the battery on the inlet while the car negotiates anew, as some cars do."""
     ask_detail: bool = False
     """Ask for the details of every service on offer."""
     pre_charge_at_least: int = 1

@@ -72,7 +72,8 @@ def _charge_dc(car: Exchange, battery: Battery) -> Conversation[Ended]:
         car.renegotiated = True
         yield from dc.power_delivery(car, battery, terms, ChargeProgress.RENEGOTIATE)
         # The cable check that follows needs an inlet without the battery on it. [V2G2-592]
-        dc.take_off(car)
+        if not car.behaviour.keep_relays:
+            dc.take_off(car)
         car.announce("renegotiation", "negotiating anew")
     yield from dc.ramp_down(car, battery, terms)
     if car.behaviour.stop_before != "WeldingDetection":

@@ -60,9 +60,10 @@ def stop(secc: Party, course: Course) -> Conversation[None]:
 
 
 def renegotiate(secc: Party, course: Course) -> Conversation[None]:
-    """Back to S7. AC goes on meanwhile; DC is switched off, for the cable is checked again. [V2G2-565] [V2G2-582]"""
+    """Back to S7. AC goes on meanwhile; DC gets no current, for the cable is checked again. [V2G2-565] [V2G2-582]"""
     if course.is_dc:
-        report = yield from _reported(secc, course, StopPower())
+        # Cars differ: some open their contactor here, some only at the end of the session.
+        report = yield from _reported(secc, course, StopPower(keep_contactor=True))
         if not report.done:
             raise Refusal(ResponseCode.FAILED, "[V2G2-480]", f"power is not off: {report.detail}")
     course.renegotiation_wanted = False

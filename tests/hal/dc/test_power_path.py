@@ -72,7 +72,7 @@ class Station:
                 case ContactorChanged():
                     self.hear(energy.ContactorReported())
                 case InsulationMeasured(reading):
-                    self.hear(energy.IsolationReported(reading.ohms))
+                    self.hear(energy.IsolationReported(reading.ohms, reading.at))
                 case FaultRaised(fault):
                     self.hear(energy.FaultReported(fault.code, fault.severity, fault.text))
                 case EmergencyStopChanged(stopped=True):
