@@ -20,15 +20,17 @@ REPLUG_SECONDS = 0.5
 
 
 class Following(enum.StrEnum):
-    """FOLLOW: as a car would. REFUSE: never leaves state B. STICK: goes to C and never back."""
+    """FOLLOW: as a car would. HOLD: the same, but keeps its relay closed over a renegotiation. REFUSE: never leaves state B. STICK: goes to C and
+    never back."""
 
     FOLLOW = "follow"
+    HOLD = "hold"
     REFUSE = "refuse"
     STICK = "stick"
 
 
 class Observer(Protocol):
-    """What the station tells a follower: the name of each message as it arrives."""
+    """What the station tells a follower: the name of each message as it arrives, and ``SessionEnded`` when a session has, in whatever way."""
 
     def observe(self, message: str, volts: float | None = None) -> None: ...
 
@@ -36,9 +38,9 @@ class Observer(Protocol):
 class Follower:
     """Hears messages of the V2G dialogue by name and does what a car does with its pilot and relay, after ``delay`` seconds.
 
-    Names: ``CableCheckReq``, ``PreChargeReq`` (with its target ``volts``), ``PowerDeliveryReq(Start)``, ``PowerDeliveryReq(Stop)``,
-    ``WeldingDetectionReq``, ``SessionStopReq``, ``ConnectionClosed``; others are ignored. With ``unplug`` the car is pulled out
-    that many seconds after the session and plugged in again. Seconds are of the outside clock.
+    Names: ``CableCheckReq``, ``PreChargeReq`` (with its target ``volts``), ``PowerDeliveryReq(Start)``, ``PowerDeliveryReq(Renegotiate)``,
+    ``PowerDeliveryReq(Stop)``, ``WeldingDetectionReq``, ``SessionStopReq``, ``SessionEnded``; others are ignored. With ``unplug`` the car is
+    pulled out that many seconds after a session in which it has said something, and plugged in again. Seconds are of the outside clock.
     """
 
     def __init__(self, world: World, mode: Following, delay: float = 0.1, unplug: float | None = None) -> None:
@@ -46,17 +48,25 @@ class Follower:
         self._mode = mode
         self._delay = delay
         self._unplug = unplug
+        self._heard = False
+        """True once the car has said something in this session."""
 
     def observe(self, message: str, volts: float | None = None) -> None:
-        """This message has arrived at the station."""
+        """This message has arrived at the station, or the session has ended."""
         dc = self._world.outlet.dc
         if message == "PreChargeReq" and dc and volts is not None:
             self._adopt(volts)
         elif message == "PowerDeliveryReq(Start)" or (message == "CableCheckReq" and dc):
             self._after(self._delay, self._relay_on if message != "CableCheckReq" and dc else self._s2_on)
-        elif message in ("PowerDeliveryReq(Stop)", "WeldingDetectionReq", "SessionStopReq", "ConnectionClosed"):
+        elif message == "PowerDeliveryReq(Renegotiate)" and dc:
+            self._after(self._delay, self._relay_off)
+        elif message in ("PowerDeliveryReq(Stop)", "WeldingDetectionReq", "SessionStopReq", "SessionEnded"):
             self._after(self._delay, self._off)
-            if message in ("SessionStopReq", "ConnectionClosed") and self._unplug is not None:
+        if message != "SessionEnded":
+            self._heard = True
+        elif self._heard:
+            self._heard = False
+            if self._unplug is not None:
                 self._after(self._delay + self._unplug, self._pull)
 
     def _after(self, seconds: float, what: Callable[[], None]) -> None:
@@ -85,8 +95,12 @@ class Follower:
         if self._mode is not Following.REFUSE and self._world.car.ready:
             self._world.close_relay(True)
 
-    def _off(self) -> None:
+    def _relay_off(self) -> None:
         if self._mode is Following.FOLLOW:
+            self._world.close_relay(False)
+
+    def _off(self) -> None:
+        if self._mode in (Following.FOLLOW, Following.HOLD):
             self._world.close_relay(False)
             self._world.close_s2(False)
 

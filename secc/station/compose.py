@@ -16,7 +16,7 @@ from hal.ports import Board
 from secc import iso2
 from secc.config import Clock, Config, Tls, UplinkKind
 from secc.config import Outlet as OutletSettings
-from secc.conversation import Event
+from secc.conversation import End, Event
 from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.session.offer import Surroundings, V2gProtocol
@@ -117,8 +117,8 @@ class Services:
             "problems": [*self.roots_problems, *self.identity.problems],
         }
 
-    def observe(self, board: Board | None, event: Event | None) -> None:
-        """What a car said, for the follower of a simulated outlet; tests only."""
+    def observe(self, board: Board | None, event: Event | End | None) -> None:
+        """What a car said, and that its session has ended, for the follower of a simulated outlet; tests only."""
         if self.config.lab.danger_follower:
             tell_follower(board, event)
 

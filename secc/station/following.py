@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from hal.ports import Board
-from secc.conversation import Event, Received
-from secc.session.events import ConnectionClosed, LinkLost
+from secc.conversation import End, Event, Received
 
 
-def tell_follower(board: Board | None, event: Event | None) -> None:
+def tell_follower(board: Board | None, event: Event | End | None) -> None:
     """Pass on what the follower goes by; nothing happens on a board without one."""
     follower = getattr(board, "follower", None)
     if follower is None:
@@ -24,8 +23,9 @@ def tell_follower(board: Board | None, event: Event | None) -> None:
         if progress is not None:
             name = f"{name}({progress.value})"
         follower.observe(name, _volts(getattr(message, "ev_target_voltage", None)))
-    elif isinstance(event, ConnectionClosed | LinkLost):
-        follower.observe("ConnectionClosed", None)
+    elif isinstance(event, End):
+        # Also a session that the station ended: a car goes back to B then, whatever it has heard.
+        follower.observe("SessionEnded", None)
 
 
 def _volts(target: Any) -> float | None:

@@ -22,7 +22,7 @@ from certs import Contract
 from secc import energy, outlet
 from secc.config import Config
 from secc.config import Outlet as OutletSettings
-from secc.conversation import Abandon, Answered, Ask, Effect, Event, Levels, Reason, Ticket
+from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
 from secc.link.tls_chain import Handshaken
 from secc.session.effects import (
     AuthorizeContract,
@@ -329,6 +329,7 @@ class OutletHost:
         self.journal.ended(reason, self._loop.time(), self.levels(), connection.failure)
         self._milestone = None
         self._idle.set()
+        self._services.observe(self.hardware.board, End(reason))
 
     # Operator and backend
 

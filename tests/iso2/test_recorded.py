@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +22,6 @@ from secc.iso2.messages import (
     PaymentDetailsReq,
     PaymentDetailsRes,
     PowerDeliveryReq,
-    V2G_Message,
 )
 from secc.session.negotiation import choose
 from secc.session.offer import AcLimits, DcLimits, Offer, Transfer
@@ -32,34 +29,9 @@ from secc.session.signature import Form, verify
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import SupportedAppProtocolReq
 from tests.iso2_car import Car
-
-CAPTURES = Path(__file__).resolve().parents[2].parent / "shared" / "captures"
+from tests.recordings import CAPTURES, Recorded, recording
 
 pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason="the recorded sessions are not here")
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """One message of a recording: who said it, the octets, and when."""
-
-    ev: bool
-    schema: str
-    octets: bytes
-    t: float
-
-    @property
-    def message(self) -> V2G_Message:
-        return SCHEMA.decode(self.octets)
-
-
-def recording(name: str, session: int = 0) -> list[Recorded]:
-    lines = (CAPTURES / f"{name}.jsonl").read_text().splitlines()
-    records = [json.loads(line) for line in lines]
-    return [
-        Recorded(r["dir"] == "ev", r["schema"], bytes.fromhex(r["exi"]), r["t"])
-        for r in records
-        if r["session"] == session and r["schema"] in ("sap", "iso2")
-    ]
 
 
 # --- trust ------------------------------------------------------------------------------------------------------------------------

@@ -47,10 +47,49 @@ def test_a_dc_car_is_followed_from_plug_to_stop() -> None:
             await asyncio.sleep(0.6)
             assert world.car.relay_closed
             follower.observe("PowerDeliveryReq(Renegotiate)")
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.6)
+            assert not world.car.relay_closed, "or the cable cannot be checked again"
+            assert board.pilot.reading.state is PilotState.C
+            follower.observe("PowerDeliveryReq(Start)")
+            await asyncio.sleep(0.6)
             assert world.car.relay_closed
             follower.observe("PowerDeliveryReq(Stop)")
             await asyncio.sleep(0.6)
+            assert not world.car.relay_closed
+            assert board.pilot.reading.state is PilotState.B
+
+    run_virtual(main())
+
+
+def test_some_cars_keep_their_relay_closed_over_a_renegotiation_and_open_it_at_the_end() -> None:
+    async def main() -> None:
+        async with followed("?follower=hold") as (board, world, follower):
+            for message in ("CableCheckReq", "PowerDeliveryReq(Start)"):
+                follower.observe(message)
+                await asyncio.sleep(0.2)
+            follower.observe("PowerDeliveryReq(Renegotiate)")
+            await asyncio.sleep(1.0)
+            assert world.car.relay_closed
+            follower.observe("PowerDeliveryReq(Stop)")
+            await asyncio.sleep(0.2)
+            assert not world.car.relay_closed
+            assert board.pilot.reading.state is PilotState.B
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("mode", ["follow", "hold"])
+def test_a_session_that_the_station_ends_leaves_no_car_behind_in_c(mode: str) -> None:
+    """Neither a stop nor a closed connection has been heard then, and the next car at this outlet must find it as it should be."""
+
+    async def main() -> None:
+        async with followed(f"?follower={mode}") as (board, world, follower):
+            for message in ("CableCheckReq", "PowerDeliveryReq(Start)", "CurrentDemandReq"):
+                follower.observe(message)
+                await asyncio.sleep(0.2)
+            assert world.car.relay_closed
+            follower.observe("SessionEnded")
+            await asyncio.sleep(0.2)
             assert not world.car.relay_closed
             assert board.pilot.reading.state is PilotState.B
 
@@ -66,7 +105,7 @@ def test_an_ac_car_goes_to_c_at_power_delivery() -> None:
             follower.observe("PowerDeliveryReq(Start)")
             await asyncio.sleep(0.2)
             assert board.pilot.reading.state is PilotState.C
-            follower.observe("ConnectionClosed")
+            follower.observe("SessionEnded")
             await asyncio.sleep(0.2)
             assert board.pilot.reading.state is PilotState.B
 
@@ -96,7 +135,11 @@ def test_the_car_can_be_pulled_out_between_sessions() -> None:
         async with followed("?follower=follow&follower_unplug=1&lock=1&connector=ac") as (board, world, follower):
             assert board.lock is not None
             await board.lock.lock()
+            follower.observe("SessionEnded")
+            await asyncio.sleep(3.0)
+            assert world.car.plugged, "nobody has said anything"
             follower.observe("SessionStopReq")
+            follower.observe("SessionEnded")
             await asyncio.sleep(3.0)
             assert world.car.plugged  # it is locked
             await board.lock.unlock()
