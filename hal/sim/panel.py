@@ -79,14 +79,22 @@ VERBS: dict[str, Callable[[World, Message], None]] = {
 
 def _listen(path: Path) -> socket.socket:
     """A unix socket that only its owner may connect to, in the place of one that was left behind; never of another file."""
-    if path.is_socket():
-        path.unlink()
+    if path.exists() and not path.is_socket():
+        raise FileExistsError(f"{path} is not a socket")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Under its name it listens already, and nobody else may connect: whoever waits for the name to appear finds it ready.
+    unready = path.with_name(f"{path.name}.new")
     try:
-        listener.bind(str(path))
-        path.chmod(0o600)
+        if unready.is_socket():
+            unready.unlink()
+        listener.bind(str(unready))
+        unready.chmod(0o600)
+        listener.listen()
+        unready.rename(path)
     except OSError:
         listener.close()
+        if unready.is_socket():
+            unready.unlink()
         raise
     return listener
 

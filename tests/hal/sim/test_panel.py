@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,40 @@ def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     async def main() -> None:
         with pytest.raises(HalLost, match="precious"):
             await Panel(world()).serve(precious)
+
+    asyncio.run(main())
+    assert precious.read_text() == "keep"
+
+
+def test_whoever_sees_the_socket_can_connect_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets its name when it listens: a car that waits for the name is not turned away."""
+    path, rename = tmp_path / "w", Path.rename
+
+    def look(unready: Path, ready: Path) -> Path:
+        with socket.socket(socket.AF_UNIX) as early:
+            early.connect(str(unready))
+        return rename(unready, ready)
+
+    async def main() -> None:
+        panel = Panel(world())
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", look)
+            await panel.serve(path)
+        hand = Hand(path)
+        assert not (await hand.state())["plugged"]
+        hand.close()
+        panel.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_beside_it_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "w.new"
+    precious.write_text("keep")
+
+    async def main() -> None:
+        with pytest.raises(HalLost):
+            await Panel(world()).serve(tmp_path / "w")
 
     asyncio.run(main())
     assert precious.read_text() == "keep"
