@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -21,8 +23,9 @@ from secc.session.supported_app_protocol import (
     SupportedAppProtocolReq,
     SupportedAppProtocolRes,
 )
+from secc.station import connection
 from secc.station.connection import LINGER_SECONDS
-from tests.station_scene import Scene, WorldHands, configured, station
+from tests.station_scene import LONG, Scene, WorldHands, configured, station
 from tools.evcc.line import Line
 
 STRANGER = SupportedAppProtocolReq(
@@ -105,5 +108,50 @@ def test_a_frame_that_no_real_message_fills_ends_the_connection_by_its_header(tm
             await scene.ended(seconds=1.0)
             assert scene.codes() == ["severed.stream-broken"]
             assert await line.frames() is None
+
+    run_virtual(main())
+
+
+class FullSocket:
+    """A transport whose socket takes nothing more: the kernel's buffers are full."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.waiting = 0
+
+    def write(self, octets: bytes) -> None:
+        self.waiting += len(octets)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+@pytest.mark.case("A-RES-01")
+def test_a_car_that_does_not_read_its_answers_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its requests are in order and come in time, so no timer ends it; what it does not take would pile up for as long as it likes."""
+    monkeypatch.setattr(connection, "UNSENT_OCTETS", 2000)
+
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene:
+            drive = await scene.charging(scene.drive(replace(LONG, patience=1000.0), stay=True))
+            drive.hush()
+            served = scene.outlet()._connection
+            assert served is not None
+            assert served._transport is not None
+            full = FullSocket(served._transport)
+            served._transport = cast("asyncio.Transport", full)
+            for _ in range(200):
+                if scene.codes():
+                    break
+                drive.line._writer.write(drive.sent)
+                await asyncio.sleep(0.05)
+            assert scene.codes() == ["severed.connection-closed"]
+            assert 2000 < full.waiting < 2500
+            await scene.opened()
+            assert drive.task is not None
+            drive.task.cancel()
 
     run_virtual(main())

@@ -207,23 +207,54 @@ def test_a_car_that_is_not_set_up_in_time_is_hung_up_on(tmp_path: Path, said: by
 
 
 @pytest.mark.case("TP-14", "A-NET-06")
-def test_a_second_connection_is_turned_away_and_the_first_is_not_disturbed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", [b"", hello()], ids=["silent", "protocol agreed"])
+def test_a_second_connection_is_reset_and_the_first_is_not_disturbed(tmp_path: Path, said: bytes) -> None:
+    """While the first is being set up the port is open: who comes second must not take its place, nor cost it anything."""
+    admitted: list[bool] = []
+
+    async def main() -> None:
+        async with station(configured(tmp_path), watch=False) as scene:
+            window = scene.outlet().window
+            admit = window._admit
+
+            def counted(peer: str) -> Any:
+                connection = admit(peer)
+                admitted.append(connection is not None)
+                return connection
+
+            window._admit = counted
+            scene.world().plug_in()
+            await scene.until(lambda: window.port)
+            first, writer = await asyncio.open_connection("::1", window.port)
+            if said:
+                writer.write(said)
+                assert SAP.decode((await first.read(1000))[8:])
+            await scene.until(lambda: admitted == [True])
+            for number in range(1, 4):
+                with pytest.raises(ConnectionResetError):
+                    second, other = await asyncio.open_connection("::1", window.port)
+                    other.write(hello())
+                    await second.read(10)
+                assert admitted == [True, *[False] * number]
+            assert scene.codes() == []
+            if not said:
+                writer.write(hello())
+                assert SAP.decode((await first.read(1000))[8:])
+            writer.close()
+            await scene.ended()
+
+    run_virtual(main())
+
+
+@pytest.mark.case("TP-14")
+def test_during_a_session_the_port_is_closed(tmp_path: Path) -> None:
     async def main() -> None:
         async with station(configured(tmp_path)) as scene:
             scene.world().plug_in()
             await scene.until(lambda: scene.outlet().window.port)
             port = scene.outlet().window.port
             assert port is not None
-            drive = scene.drive(LONG)
-            await scene.until(lambda: drive.lines)
-            # While the first is being set up the port is open, and the second is reset.
-            try:
-                reader, writer = await asyncio.open_connection("::1", port)
-                assert await reader.read(10) == b""
-                writer.close()
-            except ConnectionError:
-                pass
-            await scene.charging(drive)
+            drive = await scene.charging(scene.drive(LONG))
             assert await refused(port), "a port that is open during a session"
             scene.outlet().levers.stop("operator")
             await drive.done()
