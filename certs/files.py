@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from certs.errors import StoreError
+from certs.guard import require_guarded, require_unwritable
 
 SECRET = 0o600
 PUBLIC = 0o644
@@ -48,8 +49,14 @@ def remove_file(path: Path) -> None:
         raise StoreError(path, f"cannot be removed: {error.strerror}") from error
 
 
-def read_file(path: Path, *, secret: bool = False) -> bytes:
-    """The file's content. A ``secret`` one must belong to us or root and be closed to everybody else. Raises :class:`StoreError`."""
+def read_file(path: Path, *, secret: bool = False, store: Path | None = None, largest: int = LARGEST_FILE) -> bytes:
+    """The file's content, at most ``largest`` octets. A ``secret`` one must belong to us or root and be closed to everybody else.
+
+    ``store``: trust rests on the file. It must lie in that directory, and nobody but root and our user may change it or the way to it.
+    Raises :class:`StoreError`.
+    """
+    if store is not None:
+        require_guarded(path, store)
     try:
         # Not blocking: a FIFO in the store must not hang the reader.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -63,11 +70,13 @@ def read_file(path: Path, *, secret: bool = False) -> bytes:
                 )
             if secret and status.st_uid not in (0, os.geteuid()):
                 raise StoreError(path, f"holds a secret and belongs to another user (uid {status.st_uid})")
-            data = file.read(LARGEST_FILE + 1)
+            if store is not None:
+                require_unwritable(path, status)
+            data = file.read(largest + 1)
     except OSError as error:
         raise StoreError(path, f"cannot be read: {error.strerror}") from error
-    if len(data) > LARGEST_FILE:
-        raise StoreError(path, f"is larger than {LARGEST_FILE} octets")
+    if len(data) > largest:
+        raise StoreError(path, f"is larger than {largest} octets")
     return data
 
 
@@ -76,7 +85,8 @@ def make_directory(path: Path) -> None:
     if path.is_dir():
         return
     make_directory(path.parent)
-    path.mkdir(exist_ok=True)
+    # Never open to a group, whatever the umask: what lies in a store that others may write is not used.
+    path.mkdir(mode=0o755, exist_ok=True)
     synchronise_directory(path.parent)
 
 

@@ -25,6 +25,7 @@ from certs.certificates import Certificate, Edition, parse_certificate
 from certs.chain import Anchors, VerifiedChain, verify_chain
 from certs.errors import ChainRejected, StoreError
 from certs.files import PUBLIC, SECRET, make_directory, read_file, synchronise_directory, write_atomically
+from certs.guard import require_guarded
 from certs.keys import FileKey, PrivateKey, open_private_key
 from certs.profile import MAX_CERTIFICATES, SECC_2, SECC_20, Role
 from certs.truststore import root_certificate
@@ -78,12 +79,19 @@ class Keystore:
         self.directory = directory
 
     def read(self, edition: Edition) -> KeystoreContents:
-        """The chains of one edition; where several stand below the same root, the one that began last comes first."""
+        """The chains of one edition; where several stand below the same root, the one that began last comes first.
+
+        Nothing that others may change is used (:mod:`certs.guard`).
+        """
         place = self.directory / edition.value
         chains: list[SeccChain] = []
         problems: list[StoreError] = []
         try:
+            require_guarded(self.directory)
+            require_guarded(place, self.directory)
             names = sorted(place.iterdir()) if place.is_dir() else []
+        except StoreError as error:
+            return KeystoreContents((), (error,))
         except OSError as error:
             return KeystoreContents((), (StoreError(place, f"cannot be read: {error.strerror}"),))
         for path in names:
@@ -91,7 +99,7 @@ class Keystore:
             if path.name.startswith("."):
                 continue
             try:
-                chains.append(_read_chain(path, edition))
+                chains.append(_read_chain(path, edition, self.directory))
             except StoreError as error:
                 problems.append(error)
         chains.sort(key=lambda chain: chain.leaf.not_before, reverse=True)
@@ -106,6 +114,8 @@ class Keystore:
         nothing of it. What cut-off installations left is swept away: one process installs at a time. Raises :class:`StoreError`.
         """
         place = self.directory / edition.value
+        require_guarded(self.directory)
+        require_guarded(place, self.directory)
         for remains in (*place.glob(".installing-*"), *place.glob(".removed-*")):
             shutil.rmtree(remains, ignore_errors=True)
         building = place / f".installing-{secrets.token_hex(4)}"
@@ -117,7 +127,7 @@ class Keystore:
             write_atomically(building / "key.pem", key_pem, SECRET)
             if password is not None:
                 write_atomically(building / "password.txt", password, SECRET)
-            leaf = _read_chain(building, edition).leaf
+            leaf = _read_chain(building, edition, self.directory).leaf
             final = place / leaf.fingerprint[:32]
             if final.exists():
                 raise StoreError(final, "this chain is installed already")
@@ -127,7 +137,7 @@ class Keystore:
             raise StoreError(place, f"cannot be written: {error.strerror}") from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
-        return _read_chain(final, edition)
+        return _read_chain(final, edition, self.directory)
 
     def remove(self, chain: SeccChain) -> None:
         """Take a chain and its key away. Raises :class:`StoreError`."""
@@ -140,11 +150,12 @@ class Keystore:
             raise StoreError(chain.path, f"cannot be removed: {error.strerror}") from error
 
 
-def _read_chain(path: Path, edition: Edition) -> SeccChain:
+def _read_chain(path: Path, edition: Edition, store: Path) -> SeccChain:
     if not path.is_dir():
         raise StoreError(path, "does not belong here: a chain is a directory")
+    require_guarded(path, store)
     chain_path = path / "chain.pem"
-    ders = _certificates(chain_path)
+    ders = _certificates(chain_path, store)
     try:
         leaf, *sub_cas = [
             parse_certificate(der, edition, "leaf" if number == 0 else f"sub-CA {number}")
@@ -153,7 +164,7 @@ def _read_chain(path: Path, edition: Edition) -> SeccChain:
     except ChainRejected as error:
         raise StoreError(chain_path, str(error)) from None
     root_path = path / "root.pem"
-    root = root_certificate(read_file(root_path), edition, Role.V2G, root_path)
+    root = root_certificate(read_file(root_path, store=store), edition, Role.V2G, root_path)
     upwards = [leaf, *sub_cas, root]
     for number, (child, issuer) in enumerate(pairwise(upwards), 1):
         if not child.is_signed_by(issuer):
@@ -161,7 +172,7 @@ def _read_chain(path: Path, edition: Edition) -> SeccChain:
             raise StoreError(
                 chain_path, f"certificate {number} is not issued by {above}: order is leaf, sub-CA 2, sub-CA 1"
             )
-    key = _read_key(path)
+    key = _read_key(path, store)
     if leaf.public_key is None or key.public_key_der() != leaf.public_key.public_bytes(
         Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     ):
@@ -169,16 +180,18 @@ def _read_chain(path: Path, edition: Edition) -> SeccChain:
     return SeccChain(path, edition, leaf, tuple(sub_cas), root, key)
 
 
-def _read_key(path: Path) -> PrivateKey:
+def _read_key(path: Path, store: Path) -> PrivateKey:
     uri_path, key_path, password_path = path / "key.uri", path / "key.pem", path / "password.txt"
     if uri_path.exists():
-        return open_private_key(read_file(uri_path).decode("utf-8", "replace").strip(), uri_path)
+        return open_private_key(read_file(uri_path, store=store).decode("utf-8", "replace").strip(), uri_path)
+    # A key that lies elsewhere is named by key.uri; a link would name it to who looks twice only.
+    require_guarded(key_path, store)
     return FileKey.read(key_path, password_path if password_path.exists() else None)
 
 
-def _certificates(path: Path) -> list[bytes]:
+def _certificates(path: Path, store: Path) -> list[bytes]:
     try:
-        certificates = x509.load_pem_x509_certificates(read_file(path))
+        certificates = x509.load_pem_x509_certificates(read_file(path, store=store))
     except ValueError as error:
         raise StoreError(path, f"holds no PEM certificates: {error}") from None
     if len(certificates) > MAX_CERTIFICATES:

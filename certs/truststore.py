@@ -8,8 +8,10 @@ ends in ``.pem`` is read, and what does not belong there is reported and left al
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from cryptography import x509
@@ -19,10 +21,13 @@ from certs.certificates import Certificate, Edition, parse_certificate
 from certs.chain import Anchors
 from certs.errors import ChainRejected, StoreError
 from certs.files import read_file, remove_file, write_atomically
+from certs.guard import require_guarded
 from certs.profile import CONSTRAINTS, KEY_KINDS, KNOWN_CRITICAL, ROLE_MARKERS, SIGNATURE_ALGORITHMS, Role
 
 MAX_ROOTS = 60
 """Roots that a store takes. There are some ten V2G roots in the field and every mobility operator may run its own."""
+MAX_ENTRIES = 1000
+"""Entries of any kind that a directory of the store may have and still be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +64,27 @@ class Truststore:
         self._max_roots = max_roots
 
     def read(self) -> Roots:
-        """All roots, sorted by edition, role and file name. A missing store is an empty one; a bad file spoils no other."""
+        """All roots, sorted by edition, role and file name. A missing store is an empty one; a bad file spoils no other.
+
+        A store with more files than roots are allowed is not read at all, and nothing that others may change is used (:mod:`certs.guard`).
+        """
+        try:
+            files, problems = self._files()
+        except StoreError as error:
+            return Roots((), (error,))
+        if len(files) > self._max_roots:
+            crowd = StoreError(
+                self.directory, f"holds {len(files)} roots, and {self._max_roots} are allowed: none is used"
+            )
+            return Roots((), (crowd, *problems))
         installed: list[InstalledRoot] = []
-        problems: list[StoreError] = []
-        for edition in Edition:
-            for role in Role:
-                for path in _entries(self._place(edition, role), problems):
-                    try:
-                        certificate = root_certificate(read_file(path), edition, role, path)
-                    except StoreError as error:
-                        problems.append(error)
-                    else:
-                        installed.append(InstalledRoot(certificate, edition, role, path))
+        for edition, role, path in files:
+            try:
+                certificate = root_certificate(read_file(path, store=self.directory), edition, role, path)
+            except StoreError as error:
+                problems.append(error)
+            else:
+                installed.append(InstalledRoot(certificate, edition, role, path))
         return Roots(tuple(installed), tuple(problems))
 
     def anchors(self, edition: Edition) -> Anchors:
@@ -79,13 +93,14 @@ class Truststore:
     def add(self, edition: Edition, role: Role, data: bytes) -> InstalledRoot:
         """Install the root in ``data`` (PEM or DER) for this edition and role. One that is there already is written again.
 
-        Raises :class:`StoreError`: it is no self-signed CA of the edition's profile, its domainComponent says another role, or the
-        store is full.
+        Raises :class:`StoreError`: it is no self-signed CA of the edition's profile, its domainComponent says another role, the store is
+        full, or others may change it.
         """
         place = self._place(edition, role)
         certificate = root_certificate(data, edition, role, place)
         path = place / f"{certificate.fingerprint}.pem"
-        others = [root for root in self.read().installed if root.path != path]
+        require_guarded(place, self.directory)
+        others = [file for _, _, file in self._files()[0] if file != path]
         if len(others) >= self._max_roots:
             raise StoreError(path, f"the store is full: {len(others)} roots are installed, {self._max_roots} allowed")
         write_atomically(path, certificate.pem)
@@ -93,9 +108,10 @@ class Truststore:
 
     def remove(self, edition: Edition, role: Role, fingerprint: str) -> None:
         """Remove the root with this SHA-256 (hex). Raises :class:`StoreError` if it is not installed for this edition and role."""
-        for root in self.read().installed:
-            if (root.edition, root.role, root.certificate.fingerprint) == (edition, role, fingerprint.lower()):
-                return remove_file(root.path)
+        for path in (path for *place, path in self._files()[0] if place == [edition, role]):
+            with contextlib.suppress(StoreError):
+                if root_certificate(read_file(path), edition, role, path).fingerprint == fingerprint.lower():
+                    return remove_file(path)
         raise StoreError(self._place(edition, role), f"holds no root {fingerprint[:64]}")
 
     def listing(self) -> str:
@@ -109,6 +125,26 @@ class Truststore:
                 lines += [line for certificate in here for line in _described(certificate)]
         lines += [f"PROBLEM {problem}" for problem in roots.problems]
         return "\n".join(lines) + "\n"
+
+    def _files(self) -> tuple[list[tuple[Edition, Role, Path]], list[StoreError]]:
+        """Where roots lie, unread, and what is wrong with the store.
+
+        Raises :class:`StoreError` where others may change the store itself, or a directory is so full that it is not even listed.
+        """
+        require_guarded(self.directory)
+        files: list[tuple[Edition, Role, Path]] = []
+        problems: list[StoreError] = []
+        for edition in Edition:
+            try:
+                require_guarded(self.directory / edition.value, self.directory)
+            except StoreError as error:
+                problems.append(error)
+                continue
+            for role in Role:
+                files += [
+                    (edition, role, path) for path in _entries(self._place(edition, role), self.directory, problems)
+                ]
+        return files, problems
 
     def _place(self, edition: Edition, role: Role) -> Path:
         return self.directory / edition.value / role.value
@@ -154,12 +190,18 @@ def only_certificate(data: bytes) -> bytes:
     return certificates[0].public_bytes(Encoding.DER)
 
 
-def _entries(place: Path, problems: list[StoreError]) -> Iterable[Path]:
+def _entries(place: Path, store: Path, problems: list[StoreError]) -> Iterable[Path]:
     try:
-        names = sorted(place.iterdir()) if place.is_dir() else []
+        require_guarded(place, store)
+        names = sorted(islice(place.iterdir(), MAX_ENTRIES + 1)) if place.is_dir() else []
     except OSError as error:
         problems.append(StoreError(place, f"cannot be read: {error.strerror}"))
         return []
+    except StoreError as error:
+        problems.append(error)
+        return []
+    if len(names) > MAX_ENTRIES:
+        raise StoreError(place, f"holds more than {MAX_ENTRIES} files: no root of this store is used")
     # What begins with a dot is the remains of a write that a power cut ended.
     visible = [path for path in names if not path.name.startswith(".")]
     problems += [StoreError(path, "does not belong here: no .pem file") for path in visible if path.suffix != ".pem"]

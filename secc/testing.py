@@ -304,6 +304,8 @@ def configuration(
         pki = pki / "car"
         lines.append(f"emaid {(pki / 'emaid.txt').read_text().strip()}")
     allowlist.write_text("".join(f"{line}\n" for line in lines))
+    # Under any umask: a list that others may write is not read.
+    allowlist.chmod(0o644)
     return from_flags(flags | dict(settings or {})), pki
 
 

@@ -172,6 +172,7 @@ class Place:
         allowlist = self.directory / "allowlist.txt"
         emaid = (self.pki / "car" / "emaid.txt").read_text().strip()
         allowlist.write_text(f"emaid {emaid}\n")
+        allowlist.chmod(0o644)
         text = CONFIGURATION.format(
             state=self.directory / "state",
             control=self.sockets / "control.sock",
@@ -189,4 +190,5 @@ class Place:
         )
         path = self.directory / "station.toml"
         path.write_text(text)
+        path.chmod(0o644)
         return path

@@ -78,6 +78,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/certs/test_chain.py", "tests/flaws"),
     ),
     Mutant(
+        "anchors-for-everybody",
+        "a root that others can write is used",
+        "certs/guard.py",
+        "    if status.st_mode & _OTHERS_MAY_WRITE:\n",
+        "    if False:\n",
+        ("tests/certs/test_guard.py",),
+    ),
+    Mutant(
         "any-clock-will-do",
         "the trust room judges every contract as if the clock were confirmed",
         "secc/station/trust.py",

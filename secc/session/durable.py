@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from certs import StoreError
+from certs.guard import require_guarded
 from secc.errors import SeccError
 
 if TYPE_CHECKING:
@@ -33,6 +35,13 @@ class StorageFailed(SeccError):
 
 class Disk:
     """The steps of which durability is made. Each raises :class:`StorageFailed` and nothing else. Blocking: for worker threads."""
+
+    def guard(self, path: Path) -> None:
+        """That nobody but root and our user can change what is found at this path (:mod:`certs.guard`)."""
+        try:
+            require_guarded(path)
+        except StoreError as error:
+            raise StorageFailed(path, error.text) from None
 
     def read(self, path: Path) -> bytes | None:
         """The whole file; None if there is none."""

@@ -23,6 +23,7 @@ from secc.session.offer import Payment
 from secc.station.boards import settled_outlet
 from secc.station.calendar import FILE, Calendar, day
 from secc.station.network import InterfaceUnusable, locate
+from secc.station.trust import exposed
 from secc.uplink.lists import read_list
 
 EXPIRY_WARNING = timedelta(days=30)
@@ -49,7 +50,7 @@ def report(config: Config) -> list[Finding]:
     calendar = Calendar(config.station.state_directory / FILE, vouched=config.trust.clock is Clock.RTC)
     wall = calendar.wall()
     return [
-        Finding("configuration", str(config.source) if config.source else "from flags alone"),
+        _configuration(config),
         *(Finding("danger", line, remark=True) for line in dangers(config)),
         *_calendar(config, calendar, wall),
         *_roots(config, wall),
@@ -57,6 +58,14 @@ def report(config: Config) -> list[Finding]:
         *_chains(config, wall),
         *_outlets(config),
     ]
+
+
+def _configuration(config: Config) -> Finding:
+    if config.source is None:
+        return Finding("configuration", "from flags alone")
+    if problem := exposed(config.source):
+        return Finding("configuration", problem, good=False)
+    return Finding("configuration", str(config.source))
 
 
 def _calendar(config: Config, calendar: Calendar, wall: Wall) -> Iterator[Finding]:

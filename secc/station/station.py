@@ -22,6 +22,7 @@ from secc.station.levers import Levers
 from secc.station.memory import settle, share_arena
 from secc.station.notify import Notifier
 from secc.station.outlet import OutletHost
+from secc.station.trust import exposed
 from secc.uplink.port import BackendEvent
 
 log = logging.getLogger(__name__)
@@ -222,4 +223,6 @@ def run(config: Config) -> int:
     catch_strays()
     for line in dangers(config):
         log.warning("danger: %s", line)
+    if config.source is not None and (problem := exposed(config.source)):
+        log.error("the configuration: %s", problem)
     return asyncio.run(serve(config, Notifier(os.environ)))

@@ -24,6 +24,7 @@ from certs import (
     Truststore,
     verify_contract_chain,
 )
+from certs.guard import require_guarded
 from certs.keystore import SeccChain
 from secc.conversation import Wall
 from secc.link.tls import ServerContext
@@ -57,6 +58,15 @@ _BY_FLAW = {
 def decision_of(flaw: Flaw) -> Decision:
     """What a flawed contract chain means for the question whether to charge."""
     return _BY_FLAW.get(flaw) or _BY_OUTCOME[flaw.outcome]
+
+
+def exposed(path: Path) -> str:
+    """Who else can change this file of the operator's, or a directory above it; empty if that are root and we alone (A-PKI-07)."""
+    try:
+        require_guarded(path)
+    except StoreError as error:
+        return str(error)
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,11 @@ def read_list(path: Path | None, disk: Disk) -> Listed:
     if path is None:
         return NOBODY
     try:
+        # Whoever can write a list decides who charges on whose account (A-PKI-07).
+        disk.guard(path)
+    except StorageFailed as error:
+        raise ConfigError("list", error.text, path) from None
+    try:
         size = disk.size(path)
         octets = disk.read(path) if size is not None and size <= MAX_OCTETS else None
     except StorageFailed as error:

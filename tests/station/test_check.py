@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -143,6 +144,35 @@ def test_interfaces_and_drivers_that_are_not_there(tmp_path: Path) -> None:
     follower = replace(config.outlets[0], hal="sim:?follower=stick")
     unsafe = replace(config, outlets=(follower,), lab=Lab(danger_follower=True))
     assert "for tests only: follower" in said(unsafe)
+
+
+def test_what_others_can_change_is_bad(tmp_path: Path) -> None:
+    """A-PKI-07."""
+    config = pnc(tmp_path)
+    stores = tmp_path / "stores"
+    shutil.copytree(lab_pki() / "station", stores)
+    trust = replace(config.trust, truststore=stores / "truststore", keystore=stores / "keystore")
+    source, allow, deny = (tmp_path / name for name in ("station.toml", "allow.txt", "deny.txt"))
+    config = replace(config, source=source, trust=trust, uplink=replace(config.uplink, allowlist=allow, denylist=deny))
+    for path in (source, allow, deny):
+        path.write_text("")
+        path.chmod(0o644)
+    assert "can be changed by others" not in said(config)
+    for path, subject in (
+        (stores / "truststore", "truststore"),
+        (stores / "keystore", "keystore"),
+        (source, "configuration"),
+        (allow, "allowlist"),
+        (deny, "denylist"),
+    ):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o022)
+        bad = [line for line in said(config).splitlines() if "can be changed by others" in line]
+        assert len(bad) == 1
+        assert bad[0].startswith(f"BAD  {subject}: {path}: ")
+        path.chmod(mode)
+    stores.chmod(0o777)
+    assert said(config).count(f"{stores} above it can be changed by others (mode 0777)") == 2
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from secc.conversation import Wall
 from secc.iso2.messages import ResponseCode
 from secc.iso2.refusals import refused
 from secc.session.effects import Decision, ValidateContract, Verdict
+from secc.station import station as station_module
 from secc.station.trust import TrustRoom, TrustSettings, decision_of
 from tests.lab_trust import AT, LAB
+from tests.station_scene import configured
 from tools.pki import FLAWS, make_flawed, write_lab_pki
 from tools.pki.lab import EMAID
 
@@ -64,6 +67,49 @@ def test_where_a_floor_suffices_a_contract_is_good_and_its_dates_are_not_proven(
     assert not contract.dates_proven
     late = room(AT + timedelta(days=731), trusted=False, floor_suffices=True).validate(SOUND)
     assert late == Verdict(Decision.CERTIFICATE_EXPIRED, "leaf-expired (leaf)")
+
+
+def test_a_store_that_others_can_change_is_not_used(tmp_path: Path) -> None:
+    """A-PKI-07: neither for contracts nor for TLS, and both say why."""
+    write_lab_pki(LAB, tmp_path)
+    store = tmp_path / "station"
+    trust = TrustRoom(
+        TrustSettings(store / "truststore", store / "keystore", store / "staples"), lambda: Wall(AT, trusted=True)
+    )
+    assert trust.load_roots() == ()
+    assert len(trust.identity().contexts) == 2
+    for name in ("truststore", "keystore"):
+        (store / name).chmod(0o775)
+    (problem,) = trust.load_roots()
+    assert "truststore: can be changed by others (mode 0775)" in problem
+    assert not trust.knows_contracts
+    verdict = trust.validate(SOUND)
+    assert isinstance(verdict, Verdict)
+    assert verdict.decision is Decision.NO_TRUST_ANCHOR
+    identity = trust.identity()
+    assert identity.contexts == ()
+    assert "keystore: can be changed by others (mode 0775)" in identity.problems[0]
+
+
+def test_run_says_that_others_can_change_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A-PKI-07. It is used all the same: a station that does not start helps nobody."""
+    for name in ("set_up_log", "catch_strays"):
+        monkeypatch.setattr(f"secc.session.log.{name}", lambda *arguments: None)
+    monkeypatch.setattr(station_module, "share_arena", lambda: None)
+    monkeypatch.setattr(station_module, "serve", lambda config, notifier: None)
+    monkeypatch.setattr(station_module.asyncio, "run", lambda served: 0)
+    source = tmp_path / "station.toml"
+    source.write_text("")
+    config = replace(configured(tmp_path), source=source)
+    assert station_module.run(config) == 0
+    assert str(source) not in caplog.text
+    source.chmod(0o666)
+    assert station_module.run(config) == 0
+    (record,) = [record for record in caplog.records if str(source) in record.getMessage()]
+    assert record.levelname == "ERROR"
+    assert "can be changed by others (mode 0666)" in record.getMessage()
 
 
 TOLD = {

@@ -184,6 +184,21 @@ def test_files_that_do_not_serve(tmp_path: Path) -> None:
     assert len(read_list(tmp_path / "windows", disk)) == 2
 
 
+@pytest.mark.parametrize("mode", [0o666, 0o664, 0o646])
+def test_a_list_that_others_can_write_is_not_read(tmp_path: Path, mode: int) -> None:
+    """A-PKI-07: who can write the allowlist charges, who can write the denylist charges again."""
+    path = tmp_path / "allow"
+    path.write_text("rfid 04A2B3C4\n")
+    path.chmod(mode)
+    with pytest.raises(ConfigError, match="can be changed by others"):
+        read_list(path, Disk())
+    path.chmod(0o644)
+    assert len(read_list(path, Disk())) == 1
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigError, match="above it can be changed by others"):
+        read_list(path, Disk())
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(st.sampled_from("emaid rfDE8AC*=until:root-#2026\x00é\u2028"), max_size=30), max_size=4))
 def test_any_text_is_a_list_or_a_config_error(lines: list[str]) -> None:

@@ -69,6 +69,7 @@ class Ground:
                 'payments = ["contract"]',
                 'tls = "required"',
             ]
+        (here / "allowlist.txt").touch(0o644)
         (here / "allowlist.txt").write_text(f"emaid {(self.pki / 'car' / 'emaid.txt').read_text().strip()}\n")
         lines += ["[uplink]", f'allowlist = "{here / "allowlist.txt"}"', "[trust]", 'clock = "rtc"']
         for name, where in (("truststore", "truststore"), ("keystore", "keystore"), ("ocsp_cache", "staples")):

@@ -1,0 +1,132 @@
+"""Who may change what trust rests on: root and the user that this process runs as, and nobody else.
+
+A private key must not be read by others, an anchor not be written: whoever can put a root into the truststore, or swap a directory above it, issues
+contracts. So the way to a file is walked from the top, symbolic links included, and each step on it must be out of others' reach.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from certs.errors import StoreError
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_MAX_LINKS = 40
+_ACCESS_LIST = "system.posix_acl_access"
+
+
+def require_guarded(path: Path, within: Path | None = None) -> Path:
+    """The real path of ``path``, if root and our user alone decide what is found there; a part that is missing ends the walk.
+
+    With ``within`` it must not lead out of that directory either: a store holds what it trusts. Raises :class:`StoreError`.
+    """
+    try:
+        real = _walk(path)
+        if within is not None and not real.is_relative_to(within.resolve()):
+            raise StoreError(path, f"leads out of the store, to {real}")
+    except (OSError, RuntimeError) as error:
+        raise StoreError(path, f"cannot be looked at: {getattr(error, 'strerror', None) or error}") from error
+    return real
+
+
+def require_unwritable(path: Path, status: os.stat_result) -> None:
+    """That nobody but root and our user may write the file or directory that ``status`` is of. Raises :class:`StoreError`."""
+    if status.st_uid not in _owners():
+        mine = "" if os.geteuid() == 0 else f" or {_user(os.geteuid())}"
+        raise StoreError(
+            path, f"belongs to {_user(status.st_uid)}, not to root{mine}; chown it, or run this as its owner"
+        )
+    if status.st_mode & _OTHERS_MAY_WRITE:
+        raise StoreError(path, f"can be changed by others (mode {status.st_mode & 0o7777:04o}); chmod go-w")
+
+
+def _walk(path: Path) -> Path:
+    here, rest, links = Path("/"), list(reversed(path.absolute().parts[1:])), 0
+    _require_safe_above(here, path)
+    while rest:
+        part = rest.pop()
+        if part == "..":
+            here = here.parent
+            continue
+        step = here / part
+        try:
+            status = step.lstat()
+        except FileNotFoundError:
+            return step.joinpath(*reversed(rest))
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            if links > _MAX_LINKS:
+                raise StoreError(path, "leads through too many symbolic links")
+            if status.st_uid not in _owners_above():
+                raise StoreError(path, f"the link {step} on the way to it belongs to {_user(status.st_uid)}")
+            target = step.readlink()
+            here = Path("/") if target.is_absolute() else here
+            rest += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+        elif rest:
+            here = step
+            _require_safe_above(step, path)
+        else:
+            here = step
+            require_unwritable(path, status)
+    return here
+
+
+def _require_safe_above(directory: Path, path: Path) -> None:
+    """That what lies in ``directory`` cannot be swapped for something else.
+
+    More is let pass than in a store: distributions and developers have such directories, and refusing them would gain nothing. In a sticky
+    directory others cannot touch what is ours, a group without other members is nobody, and the owner of this program can change what it does.
+    """
+    status = directory.stat()
+    if status.st_uid not in _owners_above():
+        raise StoreError(path, f"{directory} above it belongs to {_user(status.st_uid)}")
+    if status.st_mode & stat.S_ISVTX:
+        return
+    if status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and _group_has_strangers(directory, status)):
+        text = f"{directory} above it can be changed by others (mode {status.st_mode & 0o7777:04o}); chmod go-w {directory}"
+        raise StoreError(path, text)
+
+
+def _group_has_strangers(directory: Path, status: os.stat_result) -> bool:
+    with contextlib.suppress(OSError):
+        # The group's bits of a directory with an access list are the list's: whom it names is not asked.
+        if _ACCESS_LIST in os.listxattr(directory):
+            return True
+    members = {user.pw_uid for user in pwd.getpwall() if user.pw_gid == status.st_gid}
+    with contextlib.suppress(KeyError):
+        for name in grp.getgrgid(status.st_gid).gr_mem:
+            members.add(pwd.getpwnam(name).pw_uid)
+    return not members <= _owners_above() | {status.st_uid}
+
+
+def _owners() -> frozenset[int]:
+    """Whose files a store may hold."""
+    return frozenset({0, os.geteuid()})
+
+
+def _owners_above() -> frozenset[int]:
+    """Whose directories may stand above a store: in a container or a checkout they often are the developer's, and so is the program."""
+    return _owners() | {Path(__file__).stat().st_uid} | _root_outside()
+
+
+def _root_outside() -> frozenset[int]:
+    """The number under which root's files appear in a user namespace that does not know root; empty everywhere else."""
+    try:
+        mapped = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+        if any(outside == 0 for _, outside, _ in mapped):
+            return frozenset()
+        return frozenset({int(Path("/proc/sys/kernel/overflowuid").read_text())})
+    except (OSError, ValueError):
+        return frozenset()
+
+
+def _user(uid: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"user {uid}"
