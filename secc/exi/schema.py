@@ -129,9 +129,19 @@ class Schema(Generic[M]):
 
     def warm(self, *types: type) -> None:
         """Compiles readers and writers of these types ahead of time, together with every root and what surrounds a message."""
-        for namespace in (self._readers[0], self._writers):
-            for cls in (*self.roots, *types):
-                namespace.warm(complex_type(cls))
+        for cls in (*self.roots, *types):
+            self.warm_reader(cls)
+            self.warm_writer(cls)
+
+    def warm_reader(self, cls: type, *, spanning: bool = False) -> None:
+        """Compiles what reads this type in the first pass; ``spanning``: what finds its elements for signatures, and the roots with it."""
+        namespace = self._spanning[0] if spanning else self._first
+        for each in (*self.roots, cls) if spanning else (cls,):
+            namespace.warm(complex_type(each))
+
+    def warm_writer(self, cls: type) -> None:
+        """Compiles what writes this type."""
+        self._writers.warm(complex_type(cls))
 
     def _open(self, octets: bytes) -> tuple[int, int, type[M]]:
         """The stream as a number, the bits behind its root code, and the root."""

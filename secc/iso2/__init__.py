@@ -7,7 +7,7 @@ from secc.session.offer import V2gProtocol
 
 def protocol() -> V2gProtocol:
     """ISO 15118-2 as the station takes it in."""
-    from secc.iso2.dialogue import Dialogue, warm
+    from secc.iso2.dialogue import Dialogue, warm, warm_rest
     from secc.iso2.personal import personal
 
     return V2gProtocol(
@@ -17,5 +17,6 @@ def protocol() -> V2gProtocol:
         minor=0,
         open=Dialogue,
         warm=warm,
+        warm_rest=warm_rest,
         personal=personal,
     )

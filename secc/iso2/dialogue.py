@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from secc.conversation import Cause, Received, Send, Session
@@ -10,13 +11,16 @@ from secc.iso2 import facets, refusals
 from secc.iso2.conversation import conversation
 from secc.iso2.course import Course
 from secc.iso2.messages import (
+    BODY_ELEMENTS,
     SCHEMA,
+    AuthorizationReq,
     Body,
     ChargingStatusReq,
     ChargingStatusRes,
     CurrentDemandReq,
     CurrentDemandRes,
     MessageHeader,
+    MeteringReceiptReq,
     PowerDeliveryReq,
     PowerDeliveryRes,
     SessionSetupReq,
@@ -46,11 +50,28 @@ LOOP: Final = (
 )
 """The messages that come while the contactor is closed."""
 
+SIGNED: Final = (AuthorizationReq, MeteringReceiptReq)
+"""The requests whose signature is verified."""
+
 
 def warm() -> None:
     """Compiles the codec and reads the facets of the loop's messages, so that its first answer is as quick as the others."""
     SCHEMA.warm(*LOOP)
     facets.warm(*LOOP)
+
+
+def warm_rest() -> Iterator[None]:
+    """Compiles the codec of every other message, a type a step; and the readers that find what a signature covers."""
+    for cls in BODY_ELEMENTS:
+        if cls.__name__.endswith("Req"):
+            SCHEMA.warm_reader(cls)
+            facets.warm(cls)
+        else:
+            SCHEMA.warm_writer(cls)
+        yield
+    for cls in SIGNED:
+        SCHEMA.warm_reader(cls, spanning=True)
+        yield
 
 
 class Dialogue:

@@ -79,6 +79,11 @@ def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -
     return chosen.protocol
 
 
+def warm() -> None:
+    """Compiles the codec of the first exchange."""
+    SCHEMA.warm()
+
+
 @dataclass(frozen=True, slots=True)
 class Negotiation:
     """The first exchange of a connection, as the driver holds it (a :class:`secc.session.offer.Dialogue`).

@@ -5,7 +5,7 @@ The offer is fixed when a connection begins; what changes later comes as events 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -146,5 +146,7 @@ class V2gProtocol:
     """Compiles the loop messages' codec, before any contactor closes."""
     personal: Callable[[Any], Any]
     """A decoded message's tree (as ``secc.exi.tree.to_tree`` makes it) with what is personal in it replaced by hash and length."""
+    warm_rest: Callable[[], Iterable[None]] = tuple
+    """Compiles the codec of all other messages that a session may have, a type a step: in the background, before a car comes."""
     tls13: bool = False
     """True if it must never run on anything less than TLS 1.3 with a client certificate. [V2G20-2356]"""

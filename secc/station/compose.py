@@ -19,12 +19,14 @@ from secc.config import Outlet as OutletSettings
 from secc.conversation import End, Event
 from secc.errors import ConfigError
 from secc.link.connection import Serving
+from secc.session import negotiation
 from secc.session.offer import Surroundings, V2gProtocol
 from secc.station.boards import settled
 from secc.station.calendar import FILE, Calendar
 from secc.station.following import tell_follower
 from secc.station.notify import Notifier
 from secc.station.trust import Identity, TrustRoom, TrustSettings
+from secc.station.work import WorkThread
 from secc.uplink.port import Backend
 from secc.uplink.standalone import Eim, Rules, Standalone
 
@@ -58,7 +60,7 @@ def uplink(config: Config, calendar: Calendar) -> Backend:
 
 @dataclass
 class Services:
-    """What outlets share. One thread pool for what is short and shared; each outlet has one of its own for what may take long."""
+    """What outlets share. ``work`` is the one thread for Python work; each outlet has threads of its own for what waits for a key or a disk."""
 
     config: Config
     calendar: Calendar
@@ -71,6 +73,7 @@ class Services:
     roots_problems: tuple[str, ...] = ()
     tickets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     keylog: Keylog | None = None
+    work: WorkThread = field(default_factory=WorkThread)
     _beats: dict[str, float] = field(default_factory=dict)
 
     async def reload(self) -> None:
@@ -91,9 +94,15 @@ class Services:
                 log.warning("trust: %s", problem)
 
     def warm(self) -> None:
-        """Compile what the protocols need in a session. To be called on a worker thread."""
+        """Compile what the protocols need while a contactor is closed. For the thread for Python work."""
+        negotiation.warm()
         for protocol in self.protocols:
             protocol.warm()
+
+    def warm_rest(self) -> Iterator[None]:
+        """Compile what they need before and after, in steps. For the same thread, when nobody waits."""
+        for protocol in self.protocols:
+            yield from protocol.warm_rest()
 
     def surroundings(self, now: float) -> Surroundings:
         return Surroundings(now=now, entropy=os.urandom, wall=self.calendar.wall, tickets=self.tickets)
@@ -130,6 +139,7 @@ class Services:
 
     async def close(self) -> None:
         await self.uplink.close()
+        self.work.shutdown(cancel_futures=True)
         if self.keylog is not None:
             self.keylog.close()
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from secc.conversation import Effect, End, Event, Levels, Reason, Send, Severed
-from secc.errors import DecodeError, FramingError
+from secc.conversation import Effect, End, Event, Levels, Reason, Received, Send, Severed
+from secc.errors import FramingError
 from secc.link.connection import Connection, Serving, serve
 from secc.link.tls_chain import Handshaken
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Dialogue, Offer, Surroundings, V2gProtocol
+from secc.station.decoding import Decoder
 from secc.station.driver import Driver, Turns
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 LINGER_SECONDS = 3.0
 """How long the car has to close after the last answer, before we do; the suites allow five. [V2G2-539]"""
 INBOX_OCTETS = 256 * 1024
+SLICE_OCTETS = 2048
+"""So much is looked at in one turn of the event loop: tiny TLS records and frames cost by their number, and the other outlets come in between."""
 UNSENT_OCTETS = 256 * 1024
 """A car that does not read its answers is cut off here (A-RES-01)."""
 
@@ -34,6 +37,9 @@ class Host(Protocol):
     name: str
     turns: Turns
     executor: Executor
+    """The outlet's own threads, for what waits for a key or a disk."""
+    work: Executor
+    """The process's thread for Python work."""
     protocols: tuple[V2gProtocol, ...]
 
     def levels(self) -> Levels: ...
@@ -75,8 +81,21 @@ class V2gConnection(asyncio.Protocol):
         self._link: Connection = serve(serving, self._loop.time())
         self._dialogue: Dialogue | None = None
         self._transport: asyncio.Transport | None = None
+        self._decoder = Decoder(
+            f"outlet {host.name}",
+            host.work,
+            self._spoken,
+            hear=self._message,
+            broken=lambda detail: self._break("exi", detail),
+            settled=self._settle,
+        )
         self._inbox = bytearray()
+        self._behind = 0
+        """Octets of the inbox that were here already when the last message was handed over."""
         self._feeding = False
+        self._pumping: asyncio.Handle | None = None
+        """The next slice of the inbox has its turn coming."""
+        self._ended_by_peer = False
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self._secured = False
@@ -113,13 +132,19 @@ class V2gConnection(asyncio.Protocol):
         if len(self._inbox) > INBOX_OCTETS:
             self._break("v2gtp", f"more than {INBOX_OCTETS} octets wait to be looked at")
             return
-        self._pump()
+        if self._pumping is None:
+            self._pump()
 
     def eof_received(self) -> bool:
+        if not self._over and (self._decoder.busy or self._pumping is not None):
+            # What the car said before it hung up is heard first, and can still be answered.
+            self._ended_by_peer = True
+            return True
         self._hear_closed()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        """Nothing can be answered any more, so what is still being decoded is for nobody."""
         self._transport = None
         self._hear_closed()
         self._disarm()
@@ -139,19 +164,26 @@ class V2gConnection(asyncio.Protocol):
     # Octets in
 
     def _pump(self) -> None:
-        while self._inbox and not self._feeding and not self._over:
+        self._pumping = None
+        if not self._inbox or self._feeding or self._over:
+            return
+        if self._link.may_block:
+            # A private key may live in a chip that takes its time: no other outlet shall wait for it.
             octets = bytes(self._inbox)
             self._inbox.clear()
-            if self._link.may_block:
-                # A private key may live in a chip that takes its time: no other outlet shall wait for it.
-                self._feed_aside(octets)
-                return
-            try:
-                frames = self._link.feed(octets, self._loop.time())
-            except FramingError as error:
-                self._refuse(error)
-                return
-            self._take(frames)
+            self._behind = 0
+            self._feed_aside(octets)
+            return
+        octets = bytes(self._inbox[: min(SLICE_OCTETS, self._behind or SLICE_OCTETS)])
+        del self._inbox[: len(octets)]
+        early = self._behind > 0
+        self._behind = max(0, self._behind - len(octets))
+        if self._inbox:
+            self._pumping = self._loop.call_soon(self._pump)
+        frames: list[Frame] = []
+        with contextlib.suppress(FramingError):  # it stands in ``failure``, and waits for what came before it
+            frames = self._link.feed(octets, self._loop.time())
+        self._take(frames, early=early)
 
     def _feed_aside(self, octets: bytes) -> None:
         try:
@@ -168,44 +200,46 @@ class V2gConnection(asyncio.Protocol):
         error = None if step.cancelled() else step.exception()
         if step.cancelled() or self._over:
             return
-        if isinstance(error, FramingError):
-            self._refuse(error)
-        elif error is not None:
+        if error is not None and not isinstance(error, FramingError):
             log.error("outlet %s: a bug in the handshake", self._host.name, exc_info=error)
             self._break("tls", type(error).__name__)
         else:
-            self._take(step.result())
+            self._take(step.result() if error is None else [])
             self._pump()
 
-    def _take(self, frames: list[Frame]) -> None:
+    def _take(self, frames: list[Frame], *, early: bool = False) -> None:
         self._flush()
         handshaken = self._link.handshaken
         if handshaken is not None and not self._secured:
             self._secured = True
             self._host.secured(self, handshaken)
         for place, frame in enumerate(frames):
-            if self._over:
-                break
-            self._frame(frame, early=place > 0)
+            self._decoder.take(frame, early=early or place > 0)
+        if frames:
+            self._behind = len(self._inbox)
+        self._settle()
+
+    def _settle(self) -> None:
+        """All that came is dealt with: now what ends the connection, if anything does."""
+        if self._decoder.busy:
+            return
         if self._link.failure is not None and not self._over:
             self._refuse(self._link.failure)
-        elif self._link.peer_closed:
+        elif self._link.peer_closed or (self._ended_by_peer and self._pumping is None):
             self._hear_closed()
             self._close()
         self._arm()
 
-    def _frame(self, frame: Frame, *, early: bool) -> None:
-        if self.driver is None:
+    def _spoken(self) -> Dialogue:
+        """Whose turn it is to decode; the first frame begins the negotiation."""
+        if self._dialogue is None:
             self._negotiate()
-        dialogue = self._dialogue
-        assert dialogue is not None
+        assert self._dialogue is not None
+        return self._dialogue
+
+    def _message(self, received: Received) -> None:
         assert self.driver is not None
-        try:
-            received = dialogue.decode(int(frame.payload_type), frame.payload)
-        except DecodeError as error:
-            self._break("exi", str(error))
-            return
-        self.driver.hear(replace(received, early=True) if early else received)
+        self.driver.hear(received)
 
     def _refuse(self, error: FramingError) -> None:
         self._flush()
@@ -297,6 +331,7 @@ class V2gConnection(asyncio.Protocol):
         if self._over:
             return
         self._over = True
+        self._decoder.stop()
         self._disarm()
         self._timer = self._loop.call_later(LINGER_SECONDS, self._close)
         self._host.ended(self, reason)

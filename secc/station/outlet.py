@@ -68,6 +68,7 @@ class OutletHost:
         self._services = services
         self._threads = worker(settings.name)
         self.executor: Executor = self._threads
+        self.work: Executor = services.work
         self._loop = asyncio.get_running_loop()
         self._connection: V2gConnection | None = None
         self._milestone: Milestone | None = None
@@ -82,7 +83,7 @@ class OutletHost:
             settings.name,
             services.uplink,
             lambda: services.trust,
-            self.executor,
+            self.work,
             decide_seconds=config.timing.decide_seconds,
         )
         self.hardware = Hardware(settings.name, settings.hal, self)
@@ -305,7 +306,6 @@ class OutletHost:
             watts_limit=self.path.watts_limit,
             now=now,
         )
-        protocol.warm()
         self.journal.began(protocol, offer, now)
         self.publish("session", protocol=protocol.name, payments=[payment.value for payment in offer.payments])
         self.tell_plug(outlet.SessionBegan(offer.payments))

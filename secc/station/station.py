@@ -46,6 +46,7 @@ class Station:
         services.publish = self._control.publish
         self.outlets = tuple(OutletHost(outlet, config, services) for outlet in config.outlets)
         self._tasks: list[asyncio.Task[None]] = []
+        self._warming: asyncio.Future[Any] | None = None
 
     @property
     def _takes_contracts(self) -> bool:
@@ -53,11 +54,11 @@ class Station:
 
     async def open(self) -> None:
         """Bring everything up; returns when cars can find every outlet whose interface is there."""
-        services = self._services
+        services, loop = self._services, asyncio.get_running_loop()
         await services.uplink.open()
         await self._control.open()
         # Compiled now and not for the first car: a slow board's event loop would stand still, and its heartbeat with it.
-        await asyncio.gather(services.load_trust(), asyncio.to_thread(services.warm))
+        await asyncio.gather(services.load_trust(), loop.run_in_executor(services.work, services.warm))
         await asyncio.to_thread(services.calendar.remember)
         opened = await asyncio.gather(*(outlet.open() for outlet in self.outlets), return_exceptions=True)
         for problem in opened:
@@ -67,6 +68,7 @@ class Station:
             asyncio.create_task(self._hourly(), name="hourly"),
             asyncio.create_task(self._backend(), name="backend events"),
         ]
+        self._warming = loop.run_in_executor(services.work.long, services.warm_rest)
         self._notifier.ready(f"{len(self.outlets)} outlets")
         log.info("ready: %s", ", ".join(f"outlet {outlet.name} on {outlet.interface}" for outlet in self.outlets))
 
@@ -90,6 +92,8 @@ class Station:
         for outlet, problem in zip(self.outlets, closed, strict=True):
             if isinstance(problem, BaseException):
                 log.error("outlet %s: a bug in going down", outlet.name, exc_info=problem)
+        if self._warming is not None:
+            self._warming.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,107 @@
+"""Frames of one connection become messages, in the order in which they came, whoever decodes them.
+
+A small message is decoded where it arrives. Any other is decoded on the process's thread for such work, and what comes behind it waits: nothing
+overtakes it. As in the core, one message a stream is held back while another is looked at; it was sent before our answer. Further ones are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from secc.conversation import Received
+from secc.errors import DecodeError
+from secc.link.v2gtp import Frame, PayloadType
+from secc.session.offer import Dialogue
+
+log = logging.getLogger(__name__)
+
+
+class Decoder:
+    """``dialogue`` is asked for each frame when its turn comes: a message may change the protocol for the next.
+
+    ``hear`` gets the messages; ``broken`` hears of octets that are none; neither hears anything after ``stop``. ``settled`` is called when a frame
+    that took long, and what waited behind it, has been dealt with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Executor,
+        dialogue: Callable[[], Dialogue],
+        *,
+        hear: Callable[[Received], None],
+        broken: Callable[[str], None],
+        settled: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._work = work
+        self._dialogue = dialogue
+        self._hear = hear
+        self._broken = broken
+        self._settled = settled
+        self._under_way = False
+        self._waiting: deque[Frame] = deque()
+        self._overtaken: set[PayloadType] = set()
+        """Streams on which a message came too early. That ends the session, so what follows on them is not looked at."""
+        self._stopped = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a frame is being decoded: what comes now has to wait."""
+        return self._under_way
+
+    def take(self, frame: Frame, *, early: bool) -> None:
+        """The next frame; ``early``: it came before the message in front of it could be answered."""
+        if self._stopped or frame.payload_type in self._overtaken:
+            return
+        if early or self._under_way:
+            self._overtaken.add(frame.payload_type)
+        if self._under_way:
+            self._waiting.append(frame)
+        else:
+            self._decode(frame, early)
+
+    def stop(self) -> None:
+        """The session is over: what is being decoded is for nobody any more."""
+        self._stopped = True
+        self._waiting.clear()
+
+    def _decode(self, frame: Frame, early: bool) -> None:
+        dialogue, payload_type = self._dialogue(), int(frame.payload_type)
+        received = dialogue.decode_at_once(payload_type, frame.payload)
+        if received is not None:
+            self._say(received, early)
+            return
+        try:
+            step = asyncio.get_running_loop().run_in_executor(self._work, dialogue.decode, payload_type, frame.payload)
+        except RuntimeError as error:
+            log.error("%s: no thread to decode on: %s", self._name, error)
+            self._broken("no thread")
+            return
+        self._under_way = True
+        step.add_done_callback(lambda step: self._decoded(step, early))
+
+    def _decoded(self, step: asyncio.Future[Received], early: bool) -> None:
+        self._under_way = False
+        error = None if step.cancelled() else step.exception()
+        if self._stopped or step.cancelled():
+            return
+        if isinstance(error, DecodeError):
+            self._broken(str(error))
+        elif error is not None:
+            log.error("%s: a bug in decoding", self._name, exc_info=error)
+            self._broken(type(error).__name__)
+        else:
+            self._say(step.result(), early)
+        while self._waiting and not self._under_way:
+            self._decode(self._waiting.popleft(), early=True)
+        if not self._under_way:
+            self._settled()
+
+    def _say(self, received: Received, early: bool) -> None:
+        self._hear(replace(received, early=True) if early else received)

@@ -1,0 +1,144 @@
+"""The one thread of the process for Python work that takes longer than a hundred microseconds.
+
+Twenty threads that run Python starve the event loop for half a second and more, because each of them takes the interpreter for five milliseconds
+before the loop gets it back; a single one costs it ten to twenty. So what would hold the loop for long (decoding of messages that are not small,
+contract chains, compiling, rendering traces) queues here, whoever it is for. What lets go of the interpreter (private keys, handshakes, disks) has
+threads of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PAUSE_SECONDS = 0.0005
+"""Between two steps of a long job: the event loop takes the interpreter at once, and not after the interval of the interpreter's switching."""
+
+
+class _Job:
+    """A call, or the steps of one, and who waits for its result."""
+
+    __slots__ = ("call", "future", "steps")
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call = call
+        self.future: Future[Any] = Future()
+        self.steps: Iterator[None] | None = None
+
+
+class WorkThread(Executor):
+    """``submit`` queues a short call that somebody waits for; they run in order.
+
+    ``long.submit`` queues a generator function: its steps run one by one when nothing short waits, and what it returns is the result. Both are
+    executors for ``loop.run_in_executor``.
+    """
+
+    def __init__(self, name: str = "python-work") -> None:
+        self.long: Executor = _Long(self)
+        self._name = name
+        self._turn = threading.Condition()
+        self._short: deque[_Job] = deque()
+        self._long: deque[_Job] = deque()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Raises RuntimeError after ``shutdown``."""
+        return self._put(self._short, _Job(lambda: call(*args, **kwargs)))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take nothing more. What is queued is done first; with ``cancel_futures`` only the step under way is."""
+        with self._turn:
+            self._closed = True
+            if cancel_futures:
+                for job in (*self._short, *self._long):
+                    if not job.future.cancel():
+                        job.future.set_exception(RuntimeError(f"{self._name} is closed"))
+                self._short.clear()
+                self._long.clear()
+            self._turn.notify()
+        if wait and self._thread is not None:
+            self._thread.join()
+
+    def _put(self, queue: deque[_Job], job: _Job) -> Future[Any]:
+        with self._turn:
+            if self._closed:
+                raise RuntimeError(f"{self._name} is closed")
+            queue.append(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._turn.notify()
+        return job.future
+
+    def _run(self) -> None:
+        while True:
+            with self._turn:
+                while not (self._short or self._long):
+                    if self._closed:
+                        return
+                    self._turn.wait()
+                short = bool(self._short)
+                job = self._short.popleft() if short else self._long[0]
+            if short:
+                _do(job)
+                # Nothing of a car's message stays here while the thread waits for the next.
+                del job
+                continue
+            over = _step(job)
+            with self._turn:
+                if over and self._long and self._long[0] is job:
+                    self._long.popleft()
+            del job
+            time.sleep(PAUSE_SECONDS)
+
+
+class _Long(Executor):
+    """The queue of what takes long, as an executor."""
+
+    def __init__(self, work: WorkThread) -> None:
+        self._work = work
+
+    def submit(self, call: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Future[Any]:
+        return self._work._put(self._work._long, _Job(lambda: call(*args, **kwargs)))
+
+
+def _do(job: _Job) -> None:
+    if not job.future.set_running_or_notify_cancel():
+        return
+    try:
+        result = job.call()
+    except BaseException as error:  # noqa: BLE001  # it belongs to whoever waits
+        job.future.set_exception(error)
+    else:
+        job.future.set_result(result)
+
+
+def _step(job: _Job) -> bool:
+    """One step more; True when it was the last."""
+    try:
+        if job.steps is None:
+            if not job.future.set_running_or_notify_cancel():
+                return True
+            job.steps = iter(job.call())
+        next(job.steps)
+    except StopIteration as end:
+        result, error = end.value, None
+    except BaseException as raised:  # noqa: BLE001  # the same
+        result, error = None, raised
+    else:
+        return False
+    # Whoever closes the thread meanwhile has told that already.
+    if not job.future.done():
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(error)
+    return True
