@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
@@ -44,6 +47,7 @@ def charging_loop(secc: Party, course: Course, target: Target) -> Conversation[E
     request = yield from _next(secc, course, status, None)
     while not isinstance(request, PowerDeliveryReq):
         if isinstance(request, CurrentDemandReq):
+            target = _with_power_limit(target, request)
             _current_demand(secc, course, target, request)
         else:
             _charging_status(secc, course)
@@ -129,15 +133,23 @@ def _demanded(course: Course, target: Target, request: CurrentDemandReq, present
     limits = Limits.of(
         dc,
         course.maximum_watts,
-        _lower(target.ev_maximum_volts, request.ev_maximum_voltage_limit, UnitSymbol.V),
-        _lower(target.ev_maximum_amperes, request.ev_maximum_current_limit, UnitSymbol.A),
-        target.ev_maximum_watts if request.ev_maximum_power_limit is None else watts(request.ev_maximum_power_limit),
+        _lower(target.ev_maximum_volts, request.ev_maximum_voltage_limit, volts),
+        _lower(target.ev_maximum_amperes, request.ev_maximum_current_limit, amperes),
+        _lower(target.ev_maximum_watts, request.ev_maximum_power_limit, watts),
     )
     lowest = dc.minimum_volts if course.tolerates("Q-50") else 0.0
     return demand(volts(request.ev_target_voltage), amperes(request.ev_target_current), limits, present_volts, lowest)
 
 
-def _lower(agreed: float, now: PhysicalValue | None, unit: UnitSymbol) -> float:
-    if now is None:
-        return agreed
-    return min(agreed, volts(now) if unit is UnitSymbol.V else amperes(now))
+def _with_power_limit(target: Target, request: CurrentDemandReq) -> Target:
+    """A car need not name its power before it charges. What it says first is then as good as agreed."""
+    if target.ev_maximum_watts is not None or request.ev_maximum_power_limit is None:
+        return target
+    most = watts(request.ev_maximum_power_limit)
+    # Nothing at all is a car that does not know yet.
+    return replace(target, ev_maximum_watts=most) if most > 0.0 else target
+
+
+def _lower(agreed: float | None, now: PhysicalValue | None, read: Callable[[PhysicalValue], float]) -> float:
+    highest = math.inf if agreed is None else agreed
+    return highest if now is None else min(highest, read(now))

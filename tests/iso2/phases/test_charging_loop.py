@@ -38,6 +38,7 @@ from tests.iso2_car import (
     dc_delivery,
     dc_parameters,
     delivery,
+    precharge,
     volts,
     watts,
 )
@@ -181,6 +182,31 @@ def test_the_car_may_lower_its_own_limits_and_does_not_raise_them() -> None:
     assert car.all(SetOutput)[-1].volts == 450.0
     assert car.all(SetOutput)[-1].amperes <= 125.0
     car.says(current_demand(400.0, 50.0, ev_maximum_power_limit=watts(4000.0)))
+    assert car.all(SetOutput)[-1].amperes == pytest.approx(10.0, rel=0.2)
+
+
+def test_the_car_does_not_raise_the_power_that_it_named_before_charging() -> None:
+    """50 kW were agreed on. With 90 kW in the loop its 125 A would be all that is left to hold it, and they are more at 450 V."""
+    car = loop()
+    for _ in range(2):
+        # The second one finds 450 V at the output: the power limit counts at what stands there.
+        car.says(current_demand(450.0, 300.0, ev_maximum_power_limit=watts(90_000.0)))
+    output = car.all(SetOutput)[-1]
+    assert output.volts * output.amperes <= 50_000.0
+    assert output.amperes > 100.0
+
+
+def test_the_car_does_not_raise_the_power_that_it_named_first_in_the_loop() -> None:
+    car = Car(DC_EIM).drive(until="ChargeParameterDiscovery")
+    car.says(dc_parameters(ev_maximum_power_limit=None))
+    car.cable_check()
+    car.says(precharge())
+    car.says(dc_delivery(START))
+    said = [(0.0, 0.0), (4000.0, 10.0), (40_000.0, 10.0), (2000.0, 5.0), (4000.0, 10.0)]
+    for most, amperes_served in said:
+        car.says(current_demand(400.0, 50.0, ev_maximum_power_limit=watts(most)))
+        assert car.all(SetOutput)[-1].amperes == pytest.approx(amperes_served, rel=0.2)
+    car.says(current_demand(400.0, 50.0))
     assert car.all(SetOutput)[-1].amperes == pytest.approx(10.0, rel=0.2)
 
 
