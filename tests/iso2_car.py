@@ -40,6 +40,7 @@ from secc.iso2.messages import (
     PhysicalValue,
     PowerDeliveryReq,
     PreChargeReq,
+    ResponseCode,
     SelectedService,
     SelectedServiceList,
     ServiceDetailReq,
@@ -71,6 +72,8 @@ from tests.dialogue import Spoken
 from tests.lab_trust import AT, LAB, anchors
 
 METER = "METER-1"
+ANSWER_SECONDS = 100.0
+"""Longer than any phase may take. A test that goes on behind it would never end."""
 EVCCID = bytes.fromhex("001122334455")
 EMAID = "DE8AACA2B3C4D5L"
 
@@ -269,7 +272,7 @@ class Car(Spoken):
         count = len(self.outbox)
         self.tells(body, **how)
         while len(self.outbox) == count and self.ended is None and self.next_deadline():
-            pass
+            assert self.now < begun + ANSWER_SECONDS, f"no answer to {type(body).__name__}, and no end"
         if len(self.outbox) == count:
             return None
         moment, send = self.outbox[count]
@@ -282,6 +285,19 @@ class Car(Spoken):
         self.heard.append(Heard(message.body, message.header, moment - begun))
         self._follow(body, before=False)
         return message.body
+
+    def polls(self, body: Body, *, every: float, within: float) -> Any:
+        """Says a request again and again, as long as the answer is OK; the first answer that is not.
+
+        Fails if none comes within so many virtual seconds, for a station that never gives up would be asked for ever.
+        """
+        limit = self.now + within
+        while (answer := self.says(body)).response_code is ResponseCode.OK:
+            processing = getattr(answer, "evse_processing", None)
+            assert processing is not EVSEProcessing.FINISHED, f"{type(answer).__name__} is Finished"
+            assert self.now < limit, f"after {within:g} s the station still says {type(answer).__name__} OK"
+            self.wait(every)
+        return answer
 
     def _follow(self, body: Body, *, before: bool) -> None:
         if not self.follows:
@@ -368,7 +384,9 @@ class Car(Spoken):
         return self.says(request, raw=True)
 
     def cable_check(self) -> CableCheckRes:
+        limit = self.now + ANSWER_SECONDS
         while True:
+            assert self.now < limit, "a cable check without end"
             body = self.says(CableCheckReq(dc_ev_status=ev_status()))
             if body.evse_processing is not EVSEProcessing.ONGOING or self.ended is not None:
                 return body  # type: ignore[no-any-return]  # the response to CableCheckReq

@@ -28,6 +28,7 @@ from secc.session.events import (
 from tests.dialogue import LATER
 from tests.iso2_car import (
     AC_EIM,
+    ANSWER_SECONDS,
     DC_EIM,
     DC_PNC,
     START,
@@ -188,8 +189,9 @@ def test_a_second_request_before_the_answer_is_refused_after_the_first_is_settle
     answered = len(car.outbox)
     car.tells(TERMINATE)
     assert len(car.outbox) == answered
+    limit = car.now + ANSWER_SECONDS
     while car.ended is None and car.next_deadline():
-        pass
+        assert car.now < limit, "a session without end"
     bodies = [send.message for _, send in car.outbox[answered:]]
     # The first is refused for its own reason here (nobody answers the question), and that ends it all.
     assert len(bodies) == 1

@@ -28,7 +28,7 @@ from secc.session.offer import AcLimits, DcLimits, Offer, Transfer
 from secc.session.signature import Form, verify
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import SupportedAppProtocolReq
-from tests.iso2_car import Car
+from tests.iso2_car import ANSWER_SECONDS, Car
 from tests.recordings import CAPTURES, Recorded, recording
 
 pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason="the recorded sessions are not here")
@@ -128,7 +128,9 @@ def test_a_recorded_car_is_charged_by_our_station(name: str) -> None:
         car.until(max(car.now, offset + min(record.t - begun, 30.0)))
         _pilot(car, body)
         car.hear(_as_ours(car, record))
+        limit = car.now + ANSWER_SECONDS
         while car.ended is None and len(car.outbox) == sum(answered.values()):
+            assert car.now < limit
             assert car.next_deadline()
         response = car.outbox[-1][1].message
         assert type(response).__name__ == kind.removesuffix("Req") + "Res"

@@ -81,9 +81,7 @@ def test_a_refused_card_only_keeps_waiting() -> None:
 def test_nobody_comes_with_a_card() -> None:
     car = due(replace(EIM, eim_seconds=30.0))
     begun = car.now
-    while (body := car.says(POLL)).response_code is ResponseCode.OK:
-        assert body.evse_processing is WAITING
-        car.wait(1.0)
+    body = car.polls(POLL, every=1.0, within=40.0)
     assert body.response_code is ResponseCode.FAILED
     assert car.now - begun == pytest.approx(30.0, abs=1.5)
     assert car.code == "timer.EIM_Authorization_Limit"
@@ -255,9 +253,7 @@ def test_a_good_verdict_does_not_make_up_for_a_bad_signature() -> None:
 def test_a_backend_that_never_answers_is_given_up_after_55_seconds() -> None:
     car = pending()
     begun = car.now
-    while (body := car.says(POLL)).response_code is ResponseCode.OK:
-        assert body.evse_processing is ONGOING
-        car.wait(0.5)
+    body = car.polls(POLL, every=0.5, within=60.0)
     assert body.response_code is ResponseCode.FAILED
     assert car.now - begun == pytest.approx(55.0, abs=1.0)
     assert car.code == "timer.V2G_SECC_Ongoing_Performance_Time"

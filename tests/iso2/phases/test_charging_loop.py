@@ -294,6 +294,7 @@ def test_a_car_that_ignores_it_is_switched_off_when_the_time_is_up(offer: Offer)
     car.hear(StopRequested("operator"))
     begun = car.now
     while not car.all(OpenContactor):
+        assert car.now < begun + 20.0, "nothing is switched off"
         assert car.says(current_demand() if dc else STATUS).response_code is ResponseCode.OK
         car.wait(0.25)
     assert car.now - begun == pytest.approx(10.0, abs=0.3)

@@ -102,9 +102,7 @@ def test_a_cable_that_is_not_safe_ends_it(isolation: Any) -> None:
 def test_a_check_that_does_not_end_is_given_up_before_the_car_does() -> None:
     car = due()
     begun = car.now
-    while (body := car.says(CHECK)).response_code is ResponseCode.OK:
-        assert body.evse_processing is ONGOING
-        car.wait(0.5)
+    body = car.polls(CHECK, every=0.5, within=45.0)
     assert body.response_code is ResponseCode.FAILED
     assert car.now - begun < 40.0
     assert car.code == "timer.V2G_SECC_CableCheck_Performance_Time"
@@ -172,8 +170,7 @@ def test_a_measurement_that_is_none_is_a_malfunction(changes: dict[str, float]) 
 def test_a_precharge_without_end_is_ended() -> None:
     car = due("PreCharge")
     begun = car.now
-    while car.says(precharge()).response_code is ResponseCode.OK:
-        car.wait(0.1)
+    car.polls(precharge(), every=0.1, within=25.0)
     assert car.now - begun == pytest.approx(20.0, abs=0.5)
 
 

@@ -62,8 +62,7 @@ def test_a_car_that_is_a_little_late_with_b_is_waited_for() -> None:
 def test_welding_detection_without_end_is_ended() -> None:
     car = due()
     begun = car.now
-    while car.says(WELDING).response_code is ResponseCode.OK:
-        car.wait(0.5)
+    car.polls(WELDING, every=0.5, within=70.0)
     assert car.now - begun == pytest.approx(60.0, abs=1.0)
     assert car.code == "timer.V2G_SECC_WeldingDetection_Limit"
 
