@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_a_test_that_never_ends_fails_and_the_others_run(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     """A fault that makes a wait spin for ever is a red test with a name, not a run that somebody has to kill."""
     assert float(pytestconfig.getini("timeout")) > 0.0
-    (tmp_path / "test_spin.py").write_text("def test_spin():\n    while True:\n        pass\n\n\ndef test_next():\n    pass\n")
+    (tmp_path / "test_spin.py").write_text(
+        "def test_spin():\n    while True:\n        pass\n\n\ndef test_next():\n    pass\n"
+    )
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:randomly"]
     run = subprocess.run(
         [*command, "-o", "timeout=1", "--rootdir", str(tmp_path), str(tmp_path / "test_spin.py")],
