@@ -35,14 +35,16 @@ class Refusal(PeerError):
     """A request is answered with this response code, and the session ends.
 
     ``code`` is the literal of the protocol's ResponseCode, ``clause`` the requirement (or document) that asks for it,
-    ``detail`` what exactly was wrong, for the log and the trace; it never holds contract data.
+    ``detail`` what exactly was wrong, for the log and the trace; it never holds contract data. ``flaw`` is its stable name, where it has one
+    (``signature.digest``).
     """
 
-    def __init__(self, code: str, clause: str, detail: str = "") -> None:
+    def __init__(self, code: str, clause: str, detail: str = "", flaw: str = "") -> None:
         super().__init__(f"{code} {clause}" + (f": {detail}" if detail else ""))
         self.code = str(code)
         self.clause = clause
         self.detail = detail
+        self.flaw = flaw
 
 
 class SignatureRejected(PeerError):

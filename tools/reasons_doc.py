@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from secc.session.reasons import KINDS, MEANINGS, Meaning
+from secc.session.meanings import Meaning
+from secc.session.reasons import KINDS, MEANINGS
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "reasons.md"
 
 HEAD = """# Why sessions end
 
-*Made by `python -m tools.reasons_doc` from `secc/session/reasons.py`; edit that.*
+*Made by `python -m tools.reasons_doc` from `secc/session/reasons.py` and the tables beside it; edit those.*
 
-Every session that has ended has one code. It stands in the log, in the trace, in the session file, and `secc explain` says what lies behind it for
-the last session. Codes are stable. One that is not below falls to the entry of its kind, the part before the dot. `tls.` and `certificate.` codes
-name what lies behind a refusal.
+Every session that has ended, and every attempt at one, has one code. It stands in the log, in the trace, in the books and in the history of
+`secc explain`. Codes are stable. One that is not below falls to the entry of its kind, the part before the dot.
+
+A refusal may have a flaw behind it: the field `flaw` of its record names it. Flaws are at the end of this page: no session ends with such a code.
 """
 
 TITLES = {
     "completed": "In order",
     "refused": "Refused: the response code that the car heard",
     "timer": "Timers",
+    "tls": "TLS: no session came about, or it was cut off below it",
     "severed": "Cut off",
     "emergency": "Emergencies",
     "bug": "Mistakes of this software",
-    "tls": "TLS",
-    "certificate": "Certificates",
+    "certificate": "Flaws behind a refusal: certificates",
+    "signature": "Flaws behind a refusal: signatures",
 }
+"""First what sessions end with, then what lies behind a refusal."""
 
 
 def render() -> str:

@@ -165,7 +165,7 @@ class Session:
                 self._do_safe()
                 self._interrupt(event)
                 # What ended the conversation before the line went dead stays the reason.
-                reason = Reason("severed", event.reason) if self._farewell is None else self._farewell[1]
+                reason = event.why() if self._farewell is None else self._farewell[1]
                 self._finish(Interrupted(event), reason, mute=not event.answerable)
             case Emergency():
                 if self._farewell is None:
@@ -356,4 +356,4 @@ def _bug(error: BaseException) -> Reason:
 
 def _refused(refusal: Refusal, request: Received | None) -> Reason:
     to = "" if request is None else f"{type(request.message).__name__}: "
-    return Reason("refused", refusal.code, refusal.clause, to + refusal.detail)
+    return Reason("refused", refusal.code, refusal.clause, to + refusal.detail, refusal.flaw)

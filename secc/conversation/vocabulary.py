@@ -30,6 +30,10 @@ class Severed(Event):
     answerable: ClassVar[bool] = False
     reason: ClassVar[str] = "severed"
 
+    def why(self) -> Reason:
+        """Why a conversation ends that hears this."""
+        return Reason("severed", self.reason)
+
 
 class Emergency(Event):
     """Ends the conversation after the safe effects have gone out; the open or the next request still gets its answer."""
@@ -126,12 +130,16 @@ class Tell(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a conversation ended: ``code`` is stable (``timer.V2G_SECC_Sequence_Timeout``), the rest is for people."""
+    """Why a conversation ended: ``code`` is stable (``timer.V2G_SECC_Sequence_Timeout``), and so is ``flaw``, the rest is for people.
 
-    kind: Literal["completed", "refused", "timer", "severed", "emergency", "bug"]
+    ``flaw`` names what lies behind it, where that has a name: ``signature.digest``.
+    """
+
+    kind: Literal["completed", "refused", "timer", "severed", "tls", "emergency", "bug"]
     name: str
     clause: str = ""
     detail: str = ""
+    flaw: str = ""
 
     @property
     def code(self) -> str:

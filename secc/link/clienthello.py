@@ -17,20 +17,6 @@ HANDSHAKE_RECORD: Final = 0x16
 TLS_1_2: Final = 0x0303
 TLS_1_3: Final = 0x0304
 
-SUITE_NAMES: Final = {
-    0xC023: "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
-    0xC025: "TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA256",
-    0xC02B: "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    0xC02D: "TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256",
-    0xC009: "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
-    0xC02C: "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    0xCCA9: "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    0x1301: "TLS_AES_128_GCM_SHA256",
-    0x1302: "TLS_AES_256_GCM_SHA384",
-    0x1303: "TLS_CHACHA20_POLY1305_SHA256",
-    0x00FF: "TLS_EMPTY_RENEGOTIATION_INFO_SCSV",
-}
-
 
 class _Extension(IntEnum):
     SERVER_NAME = 0
@@ -87,17 +73,17 @@ class ClientHello:
     quirks: tuple[str, ...] = ()
     """Codes of the field quirks that were tolerated in reading this hello, for the log."""
 
+    @property
+    def status_asked(self) -> tuple[str, ...]:
+        """How the car asks for the status of our certificates, by the names of the extensions."""
+        asked = (("status_request", self.status_request), ("status_request_v2", bool(self.status_request_v2)))
+        return tuple(name for name, wanted in asked if wanted)
+
     def offers(self, version: int) -> bool:
         """Whether a server that speaks only ``version`` may answer. Without supported_versions the legacy version means it and all below."""
         if _Extension.SUPPORTED_VERSIONS in self.extensions:
             return version in self.versions
         return version <= self.legacy_version
-
-
-def suite_names(suites: tuple[int, ...]) -> str:
-    """For people: known suites by name, others as hex; cut after sixteen."""
-    named = [SUITE_NAMES.get(suite, f"0x{suite:04X}") for suite in suites[:16]]
-    return ", ".join(named) + (f" and {len(suites) - 16} more" if len(suites) > 16 else "")
 
 
 def peek(octets: bytes | bytearray, *, strict: bool = False) -> ClientHello | None:

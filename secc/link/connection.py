@@ -17,7 +17,8 @@ from secc.link.clienthello import HANDSHAKE_RECORD, peek
 from secc.link.tls import ClientContext, ServerContext, choose
 from secc.link.tls_chain import Handshaken
 from secc.link.tls_connection import UNSENT_LIMIT, TlsConnection, accept, connect
-from secc.link.tls_errors import Alert, PlainRequired, TlsError, TlsRequired
+from secc.link.tls_errors import Alert, HandshakeFailed, PlainRequired, TlsError, TlsFlaw, TlsRequired
+from secc.link.tls_report import TlsReport
 from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, PayloadType, frame
 
 HANDSHAKE: Final = Timeout("TLS handshake", 10.0, "A-TLS-03")
@@ -92,6 +93,28 @@ class Connection:
     def handshaken(self) -> Handshaken | None:
         """What TLS has agreed; None before, and on plain TCP."""
         return None if self._tls is None else self._tls.info
+
+    @property
+    def report(self) -> TlsReport | None:
+        """How far TLS came, also after a failure; None: no complete ClientHello has come."""
+        return None if self._tls is None else self._tls.report
+
+    def left(self) -> HandshakeFailed | None:
+        """What it means if the peer goes now: in the middle of TLS there is a name for it. None: TLS was not begun, or it is complete."""
+        if self._tls is not None:
+            return self._tls.left()
+        if not self._opening:
+            return None
+        return HandshakeFailed(f"the car closed the connection {self.where}", flaw=TlsFlaw.CLOSED_IN_HELLO)
+
+    @property
+    def where(self) -> str:
+        """Where TLS stands while it is not complete, in words."""
+        if self._tls is not None:
+            return self._tls.where
+        if self._opening:
+            return f"in its ClientHello, after {len(self._opening)} octets"
+        return "before its first octet"
 
     @property
     def peer_closed(self) -> bool:

@@ -72,6 +72,12 @@ ERROR_ZERO_RETURN: Final = 6
 
 V_OK: Final = 0
 
+CONTENT_ALERT: Final = 21
+CONTENT_HANDSHAKE: Final = 22
+ERR_LIB_SSL: Final = 20
+ALERT_REASONS: Final = 1000
+"""An error of libssl above this is an alert of the peer's, by its number (openssl/sslerr.h)."""
+
 STATUS_FUNCTION: Final = CFUNCTYPE(c_int, c_void_p, c_void_p)
 VERIFY_FUNCTION: Final = CFUNCTYPE(c_int, c_void_p, c_void_p)
 KEYLOG_FUNCTION: Final = CFUNCTYPE(None, c_void_p, c_char_p)
@@ -81,6 +87,7 @@ EXT_ADD_FUNCTION: Final = CFUNCTYPE(
 EXT_PARSE_FUNCTION: Final = CFUNCTYPE(
     c_int, c_void_p, c_uint, c_uint, c_void_p, c_size_t, c_void_p, c_size_t, POINTER(c_int), c_void_p
 )
+MESSAGE_FUNCTION: Final = CFUNCTYPE(None, c_int, c_int, c_int, c_void_p, c_size_t, c_void_p, c_void_p)
 SIGN_FUNCTION: Final = CFUNCTYPE(
     c_int, c_int, POINTER(c_ubyte), c_int, POINTER(c_ubyte), POINTER(c_uint), c_void_p, c_void_p, c_void_p
 )
@@ -114,6 +121,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "SSL_set_accept_state": (None, _P),
     "SSL_set_connect_state": (None, _P),
     "SSL_do_handshake": (c_int, _P),
+    "SSL_set_msg_callback": (None, _P, _P),
     "SSL_get_error": (c_int, _P, c_int),
     "SSL_read_ex": (c_int, _P, _P, c_size_t, POINTER(c_size_t)),
     "SSL_write_ex": (c_int, _P, _P, c_size_t, POINTER(c_size_t)),
@@ -201,11 +209,19 @@ class LibSsl:
 
     def errors(self) -> str:
         """Drain this thread's error queue into one line, oldest first."""
+        return self.drain_errors()[0]
+
+    def drain_errors(self) -> tuple[str, int | None]:
+        """Drain this thread's error queue: one line, oldest first, and the number of the alert with which the peer ended it, if it did."""
         reasons: list[str] = []
+        alert: int | None = None
         while code := self.ERR_get_error():
             reason = self.ERR_reason_error_string(code)
             reasons.append(reason.decode(errors="replace") if reason else f"error {code:08X}")
-        return "; ".join(dict.fromkeys(reasons)) or "no reason given"
+            number = (code & 0x7F_FFFF) - ALERT_REASONS
+            if (code >> 23) & 0xFF == ERR_LIB_SSL and 0 <= number < 256:
+                alert = number
+        return "; ".join(dict.fromkeys(reasons)) or "no reason given", alert
 
     def certificate(self, der: bytes) -> int:
         """A new X509 from DER, to be freed by the caller."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from secc.link import libssl
 from secc.link.clienthello import ClientHello
 from secc.link.tls_chain import ChainChoice
+from secc.link.tls_errors import alert_name
+from secc.link.tls_names import HANDSHAKE_MESSAGES
+from secc.link.tls_report import Step
+
+STEPS: Final = 24
+"""Handshake messages and alerts that are remembered; a handshake of ours has nine."""
 
 
 class Facts:
@@ -23,6 +30,19 @@ class Facts:
         self.stapled = False
         self.presented: tuple[bytes, ...] = ()
         self.raised: BaseException | None = None
+        self.steps: list[Step] = []
+        """The messages of the handshake and the alerts so far."""
+
+    def passed(self, ours: bool, content: int, octets: bytes) -> None:
+        """A message went out or came in. ``content``: its TLS content type."""
+        if content == libssl.CONTENT_HANDSHAKE and octets:
+            name = HANDSHAKE_MESSAGES.get(octets[0], f"handshake message {octets[0]}")
+        elif content == libssl.CONTENT_ALERT and len(octets) == 2:
+            name = alert_name(octets[1])
+        else:
+            return
+        if len(self.steps) < STEPS:
+            self.steps.append(Step(ours, name, alert=content == libssl.CONTENT_ALERT))
 
 
 class _Current(threading.local):

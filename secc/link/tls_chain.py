@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -11,7 +11,8 @@ from typing import Final
 from asn1crypto.x509 import Certificate
 
 from secc.link.clienthello import TLS_1_2, ClientHello, IdentifierType, TrustedAuthority
-from secc.link.tls_errors import ContextRejected
+from secc.link.tls_errors import ContextRejected, TlsFlaw
+from secc.link.tls_names import GROUPS, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,35 @@ class TlsProfile:
 
     def suits(self, hello: ClientHello) -> bool:
         """Whether a handshake with this car can succeed: version, suite, group and signature algorithm in common."""
-        return (
-            hello.offers(self.version)
-            and any(suite in self.suites for suite in hello.suites)
-            and (hello.groups is None or any(group in self.groups for group in hello.groups))
-            and (
-                hello.signature_algorithms is None
-                or any(algorithm in self.signature_algorithms for algorithm in hello.signature_algorithms)
-            )
-        )
+        return not self.lacks(hello)
+
+    def lacks(self, hello: ClientHello) -> dict[TlsFlaw, str]:
+        """What this car and the station do not have in common, each with what both have, in words; the first is the one to tell.
+
+        libssl calls a wrong group "no shared cipher": what it says cannot be told to anybody.
+        """
+        missing = {}
+        if not hello.offers(self.version):
+            missing[TlsFlaw.NO_COMMON_VERSION] = _apart("version", VERSIONS, hello.versions, (self.version,))
+        for flaw, what, names, offered, ours in (
+            (TlsFlaw.NO_COMMON_SUITE, "suite", SUITES, hello.suites, self.suites),
+            (TlsFlaw.NO_COMMON_GROUP, "group", GROUPS, hello.groups, self.groups),
+            (
+                TlsFlaw.NO_COMMON_SIGNATURE_ALGORITHM,
+                "signature algorithm",
+                SIGNATURE_ALGORITHMS,
+                hello.signature_algorithms,
+                self.signature_algorithms,
+            ),
+        ):
+            if offered is not None and not any(number in ours for number in offered):
+                missing[flaw] = _apart(what, names, offered, ours)
+        return missing
+
+
+def _apart(what: str, names: Mapping[int, str], offered: Sequence[int], ours: Sequence[int]) -> str:
+    theirs = ", ".join(named(names, offered)) or "none"
+    return f"no common {what}: the car offers {theirs}, the station {', '.join(named(names, ours))}"
 
 
 ISO15118_2: Final = TlsProfile(

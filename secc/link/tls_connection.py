@@ -16,17 +16,30 @@ from ctypes import byref, c_size_t, c_void_p
 from typing import Any, Final
 
 from secc.link import libssl
-from secc.link.clienthello import ClientHello, suite_names
+from secc.link.clienthello import ClientHello
 from secc.link.tls import Choice, ClientContext, Context
-from secc.link.tls_callback import Facts, current
+from secc.link.tls_callback import Facts, current, guarded
 from secc.link.tls_chain import ChainChoice, Handshaken
-from secc.link.tls_errors import HandshakeFailed, TlsError
+from secc.link.tls_errors import HandshakeFailed, TlsError, TlsFlaw, alert_name, flaw_of_alert
+from secc.link.tls_report import TlsReport, only_greeted, place
 
 PIECE: Final = 16_384
 HANDSHAKE_LIMIT: Final = 65_536
 """Octets that a peer may send before its handshake is complete."""
 UNSENT_LIMIT: Final = 262_144
 """Octets that may wait to be written; a peer that does not read is cut off (A-RES-01)."""
+
+
+def _observe(
+    facts: Facts | None, ours: int, version: int, content: int, octets: int | None, length: int, *_: Any
+) -> int:
+    # Records and their headers pass here, too: they are not looked at.
+    if facts is not None and octets and content in (libssl.CONTENT_HANDSHAKE, libssl.CONTENT_ALERT):
+        facts.passed(bool(ours), content, ctypes.string_at(octets, min(length, 2)))
+    return 0
+
+
+_OBSERVER: Final = libssl.MESSAGE_FUNCTION(guarded(0, _observe))
 
 
 class TlsConnection:
@@ -58,6 +71,7 @@ class TlsConnection:
             # An empty buffer means "later", not the end of the stream.
             lib.BIO_ctrl(bio, libssl.BIO_CTRL_SET_MEM_EOF, -1, None)
         lib.SSL_set_bio(ssl, self._reads, self._writes)
+        lib.SSL_set_msg_callback(ssl, _OBSERVER)
 
     @property
     def closed(self) -> bool:
@@ -67,6 +81,25 @@ class TlsConnection:
     def info(self) -> Handshaken | None:
         """What the handshake agreed; None before it is complete."""
         return self._info
+
+    @property
+    def report(self) -> TlsReport:
+        """How far it came, also after a failure."""
+        facts = self._facts
+        return TlsReport(facts.hello, self._context.chain, facts.choice, self._info, tuple(facts.steps))
+
+    @property
+    def where(self) -> str:
+        """Where the handshake stands, and what the car has been shown."""
+        return place(self._facts.steps) + self._shown()
+
+    def left(self) -> HandshakeFailed | None:
+        """What it means if the peer goes now; None: nothing that concerns TLS, because the handshake is complete."""
+        if self._info is not None:
+            return None
+        waits = only_greeted(self._facts.steps) and self.report.certificate_sent
+        flaw = TlsFlaw.CLOSED_AFTER_CERTIFICATE if waits else TlsFlaw.CLOSED_IN_HANDSHAKE
+        return HandshakeFailed(f"the car closed the connection {self.where}", flaw=flaw)
 
     def receive(self, octets: bytes) -> list[bytes]:
         """Take octets from the socket; the pieces of plaintext (at most 16 KiB each) that they complete. The handshake advances here too.
@@ -82,7 +115,8 @@ class TlsConnection:
                 if not self.established:
                     self._handshake_octets += len(piece)
                     if self._handshake_octets > HANDSHAKE_LIMIT:
-                        raise self._failure(f"more than {HANDSHAKE_LIMIT} octets before the handshake was complete")
+                        text = f"more than {HANDSHAKE_LIMIT} octets before the handshake was complete"
+                        raise self._failure(text, TlsFlaw.TOO_MUCH)
                 self._lib.BIO_write(self._reads, piece, len(piece))
                 self._advance(plaintext)
         return plaintext
@@ -91,13 +125,13 @@ class TlsConnection:
         """Encrypt. Raises TlsError before the handshake is complete, after the end, and when too much is waiting to be written."""
         with self._step():
             if not self.established:
-                raise self._failure("plaintext before the handshake was complete")
+                raise self._failure("plaintext before the handshake was complete", TlsFlaw.HANDSHAKE_FAILED)
             if self._lib.BIO_ctrl_pending(self._writes) + len(plaintext) > UNSENT_LIMIT:
-                raise self._failure(f"the peer does not read: more than {UNSENT_LIMIT} octets wait")
+                raise self._unread()
             sent = 0
             while sent < len(plaintext):
                 if not self._call(self._lib.SSL_write_ex, plaintext[sent:], len(plaintext) - sent, byref(self._length)):
-                    raise self._failure("the connection takes no more plaintext")
+                    raise self._failure("the connection takes no more plaintext", TlsFlaw.BROKEN)
                 sent += self._length.value
 
     def drain(self) -> bytes:
@@ -161,10 +195,12 @@ class TlsConnection:
                 return
             self.established = True
             self._info = self._agreed()
+            # What comes from here on is the session's; a callback for each record of it would cost time for nothing.
+            self._lib.SSL_set_msg_callback(self._ssl, None)
         while self._call(self._lib.SSL_read_ex, self._buffer, PIECE, byref(self._length)):
             plaintext.append(ctypes.string_at(self._buffer, self._length.value))
         if self._lib.BIO_ctrl_pending(self._writes) > UNSENT_LIMIT:
-            raise self._failure(f"the peer does not read: more than {UNSENT_LIMIT} octets wait")
+            raise self._unread()
 
     def _call(self, function: Any, *arguments: Any) -> bool:
         """One libssl call; False when it needs more from the peer."""
@@ -187,18 +223,39 @@ class TlsConnection:
         if error == libssl.ERROR_ZERO_RETURN:
             self.peer_closed = True
             return False
-        raise self._failure(lib.errors())
+        raise self._refused(*lib.drain_errors())
 
-    def _failure(self, text: str) -> TlsError:
+    def _refused(self, text: str, alert: int | None) -> TlsError:
+        """What libssl gave up for: its own words, and the alert with which the peer ended it, if it did."""
+        if alert is not None:
+            text = f"the peer ended it by the alert {alert_name(alert)}"
+        if self.established:
+            return self._failure(text, TlsFlaw.BROKEN if alert is None else TlsFlaw.ALERT)
+        if alert is not None:
+            return self._failure(text, flaw_of_alert(alert))
+        hello = self._facts.hello
+        lacking = {} if hello is None else self._context.profile.lacks(hello)
+        if lacking:
+            return HandshakeFailed("; ".join(lacking.values()), self._drained(), next(iter(lacking)))
+        return self._failure(text, TlsFlaw.HANDSHAKE_FAILED)
+
+    def _unread(self) -> TlsError:
+        return self._failure(f"the peer does not read: more than {UNSENT_LIMIT} octets wait", TlsFlaw.NOT_READ)
+
+    def _failure(self, text: str, flaw: TlsFlaw) -> TlsError:
         """The error to raise, with the alert that libssl has just written."""
         answer = self._drained()
         if self.established:
-            return TlsError(text, answer)
-        hello = self._facts.hello
-        if hello is not None:
-            chain = "" if self._context.chain is None else self._context.chain.name
-            text += f"; chain {chain} ({self._facts.choice}); offered: {suite_names(hello.suites)}"
-        return HandshakeFailed(text, answer)
+            return TlsError(text, answer, flaw)
+        where = f", {place(self._facts.steps)}" if self._facts.hello is not None else ""
+        return HandshakeFailed(f"{text}{where}{self._shown()}", answer, flaw)
+
+    def _shown(self) -> str:
+        """Which of our chains the car has seen."""
+        chain = self._context.chain
+        return (
+            "" if chain is None or not self.report.certificate_sent else f"; chain {chain.name} ({self._facts.choice})"
+        )
 
     def _drained(self) -> bytes:
         if not self._ssl:
@@ -213,16 +270,6 @@ class TlsConnection:
     def _agreed(self) -> Handshaken:
         lib, facts = self._lib, self._facts
         hello, chain = facts.hello, self._context.chain
-        asked: tuple[str, ...] = ()
-        if hello is not None:
-            asked = tuple(
-                name
-                for name, wanted in (
-                    ("status_request", hello.status_request),
-                    ("status_request_v2", bool(hello.status_request_v2)),
-                )
-                if wanted
-            )
         named = None if hello is None else hello.trusted_ca_keys
         staple = self._staple()
         return Handshaken(
@@ -232,7 +279,7 @@ class TlsConnection:
             choice=facts.choice,
             roots_named=None if named is None else tuple(authority.kind for authority in named),
             stapled=facts.stapled or staple is not None,
-            staple_asked=asked,
+            staple_asked=() if hello is None else hello.status_asked,
             presented=facts.presented,
             staple=staple,
             quirks=() if hello is None else hello.quirks,

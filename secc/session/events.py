@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from secc.conversation import Emergency, Event, Severed
+from secc.conversation import Emergency, Event, Reason, Severed
 from secc.exi.record import dataclass
 
 
@@ -35,11 +35,20 @@ class ConnectionClosed(Severed):
 
 @dataclass(frozen=True, slots=True)
 class StreamBroken(Severed):
-    """What came is no frame or no message: nothing can be answered. ``layer`` is where it broke, ``detail`` how."""
+    """What came is no frame or no message: nothing can be answered. ``layer`` is where it broke, ``detail`` how.
+
+    ``flaw``: how TLS failed, by its stable name; only where the layer is TLS.
+    """
 
     reason: ClassVar[str] = "stream-broken"
     layer: Literal["tls", "v2gtp", "exi"]
     detail: str
+    flaw: str = ""
+
+    def why(self) -> Reason:
+        if self.layer == "tls":
+            return Reason("tls", self.flaw, detail=self.detail)
+        return Reason("severed", self.reason, detail=f"{self.layer}: {self.detail}")
 
 
 class SetupTimedOut(Severed):

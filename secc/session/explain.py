@@ -37,6 +37,7 @@ _VERDICTS = {
     "refused": "was refused",
     "timer": "timed out",
     "severed": "was cut off",
+    "tls": "was cut off below it",
     "emergency": "was stopped at once",
     "bug": "ended by a mistake of this software",
 }
@@ -64,18 +65,39 @@ class CertificateSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """What the car's ClientHello offered, in words; the lists are cut where they are long."""
+
+    versions: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    signature_algorithms: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    """The roots that it says it trusts: ``cert-sha1:2fd4e1…``."""
+    status: tuple[str, ...] = ()
+    """``status_request``, ``status_request_v2``: how it asked for the status of our certificates."""
+
+
+@dataclass(frozen=True, slots=True)
 class TlsSeen:
-    """What was agreed on the transport."""
+    """What was agreed on the transport, or how far it came."""
 
     version: str
+    """Empty where the handshake was not completed."""
     suite: str = ""
     chain: str = ""
-    """Which of our chains was shown, by its V2G root."""
+    """Which of our chains was shown; empty where none was."""
+    root: str = ""
+    """The root of that chain, written as the car's ``roots`` are."""
     named_by_car: bool | None = None
     """Whether the car had named that root (trusted_ca_keys); None: it named none."""
     stapled: bool = False
     flaw: str = ""
-    """A ``tls.`` name of the table of reasons; empty where the handshake was good."""
+    """A ``tls.`` name of the table of reasons; empty where nothing was wrong with TLS."""
+    messages: tuple[str, ...] = ()
+    """The handshake: ``> Certificate`` is ours, ``< ClientKeyExchange`` the car's, ``< alert unknown_ca`` an alert."""
+    offered: Offered | None = None
+    """None: no ClientHello could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +109,10 @@ class SessionRecord:
     name: str
     clause: str = ""
     detail: str = ""
+    flaw: str = ""
+    """What lies behind it, by its name in the table of reasons: ``certificate.bad-signature``, ``signature.digest``, ``tls.unknown-ca``."""
+    session: str = ""
+    """Its id, as in the log, the trace and the books."""
     began: str = ""
     """ISO 8601, UTC."""
     ended: str = ""
@@ -119,7 +145,7 @@ class SessionRecord:
 
     @property
     def reason(self) -> Reason:
-        return Reason(self.kind, self.name, self.clause, self.detail)  # type: ignore[arg-type]  # any kind can stand in a file
+        return Reason(self.kind, self.name, self.clause, self.detail, self.flaw)  # type: ignore[arg-type]  # any kind can stand in a file
 
     def to_json(self) -> str:
         """One line."""
@@ -177,6 +203,8 @@ def _title(record: SessionRecord) -> str:
     when = f" at {_time(record.ended)}" if record.ended else ""
     doubt = "" if record.clock_trusted else " (the clock was not confirmed)"
     verdict = _VERDICTS.get(record.kind, "ended")
+    if not record.protocol and not record.messages and not record.reason.well:
+        return f"Outlet {record.outlet}: no session came about{when}{doubt}, after {record.seconds:.1f} s: {record.reason.code}"
     return f"Outlet {record.outlet}: the session {verdict}{when}{doubt}, after {record.seconds:.1f} s: {record.reason.code}"
 
 
@@ -203,15 +231,18 @@ def _where(record: SessionRecord) -> str:
 
 def _to_do(record: SessionRecord, support: str) -> str:
     """The deepest cause has the best advice."""
-    flaws = [f"certificate.{seen.flaw}" for seen in record.certificates if seen.flaw]
-    if record.tls is not None and record.tls.flaw:
-        flaws.append(f"tls.{record.tls.flaw}")
-    return " ".join(dict.fromkeys(meaning(code).support for code in flaws)) or support
+    return meaning(record.flaw).support if record.flaw else support
 
 
 def _facts(record: SessionRecord) -> Iterator[str]:
+    if record.session:
+        yield from _wrapped("Session", record.session)
     yield from _wrapped("Protocol", record.protocol or "none was agreed")
     yield from _wrapped("Transport", _transport(record.tls) if record.tls is not None else "plain TCP")
+    if record.tls is not None and not (record.tls.version and record.messages):
+        yield from _tls_facts(record.tls)
+    if record.flaw and not record.flaw.startswith(("tls.", "certificate.")):
+        yield from _wrapped("Flaw", f"{record.flaw}: {meaning(record.flaw).meaning}")
     if record.payment or record.identity:
         yield from _wrapped("Identified", " as ".join(filter(None, (record.payment, record.identity))))
     for seen in record.certificates:
@@ -227,13 +258,31 @@ def _facts(record: SessionRecord) -> Iterator[str]:
 
 
 def _transport(tls: TlsSeen) -> str:
-    if tls.flaw:
-        return f"TLS was not set up: {tls.flaw}. {meaning(f'tls.{tls.flaw}').meaning}"
+    agreed = f"{tls.version} {tls.suite}".strip() or "TLS was not set up"
+    if not tls.chain:
+        return f"{agreed}; none of our chains was shown" if not tls.version else agreed
     named = {True: "which the car had named", False: "which the car had NOT named", None: "the car named none"}[
         tls.named_by_car
     ]
-    chain = f", our chain below {tls.chain} ({named})" if tls.chain else ""
-    return f"{tls.version} {tls.suite}".strip() + chain + (", stapled" if tls.stapled else ", no staple")
+    root = f" below {tls.root}" if tls.root else ""
+    return f"{agreed}, our chain {tls.chain}{root} ({named}), {'stapled' if tls.stapled else 'no staple'}"
+
+
+def _tls_facts(tls: TlsSeen) -> Iterator[str]:
+    """What somebody needs who asks why no session came about."""
+    if tls.messages:
+        yield from _wrapped("Handshake", ", ".join(tls.messages))
+    if tls.offered is None:
+        return
+    for label, words, none in (
+        ("Car offers", tls.offered.versions, ""),
+        ("Suites", tls.offered.suites, "none"),
+        ("Groups", tls.offered.groups, "not said"),
+        ("Signatures", tls.offered.signature_algorithms, "not said"),
+        ("Car trusts", tls.offered.roots, "not said"),
+        ("Car asks for", tls.offered.status, "no status of our certificates"),
+    ):
+        yield from _wrapped(label, ", ".join(words) or none)
 
 
 def _measured(record: SessionRecord) -> str:

@@ -1,6 +1,6 @@
 """Why sessions end: the one table from a stable code to what it means, what the driver sees, and what support should do.
 
-A code is ``<kind>.<name>`` as ``secc.conversation.Reason.code`` makes it; ``tls.<flaw>`` and ``certificate.<flaw>`` name what lies behind one.
+A code is ``<kind>.<name>`` as ``secc.conversation.Reason.code`` makes it; ``certificate.<flaw>`` and ``signature.<flaw>`` name what lies behind one.
 Codes are stable: they stand in logs, traces and bills. One that is not in the table falls to the entry of its kind. ``docs/reasons.md`` is made
 from here.
 """
@@ -8,45 +8,27 @@ from here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from certs import Flaw, Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """One reason, for people."""
-
-    code: str
-    meaning: str
-    driver: str
-    """What the driver of the car sees."""
-    support: str
-    """What whoever is called should do."""
-
-
-_NOTHING = "Nothing to do."
-_RETRY = "The car shows a charging error. Unplugging and plugging in again starts anew."
-_BEFORE = "Charging does not begin; the car shows an error, or goes to another way of identification if it has one."
-_STOPS = "Charging stops; the car shows an error."
-_CAR = "The car's doing: look at the last messages in the trace, and compare with another car."
-_TRACE = "Look at the last lines of the trace; with `secc replay` one that is whole and not redacted can be run again."
+from secc.session.meanings import BEFORE, CAR, NOTHING, RETRY, STOPS, TRACE, Meaning
+from secc.session.reasons_flaws import CERTIFICATES, SIGNATURES, SIGNED
+from secc.session.reasons_tls import TLS
 
 _KINDS: tuple[Meaning, ...] = (
-    Meaning("completed", "The session ended in order.", "Charging has finished.", _NOTHING),
+    Meaning("completed", "The session ended in order.", "Charging has finished.", NOTHING),
     Meaning(
         "refused",
         "A request of the car was answered with this response code, and the session closed.",
-        _RETRY,
-        f"The detail says which request and what was wrong with it. {_CAR}",
+        RETRY,
+        f"The detail says which request and what was wrong with it. {CAR}",
     ),
     Meaning(
         "timer",
         "The time that the standard, or this station, allows for a step ran out.",
-        _RETRY,
+        RETRY,
         "The name says for which step. Something slow or silent is on one side of the cable; the trace says which side was to move.",
     ),
-    Meaning("severed", "The session was cut off before its end.", _STOPS, _TRACE),
+    Meaning("severed", "The session was cut off before its end.", STOPS, TRACE),
     Meaning(
         "emergency",
         "The station went to its safe state at once and told the car.",
@@ -56,29 +38,41 @@ _KINDS: tuple[Meaning, ...] = (
     Meaning(
         "bug",
         "A mistake in this software. The outlet was made safe, the session ended, other outlets went on.",
-        _STOPS,
+        STOPS,
         "Keep the trace (it is always written then) and the log, and report both.",
     ),
     Meaning(
         "tls",
         "The TLS connection did not come about, or broke.",
-        _BEFORE,
-        "The detail says at which step and with which alert.",
+        BEFORE,
+        "The detail says after which message and by which alert; `secc explain` lists what the car offered and which chain it was shown.",
     ),
     Meaning(
         "certificate",
         "A certificate of the car was not good.",
-        _BEFORE,
+        BEFORE,
         "The flaw names what is wrong with which certificate.",
     ),
+    Meaning(
+        "signature",
+        "The car's signature over the challenge was not good.",
+        BEFORE,
+        SIGNED,
+    ),
 )
+
+KINDS: Mapping[str, Meaning] = {entry.code: entry for entry in _KINDS}
+"""What a code falls to that has none."""
+
+BEHIND = ("certificate", "signature")
+"""Kinds that end no session by themselves: they name what lies behind a refusal, in the record's ``flaw``."""
 
 _TABLE: tuple[Meaning, ...] = (
     Meaning(
         "completed.terminated",
         "The car ended the session by SessionStop, as it should.",
         "Charging has finished.",
-        _NOTHING,
+        NOTHING,
     ),
     Meaning(
         "completed.stopped-early",
@@ -88,143 +82,134 @@ _TABLE: tuple[Meaning, ...] = (
     ),
     Meaning(
         "completed.unplugged",
-        "The car is gone, and its plug-in is over; sessions have codes of their own.",
-        "Nothing; it has been unplugged.",
-        _NOTHING,
-    ),
-    Meaning(
-        "completed.completed", "The exchange came to its end.", "Nothing of its own; it is a step on the way.", _NOTHING
+        "A car that charged by pilot and duty, without a session of ISO 15118, was unplugged.",
+        "Charging has finished.",
+        NOTHING,
     ),
     # Refusals: the response codes of ISO 15118-2 and of SupportedAppProtocol
     Meaning(
         "refused.Failed_NoNegotiation",
         "The car speaks none of the protocols that this station speaks on this transport.",
-        _BEFORE,
+        BEFORE,
         "The trace lists what the car offered. A car that has only ISO 15118-20 needs TLS 1.3; one that has only DIN needs that protocol here.",
     ),
     Meaning(
         "refused.FAILED",
         "The car's request could not be served, without a better name for it.",
-        _RETRY,
+        RETRY,
         "The detail says why. With a pilot in B: the car has to close S2 before CableCheck, and what the board measures has to show it. "
         "Otherwise look at the last messages in the trace, and compare with another car.",
     ),
     Meaning(
         "refused.FAILED_SequenceError",
         "The car sent a message that has no place here in the sequence, or a second one before it had its answer.",
-        _RETRY,
+        RETRY,
         "The detail names the message, the trace what was expected. If a car that works elsewhere does it, look for a field quirk.",
     ),
-    Meaning("refused.FAILED_ServiceIDInvalid", "The car asked for a service that was not offered.", _RETRY, _CAR),
+    Meaning("refused.FAILED_ServiceIDInvalid", "The car asked for a service that was not offered.", RETRY, CAR),
     Meaning(
         "refused.FAILED_UnknownSession",
         "A message carried the SessionID of another session.",
-        _RETRY,
-        f"{_CAR} Where it repeats, think of somebody who tries to enter a stranger's session.",
+        RETRY,
+        f"{CAR} Where it repeats, think of somebody who tries to enter a stranger's session.",
     ),
     Meaning(
         "refused.FAILED_ServiceSelectionInvalid",
         "The car chose a service that was not offered, or twice the same.",
-        _RETRY,
-        _CAR,
+        RETRY,
+        CAR,
     ),
     Meaning(
         "refused.FAILED_PaymentSelectionInvalid",
         "The car chose a way of payment that was not offered.",
-        _BEFORE,
+        BEFORE,
         "Contract is offered on TLS only, after a failed contract once more only, and not when a card was shown first.",
     ),
     Meaning(
         "refused.FAILED_CertificateExpired",
         "The contract certificate, or one above it, is not valid today.",
-        _BEFORE + " The contract has to be renewed in the car.",
+        BEFORE + " The contract has to be renewed in the car.",
         "Check the station's clock first (`secc check`). Then it is the driver's mobility operator who has to act.",
     ),
     Meaning(
         "refused.FAILED_SignatureError",
         "A signature of the car is missing or wrong.",
-        _BEFORE,
+        BEFORE,
         "The flaw in the detail says what does not hold. A car without the contract's private key cannot do better; if every car fails, report it.",
     ),
     Meaning(
         "refused.FAILED_NoCertificateAvailable",
         "The root above the contract is not installed here.",
-        _BEFORE,
+        BEFORE,
         "Install the mobility operator's root (`secc check` lists what is installed), if this operator's customers may charge here.",
     ),
     Meaning(
         "refused.FAILED_CertChainError",
         "The contract's certificate chain is not good, or does not belong to the EMAID that the car claims.",
-        _BEFORE,
+        BEFORE,
         "The certificate flaw says what is wrong. The mobility operator, or who provisioned the car, has to act.",
     ),
     Meaning(
         "refused.FAILED_ChallengeInvalid",
         "The car did not repeat the challenge that it was given.",
-        _BEFORE,
-        f"{_CAR} Where it repeats, think of somebody who plays back a recorded session.",
+        BEFORE,
+        f"{CAR} Where it repeats, think of somebody who plays back a recorded session.",
     ),
     Meaning(
         "refused.FAILED_ContractCanceled",
         "The contract is good, but its operator has ended it.",
-        _BEFORE + " The driver has to talk to the mobility operator.",
+        BEFORE + " The driver has to talk to the mobility operator.",
         "Nothing on the station. If the contract was renewed, take its entry out of the denylist.",
     ),
     Meaning(
         "refused.FAILED_WrongChargeParameter",
         "The car's charge parameters are missing, outside of what is possible, or do not fit its energy transfer mode.",
-        _RETRY,
-        _CAR,
+        RETRY,
+        CAR,
     ),
     Meaning(
         "refused.FAILED_PowerDeliveryNotApplied",
         "The station could not switch power on, or off, as the car asked.",
-        _RETRY,
+        RETRY,
         "The detail says what was in the way: the contactor, the supply, the pilot, the interlock. `secc status` names active faults.",
     ),
-    Meaning("refused.FAILED_TariffSelectionInvalid", "The car chose a schedule that was not offered.", _RETRY, _CAR),
+    Meaning("refused.FAILED_TariffSelectionInvalid", "The car chose a schedule that was not offered.", RETRY, CAR),
     Meaning(
         "refused.FAILED_ChargingProfileInvalid",
         "The car's charging profile asks for more than the schedule allows, or reaches beyond it.",
-        _RETRY,
+        RETRY,
         'Some cars do that always: `lab.tolerate = ["Q-45"]` lets it pass; the limit then holds by what is delivered.',
     ),
-    Meaning(
-        "refused.FAILED_MeteringSignatureNotValid",
-        "The car's receipt for the meter reading does not hold, or did not come.",
-        _STOPS,
-        "Keep the trace: what was metered until then is in it and in the session file.",
-    ),
-    Meaning("refused.FAILED_NoChargeServiceSelected", "The car selected no charge service.", _RETRY, _CAR),
+    Meaning("refused.FAILED_NoChargeServiceSelected", "The car selected no charge service.", RETRY, CAR),
     Meaning(
         "refused.FAILED_WrongEnergyTransferMode",
         "The car wants AC where there is DC, other phases, or another mode than it began with.",
-        _RETRY,
+        RETRY,
         "Compare `transfers` of the outlet with what the cable really is; then it is the car's doing.",
     ),
     Meaning(
         "refused.FAILED_ContactorError",
         "The contactor did not close or open as it should.",
-        _RETRY,
+        RETRY,
         "Check contactor and feedback. If it is welded, the outlet must not be used.",
     ),
     Meaning(
         "refused.FAILED_CertificateNotAllowedAtThisEVSE",
         "The contract is good, but may not charge at this place or time.",
-        _BEFORE,
+        BEFORE,
         "Nothing on the station, unless its lists are wrong.",
     ),
     Meaning(
         "refused.FAILED_CertificateRevoked",
         "A certificate of the contract's chain is revoked.",
-        _BEFORE + " The contract has to be renewed in the car.",
+        BEFORE + " The contract has to be renewed in the car.",
         "Nothing on the station. It is remembered, also when the station is offline.",
     ),
     # Timers
     Meaning(
         "timer.V2G_SECC_Sequence_Timeout",
         "The car was silent for 60 s after our last answer. [V2G2-443]",
-        _RETRY,
+        RETRY,
         "If it is always after the same message, the car did not like that answer. If it is at any time, look at the power line link.",
     ),
     Meaning(
@@ -236,7 +221,7 @@ _TABLE: tuple[Meaning, ...] = (
     Meaning(
         "timer.V2G_SECC_Ongoing_Performance_Time",
         "Nobody decided in 55 s whether the contract may charge, or there was no power to offer for so long.",
-        _BEFORE,
+        BEFORE,
         "The last message says which of the two: the backend is slow or silent (`secc status`), or a limit of no power stood for a minute.",
     ),
     Meaning(
@@ -248,37 +233,37 @@ _TABLE: tuple[Meaning, ...] = (
     Meaning(
         "timer.V2G_SECC_CableCheck_Performance_Time",
         "The insulation test did not end in 38 s; the car gives up after 40 s.",
-        _RETRY,
+        RETRY,
         "Insulation monitor, its self-test, or the supply is slow. The trace says which step it stood at.",
     ),
     Meaning(
         "timer.V2G_SECC_PreCharge_Limit",
         "The voltages of car and station did not meet in time.",
-        _RETRY,
+        RETRY,
         "Compare the target in the requests with the measured voltage: does the supply follow, is the contactor closed, is the meter right?",
     ),
     Meaning(
         "timer.V2G_SECC_WeldingDetection_Limit",
         "The car went on testing its contactors for welding for longer than a minute.",
-        _STOPS,
+        STOPS,
         "Does the output discharge? Below 60 V most cars are content.",
     ),
     Meaning(
         "timer.NotificationMaxDelay",
         "The car was told to stop, by StopCharging, and had not done so in the 10 s that were announced to it: the station switched off.",
-        _STOPS,
+        STOPS,
         "Somebody wanted the end (stop button, `secc control stop`, a shutdown): the log says who. A car that does not obey is worth a note.",
     ),
     Meaning(
         "timer.TLS-handshake",
         "The TLS handshake was not done in time.",
-        _BEFORE,
+        BEFORE,
         "The car began it and stopped, or the link loses frames.",
     ),
     Meaning(
         "timer.V2GTP-message",
         "The car began a message and did not finish it.",
-        _RETRY,
+        RETRY,
         "The link loses frames, or it is no car.",
     ),
     # What cut it off
@@ -286,24 +271,24 @@ _TABLE: tuple[Meaning, ...] = (
         "severed.unplugged",
         "The cable was pulled while the session ran.",
         "What it did: charging ends with the cable.",
-        _NOTHING,
+        NOTHING,
     ),
     Meaning(
         "severed.link-lost",
         "The power line link to the car was lost.",
-        _STOPS,
+        STOPS,
         "Attenuation, a loose pilot contact, or disturbance of the supply. How often, and with which cars?",
     ),
     Meaning(
         "severed.connection-closed",
         "The car closed the connection before SessionStop.",
         "The car may try again by itself, or show an error.",
-        f"Cars do that when they dislike an answer: look at the last one. {_CAR}",
+        f"Cars do that when they dislike an answer: look at the last one. {CAR}",
     ),
     Meaning(
         "severed.stream-broken",
-        "What came from the car was no TLS record, no V2GTP frame, or no message.",
-        _RETRY,
+        "What came from the car was no V2GTP frame, or no message.",
+        RETRY,
         "The detail names the layer. If the car works elsewhere, keep the trace and report it: it may be a form that we do not know.",
     ),
     Meaning(
@@ -315,7 +300,7 @@ _TABLE: tuple[Meaning, ...] = (
     Meaning(
         "severed.station-shutdown",
         "The station was stopped, and the car did not end by itself in the time it was given.",
-        _STOPS,
+        STOPS,
         "`timing.shutdown_seconds` is the time.",
     ),
     Meaning(
@@ -339,56 +324,15 @@ _TABLE: tuple[Meaning, ...] = (
     ),
     # Mistakes of ours that have a name
     Meaning(
-        "bug.Unanswered", "The session ended with a request unanswered, which must not be.", _STOPS, _KINDS[5].support
+        "bug.Unanswered", "The session ended with a request unanswered, which must not be.", STOPS, _KINDS[5].support
     ),
     Meaning(
-        "bug.EncodeError", "An answer of ours could not be written as the schema wants it.", _STOPS, _KINDS[5].support
-    ),
-    # TLS
-    Meaning(
-        "tls.hello-rejected",
-        "The first octets were no ClientHello.",
-        _BEFORE,
-        "A scanner, or a car that speaks plain TCP to the TLS port.",
-    ),
-    Meaning(
-        "tls.handshake-failed",
-        "Car and station found no common suite, or one did not like the other's certificate.",
-        _BEFORE,
-        "The alert says who refused: unknown_ca from the car means that our chain does not lead to a root that it trusts.",
-    ),
-    Meaning(
-        "tls.required",
-        "The car speaks plain TCP where only TLS is served.",
-        _BEFORE,
-        '`tls = "offered"` would serve it, for a card.',
-    ),
-    Meaning(
-        "tls.plain-required",
-        "The car speaks TLS where the station has no certificate.",
-        _BEFORE,
-        "`secc check` says what is wrong with the keystore.",
+        "bug.EncodeError", "An answer of ours could not be written as the schema wants it.", STOPS, _KINDS[5].support
     ),
 )
 
-_FOR_OUTCOME: Mapping[Outcome, str] = {
-    Outcome.BAD_CHAIN: "The mobility operator, or who provisioned the car, has to act.",
-    Outcome.NO_ROOT: "Install the root, if this operator's customers may charge here.",
-    Outcome.EXPIRED: "Check the station's clock first (`secc check`); then it is for the operator of that certificate.",
-    Outcome.NOT_YET_VALID: "Check the station's clock first (`secc check`); then it is for the operator of that certificate.",
-    Outcome.REVOKED: "Nothing on the station; the driver's mobility operator has to act.",
-    Outcome.VALID: _NOTHING,
-}
-
-_CERTIFICATES: tuple[Meaning, ...] = tuple(
-    Meaning(f"certificate.{flaw.value}", flaw.meaning, _BEFORE, _FOR_OUTCOME[flaw.outcome]) for flaw in Flaw
-)
-
-MEANINGS: Mapping[str, Meaning] = {entry.code: entry for entry in (*_TABLE, *_CERTIFICATES)}
+MEANINGS: Mapping[str, Meaning] = {entry.code: entry for entry in (*_TABLE, *TLS, *CERTIFICATES, *SIGNATURES)}
 """Every code that has an entry of its own."""
-
-KINDS: Mapping[str, Meaning] = {entry.code: entry for entry in _KINDS}
-"""What a code falls to that has none."""
 
 
 def meaning(code: str) -> Meaning:

@@ -7,12 +7,14 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from secc.conversation import Effect, End, Event, Levels, Reason, Received, Send, Severed
 from secc.errors import FramingError
-from secc.link.connection import Connection, Serving, serve
+from secc.link.connection import HANDSHAKE, Connection, Serving, serve
 from secc.link.tls_chain import Handshaken
+from secc.link.tls_errors import TlsError, TlsFlaw
+from secc.link.tls_report import TlsReport
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
@@ -86,7 +88,7 @@ class V2gConnection(asyncio.Protocol):
             host.work,
             self._spoken,
             hear=self._message,
-            broken=lambda detail: self._break("exi", detail),
+            broken=lambda detail: self._broken(StreamBroken("exi", detail)),
             settled=self._settle,
         )
         self._inbox = bytearray()
@@ -99,6 +101,10 @@ class V2gConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self._secured = False
+        self._gone = False
+        """The car has gone while a step of the handshake ran: what it said last is in that step."""
+        self.silent = True
+        """Whether not one octet has come."""
 
     @property
     def handshaken(self) -> Handshaken | None:
@@ -109,9 +115,9 @@ class V2gConnection(asyncio.Protocol):
         return self._link.secure is True
 
     @property
-    def failure(self) -> FramingError | None:
-        """What broke the link, where that was it."""
-        return self._link.failure
+    def tls_report(self) -> TlsReport | None:
+        """How far TLS came, also after a failure."""
+        return self._link.report
 
     @property
     def over(self) -> bool:
@@ -128,16 +134,18 @@ class V2gConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._over:
             return  # A car that talks on after the end is not answered any more (Q-40).
+        self.silent = False
         self._inbox += data
         if len(self._inbox) > INBOX_OCTETS:
-            self._break("v2gtp", f"more than {INBOX_OCTETS} octets wait to be looked at")
+            text = f"more than {INBOX_OCTETS} octets wait to be looked at"
+            self._broken(StreamBroken("tls", text, TlsFlaw.TOO_MUCH) if self._feeding else StreamBroken("v2gtp", text))
             return
         if self._pumping is None:
             self._pump()
 
     def eof_received(self) -> bool:
-        if not self._over and (self._decoder.busy or self._pumping is not None):
-            # What the car said before it hung up is heard first, and can still be answered.
+        if not self._over and (self._feeding or self._decoder.busy or self._pumping is not None):
+            # What the car said before it hung up is heard first, and can still be answered: an alert that refuses us, as a rule.
             self._ended_by_peer = True
             return True
         self._hear_closed()
@@ -147,18 +155,20 @@ class V2gConnection(asyncio.Protocol):
         """Nothing can be answered any more, so what is still being decoded is for nobody."""
         self._transport = None
         self._hear_closed()
-        self._disarm()
-        self._link.close()
+        if not self._feeding:
+            # Otherwise the step under way still has to say what the car said last; the deadline of the handshake goes on.
+            self._disarm()
+            self._link.close()
 
     def abort(self) -> None:
         """Close now, whatever is under way."""
-        self._hear_closed()
+        self._broken(ConnectionClosed())
         if self._transport is not None:
             self._transport.abort()
 
     def shut_down(self, event: Severed) -> None:
         """The station goes down: the last answer leaves, then the socket is closed."""
-        self._end(event, Reason("severed", event.reason))
+        self._broken(event)
         self._close()
 
     # Octets in
@@ -190,19 +200,24 @@ class V2gConnection(asyncio.Protocol):
             step = self._loop.run_in_executor(self._host.executor, self._link.feed, octets, self._loop.time())
         except RuntimeError as error:
             log.error("outlet %s: no thread for the handshake: %s", self._host.name, error)
-            self._break("tls", "no thread")
+            self._broken(StreamBroken("tls", "no thread for the handshake", TlsFlaw.STATION_FAILED))
             return
         self._feeding = True
         step.add_done_callback(self._fed)
 
     def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
         self._feeding = False
-        error = None if step.cancelled() else step.exception()
-        if step.cancelled() or self._over:
-            return
+        if not step.cancelled() and not self._over:
+            self._stepped(step)
+        if self._gone and not self._feeding:
+            self._hear_closed()
+            self._link.close()
+
+    def _stepped(self, step: asyncio.Future[list[Frame]]) -> None:
+        error = step.exception()
         if error is not None and not isinstance(error, FramingError):
             log.error("outlet %s: a bug in the handshake", self._host.name, exc_info=error)
-            self._break("tls", type(error).__name__)
+            self._broken(StreamBroken("tls", type(error).__name__, TlsFlaw.STATION_FAILED))
         else:
             self._take(step.result() if error is None else [])
             self._pump()
@@ -243,11 +258,7 @@ class V2gConnection(asyncio.Protocol):
 
     def _refuse(self, error: FramingError) -> None:
         self._flush()
-        layer: Literal["tls", "v2gtp"] = "v2gtp" if self._link.secure is not None else "tls"
-        self._break(layer, str(error))
-
-    def _break(self, layer: Literal["tls", "v2gtp", "exi"], detail: str) -> None:
-        self._end(StreamBroken(layer, detail), Reason("severed", StreamBroken.reason, detail=f"{layer}: {detail}"))
+        self._broken(_broken_by(error))
 
     # The talk
 
@@ -285,7 +296,7 @@ class V2gConnection(asyncio.Protocol):
             self.driver.hear(event)
         elif self.driver is None and isinstance(event, Severed):
             # Nobody has said anything yet; how it ended is known all the same.
-            self._end(event, Reason("severed", event.reason))
+            self._broken(event)
 
     def _perform(self, effect: Effect) -> None:
         if not isinstance(effect, Send):
@@ -298,7 +309,7 @@ class V2gConnection(asyncio.Protocol):
             self._link.send(PayloadType(payload_type), octets)
         except FramingError as error:
             log.info("outlet %s: the answer cannot be sent: %s", self._host.name, error)
-            self._loop.call_soon(self.abort)
+            self._loop.call_soon(self._cut_off, error)
             return
         self._flush()
 
@@ -314,8 +325,20 @@ class V2gConnection(asyncio.Protocol):
 
     # The end
 
+    def _cut_off(self, error: FramingError) -> None:
+        self._broken(_broken_by(error) if isinstance(error, TlsError) else ConnectionClosed())
+        self.abort()
+
     def _hear_closed(self) -> None:
-        self._end(ConnectionClosed(), Reason("severed", ConnectionClosed.reason))
+        if self._feeding:
+            # What the car said last is in the step under way.
+            self._gone = True
+            return
+        left = self._link.left() if not self._over else None
+        self._broken(ConnectionClosed() if left is None else _broken_by(left))
+
+    def _broken(self, event: Severed) -> None:
+        self._end(event, event.why())
 
     def _end(self, event: Severed, reason: Reason) -> None:
         """The session, if there is one, hears it and says itself why it ended: at once, or when the step under way is done."""
@@ -358,10 +381,18 @@ class V2gConnection(asyncio.Protocol):
         deadline = self._link.deadline
         if deadline is None or self._over:
             return
-        name = deadline.timeout.name.replace(" ", "-")
-        self._end(StreamBroken("v2gtp", deadline.timeout.name), Reason("timer", name, deadline.timeout.clause))
+        timeout = deadline.timeout
+        where = self._link.where if timeout.name == HANDSHAKE.name else ""
+        name = timeout.name.replace(" ", "-")
+        self._end(StreamBroken("v2gtp", timeout.name), Reason("timer", name, timeout.clause, where))
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _broken_by(error: FramingError) -> StreamBroken:
+    if isinstance(error, TlsError):
+        return StreamBroken("tls", str(error), error.flaw)
+    return StreamBroken("v2gtp", str(error))

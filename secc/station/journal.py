@@ -19,9 +19,11 @@ from secc import __version__
 from secc.config import Config, Eim, Hlc
 from secc.config import Outlet as OutletSettings
 from secc.conversation import Effect, Event, Levels, Reason, Wall
-from secc.errors import FramingError, SeccError
+from secc.errors import SeccError
 from secc.link.tls_chain import Handshaken
+from secc.link.tls_report import TlsReport
 from secc.session.effects import Milestone, Verdict
+from secc.session.events import ConnectionClosed
 from secc.session.explain import SessionRecord, write_record
 from secc.session.log import about, running_sessions
 from secc.session.offer import Offer, Surroundings, V2gProtocol
@@ -29,7 +31,7 @@ from secc.session.recorder import Recorder, wanted, write_trace
 from secc.station.compose import Services
 from secc.station.hardware import Hardware
 from secc.station.memory import trim
-from secc.station.record import Draft, record_path
+from secc.station.record import Draft, record_path, tls_seen
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
 
 log = logging.getLogger(__name__)
@@ -98,7 +100,7 @@ class Journal:
         self._begin()
         log.debug("outlet %s: connection from %s", self._settings.name, peer)
         wall = self._services.calendar.wall()
-        self._draft = Draft(self._settings.name, now, wall)
+        self._draft = Draft(self._settings.name, self._session, now, wall)
         self._recorder = Recorder(
             now,
             ring_octets=self._config.trace.ring_kilobytes * 1024,
@@ -119,8 +121,6 @@ class Journal:
             f"{handshaken.version} {handshaken.suite}, chain {handshaken.chain} ({handshaken.choice.value}), {staple}"
         )
         log.info("outlet %s: %s", self._settings.name, text)
-        if self._draft is not None:
-            self._draft.secured(handshaken)
         for quirk in handshaken.quirks:
             self.remark(quirk, "in the TLS handshake")
         self._note(text)
@@ -260,8 +260,12 @@ class Journal:
 
     # It is over
 
-    def ended(self, reason: Reason, now: float, levels: Levels, failure: FramingError | None) -> None:
-        """``failure`` is what broke the connection, where that was it."""
+    def flaw(self, reason: Reason) -> str:
+        """What lies behind this end of the session that runs, by its stable name."""
+        return self._draft.flaw(reason) if self._draft is not None else reason.flaw
+
+    def ended(self, reason: Reason, now: float, levels: Levels, tls: TlsReport | None, *, silent: bool) -> None:
+        """``tls``: how far TLS came. ``silent``: not one octet had come."""
         self.last = reason.code
         running_sessions.ended(self._settings.name)
         recorder, self._recorder = self._recorder, None
@@ -275,11 +279,12 @@ class Journal:
             self._write(lambda: self._book(metered, reason, wall))
         if recorder is None or draft is None:
             return
+        seen = tls_seen(tls, reason)
         recorder.ended(reason, now)
         exchanges = recorder.exchanges()
         trace = self._trace(recorder) if wanted(self._config.trace.mode.value, reason) else None
-        if not exchanges and failure is None and reason.name == "connection-closed":
-            return  # somebody knocked and said nothing: that must not hide the last session
+        if silent and reason.name == ConnectionClosed.reason:
+            return  # somebody knocked and said nothing: that must not hide a session
         faults = self._hardware.faults
 
         def finished() -> SessionRecord:
@@ -289,7 +294,7 @@ class Journal:
                 wall=wall,
                 levels=levels,
                 exchanges=exchanges,
-                failure=failure,
+                tls=seen,
                 faults=faults,
                 trace=trace,
                 # Known now, because the book is written first.

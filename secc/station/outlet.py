@@ -324,9 +324,10 @@ class OutletHost:
     def ended(self, connection: V2gConnection, reason: Reason) -> None:
         detail = f" ({reason.detail})" if reason.detail else ""
         log.info("outlet %s: session ended: %s%s", self.name, reason.code, detail)
-        self.publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail)
+        flaw = self.journal.flaw(reason)
+        self.publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=flaw)
         self.tell_plug(outlet.ChargingEnded(), outlet.SessionEnded(reason))
-        self.journal.ended(reason, self._loop.time(), self.levels(), connection.failure)
+        self.journal.ended(reason, self._loop.time(), self.levels(), connection.tls_report, silent=connection.silent)
         self._milestone = None
         self._idle.set()
         self._services.observe(self.hardware.board, End(reason))

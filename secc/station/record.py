@@ -7,23 +7,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from asn1crypto.x509 import Name
+
 from certs import Contract, Flaw
 from secc.conversation import Levels, Reason, Wall
-from secc.errors import FramingError
-from secc.link.tls_chain import ChainChoice, Handshaken
-from secc.link.tls_errors import HandshakeFailed, HelloRejected, PlainRequired, TlsError, TlsRequired
+from secc.link.clienthello import ClientHello, IdentifierType, TrustedAuthority
+from secc.link.tls_chain import ChainChoice, root_named
+from secc.link.tls_names import GROUPS, LISTED, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
+from secc.link.tls_report import Step, TlsReport
 from secc.session.effects import Milestone, Verdict
-from secc.session.explain import CertificateSeen, Message, SessionRecord, TlsSeen
+from secc.session.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen
 from secc.session.recorder import Exchange
 from secc.uplink.port import Identity
 
 _FLAWS = frozenset(flaw.value for flaw in Flaw)
-_TLS_FLAWS: Mapping[type[TlsError], str] = {
-    HelloRejected: "hello-rejected",
-    HandshakeFailed: "handshake-failed",
-    TlsRequired: "required",
-    PlainRequired: "plain-required",
+_KINDS = {
+    IdentifierType.CERT_SHA1_HASH: "cert-sha1",
+    IdentifierType.KEY_SHA1_HASH: "key-sha1",
+    IdentifierType.BARE_SHA1: "sha1",
 }
+NAME_CHARACTERS = 200
 _NAMED = {ChainChoice.NAMED: True, ChainChoice.NOT_NAMED: False, ChainChoice.NOT_ASKED: None}
 
 
@@ -35,26 +38,17 @@ def record_path(state_directory: Path, outlet: str) -> Path:
 class Draft:
     """One connection's. ``began`` is its first moment (monotonic seconds)."""
 
-    def __init__(self, outlet: str, began: float, wall: Wall) -> None:
+    def __init__(self, outlet: str, session: str, began: float, wall: Wall) -> None:
         self._outlet = outlet
+        self._session = session
         self._began = began
         self._wall = wall
         self._protocol = ""
         self._payment = ""
         self._identity = ""
-        self._tls: TlsSeen | None = None
         self._certificates: dict[str, CertificateSeen] = {}
         self._quirks: dict[str, None] = {}
         self._waiting: tuple[str, ...] = ()
-
-    def secured(self, handshaken: Handshaken) -> None:
-        self._tls = TlsSeen(
-            version=handshaken.version,
-            suite=handshaken.suite,
-            chain=handshaken.chain,
-            named_by_car=_NAMED[handshaken.choice],
-            stapled=handshaken.stapled,
-        )
 
     def spoke(self, protocol: str) -> None:
         self._protocol = protocol
@@ -81,6 +75,13 @@ class Draft:
         digest = f"sha256:{hashlib.sha256(leaf).hexdigest()}/{len(leaf)}"
         self._certificates["contract"] = CertificateSeen("contract", digest, flaw if flaw in _FLAWS else "")
 
+    def flaw(self, reason: Reason) -> str:
+        """What lies behind this reason, by its stable name; empty where it has none."""
+        if reason.kind == "tls":
+            return reason.code
+        bad = [f"certificate.{seen.flaw}" for seen in self._certificates.values() if seen.flaw]
+        return reason.flaw or (bad[0] if bad and reason.kind == "refused" else "")
+
     def tolerated(self, quirk: str) -> None:
         self._quirks[quirk] = None
 
@@ -92,15 +93,12 @@ class Draft:
         wall: Wall,
         levels: Levels,
         exchanges: Iterable[Exchange],
-        failure: FramingError | None,
+        tls: TlsSeen | None,
         faults: tuple[str, ...],
         trace: Path | None,
         watt_hours: float | None,
     ) -> SessionRecord:
-        """The record, now that it is over. ``failure``: what broke the connection, where that was it."""
-        tls = self._tls
-        if tls is None and (flaw := _tls_flaw(failure)):
-            tls = TlsSeen(version="", flaw=flaw)
+        """The record, now that it is over."""
         measured = levels.measured_at > float("-inf")
         return SessionRecord(
             outlet=self._outlet,
@@ -108,6 +106,8 @@ class Draft:
             name=reason.name,
             clause=reason.clause,
             detail=reason.detail,
+            flaw=self.flaw(reason),
+            session=self._session,
             began=self._wall.time.isoformat(timespec="milliseconds"),
             ended=wall.time.isoformat(timespec="milliseconds"),
             clock_trusted=wall.trusted,
@@ -130,5 +130,54 @@ class Draft:
         )
 
 
-def _tls_flaw(failure: FramingError | None) -> str:
-    return next((name for kind, name in _TLS_FLAWS.items() if isinstance(failure, kind)), "")
+def tls_seen(report: TlsReport | None, reason: Reason) -> TlsSeen | None:
+    """What is worth keeping of TLS; None: the connection was plain, or ended before there was anything to tell."""
+    flaw = reason.name if reason.kind == "tls" else ""
+    if report is None:
+        return TlsSeen(version="", flaw=flaw) if flaw else None
+    agreed, chain = report.handshaken, report.chain if report.certificate_sent else None
+    return TlsSeen(
+        version=agreed.version if agreed is not None else "",
+        suite=agreed.suite if agreed is not None else "",
+        chain=chain.name if chain is not None else "",
+        root=_authority(root_named(chain.roots[0])) if chain is not None and chain.roots else "",
+        named_by_car=_NAMED[report.choice],
+        stapled=any(step.ours and step.name == "CertificateStatus" for step in report.steps),
+        flaw=flaw,
+        messages=tuple(map(_step, report.steps)),
+        offered=_offered(report.hello) if report.hello is not None else None,
+    )
+
+
+def _step(step: Step) -> str:
+    return f"{'>' if step.ours else '<'} {'alert ' if step.alert else ''}{step.name}"
+
+
+def _offered(hello: ClientHello) -> Offered:
+    roots = [_authority(authority) for authority in (hello.trusted_ca_keys or ())[:LISTED]]
+    more = len(hello.trusted_ca_keys or ()) - LISTED
+    return Offered(
+        versions=named(VERSIONS, hello.versions),
+        suites=named(SUITES, hello.suites),
+        groups=named(GROUPS, hello.groups or ()),
+        signature_algorithms=named(SIGNATURE_ALGORITHMS, hello.signature_algorithms or ()),
+        roots=(*roots, f"{more} more") if more > 0 else tuple(roots),
+        status=hello.status_asked,
+    )
+
+
+def _authority(authority: TrustedAuthority) -> str:
+    match authority.kind:
+        case IdentifierType.X509_NAME:
+            return f"name:{_name(authority.octets)}"
+        case IdentifierType.PRE_AGREED:
+            return "pre-agreed"
+    return f"{_KINDS[authority.kind]}:{authority.octets.hex()}"
+
+
+def _name(der: bytes) -> str:
+    try:
+        text: str = Name.load(der, strict=True).human_friendly
+    except (ValueError, TypeError, KeyError):
+        return der.hex()[:NAME_CHARACTERS]
+    return text[:NAME_CHARACTERS]

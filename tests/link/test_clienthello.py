@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secc.link.clienthello import MAX_OCTETS, ClientHello, IdentifierType, TrustedAuthority, peek, suite_names
+from secc.link.clienthello import MAX_OCTETS, ClientHello, IdentifierType, TrustedAuthority, peek
 from secc.link.tls_chain import encode_trusted_ca_keys
 from secc.link.tls_errors import HelloRejected
 from tests.link.hello import C023, C025, client_hello, message, numbers, records
@@ -196,11 +196,6 @@ def test_no_hello_is_waited_for_beyond_16_kib() -> None:
     assert peek(records(message(extensions={0xFDE8: bytes(MAX_OCTETS - 200)}))) is not None
     with pytest.raises(HelloRejected):
         peek(records(message(extensions={0xFDE8: bytes(MAX_OCTETS)})))
-
-
-def test_suites_are_named_for_people() -> None:
-    assert suite_names((C023, 0x9999)) == "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256, 0x9999"
-    assert suite_names(tuple(range(20))).endswith(" and 4 more")
 
 
 full = message(

@@ -15,7 +15,7 @@ from secc.link.clienthello import IdentifierType, TrustedAuthority, peek
 from secc.link.tls import ClientContext, ServerContext, choose
 from secc.link.tls_chain import ISO15118_2_STRICT, Chain, ChainChoice, encode_trusted_ca_keys, root_named
 from secc.link.tls_connection import connect
-from secc.link.tls_errors import Alert, ContextRejected, HandshakeFailed
+from secc.link.tls_errors import Alert, ContextRejected, HandshakeFailed, TlsFlaw
 from secc.link.tls_key import DelegatedKey, PemKey
 from tests.link.chains import pki
 from tests.link.hello import C02B, C023, C025, client_hello, numbers
@@ -115,8 +115,10 @@ def test_a_car_that_knows_none_of_our_roots_says_so() -> None:
     station = greet(hello, BOTH)
     with pytest.raises(HandshakeFailed) as caught:
         settle(station, car, hello)
-    with pytest.raises(HandshakeFailed, match="unknown ca"):
-        station.receive(caught.value.answer)
+    alert = caught.value.answer
+    with pytest.raises(HandshakeFailed, match=r"by the alert unknown_ca, after our ServerHello, .*; chain A") as told:
+        station.receive(alert)
+    assert told.value.flaw is TlsFlaw.UNKNOWN_CA
 
 
 def extensions_of_server_hello(octets: bytes) -> dict[int, bytes]:
@@ -191,21 +193,51 @@ def test_a_chain_without_a_staple_goes_without() -> None:
 
 @pytest.mark.case("TLS-01", "TLS-02", "TLS-03")
 @pytest.mark.parametrize(
-    ("hello", "alert", "text"),
+    ("hello", "alert", "flaw", "text"),
     [
-        (client_hello(suites=(C025,)), 40, "TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA256"),
-        (client_hello(suites=(0xC00A, 0x002F)), 40, "0x002F"),
-        (client_hello(groups=(24, 29)), 40, "offered"),
-        (client_hello(algorithms=(0x0401, 0x0603)), 40, "offered"),
-        (client_hello(version=0x0302), 70, "unsupported protocol"),
-        (client_hello(extensions={43: numbers((0x0304,), 1)}), 70, "unsupported protocol"),
+        (
+            client_hello(suites=(C025,)),
+            40,
+            TlsFlaw.NO_COMMON_SUITE,
+            "the car offers TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA256, the station TLS_ECDHE_",
+        ),
+        (client_hello(suites=(0xC00A, 0x002F)), 40, TlsFlaw.NO_COMMON_SUITE, "the car offers 0xC00A, 0x002F"),
+        # libssl calls this one "no shared cipher", beside a list that holds ours.
+        (
+            client_hello(groups=(24, 29)),
+            40,
+            TlsFlaw.NO_COMMON_GROUP,
+            "^no common group: the car offers secp384r1, x25519, the station secp256r1$",
+        ),
+        (
+            client_hello(algorithms=(0x0401, 0x0603)),
+            40,
+            TlsFlaw.NO_COMMON_SIGNATURE_ALGORITHM,
+            "the car offers rsa_pkcs1_sha256, ecdsa_secp521r1_sha512, the station ecdsa_secp256r1_sha256",
+        ),
+        (client_hello(version=0x0302), 70, TlsFlaw.NO_COMMON_VERSION, "the car offers TLS 1.1, the station TLS 1.2"),
+        (
+            client_hello(extensions={43: numbers((0x0304,), 1)}),
+            70,
+            TlsFlaw.NO_COMMON_VERSION,
+            "the car offers TLS 1.3, the station TLS 1.2",
+        ),
+        (
+            client_hello(suites=(0x1302,), groups=(25,), extensions={43: numbers((0x0304,), 1)}),
+            70,
+            TlsFlaw.NO_COMMON_VERSION,
+            "no common version: .*; no common suite: .*; no common group: ",
+        ),
     ],
-    ids=["static ECDH", "no common suite", "no common group", "no common signature", "TLS 1.1", "TLS 1.3 only"],
+    ids=["static ECDH", "no suite", "no group", "no signature", "TLS 1.1", "TLS 1.3 only", "an ISO 15118-20 car"],
 )
-def test_a_foreign_hello_gets_an_alert_and_the_next_car_is_served(hello: bytes, alert: int, text: str) -> None:
+def test_a_foreign_hello_gets_an_alert_and_the_next_car_is_served(
+    hello: bytes, alert: int, flaw: TlsFlaw, text: str
+) -> None:
     station = greet(hello, BOTH)
     with pytest.raises(HandshakeFailed, match=text) as caught:
         station.receive(hello)
+    assert caught.value.flaw is flaw
     assert caught.value.answer[0] == 0x15
     assert caught.value.answer[5:] == bytes((2, alert))
     assert station.closed

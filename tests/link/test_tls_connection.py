@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from secc.link.tls import ClientContext, ServerContext
 from secc.link.tls_chain import root_named
 from secc.link.tls_connection import HANDSHAKE_LIMIT, UNSENT_LIMIT, TlsConnection, connect
-from secc.link.tls_errors import HandshakeFailed, TlsError
+from secc.link.tls_errors import Alert, HandshakeFailed, TlsError, TlsFlaw
 from secc.link.tls_key import DelegatedKey
 from tests.link.chains import pki
 from tests.link.hello import client_hello
@@ -90,6 +90,118 @@ def test_a_tampered_record_ends_it_with_an_alert() -> None:
     assert station.closed
 
 
+def flights(station: TlsConnection, car: TlsConnection, count: int, hello: bytes) -> None:
+    """The first so many flights: our first, the car's second, our second."""
+    octets = hello
+    for number in range(count):
+        if number % 2 == 0:
+            station.receive(octets)
+            octets = station.drain()
+        else:
+            car.receive(octets)
+            octets = car.drain()
+
+
+@pytest.mark.parametrize(
+    ("count", "flaw", "where"),
+    [
+        (
+            1,
+            TlsFlaw.CLOSED_AFTER_CERTIFICATE,
+            "after our ServerHello, Certificate, CertificateStatus, ServerKeyExchange, ServerHelloDone; "
+            "chain A (not asked)",
+        ),
+        (0, TlsFlaw.CLOSED_IN_HANDSHAKE, "before the ClientHello"),
+    ],
+)
+def test_a_car_that_hangs_up_in_the_handshake_is_told_by_its_place(count: int, flaw: TlsFlaw, where: str) -> None:
+    """The commonest trouble in the field: a car that does not trust us goes without an alert."""
+    car = connect(ClientContext(trusting(SITE.root)))
+    hello = car.drain()
+    station = greet(hello, SERVER)
+    flights(station, car, count, hello)
+    left = station.left()
+    assert left is not None
+    assert (left.flaw, str(left)) == (flaw, f"the car closed the connection {where}")
+    report = station.report
+    assert report.handshaken is None and report.certificate_sent is (count > 0)
+
+
+def test_a_car_that_hangs_up_after_its_key_exchange_has_taken_our_certificate() -> None:
+    car = connect(ClientContext(trusting(SITE.root)))
+    hello = car.drain()
+    station = greet(hello, SERVER)
+    station.receive(hello)
+    car.receive(station.drain())
+    flight = car.drain()
+    key_exchange = 5 + int.from_bytes(flight[3:5])
+    station.receive(flight[:key_exchange])
+    left = station.left()
+    assert left is not None
+    assert left.flaw is TlsFlaw.CLOSED_IN_HANDSHAKE and "after the car's ClientKeyExchange" in str(left)
+    station.receive(flight[key_exchange:])
+    assert station.left() is None, "the handshake is complete: what comes now is the session's"
+    assert [step.name for step in station.report.steps if not step.ours] == [
+        "ClientHello",
+        "ClientKeyExchange",
+        "Finished",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("alert", "flaw"),
+    [
+        (Alert.UNKNOWN_CA, TlsFlaw.UNKNOWN_CA),
+        (Alert.CERTIFICATE_EXPIRED, TlsFlaw.CERTIFICATE_EXPIRED),
+        (Alert.BAD_CERTIFICATE, TlsFlaw.CERTIFICATE_REJECTED),
+        (Alert.CERTIFICATE_UNKNOWN, TlsFlaw.CERTIFICATE_REJECTED),
+        (Alert.CERTIFICATE_REVOKED, TlsFlaw.CERTIFICATE_REJECTED),
+        (Alert.BAD_CERTIFICATE_STATUS_RESPONSE, TlsFlaw.STAPLE_REJECTED),
+        (Alert.HANDSHAKE_FAILURE, TlsFlaw.REFUSED_BY_CAR),
+        (Alert.INTERNAL_ERROR, TlsFlaw.REFUSED_BY_CAR),
+    ],
+)
+def test_what_a_car_refuses_by_is_its_flaw(alert: Alert, flaw: TlsFlaw) -> None:
+    hello = client_hello()
+    station = greet(hello, SERVER)
+    station.receive(hello)
+    station.drain()
+    with pytest.raises(HandshakeFailed, match=f"by the alert {alert.name.lower()}, after our ServerHello") as caught:
+        station.receive(alert.record())
+    assert caught.value.flaw is flaw
+    assert [step.name for step in station.report.steps if step.alert] == [alert.name.lower()]
+
+
+def test_an_alert_that_no_standard_knows_is_told_by_its_number() -> None:
+    hello = client_hello()
+    station = greet(hello, SERVER)
+    station.receive(hello)
+    with pytest.raises(HandshakeFailed, match="by the alert number 123, after our ServerHello") as caught:
+        station.receive(bytes.fromhex("1503030002027b"))
+    assert caught.value.flaw is TlsFlaw.REFUSED_BY_CAR
+
+
+def test_a_flaw_after_the_handshake_has_a_name_of_its_own() -> None:
+    station, car = shake(SERVER, ClientContext(trusting(SITE.root)))
+    car.send(b"x" * 40)
+    octets = bytearray(car.drain())
+    octets[-1] ^= 1
+    with pytest.raises(TlsError) as caught:
+        station.receive(bytes(octets))
+    assert caught.value.flaw is TlsFlaw.BROKEN and not isinstance(caught.value, HandshakeFailed)
+
+
+def test_who_sends_many_alerts_fills_no_memory() -> None:
+    hello = client_hello()
+    station = greet(hello, SERVER)
+    station.receive(hello)
+    # Warnings; libssl gives up after five of them in a row.
+    with pytest.raises(HandshakeFailed):
+        for _ in range(100):
+            station.receive(bytes.fromhex("1503030002015a"))
+    assert len(station.report.steps) <= 24
+
+
 def test_nothing_is_sent_before_the_handshake() -> None:
     with pytest.raises(TlsError, match="before the handshake"):
         connect(CAR).send(b"too early")
@@ -125,8 +237,9 @@ def test_a_peer_that_does_not_read_is_cut_off() -> None:
     station, _ = shake(SERVER, CAR)
     for _ in range(UNSENT_LIMIT // 20_000):
         station.send(bytes(20_000))
-    with pytest.raises(TlsError, match="does not read"):
+    with pytest.raises(TlsError, match="does not read") as caught:
         station.send(bytes(20_000))
+    assert caught.value.flaw is TlsFlaw.NOT_READ
     assert station.closed
 
 

@@ -16,6 +16,7 @@ from secc.session.durable import StorageFailed
 from secc.session.explain import (
     CertificateSeen,
     Message,
+    Offered,
     RecordBroken,
     SessionRecord,
     TlsSeen,
@@ -23,7 +24,7 @@ from secc.session.explain import (
     read_record,
     write_record,
 )
-from secc.session.reasons import MEANINGS
+from secc.session.reasons import BEHIND, MEANINGS
 
 MESSAGES = (
     Message(1.5, "received", "SessionSetupReq"),
@@ -37,6 +38,8 @@ REFUSED = SessionRecord(
     name="FAILED_CertChainError",
     clause="[V2G2-823]",
     detail="PaymentDetailsReq: bad-signature: sub-CA 1",
+    flaw="certificate.bad-signature",
+    session="3fa94c0011223344",
     began="2026-11-20T10:00:00+00:00",
     ended="2026-11-20T10:00:07.500000+00:00",
     seconds=7.5,
@@ -44,7 +47,16 @@ REFUSED = SessionRecord(
     payment="contract",
     identity="DE-8AA-*******D5",
     messages=MESSAGES,
-    tls=TlsSeen("TLS 1.2", "ECDHE-ECDSA-AES128-SHA256", "V2G Root A", True, True),
+    tls=TlsSeen(
+        "TLS 1.2",
+        "ECDHE-ECDSA-AES128-SHA256",
+        "9ae7",
+        "cert-sha1:00ff",
+        named_by_car=True,
+        stapled=True,
+        messages=("< ClientHello",),
+        offered=Offered(groups=("secp256r1",)),
+    ),
     certificates=(CertificateSeen("contract", "sha256:0123456789abcdef/600", "bad-signature"),),
     pilot="B",
     contactor="open",
@@ -67,9 +79,10 @@ Driver sees  Charging does not begin; the car shows an error, or goes to another
              identification if it has one.
 To do        The mobility operator, or who provisioned the car, has to act.
 
+Session      3fa94c0011223344
 Protocol     ISO 15118-2:2013
-Transport    TLS 1.2 ECDHE-ECDSA-AES128-SHA256, our chain below V2G Root A (which the car had named),
-             stapled
+Transport    TLS 1.2 ECDHE-ECDSA-AES128-SHA256, our chain 9ae7 below cert-sha1:00ff (which the car
+             had named), stapled
 Identified   contract as DE-8AA-*******D5
 Certificate  contract sha256:0123456789abcdef: bad-signature. A certificate is not signed with the
              key of the issuer that it names.
@@ -113,19 +126,55 @@ def test_a_silent_car() -> None:
 
 
 def test_a_good_end_waits_for_nothing() -> None:
-    text = explain(replace(REFUSED, kind="completed", name="terminated", certificates=(), waiting_for=("X",)))
+    text = explain(replace(REFUSED, kind="completed", name="terminated", flaw="", certificates=(), waiting_for=("X",)))
     assert "ended in order" in text and "waited" not in text and "Nothing to do." in text
 
 
-def test_a_handshake_that_failed() -> None:
-    text = explain(
-        SessionRecord(
-            "1", "severed", "stream-broken", detail="tls: no shared suite", tls=TlsSeen("", flaw="handshake-failed")
-        )
+def test_a_car_that_does_not_trust_us() -> None:
+    record = SessionRecord(
+        "1",
+        "tls",
+        "unknown-ca",
+        detail="the peer ended it by the alert unknown_ca, after our ServerHello, Certificate, ServerHelloDone",
+        flaw="tls.unknown-ca",
+        tls=TlsSeen(
+            "",
+            chain="9ae7",
+            root="cert-sha1:00ff",
+            named_by_car=False,
+            flaw="unknown-ca",
+            messages=("< ClientHello", "> ServerHello", "> Certificate", "> ServerHelloDone", "< alert unknown_ca"),
+            offered=Offered(
+                versions=("TLS 1.2",),
+                suites=("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",),
+                groups=("secp256r1",),
+                roots=("cert-sha1:1234",),
+                status=("status_request_v2",),
+            ),
+        ),
     )
-    joined = " ".join(text.split())
-    assert "Before the first message." in joined and "TLS was not set up: handshake-failed." in joined
-    assert "unknown_ca from the car means" in joined, "the deeper cause has the better advice"
+    joined = " ".join(explain(record).split())
+    for words in (
+        "no session came about",
+        "Before the first message.",
+        "Compare our chain's root with the roots that the car has named",
+        "TLS was not set up, our chain 9ae7 below cert-sha1:00ff (which the car had NOT named), no staple",
+        "Handshake < ClientHello, > ServerHello, > Certificate, > ServerHelloDone, < alert unknown_ca",
+        "Car offers TLS 1.2 Suites TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256 Groups secp256r1 Signatures not said",
+        "Car trusts cert-sha1:1234 Car asks for status_request_v2",
+    ):
+        assert words in joined, words
+
+
+def test_a_car_whose_hello_was_not_read() -> None:
+    record = SessionRecord("1", "tls", "required", flaw="tls.required", tls=TlsSeen("", flaw="required"))
+    joined = " ".join(explain(record).split())
+    assert "TLS was not set up; none of our chains was shown" in joined and "would serve it, for a card" in joined
+
+
+def test_a_bad_signature_says_what_does_not_hold() -> None:
+    record = replace(REFUSED, name="FAILED_SignatureError", flaw="signature.digest", certificates=())
+    assert "Flaw signature.digest: The digest is not that of the message that came" in " ".join(explain(record).split())
 
 
 def test_there_and_back(tmp_path: Path) -> None:
@@ -143,7 +192,7 @@ def test_there_and_back(tmp_path: Path) -> None:
         read_record(tmp_path / "large")
 
 
-@pytest.mark.parametrize("code", sorted(code for code in MEANINGS if not code.startswith(("tls.", "certificate."))))
+@pytest.mark.parametrize("code", sorted(code for code in MEANINGS if code.partition(".")[0] not in BEHIND))
 def test_every_reason_can_be_explained(code: str) -> None:
     kind, _, name = code.partition(".")
     text = explain(replace(REFUSED, kind=kind, name=name))

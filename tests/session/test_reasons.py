@@ -15,20 +15,37 @@ from hypothesis import strategies as st
 from certs import Flaw
 from secc.conversation import Emergency, Reason, Severed
 from secc.iso2.messages.enumerations import ResponseCode
-from secc.link import tls_errors
+from secc.link.tls_errors import TlsFlaw
 from secc.session import events
 from secc.session import supported_app_protocol as sap
-from secc.session.reasons import KINDS, MEANINGS, meaning
+from secc.session.reasons import BEHIND, KINDS, MEANINGS, meaning
+from secc.session.signature import Flaw as Signature
 from secc.uplink.records import POWER_LOST
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_every_refusal_has_its_entry() -> None:
+# Response codes with which this station refuses nothing.
+NEVER = {"FAILED_MeteringSignatureNotValid": "no receipt is asked for"}
+
+
+def test_every_refusal_has_its_entry_and_no_other() -> None:
     codes = [*ResponseCode, *sap.ResponseCode]
-    refused = [f"refused.{code}" for code in codes if code.upper().startswith("FAILED")]
-    assert len(refused) == 23
-    assert [code for code in refused if code not in MEANINGS] == []
+    refused = {f"refused.{code}" for code in codes if code.upper().startswith("FAILED") and code not in NEVER}
+    assert len(refused) == 22
+    assert refused == {code for code in MEANINGS if code.startswith("refused.")}
+
+
+def test_every_code_of_a_refusal_is_named_in_the_code() -> None:
+    """The page says what really ends sessions: a code that no line of the product makes has no place on it."""
+    named: set[str] = set()
+    for path in sorted((ROOT / "secc").rglob("*.py")):
+        if path.name != "enumerations.py":
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "ResponseCode":
+                    named.add(node.attr)
+    refused = [member for member in ResponseCode if member.name.startswith("FAILED")]
+    assert {str(member) for member in refused if member.name not in named} == NEVER.keys()
 
 
 def test_every_interruption_has_its_entry() -> None:
@@ -132,8 +149,7 @@ def results(path: Path) -> Iterator[str]:
 def test_every_end_in_order_has_its_entry() -> None:
     ends = {f"completed.{end}" for path in (ROOT / "secc").rglob("*.py") for end in results(path)}
     assert ends == {"completed.terminated", "completed.stopped-early", "completed.unplugged"}
-    # The core says "completed" of a conversation that ends with no text.
-    assert {code for code in MEANINGS if code.startswith("completed.")} == {*ends, "completed.completed"}
+    assert {code for code in MEANINGS if code.startswith("completed.")} == ends
 
 
 def test_every_reason_that_is_made_outside_of_the_core_has_its_entry() -> None:
@@ -146,6 +162,8 @@ def test_every_reason_that_is_made_outside_of_the_core_has_its_entry() -> None:
             assert kind == "severed", "the reasons of the interruptions are looked at above"
         elif literal(name) is not None:
             made.add(f"{kind}.{literal(name)}")
+        elif kind == "tls":
+            assert file == "secc/session/events.py", "whatever flaw it is, it has its entry"
         else:
             assert kind == "timer" and file == "secc/station/connection.py", f"{file}:{call.lineno}"
     assert [code for code in made if code not in MEANINGS] == []
@@ -153,21 +171,28 @@ def test_every_reason_that_is_made_outside_of_the_core_has_its_entry() -> None:
 
 def test_every_flaw_has_its_entry() -> None:
     assert [flaw for flaw in Flaw if meaning(f"certificate.{flaw.value}").meaning != flaw.meaning] == []
-    errors = [kind for kind in vars(tls_errors).values() if inspect.isclass(kind) and issubclass(kind, Exception)]
-    assert {"HelloRejected", "HandshakeFailed", "TlsRequired", "PlainRequired"} <= {kind.__name__ for kind in errors}
-    assert {"tls.hello-rejected", "tls.handshake-failed", "tls.required", "tls.plain-required"} <= MEANINGS.keys()
+    signed = {value for name, value in vars(Signature).items() if name.isupper()}
+    assert {f"signature.{flaw}" for flaw in signed} == {code for code in MEANINGS if code.startswith("signature.")}
+
+
+def test_every_way_in_which_tls_fails_has_its_entry_and_is_raised() -> None:
+    assert {f"tls.{flaw}" for flaw in TlsFlaw} == {code for code in MEANINGS if code.startswith("tls.")}
+    named: set[str] = set()
+    for path in sorted((ROOT / "secc").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "TlsFlaw":
+                named.add(node.attr)
+    assert named == {flaw.name for flaw in TlsFlaw}
+
+
+def test_flaws_end_no_session() -> None:
+    kinds = typing.get_args(typing.get_type_hints(Reason)["kind"])
+    assert KINDS.keys() == {*kinds, *BEHIND}
+    assert not set(kinds) & set(BEHIND)
 
 
 def test_what_is_not_in_the_table_falls_to_its_kind() -> None:
-    kinds = typing.get_args(inspect.signature(Reason).parameters["kind"].annotation) or (
-        "completed",
-        "refused",
-        "timer",
-        "severed",
-        "emergency",
-        "bug",
-    )
-    for kind in kinds:
+    for kind in typing.get_args(typing.get_type_hints(Reason)["kind"]):
         found = meaning(Reason(kind, "never-heard-of").code)
         assert found.code == f"{kind}.never-heard-of" and found.meaning == KINDS[kind].meaning
     assert meaning("bug.ZeroDivisionError").meaning == KINDS["bug"].meaning

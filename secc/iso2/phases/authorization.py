@@ -13,7 +13,7 @@ from secc.iso2.course import Course, expired, remark
 from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
 from secc.iso2.refusals import refused
 from secc.session.effects import AuthorizeContract, Milestone, Reach, Verdict
-from secc.session.signature import verify
+from secc.session.signature import Flaw, verify
 
 FORCED = "Authorization"
 
@@ -63,13 +63,14 @@ def _check_proof(secc: Party, request: AuthorizationReq, contract: Contract, cha
     assert secc.request is not None
     signature: xmldsig.Signature | None = secc.request.header.signature
     if signature is None:
-        raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "[V2G2-684]", "no signature")
+        raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "[V2G2-684]", "no signature", f"signature.{Flaw.MISSING}")
     if not hmac.compare_digest(request.gen_challenge or b"", challenge):
         raise Refusal(ResponseCode.FAILED_CHALLENGE_INVALID, "[V2G2-475]")
     try:
         form = verify(signature, {"AuthorizationReq": request.id}, secc.request.octets, contract.public_key, SCHEMA)
     except SignatureRejected as rejected:
-        raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "[V2G2-684]", str(rejected)) from rejected
+        flaw = f"signature.{rejected.flaw}"
+        raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "[V2G2-684]", str(rejected), flaw) from rejected
     if form.quirk:
         remark(secc, form.quirk, f"SignedInfo in the grammar of {form.value}")
 

@@ -1,0 +1,25 @@
+"""What a reason code means, for people; and the sentences that many of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One reason, for people."""
+
+    code: str
+    meaning: str
+    driver: str
+    """What the driver of the car sees."""
+    support: str
+    """What whoever is called should do."""
+
+
+NOTHING = "Nothing to do."
+RETRY = "The car shows a charging error. Unplugging and plugging in again starts anew."
+BEFORE = "Charging does not begin; the car shows an error, or goes to another way of identification if it has one."
+STOPS = "Charging stops; the car shows an error."
+CAR = "The car's doing: look at the last messages in the trace, and compare with another car."
+TRACE = "Look at the last lines of the trace; with `secc replay` one that is whole and not redacted can be run again."

@@ -1,0 +1,138 @@
+"""How TLS fails: one entry for each ``secc.link.tls_errors.TlsFlaw``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.session.meanings import BEFORE, CAR, RETRY, STOPS, Meaning
+
+TLS: Final[tuple[Meaning, ...]] = (
+    Meaning(
+        "tls.required",
+        "The car speaks plain TCP, or something else, where only TLS is served.",
+        BEFORE,
+        '`tls = "offered"` would serve it, for a card. Not every scanner of ports is a car.',
+    ),
+    Meaning(
+        "tls.plain-required",
+        "The car speaks TLS where the station has no certificate.",
+        BEFORE,
+        "`secc check` says what is wrong with the keystore.",
+    ),
+    Meaning(
+        "tls.hello-rejected",
+        "The car began TLS, but what it sent was no ClientHello that could be read.",
+        BEFORE,
+        "Not every scanner of ports is a car. If it is one that charges elsewhere, report it with the detail.",
+    ),
+    Meaning(
+        "tls.no-common-version",
+        "The car does not speak TLS 1.2.",
+        BEFORE,
+        "A car that has only TLS 1.3 wants ISO 15118-20; one that has only TLS 1.1 or older may not be served.",
+    ),
+    Meaning(
+        "tls.no-common-suite",
+        "The car offers none of the cipher suites that the station may use.",
+        BEFORE,
+        "The detail lists both. Some early cars have the static ECDH suite alone, which no libssl has any more.",
+    ),
+    Meaning(
+        "tls.no-common-group",
+        "The car does not offer secp256r1, the one curve of ISO 15118-2.",
+        BEFORE,
+        CAR,
+    ),
+    Meaning(
+        "tls.no-common-signature-algorithm",
+        "The car does not accept ECDSA with SHA-256, the one signature of ISO 15118-2.",
+        BEFORE,
+        CAR,
+    ),
+    Meaning(
+        "tls.unknown-ca",
+        "The car refused our chain: it does not lead to a root that the car trusts.",
+        BEFORE,
+        "Compare our chain's root with the roots that the car has named, if it named any. A chain below another V2G root is installed by "
+        "`secc identity install`; a car with a root of the lab trusts no public chain, and the other way round.",
+    ),
+    Meaning(
+        "tls.certificate-expired",
+        "The car refused our chain as expired, or not yet valid.",
+        BEFORE,
+        "`secc check` says how long our chain is valid. If it is, the car's clock is wrong, or its copy of the root has expired.",
+    ),
+    Meaning(
+        "tls.certificate-rejected",
+        "The car refused our chain for another flaw: bad, of a kind that it does not take, revoked, or not allowed.",
+        BEFORE,
+        "The detail has the alert. `secc check` judges our chain as a car would; compare with another car.",
+    ),
+    Meaning(
+        "tls.staple-rejected",
+        "The car refused the OCSP response that we stapled.",
+        BEFORE,
+        "Fetch a new one (`secc identity requests`, `secc identity staple`). Does the car's clock agree with ours?",
+    ),
+    Meaning(
+        "tls.refused-by-car",
+        "The car ended the handshake by an alert that is not about a certificate.",
+        BEFORE,
+        f"The detail has the alert and says after which message. {CAR}",
+    ),
+    Meaning(
+        "tls.closed-in-hello",
+        "The car closed the connection in the middle of its ClientHello.",
+        "The car may try again by itself, or show an error.",
+        "The link loses frames, or it is no car.",
+    ),
+    Meaning(
+        "tls.closed-after-certificate",
+        "The car closed the connection after it had seen our certificate chain, without a word.",
+        BEFORE,
+        "It does not trust us, as a rule: compare our chain's root with the roots that the car has named. A strict car also goes where it asked for "
+        "the status of our certificates (`status_request_v2`) and got none (docs/trust.md).",
+    ),
+    Meaning(
+        "tls.closed-in-handshake",
+        "The car closed the connection in the middle of the handshake.",
+        "The car may try again by itself, or show an error.",
+        "The detail says after which message. After its own key exchange it had accepted our chain: look at the link, then at the car.",
+    ),
+    Meaning(
+        "tls.handshake-failed",
+        "The car sent something that has no place in the handshake, or that does not verify.",
+        BEFORE,
+        f"The detail says after which message, and what libssl did not like. {CAR}",
+    ),
+    Meaning(
+        "tls.too-much",
+        "The car sent more octets than any handshake takes.",
+        BEFORE,
+        "It is no car, or it is a broken one.",
+    ),
+    Meaning(
+        "tls.broken",
+        "After the handshake a TLS record came that does not decrypt, or that has no place there.",
+        RETRY,
+        "The link garbles frames, somebody tampers, or the car has lost count. If it repeats with one model of car, report it.",
+    ),
+    Meaning(
+        "tls.alert",
+        "The car ended TLS by an alert in the middle of the session.",
+        STOPS,
+        f"The detail has the alert. {CAR}",
+    ),
+    Meaning(
+        "tls.not-read",
+        "The car does not read what the station sends.",
+        STOPS,
+        "The link is lost in one direction, or it is no car.",
+    ),
+    Meaning(
+        "tls.station-failed",
+        "The station could not do its part of the handshake: its key did not sign, or it had no thread for it.",
+        BEFORE,
+        "The log says what failed. If the key is in a chip or a token, is it there (`secc check`)? Otherwise report it.",
+    ),
+)
