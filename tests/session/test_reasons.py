@@ -147,7 +147,8 @@ def results(path: Path) -> Iterator[str]:
 
 
 def test_every_end_in_order_has_its_entry() -> None:
-    ends = {f"completed.{end}" for path in (ROOT / "secc").rglob("*.py") for end in results(path)}
+    places = [path for path in (ROOT / "secc").rglob("*.py") if not path.is_relative_to(ROOT / "secc" / "energy")]
+    ends = {f"completed.{end}" for path in places for end in results(path)}
     assert ends == {"completed.terminated", "completed.stopped-early", "completed.unplugged"}
     assert {code for code in MEANINGS if code.startswith("completed.")} == ends
 
