@@ -86,6 +86,9 @@ class Platter(Disk):
         self.names.pop(path, None)
         self._step()
 
+    def require_room(self, path: Path, octets: int) -> None:
+        return
+
     def make_directory(self, path: Path) -> None:
         return
 

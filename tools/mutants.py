@@ -158,6 +158,22 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/station/test_offers.py",),
     ),
     Mutant(
+        "unbooked-charges",
+        "a book that cannot be written is ignored",
+        "secc/station/compose.py",
+        'return "" if self.config.uplink.danger_charge_unbooked else self.uplink.unbooked',
+        'return ""',
+        ("tests/station/test_book.py",),
+    ),
+    Mutant(
+        "unbooked-lost",
+        "what could not be stored is forgotten",
+        "secc/uplink/records.py",
+        "                self._journal.append(self._waiting[0])\n                self._waiting.popleft()",
+        "                self._journal.append(self._waiting.popleft())",
+        ("tests/uplink/test_records.py",),
+    ),
+    Mutant(
         "unknown-kind-taken",
         "a list may call an entry by any word",
         "secc/uplink/lists.py",

@@ -258,6 +258,12 @@ class Uplink:
     sessions_megabytes: Annotated[
         float, Doc("How large that file and the older one beside it may become together."), Range(0.1, 10_000)
     ] = 10.0
+    danger_charge_unbooked: Annotated[
+        bool,
+        Doc(
+            "Let cars begin to charge while that file cannot be written. What is delivered then is kept in memory, and lost with the next power cut."
+        ),
+    ] = False
     pnc_enabled: Annotated[bool, Named("PnCEnabled"), Doc("ISO15118Ctrlr.PnCEnabled: offer Plug & Charge at all.")] = (
         True
     )

@@ -39,6 +39,7 @@ from secc.outlet.effects import (
     UnlockConnector,
 )
 from secc.outlet.events import (
+    BookChanged,
     CableRated,
     CarMatched,
     ChargingBegan,
@@ -73,6 +74,7 @@ from secc.outlet.state import Phase, State
 
 __all__ = [
     "ArmMatching",
+    "BookChanged",
     "CableRated",
     "CarMatched",
     "ChargingBegan",

@@ -136,7 +136,9 @@ class Basic:
 
     def _offer(self) -> None:
         """Duty follows limit, cable and car, not more often than a car can follow. A limit below the least current is X1 at once."""
-        now, amperes = self.party.now, self.state.amperes()
+        # A stretch that has begun stands in the books already; another one waits for them.
+        unbooked = self.state.unbooked and not self._reported
+        now, amperes = self.party.now, 0.0 if unbooked else self.state.amperes()
         if amperes <= 0.0:
             if isinstance(self.state.drive, SetDuty):
                 self._changed_at = now

@@ -178,6 +178,13 @@ class SessionEnded(Event):
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True)
+class BookChanged(Event):
+    """What is delivered can be booked again (``problem`` is empty), or cannot: then nothing new begins. (A-RES-06)"""
+
+    problem: str
+
+
 # --- From operator and backend ----------------------------------------------------------------------------------------
 
 

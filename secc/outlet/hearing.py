@@ -52,6 +52,7 @@ HEARD: tuple[type[Event], ...] = (
     said.StartOrdered,
     said.StopOrdered,
     said.CommandFailed,
+    said.BookChanged,
     LimitChanged,
 )
 WATCHFUL = (Phase.MATCHING, Phase.WAITING, Phase.SESSION, Phase.BASIC, Phase.PAUSED)
@@ -198,6 +199,8 @@ class Ear:
                 self._command_failed(event)
             case LimitChanged():
                 state.watts_limit, state.waking = event.watts, True
+            case said.BookChanged():
+                state.unbooked = event.problem
             case said.CableRated():
                 state.cable_amperes = event.amperes
             case said.LockReported():

@@ -74,7 +74,7 @@ class Plugin:
             state.plugged(party.now, simplified=party.levels.pilot != "B")
             while True:
                 try:
-                    yield from ear.until(lambda: state.over is None and not state.blocked)
+                    yield from ear.until(lambda: state.over is None and not state.blocked and not state.unbooked)
                     if state.talks:
                         yield from self._attempt()
                     else:

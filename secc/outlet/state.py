@@ -15,6 +15,7 @@ from secc.session.identification import ContractState, Identification
 STOPPED = "stopped"
 """Why a plug-in is over that somebody ended on purpose; the only reason that an identification takes back."""
 NO_CABLE = "cable not recognised"
+BOOK = "sessions cannot be booked"
 
 
 class Phase(StrEnum):
@@ -49,6 +50,9 @@ class State:
     """Why there is no further attempt in this plug-in; None while there is."""
     emergency_stopped: bool = False
     faults: dict[str, FaultRaised] = field(default_factory=dict)
+
+    unbooked: str = ""
+    """Why nobody would be billed for what is delivered: what has begun goes on, nothing new begins. (A-RES-06)"""
 
     # Pilot, cable, grid
     drive: Effect | None = None
@@ -243,6 +247,8 @@ class State:
             return Indication.PAUSED, ""
         if self.charged and not self.session_open:
             return Indication.FINISHED, ""
+        if self.unbooked and not self.session_open:
+            return Indication.FAULTED if self.plugged_in else Indication.UNAVAILABLE, BOOK
         if self.identification.identified(now) or self.contract_kept:
             return Indication.AUTHORIZED, ""
         if not self.plugged_in:

@@ -6,6 +6,7 @@ directory. They go through a :class:`Disk`, so that tests can pull the plug befo
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 PRIVATE = 0o600
 MAX_READ = 256 * 1024 * 1024
+ROOM = 64 * 1024
+"""A disk with less free space counts as full: a session's lines have to fit, with what the file system needs for them."""
 
 
 class StorageFailed(SeccError):
@@ -107,6 +110,22 @@ class Disk:
         with _failing(path):
             path.unlink(missing_ok=True)
 
+    def require_room(self, path: Path, octets: int) -> None:
+        """Nothing stands in the way of writing so much into the file, or beside it. Changes nothing on the disk."""
+        with _failing(path):
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
+            except FileNotFoundError:
+                path.parent.stat()
+            else:
+                os.close(descriptor)
+            # Root may write everywhere but on a disk that is mounted read-only; access(2) knows of both.
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                raise OSError("its directory cannot be written to")
+            space = os.statvfs(path.parent)
+            if space.f_bavail * space.f_frsize < octets:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def make_directory(self, path: Path) -> None:
         """The directory with its parents, for us alone where it is new."""
         with _failing(path):
@@ -163,6 +182,10 @@ class Journal:
             if size == 0:
                 self._disk.sync(self.path.parent)
             self._size = size + len(line) + 1
+
+    def require_room(self) -> None:
+        """As far as can be told without writing, the next line can be stored. Raises :class:`StorageFailed`."""
+        self._disk.require_room(self.path, ROOM)
 
     def lines(self) -> tuple[bytes, ...]:
         """Every whole line, the oldest first. What a power cut left of one more is cut off."""

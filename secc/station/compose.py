@@ -76,6 +76,11 @@ class Services:
     work: WorkThread = field(default_factory=WorkThread)
     _beats: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def unbooked(self) -> str:
+        """Why no new session may begin: nobody would be billed for it. Empty if it may."""
+        return "" if self.config.uplink.danger_charge_unbooked else self.uplink.unbooked
+
     async def reload(self) -> None:
         """Read roots, chains, staples and lists anew, and whether root has reset the clock.
 

@@ -273,7 +273,7 @@ class OutletHost:
 
     def _admit(self, peer: str) -> V2gConnection | None:
         """One car at a time: who comes second is turned away, and the first is not disturbed. (A-NET-06)"""
-        if self._closing or not self._window_open or self._session is not None:
+        if self._closing or not self._window_open or self._session is not None or self._services.unbooked:
             return None
         self.tell_plug(outlet.ConnectionAccepted())
         if not self._window_open:

@@ -88,6 +88,7 @@ class PlugHost:
         plugin.state.watts_limit = self._path.watts_limit
         plugin.state.cable_amperes = self._hardware.cable_amperes()
         plugin.state.locked = self._hardware.locked
+        plugin.state.unbooked = self._services.unbooked
         for event in self._hardware.standing():
             # Known before the conversation begins, so that a car that is there already is not offered anything.
             match event:

@@ -14,6 +14,7 @@ from typing import Any
 from secc import __version__
 from secc.config import Config, dangers
 from secc.errors import ConfigError, SeccError
+from secc.outlet import BookChanged
 from secc.session.offer import Payment
 from secc.station.calendar import PERSIST_SECONDS
 from secc.station.compose import Services, compose
@@ -28,6 +29,7 @@ from secc.uplink.port import BackendEvent
 log = logging.getLogger(__name__)
 
 LISTEN_AGAIN_SECONDS = 5.0
+BOOK_SECONDS = 10.0
 RELOAD_SECONDS = 3600.0
 """Staples and certificates are looked at anew this often; an operator who cannot wait says ``secc control reload``."""
 
@@ -67,6 +69,7 @@ class Station:
         self._tasks += [
             asyncio.create_task(self._hourly(), name="hourly"),
             asyncio.create_task(self._backend(), name="backend events"),
+            asyncio.create_task(self._book(), name="book"),
         ]
         self._warming = loop.run_in_executor(services.work.long, services.warm_rest)
         self._notifier.ready(f"{len(self.outlets)} outlets")
@@ -109,6 +112,20 @@ class Station:
             await asyncio.to_thread(self._services.calendar.remember)
             with contextlib.suppress(ConfigError):
                 await self._services.reload()
+
+    async def _book(self) -> None:
+        """See to it that what could not be booked is, and tell the outlets whether anything new may begin."""
+        told: str | None = None
+        while True:
+            await asyncio.sleep(BOOK_SECONDS)
+            try:
+                await self._services.uplink.catch_up()
+            except Exception:
+                log.exception("a bug in catching up with the book")
+            if self._services.unbooked != told:
+                told = self._services.unbooked
+                for outlet in self.outlets:
+                    outlet.tell_plug(BookChanged(told))
 
     async def _backend(self) -> None:
         """Hear the backend's orders. A bad one is refused, and whatever one of them does, the next is heard. (A-OCPP-03)"""

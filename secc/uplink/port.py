@@ -127,12 +127,21 @@ class Backend(Protocol):
         """A contract with a good chain turned out bad (revoked, cancelled, not paid for). Stored durably when this returns."""
         ...
 
+    @property
+    def unbooked(self) -> str:
+        """Why what is delivered from now on could not be stored; empty where it could, or where nothing is to be. (A-RES-06)"""
+        ...
+
+    async def catch_up(self) -> None:
+        """Store what could not be stored, and see whether ``unbooked`` still holds. To be called every few seconds."""
+        ...
+
     async def session_started(self, report: SessionStarted) -> None:
-        """Stored durably when this returns."""
+        """Stored durably when this returns. What cannot be stored now waits in memory for ``catch_up``, and UplinkError says so."""
         ...
 
     async def session_ended(self, report: SessionEnded) -> None:
-        """Stored durably when this returns."""
+        """As ``session_started``."""
         ...
 
     def events(self) -> AsyncIterator[BackendEvent]:

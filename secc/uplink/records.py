@@ -11,6 +11,7 @@ import hmac
 import json
 import logging
 import secrets
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from certs import EmaidMalformed
 from secc.conversation import Wall
-from secc.session.durable import Disk, Journal, write_whole
+from secc.session.durable import Disk, Journal, StorageFailed, write_whole
 from secc.session.effects import Decision
 from secc.uplink.lists import normal
 from secc.uplink.policy import Entry, TokenStatus
@@ -28,6 +29,9 @@ KEY_OCTETS = 32
 MAX_FAILED = 2000
 REMEMBERED = timedelta(days=180)
 """How long a failed contract is remembered: longer than the short-lived contract certificates of today live on."""
+
+MAX_WAITING = 1000
+"""Lines of charging sessions that are kept in memory while the disk does not take them: some 400 kB."""
 
 POWER_LOST = "severed.power-lost"
 """The reason of a session whose end nobody saw: the station was switched off in the middle."""
@@ -61,6 +65,8 @@ class FailedContracts:
         self._path, self._disk = path, disk
         self.problem = ""
         """What was wrong with the file, if anything."""
+        self.unsaved = ""
+        """Why the newest failure is known in memory only; empty if it is on the disk."""
         self._until: dict[str, tuple[Decision, datetime]] = {}
         octets = disk.read(path)
         if octets is not None:
@@ -79,8 +85,21 @@ class FailedContracts:
         self._until[pseudonym] = (decision, wall.time + REMEMBERED)
         while len(self._until) > MAX_FAILED:
             del self._until[next(iter(self._until))]
+        self._save()
+
+    def catch_up(self) -> None:
+        """Store what could not be stored. Raises :class:`StorageFailed`."""
+        if self.unsaved:
+            self._save()
+
+    def _save(self) -> None:
         rows = [[who, decision.value, until.isoformat()] for who, (decision, until) in self._until.items()]
-        write_whole(self._disk, self._path, json.dumps({"failed": rows}).encode())
+        try:
+            write_whole(self._disk, self._path, json.dumps({"failed": rows}).encode())
+        except StorageFailed as error:
+            self.unsaved = f"failed contracts cannot be written down: {error}"
+            raise
+        self.unsaved = ""
 
     def entry(self, pseudonym: str, wall: Wall) -> Entry | None:
         """What is remembered, for the decision table. Without a calendar nothing is forgotten."""
@@ -107,10 +126,20 @@ def _read(octets: bytes) -> Iterator[tuple[str, tuple[Decision, datetime]]]:
 
 
 class SessionBook:
-    """Charging sessions as JSON lines, ``started`` and ``ended``. Blocking; raises :class:`StorageFailed`."""
+    """Charging sessions as JSON lines, ``started`` and ``ended``.
+
+    A line that cannot be stored waits in memory, in order, and is stored when the disk is back: then the method that brought it has raised
+    :class:`StorageFailed`. After a failure a line may stand in the file twice. Blocking, and safe for one thread at a time.
+    """
 
     def __init__(self, journal: Journal, pseudonyms: Pseudonyms) -> None:
         self._journal, self._pseudonyms = journal, pseudonyms
+        self.problem = ""
+        """Why the next session could not be booked; empty if it could."""
+        self.dropped = 0
+        """Lines for which there was no room any more, here either."""
+        self._waiting: deque[bytes] = deque()
+        self._closed_open = False
 
     def started(self, report: SessionStarted) -> None:
         identity = report.identity
@@ -138,8 +167,30 @@ class SessionBook:
             signed=report.signed.hex() if report.signed is not None else None,
         )
 
-    def close_open(self, wall: Wall) -> int:
-        """End the sessions that a power cut left open, and say how many they were. Their last meter value nobody knows."""
+    def catch_up(self, wall: Wall) -> None:
+        """Store what waits, and look whether the next line could be stored. Raises :class:`StorageFailed`; ``problem`` says the same.
+
+        The first time this ends the sessions that a power cut left open; their last meter value is not known.
+        """
+        try:
+            self._journal.require_room()
+            if not self._closed_open:
+                self._close_open(wall)
+            while self._waiting:
+                self._journal.append(self._waiting[0])
+                self._waiting.popleft()
+        except StorageFailed as error:
+            waiting = f"; {len(self._waiting)} lines wait for the disk" if self._waiting else ""
+            self.problem = f"charging sessions cannot be booked: {error}{waiting}"
+            raise
+        self.problem = ""
+
+    def __len__(self) -> int:
+        """Lines that wait."""
+        return len(self._waiting)
+
+    def _close_open(self, wall: Wall) -> None:
+        """What waits is of this run; what stands open in the file is of an earlier one."""
         begun: dict[str, str] = {}
         for line in self._journal.lines():
             try:
@@ -151,11 +202,22 @@ class SessionBook:
             except (ValueError, TypeError, KeyError, RecursionError):
                 continue  # a line that somebody edited; it is not ours to repair
         for session, outlet in begun.items():
-            self.ended(SessionEnded(session, outlet, POWER_LOST, wall))
-        return len(begun)
+            self._journal.append(_line("ended", session, outlet, wall, reason=POWER_LOST))
+        self._closed_open = True
+        if begun:
+            log.warning("%d charging sessions were open when the power went; they are closed now", len(begun))
 
     def _write(self, what: str, session: str, outlet: str, at: Wall, **more: Any) -> None:
-        moment = at.time.astimezone(UTC).isoformat(timespec="milliseconds")
-        row = {"what": what, "session": session, "outlet": outlet, "at": moment, "clock_trusted": at.trusted}
-        row |= {key: value for key, value in more.items() if value not in (None, "")}
-        self._journal.append(json.dumps(row).encode())
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+            log.error("a line of a charging session is lost: %d others wait for the disk already", MAX_WAITING)
+        self._waiting.append(_line(what, session, outlet, at, **more))
+        self.catch_up(at)
+
+
+def _line(what: str, session: str, outlet: str, at: Wall, **more: Any) -> bytes:
+    moment = at.time.astimezone(UTC).isoformat(timespec="milliseconds")
+    row = {"what": what, "session": session, "outlet": outlet, "at": moment, "clock_trusted": at.trusted}
+    row |= {key: value for key, value in more.items() if value not in (None, "")}
+    return json.dumps(row).encode()

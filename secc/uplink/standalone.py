@@ -7,6 +7,7 @@ It is the decision table, forever offline (``docs/decisions/standalone.md``). Th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,9 @@ class Standalone:
         stores = self._stores
         if stores is None:
             return Status("standalone", "offline", ("not open",))
-        problems = tuple(problem for problem in (stores.problem, stores.failed.problem) if problem)
+        problems = tuple(
+            filter(None, (stores.problem, stores.failed.problem, stores.failed.unsaved, *_problems(stores.book)))
+        )
         return Status("standalone", "degraded" if problems else "ready", problems)
 
     async def open(self) -> None:
@@ -96,7 +99,11 @@ class Standalone:
         await self._work(self._open)
 
     async def close(self) -> None:
+        """What waits for the disk is tried once more; what cannot be stored is lost with the process, and said."""
         self._closed.set()
+        await self.catch_up()
+        if self._stores is not None and (book := self._stores.book) is not None and len(book):
+            log.error("%d lines of charging sessions could not be stored and are lost", len(book))
 
     async def reload(self) -> None:
         """Raises ConfigError where a list is wrong, and goes on with the lists it had."""
@@ -113,6 +120,27 @@ class Standalone:
     async def contract_failed(self, contract: Contract, decision: Decision) -> None:
         if worth_remembering(decision):
             await self._work(lambda: self._remember(contract, decision))
+
+    @property
+    def unbooked(self) -> str:
+        book = self._stores.book if self._stores is not None else None
+        return book.problem if book is not None else ""
+
+    async def catch_up(self) -> None:
+        stores = self._stores
+        if stores is None:
+            return
+        if stores.failed.unsaved:
+            with contextlib.suppress(UplinkError):
+                await self._work(stores.failed.catch_up)
+        if stores.book is not None:
+            book, before = stores.book, stores.book.problem
+            with contextlib.suppress(UplinkError):
+                await self._work(lambda: book.catch_up(self._wall()))
+            if book.problem and not before:
+                log.error("%s", book.problem)
+            elif before and not book.problem:
+                log.warning("charging sessions are booked again")
 
     async def session_started(self, report: SessionStarted) -> None:
         await self._work(lambda: book.started(report) if (book := self._opened().book) is not None else None)
@@ -138,10 +166,14 @@ class Standalone:
         pseudonyms = Pseudonyms(rules.state_directory / "pseudonyms.key", self._disk)
         book = None
         if rules.sessions is not None:
-            self._disk.make_directory(rules.sessions.parent)
             book = SessionBook(Journal(rules.sessions, rules.sessions_octets, self._disk), pseudonyms)
-            if lost := book.close_open(self._wall()):
-                log.warning("%d charging sessions were open when the power went; they are closed now", lost)
+            try:
+                self._disk.make_directory(rules.sessions.parent)
+                book.catch_up(self._wall())
+            except StorageFailed as error:
+                # The station begins all the same: status and indicator say what is wrong, and the disk may come back.
+                book.problem = book.problem or str(error)
+                log.error("%s", book.problem)
         stores = _Stores(pseudonyms, FailedContracts(rules.state_directory / "failed-contracts.json", self._disk), book)
         self._read_lists(stores)
         self._stores = stores
@@ -223,6 +255,12 @@ class Standalone:
                 return job()
             except StorageFailed as error:
                 raise UplinkError(str(error)) from error
+
+
+def _problems(book: SessionBook | None) -> tuple[str, ...]:
+    if book is None:
+        return ()
+    return book.problem, f"{book.dropped} lines of charging sessions are lost" if book.dropped else ""
 
 
 def _final(case: Case) -> Verdict:

@@ -8,6 +8,7 @@ import pytest
 
 from hal.values import Indication, Severity
 from secc.outlet import (
+    BookChanged,
     CableRated,
     ContactorReported,
     EmergencyStopChanged,
@@ -95,6 +96,35 @@ def test_a_lock_that_does_not_confirm_gives_no_power() -> None:
     outlet.pilot_to("C")
     assert outlet.started is None
     assert (outlet.shown, outlet.text) == (Indication.FAULTED, "lock-failed")
+
+
+def test_nothing_begins_that_cannot_be_booked_and_what_has_begun_goes_on() -> None:
+    """A-RES-06."""
+    outlet = Outlet(FREE)
+    outlet.hear(BookChanged("the disk is full"))
+    assert (outlet.shown, outlet.text) == (Indication.UNAVAILABLE, "sessions cannot be booked")
+    outlet.plug_in()
+    outlet.pilot_to("C")
+    outlet.run(60.0)
+    assert (outlet.drive, outlet.started) == ("x1", None)
+    assert (outlet.shown, outlet.text) == (Indication.FAULTED, "sessions cannot be booked")
+    outlet.pilot_to("B")
+    outlet.hear(BookChanged(""))
+    assert outlet.drive == "53%"
+    outlet.hear(BookChanged("the disk is full"))
+    outlet.pilot_to("C")
+    outlet.run(10.0)
+    assert (outlet.drive, outlet.started) == ("x1", None), "offered, but not begun"
+    outlet.hear(BookChanged(""))
+    outlet.run(5.0)
+    outlet.power()
+    assert outlet.shown is Indication.CHARGING
+    outlet.hear(BookChanged("the disk is full"))
+    outlet.run(60.0)
+    outlet.pilot_to("B")
+    assert outlet.shown is Indication.PAUSED
+    outlet.pilot_to("C")
+    assert (outlet.drive, outlet.shown) == ("53%", Indication.CHARGING), "it stands in the book already"
 
 
 # --- The current ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hal.values import Indication, Severity
 from secc.conversation import Answered, Reason
 from secc.outlet import (
+    BookChanged,
     CloseConnection,
     CommandFailed,
     ConnectionAccepted,
@@ -273,6 +274,28 @@ def test_a_car_that_only_sleeps_is_not_taken_for_a_storm() -> None:
         assert not outlet.sdp
         outlet.run(2.6)
         assert outlet.sdp
+
+
+def test_no_session_begins_that_cannot_be_booked_and_one_that_has_begun_goes_on() -> None:
+    """A-RES-06."""
+    outlet = Outlet()
+    outlet.hear(BookChanged("the disk is full"))
+    outlet.plug_in()
+    outlet.run(60.0)
+    assert (outlet.sdp, outlet.drive) == (False, "x1")
+    assert (outlet.shown, outlet.text) == (Indication.FAULTED, "sessions cannot be booked")
+    outlet.hear(BookChanged(""))
+    assert outlet.sdp
+    outlet.connect()
+    outlet.charge()
+    outlet.hear(BookChanged("the disk is full"))
+    outlet.run(60.0)
+    assert outlet.shown is Indication.CHARGING
+    outlet.stop_charging()
+    outlet.end()
+    assert outlet.shown is Indication.FINISHED
+    outlet.run(60.0)
+    assert not outlet.sdp
 
 
 # --- Who may charge ---------------------------------------------------------------------------------------------------

@@ -187,6 +187,24 @@ def steps_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return steps
 
 
+def test_room_is_looked_for_without_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, file = Disk(), tmp_path / "journal"
+    disk.require_room(file, 1000)
+    assert list(tmp_path.iterdir()) == []
+    file.write_bytes(b"a line\n")
+    disk.require_room(file, 1000)
+    assert file.read_bytes() == b"a line\n"
+    for wrong in (tmp_path, tmp_path / "none" / "journal"):
+        with pytest.raises(StorageFailed):
+            disk.require_room(wrong, 1000)
+    with pytest.raises(StorageFailed, match="No space left on device"):
+        disk.require_room(file, 10**18)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: False)
+        with pytest.raises(StorageFailed, match="its directory cannot be written to"):
+            disk.require_room(file, 1000)
+
+
 def test_a_stamp_tells_a_change_of_the_same_size(tmp_path: Path) -> None:
     disk = Disk()
     write_whole(disk, tmp_path / "f", b"one")

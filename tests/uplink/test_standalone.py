@@ -240,6 +240,47 @@ def test_a_disk_that_fails_is_an_uplink_error(tmp_path: Path) -> None:
         asyncio.run(Standalone(Rules(tmp_path), wall).session_started(started()))
 
 
+def test_a_book_that_cannot_be_written_is_a_problem_and_not_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A-RES-06: the status said "ready" while nothing was booked."""
+    path = tmp_path / "sessions"
+
+    async def live() -> None:
+        path.mkdir()  # stands in the way; a read-only disk would do the same, but not to root
+        backend = Standalone(Rules(tmp_path, sessions=path), wall)
+        await backend.open()
+        assert "charging sessions cannot be booked" in backend.unbooked
+        assert (backend.status().state, backend.status().problems) == ("degraded", (backend.unbooked,))
+        with pytest.raises(UplinkError):
+            await backend.session_started(started())
+        await backend.catch_up()
+        assert backend.unbooked.endswith("Is a directory; 1 lines wait for the disk")
+        path.rmdir()
+        await backend.catch_up()
+        assert backend.unbooked == "" and backend.status().state == "ready"
+        assert json.loads(path.read_text())["session"] == "s1"
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(UplinkError):
+            await backend.session_ended(SessionEnded("s1", "1", "completed.full", wall(), 2000.0))
+        assert backend.unbooked, "at once, not at the next look"
+        await backend.close()
+        assert "1 lines of charging sessions could not be stored and are lost" in caplog.text
+
+    asyncio.run(live())
+
+
+def test_who_keeps_no_book_has_no_trouble_with_it(tmp_path: Path) -> None:
+    async def live() -> str:
+        backend = Standalone(Rules(tmp_path), wall)
+        await backend.open()
+        await backend.catch_up()
+        return backend.unbooked
+
+    assert asyncio.run(live()) == ""
+
+
 def test_events_end_with_close(tmp_path: Path) -> None:
     async def live() -> list[object]:
         backend = Standalone(Rules(tmp_path), wall)
