@@ -79,14 +79,19 @@ class OcspStatus:
     this_update: datetime
     next_update: datetime | None
 
+    @property
+    def ends(self) -> datetime:
+        """The last moment at which the response may be used: a week after it began, or when the responder promised the next."""
+        oldest = self.this_update + MAX_AGE
+        return oldest if self.next_update is None else min(oldest, self.next_update)
+
     def is_fresh(self, at: datetime, *, clock_trusted: bool = True) -> bool:
         """Whether the response may be used at ``at``: begun, not ended, not older than a week.
 
         With an untrusted clock ``at`` is a floor: a response that began after it is no contradiction.
         """
         begun = self.this_update <= at + MAX_SKEW or not clock_trusted
-        ended = at - self.this_update > MAX_AGE or (self.next_update is not None and self.next_update < at)
-        return begun and not ended
+        return begun and at <= self.ends
 
 
 def ocsp_request(certificate: Certificate, issuer: Certificate) -> bytes:
@@ -165,12 +170,19 @@ class StapleCache:
         self, path_to_root: Sequence[Certificate], at: datetime, edition: Edition, *, clock_trusted: bool = True
     ) -> tuple[bytes | None, ...]:
         """For each certificate below the root its response, if that is verified, good and fresh; None where there is none."""
-        staples: list[bytes | None] = []
+        fresh = self.fresh(path_to_root, at, edition, clock_trusted=clock_trusted)
+        return tuple(None if found is None else found[1] for found in fresh)
+
+    def fresh(
+        self, path_to_root: Sequence[Certificate], at: datetime, edition: Edition, *, clock_trusted: bool = True
+    ) -> tuple[tuple[OcspStatus, bytes] | None, ...]:
+        """As :meth:`staples`, each response with what it says: also when it ends, and is not to be sent any more."""
+        kept: list[tuple[OcspStatus, bytes] | None] = []
         for certificate, issuer in pairwise(path_to_root):
             found = self.status(certificate, issuer, at, edition, clock_trusted=clock_trusted)
             usable = found and found[0].status is Status.GOOD and found[0].is_fresh(at, clock_trusted=clock_trusted)
-            staples.append(found[1] if found and usable else None)
-        return tuple(staples)
+            kept.append(found if usable else None)
+        return tuple(kept)
 
     def prune(self, keep: Iterable[Certificate]) -> int:
         """Remove the responses for all certificates but these; how many went. Raises :class:`StoreError`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from secc.conversation import Deadline, Timeout
@@ -36,6 +37,7 @@ class Serving:
     ``default``: whose chain is presented when the car names none of the roots; the first when not given. ``strict``: no tolerance in reading the
     hello. ``payload_limit``: octets of one V2GTP payload until a protocol is agreed, which has its own. ``tolerated``:
     the connection is closed on this many malformed V2GTP headers. ``handshake_seconds``: of a whole handshake, at most.
+    ``at``: the time by the calendar when this was made, for what ends (staples).
     """
 
     contexts: tuple[ServerContext, ...] = ()
@@ -45,6 +47,7 @@ class Serving:
     payload_limit: int = OPENING_LIMIT
     tolerated: int = TOLERATED
     handshake_seconds: float = HANDSHAKE.seconds
+    at: datetime | None = None
 
     @property
     def tls(self) -> bool:
@@ -201,7 +204,7 @@ class Connection:
         hello = peek(opening, strict=serving.strict)
         if hello is None:
             return b""
-        self._tls = accept(choose(hello, serving.contexts, serving.default), hello)
+        self._tls = accept(choose(hello, serving.contexts, serving.default, serving.at), hello)
         self._serving = None
         octets = bytes(opening)
         opening.clear()

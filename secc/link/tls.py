@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from ctypes import c_void_p
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from secc.link import libssl
@@ -163,14 +164,12 @@ class ServerContext(Context):
             lib.EVP_PKEY_free(private or None)
 
     def _staple(self, facts: Facts | None, ssl: int, _: int) -> int:
-        """status_request: the OCSP response of the leaf, where there is one."""
-        response = self.chain.staples[0]
-        if response is None:
+        """status_request: the OCSP response of the leaf, where there is one that may still be sent."""
+        if facts is None or facts.staple is None:
             return libssl.STATUS_NO_ACKNOWLEDGEMENT
-        lib = self.library
+        response, lib = facts.staple, self.library
         lib.SSL_ctrl(ssl, libssl.CTRL_SET_OCSP_RESPONSE, len(response), lib.owned_copy(response))
-        if facts is not None:
-            facts.stapled = True
+        facts.stapled = True
         return libssl.STATUS_OK
 
     def _acknowledge(self, facts: Facts | None, ssl: int, kind: int, where: int, out: Any, length: Any, *_: Any) -> int:
@@ -242,14 +241,20 @@ class ClientContext(Context):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which context serves a car, and why its chain."""
+    """Which context serves a car, why its chain, and the OCSP response that goes with it."""
 
     context: ServerContext
     why: ChainChoice
+    staple: bytes | None = None
 
 
-def choose(hello: ClientHello, contexts: Sequence[ServerContext], default: ServerContext | None = None) -> Choice:
-    """The context for this hello.
+def choose(
+    hello: ClientHello,
+    contexts: Sequence[ServerContext],
+    default: ServerContext | None = None,
+    at: datetime | None = None,
+) -> Choice:
+    """The context for this hello. ``at``: the time, by which a staple may have ended since the contexts were made.
 
     Only contexts of the first edition (in the order of ``contexts``) with which a handshake can succeed are considered; when there is none, all
     are, and libssl sends the alert that fits. Among them: the first whose root the car names, else ``default``, else the first.
@@ -261,7 +266,8 @@ def choose(hello: ClientHello, contexts: Sequence[ServerContext], default: Serve
     usable = [context for context in contexts if profile is None or context.profile == profile]
     for context in usable:
         if context.chain.chosen_by(hello):
-            return Choice(context, ChainChoice.NAMED)
+            return Choice(context, ChainChoice.NAMED, context.chain.staple(at))
     named = any(authority.octets for authority in hello.trusted_ca_keys or ())
     fallback = default if default is not None and default in usable else usable[0]
-    return Choice(fallback, ChainChoice.NOT_NAMED if named else ChainChoice.NOT_ASKED)
+    why = ChainChoice.NOT_NAMED if named else ChainChoice.NOT_ASKED
+    return Choice(fallback, why, fallback.chain.staple(at))

@@ -21,12 +21,18 @@ class Facts:
     """What the callbacks of one connection need to know, and what they learn while a step runs."""
 
     def __init__(
-        self, hello: ClientHello | None, choice: ChainChoice, sign: Callable[[bytes], bytes] | None = None
+        self,
+        hello: ClientHello | None,
+        choice: ChainChoice,
+        sign: Callable[[bytes], bytes] | None = None,
+        staple: bytes | None = None,
     ) -> None:
         self.hello = hello
         self.choice = choice
         self.sign = sign
         """How this connection's key signs a digest, where libssl has only its public half."""
+        self.staple = staple
+        """The OCSP response for a car that asks."""
         self.stapled = False
         self.presented: tuple[bytes, ...] = ()
         self.raised: BaseException | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -106,13 +107,19 @@ class Chain:
     """Leaf and sub-CAs as DER, leaf first, without the root; the roots that they lead to; an OCSP response for each certificate or None.
 
     Immutable. ``name`` is for logs. Several roots are for a chain that is cross-signed. ``staples`` must have been verified and be fresh: whoever
-    builds the chain answers for that, and builds a new one when they change. Raises ContextRejected for certificates that cannot be read.
+    builds the chain answers for that, builds a new one when they change, and says with ``staple_ends`` until when the leaf's may be sent (None: for
+    ever). Raises ContextRejected for certificates that cannot be read.
     """
 
-    __slots__ = ("_hashes", "_key_hashes", "_names", "certificates", "name", "roots", "staples")
+    __slots__ = ("_hashes", "_key_hashes", "_names", "_staple_ends", "certificates", "name", "roots", "staples")
 
     def __init__(
-        self, name: str, certificates: Sequence[bytes], roots: Sequence[bytes], staples: Sequence[bytes | None] = ()
+        self,
+        name: str,
+        certificates: Sequence[bytes],
+        roots: Sequence[bytes],
+        staples: Sequence[bytes | None] = (),
+        staple_ends: datetime | None = None,
     ) -> None:
         if not certificates:
             raise ContextRejected(f"chain {name}: no certificate")
@@ -122,6 +129,7 @@ class Chain:
         self.certificates = tuple(certificates)
         self.roots = tuple(roots)
         self.staples = (*staples, *(None for _ in range(len(certificates) - len(staples))))
+        self._staple_ends = staple_ends
         self._hashes = {sha1(root) for root in self.roots}
         names, key_hashes = set(), set()
         for root in self.roots:
@@ -135,6 +143,11 @@ class Chain:
                 raise ContextRejected(f"chain {name}: root cannot be read: {error}") from None
         self._names = names
         self._key_hashes = key_hashes
+
+    def staple(self, at: datetime | None) -> bytes | None:
+        """The leaf's response as it may be sent at ``at``. One that ends is not sent when nobody says what time it is (A-TLS-08)."""
+        ended = self._staple_ends is not None and (at is None or at > self._staple_ends)
+        return None if ended else self.staples[0]
 
     def satisfies(self, authority: TrustedAuthority) -> bool:
         """Whether the chain ends in the root that the car names."""

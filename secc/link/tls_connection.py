@@ -295,7 +295,7 @@ class TlsConnection:
 
 def accept(choice: Choice, hello: ClientHello) -> TlsConnection:
     """The station's end, for a car whose hello has been peeked at. The octets of the hello are still to be received."""
-    connection = TlsConnection(choice.context, Facts(hello, choice.why, choice.context.sign))
+    connection = TlsConnection(choice.context, Facts(hello, choice.why, choice.context.sign, choice.staple))
     connection._lib.SSL_set_accept_state(connection._ssl)
     return connection
 

@@ -120,6 +120,7 @@ class Services:
             plain=outlet.tls is not Tls.REQUIRED,
             strict=self.config.lab.strict,
             handshake_seconds=self.config.timing.handshake_seconds,
+            at=self.calendar.wall().time if contexts else None,
         )
 
     def describe_trust(self) -> dict[str, Any]:

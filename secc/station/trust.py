@@ -144,14 +144,15 @@ class TrustRoom:
     def _context(self, chain: SeccChain) -> ServerContext:
         wall = self._wall()
         chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
-        staples = self._staples.staples(chain.path_to_root, wall.time, Edition.ISO2, clock_trusted=wall.trusted)
-        if staples[0] is None:
+        fresh = self._staples.fresh(chain.path_to_root, wall.time, Edition.ISO2, clock_trusted=wall.trusted)
+        if fresh[0] is None:
             log.warning("%s: no fresh OCSP response for the leaf: nothing is stapled", chain.path)
         presented = Chain(
             name=chain.path.name,
             certificates=[certificate.der for certificate in chain.certificates],
             roots=[chain.root.der],
-            staples=list(staples)[: len(chain.certificates)],
+            staples=[None if found is None else found[1] for found in fresh],
+            staple_ends=None if fresh[0] is None else fresh[0][0].ends,
         )
         profile = ISO15118_2_STRICT if self._settings.strict else ISO15118_2
         return ServerContext(presented, _key(chain), profile, keylog=self._keylog)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asn1crypto.x509 import Certificate
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from secc.link.clienthello import IdentifierType, TrustedAuthority, peek
 from secc.link.tls import ClientContext, ServerContext, choose
 from secc.link.tls_chain import ISO15118_2_STRICT, Chain, ChainChoice, encode_trusted_ca_keys, root_named
-from secc.link.tls_connection import connect
+from secc.link.tls_connection import accept, connect
 from secc.link.tls_errors import Alert, ContextRejected, HandshakeFailed, TlsFlaw
 from secc.link.tls_key import DelegatedKey, PemKey
 from tests.link.chains import pki
@@ -180,6 +181,20 @@ def test_version_1_is_stapled_and_version_2_alone_goes_without(
     assert (A.staples[0] in answer) is stapled
     assert station._agreed().staple_asked == names
     assert station._agreed().stapled is stapled
+
+
+def test_a_staple_that_has_ended_since_the_context_was_made_is_not_sent() -> None:
+    """A-TLS-08: contexts are made hourly, responses end when they end. A wrong answer to the car is worse than none."""
+    ends = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    context = ServerContext(Chain("A", A.certificates, (A.root,), A.staples, ends), A.key)
+    hello = client_hello(extensions={5: b"\x01\x00\x00\x00\x00"})
+    read = peek(hello)
+    assert read is not None
+    for at, sent in ((ends, True), (ends + timedelta(seconds=1), False), (None, False)):
+        station = accept(choose(read, (context,), at=at), read)
+        station.receive(hello)
+        assert (A.staples[0] in station.drain()) is sent
+        assert station._agreed().stapled is sent
 
 
 def test_a_chain_without_a_staple_goes_without() -> None:

@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 
 from certs import Contract, Flaw
+from secc.config import Tls
 from secc.conversation import Wall
 from secc.iso2.messages import ResponseCode
 from secc.iso2.refusals import refused
+from secc.link.clienthello import ClientHello
+from secc.link.tls import choose
 from secc.session.effects import Decision, ValidateContract, Verdict
 from secc.station import station as station_module
+from secc.station.compose import compose
+from secc.station.notify import Notifier
 from secc.station.trust import TrustRoom, TrustSettings, decision_of
 from tests.lab_trust import AT, LAB
-from tests.station_scene import configured
+from tests.station_scene import BOTH, configured
 from tools.pki import FLAWS, make_flawed, write_lab_pki
 from tools.pki.lab import EMAID
 
@@ -110,6 +115,22 @@ def test_run_says_that_others_can_change_the_configuration(
     (record,) = [record for record in caplog.records if str(source) in record.getMessage()]
     assert record.levelname == "ERROR"
     assert "can be changed by others (mode 0666)" in record.getMessage()
+
+
+def test_a_car_that_connects_when_the_staple_has_ended_gets_none(
+    room: Callable[..., TrustRoom], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A-TLS-08: whatever was read at the last reload, the car is served by the time at which it connects."""
+    config = configured(tmp_path, tls=Tls.REQUIRED, payments=BOTH)
+    services = compose(config, Notifier({}))
+    services.identity = room().identity()
+    hello = ClientHello(0x0303, (0xC023,))
+    sent = {}
+    for at in (AT, AT + timedelta(days=6), AT + timedelta(days=7)):
+        monkeypatch.setattr(services.calendar, "wall", lambda at=at: Wall(at, trusted=True))
+        serving = services.serving(config.outlets[0])
+        sent[at] = choose(hello, serving.contexts, serving.default, serving.at).staple is not None
+    assert sent == {AT: True, AT + timedelta(days=6): True, AT + timedelta(days=7): False}
 
 
 TOLD = {
