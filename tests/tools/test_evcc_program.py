@@ -40,6 +40,7 @@ class MiniStation:
         self.name = "mini"
         self.turns = Turns()
         self.executor: Executor = ThreadPoolExecutor(1)
+        self.work: Executor = self.executor
         self.protocols: tuple[V2gProtocol, ...] = (protocol(),)
         self.offer = offer
         self.outlet = Outlet(
