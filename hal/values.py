@@ -60,6 +60,8 @@ class ContactorState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContactorReading:
+    """The state, and when it was last confirmed: by a change, or by anything that was heard of the board since."""
+
     state: ContactorState
     at: float
 

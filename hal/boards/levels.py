@@ -51,7 +51,7 @@ class Levels:
         self.lost = False
         self.heard = 0.0
         self._pilot = PilotReading(PilotState.UNKNOWN, 0.0, 0.0)
-        self.contactor = ContactorReading(ContactorState.UNKNOWN, 0.0)
+        self._contactor = ContactorReading(ContactorState.UNKNOWN, 0.0)
         self.inputs = InputsReading(False, False, 0.0)
         self.cable = CableReading(None, 0.0)
         self.lock = LockReading(LockState.UNKNOWN, 0.0)
@@ -64,6 +64,11 @@ class Levels:
     def pilot(self) -> PilotReading:
         """The last change, confirmed by whatever was heard since."""
         return replace(self._pilot, at=max(self._pilot.at, self.heard)) if self.healthy else self._pilot
+
+    @property
+    def contactor(self) -> ContactorReading:
+        """The same of the contactor."""
+        return replace(self._contactor, at=max(self._contactor.at, self.heard)) if self.healthy else self._contactor
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -93,10 +98,10 @@ class Levels:
         return changed
 
     def note_contactor(self, state: ContactorState) -> None:
-        changed = state is not self.contactor.state
-        self.contactor = ContactorReading(state, self._now())
+        changed = state is not self._contactor.state
+        self._contactor = ContactorReading(state, self._now())
         if changed:
-            self.events.publish(ContactorChanged(self.contactor))
+            self.events.publish(ContactorChanged(self._contactor))
 
     def note_inputs(self, *, emergency_stopped: bool | None = None, door_open: bool | None = None) -> None:
         before, at = self.inputs, self._now()

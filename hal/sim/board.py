@@ -82,7 +82,7 @@ class SimBoard:
         self._heard = 0.0
         self._pilot = PilotReading(PilotState.UNKNOWN, 0.0, 0.0)
         self._faults: dict[str, Fault] = {}
-        self.contactor_reading = ContactorReading(ContactorState.UNKNOWN, 0.0)
+        self._contactor = ContactorReading(ContactorState.UNKNOWN, 0.0)
         self.inputs_reading = InputsReading(False, False, 0.0)
         self.lock_reading = LockReading(LockState.UNKNOWN, 0.0)
         self.imd_reading: ImdReading | None = None
@@ -186,6 +186,11 @@ class SimBoard:
         return replace(self._pilot, at=max(self._pilot.at, self._heard)) if self._healthy else self._pilot
 
     @property
+    def contactor_reading(self) -> ContactorReading:
+        """The same of the contactor."""
+        return replace(self._contactor, at=max(self._contactor.at, self._heard)) if self._healthy else self._contactor
+
+    @property
     def present(self) -> DcPresent:
         self._refresh()
         return self._present
@@ -235,8 +240,8 @@ class SimBoard:
             case "pilot":
                 self._take_pilot(event)
             case "contactor":
-                self.contactor_reading = ContactorReading(ContactorState(event["state"]), event["at"])
-                self._events.publish(ContactorChanged(self.contactor_reading))
+                self._contactor = ContactorReading(ContactorState(event["state"]), event["at"])
+                self._events.publish(ContactorChanged(self._contactor))
             case "inputs":
                 self._take_inputs(event)
             case "lock":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -216,6 +216,8 @@ class Levels:
     watt_hours: float = 0.0
     """What the billing meter has counted since it was installed."""
     metered_at: float = float("-inf")
+    contactor_at: float = field(default=float("-inf"), compare=False)
+    """When the contactor was last known to be so. The same state, confirmed later, is no other level."""
 
     def age(self, now: float) -> float:
         """Seconds since volts and amperes were measured."""

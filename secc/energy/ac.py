@@ -9,7 +9,7 @@ from secc.conversation import Asked, Conversation, Party, Timeout
 from secc.energy.arithmetic import overcurrent_amperes
 from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, SetOvercurrent, WithdrawPower
 from secc.energy.events import ConsentLost
-from secc.energy.path import CONTACTOR_RELEASE, Halt, Path
+from secc.energy.path import CONTACTOR_FEEDBACK, Halt, Path
 from secc.energy.settings import AcSettings
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
 
@@ -101,8 +101,8 @@ class AcPath(Path):
             asked, self.current = self.current, None
             if asked is not None:
                 self.tell(asked, PowerReported(False, str(halt)))
-        self.opened_at = self.board.now
-        yield from self.until(lambda: self.opened_at is None, CONTACTOR_RELEASE)
+        self.expect_open()
+        yield from self.until(lambda: self.opened_at is None, CONTACTOR_FEEDBACK)
 
     @property
     def restless(self) -> bool:
@@ -125,17 +125,14 @@ class AcPath(Path):
 
     def _pause(self) -> None:
         """The car opened its switch in the middle of charging, which is its right; the board has opened already."""
-        self.stage, self.opened_at = Stage.PAUSED, self.board.now
+        self.stage = Stage.PAUSED
+        self.expect_open()
         self.board.do(WithdrawPower())
         self.board.do(ReleasePower())
         self.announce(Notice.CAR_PAUSED)
 
     def _follow_pause(self) -> None:
-        if self.contactor_is("open"):
-            self.opened_at = None
-        if self.opened_at is not None and self.board.now >= self.opened_at + CONTACTOR_RELEASE.seconds:
-            if self.contactor_is("closed"):
-                self.weld()
+        if self.opening_unknown():
             raise Halt("contactor-unknown", f"feedback: {self.board.levels.contactor}")
         if self.pilot_ready and self.opened_at is None:
             self.stage = Stage.RESUMING

@@ -23,7 +23,7 @@ from secc.energy.effects import (
     SwitchSupplyOff,
 )
 from secc.energy.events import IsolationReported, OutputSet
-from secc.energy.path import CONTACTOR_RELEASE, TICK, Halt, Path
+from secc.energy.path import CONTACTOR_FEEDBACK, TICK, Halt, Path
 from secc.energy.settings import DcSettings
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
 
@@ -138,13 +138,13 @@ class DcPath(Path):
         if was_live or not self.contactor_is("open"):
             yield from self._wait_for_no_current()
             self.board.do(OpenDcContactor())
-            self.opened_at = self.board.now
+            self.expect_open()
         self.board.do(ReleasePower())
         if self.monitoring:
             self.monitoring = False
             self.board.do(StopInsulationMonitor())
         if self.opened_at is not None:
-            yield from self.until(lambda: self.opened_at is None, CONTACTOR_RELEASE)
+            yield from self.until(lambda: self.opened_at is None, CONTACTOR_FEEDBACK)
 
     def _wait_for_no_current(self) -> Conversation[None]:
         start = self.board.now

@@ -35,6 +35,11 @@ class ContactorReported(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ContactorOpeningTold(Event):
+    """The board has been told to open the contactor, and has confirmed that; whether it is open stands in the levels."""
+
+
+@dataclass(frozen=True, slots=True)
 class IsolationReported(Event):
     """One measurement of the insulation monitor. ``at`` is when it was taken, monotonic seconds."""
 

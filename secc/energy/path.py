@@ -10,11 +10,12 @@ from typing import Any
 
 from hal.values import Severity
 from secc.conversation import Asked, Conversation, Deadline, Event, Party, Tell, TimedOut, Timeout
-from secc.energy.effects import Announce, Notice, ReportFault
+from secc.energy.effects import Announce, Notice, OpenDcContactor, ReportFault, WithdrawPower
 from secc.energy.events import (
     CommandFailed,
     ConsentLost,
     ContactorOpeningOrdered,
+    ContactorOpeningTold,
     ContactorReported,
     FaultReported,
     IsolationReported,
@@ -33,8 +34,14 @@ REST = Timeout("power path at rest", 3600.0, "our choice: nothing to watch")
 CONTACTOR_RELEASE = Timeout(
     "contactor release",
     0.5,
-    "IEC 61851-1: the board judges within 50 to 100 ms; ours is the backstop, with room for a busy loop",
+    "IEC 61851-1: the board judges within 50 to 100 ms; ours is the backstop. From when the board was told, to when the feedback was read",
 )
+CONTACTOR_FEEDBACK = Timeout("contactor feedback", 1.0, "our choice: release, and the way of order and feedback")
+UNCONFIRMED_LOOKS = 30
+"""So many times, a tick apart, the contactor is seen closed before it is welded though no feedback is new enough: a driver may tell changes only."""
+
+
+OPENING = (OpenDcContactor.__name__, WithdrawPower.__name__)
 
 
 class Halt(Exception):
@@ -68,7 +75,11 @@ class Path(ABC):
         """Something happened while switching off that does not wait for the current to fall."""
         self.watts: float | None = None
         self.opened_at: float | None = None
-        """When the contactor was told to open."""
+        """When we said that the contactor shall open; None: we did not, or it has, or nothing more will be known."""
+        self._told_at: float | None = None
+        """When the board had been told so. Our order may have waited in our own queue."""
+        self._looks = 0
+        self._looked_at = 0.0
 
     # The loop
 
@@ -119,6 +130,7 @@ class Path(ABC):
                 ConsentLost,
                 CommandFailed,
                 ContactorOpeningOrdered,
+                ContactorOpeningTold,
                 LimitChanged,
                 before=Deadline(at if before is None else min(at, before.at), pause),
             )
@@ -155,7 +167,12 @@ class Path(ABC):
                 self.stop(Halt(event.code, event.text, abrupt=True, report=False))
             case ConsentLost():
                 self.consent_lost(event)
+            case ContactorOpeningTold():
+                self._told_at = self.board.now
             case CommandFailed():
+                if event.command in OPENING:
+                    # The guard goes on telling it, and the board opens by itself without the guard's beats.
+                    self._told_at = self.board.now
                 self.stop(Halt("command-failed", f"{event.command}: {event.text}", abrupt=False))
             case OutputSet():
                 self.output_set(event)
@@ -180,17 +197,37 @@ class Path(ABC):
 
     def supervise(self) -> None:
         """Look at the levels; to be extended. Here: a contactor that stays closed after it was told to open."""
-        state = self.board.levels.contactor
-        if state == "welded":
+        if self.board.levels.contactor == "welded":
             self.weld()
-        elif not self.live and self.opened_at is not None:
-            if state == "open":
-                self.opened_at = None
-            elif self.board.now >= self.opened_at + CONTACTOR_RELEASE.seconds:
-                if state == "closed":
-                    self.weld()
-                # Without feedback there is nothing more to see; nobody is told that it is open.
-                self.opened_at = None
+        elif not self.live and self.opened_at is not None and self.opening_unknown():
+            # Without feedback there is nothing more to see; nobody is told that it is open.
+            self.opened_at = None
+
+    def expect_open(self) -> None:
+        """The contactor shall open: from now on it is looked at until it has."""
+        self.opened_at, self._told_at = self.board.now, None
+        self._looks, self._looked_at = 0, self.board.now
+
+    def opening_unknown(self) -> bool:
+        """Look after a contactor that is to open: it has, or it is welded, or (True) the board does not know.
+
+        Order and feedback both wait in the queue of our event loop. So what counts is not how late it is for us, but a feedback that was read when
+        the board had been told for long enough.
+        """
+        state, now = self.board.levels.contactor, self.board.now
+        if self.opened_at is None:
+            return False
+        if state == "open":
+            self.opened_at = None
+        elif state != "closed":
+            return now >= self.opened_at + CONTACTOR_RELEASE.seconds
+        elif self._told_at is not None and self.board.levels.contactor_at >= self._told_at + CONTACTOR_RELEASE.seconds:
+            self.weld()
+        elif now >= self._looked_at + TICK.seconds:
+            self._looks, self._looked_at = self._looks + 1, now
+            if self._looks >= UNCONFIRMED_LOOKS:
+                self.weld()
+        return False
 
     def weld(self) -> None:
         self.opened_at = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hal.ports import Board
-from hal.values import ContactorState
+from hal.values import ContactorReading, ContactorState
 from secc.conversation import Levels
 from secc.session.offer import AcLimits, DcLimits
 
@@ -22,24 +22,25 @@ def levels_of(board: Board | None) -> Levels:
     if reading is not None:
         watt_hours, metered_at = reading.watt_hours_import, reading.at
     if board.dc is not None:
-        contactor = board.dc.contactor.state
+        contactor = board.dc.contactor
         # Taken once: a driver may measure anew for every look, and the three belong together.
         present = board.dc.present
         volts, amperes, measured_at = present.volts, present.amperes, present.at
     else:
-        contactor = board.ac.contactor.state if board.ac is not None else ContactorState.UNKNOWN
+        contactor = board.ac.contactor if board.ac is not None else ContactorReading(ContactorState.UNKNOWN, _NEVER)
         if reading is not None:
             volts = max(reading.volts, default=0.0)
             amperes = max(reading.amperes, default=0.0)
             measured_at = reading.at
     return Levels(
         pilot=board.pilot.reading.state.value,
-        contactor=contactor.value,
+        contactor=contactor.state.value,
         volts=volts,
         amperes=amperes,
         measured_at=measured_at,
         watt_hours=watt_hours,
         metered_at=metered_at,
+        contactor_at=contactor.at,
     )
 
 

@@ -30,7 +30,7 @@ from secc.energy.effects import (
     TestInsulationMonitor,
     WithdrawPower,
 )
-from secc.energy.events import CommandFailed, ConsentLost
+from secc.energy.events import CommandFailed, ConsentLost, ContactorOpeningTold
 from secc.station.lanes import Lane
 
 log = logging.getLogger(__name__)
@@ -69,13 +69,15 @@ class PowerPerformer:
             case AllowPower():
                 self._order(self._contactor, effect, lambda: self._ac().allow(True, "power path"))
             case WithdrawPower():
-                self._order(self._contactor, effect, lambda: self._ac().allow(False, "power path"), safe=True)
+                command = lambda: self._ac().allow(False, "power path")  # noqa: E731
+                self._order(self._contactor, effect, command, safe=True, done=self._told_to_open)
             case SetOvercurrent(amperes):
                 self._order(self._contactor, effect, lambda: self._ac().set_overcurrent(amperes))
             case CloseDcContactor():
                 self._order(self._contactor, effect, lambda: self._dc().set_contactor(True))
             case OpenDcContactor():
-                self._order(self._contactor, effect, lambda: self._dc().set_contactor(False), safe=True)
+                command = lambda: self._dc().set_contactor(False)  # noqa: E731
+                self._order(self._contactor, effect, command, safe=True, done=self._told_to_open)
             case SetSupply(volts, amperes, phase):
                 self._order(
                     self._supply, effect, lambda: self._dc().set_target(volts, amperes, phase), replaceable=True
@@ -115,6 +117,7 @@ class PowerPerformer:
         effect: Effect,
         command: Callable[[], Awaitable[Any]],
         *,
+        done: Callable[[Any], None] | None = None,
         safe: bool = False,
         replaceable: bool = False,
     ) -> None:
@@ -122,10 +125,14 @@ class PowerPerformer:
         lane.order(
             name,
             command,
+            done=done,
             failed=lambda error: self._tell(CommandFailed(name, str(error))),
             safe=safe,
             replaceable=replaceable,
         )
+
+    def _told_to_open(self, _: Any) -> None:
+        self._tell(ContactorOpeningTold())
 
     async def _test(self, ticket: Any) -> None:
         try:

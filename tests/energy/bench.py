@@ -22,6 +22,7 @@ from secc.energy import (
     CloseDcContactor,
     CommandFailed,
     ConsentLost,
+    ContactorOpeningTold,
     ContactorReported,
     DcSettings,
     FaultReported,
@@ -70,6 +71,7 @@ class Bench:
         self.effects: list[Effect] = []
         self.ended: End | None = None
         self.beats = beats
+        self.heard_at = -math.inf
         self.listening = True
         """False: what the board says is lost on the way to the power path."""
         self.watch: Callable[[], None] = lambda: None
@@ -158,6 +160,7 @@ class Bench:
             volts=present["volts"],
             amperes=present["amperes"],
             measured_at=present["at"],
+            contactor_at=self.heard_at,
         )
 
     # --- machinery ---
@@ -221,6 +224,8 @@ class Bench:
                 self._say(event)
             if "error" in answer:
                 self._inbox.append(CommandFailed(name, str(answer.get("text"))))
+            elif name in (OpenDcContactor.__name__, WithdrawPower.__name__):
+                self._inbox.append(ContactorOpeningTold())
 
         command(message, reply)
 
@@ -296,6 +301,7 @@ class Bench:
 
     def _say(self, message: dict[str, Any]) -> None:
         name = message["event"]
+        self.heard_at = self.clock.now()
         if "present" in message:
             self.latest["present"] = message["present"]
         self.latest[name] = message

@@ -16,6 +16,8 @@ from secc.energy import (
     CommandFailed,
     ConsentLost,
     ContactorOpeningOrdered,
+    ContactorOpeningTold,
+    ContactorReported,
     DcSettings,
     FaultReported,
     IsolationReported,
@@ -184,6 +186,8 @@ class Blind:
 
     def __init__(self, settings: AcSettings | DcSettings) -> None:
         self.now, self.pilot, self.contactor, self.volts, self.amperes = 0.0, "C", "open", 0.0, 0.0
+        self.told, self.feedback_age = True, 0.0
+        """Whether the board confirms an order to open; how old its last word about the contactor is."""
         self.effects: list[Any] = []
         self.session = power_path(settings, now=0.0)
         self._step(lambda: self.session.begin(self.now))
@@ -203,8 +207,18 @@ class Blind:
         return [effect for effect in self.effects if isinstance(effect, kind)]
 
     def _step(self, step: Any) -> None:
-        self.session.levels = Levels(self.pilot, self.contactor, self.volts, self.amperes, self.now)  # type: ignore[arg-type]  # a test's strings
-        self.effects.extend(step())
+        self.session.levels = Levels(
+            self.pilot,  # type: ignore[arg-type]  # a test's strings
+            self.contactor,  # type: ignore[arg-type]  # a test's strings
+            self.volts,
+            self.amperes,
+            self.now,
+            contactor_at=self.now - self.feedback_age,
+        )
+        said = step()
+        self.effects.extend(said)
+        if self.told and any(isinstance(effect, OpenDcContactor) for effect in said):
+            self.hear(ContactorOpeningTold())
 
 
 def charging_blindly() -> Blind:
@@ -242,6 +256,63 @@ def test_a_contactor_that_stays_closed_is_found_out_without_the_boards_help() ->
     assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
     (tell,) = blind.said(Tell)
     assert not tell.answer.done
+
+
+@pytest.mark.case("A-RES-09")
+def test_an_order_that_waits_in_our_own_queue_is_no_weld() -> None:
+    """The loop is held up between our order and the board: half a second of ours has passed, and none of the contactor's."""
+    blind = charging_blindly()
+    blind.told = False
+    blind.ask(3, StopPower())
+    assert blind.said(OpenDcContactor)
+    blind.now += 0.7
+    blind.run(0.05)
+    assert blind.said(ReportFault) == []
+    blind.hear(ContactorOpeningTold())
+    blind.contactor = "open"
+    blind.hear(ContactorReported())
+    blind.run(1.0)
+    assert blind.said(ReportFault) == []
+    (tell,) = blind.said(Tell)
+    assert tell.answer.done
+
+
+@pytest.mark.case("A-RES-09")
+def test_feedback_that_waits_in_our_own_queue_is_no_weld() -> None:
+    """The board opened in time and has said so, but what we have read of it is older than that."""
+    blind = charging_blindly()
+    blind.ask(3, StopPower())
+    assert blind.said(OpenDcContactor)
+    blind.now += 0.8
+    blind.feedback_age = 0.75
+    blind.run(0.05)
+    assert blind.said(ReportFault) == []
+    blind.feedback_age, blind.contactor = 0.0, "open"
+    blind.hear(ContactorReported())
+    blind.run(1.0)
+    assert blind.said(ReportFault) == []
+    assert blind.said(Tell)
+
+
+def test_a_driver_that_tells_changes_only_does_not_hide_a_weld() -> None:
+    blind = charging_blindly()
+    blind.feedback_age = math.inf
+    blind.ask(3, StopPower())
+    blind.run(1.2)
+    (tell,) = blind.said(Tell)
+    assert not tell.answer.done
+    assert blind.said(ReportFault) == []
+    blind.run(2.2)
+    assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
+
+
+def test_an_order_to_open_that_failed_does_not_hide_a_weld() -> None:
+    blind = charging_blindly()
+    blind.told = False
+    blind.ask(3, StopPower())
+    blind.hear(CommandFailed("OpenDcContactor", "the bus is busy"))
+    blind.run(0.7)
+    assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
 
 
 def stopping_at(amperes: float, stop: StopPower = StopPower()) -> Blind:  # noqa: B008  # a frozen value

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hal.errors import HalRejected, HalUnsupported
-from hal.sim.clock import run_virtual
+from hal.sim.clock import VirtualLoop, run_virtual
 from hal.values import (
     ContactorState,
     FaultCleared,
@@ -71,6 +71,43 @@ def test_a_welded_contactor_is_latched_until_somebody_has_looked() -> None:
             await bench.board.faults.clear("contactor_welded")
             await asyncio.sleep(6.0)
             assert bench.board.healthy and bench.board.faults.active == ()
+        await bench.board.close()
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-RES-09")
+def test_a_loop_that_was_held_up_has_not_seen_the_contactor_open() -> None:
+    """What the controller said meanwhile waits to be read, and of that the oldest comes first."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        bench = await Bench().open()
+        async with beaten(bench.board):
+            await bench.charging()
+            seen = Collector(bench.board)
+            await bench.board.ac.allow(False, "test")
+            loop.jump(0.5)
+            await asyncio.sleep(1.0)
+            assert bench.board.ac.contactor.state is ContactorState.OPEN
+            assert "contactor_welded" not in kinds(seen, FaultRaised)
+        await bench.board.close()
+
+    run_virtual(main())
+
+
+def test_what_is_heard_of_a_board_confirms_its_contactor() -> None:
+    """Frames come ten times a second and say the same; who asks how old the feedback is must not hear of the last change."""
+
+    async def main() -> None:
+        bench = await Bench().open()
+        async with beaten(bench.board):
+            await bench.charging()
+            await asyncio.sleep(5.0)
+            reading = bench.board.ac.contactor
+            assert reading.state is ContactorState.CLOSED
+            assert asyncio.get_running_loop().time() - reading.at < 0.2
         await bench.board.close()
 
     run_virtual(main())
