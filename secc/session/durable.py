@@ -120,7 +120,7 @@ class Disk:
             else:
                 os.close(descriptor)
             # Root may write everywhere but on a disk that is mounted read-only; access(2) knows of both.
-            if not os.access(path.parent, os.W_OK | os.X_OK):
+            if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
                 raise OSError("its directory cannot be written to")
             space = os.statvfs(path.parent)
             if space.f_bavail * space.f_frsize < octets:

@@ -87,6 +87,11 @@ class Calendar:
             log.warning("the calendar is not confirmed: %s", self.problem())
         return Wall(max(now, floor), trusted=False)
 
+    def judging(self) -> Wall:
+        """The time by which certificates are judged: what a clock says that nothing confirms has not certainly passed, and is left out."""
+        wall = self.wall()
+        return wall if wall.trusted else Wall(self.floor, trusted=False)
+
     @property
     def floor(self) -> datetime:
         """The newest moment that has certainly passed."""

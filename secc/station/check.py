@@ -18,7 +18,7 @@ from secc.conversation import Wall
 from secc.errors import ConfigError
 from secc.link.libssl import system_libssl
 from secc.link.tls_errors import TlsUnavailable
-from secc.session.durable import Disk
+from secc.session.durable import ROOM, Disk, StorageFailed
 from secc.session.offer import Payment
 from secc.station.boards import settled_outlet
 from secc.station.calendar import FILE, Calendar, day
@@ -53,9 +53,10 @@ def report(config: Config) -> list[Finding]:
         _configuration(config),
         *(Finding("danger", line, remark=True) for line in dangers(config)),
         *_calendar(config, calendar, wall),
-        *_roots(config, wall),
+        *_roots(config, calendar.judging()),
         *_lists(config),
-        *_chains(config, wall),
+        *_book(config),
+        *_chains(config, calendar.judging()),
         *_outlets(config),
     ]
 
@@ -124,6 +125,21 @@ def _lists(config: Config) -> Iterator[Finding]:
             yield Finding(
                 subject, f"{path} names the root {root}, which is not installed: those entries match nobody", good=False
             )
+
+
+def _book(config: Config) -> Iterator[Finding]:
+    """Whether charging sessions can be stored. Directories that are missing are made at the start. (A-RES-06)"""
+    path = config.uplink.sessions
+    if path is None:
+        return
+    there = next(directory for directory in path.absolute().parents if directory.exists())
+    try:
+        Disk().require_room(path if path.absolute().parent == there else there / path.name, ROOM)
+    except StorageFailed as error:
+        then = "sessions are lost with the next power cut" if config.uplink.danger_charge_unbooked else "no car charges"
+        yield Finding("sessions", f"cannot be stored, so {then}: {error}", good=False)
+    else:
+        yield Finding("sessions", f"stored in {path}")
 
 
 def _chains(config: Config, wall: Wall) -> Iterator[Finding]:

@@ -196,7 +196,7 @@ def compose(config: Config, notifier: Notifier) -> Services:
             central_validation=False,
             strict=config.lab.strict,
         )
-        trust = TrustRoom(settings, calendar.wall, keylog)
+        trust = TrustRoom(settings, calendar.judging, keylog)
     return Services(
         config=config,
         calendar=calendar,

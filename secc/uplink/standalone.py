@@ -207,7 +207,7 @@ class Standalone:
         stores, wall = self._opened(), self._wall()
         if question.kind.lower() == "emaid":
             return Verdict(Decision.REJECTED, "a contract is proved by its certificate, not by a card")
-        entry = self._lists_now(stores).entry(normal(question.kind, question.value), wall.time)
+        entry = self._lists_now(stores).entry(normal(question.kind, question.value), wall.time, trusted=wall.trusted)
         if self._rules.eim is Eim.ANY and entry is None:
             entry = Entry(TokenStatus.ACCEPTED)
         # Cards are known or not by their list alone: OfflineTxForUnknownIdEnabled is about contracts, which a root stands behind.
@@ -225,7 +225,7 @@ class Standalone:
                 online=False,
                 now=wall.time,
                 chain=contract.outcome,
-                listed=self._lists_now(stores).entry(text, wall.time, root),
+                listed=self._lists_now(stores).entry(text, wall.time, root, trusted=wall.trusted),
                 cached=stores.failed.entry(stores.pseudonyms.of(text), wall),
             )
         )

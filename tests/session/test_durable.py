@@ -200,7 +200,7 @@ def test_room_is_looked_for_without_writing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(StorageFailed, match="No space left on device"):
         disk.require_room(file, 10**18)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "access", lambda path, mode: False)
+        patch.setattr(os, "access", lambda path, mode, **how: False)
         with pytest.raises(StorageFailed, match="its directory cannot be written to"):
             disk.require_room(file, 1000)
 

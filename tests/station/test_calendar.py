@@ -179,6 +179,17 @@ def test_a_backend_on_a_verified_line_is_believed(path: Path) -> None:
     assert calendar.remark() == ""
 
 
+@pytest.mark.case("A-PKI-06")
+def test_certificates_are_not_judged_by_a_time_ahead_that_nothing_confirms(path: Path) -> None:
+    """A hardware clock that took over a wrong time, and no network after the boot: our own chain was not shown any more."""
+    board = Board(system=FAR, network=False)
+    calendar = Calendar(path, vouched=False, clocks=board)
+    assert (calendar.wall().time, calendar.wall().trusted) == (FAR, False)
+    assert (calendar.judging().time, calendar.judging().trusted) == (TODAY, False)
+    board.system, board.network = TODAY + HOUR, True
+    assert (calendar.judging().time, calendar.judging().trusted) == (TODAY + HOUR, True)
+
+
 def test_a_clock_that_jumps_back_is_not_believed(path: Path) -> None:
     """A-PKI-05."""
     board = Board()

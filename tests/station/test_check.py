@@ -43,6 +43,8 @@ def at(monkeypatch: pytest.MonkeyPatch) -> object:
             def wall(self) -> Wall:
                 return Wall(moment, trusted)
 
+            judging = wall
+
             def problem(self) -> str:
                 return "" if trusted else "no source confirms the clock"
 
@@ -62,6 +64,7 @@ def test_a_sound_configuration_is_all_good(tmp_path: Path) -> None:
         "clock",
         "truststore",
         "allowlist",
+        "sessions",
         "keystore",
         "OCSP",
         "outlet 1",
@@ -133,6 +136,19 @@ def test_lists_with_an_error_and_lists_that_name_a_root_which_is_not_there(tmp_p
     assert "BAD  allowlist" not in said(config)
     allow.write_text(f"emaid DE8AA* root={'a1' * 32}\n")
     assert f"names the root {'a1' * 32}, which is not installed: those entries match nobody" in said(config)
+
+
+def test_a_book_that_cannot_be_written(tmp_path: Path) -> None:
+    """A-RES-06: no car charges then, so it is said before the first one comes."""
+    config = configured(tmp_path)
+    assert "OK   sessions: stored in " in said(config), "its directory is made at the start"
+    book = config.uplink.sessions
+    assert book is not None
+    book.mkdir(parents=True)
+    assert f"BAD  sessions: cannot be stored, so no car charges: {book}: Is a directory" in said(config)
+    (tmp_path / "file").write_text("")
+    config = replace(config, uplink=replace(config.uplink, sessions=tmp_path / "file" / "sessions"))
+    assert "BAD  sessions: cannot be stored, so no car charges: " in said(config)
 
 
 def test_interfaces_and_drivers_that_are_not_there(tmp_path: Path) -> None:

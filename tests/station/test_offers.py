@@ -62,6 +62,21 @@ def test_a_floor_that_suffices_judges_contracts(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.case("A-PKI-06")
+def test_our_own_chain_is_shown_whatever_an_unconfirmed_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clocks, "synchronised", lambda clocks: False)
+    monkeypatch.setattr(Clocks, "now", lambda clocks: datetime(2038, 1, 19, tzinfo=UTC))
+
+    async def main() -> None:
+        async with station(config(tmp_path, clock=Clock.NTP), watch=False) as scene:
+            assert scene.services.identity.contexts != ()
+            assert scene.services.identity.problems == ()
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-PKI-06")
 def test_a_clock_that_was_in_2038_for_an_hour_costs_no_plug_and_charge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,9 @@ def test_the_denylist_has_the_last_word() -> None:
     assert Lists().entry(ALICE, NOW) is None
     ended = listed("emaid DE8AACA2B3C4D5 until=2026-11-19")
     assert Lists(allowed, ended).entry(ALICE, NOW) == Entry(TokenStatus.ACCEPTED)
+    assert Lists(allowed, ended).entry(ALICE, NOW, trusted=False) == Entry(TokenStatus.BLOCKED), (
+        "says a clock at random"
+    )
 
 
 @pytest.mark.parametrize(

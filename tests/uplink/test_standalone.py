@@ -97,6 +97,19 @@ def test_a_denied_contract_does_not(tmp_path: Path) -> None:
     assert asked(Rules(tmp_path, policy=TRUSTING, allowlist=allow, denylist=deny), CONTRACT) is Decision.REJECTED
 
 
+def test_no_denial_ends_by_a_clock_that_nothing_confirms(tmp_path: Path) -> None:
+    allow, deny = write(tmp_path / "allow", "rfid 04A2B3C4"), write(tmp_path / "deny", "rfid 04A2B3C4 until=2026-11-01")
+
+    async def ask(trusted: bool) -> Decision:
+        rules = Rules(tmp_path, allowlist=allow, denylist=deny)
+        backend = Standalone(rules, lambda: Wall(AT, trusted=trusted))
+        await backend.open()
+        return (await backend.authorize_token(CARD, outlet="1", decide=5.0)).decision
+
+    assert asyncio.run(ask(True)) is Decision.ACCEPTED
+    assert asyncio.run(ask(False)) is Decision.REJECTED
+
+
 def test_an_unknown_contract_charges_where_that_is_allowed(tmp_path: Path) -> None:
     assert asked(Rules(tmp_path, policy=TRUSTING), CONTRACT) is Decision.ACCEPTED
     assert asked(Rules(tmp_path, policy=TRUSTING), UNANCHORED) is Decision.NO_TRUST_ANCHOR
