@@ -65,6 +65,8 @@ class Context:
         lib.SSL_CTX_set_options(
             pointer,
             libssl.OP_NO_TICKET
+            # What a car has said is not left in libssl's buffer.
+            | libssl.OP_CLEANSE_PLAINTEXT
             | libssl.OP_NO_RENEGOTIATION
             | libssl.OP_NO_COMPRESSION
             | libssl.OP_CIPHER_SERVER_PREFERENCE

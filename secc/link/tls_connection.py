@@ -199,6 +199,8 @@ class TlsConnection:
             self._lib.SSL_set_msg_callback(self._ssl, None)
         while self._call(self._lib.SSL_read_ex, self._buffer, PIECE, byref(self._length)):
             plaintext.append(ctypes.string_at(self._buffer, self._length.value))
+            # A connection outlives its session for a while; the contract that came through it must not.
+            ctypes.memset(self._buffer, 0, self._length.value)
         if self._lib.BIO_ctrl_pending(self._writes) > UNSENT_LIMIT:
             raise self._unread()
 

@@ -1,16 +1,19 @@
-"""Gives memory back that was needed for a moment: at the start (compiling, reading certificates) and for a trace."""
+"""The memory of the process: what was needed for a moment goes back to the system, and what is in it stays with us."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import logging
+import resource
 
 log = logging.getLogger(__name__)
 
-
-_ARENAS = -8
-"""M_ARENA_MAX of mallopt(3)."""
+_ARENAS, _PERTURB = -8, -6
+"""M_ARENA_MAX and M_PERTURB of mallopt(3)."""
+_FILLING = 0xA5
+_SET_DUMPABLE = 4
+"""PR_SET_DUMPABLE of prctl(2)."""
 
 
 def share_arena() -> None:
@@ -19,6 +22,21 @@ def share_arena() -> None:
         ctypes.CDLL(None).mallopt(_ARENAS, 1)
     except (OSError, AttributeError) as error:
         log.debug("threads have heaps of their own: %s", error)
+
+
+def keep_private() -> None:
+    """What cars send is in our memory, freed or not, until it is overwritten: no core dump, and nobody but root reads it through /proc or a debugger.
+
+    The C library overwrites what it frees (glibc: blocks from about a kilobyte on, frames among them). Python's small objects, an EMAID
+    for instance, stay where they were until their place is needed.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        library = ctypes.CDLL(None)
+        library.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+        library.mallopt(_PERTURB, _FILLING)
+    except (OSError, AttributeError) as error:
+        log.debug("memory is not overwritten: %s", error)
 
 
 def settle() -> None:

@@ -137,15 +137,38 @@ def holder(port: int) -> str:
         _, local, _, _, _, _, _, user, _, inode, *_ = line.split()
         if int(local.rpartition(":")[2], 16) == port:
             users[f"socket:[{inode}]"] = user
-    names = []
-    for descriptors in Path("/proc").glob("[0-9]*/fd"):
-        process = descriptors.parent
+    names, unseen = [], []
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            found = [users.pop(link) for one in descriptors.iterdir() if (link := str(one.readlink())) in users]
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            name = _command(process)
+            found = [users.pop(link) for one in (process / "fd").iterdir() if (link := str(one.readlink())) in users]
+        except PermissionError:
+            if _user(process) in users.values():
+                unseen.append(name)
+            continue
         except OSError:
             continue
         if found and process.name != str(os.getpid()):
-            names.append(f"process {process.name} ({command[:100]})")
-    names += [f"a process of user {user} (as root, `ss -6ulpn sport = {port}` names it)" for user in users.values()]
+            names.append(name)
+    if users:
+        # A station lets nobody but root look at its descriptors; whose socket it is stands in the table all the same.
+        owners = ", ".join(sorted(set(users.values())))
+        names.append(
+            " or ".join(unseen) or f"a process of user {owners} (as root, `ss -6ulpn sport = {port}` names it)"
+        )
     return " and ".join(names) or "a program that cannot be seen from here"
+
+
+def _command(process: Path) -> str:
+    """A process by its number and what was called."""
+    words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    return f"process {process.name} ({words[:100]})"
+
+
+def _user(process: Path) -> str:
+    """The user of a process, by number; empty when it has gone. Not the owner of its directory: that is root where it is not dumpable."""
+    try:
+        lines = (process / "status").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split()[1] for line in lines if line.startswith("Uid:")), "")

@@ -20,7 +20,7 @@ from secc.station.calendar import PERSIST_SECONDS
 from secc.station.compose import Services, compose
 from secc.station.control import ControlError, ControlServer
 from secc.station.levers import Levers
-from secc.station.memory import settle, share_arena
+from secc.station.memory import keep_private, settle, share_arena
 from secc.station.notify import Notifier
 from secc.station.outlet import OutletHost
 from secc.station.trust import exposed
@@ -240,6 +240,7 @@ def run(config: Config) -> int:
     from secc.session.log import catch_strays, set_up_log
 
     share_arena()
+    keep_private()
     set_up_log(config.log.level)
     catch_strays()
     for line in dangers(config):

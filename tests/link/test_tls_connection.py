@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secc.link import libssl
 from secc.link.tls import ClientContext, ServerContext
 from secc.link.tls_chain import root_named
 from secc.link.tls_connection import HANDSHAKE_LIMIT, UNSENT_LIMIT, TlsConnection, connect
@@ -36,6 +37,17 @@ def test_plaintext_goes_both_ways_in_any_pieces() -> None:
         assert data[:64] not in octets
         pieces = [octets[start : start + 1000] for start in range(0, len(octets), 1000)]
         assert b"".join(part for piece in pieces for part in receiver.receive(piece)) == data
+
+
+def test_plaintext_is_not_left_in_the_buffers_of_the_connection() -> None:
+    """A connection outlives its session by seconds, and an idle outlet keeps it until the next car: a contract was still in there."""
+    station, car = shake(SERVER, CAR)
+    for data in (b"PaymentDetailsReq" * 900, b"SessionStopReq"):
+        car.send(data)
+        assert b"".join(station.receive(car.drain())) == data
+    assert not any(station._buffer.raw)
+    options = station._lib.SSL_CTX_set_options(station._context.pointer, 0)
+    assert options & libssl.OP_CLEANSE_PLAINTEXT, "libssl keeps a copy of its own"
 
 
 def test_a_handshake_goes_on_octet_by_octet() -> None:
