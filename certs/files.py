@@ -80,6 +80,16 @@ def read_file(path: Path, *, secret: bool = False, store: Path | None = None, la
     return data
 
 
+def require_directory(path: Path) -> None:
+    """Raises :class:`StoreError` for a store that is not there, is no directory, or that we may not look into."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise StoreError(path, f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise StoreError(path, "is no directory")
+
+
 def make_directory(path: Path) -> None:
     """``path`` and what is missing above it, each entry synchronised. Raises OSError."""
     if path.is_dir():

@@ -24,7 +24,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from certs.certificates import Certificate, Edition, parse_certificate
 from certs.chain import Anchors, VerifiedChain, verify_chain
 from certs.errors import ChainRejected, StoreError
-from certs.files import PUBLIC, SECRET, make_directory, read_file, synchronise_directory, write_atomically
+from certs.files import (
+    PUBLIC,
+    SECRET,
+    make_directory,
+    read_file,
+    require_directory,
+    synchronise_directory,
+    write_atomically,
+)
 from certs.guard import require_guarded
 from certs.keys import FileKey, PrivateKey, open_private_key
 from certs.profile import MAX_CERTIFICATES, SECC_2, SECC_20, Role
@@ -87,6 +95,7 @@ class Keystore:
         chains: list[SeccChain] = []
         problems: list[StoreError] = []
         try:
+            require_directory(self.directory)
             require_guarded(self.directory)
             require_guarded(place, self.directory)
             names = sorted(place.iterdir()) if place.is_dir() else []

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certs.certificates import Certificate, Edition, parse_certificate
 from certs.chain import Anchors
 from certs.errors import ChainRejected, StoreError
-from certs.files import read_file, remove_file, write_atomically
+from certs.files import read_file, remove_file, require_directory, write_atomically
 from certs.guard import require_guarded
 from certs.profile import CONSTRAINTS, KEY_KINDS, KNOWN_CRITICAL, ROLE_MARKERS, SIGNATURE_ALGORITHMS, Role
 
@@ -64,11 +64,12 @@ class Truststore:
         self._max_roots = max_roots
 
     def read(self) -> Roots:
-        """All roots, sorted by edition, role and file name. A missing store is an empty one; a bad file spoils no other.
+        """All roots, sorted by edition, role and file name. A bad file spoils no other; a store that is not there is a problem.
 
         A store with more files than roots are allowed is not read at all, and nothing that others may change is used (:mod:`certs.guard`).
         """
         try:
+            require_directory(self.directory)
             files, problems = self._files()
         except StoreError as error:
             return Roots((), (error,))

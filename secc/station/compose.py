@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from certs import StoreError
+from certs.files import require_directory
 from hal.ports import Board
 from secc import iso2
 from secc.config import Clock, Config, Tls, UplinkKind
@@ -184,13 +186,14 @@ def compose(config: Config, notifier: Notifier) -> Services:
     config = settled(config)
     calendar = Calendar(state / FILE, vouched=config.trust.clock is Clock.RTC)
     keylog = Keylog(config.lab.danger_keylog) if config.lab.danger_keylog is not None else None
-    nowhere = state / "none"
+    for name, store in (("truststore", config.trust.truststore), ("keystore", config.trust.keystore)):
+        _require_store(config, name, store)
     trust = None
     if config.trust.keystore is not None or config.trust.truststore is not None:
         settings = TrustSettings(
-            truststore=config.trust.truststore or nowhere,
-            keystore=config.trust.keystore or nowhere,
-            staples=config.ocsp_cache or nowhere,
+            truststore=config.trust.truststore,
+            keystore=config.trust.keystore,
+            staples=config.ocsp_cache,
             floor_suffices=config.trust.danger_floor_suffices,
             # `standalone` cannot judge a chain whose root is not here.
             central_validation=False,
@@ -206,6 +209,15 @@ def compose(config: Config, notifier: Notifier) -> Services:
         notifier=notifier,
         keylog=keylog,
     )
+
+
+def _require_store(config: Config, name: str, store: Path | None) -> None:
+    """What lies in it is a matter of its own; one that is not there is a wrong setting."""
+    try:
+        if store is not None:
+            require_directory(store)
+    except StoreError as error:
+        raise ConfigError(f"trust.{name}", str(error), config.source) from error
 
 
 def worker(name: str) -> ThreadPoolExecutor:

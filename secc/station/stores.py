@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from certs import Certificate, Edition, Keystore, OcspRejected, Role, StapleCache, StoreError, Truststore, ocsp_request
+from certs.files import require_directory
 from certs.keystore import SeccChain
 from secc.errors import SeccError
 
@@ -18,6 +19,7 @@ class StoreRefused(SeccError):
 
 def roots(store: Path) -> str:
     """Every installed root, for an auditor: edition, role, subject, validity, fingerprint; then what is wrong with the store."""
+    _require(store)
     return Truststore(store).listing().rstrip("\n")
 
 
@@ -41,6 +43,7 @@ def remove_root(store: Path, role: str, fingerprint: str) -> str:
 
 def chains(store: Path) -> str:
     """The station's own chains, a block each."""
+    _require(store)
     contents = Keystore(store).read(Edition.ISO2)
     lines = [f"Keystore {store}: {len(contents.chains)} chains, {len(contents.problems)} problems"]
     for chain in contents.chains:
@@ -97,9 +100,18 @@ def staple(store: Path, cache: Path, file: Path) -> str:
 
 def _issued(store: Path) -> Iterator[tuple[Certificate, Certificate]]:
     """Every certificate that we present, with the one that issued it."""
+    _require(store)
     chain: SeccChain
     for chain in Keystore(store).read(Edition.ISO2).chains:
         yield from pairwise(chain.path_to_root)
+
+
+def _require(store: Path) -> None:
+    """A store that is not there is an error, and not an empty one: the path may be mistyped. The first entry makes it."""
+    try:
+        require_directory(store)
+    except StoreError as error:
+        raise StoreRefused(str(error)) from error
 
 
 def _name(certificate: Certificate) -> str:

@@ -71,15 +71,15 @@ def exposed(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """Where trust lies on the disk, and how strict it is.
+    """Where trust lies on the disk, and how strict it is. A store that is None is not configured: it is empty, and that is no problem.
 
     ``floor_suffices``: while the calendar is not confirmed, a chain may be accepted that was valid at one moment after the newest time known.
     ``central_validation``: the backend may have the last word on a contract whose root is not installed (OCPP CentralContractValidationAllowed).
     """
 
-    truststore: Path
-    keystore: Path
-    staples: Path
+    truststore: Path | None
+    keystore: Path | None
+    staples: Path | None
     floor_suffices: bool = False
     central_validation: bool = False
     strict: bool = False
@@ -104,13 +104,15 @@ class TrustRoom:
         self._settings = settings
         self._wall = wall
         self._keylog = keylog
-        self._truststore = Truststore(settings.truststore)
-        self._keystore = Keystore(settings.keystore)
-        self._staples = StapleCache(settings.staples)
+        self._truststore = Truststore(settings.truststore) if settings.truststore is not None else None
+        self._keystore = Keystore(settings.keystore) if settings.keystore is not None else None
+        self._staples = StapleCache(settings.staples) if settings.staples is not None else None
         self._anchors = Anchors()
 
     def load_roots(self) -> tuple[str, ...]:
         """Read the truststore anew; what is wrong with it, in words. The good roots count from now on."""
+        if self._truststore is None:
+            return ()
         try:
             roots = self._truststore.read()
         except StoreError as error:
@@ -127,6 +129,8 @@ class TrustRoom:
     def identity(self) -> Identity:
         """Read the keystore anew and make TLS contexts of what is good at this moment."""
         problems: list[str] = []
+        if self._keystore is None:
+            return Identity()
         try:
             contents = self._keystore.read(Edition.ISO2)
         except StoreError as error:
@@ -144,6 +148,7 @@ class TrustRoom:
     def _context(self, chain: SeccChain) -> ServerContext:
         wall = self._wall()
         chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
+        assert self._staples is not None, "chains come from a keystore, and that names a place for staples"
         fresh = self._staples.fresh(chain.path_to_root, wall.time, Edition.ISO2, clock_trusted=wall.trusted)
         if fresh[0] is None:
             log.warning("%s: no fresh OCSP response for the leaf: nothing is stapled", chain.path)

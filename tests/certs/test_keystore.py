@@ -31,9 +31,11 @@ def only_problem(directory: Path) -> str:
     return str(problem)
 
 
-def test_a_missing_keystore_is_empty(tmp_path: Path) -> None:
-    contents = Keystore(tmp_path / "none").read(Edition.ISO2)
-    assert (contents.chains, contents.problems) == ((), ())
+def test_a_missing_keystore_is_a_problem(tmp_path: Path) -> None:
+    """It was an empty one, and a mistyped path a station without TLS."""
+    assert "none: cannot be read: No such file or directory" in only_problem(tmp_path / "none")
+    (tmp_path / "file").touch()
+    assert only_problem(tmp_path / "file").endswith("file: is no directory")
 
 
 def test_a_chain_is_installed_and_read_back(tmp_path: Path) -> None:

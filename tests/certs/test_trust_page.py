@@ -13,7 +13,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "trust.md").read_text()
 
 
 def test_the_table_of_flaws_is_the_codes() -> None:
-    """Made again by: python -m tools.pki table."""
+    """Made again by: secc pki table."""
     assert PAGE.endswith(flaw_table())
 
 

@@ -25,9 +25,16 @@ def filled(directory: Path) -> Truststore:
 
 
 def test_an_empty_store_trusts_nobody(tmp_path: Path) -> None:
-    roots = Truststore(tmp_path / "none").read()
+    roots = Truststore(tmp_path).read()
     assert roots.installed == ()
     assert roots.problems == ()
+
+
+def test_a_missing_store_is_a_problem(tmp_path: Path) -> None:
+    """`secc trust list` of a mistyped path said: 0 roots, 0 problems."""
+    (problem,) = Truststore(tmp_path / "none").read().problems
+    assert "none: cannot be read: No such file or directory" in str(problem)
+    assert Truststore(tmp_path / "none").add(Edition.ISO2, Role.V2G, LAB.secc.root.pem), "the first root makes it"
 
 
 def test_roots_are_kept_by_edition_and_role(tmp_path: Path) -> None:
