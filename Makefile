@@ -12,7 +12,7 @@ JOBS ?= 2
 setup: $(DEV)
 
 # What runs: the stack and its two run-time dependencies.
-$(READY): pyproject.toml tools/setup.sh
+$(READY): pyproject.toml setup.py tools/setup.sh
 	tools/setup.sh $(PYTHON) $(VENV)
 	touch $@
 
@@ -30,7 +30,7 @@ run: $(READY)
 	$(BIN)/python -m secc run $(RUN)
 
 pki: $(READY)
-	$(BIN)/python -m tools.pki make var/pki $(PKI)
+	$(BIN)/python -m tools.pki make var/pki --replace $(PKI)
 
 test: $(DEV)
 	@echo "tests: about three minutes on two free cores, longer on busy ones"

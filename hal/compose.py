@@ -76,7 +76,9 @@ def read_plan(path: str | Path) -> Plan:
     """Read ``board.toml``. HalRejected names what is wrong with it; nothing is opened."""
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # TOML and UTF-8 errors are ValueErrors
+    except OSError as error:
+        raise HalRejected(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # TOML and UTF-8 errors are ValueErrors
         raise HalRejected(f"{path}: {error}") from None
     for key, value in table.items():
         if key not in KEYS:

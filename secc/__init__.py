@@ -1,3 +1,10 @@
 """The charger side of ISO 15118 Plug & Charge."""
 
-__version__ = "0.1.0"
+
+def __getattr__(name: str) -> str:
+    """``secc.__version__``, looked up when somebody asks: in a checkout it costs a call of git."""
+    if name == "__version__":
+        from secc.version import version
+
+        return version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -79,7 +79,7 @@ def _segments(path: Path) -> Iterator[Segment]:
         from scapy.utils import PcapReader
     except ImportError as error:
         raise SeccError(
-            f"captures are read with scapy, which is not installed (pip install 'secc-stack[lab]'): {error}"
+            f"captures are read with scapy, which the extra 'lab' brings: pip install scapy ({error})"
         ) from None
     try:
         with PcapReader(str(path)) as packets:

@@ -12,7 +12,7 @@ from hal.boards.chargesom import ChargeSom
 from hal.boards.driven import DrivenBoard, Outlet
 from hal.boards.pionix import PionixBoard
 from hal.boards.pionix_dialects import DIALECTS
-from hal.boards.uart import SerialLine
+from hal.boards.uart import NEEDS_PYSERIAL, SerialLine
 from hal.errors import HalRejected, HalUnsupported
 from hal.linux.gpio import InputLine, LineName, OutputLine, line_name
 from hal.parts import Address, parse
@@ -75,9 +75,7 @@ def read_address(where: str) -> BoardPlan:
     revision = address.integer("revision", 2, 1, 2)
     reset, stop, door = (_line(address, name) for name in ("reset", "estop", "door"))
     if importlib.util.find_spec("serial") is None:
-        raise HalUnsupported(
-            f"{address}: serial boards need pyserial: pip install 'secc-stack[serial]' (or pip install pyserial)"
-        )
+        raise HalUnsupported(f"{address}: {NEEDS_PYSERIAL}")
 
     def make(name: str) -> DrivenBoard:
         # The contacts first: a board that is made has all that was asked for, and one that is not has nothing open.

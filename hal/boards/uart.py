@@ -14,6 +14,8 @@ from typing import Protocol
 
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
 
+NEEDS_PYSERIAL = "serial boards need pyserial, which the extra 'serial' brings: pip install pyserial"
+
 READ_OCTETS = 4096
 
 
@@ -55,9 +57,7 @@ class SerialLine:
         try:
             import serial
         except ImportError as error:
-            raise HalUnsupported(
-                "serial boards need pyserial: pip install 'secc-stack[serial]' (or pip install pyserial)"
-            ) from error
+            raise HalUnsupported(NEEDS_PYSERIAL) from error
         self.on_octets: Callable[[bytes], None] = _nothing
         self.on_lost: Callable[[str], None] = _nothing
         self._path = path

@@ -102,7 +102,9 @@ def read_board(path: str | Path) -> LinuxPlan:
     """Read the file without touching any hardware. HalRejected names the key that is wrong."""
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # TOML and UTF-8 errors are ValueErrors
+    except OSError as error:
+        raise HalRejected(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # TOML and UTF-8 errors are ValueErrors
         raise HalRejected(f"{path}: {error}") from None
     try:
         return _plan(table)

@@ -31,7 +31,7 @@ QUIET_SECONDS = 0.5
 """RTU answers carry no number. After a question without an answer the next one waits this long, with the line closed, so that an
 answer on its way meets nobody who could take it for his."""
 
-INSTALL = 'pip install "secc-stack[modbus]"'
+INSTALL = "which the extra 'modbus' brings: pip install 'pymodbus>=3.10' pyserial"
 
 LINE_OPTIONS = frozenset({"baud", "parity", "stop_bits"})
 _PARITIES = frozenset("NEO")
@@ -113,7 +113,7 @@ class ModbusLine:
             if isinstance(self.where, Rtu):
                 import serial  # noqa: F401
         except ImportError as error:
-            raise HalUnsupported(f"Modbus needs {error.name or 'pymodbus'}: {INSTALL}") from error
+            raise HalUnsupported(f"Modbus needs {error.name or 'pymodbus'}, {INSTALL}") from error
 
     async def read_input(self, unit: int, address: int, count: int) -> tuple[int, ...]:
         """Input registers (function 4). HalTimeout, HalLost, or HalRejected where the device refuses."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from certs import Contract
-from secc import __version__
 from secc.config import Config, Eim, Hlc
 from secc.config import Outlet as OutletSettings
 from secc.conversation import Effect, Event, Levels, Reason, Wall
@@ -33,6 +32,7 @@ from secc.station.hardware import Hardware
 from secc.station.memory import trim
 from secc.station.record import Draft, record_path, tls_seen
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
+from secc.version import version
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Journal:
             keep_personal=self._config.lab.danger_trace_personal,
             outlet=self._settings.name,
             session=self._session,
-            software=__version__,
+            software=version(),
             time=wall.time.isoformat(timespec="seconds"),
         )
 

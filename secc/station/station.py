@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from secc import __version__
 from secc.config import Config, dangers
 from secc.errors import ConfigError, SeccError
 from secc.outlet import BookChanged
@@ -25,6 +24,7 @@ from secc.station.notify import Notifier
 from secc.station.outlet import OutletHost
 from secc.station.trust import exposed
 from secc.uplink.port import BackendEvent
+from secc.version import version
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Station:
         self._services = services
         self._notifier = notifier
         self._dangers = dangers(config)
+        self._version = version()
         self._began = time.monotonic()
         self._stopping = asyncio.Event()
         self._control = ControlServer(config.control_socket, self._levers())
@@ -195,7 +196,7 @@ class Station:
         status = self._services.uplink.status()
         return {
             "station": self._config.station.name,
-            "version": __version__,
+            "version": self._version,
             "uptime_seconds": round(time.monotonic() - self._began, 1),
             "clock": {
                 "time": wall.time.isoformat(timespec="seconds"),

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from secc import __version__
+from secc.version import version
 
 from . import answers, codec, sessions, slac, starts
 from .figures import Section, table
@@ -53,7 +53,7 @@ def machine() -> dict[str, Any]:
             model = line.partition(":")[2].strip()
             break
     return {
-        "software": __version__,
+        "software": version(),
         "python": platform.python_version(),
         "machine": f"{model or platform.machine()}, {len(os.sched_getaffinity(0))} cores",
         "kernel": platform.release(),

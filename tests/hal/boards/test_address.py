@@ -65,7 +65,7 @@ def test_without_pyserial_the_line_to_install_it_is_named(monkeypatch: pytest.Mo
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "serial" else find(name, *rest)
     )
-    with pytest.raises(HalUnsupported, match=r"pip install 'secc-stack\[serial\]'"):
+    with pytest.raises(HalUnsupported, match="the extra 'serial' brings: pip install pyserial"):
         recognise("yeti:/dev/ttyUSB0")
 
 

@@ -267,7 +267,7 @@ def test_missing_libraries_name_the_command(monkeypatch: pytest.MonkeyPatch) -> 
         for module, place in (("pymodbus.client", Tcp("127.0.0.1")), ("serial", Rtu("/dev/ttyS1"))):
             with monkeypatch.context() as patch:
                 patch.setitem(sys.modules, module, None)
-                with pytest.raises(HalUnsupported, match=r'pip install "secc-stack\[modbus\]"'):
+                with pytest.raises(HalUnsupported, match=r"pip install 'pymodbus>=3\.10' pyserial"):
                     await ModbusLine(place).read_input(1, 0, 1)
 
     run_virtual(main())
