@@ -6,15 +6,16 @@ Exit codes: 0 all is well, 1 something is wrong (and was said), 2 the configurat
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from secc import __version__
 from secc.errors import ConfigError, SeccError
 
 TOOLS = {
@@ -27,27 +28,52 @@ TOOLS = {
 }
 """What lives in ``tools`` and travels in the wheel as ``secc.tools``."""
 
+CLOSED_PIPE = 141
+"""128 and the number of SIGPIPE, as shells say it."""
+
 FORCED = ("Authorization", "ChargeParameterDiscovery", "CableCheck")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code. What is wrong outside of the program is a line, never a traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0] in TOOLS:
-        return _tool(arguments[0], arguments[1:])
-    options = _parser().parse_args(arguments)
     try:
-        code: int = options.command(options)
+        try:
+            code = _command(arguments)
+        finally:
+            # A reader that has gone is noticed here, and not when the interpreter goes down.
+            sys.stdout.flush()
     except ConfigError as error:
-        print(f"secc: {error}", file=sys.stderr)
-        return 2
+        return _failed(error, 2)
     except SeccError as error:
-        print(f"secc: {error}", file=sys.stderr)
-        return 1
+        return _failed(error, 1)
     except BrokenPipeError:
-        return 1
+        # Who read us has seen enough (`secc check | head`); what is left in the buffer must not complain at the end.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except OSError as error:
+        # A directory that cannot be made, a file that is not there or of another kind.
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
+    except UnicodeDecodeError as error:
+        return _failed(f"a file is no text: {error}", 1)
     except KeyboardInterrupt:
         return 130
+    return code
+
+
+def _failed(error: object, code: int) -> int:
+    print(f"secc: {error}", file=sys.stderr)
+    return code
+
+
+def _command(arguments: list[str]) -> int:
+    if arguments and arguments[0] in TOOLS:
+        return _tool(arguments[0], arguments[1:])
+    if arguments and arguments[0] == "help":
+        return _command([*arguments[1:], "--help"])
+    options = _parser().parse_args(arguments)
+    code: int = options.command(options)
     return code
 
 
@@ -64,9 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="secc",
         description="The charger side of ISO 15118 Plug & Charge.",
-        epilog="tools: " + "; ".join(f"{name}: {what}" for name, what in TOOLS.items()),
+        epilog="secc help COMMAND, or secc COMMAND --help, says what a command takes. Exit codes: 0 all is well, 1 something is wrong, "
+        "2 the configuration or the command line is.",
     )
-    parser.add_argument("--version", action="version", version=f"secc {__version__}")
+    parser.add_argument("--version", action=_ShowVersion, help="say which version this is, and end")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     _run_parser(commands.add_parser("run", help="serve cars until stopped"))
     check = commands.add_parser("check", help="look at configuration, trust and interfaces, and say what is wrong")
@@ -87,7 +114,28 @@ def _parser() -> argparse.ArgumentParser:
     _clock_parser(commands.add_parser("clock", help="what the station knows of the time, and whether that is right"))
     _stores_parsers(commands)
     _control_parser(commands.add_parser("control", help="pull a lever of a running station"))
+    commands.add_parser("version", help="which version this is").set_defaults(command=_version)
+    commands.add_parser("help", help="what a command takes")
+    for name, what in TOOLS.items():
+        commands.add_parser(name, help=f"tool: {what}", add_help=False)
     return parser
+
+
+class _ShowVersion(argparse.Action):
+    """In a checkout the version costs a call of git, so it is looked up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # argparse's name
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> None:
+        parser.exit(_version(argparse.Namespace()))
+
+
+def _version(options: argparse.Namespace) -> int:
+    from secc.version import version
+
+    print(f"secc {version()}")
+    return 0
 
 
 def _run_parser(run: argparse.ArgumentParser) -> None:
@@ -96,34 +144,21 @@ def _run_parser(run: argparse.ArgumentParser) -> None:
 
 
 def _config_flags(parser: argparse.ArgumentParser) -> None:
+    from secc.config import FLAGS, flag_setting
+
     parser.add_argument(
         "file", nargs="?", type=Path, help="the station's TOML file (docs/configuration.md); without it the flags alone"
     )
     parser.add_argument("--config", type=Path, help="the same, as a flag")
-    lists = {"transfers", "payments", "tolerate"}
-    switches = {"strict", "danger_trace_personal"}
-    numbers = {"port", "sdp_port"}
-    helps = {
-        "iface": "serve cars on this interface",
-        "hal": "hardware: sim: or a driver with its address",
-        "eim": "whom external identification lets charge: list, any, free",
-        "transfers": "with commas: dc, ac-single-phase, ac-three-phase",
-        "payments": "with commas: contract, external",
-        "tls": "required, offered or off",
-        "log": "debug, info, warning or error",
-    }
-    from secc.config import FLAGS
-
     for flag in FLAGS:
-        name = "--" + flag.replace("_", "-")
-        if flag in switches:
-            parser.add_argument(name, action="store_const", const=True, help=helps.get(flag))
-        elif flag in lists:
-            parser.add_argument(name, type=lambda text: text.split(","), metavar="LIST", help=helps.get(flag))
-        elif flag in numbers:
-            parser.add_argument(name, type=int, help=helps.get(flag))
+        name, setting = "--" + flag.replace("_", "-"), flag_setting(flag)
+        text = setting.help.replace("%", "%%")
+        if setting.kind is bool:
+            parser.add_argument(name, action="store_const", const=True, help=text)
         else:
-            parser.add_argument(name, help=helps.get(flag))
+            # The parser of the configuration says what is wrong with a value, so that a file and a flag meet the same words.
+            kind = int if setting.kind is int else str
+            parser.add_argument(name, type=kind, metavar=setting.metavar, help=text)
 
 
 def _place(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +194,7 @@ def _stores_parsers(commands: Any) -> None:
     add = acts.add_parser("add", help="trust a root")
     remove = acts.add_parser("remove", help="trust it no more")
     for parser in (add, remove):
-        parser.add_argument("role", choices=("v2g", "mo", "oem"))
+        parser.add_argument("role", choices=("v2g", "mo", "oem"), help="what the root is trusted for")
     add.add_argument("file", type=Path, help="PEM or DER")
     remove.add_argument("fingerprint", help="SHA-256, as listed")
     acts = identity.add_subparsers(dest="act", required=True, metavar="ACT")
@@ -169,8 +204,12 @@ def _stores_parsers(commands: Any) -> None:
     install.add_argument("root", type=Path, help="PEM: the V2G root above them")
     install.add_argument("key", type=Path, help="PEM: the leaf's private key")
     install.add_argument("--password", type=Path, help="file with the key's password")
-    acts.add_parser("requests", help="write OCSP requests").add_argument("directory", type=Path)
-    acts.add_parser("staple", help="keep an OCSP response").add_argument("file", type=Path)
+    ask = acts.add_parser("requests", help="write an OCSP request for each certificate, and name its responder")
+    ask.add_argument("directory", type=Path, help="where the requests are written")
+    staple = acts.add_parser(
+        "staple", help="keep an OCSP response, if it is proved and about a certificate of this station"
+    )
+    staple.add_argument("file", type=Path, help="the responder's answer, DER")
 
 
 def _control_parser(control: argparse.ArgumentParser) -> None:
@@ -184,12 +223,12 @@ def _control_parser(control: argparse.ArgumentParser) -> None:
     limit = levers.add_parser("limit", help="deliver at most this much")
     limit.add_argument("watts", help="a number, or 'none'")
     token = levers.add_parser("token", help="as if this card had been shown")
-    token.add_argument("value")
-    token.add_argument("--kind", default="rfid")
+    token.add_argument("value", help="the card's UID")
+    token.add_argument("--kind", default="rfid", help="the kind of the card, as the lists name it (default: rfid)")
     levers.add_parser("renegotiate", help="ask the car to negotiate again")
     ongoing = levers.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
-    ongoing.add_argument("phase", choices=FORCED)
-    ongoing.add_argument("switch", choices=("on", "off"))
+    ongoing.add_argument("phase", choices=FORCED, help="which answer")
+    ongoing.add_argument("switch", choices=("on", "off"), help="from now on, or no more")
     levers.add_parser("reload", help="read certificates, staples and lists anew")
     levers.add_parser("events", help="everything that happens, a JSON line each, until interrupted")
 

@@ -1,6 +1,6 @@
 """EXI octets as messages and back, and captures as the sessions that they hold.
 
-``python -m tools.decode --schema iso15118-2`` reads hex, a line each, and prints the message tree as JSON, a line each; ``--encode`` does the
+``secc decode --schema iso15118-2`` reads hex, a line each, and prints the message tree as JSON, a line each; ``--encode`` does the
 reverse. A set with ``fragment:`` in front is its fragment grammar, what signatures are made over. A line that fails becomes
 ``{"error": "..."}``. A pcap or pcapng file is printed as a session: SDP, SupportedAppProtocol, messages; with ``--keylog``, what TLS hides too.
 """
@@ -70,14 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever reads us has seen enough; what is left in the buffer must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (SeccError, OSError) as error:
-        print(f"decode: {error}", file=sys.stderr)
+        print(f"secc decode: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="decode", description="EXI octets as messages and back; captures as sessions."
+        prog="secc decode", description="EXI octets as messages and back; captures as sessions."
     )
     parser.add_argument(
         "file", nargs="?", default="-", help="hex (or JSON) lines, or a pcap or pcapng file; - is standard input"

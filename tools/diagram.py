@@ -1,4 +1,4 @@
-"""A session trace as a sequence diagram: ``python -m tools.diagram TRACE``, as text for a terminal or as Mermaid for a document.
+"""A session trace as a sequence diagram: ``secc diagram TRACE``, as text for a terminal or as Mermaid for a document.
 
 Loops are drawn once, with how often they repeat; beside the messages stand the values that tell how charging goes, and what happened meanwhile.
 """
@@ -218,7 +218,7 @@ def _plain(part: Any) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="diagram", description="A session trace as a sequence diagram.")
+    parser = argparse.ArgumentParser(prog="secc diagram", description="A session trace as a sequence diagram.")
     parser.add_argument("trace", type=Path, help="a trace (.jsonl) that a station wrote; - is standard input")
     parser.add_argument("--mermaid", action="store_true", help="Mermaid for a document, not text for a terminal")
     parser.add_argument("--whole", action="store_true", help="draw every repetition of a loop")
@@ -227,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = sys.stdin.read() if str(options.trace) == "-" else options.trace.read_text("utf-8")
         drawn = list(steps(read_trace(text.splitlines())))
     except (OSError, UnicodeDecodeError, TraceUnreadable) as error:
-        print(f"diagram: {options.trace}: {error}", file=sys.stderr)
+        print(f"secc diagram: {options.trace}: {error}", file=sys.stderr)
         return 1
     if not options.whole:
         drawn = folded(drawn)

@@ -65,7 +65,7 @@ def draw(title: str, arguments: str) -> str:
         with contextlib.redirect_stdout(drawn := io.StringIO()):
             diagram.main(["--mermaid", str(traces[-1])])
     return (
-        f"# {title}\n\n*Drawn by `python -m tools.docs` from the trace of `make demo DEMO='{arguments}'`: a real session between the station "
+        f"# {title}\n\n*Drawn by `make docs` from the trace of `make demo DEMO='{arguments}'`: a real session between the station "
         f"and the simulated car.*\n\n```mermaid\n{drawn.getvalue().rstrip()}\n```\n"
     )
 

@@ -12,7 +12,7 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "reasons.md"
 
 HEAD = """# Why sessions end
 
-*Made by `python -m tools.reasons_doc` from `secc/session/reasons.py` and the tables beside it; edit those.*
+*Made by `make docs` from `secc/session/reasons.py` and the tables beside it; edit those.*
 
 Every session that has ended, and every attempt at one, has one code. It stands in the log, in the trace, in the books and in the history of
 `secc explain`. Codes are stable. One that is not below falls to the entry of its kind, the part before the dot.

@@ -1,4 +1,4 @@
-"""A session trace through the session code again: ``python -m tools.replay TRACE``. Does today's code say what the station said then?
+"""A session trace through the session code again: ``secc replay TRACE``. Does today's code say what the station said then?
 
 The trace has to be whole: recorded with ``lab.danger_trace_personal``, and not thinned. What went in (messages, events, answers, levels, the
 offer, draws of chance and calendar, the moments of deadlines) is given to fresh sessions; what comes out (octets, effects) is compared.
@@ -251,7 +251,7 @@ def _octets(entry: Mapping[str, Any]) -> bytes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="replay", description="A session trace through the session code again.")
+    parser = argparse.ArgumentParser(prog="secc replay", description="A session trace through the session code again.")
     parser.add_argument("trace", type=Path, nargs="+", help="traces (.jsonl) that a station wrote")
     options = parser.parse_args(argv)
     worst = 0
@@ -259,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             outcome = replay(path.read_text("utf-8").splitlines())
         except (OSError, UnicodeDecodeError, TraceUnreadable, SeccError, TrustError, DecodeError) as error:
-            print(f"replay: {path}: {error}", file=sys.stderr)
+            print(f"secc replay: {path}: {error}", file=sys.stderr)
             worst = max(worst, 2)
             continue
         verdict = "the same" if not outcome.differences else f"{len(outcome.differences)} differences"

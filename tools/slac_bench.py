@@ -5,9 +5,9 @@ ours on a second interface of this machine (``--station``), or a simulated pair 
 
 ::
 
-    python -m tools.slac_bench eth1                      against whatever station is on the line
-    python -m tools.slac_bench eth1 --station eth2       two modems on one bench, this machine at both ends
-    python -m tools.slac_bench --sim --passes 3          no hardware at all
+    secc slac-bench eth1                      against whatever station is on the line
+    secc slac-bench eth1 --station eth2       two modems on one bench, this machine at both ends
+    secc slac-bench --sim --passes 3          no hardware at all
 """
 
 from __future__ import annotations
@@ -282,7 +282,7 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument("--station", metavar="INTERFACE", help="a second modem on this machine, as the station")
     parsed.add_argument("--sim", action="store_true", help="simulated modems")
     parsed.add_argument("--attenuation", type=int, default=12, help="of the simulated cable, dB")
-    parsed.add_argument("--passes", type=int, default=10)
+    parsed.add_argument("--passes", type=int, default=10, help="how often it is measured (default: 10)")
     parsed.add_argument("--pause", type=float, default=0.5, help="seconds between passes")
     parsed.add_argument("--settle", type=float, default=1.0, help="seconds for the station's modem to take its key")
     parsed.add_argument("--json", action="store_true", help="one line of JSON for each pass")
@@ -298,7 +298,7 @@ def main(argv: list[str] | None = None, run: Callable[[Any], Any] = asyncio.run)
     try:
         passes: list[Pass] = run(bench(arguments))
     except HalError as error:
-        print(f"slac-bench: {error}", file=sys.stderr)
+        print(f"secc slac-bench: {error}", file=sys.stderr)
         return 2
     if arguments.json:
         for each in passes:

@@ -17,7 +17,7 @@ from secc.config.settings import (
     Trust,
     Uplink,
 )
-from secc.config.sources import FLAGS, dangers, from_flags, load, overlay
+from secc.config.sources import FLAGS, dangers, flag_setting, from_flags, load, overlay
 from secc.outlet.settings import Hlc
 from secc.uplink.standalone import Eim
 
@@ -43,6 +43,7 @@ __all__ = [
     "Uplink",
     "UplinkKind",
     "dangers",
+    "flag_setting",
     "from_flags",
     "load",
     "overlay",

@@ -11,6 +11,8 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 
@@ -76,6 +78,20 @@ class Setting:
     def facet(self, wanted: type[Any]) -> Any:
         """The one facet of this kind, or None."""
         return next((facet for facet in self.facets if isinstance(facet, wanted)), None)
+
+    @property
+    def help(self) -> str:
+        """Its meaning on a command line: plain text, without the marks of a page."""
+        doc = self.facet(Doc)
+        return str(doc.text).replace("`", "") + (f" Default: {doc.default.replace('`', '')}." if doc.default else "")
+
+    @property
+    def metavar(self) -> str:
+        """Its values on a command line."""
+        inner = typing.get_args(self.kind)[0] if typing.get_origin(self.kind) is tuple else self.kind
+        if isinstance(inner, type) and issubclass(inner, StrEnum):
+            return ("," if inner is not self.kind else "|").join(inner)
+        return {int: "N", Path: "PATH", str: self.key.upper()}.get(inner, "VALUE")
 
 
 def settings(table: type) -> Iterator[Setting]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from secc.config.checks import check, complete
-from secc.config.facets import Danger, settings
+from secc.config.facets import Danger, Setting, settings
 from secc.config.lines import KeyPath, LinesLost, key_lines, line_of
 from secc.config.parser import Parser, Wrong, spelled
 from secc.config.settings import Config, Outlet
@@ -200,14 +200,19 @@ def _absolute(flag: str, value: Any) -> Any:
     return str(Path(value).absolute()) if isinstance(value, (str, Path)) and _kind(flag) is Path else value
 
 
+def flag_setting(flag: str) -> Setting:
+    """The setting that a flag lies over. KeyError for a flag that there is not."""
+    kind: Any = Config
+    for part in FLAGS[flag]:
+        if isinstance(part, str):
+            setting = next(setting for setting in settings(kind) if setting.key == part)
+            kind = setting.kind.__args__[0] if setting.kind == tuple[Outlet, ...] else setting.kind
+    return setting
+
+
 def _kind(flag: str) -> Any:
     """The type of the setting behind a flag; None for a flag that there is not."""
-    kind: Any = Config
-    for part in FLAGS.get(flag, ()):
-        if isinstance(part, str):
-            kind = next(setting.kind for setting in settings(kind) if setting.key == part)
-            kind = kind.__args__[0] if kind == tuple[Outlet, ...] else kind
-    return kind if flag in FLAGS else None
+    return flag_setting(flag).kind if flag in FLAGS else None
 
 
 def _dashed(flag: str) -> str:

@@ -1,7 +1,7 @@
 """A simulated car: the mirror conversations of the station's, on the same core.
 
 ``conversation`` is one ISO 15118-2 session from SupportedAppProtocol to SessionStop, as the car speaks it; it knows no socket and no clock.
-``Dialogue`` joins it with the codec, ``flaws`` bends what it says by name, ``python -m tools.evcc`` runs it against a station.
+``Dialogue`` joins it with the codec, ``flaws`` bends what it says by name, ``secc evcc`` runs it against a station.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m tools.evcc``: one car that drives up to a station and charges."""
+"""``secc evcc``: one car that drives up to a station and charges."""
 
 from __future__ import annotations
 
@@ -30,11 +30,18 @@ EPILOG = """exit code: 0 the session ended in order, 1 the station refused or th
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="evcc", description="A simulated car.", epilog=EPILOG)
+    parser = argparse.ArgumentParser(prog="secc evcc", description="A simulated car.", epilog=EPILOG)
     parser.add_argument("--iface", default="lo", help="where the station is; lo asks ::1 itself (default)")
     parser.add_argument("--sdp-port", type=int, default=sdp.PORT, help="UDP port of the station's SDP")
-    parser.add_argument("--mode", choices=[one.value for one in Current], default="dc")
-    parser.add_argument("--payment", choices=[one.value for one in Payment], default="pnc")
+    parser.add_argument(
+        "--mode", choices=[one.value for one in Current], default="dc", help="how it charges (default: dc)"
+    )
+    parser.add_argument(
+        "--payment",
+        choices=[one.value for one in Payment],
+        default="pnc",
+        help="Plug & Charge (default), or external payment",
+    )
     parser.add_argument("--no-tls", action="store_true", help="plain TCP; only with --payment eim")
     parser.add_argument("--pki", type=Path, help="the car's directory of a lab PKI (DIR/car)")
     parser.add_argument("--no-staple", action="store_true", help="go on with a station that staples no OCSP response")
@@ -54,7 +61,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--kill-after", type=int, metavar="N", help="SIGKILL to itself after N answers of the loop")
     parser.add_argument("--stay", action="store_true", help="leave the plug in at the end")
     parser.add_argument("--flaw", choices=sorted(FLAWS), metavar="NAME", help="what the car does wrong (--list-flaws)")
-    parser.add_argument("--list-flaws", action="store_true")
+    parser.add_argument("--list-flaws", action="store_true", help="say what --flaw can be, and end")
     parser.add_argument("--keylog", type=Path, help="append the TLS secrets to this file, for packet analysers")
     parser.add_argument("--json", action="store_true", help="milestones as JSON, a line each")
     parsed = parser.parse_args(argv)

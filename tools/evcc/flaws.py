@@ -1,6 +1,6 @@
 """What a car can do wrong, each by name: one function a flaw, whose docstring says what is wrong with it.
 
-``python -m tools.evcc --flaw NAME`` drives a car with it; the tests do so against the station's conversation.
+``secc evcc --flaw NAME`` drives a car with it; the tests do so against the station's conversation.
 """
 
 from __future__ import annotations

@@ -1,25 +1,32 @@
-"""``python -m tools.pki make DIR [--flaw NAME ...] [--seed N]``; ``... flaws``; ``... table`` (for docs/trust.md)."""
+"""``secc pki make DIR [--flaw NAME ...] [--seed N]``; ``... flaws``; ``... table`` (for docs/trust.md)."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from certs import StoreError
 
 from .flaws import FLAWS, describe
 from .layout import make_lab_pki
 from .table import flaw_table
 
+PARTS = ("authorities", "car", "flawed", "other-car", "provisioning", "station")
+"""What a lab PKI consists of (``layout``); a directory with anything else in it is somebody's."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: made; 2: wrong arguments, or DIR is there already."""
-    parser = argparse.ArgumentParser(prog="python -m tools.pki", description="Lab PKI for a station and a car")
+    """0: made; 2: wrong arguments, DIR is in use, or cannot be written."""
+    parser = argparse.ArgumentParser(prog="secc pki", description="Lab PKI for a station and a car")
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make", help="write a whole lab PKI (ISO 15118-2 profile)")
-    make.add_argument("directory", type=Path, metavar="DIR")
+    make.add_argument("directory", type=Path, metavar="DIR", help="where it is written; made if it is not there")
     make.add_argument("--flaw", action="append", default=[], metavar="NAME", help="also a car with this flaw, or 'all'")
     make.add_argument("--seed", type=int, help="the same keys and serial numbers each time")
+    make.add_argument("--replace", action="store_true", help="put it in the place of a lab PKI that is there already")
     commands.add_parser("flaws", help="list the flawed contracts by name")
     commands.add_parser("table", help="print the table of flaws for docs/trust.md")
     options = parser.parse_args(argv)
@@ -31,17 +38,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in FLAWS:
             print(f"{name:{width}}  {describe(name)}")
         return 0
-    return _make(options.directory, list(FLAWS) if "all" in options.flaw else options.flaw, options.seed)
+    flaws = list(FLAWS) if "all" in options.flaw else options.flaw
+    return _make(options.directory, flaws, seed=options.seed, replace=options.replace)
 
 
-def _make(directory: Path, flaws: Sequence[str], seed: int | None) -> int:
+def _make(directory: Path, flaws: Sequence[str], *, seed: int | None, replace: bool) -> int:
     if unknown := [name for name in flaws if name not in FLAWS]:
-        print(f"no flaw {', '.join(unknown)}; see `python -m tools.pki flaws`", file=sys.stderr)
+        print(f"no flaw {', '.join(unknown)}; see `secc pki flaws`", file=sys.stderr)
         return 2
-    if (directory / "station").exists():
-        print(f"{directory} holds a lab PKI already; remove it first", file=sys.stderr)
+    there = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+    if there and not replace:
+        print(f"secc pki: {directory} is not empty; --replace makes a lab PKI there anew", file=sys.stderr)
         return 2
-    make_lab_pki(directory, flaws=flaws, seed=seed)
+    if strangers := [name for name in there if name not in PARTS]:
+        print(f"secc pki: {directory} holds {', '.join(strangers)}, which is no part of a lab PKI", file=sys.stderr)
+        return 2
+    try:
+        for name in there:
+            shutil.rmtree(directory / name)
+        make_lab_pki(directory, flaws=flaws, seed=seed)
+    except (OSError, StoreError) as error:
+        print(f"secc pki: {directory} cannot be written: {error}", file=sys.stderr)
+        return 2
     print(f"lab PKI in {directory}: station, car, other-car, provisioning, authorities" + (", flawed" if flaws else ""))
     return 0
 
