@@ -338,6 +338,20 @@ class ComposedBoard:
             except HalLost:
                 self._events.lose()
                 stream = self._board.events()
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Some events were missed: what they said stands in the levels."""
+        board, supply = self._board, self._supply
+        if supply is None or not supply.on or self._dc is None:
+            return
+        if (
+            not board.healthy
+            or not board.pilot.reading.state.ready
+            or board.inputs.reading.emergency_stopped
+            or self._dc.contactor.state in (ContactorState.OPEN, ContactorState.WELDED)
+        ):
+            supply.switch_off()
 
     def _unload(self, event: BoardEvent) -> None:
         """The board opens by itself, and has no hand on a supply that is another's."""

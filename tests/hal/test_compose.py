@@ -160,6 +160,71 @@ def test_the_supply_goes_off_with_the_contactor_without_being_told(reason: str) 
     run_virtual(main())
 
 
+def test_the_supply_goes_off_when_the_contactor_has_welded() -> None:
+    """The contactor never reports that it is open then, and the pilot is still in C: the fault is all that there is to hear."""
+
+    async def main() -> None:
+        async with outfit("sim:?connector=ac") as made, beating(made.board):
+            await powered(made)
+            made.world.inject("weld")
+            dc = made.board.dc
+            assert dc is not None
+            await dc.set_contactor(False)
+            await asyncio.sleep(0.5)
+            assert dc.contactor.state is ContactorState.WELDED
+            assert made.board.pilot.reading.state is PilotState.C
+            assert not made.rack.running
+
+    run_virtual(main())
+
+
+def test_after_events_were_missed_the_board_is_heard_again() -> None:
+    async def main() -> None:
+        async with outfit("sim:?connector=ac") as made, beating(made.board):
+            await powered(made)
+            events = made.board.events()
+            made.base._events.lose()
+            with pytest.raises(HalLost):
+                await anext(events)
+            assert len(made.rack.running) == 2
+            seen = Collector(made.board)
+            made.world.close_s2(False)
+            await asyncio.sleep(0.1)
+            assert seen.states() == [PilotState.B]
+            assert not made.rack.running
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("missed", ["state B", "emergency stop", "board silent", "weld"])
+def test_what_was_said_in_the_missed_events_switches_the_supply_off_all_the_same(missed: str) -> None:
+    """The reader missed the very event that said so; the levels still say it."""
+
+    async def main() -> None:
+        async with outfit("sim:?connector=ac") as made, beating(made.board):
+            await powered(made)
+            unload, made.board._unload = made.board._unload, lambda event: None  # type: ignore[method-assign]  # the event that is missed
+            match missed:
+                case "state B":
+                    made.world.close_s2(False)
+                case "emergency stop":
+                    made.world.press_emergency_stop()
+                case "board silent":
+                    made.base._lose("for the test")
+                case _:
+                    made.world.inject("weld")
+                    assert made.board.dc is not None
+                    await made.board.dc.set_contactor(False)
+            await asyncio.sleep(0.3)
+            assert len(made.rack.running) == 2
+            made.board._unload = unload  # type: ignore[method-assign]
+            made.base._events.lose()
+            await asyncio.sleep(0.1)
+            assert not made.rack.running
+
+    run_virtual(main())
+
+
 def test_the_supply_goes_off_with_the_heartbeat() -> None:
     async def main() -> None:
         async with outfit("sim:?connector=ac") as made:

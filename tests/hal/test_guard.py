@@ -180,6 +180,39 @@ def test_an_emergency_does_not_wait_for_an_orderly_opening() -> None:
     run_virtual(main())
 
 
+def test_an_orderly_opening_that_waits_for_its_supply_makes_no_emergency_wait() -> None:
+    """The supply takes its two seconds, and the board is one that leaves the contactor to us: what counts is when the guard commands it."""
+
+    async def main() -> None:
+        async with bench() as it:
+            await it.charge()
+            dc, loop = it.board.dc, asyncio.get_running_loop()
+            assert dc is not None
+            opened: list[float] = []
+            set_contactor = dc.set_contactor
+
+            async def slow() -> None:
+                await asyncio.sleep(2.0)
+
+            async def noted(closed: bool) -> None:
+                if not closed:
+                    opened.append(loop.time())
+                await set_contactor(closed)
+
+            dc.off, dc.set_contactor = slow, noted  # type: ignore[method-assign]  # a slow supply, and a look at the contactor's commands
+            it.guard.release()
+            await asyncio.sleep(0.5)
+            assert opened == [], "the orderly opening waits for the current"
+            assert it.world.contactor.closed
+            pressed = loop.time()
+            it.world.press_emergency_stop()
+            await asyncio.sleep(0.2)
+            assert opened, "the emergency waits behind it"
+            assert opened[0] - pressed <= 0.1
+
+    run_virtual(main())
+
+
 def test_a_refused_question_changes_nothing() -> None:
     async def main() -> None:
         async with bench() as it:
