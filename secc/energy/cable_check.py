@@ -38,9 +38,9 @@ def cable_check(path: DcPath, ev_maximum_volts: float, *, held: bool = False) ->
     board, settings = path.board, path.settings
     volts = cable_check_volts(ev_maximum_volts, settings.limits)
     if volts is None:
-        return CableChecked(False, "invalid", f"no cable check for a car of at most {ev_maximum_volts:g} V")
+        return _failed(f"no cable check for a car of at most {ev_maximum_volts:g} V")
     if not path.pilot_ready:
-        return CableChecked(False, "invalid", f"the car is in state {board.levels.pilot}, not in C or D [V2G2-918]")
+        return _failed(f"the car is in state {board.levels.pilot}, not in C or D [V2G2-918]")
     path.ev_maximum_volts = ev_maximum_volts
     whole = board.limit(WHOLE)
 
@@ -48,75 +48,76 @@ def cable_check(path: DcPath, ev_maximum_volts: float, *, held: bool = False) ->
     path.supply_off()
     path.measure_isolation_anew()
     if (yield from path.until(partial(_low, path), LOW_VOLTAGE, whole)):
-        failure = yield from _measure_at_test_voltage(path, volts, whole)
+        checked = yield from _check_at_test_voltage(path, volts, whole)
     elif held:
-        failure = yield from _measure_with_battery(path, volts, whole)
+        checked = yield from _check_with_battery(path, volts, whole)
     else:
-        failure = f"{board.levels.volts:.0f} V at the output before the check"
-    if failure:
-        return CableChecked(False, "invalid", failure)
-    ohms = min(path.ohms)
-    board.do(ReportInsulation(Insulation.VALID))
-    board.do(SeekConsent(Purpose.DC))
-    return CableChecked(True, "valid" if ohms >= settings.warning_ohms else "warning", f"{ohms:.0f} ohms")
+        checked = _failed(f"{board.levels.volts:.0f} V at the output before the check")
+    if checked.passed:
+        board.do(ReportInsulation(Insulation.VALID))
+        board.do(SeekConsent(Purpose.DC))
+    return checked
 
 
-def _measure_at_test_voltage(path: DcPath, volts: float, whole: Deadline) -> Conversation[str]:
-    """Close the contactor, test and measure with nothing but our own voltage at the output. Returns what failed, empty if nothing did."""
+def _check_at_test_voltage(path: DcPath, volts: float, whole: Deadline) -> Conversation[CableChecked]:
+    """Close the contactor, test and measure with nothing but our own voltage at the output."""
     board, settings = path.board, path.settings
     board.do(CloseDcContactor())
     if not (yield from path.until(lambda: path.contactor_is("closed"), CLOSING, whole)):
-        return f"contactor {board.levels.contactor} after {CLOSING.seconds:g} s"
+        return _failed(f"contactor {board.levels.contactor} after {CLOSING.seconds:g} s")
     path.contactor_closed = True
 
     path.aim(volts, settings.precharge_amperes, DcPhase.CABLE_CHECK)
     reached = settings.reached_volts
     if not (yield from path.until(lambda: path.fresh and abs(board.levels.volts - volts) <= reached, RISING, whole)):
-        return f"{board.levels.volts:.0f} V instead of {volts:.0f} V"
+        return _failed(f"{board.levels.volts:.0f} V instead of {volts:.0f} V")
 
     test = board.ask(TestInsulationMonitor())
     try:
         yield from path.until(lambda: board.answer(test) is not None, SELF_TEST, whole)
         path.self_tested = board.answer(test) is True
         if not path.self_tested:
-            return "the insulation monitor failed its self-test"
+            return _failed("the insulation monitor failed its self-test")
     finally:
         board.abandon(test)
 
     path.measure_isolation_anew()
     path.monitoring = True
     board.do(StartInsulationMonitor())
-    if not (yield from _measure(path, whole)):
-        return "the insulation monitor measures nothing"
+    measured = yield from _measured(path, whole)
 
     path.supply_off()
     # Some cars close their relay at whatever is on the bus. (Q-52)
-    if not (yield from path.until(partial(_low, path), LOW_VOLTAGE, whole)):
-        return f"{board.levels.volts:.0f} V at the output after the check"
-    return ""
+    if measured.passed and not (yield from path.until(partial(_low, path), LOW_VOLTAGE, whole)):
+        return _failed(f"{board.levels.volts:.0f} V at the output after the check")
+    return measured
 
 
-def _measure_with_battery(path: DcPath, volts: float, whole: Deadline) -> Conversation[str]:
+def _check_with_battery(path: DcPath, volts: float, whole: Deadline) -> Conversation[CableChecked]:
     """The car kept its contactor closed over the renegotiation: its own battery is the voltage, and nothing is put beside it.
 
     The self-test is not repeated, because it may load the conductors; it must have passed in this plug-in, and the monitor must run since then.
     """
     if not (path.monitoring and path.self_tested):
-        return f"{path.board.levels.volts:.0f} V at the output, and the insulation monitor does not run"
-    if not (yield from _measure(path, whole)):
-        return "the insulation monitor measures nothing"
-    if _low(path):
+        return _failed(f"{path.board.levels.volts:.0f} V at the output, and the insulation monitor does not run")
+    measured = yield from _measured(path, whole)
+    if measured.passed and _low(path):
         # The car has let go meanwhile, and can be tested like any other.
-        return (yield from _measure_at_test_voltage(path, volts, whole))
-    return ""
+        return (yield from _check_at_test_voltage(path, volts, whole))
+    return measured
 
 
-def _measure(path: DcPath, whole: Deadline) -> Conversation[bool]:
-    """Wait for the measurements that the settings ask for; False if one of them does not come in time."""
+def _measured(path: DcPath, whole: Deadline) -> Conversation[CableChecked]:
+    """Wait for the measurements that the settings ask for, and judge them. A bad one ends it all by ``Halt``."""
     for count in range(1, path.settings.isolation_measurements + 1):
-        if not (yield from path.until(partial(_measured, path, count), MEASURING, whole)):
-            return False
-    return True
+        if not (yield from path.until(partial(_so_many, path, count), MEASURING, whole)):
+            return _failed("the insulation monitor measures nothing")
+    ohms = min(path.ohms)
+    return CableChecked(True, "valid" if ohms >= path.settings.warning_ohms else "warning", f"{ohms:.0f} ohms")
+
+
+def _failed(detail: str) -> CableChecked:
+    return CableChecked(False, "invalid", detail)
 
 
 def _low(path: DcPath) -> bool:
@@ -124,5 +125,5 @@ def _low(path: DcPath) -> bool:
     return path.fresh and path.board.levels.volts < path.settings.safe_volts
 
 
-def _measured(path: DcPath, count: int) -> bool:
+def _so_many(path: DcPath, count: int) -> bool:
     return len(path.ohms) >= count

@@ -10,7 +10,7 @@ import pytest
 
 from hal.interlock import Insulation
 from secc.conversation import Conversation, Levels, Party, Session
-from secc.energy import DcSettings, IsolationReported, Notice, OutputSet, SetSupply
+from secc.energy import DcSettings, IsolationReported, Notice, OutputSet, SetSupply, StartInsulationMonitor
 from secc.energy.cable_check import cable_check
 from secc.energy.dc import DcPath, Stage
 from secc.errors import Refusal
@@ -191,7 +191,7 @@ def test_a_measurement_that_is_older_than_the_check_does_not_count() -> None:
     b.listening = False
     b.run(2.5)
     b.hear(IsolationReported(1e6, b.clock.now() - 10.0))
-    b.run(0.1)
+    b.run(2.0)
     assert number not in b.told
     b.listening = True
     b.run_until(lambda: number in b.told, 10.0)
@@ -233,6 +233,18 @@ def test_a_car_that_opens_its_contactor_is_tested_as_before() -> None:
     assert max(setpoint.volts for _, setpoint in b.setpoints) == 475.0
     assert b.reported == []
     assert not b.world.incidents
+
+
+def test_what_was_measured_without_the_test_voltage_does_not_count() -> None:
+    """The monitor runs since the first check. What it found before the second one had its voltage and its self-test is no finding of that check."""
+    b = renegotiating()
+    b.world.close_relay(False)
+    b.effects.clear()
+    number = b.ask(CHECK)
+    b.run_until(lambda: StartInsulationMonitor() in b.effects, 15.0)
+    b.world.car.inlet_ohms = 150_000.0
+    b.run_until(lambda: number in b.told, 20.0)
+    assert b.told[number] == CableChecked(True, "warning", "150000 ohms")
 
 
 def test_a_car_that_keeps_its_contactor_closed_is_found_out_and_gets_no_test_voltage() -> None:

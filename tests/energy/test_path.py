@@ -13,6 +13,8 @@ from hal.values import Severity
 from secc.conversation import Answered, Ask, Asked, Levels, Tell, Ticket
 from secc.energy import (
     AcSettings,
+    AllowPower,
+    CloseDcContactor,
     CommandFailed,
     ConsentLost,
     ContactorOpeningOrdered,
@@ -26,6 +28,7 @@ from secc.energy import (
     PilotChanged,
     ReleasePower,
     ReportFault,
+    SeekConsent,
     StopInsulationMonitor,
     SwitchSupplyOff,
     power_path,
@@ -179,6 +182,29 @@ def end(bench: Bench, ending: str) -> None:
     bench.run_until(lambda: bench.dead, 2.7)
     bench.run(3.0)
     assert bench.dead
+
+
+@pytest.mark.case("A-NET-09")
+@pytest.mark.parametrize("settings", [AC, DC], ids=["ac", "dc"])
+def test_a_queued_question_of_a_session_that_is_gone_switches_nothing_on(settings: AcSettings | DcSettings) -> None:
+    """One question runs, a second one waits behind it, and the session ends. The car is ready for power then, and nobody is there who wants any."""
+    question = StartPower() if isinstance(settings, AcSettings) else CheckCable(425.0)
+    bench = Bench(settings)
+    if isinstance(settings, DcSettings):
+        bench.world.close_s2()
+        bench.run(0.3)
+    first, second = bench.ask(question), bench.ask(question)
+    bench.run(0.2)
+    assert bench.told == {}, "the first one runs, and the second one waits for it"
+    bench.hear(ContactorOpeningOrdered())
+    bench.run(0.8)
+    assert not (bench.told[first].passed if isinstance(question, CheckCable) else bench.told[first].done)
+    bench.effects.clear()
+    bench.world.close_s2()
+    bench.run(8.0)
+    assert not any(isinstance(effect, AllowPower | CloseDcContactor | SeekConsent) for effect in bench.effects)
+    assert bench.dead
+    assert second not in bench.told, "whoever asked is gone"
 
 
 class Blind:
