@@ -15,25 +15,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from .mutant import Mutant
+from .power_mutants import POWER_MUTANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("secc", "hal", "certs", "tools", "tests", "pyproject.toml", "README.md", "docs")
 SECONDS = 240
 """A suite that hangs on a fault has noticed it, but not well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One fault: in ``path``, ``old`` (which stands there exactly once) becomes ``new``; ``tests`` have to notice."""
-
-    name: str
-    why: str
-    path: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -269,6 +259,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if False:",
         ("tests/session/test_recorder.py",),
     ),
+    *POWER_MUTANTS,
 )
 
 
