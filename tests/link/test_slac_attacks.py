@@ -28,7 +28,7 @@ from secc.link.mme import (
     ValidateReq,
 )
 from secc.link.slac_effects import Announce, Notice
-from secc.link.slac_events import FrameReceived, MatchingArmed
+from secc.link.slac_events import FrameReceived, KeySet, MatchingArmed
 from secc.link.slac_timing import C_EVSE_MATCH_PARALLEL, INVITATIONS
 from tests.slac_scene import EV, EVSE, MODEM, NEIGHBOUR, NO_ID, OTHER_RUN, PROFILE, RUN, Scene
 
@@ -227,6 +227,25 @@ def test_only_our_own_modem_measures(source: bytes) -> None:
         forged.frame(AttenProfileInd(EV, (0,) * GROUPS), source)
     assert forged.characterised == honest.characterised
     assert [said.notice for said in forged.reported(Announce)] == [Notice.FOREIGN_PROFILE]
+
+
+@pytest.mark.case("A-SLAC-08")
+def test_a_car_does_not_measure_itself_at_a_station_whose_modem_did_not_say_who_it_is() -> None:
+    """Some modems confirm the key without their address. Whoever measures then, it is not the car that is measured: it would choose its station."""
+    scene = Scene(armed=False, begin=False)
+    scene.key_answer = lambda: KeySet(True)
+    scene.take(scene.session.begin(scene.now))
+    scene.wait(0.05)
+    scene.pilot("B")
+    scene.say(MatchingArmed())
+    scene.to_sounding()
+    for count in range(9, -1, -1):
+        scene.wait(0.02)
+        scene.profile((0,) * GROUPS, source=EV)
+        scene.sound(count)
+        scene.profile((0,) * GROUPS, source=EV)
+    assert [(ind.num_sounds, ind.groups) for ind in scene.characterised] == [(10, PROFILE)]
+    assert [said.notice for said in scene.reported(Announce)] == [Notice.FOREIGN_PROFILE]
 
 
 @pytest.mark.case("A-PHY-01")

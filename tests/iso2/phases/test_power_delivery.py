@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from secc.conversation import Abandon
+from secc.conversation import Abandon, Ask
 from secc.iso2.messages import (
     ChargingProfile,
     ChargingStatusReq,
@@ -16,7 +16,7 @@ from secc.iso2.messages import (
     ProfileEntry,
     ResponseCode,
 )
-from secc.session.effects import OpenContactor, PowerReported, Remark, StartPower, StopPower
+from secc.session.effects import OpenContactor, PowerReported, Reach, Remark, StartPower, StopPower
 from secc.session.events import OngoingForced
 from secc.session.offer import AcLimits, Offer
 from tests.dialogue import LATER
@@ -262,3 +262,44 @@ def test_a_stop_before_start_goes_straight_to_the_end(offer: Offer, asked: int) 
     car.pilot = "B"
     car.finish("PowerDelivery(Stop)")
     assert car.code == "completed.terminated"
+
+
+@pytest.mark.parametrize("report", [LATER, PowerReported(False, "contactor welded")])
+def test_a_stop_before_start_is_not_answered_ok_where_the_path_cannot_switch_off(report: object) -> None:
+    """The cable check had the contactor closed and the cable under voltage. OK would be the word that the car may be unplugged."""
+    car = due(DC_EIM)
+    car.answers[StopPower] = report
+    body = car.says(dc_delivery(STOP))
+    assert body.response_code is ResponseCode.FAILED
+    assert car.heard[-1].seconds <= 4.5
+    assert car.code == "refused.FAILED"
+    assert "power is not off" in car.ended.detail if car.ended else False
+    assert car.all(OpenContactor)
+
+
+def test_a_stop_between_renegotiation_and_start_is_not_answered_ok_either() -> None:
+    car = due(AC_EIM, "PowerDelivery(Stop)")
+    assert car.says(delivery(RENEGOTIATE)).response_code is ResponseCode.OK
+    assert car.says(ac_parameters()).response_code is ResponseCode.OK
+    car.answers[StopPower] = PowerReported(False, "contactor welded")
+    assert car.says(delivery(STOP)).response_code is ResponseCode.FAILED_CONTACTOR_ERROR
+
+
+@pytest.mark.parametrize("offer", [AC_EIM, DC_EIM])
+@pytest.mark.parametrize(
+    ("question", "step"), [(StartPower, "PowerDelivery(Start)"), (StopPower, "PowerDelivery(Stop)")]
+)
+def test_a_question_that_is_too_late_is_given_up_before_anything_else_is_said(
+    offer: Offer, question: type[StartPower | StopPower], step: str
+) -> None:
+    """Whatever the power path still answers is nobody's then: not this session's, which goes on to say FAILED, and not that of the next one."""
+    car = due(offer, step)
+    car.answers[question] = LATER
+    said = len(car.said)
+    progress = START if question is StartPower else STOP
+    body = car.says(delivery(progress) if offer is AC_EIM else dc_delivery(progress))
+    assert body.response_code.startswith("FAILED")
+    kinds = [type(effect) for _, effect in car.said[said:] if not isinstance(effect, Reach)]
+    assert kinds[:3] == [Ask, Abandon, OpenContactor]
+    (asked,) = [effect.ticket for _, effect in car.said[said:] if isinstance(effect, Ask)]
+    assert [effect.ticket for effect in car.all(Abandon)] == [asked]
