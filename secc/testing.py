@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from secc.misbehaving import Message, Tap
+
 if TYPE_CHECKING:
     from hal.sim.world import World as SimulatedWorld
     from secc.config import Config
@@ -37,7 +39,10 @@ T = TypeVar("T")
 START_SECONDS = 30.0
 PANEL = "world.sock"
 STEP_SECONDS = 0.01
-MARKER = "secc_station(connector='dc', speed=1, eim='free', tls=False, allow=(), hal='', settings={}): what the station of this test is like"
+MARKER = (
+    "secc_station(connector='dc', speed=1, eim='free', tls=False, flaws=(), allow=(), hal='', settings={}): "
+    "what the station of this test is like"
+)
 
 
 class World:
@@ -158,12 +163,17 @@ class StationUnderTest:
         """Where SDP requests go, by unicast: the loopback has no multicast."""
         self.pki = pki
         """What a car of this lab carries (``v2g_root.pem``, ``contract_chain.pem``, ``contract.key``...); None without TLS."""
+        self.stranger = pki.with_name("stranger") if pki is not None else None
+        """Another car: its contract is as good, and its EMAID is on no list of this station."""
+        self.flawed = {path.name: path for path in pki.with_name("flawed").glob("*")} if pki is not None else {}
+        """With ``flaws``: cars whose contract has that flaw, by its name (``secc pki flaws``); ``flaw.txt`` in each says what is wrong."""
         self.events: list[dict[str, Any]] = []
         """Everything that ``secc control events`` would have shown."""
         self.panel = config.control_socket.with_name(PANEL)
         """Socket of the simulated world, for a car in another process: ``secc evcc --sim-socket``."""
         self.world = World(self._in_world)
         self.control = Levers(config.control_socket)
+        self._tap = Tap()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._station: Station | None = None
         self._stopping: asyncio.Event | None = None
@@ -208,6 +218,8 @@ class StationUnderTest:
             publish(event)
 
         services.publish = hear
+        for outlet in station.outlets:
+            self._tap.listen(outlet)
         try:
             await station.open()
             self._up.set_result(None)
@@ -229,6 +241,37 @@ class StationUnderTest:
     def ended(self) -> list[str]:
         """Why each session so far has ended: the codes of ``docs/reasons.md``."""
         return [event["code"] for event in list(self.events) if event["event"] == "session ended"]
+
+    @property
+    def messages(self) -> list[Message]:
+        """Every message of every session so far, decoded, oldest first: ``name``, ``direction``, ``body``, ``octets``, ``at``."""
+        return list(self._tap.messages)
+
+    @property
+    def trace(self) -> list[dict[str, Any]]:
+        """The trace of the last session that has ended, a dictionary a line (``secc/session/recorder.py`` says what they hold); empty before."""
+        traces = sorted(self.config.trace_directory.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(line) for line in traces[-1].read_text().splitlines()] if traces else []
+
+    # What a car has to live with
+
+    def misbehave(
+        self,
+        answer: str,
+        *,
+        late: float = 0.0,
+        code: str | None = None,
+        cut: bool = False,
+        skip: int = 0,
+        times: int = 1,
+    ) -> None:
+        """Let the station get an answer wrong: ``misbehave("CurrentDemandRes", late=1.0)``. The hardware stays safe.
+
+        ``late``: seconds by which it comes too late; ``code``: what it says instead of its own response code, such as ``FAILED``, after which the
+        station hangs up in 5 s if the car does not; ``cut``: the TCP connection ends in its place. ``skip`` answers of this name are good before,
+        ``times`` of them go wrong. ValueError for an answer or a code that does not exist.
+        """
+        self._tap.plan(answer, late=late, code=code, cut=cut, skip=skip, times=times)
 
     def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
         """Wait until it is so; AssertionError where it is not in this time."""
@@ -269,6 +312,7 @@ def configuration(
     speed: float = 1.0,
     eim: str = "free",
     tls: bool = False,
+    flaws: tuple[str, ...] = (),
     allow: tuple[str, ...] = (),
     hal: str = "",
     settings: Mapping[str, Any] | None = None,
@@ -276,7 +320,8 @@ def configuration(
     """A station below ``directory`` and, with ``tls``, the directory of a car that it serves by Plug & Charge.
 
     ``connector`` is dc or ac, ``speed`` how fast the simulated world's time runs, ``allow`` lines of the allowlist (``rfid 04A2B3C4``), ``hal``
-    another address of simulated hardware, ``settings`` more of ``secc.config.FLAGS``. Raises ConfigError.
+    another address of simulated hardware, ``settings`` more of ``secc.config.FLAGS``; ``flaws``, with ``tls``, names flawed contracts.
+    Raises ConfigError, ValueError for a flaw that there is not.
     """
     from secc.config import from_flags
 
@@ -293,11 +338,17 @@ def configuration(
         "allowlist": allowlist,
         "control": sockets / "control.sock",
         "clock": "rtc",
+        "trace": "always",
     }
+    if flaws and not tls:
+        raise ValueError("flawed contracts need tls=True: no contract is shown without")
     lines, pki = list(allow), None
     if tls:
         pki = directory / "pki"
-        importlib.import_module("secc.tools.pki").make_lab_pki(pki)
+        lab = importlib.import_module("secc.tools.pki")
+        if unknown := [name for name in flaws if name not in lab.FLAWS]:
+            raise ValueError(f"no flaw {', '.join(unknown)}; `secc pki flaws` names them")
+        lab.make_lab_pki(pki, flaws=flaws)
         station = pki / "station"
         flags |= {"truststore": station / "truststore", "keystore": station / "keystore"}
         (station / "staples").rename(station / "keystore" / "ocsp")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -11,8 +12,14 @@ from pathlib import Path
 import pytest
 
 from hal.errors import HalRejected
+from secc.iso2.messages import SCHEMA as ISO2
 from secc.station.control import ControlError
-from secc.testing import StationUnderTest
+from secc.testing import StationUnderTest, configuration
+from tools.evcc.behaviour import Behaviour, Payment
+from tools.evcc.driver import Trip, travel
+from tools.evcc.hands import SimHands
+from tools.evcc.trust import Trust
+from tools.evcc.wallet import Wallet
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,11 +45,11 @@ def test_the_example_of_the_page_runs_in_another_project(tmp_path: Path) -> None
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    assert "6 passed" in done.stdout
 
 
 def test_the_world_is_at_hand_and_says_what_it_cannot(secc_station: StationUnderTest) -> None:
@@ -85,3 +92,70 @@ def test_nothing_is_left_of_a_station(tmp_path: Path, request: pytest.FixtureReq
     assert not station._thread.is_alive()
     assert not station.config.control_socket.exists()
     assert not station.panel.exists()
+
+
+def names(station: StationUnderTest, direction: str) -> list[str]:
+    return [message.name for message in station.messages if message.direction == direction]
+
+
+def travels(station: StationUnderTest, behaviour: Behaviour, pki: Path | None = None) -> str:
+    """Send a car of our own from this process; how it ended."""
+
+    async def go() -> str:
+        hands = SimHands(station.panel)
+        trip = Trip(
+            sdp_port=station.sdp_port,
+            trust=None if pki is None else Trust.load(pki),
+            wallet=None if pki is None else Wallet.load(pki),
+        )
+        try:
+            return (await travel(trip, behaviour, hands, lambda name, text, facts: None)).code
+        finally:
+            await hands.unplug()
+            hands.close()
+
+    return asyncio.run(go())
+
+
+@pytest.mark.secc_station(speed=20)
+def test_messages_and_trace_are_at_hand(secc_station: StationUnderTest) -> None:
+    assert secc_station.messages == []
+    assert secc_station.trace == []
+    assert travels(secc_station, Behaviour(loops=3)) == "completed.full"
+    secc_station.until(lambda: secc_station.trace)
+    heard, said = names(secc_station, "received"), names(secc_station, "sent")
+    assert heard[:3] == ["SupportedAppProtocolReq", "SessionSetupReq", "ServiceDiscoveryReq"]
+    assert [name.replace("Req", "Res") for name in heard] == said
+    assert said.count("CurrentDemandRes") == 3
+    demand = next(message for message in secc_station.messages if message.name == "CurrentDemandReq")
+    assert demand.body.ev_target_voltage is not None
+    assert ISO2.decode(demand.octets).body == demand.body
+    assert [message.at for message in secc_station.messages] == sorted(message.at for message in secc_station.messages)
+    lines = secc_station.trace
+    assert lines[0]["kind"] == "trace"
+    assert lines[-1]["code"] == "completed.terminated"
+
+
+@pytest.mark.secc_station(tls=True, eim="list", flaws=("expired-leaf", "rsa-leaf"))
+def test_a_strangers_contract_is_good_and_on_no_list(secc_station: StationUnderTest) -> None:
+    assert secc_station.pki is not None
+    assert secc_station.stranger is not None
+    ours, theirs = (Wallet.load(car) for car in (secc_station.pki, secc_station.stranger))
+    assert ours.emaid != theirs.emaid
+    assert ours.chain[1:] == theirs.chain[1:], "of the same house"
+    assert set(secc_station.flawed) == {"expired-leaf", "rsa-leaf"}
+    by_contract = Behaviour(payment=Payment.CONTRACT, loops=2)
+    assert travels(secc_station, by_contract, secc_station.stranger) != "completed.full"
+    secc_station.until(lambda: secc_station.ended)
+    details = [message for message in secc_station.messages if message.name == "PaymentDetailsRes"]
+    assert [message.body.response_code for message in details] == ["OK"], "the chain holds; the backend says no"
+    assert secc_station.ended == ["refused.FAILED"]
+    assert secc_station.world.watt_hours == 0
+    assert travels(secc_station, by_contract, secc_station.pki) == "completed.full"
+
+
+def test_a_flaw_needs_tls_and_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="tls=True"):
+        configuration(tmp_path, flaws=("expired-leaf",))
+    with pytest.raises(ValueError, match="no flaw gremlins"):
+        configuration(tmp_path, tls=True, flaws=("gremlins",))

@@ -5,6 +5,7 @@
     DIR/station/staples      OCSP responses, as ``certs.StapleCache`` keeps them
     DIR/car                  v2g_root.pem, contract_chain.pem, contract.key, emaid.txt, oem_chain.pem, oem.key, pcid.txt
     DIR/other-car            the same car, but it trusts only the other V2G root
+    DIR/stranger             another car: its contract is as good, of the same house, with another EMAID
     DIR/flawed/NAME          a car whose contract has that flaw, with flaw.txt that says what is wrong; where the
                              flaw is the root's own, install_mo_root_N.pem is what the station would have to install
     DIR/provisioning         cps_chain.pem, cps.key: the certificate provisioning service
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +26,10 @@ from certs import Edition, Keystore, Role, StapleCache, Truststore, parse_certif
 
 from .flaws import FlawedContract, describe, make_flawed
 from .lab import EMAID, PCID, LabPki, build_lab_pki
-from .mint import Issued
+from .mint import CONTRACT_USAGE, Issued
+
+STRANGER = "DE8AAC9Z8Y7X6WT"
+"""The contract of somebody else."""
 
 
 def make_lab_pki(
@@ -45,6 +50,7 @@ def write_lab_pki(lab: LabPki, directory: Path, *, flaws: Iterable[str] = ()) ->
     _write_station(lab, directory / "station")
     _write_car(lab, directory / "car", lab.secc.root)
     _write_car(lab, directory / "other-car", lab.other_secc.root)
+    _write_car(_stranger(lab), directory / "stranger", lab.secc.root)
     for name in flaws:
         flawed = make_flawed(name, lab)
         _write_flawed_car(lab, directory / "flawed" / name, name, flawed)
@@ -84,6 +90,12 @@ def _write_car(lab: LabPki, directory: Path, v2g_root: Issued) -> None:
     _write_secret(directory / "oem_chain.pem", lab.provisioning.pem)
     _write_secret(directory / "oem.key", lab.provisioning.leaf.key_pem)
     _write(directory / "pcid.txt", PCID.encode() + b"\n")
+
+
+def _stranger(lab: LabPki) -> LabPki:
+    """The same bench as a stranger's car knows it."""
+    leaf = lab.mint.issue(STRANGER, "MO", lab.contract.sub2, usage=CONTRACT_USAGE, days=730)
+    return replace(lab, contract=replace(lab.contract, leaf=leaf), emaid=STRANGER)
 
 
 def _write_flawed_car(lab: LabPki, directory: Path, name: str, flawed: FlawedContract) -> None:

@@ -1,0 +1,150 @@
+"""A station that gets something wrong on purpose, for those who test cars: an answer that comes late, says FAILED, or never comes.
+
+Part of ``secc.testing``. The station behind it is the real one and stays safe; only what leaves it for the car is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from secc.conversation import Effect, Received, Send
+
+if TYPE_CHECKING:
+    from secc.station.connection import V2gConnection
+    from secc.station.outlet import OutletHost
+
+FAREWELL_SECONDS = 5.0
+"""After an answer that says FAILED the car closes; where it does not, the station does. [V2G2-539]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message that was spoken: ``body`` is the decoded message (``secc.iso2.messages``), ``at`` seconds of the loop's clock."""
+
+    at: float
+    direction: str
+    """``received`` (from the car) or ``sent``."""
+    name: str
+    body: Any
+    octets: bytes
+    """The EXI stream, without its V2GTP header."""
+
+
+@dataclass(slots=True)
+class _Fault:
+    answer: str
+    late: float
+    code: str | None
+    cut: bool
+    skip: int
+    times: int
+
+    def meets(self, name: str) -> bool:
+        """Whether this answer is to go wrong. Counts."""
+        if name != self.answer or self.times <= 0:
+            return False
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        self.times -= 1
+        return True
+
+
+class Tap:
+    """Between the sessions of one outlet and their sockets: writes down what is spoken, and changes what is to go wrong."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self._faults: list[_Fault] = []
+
+    def plan(
+        self,
+        answer: str,
+        *,
+        late: float = 0.0,
+        code: str | None = None,
+        cut: bool = False,
+        skip: int = 0,
+        times: int = 1,
+    ) -> None:
+        """See ``secc.testing.StationUnderTest.misbehave``. From any thread. ValueError for what no station could say."""
+        _check(answer, code)
+        if not (late > 0.0 or code is not None or cut):
+            raise ValueError("say what is to go wrong: late=, code= or cut=")
+        self._faults.append(_Fault(answer, late, code, cut, skip, times))
+
+    def listen(self, outlet: OutletHost) -> None:
+        """Begin, before the outlet is opened."""
+        saw, sent, admit = outlet.saw, outlet.sent, outlet.window._admit
+
+        def seen(connection: V2gConnection, now: float, event: Any, effects: tuple[Effect, ...]) -> None:
+            if isinstance(event, Received):
+                self._note(now, "received", event.message, event.octets)
+            saw(connection, now, event, effects)
+
+        def left(connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
+            self._note(asyncio.get_running_loop().time(), "sent", message, octets)
+            sent(connection, payload_type, octets, message)
+
+        def admitted(peer: str) -> V2gConnection | None:
+            connection = admit(peer)
+            if connection is not None:
+                self._stand_between(connection)
+            return connection
+
+        outlet.saw, outlet.sent = seen, left  # type: ignore[method-assign]  # this is what a tap is
+        outlet.window._admit = admitted
+
+    def _note(self, at: float, direction: str, body: Any, octets: bytes) -> None:
+        self.messages.append(Message(at, direction, type(body).__name__, body, octets))
+
+    def _stand_between(self, connection: V2gConnection) -> None:
+        perform = connection._perform
+
+        def between(effect: Effect) -> None:
+            fault = self._met(effect) if isinstance(effect, Send) else None
+            if fault is None or not isinstance(effect, Send):
+                perform(effect)
+                return
+            wrong = effect if fault.code is None else replace(effect, message=_saying(effect.message, fault.code))
+            loop = asyncio.get_running_loop()
+
+            def go() -> None:
+                if fault.cut:
+                    connection.abort()
+                elif connection._transport is not None:
+                    perform(wrong)
+                    if fault.code is not None and fault.code.startswith("FAILED"):
+                        loop.call_later(FAREWELL_SECONDS, connection.abort)
+
+            if fault.late > 0.0:
+                loop.call_later(fault.late, go)
+            elif fault.cut:
+                # Not from inside the step that says it.
+                loop.call_soon(go)
+            else:
+                go()
+
+        connection._perform = between  # type: ignore[method-assign]  # the driver is made with it later
+
+    def _met(self, effect: Send) -> _Fault | None:
+        name = type(effect.message).__name__
+        return next((fault for fault in list(self._faults) if fault.meets(name)), None)
+
+
+def _check(answer: str, code: str | None) -> None:
+    from secc.iso2 import messages
+    from secc.session.supported_app_protocol import ResponseCode as Negotiated
+
+    negotiation = answer == "SupportedAppProtocolRes"
+    if not negotiation and not (answer.endswith("Res") and isinstance(getattr(messages, answer, None), type)):
+        raise ValueError(f"{answer!r} is not an answer of a station, such as CurrentDemandRes")
+    codes = {one.value for one in (Negotiated if negotiation else messages.ResponseCode)}
+    if code is not None and code not in codes:
+        raise ValueError(f"{answer} has no code {code!r}; there are: {', '.join(sorted(codes))}")
+
+
+def _saying(message: Any, code: str) -> Any:
+    return replace(message, response_code=type(message.response_code)(code))
