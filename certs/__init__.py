@@ -30,6 +30,7 @@ from certs.revocation import (
     ocsp_request,
     verify_ocsp_response,
 )
+from certs.revoked import RevokedCertificates, read_revoked
 from certs.truststore import InstalledRoot, Roots, Truststore
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "PrivateKey",
     "Profile",
     "PublicKey",
+    "RevokedCertificates",
     "Role",
     "Roots",
     "SeccChain",
@@ -73,6 +75,7 @@ __all__ = [
     "ocsp_request",
     "open_private_key",
     "parse_certificate",
+    "read_revoked",
     "verify_chain",
     "verify_contract_chain",
     "verify_ocsp_response",

@@ -6,6 +6,9 @@ import contextlib
 import os
 import secrets
 import stat
+import time
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 from certs.errors import StoreError
@@ -14,6 +17,8 @@ from certs.guard import require_guarded, require_unwritable
 SECRET = 0o600
 PUBLIC = 0o644
 LARGEST_FILE = 64 * 1024
+MOST_STAMPED = 5000
+LINES_AT_ONCE = 128
 
 
 def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
@@ -88,6 +93,44 @@ def require_directory(path: Path) -> None:
         raise StoreError(path, f"cannot be read: {error.strerror}") from error
     if not stat.S_ISDIR(status.st_mode):
         raise StoreError(path, "is no directory")
+
+
+def stamp(path: Path) -> tuple[object, ...]:
+    """Changes whenever the file at ``path``, or anything below that directory, does, or who may change it. Never raises; looks, reads nothing.
+
+    Of a crowded directory only so much is looked at as any store may hold.
+    """
+    seen: list[object] = []
+    try:
+        require_guarded(path)
+    except StoreError as error:
+        seen.append(str(error))
+    seen.append(_look(path))
+    for place, directories, files in os.walk(path):
+        for name in sorted((*directories, *files)):
+            seen.append((place, name, _look(Path(place, name))))
+            if len(seen) > MOST_STAMPED:
+                return tuple(seen)
+    return tuple(seen)
+
+
+def _look(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def lines_of(octets: bytes) -> Iterator[bytes]:
+    """The lines of a long file, with their ends, without holding the interpreter for as long as it takes to go through them.
+
+    To split all of it at once would stop every other thread, an event loop among them; so would a thread that never lets go. Call it on a thread.
+    """
+    for number, line in enumerate(BytesIO(octets)):
+        if number % LINES_AT_ONCE == LINES_AT_ONCE - 1:
+            time.sleep(0.0005)
+        yield line
 
 
 def make_directory(path: Path) -> None:

@@ -47,6 +47,10 @@ def check(config: Config) -> None:
     free = config.uplink.eim is Eim.FREE
     if free and not any(Payment.EXTERNAL in outlet.payments for outlet in config.outlets):
         raise Wrong(("uplink", "eim"), "is free, but no outlet offers external payment")
+    if config.trust.revoked is not None and config.trust.truststore is None:
+        raise Wrong(
+            ("trust", "revoked"), "names revoked certificates, but trust.truststore names no roots to accept others by"
+        )
     if config.lab.strict and config.lab.tolerate:
         raise Wrong(("lab", "tolerate"), "tolerates what lab.strict switches off")
     for number, code in enumerate(config.lab.tolerate):

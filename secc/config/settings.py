@@ -215,6 +215,13 @@ class Trust:
         Path | None,
         Doc("Directory of the OCSP responses that are stapled to the TLS handshake.", "`ocsp` in the keystore"),
     ] = None
+    revoked: Annotated[
+        Path | None,
+        Doc(
+            "File of certificates that are revoked, by hash data ([trust.md](trust.md)): contracts with one of them in their chain are refused.",
+            "none",
+        ),
+    ] = None
     clock: Annotated[
         Clock,
         Doc(

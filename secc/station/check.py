@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from certs import ChainRejected, Edition, Keystore, StapleCache, StoreError, Truststore
+from certs import ChainRejected, Edition, Keystore, StapleCache, StoreError, Truststore, read_revoked
 from certs.keystore import SeccChain
 from hal.open import unsafe_options
 from secc.config import Clock, Config, Tls, dangers
@@ -55,6 +55,7 @@ def report(config: Config) -> list[Finding]:
         *_calendar(config, calendar, wall),
         *_roots(config, calendar.judging()),
         *_lists(config),
+        *_revoked(config),
         *_book(config),
         *_chains(config, calendar.judging()),
         *_outlets(config),
@@ -140,6 +141,17 @@ def _book(config: Config) -> Iterator[Finding]:
         yield Finding("sessions", f"cannot be stored, so {then}: {error}", good=False)
     else:
         yield Finding("sessions", f"stored in {path}")
+
+
+def _revoked(config: Config) -> Iterator[Finding]:
+    if config.trust.revoked is None:
+        return
+    try:
+        revoked = read_revoked(config.trust.revoked)
+    except StoreError as error:
+        yield Finding("revoked", str(error), good=False)
+    else:
+        yield Finding("revoked", f"{config.trust.revoked}, {len(revoked)} certificates")
 
 
 def _chains(config: Config, wall: Wall) -> Iterator[Finding]:

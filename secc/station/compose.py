@@ -72,32 +72,35 @@ class Services:
     notifier: Notifier
     publish: Callable[[Mapping[str, Any]], None] = lambda event: None
     identity: Identity = field(default_factory=Identity)
-    roots_problems: tuple[str, ...] = ()
     tickets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     keylog: Keylog | None = None
     work: WorkThread = field(default_factory=WorkThread)
     _beats: dict[str, float] = field(default_factory=dict)
+    _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def unbooked(self) -> str:
         """Why no new session may begin: nobody would be billed for it. Empty if it may."""
         return "" if self.config.uplink.danger_charge_unbooked else self.uplink.unbooked
 
-    async def reload(self) -> None:
-        """Read roots, chains, staples and lists anew, and whether root has reset the clock.
+    async def reload(self, *, anew: bool = True) -> None:
+        """Read roots and lists again where the files have changed, chains and staples too or, ``anew``, in any case. Has root reset the clock?
 
-        Raises ConfigError where a list is wrong; trust goes on with what is good.
+        Raises ConfigError where a list is wrong; everything goes on with what was good. One at a time, and in no car's way.
         """
-        await asyncio.to_thread(self.calendar.reread)
-        await self.load_trust()
-        await self.uplink.reload()
+        async with self._reloading:
+            await asyncio.to_thread(self.calendar.reread)
+            await self.load_trust(anew=anew)
+            await self.uplink.reload()
+            if self.trust is not None and self.trust.revoked_problem is not None:
+                raise self.trust.revoked_problem
 
-    async def load_trust(self) -> None:
-        """Roots, chains and staples as they are on the disk now."""
-        if self.trust is not None:
-            self.roots_problems, self.identity = await asyncio.to_thread(_load, self.trust)
+    async def load_trust(self, *, anew: bool = True) -> None:
+        """Roots, revoked certificates, chains and staples as they are on the disk now. Raises ConfigError: no list of revoked ones to go by."""
+        if self.trust is not None and await asyncio.to_thread(self.trust.refresh, anew=anew):
+            self.identity = self.trust.shown
             self.calendar.ends(self.identity.ends)
-            for problem in (*self.roots_problems, *self.identity.problems):
+            for problem in self.trust.problems:
                 log.warning("trust: %s", problem)
 
     def warm(self) -> None:
@@ -131,7 +134,7 @@ class Services:
             return {"chains": [], "problems": []}
         return {
             "chains": [context.chain.name for context in self.identity.contexts],
-            "problems": [*self.roots_problems, *self.identity.problems],
+            "problems": list(self.trust.problems),
         }
 
     def observe(self, board: Board | None, event: Event | End | None) -> None:
@@ -150,10 +153,6 @@ class Services:
         self.work.shutdown(cancel_futures=True)
         if self.keylog is not None:
             self.keylog.close()
-
-
-def _load(trust: TrustRoom) -> tuple[tuple[str, ...], Identity]:
-    return trust.load_roots(), trust.identity()
 
 
 class Keylog:
@@ -194,6 +193,7 @@ def compose(config: Config, notifier: Notifier) -> Services:
             truststore=config.trust.truststore,
             keystore=config.trust.keystore,
             staples=config.ocsp_cache,
+            revoked=config.trust.revoked,
             floor_suffices=config.trust.danger_floor_suffices,
             # `standalone` cannot judge a chain whose root is not here.
             central_validation=False,

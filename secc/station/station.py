@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 
 LISTEN_AGAIN_SECONDS = 5.0
 BOOK_SECONDS = 10.0
-RELOAD_SECONDS = 3600.0
-"""Staples and certificates are looked at anew this often; an operator who cannot wait says ``secc control reload``."""
+LOOK_SECONDS = 60.0
+"""How often it is looked whether roots, lists and certificates have changed on the disk; ``secc control reload`` looks at once."""
+LOOKS_AN_HOUR = round(PERSIST_SECONDS / LOOK_SECONDS)
 
 
 class Station:
@@ -68,7 +69,7 @@ class Station:
             if problem is not None:
                 raise problem
         self._tasks += [
-            asyncio.create_task(self._hourly(), name="hourly"),
+            asyncio.create_task(self._look(), name="look"),
             asyncio.create_task(self._backend(), name="backend events"),
             asyncio.create_task(self._book(), name="book"),
         ]
@@ -107,12 +108,23 @@ class Station:
         self._notifier.close()
         log.info("stopped")
 
-    async def _hourly(self) -> None:
-        while True:
-            await asyncio.sleep(min(PERSIST_SECONDS, RELOAD_SECONDS))
-            await asyncio.to_thread(self._services.calendar.remember)
-            with contextlib.suppress(ConfigError):
-                await self._services.reload()
+    async def _look(self) -> None:
+        """Read what has changed on the disk; hourly write the time down, and look at our certificates anew, which end by themselves."""
+        told = ""
+        for looks in itertools.count(1):
+            await asyncio.sleep(LOOK_SECONDS)
+            hourly, problem = looks % LOOKS_AN_HOUR == 0, ""
+            try:
+                if hourly:
+                    await asyncio.to_thread(self._services.calendar.remember)
+                await self._services.reload(anew=hourly)
+            except SeccError as error:
+                problem = str(error)
+            except Exception:
+                log.exception("a bug in looking for what has changed")
+            if problem and problem != told:
+                log.error("%s (what was read before stays in force)", problem)
+            told = problem
 
     async def _book(self) -> None:
         """See to it that what could not be booked is, and tell the outlets whether anything new may begin."""
@@ -187,7 +199,7 @@ class Station:
     async def _reload_now(self) -> None:
         try:
             await self._services.reload()
-        except ConfigError as error:
+        except SeccError as error:
             log.error("reload: %s", error)
 
     def state(self) -> dict[str, Any]:

@@ -19,14 +19,18 @@ from certs import (
     Flaw,
     Keystore,
     Outcome,
+    RevokedCertificates,
     StapleCache,
     StoreError,
     Truststore,
+    read_revoked,
     verify_contract_chain,
 )
+from certs.files import stamp
 from certs.guard import require_guarded
 from certs.keystore import SeccChain
 from secc.conversation import Wall
+from secc.errors import ConfigError
 from secc.link.tls import ServerContext
 from secc.link.tls_chain import ISO15118_2, ISO15118_2_STRICT, Chain
 from secc.link.tls_errors import ContextRejected, TlsUnavailable
@@ -73,6 +77,7 @@ def exposed(path: Path) -> str:
 class TrustSettings:
     """Where trust lies on the disk, and how strict it is. A store that is None is not configured: it is empty, and that is no problem.
 
+    ``revoked``: a list of revoked certificates (:mod:`certs.revoked`), None where there is none.
     ``floor_suffices``: while the calendar is not confirmed, a chain may be accepted that was valid at one moment after the newest time known.
     ``central_validation``: the backend may have the last word on a contract whose root is not installed (OCPP CentralContractValidationAllowed).
     """
@@ -80,6 +85,7 @@ class TrustSettings:
     truststore: Path | None
     keystore: Path | None
     staples: Path | None
+    revoked: Path | None = None
     floor_suffices: bool = False
     central_validation: bool = False
     strict: bool = False
@@ -108,6 +114,54 @@ class TrustRoom:
         self._keystore = Keystore(settings.keystore) if settings.keystore is not None else None
         self._staples = StapleCache(settings.staples) if settings.staples is not None else None
         self._anchors = Anchors()
+        self._revoked: RevokedCertificates | None = None if settings.revoked is not None else RevokedCertificates()
+        """None until the list has been read."""
+        self._stamps: dict[str, tuple[object, ...]] = {}
+        self.roots_problems: tuple[str, ...] = ()
+        self.revoked_problem: ConfigError | None = None
+        """Why the newest list of revoked certificates is not the one in force."""
+        self.shown = Identity()
+        """Our chains as they were read last."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with roots, chains and lists as they were read last."""
+        revoked = () if self.revoked_problem is None else (str(self.revoked_problem),)
+        return (*self.roots_problems, *revoked, *self.shown.problems)
+
+    def refresh(self, *, anew: bool = False) -> bool:
+        """Read again what has changed on the disk: roots, revoked certificates, our own chains with their OCSP responses. True if anything has.
+
+        ``anew``: our chains in any case, since certificates and responses begin and end by themselves. Raises ConfigError while there is no
+        list of revoked certificates that could be in force; later a bad one is a problem, and the one from before stays.
+        """
+        read = False
+        if self._changed("truststore", self._settings.truststore):
+            self.roots_problems, read = self.load_roots(), True
+        if self._settings.revoked is not None and self._changed("revoked", self._settings.revoked):
+            self._load_revoked(self._settings.revoked)
+            read = True
+        if self._changed("keystore", self._settings.keystore, self._settings.staples) or anew:
+            self.shown, read = self.identity(), True
+        if self._revoked is None and self.revoked_problem is not None:
+            raise self.revoked_problem
+        return read
+
+    def _changed(self, what: str, *paths: Path | None) -> bool:
+        # Taken before what it is of is read: what changes meanwhile is read again next time.
+        stamps = tuple(stamp(path) for path in paths if path is not None)
+        changed = self._stamps.get(what) != stamps
+        self._stamps[what] = stamps
+        return changed
+
+    def _load_revoked(self, path: Path) -> None:
+        try:
+            self._revoked = read_revoked(path)
+        except StoreError as error:
+            self.revoked_problem = ConfigError("trust.revoked", error.text, path)
+        else:
+            self.revoked_problem = None
+            log.info("%s: %d certificates are revoked", path, len(self._revoked))
 
     def load_roots(self) -> tuple[str, ...]:
         """Read the truststore anew; what is wrong with it, in words. The good roots count from now on."""
@@ -164,7 +218,9 @@ class TrustRoom:
 
     def validate(self, question: ValidateContract) -> Contract | Verdict:
         """The contract that a car presents, checked against our roots; or what is wrong with it."""
-        wall = self._wall()
+        wall, revoked = self._wall(), self._revoked
+        if revoked is None:
+            return Verdict(Decision.NO_ANSWER, "the list of revoked certificates has not been read")
         try:
             return verify_contract_chain(
                 question.chain,
@@ -172,6 +228,7 @@ class TrustRoom:
                 wall.time,
                 claimed=question.emaid,
                 central_validation=self._settings.central_validation,
+                is_revoked=revoked.__contains__,
                 clock_trusted=wall.trusted,
                 floor_suffices=self._settings.floor_suffices,
             )

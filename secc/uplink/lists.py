@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from certs import EMAID, EmaidMalformed
+from certs.files import lines_of
 from secc.errors import ConfigError
 from secc.session.durable import Disk, StorageFailed
 from secc.uplink.policy import Entry, TokenStatus
@@ -138,11 +139,15 @@ def read_list(path: Path | None, disk: Disk) -> Listed:
         raise ConfigError("list", f"cannot be read: {error.text}", path) from None
     if octets is None:
         raise ConfigError("list", "is not there" if size is None else f"is larger than {MAX_OCTETS} octets", path)
-    try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError("list", "is no UTF-8 text", path, octets.count(b"\n", 0, error.start) + 1) from None
-    return parse_list(text.split("\n"), path)
+    return parse_list(_text(lines_of(octets.removeprefix(b"\xef\xbb\xbf")), path), path)
+
+
+def _text(lines: Iterable[bytes], path: Path) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError:
+            raise ConfigError("list", "is no UTF-8 text", path, number) from None
 
 
 def parse_list(lines: Iterable[str], path: Path) -> Listed:

@@ -64,7 +64,7 @@ class _Stores:
     lists: Lists = field(default_factory=Lists)
     stamps: tuple[object, ...] = ()
     """Of the list files when they were last read, good or bad."""
-    problem: str = ""
+    wrong: ConfigError | None = None
     """Why the newest lists are not the ones in force."""
 
 
@@ -75,6 +75,7 @@ class Standalone:
         self._rules, self._wall, self._disk = rules, wall, disk or Disk()
         self._stores: _Stores | None = None
         self._lock = Lock()
+        self._reading = Lock()
         self._closed = asyncio.Event()
 
     @property
@@ -90,7 +91,9 @@ class Standalone:
         if stores is None:
             return Status("standalone", "offline", ("not open",))
         problems = tuple(
-            filter(None, (stores.problem, stores.failed.problem, stores.failed.unsaved, *_problems(stores.book)))
+            filter(
+                None, (str(stores.wrong or ""), stores.failed.problem, stores.failed.unsaved, *_problems(stores.book))
+            )
         )
         return Status("standalone", "degraded" if problems else "ready", problems)
 
@@ -106,8 +109,8 @@ class Standalone:
             log.error("%d lines of charging sessions could not be stored and are lost", len(book))
 
     async def reload(self) -> None:
-        """Raises ConfigError where a list is wrong, and goes on with the lists it had."""
-        await self._work(lambda: self._read_lists(self._opened()))
+        """Read the lists again if a file has changed. Raises ConfigError where one is wrong, and goes on with the lists it had."""
+        await asyncio.to_thread(self._reread_lists)
 
     async def authorize_token(self, question: AuthorizeToken, *, outlet: str, decide: float) -> Verdict:
         if self._rules.eim is Eim.FREE:
@@ -183,31 +186,41 @@ class Standalone:
         try:
             lists = Lists(read_list(self._rules.allowlist, self._disk), read_list(self._rules.denylist, self._disk))
         except ConfigError as error:
-            stores.problem = str(error)
+            stores.wrong = error
             raise
-        stores.lists, stores.problem = lists, ""
+        stores.lists, stores.wrong = lists, None
         log.info("lists: %d allowed, %d denied", len(lists.allowed), len(lists.denied))
 
-    def _lists_now(self, stores: _Stores) -> Lists:
-        """The lists, read again where a file has changed. A new file with an error in it changes nothing but the status."""
-        if self._stamps() != stores.stamps:
-            try:
-                self._read_lists(stores)
-            except ConfigError as error:
-                log.error("%s (the lists from before stay in force)", error)
-        return stores.lists
+    def _reread_lists(self) -> None:
+        """Not behind the lock that decisions take: a car does not wait for a long list, and is judged by the one from before."""
+        stores = self._opened()
+        try:
+            with self._reading:
+                if self._stamps() != stores.stamps:
+                    self._read_lists(stores)
+                elif stores.wrong is not None:
+                    raise stores.wrong
+        except StorageFailed as error:
+            raise UplinkError(str(error)) from error
 
     def _stamps(self) -> tuple[object, ...]:
         return tuple(
-            self._disk.stamp(path) if path is not None else None
+            (self._disk.stamp(path), self._unguarded(path)) if path is not None else None
             for path in (self._rules.allowlist, self._rules.denylist)
         )
+
+    def _unguarded(self, path: Path) -> str:
+        try:
+            self._disk.guard(path)
+        except StorageFailed as error:
+            return error.text
+        return ""
 
     def _judge_token(self, question: AuthorizeToken) -> Verdict:
         stores, wall = self._opened(), self._wall()
         if question.kind.lower() == "emaid":
             return Verdict(Decision.REJECTED, "a contract is proved by its certificate, not by a card")
-        entry = self._lists_now(stores).entry(normal(question.kind, question.value), wall.time, trusted=wall.trusted)
+        entry = stores.lists.entry(normal(question.kind, question.value), wall.time, trusted=wall.trusted)
         if self._rules.eim is Eim.ANY and entry is None:
             entry = Entry(TokenStatus.ACCEPTED)
         # Cards are known or not by their list alone: OfflineTxForUnknownIdEnabled is about contracts, which a root stands behind.
@@ -225,7 +238,7 @@ class Standalone:
                 online=False,
                 now=wall.time,
                 chain=contract.outcome,
-                listed=self._lists_now(stores).entry(text, wall.time, root, trusted=wall.trusted),
+                listed=stores.lists.entry(text, wall.time, root, trusted=wall.trusted),
                 cached=stores.failed.entry(stores.pseudonyms.of(text), wall),
             )
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from certs import ChainRejected, Edition, Role, StoreError, Truststore, verify_contract_chain
-from tests.lab_trust import AT, LAB
+from tests.lab_trust import AT, LAB, certificate
 from tests.power_cut import each_power_cut
 from tools.pki import Issued, KeyKind, Mint, key_usage
 from tools.pki.flaws.registry import names_of_another_company
@@ -128,6 +129,38 @@ def test_the_store_has_a_limit(tmp_path: Path) -> None:
         store.add(Edition.ISO2, Role.MO, third.pem)
     store.add(Edition.ISO2, Role.MO, first.pem)
     assert len(store.read().installed) == 2
+
+
+def crowded(directory: Path, count: int) -> Truststore:
+    """A store into which somebody put that many files past ``add``."""
+    store = filled(directory)
+    (root,) = (directory / "iso2" / "mo").iterdir()
+    for number in range(count):
+        os.link(root, root.with_name(f"{number}.pem"))
+    return store
+
+
+@pytest.mark.parametrize("count", [59, 10_000])
+def test_a_crowded_store_is_refused_by_count(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A-OCPP-04: not one file of it is opened, whoever put them there."""
+    store = crowded(tmp_path, count)
+    opened: list[Path] = []
+    monkeypatch.setattr("certs.truststore.read_file", lambda path, **how: opened.append(path))
+    roots = store.read()
+    assert opened == []
+    assert roots.installed == ()
+    (problem,) = roots.problems
+    assert "holds 61 roots, and 60 are allowed" in str(problem) or "holds more than 1000 files" in str(problem)
+    with pytest.raises(StoreError):
+        store.add(Edition.ISO2, Role.V2G, LAB.other_secc.root.pem)
+
+
+def test_a_full_store_is_used_and_can_be_emptied(tmp_path: Path) -> None:
+    store = crowded(tmp_path, 58)
+    assert len(store.read().installed) == 60
+    store = crowded(tmp_path / "more", 59)
+    store.remove(Edition.ISO2, Role.V2G, certificate(LAB.secc.root).fingerprint)
+    assert len(store.read().installed) == 60
 
 
 def test_junk_spoils_nothing_and_is_reported(tmp_path: Path) -> None:

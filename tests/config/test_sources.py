@@ -166,6 +166,10 @@ port = 49152
             "station.toml:5: outlet[0].payments: offers contract, but trust.truststore names no roots to check one with",
         ),
         (
+            "[trust]\nrevoked = 'r'\n[[outlet]]\ninterface = 'a'\n",
+            "station.toml:2: trust.revoked: names revoked certificates, but trust.truststore names no roots",
+        ),
+        (
             PNC + "port = 15118\n",
             "station.toml:7: outlet[0].port: must be 0 or from 49152 to 65535; 15118 is for old tools",
         ),

@@ -168,9 +168,11 @@ def test_what_others_can_change_is_bad(tmp_path: Path) -> None:
     stores = tmp_path / "stores"
     shutil.copytree(lab_pki() / "station", stores)
     trust = replace(config.trust, truststore=stores / "truststore", keystore=stores / "keystore")
-    source, allow, deny = (tmp_path / name for name in ("station.toml", "allow.txt", "deny.txt"))
+    files = ("station.toml", "allow.txt", "deny.txt", "revoked.txt")
+    source, allow, deny, revoked = (tmp_path / name for name in files)
+    trust = replace(trust, revoked=revoked)
     config = replace(config, source=source, trust=trust, uplink=replace(config.uplink, allowlist=allow, denylist=deny))
-    for path in (source, allow, deny):
+    for path in (source, allow, deny, revoked):
         path.write_text("")
         path.chmod(0o644)
     assert "can be changed by others" not in said(config)
@@ -180,6 +182,7 @@ def test_what_others_can_change_is_bad(tmp_path: Path) -> None:
         (source, "configuration"),
         (allow, "allowlist"),
         (deny, "denylist"),
+        (revoked, "revoked"),
     ):
         mode = path.stat().st_mode
         path.chmod(mode | 0o022)
@@ -189,6 +192,16 @@ def test_what_others_can_change_is_bad(tmp_path: Path) -> None:
         path.chmod(mode)
     stores.chmod(0o777)
     assert said(config).count(f"{stores} above it can be changed by others (mode 0777)") == 2
+
+
+def test_the_list_of_revoked_certificates(tmp_path: Path) -> None:
+    config, path = pnc(tmp_path), tmp_path / "revoked.txt"
+    config = replace(config, trust=replace(config.trust, revoked=path))
+    assert f"BAD  revoked: {path}: cannot be read" in said(config)
+    path.write_text("# none\nsha1 00 00 00\n")
+    assert f"BAD  revoked: {path}: line 2: " in said(config)
+    path.write_text("# none\n")
+    assert f"OK   revoked: {path}, 0 certificates" in said(config)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

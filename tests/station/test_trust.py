@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from certs import Contract, Flaw
-from secc.config import Tls
+from certs import Contract, Flaw, Keystore, Truststore, read_revoked, verify_contract_chain
+from hal.sim.clock import run_virtual
+from secc.config import Eim, Tls
 from secc.conversation import Wall
+from secc.errors import ConfigError
 from secc.iso2.messages import ResponseCode
 from secc.iso2.refusals import refused
 from secc.link.clienthello import ClientHello
 from secc.link.tls import choose
 from secc.session.effects import Decision, ValidateContract, Verdict
+from secc.session.identification import AuthorizeToken
 from secc.station import station as station_module
+from secc.station import trust as trust_module
 from secc.station.compose import compose
 from secc.station.notify import Notifier
+from secc.station.station import LOOK_SECONDS
 from secc.station.trust import TrustRoom, TrustSettings, decision_of
-from tests.lab_trust import AT, LAB
-from tests.station_scene import BOTH, configured
+from tests.lab_trust import AT, LAB, anchors
+from tests.station_scene import BOTH, configured, lab_pki, station
 from tools.pki import FLAWS, make_flawed, write_lab_pki
 from tools.pki.lab import EMAID
 
@@ -131,6 +141,175 @@ def test_a_car_that_connects_when_the_staple_has_ended_gets_none(
         serving = services.serving(config.outlets[0])
         sent[at] = choose(hello, serving.contexts, serving.default, serving.at).staple is not None
     assert sent == {AT: True, AT + timedelta(days=6): True, AT + timedelta(days=7): False}
+
+
+# The list of revoked certificates, and what is read when
+
+
+@pytest.fixture
+def stores(lab: Path, tmp_path: Path) -> TrustSettings:
+    """Stores of this test's own, and a list of revoked certificates that names none."""
+    shutil.copytree(lab / "station", tmp_path / "station")
+    store, revoked = tmp_path / "station", tmp_path / "revoked.txt"
+    revoked.write_text("# none\n")
+    return TrustSettings(store / "truststore", store / "keystore", store / "staples", revoked)
+
+
+def trusted() -> Wall:
+    return Wall(AT, trusted=True)
+
+
+def revoke(settings: TrustSettings, place: int) -> None:
+    data = verify_contract_chain(LAB.contract.ders, anchors(), AT).hash_data[place]
+    assert settings.revoked is not None
+    settings.revoked.write_text(f"sha256 {data.issuer_name_hash} {data.issuer_key_hash} {data.serial_number}\n")
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_revoked_certificate_is_told_to_the_car_as_revoked(stores: TrustSettings, place: int) -> None:
+    trust = TrustRoom(stores, trusted)
+    assert trust.refresh()
+    assert isinstance(trust.validate(SOUND), Contract)
+    revoke(stores, place)
+    assert trust.refresh()
+    verdict = trust.validate(SOUND)
+    assert verdict == Verdict(Decision.CERTIFICATE_REVOKED, "revoked (chain)")
+
+
+def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(stores: TrustSettings) -> None:
+    assert stores.revoked is not None
+    stores.revoked.unlink()
+    trust = TrustRoom(stores, trusted)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"revoked\.txt: trust\.revoked: .*No such file"):
+            trust.refresh()
+        assert trust.validate(SOUND) == Verdict(
+            Decision.NO_ANSWER, "the list of revoked certificates has not been read"
+        )
+    stores.revoked.write_text("")
+    trust.refresh()
+    assert isinstance(trust.validate(SOUND), Contract)
+
+
+def test_a_bad_list_of_revoked_certificates_takes_nothing_back(stores: TrustSettings) -> None:
+    trust = TrustRoom(stores, trusted)
+    revoke(stores, 0)
+    trust.refresh()
+    assert stores.revoked is not None
+    for spoil in (
+        lambda path: path.write_text("what is this\n"),
+        lambda path: path.chmod(0o666),
+        lambda path: path.unlink(),
+    ):
+        spoil(stores.revoked)
+        trust.refresh()
+        assert trust.revoked_problem is not None
+        assert str(stores.revoked) in trust.problems[0]
+        verdict = trust.validate(SOUND)
+        assert isinstance(verdict, Verdict)
+        assert verdict.decision is Decision.CERTIFICATE_REVOKED
+
+
+def test_only_what_has_changed_is_read_again(stores: TrustSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def noting(name: str, original: Callable[..., object]) -> Callable[..., object]:
+        def note(*arguments: object) -> object:
+            read.append(name)
+            return original(*arguments)
+
+        return note
+
+    monkeypatch.setattr(Truststore, "read", noting("roots", Truststore.read))
+    monkeypatch.setattr(Keystore, "read", noting("chains", Keystore.read))
+    monkeypatch.setattr(trust_module, "read_revoked", noting("revoked", read_revoked))
+    trust = TrustRoom(stores, trusted)
+
+    def after(change: Callable[[], object] = lambda: None, **how: bool) -> list[str]:
+        change()
+        read.clear()
+        assert trust.refresh(**how) is bool(read)
+        return list(read)
+
+    assert after() == ["roots", "revoked", "chains"]
+    assert after() == []
+    # Certificates and responses end by themselves: hourly they are judged anew.
+    assert after(anew=True) == ["chains"]
+    (root,) = (stores.truststore / "iso2" / "mo").iterdir()
+    assert after(lambda: root.chmod(0o666)) == ["roots"]
+    assert not isinstance(trust.validate(SOUND), Contract)
+    assert after(lambda: root.chmod(0o644)) == ["roots"]
+    assert isinstance(trust.validate(SOUND), Contract)
+    assert after(root.unlink) == ["roots"]
+    assert after(lambda: stores.truststore.parent.chmod(0o777)) == ["roots", "chains"], "a directory above counts"
+    assert after(lambda: stores.truststore.parent.chmod(0o755)) == ["roots", "chains"]
+    assert after(lambda: next(stores.staples.iterdir()).unlink()) == ["chains"]
+    assert after(lambda: revoke(stores, 0)) == ["revoked"]
+
+
+def test_no_file_is_looked_at_while_a_car_waits(stores: TrustSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust = TrustRoom(stores, trusted)
+    trust.refresh()
+
+    def forbidden(*arguments: object, **how: object) -> object:
+        raise AssertionError("the disk is looked at")
+
+    for name in ("open", "stat", "lstat", "scandir", "listdir"):
+        monkeypatch.setattr(os, name, forbidden)
+    contract = trust.validate(SOUND)
+    monkeypatch.undo()
+    assert isinstance(contract, Contract)
+
+
+def test_what_changes_on_the_disk_counts_within_a_minute(tmp_path: Path) -> None:
+    """Looked at on a thread that is not the event loop's, and not by the car that comes."""
+    shutil.copytree(lab_pki() / "station", tmp_path / "stores")
+    config = configured(tmp_path, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.LIST, allow="rfid 04A2B3C4\n")
+    stores = tmp_path / "stores"
+    trust = replace(
+        config.trust, truststore=stores / "truststore", keystore=stores / "keystore", revoked=stores / "revoked.txt"
+    )
+    (stores / "revoked.txt").write_text("")
+    config = replace(config, trust=trust)
+    assert config.uplink.allowlist is not None
+    allowlist = config.uplink.allowlist
+    threads: set[int] = set()
+    original = TrustRoom.refresh
+
+    def noting(self: TrustRoom, **how: bool) -> bool:
+        threads.add(threading.get_ident())
+        return original(self, **how)
+
+    async def main() -> None:
+        async with station(config) as scene:
+
+            async def judged(card: str) -> Decision:
+                verdict = await scene.services.uplink.authorize_token(
+                    AuthorizeToken("rfid", card), outlet="1", decide=5.0
+                )
+                return verdict.decision
+
+            assert scene.services.trust is not None
+            assert scene.services.trust.knows_contracts
+            assert len(scene.services.identity.contexts) == 2
+            allowlist.write_text("rfid DEAD0001\n")
+            for name in ("v2g", "mo"):
+                shutil.rmtree(stores / "truststore" / "iso2" / name)
+            shutil.rmtree(next((stores / "keystore" / "iso2").iterdir()))
+            (stores / "revoked.txt").write_text("what is this\n")
+            assert await judged("04A2B3C4") is Decision.ACCEPTED
+            assert scene.services.trust.knows_contracts
+            await asyncio.sleep(LOOK_SECONDS + 1.0)
+            assert await judged("04A2B3C4") is Decision.REJECTED
+            assert await judged("DEAD0001") is Decision.ACCEPTED
+            assert not scene.services.trust.knows_contracts
+            assert len(scene.services.identity.contexts) == 1
+            assert "revoked.txt" in str(scene.station.state()["trust"]["problems"])
+
+    with mock.patch.object(TrustRoom, "refresh", noting):
+        run_virtual(main())
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 TOLD = {

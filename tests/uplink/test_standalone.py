@@ -193,7 +193,12 @@ def test_lists_are_read_again_when_they_change(tmp_path: Path) -> None:
         backend = Standalone(Rules(tmp_path, allowlist=allow), wall)
         await backend.open()
 
-        async def decision() -> Decision:
+        async def decision(wrong: str = "") -> Decision:
+            if wrong:
+                with pytest.raises(ConfigError, match=wrong):
+                    await backend.reload()
+            else:
+                await backend.reload()
             return (await backend.authorize_contract(CONTRACT, outlet="1", decide=5.0)).decision
 
         found = [await decision()]
@@ -202,12 +207,12 @@ def test_lists_are_read_again_when_they_change(tmp_path: Path) -> None:
         write(allow, "# nobody", f"emaid {ALICE}")
         found.append(await decision())
         write(allow, "what is this")
-        found.append(await decision())
+        found.append(await decision(":1: list: "))
         assert backend.status().state == "degraded" and ":1: list: " in backend.status().problems[0]
         with pytest.raises(ConfigError, match=":1: list: "):
             await backend.reload()
         allow.unlink()
-        found.append(await decision())
+        found.append(await decision("is not there"))
         write(allow, "# nobody again")
         found.append(await decision())
         assert backend.status().state == "ready"
@@ -222,21 +227,95 @@ def test_a_wrong_list_stops_the_start(tmp_path: Path) -> None:
         asyncio.run(Standalone(Rules(tmp_path, denylist=write(tmp_path / "deny", "", "x")), wall).open())
 
 
-def test_no_answer_in_time_is_no_yes(tmp_path: Path) -> None:
-    let_go = threading.Event()
+class Noting(Disk):
+    """Tells what is read, and takes its time when asked to."""
 
-    class Stuck(Disk):
-        def stamp(self, path: Path) -> tuple[int, ...] | None:
-            let_go.wait(5.0)
-            return super().stamp(path)
+    def __init__(self) -> None:
+        self.touched: list[str] = []
+        self.let_go = threading.Event()
+        self.let_go.set()
+
+    def read(self, path: Path) -> bytes | None:
+        self.touched.append(f"read {path.name}")
+        self.let_go.wait(5.0)
+        return super().read(path)
+
+    def stamp(self, path: Path) -> tuple[int, ...] | None:
+        self.touched.append(f"stamp {path.name}")
+        return super().stamp(path)
+
+    def write(self, path: Path, octets: bytes) -> None:
+        self.let_go.wait(5.0)
+        super().write(path, octets)
+
+
+def test_lists_that_have_not_changed_are_not_read_again(tmp_path: Path) -> None:
+    disk = Noting()
+    allow, deny = write(tmp_path / "allow", f"emaid {ALICE}"), write(tmp_path / "deny", "rfid DEAD0001")
+
+    async def live() -> None:
+        backend = Standalone(Rules(tmp_path, allowlist=allow, denylist=deny), wall, disk)
+        await backend.open()
+        disk.touched.clear()
+        await backend.reload()
+        assert disk.touched == ["stamp allow", "stamp deny"]
+        # Nobody has written it, but who may write it has changed: that counts as much (A-PKI-07).
+        allow.chmod(0o666)
+        with pytest.raises(ConfigError, match="can be changed by others"):
+            await backend.reload()
+        allow.chmod(0o644)
+        await backend.reload()
+        tmp_path.chmod(0o777)
+        with pytest.raises(ConfigError, match="above it can be changed by others"):
+            await backend.reload()
+
+    asyncio.run(live())
+
+
+def test_no_list_is_looked_at_while_a_car_waits(tmp_path: Path) -> None:
+    """It is judged by the lists in memory, also while new ones are being read: a long list takes its time."""
+    disk = Noting()
+    allow = write(tmp_path / "allow", f"emaid {ALICE}", "rfid 04A2B3C4")
+
+    async def live() -> None:
+        backend = Standalone(Rules(tmp_path, allowlist=allow), wall, disk)
+        await backend.open()
+        write(allow, "# nobody")
+        disk.touched.clear()
+        for _ in range(2):
+            verdict = await backend.authorize_contract(CONTRACT, outlet="1", decide=5.0)
+            card = await backend.authorize_token(CARD, outlet="1", decide=5.0)
+            assert (verdict.decision, card.decision) == (Decision.ACCEPTED, Decision.ACCEPTED)
+            assert [what for what in disk.touched if "allow" in what] in (
+                [],
+                ["stamp allow", "stamp allow", "read allow"],
+            )
+            if disk.let_go.is_set():
+                disk.let_go.clear()
+                reading = asyncio.create_task(backend.reload())
+                while "read allow" not in disk.touched:
+                    await asyncio.sleep(0)
+        disk.let_go.set()
+        await reading
+        verdict = await backend.authorize_contract(CONTRACT, outlet="1", decide=5.0)
+        assert verdict.decision is Decision.REJECTED
+
+    asyncio.run(live())
+
+
+def test_no_answer_in_time_is_no_yes(tmp_path: Path) -> None:
+    disk = Noting()
 
     async def live() -> Verdict:
-        backend = Standalone(Rules(tmp_path, allowlist=write(tmp_path / "allow", f"emaid {ALICE}")), wall, Stuck())
-        let_go.set()
+        backend = Standalone(Rules(tmp_path, allowlist=write(tmp_path / "allow", f"emaid {ALICE}")), wall, disk)
         await backend.open()
-        let_go.clear()
+        disk.let_go.clear()
+        storing = asyncio.create_task(backend.contract_failed(CONTRACT, Decision.CERTIFICATE_REVOKED))
+        while not backend._lock.locked():
+            await asyncio.sleep(0)
         verdict = await backend.authorize_contract(CONTRACT, outlet="1", decide=0.01)
-        let_go.set()
+        disk.let_go.set()
+        await storing
         return verdict
 
     assert asyncio.run(live()).decision is Decision.NO_ANSWER
