@@ -76,10 +76,15 @@ class Disk:
                 return None
             return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
-    def stamps(self, directory: Path, pattern: str) -> dict[Path, int]:
-        """When each file of that pattern in a directory was last written, nanoseconds."""
-        with _failing(directory):
-            return {path: path.stat().st_mtime_ns for path in directory.glob(pattern)}
+    def files(self, directory: Path, ending: str) -> dict[Path, tuple[int, int]]:
+        """The files in a directory whose names end so: when each was last written (nanoseconds), and its octets."""
+        found = {}
+        with _failing(directory), os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(ending):
+                    status = entry.stat(follow_symlinks=False)
+                    found[directory / entry.name] = status.st_mtime_ns, status.st_size
+        return found
 
     def write(self, path: Path, octets: bytes) -> None:
         """A new file, or the file anew, readable by us alone."""

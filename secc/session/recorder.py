@@ -16,22 +16,20 @@ Each line is one thing, in order, with the seconds since the recorder began::
 A trace that was recorded with ``personal=True`` and not thinned replays to the octet: events, levels, draws and the moments of ``expired`` are all
 that a session depends on. By default personal octets and values stand as hash and length; a message that holds any has no octets at all.
 
-Recording is cheap (nothing is rendered while the session runs) and knows no disk; :func:`write_trace` is for a worker thread.
+Recording is cheap (nothing is rendered while the session runs) and knows no disk; :mod:`secc.session.traces` renders and stores.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from secc.conversation import Effect, Event, Levels, Reason, Received, Send, Wall
 from secc.errors import SeccError
 from secc.exi.tree import to_tree
-from secc.session.durable import Disk, write_whole
 from secc.session.plain import fingerprint, plain
 from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
 
@@ -306,40 +304,6 @@ class Recorder:
 def wanted(mode: Mode, reason: Reason) -> bool:
     """Whether a session that ended so leaves a trace on the disk."""
     return mode == "always" or (mode == "on-failure" and not reason.well)
-
-
-def write_trace(directory: Path, name: str, lines: Iterable[str], cap_octets: int, disk: Disk | None = None) -> Path:
-    """Write ``<name>.jsonl``, whole or not at all, and remove the oldest traces above the cap. Blocking; raises StorageFailed.
-
-    A trace that alone is above the cap keeps its beginning and its end.
-    """
-    disk = disk or Disk()
-    octets = _within(list(lines), cap_octets)
-    disk.make_directory(directory)
-    path = directory / f"{name}.jsonl"
-    # Room first: a full flash would otherwise keep the newest trace, the one that is wanted, out.
-    found = sorted(disk.stamps(directory, "*.jsonl").items(), key=lambda item: (item[1], item[0]))
-    sizes = {file: disk.size(file) or 0 for file, _ in found if file != path}
-    total = len(octets) + sum(sizes.values())
-    for file, size in sizes.items():
-        if total <= cap_octets:
-            break
-        disk.remove(file)
-        total -= size
-    write_whole(disk, path, octets)
-    return path
-
-
-def _within(lines: list[str], cap_octets: int) -> bytes:
-    octets = "".join(line + "\n" for line in lines).encode()
-    if len(octets) <= cap_octets:
-        return octets
-    first, last = lines[: len(lines) // 2], lines[len(lines) // 2 :]
-    room = cap_octets // 2 - 50
-    head = "".join(line + "\n" for line in first).encode()[: max(room, 0)]
-    tail = "".join(line + "\n" for line in last).encode()[-max(room, 1) :]
-    gap = _line({"kind": "thinned", "octets": len(octets) - len(head) - len(tail)}).encode() + b"\n"
-    return head[: head.rfind(b"\n") + 1] + gap + tail[tail.find(b"\n") + 1 :]
 
 
 def _runs(exchanges: list[_Exchange]) -> Iterator[tuple[int, int, _Exchange]]:

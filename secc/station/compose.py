@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.session import negotiation
 from secc.session.offer import Surroundings, V2gProtocol
+from secc.session.traces import TraceDirectory
 from secc.station.boards import settled
 from secc.station.calendar import FILE, Calendar
 from secc.station.following import tell_follower
 from secc.station.notify import Notifier
+from secc.station.traces import TraceWriter
 from secc.station.trust import Identity, TrustRoom, TrustSettings
 from secc.station.work import WorkThread
 from secc.uplink.port import Backend
@@ -75,8 +77,15 @@ class Services:
     tickets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     keylog: Keylog | None = None
     work: WorkThread = field(default_factory=WorkThread)
+    disk: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk"))
+    """The one thread that stores what sessions leave behind: traces, and records for ``secc explain``."""
+    traces: TraceWriter = field(init=False)
     _beats: dict[str, float] = field(default_factory=dict)
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        cap = int(self.config.trace.cap_megabytes * 1e6)
+        self.traces = TraceWriter(TraceDirectory(self.config.trace_directory, cap), self.work, self.disk)
 
     @property
     def unbooked(self) -> str:
@@ -151,6 +160,7 @@ class Services:
     async def close(self) -> None:
         await self.uplink.close()
         self.work.shutdown(cancel_futures=True)
+        self.disk.shutdown(wait=False)
         if self.keylog is not None:
             self.keylog.close()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,9 @@ from secc.session.events import ConnectionClosed
 from secc.session.explain import SessionRecord, write_record
 from secc.session.log import about, running_sessions
 from secc.session.offer import Offer, Surroundings, V2gProtocol
-from secc.session.recorder import Recorder, wanted, write_trace
+from secc.session.recorder import Recorder, wanted
 from secc.station.compose import Services
 from secc.station.hardware import Hardware
-from secc.station.memory import trim
 from secc.station.record import Draft, record_path, tls_seen
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
 from secc.version import version
@@ -282,7 +281,9 @@ class Journal:
         seen = tls_seen(tls, reason)
         recorder.ended(reason, now)
         exchanges = recorder.exchanges()
-        trace = self._trace(recorder) if wanted(self._config.trace.mode.value, reason) else None
+        traced: list[Path] = []
+        if wanted(self._config.trace.mode.value, reason):
+            self._trace(recorder, traced)
         if silent and reason.name == ConnectionClosed.reason:
             return  # somebody knocked and said nothing: that must not hide a session
         faults = self._hardware.faults
@@ -296,7 +297,8 @@ class Journal:
                 exchanges=exchanges,
                 tls=seen,
                 faults=faults,
-                trace=trace,
+                # The same of the trace.
+                trace=traced[0] if traced else None,
                 # Known now, because the book is written first.
                 watt_hours=metered.delivered if metered is not None else None,
             )
@@ -328,20 +330,20 @@ class Journal:
         path = record_path(self._config.station.state_directory, self._settings.name)
         await self._loop.run_in_executor(self._executor, write_record, path, record)
 
-    def _trace(self, recorder: Recorder) -> Path:
-        # Rendered while it is written, on the worker thread: a long trace takes tens of milliseconds.
-        lines = recorder.take()
+    def _trace(self, recorder: Recorder, written: list[Path]) -> None:
+        """Have the trace written; ``written`` gets its path."""
+        octets, lines = recorder.octets, recorder.take()
         moment = self._services.calendar.wall().time
         name = f"{moment:%Y%m%dT%H%M%S}-{self._settings.name}-{self._session}"
-        directory, cap = self._config.trace_directory, int(self._config.trace.cap_megabytes * 1e6)
         session = self._session
 
         async def write() -> None:
-            path = await self._loop.run_in_executor(self._executor, _write_trace, directory, name, lines, cap)
-            log.info("outlet %s: trace written: %s", self._settings.name, path, extra=about(session))
+            path = await self._services.traces.write(name, lines, octets)
+            if path is not None:
+                written.append(path)
+                log.info("outlet %s: trace written: %s", self._settings.name, path, extra=about(session))
 
         self._write(write)
-        return directory / f"{name}.jsonl"
 
     def _note(self, text: str) -> None:
         if self._recorder is not None:
@@ -388,10 +390,3 @@ def _told(facts: Mapping[str, Any]) -> str:
         for name, value in facts.items()
     ]
     return f": {', '.join(words)}" if words else ""
-
-
-def _write_trace(directory: Path, name: str, lines: Iterator[str], cap: int) -> Path:
-    """On the worker thread: write, and give back the memory that rendering took."""
-    path = write_trace(directory, name, lines, cap)
-    trim()
-    return path

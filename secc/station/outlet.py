@@ -104,7 +104,7 @@ class OutletHost:
             closing=lambda: self._closing,
         )
         self.window = Window(settings, services, self._admit, lambda: self._window_open)
-        self.journal = Journal(settings, config, services, self.hardware, self.executor, self.plug.identity)
+        self.journal = Journal(settings, config, services, self.hardware, services.disk, self.plug.identity)
         self.levers = Levers(settings.name, plug=self.tell_plug, session=self._lever_to_session, set_limit=self._limit)
 
     # Coming up and going down

@@ -8,12 +8,13 @@ threads of its own.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +53,10 @@ class WorkThread(Executor):
     def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Raises RuntimeError after ``shutdown``."""
         return self._put(self._short, _Job(lambda: call(*args, **kwargs)))
+
+    async def in_steps(self, call: Callable[..., Generator[None, None, T]], *args: Any) -> T:
+        """What the generator function returns, run by ``long``."""
+        return cast("T", await asyncio.get_running_loop().run_in_executor(self.long, call, *args))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take nothing more. What is queued is done first; with ``cancel_futures`` only the step under way is."""

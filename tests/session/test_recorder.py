@@ -5,11 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,15 +30,13 @@ from secc.errors import Refusal
 from secc.iso2.messages import SCHEMA, Body, MessageHeader, PaymentDetailsReq, SessionSetupReq, V2G_Message
 from secc.iso2.messages import datatypes as iso2
 from secc.iso2.personal import personal
-from secc.session.durable import StorageFailed
 from secc.session.effects import CableChecked, CheckCable, OpenContactor, SetOutput, ValidateContract
 from secc.session.events import StopRequested, Unplugged
 from secc.session.offer import Offer
 from secc.session.plain import revive
-from secc.session.recorder import Exchange, Recorder, wanted, write_trace
+from secc.session.recorder import Exchange, Recorder, wanted
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from tests.lab_trust import AT, LAB
-from tests.platter import Platter, PowerCut, every_power_cut
 from tools.pki.lab import EMAID
 
 STREAM = 0x8001
@@ -365,52 +361,6 @@ def test_which_sessions_leave_a_trace() -> None:
     assert [wanted(mode, reason) for mode in ("always", "on-failure", "off") for reason in (good, bad)] == [
         *[True, True, False, True, False, False]
     ]
-
-
-def test_the_oldest_traces_go_first(tmp_path: Path) -> None:
-    directory = tmp_path / "traces"
-    for n in range(10):
-        path = write_trace(directory, f"trace-{9 - n}", ["x" * 99] * 10, 4000)
-        os.utime(path, ns=(n, n))
-    (directory / "notes.txt").write_text("mine")
-    assert sorted(file.name for file in directory.iterdir()) == ["notes.txt"] + [f"trace-{n}.jsonl" for n in range(4)]
-    assert path.read_text() == ("x" * 99 + "\n") * 10
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_trace_larger_than_the_cap_keeps_both_ends(tmp_path: Path) -> None:
-    rows = [json.dumps({"n": n, "pad": "x" * 50}) for n in range(1000)]
-    found = [json.loads(line) for line in write_trace(tmp_path, "t", rows, 5000).read_text().splitlines()]
-    assert found[0]["n"] == 0 and found[-1]["n"] == 999
-    assert next(line for line in found if "n" not in line)["kind"] == "thinned"
-    assert (tmp_path / "t.jsonl").stat().st_size <= 5000
-    assert write_trace(tmp_path, "one", ["x" * 10_000], 1000).stat().st_size <= 1000
-
-
-def test_a_disk_that_does_not_serve(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageFailed):
-        write_trace(tmp_path / "file", "t", ["{}"], 1000)
-
-
-def test_a_trace_is_whole_or_not_there_after_any_power_cut() -> None:
-    directory = Path("/traces")
-    rows = ['{"n": 1}', '{"n": 2}']
-
-    class Disk(Platter):
-        def stamps(self, directory: Path, pattern: str) -> dict[Path, int]:
-            return {path: 0 for path in self.names if path.parent == directory and path.match(pattern)}
-
-    dry = Disk()
-    write_trace(directory, "a", rows, 1000, dry)
-    for plug, loss in every_power_cut(dry.steps):
-        disk = Disk(plug=plug)
-        written = False
-        with suppress(PowerCut):
-            write_trace(directory, "a", rows, 1000, disk)
-            written = True
-        found = disk.after_power_cut(loss).read(directory / "a.jsonl")
-        assert found in (None, b'{"n": 1}\n{"n": 2}\n') and (found or not written), (plug, loss)
 
 
 @pytest.mark.case("A-PNC-13")
