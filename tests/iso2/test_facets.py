@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from secc.errors import DecodeError, EncodeError, Refusal
+from secc.errors import EncodeError, Refusal
+from secc.exi.datatypes import Datatype, NBit, Octets, Signed, String, Unsigned
+from secc.exi.grammar import ComplexType, complex_type
 from secc.iso2.facets import CODES, broken_facet, refuse_broken_facet
 from secc.iso2.messages import (
     BODY_ELEMENTS,
@@ -17,13 +21,16 @@ from secc.iso2.messages import (
     AuthorizationReq,
     Body,
     ChargingProfile,
+    ChargingStatusReq,
     MessageHeader,
     PaymentDetailsReq,
     ProfileEntry,
     ServiceDiscoveryReq,
     SessionSetupReq,
+    SessionStopReq,
     V2G_Message,
 )
+from tests.exi_strategies import elements
 from tests.iso2_car import EMAID, START, chain, dc_parameters, delivery, ev_status, watts
 from tests.iso2_states import EVERY_REQUEST
 
@@ -78,22 +85,93 @@ def test_the_codes_belong_to_requests_and_fields_that_exist() -> None:
         assert field in known[message]
 
 
-@given(st.sampled_from(sorted(EVERY_REQUEST)), st.binary(max_size=40), st.integers(0, 400))
-@settings(max_examples=100, deadline=None)
-def test_the_check_agrees_with_what_the_encoder_would_write(name: str, noise: bytes, at: int) -> None:
-    """Whatever decodes either breaks a facet or can be encoded again: the encoder is strict, and so is the check."""
-    good = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=EVERY_REQUEST[name]))
-    at %= len(good)
-    try:
-        message: Any = SCHEMA.decode(good[:at] + noise + good[at + len(noise) :])
-    except DecodeError:
-        return
-    if message.body is None:
-        return
-    try:
-        SCHEMA.encode(message)
-    except EncodeError:
-        free = isinstance(message.body, SessionSetupReq | PaymentDetailsReq)
-        assert free or broken_facet(message) is not None
+# --- the check against the encoder --------------------------------------------------------------------------------------------------
+
+FREE = {("SessionSetupReq", "evcc_id"), ("PaymentDetailsReq", "emaid")}
+REQUESTS = sorted({type(body) for body in EVERY_REQUEST.values()}, key=lambda cls: cls.__name__)
+
+
+def damages(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every way to break one facet of this message, by the grammar that the codec is made from: where, and the message with that one flaw."""
+    for part in complex_type(type(value)).parts:
+        for alternative in part.alternatives:
+            name, kind = str(alternative.field), alternative.type
+            found = getattr(value, name, None) if alternative.field else None
+            if found is None or kind is None:
+                continue
+            if not part.repeats:
+                for path, bad in _damaged(found, kind):
+                    yield f"{name}{path}", replace(value, **{name: bad})
+                continue
+            if part.most is not None and found:
+                yield f"{name} (too many)", replace(value, **{name: (found * (part.most + 1))[: part.most + 1]})
+            if part.fewest and len(part.alternatives) == 1:
+                yield f"{name} (too few)", replace(value, **{name: found[: part.fewest - 1]})
+            for path, bad in _damaged(found[0], kind) if found else ():
+                yield f"{name}{path}", replace(value, **{name: (bad, *found[1:])})
+
+
+def _damaged(value: Any, kind: ComplexType | Datatype) -> Iterator[tuple[str, Any]]:
+    match kind:
+        case ComplexType() if dataclasses.is_dataclass(value):
+            yield from ((f".{path}", bad) for path, bad in damages(value))
+        case NBit(lowest, highest, _) | Unsigned(lowest, highest, _) | Signed(lowest, highest, _):
+            yield from ((f"={bound}", bound) for bound in _beyond(lowest, highest))
+        case String(shortest, longest, _):
+            yield from ((f" of {length}", "x" * length) for length in _beyond(shortest, longest) if length >= 0)
+        case Octets(shortest, longest, _):
+            yield from ((f" of {length}", bytes(length)) for length in _beyond(shortest, longest) if length >= 0)
+
+
+def _beyond(lowest: int | None, highest: int | None) -> list[int]:
+    return [*([] if lowest is None else [lowest - 1]), *([] if highest is None else [highest + 1])]
+
+
+@given(st.sampled_from(REQUESTS).flatmap(elements))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_the_schema_allows_breaks_no_facet(body: Body) -> None:
+    assert broken_facet(body) is None
+    SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=body))
+
+
+@given(
+    st.sampled_from([cls for cls in REQUESTS if cls not in (ChargingStatusReq, SessionStopReq)]).flatmap(elements),
+    st.data(),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_check_agrees_with_what_the_encoder_would_write(body: Body, data: st.DataObject) -> None:
+    """One facet of a good message is broken: the encoder, which is strict, does not write it, and the check names the field."""
+    every = list(damages(body))
+    assume(every)
+    path, bad = data.draw(st.sampled_from(every))
+    with pytest.raises(EncodeError):
+        SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=bad))
+    field = path.partition(".")[0].split("=")[0].split(" ")[0]
+    if (type(body).__name__, field) in FREE:
+        assert broken_facet(bad) is None
     else:
-        assert broken_facet(message.body) is None
+        assert str(broken_facet(bad)).partition(".")[0] == field
+
+
+WITH_FACETS = [name for name, body in EVERY_REQUEST.items() if any(damages(body))]
+
+
+def test_most_requests_have_facets_to_break() -> None:
+    """Those that have none in the form in which the other tests send them."""
+    assert EVERY_REQUEST.keys() - set(WITH_FACETS) == {
+        "ServiceDiscovery",
+        "Authorization",
+        "ChargingStatus",
+        "SessionStop",
+    }
+
+
+@pytest.mark.parametrize("name", WITH_FACETS)
+def test_every_facet_of_every_request_is_looked_at(name: str) -> None:
+    """The same for all the facets of the requests that the other tests send, and each at both of its ends."""
+    body = EVERY_REQUEST[name]
+    for path, bad in damages(body):
+        free = (type(body).__name__, path.split(" ")[0]) in FREE
+        assert (broken_facet(bad) is None) is free, path
+        with pytest.raises(EncodeError):
+            SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=bad))
