@@ -66,10 +66,11 @@ COMMON = [
     st.tuples(st.just("run"), st.sampled_from([0.05, 0.3, 2.0, 6.0])),
     st.tuples(st.just("run"), st.sampled_from([0.05, 0.3, 2.0, 6.0])),
 ]
+ON = st.tuples(st.just("on"), st.none())
 TARGETS = [
     st.tuples(st.just("event"), st.builds(OutputSet, ANY, ANY, st.sampled_from(["precharge", "charge"]))),
+    st.tuples(st.just("ask"), st.just(StopPower(keep_contactor=True))),
     st.tuples(st.just("relay"), st.booleans()),
-    st.tuples(st.just("on"), st.none()),
 ]
 
 
@@ -129,7 +130,12 @@ def play(bench: Bench, story: list[tuple[str, Any]]) -> Rules:
 
 
 def charge_by_the_book(bench: Bench) -> None:
-    """Bring a car that is in a state for it to charging, so that stories go wrong in the middle of it, too."""
+    """Bring a car that is in a state for it to charging, so that stories go wrong in the middle of it."""
+    if not bench.dc:
+        bench.world.close_s2(True)
+        bench.ask(StartPower())
+        bench.run(0.5)
+        return
     bench.world.close_relay(False)
     bench.world.close_s2(True)
     bench.run(0.3)
@@ -146,20 +152,41 @@ def charge_by_the_book(bench: Bench) -> None:
         bench.run(0.3)
 
 
-@pytest.mark.case("A-SES-05", "A-SES-14", "A-PWR-01", "A-PHY-02")
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.one_of(*COMMON, *TARGETS), max_size=12), st.sampled_from(["order", "unplug", "bug", "nothing"]))
-def test_dc_has_no_power_outside_the_rules_and_none_that_stays(story: list[tuple[str, Any]], ending: str) -> None:
+def charging(settings: AcSettings | DcSettings) -> Bench:
+    """Where every story begins: power flows, and there is something to lose."""
+    bench = Bench(settings)
+    charge_by_the_book(bench)
+    assert bench.powered
+    assert bench.world.truth()["amperes"] > 5.0
+    return bench
+
+
+ENDINGS = st.sampled_from(["order", "unplug", "bug", "nothing"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.one_of(*COMMON, *TARGETS, ON), max_size=12), ENDINGS)
+def test_dc_has_no_power_outside_the_rules_from_the_beginning(story: list[tuple[str, Any]], ending: str) -> None:
+    """The same rules for what comes before power, out of any order: cable checks, targets and starts that nobody waits for."""
     bench = Bench(DC)
+    play(bench, story)
+    end(bench, ending)
+
+
+@pytest.mark.case("A-SES-05", "A-SES-14", "A-PWR-01", "A-PHY-02")
+@settings(max_examples=75, deadline=None)
+@given(st.lists(st.one_of(*COMMON, *TARGETS, ON), max_size=10), ENDINGS)
+def test_dc_has_no_power_outside_the_rules_and_none_that_stays(story: list[tuple[str, Any]], ending: str) -> None:
+    bench = charging(DC)
     play(bench, story)
     end(bench, ending)
 
 
 @pytest.mark.case("A-SES-14", "A-PHY-02")
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.one_of(*COMMON), max_size=16), st.sampled_from(["order", "unplug", "bug", "nothing"]))
+@given(st.lists(st.one_of(*COMMON, ON), max_size=16), ENDINGS)
 def test_ac_has_no_power_outside_the_rules_and_none_that_stays(story: list[tuple[str, Any]], ending: str) -> None:
-    bench = Bench(AC)
+    bench = charging(AC)
     play(bench, story)
     end(bench, ending)
 
@@ -426,12 +453,17 @@ def test_a_pilot_that_leaves_c_opens_without_the_boards_help_and_in_time() -> No
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["ask", "drop", "s2"]), st.floats(0.0, 3.0)), max_size=10),
-    st.lists(st.sampled_from([StartPower(), StopPower(), CheckCable(425.0)]), min_size=1, max_size=4),
+    st.lists(
+        st.sampled_from([StartPower(), StopPower(), StopPower(keep_contactor=True), CheckCable(425.0)]),
+        min_size=1,
+        max_size=4,
+    ),
+    st.booleans(),
 )
 def test_every_question_of_a_living_session_is_answered_once(
-    story: list[tuple[str, float]], questions: list[Any]
+    story: list[tuple[str, float]], questions: list[Any], charges: bool
 ) -> None:
-    bench = Bench(DC)
+    bench = charging(DC) if charges else Bench(DC)
     waiting = list(questions)
     for what, pause in story:
         if what == "ask" and waiting:
@@ -441,6 +473,9 @@ def test_every_question_of_a_living_session_is_answered_once(
         else:
             bench.hear(FaultReported("over-temperature", Severity.EMERGENCY))
         bench.run(pause)
+    for question in waiting:
+        bench.ask(question)
+    assert len(bench.asked) >= len(questions)
     bench.run_until(lambda: bench.told.keys() == bench.asked.keys(), 45.0 * len(questions))
 
 
