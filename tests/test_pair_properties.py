@@ -1,6 +1,6 @@
 """Whatever happens, whenever it happens, and whatever the car does wrong: every session ends, without a bug, and with the power off.
 
-Stories begin in two places: where the car begins, for what goes wrong before there is power, and in the middle of charging, for what goes wrong with it.
+Stories begin in two places: where the car begins, for what goes wrong before there is power, and in the middle of charging, for the rest.
 """
 
 from __future__ import annotations
