@@ -248,14 +248,19 @@ async def serve(config: Config, notifier: Notifier) -> int:
     return code
 
 
-def run(config: Config) -> int:
-    """``secc run``."""
+def take_over(level: str) -> None:
+    """The whole process is the station's: its memory, its log at this ``level``. None of it can be taken back."""
     from secc.session.log import catch_strays, set_up_log
 
     share_arena()
     keep_private()
-    set_up_log(config.log.level)
+    set_up_log(level)
     catch_strays()
+
+
+def run(config: Config) -> int:
+    """``secc run``."""
+    take_over(config.log.level)
     for line in dangers(config):
         log.warning("danger: %s", line)
     if config.source is not None and (problem := exposed(config.source)):

@@ -105,7 +105,10 @@ def test_what_cannot_be_is_an_error_in_check_doctor_and_run_alike(
         compose(config, Notifier({}))
 
 
-def test_run_ends_with_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_ends_with_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secc.station.station.take_over", lambda level: None)
     flags = [
         "--iface",
         "lo",

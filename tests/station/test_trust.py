@@ -110,9 +110,7 @@ def test_run_says_that_others_can_change_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A-PKI-07. It is used all the same: a station that does not start helps nobody."""
-    for name in ("set_up_log", "catch_strays"):
-        monkeypatch.setattr(f"secc.session.log.{name}", lambda *arguments: None)
-    monkeypatch.setattr(station_module, "share_arena", lambda: None)
+    monkeypatch.setattr(station_module, "take_over", lambda level: None)
     monkeypatch.setattr(station_module, "serve", lambda config, notifier: None)
     monkeypatch.setattr(station_module.asyncio, "run", lambda served: 0)
     source = tmp_path / "station.toml"

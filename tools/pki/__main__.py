@@ -14,7 +14,7 @@ from .flaws import FLAWS, describe
 from .layout import make_lab_pki
 from .table import flaw_table
 
-PARTS = ("authorities", "car", "flawed", "other-car", "provisioning", "station")
+PARTS = ("authorities", "car", "flawed", "other-car", "provisioning", "station", "stranger")
 """What a lab PKI consists of (``layout``); a directory with anything else in it is somebody's."""
 
 
