@@ -106,10 +106,15 @@ def _parser() -> argparse.ArgumentParser:
     _place(status)
     status.add_argument("--json", action="store_true", help="as JSON")
     status.set_defaults(command=_status)
-    explain = commands.add_parser("explain", help="why the last session ended as it did")
+    explain = commands.add_parser("explain", help="why a session ended as it did")
     _place(explain)
     explain.add_argument("--outlet", help="of this outlet (default: the newest of all)")
-    explain.add_argument("record", nargs="?", type=Path, help="a record to explain, instead of the station's last one")
+    explain.add_argument("--list", action="store_true", help="every session in the history, instead of one explained")
+    explain.add_argument(
+        "what",
+        nargs="?",
+        help="a trace, a record, or a session's id as in the log (default: the newest session that has ended)",
+    )
     explain.set_defaults(command=_explain)
     _clock_parser(commands.add_parser("clock", help="what the station knows of the time, and whether that is right"))
     _stores_parsers(commands)
@@ -403,7 +408,8 @@ def _number(text: str) -> float:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from secc.station.report import explanation
+    from secc.station.report import explanation, listing
 
-    print(explanation(options.record, _state_directory(options), options.outlet))
+    state = _state_directory(options)
+    print(listing(state, options.outlet) if options.list else explanation(options.what, state, options.outlet))
     return 0

@@ -16,6 +16,8 @@ from typing import Any, Literal
 WIDTH = 46
 LONGEST_TEXT = 100
 LOOP_REQUESTS = ("CurrentDemandReq", "ChargingStatusReq", "AuthorizationReq", "CableCheckReq", "PreChargeReq")
+QUIET_NOTES = ("tls {", "certificate {")
+"""Notes for `secc explain`."""
 QUIET_EFFECTS = ("SetOutput", "Ask", "Abandon", "Tell", "End")
 SCALED = ("Multiplier", "Unit", "Value")
 
@@ -63,7 +65,7 @@ def steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
                 yield Step(at, "happened", _value(entry))
             case "effect" if _type(entry) not in QUIET_EFFECTS:
                 yield Step(at, "done", _value(entry))
-            case "note":
+            case "note" if not str(entry.get("text", "")).startswith(QUIET_NOTES):
                 yield Step(at, "note", str(entry.get("text", ""))[:LONGEST_TEXT])
             case "thinned":
                 left_out = entry.get("exchanges") or entry.get("entries") or entry.get("octets")

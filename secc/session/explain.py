@@ -1,7 +1,7 @@
-"""``secc explain``: what happened in the last session, at which message, why, and what to do about it.
+"""``secc explain``: what happened in a session, at which message, why, and what to do about it.
 
-The station keeps a :class:`SessionRecord` of the last ended session of each outlet, as a small JSON file without personal data;
-:func:`explain` turns one into text. Neither knows a protocol.
+The station keeps a :class:`SessionRecord` of each session, as a small JSON file without personal data; :func:`explain` turns one into text.
+Neither knows a protocol.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from secc.conversation import Reason
 from secc.errors import SeccError
 from secc.session.durable import Disk, write_whole
-from secc.session.log import escaped
+from secc.session.log import SHORT_ID, escaped
 from secc.session.reasons import meaning
 
 Record = TypeVar("Record")
 
 VERSION = 1
+PILOT_AND_DUTY = "pilot and duty (IEC 61851)"
+"""The protocol of a charging session without one."""
 WIDTH = 88
 LARGEST = 256 * 1024
 """Octets of a record that is read; ours have some thousand."""
@@ -102,7 +104,10 @@ class TlsSeen:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One ended session of one outlet. ``kind`` to ``detail`` are the :class:`~secc.conversation.Reason`; units are in the names."""
+    """One session of one outlet. ``kind`` to ``flaw`` are the :class:`~secc.conversation.Reason`; units are in the names.
+
+    Of a session that has begun, and not ended yet, ``ended`` is empty and the reason ``severed.power-lost``: the one that stays if the station dies.
+    """
 
     outlet: str
     kind: str
@@ -158,7 +163,7 @@ class SessionRecord:
             tree = json.loads(text)
             if not isinstance(tree, dict) or tree.get("version") != VERSION:
                 raise RecordBroken("this is no record of a session, or one of another version")
-            return _built(cls, tree)
+            return built(cls, tree)
         except (ValueError, TypeError, RecursionError) as error:
             raise RecordBroken(f"this is no record of a session: {str(error)[:200]}") from None
 
@@ -178,9 +183,20 @@ def read_record(path: Path, disk: Disk | None = None) -> SessionRecord:
     return SessionRecord.from_json(octets.decode("utf-8", "replace"))
 
 
+def begun(session: str, outlet: str, protocol: str, began: datetime, *, clock_trusted: bool) -> SessionRecord:
+    """The record of a session that has not ended yet."""
+    moment = began.isoformat(timespec="milliseconds")
+    return SessionRecord(
+        outlet, "severed", "power-lost", session=session, began=moment, protocol=protocol, clock_trusted=clock_trusted
+    )
+
+
 def explain(record: SessionRecord) -> str:
     """The text that ``secc explain`` prints."""
     found = meaning(record.reason.code)
+    if record.began and not record.ended:
+        text = f"Outlet {record.outlet}: session {record.session} began at {_time(record.began)} and has no end in the record"
+        return f"{escaped(text)}\n\nIt runs still; or: {found.meaning} {found.support}\n"
     parts = [
         _title(record),
         "",
@@ -213,8 +229,21 @@ def _because(record: SessionRecord) -> str:
     return f"{record.detail}{clause}".strip()
 
 
+def summary(record: SessionRecord) -> str:
+    """The line of ``secc explain --list``."""
+    when = _time(record.ended) if record.ended else f"{_time(record.began)}, no end yet"
+    energy = f", {record.watt_hours / 1000:.3f} kWh" if record.watt_hours is not None else ""
+    flaw = f" ({record.flaw})" if record.flaw and record.flaw != record.reason.code else ""
+    code = f"{record.reason.code}{flaw}" if record.ended else "-"
+    return escaped(
+        f"{when}  {record.session[:SHORT_ID]}  outlet {record.outlet}  {code}  {record.seconds:.1f} s{energy}"
+    )
+
+
 def _where(record: SessionRecord) -> str:
     """At which message it ended, and whose turn it was."""
+    if record.protocol == PILOT_AND_DUTY:
+        return ""
     if not record.messages:
         return "Before the first message."
     last = record.messages[-1]
@@ -238,7 +267,8 @@ def _facts(record: SessionRecord) -> Iterator[str]:
     if record.session:
         yield from _wrapped("Session", record.session)
     yield from _wrapped("Protocol", record.protocol or "none was agreed")
-    yield from _wrapped("Transport", _transport(record.tls) if record.tls is not None else "plain TCP")
+    if record.protocol != PILOT_AND_DUTY:
+        yield from _wrapped("Transport", _transport(record.tls) if record.tls is not None else "plain TCP")
     if record.tls is not None and not (record.tls.version and record.messages):
         yield from _tls_facts(record.tls)
     if record.flaw and not record.flaw.startswith(("tls.", "certificate.")):
@@ -318,7 +348,8 @@ def _time(text: str) -> str:
         return text
 
 
-def _built(cls: type[Record], tree: Any) -> Record:
+def built(cls: type[Record], tree: Any) -> Record:
+    """One of the dataclasses above from its JSON. Raises TypeError for what it cannot be."""
     if not isinstance(tree, dict):
         raise TypeError("an entry is no table")
     hints = get_type_hints(cls)
@@ -335,7 +366,7 @@ def _value(value: Any, hint: Any, key: str) -> Any:
     if get_origin(hint) is tuple and isinstance(value, list):
         return tuple(_value(entry, get_args(hint)[0], key) for entry in value)
     if is_dataclass(hint) and isinstance(hint, type):
-        return _built(hint, value)
+        return built(hint, value)
     wanted = (int, float) if hint is float else hint
     if get_origin(hint) is not tuple and isinstance(value, wanted) and (hint is bool or not isinstance(value, bool)):
         return value

@@ -170,6 +170,19 @@ class Limited(logging.Filter):
         return True
 
 
+def told(facts: Mapping[str, Any]) -> str:
+    """What is known of a milestone, behind its name in a line: ``: watts 60000, kWh 0.195``."""
+    words = [
+        f"{name} {value:.3f}"
+        if name == "kWh"
+        else f"{name} {value:g}"
+        if isinstance(value, float)
+        else f"{name} {value}"
+        for name, value in facts.items()
+    ]
+    return f": {', '.join(words)}" if words else ""
+
+
 class LineWriter:
     """Writes lines on a thread of its own, in order. ``write`` may block for as long as it likes, and raises OSError where nothing can be written."""
 

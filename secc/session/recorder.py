@@ -11,7 +11,7 @@ Each line is one thing, in order, with the seconds since the recorder began::
     {"t": 0.02, "kind": "entropy", "octets": "…"} / {"kind": "wall", "time": …, "trusted": …}      what was drawn in that step
     {"t": 0.02, "kind": "note", "text": "…"}                                             TLS facts, quirks, the offer, what fits nowhere else
     {"t": 9.00, "kind": "thinned", "exchanges": 512}                                     repetitions that were left out here
-    {"t": 9.99, "kind": "ended", "code": "timer.V2G_SECC_Sequence_Timeout", "clause": …, "detail": …}
+    {"t": 9.99, "kind": "ended", "code": "timer.V2G_SECC_Sequence_Timeout", "clause": …, "detail": …, "flaw": …}
 
 A trace that was recorded with ``personal=True`` and not thinned replays to the octet: events, levels, draws and the moments of ``expired`` are all
 that a session depends on. By default personal octets and values stand as hash and length; a message that holds any has no octets at all.
@@ -45,6 +45,9 @@ ENTRY_OCTETS = 300
 
 NEGOTIATION = (SupportedAppProtocolReq, SupportedAppProtocolRes)
 """Messages that are about nobody."""
+
+TAIL = 12
+"""The newest messages that are remembered for a person."""
 
 Mode = Literal["on-failure", "always", "off"]
 Personal = Callable[[Any], Any]
@@ -103,7 +106,7 @@ class Recorder:
         self._levels: Levels | None = None
         self._begun = False
         self._personal: Personal | None = None
-        self._tail: deque[Exchange] = deque(maxlen=12)
+        self._tail: deque[Exchange] = deque(maxlen=TAIL)
 
     # What the station tells it
 
@@ -276,7 +279,8 @@ class Recorder:
             case "note":
                 return {"text": entry.value}
             case "ended":
-                return {"code": entry.value.code, "clause": entry.value.clause, "detail": entry.value.detail}
+                reason: Reason = entry.value
+                return {"code": reason.code, "clause": reason.clause, "detail": reason.detail, "flaw": reason.flaw}
         return {}
 
     def _message(self, entry: _Entry) -> dict[str, Any]:

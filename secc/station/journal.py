@@ -23,13 +23,15 @@ from secc.link.tls_chain import Handshaken
 from secc.link.tls_report import TlsReport
 from secc.session.effects import Milestone, Verdict
 from secc.session.events import ConnectionClosed
-from secc.session.explain import SessionRecord, write_record
-from secc.session.log import about, running_sessions
+from secc.session.explain import PILOT_AND_DUTY, SessionRecord
+from secc.session.explain_trace import certificate_note, tls_note
+from secc.session.log import about, running_sessions, told
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.session.recorder import Recorder, wanted
 from secc.station.compose import Services
 from secc.station.hardware import Hardware
-from secc.station.record import Draft, record_path, tls_seen
+from secc.station.history import History
+from secc.station.record import Draft, tls_seen
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
 from secc.version import version
 
@@ -81,7 +83,8 @@ class Journal:
         self._external = external
         self._loop = asyncio.get_running_loop()
         self._recorder: Recorder | None = None
-        self._draft: Draft | None = None
+        self._draft = Draft(settings.name, "", 0.0, services.calendar.wall())
+        self._history = History(config.station.state_directory, settings.name)
         self._offer: Offer | None = None
         self._contract: Identity | None = None
         self._kept: Identity | None = None
@@ -90,16 +93,16 @@ class Journal:
         self._at_rest: float | None = None
         """What the meter said when the contactor was last seen open: a session's energy counts from there."""
         self._session = ""
+        self._by_pilot: Draft | None = None
+        """Of a charging session without a protocol."""
         self._writes: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
 
     # A connection comes about
 
     def connected(self, peer: str, now: float) -> None:
-        self._begin()
+        self._draft = self._begin(now)
         log.debug("outlet %s: connection from %s", self._settings.name, peer)
-        wall = self._services.calendar.wall()
-        self._draft = Draft(self._settings.name, self._session, now, wall)
         self._recorder = Recorder(
             now,
             ring_octets=self._config.trace.ring_kilobytes * 1024,
@@ -107,12 +110,13 @@ class Journal:
             outlet=self._settings.name,
             session=self._session,
             software=version(),
-            time=wall.time.isoformat(timespec="seconds"),
+            time=self._services.calendar.wall().time.isoformat(timespec="seconds"),
         )
 
-    def _begin(self) -> None:
+    def _begin(self, now: float) -> Draft:
         self._session = secrets.token_hex(8)
         running_sessions.began(self._settings.name, self._session)
+        return Draft(self._settings.name, self._session, now, self._services.calendar.wall())
 
     def secured(self, handshaken: Handshaken) -> None:
         staple = "stapled" if handshaken.stapled else "no staple"
@@ -139,8 +143,7 @@ class Journal:
         self._offer = offer
         payments = ", ".join(payment.value for payment in offer.payments)
         log.info("outlet %s: %s, offered: %s", self._settings.name, protocol.name, payments)
-        if self._draft is not None:
-            self._draft.spoke(protocol.name)
+        self._draft.spoke(protocol.name)
         if self._recorder is not None:
             self._recorder.speaks(protocol.name, protocol.personal, now)
             self._recorder.offered(offer, now)
@@ -153,8 +156,7 @@ class Journal:
         """A step of the session; ``waiting`` is what it stands still for now."""
         if self._recorder is not None:
             self._recorder.stepped(now, event, effects, levels)
-        if self._draft is not None:
-            self._draft.waits(waiting)
+        self._draft.waits(waiting)
         self._meter(levels)
 
     def sent(self, now: float, payload_type: int, message: Any, octets: bytes) -> None:
@@ -165,8 +167,7 @@ class Journal:
     def remark(self, code: str, text: str) -> None:
         """A quirk that was tolerated, under its code."""
         log.info("outlet %s: tolerated %s: %s", self._settings.name, code, text)
-        if self._draft is not None:
-            self._draft.tolerated(code)
+        self._draft.tolerated(code)
         self._note(f"tolerated {code}: {text}")
 
     def verdict(self, question: str, verdict: Verdict) -> None:
@@ -180,24 +181,23 @@ class Journal:
 
     def judged(self, leaf: bytes, found: Contract | Verdict) -> None:
         """A contract's chain was validated; of its leaf the hash is kept."""
-        if self._draft is not None:
-            self._draft.judged(leaf, found)
+        self._note(certificate_note(self._draft.judged(leaf, found)))
 
     def accepted(self, contract: Contract) -> None:
         """This contract may charge; who it is is known until the session is over, and only here."""
         self._contract = Identity("emaid", contract.emaid.text)
 
     def reached(self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels) -> None:
+        if milestone is Milestone.SESSION_SET_UP:
+            self._keep(self._draft.begun)
         if milestone is Milestone.POWER_ON:
             self._start(levels)
-        if self._draft is not None:
-            self._draft.reached(milestone, facts)
+        self._draft.reached(milestone, facts)
         if milestone in (Milestone.CHARGING, Milestone.POWER_ON, Milestone.POWER_OFF):
             self._meter(levels)
-            delivered = self._metered.delivered if self._metered is not None else None
-            kilowatt_hours = (delivered or 0.0) / 1000.0
+            kilowatt_hours = (_delivered(self._metered) or 0.0) / 1000.0
             facts = {**facts, "volts": levels.volts, "amperes": levels.amperes, "kWh": kilowatt_hours}
-        log.info("outlet %s: %s%s", self._settings.name, milestone.value, _told(facts))
+        log.info("outlet %s: %s%s", self._settings.name, milestone.value, told(facts))
 
     def _meter(self, levels: Levels) -> None:
         """A board that is lost says nothing; what it said last still counts."""
@@ -219,7 +219,7 @@ class Journal:
         if identity is None:
             free = self._config.uplink.eim is Eim.FREE if self._offer is None else self._offer.free
             identity = Identity("free" if free else "unknown")
-        elif self._draft is not None:
+        else:
             self._draft.identified(identity)
         report = SessionStarted(
             session=self._session,
@@ -236,22 +236,33 @@ class Journal:
 
     def charged_by_pilot(self, levels: Levels, *, on: bool, text: str) -> None:
         """Charging by pilot and duty alone begins, or has ended; for the books it is a session like any other."""
-        name = self._settings.name
+        name, now = self._settings.name, self._loop.time()
         if on:
-            self._begin()
+            self._by_pilot = self._begin(now)
+            self._by_pilot.spoke(PILOT_AND_DUTY)
+            if self._recorder is None:
+                self._draft = self._by_pilot
             log.info("outlet %s: charging by pilot and duty: %s", name, text)
             self._at_rest = None
             self._start(levels)
+            self._keep(self._by_pilot.begun)
             return
         log.info("outlet %s: charging by pilot and duty has ended: %s", name, text)
         running_sessions.ended(name)
+        draft, self._by_pilot = self._by_pilot, None
         metered, self._metered = self._metered, None
         reason = _BY_PILOT.get(text, Reason("emergency", "fault", detail=text))
         self.last = reason.code
+        wall, faults = self._services.calendar.wall(), self._hardware.faults
         if metered is not None:
             metered.now = _reading(levels) or metered.now
-            wall = self._services.calendar.wall()
             self._write(lambda: self._book(metered, reason, wall))
+        if draft is not None:
+            self._keep(
+                lambda: draft.finished(
+                    reason, now, wall=wall, levels=levels, faults=faults, watt_hours=_delivered(metered)
+                )
+            )
 
     def forget(self) -> None:
         """The car is gone, and whose contract it had is nobody's business any more."""
@@ -259,16 +270,16 @@ class Journal:
 
     # It is over
 
-    def flaw(self, reason: Reason) -> str:
-        """What lies behind this end of the session that runs, by its stable name."""
-        return self._draft.flaw(reason) if self._draft is not None else reason.flaw
+    def explained(self, reason: Reason) -> Reason:
+        """Why the session that runs ends, with the flaw that lies behind it."""
+        return self._draft.explained(reason)
 
     def ended(self, reason: Reason, now: float, levels: Levels, tls: TlsReport | None, *, silent: bool) -> None:
         """``tls``: how far TLS came. ``silent``: not one octet had come."""
         self.last = reason.code
         running_sessions.ended(self._settings.name)
         recorder, self._recorder = self._recorder, None
-        draft, self._draft = self._draft, None
+        draft = self._draft
         metered, self._metered = self._metered, None
         kept = self._contract if metered is None and reason.well and not self._settings.transfers[0].is_dc else None
         self._kept = kept if self._settings.hlc is Hlc.PREFERRED else None
@@ -276,9 +287,11 @@ class Journal:
         wall = self._services.calendar.wall()
         if metered is not None:
             self._write(lambda: self._book(metered, reason, wall))
-        if recorder is None or draft is None:
+        if recorder is None:
             return
         seen = tls_seen(tls, reason)
+        if seen is not None:
+            recorder.note(tls_note(seen), now)
         recorder.ended(reason, now)
         exchanges = recorder.exchanges()
         traced: list[Path] = []
@@ -288,8 +301,9 @@ class Journal:
             return  # somebody knocked and said nothing: that must not hide a session
         faults = self._hardware.faults
 
-        def finished() -> SessionRecord:
-            return draft.finished(
+        # What was delivered, and where the trace lies, is known when the record is written: book and trace are written first.
+        self._keep(
+            lambda: draft.finished(
                 reason,
                 now,
                 wall=wall,
@@ -297,13 +311,10 @@ class Journal:
                 exchanges=exchanges,
                 tls=seen,
                 faults=faults,
-                # The same of the trace.
                 trace=traced[0] if traced else None,
-                # Known now, because the book is written first.
-                watt_hours=metered.delivered if metered is not None else None,
+                watt_hours=_delivered(metered),
             )
-
-        self._write(lambda: self._record(finished()))
+        )
 
     async def _book(self, metered: _Metered, reason: Reason, wall: Wall) -> None:
         """The session's end for the backend, with the meter read when the contactor is open."""
@@ -326,9 +337,8 @@ class Journal:
             )
         )
 
-    async def _record(self, record: SessionRecord) -> None:
-        path = record_path(self._config.station.state_directory, self._settings.name)
-        await self._loop.run_in_executor(self._executor, write_record, path, record)
+    def _keep(self, record: Callable[[], SessionRecord]) -> None:
+        self._write(lambda: self._loop.run_in_executor(self._executor, self._history.write, record()))
 
     def _trace(self, recorder: Recorder, written: list[Path]) -> None:
         """Have the trace written; ``written`` gets its path."""
@@ -376,17 +386,9 @@ class Journal:
             await asyncio.gather(self._writer, return_exceptions=True)
 
 
+def _delivered(metered: _Metered | None) -> float | None:
+    return metered.delivered if metered is not None else None
+
+
 def _reading(levels: Levels) -> float | None:
     return levels.watt_hours if levels.metered_at > float("-inf") else None
-
-
-def _told(facts: Mapping[str, Any]) -> str:
-    words = [
-        f"{name} {value:.3f}"
-        if name == "kWh"
-        else f"{name} {value:g}"
-        if isinstance(value, float)
-        else f"{name} {value}"
-        for name, value in facts.items()
-    ]
-    return f": {', '.join(words)}" if words else ""

@@ -322,10 +322,10 @@ class OutletHost:
         self.journal.sent(self._loop.time(), payload_type, message, octets)
 
     def ended(self, connection: V2gConnection, reason: Reason) -> None:
+        reason = self.journal.explained(reason)
         detail = f" ({reason.detail})" if reason.detail else ""
         log.info("outlet %s: session ended: %s%s", self.name, reason.code, detail)
-        flaw = self.journal.flaw(reason)
-        self.publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=flaw)
+        self.publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=reason.flaw)
         self.tell_plug(outlet.ChargingEnded(), outlet.SessionEnded(reason))
         self.journal.ended(reason, self._loop.time(), self.levels(), connection.tls_report, silent=connection.silent)
         self._milestone = None

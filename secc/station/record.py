@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from secc.link.tls_chain import ChainChoice, root_named
 from secc.link.tls_names import GROUPS, LISTED, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
 from secc.link.tls_report import Step, TlsReport
 from secc.session.effects import Milestone, Verdict
-from secc.session.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen
+from secc.session.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen, begun
 from secc.session.recorder import Exchange
 from secc.uplink.port import Identity
 
@@ -28,11 +29,6 @@ _KINDS = {
 }
 NAME_CHARACTERS = 200
 _NAMED = {ChainChoice.NAMED: True, ChainChoice.NOT_NAMED: False, ChainChoice.NOT_ASKED: None}
-
-
-def record_path(state_directory: Path, outlet: str) -> Path:
-    """Where the record of an outlet's last session lies."""
-    return state_directory / f"last-session-{outlet}.json"
 
 
 class Draft:
@@ -53,6 +49,11 @@ class Draft:
     def spoke(self, protocol: str) -> None:
         self._protocol = protocol
 
+    def begun(self) -> SessionRecord:
+        """The record for as long as the session has not ended: what stays of it if the station dies."""
+        wall = self._wall
+        return begun(self._session, self._outlet, self._protocol, wall.time, clock_trusted=wall.trusted)
+
     def waits(self, kinds: tuple[type, ...]) -> None:
         """What the session stands still for; the last word before it ends counts."""
         if kinds:
@@ -65,7 +66,7 @@ class Draft:
     def identified(self, identity: Identity) -> None:
         self._identity = identity.masked
 
-    def judged(self, leaf: bytes, found: Contract | Verdict) -> None:
+    def judged(self, leaf: bytes, found: Contract | Verdict) -> CertificateSeen:
         """A contract's chain was validated: by whose leaf (DER, of which the hash stays), and with what result."""
         flaw = ""
         if isinstance(found, Contract):
@@ -73,14 +74,18 @@ class Draft:
         else:
             flaw = found.detail.partition(" ")[0]
         digest = f"sha256:{hashlib.sha256(leaf).hexdigest()}/{len(leaf)}"
-        self._certificates["contract"] = CertificateSeen("contract", digest, flaw if flaw in _FLAWS else "")
+        seen = CertificateSeen("contract", digest, flaw if flaw in _FLAWS else "")
+        self._certificates[seen.role] = seen
+        return seen
 
-    def flaw(self, reason: Reason) -> str:
-        """What lies behind this reason, by its stable name; empty where it has none."""
+    def explained(self, reason: Reason) -> Reason:
+        """The same reason with the flaw that lies behind it, where that has a name."""
         if reason.kind == "tls":
-            return reason.code
+            return replace(reason, flaw=reason.code)
         bad = [f"certificate.{seen.flaw}" for seen in self._certificates.values() if seen.flaw]
-        return reason.flaw or (bad[0] if bad and reason.kind == "refused" else "")
+        if reason.kind != "refused" or reason.flaw or not bad:
+            return reason
+        return replace(reason, flaw=bad[0])
 
     def tolerated(self, quirk: str) -> None:
         self._quirks[quirk] = None
@@ -92,11 +97,11 @@ class Draft:
         *,
         wall: Wall,
         levels: Levels,
-        exchanges: Iterable[Exchange],
-        tls: TlsSeen | None,
-        faults: tuple[str, ...],
-        trace: Path | None,
         watt_hours: float | None,
+        faults: tuple[str, ...],
+        exchanges: Iterable[Exchange] = (),
+        tls: TlsSeen | None = None,
+        trace: Path | None = None,
     ) -> SessionRecord:
         """The record, now that it is over."""
         measured = levels.measured_at > float("-inf")
@@ -106,7 +111,7 @@ class Draft:
             name=reason.name,
             clause=reason.clause,
             detail=reason.detail,
-            flaw=self.flaw(reason),
+            flaw=reason.flaw,
             session=self._session,
             began=self._wall.time.isoformat(timespec="milliseconds"),
             ended=wall.time.isoformat(timespec="milliseconds"),

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from secc.session.explain import RecordBroken, SessionRecord, explain, read_record
+from secc.session.explain import RecordBroken, SessionRecord, explain, read_record, summary
+from secc.session.explain_trace import record_of_trace
 from secc.session.log import escaped
 from secc.session.reasons import meaning
-from secc.station.record import record_path
+from secc.station.history import history_directory, record_of_session, records
+
+LARGEST_TRACE: Final = 64 * 1024 * 1024
+"""Octets of a trace that is read."""
+FIRST_LINE: Final = 4096
 
 
 def status_lines(state: Mapping[str, Any]) -> Iterator[str]:
@@ -63,24 +68,50 @@ def _duration(seconds: float) -> str:
     return " ".join([*words, f"{seconds} s"])
 
 
-def explanation(record: Path | None, state_directory: Path, outlet: str | None = None) -> str:
-    """Why the session of a record, of this outlet, or the newest one of the station, ended as it did. RecordBroken, StorageFailed."""
-    if record is not None:
-        return explain(read_record(record))
-    if outlet is not None:
-        return explain(read_record(record_path(state_directory, outlet)))
-    return explain(_newest(state_directory))
+def explanation(what: str | None, state_directory: Path, outlet: str | None = None) -> str:
+    """Why a session ended as it did. RecordBroken, StorageFailed.
+
+    ``what``: the file of a trace or of a record, or a session's id, or as much of it as is in the log; None: the newest session that has ended, of
+    this outlet or of all.
+    """
+    if what is None:
+        return _newest(state_directory, outlet)
+    path = Path(what)
+    if not path.is_file():
+        return explain(record_of_session(state_directory, what))
+    return explain(_traced(path) if _is_trace(path) else read_record(path))
 
 
-def _newest(state_directory: Path) -> SessionRecord:
-    """One that cannot be read hides no other."""
-    found: list[SessionRecord] = []
-    broken: RecordBroken | None = None
-    for path in sorted(state_directory.glob(record_path(Path(), "*").name)):
-        try:
-            found.append(read_record(path))
-        except RecordBroken as error:
-            broken = error
-    if not found:
-        raise broken or RecordBroken(f"{state_directory}: no session has ended here yet")
-    return max(found, key=lambda one: one.ended)
+def listing(state_directory: Path, outlet: str | None = None) -> str:
+    """Every session in the history, a line each, the newest last."""
+    found = sorted(records(state_directory, outlet), key=lambda record: record.ended or record.began)
+    return "\n".join(map(summary, found)) or f"{history_directory(state_directory)}: no session has begun here yet"
+
+
+def _is_trace(path: Path) -> bool:
+    """By its first line; a file that cannot be read is for who reads it next to tell."""
+    try:
+        with path.open("rb") as lines:
+            return b'"kind":"trace"' in lines.readline(FIRST_LINE).replace(b" ", b"")
+    except OSError:
+        return False
+
+
+def _traced(path: Path) -> SessionRecord:
+    try:
+        if path.stat().st_size > LARGEST_TRACE:
+            raise RecordBroken(f"{path}: larger than any trace")
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return record_of_trace(lines, str(path))
+    except OSError as error:
+        raise RecordBroken(f"{path}: {error.strerror}") from None
+
+
+def _newest(state_directory: Path, outlet: str | None) -> str:
+    found = list(records(state_directory, outlet))
+    last = {record.outlet: record for record in found if record.ended}
+    if not last:
+        raise RecordBroken(f"{history_directory(state_directory)}: no session has ended here yet")
+    text = explain(max(last.values(), key=lambda record: record.ended))
+    newest = {record.outlet: record for record in found}
+    return text + "".join(f"\n{summary(record)}\n" for record in newest.values() if not record.ended)

@@ -92,7 +92,7 @@ def test_what_happened_stands_in_order() -> None:
     assert found[0] == head
     assert found[4]["t"] == 1.5 and found[4]["type"] == "8001"
     assert found[5]["value"] == {"type": "OpenContactor"}
-    assert found[-1] == {"t": 3.0, "kind": "ended", "code": "timer.X", "clause": "[1]", "detail": "late"}
+    assert found[-1] == {"t": 3.0, "kind": "ended", "code": "timer.X", "clause": "[1]", "detail": "late", "flaw": ""}
     assert lines(recorder) == [head], "what was taken is gone"
 
 

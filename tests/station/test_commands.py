@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from secc.cli import main
+from secc.station.history import records
 from tests.station_process import ROOT, Process
 from tests.sync_panel import SyncPanel
 from tools.evcc.behaviour import Behaviour
@@ -75,6 +76,16 @@ def test_from_check_to_sigterm(process: Process, capsys: pytest.CaptureFixture[s
     assert code == 0
     assert "completed.terminated" in said
     assert "SessionStopRes" in said
+    (record,) = records(process.state)
+    assert secc("explain", *where, record.session) == secc("explain", *where, record.session[:6]) == (code, said)
+    code, said = secc("explain", *where, "--list")
+    assert (code, len(said.splitlines())) == (0, 1)
+    assert f"{record.session[:6]}  outlet 1  completed.terminated" in said
+    assert f"outlet 1 [{record.session[:6]}]: session set up" in process.log.read_text()
+    code, said = secc("explain", *where, "0123456789abcdef")
+    assert code == 1 and "not in the history" in said
+    code, said = secc("explain", *where, "no-such-trace.jsonl")
+    assert code == 1 and "neither a file nor the id of a session" in said
     code, said = secc("status", *where)
     assert code == 1
     assert "no station is running" in said
@@ -111,8 +122,8 @@ def test_a_car_that_does_not_stop_is_cut_off_by_a_second_sigterm(process: Proces
 
     asyncio.run(stubborn())
     assert process.child.wait(15.0) == 0
-    record = json.loads((process.state / "last-session-1.json").read_text())
-    assert (record["kind"], record["name"]) == ("severed", "station-shutdown")
+    (record,) = records(process.state)
+    assert record.reason.code == "severed.station-shutdown"
 
 
 @pytest.mark.case("A-RES-08")

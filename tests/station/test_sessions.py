@@ -13,6 +13,7 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
 from secc.station.compose import compose
+from secc.station.history import records
 from secc.station.notify import Notifier
 from secc.station.station import Station
 from tests.station_scene import BOTH, LONG, configured, judged, station
@@ -48,8 +49,9 @@ def test_the_meter_the_car_and_the_book_agree(tmp_path: Path, current: Current, 
             assert ended["watt_hours"] - started["watt_hours"] == pytest.approx(metered, abs=0.01)
             assert ended["reason"] == "completed.terminated"
             assert started["identity"] == ("emaid" if contract else "free")
-            record = json.loads((scene.state / "last-session-1.json").read_text())
-            assert record["watt_hours"] == pytest.approx(metered, abs=0.01)
+            (record,) = records(scene.state)
+            assert record.session == started["session"]
+            assert record.watt_hours == pytest.approx(metered, abs=0.01)
             told = drive.meter_readings
             assert len(told) > 10
             assert told == sorted(told)
