@@ -13,6 +13,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from certs import EMAID, Contract
 from tools.evcc.wallet import Wallet
@@ -24,6 +25,8 @@ STRIDE = 15
 
 SHORTEST = 6
 """Octets of the shortest needle, the EVCCID as it is on the wire."""
+CONTRACT = 14
+"""Characters of an EMAID without separators and check digit."""
 _SEPARATORS = re.compile(rb"[^0-9a-z]+")
 
 
@@ -41,8 +44,9 @@ class Needles:
             if not any(piece in der for der in (*known, *wallet.chain[1:])):
                 self._octets(piece, f"certificate at {at}")
         # Whatever stands between its characters, and whether the check digit is there.
-        self._contract = EMAID.parse(wallet.emaid).contract.lower().encode()
-        self._octets(self._contract.upper(), "EMAID")
+        self._contracts = _contracts(wallet.emaid, leaf)
+        for contract in self._contracts:
+            self._octets(contract.upper(), "EMAID")
         plain = evcc_id.hex()
         for text in (plain, ":".join(_pairs(plain)), "-".join(_pairs(plain))):
             self._needles[text.encode()] = f"EVCCID as {text}"
@@ -66,7 +70,7 @@ class Needles:
     @property
     def searches_the_emaid(self) -> bool:
         """Whether nothing in this process held the EMAID before: a search that had to leave it out would prove nothing."""
-        return self._contract in self._needles
+        return all(contract in self._needles for contract in self._contracts)
 
     def found_in(self, octets: bytes) -> list[str]:
         """The names of what is in there."""
@@ -74,7 +78,8 @@ class Needles:
         text = octets.lower()
         folded = text.replace(b"\n", b"").replace(b"\\n", b"")
         found = {name for needle, name in self._needles.items() if needle in text or needle in folded}
-        if self._contract in _SEPARATORS.sub(b"", text):
+        bare = _SEPARATORS.sub(b"", text)
+        if any(contract in bare for contract in self._contracts):
             found.add("EMAID, in some spelling")
         return sorted(found)
 
@@ -102,7 +107,7 @@ class Needles:
         """Every living object that holds a needle, with each needle that it holds; ``beside`` does not count."""
         gc.collect()
         mine = self.own | {id(needle) for needle in self._needles} | {id(self._needles), id(self.__dict__)}
-        mine |= {id(self._contract)} | {id(one) for one in beside}
+        mine |= {id(contract) for contract in self._contracts} | {id(one) for one in beside}
         holders: list[Any] = []
         texts: list[bytes] = []
         for holder in gc.get_objects():
@@ -114,9 +119,17 @@ class Needles:
                     holders.append(holder)
                     texts.append(_as_octets(one).lower())
         hits = [(holders[at], needle) for needle in self._needles for at in _where(needle, texts)]
-        bare = [_SEPARATORS.sub(b"", text) for text in texts if len(text) >= len(self._contract)]
-        sites = [at for at, text in enumerate(texts) if len(text) >= len(self._contract)]
-        return hits + [(holders[sites[at]], self._contract) for at in _where(self._contract, bare)]
+        sites = [at for at, text in enumerate(texts) if len(text) >= CONTRACT]
+        bare = [_SEPARATORS.sub(b"", texts[at]) for at in sites]
+        found = [(holders[sites[at]], contract) for contract in self._contracts for at in _where(contract, bare)]
+        return hits + found
+
+
+def _contracts(emaid: str, leaf: bytes) -> list[bytes]:
+    """What the car says, and what its certificate says: without separators and check digit."""
+    named = x509.load_der_x509_certificate(leaf).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    texts = (emaid, *(str(name.value) for name in named))
+    return sorted({EMAID.parse(text).contract.lower().encode() for text in texts})
 
 
 def _where(needle: bytes, texts: list[bytes]) -> list[int]:

@@ -72,7 +72,7 @@ def test_what_is_no_board_is_refused_with_what_there_is(where: str) -> None:
         ("speed=1&speed=2", "speed is given twice"),
         ("faults=weld,rust", "faults has to be one of .*weld"),
         ("lock=yes", "lock has to be one of 0, 1"),
-        ("follower=lead", "follower has to be one of follow, refuse, stick"),
+        ("follower=lead", "follower has to be one of .*stick"),
         ("control=" + "x" * 200, "control"),
         ("connector", "name=value"),
     ],

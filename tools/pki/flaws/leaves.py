@@ -11,7 +11,7 @@ from certs import Flaw
 
 from ..lab import LabPki
 from ..mint import CONTRACT_USAGE, key_usage
-from .registry import FlawedContract, named, ordered, sent
+from .registry import FlawedContract, named, neighbour, ordered, sent
 
 
 @named
@@ -49,7 +49,7 @@ def no_common_name(lab: LabPki) -> FlawedContract:
 @named
 def two_common_names(lab: LabPki) -> FlawedContract:
     """The leaf names two EMAIDs."""
-    names = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in (lab.emaid, "DE8AACA2B3C4D6")]
+    names = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in (lab.emaid, neighbour(lab.emaid))]
     subject = x509.Name([*names, x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "MO")])
     return ordered(lab, Flaw.LEAF_SUBJECT, leaf={"subject": subject})
 
@@ -57,7 +57,7 @@ def two_common_names(lab: LabPki) -> FlawedContract:
 @named
 def emaid_mismatch(lab: LabPki) -> FlawedContract:
     """The message claims another contract than the certificate."""
-    return replace(sent(lab.contract, Flaw.EMAID_MISMATCH), claimed="DE8AACA2B3C4D6")
+    return replace(sent(lab.contract, Flaw.EMAID_MISMATCH), claimed=neighbour(lab.emaid))
 
 
 @named

@@ -74,6 +74,11 @@ def ordered(
     return sent(Line(top, first, second, last), flaw, mo_roots=() if root is None else (top,))
 
 
+def neighbour(emaid: str) -> str:
+    """The contract beside this one, without a check digit."""
+    return emaid[:13] + ("6" if emaid[13] != "6" else "7")
+
+
 def sent(line: Line, flaw: Flaw, *, mo_roots: tuple[Issued, ...] = ()) -> FlawedContract:
     return FlawedContract(tuple(line.ders), line.leaf.key_pem, flaw, mo_roots=mo_roots)
 
