@@ -83,6 +83,22 @@ def power_of(where: str) -> Power:
     return Power(found.outlet.phases, False)
 
 
+def devices_of(where: str) -> tuple[str, ...]:
+    """Device files that the board at this address opens, as far as the address names them. Errors as in :func:`recognise`."""
+    found = recognise(where)
+    if where.startswith("composed:"):
+        from hal.compose import Plan
+
+        assert isinstance(found, Plan)
+        return devices_of(found.board)
+    if where.partition(":")[0] in SERIAL:
+        from hal.boards.address import BoardPlan
+
+        assert isinstance(found, BoardPlan)
+        return (found.address.place,)
+    return ()
+
+
 def unsafe_options(where: str) -> tuple[str, ...]:
     """Names of options in this address that only tests may use; a station refuses them unless it is told to be unsafe."""
     options = recognise(where)

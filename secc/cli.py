@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from secc import cli_stores
 from secc.errors import ConfigError, SeccError
 
 TOOLS = {
@@ -101,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
     doctor = commands.add_parser("doctor", help="try out machine, network and hardware, and say what to do")
     _config_flags(doctor)
+    for parsed in (check, doctor):
+        parsed.add_argument(
+            "--as-user",
+            metavar="USER",
+            help="look with the rights of this user. Default, for root: the one that the unit secc.service names",
+        )
     doctor.set_defaults(command=_doctor)
     status = commands.add_parser("status", help="how a running station is")
     _place(status)
@@ -117,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.set_defaults(command=_explain)
     _clock_parser(commands.add_parser("clock", help="what the station knows of the time, and whether that is right"))
-    _stores_parsers(commands)
+    cli_stores.add_parsers(commands)
     _control_parser(commands.add_parser("control", help="pull a lever of a running station"))
     commands.add_parser("version", help="which version this is").set_defaults(command=_version)
     commands.add_parser("help", help="what a command takes")
@@ -183,40 +190,6 @@ def _clock_parser(clock: argparse.ArgumentParser) -> None:
     )
 
 
-def _stores_parsers(commands: Any) -> None:
-    """``secc trust`` and ``secc identity``; both name the store by --store, or by the configuration that does."""
-    trust = commands.add_parser("trust", help="the roots that contracts and provisioning are checked against")
-    identity = commands.add_parser("identity", help="the station's own chains, keys and OCSP responses")
-    for parser, command in ((trust, _trust), (identity, _identity)):
-        parser.add_argument("--config", type=Path, help="the station's configuration, which names the store")
-        parser.add_argument("--store", type=Path, help="the store's directory")
-        parser.set_defaults(command=command)
-    identity.add_argument(
-        "--ocsp-cache", type=Path, help="directory of the OCSP responses (default: ocsp in the store)"
-    )
-    acts = trust.add_subparsers(dest="act", required=True, metavar="ACT")
-    acts.add_parser("list", help="every root, for an auditor")
-    add = acts.add_parser("add", help="trust a root")
-    remove = acts.add_parser("remove", help="trust it no more")
-    for parser in (add, remove):
-        parser.add_argument("role", choices=("v2g", "mo", "oem"), help="what the root is trusted for")
-    add.add_argument("file", type=Path, help="PEM or DER")
-    remove.add_argument("fingerprint", help="SHA-256, as listed")
-    acts = identity.add_subparsers(dest="act", required=True, metavar="ACT")
-    acts.add_parser("list", help="every chain")
-    install = acts.add_parser("install", help="install a chain with its key")
-    install.add_argument("chain", type=Path, help="PEM: leaf, then sub-CAs")
-    install.add_argument("root", type=Path, help="PEM: the V2G root above them")
-    install.add_argument("key", type=Path, help="PEM: the leaf's private key")
-    install.add_argument("--password", type=Path, help="file with the key's password")
-    ask = acts.add_parser("requests", help="write an OCSP request for each certificate, and name its responder")
-    ask.add_argument("directory", type=Path, help="where the requests are written")
-    staple = acts.add_parser(
-        "staple", help="keep an OCSP response, if it is proved and about a certificate of this station"
-    )
-    staple.add_argument("file", type=Path, help="the responder's answer, DER")
-
-
 def _control_parser(control: argparse.ArgumentParser) -> None:
     _place(control)
     control.add_argument("--outlet", help="name of the outlet (default: the only one)")
@@ -260,11 +233,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    config = _load(options)
     from secc.station.check import report
 
+    unit = _as_user(options)
+    config = _load(options)
     _quiet()
-    findings = report(config)
+    findings = report(config, unit)
     for finding in findings:
         print(finding)
     return 0 if all(finding.good for finding in findings) else 1
@@ -283,53 +257,15 @@ def _clock(options: argparse.Namespace) -> int:
     return 0
 
 
-def _trust(options: argparse.Namespace) -> int:
-    from secc.station import stores
+def _as_user(options: argparse.Namespace) -> Any:
+    """Become the user that runs the station, before anything is looked at; returns the unit, where there is one that runs it."""
+    from secc.station.unit import become, find_unit
 
-    store = _store(options, "truststore")
-    if options.act == "list":
-        print(stores.roots(store))
-    elif options.act == "add":
-        print(stores.add_root(store, options.role, options.file))
-    else:
-        print(stores.remove_root(store, options.role, options.fingerprint))
-    return 0
-
-
-def _identity(options: argparse.Namespace) -> int:
-    from secc.station import stores
-
-    store = _store(options, "keystore")
-    if options.act == "list":
-        print(stores.chains(store))
-    elif options.act == "install":
-        print(stores.install_chain(store, options.chain, options.root, options.key, options.password))
-    elif options.act == "requests":
-        print(stores.requests(store, options.directory))
-    else:
-        print(stores.staple(store, options.ocsp_cache or _ocsp_cache(options, store), options.file))
-    return 0
-
-
-def _store(options: argparse.Namespace, name: str) -> Path:
-    if options.store is not None:
-        return Path(options.store)
-    if options.config is None:
-        raise ConfigError("--store", f"name the {name}, or the configuration that does (--config)")
-    from secc.config import load
-
-    store: Path | None = getattr(load(options.config).trust, name)
-    if store is None:
-        raise ConfigError(f"trust.{name}", "is not set", options.config)
-    return store
-
-
-def _ocsp_cache(options: argparse.Namespace, store: Path) -> Path:
-    if options.config is not None:
-        from secc.config import load
-
-        return load(options.config).ocsp_cache or store / "ocsp"
-    return store / "ocsp"
+    unit = find_unit(options.file or options.config)
+    user = options.as_user or (unit.user if unit is not None and os.geteuid() == 0 else None)
+    if user is not None:
+        become(user, unit.capabilities if unit is not None and user == unit.user else frozenset())
+    return unit
 
 
 def _quiet() -> None:
@@ -338,12 +274,14 @@ def _quiet() -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    config = _load(options)
-    from secc.station.doctor import examine
+    from secc.station.doctor import examine, packet_filters
 
+    filters = packet_filters()  # root alone may read them
+    unit = _as_user(options)
+    config = _load(options)
     _quiet()
     good = True
-    for finding in examine(config):
+    for finding in examine(config, unit, filters):
         print(finding, flush=True)
         good &= finding.good
     return 0 if good else 1

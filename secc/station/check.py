@@ -1,4 +1,6 @@
-"""``secc check``: what a station needs, read without touching hardware or network. Each finding is a line: OK, or what to do.
+"""``secc check``: what a station needs, looked at with the rights of the user that runs it. Each finding is a line: OK, or what to do.
+
+Nothing is written, and no hardware is opened; ports are bound for a moment.
 
 ``secc doctor`` begins with the same and goes on to try things out (``secc/station/doctor.py``).
 """
@@ -7,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from certs import ChainRejected, Edition, Keystore, StapleCache, StoreError, Truststore, read_revoked
@@ -22,31 +23,22 @@ from secc.session.durable import ROOM, Disk, StorageFailed
 from secc.session.offer import Payment
 from secc.station.boards import settled_outlet
 from secc.station.calendar import FILE, Calendar, day
+from secc.station.finding import Finding
 from secc.station.network import InterfaceUnusable, locate
+from secc.station.places import is_running, places, ports
 from secc.station.trust import exposed
+from secc.station.unit import Unit
 from secc.uplink.lists import read_list
 
 EXPIRY_WARNING = timedelta(days=30)
 """The station's own certificate is to be renewed a month before it ends. [OCPP 2.0.1 A03]"""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. ``good`` False is something to mend; a remark is good and still worth a line; ``skipped``: not looked at."""
+def report(config: Config, unit: Unit | None = None, *, starting: bool = True) -> list[Finding]:
+    """Everything about this configuration on this machine, at this moment, with the rights of this process.
 
-    subject: str
-    text: str
-    good: bool = True
-    remark: bool = False
-    skipped: bool = False
-
-    def __str__(self) -> str:
-        mark = "BAD " if not self.good else "SKIP" if self.skipped else "NOTE" if self.remark else "OK  "
-        return f"{mark} {self.subject}: {self.text}"
-
-
-def report(config: Config) -> list[Finding]:
-    """Everything about this configuration on this machine, at this moment."""
+    ``starting`` False: the station itself asks, which has its ports and directories already.
+    """
     calendar = Calendar(config.station.state_directory / FILE, vouched=config.trust.clock is Clock.RTC)
     wall = calendar.wall()
     return [
@@ -59,7 +51,18 @@ def report(config: Config) -> list[Finding]:
         *_book(config),
         *_chains(config, calendar.judging()),
         *_outlets(config),
+        *(_before_the_start(config, unit) if starting else ()),
     ]
+
+
+def _before_the_start(config: Config, unit: Unit | None) -> Iterator[Finding]:
+    yield from places(config, unit)
+    running = is_running(config)
+    if running:
+        yield Finding(
+            "station", f"one is running on {config.control_socket}: `secc status` says how it is", remark=True
+        )
+    yield from ports(config, running=running)
 
 
 def _configuration(config: Config) -> Finding:

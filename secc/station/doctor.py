@@ -26,9 +26,12 @@ from secc.config.choices import Modem
 from secc.link import sdp
 from secc.link.libssl import system_libssl
 from secc.link.tls_errors import TlsUnavailable
-from secc.station.check import Finding, report
+from secc.station.check import report
+from secc.station.finding import Finding
 from secc.station.firewall import Outcome, Packet, RulesUnreadable, judge_ip6tables, judge_nft
-from secc.station.network import InterfaceUnusable, Place, PortTaken, holder, locate, sdp_socket
+from secc.station.network import InterfaceUnusable, Place, locate
+from secc.station.places import is_running
+from secc.station.unit import Unit
 
 BOARD_SECONDS = 10.0
 """A port promises to open in 5 s; one that hangs must not hang us."""
@@ -44,33 +47,24 @@ Text = tuple[str, str]
 """A command's name and what it printed."""
 
 
-def examine(config: Config) -> Iterator[Finding]:
+def packet_filters() -> tuple[Text, ...]:
+    """What the machine's packet filters print; nothing where we may not read them."""
+    return tuple(_filters())
+
+
+def examine(config: Config, unit: Unit | None = None, filters: tuple[Text, ...] | None = None) -> Iterator[Finding]:
     """Everything about this configuration on this machine, one finding after the other as they are made. Blocking."""
-    yield from report(config)
-    yield _user()
+    yield from report(config, unit)
     yield _libssl()
     yield from _storage(config)
-    running = _running(config)
-    if running:
-        yield Finding(
-            "station", f"one is running on {config.control_socket}: `secc status` says how it is", remark=True
-        )
-    filters = tuple(_filters())
+    filters = packet_filters() if filters is None else filters
     yield _raw_sockets(config)
     for outlet in config.outlets:
-        yield from _network(outlet, running, filters)
-    yield from asyncio.run(_hardware(config, running))
+        yield from _network(outlet, filters)
+    yield from asyncio.run(_hardware(config, is_running(config)))
 
 
 # --- The machine ---
-
-
-def _user() -> Finding:
-    if os.geteuid() == 0:
-        return Finding(
-            "user", "this is root, who may everything: look again as the user that the station runs as", remark=True
-        )
-    return Finding("user", f"looked at with the rights of user {os.geteuid()}")
 
 
 def _libssl() -> Finding:
@@ -116,23 +110,10 @@ def _directory(directory: Path, needed: int) -> Finding:
     return Finding("disk", room)
 
 
-def _running(config: Config) -> bool:
-    """Whether somebody listens on the control socket, also one whom this user may not talk to."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(COMMAND_SECONDS)
-        try:
-            sock.connect(str(config.control_socket))
-        except PermissionError:
-            return True
-        except OSError:
-            return False
-    return True
-
-
 # --- The network ---
 
 
-def _network(outlet: Outlet, running: bool, filters: tuple[Text, ...]) -> Iterator[Finding]:
+def _network(outlet: Outlet, filters: tuple[Text, ...]) -> Iterator[Finding]:
     subject = f"outlet {outlet.name}"
     if _has_carrier(outlet.interface) is False:
         yield Finding(
@@ -141,10 +122,9 @@ def _network(outlet: Outlet, running: bool, filters: tuple[Text, ...]) -> Iterat
     try:
         place = locate(outlet.interface)
     except InterfaceUnusable as error:
-        # What is wrong with it has been said; without an address there is nothing to bind or to filter.
-        yield Finding(subject, f"SDP and firewall not looked at: {error}", skipped=True)
+        # What is wrong with it has been said; without an address there is nothing to filter.
+        yield Finding(subject, f"firewall not looked at: {error}", skipped=True)
         return
-    yield _sdp(subject, outlet, place, running)
     yield from _firewall(subject, outlet, place, filters)
 
 
@@ -168,20 +148,6 @@ def _has_carrier(interface: str) -> bool | None:
             return None
     flags: int = struct.unpack_from("16sH", answer)[1]
     return bool(flags & _IFF_RUNNING) if flags & _IFF_UP else None
-
-
-def _sdp(subject: str, outlet: Outlet, place: Place, running: bool) -> Finding:
-    port = f"UDP port {outlet.sdp_port} on {outlet.interface}"
-    if running:
-        return Finding(subject, f"{port} belongs to the station that is running", skipped=True)
-    try:
-        sdp_socket(place, outlet.sdp_port).close()
-    except PortTaken as error:
-        return Finding(subject, f"{error} by {holder(outlet.sdp_port)}", good=False)
-    except InterfaceUnusable as error:
-        return Finding(subject, str(error), good=False)
-    group = "" if place.loopback else f", {sdp.GROUP} can be joined"
-    return Finding(subject, f"{port} is free{group}")
 
 
 def _filters() -> Iterator[Text]:

@@ -147,6 +147,19 @@ class Hardware:
         """Codes of what is wrong with the board now."""
         return tuple(fault.code for fault in self.standing() if isinstance(fault, outlet.FaultRaised))
 
+    @property
+    def forbidding(self) -> str:
+        """What of ``standing`` keeps power off, in words; empty if nothing does."""
+        found = [
+            "the emergency stop is pressed"
+            if isinstance(event, outlet.EmergencyStopChanged)
+            else f"{event.code}: {event.text}"
+            for event in self.standing()
+            if isinstance(event, outlet.EmergencyStopChanged)
+            or (isinstance(event, outlet.FaultRaised) and event.severity is not ports.Severity.WARNING)
+        ]
+        return ", ".join(found)
+
     def standing(self) -> tuple[Event, ...]:
         """What forbids power at this moment, as the plug-in hears it: what was wrong before a car came is wrong for it too."""
         board = self.board

@@ -46,7 +46,7 @@ from secc.station.hardware import Hardware
 from secc.station.journal import Journal
 from secc.station.levers import Levers
 from secc.station.matching import MatchHost
-from secc.station.offers import offer_for
+from secc.station.offers import offer_for, refusal
 from secc.station.path import PathHost
 from secc.station.plug import PlugHost
 from secc.station.questions import Questions
@@ -345,6 +345,19 @@ class OutletHost:
             session.hear(event)
         return session is not None
 
+    @property
+    def problem(self) -> str:
+        """Why a car could not charge here at this moment; empty if it could."""
+        if self.window.problem:
+            return self.window.problem
+        if self.hardware.board is None:
+            return "the board does not open"
+        if stands := self.hardware.forbidding:
+            return stands
+        if self.matching.present and not self.matching.ready:
+            return f"no car can be matched: {self.matching.problem or 'the modem is not ready'}"
+        return refusal(self._settings, self._config, self._services)
+
     def _modem(self) -> str:
         if not self.matching.present:
             return "none"
@@ -358,7 +371,7 @@ class OutletHost:
             "interface": self.interface,
             "address": self.window.address,
             "port": self.window.port,
-            "problem": self.window.problem or ("" if self.hardware.board is not None else "the board does not open"),
+            "problem": self.problem,
             "phase": plugin.state.phase.value if plugin is not None else "down",
             "over": (plugin.state.over or "") if plugin is not None else "",
             "pilot": levels.pilot,

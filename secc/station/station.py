@@ -33,6 +33,8 @@ BOOK_SECONDS = 10.0
 LOOK_SECONDS = 60.0
 """How often it is looked whether roots, lists and certificates have changed on the disk; ``secc control reload`` looks at once."""
 LOOKS_AN_HOUR = round(PERSIST_SECONDS / LOOK_SECONDS)
+READY_SECONDS = 1.0
+"""How often it is looked whether cars can charge."""
 
 
 class Station:
@@ -50,6 +52,8 @@ class Station:
         services.publish = self._control.publish
         self.outlets = tuple(OutletHost(outlet, config, services) for outlet in config.outlets)
         self._tasks: list[asyncio.Task[None]] = []
+        self._problems: list[str] = []
+        """Of each outlet, as last told."""
         self._warming: asyncio.Future[Any] | None = None
 
     @property
@@ -74,8 +78,31 @@ class Station:
             asyncio.create_task(self._book(), name="book"),
         ]
         self._warming = loop.run_in_executor(services.work.long, services.warm_rest)
-        self._notifier.ready(f"{len(self.outlets)} outlets")
-        log.info("ready: %s", ", ".join(f"outlet {outlet.name} on {outlet.interface}" for outlet in self.outlets))
+        # The unit has started, whatever is still missing: what comes late is waited for.
+        self._notifier.ready(self._say_ready())
+        self._tasks.append(asyncio.create_task(self._follow_readiness(), name="readiness"))
+
+    def _say_ready(self) -> str:
+        """Name the outlets where a car could charge now, and say loudly what keeps the others from it; in one line for the service manager."""
+        self._problems = [outlet.problem for outlet in self.outlets]
+        for outlet, problem in zip(self.outlets, self._problems, strict=True):
+            if problem:
+                log.error("outlet %s is not ready: %s", outlet.name, problem)
+        ready = [
+            f"outlet {outlet.name} on {outlet.interface}"
+            for outlet, problem in zip(self.outlets, self._problems, strict=True)
+            if not problem
+        ]
+        if ready:
+            log.info("ready: %s", ", ".join(ready))
+        return f"{len(ready)} of {len(self.outlets)} outlets ready"
+
+    async def _follow_readiness(self) -> None:
+        """Say when it changes."""
+        while True:
+            await asyncio.sleep(READY_SECONDS)
+            if [outlet.problem for outlet in self.outlets] != self._problems:
+                self._notifier.status(self._say_ready())
 
     async def run(self) -> None:
         """Serve until ``stop``."""
@@ -237,7 +264,9 @@ async def serve(config: Config, notifier: Notifier) -> int:
         await station.open()
         # What was made on the way up stays: the collector need not look at it again in every charging loop.
         settle()
+        examining = loop.run_in_executor(services.work.long, _examine, config)
         await station.run()
+        examining.cancel()
     except ConfigError:
         raise
     except SeccError as error:
@@ -246,6 +275,15 @@ async def serve(config: Config, notifier: Notifier) -> int:
     finally:
         await station.close()
     return code
+
+
+def _examine(config: Config) -> None:
+    """Say loudly what ``secc check`` would call BAD. On the thread for long work: cars are served already."""
+    from secc.station.check import report
+
+    for finding in report(config, starting=False):
+        if not finding.good:
+            log.error("check: %s", finding)
 
 
 def take_over(level: str) -> None:

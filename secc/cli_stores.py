@@ -1,0 +1,92 @@
+"""``secc trust`` and ``secc identity`` on the command line; what they do is in ``secc/station/stores.py``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from secc.errors import ConfigError
+
+
+def add_parsers(commands: Any) -> None:
+    """``secc trust`` and ``secc identity``; both name the store by --store, or by the configuration that does."""
+    trust = commands.add_parser("trust", help="the roots that contracts and provisioning are checked against")
+    identity = commands.add_parser("identity", help="the station's own chains, keys and OCSP responses")
+    for parser, command in ((trust, _trust), (identity, _identity)):
+        parser.add_argument("--config", type=Path, help="the station's configuration, which names the store")
+        parser.add_argument("--store", type=Path, help="the store's directory")
+        parser.set_defaults(command=command)
+    identity.add_argument(
+        "--ocsp-cache", type=Path, help="directory of the OCSP responses (default: ocsp in the store)"
+    )
+    acts = trust.add_subparsers(dest="act", required=True, metavar="ACT")
+    acts.add_parser("list", help="every root, for an auditor")
+    add = acts.add_parser("add", help="trust a root")
+    remove = acts.add_parser("remove", help="trust it no more")
+    for parser in (add, remove):
+        parser.add_argument("role", choices=("v2g", "mo", "oem"), help="what the root is trusted for")
+    add.add_argument("file", type=Path, help="PEM or DER")
+    remove.add_argument("fingerprint", help="SHA-256, as listed")
+    acts = identity.add_subparsers(dest="act", required=True, metavar="ACT")
+    acts.add_parser("list", help="every chain")
+    install = acts.add_parser("install", help="install a chain with its key")
+    install.add_argument("chain", type=Path, help="PEM: leaf, then sub-CAs")
+    install.add_argument("root", type=Path, help="PEM: the V2G root above them")
+    install.add_argument("key", type=Path, help="PEM: the leaf's private key")
+    install.add_argument("--password", type=Path, help="file with the key's password")
+    ask = acts.add_parser("requests", help="write an OCSP request for each certificate, and name its responder")
+    ask.add_argument("directory", type=Path, help="where the requests are written")
+    staple = acts.add_parser(
+        "staple", help="keep an OCSP response, if it is proved and about a certificate of this station"
+    )
+    staple.add_argument("file", type=Path, help="the responder's answer, DER")
+
+
+def _trust(options: argparse.Namespace) -> int:
+    from secc.station import stores
+
+    store = _store(options, "truststore")
+    if options.act == "list":
+        print(stores.roots(store))
+    elif options.act == "add":
+        print(stores.add_root(store, options.role, options.file))
+    else:
+        print(stores.remove_root(store, options.role, options.fingerprint))
+    return 0
+
+
+def _identity(options: argparse.Namespace) -> int:
+    from secc.station import stores
+
+    store = _store(options, "keystore")
+    if options.act == "list":
+        print(stores.chains(store))
+    elif options.act == "install":
+        print(stores.install_chain(store, options.chain, options.root, options.key, options.password))
+    elif options.act == "requests":
+        print(stores.requests(store, options.directory))
+    else:
+        print(stores.staple(store, options.ocsp_cache or _ocsp_cache(options, store), options.file))
+    return 0
+
+
+def _store(options: argparse.Namespace, name: str) -> Path:
+    if options.store is not None:
+        return Path(options.store)
+    if options.config is None:
+        raise ConfigError("--store", f"name the {name}, or the configuration that does (--config)")
+    from secc.config import load
+
+    store: Path | None = getattr(load(options.config).trust, name)
+    if store is None:
+        raise ConfigError(f"trust.{name}", "is not set", options.config)
+    return store
+
+
+def _ocsp_cache(options: argparse.Namespace, store: Path) -> Path:
+    if options.config is not None:
+        from secc.config import load
+
+        return load(options.config).ocsp_cache or store / "ocsp"
+    return store / "ocsp"
