@@ -329,8 +329,11 @@ def _control(options: argparse.Namespace) -> int:
     elif options.lever == "ongoing":
         request |= {"phase": options.phase, "on": options.switch == "on"}
     if options.lever == "events":
+        if options.outlet is not None:
+            ask(_socket(options), request | {"do": "state"})  # whether there is such an outlet
         for event in listen(_socket(options), request):
-            print(json.dumps(event), flush=True)
+            if options.outlet is None or event.get("outlet", options.outlet) == options.outlet:
+                print(json.dumps(event), flush=True)
         return 0
     answer = ask(_socket(options), request)
     answer.pop("ok")

@@ -1,6 +1,6 @@
 """The control socket: a local process asks for the state, or pulls a lever. One JSON object a line, one answer a line.
 
-``{"do": "stop", "outlet": 0}`` is answered by ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; ``{"do": "events"}`` is answered by
+``{"do": "stop", "outlet": "left"}`` is answered by ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; ``{"do": "events"}`` is answered by
 a line for every event until the other side closes. Who may open the socket is a matter of file permissions: it is made for its owner and group.
 
 The event loop that answers also feeds the boards' heartbeats: it does one request a turn, whoever asks, and each user of the machine has a budget of
@@ -17,7 +17,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,9 @@ FLUSH_SECONDS = 0.5
 BACKLOG_LINES = 256
 """How far a reader of the events may fall behind before it is told that it missed some."""
 
-Lever = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Answer = Mapping[str, Any]
+Lever = Callable[[Mapping[str, Any]], Answer | Awaitable[Answer]]
+"""What does a request. One that has to wait for somebody returns an awaitable; others are answered meanwhile."""
 
 
 class ControlError(SeccError):
@@ -136,41 +138,48 @@ class ControlServer:
                 return
             await budget.spend()
             async with self._turn:
-                answer = self._answer(line)
-                if answer is not None:
-                    _write(writer, answer)
+                request, found = self._begin(line)
                 # The next request, of this client or another, is for the next turn of the loop.
                 await asyncio.sleep(0)
-            if answer is None:
+            if found is None:
                 await self._stream(reader, writer)
                 return
-            await writer.drain()
+            await _say(writer, await self._finished(request, found))
 
-    def _answer(self, line: bytes) -> Mapping[str, Any] | None:
-        """What is said to this line; None: it asks for the events."""
+    def _begin(self, line: bytes) -> tuple[str, Answer | Awaitable[Answer] | None]:
+        """What is asked for, and what is said to it, now or later; None: it asks for the events."""
         try:
             request = _parse(line)
-            if request["do"] == "events":
-                return None
-            return {"ok": True, **self._pull(request)}
+            what: str = request["do"]
+            if what == "events":
+                return what, None
+            lever = self._levers.get(what)
+            if lever is None:
+                known = ", ".join(sorted([*self._levers, "events"]))
+                raise ControlError(f"unknown request {what!r}; there are: {known}")
         except ControlError as error:
-            return {"ok": False, "error": str(error)}
-
-    def _pull(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        lever = self._levers.get(request["do"])
-        if lever is None:
-            raise ControlError(
-                f"unknown request {request['do']!r}; there are: {', '.join(sorted([*self._levers, 'events']))}"
-            )
+            return "", _refusal(error)
         try:
-            return lever(request)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ControlError(f"{request['do']}: {error}") from error
-        except SeccError as error:
-            raise ControlError(str(error)) from error
-        except Exception as error:
-            log.exception("control: a bug in %s", request["do"])
-            raise ControlError(f"{request['do']}: internal error") from error
+            found = lever(request)
+        except Exception as error:  # noqa: BLE001  # each becomes an answer
+            return what, self._failed(what, error)
+        return what, found if isinstance(found, Awaitable) else {"ok": True, **found}
+
+    async def _finished(self, what: str, found: Answer | Awaitable[Answer]) -> Answer:
+        if not isinstance(found, Awaitable):
+            return found
+        try:
+            return {"ok": True, **await found}
+        except Exception as error:  # noqa: BLE001  # each becomes an answer
+            return self._failed(what, error)
+
+    def _failed(self, what: str, error: Exception) -> Answer:
+        if isinstance(error, SeccError):
+            return _refusal(error)
+        if isinstance(error, KeyError | TypeError | ValueError):
+            return _refusal(f"{what}: {error}")
+        log.error("control: a bug in %s", what, exc_info=error)
+        return _refusal(f"{what}: internal error")
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         queue: asyncio.Queue[str | None] = asyncio.Queue(BACKLOG_LINES)
@@ -191,6 +200,10 @@ class ControlServer:
         finally:
             gone.cancel()
             self._readers.discard(queue)
+
+
+def _refusal(error: object) -> Answer:
+    return {"ok": False, "error": str(error)}
 
 
 def _offer(queue: asyncio.Queue[str | None], line: str | None) -> None:

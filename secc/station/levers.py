@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 from secc import outlet
 from secc.conversation import Event
+from secc.session.effects import Verdict
 from secc.session.events import OngoingForced, RenegotiationRequested
 from secc.station.control import ControlError
 from secc.uplink.port import BackendEvent, LimitOrdered, StopOrdered
 
 HIGHEST_WATTS = 1e7
 LONGEST_TOKEN = 255
+VERDICT_SECONDS = 4.0
+"""The client waits for five."""
 
 
 class Levers:
-    """Each is one of ``secc control``; raises ControlError, and returns what is answered.
+    """Each is one of ``secc control``; raises ControlError, also where it changes nothing, and returns what is answered.
 
     ``plug`` hears what is for the plug-in, ``session`` what is for the V2G session (False: there is none), ``set_limit`` the watts.
+    ``standing`` is what of the plug-in an order can change (None: there is none yet), ``verdict`` the next word on a card that is being looked at
+    (None: none is).
     """
 
     def __init__(
@@ -28,20 +34,31 @@ class Levers:
         plug: Callable[[Event], None],
         session: Callable[[Event], bool],
         set_limit: Callable[[float | None], None],
+        standing: Callable[[], object],
+        verdict: Callable[[], asyncio.Future[Verdict] | None],
     ) -> None:
         self._name = name
         self._plug = plug
         self._session = session
         self._set_limit = set_limit
+        self._standing = standing
+        self._verdict = verdict
 
     def start(self) -> Mapping[str, Any]:
         """Let whoever is plugged in charge."""
-        self._plug(outlet.StartOrdered("operator"))
+        self._order(
+            outlet.StartOrdered("operator"),
+            "nothing to start: charging is allowed already, or the plug has to be pulled first",
+        )
         return {}
 
     def stop(self, by: Literal["operator", "backend"]) -> Mapping[str, Any]:
         """End charging in good order."""
-        self._plug(outlet.StopOrdered(by))
+        if by == "backend":
+            # It may be late, and a stop that finds nothing to stop has its will.
+            self._plug(outlet.StopOrdered(by))
+        else:
+            self._order(outlet.StopOrdered(by), "nothing to stop")
         return {}
 
     def limit(self, watts: Any) -> Mapping[str, Any]:
@@ -53,14 +70,33 @@ class Levers:
         self._set_limit(limit)
         return {"watts": limit}
 
-    def token(self, kind: Any, value: Any) -> Mapping[str, Any]:
-        """As if this card had been shown."""
+    def token(self, kind: Any, value: Any) -> Awaitable[Mapping[str, Any]]:
+        """As if this card had been shown; the answer is the word on it."""
         if not isinstance(kind, str) or not kind.isidentifier():
             raise ControlError("the kind of a card is a word")
         if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TOKEN:
             raise ControlError(f"a card has a value of 1 to {LONGEST_TOKEN} characters")
+        if self._verdict() is not None:
+            raise ControlError(f"outlet {self._name} is looking at another card")
         self._plug(outlet.TokenPresented(kind, value))
-        return {}
+        verdict = self._verdict()
+        if verdict is None:
+            raise ControlError(
+                f"outlet {self._name} looks at no card now: somebody is identified already, or the plug has to be pulled first"
+            )
+        return self._decided(verdict)
+
+    async def _decided(self, coming: asyncio.Future[Verdict]) -> Mapping[str, Any]:
+        try:
+            async with asyncio.timeout(VERDICT_SECONDS):
+                verdict = await coming
+        except TimeoutError:
+            raise ControlError("there is no word on this card yet") from None
+        if not verdict.accepted:
+            raise ControlError(
+                f"the card is refused: {verdict.decision.value}" + (f" ({verdict.detail})" if verdict.detail else "")
+            )
+        return {"card": verdict.decision.value} | ({"detail": verdict.detail} if verdict.detail else {})
 
     def renegotiate(self) -> Mapping[str, Any]:
         """Ask the car to negotiate again."""
@@ -83,6 +119,14 @@ class Levers:
                 self.stop("backend")
             case _:
                 raise ControlError(f"{type(event).__name__} is no order")
+
+    def _order(self, event: Event, nothing: str) -> None:
+        before = self._standing()
+        if before is None:
+            raise ControlError(f"outlet {self._name} does not work yet: see `secc status`")
+        self._plug(event)
+        if self._standing() == before:
+            raise ControlError(f"outlet {self._name}: {nothing}")
 
     def _to_session(self, event: Event) -> None:
         if not self._session(event):

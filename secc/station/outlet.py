@@ -105,7 +105,14 @@ class OutletHost:
         )
         self.window = Window(settings, services, self._admit, lambda: self._window_open)
         self.journal = Journal(settings, config, services, self.hardware, services.disk, self.plug.identity)
-        self.levers = Levers(settings.name, plug=self.tell_plug, session=self._lever_to_session, set_limit=self._limit)
+        self.levers = Levers(
+            settings.name,
+            plug=self.tell_plug,
+            session=self._lever_to_session,
+            set_limit=self._limit,
+            standing=self.plug.standing,
+            verdict=self.plug.verdict,
+        )
 
     # Coming up and going down
 

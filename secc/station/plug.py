@@ -75,6 +75,8 @@ class PlugHost:
         self._loop = asyncio.get_running_loop()
         self._driver: Driver | None = None
         self._token: Identity | None = None
+        self._waiting: list[asyncio.Future[Verdict]] = []
+        """Who wants to know what becomes of a card."""
 
     def begin(self) -> None:
         """Begin the next plug-in: cards are heard, the pilot is watched, no power path yet."""
@@ -184,9 +186,28 @@ class PlugHost:
                 assert self._hardware.pilot is not None
                 self._hardware.pilot.perform(effect)
 
+    def standing(self) -> object:
+        """What of the plug-in an order of the operator can change; None before there is one. To a session it always is news."""
+        if self.plugin is None:
+            return None
+        state = self.plugin.state
+        return object() if state.session_open else (state.identification, state.over, state.phase, state.contract_kept)
+
+    def verdict(self) -> asyncio.Future[Verdict] | None:
+        """The next word on the card that is being looked at; None where none is."""
+        if self.plugin is None or not self.plugin.state.asking:
+            return None
+        coming: asyncio.Future[Verdict] = self._loop.create_future()
+        self._waiting.append(coming)
+        return coming
+
     def _token_answered(self, question: AuthorizeToken, answered: Answered) -> None:
         if isinstance(answered.answer, Verdict):
             verdict = answered.answer
+            for coming in self._waiting:
+                if not coming.done():
+                    coming.set_result(verdict)
+            self._waiting.clear()
             log.info("outlet %s: card: %s%s", self._name, verdict.decision.value, _detail(verdict))
             if verdict.accepted and self.identity() is None:
                 self._token = Identity(question.kind, question.value)

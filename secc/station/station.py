@@ -196,32 +196,43 @@ class Station:
 
     def _levers(self) -> dict[str, Any]:
         return {
-            "state": lambda request: self.state(),
+            "state": self._state_of,
             "start": lambda request: self._levers_of(request).start(),
             "stop": lambda request: self._levers_of(request).stop("operator"),
             "limit": lambda request: self._levers_of(request).limit(request["watts"]),
             "token": lambda request: self._levers_of(request).token(request["kind"], request["value"]),
             "renegotiate": lambda request: self._levers_of(request).renegotiate(),
             "ongoing": lambda request: self._levers_of(request).ongoing(request["phase"], request["on"]),
-            "reload": lambda request: self._reload(),
+            "reload": self._reload_for,
         }
+
+    def _outlet(self, wanted: Any) -> OutletHost:
+        for outlet in self.outlets:
+            if outlet.name == str(wanted):
+                return outlet
+        raise ControlError(f"no outlet {wanted!r}; there are: {', '.join(outlet.name for outlet in self.outlets)}")
 
     def _levers_of(self, request: Mapping[str, Any]) -> Levers:
         wanted = request.get("outlet")
-        names = [outlet.name for outlet in self.outlets]
-        if wanted is None:
-            if len(self.outlets) == 1:
-                return self.outlets[0].levers
-            raise ControlError(f"which outlet? there are: {', '.join(names)}")
-        for outlet in self.outlets:
-            if outlet.name == str(wanted):
-                return outlet.levers
-        raise ControlError(f"no outlet {wanted!r}; there are: {', '.join(names)}")
+        if wanted is not None:
+            return self._outlet(wanted).levers
+        if len(self.outlets) == 1:
+            return self.outlets[0].levers
+        raise ControlError(f"which outlet? there are: {', '.join(outlet.name for outlet in self.outlets)}")
 
-    def _reload(self) -> Mapping[str, Any]:
+    def _state_of(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        wanted = request.get("outlet")
+        return self.state() if wanted is None else self._outlet(wanted).state()
+
+    async def _reload_for(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        if request.get("outlet") is not None:
+            raise ControlError("reload is for the whole station, not for one outlet")
+        await self._services.reload()
+        return {}
+
+    def _reload(self) -> None:
         self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(asyncio.create_task(self._reload_now(), name="reload"))
-        return {}
 
     async def _reload_now(self) -> None:
         try:
