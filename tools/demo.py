@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -118,6 +118,8 @@ class Demo:
     story: Story
     station: asyncio.subprocess.Process | None = None
     station_log: list[str] = field(default_factory=list)
+    trace: Path | None = None
+    """Of the session, once it is over."""
 
     async def run(self) -> None:
         """Everything, in order. DemoFailed names what did not happen."""
@@ -147,7 +149,8 @@ class Demo:
             reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reading
-        tell("demo", f"session trace: {self._newest_trace(began)}")
+        self.trace = self._newest_trace(began)
+        tell("demo", f"session trace: {self.trace}")
 
     async def _read_station(self, stream: asyncio.StreamReader) -> None:
         while line := await stream.readline():
@@ -297,8 +300,9 @@ async def demonstrate(options: argparse.Namespace, place: Place) -> int:
     assert main is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, main.cancel)
+    demo = Demo(options, place, children, story)
     try:
-        await Demo(options, place, children, story).run()
+        await demo.run()
     except DemoFailed as failed:
         tell("demo", f"FAILED: {failed}")
         return FAILED
@@ -311,7 +315,25 @@ async def demonstrate(options: argparse.Namespace, place: Place) -> int:
     finally:
         await children.stop_all()
     tell("demo", "all of it happened")
+    for line in what_next(demo.trace, options.mode):
+        tell("demo", line)
     return OK
+
+
+def what_next(trace: Path | None, mode: str) -> Iterator[str]:
+    """What somebody who has seen this may want to see or do next; commands as they are typed in the checkout."""
+    secc = _here(Path(sys.executable).with_name("secc"))
+    yield "what to try next:"
+    yield f"  {secc} diagram {_here(trace) if trace is not None else 'TRACE'}"
+    yield f"  make demo DEMO='--mode {'ac' if mode == 'dc' else 'dc'}'            the other current"
+    yield "  make demo DEMO=--misfortune=unplug    the plug is pulled while power flows"
+    yield "  docs/lab-bench.md                     a car or a station of your own on the other end"
+    yield "  docs/board.md                         from a bare board to a station that charges"
+
+
+def _here(path: Path) -> str:
+    """As it is typed in the working directory."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -212,4 +213,17 @@ MILESTONES = (
     "demo     the station has served the next car",
     "demo     session trace: ",
     "demo     all of it happened",
+    "demo     what to try next:",
+    "secc diagram ",
 )
+
+
+def test_what_it_says_to_try_next_exists(tmp_path: Path) -> None:
+    """Pages and options are not made up, and the trace is the one of this run."""
+    lines = list(demo.what_next(tmp_path / "session.jsonl", "dc"))
+    assert f"diagram {tmp_path}/session.jsonl" in lines[1]
+    for line in lines[2:4]:
+        (given,) = re.findall(r"DEMO='?(--[^' ]+(?: [^']+)?)'?", line)
+        demo.arguments(given.split())
+    root = Path(demo.__file__).resolve().parents[1]
+    assert all((root / line.split()[0]).is_file() for line in lines[4:])
