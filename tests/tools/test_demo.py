@@ -223,7 +223,7 @@ def test_what_it_says_to_try_next_exists(tmp_path: Path) -> None:
     lines = list(demo.what_next(tmp_path / "session.jsonl", "dc"))
     assert f"diagram {tmp_path}/session.jsonl" in lines[1]
     for line in lines[2:4]:
-        (given,) = re.findall(r"DEMO='?(--[^' ]+(?: [^']+)?)'?", line)
-        demo.arguments(given.split())
+        (given,) = re.findall(r"DEMO=(?:'([^']+)'|(?=--)(\S+))", line)
+        demo.arguments("".join(given).split())
     root = Path(demo.__file__).resolve().parents[1]
     assert all((root / line.split()[0]).is_file() for line in lines[4:])
