@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hal.address import rooted
 from hal.dc.infypower import InfypowerSupply, supply
 from hal.dc.isocha import IsoCha, insulation_monitor
 from hal.errors import HalError, HalLost, HalRejected
@@ -95,7 +96,7 @@ def read_plan(path: str | Path) -> Plan:
     lines = Lines()
     try:
         return Plan(
-            table["board"],
+            rooted(table["board"], Path(path).parent),
             supply=supply(table["dc"]) if "dc" in table else None,
             imd=insulation_monitor(table["imd"], lines) if "imd" in table else None,
             meter=meter(table["meter"], lines) if "meter" in table else None,

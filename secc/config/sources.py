@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hal.address import rooted
 from secc.config.checks import check, complete
 from secc.config.facets import Danger, Setting, settings
 from secc.config.lines import KeyPath, LinesLost, key_lines, line_of
@@ -61,7 +62,9 @@ def load(path: Path | str, flags: Mapping[str, Any] | None = None) -> Config:
         lines = {}
     # Paths in the file are relative to the file; those in flags to where the command was given.
     flags = {flag: _absolute(flag, value) for flag, value in (flags or {}).items()}
-    return _build(overlay(tree, flags), path, lines, flags)
+    config = _build(overlay(tree, flags), path, lines, flags)
+    outlets = tuple(replace(outlet, hal=rooted(outlet.hal, path.parent)) for outlet in config.outlets)
+    return replace(config, outlets=outlets)
 
 
 def from_flags(flags: Mapping[str, Any]) -> Config:
@@ -197,6 +200,8 @@ def _plain(flag: str, value: Any) -> Any:
 
 
 def _absolute(flag: str, value: Any) -> Any:
+    if flag == "hal" and isinstance(value, str):
+        return rooted(value, Path.cwd())
     return str(Path(value).absolute()) if isinstance(value, (str, Path)) and _kind(flag) is Path else value
 
 

@@ -95,7 +95,7 @@ def _roots(config: Config, wall: Wall) -> Iterator[Finding]:
         return
     for problem in roots.problems:
         yield Finding("truststore", str(problem), good=False)
-    if not roots.installed:
+    if not roots.installed and not roots.problems:
         yield Finding("truststore", f"{config.trust.truststore} holds no root: no contract can be good", good=False)
     for root in roots.installed:
         name = f"{root.edition.value} {root.role.value} root {', '.join(root.certificate.common_names)!r}"
@@ -174,7 +174,7 @@ def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
         return
     for problem in contents.problems:
         yield Finding("keystore", str(problem), good=False)
-    if not contents.chains:
+    if not contents.chains and not contents.problems:
         yield Finding("keystore", f"{config.trust.keystore} holds no chain that can be used", good=False)
     cache = config.ocsp_cache
     for chain in contents.chains:

@@ -367,3 +367,15 @@ def test_a_damaged_file_is_a_config_or_a_config_error(tmp_path: Path, data: st.D
         assert isinstance(load(file), Config)
     except ConfigError as error:
         assert str(error).startswith(str(file))
+
+
+def test_the_file_of_a_board_is_relative_to_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``secc check`` in /etc/secc found it, and the unit, which starts in /, did not."""
+    (tmp_path / "station.toml").write_text('[[outlet]]\ninterface = "lo"\nhal = "composed:parts/board.toml"\n')
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert load(tmp_path / "station.toml").outlets[0].hal == f"composed:{tmp_path}/parts/board.toml"
+    given = load(tmp_path / "station.toml", {"hal": "linux:mine.toml"})
+    assert given.outlets[0].hal == f"linux:{tmp_path}/elsewhere/mine.toml"
+    for other in ("sim:?connector=ac", "chargesom:/dev/ttyLP2", "linux:/etc/secc/board.toml"):
+        assert load(tmp_path / "station.toml", {"hal": other}).outlets[0].hal == other

@@ -369,3 +369,7 @@ def test_a_part_that_cannot_be_opened_lets_go_of_the_board(tmp_path: Path) -> No
         assert ac is not None and ac.contactor.state is ContactorState.OPEN
 
     run_virtual(main())
+
+
+def test_the_file_of_its_board_is_relative_to_the_file(tmp_path: Path) -> None:
+    assert read_plan(written(tmp_path, 'board = "linux:pilot.toml"')).board == f"linux:{tmp_path}/pilot.toml"

@@ -120,3 +120,10 @@ def test_a_configuration_that_a_page_shows_is_one(page: str, tmp_path: Path) -> 
     for block in blocks:
         (tmp_path / "station.toml").write_text(block)
         assert load(tmp_path / "station.toml").outlets
+
+
+def test_no_page_runs_a_python_that_debian_does_not_have() -> None:
+    """There is no `python` on Debian, and the tools are `secc ...`; what is for the checkout alone runs in its environment."""
+    for page in PAGES:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            assert not re.search(r"(?<!\.venv/bin/)\bpython -m", line), f"{page.name}: {line}"
