@@ -56,6 +56,10 @@ class SignatureRejected(PeerError):
         self.detail = detail
 
 
+class ChallengeRejected(PeerError):
+    """What was signed is not the challenge that we drew for this session."""
+
+
 class EncodeError(SeccError):
     """A message of ours breaks the schema: a bug on our side, never the car's doing."""
 

@@ -29,11 +29,14 @@ def conversation(secc: Party, course: Course) -> Conversation[str]:
         else:
             yield from external_authorization(secc, course)
         yield from charging(secc, course)
+        if course.is_dc:
+            yield from welding_detection(secc, course)
+        return (yield from session_stop(secc, course))
     except Stopped:
         return (yield from early_stop(secc, course))
-    if course.is_dc:
-        yield from welding_detection(secc, course)
-    return (yield from session_stop(secc, course))
+    finally:
+        # Whose contract it was is not held on to.
+        course.identification = None
 
 
 def charging(secc: Party, course: Course) -> Conversation[None]:

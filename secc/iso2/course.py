@@ -12,9 +12,10 @@ from secc.errors import PeerError
 from secc.iso2 import timing
 from secc.iso2.facets import refuse_broken_facet
 from secc.iso2.messages import Body, EnergyTransferMode, IsolationLevel, PaymentOption, SessionStopReq
-from secc.session.effects import OpenContactor, Remark
+from secc.session.effects import Identify, OpenContactor, Remark, Verdict
 from secc.session.events import EimDecided, LimitChanged, OngoingForced, RenegotiationRequested, StopRequested
 from secc.session.offer import Offer, Payment, Transfer
+from secc.session.proof import ProvedContract
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -47,6 +48,15 @@ class _Nothing(Event):
 
 
 @dataclass(slots=True)
+class Identification:
+    """A contract that the car has proved, and the open question about it."""
+
+    contract: ProvedContract
+    question: Ticket[Verdict]
+    told: bool = False
+
+
+@dataclass(slots=True)
 class Course:
     """One session as its phases know it: the offer, what was agreed, and what has been asked of us meanwhile."""
 
@@ -66,6 +76,8 @@ class Course:
     stop: Deadline | None = None
     """By when the car has to have stopped, once somebody wants that."""
     eim_accepted: bool = False
+    identification: Identification | None = None
+    """Of a car that has proved its contract."""
     announced_soc: int | None = None
     """The state of charge that people were told last."""
     watts_limit: float | None = None
@@ -147,6 +159,15 @@ class Course:
                 # A card that is refused changes nothing: another one may come. [V2G2-854]
                 self.eim_accepted = self.eim_accepted or accepted
 
+    def identify(self, secc: Party) -> Verdict | None:
+        """What was decided about the proved contract, told to the station once; None while that is open, and without a proof."""
+        found = self.identification
+        verdict = secc.answer(found.question) if found is not None else None
+        if found is not None and verdict is not None and not found.told:
+            found.told = True
+            secc.do(Identify(found.contract, verdict))
+        return verdict
+
     # Waiting
 
     @overload
@@ -194,6 +215,8 @@ class Course:
             if not isinstance(heard, _HEARD):
                 break
             self.note(heard, secc.now)
+        # Where nobody has to wait for the backend (a card was faster, the station is free), its answer may come while the session runs.
+        self.identify(secc)
         if isinstance(heard, Body):
             refuse_broken_facet(heard)
         return heard

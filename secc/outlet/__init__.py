@@ -17,8 +17,8 @@ says in ``secc.outlet.effects``, and ``Ask(ticket, AuthorizeToken)`` (``secc.ses
 
 Everything that a V2G session has to hear from outside, save its own connection and ``LimitChanged``, comes through ``TellSession``: send the board's
 events to the plug-in and to the power path, and nothing but these to the session. Order for one session: ``ConnectionAccepted``,
-``SessionBegan``, ``SessionSetUp``, perhaps ``ContractPresented`` and ``ContractDecided``, ``ChargingBegan``, ``ChargingEnded``,
-``SessionEnded``. The effects ``LockConnector`` and ``UnlockConnector`` do nothing on a board without a lock.
+``SessionBegan``, ``SessionSetUp``, perhaps ``ContractPresented`` and ``ContractRejected`` or ``ContractDecided``, ``ChargingBegan``,
+``ChargingEnded``, ``SessionEnded``. The effects ``LockConnector`` and ``UnlockConnector`` do nothing on a board without a lock.
 """
 
 from secc.outlet.effects import (
@@ -49,6 +49,7 @@ from secc.outlet.events import (
     ContactorReported,
     ContractDecided,
     ContractPresented,
+    ContractRejected,
     EmergencyStopChanged,
     FaultCleared,
     FaultRaised,
@@ -86,6 +87,7 @@ __all__ = [
     "ContactorReported",
     "ContractDecided",
     "ContractPresented",
+    "ContractRejected",
     "DLink",
     "EmergencyStopChanged",
     "FaultCleared",

@@ -10,6 +10,7 @@ from secc.conversation import Event, Reason
 from secc.exi.record import dataclass
 from secc.session.effects import Verdict
 from secc.session.offer import Payment
+from secc.session.proof import ProvedContract
 
 # --- From the board ---------------------------------------------------------------------------------------------------
 
@@ -155,9 +156,15 @@ class ContractPresented(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ContractDecided(Event):
-    """A contract has been refused by ``ValidateContract``, or accepted or refused by ``AuthorizeContract``."""
+class ContractRejected(Event):
+    """The chain does not hold: ``ValidateContract`` was answered with a refusal."""
 
+
+@dataclass(frozen=True, slots=True)
+class ContractDecided(Event):
+    """The session said ``Identify``: the car has proved this contract, and it may charge, or not."""
+
+    contract: ProvedContract = field(repr=False)
     verdict: Verdict
 
 

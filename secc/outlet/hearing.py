@@ -20,7 +20,7 @@ from secc.outlet.settings import (
     X1_AFTER_EF,
 )
 from secc.outlet.state import STOPPED, Phase, State
-from secc.session.effects import Decision, Verdict
+from secc.session.effects import Decision, Ground, Verdict
 from secc.session.events import EimDecided, EmergencyStopped, Fault, LimitChanged, LinkLost, StopRequested
 from secc.session.identification import AuthorizeToken, By
 
@@ -45,6 +45,7 @@ HEARD: tuple[type[Event], ...] = (
     said.SessionBegan,
     said.SessionSetUp,
     said.ContractPresented,
+    said.ContractRejected,
     said.ContractDecided,
     said.ChargingBegan,
     said.ChargingEnded,
@@ -106,7 +107,7 @@ class Ear:
             self._token_decided(heard)
         elif self._asked is not None and party.now >= self._asked[1].at:
             party.abandon(self._asked[0])
-            self._token_decided(Verdict(Decision.NO_ANSWER, "the backend did not answer in time"))
+            self._token_decided(Verdict(Decision.NO_ANSWER, "the backend did not answer in time", Ground.SILENCE))
         if not (state.plugged_in and party.levels.pilot == "A"):
             # What the power path says of a plug that was pulled is not the reason why it is over.
             self._hear(heard)
@@ -244,8 +245,10 @@ class Ear:
                 state.set_up = True
             case said.ContractPresented():
                 state.identification = state.identification.contract_presented()
+            case said.ContractRejected():
+                state.identification = state.identification.contract_rejected()
             case said.ContractDecided():
-                state.identification = state.identification.contract_decided(event.verdict, now)
+                state.identification = state.identification.contract_decided(event.contract, event.verdict, now)
             case said.ChargingBegan():
                 state.charging_began()
             case said.ChargingEnded():

@@ -96,7 +96,7 @@ class State:
     """Something was charged in this plug-in."""
     ended: Reason | None = None
     contract_kept: bool = False
-    """A contract was accepted, and its session ended well before anything was charged. (Q-41)"""
+    """A contract was proved and accepted, and its session ended well before anything was charged. (Q-41)"""
     power_failed: str | None = None
 
     sessions: int = 0
@@ -217,7 +217,8 @@ class State:
         self.barren = 0 if self.charged else self.barren + 1
         contract = self.identification.contract is ContractState.ACCEPTED
         self.contract_kept = contract and reason.well and not self.charged and self.settings.falls_back
-        self.identification = self.identification.session_ended(refused=reason.kind == "refused")
+        # An AuthorizationReq on which a phase stumbles is no proof either.
+        self.identification = self.identification.session_ended(refused=reason.kind in ("refused", "bug"))
         if self.sessions >= self.settings.sessions:
             self.over = self.over or "too many sessions in one plug-in"
 

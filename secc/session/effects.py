@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from certs import Contract
 from secc.conversation import Effect, Question
 from secc.exi.record import dataclass
+from secc.session.proof import ProvedContract
 
 # --- For people and the trace -------------------------------------------------------------------------------------
 
@@ -100,12 +101,36 @@ class Decision(StrEnum):
     NO_ANSWER = "no-answer"
 
 
+class Ground(StrEnum):
+    """Why it was decided so: by whom, and about what. A decision that does not say counts for this moment alone."""
+
+    UNSAID = "unsaid"
+    CHAIN = "chain"
+    """The station's own look at chain, roots, dates and EMAID."""
+    SETTING = "setting"
+    """A setting of the station: it would be the same for everybody."""
+    ALLOWLIST = "allowlist"
+    """An entry that lets charge, or one that has run out."""
+    DENYLIST = "denylist"
+    UNLISTED = "unlisted"
+    """Offline, and on no list."""
+    MEMORY = "memory"
+    """What is remembered of an earlier decision, or a cache of the backend's."""
+    BACKEND = "backend"
+    """The backend's word about the identity itself: good, or blocked, expired, invalid, unknown, without credit, revoked, cancelled."""
+    CIRCUMSTANCES = "circumstances"
+    """The backend's word about this place or moment (another transaction runs, not here, not now), or about a chain of which it saw hashes."""
+    SILENCE = "silence"
+    """No answer, or none in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision, with the words for the log: they never hold contract data."""
+    """The decision, with the words for the log (they never hold contract data) and its ground."""
 
     decision: Decision
     detail: str = ""
+    ground: Ground = Ground.UNSAID
 
     @property
     def accepted(self) -> bool:
@@ -128,9 +153,20 @@ class ValidateContract(Question["Contract | Verdict"]):
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeContract(Question[Verdict]):
-    """May this contract charge here and now? Only a validated one can be asked about."""
+    """May this contract charge here and now? Only a validated one can be asked about.
 
-    contract: Contract
+    Asked before the proof it saves the car a second; the answer is worth something when the session says :class:`Identify`, and not before.
+    """
+
+    contract: Contract | ProvedContract
+
+
+@dataclass(frozen=True, slots=True)
+class Identify(Effect):
+    """The car has proved this contract, and this was decided about it: the one word about a contract that leaves a session."""
+
+    contract: ProvedContract
+    verdict: Verdict
 
 
 # --- How far it has come ------------------------------------------------------------------------------------------

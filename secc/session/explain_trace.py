@@ -50,6 +50,8 @@ class _Story:
         self._messages: deque[Message] = deque(maxlen=TAIL)
         self._levels: Mapping[str, Any] = {}
         self._found: dict[str, Any] = {}
+        self._shown = ""
+        """Whose chain the car has shown, masked."""
         self._quirks: dict[str, None] = {}
         self._certificates: dict[str, CertificateSeen] = {}
         self._at_rest: float | None = None
@@ -65,6 +67,9 @@ class _Story:
                 self._look(entry["value"])
             case "effect" if entry["value"].get("type") == "Reach":
                 self._reach(dict(entry["value"]["facts"]))
+            case "effect" if entry["value"].get("type") == "Identify":
+                # Whose chain was shown does not say who showed it; that the car has proved it does.
+                self._found["identity"] = self._shown
             case "note":
                 self._note(str(entry["text"]))
             case "wall":
@@ -117,8 +122,7 @@ class _Story:
     def _reach(self, facts: Mapping[str, Any]) -> None:
         if "payment" in facts:
             self._found["payment"] = str(facts["payment"])
-        if "contract" in facts:
-            self._found["identity"] = str(facts["contract"])
+        self._shown = str(facts.get("contract", self._shown))
 
     def _note(self, text: str) -> None:
         if text.startswith("protocol "):

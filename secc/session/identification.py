@@ -5,7 +5,8 @@ remembers anything else. The rules, and why they are so, are in ``docs/decisions
 
 * External identification first: Contract is not offered any more, the car sees ExternalPayment only and is authorised already.
 * Cable first: both are offered; Contract only where the connection can carry it (TLS) and the station can check it.
-* While a contract is being checked a card still counts; whichever is accepted first decides, and nobody is identified twice.
+* A contract counts from the moment in which it is accepted and the car has proved it, whichever is later; until then it is pending.
+* While a contract is pending a card still counts; whichever is accepted first decides, and nobody is identified twice.
 * After a failed contract the car that reconnects sees Contract once more, then ExternalPayment only, until it is unplugged.
 * An accepted card belongs to one plug-in. Shown before the cable it waits a while for it, then it is forgotten.
 
@@ -22,6 +23,7 @@ from typing import Literal, TypeAlias
 from secc.conversation import Question
 from secc.session.effects import Verdict
 from secc.session.offer import Payment
+from secc.session.proof import ProvedContract
 
 By: TypeAlias = Literal["rfid", "app", "free", "operator"]
 """How somebody was identified from outside the car; ``free`` where nobody has to be."""
@@ -138,8 +140,15 @@ class Identification:
             return replace(self, contract=ContractState.PENDING)
         return self
 
-    def contract_decided(self, verdict: Verdict, now: float) -> Identification:
-        """The last word on the contract of the running session. One that nobody presented, or that comes late, counts for nothing."""
+    def contract_rejected(self) -> Identification:
+        """The chain that the car presented does not hold. That takes no proof: it costs this car a chance, and says nothing about a contract."""
+        return self._failed() if self.contract is ContractState.PENDING else self
+
+    def contract_decided(self, contract: ProvedContract, verdict: Verdict, now: float) -> Identification:
+        """The last word on the contract that the car of the running session has proved.
+
+        One that was not presented in this session, or that comes late, counts for nothing.
+        """
         if self.contract is not ContractState.PENDING:
             return self
         if not verdict.accepted:
@@ -151,7 +160,7 @@ class Identification:
     def session_ended(self, *, refused: bool) -> Identification:
         """The V2G session is over. A contract has to be proved anew in the next; an outside identification stays with the plug-in.
 
-        ``refused``: we sent a FAILED. With a contract pending that means it was the contract (a wrong signature, a wrong challenge).
+        ``refused``: we sent a FAILED. With a contract pending that means it was the contract: a wrong signature, a wrong challenge, none at all.
         """
         if self.contract is ContractState.PENDING and refused:
             return self._failed()

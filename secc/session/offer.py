@@ -78,6 +78,8 @@ class Offer:
     eim_seconds: float = 300.0
     """How long a driver may take to find the card."""
     tls: bool = False
+    ask_before_proof: bool = True
+    """Whether the backend may be asked about a contract before the car has proved it; nothing is believed before in either case."""
     tolerances: frozenset[str] = frozenset()
     """Field quirks tolerated beyond the defaults (``Q-nn``)."""
     strict: bool = False

@@ -22,6 +22,7 @@ from certs import EMAID, Contract
 from secc.conversation import Levels, Ticket, vocabulary
 from secc.errors import SeccError
 from secc.session import effects, events, identification, offer
+from secc.session.proof import ProvedContract
 
 PERSONAL_FIELDS = frozenset({"emaid", "evcc_id", "evccid", "id_token", "pcid", "value", "mac"})
 """Fields whose text names a person or a car, in whatever it stands."""
@@ -74,6 +75,8 @@ def _plain(value: object, personal: bool, deep: int) -> Any:
         return {"type": type(value).__name__}
     if isinstance(value, Contract):
         return _contract(value, personal)
+    if isinstance(value, ProvedContract):
+        return {"type": "ProvedContract", "contract": _contract(value.contract, personal)}
     if isinstance(value, EMAID):
         return value.text if personal else value.masked
     if isinstance(value, (tuple, list)):

@@ -27,6 +27,7 @@ from secc.session.explain import PILOT_AND_DUTY, SessionRecord
 from secc.session.explain_trace import certificate_note, tls_note
 from secc.session.log import about, running_sessions, told
 from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.session.proof import ProvedContract
 from secc.session.recorder import Recorder, wanted
 from secc.station.compose import Services
 from secc.station.hardware import Hardware
@@ -171,21 +172,20 @@ class Journal:
         self._note(f"tolerated {code}: {text}")
 
     def verdict(self, question: str, verdict: Verdict) -> None:
-        log.info(
-            "outlet %s: %s: %s%s",
-            self._settings.name,
-            question,
-            verdict.decision.value,
-            f" ({verdict.detail})" if verdict.detail else "",
-        )
+        why = f" ({verdict.detail})" if verdict.detail else ""
+        log.info("outlet %s: %s: %s%s", self._settings.name, question, verdict.decision.value, why)
 
     def judged(self, leaf: bytes, found: Contract | Verdict) -> None:
-        """A contract's chain was validated; of its leaf the hash is kept."""
+        """A contract's chain was validated; of its leaf the hash is kept. Whose it is does not say who showed it."""
         self._note(certificate_note(self._draft.judged(leaf, found)))
 
-    def accepted(self, contract: Contract) -> None:
-        """This contract may charge; who it is is known until the session is over, and only here."""
-        self._contract = Identity("emaid", contract.emaid.text)
+    def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
+        """The car has proved this contract. Of one that may charge, who it is is known until the session is over, and only here."""
+        identity = Identity("emaid", contract.contract.emaid.text)
+        self.verdict("AuthorizeContract", verdict)
+        self._draft.identified(identity)
+        if verdict.accepted:
+            self._contract = identity
 
     def reached(self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels) -> None:
         if milestone is Milestone.SESSION_SET_UP:

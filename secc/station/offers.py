@@ -57,6 +57,7 @@ def offer_for(
     *,
     secure: bool,
     watts_limit: float | None,
+    ask_before_proof: bool,
     now: float,
 ) -> Offer:
     """``secure``: the connection is TLS."""
@@ -78,6 +79,7 @@ def offer_for(
         meter_id=settings.meter_id or (board.meter.identity if board.meter is not None else ""),
         eim_seconds=config.timing.eim_seconds,
         tls=secure,
+        ask_before_proof=ask_before_proof,
         tolerances=frozenset(config.lab.tolerate),
         strict=config.lab.strict,
     )

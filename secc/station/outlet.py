@@ -4,7 +4,8 @@
 
     board ──events──▶ plug-in, power path; what a V2G session has to hear of them comes from the plug-in     (hardware)
     V2G session ──CheckCable, SetOutput…──▶ power path ──SetSupply, CloseDcContactor…──▶ board              (path, power)
-    V2G session ──ValidateContract, AuthorizeContract──▶ trust room, backend; the outcome also to the plug-in   (questions)
+    V2G session ──ValidateContract, AuthorizeContract──▶ trust room, backend; the answers go to the session alone   (questions)
+    V2G session ──Identify──▶ plug-in, journal, backend's memory: who the car has proved to be
     plug-in ──OpenSdp, SetDuty, AuthorizeToken…──▶ sockets, board, backend                                  (plug, window, pilot)
 
 What stays of a session is the ``journal``'s, what an operator can pull is in ``levers``.
@@ -25,8 +26,8 @@ from secc.config import Outlet as OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
 from secc.link.tls_chain import Handshaken
 from secc.session.effects import (
-    AuthorizeContract,
     CheckCable,
+    Identify,
     Milestone,
     OpenContactor,
     Reach,
@@ -39,6 +40,7 @@ from secc.session.effects import (
 )
 from secc.session.events import LimitChanged, Shutdown
 from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.session.proof import ProvedContract
 from secc.station.compose import Services, worker
 from secc.station.connection import V2gConnection
 from secc.station.driver import Turns
@@ -208,6 +210,7 @@ class OutletHost:
         self.publish("unplugged")
         self.path.end()
         self.journal.forget()
+        self.questions.unproved.unplugged()
 
     def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None:
         self.path.ask(ticket, question, answer)
@@ -242,6 +245,8 @@ class OutletHost:
             case OpenContactor():
                 self.tell_power(energy.ContactorOpeningOrdered())
                 self.tell_plug(outlet.ChargingEnded())
+            case Identify(contract, verdict):
+                self._identified(contract, verdict)
             case Reach(milestone, facts):
                 self._reached(milestone, dict(facts))
             case Remark(code, text):
@@ -250,15 +255,19 @@ class OutletHost:
                 raise TypeError(f"nobody performs {type(effect).__name__}")
 
     def _contract_answered(self, connection: V2gConnection, question: Any, answered: Answered) -> None:
+        """What the backend says of a contract is the session's alone: only :class:`Identify` is believed."""
         found = answered.answer
         if isinstance(question, ValidateContract) and isinstance(found, Contract | Verdict):
             self.journal.judged(question.chain[0], found)
-        if isinstance(found, Verdict):
-            self.journal.verdict(type(question).__name__, found)
-            self.tell_plug(outlet.ContractDecided(found))
-            if isinstance(question, AuthorizeContract) and found.accepted:
-                self.journal.accepted(question.contract)
+            if isinstance(found, Verdict):
+                self.journal.verdict(type(question).__name__, found)
+                self.tell_plug(outlet.ContractRejected())
         connection.hear(answered)
+
+    def _identified(self, contract: ProvedContract, verdict: Verdict) -> None:
+        self.journal.identified(contract, verdict)
+        self.tell_plug(outlet.ContractDecided(contract, verdict))
+        self.questions.learned(contract, verdict)
 
     def _reached(self, milestone: Milestone, facts: Mapping[str, Any]) -> None:
         self._milestone = milestone
@@ -311,6 +320,7 @@ class OutletHost:
             plugin,
             secure=connection.secure,
             watts_limit=self.path.watts_limit,
+            ask_before_proof=self.questions.unproved.allowed(now),
             now=now,
         )
         self.journal.began(protocol, offer, now)

@@ -4,27 +4,56 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from certs import Contract
 from secc.conversation import Answered, Question, Ticket
 from secc.errors import SeccError, UplinkError
-from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict
+from secc.session.effects import AuthorizeContract, Decision, Ground, ValidateContract, Verdict
 from secc.session.identification import AuthorizeToken
+from secc.session.proof import ProvedContract
 from secc.station.trust import TrustRoom
 from secc.uplink.port import Backend
 
 log = logging.getLogger(__name__)
 
+UNPROVED_A_PLUG_IN: Final = 2
+UNPROVED_AN_HOUR: Final = 10
+HOUR_SECONDS: Final = 3600.0
+
 Known: TypeAlias = ValidateContract | AuthorizeContract | AuthorizeToken
+
+
+class UnprovedQuestions:
+    """How many questions about contracts that no car has proved yet have gone to the backend from one outlet. Times are monotonic seconds.
+
+    A question can place a hold on the account, and its answer tells whose account works: whoever has only seen a chain shall not get many.
+    """
+
+    def __init__(self) -> None:
+        self._plug_in = 0
+        self._hour: deque[float] = deque(maxlen=UNPROVED_AN_HOUR)
+
+    def allowed(self, now: float) -> bool:
+        """Whether one more may be asked; otherwise the backend is asked after the proof."""
+        full = len(self._hour) == UNPROVED_AN_HOUR and now - self._hour[0] < HOUR_SECONDS
+        return self._plug_in < UNPROVED_A_PLUG_IN and not full
+
+    def asked(self, now: float) -> None:
+        self._plug_in += 1
+        self._hour.append(now)
+
+    def unplugged(self) -> None:
+        self._plug_in = 0
 
 
 class Questions:
     """Those of one outlet. ``answer`` is called on the loop's thread, once for each question that nobody abandoned.
 
-    What was learned about a contract that turned out bad is stored, and then forgotten here.
+    What was decided about a contract that a car has proved is stored (``learned``), and then forgotten here.
     """
 
     def __init__(
@@ -43,13 +72,16 @@ class Questions:
         self._decide_seconds = decide_seconds
         self._open: dict[Ticket[Any], asyncio.Task[None]] = {}
         self._storing: set[asyncio.Task[None]] = set()
+        self.unproved = UnprovedQuestions()
 
     def ask(self, ticket: Ticket[Any], question: Question[Any], answer: Callable[[Answered], None]) -> bool:
         """Begin to find the answer; False if it is not a question for anybody here."""
         if not isinstance(question, ValidateContract | AuthorizeContract | AuthorizeToken):
             return False
-        task = asyncio.get_running_loop().create_task(self._find(ticket, question, answer), name=ticket.question)
-        self._open[ticket] = task
+        loop = asyncio.get_running_loop()
+        if isinstance(question, AuthorizeContract) and isinstance(question.contract, Contract):
+            self.unproved.asked(loop.time())
+        self._open[ticket] = loop.create_task(self._find(ticket, question, answer), name=ticket.question)
         return True
 
     def abandon(self, ticket: Ticket[Any]) -> None:
@@ -70,13 +102,13 @@ class Questions:
             result = await self._found(question)
         except UplinkError as error:
             log.warning("outlet %s: %s: %s", self._outlet, ticket.question, error)
-            result = Verdict(Decision.NO_ANSWER, str(error))
+            result = Verdict(Decision.NO_ANSWER, str(error), Ground.SILENCE)
         except SeccError as error:
             log.error("outlet %s: %s: %s", self._outlet, ticket.question, error)
-            result = Verdict(Decision.NO_ANSWER, type(error).__name__)
+            result = Verdict(Decision.NO_ANSWER, type(error).__name__, Ground.SILENCE)
         except Exception:
             log.exception("outlet %s: a bug in answering %s", self._outlet, ticket.question)
-            result = Verdict(Decision.NO_ANSWER, "internal error")
+            result = Verdict(Decision.NO_ANSWER, "internal error", Ground.SILENCE)
         if self._open.pop(ticket, None) is not None:
             answer(Answered(ticket, result))
 
@@ -84,27 +116,26 @@ class Questions:
         match question:
             case ValidateContract():
                 return await self._validate(question)
-            case AuthorizeContract(contract):
-                return await self._authorize(contract)
+            case AuthorizeContract(asked):
+                contract = asked.contract if isinstance(asked, ProvedContract) else asked
+                return await self._uplink.authorize_contract(contract, outlet=self._outlet, decide=self._decide_seconds)
             case AuthorizeToken():
                 return await self._uplink.authorize_token(question, outlet=self._outlet, decide=self._decide_seconds)
 
     async def _validate(self, question: ValidateContract) -> Contract | Verdict:
         trust = self._trust()
         if trust is None:
-            return Verdict(Decision.NO_TRUST_ANCHOR, "no truststore is configured")
+            return Verdict(Decision.NO_TRUST_ANCHOR, "no truststore is configured", Ground.SETTING)
         return await asyncio.get_running_loop().run_in_executor(self._executor, trust.validate, question)
 
-    async def _authorize(self, contract: Contract) -> Verdict:
-        verdict = await self._uplink.authorize_contract(contract, outlet=self._outlet, decide=self._decide_seconds)
-        if not verdict.accepted:
-            storing = asyncio.get_running_loop().create_task(self._remember(contract, verdict.decision))
-            self._storing.add(storing)
-            storing.add_done_callback(self._storing.discard)
-        return verdict
+    def learned(self, contract: ProvedContract, verdict: Verdict) -> None:
+        """Let the backend keep what was decided about a proved contract."""
+        storing = asyncio.get_running_loop().create_task(self._remember(contract, verdict))
+        self._storing.add(storing)
+        storing.add_done_callback(self._storing.discard)
 
-    async def _remember(self, contract: Contract, decision: Decision) -> None:
+    async def _remember(self, contract: ProvedContract, verdict: Verdict) -> None:
         try:
-            await self._uplink.contract_failed(contract, decision)
+            await self._uplink.contract_decided(contract, verdict)
         except UplinkError as error:
-            log.error("outlet %s: a failed contract could not be remembered: %s", self._outlet, error)
+            log.error("outlet %s: what was decided about a contract could not be stored: %s", self._outlet, error)

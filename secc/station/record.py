@@ -68,11 +68,7 @@ class Draft:
 
     def judged(self, leaf: bytes, found: Contract | Verdict) -> CertificateSeen:
         """A contract's chain was validated: by whose leaf (DER, of which the hash stays), and with what result."""
-        flaw = ""
-        if isinstance(found, Contract):
-            self._identity = found.emaid.masked
-        else:
-            flaw = found.detail.partition(" ")[0]
+        flaw = "" if isinstance(found, Contract) else found.detail.partition(" ")[0]
         digest = f"sha256:{hashlib.sha256(leaf).hexdigest()}/{len(leaf)}"
         seen = CertificateSeen("contract", digest, flaw if flaw in _FLAWS else "")
         self._certificates[seen.role] = seen

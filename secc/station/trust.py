@@ -35,7 +35,7 @@ from secc.link.tls import ServerContext
 from secc.link.tls_chain import ISO15118_2, ISO15118_2_STRICT, Chain
 from secc.link.tls_errors import ContextRejected, TlsUnavailable
 from secc.link.tls_key import PemKey
-from secc.session.effects import Decision, ValidateContract, Verdict
+from secc.session.effects import Decision, Ground, ValidateContract, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ class TrustRoom:
         """The contract that a car presents, checked against our roots; or what is wrong with it."""
         wall, revoked = self._wall(), self._revoked
         if revoked is None:
-            return Verdict(Decision.NO_ANSWER, "the list of revoked certificates has not been read")
+            return Verdict(Decision.NO_ANSWER, "the list of revoked certificates has not been read", Ground.SILENCE)
         try:
             return verify_contract_chain(
                 question.chain,
@@ -233,7 +233,7 @@ class TrustRoom:
                 floor_suffices=self._settings.floor_suffices,
             )
         except ChainRejected as error:
-            return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})")
+            return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})", Ground.CHAIN)
 
 
 def _key(chain: SeccChain) -> PemKey:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from certs import Outcome
-from secc.session.effects import Decision, Verdict
+from secc.session.effects import Decision, Ground, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +117,14 @@ class AskBackend:
 Answer: TypeAlias = Verdict | AskBackend
 
 _LOCAL_FLAWS = {
-    Outcome.EXPIRED: Verdict(Decision.CERTIFICATE_EXPIRED, "a certificate of the chain has expired"),
-    Outcome.NOT_YET_VALID: Verdict(Decision.CERTIFICATE_EXPIRED, "a certificate of the chain is not yet valid"),
-    Outcome.BAD_CHAIN: Verdict(Decision.CHAIN_INVALID, "the chain is not valid"),
-    Outcome.REVOKED: Verdict(Decision.CERTIFICATE_REVOKED, "a certificate of the chain is revoked"),
+    Outcome.EXPIRED: Verdict(Decision.CERTIFICATE_EXPIRED, "a certificate of the chain has expired", Ground.CHAIN),
+    Outcome.NOT_YET_VALID: Verdict(
+        Decision.CERTIFICATE_EXPIRED, "a certificate of the chain is not yet valid", Ground.CHAIN
+    ),
+    Outcome.BAD_CHAIN: Verdict(Decision.CHAIN_INVALID, "the chain is not valid", Ground.CHAIN),
+    Outcome.REVOKED: Verdict(Decision.CERTIFICATE_REVOKED, "a certificate of the chain is revoked", Ground.CHAIN),
 }
-_NO_ROOT = Verdict(Decision.NO_TRUST_ANCHOR, "no installed root stands above the chain")
+_NO_ROOT = Verdict(Decision.NO_TRUST_ANCHOR, "no installed root stands above the chain", Ground.CHAIN)
 
 _CERTIFICATE = {
     CertificateStatus.SIGNATURE_ERROR: Decision.CHAIN_INVALID,
@@ -132,6 +134,16 @@ _CERTIFICATE = {
     CertificateStatus.CERT_CHAIN_ERROR: Decision.CHAIN_INVALID,
     CertificateStatus.CONTRACT_CANCELLED: Decision.CONTRACT_CANCELLED,
 }
+_ABOUT_THE_CHAIN = frozenset(
+    {
+        CertificateStatus.SIGNATURE_ERROR,
+        CertificateStatus.CERTIFICATE_EXPIRED,
+        CertificateStatus.NO_CERTIFICATE_AVAILABLE,
+        CertificateStatus.CERT_CHAIN_ERROR,
+    }
+)
+"""Dates and roots are judged afresh each time, by the station first; a backend that is missing a root may have it tomorrow."""
+
 _ELSEWHERE = frozenset(
     {TokenStatus.NOT_ALLOWED_TYPE_EVSE, TokenStatus.NOT_AT_THIS_LOCATION, TokenStatus.NOT_AT_THIS_TIME}
 )
@@ -141,7 +153,7 @@ def decide(case: Case) -> Answer:
     """May it charge? Yes or no, or what to ask the backend first. C07.FR.01 to FR.17, C10 to C15."""
     if case.chain is not None:
         if not case.policy.pnc_enabled:
-            return Verdict(Decision.REJECTED, "PnCEnabled is false")
+            return Verdict(Decision.REJECTED, "PnCEnabled is false", Ground.SETTING)
         # The station looks first. A backend that gets hashes cannot tell a good signature from a bad one.
         if (flaw := _LOCAL_FLAWS.get(case.chain)) is not None:
             return flaw
@@ -161,27 +173,27 @@ def offers_contract(policy: Policy, *, online: bool, tls: bool, certificate_vali
     return policy.pnc_enabled and tls and certificate_valid and not identified and decidable
 
 
-def worth_remembering(decision: Decision) -> bool:
-    """Whether a refusal says something about the contract itself, for the cache.
+def worth_remembering(verdict: Verdict) -> bool:
+    """Whether a refusal of a proved contract says something about the contract itself, for the cache: only the backend's own word does.
 
-    A bad chain or signature does not: anybody can present a stranger's certificate in a broken chain, and must not be able to lock the
-    stranger out. Dates and roots are judged afresh each time.
+    Not a setting, not a line without a backend, not what is true of this place or moment alone, and not the memory itself, which would never
+    end. The denylist is a memory of its own: a copy would outlive the line that the operator takes back.
     """
-    return decision in (Decision.CERTIFICATE_REVOKED, Decision.CONTRACT_CANCELLED, Decision.REJECTED)
+    return not verdict.accepted and verdict.ground is Ground.BACKEND
 
 
 def _online(case: Case) -> Answer:
     question = _question(case)
     if case.reply is None or isinstance(question, Verdict):
-        listed = case.policy.local_pre_authorize and _listed_status(case) is TokenStatus.ACCEPTED
+        listed = case.policy.local_pre_authorize and _listed(case)[0] is TokenStatus.ACCEPTED
         if case.chain is None and case.reply is None and listed:
-            return Verdict(Decision.ACCEPTED, "by the local list or cache, before the backend")
+            return Verdict(Decision.ACCEPTED, "by the local list or cache, before the backend", _listed(case)[1])
         return question
     if isinstance(case.reply, Silence):
         return (
             _offline(case)
             if case.policy.offline_when_silent
-            else Verdict(Decision.NO_ANSWER, "the backend did not answer")
+            else Verdict(Decision.NO_ANSWER, "the backend did not answer", Ground.SILENCE)
         )
     return _replied(case.reply, case.chain)
 
@@ -196,49 +208,63 @@ def _question(case: Case) -> Answer:
     if central:
         return AskBackend("certificates")
     if case.chain is Outcome.VALID:
-        return Verdict(Decision.CHAIN_INVALID, "no certificate of the chain names an OCSP responder to ask")
+        return Verdict(
+            Decision.CHAIN_INVALID, "no certificate of the chain names an OCSP responder to ask", Ground.CHAIN
+        )
     return _NO_ROOT
 
 
 def _replied(reply: Reply, chain: Outcome | None) -> Verdict:
     if chain is not None and reply.certificate is None and chain is not Outcome.VALID:
-        return Verdict(Decision.NO_TRUST_ANCHOR, "the backend said nothing about a chain without an installed root")
+        detail = "the backend said nothing about a chain without an installed root"
+        return Verdict(Decision.NO_TRUST_ANCHOR, detail, Ground.CIRCUMSTANCES)
     if chain is not None and reply.certificate in _CERTIFICATE:
-        return Verdict(_CERTIFICATE[reply.certificate], f"the backend says {reply.certificate} and {reply.token}")
+        ground = Ground.CIRCUMSTANCES if reply.certificate in _ABOUT_THE_CHAIN else Ground.BACKEND
+        detail = f"the backend says {reply.certificate} and {reply.token}"
+        return Verdict(_CERTIFICATE[reply.certificate], detail, ground)
     if reply.token is TokenStatus.ACCEPTED:
-        return Verdict(Decision.ACCEPTED, "by the backend")
-    decision = Decision.NOT_ALLOWED_HERE if reply.token in _ELSEWHERE else Decision.REJECTED
-    return Verdict(decision, f"the backend says {reply.token}")
+        return Verdict(Decision.ACCEPTED, "by the backend", Ground.BACKEND)
+    passing = reply.token in _ELSEWHERE or reply.token is TokenStatus.CONCURRENT_TX
+    return Verdict(
+        Decision.NOT_ALLOWED_HERE if reply.token in _ELSEWHERE else Decision.REJECTED,
+        f"the backend says {reply.token}",
+        Ground.CIRCUMSTANCES if passing else Ground.BACKEND,
+    )
 
 
 def _offline(case: Case) -> Verdict:
     if case.chain is not None:
         if not case.policy.contract_validation_offline:
-            return Verdict(Decision.REJECTED, "offline, and ContractValidationOffline is false")
+            return Verdict(Decision.REJECTED, "offline, and ContractValidationOffline is false", Ground.SETTING)
         if case.chain is not Outcome.VALID:
             return _NO_ROOT
     if not case.policy.local_authorize_offline:
-        return Verdict(Decision.REJECTED, "offline, and LocalAuthorizeOffline is false")
+        return Verdict(Decision.REJECTED, "offline, and LocalAuthorizeOffline is false", Ground.SETTING)
     return _by_lists(case, unknown=case.policy.offline_tx_for_unknown_id_enabled)
 
 
 def _by_lists(case: Case, *, unknown: bool) -> Verdict:
-    status = _listed_status(case)
+    status, ground = _listed(case)
     if status is TokenStatus.ACCEPTED:
-        return Verdict(Decision.ACCEPTED, "by the local list or cache")
+        return Verdict(Decision.ACCEPTED, "by the local list or cache", ground)
     if status is None and unknown:
-        return Verdict(Decision.ACCEPTED, "on no list, and OfflineTxForUnknownIdEnabled is true")
+        return Verdict(Decision.ACCEPTED, "on no list, and OfflineTxForUnknownIdEnabled is true", ground)
     if status is None:
-        return Verdict(Decision.REJECTED, "on no list")
+        return Verdict(Decision.REJECTED, "on no list", ground)
     decision = Decision.NOT_ALLOWED_HERE if status in _ELSEWHERE else Decision.REJECTED
-    return Verdict(decision, f"the local list or cache says {status}")
+    return Verdict(decision, f"the local list or cache says {status}", ground)
 
 
-def _listed_status(case: Case) -> TokenStatus | None:
+def _listed(case: Case) -> tuple[TokenStatus | None, Ground]:
     """The list's word, else the cache's. An entry that has run out still speaks: it says Expired."""
-    for entry, honours_expiry in ((case.listed, case.policy.supports_expiry_date_time), (case.cached, True)):
-        if entry is not None:
+    for entry, ground, honours_expiry in (
+        (case.listed, Ground.ALLOWLIST, case.policy.supports_expiry_date_time),
+        (case.cached, Ground.MEMORY, True),
+    ):
+        if entry is not None and entry.status is TokenStatus.ACCEPTED:
             ended = honours_expiry and entry.expires is not None and entry.expires <= case.now
+            return TokenStatus.EXPIRED if ended else entry.status, ground
+        if entry is not None:
             # What was refused stays refused; only an acceptance runs out.
-            return TokenStatus.EXPIRED if ended and entry.status is TokenStatus.ACCEPTED else entry.status
-    return None
+            return entry.status, Ground.DENYLIST if ground is Ground.ALLOWLIST else ground
+    return None, Ground.UNLISTED

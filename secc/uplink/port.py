@@ -2,7 +2,7 @@
 
 The V2G session never sees this: it asks ``AuthorizeContract`` (``secc.session.effects``), the plug-in asks ``AuthorizeToken``
 (``secc.session.identification``), and the station brings both here. A backend may only be stricter than the station: a contract comes here
-after its chain, its signature and its challenge have been checked.
+after its chain has been checked. It may be asked about before the car has proved it, and its answer is believed only after that.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Literal, Protocol, TypeAlias
 
 from certs import EMAID, Contract, EmaidMalformed
 from secc.conversation import Wall
-from secc.session.effects import Decision, Verdict
+from secc.session.effects import Verdict
 from secc.session.identification import AuthorizeToken
+from secc.session.proof import ProvedContract
 from secc.uplink.policy import Policy
 
 
@@ -123,8 +124,8 @@ class Backend(Protocol):
         """May this contract charge? An answer within ``decide`` seconds, NO_ANSWER if need be."""
         ...
 
-    async def contract_failed(self, contract: Contract, decision: Decision) -> None:
-        """A contract with a good chain turned out bad (revoked, cancelled, not paid for). Stored durably when this returns."""
+    async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:
+        """What became of a contract that a car has proved. What is worth remembering of it is stored durably when this returns."""
         ...
 
     @property

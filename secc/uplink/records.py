@@ -30,6 +30,9 @@ MAX_FAILED = 2000
 REMEMBERED = timedelta(days=180)
 """How long a failed contract is remembered: longer than the short-lived contract certificates of today live on."""
 
+VERSION = 2
+"""Of the file of failed contracts."""
+
 MAX_WAITING = 1000
 """Lines of charging sessions that are kept in memory while the disk does not take them: some 400 kB."""
 
@@ -72,6 +75,10 @@ class FailedContracts:
         if octets is not None:
             try:
                 self._until = dict(_read(octets))
+                if json.loads(octets).get("version") != VERSION:
+                    # Written before decisions said why: a customer may stand in it who was on no list once.
+                    log.info("%s is of an earlier version: failed contracts are forgotten", path)
+                    self._until = {}
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
                 # Better a station that has forgotten than one that does not start; the file stays for who wants to look.
                 aside = path.with_name(path.name + ".broken")
@@ -87,6 +94,11 @@ class FailedContracts:
             del self._until[next(iter(self._until))]
         self._save()
 
+    def forget(self, pseudonym: str) -> None:
+        """It was accepted. On the disk when this returns, which is at once where there is nothing to forget. Raises :class:`StorageFailed`."""
+        if self._until.pop(pseudonym, None) is not None:
+            self._save()
+
     def catch_up(self) -> None:
         """Store what could not be stored. Raises :class:`StorageFailed`."""
         if self.unsaved:
@@ -95,7 +107,7 @@ class FailedContracts:
     def _save(self) -> None:
         rows = [[who, decision.value, until.isoformat()] for who, (decision, until) in self._until.items()]
         try:
-            write_whole(self._disk, self._path, json.dumps({"failed": rows}).encode())
+            write_whole(self._disk, self._path, json.dumps({"version": VERSION, "failed": rows}).encode())
         except StorageFailed as error:
             self.unsaved = f"failed contracts cannot be written down: {error}"
             raise

@@ -20,8 +20,9 @@ from certs import Contract
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError
 from secc.session.durable import Disk, Journal, StorageFailed
-from secc.session.effects import Decision, Verdict
+from secc.session.effects import Decision, Ground, Verdict
 from secc.session.identification import AuthorizeToken
+from secc.session.proof import ProvedContract
 from secc.uplink.lists import Lists, normal, read_list
 from secc.uplink.policy import AskBackend, Case, Entry, Policy, TokenStatus, decide, worth_remembering
 from secc.uplink.port import BackendEvent, SessionEnded, SessionStarted, Status
@@ -114,15 +115,15 @@ class Standalone:
 
     async def authorize_token(self, question: AuthorizeToken, *, outlet: str, decide: float) -> Verdict:
         if self._rules.eim is Eim.FREE:
-            return Verdict(Decision.ACCEPTED, "nobody pays here")
+            return Verdict(Decision.ACCEPTED, "nobody pays here", Ground.SETTING)
         return await self._within(decide, lambda: self._judge_token(question))
 
     async def authorize_contract(self, contract: Contract, *, outlet: str, decide: float) -> Verdict:
         return await self._within(decide, lambda: self._judge_contract(contract))
 
-    async def contract_failed(self, contract: Contract, decision: Decision) -> None:
-        if worth_remembering(decision):
-            await self._work(lambda: self._remember(contract, decision))
+    async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:
+        if verdict.accepted or worth_remembering(verdict):
+            await self._work(lambda: self._remember(contract.contract, verdict))
 
     @property
     def unbooked(self) -> str:
@@ -219,7 +220,7 @@ class Standalone:
     def _judge_token(self, question: AuthorizeToken) -> Verdict:
         stores, wall = self._opened(), self._wall()
         if question.kind.lower() == "emaid":
-            return Verdict(Decision.REJECTED, "a contract is proved by its certificate, not by a card")
+            return Verdict(Decision.REJECTED, "a contract is proved by its certificate, not by a card", Ground.SETTING)
         entry = stores.lists.entry(normal(question.kind, question.value), wall.time, trusted=wall.trusted)
         if self._rules.eim is Eim.ANY and entry is None:
             entry = Entry(TokenStatus.ACCEPTED)
@@ -230,8 +231,7 @@ class Standalone:
     def _judge_contract(self, contract: Contract) -> Verdict:
         stores, wall = self._opened(), self._wall()
         text = normal("emaid", contract.emaid.text)
-        anchor = contract.chain.anchor
-        root = anchor.fingerprint if anchor is not None else None
+        root = _root(contract)
         return _final(
             Case(
                 self._rules.policy,
@@ -239,13 +239,17 @@ class Standalone:
                 now=wall.time,
                 chain=contract.outcome,
                 listed=stores.lists.entry(text, wall.time, root, trusted=wall.trusted),
-                cached=stores.failed.entry(stores.pseudonyms.of(text), wall),
+                cached=stores.failed.entry(_remembered_as(stores, contract), wall),
             )
         )
 
-    def _remember(self, contract: Contract, decision: Decision) -> None:
+    def _remember(self, contract: Contract, verdict: Verdict) -> None:
         stores = self._opened()
-        stores.failed.remember(stores.pseudonyms.of(normal("emaid", contract.emaid.text)), decision, self._wall())
+        who = _remembered_as(stores, contract)
+        if verdict.accepted:
+            stores.failed.forget(who)
+        else:
+            stores.failed.remember(who, verdict.decision, self._wall())
 
     def _opened(self) -> _Stores:
         if self._stores is None:
@@ -257,7 +261,7 @@ class Standalone:
             async with asyncio.timeout(seconds):
                 return await self._work(judge)
         except TimeoutError:
-            return Verdict(Decision.NO_ANSWER, f"no answer from the disk in {seconds:g} s")
+            return Verdict(Decision.NO_ANSWER, f"no answer from the disk in {seconds:g} s", Ground.SILENCE)
 
     async def _work(self, job: Callable[[], T]) -> T:
         return await asyncio.to_thread(self._alone, job)
@@ -274,6 +278,16 @@ def _problems(book: SessionBook | None) -> tuple[str, ...]:
     if book is None:
         return ()
     return book.problem, f"{book.dropped} lines of charging sessions are lost" if book.dropped else ""
+
+
+def _root(contract: Contract) -> str | None:
+    anchor = contract.chain.anchor
+    return anchor.fingerprint if anchor is not None else None
+
+
+def _remembered_as(stores: _Stores, contract: Contract) -> str:
+    """The contract and the root above it: what another root's contract of the same name did is not this one's fault. (A-PKI-08)"""
+    return stores.pseudonyms.of(f"{normal('emaid', contract.emaid.text)}@{_root(contract) or ''}")
 
 
 def _final(case: Case) -> Verdict:

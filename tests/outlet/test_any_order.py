@@ -35,6 +35,7 @@ from secc.outlet import (
 )
 from secc.session.events import LimitChanged
 from secc.session.offer import AcLimits
+from tests.lab_proof import lab_proved
 from tests.outlet.talk import BROKEN, COMPLETED, NO, REFUSED, YES, Outlet
 
 KINDS = {
@@ -63,8 +64,8 @@ EVENTS = (
     LimitChanged(8000.0),
     LimitChanged(None),
     ContractPresented(),
-    ContractDecided(YES),
-    ContractDecided(NO),
+    ContractDecided(lab_proved(), YES),
+    ContractDecided(lab_proved(), NO),
     StopPressed(),
     StartOrdered("operator"),
     EmergencyStopChanged(True),

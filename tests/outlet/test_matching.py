@@ -32,6 +32,7 @@ from secc.session.effects import Remark
 from secc.session.events import LimitChanged, SetupTimedOut
 from secc.session.events import LinkLost as LinkLostToSession
 from secc.session.offer import AcLimits, Payment
+from tests.lab_proof import lab_proved
 from tests.outlet.talk import COMPLETED, REFUSED, YES, Outlet
 
 DC = OutletSettings(modem=True)
@@ -269,7 +270,7 @@ def test_a_car_that_only_shows_its_contract_charges_by_duty() -> None:
     outlet.match()
     outlet.connect()
     outlet.hear(ContractPresented())
-    outlet.hear(ContractDecided(YES))
+    outlet.hear(ContractDecided(lab_proved(), YES))
     outlet.end(COMPLETED)
     assert outlet.drive == "x1"
     outlet.run(2.9)
@@ -293,7 +294,7 @@ def test_a_contract_that_was_refused_does_not_fall_back() -> None:
     outlet.match()
     outlet.connect()
     outlet.hear(ContractPresented())
-    outlet.hear(ContractDecided(NO))
+    outlet.hear(ContractDecided(lab_proved(), NO))
     outlet.end(REFUSED)
     outlet.run(4.0)
     assert outlet.drive == "5%"

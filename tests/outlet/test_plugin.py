@@ -35,6 +35,7 @@ from secc.outlet import (
 )
 from secc.session.events import EimDecided, EmergencyStopped, Fault, SetupTimedOut, StopRequested, Unplugged
 from secc.session.offer import Payment
+from tests.lab_proof import lab_proved
 from tests.outlet.talk import BROKEN, COMPLETED, NO, REFUSED, YES, Outlet
 
 BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
@@ -60,7 +61,7 @@ def test_a_whole_plug_in() -> None:
     assert outlet.locked
     outlet.hear(ContractPresented())
     assert outlet.text == "identifying"
-    outlet.hear(ContractDecided(YES))
+    outlet.hear(ContractDecided(lab_proved(), YES))
     assert outlet.shown is Indication.AUTHORIZED
     outlet.charge()
     assert outlet.shown is Indication.CHARGING
@@ -381,7 +382,7 @@ def test_a_card_counts_while_the_contract_is_being_checked() -> None:
     outlet.hear(ContractPresented())
     outlet.show_card(YES)
     assert outlet.heard(EimDecided) == [EimDecided(True, "rfid")]
-    outlet.hear(ContractDecided(NO))
+    outlet.hear(ContractDecided(lab_proved(), NO))
     outlet.end(REFUSED)
     outlet.run(3.0)
     assert outlet.connect() == EXTERNAL_ONLY
@@ -394,7 +395,7 @@ def test_after_a_failed_contract_once_more_then_external_only_until_unplugged() 
         assert outlet.connect() == offered
         if Payment.CONTRACT in offered:
             outlet.hear(ContractPresented())
-            outlet.hear(ContractDecided(NO))
+            outlet.hear(ContractDecided(lab_proved(), NO))
             outlet.end(REFUSED)
         else:
             outlet.end()
@@ -644,8 +645,8 @@ STORY = st.lists(
             st.sampled_from(
                 [
                     ContractPresented(),
-                    ContractDecided(YES),
-                    ContractDecided(NO),
+                    ContractDecided(lab_proved(), YES),
+                    ContractDecided(lab_proved(), NO),
                     StopPressed(),
                     StopOrdered("shutdown"),
                     StartOrdered("operator"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from secc.session.effects import Decision, Verdict
 from secc.session.identification import AuthorizeToken, ContractState, Identification
 from secc.session.offer import Payment
+from tests.lab_proof import lab_proved
 
 BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
 EXTERNAL_ONLY = (Payment.EXTERNAL,)
@@ -28,7 +29,7 @@ def session_with_contract(who: Identification, verdict: Verdict) -> Identificati
     return (
         who.offered(offer)
         .contract_presented()
-        .contract_decided(verdict, 0.0)
+        .contract_decided(lab_proved(), verdict, 0.0)
         .session_ended(refused=not verdict.accepted)
     )
 
@@ -104,7 +105,7 @@ def test_an_offer_without_contract_does_not_spend_the_second_chance() -> None:
 
 def test_a_contract_that_works_the_second_time_charges() -> None:
     who = session_with_contract(PLUGGED, NO)
-    who = who.offered(who.payments(0.0, contract=True)).contract_presented().contract_decided(YES, 0.0)
+    who = who.offered(who.payments(0.0, contract=True)).contract_presented().contract_decided(lab_proved(), YES, 0.0)
     assert who.identified(0.0)
     assert not who.wants_token(0.0)
 
@@ -129,25 +130,25 @@ def test_while_a_contract_is_pending_a_card_counts() -> None:
     assert pending.wants_token(0.0)
     who = pending.token_decided(YES, "rfid", 0.0)
     assert who.authorized(0.0)
-    after = who.contract_decided(NO, 0.0).session_ended(refused=True)
+    after = who.contract_decided(lab_proved(), NO, 0.0).session_ended(refused=True)
     assert after.authorized(0.0), "the card outlives the failed contract"
     assert after.payments(0.0, contract=True) == EXTERNAL_ONLY
 
 
 @pytest.mark.case("A-SES-12", "A-SES-13")
 def test_nobody_is_identified_twice() -> None:
-    by_contract = PLUGGED.contract_presented().contract_decided(YES, 0.0)
+    by_contract = PLUGGED.contract_presented().contract_decided(lab_proved(), YES, 0.0)
     assert by_contract.token_decided(YES, "rfid", 0.0) == by_contract
     by_card = PLUGGED.contract_presented().token_decided(YES, "rfid", 0.0)
-    assert by_card.contract_decided(YES, 0.0).contract is ContractState.NONE
+    assert by_card.contract_decided(lab_proved(), YES, 0.0).contract is ContractState.NONE
     assert by_card.token_decided(YES, "app", 1.0) == by_card
 
 
 @pytest.mark.case("A-SES-11")
 def test_a_late_word_on_a_contract_reaches_nobody() -> None:
-    assert PLUGGED.contract_decided(YES, 0.0) == PLUGGED
+    assert PLUGGED.contract_decided(lab_proved(), YES, 0.0) == PLUGGED
     over = PLUGGED.contract_presented().session_ended(refused=False)
-    assert over.contract_decided(NO, 0.0) == over
+    assert over.contract_decided(lab_proved(), NO, 0.0) == over
     assert Identification().contract_presented().contract is ContractState.NONE
 
 
@@ -186,8 +187,8 @@ STEPS: dict[str, Step] = {
     "bad card": lambda who, now: who.token_decided(NO, "rfid", now),
     "session": lambda who, now: who.offered(who.payments(now, contract=True)),
     "contract": lambda who, now: who.contract_presented(),
-    "good": lambda who, now: who.contract_decided(YES, now),
-    "bad": lambda who, now: who.contract_decided(NO, now),
+    "good": lambda who, now: who.contract_decided(lab_proved(), YES, now),
+    "bad": lambda who, now: who.contract_decided(lab_proved(), NO, now),
     "end": lambda who, now: who.session_ended(refused=False),
     "refuse": lambda who, now: who.session_ended(refused=True),
     "spend": lambda who, now: who.spent(),

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hal.sim.clock import run_virtual
+from hal.sim.parts import SimIndicator
+from hal.values import Indication
 from secc.config import Config, Eim, Tls
-from secc.session.effects import Decision, Verdict
+from secc.session.effects import Decision, Ground, Verdict
 from secc.session.identification import ContractState
-from tests.station_scene import BOTH, Scene, configured, station
+from tests.station_scene import BOTH, Scene, car_wallet, configured, station
 from tools.evcc.behaviour import Behaviour, Payment
 
 CARD = "04A2B3C4"
 CONTRACT = Behaviour(payment=Payment.CONTRACT, loops=3)
 EXTERNAL = Behaviour(payment=Payment.EXTERNAL, loops=3)
+MINE = f"emaid {car_wallet().emaid}\n"
 STRANGER = "emaid FRXYZC12345678\n"
 
 
@@ -85,6 +89,88 @@ def test_a_card_on_no_list_lets_nobody_charge(tmp_path: Path) -> None:
             assert "authorized" not in drive.names
             scene.world().present_token("rfid", CARD)
             assert (await drive.done()).outcome == "completed.full"
+
+    run_virtual(main())
+
+
+def test_after_a_contract_was_accepted_the_driver_is_told_and_no_card_is_asked_about(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(config(tmp_path, allow=MINE), watch=False) as scene:
+            indicator, uplink = scene.board().indicator, scene.services.uplink
+            shown: list[Indication] = []
+            cards: list[str] = []
+            authorize = uplink.authorize_token
+            assert isinstance(indicator, SimIndicator)
+
+            async def noted(question: Any, **how: Any) -> Verdict:
+                cards.append(question.value)
+                return await authorize(question, **how)
+
+            uplink.authorize_token = noted  # type: ignore[method-assign]  # listens in
+            drive = scene.drive(replace(CONTRACT, loops=100), tls=True)
+            for _ in range(3000):
+                if "authorized" in drive.names:
+                    break
+                await asyncio.sleep(0.01)
+                shown.append(indicator.shown[0])
+            assert "authorized" in drive.names, drive.outcome
+            assert Indication.AUTHORIZED not in shown[:-10], "not before the car has proved it"
+            scene.world().present_token("rfid", CARD)
+            await asyncio.sleep(0.1)
+            assert indicator.shown[0] is Indication.AUTHORIZED
+            await scene.charging(drive)
+            scene.world().present_token("rfid", CARD)
+            assert (await drive.done()).outcome == "completed.full"
+            assert cards == []
+            await scene.until(lambda: len(book(scene)) == 2)
+            assert book(scene)[0]["identity"] == "emaid"
+
+    run_virtual(main())
+
+
+def test_the_contract_of_the_last_session_is_not_billed_for_the_next(tmp_path: Path) -> None:
+    """At a free station each session is somebody's or nobody's: in the same plug-in, and after an unplugging."""
+
+    async def main() -> None:
+        listed = config(tmp_path, allow=MINE)
+        free = replace(listed, uplink=replace(listed.uplink, eim=Eim.FREE))
+        async with station(free, watch=False) as scene:
+            for count, behaviour in enumerate((CONTRACT, EXTERNAL, EXTERNAL), 1):
+                drive = await scene.drive(behaviour, tls=True, stay=count == 1).done()
+                assert drive.outcome == "completed.full", drive.outcome
+                await scene.until(lambda count=count: len(book(scene)) == 2 * count)  # type: ignore[misc]  # its own count
+                await asyncio.sleep(5.0)
+            identities = [row["identity"] for row in book(scene) if row["what"] == "started"]
+            assert identities == ["emaid", "free", "free"]
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-PNC-17")
+def test_a_contract_that_the_backend_calls_revoked_is_refused_from_memory_at_the_next_plug_in(tmp_path: Path) -> None:
+    """Contracts on no list may charge here, so that nothing but the memory can refuse."""
+    settings = config(tmp_path)
+    uplink = replace(settings.uplink, allowlist=None, offline_tx_for_unknown_id_enabled=True)
+    revoked = Verdict(Decision.CERTIFICATE_REVOKED, "the backend says CertificateRevoked", Ground.BACKEND)
+
+    async def main() -> None:
+        async with station(replace(settings, uplink=uplink), watch=False) as scene:
+            backend = scene.services.uplink
+            authorize = backend.authorize_contract
+            slow_contracts(scene, 0.0, revoked)
+            drive = await scene.drive(CONTRACT, tls=True).done()
+            assert drive.outcome == "refused.FAILED_CertificateRevoked"
+            await asyncio.sleep(5.0)
+            backend.authorize_contract = authorize  # type: ignore[method-assign]  # gone, and the station alone decides
+            drive = await scene.drive(CONTRACT, tls=True).done()
+            assert drive.outcome == "refused.FAILED"
+            await asyncio.sleep(5.0)
+            slow_contracts(scene, 0.0, Verdict(Decision.ACCEPTED, "by the backend", Ground.BACKEND))
+            assert (await scene.drive(CONTRACT, tls=True).done()).outcome == "completed.full"
+            await asyncio.sleep(5.0)
+            backend.authorize_contract = authorize  # type: ignore[method-assign]  # gone again
+            drive = await scene.drive(CONTRACT, tls=True).done()
+            assert drive.outcome == "completed.full", "an acceptance erases it"
 
     run_virtual(main())
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs import Outcome
-from secc.session.effects import Decision, Verdict
+from secc.session.effects import Decision, Ground, Verdict
 from secc.uplink.policy import (
     AskBackend,
     Case,
@@ -355,6 +355,66 @@ def test_offer(policy: Policy, is_online: bool, wanted: bool) -> None:
     assert not offer(tls=False) and not offer(certificate_valid=False) and not offer(identified=True)
 
 
-def test_only_what_is_the_contracts_own_fault_is_remembered() -> None:
-    remembered = {decision for decision in Decision if worth_remembering(decision)}
-    assert remembered == {Decision.CERTIFICATE_REVOKED, Decision.CONTRACT_CANCELLED, Decision.REJECTED}
+@pytest.mark.case("A-PNC-17")
+@pytest.mark.parametrize("token", TokenStatus)
+@pytest.mark.parametrize("certificate", [None, *CertificateStatus])
+def test_only_the_backends_own_word_about_a_contract_is_remembered(
+    token: TokenStatus, certificate: CertificateStatus | None
+) -> None:
+    """Not that another transaction runs, that it is the wrong place or time, or what a backend thinks of a chain of which it saw hashes."""
+    verdict = decide(online(PNC, VALID, reply=Reply(token, certificate)))
+    assert isinstance(verdict, Verdict)
+    about_the_chain = (
+        CertificateStatus.SIGNATURE_ERROR,
+        CertificateStatus.CERTIFICATE_EXPIRED,
+        CertificateStatus.NO_CERTIFICATE_AVAILABLE,
+        CertificateStatus.CERT_CHAIN_ERROR,
+    )
+    about_the_contract = (
+        TokenStatus.BLOCKED,
+        TokenStatus.EXPIRED,
+        TokenStatus.INVALID,
+        TokenStatus.NO_CREDIT,
+        TokenStatus.UNKNOWN,
+    )
+    if certificate in (CertificateStatus.CERTIFICATE_REVOKED, CertificateStatus.CONTRACT_CANCELLED):
+        wanted = True
+    else:
+        wanted = certificate not in about_the_chain and token in about_the_contract
+    assert worth_remembering(verdict) is wanted, verdict
+
+
+STRANGER = offline(OFFLINE, VALID)
+WHY = [
+    ("online, accepted", online(PNC, VALID, reply=YES), Ground.BACKEND),
+    ("on no list", STRANGER, Ground.UNLISTED),
+    ("on no list, and that is allowed", offline(UNKNOWN, VALID), Ground.UNLISTED),
+    ("on the allowlist", replace(STRANGER, listed=GOOD), Ground.ALLOWLIST),
+    (
+        "on the allowlist until yesterday",
+        replace(STRANGER, listed=Entry(TokenStatus.ACCEPTED, NOW - timedelta(1))),
+        Ground.ALLOWLIST,
+    ),
+    ("on the denylist", replace(STRANGER, listed=BLOCKED), Ground.DENYLIST),
+    ("remembered", replace(STRANGER, cached=Entry(TokenStatus.INVALID)), Ground.MEMORY),
+    ("PnCEnabled is false", offline(replace(OFFLINE, pnc_enabled=False), VALID), Ground.SETTING),
+    ("ContractValidationOffline is false", offline(PNC, VALID), Ground.SETTING),
+    (
+        "LocalAuthorizeOffline is false",
+        offline(replace(OFFLINE, local_authorize_offline=False), VALID),
+        Ground.SETTING,
+    ),
+    ("a flawed chain", offline(OFFLINE, Outcome.REVOKED), Ground.CHAIN),
+    ("no root", offline(OFFLINE, NO_ROOT), Ground.CHAIN),
+    ("silence", online(PNC, VALID, reply=Silence()), Ground.SILENCE),
+]
+
+
+@pytest.mark.parametrize(("name", "case", "ground"), WHY, ids=[name for name, _, _ in WHY])
+def test_a_decision_says_why_and_the_station_remembers_nothing_of_its_own(
+    name: str, case: Case, ground: Ground
+) -> None:
+    verdict = decide(case)
+    assert isinstance(verdict, Verdict)
+    assert verdict.ground is ground
+    assert not worth_remembering(verdict)

@@ -18,18 +18,19 @@ from certs import Contract, verify_contract_chain
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError
 from secc.session.durable import Disk, StorageFailed
-from secc.session.effects import Decision, Verdict
+from secc.session.effects import Decision, Ground, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.uplink.port import Backend, Identity, SessionEnded, SessionStarted
 from secc.uplink.records import MAX_FAILED, REMEMBERED, FailedContracts
 from secc.uplink.standalone import OFFLINE, Eim, Rules, Standalone
+from tests.lab_proof import lab_contract, lab_proved, proved
 from tests.lab_trust import AT, LAB, anchors
 from tests.platter import Platter, PowerCut, every_power_cut
 from tools.pki.lab import EMAID as ALICE
 
 CARD = AuthorizeToken("rfid", "04A2B3C4")
 TRUSTING = replace(OFFLINE, offline_tx_for_unknown_id_enabled=True)
-CONTRACT = verify_contract_chain(LAB.contract.ders, anchors(), AT)
+CONTRACT, PROVED = lab_contract(), lab_proved()
 UNANCHORED = verify_contract_chain(
     LAB.contract.ders, anchors(mo_roots=(LAB.provisioning.root,)), AT, central_validation=True
 )
@@ -116,29 +117,81 @@ def test_an_unknown_contract_charges_where_that_is_allowed(tmp_path: Path) -> No
     assert asked(Rules(tmp_path, policy=TRUSTING), CARD) is Decision.REJECTED, "that is about contracts only"
 
 
+REVOKED = Verdict(Decision.CERTIFICATE_REVOKED, "", Ground.BACKEND)
+
+
 @pytest.mark.parametrize(
-    ("decision", "then"),
+    ("verdict", "then"),
     [
-        (Decision.CERTIFICATE_REVOKED, Decision.REJECTED),
-        (Decision.CONTRACT_CANCELLED, Decision.REJECTED),
-        (Decision.CHAIN_INVALID, Decision.ACCEPTED),
+        (REVOKED, Decision.REJECTED),
+        (Verdict(Decision.CONTRACT_CANCELLED, "", Ground.BACKEND), Decision.REJECTED),
+        (Verdict(Decision.REJECTED, "NoCredit", Ground.BACKEND), Decision.REJECTED),
+        (Verdict(Decision.REJECTED, "ConcurrentTx", Ground.CIRCUMSTANCES), Decision.ACCEPTED),
+        (Verdict(Decision.REJECTED, "on no list", Ground.UNLISTED), Decision.ACCEPTED),
+        (Verdict(Decision.REJECTED, "PnCEnabled is false", Ground.SETTING), Decision.ACCEPTED),
+        (Verdict(Decision.REJECTED), Decision.ACCEPTED),
+        (Verdict(Decision.CHAIN_INVALID, "", Ground.CHAIN), Decision.ACCEPTED),
     ],
+    ids=lambda value: f"{value.ground.value} {value.detail}" if isinstance(value, Verdict) else value.value,
 )
-def test_a_contract_that_failed_is_remembered_over_a_restart(
-    tmp_path: Path, decision: Decision, then: Decision
+def test_what_the_backend_said_of_a_contract_is_remembered_over_a_restart_and_nothing_else(
+    tmp_path: Path, verdict: Verdict, then: Decision
 ) -> None:
     rules = Rules(tmp_path / "state", policy=TRUSTING)
-    assert asked(rules, CONTRACT, before=lambda backend: backend.contract_failed(CONTRACT, decision)) is then
+    assert asked(rules, CONTRACT, before=lambda backend: backend.contract_decided(PROVED, verdict)) is then
     assert asked(rules, CONTRACT) is then
     listed = replace(rules, allowlist=write(tmp_path / "allow", f"emaid {ALICE}"))
     assert asked(listed, CONTRACT) is Decision.ACCEPTED, "the operator's list goes before the memory"
+
+
+def test_an_acceptance_erases_what_is_remembered(tmp_path: Path) -> None:
+    rules = Rules(tmp_path / "state", policy=TRUSTING)
+    assert asked(rules, CONTRACT, before=lambda backend: backend.contract_decided(PROVED, REVOKED)) is Decision.REJECTED
+    yes = Verdict(Decision.ACCEPTED, "by the local list or cache", Ground.ALLOWLIST)
+    assert asked(rules, CONTRACT, before=lambda backend: backend.contract_decided(PROVED, yes)) is Decision.ACCEPTED
+    assert asked(rules, CONTRACT) is Decision.ACCEPTED, "on the disk as well"
+
+
+def test_what_was_denied_may_charge_when_the_operator_takes_the_line_back(tmp_path: Path) -> None:
+    deny = write(tmp_path / "deny", f"emaid {ALICE}")
+    rules = Rules(tmp_path / "state", policy=TRUSTING, denylist=deny)
+
+    async def live() -> list[Decision]:
+        backend = Standalone(rules, wall)
+        await backend.open()
+        found = []
+        for text in (f"emaid {ALICE}", "# nobody"):
+            write(deny, text)
+            await backend.reload()
+            verdict = await backend.authorize_contract(CONTRACT, outlet="1", decide=5.0)
+            await backend.contract_decided(PROVED, verdict)
+            found.append(verdict.decision)
+        return found
+
+    assert asyncio.run(live()) == [Decision.REJECTED, Decision.ACCEPTED]
+
+
+@pytest.mark.case("A-PKI-08", "A-PNC-17")
+def test_a_contract_of_the_same_name_under_another_root_is_another_contract(tmp_path: Path) -> None:
+    """Whoever has any installed root can issue, and prove, a contract of any name; that must not lock the customer out."""
+    rules = Rules(tmp_path / "state", policy=TRUSTING)
+    mine = proved(UNANCHORED)
+    assert asked(rules, CONTRACT, before=lambda backend: backend.contract_decided(mine, REVOKED)) is Decision.ACCEPTED
+
+
+def test_a_memory_of_a_version_that_did_not_say_why_is_forgotten(tmp_path: Path) -> None:
+    until = (AT + timedelta(days=90)).isoformat()
+    old = {"failed": [["0123", "rejected", until]]}
+    (tmp_path / "failed-contracts.json").write_text(json.dumps(old))
+    failed = FailedContracts(tmp_path / "failed-contracts.json", Disk())
+    assert (len(failed), failed.problem) == (0, "")
 
 
 def test_no_file_names_anybody(tmp_path: Path) -> None:
     async def live() -> None:
         backend = Standalone(Rules(tmp_path, policy=TRUSTING, sessions=tmp_path / "sessions"), wall)
         await backend.open()
-        await backend.contract_failed(CONTRACT, Decision.CERTIFICATE_REVOKED)
+        await backend.contract_decided(PROVED, REVOKED)
         await backend.session_started(started())
         await backend.session_ended(SessionEnded("s1", "1", "completed.terminate", wall(), 1500.0, b"signed"))
 
@@ -310,7 +363,7 @@ def test_no_answer_in_time_is_no_yes(tmp_path: Path) -> None:
         backend = Standalone(Rules(tmp_path, allowlist=write(tmp_path / "allow", f"emaid {ALICE}")), wall, disk)
         await backend.open()
         disk.let_go.clear()
-        storing = asyncio.create_task(backend.contract_failed(CONTRACT, Decision.CERTIFICATE_REVOKED))
+        storing = asyncio.create_task(backend.contract_decided(PROVED, REVOKED))
         while not backend._lock.locked():
             await asyncio.sleep(0)
         verdict = await backend.authorize_contract(CONTRACT, outlet="1", decide=0.01)
@@ -432,7 +485,7 @@ def test_what_was_promised_is_there_after_any_power_cut() -> None:
         await backend.open()
         await backend.session_started(started("s1"))
         promised.append("started s1")
-        await backend.contract_failed(CONTRACT, Decision.CONTRACT_CANCELLED)
+        await backend.contract_decided(PROVED, REVOKED)
         promised.append("failed")
         await backend.session_ended(SessionEnded("s1", "1", "completed.terminate", wall(), 2000.0))
         promised.append("ended s1")

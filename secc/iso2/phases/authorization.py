@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
-
 from certs import Contract
-from secc.conversation import Conversation, Party, Ticket, Timeout
-from secc.errors import Refusal, SignatureRejected
-from secc.exi import xmldsig
+from secc.conversation import Conversation, Party, Timeout
+from secc.errors import ChallengeRejected, Refusal, SignatureRejected
 from secc.iso2 import timing
-from secc.iso2.course import Course, expired, remark
+from secc.iso2.course import Course, Identification, expired, remark
 from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
 from secc.iso2.refusals import refused
-from secc.session.effects import AuthorizeContract, Milestone, Reach, Verdict
-from secc.session.signature import Flaw, verify
+from secc.session.effects import AuthorizeContract, Milestone, Reach
+from secc.session.proof import ProvedContract, prove
 
 FORCED = "Authorization"
 
@@ -34,13 +31,16 @@ def external_authorization(secc: Party, course: Course) -> Conversation[None]:
         yield from course.ongoing(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
 
 
-def contract_authorization(secc: Party, course: Course, contract: Contract, challenge: bytes) -> Conversation[None]:
-    """S6 with a contract. The backend is asked while the car signs; nothing is accepted before challenge and signature hold."""
-    verdict = secc.ask(AuthorizeContract(contract))
+def contract_authorization(
+    secc: Party, course: Course, contract: Contract, challenge: bytes
+) -> Conversation[ProvedContract]:
+    """S6 with a contract. The backend may be asked while the car signs; nothing is believed before challenge and signature hold."""
+    early = secc.ask(AuthorizeContract(contract)) if course.offer.ask_before_proof else None
     request = yield from course.request(secc, AuthorizationReq)
-    _check_proof(secc, request, contract, challenge)
+    proved = _proved(secc, request, contract, challenge)
+    course.identification = Identification(proved, early or secc.ask(AuthorizeContract(proved)))
     limit = secc.limit(timing.ONGOING)
-    while not _decided(secc, course, verdict):
+    while not _decided(secc, course):
         expired(secc, limit)
         yield from course.ongoing(secc, _ongoing(EVSEProcessing.ONGOING))
         # The EVCC signs only its first AuthorizationReq; polls repeat it bare, and what some sign again is not looked at. [V2G2-684] (Q-80)
@@ -48,6 +48,7 @@ def contract_authorization(secc: Party, course: Course, contract: Contract, chal
     secc.reply(finished())
     by = "external identification" if course.eim_accepted else "contract"
     secc.do(Reach(Milestone.AUTHORIZED, (("by", by),)))
+    return proved
 
 
 def finished() -> AuthorizationRes:
@@ -58,31 +59,31 @@ def _ongoing(processing: EVSEProcessing) -> AuthorizationRes:
     return AuthorizationRes(response_code=ResponseCode.OK, evse_processing=processing)
 
 
-def _check_proof(secc: Party, request: AuthorizationReq, contract: Contract, challenge: bytes) -> None:
+def _proved(secc: Party, request: AuthorizationReq, contract: Contract, challenge: bytes) -> ProvedContract:
     """The car holds the key to the contract, now: our challenge, signed. [V2G2-475] [V2G2-684]"""
     assert secc.request is not None
-    signature: xmldsig.Signature | None = secc.request.header.signature
-    if signature is None:
-        raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "[V2G2-684]", "no signature", f"signature.{Flaw.MISSING}")
-    if not hmac.compare_digest(request.gen_challenge or b"", challenge):
-        raise Refusal(ResponseCode.FAILED_CHALLENGE_INVALID, "[V2G2-475]")
+    signature, octets = secc.request.header.signature, secc.request.octets
+    element = ("AuthorizationReq", request.id)
     try:
-        form = verify(signature, {"AuthorizationReq": request.id}, secc.request.octets, contract.public_key, SCHEMA)
+        proved, form = prove(contract, challenge, request.gen_challenge, signature, element, octets, SCHEMA)
+    except ChallengeRejected as rejected:
+        raise Refusal(ResponseCode.FAILED_CHALLENGE_INVALID, "[V2G2-475]") from rejected
     except SignatureRejected as rejected:
         flaw = f"signature.{rejected.flaw}"
         raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "[V2G2-684]", str(rejected), flaw) from rejected
     if form.quirk:
         remark(secc, form.quirk, f"SignedInfo in the grammar of {form.value}")
+    return proved
 
 
-def _decided(secc: Party, course: Course, question: Ticket[Verdict]) -> bool:
+def _decided(secc: Party, course: Course) -> bool:
     """Whether the car may charge now. Raises the refusal of a contract that may not."""
     if FORCED in course.forced:
         return False
+    verdict = course.identify(secc)
     if course.eim_accepted:
         # While Plug & Charge is pending, a card that was accepted counts.
         return True
-    verdict = secc.answer(question)
     if verdict is not None and not verdict.accepted:
         raise refused(verdict.decision, verdict.detail, in_authorization=True)
     return verdict is not None

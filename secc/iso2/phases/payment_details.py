@@ -13,15 +13,18 @@ from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
 from secc.session.effects import Decision, Milestone, Reach, ValidateContract
 
+CHALLENGE_OCTETS: Final = 16
+"""[V2G2-697] [V2G2-825]"""
+
 LONGEST_EMAID: Final = 18
 """Characters, with hyphens. (Q-78)"""
 
 
 def payment_details(secc: Party, course: Course) -> Conversation[tuple[Contract, bytes]]:
-    """S4. The contract, proved by its chain, and our challenge: 16 octets, used once. [V2G2-697] [V2G2-825]"""
+    """S4. The contract whose chain holds, not proved yet, and our challenge: drawn anew, used once."""
     request = yield from course.request(secc, PaymentDetailsReq)
     contract = yield from _validated(secc, course, request)
-    challenge = secc.entropy(16)
+    challenge = secc.entropy(CHALLENGE_OCTETS)
     soon = contract.expires_soon(secc.wall().time)
     secc.reply(
         PaymentDetailsRes(

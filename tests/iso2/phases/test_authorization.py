@@ -9,15 +9,24 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from certs import Contract
 from secc.conversation import Abandon, Answered, Ask
 from secc.exi.xmldsig import Signature, SignatureValue
-from secc.iso2.messages import SCHEMA, AuthorizationReq, EVSEProcessing, ResponseCode
-from secc.session.effects import AuthorizeContract, Decision, Remark, Verdict
-from secc.session.events import EimDecided, OngoingForced
+from secc.iso2.messages import (
+    SCHEMA,
+    AuthorizationReq,
+    ChargingSession,
+    EVSEProcessing,
+    ResponseCode,
+    SessionStopReq,
+)
+from secc.session.effects import AuthorizeContract, Decision, Identify, Remark, Verdict
+from secc.session.events import ConnectionClosed, EimDecided, EmergencyStopped, OngoingForced, Shutdown
 from secc.session.offer import Offer
+from secc.session.proof import ProvedContract
 from secc.session.signature import Form, sign
 from tests.dialogue import LATER
-from tests.iso2_car import DC_EIM, DC_PNC, Car, dc_parameters
+from tests.iso2_car import DC_EIM, DC_PNC, Car, contract, dc_parameters
 from tests.lab_trust import LAB
 
 FINISHED, ONGOING = EVSEProcessing.FINISHED, EVSEProcessing.ONGOING
@@ -123,7 +132,89 @@ def test_a_signed_challenge_charges() -> None:
 
 def test_the_backend_is_asked_as_soon_as_the_contract_is_known() -> None:
     car = due()
+    (question,) = car.asked(AuthorizeContract)
+    assert isinstance(question.contract, Contract)
+
+
+@pytest.mark.case("A-PNC-15")
+def test_where_enough_was_asked_about_unproved_contracts_the_backend_is_asked_after_the_proof() -> None:
+    car = due(replace(DC_PNC, ask_before_proof=False))
+    assert car.asked(AuthorizeContract) == []
+    body = car.signed_authorization()
+    (question,) = car.asked(AuthorizeContract)
+    assert isinstance(question.contract, ProvedContract)
+    assert body.evse_processing is ONGOING
+    assert car.says(POLL).evse_processing is FINISHED
     assert len(car.asked(AuthorizeContract)) == 1
+
+    car = due(replace(DC_PNC, ask_before_proof=False))
+    assert car.says(POLL).response_code is ResponseCode.FAILED_SIGNATURE_ERROR
+    assert car.asked(AuthorizeContract) == []
+
+
+# --- What leaves the session -----------------------------------------------------------------------------------------------
+
+
+def identified(car: Car) -> list[tuple[bool, bool]]:
+    """What the session said about the contract: whether it was the proved one, and accepted."""
+    return [(said.contract.contract.emaid == contract().emaid, said.verdict.accepted) for said in car.all(Identify)]
+
+
+@pytest.mark.case("A-PNC-15")
+def test_a_contract_leaves_the_session_when_it_is_proved_and_decided_and_only_once() -> None:
+    car = due()
+    assert car.pending == [], "the backend has said yes already"
+    assert identified(car) == []
+    car.signed_authorization()
+    assert identified(car) == [(True, True)]
+    car.finish("Authorization")
+    assert identified(car) == [(True, True)]
+
+    car = pending()
+    car.says(POLL)
+    assert identified(car) == []
+    car.answer(AuthorizeContract, Verdict(Decision.REJECTED))
+    car.says(POLL)
+    assert identified(car) == [(True, False)]
+
+
+@pytest.mark.case("A-PNC-15", "A-PNC-16")
+@pytest.mark.parametrize("verdict", [Verdict(Decision.ACCEPTED), Verdict(Decision.CERTIFICATE_REVOKED), LATER])
+def test_without_a_proof_nothing_leaves_the_session_however_it_ends(verdict: object) -> None:
+    endings: list[Callable[[Car], object]] = [
+        lambda car: car.says(SessionStopReq(charging_session=ChargingSession.TERMINATE)),
+        lambda car: car.says(POLL),
+        lambda car: car.says(AuthorizationReq(id="id1", gen_challenge=car.challenge), signature=None),
+        lambda car: car.says(dc_parameters()),
+        lambda car: car.hear(ConnectionClosed()),
+        lambda car: car.hear(EmergencyStopped()),
+        lambda car: car.hear(Shutdown()),
+        lambda car: car.wait(70.0),
+    ]
+    for end in endings:
+        car = Car(DC_PNC)
+        car.answers[AuthorizeContract] = verdict
+        car.drive(until="Authorization")
+        car.hear(EimDecided(accepted=False, by="rfid"))
+        end(car)
+        car.wait(70.0)
+        assert car.ended is not None
+        assert identified(car) == []
+
+
+def test_where_nobody_waits_for_the_backend_its_answer_counts_when_it_comes() -> None:
+    """At a free station, or when a card was faster, the session goes on; whose contract it is is told when it is known."""
+    for offer, card in ((replace(DC_PNC, free=True), False), (DC_PNC, True)):
+        car = Car(offer)
+        car.answers[AuthorizeContract] = LATER
+        car.drive(until="Authorization")
+        if card:
+            car.hear(EimDecided(accepted=True, by="rfid"))
+        assert car.signed_authorization().evse_processing is FINISHED
+        assert identified(car) == []
+        car.answer(AuthorizeContract, Verdict(Decision.ACCEPTED))
+        car.says(dc_parameters())
+        assert identified(car) == [(True, True)]
 
 
 @pytest.mark.case("I2X-08", "Q-80")

@@ -31,6 +31,25 @@ def test_a_good_chain_gets_a_challenge_of_sixteen_octets() -> None:
     assert body.evse_time_stamp == int(AT.timestamp())
 
 
+@pytest.mark.case("I2-PDET-01", "A-PNC-01")
+def test_every_octet_of_the_challenge_is_drawn_for_this_session_alone() -> None:
+    """Sixteen octets at once, as they were drawn; between two sessions none stays as it was."""
+    challenges = []
+    for value in (0x11, 0x22):
+        draws: list[bytes] = []
+
+        def entropy(count: int, value: int = value, draws: list[bytes] = draws) -> bytes:
+            draws.append(bytes((value,) * count))
+            return draws[-1]
+
+        car = Car(DC_PNC, entropy=entropy).drive(until="PaymentDetails")
+        draws.clear()
+        challenges.append(car.payment_details().gen_challenge)
+        assert draws == [challenges[-1]]
+        assert len(challenges[-1]) == 16
+    assert not any(one == other for one, other in zip(*challenges, strict=True))
+
+
 def test_what_is_asked_is_the_whole_chain_leaf_first_and_the_emaid_as_claimed() -> None:
     car = due()
     car.payment_details()

@@ -1,0 +1,57 @@
+"""That a car holds the key to the contract which it showed: its signature over our challenge.
+
+A certificate chain is no secret, whoever has seen it can show it; so a :class:`certs.Contract` says whose contract it is, and not who shows it. A
+backend may be asked about one before the proof. What it answers is believed, shown, booked and remembered for a :class:`ProvedContract` only.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+from certs import Contract
+from secc.errors import ChallengeRejected, SignatureRejected
+from secc.exi.schema import Schema
+from secc.exi.xmldsig import Signature
+from secc.session.signature import Flaw, Form, verify
+
+_MADE_BY_PROOF = object()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ProvedContract:
+    """A contract whose key the car holds, now. Only :func:`prove` makes one; it lives as long as the session."""
+
+    contract: Contract
+    _made_by: object
+
+    def __post_init__(self) -> None:
+        if self._made_by is not _MADE_BY_PROOF:
+            raise TypeError("a ProvedContract is made by prove only")
+
+    def __repr__(self) -> str:
+        return f"Proved{self.contract!r}"
+
+
+def prove(
+    contract: Contract,
+    challenge: bytes,
+    signed_challenge: bytes | None,
+    signature: Signature | None,
+    element: tuple[str, str | None],
+    octets: bytes,
+    schema: Schema[Any],
+) -> tuple[ProvedContract, Form]:
+    """The proof, and the grammar in which the car encoded SignedInfo.
+
+    ``challenge`` is what we drew for this session, ``signed_challenge`` what stands in the request; ``element`` is the name and the Id of the
+    request in the document ``octets``. Raises SignatureRejected and ChallengeRejected.
+    """
+    if signature is None:
+        raise SignatureRejected(Flaw.MISSING)
+    if not hmac.compare_digest(signed_challenge or b"", challenge):
+        raise ChallengeRejected("another challenge")
+    name, id = element
+    form = verify(signature, {name: id}, octets, contract.public_key, schema)
+    return ProvedContract(contract, _MADE_BY_PROOF), form

@@ -1,0 +1,43 @@
+"""A contract of the lab that a car has proved: by a real signature over a challenge, since nothing else makes one."""
+
+from __future__ import annotations
+
+import functools
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from certs import Contract, verify_contract_chain
+from secc.iso2.messages import SCHEMA, AuthorizationReq, MessageHeader, V2G_Message
+from secc.session.proof import ProvedContract, prove
+from secc.session.signature import sign
+from tests.lab_trust import AT, LAB, anchors
+
+CHALLENGE = bytes(range(16))
+
+
+def signed(challenge: bytes, key: EllipticCurvePrivateKey | None = None) -> V2G_Message:
+    """AuthorizationReq over this challenge, signed with the contract's key or another."""
+    body = AuthorizationReq(id="id1", gen_challenge=challenge)
+    key = key or LAB.contract.leaf.key  # type: ignore[assignment]  # P-256 in this edition
+    assert key is not None
+    return V2G_Message(header=MessageHeader(session_id=bytes(8), signature=sign(body, key, SCHEMA)), body=body)
+
+
+def proved(contract: Contract, challenge: bytes = CHALLENGE, message: V2G_Message | None = None) -> ProvedContract:
+    """What ``prove`` makes of this message, by default a good one. Raises what it raises."""
+    message = message or signed(challenge)
+    assert isinstance(message.body, AuthorizationReq)
+    octets = SCHEMA.encode(message)
+    element = ("AuthorizationReq", message.body.id)
+    signature = SCHEMA.decode(octets).header.signature
+    return prove(contract, challenge, message.body.gen_challenge, signature, element, octets, SCHEMA)[0]
+
+
+@functools.cache
+def lab_contract() -> Contract:
+    return verify_contract_chain(LAB.contract.ders, anchors(), AT)
+
+
+@functools.cache
+def lab_proved() -> ProvedContract:
+    return proved(lab_contract())
