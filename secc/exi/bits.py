@@ -33,14 +33,16 @@ def read_more(n: int, r: int, first: int, octets: int) -> tuple[int, int]:
     """An unsigned integer whose first octet says that more follow, of at most ``octets`` octets in all."""
     value = first & 127
     shift = 7
-    last = 7 * octets
-    while shift < last:
+    # Cut out once, because each shift of a long stream costs its length.
+    available = min(octets - 1, r // 8)
+    for octet in (n >> r - 8 * available & MASKS[available]).to_bytes(available, "big"):
         r -= 8
-        octet = n >> r & 255
         value |= (octet & 127) << shift
         if octet < 128:
             return value, r
         shift += 7
+    if available < octets - 1:
+        raise DecodeError("truncated")
     raise DecodeError(f"integer of more than {octets} octets")
 
 

@@ -28,6 +28,7 @@ from secc.station.boards import settled
 from secc.station.calendar import FILE, Calendar
 from secc.station.following import tell_follower
 from secc.station.notify import Notifier
+from secc.station.pace import Pace
 from secc.station.traces import TraceWriter
 from secc.station.trust import Identity, TrustRoom, TrustSettings
 from secc.station.work import WorkThread
@@ -77,6 +78,7 @@ class Services:
     tickets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     keylog: Keylog | None = None
     work: WorkThread = field(default_factory=WorkThread)
+    pace: Pace = field(default_factory=Pace)
     disk: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk"))
     """The one thread that stores what sessions leave behind: traces, and records for ``secc explain``."""
     traces: TraceWriter = field(init=False)

@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Any, Protocol
 
-from secc.conversation import Effect, End, Event, Levels, Reason, Received, Send, Severed
+from secc.conversation import Effect, End, Event, Reason, Received, Send, Severed
 from secc.errors import FramingError
 from secc.link.connection import HANDSHAKE, Connection, Serving, serve
 from secc.link.tls_chain import Handshaken
@@ -18,9 +16,10 @@ from secc.link.tls_report import TlsReport
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
-from secc.session.offer import Dialogue, Offer, Surroundings, V2gProtocol
+from secc.session.offer import Dialogue, V2gProtocol
 from secc.station.decoding import Decoder
-from secc.station.driver import Driver, Turns
+from secc.station.driver import Driver
+from secc.station.host import Host
 
 log = logging.getLogger(__name__)
 
@@ -31,44 +30,6 @@ SLICE_OCTETS = 2048
 """So much is looked at in one turn of the event loop: tiny TLS records and frames cost by their number, and the other outlets come in between."""
 UNSENT_OCTETS = 256 * 1024
 """A car that does not read its answers is cut off here (A-RES-01)."""
-
-
-class Host(Protocol):
-    """What a connection needs of the outlet that it belongs to."""
-
-    name: str
-    turns: Turns
-    executor: Executor
-    """The outlet's own threads, for what waits for a key or a disk."""
-    work: Executor
-    """The process's thread for Python work."""
-    protocols: tuple[V2gProtocol, ...]
-
-    def levels(self) -> Levels: ...
-    def surroundings(self) -> Surroundings: ...
-    def secured(self, connection: V2gConnection, handshaken: Handshaken) -> None:
-        """TLS is up."""
-        ...
-
-    def begin(self, connection: V2gConnection, protocol: V2gProtocol) -> Offer:
-        """A session of this protocol begins now: what is it offered?"""
-        ...
-
-    def perform(self, connection: V2gConnection, effect: Effect) -> None:
-        """Everything that a session wants, but to send."""
-        ...
-
-    def saw(self, connection: V2gConnection, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
-        """A step of the session, for the trace."""
-        ...
-
-    def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
-        """A message of ours has left, for the trace."""
-        ...
-
-    def ended(self, connection: V2gConnection, reason: Reason) -> None:
-        """The session, or the attempt at one, is over. Comes exactly once."""
-        ...
 
 
 class V2gConnection(asyncio.Protocol):
@@ -86,6 +47,7 @@ class V2gConnection(asyncio.Protocol):
         self._decoder = Decoder(
             f"outlet {host.name}",
             host.work,
+            host.pace,
             self._spoken,
             hear=self._message,
             broken=lambda detail: self._broken(StreamBroken("exi", detail)),
@@ -95,7 +57,7 @@ class V2gConnection(asyncio.Protocol):
         self._behind = 0
         """Octets of the inbox that were here already when the last message was handed over."""
         self._feeding = False
-        self._pumping: asyncio.Handle | None = None
+        self._pumping = False
         """The next slice of the inbox has its turn coming."""
         self._ended_by_peer = False
         self._timer: asyncio.TimerHandle | None = None
@@ -140,20 +102,22 @@ class V2gConnection(asyncio.Protocol):
             text = f"more than {INBOX_OCTETS} octets wait to be looked at"
             self._broken(StreamBroken("tls", text, TlsFlaw.TOO_MUCH) if self._feeding else StreamBroken("v2gtp", text))
             return
-        if self._pumping is None:
-            self._pump()
+        if not self._pumping:
+            self._pump_soon()
 
     def eof_received(self) -> bool:
-        if not self._over and (self._feeding or self._decoder.busy or self._pumping is not None):
-            # What the car said before it hung up is heard first, and can still be answered: an alert that refuses us, as a rule.
-            self._ended_by_peer = True
-            return True
-        self._hear_closed()
-        return False
+        # What the car said before it hung up is heard first, and can still be answered: an alert that refuses us, as a rule.
+        self._ended_by_peer = True
+        if not self._feeding:
+            self._host.pace.take(self._settle)
+        return True
 
     def connection_lost(self, error: Exception | None) -> None:
         """Nothing can be answered any more, so what is still being decoded is for nobody."""
         self._transport = None
+        self._host.pace.take(self._lost)
+
+    def _lost(self) -> None:
         self._hear_closed()
         if not self._feeding:
             # Otherwise the step under way still has to say what the car said last; the deadline of the handshake goes on.
@@ -173,8 +137,12 @@ class V2gConnection(asyncio.Protocol):
 
     # Octets in
 
+    def _pump_soon(self) -> None:
+        self._pumping = True
+        self._host.pace.take(self._pump)
+
     def _pump(self) -> None:
-        self._pumping = None
+        self._pumping = False
         if not self._inbox or self._feeding or self._over:
             return
         if self._link.may_block:
@@ -189,7 +157,7 @@ class V2gConnection(asyncio.Protocol):
         early = self._behind > 0
         self._behind = max(0, self._behind - len(octets))
         if self._inbox:
-            self._pumping = self._loop.call_soon(self._pump)
+            self._pump_soon()
         frames: list[Frame] = []
         with contextlib.suppress(FramingError):  # it stands in ``failure``, and waits for what came before it
             frames = self._link.feed(octets, self._loop.time())
@@ -203,7 +171,7 @@ class V2gConnection(asyncio.Protocol):
             self._broken(StreamBroken("tls", "no thread for the handshake", TlsFlaw.STATION_FAILED))
             return
         self._feeding = True
-        step.add_done_callback(self._fed)
+        step.add_done_callback(lambda step: self._host.pace.take(lambda: self._fed(step)))
 
     def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
         self._feeding = False
@@ -240,7 +208,7 @@ class V2gConnection(asyncio.Protocol):
             return
         if self._link.failure is not None and not self._over:
             self._refuse(self._link.failure)
-        elif self._link.peer_closed or (self._ended_by_peer and self._pumping is None):
+        elif self._link.peer_closed or (self._ended_by_peer and not self._pumping):
             self._hear_closed()
             self._close()
         self._arm()

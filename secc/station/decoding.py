@@ -17,6 +17,7 @@ from secc.conversation import Received
 from secc.errors import DecodeError
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.offer import Dialogue
+from secc.station.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Decoder:
         self,
         name: str,
         work: Executor,
+        pace: Pace,
         dialogue: Callable[[], Dialogue],
         *,
         hear: Callable[[Received], None],
@@ -40,6 +42,7 @@ class Decoder:
     ) -> None:
         self._name = name
         self._work = work
+        self._pace = pace
         self._dialogue = dialogue
         self._hear = hear
         self._broken = broken
@@ -84,7 +87,7 @@ class Decoder:
             self._broken("no thread")
             return
         self._under_way = True
-        step.add_done_callback(lambda step: self._decoded(step, early))
+        step.add_done_callback(lambda step: self._pace.take(lambda: self._decoded(step, early)))
 
     def _decoded(self, step: asyncio.Future[Received], early: bool) -> None:
         self._under_way = False

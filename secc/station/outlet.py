@@ -71,6 +71,7 @@ class OutletHost:
         self._threads = worker(settings.name)
         self.executor: Executor = self._threads
         self.work: Executor = services.work
+        self.pace = services.pace
         self._loop = asyncio.get_running_loop()
         self._connection: V2gConnection | None = None
         self._milestone: Milestone | None = None
@@ -348,6 +349,11 @@ class OutletHost:
         self._milestone = None
         self._idle.set()
         self._services.observe(self.hardware.board, End(reason))
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is going on: no session, and no power."""
+        return self._idle.is_set() and self.levels().contactor != "closed"
 
     # Operator and backend
 

@@ -16,6 +16,8 @@ from secc.errors import ConfigError, SeccError
 from secc.outlet import BookChanged
 from secc.session.offer import Payment
 from secc.station.calendar import PERSIST_SECONDS
+from secc.station.collector import LOOK_SECONDS as COLLECTOR_SECONDS
+from secc.station.collector import Collector
 from secc.station.compose import Services, compose
 from secc.station.control import ControlError, ControlServer
 from secc.station.levers import Levers
@@ -174,6 +176,8 @@ class Station:
             try:
                 async for order in uplink.events():
                     uplink.answered(order, self._obey(order))
+                    # One order a turn of the loop: a stop of all outlets at once must not keep the heartbeats waiting.
+                    await asyncio.sleep(0)
             except Exception:
                 log.exception("the backend's orders broke off; listening again in %g s", LISTEN_AGAIN_SECONDS)
                 await asyncio.sleep(LISTEN_AGAIN_SECONDS)
@@ -191,6 +195,17 @@ class Station:
             log.exception("a bug in an order of the backend")
             return "internal error"
         return ""
+
+    def mind_garbage(self, collector: Collector) -> None:
+        """Let the collector look at all objects when nothing is going on."""
+
+        async def look() -> None:
+            loop = asyncio.get_running_loop()
+            while True:
+                await asyncio.sleep(COLLECTOR_SECONDS)
+                collector.look(loop.time(), idle=all(outlet.idle for outlet in self.outlets))
+
+        self._tasks.append(asyncio.create_task(look(), name="garbage"))
 
     # The control socket
 
@@ -276,6 +291,7 @@ async def serve(config: Config, notifier: Notifier) -> int:
         # What was made on the way up stays: the collector need not look at it again in every charging loop.
         settle()
         examining = loop.run_in_executor(services.work.long, _examine, config)
+        station.mind_garbage(Collector(loop.time()))
         await station.run()
         examining.cancel()
     except ConfigError:

@@ -24,6 +24,7 @@ from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from secc.station.connection import SLICE_OCTETS, V2gConnection
 from secc.station.driver import Turns
+from secc.station.pace import Pace
 from tests.iso2_car import wall
 
 ISO2 = iso2.protocol()
@@ -91,6 +92,7 @@ class Outlet:
 
     def __init__(self, work: Executor) -> None:
         self.turns = Turns()
+        self.pace = Pace(clock=lambda: 0.0)
         self.executor = self.work = work
         self.heard: list[tuple[str, bool]] = []
         self.reasons: list[Reason] = []
@@ -335,8 +337,9 @@ def test_who_hangs_up_behind_a_message_is_answered_first() -> None:
 def test_who_hangs_up_with_nothing_under_way_is_gone_at_once() -> None:
     async def story(outlet: Outlet, work: Held) -> None:
         outlet.say(small())
-        assert outlet.connection.eof_received() is False
+        outlet.connection.eof_received()
         assert outlet.codes == ["severed.connection-closed"]
+        assert outlet.socket.closed
 
     run(story)
 

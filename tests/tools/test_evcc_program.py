@@ -27,6 +27,7 @@ from secc.station.connection import V2gConnection
 from secc.station.driver import Turns
 from secc.station.listeners import SdpListener, TcpListener
 from secc.station.network import locate
+from secc.station.pace import Pace
 from tests.pair import Outlet
 from tools.evcc.__main__ import OK, REFUSED, UNREACHABLE, UNTRUSTED, USAGE, arguments, drive
 from tools.pki import LabPki, make_lab_pki
@@ -41,6 +42,7 @@ class MiniStation:
         self.turns = Turns()
         self.executor: Executor = ThreadPoolExecutor(1)
         self.work: Executor = self.executor
+        self.pace = Pace()
         self.protocols: tuple[V2gProtocol, ...] = (protocol(),)
         self.offer = offer
         self.outlet = Outlet(

@@ -16,7 +16,7 @@ from typing import Any
 
 from secc.version import version
 
-from . import answers, codec, sessions, slac, starts
+from . import answers, codec, holds, sessions, slac, starts
 from .figures import Section, table
 from .stations import BenchFailed, Ground
 
@@ -26,6 +26,7 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "codec": lambda ground, quick: codec.measure(ground.pki, quick=quick),
     "sessions": sessions.measure,
     "answers": answers.measure,
+    "holds": holds.measure,
     "slac": slac.measure,
 }
 

@@ -51,8 +51,8 @@ class Ground:
         with running(configuration) as station:
             station.wait(places[0].sdp_port)
 
-    def configure(self, outlets: int, *, plugged: bool = False) -> tuple[Path, tuple[Outlet, ...]]:
-        """Write a station's TOML file: DC, Plug & Charge over TLS, traces on."""
+    def configure(self, outlets: int, *, plugged: bool = False, tls: bool = True) -> tuple[Path, tuple[Outlet, ...]]:
+        """Write a station's TOML file: DC, Plug & Charge over TLS (or, without ``tls``, charging for free), traces on."""
         self._stations += 1
         here = self.directory / f"s{self._stations}"
         here.mkdir()
@@ -66,12 +66,15 @@ class Ground:
                 'interface = "lo"',
                 f'hal = "sim:?connector=dc&speed={self._speed:g}&control={place.panel}{car}"',
                 f"sdp_port = {place.sdp_port}",
-                'payments = ["contract"]',
-                'tls = "required"',
+                'payments = ["contract"]' if tls else 'payments = ["external"]',
+                f'tls = "{"required" if tls else "off"}"',
             ]
         (here / "allowlist.txt").touch(0o644)
         (here / "allowlist.txt").write_text(f"emaid {(self.pki / 'car' / 'emaid.txt').read_text().strip()}\n")
-        lines += ["[uplink]", f'allowlist = "{here / "allowlist.txt"}"', "[trust]", 'clock = "rtc"']
+        lines += ["[uplink]", f'allowlist = "{here / "allowlist.txt"}"']
+        if not tls:
+            lines.append('eim = "free"')
+        lines += ["[trust]", 'clock = "rtc"']
         for name, where in (("truststore", "truststore"), ("keystore", "keystore"), ("ocsp_cache", "staples")):
             lines.append(f'{name} = "{self.pki / "station" / where}"')
         lines += ["[trace]", 'mode = "always"']

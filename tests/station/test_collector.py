@@ -1,0 +1,85 @@
+"""All objects are looked at when nothing is going on. (A-RES-09)"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hal.sim.clock import run_virtual
+from secc.station import collector
+from secc.station.collector import LONGEST_SECONDS, QUIET_SECONDS, Collector
+from tests.station_scene import LONG, configured, station
+
+
+@pytest.fixture(autouse=True)
+def thresholds() -> Iterator[None]:
+    kept = gc.get_threshold()
+    yield
+    gc.set_threshold(*kept)
+
+
+@pytest.fixture
+def collections(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Full collections that the station has asked for."""
+    seen: list[int] = []
+    monkeypatch.setattr(collector.gc, "collect", lambda: seen.append(1) or 0)  # type: ignore[func-returns-value]  # counts
+    return seen
+
+
+@pytest.mark.case("A-RES-09")
+def test_python_looks_at_the_young_objects_only() -> None:
+    """It looked at all of them, 89 ms at fifty outlets, each time that their number had grown by a quarter: while sessions began, several times."""
+    full: list[str] = []
+
+    def heard(phase: str, info: dict[str, int]) -> None:
+        if info["generation"] == 2:
+            full.append(phase)
+
+    Collector(0.0)
+    gc.callbacks.append(heard)
+    try:
+        kept = [[number] for number in range(300_000)]
+        assert gc.get_stats()[1]["collections"] > 0
+    finally:
+        gc.callbacks.remove(heard)
+    assert full == []
+    assert len(kept) == 300_000
+
+
+def test_a_quiet_station_collects_now_and_then(collections: list[int]) -> None:
+    one = Collector(1000.0)
+    assert not one.look(1000.0 + QUIET_SECONDS - 1.0, idle=True)
+    assert one.look(1000.0 + QUIET_SECONDS, idle=True)
+    assert not one.look(1000.0 + QUIET_SECONDS + 60.0, idle=True)
+    assert collections == [1]
+
+
+def test_a_station_that_always_charges_collects_once_a_day(
+    collections: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    one = Collector(0.0)
+    assert not one.look(LONGEST_SECONDS - 60.0, idle=False)
+    assert one.look(LONGEST_SECONDS, idle=False)
+    assert "24 hours" in caplog.text
+    assert collections == [1]
+
+
+@pytest.mark.case("A-RES-09")
+def test_nothing_is_collected_while_a_car_charges(tmp_path: Path, collections: list[int]) -> None:
+    async def main() -> None:
+        async with station(configured(tmp_path), watch=False) as scene:
+            # As if nobody had looked for a long while: the first quiet look collects.
+            scene.station.mind_garbage(Collector(-QUIET_SECONDS))
+            drive = await scene.charging(scene.drive(replace(LONG, watt_hours=1e6), stop_after=150.0))
+            collections.clear()
+            await scene.ended(seconds=400.0)
+            assert collections == []
+            await drive.done()
+            await scene.until(lambda: collections, seconds=120.0)
+
+    run_virtual(main())
