@@ -164,6 +164,22 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/certs/test_guard.py",),
     ),
     Mutant(
+        "revoked-charges",
+        "the list of revoked certificates is read and not asked",
+        "secc/station/trust.py",
+        "                is_revoked=revoked.__contains__,\n",
+        "",
+        ("tests/station/test_trust.py",),
+    ),
+    Mutant(
+        "ended-staple-sent",
+        "an OCSP response is sent though it has ended since it was read",
+        "secc/link/tls_chain.py",
+        "        return None if ended else self.staples[0]",
+        "        return self.staples[0]",
+        ("tests/link/test_tls.py",),
+    ),
+    Mutant(
         "any-clock-will-do",
         "the trust room judges every contract as if the clock were confirmed",
         "secc/station/trust.py",
