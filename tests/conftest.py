@@ -7,10 +7,15 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # Many distributions let a user's group write new files. Lists, stores and configuration that others may write are not used (A-PKI-07), and the tests
 # write them as an operator does on a board.
 os.umask(0o022)
+
+# How long an example takes is the machine's business: on a busy one any of them may take longer than hypothesis allows by default.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(wrapper=True)
