@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.values import Severity
+from hal.values import Indication, Severity
 from secc.conversation import Reason
 from secc.outlet import (
     CableRated,
@@ -17,6 +17,7 @@ from secc.outlet import (
     ContactorReported,
     ContractDecided,
     ContractPresented,
+    ContractRejected,
     EmergencyStopChanged,
     FaultCleared,
     FaultRaised,
@@ -64,6 +65,7 @@ EVENTS = (
     LimitChanged(8000.0),
     LimitChanged(None),
     ContractPresented(),
+    ContractRejected(),
     ContractDecided(lab_proved(), YES),
     ContractDecided(lab_proved(), NO),
     StopPressed(),
@@ -178,6 +180,26 @@ def check(outlet: Outlet) -> None:
     if outlet.basic:
         assert state.phase in (Phase.BASIC,)
         assert outlet.drive != "5%"
+
+
+@pytest.mark.case("A-PNC-15")
+@settings(max_examples=100, deadline=None)
+@given(story=STORY)
+def test_a_contract_that_was_only_shown_lets_nobody_charge(story: list[tuple[str, Any]]) -> None:
+    """Whatever comes after it, unless somebody is let charge or the session says that the car has proved a contract that may."""
+    outlet = Outlet(KINDS["ac"])
+    outlet.plug_in()
+    outlet.match()
+    outlet.connect()
+    outlet.hear(ContractPresented())
+    for what, value in [*story, ("end", COMPLETED), ("run", 40.0), ("pilot", "C"), ("run", 40.0)]:
+        yes = value is YES or isinstance(value, StartOrdered)
+        if yes or (isinstance(value, ContractDecided) and value.verdict.accepted):
+            continue
+        tell(outlet, what, value)
+        assert outlet.drive in ("x1", "F", "5%", "?")
+        assert outlet.started is None
+        assert outlet.shown is not Indication.AUTHORIZED
 
 
 @pytest.mark.parametrize("kind", ["ac", "ac, no talk"])
