@@ -23,7 +23,7 @@ from secc.iso2.messages import ResponseCode
 from secc.iso2.refusals import refused
 from secc.link.clienthello import ClientHello
 from secc.link.tls import choose
-from secc.session.effects import Decision, ValidateContract, Verdict
+from secc.session.effects import Decision, Ground, ValidateContract, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station import station as station_module
 from secc.station import trust as trust_module
@@ -71,7 +71,7 @@ def test_a_sound_contract_is_one(room: Callable[..., TrustRoom]) -> None:
 def test_without_a_confirmed_clock_no_contract_is_good(room: Callable[..., TrustRoom]) -> None:
     """What the clock says is no proof of a date, however likely it looks. (A-PKI-05)"""
     verdict = room(trusted=False).validate(SOUND)
-    assert verdict == Verdict(Decision.NOT_ALLOWED_HERE, "clock-untrusted (calendar)")
+    assert verdict == Verdict(Decision.NOT_ALLOWED_HERE, "clock-untrusted (calendar)", Ground.CHAIN)
 
 
 def test_where_a_floor_suffices_a_contract_is_good_and_its_dates_are_not_proven(
@@ -81,7 +81,7 @@ def test_where_a_floor_suffices_a_contract_is_good_and_its_dates_are_not_proven(
     assert isinstance(contract, Contract)
     assert not contract.dates_proven
     late = room(AT + timedelta(days=731), trusted=False, floor_suffices=True).validate(SOUND)
-    assert late == Verdict(Decision.CERTIFICATE_EXPIRED, "leaf-expired (leaf)")
+    assert late == Verdict(Decision.CERTIFICATE_EXPIRED, "leaf-expired (leaf)", Ground.CHAIN)
 
 
 def test_a_store_that_others_can_change_is_not_used(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_revoked_certificate_is_told_to_the_car_as_revoked(stores: TrustSettin
     revoke(stores, place)
     assert trust.refresh()
     verdict = trust.validate(SOUND)
-    assert verdict == Verdict(Decision.CERTIFICATE_REVOKED, "revoked (chain)")
+    assert verdict == Verdict(Decision.CERTIFICATE_REVOKED, "revoked (chain)", Ground.CHAIN)
 
 
 def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(stores: TrustSettings) -> None:
@@ -182,7 +182,7 @@ def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(sto
         with pytest.raises(ConfigError, match=r"revoked\.txt: trust\.revoked: .*No such file"):
             trust.refresh()
         assert trust.validate(SOUND) == Verdict(
-            Decision.NO_ANSWER, "the list of revoked certificates has not been read"
+            Decision.NO_ANSWER, "the list of revoked certificates has not been read", Ground.SILENCE
         )
     stores.revoked.write_text("")
     trust.refresh()
