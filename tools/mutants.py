@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("secc", "hal", "certs", "tools", "tests", "pyproject.toml", "README.md", "docs")
 SECONDS = 240
 """A suite that hangs on a fault has noticed it, but not well."""
+LIMIT = "timeout=200"
+"""For each test: one that spins because of a fault is a red test with a name."""
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -442,7 +444,20 @@ def _run_tests(
 ) -> subprocess.CompletedProcess[str] | str:
     """The run, or why there is none."""
     environment = os.environ | {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:randomly", "-m", "not live", *options, *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-p",
+        "no:randomly",
+        "-m",
+        "not live",
+        "-o",
+        LIMIT,
+        *options,
+        *tests,
+    ]
     try:
         return subprocess.run(
             command, cwd=directory, env=environment, capture_output=True, text=True, timeout=seconds, check=False
