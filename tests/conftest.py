@@ -17,10 +17,6 @@ os.umask(0o022)
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-# 200 ms by the wall clock, which a busy machine takes for nothing, are no property of what is tested. The time limit of the whole test stays.
-settings.register_profile("suite", deadline=None)
-settings.load_profile("suite")
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
