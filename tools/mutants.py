@@ -337,7 +337,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "unknown-contracts-charge",
         "the lists do not decide",
         "secc/uplink/lists.py",
-        "if denied and (until is None or now < until):",
+        "if denied and (until is None or not trusted or now < until):",
         "if False:",
         ("tests/uplink",),
     ),
