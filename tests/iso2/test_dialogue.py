@@ -62,6 +62,8 @@ def test_a_message_of_many_items_is_no_request(dialogue: Dialogue) -> None:
 
 def test_what_is_read_at_once_is_the_same(dialogue: Dialogue) -> None:
     octets = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=profile(3)))
+    # Nothing is compiled at once: a type that has never been read is for `decode`.
+    dialogue.decode(STREAM, octets)
     assert dialogue.decode_at_once(STREAM, octets) == dialogue.decode(STREAM, octets)
     empty = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8))))
     assert dialogue.decode_at_once(STREAM, empty) is None
