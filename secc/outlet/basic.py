@@ -106,8 +106,9 @@ class Basic:
         if self._ticket is not None:
             party.abandon(self._ticket)
         if self.on or self._ticket is not None:
-            at_once = state.power_failed is not None
-            state.barren += at_once
+            # What is not on yet stands in no book, and does not come on any more while a car is given its time.
+            at_once = state.power_failed is not None or not self.on
+            state.barren += state.power_failed is not None
             yield from self.ear.until(lambda: at_once or party.levels.pilot not in READY, party.limit(OPEN_UNDER_LOAD))
             party.do(OpenContactor())
         self._report_end(state.over or state.power_failed or "held up")

@@ -24,6 +24,7 @@ from secc.outlet import (
     StopPressed,
 )
 from secc.outlet.settings import C_SEQU_RETRY
+from secc.session.effects import OpenContactor
 from secc.session.events import LimitChanged
 from secc.session.offer import AcLimits
 from tests.outlet.talk import NO, YES, Outlet
@@ -125,6 +126,19 @@ def test_nothing_begins_that_cannot_be_booked_and_what_has_begun_goes_on() -> No
     assert outlet.shown is Indication.PAUSED
     outlet.pilot_to("C")
     assert (outlet.drive, outlet.shown) == ("53%", Indication.CHARGING), "it stands in the book already"
+
+
+@pytest.mark.case("A-SES-14")
+def test_what_is_not_on_yet_does_not_come_on_after_a_stop() -> None:
+    """The order to close is taken back at once: nothing flows that a car would need time to let go of, and nothing of it is booked."""
+    outlet = Outlet(PLAIN)
+    outlet.plug_in()
+    outlet.show_card(YES)
+    outlet.pilot_to("C")
+    assert outlet.started is not None
+    outlet.hear(StopPressed())
+    assert outlet.said(OpenContactor)
+    assert (outlet.drive, outlet.started) == ("x1", None)
 
 
 # --- The current ------------------------------------------------------------------------------------------------------

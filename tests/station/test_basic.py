@@ -7,6 +7,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Hlc
 from tests.station_scene import OPEN_SECONDS, Scene, configured, judged, station
@@ -92,6 +94,28 @@ def test_a_stop_at_a_car_that_does_not_listen_opens_under_load(tmp_path: Path) -
             await scene.opened(seconds=1.0)
             await asyncio.sleep(60.0)
             assert not scene.world().contactor.closed
+            judged(scene)
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-SES-14")
+def test_a_contactor_that_is_about_to_close_stays_open_after_a_stop(tmp_path: Path) -> None:
+    """A car that draws whatever the pilot says would have six seconds that stand in no book."""
+
+    async def main() -> None:
+        async with station(plain(tmp_path)) as scene:
+            world = scene.world()
+            world.plug_in()
+            await scene.until(lambda: world.duty == 0.5333, 10.0, "nominal duty")
+            world.close_s2()
+            await scene.until(lambda: scene.outlet().levels().pilot == "C", 1.0)
+            assert not world.contactor.closed, "it needs a moment"
+            world.press_stop()
+            await scene.until(lambda: world.duty == 1.0, 1.0, "the stop is heard")
+            await asyncio.sleep(1.0)
+            assert not world.contactor.closed
+            assert not (scene.state / "sessions.jsonl").exists()
             judged(scene)
 
     run_virtual(main())
