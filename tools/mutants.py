@@ -94,11 +94,11 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/station/test_identification.py",),
     ),
     Mutant(
-        "contract-stays-after-unplugging",
-        "the next car is billed to the contract of a car that only identified itself",
-        "secc/station/outlet.py",
-        "        self.journal.forget()",
-        "        pass",
+        "kept-contract-pays-nothing",
+        "what a car that only identified itself charges by pilot is billed to nobody",
+        "secc/station/plug.py",
+        'return self._external() or (Identity("emaid", kept) if kept else None)',
+        "return self._external()",
         ("tests/station/test_stolen_chain.py",),
     ),
     Mutant(

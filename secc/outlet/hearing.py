@@ -248,7 +248,7 @@ class Ear:
             case said.ContractRejected():
                 state.identification = state.identification.contract_rejected()
             case said.ContractDecided():
-                state.identification = state.identification.contract_decided(event.contract, event.verdict, now)
+                state.contract_decided(event.contract, event.verdict, now)
             case said.ChargingBegan():
                 state.charging_began()
             case said.ChargingEnded():
@@ -313,7 +313,7 @@ class Ear:
         """Somebody is done here: the session ends in good order, and whoever wants to go on is to be identified again."""
         state = self.state
         state.identification = state.identification.spent()
-        state.contract_kept = False
+        state.contract_kept = ""
         self.party.do(TellSession(StopRequested(by)))
         if state.plugged_in:
             state.over = state.over or STOPPED

@@ -10,7 +10,9 @@ from secc.conversation import Effect, Reason
 from secc.outlet.effects import DLink
 from secc.outlet.events import FaultRaised, MatchingFailed
 from secc.outlet.settings import C_SEQU_RETRY, SIMPLIFIED_AMPERES, OutletSettings
+from secc.session.effects import Verdict
 from secc.session.identification import ContractState, Identification
+from secc.session.proof import ProvedContract
 
 STOPPED = "stopped"
 """Why a plug-in is over that somebody ended on purpose; the only reason that an identification takes back."""
@@ -95,8 +97,10 @@ class State:
     ever_charged: bool = False
     """Something was charged in this plug-in."""
     ended: Reason | None = None
-    contract_kept: bool = False
-    """A contract was proved and accepted, and its session ended well before anything was charged. (Q-41)"""
+    contract: str = field(default="", repr=False)
+    """The EMAID that the car of the running session has proved and that may charge."""
+    contract_kept: str = field(default="", repr=False)
+    """The EMAID of a session that ended well before anything was charged: who pays for charging by pilot. (Q-41)"""
     power_failed: str | None = None
 
     sessions: int = 0
@@ -151,7 +155,7 @@ class State:
 
     def may_charge(self, now: float) -> bool:
         """Somebody is identified who may charge without a session."""
-        return self.identification.authorized(now) or self.contract_kept
+        return self.identification.authorized(now) or bool(self.contract_kept)
 
     def amperes(self) -> float:
         """What basic charging may offer a phase now: board, cable, grid, and a car without a switch. 0.0: nothing."""
@@ -191,7 +195,7 @@ class State:
             self.barren += 1
         if not self.settings.falls_back or self.ever_charged or self.over is not None or self.outcome is DLink.PAUSE:
             return
-        known = self.identification.external is not None or self.contract_kept
+        known = self.identification.external is not None or bool(self.contract_kept)
         well = self.set_up and self.ended is not None and self.ended.well
         if known or (well and self.may_charge(now)):
             self.fall_back("authorised, and the session came to nothing", "Q-41")
@@ -204,6 +208,8 @@ class State:
 
     def session_began(self) -> None:
         self.session_open, self.charging, self.charged, self.ended = True, False, False, None
+        # A contract is proved in every session.
+        self.contract = self.contract_kept = ""
         self.sessions += 1
 
     def charging_began(self) -> None:
@@ -215,12 +221,18 @@ class State:
         self.session_open = self.charging = False
         self.ended = reason
         self.barren = 0 if self.charged else self.barren + 1
-        contract = self.identification.contract is ContractState.ACCEPTED
-        self.contract_kept = contract and reason.well and not self.charged and self.settings.falls_back
+        accepted = self.identification.contract is ContractState.ACCEPTED
+        kept = accepted and reason.well and not self.charged and self.settings.falls_back
+        self.contract, self.contract_kept = "", self.contract if kept else ""
         # An AuthorizationReq on which a phase stumbles is no proof either.
         self.identification = self.identification.session_ended(refused=reason.kind in ("refused", "bug"))
         if self.sessions >= self.settings.sessions:
             self.over = self.over or "too many sessions in one plug-in"
+
+    def contract_decided(self, contract: ProvedContract, verdict: Verdict, now: float) -> None:
+        self.identification = self.identification.contract_decided(contract, verdict, now)
+        if self.identification.contract is ContractState.ACCEPTED:
+            self.contract = contract.contract.emaid.text
 
     def link_is_gone(self, cause: str) -> None:
         self.matching = self.matched = self.link_up = False

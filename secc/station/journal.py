@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from certs import Contract
-from secc.config import Config, Eim, Hlc
+from secc.config import Config, Eim
 from secc.config import Outlet as OutletSettings
 from secc.conversation import Effect, Event, Levels, Reason, Wall
 from secc.errors import SeccError
@@ -63,7 +63,7 @@ class _Metered:
 
 
 class Journal:
-    """One outlet's. ``external`` says who was identified from outside the car."""
+    """One outlet's. ``identified`` says who is beside the running session: from outside the car, or by a contract that was kept (Q-41)."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Journal:
         services: Services,
         hardware: Hardware,
         executor: Executor,
-        external: Callable[[], Identity | None],
+        identified: Callable[[], Identity | None],
     ) -> None:
         self.last = ""
         """Why the last session ended: the code."""
@@ -81,15 +81,13 @@ class Journal:
         self._services = services
         self._hardware = hardware
         self._executor = executor
-        self._external = external
+        self._identified = identified
         self._loop = asyncio.get_running_loop()
         self._recorder: Recorder | None = None
         self._draft = Draft(settings.name, "", 0.0, services.calendar.wall())
         self._history = History(config.station.state_directory, settings.name)
         self._offer: Offer | None = None
         self._contract: Identity | None = None
-        self._kept: Identity | None = None
-        """Whose contract was accepted in a session that charged nothing: charging by pilot may follow. (Q-41)"""
         self._metered: _Metered | None = None
         self._at_rest: float | None = None
         """What the meter said when the contactor was last seen open: a session's energy counts from there."""
@@ -215,7 +213,7 @@ class Journal:
         now = _reading(levels)
         reading = now if self._at_rest is None else self._at_rest
         self._metered = _Metered(self._session, reading, now)
-        identity = self._external() or self._contract or self._kept
+        identity = self._identified() or self._contract
         if identity is None:
             free = self._config.uplink.eim is Eim.FREE if self._offer is None else self._offer.free
             identity = Identity("free" if free else "unknown")
@@ -264,10 +262,6 @@ class Journal:
                 )
             )
 
-    def forget(self) -> None:
-        """The car is gone, and whose contract it had is nobody's business any more."""
-        self._kept = None
-
     # It is over
 
     def explained(self, reason: Reason) -> Reason:
@@ -281,8 +275,6 @@ class Journal:
         recorder, self._recorder = self._recorder, None
         draft = self._draft
         metered, self._metered = self._metered, None
-        kept = self._contract if metered is None and reason.well and not self._settings.transfers[0].is_dc else None
-        self._kept = kept if self._settings.hlc is Hlc.PREFERRED else None
         self._offer = self._contract = self._at_rest = None
         wall = self._services.calendar.wall()
         if metered is not None:

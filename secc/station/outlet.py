@@ -210,7 +210,6 @@ class OutletHost:
     def car_gone(self) -> None:
         self.publish("unplugged")
         self.path.end()
-        self.journal.forget()
         self.questions.unproved.unplugged()
 
     def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None:

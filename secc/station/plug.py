@@ -136,7 +136,11 @@ class PlugHost:
             self._driver.stop()
 
     def identity(self) -> Identity | None:
-        """Who was identified from outside the car; None if nobody was."""
+        """Who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41); None if nobody is."""
+        kept = self.plugin.state.contract_kept if self.plugin is not None else ""
+        return self._external() or (Identity("emaid", kept) if kept else None)
+
+    def _external(self) -> Identity | None:
         external = self.plugin.state.identification.external if self.plugin is not None else None
         if external is None:
             return None
@@ -209,7 +213,7 @@ class PlugHost:
                     coming.set_result(verdict)
             self._waiting.clear()
             log.info("outlet %s: card: %s%s", self._name, verdict.decision.value, _detail(verdict))
-            if verdict.accepted and self.identity() is None:
+            if verdict.accepted and self._external() is None:
                 self._token = Identity(question.kind, question.value)
         self.hear(answered)
 

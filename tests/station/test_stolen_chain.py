@@ -24,6 +24,7 @@ from secc.session.explain_trace import record_of_trace
 from secc.station.history import records
 from tests.station_scene import BOTH, Drive, Scene, car_wallet, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
+from tools.evcc.matching import be_matched
 from tools.evcc.wallet import Wallet
 
 CARD = "04A2B3C4"
@@ -251,6 +252,32 @@ def test_the_car_that_only_identifies_itself_and_has_signed_charges(tmp_path: Pa
             session, trace, _ = told_by(scene)
             assert f"Contract as {car_wallet().masked_emaid}" in session
             assert f"Contract as {car_wallet().masked_emaid}" in trace
+            assert [(row["identity"], row["masked"]) for row in books(scene)] == [("emaid", car_wallet().masked_emaid)]
+            judged(scene)
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-PNC-15")
+def test_the_car_that_only_identified_itself_pays_also_if_it_connects_again_and_says_nothing(tmp_path: Path) -> None:
+    """A connection without a session must not make the books forget who pays, while the plug-in lets him charge."""
+
+    async def main() -> None:
+        async with station(config(tmp_path)) as scene:
+            await scene.drive(IDENTIFIES_ONLY, tls=True, stay=True).done()
+            await scene.ended()
+            line, outlet, world = scene.board().line, scene.outlet(), scene.world()
+            assert line is not None
+            await asyncio.sleep(1.0)
+            await be_matched(line.car, lambda *told: None)
+            await scene.until(lambda: outlet.window.port, 10.0, "the car is talked to again")
+            _, writer = await asyncio.open_connection("::1", outlet.window.port)
+            await asyncio.sleep(0.5)
+            writer.close()
+            await scene.ended(2)
+            await scene.until(lambda: world.duty == 0.5333, 60.0, "nominal duty")
+            world.close_s2()
+            await scene.until(lambda: len(books(scene)) == 1)
             assert [(row["identity"], row["masked"]) for row in books(scene)] == [("emaid", car_wallet().masked_emaid)]
             judged(scene)
 
