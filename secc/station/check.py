@@ -34,25 +34,24 @@ EXPIRY_WARNING = timedelta(days=30)
 """The station's own certificate is to be renewed a month before it ends. [OCPP 2.0.1 A03]"""
 
 
-def report(config: Config, unit: Unit | None = None, *, starting: bool = True) -> list[Finding]:
-    """Everything about this configuration on this machine, at this moment, with the rights of this process.
+def report(config: Config, unit: Unit | None = None) -> list[Finding]:
+    """Everything about this configuration on this machine, at this moment, with the rights of this process."""
+    return [*findings(config), *_before_the_start(config, unit)]
 
-    ``starting`` False: the station itself asks, which has its ports and directories already.
-    """
+
+def findings(config: Config) -> Iterator[Finding]:
+    """What a station can ask about itself, too, while it runs: all but its ports and directories. Each step is short."""
     calendar = Calendar(config.station.state_directory / FILE, vouched=config.trust.clock is Clock.RTC)
-    wall = calendar.wall()
-    return [
-        _configuration(config),
-        *(Finding("danger", line, remark=True) for line in dangers(config)),
-        *_calendar(config, calendar, wall),
-        *_roots(config, calendar.judging()),
-        *_lists(config),
-        *_revoked(config),
-        *_book(config),
-        *_chains(config, calendar.judging()),
-        *_outlets(config),
-        *(_before_the_start(config, unit) if starting else ()),
-    ]
+    yield _configuration(config)
+    for line in dangers(config):
+        yield Finding("danger", line, remark=True)
+    yield from _calendar(config, calendar, calendar.wall())
+    yield from _roots(config, calendar.judging())
+    yield from _lists(config)
+    yield from _revoked(config)
+    yield from _book(config)
+    yield from _chains(config, calendar.judging())
+    yield from _outlets(config)
 
 
 def _before_the_start(config: Config, unit: Unit | None) -> Iterator[Finding]:

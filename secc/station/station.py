@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from secc.config import Config, dangers
@@ -290,7 +290,8 @@ async def serve(config: Config, notifier: Notifier) -> int:
         await station.open()
         # What was made on the way up stays: the collector need not look at it again in every charging loop.
         settle()
-        examining = loop.run_in_executor(services.work.long, _examine, config)
+        # Cars are served already, so it is done step by step, and on the thread for long work.
+        examining = loop.run_in_executor(services.work.long, examine, config)
         station.mind_garbage(Collector(loop.time()))
         await station.run()
         examining.cancel()
@@ -304,13 +305,14 @@ async def serve(config: Config, notifier: Notifier) -> int:
     return code
 
 
-def _examine(config: Config) -> None:
-    """Say loudly what ``secc check`` would call BAD. On the thread for long work: cars are served already."""
-    from secc.station.check import report
+def examine(config: Config) -> Iterator[None]:
+    """Say loudly what ``secc check`` would call BAD. Each step is short."""
+    from secc.station.check import findings
 
-    for finding in report(config, starting=False):
+    for finding in findings(config):
         if not finding.good:
             log.error("check: %s", finding)
+        yield
 
 
 def take_over(level: str) -> None:

@@ -12,12 +12,14 @@ from hal.sim.clock import run_virtual
 from secc.cli import main
 from secc.config import Ac, Config, Dc, Lab, load
 from secc.errors import ConfigError
+from secc.session.durable import Disk
 from secc.session.offer import Transfer
 from secc.station.boards import settled
 from secc.station.check import report
 from secc.station.compose import compose
 from secc.station.doctor import examine
 from secc.station.notify import Notifier
+from secc.uplink.lists import read_list
 from tests.station_scene import configured, judged, station
 from tests.tools.test_docs import PAGES
 from tools.evcc.behaviour import Current
@@ -143,3 +145,17 @@ def test_every_station_that_a_page_shows_can_be(tmp_path: Path) -> None:
             settled(load(file))
             shown += 1
     assert shown == 4
+
+
+def test_every_example_can_be(tmp_path: Path) -> None:
+    """They travel in the wheel, to be copied to /etc/secc."""
+    examples = Path(__file__).resolve().parents[2] / "docs" / "examples"
+    for name in ("ac", "dc", "card"):
+        text = (examples / f"{name}.toml").read_text(encoding="utf-8")
+        (tmp_path / "station.toml").write_text(text.replace("/etc/secc/board.toml", str(examples / "board.toml")))
+        (outlet,) = settled(load(tmp_path / "station.toml")).outlets
+        assert outlet.transfers == ((DC,) if name == "dc" else (AC3, AC1))
+    assert len(read_list(examples / "allowlist.txt", Disk())) == 0
+    entries = (examples / "allowlist.txt").read_text().replace("\n#", "\n")
+    (tmp_path / "allowlist.txt").write_text(entries)
+    assert len(read_list(tmp_path / "allowlist.txt", Disk())) == 3

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from secc.config import Config, Modem, Trace, TraceMode
-from secc.station.check import report
+from secc.station.check import findings, report
 from secc.station.network import locate, sdp_socket, tcp_socket
 from secc.station.places import is_running, places, ports
 from secc.station.unit import Unit
@@ -154,7 +154,7 @@ def test_a_station_that_runs_keeps_its_ports(tmp_path: Path, sockets: Path) -> N
 
 
 def test_the_station_itself_asks_for_nothing_that_it_has(tmp_path: Path) -> None:
-    subjects = {one.subject for one in report(configured(tmp_path), starting=False)}
+    subjects = {one.subject for one in findings(configured(tmp_path))}
     assert not subjects & {"state directory", "control socket", "user", "station"}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +18,7 @@ from secc.config import Config, Eim, Tls
 from secc.conversation import Wall
 from secc.session.offer import Payment
 from secc.station.calendar import Calendar
-from secc.station.station import _examine
+from secc.station.station import examine
 from tests.station_scene import BOTH, Scene, configured, station
 
 CONTRACT = (Payment.CONTRACT,)
@@ -100,6 +102,42 @@ def test_an_emergency_stop_comes_and_goes(tmp_path: Path, told: Callable[[], lis
 def test_run_says_loudly_what_check_calls_bad(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST)
     (tmp_path / "empty").mkdir(mode=0o700)
-    _examine(replace(config, trust=replace(config.trust, truststore=tmp_path / "empty")))
+    config = replace(config, trust=replace(config.trust, truststore=tmp_path / "empty"))
+
+    async def main() -> None:
+        async with station(config) as scene:
+            await asyncio.get_running_loop().run_in_executor(scene.services.work.long, examine, config)
+
+    run_virtual(main())
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert errors == [f"check: BAD  truststore: {tmp_path}/empty holds no root: no contract can be good"]
+
+
+def test_secc_run_does_so_when_it_has_started(tmp_path: Path) -> None:
+    """A station whose truststore is empty said that it is ready, and nothing else."""
+    (tmp_path / "empty").mkdir(mode=0o700)
+    flags = [
+        "--iface",
+        "lo",
+        "--state",
+        str(tmp_path / "state"),
+        "--truststore",
+        str(tmp_path / "empty"),
+        "--clock",
+        "rtc",
+    ]
+    flags += ["--sdp-port", str(configured(tmp_path).outlets[0].sdp_port)]
+    child = subprocess.Popen([sys.executable, "-m", "secc", "run", *flags], stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    try:
+        said = ""
+        for line in child.stderr:
+            said += line
+            if "check: BAD" in line:
+                break
+        assert f"error: check: BAD  truststore: {tmp_path}/empty holds no root" in said
+        assert "ready: outlet 1 on lo" in said
+    finally:
+        child.terminate()
+        child.stderr.close()
+        assert child.wait(30) == 0
