@@ -33,13 +33,14 @@ def _start(secc: Party, course: Course, target: Target, request: PowerDeliveryRe
             if not course.tolerates("Q-45"):
                 raise
             remark(secc, "Q-45", refusal.detail)
-    if course.stop is not None:
-        raise Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", "Start after StopCharging")
+    _refuse_stopped(course)
     if not _already_on(secc, course):
         course.live = True
         report = yield from _reported(secc, course, StartPower())
         if not report.done:
             raise _not_started(secc, course, report)
+        # While the car came to C, somebody may have ended what had not begun.
+        _refuse_stopped(course)
     course.powered = True
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
     secc.do(Reach(Milestone.POWER_ON))
@@ -68,6 +69,11 @@ def renegotiate(secc: Party, course: Course) -> Conversation[None]:
             raise Refusal(ResponseCode.FAILED, "[V2G2-480]", f"power is not off: {report.detail}")
     course.renegotiation_wanted = False
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+
+
+def _refuse_stopped(course: Course) -> None:
+    if course.stop is not None:
+        raise Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", "Start after StopCharging")
 
 
 def _already_on(secc: Party, course: Course) -> bool:

@@ -16,8 +16,8 @@ from secc.iso2.messages import (
     ProfileEntry,
     ResponseCode,
 )
-from secc.session.effects import OpenContactor, PowerReported, Reach, Remark, StartPower, StopPower
-from secc.session.events import OngoingForced
+from secc.session.effects import Milestone, OpenContactor, PowerReported, Reach, Remark, StartPower, StopPower
+from secc.session.events import OngoingForced, StopRequested
 from secc.session.offer import AcLimits, Offer
 from tests.dialogue import LATER
 from tests.iso2_car import (
@@ -100,6 +100,20 @@ def test_a_dc_path_that_is_not_ready_is_told() -> None:
     car = due(DC_EIM)
     car.answers[StartPower] = PowerReported(False, "not ready")
     assert car.says(dc_delivery(START)).response_code is ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED
+
+
+@pytest.mark.case("A-SES-14")
+@pytest.mark.parametrize("offer", [AC_EIM, DC_EIM])
+def test_a_stop_that_comes_before_the_power_keeps_it_off(offer: Offer) -> None:
+    """The car may take seconds to come to C: who ends charging meanwhile gets none, and not ten seconds until the stop is enforced."""
+    car = due(offer)
+    car.answers[StartPower] = LATER
+    car.tells((dc_delivery if offer is DC_EIM else delivery)(START))
+    car.hear(StopRequested("driver"))
+    car.answer(StartPower, PowerReported(True))
+    assert car.outbox[-1][1].message.response_code is ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED
+    assert car.all(OpenContactor)
+    assert Milestone.POWER_ON not in [reach.milestone for reach in car.all(Reach)]
 
 
 @pytest.mark.case("I2-PD-21")
