@@ -89,7 +89,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "contract-stays-in-the-journal",
         "the next session at a free station is billed to the last contract",
         "secc/station/journal.py",
-        "        self._offer = self._contract = self._at_rest = None",
+        "        self._offer = self._payer = self._at_rest = None",
         "        self._offer = self._at_rest = None",
         ("tests/station/test_identification.py",),
     ),

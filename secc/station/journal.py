@@ -87,7 +87,8 @@ class Journal:
         self._draft = Draft(settings.name, "", 0.0, services.calendar.wall())
         self._history = History(config.station.state_directory, settings.name)
         self._offer: Offer | None = None
-        self._contract: Identity | None = None
+        self._payer: Identity | None = None
+        """Who pays for the running session, once that is decided: a stop takes the identification back, and not what was delivered on it."""
         self._metered: _Metered | None = None
         self._at_rest: float | None = None
         """What the meter said when the contactor was last seen open: a session's energy counts from there."""
@@ -178,16 +179,18 @@ class Journal:
         self._note(certificate_note(self._draft.judged(leaf, found)))
 
     def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
-        """The car has proved this contract. Of one that may charge, who it is is known until the session is over, and only here."""
+        """The car has proved this contract. One that may charge pays for the session, if nobody does yet."""
         identity = Identity("emaid", contract.contract.emaid.text)
         self.verdict("AuthorizeContract", verdict)
         self._draft.identified(identity)
-        if verdict.accepted:
-            self._contract = identity
+        if verdict.accepted and self._payer is None:
+            self._payer = identity
 
     def reached(self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels) -> None:
         if milestone is Milestone.SESSION_SET_UP:
             self._keep(self._draft.begun)
+        if milestone is Milestone.AUTHORIZED:
+            self._payer = self._identified() or self._payer
         if milestone is Milestone.POWER_ON:
             self._start(levels)
         self._draft.reached(milestone, facts)
@@ -213,7 +216,7 @@ class Journal:
         now = _reading(levels)
         reading = now if self._at_rest is None else self._at_rest
         self._metered = _Metered(self._session, reading, now)
-        identity = self._identified() or self._contract
+        identity = self._payer or self._identified()
         if identity is None:
             free = self._config.uplink.eim is Eim.FREE if self._offer is None else self._offer.free
             identity = Identity("free" if free else "unknown")
@@ -275,7 +278,7 @@ class Journal:
         recorder, self._recorder = self._recorder, None
         draft = self._draft
         metered, self._metered = self._metered, None
-        self._offer = self._contract = self._at_rest = None
+        self._offer = self._payer = self._at_rest = None
         wall = self._services.calendar.wall()
         if metered is not None:
             self._write(lambda: self._book(metered, reason, wall))

@@ -237,3 +237,28 @@ def test_a_verdict_that_comes_after_the_session_is_dropped(tmp_path: Path) -> No
             assert book(scene)[0]["identity"] == "operator"
 
     run_virtual(main())
+
+
+@pytest.mark.case("A-SES-12")
+def test_a_card_that_a_stop_has_spent_still_pays_for_the_session_that_it_authorised(tmp_path: Path) -> None:
+    """The plug-in hears the stop a moment before the session: power that comes on in that moment is on the card, and on nobody else."""
+
+    async def main() -> None:
+        async with station(config(tmp_path), watch=False) as scene:
+            scene.world().present_token("rfid", CARD)
+            await asyncio.sleep(1.0)
+            plugin = scene.outlet().plug.plugin
+            assert plugin is not None
+            publish = scene.services.publish
+
+            def heard(event: Any) -> None:
+                publish(event)
+                if event.get("milestone") == "parameters agreed":
+                    plugin.state.identification = plugin.state.identification.spent()
+
+            scene.services.publish = heard
+            await scene.drive(EXTERNAL, tls=True).done()
+            await scene.until(lambda: len(book(scene)) == 2)
+            assert book(scene)[0]["identity"] == "rfid"
+
+    run_virtual(main())
