@@ -54,25 +54,32 @@ def read_trace(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
-    """What the diagram shows of each entry."""
-    for entry in entries:
-        at = float(entry.get("t", 0.0))
-        match entry["kind"]:
-            case "received" | "sent" as direction:
-                name, content = _named(entry.get("message"))
-                yield Step(at, direction, name, ", ".join(_facts(content)))
-            case "event":
-                yield Step(at, "happened", _value(entry))
-            case "effect" if _type(entry) not in QUIET_EFFECTS:
-                yield Step(at, "done", _value(entry))
-            case "note" if not str(entry.get("text", "")).startswith(QUIET_NOTES):
-                yield Step(at, "note", str(entry.get("text", ""))[:LONGEST_TEXT])
-            case "thinned":
-                left_out = entry.get("exchanges") or entry.get("entries") or entry.get("octets")
-                yield Step(at, "note", f"... {left_out} left out ...")
-            case "ended":
-                code = " ".join(str(entry.get(key) or "") for key in ("code", "clause", "detail"))
-                yield Step(at, "note", f"ended: {code.strip()}")
+    """What the diagram shows of each entry. Raises TraceUnreadable where one holds something else than a station writes."""
+    for number, entry in enumerate(entries, 1):
+        try:
+            yield from _steps(entry)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+            raise TraceUnreadable(f"line {number} is no entry of a trace: {error}") from None
+
+
+def _steps(entry: Mapping[str, Any]) -> Iterator[Step]:
+    at = float(entry.get("t", 0.0))
+    match entry["kind"]:
+        case "received" | "sent" as direction:
+            name, content = _named(entry.get("message"))
+            yield Step(at, direction, name, ", ".join(_facts(content)))
+        case "event":
+            yield Step(at, "happened", _value(entry))
+        case "effect" if _type(entry) not in QUIET_EFFECTS:
+            yield Step(at, "done", _value(entry))
+        case "note" if not str(entry.get("text", "")).startswith(QUIET_NOTES):
+            yield Step(at, "note", str(entry.get("text", ""))[:LONGEST_TEXT])
+        case "thinned":
+            left_out = entry.get("exchanges") or entry.get("entries") or entry.get("octets")
+            yield Step(at, "note", f"... {left_out} left out ...")
+        case "ended":
+            code = " ".join(str(entry.get(key) or "") for key in ("code", "clause", "detail"))
+            yield Step(at, "note", f"ended: {code.strip()}")
 
 
 def folded(line: Iterable[Step]) -> list[Step]:

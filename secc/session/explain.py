@@ -367,7 +367,11 @@ def _value(value: Any, hint: Any, key: str) -> Any:
         return tuple(_value(entry, get_args(hint)[0], key) for entry in value)
     if is_dataclass(hint) and isinstance(hint, type):
         return built(hint, value)
-    wanted = (int, float) if hint is float else hint
-    if get_origin(hint) is not tuple and isinstance(value, wanted) and (hint is bool or not isinstance(value, bool)):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            raise TypeError(f"{key} is larger than any number here") from None
+    if get_origin(hint) is not tuple and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     raise TypeError(f"{key} is no {getattr(hint, '__name__', hint)}")

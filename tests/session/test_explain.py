@@ -229,3 +229,12 @@ def test_any_record_is_explained_or_refused(changes: dict[str, Any], inside: boo
 def test_what_is_no_record(text: str) -> None:
     with pytest.raises(RecordBroken):
         SessionRecord.from_json(text)
+
+
+@pytest.mark.parametrize("field", ["seconds", "watt_hours", "volts"])
+def test_a_number_larger_than_any_is_no_record(field: str) -> None:
+    """JSON has integers that no float holds; one such file took the whole list of sessions with it."""
+    text = SessionRecord("left", "completed", "terminated", ended="2026-11-20T10:00:07+00:00").to_json()
+    tree = json.loads(text) | {field: 10**400}
+    with pytest.raises(RecordBroken, match=field):
+        SessionRecord.from_json(json.dumps(tree))

@@ -100,3 +100,22 @@ def test_program_draws_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main([str(path)]) == 0
     assert "SessionSetupReq" in capsys.readouterr().out
     assert main([str(path), "--mermaid", "--whole"]) == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"t":"x","kind":"note"}',
+        '{"t":1,"kind":"received","message":{"Body":{"CurrentDemandReq":{"EVTargetVoltage":{"Multiplier":9999,"Unit":"V","Value":1}}}}}',
+        '{"t":1,"kind":"received","message":{"Body":{"CurrentDemandReq":{"EVTargetVoltage":{"Multiplier":"x","Unit":"V","Value":1}}}}}',
+        '{"t":1e999999,"kind":"event","value":{"type":["x"]}}',
+        '{"t":' + "9" * 400 + ',"kind":"note"}',
+    ],
+)
+def test_a_line_that_no_station_writes_is_refused_or_drawn(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.write_text('{"t":0,"kind":"trace","version":1}\n' + line + "\n")
+    if main([str(path)]):
+        assert "line 2 is no entry of a trace" in capsys.readouterr().err
