@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PRIVATE = 0o600
+UNFINISHED = ".new"
+"""How the name of a file ends that is being written, and takes the place of another when it is whole."""
 MAX_READ = 256 * 1024 * 1024
 ROOM = 64 * 1024
 """A disk with less free space counts as full: a session's lines have to fit, with what the file system needs for them."""
@@ -77,13 +79,14 @@ class Disk:
             return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def files(self, directory: Path, ending: str) -> dict[Path, tuple[int, int]]:
-        """The files in a directory whose names end so: when each was last written (nanoseconds), and its octets."""
+        """The regular files in a directory whose names end so: when each was last written (nanoseconds), and its octets."""
         found = {}
         with _failing(directory), os.scandir(directory) as entries:
             for entry in entries:
                 if entry.name.endswith(ending):
                     status = entry.stat(follow_symlinks=False)
-                    found[directory / entry.name] = status.st_mtime_ns, status.st_size
+                    if stat.S_ISREG(status.st_mode):
+                        found[directory / entry.name] = status.st_mtime_ns, status.st_size
         return found
 
     def write(self, path: Path, octets: bytes) -> None:
@@ -149,11 +152,23 @@ class Disk:
 
 def write_whole(disk: Disk, path: Path, octets: bytes) -> None:
     """The file holds ``octets``, or what it held before; never a part. Raises :class:`StorageFailed`."""
-    beside = path.with_name(f".{path.name}.new")
-    disk.write(beside, octets)
-    disk.sync(beside)
-    disk.replace(beside, path)
+    beside = path.with_name(f".{path.name}{UNFINISHED}")
+    try:
+        disk.write(beside, octets)
+        disk.sync(beside)
+        disk.replace(beside, path)
+    except StorageFailed:
+        # On a full disk every part that stays makes it fuller.
+        with suppress(StorageFailed):
+            disk.remove(beside)
+        raise
     disk.sync(path.parent)
+
+
+def remove_unfinished(disk: Disk, directory: Path, ending: str) -> None:
+    """Remove what a power cut left of files that end so and were being written whole. For who alone writes them, before the first."""
+    for path in disk.files(directory, ending + UNFINISHED):
+        disk.remove(path)
 
 
 class Journal:

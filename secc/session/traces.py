@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
-from secc.session.durable import Disk, write_whole
+from secc.session.durable import Disk, remove_unfinished, write_whole
 
 STEP_SECONDS = 0.001
 """Rendering goes on for so long before whoever runs it looks for something else to do."""
@@ -82,6 +82,8 @@ class TraceDirectory:
         return path
 
     def _look(self) -> None:
+        if self._stamp is None:
+            remove_unfinished(self._disk, self.directory, ".jsonl")
         stamp = self._disk.stamp(self.directory)
         if stamp is None or stamp != self._stamp:
             found = self._disk.files(self.directory, ".jsonl")

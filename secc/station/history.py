@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from secc.session.durable import Disk
+from secc.session.durable import Disk, StorageFailed, remove_unfinished
 from secc.session.explain import RecordBroken, SessionRecord, read_record, write_record
 
 SESSIONS: Final = 100
@@ -42,12 +42,16 @@ class History:
         self._disk = disk or Disk()
         self._begun: dict[str, Path] = {}
         """Sessions whose beginning stands in the history."""
+        self._swept = False
 
     def write(self, record: SessionRecord) -> Path:
         """Keep a record; one of a session that has ended takes the place of its beginning. Raises StorageFailed."""
         path = self._begun.pop(record.session, None)
         if path is None:
             self._disk.make_directory(self._directory)
+            if not self._swept:
+                remove_unfinished(self._disk, self._directory, ".json")
+                self._swept = True
             known = [(number, file) for file in self._disk.files(self._directory, ".json") if (number := _number(file))]
             attempt = "" if record.protocol else "-attempt"
             path = self._directory / f"{max(known, default=(0, None))[0] + 1:08d}-{record.session}{attempt}.json"
@@ -67,7 +71,7 @@ def records(state_directory: Path, outlet: str | None = None, disk: Disk | None 
     for path in _files(state_directory, outlet):
         try:
             yield read_record(path, disk)
-        except RecordBroken:
+        except (RecordBroken, StorageFailed):
             continue
 
 

@@ -212,3 +212,15 @@ def test_a_stamp_tells_a_change_of_the_same_size(tmp_path: Path) -> None:
     assert disk.stamp(tmp_path / "f") == before
     write_whole(disk, tmp_path / "f", b"two")
     assert disk.stamp(tmp_path / "f") != before
+
+
+def test_a_disk_that_gets_full_keeps_no_part_of_what_did_not_fit(tmp_path: Path) -> None:
+    """Each part that stayed made the disk fuller, and no cap counted it."""
+
+    class Full(Disk):
+        def sync(self, path: Path) -> None:
+            raise StorageFailed(path, "No space left on device")
+
+    with pytest.raises(StorageFailed, match="No space left"):
+        write_whole(Full(), tmp_path / "f", b"octets")
+    assert list(tmp_path.iterdir()) == []

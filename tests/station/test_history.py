@@ -113,3 +113,17 @@ def test_a_file_that_is_neither_a_trace_nor_a_record(tmp_path: Path) -> None:
     for name in ("x", "y"):
         with pytest.raises(RecordBroken):
             explanation(str(tmp_path / name), tmp_path)
+
+
+def test_what_is_no_record_hides_none_and_keeps_none_from_being_written(tmp_path: Path) -> None:
+    """A directory by the name of the oldest record could not be removed, so that no later one was written, and none could be listed."""
+    place = history_directory(tmp_path) / "left"
+    (place / "00000000-aaaa.json").mkdir(parents=True)
+    (place / "00000001-bbbb.json").mkdir()
+    (place / ".00000002-cccc.json.new").write_bytes(b"what a power cut left")
+    history = History(tmp_path, "left")
+    for number in range(SESSIONS + 5):
+        history.write(numbered(number))
+    assert [record.session for record in records(tmp_path)] == [f"{number:016x}" for number in range(5, SESSIONS + 5)]
+    assert len(listing(tmp_path).splitlines()) == SESSIONS
+    assert not list(place.glob(".*"))
