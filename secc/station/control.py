@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 LINE_OCTETS = 4096
 """The longest request that makes sense, a token, has some 300."""
 CLIENTS = 16
+"""Of one user: nobody takes the places of the others, the operator's least of all."""
 BURST = 40
 """Requests that one user may have answered at once."""
 REQUESTS_A_SECOND = 20.0
@@ -72,7 +73,8 @@ class ControlServer:
         self._levers = levers
         self._server: asyncio.Server | None = None
         self._readers: set[asyncio.Queue[str | None]] = set()
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], int] = {}
+        """The user of each."""
         self._budgets: dict[int, Budget] = {}
         """By user. Those who may open the socket at all are few."""
         self._turn = asyncio.Lock()
@@ -113,20 +115,19 @@ class ControlServer:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._clients.add(task)
+        user = self._clients[task] = _user(writer)
         try:
-            if len(self._clients) > CLIENTS:
+            if list(self._clients.values()).count(user) > CLIENTS:
                 await _say(writer, {"ok": False, "error": "too many clients"})
                 return
-            await self._serve(reader, writer)
+            await self._serve(reader, writer, user)
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self._clients.discard(task)
+            del self._clients[task]
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        user = _user(writer)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, user: int) -> None:
         budget = self._budgets.setdefault(user, Budget(asyncio.get_running_loop().time))
         while True:
             try:

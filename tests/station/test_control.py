@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from hal.sim.clock import run_virtual
-from secc.station.control import BURST, LINE_OCTETS, REQUESTS_A_SECOND, ControlError, ControlServer, ask, listen
+from secc.station.control import (
+    BURST,
+    CLIENTS,
+    LINE_OCTETS,
+    REQUESTS_A_SECOND,
+    ControlError,
+    ControlServer,
+    ask,
+    listen,
+)
 from tests.station_scene import configured, station
 
 
@@ -222,5 +231,34 @@ def test_the_state_is_asked_for_without_reading_the_configuration_anew(
 
             monkeypatch.setattr("secc.station.station.dangers", looked)
             assert scene.station.state()["dangers"]
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-RES-07")
+def test_who_holds_every_place_holds_those_of_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen connections of one user that said nothing kept root's stop out."""
+    user = 1000
+    monkeypatch.setattr("secc.station.control._user", lambda writer: user)
+
+    async def main() -> None:
+        nonlocal user
+        server = ControlServer(tmp_path / "control.sock", {"count": Counted()})
+        await server.open()
+        try:
+            held = [await asyncio.open_unix_connection(server.path) for _ in range(CLIENTS)]
+            await asyncio.sleep(0.1)
+            answers = []
+            for who in (1000, 0):
+                user = who
+                reader, writer = await asyncio.open_unix_connection(server.path)
+                writer.write(b'{"do": "count"}\n')
+                answers.append(json.loads(await reader.readline()))
+                writer.close()
+            assert [answer["ok"] for answer in answers] == [False, True]
+            for _, writer in held:
+                writer.close()
+        finally:
+            await server.close()
 
     run_virtual(main())
