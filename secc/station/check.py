@@ -43,6 +43,7 @@ def findings(config: Config) -> Iterator[Finding]:
     """What a station can ask about itself, too, while it runs: all but its ports and directories. Each step is short."""
     calendar = Calendar(config.station.state_directory / FILE, vouched=config.trust.clock is Clock.RTC)
     yield _configuration(config)
+    yield _state(config)
     for line in dangers(config):
         yield Finding("danger", line, remark=True)
     yield from _calendar(config, calendar, calendar.wall())
@@ -70,6 +71,14 @@ def _configuration(config: Config) -> Finding:
     if problem := exposed(config.source):
         return Finding("configuration", problem, good=False)
     return Finding("configuration", str(config.source))
+
+
+def _state(config: Config) -> Finding:
+    """Whoever can put another file in the place of ``last-seen`` has expired certificates accepted. (A-PKI-05, A-PKI-07)"""
+    directory = config.station.state_directory
+    if problem := exposed(directory / FILE):
+        return Finding("state", problem, good=False)
+    return Finding("state", f"kept in {directory}")
 
 
 def _calendar(config: Config, calendar: Calendar, wall: Wall) -> Iterator[Finding]:
@@ -141,6 +150,9 @@ def _book(config: Config) -> Iterator[Finding]:
     except StorageFailed as error:
         then = "sessions are lost with the next power cut" if config.uplink.danger_charge_unbooked else "no car charges"
         yield Finding("sessions", f"cannot be stored, so {then}: {error}", good=False)
+        return
+    if problem := exposed(path):
+        yield Finding("sessions", problem, good=False)
     else:
         yield Finding("sessions", f"stored in {path}")
 

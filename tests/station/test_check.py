@@ -62,6 +62,7 @@ def test_a_sound_configuration_is_all_good(tmp_path: Path) -> None:
     assert [one for one in noted if "this is root" not in one] == []
     assert {one.subject for one in findings} == {
         "configuration",
+        "state",
         "clock",
         "truststore",
         "allowlist",
@@ -195,6 +196,11 @@ def test_what_others_can_change_is_bad(tmp_path: Path) -> None:
         assert len(bad) == 1
         assert bad[0].startswith(f"BAD  {subject}: {path}: ")
         path.chmod(mode)
+    config.station.state_directory.mkdir(exist_ok=True)
+    config.station.state_directory.chmod(0o777)
+    bad = [line.split(":")[0] for line in said(config).splitlines() if "can be changed by others" in line]
+    assert bad == ["BAD  state", "BAD  sessions"]
+    config.station.state_directory.chmod(0o700)
     stores.chmod(0o777)
     assert said(config).count(f"{stores} above it can be changed by others (mode 0777)") == 2
 
