@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +120,7 @@ class Services:
         for protocol in self.protocols:
             protocol.warm()
 
-    def warm_rest(self) -> Iterator[None]:
+    def warm_rest(self) -> Generator[None, None, None]:
         """Compile what they need before and after, in steps. For the same thread, when nobody waits."""
         for protocol in self.protocols:
             yield from protocol.warm_rest()

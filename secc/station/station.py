@@ -25,6 +25,7 @@ from secc.station.memory import keep_private, settle, share_arena
 from secc.station.notify import Notifier
 from secc.station.outlet import OutletHost
 from secc.station.trust import exposed
+from secc.station.work import share_interpreter
 from secc.uplink.port import BackendEvent
 from secc.version import version
 
@@ -320,6 +321,7 @@ def take_over(level: str) -> None:
     from secc.session.log import catch_strays, set_up_log
 
     share_arena()
+    share_interpreter()
     keep_private()
     set_up_log(level)
     catch_strays()

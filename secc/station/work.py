@@ -9,6 +9,7 @@ threads of its own.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections import deque
@@ -19,8 +20,17 @@ from typing import Any, ParamSpec, TypeVar, cast
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PAUSE_SECONDS = 0.0005
-"""Between two steps of a long job: the event loop takes the interpreter at once, and not after the interval of the interpreter's switching."""
+PAUSE_SECONDS = 0.0002
+"""Between two calls or steps: the event loop takes the interpreter at once, and not after the interval of the interpreter's switching."""
+
+
+SWITCH_SECONDS = 0.001
+"""The interval of the interpreter's switching. With Python's 5 ms each system call of the loop costs it so much while a message is being decoded."""
+
+
+def share_interpreter() -> None:
+    """Let no thread of the process keep the interpreter for long while another wants it."""
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 class _Job:
@@ -54,9 +64,9 @@ class WorkThread(Executor):
         """Raises RuntimeError after ``shutdown``."""
         return self._put(self._short, _Job(lambda: call(*args, **kwargs)))
 
-    async def in_steps(self, call: Callable[..., Generator[None, None, T]], *args: Any) -> T:
-        """What the generator function returns, run by ``long``."""
-        return cast("T", await asyncio.get_running_loop().run_in_executor(self.long, call, *args))
+    def in_steps(self, call: Callable[..., Generator[None, None, T]], *args: Any) -> asyncio.Future[T]:
+        """What the generator function returns, run by ``long``: for the event loop to wait for."""
+        return cast("asyncio.Future[T]", asyncio.get_running_loop().run_in_executor(self.long, call, *args))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take nothing more. What is queued is done first; with ``cancel_futures`` only the step under way is."""
@@ -94,13 +104,12 @@ class WorkThread(Executor):
                 job = self._short.popleft() if short else self._long[0]
             if short:
                 _do(job)
-                # Nothing of a car's message stays here while the thread waits for the next.
-                del job
-                continue
-            over = _step(job)
-            with self._turn:
-                if over and self._long and self._long[0] is job:
-                    self._long.popleft()
+            else:
+                over = _step(job)
+                with self._turn:
+                    if over and self._long and self._long[0] is job:
+                        self._long.popleft()
+            # Nothing of a car's message stays here while the thread waits for the next.
             del job
             time.sleep(PAUSE_SECONDS)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from hal.sim.clock import run_virtual
+from secc.station.station import take_over
 from secc.station.work import WorkThread
 
 
@@ -97,6 +99,20 @@ def test_shutting_down_in_order_does_what_is_queued(work: WorkThread) -> None:
     futures = [work.submit(lambda: "done") for _ in range(3)]
     work.shutdown()
     assert [future.result(0) for future in futures] == ["done"] * 3
+
+
+def test_a_station_lets_no_thread_keep_the_interpreter_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the process as a whole: the loop waits so long behind each of its system calls while a message is decoded."""
+    for name in ("share_arena", "keep_private"):
+        monkeypatch.setattr(f"secc.station.station.{name}", lambda: None)
+    for name in ("set_up_log", "catch_strays"):
+        monkeypatch.setattr(f"secc.session.log.{name}", lambda *_: None)
+    before = sys.getswitchinterval()
+    try:
+        take_over("info")
+        assert sys.getswitchinterval() == pytest.approx(0.001)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_an_event_loop_can_wait_for_both() -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
-from tools.bench import main
+from secc.iso2.dialogue import PAYLOAD_LIMIT
+from secc.link.connection import Serving, serve
+from secc.link.v2gtp import PayloadType, frame
+from tools.bench import main, streams
 from tools.bench.__main__ import MEASUREMENTS, arguments
 from tools.bench.cars import Trips
 from tools.bench.figures import Section, answer_times, quantile, spread, table
 from tools.bench.line import Exchange
 from tools.bench.sessions import until_power, waits
 from tools.bench.stations import BenchFailed
+from tools.bench.watched import Watch
 
 
 def _has_loopback() -> bool:
@@ -148,3 +155,44 @@ def test_waits_for_hardware_are_told_from_our_own() -> None:
         answered(6.0, "StopPower"),
     ]
     assert waits(json.dumps(line) for line in trace) == pytest.approx(0.25 + 0.5)
+
+
+def test_the_streams_that_are_sent_are_what_they_are_called() -> None:
+    """Each is refused, or a message within the limits; the search finds nothing that costs less than what it began with."""
+    sent, worst = streams.streams(0.0)
+    assert worst > 0.0
+    assert len({stream.name for stream in sent}) == len(sent)
+    for stream in sent:
+        link = serve(Serving(plain=True), 0.0)
+        octets = stream.octets if stream.opening else frame(PayloadType.EXI, streams.negotiation()) + stream.octets
+        if not stream.opening:
+            link.framer.limit = PAYLOAD_LIMIT
+        frames = link.feed(octets, 0.0)
+        assert link.failure is not None or len(frames) >= 1 + (not stream.opening), stream.name
+
+
+def test_a_search_is_the_same_each_time() -> None:
+    chances = random.Random(7), random.Random(7)
+    octets = next(streams.shapes())
+    assert streams.changed(chances[0], octets) == streams.changed(chances[1], octets) != octets
+    assert all(len(shape) <= PAYLOAD_LIMIT for shape in streams.shapes())
+
+
+def test_the_watch_sees_how_long_a_turn_was_and_how_late_it_began() -> None:
+    seen = Watch()
+    loop = asyncio.SelectorEventLoop(seen)
+
+    async def main() -> None:
+        await asyncio.sleep(0)
+        seen.clear()
+        until = time.monotonic() + 0.05
+        while time.monotonic() < until:
+            pass
+        await asyncio.sleep(0)
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+    assert seen.hold >= 0.05
+    assert 0.0 < seen.cpu <= seen.hold * 1.5
