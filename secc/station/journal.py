@@ -290,10 +290,10 @@ class Journal:
         recorder.ended(reason, now)
         exchanges = recorder.exchanges()
         traced: list[Path] = []
+        if silent and reason.name == ConnectionClosed.reason:
+            return  # somebody knocked and said nothing: that must not hide a session, nor push its trace out
         if wanted(self._config.trace.mode.value, reason):
             self._trace(recorder, traced)
-        if silent and reason.name == ConnectionClosed.reason:
-            return  # somebody knocked and said nothing: that must not hide a session
         faults = self._hardware.faults
 
         # What was delivered, and where the trace lies, is known when the record is written: book and trace are written first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hal.sim.clock import run_virtual
-from secc.config import Tls
+from secc.config import Tls, TraceMode
 from secc.session.log import set_up_log
 from secc.session.reasons import MEANINGS
 from secc.station.history import records
@@ -137,5 +138,24 @@ def test_charging_by_pilot_and_duty_is_in_the_history(tmp_path: Path) -> None:
             text = explanation(None, scene.state)
             assert "was unplugged" in text and "pilot and duty (IEC 61851)" in text
             assert "TCP" not in text and "message" not in text
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-RES-02")
+def test_who_knocks_and_says_nothing_leaves_neither_record_nor_trace(tmp_path: Path) -> None:
+    """The directory holds a thousand traces: a scanner of ports pushed out, within the hour, those of the cars that had charged."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path, trace=TraceMode.ALWAYS)) as scene:
+            scene.world().plug_in()
+            await scene.until(lambda: scene.outlet().window.port)
+            for knocks in range(1, 4):
+                _, writer = await asyncio.open_connection("::1", scene.outlet().window.port)
+                writer.close()
+                await scene.ended(knocks)
+            await scene.until(lambda: scene.outlet().journal.idle)
+            assert not list(records(scene.state))
+            assert not list(scene.state.glob("traces/*"))
 
     run_virtual(main())
