@@ -38,6 +38,7 @@ FORCED = ("Authorization", "ChargeParameterDiscovery", "CableCheck")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What is wrong outside of the program is a line, never a traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_streams()
     try:
         try:
             code = _command(arguments)
@@ -61,6 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _open_streams() -> None:
+    """A standard stream that was closed before us leads nowhere: else its number goes to the next file or socket, and the log's lines with it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _failed(error: object, code: int) -> int:

@@ -192,3 +192,13 @@ def test_a_lab_pki_is_made_twice(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([*command, "--replace"]) == 2
     assert "thesis.txt, which is no part of a lab PKI" in capsys.readouterr().err
     assert (tmp_path / "pki" / "thesis.txt").exists()
+
+
+def test_a_standard_stream_that_is_closed_is_no_file_of_ours() -> None:
+    """The log is written to descriptor 2: where that was closed, it was the next file's or socket's, and closed output was a traceback."""
+    program = (
+        "import os, sys; from secc.cli import main; "
+        "code = main(['version']); os.write(2, b'lost'); sys.exit(code or sum(os.fstat(n).st_rdev != os.stat(os.devnull).st_rdev for n in range(3)))"
+    )
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, program]
+    assert subprocess.run(words, timeout=120.0, check=False).returncode == 0
