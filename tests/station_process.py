@@ -61,7 +61,7 @@ class Process:
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
         self._children.append(child)
-        end = time.monotonic() + 15.0
+        end = time.monotonic() + 60.0
         while True:
             with contextlib.suppress(ControlError):
                 outlet = ask(self.control, {"do": "state"})["outlets"][0]
