@@ -33,7 +33,7 @@ pki: $(READY)
 	$(BIN)/python -m tools.pki make var/pki --replace $(PKI)
 
 test: $(DEV)
-	@echo "tests: about three minutes on two free cores, longer on busy ones"
+	@echo "tests: about four minutes on two free cores, longer on busy ones"
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not live' $(TEST)
 
 check: $(DEV)
