@@ -6,7 +6,7 @@ Part of ``secc.testing``. The station behind it is the real one and stays safe; 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from secc.conversation import Effect, Received, Send
@@ -33,13 +33,21 @@ class Message:
 
 
 @dataclass(slots=True)
-class _Fault:
+class Fault:
+    """What is to go wrong with an answer: see ``secc.testing.StationUnderTest.misbehave``. ValueError for what no station could say."""
+
     answer: str
-    late: float
-    code: str | None
-    cut: bool
-    skip: int
-    times: int
+    _: KW_ONLY
+    late: float = 0.0
+    code: str | None = None
+    cut: bool = False
+    skip: int = 0
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self.answer, self.code)
+        if not (self.late > 0.0 or self.code is not None or self.cut):
+            raise ValueError("say what is to go wrong: late=, code= or cut=")
 
     def meets(self, name: str) -> bool:
         """Whether this answer is to go wrong. Counts."""
@@ -57,23 +65,11 @@ class Tap:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self._faults: list[_Fault] = []
+        self._faults: list[Fault] = []
 
-    def plan(
-        self,
-        answer: str,
-        *,
-        late: float = 0.0,
-        code: str | None = None,
-        cut: bool = False,
-        skip: int = 0,
-        times: int = 1,
-    ) -> None:
-        """See ``secc.testing.StationUnderTest.misbehave``. From any thread. ValueError for what no station could say."""
-        _check(answer, code)
-        if not (late > 0.0 or code is not None or cut):
-            raise ValueError("say what is to go wrong: late=, code= or cut=")
-        self._faults.append(_Fault(answer, late, code, cut, skip, times))
+    def plan(self, fault: Fault) -> None:
+        """From any thread."""
+        self._faults.append(fault)
 
     def listen(self, outlet: OutletHost) -> None:
         """Begin, before the outlet is opened."""
@@ -129,7 +125,7 @@ class Tap:
 
         connection._perform = between  # type: ignore[method-assign]  # the driver is made with it later
 
-    def _met(self, effect: Send) -> _Fault | None:
+    def _met(self, effect: Send) -> Fault | None:
         name = type(effect.message).__name__
         return next((fault for fault in list(self._faults) if fault.meets(name)), None)
 

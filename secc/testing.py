@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from secc.misbehaving import Message, Tap
+from secc.misbehaving import Fault, Message, Tap
 
 if TYPE_CHECKING:
     from hal.sim.world import World as SimulatedWorld
@@ -271,7 +271,7 @@ class StationUnderTest:
         station hangs up in 5 s if the car does not; ``cut``: the TCP connection ends in its place. ``skip`` answers of this name are good before,
         ``times`` of them go wrong. ValueError for an answer or a code that does not exist.
         """
-        self._tap.plan(answer, late=late, code=code, cut=cut, skip=skip, times=times)
+        self._tap.plan(Fault(answer, late=late, code=code, cut=cut, skip=skip, times=times))
 
     def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
         """Wait until it is so; AssertionError where it is not in this time."""
