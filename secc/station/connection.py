@@ -204,11 +204,11 @@ class V2gConnection(asyncio.Protocol):
 
     def _settle(self) -> None:
         """All that came is dealt with: now what ends the connection, if anything does."""
-        if self._decoder.busy:
+        if self._decoder.busy or self._feeding:
             return
         if self._link.failure is not None and not self._over:
             self._refuse(self._link.failure)
-        elif self._link.peer_closed or (self._ended_by_peer and not self._pumping):
+        elif self._link.peer_closed or (self._ended_by_peer and not self._inbox):
             self._hear_closed()
             self._close()
         self._arm()
@@ -348,6 +348,10 @@ class V2gConnection(asyncio.Protocol):
     def _expired(self) -> None:
         deadline = self._link.deadline
         if deadline is None or self._over:
+            return
+        if self._loop.time() < deadline.at:
+            # A step on another thread has set a later one, and its result has its turn coming.
+            self._arm()
             return
         timeout = deadline.timeout
         where = self._link.where if timeout.name == HANDSHAKE.name else ""

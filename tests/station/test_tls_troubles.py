@@ -10,10 +10,12 @@ import json
 import shutil
 import socket
 import struct
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,6 +26,7 @@ from secc.link.tls import ServerContext
 from secc.link.tls_errors import TlsError
 from secc.link.tls_key import DelegatedKey
 from secc.session.offer import Payment
+from secc.station.pace import Pace
 from tests.link.chains import pki
 from tests.link.hello import C023, C025, client_hello, numbers
 from tests.station_scene import LONG, Scene, WorldHands, car_trust, configured, station
@@ -356,6 +359,86 @@ def test_a_key_that_does_not_sign_is_our_own_trouble(tmp_path: Path) -> None:
             assert "OSError" in record["detail"]
 
     asyncio.run(main())
+
+
+class Gated(Executor):
+    """A thread whose steps wait until the gate is opened: a private key in a slow chip."""
+
+    def __init__(self, inner: Executor) -> None:
+        self.gate = threading.Event()
+        self._inner = inner
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        def step() -> Any:
+            assert self.gate.wait(30.0)
+            return call(*args, **kwargs)
+
+        return self._inner.submit(step)
+
+
+class Crowded:
+    """The turns of a station where many cars speak: what one says has its turn later, in order."""
+
+    def take(self, call: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(0.2, call)
+
+
+@pytest.mark.parametrize("crowded", [False, True], ids=["", "crowded"])
+@pytest.mark.parametrize(
+    ("octets", "code"),
+    [
+        ((HELLO, bytes.fromhex("1503030002022a")), "tls.certificate-rejected"),
+        ((HELLO,), "tls.closed-after-certificate"),
+        ((client_hello(extensions={43: b"\x09"}),), "tls.hello-rejected"),
+    ],
+    ids=["an alert", "nothing more", "a hello that cannot be read"],
+)
+def test_what_a_car_says_and_hangs_up_while_a_step_runs_is_heard(
+    tmp_path: Path, octets: tuple[bytes, ...], code: str, crowded: bool
+) -> None:
+    """The alert lay in the inbox, or the hello in the step, and the end of the stream overtook it: a car that refuses us was one that just left."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
+            outlet = scene.outlet()
+            outlet.executor = slow = Gated(outlet.executor)
+            if crowded:
+                outlet.pace = cast("Pace", Crowded())
+            await WorldHands(scene.world()).plug_in()
+            await scene.until(lambda: outlet.window.port is not None)
+            reader, writer = await asyncio.open_connection("::1", outlet.window.port)
+            for piece in octets:
+                writer.write(piece)
+                await asyncio.sleep(0.3 * (len(octets) > 1))
+            writer.write_eof()
+            await asyncio.sleep(0.5)
+            slow.gate.set()
+            record = await last(scene)
+            assert scene.codes() == [code] == [record["flaw"]]
+            # What we say to it arrives, and then the socket is closed from our side, too.
+            assert await asyncio.wait_for(reader.read(), 10.0)
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_handshake_that_is_complete_in_time_is_not_ended_by_its_own_timer(tmp_path: Path) -> None:
+    """The last step ends on its thread, which sets the next deadline, and the timer rings before its result has its turn."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
+            line = await hook(scene)
+            served = scene.outlet()._connection
+            assert served is not None
+            assert served.secure
+            served._expired()
+            await asyncio.sleep(1.0)
+            assert scene.codes() == []
+            # The first message has its own time still.
+            await line.close()
+            assert await scene.ended() == ["severed.connection-closed"]
+
+    run_virtual(main())
 
 
 def test_who_knocks_and_says_nothing_hides_no_session(tmp_path: Path) -> None:
