@@ -70,7 +70,7 @@ class Flaw(StrEnum):
     CONSTRAINTS = (
         "constraints",
         Outcome.BAD_CHAIN,
-        "A certificate carries nameConstraints or policyConstraints, critical or not: nothing in V2G evaluates them, so nothing may rest on them.",
+        "A certificate carries nameConstraints or policyConstraints, critical or not: V2G validation does not evaluate them.",
     )
     LEAF_EXPIRED = "leaf-expired", Outcome.EXPIRED, "The leaf's validity has ended."
     LEAF_NOT_YET_VALID = (
@@ -158,7 +158,7 @@ class Flaw(StrEnum):
     ANCHOR_UNFIT = (
         "anchor-unfit",
         Outcome.BAD_CHAIN,
-        "The installed root of that name is no CA certificate of this edition's profile.",
+        "The installed root of that name is not a CA certificate of this edition's profile.",
     )
     NO_TRUST_ANCHOR = (
         "no-trust-anchor",

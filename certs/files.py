@@ -86,13 +86,13 @@ def read_file(path: Path, *, secret: bool = False, store: Path | None = None, la
 
 
 def require_directory(path: Path) -> None:
-    """Raises :class:`StoreError` for a store that is not there, is no directory, or that we may not look into."""
+    """Raises :class:`StoreError` for a store that does not exist, is not a directory, or that we may not look into."""
     try:
         status = path.stat()
     except OSError as error:
         raise StoreError(path, f"cannot be read: {error.strerror}") from error
     if not stat.S_ISDIR(status.st_mode):
-        raise StoreError(path, "is no directory")
+        raise StoreError(path, "is not a directory")
 
 
 def stamp(path: Path) -> tuple[object, ...]:

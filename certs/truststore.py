@@ -75,7 +75,7 @@ class Truststore:
             return Roots((), (error,))
         if len(files) > self._max_roots:
             crowd = StoreError(
-                self.directory, f"holds {len(files)} roots, and {self._max_roots} are allowed: none is used"
+                self.directory, f"holds {len(files)} roots, and at most {self._max_roots} are allowed: none is used"
             )
             return Roots((), (crowd, *problems))
         installed: list[InstalledRoot] = []
@@ -166,9 +166,9 @@ def root_certificate(data: bytes, edition: Edition, role: Role, path: Path) -> C
             path, f"signature algorithm {certificate.signature_algorithm} is outside the profile of {edition.value}"
         )
     if not certificate.is_ca or certificate.key_usage is None or not certificate.key_usage.key_cert_sign:
-        raise StoreError(path, "is no CA certificate (basicConstraints, keyUsage keyCertSign)")
+        raise StoreError(path, "is not a CA certificate (basicConstraints, keyUsage keyCertSign)")
     if certificate.extensions & CONSTRAINTS:
-        raise StoreError(path, "constrains the names or policies below it, which no V2G chain is judged by")
+        raise StoreError(path, "has nameConstraints or policyConstraints, which V2G validation does not evaluate")
     if unknown := certificate.critical - KNOWN_CRITICAL:
         raise StoreError(path, f"has an unknown critical extension {min(unknown)}")
     if not certificate.is_signed_by(certificate):

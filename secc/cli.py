@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A directory that cannot be made, a file that is not there or of another kind.
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
     except UnicodeDecodeError as error:
-        return _failed(f"a file is no text: {error}", 1)
+        return _failed(f"a file is not text: {error}", 1)
     except KeyboardInterrupt:
         return 130
     return code
@@ -99,10 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="secc",
         description="The charger side of ISO 15118 Plug & Charge.",
-        epilog="secc help COMMAND, or secc COMMAND --help, says what a command takes. Exit codes: 0 all is well, 1 something is wrong, "
-        "2 the configuration or the command line is.",
+        epilog="secc help COMMAND, or secc COMMAND --help, says what a command takes. Exit codes: 0 success, 1 something is wrong, "
+        "2 the configuration or the command line is wrong.",
     )
-    parser.add_argument("--version", action=_ShowVersion, help="say which version this is, and end")
+    parser.add_argument("--version", action=_ShowVersion, help="print the version and exit")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     _run_parser(commands.add_parser("run", help="serve cars until stopped"))
     check = commands.add_parser("check", help="look at configuration, trust and interfaces, and say what is wrong")
@@ -124,18 +124,20 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="why a session ended as it did")
     _place(explain)
     explain.add_argument("--outlet", help="of this outlet (default: the newest of all)")
-    explain.add_argument("--list", action="store_true", help="every session in the history, instead of one explained")
+    explain.add_argument(
+        "--list", action="store_true", help="list every session in the history instead of explaining one"
+    )
     explain.add_argument(
         "what",
         nargs="?",
         help="a trace, a record, or a session's id as in the log (default: the newest session that has ended)",
     )
     explain.set_defaults(command=_explain)
-    _clock_parser(commands.add_parser("clock", help="what the station knows of the time, and whether that is right"))
+    _clock_parser(commands.add_parser("clock", help="show the station's clock, or confirm it as root"))
     cli_stores.add_parsers(commands)
     _control_parser(commands.add_parser("control", help="pull a lever of a running station"))
-    commands.add_parser("version", help="which version this is").set_defaults(command=_version)
-    commands.add_parser("help", help="what a command takes")
+    commands.add_parser("version", help="print the version").set_defaults(command=_version)
+    commands.add_parser("help", help="show the flags and arguments of a command")
     for name, what in TOOLS.items():
         commands.add_parser(name, help=f"tool: {what}", add_help=False)
     return parser
@@ -193,8 +195,8 @@ def _clock_parser(clock: argparse.ArgumentParser) -> None:
     clock.add_argument(
         "act",
         choices=("show", "reset"),
-        help="show: what each clock says, and what the station makes of it; "
-        "reset: root's word that the system clock is right, and that a later time which was seen was not",
+        help="show: what each clock says, and whether the station believes it; "
+        "reset: root confirms that the system clock is right, and that a later time that the station has seen was wrong",
     )
 
 
@@ -214,7 +216,7 @@ def _control_parser(control: argparse.ArgumentParser) -> None:
     levers.add_parser("renegotiate", help="ask the car to negotiate again")
     ongoing = levers.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
     ongoing.add_argument("phase", choices=FORCED, help="which answer")
-    ongoing.add_argument("switch", choices=("on", "off"), help="from now on, or no more")
+    ongoing.add_argument("switch", choices=("on", "off"), help="on: from now on; off: no longer")
     levers.add_parser("reload", help="read certificates, staples and lists anew")
     levers.add_parser("events", help="everything that happens, a JSON line each, until interrupted")
 

@@ -22,8 +22,8 @@ def add_parsers(commands: Any) -> None:
     )
     acts = trust.add_subparsers(dest="act", required=True, metavar="ACT")
     acts.add_parser("list", help="every root, for an auditor")
-    add = acts.add_parser("add", help="trust a root")
-    remove = acts.add_parser("remove", help="trust it no more")
+    add = acts.add_parser("add", help="install a root")
+    remove = acts.add_parser("remove", help="remove a root")
     for parser in (add, remove):
         parser.add_argument("role", choices=("v2g", "mo", "oem"), help="what the root is trusted for")
     add.add_argument("file", type=Path, help="PEM or DER")

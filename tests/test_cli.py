@@ -190,7 +190,7 @@ def test_a_lab_pki_is_made_twice(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (tmp_path / "pki" / "car" / "v2g_root.pem").read_bytes() != root
     (tmp_path / "pki" / "thesis.txt").touch()
     assert main([*command, "--replace"]) == 2
-    assert "thesis.txt, which is no part of a lab PKI" in capsys.readouterr().err
+    assert "thesis.txt, which is not part of a lab PKI" in capsys.readouterr().err
     assert (tmp_path / "pki" / "thesis.txt").exists()
 
 

@@ -46,7 +46,7 @@ def read_trace(lines: Iterable[str]) -> list[dict[str, Any]]:
         except (ValueError, RecursionError) as error:
             raise TraceUnreadable(f"line {number} is no JSON") from error
         if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
-            raise TraceUnreadable(f"line {number} is no entry of a trace")
+            raise TraceUnreadable(f"line {number} is not an entry of a trace")
         entries.append(entry)
     if not entries or entries[0]["kind"] != "trace":
         raise TraceUnreadable("the first line is not the head of a trace")
@@ -59,7 +59,7 @@ def steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
         try:
             yield from _steps(entry)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
-            raise TraceUnreadable(f"line {number} is no entry of a trace: {error}") from None
+            raise TraceUnreadable(f"line {number} is not an entry of a trace: {error}") from None
 
 
 def _steps(entry: Mapping[str, Any]) -> Iterator[Step]:

@@ -24,7 +24,7 @@ TITLES = {
     "completed": "In order",
     "refused": "Refused: the response code that the car heard",
     "timer": "Timers",
-    "tls": "TLS: no session came about, or it was cut off below it",
+    "tls": "TLS: no session came about, or TLS cut it off",
     "severed": "Cut off",
     "emergency": "Emergencies",
     "bug": "Mistakes of this software",

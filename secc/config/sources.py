@@ -172,7 +172,7 @@ def _read(path: Path) -> str:
         return octets.decode("utf-8")
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
-        raise ConfigError("file", "is no UTF-8 text", path, line) from None
+        raise ConfigError("file", "is not UTF-8 text", path, line) from None
 
 
 def _toml(text: str, path: Path) -> dict[str, Any]:

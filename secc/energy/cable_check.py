@@ -111,7 +111,7 @@ def _measured(path: DcPath, whole: Deadline) -> Conversation[CableChecked]:
     """Wait for the measurements that the settings ask for, and judge them. A bad one ends it all by ``Halt``."""
     for count in range(1, path.settings.isolation_measurements + 1):
         if not (yield from path.until(partial(_so_many, path, count), MEASURING, whole)):
-            return _failed("the insulation monitor measures nothing")
+            return _failed("the insulation monitor reports no measurement")
     ohms = min(path.ohms)
     return CableChecked(True, "valid" if ohms >= path.settings.warning_ohms else "warning", f"{ohms:.0f} ohms")
 

@@ -131,7 +131,7 @@ class TlsConnection:
             sent = 0
             while sent < len(plaintext):
                 if not self._call(self._lib.SSL_write_ex, plaintext[sent:], len(plaintext) - sent, byref(self._length)):
-                    raise self._failure("the connection takes no more plaintext", TlsFlaw.BROKEN)
+                    raise self._failure("the connection accepts no more plaintext", TlsFlaw.BROKEN)
                 sent += self._length.value
 
     def drain(self) -> bytes:

@@ -39,7 +39,7 @@ _VERDICTS = {
     "refused": "was refused",
     "timer": "timed out",
     "severed": "was cut off",
-    "tls": "was cut off below it",
+    "tls": "was cut off by TLS",
     "emergency": "was stopped at once",
     "bug": "ended by a mistake of this software",
 }
@@ -196,7 +196,7 @@ def explain(record: SessionRecord) -> str:
     found = meaning(record.reason.code)
     if record.began and not record.ended:
         text = f"Outlet {record.outlet}: session {record.session} began at {_time(record.began)} and has no end in the record"
-        return f"{escaped(text)}\n\nIt runs still; or: {found.meaning} {found.support}\n"
+        return f"{escaped(text)}\n\nIt is still running, or: {found.meaning} {found.support}\n"
     parts = [
         _title(record),
         "",
@@ -290,12 +290,12 @@ def _facts(record: SessionRecord) -> Iterator[str]:
 def _transport(tls: TlsSeen) -> str:
     agreed = f"{tls.version} {tls.suite}".strip() or "TLS was not set up"
     if not tls.chain:
-        return f"{agreed}; none of our chains was shown" if not tls.version else agreed
+        return f"{agreed}; the station showed no certificate chain" if not tls.version else agreed
     named = {True: "which the car had named", False: "which the car had NOT named", None: "the car named none"}[
         tls.named_by_car
     ]
     root = f" below {tls.root}" if tls.root else ""
-    return f"{agreed}, our chain {tls.chain}{root} ({named}), {'stapled' if tls.stapled else 'no staple'}"
+    return f"{agreed}, the station's chain {tls.chain}{root} ({named}), {'stapled' if tls.stapled else 'no staple'}"
 
 
 def _tls_facts(tls: TlsSeen) -> Iterator[str]:
@@ -310,7 +310,7 @@ def _tls_facts(tls: TlsSeen) -> Iterator[str]:
         ("Groups", tls.offered.groups, "not said"),
         ("Signatures", tls.offered.signature_algorithms, "not said"),
         ("Car trusts", tls.offered.roots, "not said"),
-        ("Car asks for", tls.offered.status, "no status of our certificates"),
+        ("Car asks for", tls.offered.status, "no status of the station's certificates"),
     ):
         yield from _wrapped(label, ", ".join(words) or none)
 

@@ -34,11 +34,11 @@ def record_of_trace(lines: Iterable[str], trace: str = "") -> SessionRecord:
         for line in lines:
             entry = json.loads(line)
             if not isinstance(entry, dict):
-                raise RecordBroken("this is no trace: a line of it is no table")
+                raise RecordBroken("this is not a trace: one of its lines is not a JSON object")
             story.hear(entry)
         return story.record(trace)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError) as error:
-        raise RecordBroken(f"this is no trace: {str(error)[:200]}") from None
+        raise RecordBroken(f"this is not a trace: {str(error)[:200]}") from None
 
 
 class _Story:
@@ -79,7 +79,7 @@ class _Story:
 
     def record(self, trace: str) -> SessionRecord:
         if self._head is None:
-            raise RecordBroken("this is no trace: its first line says nothing of one")
+            raise RecordBroken("this is not a trace: its first line is not the header of one")
         if self._ended is None:
             raise RecordBroken("the trace does not say how its session ended")
         kind, _, name = str(self._ended["code"]).partition(".")

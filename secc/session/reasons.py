@@ -111,7 +111,7 @@ _TABLE: tuple[Meaning, ...] = (
         "refused.FAILED_UnknownSession",
         "A message carried the SessionID of another session.",
         RETRY,
-        f"{CAR} Where it repeats, think of somebody who tries to enter a stranger's session.",
+        f"{CAR} If it repeats, somebody may be trying to enter another car's session.",
     ),
     Meaning(
         "refused.FAILED_ServiceSelectionInvalid",
@@ -135,7 +135,7 @@ _TABLE: tuple[Meaning, ...] = (
         "refused.FAILED_SignatureError",
         "A signature of the car is missing or wrong.",
         BEFORE,
-        "The flaw in the detail says what does not hold. A car without the contract's private key cannot do better; if every car fails, report it.",
+        "The flaw in the detail says what is wrong. A car without the contract's private key cannot sign correctly; if every car fails, report it.",
     ),
     Meaning(
         "refused.FAILED_NoCertificateAvailable",
@@ -153,7 +153,7 @@ _TABLE: tuple[Meaning, ...] = (
         "refused.FAILED_ChallengeInvalid",
         "The car did not repeat the challenge that it was given.",
         BEFORE,
-        f"{CAR} Where it repeats, think of somebody who plays back a recorded session.",
+        f"{CAR} If it repeats, somebody may be replaying a recorded session.",
     ),
     Meaning(
         "refused.FAILED_ContractCanceled",
@@ -264,7 +264,7 @@ _TABLE: tuple[Meaning, ...] = (
         "timer.V2GTP-message",
         "The car began a message and did not finish it.",
         RETRY,
-        "The link loses frames, or it is no car.",
+        "The link loses frames, or the sender is not a car.",
     ),
     # What cut it off
     Meaning(
@@ -287,9 +287,9 @@ _TABLE: tuple[Meaning, ...] = (
     ),
     Meaning(
         "severed.stream-broken",
-        "What came from the car was no V2GTP frame, or no message.",
+        "What the car sent was not a V2GTP frame, or not a message.",
         RETRY,
-        "The detail names the layer. If the car works elsewhere, keep the trace and report it: it may be a form that we do not know.",
+        "The detail names the layer. If the car works elsewhere, keep the trace and report it: the car may use a form unknown to the station.",
     ),
     Meaning(
         "severed.communication-setup-timeout",
@@ -324,11 +324,12 @@ _TABLE: tuple[Meaning, ...] = (
     ),
     # Mistakes of ours that have a name
     Meaning(
-        "bug.Unanswered", "The session ended with a request unanswered, which must not be.", STOPS, _KINDS[5].support
+        "bug.Unanswered",
+        "The session ended, and the station had not answered a request: a bug.",
+        STOPS,
+        _KINDS[5].support,
     ),
-    Meaning(
-        "bug.EncodeError", "An answer of ours could not be written as the schema wants it.", STOPS, _KINDS[5].support
-    ),
+    Meaning("bug.EncodeError", "The station could not encode its own answer by the schema.", STOPS, _KINDS[5].support),
 )
 
 MEANINGS: Mapping[str, Meaning] = {entry.code: entry for entry in (*_TABLE, *TLS, *CERTIFICATES, *SIGNATURES)}

@@ -10,7 +10,7 @@ from secc.session.meanings import BEFORE, NOTHING, Meaning
 from secc.session.signature import Flaw as Signature
 
 SIGNED: Final = (
-    "The car's doing: a car without the contract's private key cannot do better. If every car fails, report it."
+    "The car's doing: a car without the contract's private key cannot sign correctly. If every car fails, report it."
 )
 
 _FOR_OUTCOME: Mapping[Outcome, str] = {

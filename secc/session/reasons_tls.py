@@ -11,7 +11,7 @@ TLS: Final[tuple[Meaning, ...]] = (
         "tls.required",
         "The car speaks plain TCP, or something else, where only TLS is served.",
         BEFORE,
-        '`tls = "offered"` would serve it, for a card. Not every scanner of ports is a car.',
+        '`tls = "offered"` would serve it, for a card. The sender may be a port scanner.',
     ),
     Meaning(
         "tls.plain-required",
@@ -21,9 +21,9 @@ TLS: Final[tuple[Meaning, ...]] = (
     ),
     Meaning(
         "tls.hello-rejected",
-        "The car began TLS, but what it sent was no ClientHello that could be read.",
+        "The car began TLS, but the station could not read its ClientHello.",
         BEFORE,
-        "Not every scanner of ports is a car. If it is one that charges elsewhere, report it with the detail.",
+        "The sender may be a port scanner. If it is a car that charges elsewhere, report it with the detail.",
     ),
     Meaning(
         "tls.no-common-version",
@@ -51,28 +51,28 @@ TLS: Final[tuple[Meaning, ...]] = (
     ),
     Meaning(
         "tls.unknown-ca",
-        "The car refused our chain: it does not lead to a root that the car trusts.",
+        "The car refused the station's chain: it does not lead to a root that the car trusts.",
         BEFORE,
-        "Compare our chain's root with the roots that the car has named, if it named any. A chain below another V2G root is installed by "
-        "`secc identity install`; a car with a root of the lab trusts no public chain, and the other way round.",
+        "Compare the root of the station's chain with the roots that the car has named, if it named any. "
+        "`secc identity install` installs a chain below another V2G root. A car with a lab root trusts no public chain, and the other way round.",
     ),
     Meaning(
         "tls.certificate-expired",
-        "The car refused our chain as expired, or not yet valid.",
+        "The car refused the station's chain as expired, or not yet valid.",
         BEFORE,
-        "`secc check` says how long our chain is valid. If it is, the car's clock is wrong, or its copy of the root has expired.",
+        "`secc check` says how long the station's chain is valid. If it is, the car's clock is wrong, or its copy of the root has expired.",
     ),
     Meaning(
         "tls.certificate-rejected",
-        "The car refused our chain for another flaw: bad, of a kind that it does not take, revoked, or not allowed.",
+        "The car refused the station's chain for another flaw: bad, of a kind that it does not take, revoked, or not allowed.",
         BEFORE,
-        "The detail has the alert. `secc check` judges our chain as a car would; compare with another car.",
+        "The detail has the alert. `secc check` judges the station's chain as a car would; compare with another car.",
     ),
     Meaning(
         "tls.staple-rejected",
-        "The car refused the OCSP response that we stapled.",
+        "The car refused the OCSP response that the station stapled.",
         BEFORE,
-        "Fetch a new one (`secc identity requests`, `secc identity staple`). Does the car's clock agree with ours?",
+        "Fetch a new one (`secc identity requests`, `secc identity staple`). Compare the car's clock with the station's.",
     ),
     Meaning(
         "tls.refused-by-car",
@@ -84,20 +84,20 @@ TLS: Final[tuple[Meaning, ...]] = (
         "tls.closed-in-hello",
         "The car closed the connection in the middle of its ClientHello.",
         "The car may try again by itself, or show an error.",
-        "The link loses frames, or it is no car.",
+        "The link loses frames, or the sender is not a car.",
     ),
     Meaning(
         "tls.closed-after-certificate",
-        "The car closed the connection after it had seen our certificate chain, without a word.",
+        "The car closed the connection after it had received the station's certificate chain, without an alert.",
         BEFORE,
-        "It does not trust us, as a rule: compare our chain's root with the roots that the car has named. A strict car also goes where it asked for "
-        "the status of our certificates (`status_request_v2`) and got none (docs/trust.md).",
+        "As a rule the car does not trust the station: compare the root of the station's chain with the roots that the car has named. "
+        "A strict car also closes if it asked for the status of the station's certificates (`status_request_v2`) and got none (docs/trust.md).",
     ),
     Meaning(
         "tls.closed-in-handshake",
         "The car closed the connection in the middle of the handshake.",
         "The car may try again by itself, or show an error.",
-        "The detail says after which message. After its own key exchange it had accepted our chain: look at the link, then at the car.",
+        "The detail says after which message. After its own key exchange it had accepted the station's chain: look at the link, then at the car.",
     ),
     Meaning(
         "tls.handshake-failed",
@@ -109,13 +109,13 @@ TLS: Final[tuple[Meaning, ...]] = (
         "tls.too-much",
         "The car sent more octets than any handshake takes.",
         BEFORE,
-        "It is no car, or it is a broken one.",
+        "The sender is not a car, or the car is defective.",
     ),
     Meaning(
         "tls.broken",
         "After the handshake a TLS record came that does not decrypt, or that has no place there.",
         RETRY,
-        "The link garbles frames, somebody tampers, or the car has lost count. If it repeats with one model of car, report it.",
+        "The link corrupts frames, somebody tampers with them, or the car's record counter is wrong. If it repeats with one model of car, report it.",
     ),
     Meaning(
         "tls.alert",
@@ -127,7 +127,7 @@ TLS: Final[tuple[Meaning, ...]] = (
         "tls.not-read",
         "The car does not read what the station sends.",
         STOPS,
-        "The link is lost in one direction, or it is no car.",
+        "The link is lost in one direction, or the sender is not a car.",
     ),
     Meaning(
         "tls.station-failed",

@@ -135,7 +135,9 @@ def _lists(config: Config) -> Iterator[Finding]:
         yield Finding(subject, f"{path}, {len(listed)} entries")
         for root in sorted(listed.roots - installed):
             yield Finding(
-                subject, f"{path} names the root {root}, which is not installed: those entries match nobody", good=False
+                subject,
+                f"{path} names the root {root}, which is not installed: those entries match no contract",
+                good=False,
             )
 
 

@@ -21,7 +21,9 @@ def show(state: Path, *, vouched: bool, clocks: Clocks | None = None) -> Iterato
     """What each clock says, what the station makes of it, and what to do; a line each. Raises ClockRefused."""
     clocks = clocks or Clocks()
     if not os.access(state, os.R_OK | os.X_OK):
-        raise ClockRefused(f"{state} cannot be read; is it the station's state directory, and may you look into it?")
+        raise ClockRefused(
+            f"{state} cannot be read; check that it is the station's state directory and that you may read it"
+        )
     calendar = Calendar(state / FILE, vouched=vouched, clocks=clocks)
     source = (
         "a source on the network keeps it right" if clocks.synchronised() else "no source on the network keeps it right"
@@ -51,6 +53,6 @@ def reset(state: Path, socket: Path, clocks: Clocks | None = None) -> Iterator[s
     try:
         ask(socket, {"do": "reload"})
     except ControlError as error:
-        yield f"a station that begins now will know of it ({error})"
+        yield f"no running station could be told ({error}); a station reads it when it starts"
     else:
-        yield "the station that runs has been told"
+        yield "the running station has been told"

@@ -84,7 +84,7 @@ def record_of_session(state_directory: Path, session: str, disk: Disk | None = N
     if not found:
         raise RecordBroken(f"{session}: not in the history of {state_directory}; `secc explain --list` shows what is")
     if len(found) > 1:
-        raise RecordBroken(f"{session}: more than one session begins so: {', '.join(map(_session, found))}")
+        raise RecordBroken(f"{session}: more than one session id begins with this: {', '.join(map(_session, found))}")
     return read_record(found[0], disk)
 
 

@@ -77,12 +77,12 @@ class Levers:
         if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TOKEN:
             raise ControlError(f"a card has a value of 1 to {LONGEST_TOKEN} characters")
         if self._verdict() is not None:
-            raise ControlError(f"outlet {self._name} is looking at another card")
+            raise ControlError(f"outlet {self._name} is still checking another card")
         self._plug(outlet.TokenPresented(kind, value))
         verdict = self._verdict()
         if verdict is None:
             raise ControlError(
-                f"outlet {self._name} looks at no card now: somebody is identified already, or the plug has to be pulled first"
+                f"outlet {self._name} takes no card now: a driver is identified already, or the plug has to be pulled first"
             )
         return self._decided(verdict)
 
@@ -91,7 +91,7 @@ class Levers:
             async with asyncio.timeout(VERDICT_SECONDS):
                 verdict = await coming
         except TimeoutError:
-            raise ControlError("there is no word on this card yet") from None
+            raise ControlError("the station has not decided about this card yet") from None
         if not verdict.accepted:
             raise ControlError(
                 f"the card is refused: {verdict.decision.value}" + (f" ({verdict.detail})" if verdict.detail else "")
@@ -118,12 +118,12 @@ class Levers:
             case StopOrdered():
                 self.stop("backend")
             case _:
-                raise ControlError(f"{type(event).__name__} is no order")
+                raise ControlError(f"{type(event).__name__} is not an order of a backend")
 
     def _order(self, event: Event, nothing: str) -> None:
         before = self._standing()
         if before is None:
-            raise ControlError(f"outlet {self._name} does not work yet: see `secc status`")
+            raise ControlError(f"outlet {self._name} is not running yet: see `secc status`")
         self._plug(event)
         if self._standing() == before:
             raise ControlError(f"outlet {self._name}: {nothing}")

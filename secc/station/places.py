@@ -65,7 +65,7 @@ def _user(unit: Unit | None) -> Finding:
         )
     if os.geteuid() == 0:
         return Finding(
-            "user", "this is root, who may everything: --as-user looks with the rights of another", remark=True
+            "user", "root may access everything: use --as-user to look with the rights of another user", remark=True
         )
     return Finding("user", f"looked at with the rights of {name}")
 
@@ -106,7 +106,7 @@ def _directory(subject: str, directory: Path, unit: Unit | None) -> Finding:
         return Finding(subject, f"{directory} is made at the start")
     try:
         if not stat.S_ISDIR(there.stat().st_mode):
-            return Finding(subject, f"{there} is no directory", good=False)
+            return Finding(subject, f"{there} is not a directory", good=False)
     except OSError as error:
         return Finding(subject, f"{directory}: {error.strerror}", good=False)
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
@@ -122,7 +122,7 @@ def _control(config: Config) -> Iterator[Finding]:
     path = config.control_socket
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            yield Finding("control socket", f"{path} exists and is no socket", good=False)
+            yield Finding("control socket", f"{path} exists and is not a socket", good=False)
     except OSError:
         return
 

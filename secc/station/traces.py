@@ -56,7 +56,7 @@ class TraceWriter:
         while total > self._directory.cap_octets and len(self._waiting) > 1:
             oldest = self._waiting.popleft()
             total -= oldest.octets
-            log.warning("trace given up, too many wait to be written: %s", oldest.name)
+            log.warning("trace dropped, too many wait to be written: %s", oldest.name)
             _settle(oldest, None)
 
     async def _write_all(self) -> None:

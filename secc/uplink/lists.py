@@ -147,7 +147,7 @@ def _text(lines: Iterable[bytes], path: Path) -> Iterator[str]:
         try:
             yield line.decode()
         except UnicodeDecodeError:
-            raise ConfigError("list", "is no UTF-8 text", path, number) from None
+            raise ConfigError("list", "is not UTF-8 text", path, number) from None
 
 
 def parse_list(lines: Iterable[str], path: Path) -> Listed:
@@ -225,9 +225,9 @@ def _conditions(words: list[str]) -> tuple[datetime | None, str | None]:
     for word in words:
         name, _, value = word.partition("=")
         if name not in ("until", "root"):
-            raise ValueError("after the value may stand until=YYYY-MM-DD and root=SHA256, and nothing else")
+            raise ValueError("only until=YYYY-MM-DD and root=SHA256 may follow the value")
         if name in found:
-            raise ValueError(f"{name}= stands here twice")
+            raise ValueError(f"{name}= is given twice")
         found[name] = value
     root = found.get("root")
     return _end(found["until"]) if "until" in found else None, _root(root) if root is not None else None

@@ -115,7 +115,7 @@ class Standalone:
 
     async def authorize_token(self, question: AuthorizeToken, *, outlet: str, decide: float) -> Verdict:
         if self._rules.eim is Eim.FREE:
-            return Verdict(Decision.ACCEPTED, "nobody pays here", Ground.SETTING)
+            return Verdict(Decision.ACCEPTED, "charging is free here", Ground.SETTING)
         return await self._within(decide, lambda: self._judge_token(question))
 
     async def authorize_contract(self, contract: Contract, *, outlet: str, decide: float) -> Verdict:

@@ -35,7 +35,7 @@ def test_a_missing_keystore_is_a_problem(tmp_path: Path) -> None:
     """It was an empty one, and a mistyped path a station without TLS."""
     assert "none: cannot be read: No such file or directory" in only_problem(tmp_path / "none")
     (tmp_path / "file").touch()
-    assert only_problem(tmp_path / "file").endswith("file: is no directory")
+    assert only_problem(tmp_path / "file").endswith("file: is not a directory")
 
 
 def test_a_chain_is_installed_and_read_back(tmp_path: Path) -> None:

@@ -79,16 +79,16 @@ def unfit() -> dict[str, tuple[Issued, str]]:
     rsa = MINT.issue("Root", "MO", ca=True, kind=KeyKind.RSA, key_identifiers=False)
     return {
         "sub-CA": (LAB.contract.sub1, "not self-signed"),
-        "leaf": (LAB.contract.leaf, "no CA"),
-        "self-signed leaf": (MINT.issue("Root", "MO"), "no CA"),
-        "no keyCertSign": (MINT.issue("Root", "MO", ca=True, usage=key_usage("crl_sign")), "no CA"),
-        "no basicConstraints": (MINT.issue("Root", "MO", constraints=False, usage=CA_USAGE), "no CA"),
+        "leaf": (LAB.contract.leaf, "not a CA"),
+        "self-signed leaf": (MINT.issue("Root", "MO"), "not a CA"),
+        "no keyCertSign": (MINT.issue("Root", "MO", ca=True, usage=key_usage("crl_sign")), "not a CA"),
+        "no basicConstraints": (MINT.issue("Root", "MO", constraints=False, usage=CA_USAGE), "not a CA"),
         "role": (LAB.secc.root, "V2G"),
         "RSA": (rsa, "too-large|outside the profile"),
         "P-384": (MINT.issue("Root", "MO", ca=True, kind=KeyKind.P384), "outside the profile"),
         "constraints": (
             MINT.issue("Root", "MO", ca=True, extra=[(names_of_another_company(), False)]),
-            "constrains the names",
+            "has nameConstraints or policyConstraints",
         ),
         "forged": (MINT.issue("Root", "MO", ca=True, signing_key=MINT.key()), "not self-signed"),
     }
@@ -150,7 +150,7 @@ def test_a_crowded_store_is_refused_by_count(tmp_path: Path, count: int, monkeyp
     assert opened == []
     assert roots.installed == ()
     (problem,) = roots.problems
-    assert "holds 61 roots, and 60 are allowed" in str(problem) or "holds more than 1000 files" in str(problem)
+    assert "holds 61 roots, and at most 60 are allowed" in str(problem) or "holds more than 1000 files" in str(problem)
     with pytest.raises(StoreError):
         store.add(Edition.ISO2, Role.V2G, LAB.other_secc.root.pem)
 

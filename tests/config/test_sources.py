@@ -229,7 +229,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, what: str) -> None:
 def test_no_text(tmp_path: Path) -> None:
     file = tmp_path / "station.toml"
     file.write_bytes(b"a = 1\n\xff\xfe")
-    with pytest.raises(ConfigError, match=":2: file: is no UTF-8 text"):
+    with pytest.raises(ConfigError, match=":2: file: is not UTF-8 text"):
         load(file)
 
 

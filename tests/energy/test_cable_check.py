@@ -272,7 +272,7 @@ def test_a_car_that_keeps_its_contactor_closed_fails_with_a_monitor_that_has_fal
     """What it measured before the check is a megaohm; nothing has been measured since."""
     b = renegotiating(replace(SETTINGS, isolation_silence_seconds=100.0))
     b.world.inject("imd_silent")
-    assert "measures nothing" in failed(b, 20.0).detail
+    assert "reports no measurement" in failed(b, 20.0).detail
     assert b.setpoints == []
 
 

@@ -81,8 +81,8 @@ To do        The mobility operator, or who provisioned the car, has to act.
 
 Session      3fa94c0011223344
 Protocol     ISO 15118-2:2013
-Transport    TLS 1.2 ECDHE-ECDSA-AES128-SHA256, our chain 9ae7 below cert-sha1:00ff (which the car
-             had named), stapled
+Transport    TLS 1.2 ECDHE-ECDSA-AES128-SHA256, the station's chain 9ae7 below cert-sha1:00ff (which
+             the car had named), stapled
 Identified   contract as DE-8AA-*******D5
 Certificate  contract sha256:0123456789abcdef: bad-signature. A certificate is not signed with the
              key of the issuer that it names.
@@ -157,8 +157,8 @@ def test_a_car_that_does_not_trust_us() -> None:
     for words in (
         "no session came about",
         "Before the first message.",
-        "Compare our chain's root with the roots that the car has named",
-        "TLS was not set up, our chain 9ae7 below cert-sha1:00ff (which the car had NOT named), no staple",
+        "Compare the root of the station's chain with the roots that the car has named",
+        "TLS was not set up, the station's chain 9ae7 below cert-sha1:00ff (which the car had NOT named), no staple",
         "Handshake < ClientHello, > ServerHello, > Certificate, > ServerHelloDone, < alert unknown_ca",
         "Car offers TLS 1.2 Suites TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256 Groups secp256r1 Signatures not said",
         "Car trusts cert-sha1:1234 Car asks for status_request_v2",
@@ -169,7 +169,10 @@ def test_a_car_that_does_not_trust_us() -> None:
 def test_a_car_whose_hello_was_not_read() -> None:
     record = SessionRecord("1", "tls", "required", flaw="tls.required", tls=TlsSeen("", flaw="required"))
     joined = " ".join(explain(record).split())
-    assert "TLS was not set up; none of our chains was shown" in joined and "would serve it, for a card" in joined
+    assert (
+        "TLS was not set up; the station showed no certificate chain" in joined
+        and "would serve it, for a card" in joined
+    )
 
 
 def test_a_bad_signature_says_what_does_not_hold() -> None:

@@ -59,7 +59,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> object:
 def test_a_sound_configuration_is_all_good(tmp_path: Path) -> None:
     findings = report(pnc(tmp_path))
     noted = [str(one) for one in findings if not one.good or one.remark or one.skipped]
-    assert [one for one in noted if "this is root" not in one] == []
+    assert [one for one in noted if "root may access everything" not in one] == []
     assert {one.subject for one in findings} == {
         "configuration",
         "state",
@@ -141,7 +141,7 @@ def test_lists_with_an_error_and_lists_that_name_a_root_which_is_not_there(tmp_p
     allow.write_text(f"emaid DE8AA* root={roots[0].certificate.fingerprint}\n")
     assert "BAD  allowlist" not in said(config)
     allow.write_text(f"emaid DE8AA* root={'a1' * 32}\n")
-    assert f"names the root {'a1' * 32}, which is not installed: those entries match nobody" in said(config)
+    assert f"names the root {'a1' * 32}, which is not installed: those entries match no contract" in said(config)
 
 
 def test_a_book_that_cannot_be_written(tmp_path: Path) -> None:

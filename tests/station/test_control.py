@@ -129,10 +129,10 @@ def test_a_socket_left_by_a_power_cut_is_replaced_one_in_use_is_not(tmp_path: Pa
     asyncio.run(second())
 
 
-def test_a_file_that_is_no_socket_is_not_removed(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_socket_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     path.write_text("precious")
-    with pytest.raises(ControlError, match="no socket"):
+    with pytest.raises(ControlError, match="not a socket"):
         asyncio.run(ControlServer(path, levers()).open())
     assert path.read_text() == "precious"
 

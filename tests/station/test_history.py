@@ -80,7 +80,7 @@ def test_a_session_is_asked_for_by_as_much_of_its_id_as_tells_it_apart(tmp_path:
     assert record_of_session(tmp_path, "3FA94C") == ENDED
     assert record_of_session(tmp_path, "3fa999").flaw == "tls.unknown-ca"
     for asked, why in (
-        ("3fa9", "more than one session begins so: 3fa94c0011223344, 3fa9990011223344"),
+        ("3fa9", "more than one session id begins with this: 3fa94c0011223344, 3fa9990011223344"),
         ("abcdef", "not in the history"),
         ("3fa", "neither a file nor the id"),
         ("../../etc", "neither a file nor the id"),

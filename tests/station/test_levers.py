@@ -81,7 +81,7 @@ def test_the_word_on_a_card_is_the_answer(tmp_path: Path) -> None:
         refused = await operator.refused("token", kind="rfid", value="00000000")
         assert refused.startswith("the card is refused: ")
         assert (await operator.order("token", kind="rfid", value="04:A2:B3:C4"))["card"] == "accepted"
-        assert "somebody is identified already" in await operator.refused("token", kind="rfid", value="04:A2:B3:C4")
+        assert "a driver is identified already" in await operator.refused("token", kind="rfid", value="04:A2:B3:C4")
 
     at(configured(tmp_path, eim=Eim.LIST, allow=CARDS), story)
 

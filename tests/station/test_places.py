@@ -68,7 +68,7 @@ def test_a_state_directory_that_the_user_cannot_write(reachable: Path) -> None:
             )
         assert "BAD  state directory: /proc/secc cannot be made by " in said(new)
     (reachable / "file").touch()
-    assert f"BAD  state directory: {reachable}/file is no directory" in said(
+    assert f"BAD  state directory: {reachable}/file is not a directory" in said(
         stateful(reachable, reachable / "file" / "state")
     )
 
@@ -104,7 +104,7 @@ def test_a_control_socket_that_is_a_file(tmp_path: Path) -> None:
     config = configured(tmp_path)
     (tmp_path / "state").mkdir()
     config.control_socket.touch()
-    assert "control.sock exists and is no socket" in said(config)
+    assert "control.sock exists and is not a socket" in said(config)
 
 
 def test_a_serial_device_that_is_not_there_or_another_users(reachable: Path) -> None:

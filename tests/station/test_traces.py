@@ -97,7 +97,7 @@ def test_more_than_the_directory_may_hold_does_not_wait_in_memory(
         assert found[0] == "t0.jsonl", "it was under way already"
         assert found[1:8] == [None] * 7
         assert found[8:] == ["t8.jsonl", "t9.jsonl"]
-        assert caplog.text.count("given up") == 7
+        assert caplog.text.count("trace dropped") == 7
 
     asyncio.run(main())
 

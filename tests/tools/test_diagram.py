@@ -118,4 +118,4 @@ def test_a_line_that_no_station_writes_is_refused_or_drawn(
     path = tmp_path / "trace.jsonl"
     path.write_text('{"t":0,"kind":"trace","version":1}\n' + line + "\n")
     if main([str(path)]):
-        assert "line 2 is no entry of a trace" in capsys.readouterr().err
+        assert "line 2 is not an entry of a trace" in capsys.readouterr().err

@@ -143,7 +143,7 @@ def test_the_denylist_has_the_last_word() -> None:
     [
         ("emaid", "an entry is a kind and a value"),
         ("DE8AACA2B3C4D5", "an entry is a kind and a value"),
-        ("emaid DE8AACA2B3C4D5 until=2026-11-20 x", "after the value may stand until=YYYY-MM-DD and root=SHA256"),
+        ("emaid DE8AACA2B3C4D5 until=2026-11-20 x", "only until=YYYY-MM-DD and root=SHA256 may follow the value"),
         ("DE8AACA2B3C4D5 emaid", "the first word is not a kind"),
         ("emaid DE8AACA2B3C4D", "no EMAID: 13 characters"),
         ("emaid DE8AACA2B3C4D5M", "the check digit of this EMAID is wrong; is it mistyped?"),
@@ -152,10 +152,10 @@ def test_the_denylist_has_the_last_word() -> None:
         ("emaid DE8AA*L", "no EMAID"),
         ("rfid 04*", "a card has 4 to 64"),
         ("rfid 04", "a card has 4 to 64"),
-        ("emaid DE8AA* 2026-11-20", "after the value may stand until=YYYY-MM-DD"),
+        ("emaid DE8AA* 2026-11-20", "only until=YYYY-MM-DD and root=SHA256 may follow the value"),
         ("emaid DE8AA* until=2026-02-30", "until= is a day, written YYYY-MM-DD"),
         ("emaid DE8AA* until=9999-12-31", "until= is a day, written YYYY-MM-DD"),
-        ("emaid DE8AA* until=2026-11-20 until=2026-11-21", "until= stands here twice"),
+        ("emaid DE8AA* until=2026-11-20 until=2026-11-21", "until= is given twice"),
         ("emaid DE8AA* root=5f0c", "root= is the SHA-256 of a root certificate"),
         ("emaid DE8AA* root=", "root= is the SHA-256 of a root certificate"),
         ("rfid 04A2B3C5 root=" + "a1" * 32, "no root stands above a card"),
@@ -176,7 +176,7 @@ def test_files_that_do_not_serve(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name, complaint in (
         ("none", "none: list: is not there"),
-        ("latin", "latin:2: list: is no UTF-8 text"),
+        ("latin", "latin:2: list: is not UTF-8 text"),
         ("fifo", "fifo: list: cannot be read: is no regular file"),
         (".", ": list: cannot be read"),
     ):

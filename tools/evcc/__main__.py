@@ -61,7 +61,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--kill-after", type=int, metavar="N", help="SIGKILL to itself after N answers of the loop")
     parser.add_argument("--stay", action="store_true", help="leave the plug in at the end")
     parser.add_argument("--flaw", choices=sorted(FLAWS), metavar="NAME", help="what the car does wrong (--list-flaws)")
-    parser.add_argument("--list-flaws", action="store_true", help="say what --flaw can be, and end")
+    parser.add_argument("--list-flaws", action="store_true", help="list the values of --flaw and exit")
     parser.add_argument("--keylog", type=Path, help="append the TLS secrets to this file, for packet analysers")
     parser.add_argument("--json", action="store_true", help="milestones as JSON, a line each")
     parsed = parser.parse_args(argv)

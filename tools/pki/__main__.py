@@ -51,7 +51,7 @@ def _make(directory: Path, flaws: Sequence[str], *, seed: int | None, replace: b
         print(f"secc pki: {directory} is not empty; --replace makes a lab PKI there anew", file=sys.stderr)
         return 2
     if strangers := [name for name in there if name not in PARTS]:
-        print(f"secc pki: {directory} holds {', '.join(strangers)}, which is no part of a lab PKI", file=sys.stderr)
+        print(f"secc pki: {directory} holds {', '.join(strangers)}, which is not part of a lab PKI", file=sys.stderr)
         return 2
     try:
         for name in there:

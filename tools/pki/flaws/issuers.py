@@ -148,7 +148,7 @@ def tampered_leaf(lab: LabPki) -> FlawedContract:
 
 @named
 def root_is_no_ca(lab: LabPki) -> FlawedContract:
-    """The installed root is no CA certificate."""
+    """The installed root is not a CA certificate."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"constraints": False, "usage": CA_USAGE})
 
 
