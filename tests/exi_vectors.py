@@ -12,6 +12,8 @@ from secc.session import supported_app_protocol as sap
 
 HERE = Path(__file__).resolve().parent / "vectors"
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+RECORDED = (SHARED / "vectors").is_dir()
+CAPTURED = (SHARED / "captures").is_dir()
 
 SCHEMAS: dict[str, Schema[Any]] = {"sap": sap.SCHEMA, "iso15118-2": iso2.SCHEMA, "xmldsig": xmldsig.SCHEMA}
 

@@ -62,6 +62,14 @@ def normal(kind: str, value: str) -> str:
     return f"{KINDS.get(kind, kind)}:{re.sub('[^0-9A-Z]', '', value.upper())}"
 
 
+def card(kind: str, value: str) -> str | None:
+    """The normal text of a card that a list could name; None for any other word, and for what has not a card's number of letters and digits."""
+    if kind.lower() == "emaid" or kind.lower() not in KINDS:
+        return None
+    text = normal(kind, value)
+    return text if _CARD.fullmatch(text.partition(":")[2]) else None
+
+
 def hashed(text: str) -> str:
     """The hash of a normal text as lists have it."""
     return hashlib.sha256(text.encode()).hexdigest()

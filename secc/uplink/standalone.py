@@ -23,7 +23,7 @@ from secc.session.durable import Disk, Journal, StorageFailed
 from secc.session.effects import Decision, Ground, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
-from secc.uplink.lists import Lists, normal, read_list
+from secc.uplink.lists import Lists, card, normal, read_list
 from secc.uplink.policy import AskBackend, Case, Entry, Policy, TokenStatus, decide, worth_remembering
 from secc.uplink.port import BackendEvent, SessionEnded, SessionStarted, Status
 from secc.uplink.records import FailedContracts, Pseudonyms, SessionBook
@@ -221,7 +221,11 @@ class Standalone:
         stores, wall = self._opened(), self._wall()
         if question.kind.lower() == "emaid":
             return Verdict(Decision.REJECTED, "a contract is proved by its certificate, not by a card", Ground.SETTING)
-        entry = stores.lists.entry(normal(question.kind, question.value), wall.time, trusted=wall.trusted)
+        text = card(question.kind, question.value)
+        if text is None:
+            # The denylist could not name it, whoever else is let in.
+            return Verdict(Decision.REJECTED, "not a card that a list can name", Ground.UNLISTED)
+        entry = stores.lists.entry(text, wall.time, trusted=wall.trusted)
         if self._rules.eim is Eim.ANY and entry is None:
             entry = Entry(TokenStatus.ACCEPTED)
         # Cards are known or not by their list alone: OfflineTxForUnknownIdEnabled is about contracts, which a root stands behind.

@@ -11,7 +11,7 @@ from secc.exi import xmldsig
 from secc.exi.fragments import Vocabulary
 from secc.iso2 import messages as iso2
 from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
-from tests.exi_vectors import SHARED, captured
+from tests.exi_vectors import CAPTURED, captured
 
 INFO = xmldsig.SignedInfo(
     canonicalization_method=xmldsig.CanonicalizationMethod(algorithm="http://www.w3.org/TR/canonical-exi/"),
@@ -133,7 +133,7 @@ def test_names_that_stand_in_two_namespaces_have_no_code() -> None:
     assert (vocabulary.bits, vocabulary.end) == (3, 5)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="captures stay in ../shared, which is missing here")
+@pytest.mark.skipif(not CAPTURED, reason="captures stay in ../shared, which is missing here")
 def test_digests_of_recorded_signatures() -> None:
     """Every reference of every recorded signature: RISE-V2G's cars and a commercial test system's certificates."""
     kinds = set()

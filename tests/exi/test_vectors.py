@@ -8,7 +8,7 @@ import pytest
 
 from secc.errors import DecodeError, EncodeError
 from secc.exi.tree import fragment_from_tree, from_tree, to_tree
-from tests.exi_vectors import SCHEMAS, SHARED, Vector, captured, name_of, recorded, vectors
+from tests.exi_vectors import CAPTURED, RECORDED, SCHEMAS, Vector, captured, name_of, recorded, vectors
 
 DOCUMENTS = vectors("sap", "iso15118-2")
 FRAGMENTS = vectors("fragment-iso15118-2", "fragment-xmldsig")
@@ -52,7 +52,7 @@ def test_key_info_is_refused_both_ways(vector: Vector) -> None:
         from_tree(schema, vector["message"])
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="recordings stay in ../shared, which is missing here")
+@pytest.mark.skipif(not RECORDED, reason="recordings stay in ../shared, which is missing here")
 def test_recorded_documents() -> None:
     rows = recorded("sap", "iso15118-2")
     assert len(rows) > 30
@@ -60,7 +60,7 @@ def test_recorded_documents() -> None:
         check(vector)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="captures stay in ../shared, which is missing here")
+@pytest.mark.skipif(not CAPTURED, reason="captures stay in ../shared, which is missing here")
 def test_captured_messages_decode_and_encode_to_the_same_octets() -> None:
     rows = captured()
     assert len(rows) > 100

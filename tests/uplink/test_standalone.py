@@ -239,6 +239,23 @@ def test_an_emaid_on_a_card_is_no_contract(tmp_path: Path) -> None:
         assert asked(Rules(tmp_path, eim=Eim.ANY, allowlist=allow), AuthorizeToken(kind, ALICE)) is Decision.REJECTED
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("badge", "DEAD0001"),
+        ("Central", "DEAD0001"),
+        ("", "DEAD0001"),
+        ("rfid", ""),
+        ("rfid", " :-"),
+        ("rfid", "A" * 65),
+    ],
+)
+def test_a_card_that_the_denylist_could_not_name_lets_nobody_charge(tmp_path: Path, kind: str, value: str) -> None:
+    """Where any card may charge, a denied one must not get by under another word for its kind."""
+    rules = Rules(tmp_path, eim=Eim.ANY, denylist=write(tmp_path / "deny", "rfid DEAD0001"))
+    assert asked(rules, AuthorizeToken(kind, value)) is Decision.REJECTED
+
+
 def test_lists_are_read_again_when_they_change(tmp_path: Path) -> None:
     allow = write(tmp_path / "allow", f"emaid {ALICE}")
 
