@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.set_defaults(command=_explain)
     _clock_parser(commands.add_parser("clock", help="show the station's clock, or confirm it as root"))
     cli_stores.add_parsers(commands)
-    _control_parser(commands.add_parser("control", help="pull a lever of a running station"))
+    _control_parser(commands.add_parser("control", help="give a running station an operator's command"))
     commands.add_parser("version", help="print the version").set_defaults(command=_version)
     commands.add_parser("help", help="show the flags and arguments of a command")
     for name, what in TOOLS.items():
