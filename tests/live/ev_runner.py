@@ -141,6 +141,12 @@ class Mutator:
             raw[10] ^= 0x01
             value["value"] = base64.b64encode(bytes(raw)).decode()
 
+    def out_stop_before_proof(self, msg: Message) -> None:
+        # A thief has the chain, which is no secret, and not the key: he leaves in good order before he would have to sign.
+        if msg.name == "AuthorizationReq":
+            msg.header.pop("Signature", None)
+            msg.document["V2G_Message"]["Body"] = {"SessionStopReq": {"ChargingSession": "Terminate"}}
+
     def out_wrong_emaid(self, msg: Message) -> None:
         if msg.name == "PaymentDetailsReq":
             msg.body["eMAID"] = "DE8XXXCA1B2C3D4"

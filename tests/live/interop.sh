@@ -27,7 +27,7 @@ fi
 positive=(iso2-ac-eim iso2-dc-eim iso2-ac-eim-tls iso2-dc-eim-tls iso2-ac-pnc iso2-dc-pnc)
 negative=(iso2-neg-session-id iso2-neg-energy-mode iso2-neg-service-id iso2-neg-schedule-id iso2-neg-charging-profile
     iso2-neg-signature iso2-neg-challenge iso2-neg-forged-contract iso2-neg-forged-contract-rsa iso2-neg-expired-contract
-    iso2-neg-emaid iso2-neg-unlisted-contract sap-no-match)
+    iso2-neg-emaid iso2-neg-unlisted-contract iso2-neg-stop-before-proof sap-no-match)
 echo "== plausible car"
 bench --ev plausible "${positive[@]}" "${negative[@]}"
 echo "== the package's car as it is"

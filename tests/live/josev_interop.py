@@ -345,6 +345,7 @@ def account_problems(scenario: Scenario, account: dict[str, Any]) -> list[str]:
         problems.append(f"the station tells of {len(sessions)} sessions, not of {len(scenario.sessions)}")
     refused = scenario.expect != "stop"
     codes = scenario.expect.partition(":")[2].split("|")
+    ends = {scenario.end} if scenario.end else {f"refused.{code}" for code in codes}
     for one in sessions:
         # What is refused before anybody is authorised was authorised by nothing.
         if one["by"] != scenario.by and not (refused and not one["by"]):
@@ -354,7 +355,7 @@ def account_problems(scenario: Scenario, account: dict[str, Any]) -> list[str]:
         if refused:
             if one["closed"] or one["named"] is not None:
                 problems.append("a contactor closed, or something was booked")
-            if one["end"].removeprefix("refused.") not in codes:
+            if one["end"] not in ends:
                 problems.append(f"the station's reason is {one['end']}")
             continue
         if not one["powered"]:

@@ -52,6 +52,8 @@ class Scenario:
     listed: bool = True
     # The named flaw that the station has to give for refusing the contract's chain. Only stations that give an account (--account) are asked.
     flaw: str = ""
+    # The station's own reason for the end; default: "refused." and the code of `expect`. Only stations that give an account are asked.
+    end: str = ""
     # Set when the EV package itself cannot do this; the run is then reported
     # as XFAIL (and XPASS if it unexpectedly works).
     known_ev_gap: str = ""
@@ -337,6 +339,13 @@ _ALL: list[Scenario] = [
         "AuthorizationRes:FAILED",
         "a good contract, properly signed for, that is on no list of the station",
         listed=False,
+    ),
+    _iso2_pnc_negative(
+        "iso2-neg-stop-before-proof",
+        "stop-before-proof",
+        "SessionStopRes:OK",
+        "a contract chain that is shown and never proved: SessionStopReq in place of AuthorizationReq",
+        end="completed.stopped-early",
     ),
     _iso20(
         "iso20-neg-session-id",

@@ -82,6 +82,14 @@ def test_a_refusal_counts_only_for_its_own_reason(change: dict[str, Any], why: s
     assert why in problems("iso2-neg-forged-contract", refused | change)
 
 
+def test_a_chain_that_was_only_shown_must_not_be_booked() -> None:
+    left = REFUSED | {"end": "completed.stopped-early"}
+    assert problems("iso2-neg-stop-before-proof", left) == ""
+    assert "authorised by contract" in problems("iso2-neg-stop-before-proof", left | {"by": "contract"})
+    assert "something was booked" in problems("iso2-neg-stop-before-proof", left | {"named": True})
+    assert "reason is refused.FAILED" in problems("iso2-neg-stop-before-proof", left | {"end": "refused.FAILED"})
+
+
 def test_every_session_is_accounted_for() -> None:
     assert "0 sessions" in problems("iso2-dc-pnc")
     assert "2 sessions" in problems("iso2-dc-pnc", CHARGED, CHARGED)
