@@ -175,14 +175,16 @@ class V2gConnection(asyncio.Protocol):
 
     def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
         self._feeding = False
-        if not step.cancelled() and not self._over:
-            self._stepped(step)
+        if not step.cancelled():
+            # Asked also where nobody wants to know any more: asyncio reports what was not asked for as a bug.
+            error = step.exception()
+            if not self._over:
+                self._stepped(step, error)
         if self._gone and not self._feeding:
             self._hear_closed()
             self._link.close()
 
-    def _stepped(self, step: asyncio.Future[list[Frame]]) -> None:
-        error = step.exception()
+    def _stepped(self, step: asyncio.Future[list[Frame]], error: BaseException | None) -> None:
         if error is not None and not isinstance(error, FramingError):
             log.error("outlet %s: a bug in the handshake", self._host.name, exc_info=error)
             self._broken(StreamBroken("tls", type(error).__name__, TlsFlaw.STATION_FAILED))

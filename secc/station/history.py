@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ from secc.session.explain import RecordBroken, SessionRecord, read_record, write
 SESSIONS: Final = 100
 ATTEMPTS: Final = 50
 """Records that are kept of an outlet; the oldest go."""
+WAITING: Final = 20
+"""Records that are kept in memory while the disk does not take them; the oldest go."""
 SHORTEST_ID: Final = 4
 """Characters of a session's id that are enough to ask for it."""
 
@@ -35,18 +38,53 @@ def history_directory(state_directory: Path) -> Path:
 
 
 class History:
-    """One outlet's, for writing: one call at a time. Blocking."""
+    """One outlet's, for writing: one call at a time. Blocking.
+
+    A record that cannot be stored waits in memory, and is stored by the next call once the disk is back. Without that the beginning of a
+    session would stay, and say that the power was lost in it.
+    """
 
     def __init__(self, state_directory: Path, outlet: str, disk: Disk | None = None) -> None:
         self._directory = history_directory(state_directory) / outlet
         self._disk = disk or Disk()
         self._begun: dict[str, Path] = {}
         """Sessions whose beginning stands in the history."""
+        self._waiting: dict[str, SessionRecord] = {}
+        """The newest of each session that is not stored, the oldest session first."""
         self._swept = False
 
-    def write(self, record: SessionRecord) -> Path:
-        """Keep a record; one of a session that has ended takes the place of its beginning. Raises StorageFailed."""
-        path = self._begun.pop(record.session, None)
+    @property
+    def waits(self) -> bool:
+        """Whether a record waits for the disk."""
+        return bool(self._waiting)
+
+    def write(self, record: SessionRecord) -> None:
+        """Keep a record; one of a session that has ended takes the place of its beginning. Raises StorageFailed; then it waits."""
+        self._waiting[record.session] = record
+        while len(self._waiting) > WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        self._catch_up()
+
+    def try_again(self) -> None:
+        """Store what waits, as far as the disk takes it now."""
+        with suppress(StorageFailed):
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Store what waits; one that cannot be stored keeps no other out. Raises StorageFailed."""
+        failed: StorageFailed | None = None
+        for session, record in tuple(self._waiting.items()):
+            try:
+                self._store(record)
+            except StorageFailed as error:
+                failed = failed or error
+            else:
+                del self._waiting[session]
+        if failed is not None:
+            raise failed
+
+    def _store(self, record: SessionRecord) -> None:
+        path = self._begun.get(record.session)
         if path is None:
             self._disk.make_directory(self._directory)
             if not self._swept:
@@ -57,9 +95,10 @@ class History:
             path = self._directory / f"{max(known, default=(0, None))[0] + 1:08d}-{record.session}{attempt}.json"
             self._make_room([file for _, file in sorted(known) if _is_attempt(file) == bool(attempt)], bool(attempt))
         write_record(path, record, self._disk)
-        if not record.ended:
+        if record.ended:
+            self._begun.pop(record.session, None)
+        else:
             self._begun[record.session] = path
-        return path
 
     def _make_room(self, kept: list[Path], attempt: bool) -> None:
         for file in kept[: max(0, len(kept) + 1 - (ATTEMPTS if attempt else SESSIONS))]:

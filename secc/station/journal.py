@@ -335,6 +335,11 @@ class Journal:
     def _keep(self, record: Callable[[], SessionRecord]) -> None:
         self._write(lambda: self._loop.run_in_executor(self._executor, self._history.write, record()))
 
+    def catch_up(self) -> None:
+        """Have records that wait for the disk stored, if it is back. To be called every few seconds. Why they wait has been said."""
+        if self._history.waits and self.idle:
+            self._write(lambda: self._loop.run_in_executor(self._executor, self._history.try_again))
+
     def _trace(self, recorder: Recorder, written: list[Path]) -> None:
         """Have the trace written; ``written`` gets its path."""
         octets, lines = recorder.octets, recorder.take()
@@ -377,6 +382,7 @@ class Journal:
 
     async def close(self) -> None:
         """Everything that was promised to be stored is stored."""
+        self.catch_up()
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
 

@@ -165,6 +165,8 @@ class Station:
                 await self._services.uplink.catch_up()
             except Exception:
                 log.exception("a bug in catching up with the book")
+            for outlet in self.outlets:
+                outlet.journal.catch_up()
             if self._services.unbooked != told:
                 told = self._services.unbooked
                 for outlet in self.outlets:

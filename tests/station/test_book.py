@@ -13,6 +13,7 @@ import pytest
 from hal.sim.clock import run_virtual
 from hal.values import Indication
 from secc.config import Hlc
+from secc.station.history import records
 from secc.station.report import status_lines
 from tests.station_scene import LONG, QUICK, Scene, configured, judged, station
 
@@ -130,5 +131,27 @@ def test_charging_by_pilot_needs_the_book_too(tmp_path: Path) -> None:
             disk_back(scene)
             await scene.until(lambda: scene.world().contactor.closed, what="power")
             await scene.until(lambda: len(booked(scene)) == 1, what="booked")
+
+    run_virtual(main())
+
+
+def test_the_record_of_a_session_that_ended_on_a_full_disk_comes_when_there_is_room(tmp_path: Path) -> None:
+    """``secc explain`` told of a power cut, because the beginning was all that the disk had taken."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene:
+            drive = await scene.charging(scene.drive(QUICK))
+            await scene.until(lambda: scene.outlet().journal.idle)
+            place, kept = scene.state / "history" / "1", scene.state / "kept"
+            place.rename(kept)
+            place.write_text("in the way")
+            await drive.done()
+            await scene.ended()
+            await scene.until(lambda: scene.outlet().journal.idle)
+            place.unlink()
+            kept.rename(place)
+            assert [record.reason.code for record in records(scene.state)] == ["severed.power-lost"]
+            await asyncio.sleep(11.0)
+            assert [record.reason.code for record in records(scene.state)] == ["completed.terminated"]
 
     run_virtual(main())

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from secc.session.durable import Disk, StorageFailed
 from secc.session.explain import RecordBroken, SessionRecord
-from secc.station.history import ATTEMPTS, SESSIONS, History, history_directory, record_of_session, records
+from secc.station.history import ATTEMPTS, SESSIONS, WAITING, History, history_directory, record_of_session, records
 from secc.station.report import explanation, listing
 
 ENDED = SessionRecord(
@@ -127,3 +128,32 @@ def test_what_is_no_record_hides_none_and_keeps_none_from_being_written(tmp_path
     assert [record.session for record in records(tmp_path)] == [f"{number:016x}" for number in range(5, SESSIONS + 5)]
     assert len(listing(tmp_path).splitlines()) == SESSIONS
     assert not list(place.glob(".*"))
+
+
+class FullDisk(Disk):
+    """Takes nothing while it is full."""
+
+    full = True
+
+    def _put(self, path: Path, octets: bytes, how: int) -> None:
+        if self.full:
+            raise StorageFailed(path, "No space left on device")
+        super()._put(path, octets, how)
+
+
+def test_what_a_full_disk_did_not_take_is_written_when_it_is_back(tmp_path: Path) -> None:
+    """The beginning of a session stayed for good, and said that the power was lost in a session that had ended in order."""
+    disk = FullDisk()
+    history = History(tmp_path, "left", disk)
+    disk.full = False
+    history.write(replace(ENDED, ended="", kind="severed", name="power-lost"))
+    disk.full = True
+    for number in range(WAITING + 3):
+        with pytest.raises(StorageFailed):
+            history.write(ENDED if number == 3 else numbered(number))
+    history.try_again()
+    assert history.waits
+    disk.full = False
+    history.try_again()
+    assert not history.waits
+    assert list(records(tmp_path)) == [ENDED, *(numbered(number) for number in range(4, WAITING + 3))]

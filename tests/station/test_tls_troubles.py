@@ -6,6 +6,7 @@ The clients are ``openssl s_client`` and octets by hand; none of them is ours.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import socket
@@ -25,6 +26,7 @@ from secc.link.connection import Serving
 from secc.link.tls import ServerContext
 from secc.link.tls_errors import TlsError
 from secc.link.tls_key import DelegatedKey
+from secc.session.events import Shutdown
 from secc.session.offer import Payment
 from secc.station.pace import Pace
 from tests.link.chains import pki
@@ -420,6 +422,33 @@ def test_what_a_car_says_and_hangs_up_while_a_step_runs_is_heard(
             writer.close()
 
     asyncio.run(main())
+
+
+def test_a_step_that_ends_when_nobody_waits_for_it_is_not_reported_as_a_bug(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """asyncio logs the error of a future that nobody has asked, with a traceback, when it is collected."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
+            outlet = scene.outlet()
+            outlet.executor = slow = Gated(outlet.executor)
+            await WorldHands(scene.world()).plug_in()
+            await scene.until(lambda: outlet.window.port is not None)
+            _, writer = await asyncio.open_connection("::1", outlet.window.port)
+            writer.write(HELLO)
+            await asyncio.sleep(0.2)
+            served = outlet._connection
+            assert served is not None
+            served.shut_down(Shutdown())
+            slow.gate.set()
+            await asyncio.sleep(0.2)
+            assert scene.codes() == ["severed.station-shutdown"]
+            writer.close()
+
+    asyncio.run(main())
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_a_handshake_that_is_complete_in_time_is_not_ended_by_its_own_timer(tmp_path: Path) -> None:
