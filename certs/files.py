@@ -57,7 +57,7 @@ def remove_file(path: Path) -> None:
 def read_file(path: Path, *, secret: bool = False, store: Path | None = None, largest: int = LARGEST_FILE) -> bytes:
     """The file's content, at most ``largest`` octets. A ``secret`` one must belong to us or root and be closed to everybody else.
 
-    ``store``: trust rests on the file. It must lie in that directory, and nobody but root and our user may change it or the way to it.
+    ``store``: trust rests on the file. It must lie in that directory, and only root and our user may change it or a directory above it.
     Raises :class:`StoreError`.
     """
     if store is not None:

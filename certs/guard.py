@@ -1,7 +1,7 @@
-"""Who may change what trust rests on: root and the user that this process runs as, and nobody else.
+"""Who may change what trust rests on: only root and the user that this process runs as.
 
-A private key must not be read by others, an anchor not be written: whoever can put a root into the truststore, or swap a directory above it, issues
-contracts. So the way to a file is walked from the top, symbolic links included, and each step on it must be out of others' reach.
+A private key must not be read by others, an anchor not be written: a user who can put a root into the truststore, or replace a directory above it,
+can issue contracts. So the check walks the path from the top, symbolic links included, and no step on it may be writable by others.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def require_guarded(path: Path, within: Path | None = None) -> Path:
 
 
 def require_unwritable(path: Path, status: os.stat_result) -> None:
-    """That nobody but root and our user may write the file or directory that ``status`` is of. Raises :class:`StoreError`."""
+    """Check that only root and our user may write the file or directory that ``status`` is of. Raises :class:`StoreError`."""
     if status.st_uid not in _owners():
         mine = "" if os.geteuid() == 0 else f" or {_user(os.geteuid())}"
         raise StoreError(
@@ -77,10 +77,10 @@ def _walk(path: Path) -> Path:
 
 
 def _require_safe_above(directory: Path, path: Path) -> None:
-    """That what lies in ``directory`` cannot be swapped for something else.
+    """Check that others cannot replace what lies in ``directory``.
 
-    More is let pass than in a store: distributions and developers have such directories, and refusing them would gain nothing. In a sticky
-    directory others cannot touch what is ours, a group without other members is nobody, and the owner of this program can change what it does.
+    More is accepted than in a store: distributions and developers have such directories, and refusing them would gain nothing. In a sticky
+    directory others cannot touch our files, a group without other members adds no user, and the owner of this program can change what it does.
     """
     status = directory.stat()
     if status.st_uid not in _owners_above():
@@ -94,7 +94,7 @@ def _require_safe_above(directory: Path, path: Path) -> None:
 
 def _group_has_strangers(directory: Path, status: os.stat_result) -> bool:
     with contextlib.suppress(OSError):
-        # The group's bits of a directory with an access list are the list's: whom it names is not asked.
+        # With an access list the group's bits are the mask of the list: which users it names is not examined.
         if _ACCESS_LIST in os.listxattr(directory):
             return True
     members = {user.pw_uid for user in pwd.getpwall() if user.pw_gid == status.st_gid}

@@ -193,7 +193,7 @@ def _read_key(path: Path, store: Path) -> PrivateKey:
     uri_path, key_path, password_path = path / "key.uri", path / "key.pem", path / "password.txt"
     if uri_path.exists():
         return open_private_key(read_file(uri_path, store=store).decode("utf-8", "replace").strip(), uri_path)
-    # A key that lies elsewhere is named by key.uri; a link would name it to who looks twice only.
+    # A key that lies elsewhere is named by key.uri; a link would hide that.
     require_guarded(key_path, store)
     return FileKey.read(key_path, password_path if password_path.exists() else None)
 

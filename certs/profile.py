@@ -31,7 +31,7 @@ KEY_KINDS: Mapping[Edition, frozenset[str]] = {
 
 EXTENDED_KEY_USAGE = ExtensionOID.EXTENDED_KEY_USAGE.dotted_string
 CONSTRAINTS = frozenset(oid.dotted_string for oid in (ExtensionOID.NAME_CONSTRAINTS, ExtensionOID.POLICY_CONSTRAINTS))
-"""What a CA may lay upon the certificates below it, and a validator must not pass over. V2G knows neither, so a chain with one is refused."""
+"""Constraints of a CA for the certificates below it. A validator must not ignore them, and V2G uses neither, so a chain with one is refused."""
 
 # Evaluated here: basicConstraints, keyUsage, extendedKeyUsage. The others restrict nothing that V2G relies on, and some issuers mark them
 # critical, so that refusing them would refuse good chains.
@@ -91,7 +91,7 @@ _OEM_BELOW_V2G = {Role.V2G: frozenset({"OEM"})}
 _CPO_BELOW_V2G = {Role.V2G: frozenset({"V2G", "CPO", "CSO"})}
 _CPS_BELOW_V2G = {Role.V2G: frozenset({"CPS"})}
 # An operator's own root need not say who its sub-CAs are, and many say nothing. One that names itself another role issues no contracts all the same:
-# a company that is operator, charge point operator and car maker under one root would otherwise have each of its houses issue them.
+# a company that is operator, charge point operator and car maker under one root could otherwise issue them with each of its sub-CAs.
 _FOREIGN_BELOW_MO = {Role.MO: frozenset({"CPO", "CSO", "CPS", "OEM"})}
 
 _COMMON_NAME, _ORGANIZATION = "2.5.4.3", "2.5.4.10"

@@ -94,7 +94,7 @@ class Truststore:
     def add(self, edition: Edition, role: Role, data: bytes) -> InstalledRoot:
         """Install the root in ``data`` (PEM or DER) for this edition and role. One that is there already is written again.
 
-        Raises :class:`StoreError`: it is no self-signed CA of the edition's profile, its domainComponent says another role, the store is
+        Raises :class:`StoreError`: it is not a self-signed CA of the edition's profile, its domainComponent says another role, the store is
         full, or others may change it.
         """
         place = self._place(edition, role)

@@ -100,7 +100,7 @@ class Guard:
             self._take_away(self._consent(Purpose.NONE))
 
     def insulation(self, finding: Insulation) -> None:
-        """The cable check's result. It holds until the next one begins or the car is unplugged; bad measurements need nobody to report them."""
+        """The cable check's result. It holds until the next one begins or the car is unplugged; the guard sees bad measurements by itself."""
         self._insulation = finding
         self._evaluate()
 

@@ -74,7 +74,7 @@ def power_of(where: str) -> Power:
         from hal.compose import Plan
 
         assert isinstance(found, Plan)
-        # A supply stands behind the board's contactor, so there is no AC any more.
+        # A supply stands behind the board's contactor, so the board delivers no AC.
         return Power(0, True) if found.supply is not None else power_of(found.board)
     from hal.boards.address import BoardPlan
     from hal.linux.pilot_config import LinuxPlan

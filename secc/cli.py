@@ -43,14 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             code = _command(arguments)
         finally:
-            # A reader that has gone is noticed here, and not when the interpreter goes down.
+            # A closed pipe is noticed here, and not when the interpreter ends.
             sys.stdout.flush()
     except ConfigError as error:
         return _failed(error, 2)
     except SeccError as error:
         return _failed(error, 1)
     except BrokenPipeError:
-        # Who read us has seen enough (`secc check | head`); what is left in the buffer must not complain at the end.
+        # The reader has closed the pipe (`secc check | head`); flushing the rest must not raise at the end.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """A standard stream that was closed before us leads nowhere: else its number goes to the next file or socket, and the log's lines with it."""
+    """Open ``/dev/null`` for a standard stream that was closed at the start: else the next file or socket gets its number, and the log's lines."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
@@ -178,7 +178,7 @@ def _config_flags(parser: argparse.ArgumentParser) -> None:
         if setting.kind is bool:
             parser.add_argument(name, action="store_const", const=True, help=text)
         else:
-            # The parser of the configuration says what is wrong with a value, so that a file and a flag meet the same words.
+            # The parser of the configuration says what is wrong with a value, so that a file and a flag get the same text.
             kind = int if setting.kind is int else str
             parser.add_argument(name, type=kind, metavar=setting.metavar, help=text)
 

@@ -1,4 +1,4 @@
-"""A station that gets something wrong on purpose, for those who test cars: an answer that comes late, says FAILED, or never comes.
+"""A station that gives wrong answers on purpose, for tests of cars: an answer that comes late, says FAILED, or never comes.
 
 Part of ``secc.testing``. The station behind it is the real one and stays safe; only what leaves it for the car is changed.
 """

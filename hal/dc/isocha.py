@@ -174,7 +174,7 @@ class IsoCha:
         elif found.test is SelfTest.NONE:
             self._standing.passed(BROKEN)
         if since and self._measuring and found.test is SelfTest.NONE and found.ohms is not None:
-            # What it answers was measured before the answer came: whoever wants a measurement from now on must not get an older one.
+            # What it answers was measured before the answer came: a caller that wants a measurement from now on must not get an older one.
             self._reading = ImdReading(found.ohms, asked_at)
             self._tell(InsulationMeasured(self._reading))
 

@@ -49,7 +49,7 @@ class Follower:
         self._delay = delay
         self._unplug = unplug
         self._heard = False
-        """True once the car has said something in this session."""
+        """True once the car has sent a message in this session."""
 
     def observe(self, message: str, volts: float | None = None) -> None:
         """This message has arrived at the station, or the session has ended."""

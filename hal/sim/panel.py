@@ -82,7 +82,7 @@ def _listen(path: Path) -> socket.socket:
     if path.exists() and not path.is_socket():
         raise FileExistsError(f"{path} is not a socket")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Under its name it listens already, and nobody else may connect: whoever waits for the name to appear finds it ready.
+    # The socket listens, with its final mode, before it gets its name: a process that waits for the name can connect at once.
     unready = path.with_name(f"{path.name}.new")
     try:
         if unready.is_socket():

@@ -217,7 +217,7 @@ class Levels:
     """What the billing meter has counted since it was installed."""
     metered_at: float = float("-inf")
     contactor_at: float = field(default=float("-inf"), compare=False)
-    """When the contactor was last known to be so. The same state, confirmed later, is no other level."""
+    """When the contactor was last known to be so. The same state, confirmed later, is not another level."""
 
     def age(self, now: float) -> float:
         """Seconds since volts and amperes were measured."""

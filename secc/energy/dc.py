@@ -154,7 +154,7 @@ class DcPath(Path):
                 if patience is UNLOADING:
                     self.report(self._supply_not_off())
                 return
-            # The current is a level and wakes nobody.
+            # The current is a level and wakes no conversation.
             yield from self.turn(Deadline(min(start + patience.seconds, self.board.now + TICK.seconds), patience))
 
     def _no_current(self) -> bool:

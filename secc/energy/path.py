@@ -200,7 +200,7 @@ class Path(ABC):
         if self.board.levels.contactor == "welded":
             self.weld()
         elif not self.live and self.opened_at is not None and self.opening_unknown():
-            # Without feedback there is nothing more to see; nobody is told that it is open.
+            # Without feedback the path cannot see whether it is open, and does not report it open.
             self.opened_at = None
 
     def expect_open(self) -> None:

@@ -31,7 +31,7 @@ class DcSettings:
     lost_target_seconds: float = 10.0
     """Without one for this long, with voltage at the output, the car is gone: off. A car asks four times a second, or more often."""
     lost_session_seconds: float = 70.0
-    """Without one for this long after the cable check there is no session any more: off. Above the sequence timeout of 60 s."""
+    """Without one for this long after the cable check the session is taken for lost: off. Above the sequence timeout of 60 s."""
     stale_measurement_seconds: float = 1.0
     isolation_silence_seconds: float = 10.0
     voltage_tolerance: float = 0.02

@@ -26,7 +26,7 @@ class Overfull(DecodeError):
 
 
 class Exhausted(Overfull):
-    """The message costs more than its budget. What is left of the budget is nothing, so no other pass can read it either."""
+    """The message costs more than its budget. The budget is spent, so no other pass can read it either."""
 
 
 def read_more(n: int, r: int, first: int, octets: int) -> tuple[int, int]:

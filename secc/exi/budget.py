@@ -1,4 +1,4 @@
-"""What it may cost to read one message, whoever sent it.
+"""What it may cost to read one message, from any sender.
 
 The schema bounds what stands once in a message. Lists are what a peer can make costly: thousands of empty items fit into a few KiB, and a stream that
 is read in several passes costs that much in each of them. So the items of all lists, in all passes over one message, come out of one budget.

@@ -100,7 +100,7 @@ class Schema(Generic[M]):
     def decode_at_once(self, octets: bytes) -> M | None:
         """The message, if reading it takes no time to speak of: short, with few items, as the specification says, its reader compiled.
 
-        None for any other stream, sound or not: ``decode`` may take milliseconds for it, and belongs where nobody waits. Raises nothing.
+        None for any other stream, sound or not: ``decode`` may take milliseconds for it, so it must not run on the event loop. Raises nothing.
         """
         return self._read_first(octets, Budget(AT_ONCE, compiles=False), SMALL)
 

@@ -40,7 +40,7 @@ def conversation(secc: Party, course: Course) -> Conversation[str]:
 
 
 def charging(secc: Party, course: Course) -> Conversation[None]:
-    """S7 to the PowerDelivery that ends it, once for each negotiation. A renegotiated DC session checks its cable again (D5)."""
+    """ChargeParameterDiscovery to the PowerDelivery that ends it, once for each negotiation. A renegotiated DC session checks its cable again."""
     while True:
         target = yield from charge_parameter_discovery(secc, course)
         if target.is_dc:

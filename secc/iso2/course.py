@@ -215,7 +215,7 @@ class Course:
             if not isinstance(heard, _HEARD):
                 break
             self.note(heard, secc.now)
-        # Where nobody has to wait for the backend (a card was faster, the station is free), its answer may come while the session runs.
+        # Where the session does not wait for the backend (a card was faster, the station is free), the answer may come while the session runs.
         self.identify(secc)
         if isinstance(heard, Body):
             refuse_broken_facet(heard)

@@ -39,7 +39,7 @@ class TlsProfile:
     def lacks(self, hello: ClientHello) -> dict[TlsFlaw, str]:
         """What this car and the station do not have in common, each with what both have, in words; the first is the one to tell.
 
-        libssl calls a wrong group "no shared cipher": what it says cannot be told to anybody.
+        libssl calls a wrong group "no shared cipher": its text would mislead.
         """
         missing = {}
         if not hello.offers(self.version):
@@ -145,7 +145,7 @@ class Chain:
         self._key_hashes = key_hashes
 
     def staple(self, at: datetime | None) -> bytes | None:
-        """The leaf's response as it may be sent at ``at``. One that ends is not sent when nobody says what time it is (A-TLS-08)."""
+        """The leaf's response as it may be sent at ``at``. One that ends is not sent when the time is not known (A-TLS-08)."""
         ended = self._staple_ends is not None and (at is None or at > self._staple_ends)
         return None if ended else self.staples[0]
 

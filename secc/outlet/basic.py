@@ -106,7 +106,7 @@ class Basic:
         if self._ticket is not None:
             party.abandon(self._ticket)
         if self.on or self._ticket is not None:
-            # What is not on yet stands in no book, and does not come on any more while a car is given its time.
+            # Power that is not on yet is in no book, and must not come on while the car has its time to stop.
             at_once = state.power_failed is not None or not self.on
             state.barren += state.power_failed is not None
             yield from self.ear.until(lambda: at_once or party.levels.pilot not in READY, party.limit(OPEN_UNDER_LOAD))
@@ -137,7 +137,7 @@ class Basic:
 
     def _offer(self) -> None:
         """Duty follows limit, cable and car, not more often than a car can follow. A limit below the least current is X1 at once."""
-        # A stretch that has begun stands in the books already; another one waits for them.
+        # Charging that has begun is in the books already; new charging waits until it can be booked.
         unbooked = self.state.unbooked and not self._reported
         now, amperes = self.party.now, 0.0 if unbooked else self.state.amperes()
         if amperes <= 0.0:

@@ -54,7 +54,7 @@ class State:
     faults: dict[str, FaultRaised] = field(default_factory=dict)
 
     unbooked: str = ""
-    """Why nobody would be billed for what is delivered: what has begun goes on, nothing new begins. (A-RES-06)"""
+    """Why deliveries cannot be booked: a session that has begun goes on, none begins. (A-RES-06)"""
 
     # Pilot, cable, grid
     drive: Effect | None = None
@@ -191,7 +191,7 @@ class State:
         """Whether the car is still worth talking to. (Q-13, Q-41)"""
         self.fruitless = 0 if self.set_up else self.fruitless + 1
         if self.crowded:
-            # A clock that ran out does not count: nobody stormed, and a car that sleeps has to find us awake. (A-SES-10)
+            # A timeout does not count: it is not a storm, and a car that sleeps has to find the station ready. (A-SES-10)
             self.barren += 1
         if not self.settings.falls_back or self.ever_charged or self.over is not None or self.outcome is DLink.PAUSE:
             return
@@ -224,7 +224,7 @@ class State:
         accepted = self.identification.contract is ContractState.ACCEPTED
         kept = accepted and reason.well and not self.charged and self.settings.falls_back
         self.contract, self.contract_kept = "", self.contract if kept else ""
-        # An AuthorizationReq on which a phase stumbles is no proof either.
+        # An AuthorizationReq that makes a phase fail is not a proof either.
         self.identification = self.identification.session_ended(refused=reason.kind in ("refused", "bug"))
         if self.sessions >= self.settings.sessions:
             self.over = self.over or "too many sessions in one plug-in"

@@ -42,7 +42,7 @@ class Disk:
     """The steps of which durability is made. Each raises :class:`StorageFailed` and nothing else. Blocking: for worker threads."""
 
     def guard(self, path: Path) -> None:
-        """That nobody but root and our user can change what is found at this path (:mod:`certs.guard`)."""
+        """Check that only root and our user can change what is found at this path (:mod:`certs.guard`)."""
         try:
             require_guarded(path)
         except StoreError as error:
@@ -166,7 +166,7 @@ def write_whole(disk: Disk, path: Path, octets: bytes) -> None:
 
 
 def remove_unfinished(disk: Disk, directory: Path, ending: str) -> None:
-    """Remove what a power cut left of files that end so and were being written whole. For who alone writes them, before the first."""
+    """Remove unfinished files that a power cut left. Only the sole writer of such files may call it, before its first write."""
     for path in disk.files(directory, ending + UNFINISHED):
         disk.remove(path)
 

@@ -102,7 +102,7 @@ class Decision(StrEnum):
 
 
 class Ground(StrEnum):
-    """Why it was decided so: by whom, and about what. A decision that does not say counts for this moment alone."""
+    """Why it was decided so: by whom, and about what. A decision without a ground counts for this moment alone."""
 
     UNSAID = "unsaid"
     CHAIN = "chain"
@@ -163,7 +163,7 @@ class AuthorizeContract(Question[Verdict]):
 
 @dataclass(frozen=True, slots=True)
 class Identify(Effect):
-    """The car has proved this contract, and this was decided about it: the one word about a contract that leaves a session."""
+    """The car has proved this contract, and this was decided about it: the only effect about a contract that leaves a session."""
 
     contract: ProvedContract
     verdict: Verdict

@@ -35,7 +35,7 @@ class ConnectionClosed(Severed):
 
 @dataclass(frozen=True, slots=True)
 class StreamBroken(Severed):
-    """What came is no frame or no message: nothing can be answered. ``layer`` is where it broke, ``detail`` how.
+    """What came is not a frame, or not a message: the session cannot answer it. ``layer`` is where it broke, ``detail`` how.
 
     ``flaw``: how TLS failed, by its stable name; only where the layer is TLS.
     """

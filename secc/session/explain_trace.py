@@ -1,4 +1,4 @@
-"""A trace as the record of its session: what ``secc explain`` says of a file that somebody has sent along."""
+"""A trace as the record of its session: what ``secc explain`` says of a trace file."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ remembers anything else. The rules, and why they are so, are in ``docs/decisions
 * External identification first: Contract is not offered any more, the car sees ExternalPayment only and is authorised already.
 * Cable first: both are offered; Contract only where the connection can carry it (TLS) and the station can check it.
 * A contract counts from the moment in which it is accepted and the car has proved it, whichever is later; until then it is pending.
-* While a contract is pending a card still counts; whichever is accepted first decides, and nobody is identified twice.
+* While a contract is pending a card still counts; whichever is accepted first decides, and a driver is identified only once.
 * After a failed contract the car that reconnects sees Contract once more, then ExternalPayment only, until it is unplugged.
 * An accepted card belongs to one plug-in. Shown before the cable it waits a while for it, then it is forgotten.
 
@@ -145,7 +145,7 @@ class Identification:
         return self._failed() if self.contract is ContractState.PENDING else self
 
     def contract_decided(self, contract: ProvedContract, verdict: Verdict, now: float) -> Identification:
-        """The last word on the contract that the car of the running session has proved.
+        """The last decision about the contract that the car of the running session has proved.
 
         One that was not presented in this session, or that comes late, counts for nothing.
         """

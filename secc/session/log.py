@@ -259,7 +259,7 @@ def _to_standard_error(octets: bytes) -> None:
         try:
             octets = octets[os.write(STANDARD_ERROR, octets) :]
         except BlockingIOError:
-            # Whoever shares it with us has made it so.
+            # Another process that shares it has made it non-blocking.
             select.select([], [STANDARD_ERROR], [])
 
 
@@ -278,7 +278,7 @@ def set_up_log(level: str = "info", write: Callable[[bytes], object] = _to_stand
 
 
 def catch_strays() -> None:
-    """Send to the log what the interpreter would write to standard error itself: warnings, and errors that nobody can catch."""
+    """Send to the log what the interpreter would write to standard error itself: warnings, and errors that no code can catch."""
     logging.captureWarnings(True)
     sys.unraisablehook = _unraisable
     threading.excepthook = _in_a_thread

@@ -14,7 +14,7 @@ class Meaning:
     driver: str
     """What the driver of the car sees."""
     support: str
-    """What whoever is called should do."""
+    """What support should do."""
 
 
 NOTHING = "Nothing to do."

@@ -112,7 +112,7 @@ class Dialogue(Protocol):
         ...
 
     def decode(self, payload_type: int, octets: bytes) -> Received:
-        """Raises DecodeError, and nothing else, for octets that are no message. May take a millisecond: not for the event loop."""
+        """Raises DecodeError, and nothing else, for octets that are not a message. May take a millisecond: not for the event loop."""
         ...
 
     def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:

@@ -1,7 +1,8 @@
 """That a car holds the key to the contract which it showed: its signature over our challenge.
 
-A certificate chain is no secret, whoever has seen it can show it; so a :class:`certs.Contract` says whose contract it is, and not who shows it. A
-backend may be asked about one before the proof. What it answers is believed, shown, booked and remembered for a :class:`ProvedContract` only.
+A certificate chain is not a secret, and a device that has seen it can show it; so a :class:`certs.Contract` says whose contract it is, and not
+who shows it. A backend may be asked about one before the proof. The station believes, shows, books
+and remembers its answer for a :class:`ProvedContract` only.
 """
 
 from __future__ import annotations

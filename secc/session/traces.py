@@ -10,9 +10,9 @@ from pathlib import Path
 from secc.session.durable import Disk, remove_unfinished, write_whole
 
 STEP_SECONDS = 0.001
-"""Rendering goes on for so long before whoever runs it looks for something else to do."""
+"""Rendering runs for so long before it lets other work run."""
 MOST_TRACES = 1000
-"""Files. Cars that fail early leave small traces; a directory of many thousands helps nobody, and slows down who looks into it."""
+"""Files. Cars that fail early leave small traces; a directory of many thousands is of no use, and slow to list."""
 REMOVED_AT_ONCE = 100
 """Of a directory with far too many files so many go with each trace that is written."""
 

@@ -125,7 +125,7 @@ class Calendar:
         )
 
     def remark(self) -> str:
-        """What is worth knowing of a clock that is believed; empty if there is nothing."""
+        """A remark about a clock that is believed; empty if there is none."""
         if (reset := self.reset) is not None:
             return f"root has reset the last time seen, from {day(reset.before)} to {day(reset.at)}"
         now = self._clocks.now()
@@ -145,7 +145,7 @@ class Calendar:
     # The floor moves. These block, and are called on worker threads.
 
     def ends(self, end: datetime | None) -> None:
-        """The newest end of the station's own chains: beyond it there is nothing that a floor could serve for."""
+        """The newest end of the station's own chains: a floor beyond it serves no contract."""
         self._end = end
 
     def remember(self) -> None:

@@ -74,7 +74,7 @@ def _configuration(config: Config) -> Finding:
 
 
 def _state(config: Config) -> Finding:
-    """Whoever can put another file in the place of ``last-seen`` has expired certificates accepted. (A-PKI-05, A-PKI-07)"""
+    """A user who can replace ``last-seen`` can have expired certificates accepted. (A-PKI-05, A-PKI-07)"""
     directory = config.station.state_directory
     if problem := exposed(directory / FILE):
         return Finding("state", problem, good=False)

@@ -1,4 +1,4 @@
-"""``secc clock show | reset``: what the station knows of the time, and root's word that the clock is right."""
+"""``secc clock show | reset``: what the station knows of the time, and root's confirmation that the clock is right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ClockRefused(SeccError):
 
 
 def show(state: Path, *, vouched: bool, clocks: Clocks | None = None) -> Iterator[str]:
-    """What each clock says, what the station makes of it, and what to do; a line each. Raises ClockRefused."""
+    """What each clock says, whether the station believes it, and what to do; a line each. Raises ClockRefused."""
     clocks = clocks or Clocks()
     if not os.access(state, os.R_OK | os.X_OK):
         raise ClockRefused(
@@ -40,7 +40,7 @@ def show(state: Path, *, vouched: bool, clocks: Clocks | None = None) -> Iterato
 
 
 def reset(state: Path, socket: Path, clocks: Clocks | None = None) -> Iterator[str]:
-    """Take the system clock at root's word: the last time seen is now, whatever it was. Raises ClockRefused."""
+    """Make the system clock the last time seen, because root confirms it. Raises ClockRefused."""
     if os.geteuid() != 0:
         raise ClockRefused("only root may say what time it is")
     if not state.is_dir():

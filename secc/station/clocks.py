@@ -43,7 +43,7 @@ class Clocks:
         return kernel_synchronised()
 
     def uptime(self) -> float:
-        """Seconds since the board booted, time asleep included. Nobody can set it."""
+        """Seconds since the board booted, time asleep included. It cannot be set."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def boot(self) -> str:

@@ -91,7 +91,7 @@ class Services:
 
     @property
     def unbooked(self) -> str:
-        """Why no new session may begin: nobody would be billed for it. Empty if it may."""
+        """Why no new session may begin: it could not be booked. Empty if it may."""
         return "" if self.config.uplink.danger_charge_unbooked else self.uplink.unbooked
 
     async def reload(self, *, anew: bool = True) -> None:
@@ -121,7 +121,7 @@ class Services:
             protocol.warm()
 
     def warm_rest(self) -> Generator[None, None, None]:
-        """Compile what they need before and after, in steps. For the same thread, when nobody waits."""
+        """Compile what they need before and after, in steps. For the same thread, when no car waits."""
         for protocol in self.protocols:
             yield from protocol.warm_rest()
 
@@ -185,7 +185,7 @@ class Keylog:
 
 
 def compose(config: Config, notifier: Notifier) -> Services:
-    """Put the house together. Raises ConfigError for what can be seen to be wrong before anything runs.
+    """Compose the station. Raises ConfigError for what can be seen to be wrong before anything runs.
 
     The ``config`` of the services has the transfers of every outlet written out.
     """

@@ -113,7 +113,7 @@ class V2gConnection(asyncio.Protocol):
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Nothing can be answered any more, so what is still being decoded is for nobody."""
+        """No answer can be sent any more, so what is still being decoded is dropped."""
         self._transport = None
         self._host.pace.take(self._lost)
 

@@ -3,8 +3,8 @@
 ``{"do": "stop", "outlet": "left"}`` is answered by ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; ``{"do": "events"}`` is answered by
 a line for every event until the other side closes. Who may open the socket is a matter of file permissions: it is made for its owner and group.
 
-The event loop that answers also feeds the boards' heartbeats: it does one request a turn, whoever asks, and each user of the machine has a budget of
-requests. Who spends it waits; nobody else does. (A-RES-07)
+The event loop that answers also feeds the boards' heartbeats: it does one request a turn, and each user of the machine has a budget of
+requests. A user who has spent it waits, and no other user does. (A-RES-07)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LINE_OCTETS = 4096
 """The longest request that makes sense, a token, has some 300."""
 CLIENTS = 16
-"""Of one user: nobody takes the places of the others, the operator's least of all."""
+"""Of one user: no user can take the places of the others, or the operator's."""
 BURST = 40
 """Requests that one user may have answered at once."""
 REQUESTS_A_SECOND = 20.0
@@ -39,7 +39,7 @@ BACKLOG_LINES = 256
 
 Answer = Mapping[str, Any]
 Lever = Callable[[Mapping[str, Any]], Answer | Awaitable[Answer]]
-"""What does a request. One that has to wait for somebody returns an awaitable; others are answered meanwhile."""
+"""What does a request. One that has to wait returns an awaitable; others are answered meanwhile."""
 
 
 class ControlError(SeccError):
@@ -47,7 +47,7 @@ class ControlError(SeccError):
 
 
 class Budget:
-    """The requests that one user may still make. Several connections of one user share it, so that dialling anew brings none."""
+    """The requests that one user may still make. Several connections of one user share it, so that a new connection brings no more."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -229,7 +229,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 async def _until_closed(reader: asyncio.StreamReader) -> None:
-    """Who listens has nothing more to say; what it says all the same is thrown away."""
+    """A listener sends nothing more; what it sends all the same is dropped."""
     while await reader.read(LINE_OCTETS):
         pass
 

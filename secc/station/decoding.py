@@ -1,4 +1,4 @@
-"""Frames of one connection become messages, in the order in which they came, whoever decodes them.
+"""Frames of one connection become messages, in the order in which they came, on whichever thread they are decoded.
 
 A small message is decoded where it arrives. Any other is decoded on the process's thread for such work, and what comes behind it waits: nothing
 overtakes it. As in the core, one message a stream is held back while another is looked at; it was sent before our answer. Further ones are dropped.
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 class Decoder:
     """``dialogue`` is asked for each frame when its turn comes: a message may change the protocol for the next.
 
-    ``hear`` gets the messages; ``broken`` hears of octets that are none; neither hears anything after ``stop``. ``settled`` is called when a frame
-    that took long, and what waited behind it, has been dealt with.
+    ``hear`` gets the messages; ``broken`` hears of octets that are not a message; neither hears anything after ``stop``. ``settled`` is called when a
+    frame that took long, and what waited behind it, has been dealt with.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Decoder:
             self._decode(frame, early)
 
     def stop(self) -> None:
-        """The session is over: what is being decoded is for nobody any more."""
+        """The session is over: what is being decoded is dropped."""
         self._stopped = True
         self._waiting.clear()
 

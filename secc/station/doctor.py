@@ -293,7 +293,7 @@ async def _modem(subject: str, modem: PlcModem) -> Finding:
 
 
 def _offset(subject: str, offset: int) -> Finding:
-    """Chargers in the field subtract 3 to 10 dB; who subtracts nothing sounds farther away than the neighbour who does."""
+    """Chargers in the field subtract 3 to 10 dB; an outlet that subtracts nothing seems farther away than a neighbour that does."""
     if offset:
         return Finding(subject, f"modem: attenuation_offset is {offset} dB")
     text = (

@@ -134,7 +134,7 @@ def _files(state_directory: Path, outlet: str | None) -> list[Path]:
 
 
 def _number(path: Path) -> int:
-    """The place of a record in its history; 0 for a file that is none."""
+    """The place of a record in its history; 0 for a file that is not a record."""
     named = _NAME.fullmatch(path.name)
     return int(named[1]) if named else 0
 

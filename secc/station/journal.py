@@ -179,7 +179,7 @@ class Journal:
         self._note(certificate_note(self._draft.judged(leaf, found)))
 
     def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
-        """The car has proved this contract. One that may charge pays for the session, if nobody does yet."""
+        """The car has proved this contract. One that may charge pays for the session, unless another identification does."""
         identity = Identity("emaid", contract.contract.emaid.text)
         self.verdict("AuthorizeContract", verdict)
         self._draft.identified(identity)
@@ -291,7 +291,7 @@ class Journal:
         exchanges = recorder.exchanges()
         traced: list[Path] = []
         if silent and reason.name == ConnectionClosed.reason:
-            return  # somebody knocked and said nothing: that must not hide a session, nor push its trace out
+            return  # a connection without an octet: its record must not displace a session's, nor its trace
         if wanted(self._config.trace.mode.value, reason):
             self._trace(recorder, traced)
         faults = self._hardware.faults

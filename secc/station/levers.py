@@ -23,8 +23,8 @@ class Levers:
     """Each is one of ``secc control``; raises ControlError, also where it changes nothing, and returns what is answered.
 
     ``plug`` hears what is for the plug-in, ``session`` what is for the V2G session (False: there is none), ``set_limit`` the watts.
-    ``standing`` is what of the plug-in an order can change (None: there is none yet), ``verdict`` the next word on a card that is being looked at
-    (None: none is).
+    ``standing`` is what of the plug-in an order can change (None: there is none yet), ``verdict`` the next decision about a card that is being
+    checked (None: none is).
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Levers:
     def stop(self, by: Literal["operator", "backend"]) -> Mapping[str, Any]:
         """End charging in good order."""
         if by == "backend":
-            # It may be late, and a stop that finds nothing to stop has its will.
+            # It may be late, and a stop without a session is done already.
             self._plug(outlet.StopOrdered(by))
         else:
             self._order(outlet.StopOrdered(by), "nothing to stop")
@@ -71,7 +71,7 @@ class Levers:
         return {"watts": limit}
 
     def token(self, kind: Any, value: Any) -> Awaitable[Mapping[str, Any]]:
-        """As if this card had been shown; the answer is the word on it."""
+        """As if this card had been shown; the answer is the decision about it."""
         if not isinstance(kind, str) or not kind.isidentifier():
             raise ControlError("the kind of a card is a word")
         if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TOKEN:

@@ -1,4 +1,4 @@
-"""The memory of the process: what was needed for a moment goes back to the system, and what is in it stays with us."""
+"""The memory of the process: free heap pages go back to the system, and other processes cannot read it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def share_arena() -> None:
 
 
 def keep_private() -> None:
-    """What cars send is in our memory, freed or not, until it is overwritten: no core dump, and nobody but root reads it through /proc or a debugger.
+    """What cars send is in our memory, freed or not, until it is overwritten: no core dump, and only root reads it through /proc or a debugger.
 
     The C library overwrites what it frees (glibc: blocks from about a kilobyte on, frames among them). Python's small objects, an EMAID
     for instance, stay where they were until their place is needed.

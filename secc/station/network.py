@@ -151,7 +151,7 @@ def holder(port: int) -> str:
         if found and process.name != str(os.getpid()):
             names.append(name)
     if users:
-        # A station lets nobody but root look at its descriptors; whose socket it is stands in the table all the same.
+        # Only root may look at a station's descriptors; the table names the user of a socket all the same.
         owners = ", ".join(sorted(set(users.values())))
         names.append(
             " or ".join(unseen) or f"a process of user {owners} (as root, `ss -6ulpn sport = {port}` names it)"

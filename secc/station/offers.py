@@ -13,7 +13,7 @@ from secc.uplink.policy import offers_contract
 
 
 def refusal(settings: OutletSettings, config: Config, services: Services) -> str:
-    """Why this outlet could not let any car charge at this moment, whatever the car brings; empty if it could."""
+    """Why no car could charge at this outlet at this moment, however the driver pays; empty if one could."""
     if services.unbooked:
         return f"no session could be booked: {services.unbooked}"
     tls = settings.tls is not Tls.OFF and bool(services.identity.contexts)

@@ -4,7 +4,7 @@
 
     board ──events──▶ plug-in, power path; what a V2G session has to hear of them comes from the plug-in     (hardware)
     V2G session ──CheckCable, SetOutput…──▶ power path ──SetSupply, CloseDcContactor…──▶ board              (path, power)
-    V2G session ──ValidateContract, AuthorizeContract──▶ trust room, backend; the answers go to the session alone   (questions)
+  V2G session ──ValidateContract, AuthorizeContract──▶ trust room, backend; the answers go to the session alone   (questions)
     V2G session ──Identify──▶ plug-in, journal, backend's memory: who the car has proved to be
     plug-in ──OpenSdp, SetDuty, AuthorizeToken…──▶ sockets, board, backend                                  (plug, window, pilot)
 
@@ -255,7 +255,7 @@ class OutletHost:
                 raise TypeError(f"nobody performs {type(effect).__name__}")
 
     def _contract_answered(self, connection: V2gConnection, question: Any, answered: Answered) -> None:
-        """What the backend says of a contract is the session's alone: only :class:`Identify` is believed."""
+        """Only the session gets what the backend says of a contract; the outlet believes :class:`Identify` alone."""
         found = answered.answer
         if isinstance(question, ValidateContract) and isinstance(found, Contract | Verdict):
             self.journal.judged(question.chain[0], found)

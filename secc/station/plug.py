@@ -136,7 +136,7 @@ class PlugHost:
             self._driver.stop()
 
     def identity(self) -> Identity | None:
-        """Who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41); None if nobody is."""
+        """Who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41); None without one."""
         kept = self.plugin.state.contract_kept if self.plugin is not None else ""
         return self._external() or (Identity("emaid", kept) if kept else None)
 
@@ -198,7 +198,7 @@ class PlugHost:
         return object() if state.session_open else (state.identification, state.over, state.phase, state.contract_kept)
 
     def verdict(self) -> asyncio.Future[Verdict] | None:
-        """The next word on the card that is being looked at; None where none is."""
+        """The next decision about the card that is being checked; None where none is."""
         if self.plugin is None or not self.plugin.state.asking:
             return None
         coming: asyncio.Future[Verdict] = self._loop.create_future()

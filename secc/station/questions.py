@@ -30,7 +30,7 @@ Known: TypeAlias = ValidateContract | AuthorizeContract | AuthorizeToken
 class UnprovedQuestions:
     """How many questions about contracts that no car has proved yet have gone to the backend from one outlet. Times are monotonic seconds.
 
-    A question can place a hold on the account, and its answer tells whose account works: whoever has only seen a chain shall not get many.
+    A question can place a hold on the account, and its answer tells whose account works: a car that only shows a chain must not get many.
     """
 
     def __init__(self) -> None:

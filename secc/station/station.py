@@ -86,7 +86,7 @@ class Station:
         self._tasks.append(asyncio.create_task(self._follow_readiness(), name="readiness"))
 
     def _say_ready(self) -> str:
-        """Name the outlets where a car could charge now, and say loudly what keeps the others from it; in one line for the service manager."""
+        """Name the outlets where a car could charge now, and log as errors what keeps the others from it; in one line for the service manager."""
         self._problems = [outlet.problem for outlet in self.outlets]
         for outlet, problem in zip(self.outlets, self._problems, strict=True):
             if problem:
@@ -157,7 +157,7 @@ class Station:
             told = problem
 
     async def _book(self) -> None:
-        """See to it that what could not be booked is, and tell the outlets whether anything new may begin."""
+        """Book what could not be booked before, and tell the outlets whether a session may begin."""
         told: str | None = None
         while True:
             await asyncio.sleep(BOOK_SECONDS)
@@ -173,7 +173,7 @@ class Station:
                     outlet.tell_plug(BookChanged(told))
 
     async def _backend(self) -> None:
-        """Hear the backend's orders. A bad one is refused, and whatever one of them does, the next is heard. (A-OCPP-03)"""
+        """Do the backend's orders. A bad one is refused, and after any failure of one the next is heard. (A-OCPP-03)"""
         uplink = self._services.uplink
         while True:
             try:
@@ -269,7 +269,7 @@ class Station:
             "clock": {
                 "time": wall.time.isoformat(timespec="seconds"),
                 "trusted": wall.trusted,
-                # Who takes cards alone needs no dates.
+                # An outlet that takes only cards needs no dates.
                 "problem": self._services.calendar.problem() if self._takes_contracts else "",
                 "remark": self._services.calendar.remark(),
             },
@@ -309,7 +309,7 @@ async def serve(config: Config, notifier: Notifier) -> int:
 
 
 def examine(config: Config) -> Iterator[None]:
-    """Say loudly what ``secc check`` would call BAD. Each step is short."""
+    """Log as errors what ``secc check`` would call BAD. Each step is short."""
     from secc.station.check import findings
 
     for finding in findings(config):

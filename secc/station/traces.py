@@ -66,7 +66,7 @@ class TraceWriter:
             try:
                 octets = await self._work.in_steps(render, one.lines, self._directory.cap_octets)
                 path = await loop.run_in_executor(self._disk, self._store, one.name, octets)
-            except Exception as error:  # noqa: BLE001  # it belongs to whoever waits
+            except Exception as error:  # noqa: BLE001  # the caller that waits gets it
                 _settle(one, error)
             else:
                 _settle(one, path)
@@ -83,7 +83,7 @@ class TraceWriter:
 
 def _settle(waiting: _Waiting, result: Path | Exception | None) -> None:
     if waiting.stored.done():
-        return  # nobody waits any more
+        return  # no caller waits any more
     if isinstance(result, Exception):
         waiting.stored.set_exception(result)
     else:

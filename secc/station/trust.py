@@ -65,7 +65,7 @@ def decision_of(flaw: Flaw) -> Decision:
 
 
 def exposed(path: Path) -> str:
-    """Who else can change this file of the operator's, or a directory above it; empty if that are root and we alone (A-PKI-07)."""
+    """Which others can change this file of the operator's, or a directory above it; empty if only root and our user can (A-PKI-07)."""
     try:
         require_guarded(path)
     except StoreError as error:
@@ -75,7 +75,7 @@ def exposed(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """Where trust lies on the disk, and how strict it is. A store that is None is not configured: it is empty, and that is no problem.
+    """Where trust lies on the disk, and how strict it is. A store that is None is not configured: it is empty, and that is not a problem.
 
     ``revoked``: a list of revoked certificates (:mod:`certs.revoked`), None where there is none.
     ``floor_suffices``: while the calendar is not confirmed, a chain may be accepted that was valid at one moment after the newest time known.
@@ -148,7 +148,7 @@ class TrustRoom:
         return read
 
     def _changed(self, what: str, *paths: Path | None) -> bool:
-        # Taken before what it is of is read: what changes meanwhile is read again next time.
+        # Taken before the files are read: what changes meanwhile is read again next time.
         stamps = tuple(stamp(path) for path in paths if path is not None)
         changed = self._stamps.get(what) != stamps
         self._stamps[what] = stamps

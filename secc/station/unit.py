@@ -1,7 +1,7 @@
-"""As whom a station runs, and what it may there: read from its systemd unit, for ``secc check`` and ``secc doctor`` by root.
+"""As which user a station runs, and what that user may do: read from its systemd unit, for ``secc check`` and ``secc doctor`` by root.
 
-Root may everything, so what root finds in order says little about the user that the unit names. The check therefore becomes that user before it
-looks at anything, the configuration included.
+Root may access everything, so what root finds in order says little about the user that the unit names. The check therefore becomes that user before
+it looks at anything, the configuration included.
 """
 
 from __future__ import annotations

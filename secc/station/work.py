@@ -2,7 +2,7 @@
 
 Twenty threads that run Python starve the event loop for half a second and more, because each of them takes the interpreter for five milliseconds
 before the loop gets it back; a single one costs it ten to twenty. So what would hold the loop for long (decoding of messages that are not small,
-contract chains, compiling, rendering traces) queues here, whoever it is for. What lets go of the interpreter (private keys, handshakes, disks) has
+contract chains, compiling, rendering traces) queues here, for every outlet. What lets go of the interpreter (private keys, handshakes, disks) has
 threads of its own.
 """
 
@@ -129,7 +129,7 @@ def _do(job: _Job) -> None:
         return
     try:
         result = job.call()
-    except BaseException as error:  # noqa: BLE001  # it belongs to whoever waits
+    except BaseException as error:  # noqa: BLE001  # the caller that waits gets it
         job.future.set_exception(error)
     else:
         job.future.set_result(result)
@@ -149,7 +149,7 @@ def _step(job: _Job) -> bool:
         result, error = None, raised
     else:
         return False
-    # Whoever closes the thread meanwhile has told that already.
+    # ``shutdown`` has told the caller already.
     if not job.future.done():
         if error is None:
             job.future.set_result(result)

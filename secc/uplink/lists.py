@@ -12,7 +12,7 @@ One entry a line: what it is, its value, and perhaps until when, and under which
 A hash is SHA-256 over ``emaid:`` and the 14 characters of the contract, or ``rfid:`` and the card's UID in capitals:
 ``printf 'emaid:DE8AACA2B3C4D5' | sha256sum``. It keeps a list from being read in passing, not from being guessed: EMAIDs are few.
 
-Any installed root can issue a contract of any provider. An entry that names its root lets nobody in whom another root has vouched for. (A-PKI-08)
+Any installed root can issue a contract of any provider. An entry that names its root accepts no contract under another root. (A-PKI-08)
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def read_list(path: Path | None, disk: Disk) -> Listed:
     if path is None:
         return NOBODY
     try:
-        # Whoever can write a list decides who charges on whose account (A-PKI-07).
+        # A user who can write a list decides who charges on which account (A-PKI-07).
         disk.guard(path)
     except StorageFailed as error:
         raise ConfigError("list", error.text, path) from None
@@ -213,7 +213,7 @@ def _kind(word: str) -> str:
     close = [lowered] if lowered in KINDS else difflib.get_close_matches(lowered[:40], KINDS, 1)
     meant = _MEANT.get(lowered) or (close[0] if close else "")
     hint = f"did you mean {meant}?" if meant else "an entry is a kind and a value, such as 'emaid DEABC123456789'"
-    # The word itself stays out: who forgot the kind wrote a contract there.
+    # The error does not repeat the word: where the kind was forgotten it is a contract.
     raise ValueError(f"the first word is not a kind ({', '.join(KINDS)}); {hint}")
 
 

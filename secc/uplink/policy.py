@@ -174,7 +174,7 @@ def offers_contract(policy: Policy, *, online: bool, tls: bool, certificate_vali
 
 
 def worth_remembering(verdict: Verdict) -> bool:
-    """Whether a refusal of a proved contract says something about the contract itself, for the cache: only the backend's own word does.
+    """Whether a refusal of a proved contract says something about the contract itself, for the cache: only the backend's own answer does.
 
     Not a setting, not a line without a backend, not what is true of this place or moment alone, and not the memory itself, which would never
     end. The denylist is a memory of its own: a copy would outlive the line that the operator takes back.

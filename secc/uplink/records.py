@@ -76,7 +76,7 @@ class FailedContracts:
             try:
                 self._until = dict(_read(octets))
                 if json.loads(octets).get("version") != VERSION:
-                    # Written before decisions said why: a customer may stand in it who was on no list once.
+                    # Its entries have no ground: one may be a customer who was only on no list.
                     log.info("%s is of an earlier version: failed contracts are forgotten", path)
                     self._until = {}
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
@@ -95,7 +95,7 @@ class FailedContracts:
         self._save()
 
     def forget(self, pseudonym: str) -> None:
-        """It was accepted. On the disk when this returns, which is at once where there is nothing to forget. Raises :class:`StorageFailed`."""
+        """It was accepted. On the disk when this returns, which is at once if the contract was not remembered. Raises :class:`StorageFailed`."""
         if self._until.pop(pseudonym, None) is not None:
             self._save()
 
@@ -149,7 +149,7 @@ class SessionBook:
         self.problem = ""
         """Why the next session could not be booked; empty if it could."""
         self.dropped = 0
-        """Lines for which there was no room any more, here either."""
+        """Lines that were lost because the queue in memory was full too."""
         self._waiting: deque[bytes] = deque()
         self._closed_open = False
 

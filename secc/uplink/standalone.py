@@ -160,7 +160,7 @@ class Standalone:
             yield event
 
     def answered(self, order: BackendEvent, refused: str) -> None:
-        """Nobody has ordered anything."""
+        """This backend sends no orders."""
 
     # In worker threads
 
@@ -223,7 +223,7 @@ class Standalone:
             return Verdict(Decision.REJECTED, "a contract is proved by its certificate, not by a card", Ground.SETTING)
         text = card(question.kind, question.value)
         if text is None:
-            # The denylist could not name it, whoever else is let in.
+            # The denylist could not name it, so it is refused even where others may charge.
             return Verdict(Decision.REJECTED, "not a card that a list can name", Ground.UNLISTED)
         entry = stores.lists.entry(text, wall.time, trusted=wall.trusted)
         if self._rules.eim is Eim.ANY and entry is None:

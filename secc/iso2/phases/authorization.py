@@ -16,7 +16,7 @@ FORCED = "Authorization"
 
 
 def external_authorization(secc: Party, course: Course) -> Conversation[None]:
-    """S6 with external payment: the car asks until somebody has identified himself. [V2G2-845] [V2G2-854] [V2G2-856]
+    """External payment: the car asks until somebody has identified himself. [V2G2-845] [V2G2-854] [V2G2-856]
 
     A refused card changes nothing; another one may come. A signature has no meaning here (Q-27).
     """
@@ -34,7 +34,7 @@ def external_authorization(secc: Party, course: Course) -> Conversation[None]:
 def contract_authorization(
     secc: Party, course: Course, contract: Contract, challenge: bytes
 ) -> Conversation[ProvedContract]:
-    """S6 with a contract. The backend may be asked while the car signs; nothing is believed before challenge and signature hold."""
+    """Authorization with a contract. The backend may be asked while the car signs; nothing counts before challenge and signature hold."""
     early = secc.ask(AuthorizeContract(contract)) if course.offer.ask_before_proof else None
     request = yield from course.request(secc, AuthorizationReq)
     proved = _proved(secc, request, contract, challenge)

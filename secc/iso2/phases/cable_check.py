@@ -34,7 +34,7 @@ _ISOLATION: Final = {
 
 
 def cable_check(secc: Party, course: Course, target: Target) -> Conversation[None]:
-    """D1. Only with the pilot in C or D; Ongoing until the power path has its finding. [V2G2-917] [V2G2-918]"""
+    """Only with the pilot in C or D; Ongoing until the power path has its finding. [V2G2-917] [V2G2-918]"""
     yield from course.request(secc, CableCheckReq)
     limit = secc.limit(timing.CABLE_CHECK)
     if not (yield from course.pilot_in(secc, "C", "D")):

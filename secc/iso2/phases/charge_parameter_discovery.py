@@ -45,7 +45,7 @@ class Target:
 
 
 def charge_parameter_discovery(secc: Party, course: Course) -> Conversation[Target]:
-    """S7. Ongoing while there is no power to offer (Q-44), for as long as a car waits."""
+    """Ongoing while there is no power to offer (Q-44), for as long as a car waits."""
     limit = secc.limit(timing.ONGOING)
     polled_again = False
     while True:

@@ -42,7 +42,7 @@ class Ended(Enum):
 
 
 def charging_loop(secc: Party, course: Course, target: Target) -> Conversation[Ended]:
-    """A2, A3, D4, D5: one status of the car after the other, until PowerDelivery says otherwise."""
+    """One status of the car after the other, until PowerDelivery says otherwise."""
     status: type[ChargingStatusReq] | type[CurrentDemandReq] = CurrentDemandReq if target.is_dc else ChargingStatusReq
     request = yield from _next(secc, course, status, None)
     while not isinstance(request, PowerDeliveryReq):

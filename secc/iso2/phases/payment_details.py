@@ -21,7 +21,7 @@ LONGEST_EMAID: Final = 18
 
 
 def payment_details(secc: Party, course: Course) -> Conversation[tuple[Contract, bytes]]:
-    """S4. The contract whose chain holds, not proved yet, and our challenge: drawn anew, used once."""
+    """The contract whose chain holds, not proved yet, and our challenge: drawn anew, used once."""
     request = yield from course.request(secc, PaymentDetailsReq)
     contract = yield from _validated(secc, course, request)
     challenge = secc.entropy(CHALLENGE_OCTETS)

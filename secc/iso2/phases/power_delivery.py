@@ -13,7 +13,7 @@ from secc.session.effects import Milestone, PowerReported, Reach, StartPower, St
 
 
 def power_delivery(secc: Party, course: Course, target: Target, request: PowerDeliveryReq) -> Conversation[bool]:
-    """A1, D3: whether power flows from here on; False if the car stops before it started."""
+    """Whether power flows from here on; False if the car stops before it started."""
     if request.charge_progress is ChargeProgress.RENEGOTIATE:
         raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Renegotiate before Start")
     if request.charge_progress is ChargeProgress.STOP:
@@ -39,7 +39,7 @@ def _start(secc: Party, course: Course, target: Target, request: PowerDeliveryRe
         report = yield from _reported(secc, course, StartPower())
         if not report.done:
             raise _not_started(secc, course, report)
-        # While the car came to C, somebody may have ended what had not begun.
+        # While the car went to C, the operator or the backend may have stopped the session.
         _refuse_stopped(course)
     course.powered = True
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
@@ -61,7 +61,7 @@ def stop(secc: Party, course: Course) -> Conversation[None]:
 
 
 def renegotiate(secc: Party, course: Course) -> Conversation[None]:
-    """Back to S7. AC goes on meanwhile; DC gets no current, for the cable is checked again. [V2G2-565] [V2G2-582]"""
+    """Back to ChargeParameterDiscovery. AC goes on meanwhile; DC gets no current, for the cable is checked again. [V2G2-565] [V2G2-582]"""
     if course.is_dc:
         # Cars differ: some open their contactor here, some only at the end of the session.
         report = yield from _reported(secc, course, StopPower(keep_contactor=True))

@@ -15,7 +15,7 @@ from secc.session.effects import Milestone, Reach
 
 
 def pre_charge(secc: Party, course: Course, target: Target) -> Conversation[PowerDeliveryReq]:
-    """D2, D3. Each request may name another target (Q-49). The car ends it, with the request that is returned."""
+    """Each request may name another target (Q-49). The car ends it, with the request that is returned."""
     request: PreChargeReq | PowerDeliveryReq = yield from course.request(secc, PreChargeReq)
     limit = secc.limit(timing.PRE_CHARGE)
     while isinstance(request, PreChargeReq):

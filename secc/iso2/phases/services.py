@@ -29,7 +29,7 @@ CHARGING: Final = 1
 
 
 def service_discovery(secc: Party, course: Course) -> Conversation[None]:
-    """S2. The list is as short as it can be: some cars close when they see services they cannot use. (Q-35)
+    """The list is as short as it can be: some cars close when they see services they cannot use. (Q-35)
 
     Scope and category filter value-added services, never the charge service; we have none, so nothing is filtered.
     """
@@ -49,7 +49,7 @@ def service_discovery(secc: Party, course: Course) -> Conversation[None]:
 
 
 def payment_service_selection(secc: Party, course: Course) -> Conversation[PaymentOption]:
-    """S3: details of services as often as a car can want them, and the choice."""
+    """Details of services as often as a car can want them, and the choice."""
     details = 0
     while True:
         request = yield from course.request(secc, ServiceDetailReq, PaymentServiceSelectionReq)

@@ -14,7 +14,7 @@ _ATTEMPTS: Final = 8
 
 
 def session_setup(secc: Party, course: Course) -> Conversation[None]:
-    """S1. Whatever SessionID the car brings, of whatever length, it gets a fresh one. [V2G2-750] [V2G2-756] (Q-30)"""
+    """Whatever SessionID the car brings, of whatever length, it gets a fresh one. [V2G2-750] [V2G2-756] (Q-30)"""
     yield from course.wait(secc, SessionSetupReq)
     assert secc.request is not None
     course.session_id = _fresh_id(secc, secc.request.header.session_id)

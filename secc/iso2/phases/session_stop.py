@@ -1,4 +1,4 @@
-"""SessionStop: good bye. [V2G2-568] [V2G2-570]"""
+"""SessionStop: the end of a session. [V2G2-568] [V2G2-570]"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STOPPED_EARLY: Final = "stopped-early"
 
 
 def session_stop(secc: Party, course: Course) -> Conversation[str]:
-    """A5, and D7 where welding detection has brought the request already. A pause is taken for an end: nothing is kept."""
+    """The end of the session, also where welding detection has brought the request already. A pause is taken for an end: nothing is kept."""
     if not secc.open:
         yield from course.wait(secc, SessionStopReq)
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))

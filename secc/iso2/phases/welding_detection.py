@@ -20,7 +20,7 @@ from secc.iso2.units import physical
 
 
 def welding_detection(secc: Party, course: Course) -> Conversation[None]:
-    """D7, up to and including the SessionStopReq that may come at once. Both want the pilot in B. [V2G2-596] [V2G2-920] [V2G2-921]"""
+    """Up to and including the SessionStopReq that may come at once. Both want the pilot in B. [V2G2-596] [V2G2-920] [V2G2-921]"""
     request = yield from course.wait(secc, WeldingDetectionReq, SessionStopReq)
     if not (yield from course.pilot_in(secc, "B")):
         raise Refusal(
