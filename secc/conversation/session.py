@@ -240,7 +240,11 @@ class Session:
                     raise SeccError(f"the conversation waits again for the deadline that passed: {due.timeout.name}")
 
     def _throw(self, strand: _Strand, error: Exception) -> None:
-        self._advance(strand, lambda talk: talk.throw(error))
+        try:
+            self._advance(strand, lambda talk: talk.throw(error))
+        finally:
+            # One refusal serves all sessions. Its traceback would grow with each, and keep what was in their frames, contracts too.
+            error.__traceback__ = error.__context__ = None
 
     def _advance(self, strand: _Strand, step: Callable[[Conversation[Any]], Wait]) -> None:
         assert strand.talk is not None

@@ -144,7 +144,7 @@ class TrustRoom:
         if self._changed("keystore", self._settings.keystore, self._settings.staples) or anew:
             self.shown, read = self.identity(), True
         if self._revoked is None and self.revoked_problem is not None:
-            raise self.revoked_problem
+            raise self.revoked_problem.with_traceback(None)
         return read
 
     def _changed(self, what: str, *paths: Path | None) -> bool:

@@ -200,7 +200,8 @@ class Standalone:
                 if self._stamps() != stores.stamps:
                     self._read_lists(stores)
                 elif stores.wrong is not None:
-                    raise stores.wrong
+                    # The same error every time, until the file changes: its traceback must not grow.
+                    raise stores.wrong.with_traceback(None)
         except StorageFailed as error:
             raise UplinkError(str(error)) from error
 

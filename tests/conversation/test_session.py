@@ -181,6 +181,18 @@ def test_a_message_not_waited_for_becomes_the_sequence_refusal_inside_the_conver
     assert session.ended == Reason("refused", "OUT_OF_ORDER", "[test]", "Work: ")
 
 
+def test_a_refusal_that_all_sessions_share_keeps_nothing_of_any() -> None:
+    """Its traceback grew with each session, and kept what was in their frames: a contract in PaymentDetailsReq, for one."""
+    for _ in range(3):
+        session = session_of(greet)
+        session.begin(now=0.0)
+        session.receive(message(Work(1)), now=0.1)
+        assert session.ended is not None
+        assert session.ended.kind == "refused"
+        assert OUT_OF_ORDER.__traceback__ is None
+        assert OUT_OF_ORDER.__context__ is None
+
+
 def test_what_admit_refuses_never_reaches_the_phase() -> None:
     foreign = Refusal("UNKNOWN_SESSION", "[test]")
     session = session_of(greet, admit=lambda received: foreign if received.message == Hello("foreign") else None)

@@ -68,6 +68,7 @@ CASES = [
     Case("good", "completed.terminated"),
     Case("not-listed", "refused.FAILED", allow="emaid FRXYZC12345678\n"),
     Case("wrong-challenge", "refused.FAILED_ChallengeInvalid", flaw="wrong-challenge"),
+    Case("out-of-order", "refused.FAILED_SequenceError", flaw="skip-authorization"),
     Case("expired", "refused.FAILED_CertificateExpired", car="flawed/expired-leaf"),
     Case("other-emaid", "refused.FAILED", car="flawed/emaid-mismatch"),
     Case("pulled-while-authorised", "severed.unplugged", unplug_at="authorized"),

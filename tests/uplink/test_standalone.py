@@ -319,6 +319,24 @@ class Noting(Disk):
         super().write(path, octets)
 
 
+def test_a_list_that_stays_wrong_costs_no_memory(tmp_path: Path) -> None:
+    """The error that was kept grew by a traceback with every look, once a minute and as often as somebody asks."""
+    allow = write(tmp_path / "allow", f"emaid {ALICE}")
+
+    async def live() -> set[int]:
+        backend = Standalone(Rules(tmp_path, allowlist=allow), wall)
+        await backend.open()
+        write(allow, "what is this")
+        lengths = []
+        for _ in range(6):
+            with pytest.raises(ConfigError) as caught:
+                await backend.reload()
+            lengths.append(len(caught.traceback))
+        return set(lengths[1:])
+
+    assert len(asyncio.run(live())) == 1
+
+
 def test_lists_that_have_not_changed_are_not_read_again(tmp_path: Path) -> None:
     disk = Noting()
     allow, deny = write(tmp_path / "allow", f"emaid {ALICE}"), write(tmp_path / "deny", "rfid DEAD0001")
