@@ -83,7 +83,7 @@ def car_wallet(car: str = "car") -> Wallet:
 
 
 PORTS = range(20_000, 30_000)
-"""Below those that the kernel gives to whoever asks for any."""
+"""Below those that the kernel gives to a process that asks for any."""
 _reserved: list[socket.socket] = []
 
 

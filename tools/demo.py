@@ -254,7 +254,7 @@ class Demo:
         tell("world", f"contactor open, {metered / 1000.0:.2f} kWh through the meter")
 
     def _judge_reason(self, sessions: int) -> None:
-        """The station's word for why each car might charge, beside the car's."""
+        """Check against the station's log why each car was authorised."""
         by = "contract" if self.options.payment == "pnc" else "external identification"
         told = sum(f"authorised: by {by}" in line for line in self.station_log)
         if told != sessions:
@@ -321,7 +321,7 @@ async def demonstrate(options: argparse.Namespace, place: Place) -> int:
 
 
 def what_next(trace: Path | None, mode: str) -> Iterator[str]:
-    """What somebody who has seen this may want to see or do next; commands as they are typed in the checkout."""
+    """What a user may want to see or do next; commands as they are typed in the checkout."""
     secc = _here(Path(sys.executable).with_name("secc"))
     yield "what to try next:"
     yield f"  {secc} diagram {_here(trace) if trace is not None else 'TRACE'}"

@@ -55,7 +55,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "unproved-contract-in-the-record",
-        "the record of a session names whoever's chain was shown",
+        "the record of a session names the owner of a chain that was only shown",
         "secc/station/record.py",
         '        flaw = "" if isinstance(found, Contract) else',
         '        self._identity = getattr(found, "emaid").masked\n        flaw = "" if isinstance(found, Contract) else',
@@ -95,7 +95,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "kept-contract-pays-nothing",
-        "what a car that only identified itself charges by pilot is billed to nobody",
+        "what a car that only identified itself charges by pilot is not billed",
         "secc/station/plug.py",
         'return self._external() or (Identity("emaid", kept) if kept else None)',
         "return self._external()",
@@ -111,7 +111,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "everything-is-remembered",
-        "whoever was refused once, for whatever reason, is refused for half a year",
+        "a contract refused once, for whatever reason, is refused for half a year",
         "secc/uplink/policy.py",
         "    return not verdict.accepted and verdict.ground is Ground.BACKEND",
         "    return not verdict.accepted",
@@ -119,7 +119,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "abandoned-answers-are-delivered",
-        "an answer reaches whoever has abandoned the question",
+        "an answer reaches a conversation that has abandoned the question",
         "secc/station/questions.py",
         "        if self._open.pop(ticket, None) is not None:",
         "        if self._open.pop(ticket, ticket):",

@@ -1,4 +1,4 @@
-"""A-PKI-07: what trust rests on is used only where nobody but root and our user can change it."""
+"""A-PKI-07: what trust rests on is used only where root and our user alone can change it."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_a_strangers_directory_above(above: Path, monkeypatch: pytest.MonkeyPatc
     os.chown(above, STRANGER, -1)
     store = Truststore(above / "between" / "truststore")
     assert f"{above} above it belongs to" in refused(store)
-    # Whoever owns the program need not trouble about a store.
+    # The owner of the program can change what it does without touching a store.
     monkeypatch.setattr(guard, "_owners_above", lambda: frozenset({0, STRANGER}))
     assert store.read().problems == ()
 

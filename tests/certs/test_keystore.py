@@ -32,7 +32,7 @@ def only_problem(directory: Path) -> str:
 
 
 def test_a_missing_keystore_is_a_problem(tmp_path: Path) -> None:
-    """It was an empty one, and a mistyped path a station without TLS."""
+    """Taken for an empty one, a mistyped path would mean a station without TLS."""
     assert "none: cannot be read: No such file or directory" in only_problem(tmp_path / "none")
     (tmp_path / "file").touch()
     assert only_problem(tmp_path / "file").endswith("file: is not a directory")

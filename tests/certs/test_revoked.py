@@ -102,7 +102,7 @@ def test_files_that_do_not_serve(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o666, 0o664])
 def test_a_list_that_others_can_write_is_not_read(tmp_path: Path, mode: int) -> None:
-    """A-PKI-07: whoever can write it takes a certificate off it."""
+    """A-PKI-07: a user who can write it can remove a certificate from it."""
     path = write(tmp_path / "revoked", line(LEAF))
     path.chmod(mode)
     with pytest.raises(StoreError, match="can be changed by others"):

@@ -32,7 +32,7 @@ def test_an_empty_store_trusts_nobody(tmp_path: Path) -> None:
 
 
 def test_a_missing_store_is_a_problem(tmp_path: Path) -> None:
-    """`secc trust list` of a mistyped path said: 0 roots, 0 problems."""
+    """`secc trust list` of a mistyped path must not say: 0 roots, 0 problems."""
     (problem,) = Truststore(tmp_path / "none").read().problems
     assert "none: cannot be read: No such file or directory" in str(problem)
     assert Truststore(tmp_path / "none").add(Edition.ISO2, Role.V2G, LAB.secc.root.pem), "the first root makes it"
@@ -142,7 +142,7 @@ def crowded(directory: Path, count: int) -> Truststore:
 
 @pytest.mark.parametrize("count", [59, 10_000])
 def test_a_crowded_store_is_refused_by_count(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A-OCPP-04: not one file of it is opened, whoever put them there."""
+    """A-OCPP-04: not one file of it is opened."""
     store = crowded(tmp_path, count)
     opened: list[Path] = []
     monkeypatch.setattr("certs.truststore.read_file", lambda path, **how: opened.append(path))

@@ -370,7 +370,7 @@ def test_a_damaged_file_is_a_config_or_a_config_error(tmp_path: Path, data: st.D
 
 
 def test_the_file_of_a_board_is_relative_to_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``secc check`` in /etc/secc found it, and the unit, which starts in /, did not."""
+    """Otherwise ``secc check`` in /etc/secc would find it, and the unit, which starts in /, would not."""
     (tmp_path / "station.toml").write_text('[[outlet]]\ninterface = "lo"\nhal = "composed:parts/board.toml"\n')
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

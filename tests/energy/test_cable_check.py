@@ -236,7 +236,7 @@ def test_a_car_that_opens_its_contactor_is_tested_as_before() -> None:
 
 
 def test_what_was_measured_without_the_test_voltage_does_not_count() -> None:
-    """The monitor runs since the first check. What it found before the second one had its voltage and its self-test is no finding of that check."""
+    """The monitor runs since the first check. What it found before the second one had its voltage and its self-test does not count for that check."""
     b = renegotiating()
     b.world.close_relay(False)
     b.effects.clear()

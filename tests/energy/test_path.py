@@ -167,7 +167,7 @@ ENDINGS = st.sampled_from(["order", "unplug", "bug", "nothing"])
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.one_of(*COMMON, *TARGETS, ON), max_size=12), ENDINGS)
 def test_dc_has_no_power_outside_the_rules_from_the_beginning(story: list[tuple[str, Any]], ending: str) -> None:
-    """The same rules for what comes before power, out of any order: cable checks, targets and starts that nobody waits for."""
+    """The same rules for what comes before power, out of any order: cable checks, targets and starts that no session waits for."""
     bench = Bench(DC)
     play(bench, story)
     end(bench, ending)
@@ -214,7 +214,7 @@ def end(bench: Bench, ending: str) -> None:
 @pytest.mark.case("A-NET-09")
 @pytest.mark.parametrize("settings", [AC, DC], ids=["ac", "dc"])
 def test_a_queued_question_of_a_session_that_is_gone_switches_nothing_on(settings: AcSettings | DcSettings) -> None:
-    """One question runs, a second one waits behind it, and the session ends. The car is ready for power then, and nobody is there who wants any."""
+    """One question runs, a second one waits behind it, and the session ends. The car is ready for power then, and no session wants any."""
     question = StartPower() if isinstance(settings, AcSettings) else CheckCable(425.0)
     bench = Bench(settings)
     if isinstance(settings, DcSettings):

@@ -1,4 +1,4 @@
-"""What a message may cost to read, whoever sent it. (A-EXI-11)"""
+"""What a message may cost to read, from any sender. (A-EXI-11)"""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def budgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Budget]]:
 def test_a_list_without_an_end_in_the_schema_is_read_until_it_makes_no_sense(
     octets: bytes, most: int, budgets: list[Budget]
 ) -> None:
-    """Each took 0.2 s in three passes, and what it cost was over before anybody looked at the signature."""
+    """Without a budget each takes 0.2 s in three passes, before the signature is looked at."""
     for cut in (octets, octets[:-10]):
         budgets.clear()
         with pytest.raises(DecodeError, match="more than"):

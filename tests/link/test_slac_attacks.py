@@ -231,7 +231,7 @@ def test_only_our_own_modem_measures(source: bytes) -> None:
 
 @pytest.mark.case("A-SLAC-08")
 def test_a_car_does_not_measure_itself_at_a_station_whose_modem_did_not_say_who_it_is() -> None:
-    """Some modems confirm the key without their address. Whoever measures then, it is not the car that is measured: it would choose its station."""
+    """Some modems confirm the key without their address. A measurement of another modem is not one of the car: the car would choose its station."""
     scene = Scene(armed=False, begin=False)
     scene.key_answer = lambda: KeySet(True)
     scene.take(scene.session.begin(scene.now))

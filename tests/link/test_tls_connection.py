@@ -40,7 +40,7 @@ def test_plaintext_goes_both_ways_in_any_pieces() -> None:
 
 
 def test_plaintext_is_not_left_in_the_buffers_of_the_connection() -> None:
-    """A connection outlives its session by seconds, and an idle outlet keeps it until the next car: a contract was still in there."""
+    """A connection outlives its session by seconds, and an idle outlet keeps it until the next car: a contract must not stay in there."""
     station, car = shake(SERVER, CAR)
     for data in (b"PaymentDetailsReq" * 900, b"SessionStopReq"):
         car.send(data)

@@ -247,7 +247,7 @@ def test_a_thousand_connections_without_a_session_close_the_window_for_a_moment(
 
 @pytest.mark.case("A-SES-10", "A-NET-07")
 def test_connections_that_never_set_a_session_up_wait_longer_each_time() -> None:
-    """A flat 3 s after each window gave a storm 400 connections a minute, for ever."""
+    """A flat 3 s after each window would allow a storm 400 connections a minute, for ever."""
     outlet = plugged()
     pauses = []
     for _ in range(9):

@@ -215,7 +215,7 @@ def test_a_stamp_tells_a_change_of_the_same_size(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_gets_full_keeps_no_part_of_what_did_not_fit(tmp_path: Path) -> None:
-    """Each part that stayed made the disk fuller, and no cap counted it."""
+    """A part that stays makes the disk fuller, and no cap counts it."""
 
     class Full(Disk):
         def sync(self, path: Path) -> None:

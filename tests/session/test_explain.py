@@ -236,7 +236,7 @@ def test_what_is_no_record(text: str) -> None:
 
 @pytest.mark.parametrize("field", ["seconds", "watt_hours", "volts"])
 def test_a_number_larger_than_any_is_no_record(field: str) -> None:
-    """JSON has integers that no float holds; one such file took the whole list of sessions with it."""
+    """JSON has integers that no float holds; one such file must not make the whole list of sessions fail."""
     text = SessionRecord("left", "completed", "terminated", ended="2026-11-20T10:00:07+00:00").to_json()
     tree = json.loads(text) | {field: 10**400}
     with pytest.raises(RecordBroken, match=field):

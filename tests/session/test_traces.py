@@ -73,7 +73,7 @@ def test_their_number_has_a_cap_as_well(tmp_path: Path) -> None:
 
 
 def test_writing_one_stays_cheap_in_a_directory_of_many_thousands(tmp_path: Path) -> None:
-    """Each of 25 000 files was looked at twice for each new one, and none of them was ever removed while they were small."""
+    """Each of 25 000 files must not be looked at for each new one, and the oldest have to go although they are small."""
     count = 25_000
     for n in range(count):
         (tmp_path / f"old-{n:05}.jsonl").touch()
@@ -157,7 +157,7 @@ def test_a_trace_is_whole_or_not_there_after_any_power_cut() -> None:
 def test_what_a_power_cut_left_goes_with_the_next_trace_and_what_is_no_file_stays_out_of_the_way(
     tmp_path: Path,
 ) -> None:
-    """A directory with the name of a trace, once it was the oldest, kept every later trace from being written."""
+    """A directory with the name of a trace must not keep later traces from being written when it is the oldest."""
     (tmp_path / ".20260101T000000-1-aa.jsonl.new").write_bytes(b"half of a trace")
     (tmp_path / "20260101T000000-1-bb.jsonl").mkdir()
     directory = TraceDirectory(tmp_path, 10)

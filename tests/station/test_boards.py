@@ -71,7 +71,7 @@ def test_transfers_that_are_not_named_are_the_boards(tmp_path: Path, hal: str, t
 
 
 def test_a_car_charges_at_an_ac_board_whose_transfers_are_not_named(tmp_path: Path) -> None:
-    """The default was DC, the board has none, so every car ended in bug.EncodeError: an empty list of energy transfer modes."""
+    """DC as the default of a board without it would end every session in bug.EncodeError: an empty list of energy transfer modes."""
 
     async def main() -> None:
         async with station(with_outlet(tmp_path, hal="sim:?connector=ac")) as scene:
@@ -133,7 +133,7 @@ def test_a_follower_is_for_who_asked_for_danger(tmp_path: Path) -> None:
 
 
 def test_every_station_that_a_page_shows_can_be(tmp_path: Path) -> None:
-    """Examples are copied: example 2 of docs/configuration.md limited the DC side of an AC board."""
+    """Examples are copied: one that limits the DC side of an AC board would be copied too."""
     shown = 0
     for page in PAGES:
         for number, block in enumerate(page.read_text(encoding="utf-8").split("```toml\n")[1:]):

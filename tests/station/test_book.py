@@ -51,7 +51,7 @@ def shown(scene: Scene) -> tuple[Indication, str]:
 
 
 def test_nobody_charges_while_nothing_can_be_booked(tmp_path: Path) -> None:
-    """The station used to charge, to log an error, and to say "ready"."""
+    """The station must not charge, and must not say "ready"."""
 
     async def main() -> None:
         async with station(configured(tmp_path)) as scene:

@@ -83,7 +83,7 @@ def test_the_floor_follows_a_confirmed_clock(path: Path) -> None:
 @pytest.mark.case("A-PKI-06")
 @pytest.mark.parametrize("vouched", [False, True])
 def test_one_reading_far_ahead_is_forgotten(path: Path, vouched: bool) -> None:
-    """It was written down as the floor, and every clock after it was "behind" for eleven years."""
+    """As the floor it would leave every later clock "behind" for eleven years."""
     board = Board(network=not vouched)
     calendar = Calendar(path, vouched=vouched, clocks=board)
     board.system = FAR
@@ -181,7 +181,7 @@ def test_a_backend_on_a_verified_line_is_believed(path: Path) -> None:
 
 @pytest.mark.case("A-PKI-06")
 def test_certificates_are_not_judged_by_a_time_ahead_that_nothing_confirms(path: Path) -> None:
-    """A hardware clock that took over a wrong time, and no network after the boot: our own chain was not shown any more."""
+    """A hardware clock that took over a wrong time, and no network after the boot: our own chain has to be shown all the same."""
     board = Board(system=FAR, network=False)
     calendar = Calendar(path, vouched=False, clocks=board)
     assert (calendar.wall().time, calendar.wall().trusted) == (FAR, False)

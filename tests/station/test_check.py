@@ -132,7 +132,7 @@ def test_stores_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_lists_with_an_error_and_lists_that_name_a_root_which_is_not_there(tmp_path: Path) -> None:
-    """A-PKI-08: an entry bound to a root that is not installed matches nobody, and somebody has to say so."""
+    """A-PKI-08: an entry bound to a root that is not installed matches no contract, and the check has to say so."""
     config = pnc(tmp_path)
     allow = tmp_path / "allowlist.txt"
     allow.write_text("rfid 04A2B3C4\ncontract DE8AACA2B3C4D5\n")

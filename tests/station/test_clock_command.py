@@ -1,4 +1,4 @@
-"""``secc clock``: what is known of the time, and root's word about it."""
+"""``secc clock``: what is known of the time, and root's confirmation of it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def collections(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.case("A-RES-09")
 def test_python_looks_at_the_young_objects_only() -> None:
-    """It looked at all of them, 89 ms at fifty outlets, each time that their number had grown by a quarter: while sessions began, several times."""
+    """By itself Python looks at all of them, 89 ms at fifty outlets, whenever their number has grown by a quarter: often while sessions begin."""
     full: list[str] = []
 
     def heard(phase: str, info: dict[str, int]) -> None:
@@ -73,7 +73,7 @@ def test_a_station_that_always_charges_collects_once_a_day(
 def test_nothing_is_collected_while_a_car_charges(tmp_path: Path, collections: list[int]) -> None:
     async def main() -> None:
         async with station(configured(tmp_path), watch=False) as scene:
-            # As if nobody had looked for a long while: the first quiet look collects.
+            # As if the station had not looked for a long while: the first quiet look collects.
             scene.station.mind_garbage(Collector(-QUIET_SECONDS))
             drive = await scene.charging(scene.drive(replace(LONG, watt_hours=1e6), stop_after=150.0))
             collections.clear()

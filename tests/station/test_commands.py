@@ -128,7 +128,7 @@ def test_a_car_that_does_not_stop_is_cut_off_by_a_second_sigterm(process: Proces
 
 @pytest.mark.case("A-RES-08")
 def test_a_reader_of_the_log_that_stalls_stops_neither_the_station_nor_its_end(tmp_path: Path, sockets: Path) -> None:
-    """A pipe that is full before the first line, and that nobody reads: the event loop used to wait in it for ever."""
+    """A pipe that is full before the first line and has no reader: the event loop must not wait in it."""
     read, write = os.pipe()
     os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_GETPIPE_SZ))
     process = Process(tmp_path, sockets, stderr=write)
@@ -161,7 +161,7 @@ def test_a_second_station_on_the_same_socket_is_told_so(process: Process, tmp_pa
 
 
 def test_a_second_station_on_the_same_interface_says_who_has_it_and_ends(process: Process, tmp_path: Path) -> None:
-    """Both used to say "ready", and a car talked to either."""
+    """Otherwise both would say "ready", and a car would talk to either."""
     flags = ("--iface", "lo", "--eim", "free", "--state", str(tmp_path / "other"))
     done = subprocess.run(
         [sys.executable, "-m", "secc", "run", *flags, "--sdp-port", str(process.port)],

@@ -94,7 +94,7 @@ async def connected(scene: Scene) -> AsyncIterator[Line]:
 @pytest.mark.case("A-EXI-11")
 @pytest.mark.parametrize("agreed", [False, True], ids=["before a protocol is agreed", "in ISO 15118-2"])
 def test_a_frame_that_no_real_message_fills_ends_the_connection_by_its_header(tmp_path: Path, agreed: bool) -> None:
-    """64 KiB were stored, and read, of anybody who had come as far as the socket."""
+    """No 64 KiB are stored and read from a sender that has only reached the socket."""
     limit = PAYLOAD_LIMIT if agreed else OPENING_LIMIT
     assert negotiation.PAYLOAD_LIMIT == OPENING_LIMIT < PAYLOAD_LIMIT < 12 * 1024
 
@@ -131,7 +131,7 @@ class FullSocket:
 
 @pytest.mark.case("A-RES-01")
 def test_a_car_that_does_not_read_its_answers_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its requests are in order and come in time, so no timer ends it; what it does not take would pile up for as long as it likes."""
+    """Its requests are in order and come in time, so no timer ends it; what it does not take would pile up without end."""
     monkeypatch.setattr(connection, "UNSENT_OCTETS", 2000)
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Messages that are decoded off the event loop: nothing overtakes them, and nothing is heard of them when nobody waits any more. (A-EXI-11)"""
+"""Messages that are decoded off the event loop: nothing overtakes them, and nothing is heard of them when their session has ended. (A-EXI-11)"""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ def test_a_turn_of_the_loop_looks_at_a_slice_of_what_came() -> None:
         await settle()
         assert max(fed) <= SLICE_OCTETS
         assert sum(fed) == len(frame(PayloadType.EXI, small())) + 8 + 4000 + 50
-        # The second frame was partly here before the first was answered, but not whole: it is no early one.
+        # The second frame was partly here before the first was answered, but not whole: it is not an early one.
         outlet.connection.data_received(bytes(46))
         await work.work()
         assert outlet.codes == ["severed.stream-broken"]

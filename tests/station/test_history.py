@@ -117,7 +117,7 @@ def test_a_file_that_is_neither_a_trace_nor_a_record(tmp_path: Path) -> None:
 
 
 def test_what_is_no_record_hides_none_and_keeps_none_from_being_written(tmp_path: Path) -> None:
-    """A directory by the name of the oldest record could not be removed, so that no later one was written, and none could be listed."""
+    """A directory by the name of the oldest record cannot be removed as a file; later records must be written and listed all the same."""
     place = history_directory(tmp_path) / "left"
     (place / "00000000-aaaa.json").mkdir(parents=True)
     (place / "00000001-bbbb.json").mkdir()

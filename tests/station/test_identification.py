@@ -129,7 +129,7 @@ def test_after_a_contract_was_accepted_the_driver_is_told_and_no_card_is_asked_a
 
 
 def test_the_contract_of_the_last_session_is_not_billed_for_the_next(tmp_path: Path) -> None:
-    """At a free station each session is somebody's or nobody's: in the same plug-in, and after an unplugging."""
+    """At a free station each session has its own identification, or none: in the same plug-in, and after an unplugging."""
 
     async def main() -> None:
         listed = config(tmp_path, allow=MINE)
@@ -241,7 +241,7 @@ def test_a_verdict_that_comes_after_the_session_is_dropped(tmp_path: Path) -> No
 
 @pytest.mark.case("A-SES-12")
 def test_a_card_that_a_stop_has_spent_still_pays_for_the_session_that_it_authorised(tmp_path: Path) -> None:
-    """The plug-in hears the stop a moment before the session: power that comes on in that moment is on the card, and on nobody else."""
+    """The plug-in hears the stop a moment before the session: power that comes on in that moment is on the card, and on no other identification."""
 
     async def main() -> None:
         async with station(config(tmp_path), watch=False) as scene:

@@ -47,7 +47,7 @@ def at(config: Config, story: Callable[[Scene, Operator], Awaitable[None]]) -> N
 
 
 def test_an_order_that_changes_nothing_is_not_done(tmp_path: Path) -> None:
-    """`secc control stop` with nobody there said "done"; so did the second start."""
+    """`secc control stop` without a car, and a second start, change nothing: both are errors."""
 
     async def story(scene: Scene, operator: Operator) -> None:
         assert await operator.refused("stop") == "outlet 1: nothing to stop"

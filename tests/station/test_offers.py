@@ -30,7 +30,7 @@ def offers(scene: Scene) -> list[list[str]]:
 
 
 def test_no_contract_while_the_clock_cannot_judge_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every car used to be offered Contract, and to fail with it first."""
+    """Otherwise every car would be offered Contract, and fail with it first."""
     monkeypatch.setattr(Clocks, "synchronised", lambda clocks: False)
 
     async def main() -> None:
@@ -80,7 +80,7 @@ def test_our_own_chain_is_shown_whatever_an_unconfirmed_clock_says(
 def test_a_clock_that_was_in_2038_for_an_hour_costs_no_plug_and_charge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The year 2038 used to be written down as the floor: no contract any more, over every restart, until 2038."""
+    """Were the year 2038 written down as the floor, no contract could charge until 2038, over every restart."""
     now = Clocks.now
 
     async def main() -> None:

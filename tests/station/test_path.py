@@ -29,7 +29,7 @@ def bug(scene: Scene) -> None:
 
 @pytest.mark.parametrize("end", [unplug, bug])
 def test_questions_that_are_open_when_the_path_ends_are_answered(tmp_path: Path, end: Callable[[Scene], None]) -> None:
-    """Whoever asked waits for the answer and for nothing else: without one it would wait out its own time with the car on the line."""
+    """The session waits for the answer and for nothing else: without one it would wait out its own time with the car on the line."""
     heard: list[Event] = []
 
     async def main() -> None:

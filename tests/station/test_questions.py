@@ -31,7 +31,7 @@ class SlowTrust:
 
 
 class StubbornBackend:
-    """A backend that answers although nobody waits any more."""
+    """A backend that answers although no question is open any more."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []

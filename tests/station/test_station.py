@@ -48,7 +48,7 @@ class Orders:
 def test_an_order_out_of_range_is_refused_and_the_next_one_is_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It used to end the task that hears orders: the StopOrdered after it was never heard."""
+    """It must not end the task that hears orders: the StopOrdered after it has to be heard."""
 
     async def main() -> None:
         orders = Orders(monkeypatch)

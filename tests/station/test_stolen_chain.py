@@ -1,4 +1,4 @@
-"""Somebody with another's contract chain, which is no secret, and without its key: a whole station in virtual time.
+"""A car with another car's contract chain, which is not a secret, and without its key: a whole station in virtual time.
 
 Judged by the simulated meter, contactor and pilot, and by the books; never by what the station says of itself.
 """
@@ -30,9 +30,9 @@ from tools.evcc.wallet import Wallet
 CARD = "04A2B3C4"
 PLUG_AND_CHARGE = Behaviour(current=Current.AC, payment=Payment.CONTRACT, loops=3)
 STOPS_BEFORE_THE_PROOF = replace(PLUG_AND_CHARGE, stop_before="Authorization")
-"""Shows the chain, and says good bye instead of signing: AuthorizationReq is the first request that needs the key."""
+"""Shows the chain, and ends the session instead of signing: AuthorizationReq is the first request that needs the key."""
 IDENTIFIES_ONLY = replace(PLUG_AND_CHARGE, stop_before="ChargeParameterDiscovery")
-"""Q-41: signs, is accepted, and says good bye: it charges by pilot."""
+"""Q-41: signs, is accepted, and ends the session: it charges by pilot."""
 YES = Verdict(Decision.ACCEPTED, "by the backend", Ground.BACKEND)
 
 
@@ -236,7 +236,7 @@ def test_at_a_free_station_nothing_is_booked_to_the_contract_that_was_only_shown
 
 @pytest.mark.case("A-PNC-15")
 def test_the_car_that_only_identifies_itself_and_has_signed_charges(tmp_path: Path) -> None:
-    """Q-41: it says good bye after AuthorizationRes, charges by pilot, and the books name its contract."""
+    """Q-41: it ends the session after AuthorizationRes, charges by pilot, and the books name its contract."""
 
     async def main() -> None:
         async with station(config(tmp_path)) as scene:
@@ -285,7 +285,7 @@ def test_the_car_that_only_identified_itself_pays_also_if_it_connects_again_and_
 
 
 def test_the_contract_of_a_car_that_only_identified_itself_leaves_with_it(tmp_path: Path) -> None:
-    """A free station, and a car that goes away without having charged: the next car's session is nobody's."""
+    """A free station, and a car that goes away without having charged: the next car's session has no payer."""
 
     async def main() -> None:
         async with station(config(tmp_path, Eim.FREE), watch=False) as scene:

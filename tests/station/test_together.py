@@ -1,4 +1,4 @@
-"""Fifty sessions that end at once: whoever still charges keeps its power, because the event loop comes round. (A-RES-09)"""
+"""Fifty sessions that end at once: a car that still charges keeps its power, because the event loop comes round. (A-RES-09)"""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_a_sound_contract_is_one(room: Callable[..., TrustRoom]) -> None:
 
 
 def test_without_a_confirmed_clock_no_contract_is_good(room: Callable[..., TrustRoom]) -> None:
-    """What the clock says is no proof of a date, however likely it looks. (A-PKI-05)"""
+    """What the clock says does not prove a date, however likely it looks. (A-PKI-05)"""
     verdict = room(trusted=False).validate(SOUND)
     assert verdict == Verdict(Decision.NOT_ALLOWED_HERE, "clock-untrusted (calendar)", Ground.CHAIN)
 
@@ -109,7 +109,7 @@ def test_a_store_that_others_can_change_is_not_used(tmp_path: Path) -> None:
 def test_run_says_that_others_can_change_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A-PKI-07. It is used all the same: a station that does not start helps nobody."""
+    """A-PKI-07. It is used all the same: a station that does not start cannot serve cards either."""
     monkeypatch.setattr(station_module, "take_over", lambda level: None)
     monkeypatch.setattr(station_module, "serve", lambda config, notifier: None)
     monkeypatch.setattr(station_module.asyncio, "run", lambda served: 0)

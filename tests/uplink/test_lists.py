@@ -60,7 +60,7 @@ def test_a_card_is_found_however_it_is_written() -> None:
 
 
 def test_a_reader_may_name_the_radio_standard_and_the_list_the_card() -> None:
-    """Otherwise an entry that looks right matches nobody, without a word."""
+    """Otherwise an entry that looks right would match no card, without a message."""
     entries = listed("rfid 04A2B3C4", "iso15693 E0040150A2B3C4D5")
     assert allows(entries, normal("ISO14443", "04A2B3C4"))
     assert allows(entries, normal("rfid", "E0040150A2B3C4D5"))
@@ -82,7 +82,7 @@ def test_a_reader_may_name_the_radio_standard_and_the_list_the_card() -> None:
     ],
 )
 def test_an_unknown_kind_is_an_error_with_its_line(word: str, meant: str) -> None:
-    """``contract DE...`` used to be read as a card of the kind "contract", which matches nobody."""
+    """Otherwise ``contract DE...`` would be a card of the kind "contract", which matches no card."""
     with pytest.raises(
         ConfigError, match=r"^allow\.txt:2: list: the first word is not a kind \(emaid, rfid, "
     ) as caught:

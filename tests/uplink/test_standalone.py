@@ -173,7 +173,7 @@ def test_what_was_denied_may_charge_when_the_operator_takes_the_line_back(tmp_pa
 
 @pytest.mark.case("A-PKI-08", "A-PNC-17")
 def test_a_contract_of_the_same_name_under_another_root_is_another_contract(tmp_path: Path) -> None:
-    """Whoever has any installed root can issue, and prove, a contract of any name; that must not lock the customer out."""
+    """The holder of any installed root can issue, and prove, a contract of any name; that must not lock the customer out."""
     rules = Rules(tmp_path / "state", policy=TRUSTING)
     mine = proved(UNANCHORED)
     assert asked(rules, CONTRACT, before=lambda backend: backend.contract_decided(mine, REVOKED)) is Decision.ACCEPTED
@@ -347,7 +347,7 @@ def test_lists_that_have_not_changed_are_not_read_again(tmp_path: Path) -> None:
         disk.touched.clear()
         await backend.reload()
         assert disk.touched == ["stamp allow", "stamp deny"]
-        # Nobody has written it, but who may write it has changed: that counts as much (A-PKI-07).
+        # Its content is the same, but who may write it has changed: that counts as much (A-PKI-07).
         allow.chmod(0o666)
         with pytest.raises(ConfigError, match="can be changed by others"):
             await backend.reload()

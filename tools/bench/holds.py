@@ -86,7 +86,7 @@ async def _attack(place: Outlet, stream: Stream, ready: asyncio.Barrier) -> None
 
 
 async def _attack_all(places: Sequence[Outlet], stream: Stream, watched: Watched) -> dict[str, Any]:
-    """What the loop was held by from the moment when all of them send. They are plugged in and out one after the other: that is no attack."""
+    """What the loop was held by from the moment when all of them send. Plugging in and out, one after the other, is not part of it."""
     hands = [Hand(place.panel) for place in places]
     try:
         for hand in hands:

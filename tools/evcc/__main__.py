@@ -1,4 +1,4 @@
-"""``secc evcc``: one car that drives up to a station and charges."""
+"""``secc evcc``: one simulated car that charges at a station."""
 
 from __future__ import annotations
 

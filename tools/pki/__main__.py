@@ -15,7 +15,7 @@ from .layout import make_lab_pki
 from .table import flaw_table
 
 PARTS = ("authorities", "car", "flawed", "other-car", "provisioning", "station", "stranger")
-"""What a lab PKI consists of (``layout``); a directory with anything else in it is somebody's."""
+"""What a lab PKI consists of (``layout``); a directory with anything else in it is not replaced."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@
     DIR/station/staples      OCSP responses, as ``certs.StapleCache`` keeps them
     DIR/car                  v2g_root.pem, contract_chain.pem, contract.key, emaid.txt, oem_chain.pem, oem.key, pcid.txt
     DIR/other-car            the same car, but it trusts only the other V2G root
-    DIR/stranger             another car: its contract is as good, of the same house, with another EMAID
+    DIR/stranger             another car: its contract is as good, of the same operator, with another EMAID
     DIR/flawed/NAME          a car whose contract has that flaw, with flaw.txt that says what is wrong; where the
                              flaw is the root's own, install_mo_root_N.pem is what the station would have to install
     DIR/provisioning         cps_chain.pem, cps.key: the certificate provisioning service
@@ -29,7 +29,7 @@ from .lab import EMAID, PCID, LabPki, build_lab_pki
 from .mint import CONTRACT_USAGE, Issued
 
 STRANGER = "DE8AAC9Z8Y7X6WT"
-"""The contract of somebody else."""
+"""The contract of another car."""
 
 
 def make_lab_pki(

@@ -306,7 +306,7 @@ def test_a_stop_between_renegotiation_and_start_is_not_answered_ok_either() -> N
 def test_a_question_that_is_too_late_is_given_up_before_anything_else_is_said(
     offer: Offer, question: type[StartPower | StopPower], step: str
 ) -> None:
-    """Whatever the power path still answers is nobody's then: not this session's, which goes on to say FAILED, and not that of the next one."""
+    """Whatever the power path still answers belongs to no session then: not to this one, which goes on to say FAILED, and not to the next one."""
     car = due(offer, step)
     car.answers[question] = LATER
     said = len(car.said)

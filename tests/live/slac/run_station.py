@@ -155,7 +155,7 @@ def charge(mode: str) -> Callable[..., None]:
         keys = len(bench.keys())
         car = bench.evcc(mode)
         bench.says("a car is matched", 20.0)
-        # At this station whoever plugs in may charge: the car must not have been let in for another reason.
+        # At this station every driver may charge: the car must not have been let in for another reason.
         bench.says("authorised: by external identification", 20.0)
         bench.says("power on", 30.0)
         bench.says("session ended: completed.terminated", 60.0)
