@@ -86,7 +86,7 @@ def read_file(path: Path, *, secret: bool = False, store: Path | None = None, la
 
 
 def require_directory(path: Path) -> None:
-    """Raises :class:`StoreError` for a store that does not exist, is not a directory, or that we may not look into."""
+    """Raises :class:`StoreError` for a store that does not exist, is not a directory, or cannot be read by our user."""
     try:
         status = path.stat()
     except OSError as error:

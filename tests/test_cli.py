@@ -195,7 +195,7 @@ def test_a_lab_pki_is_made_twice(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_standard_stream_that_is_closed_is_no_file_of_ours() -> None:
-    """The log is written to descriptor 2: where that was closed, it was the next file's or socket's, and closed output was a traceback."""
+    """Where descriptor 2 is closed, the next file or socket must not get the log, and closed output is not a traceback."""
     program = (
         "import os, sys; from secc.cli import main; "
         "code = main(['version']); os.write(2, b'lost'); sys.exit(code or sum(os.fstat(n).st_rdev != os.stat(os.devnull).st_rdev for n in range(3)))"

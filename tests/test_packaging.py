@@ -141,7 +141,7 @@ def test_the_metadata_say_what_it_is(wheel: Path) -> None:
 
 
 def test_what_readme_installs_is_what_its_configuration_needs() -> None:
-    """Its board is a serial one: without the extra, the first `secc check` said that pyserial is missing."""
+    """Its board is a serial one: without the extra, the first `secc check` would say that pyserial is missing."""
     for page in ("README.md", "docs/board.md"):
         text = (ROOT / page).read_text()
         built = re.findall(r"pip wheel --wheel-dir dist '\.\[([a-z,]+)\]'", text)
@@ -184,7 +184,7 @@ def test_the_command_works_from_the_wheel_alone(site: Path, tmp_path: Path, argu
 
 
 def test_every_module_comes_from_the_wheel(site: Path, tmp_path: Path) -> None:
-    """The checkout was on the path of the child by its editable installation, and would have hidden what is missing."""
+    """The checkout must not be on the path of the child by its editable installation: it would hide what is missing."""
     code = (
         "import sys, secc, hal, certs, secc.tools.pki; print([m.__file__ for m in (secc, hal, certs, secc.tools.pki)])"
     )
@@ -221,7 +221,7 @@ def history(tmp_path: Path) -> Path:
 
 
 def test_a_newer_commit_is_a_newer_version(history: Path) -> None:
-    """It was 0.1.0 for ever, and ``pip install --upgrade`` of a newer wheel did nothing."""
+    """Were it 0.1.0 for ever, ``pip install --upgrade`` of a newer wheel would do nothing."""
     first = tree_version(history)
     assert re.fullmatch(rf"{RELEASE}\.post20261120131548\+g[0-9a-f]+", first)
     git(history, "commit", "-q", "--allow-empty", "-m", "two", at=1795180549)

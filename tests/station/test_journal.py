@@ -144,7 +144,7 @@ def test_charging_by_pilot_and_duty_is_in_the_history(tmp_path: Path) -> None:
 
 @pytest.mark.case("A-RES-02")
 def test_who_knocks_and_says_nothing_leaves_neither_record_nor_trace(tmp_path: Path) -> None:
-    """The directory holds a thousand traces: a scanner of ports pushed out, within the hour, those of the cars that had charged."""
+    """The directory holds a thousand traces: a port scanner must not push out those of the cars that have charged."""
 
     async def main() -> None:
         async with station(configured(tmp_path, trace=TraceMode.ALWAYS)) as scene:

@@ -73,7 +73,7 @@ def test_a_session_is_stopped_and_nothing_is_left_to_stop(tmp_path: Path) -> Non
 
 
 def test_the_word_on_a_card_is_the_answer(tmp_path: Path) -> None:
-    """A card on no list said "done"."""
+    """A card on no list is refused, and the command must say so."""
 
     async def story(scene: Scene, operator: Operator) -> None:
         scene.world().plug_in()
@@ -97,7 +97,7 @@ def test_two_cards_at_once(tmp_path: Path) -> None:
 
 
 def test_an_outlet_that_is_not_there(tmp_path: Path) -> None:
-    """`--outlet 9 reload` said "done"."""
+    """`--outlet 9 reload` must not say "done"."""
 
     async def story(scene: Scene, operator: Operator) -> None:
         for do in ("start", "stop", "renegotiate", "state"):
@@ -110,7 +110,7 @@ def test_an_outlet_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_reload_that_fails_says_so(tmp_path: Path) -> None:
-    """It said "done", and the error stood in the log alone."""
+    """It must not say "done" while the error stands in the log alone."""
 
     async def story(scene: Scene, operator: Operator) -> None:
         assert await operator.order("reload") == {}
@@ -121,7 +121,7 @@ def test_a_reload_that_fails_says_so(tmp_path: Path) -> None:
 
 
 def test_the_documented_request_is_one(tmp_path: Path) -> None:
-    """The example named its outlet by a number, and outlets are names."""
+    """The example in the documentation has to be a request that the station takes: outlets are names."""
     (example,) = re.findall(r"``(\{\"do\": \"stop\".*?\})``", control.__doc__ or "")
     request = json.loads(example)
 

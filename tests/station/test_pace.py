@@ -42,7 +42,7 @@ def run(story: Callable[[Pace, Time, list[str]], None], turns: int = 100) -> lis
 
 @pytest.mark.case("A-RES-09", "A-EXI-11")
 def test_a_turn_of_the_loop_has_room_for_a_little_and_timers_come_between() -> None:
-    """Fifty messages at once were one turn, and the heartbeats of all boards waited for its end."""
+    """Fifty messages at once must not be one turn: the heartbeats of all boards would wait for its end."""
 
     def story(pace: Pace, time: Time, done: list[str]) -> None:
         for number in range(7):

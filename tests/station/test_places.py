@@ -58,7 +58,7 @@ def test_directories_that_can_be_made_are_good(tmp_path: Path) -> None:
 
 
 def test_a_state_directory_that_the_user_cannot_write(reachable: Path) -> None:
-    """`secc check` as root said nothing about it, and the start failed."""
+    """`secc check` as root has to say so, because the start would fail."""
     (reachable / "state").mkdir(mode=0o755)
     there, new = stateful(reachable, reachable / "state"), stateful(reachable, Path("/proc/secc"))
     with nobody():

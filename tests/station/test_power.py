@@ -18,7 +18,7 @@ from tools.evcc.behaviour import Current
 @pytest.mark.case("A-RES-09")
 @pytest.mark.parametrize("current", list(Current))
 def test_a_loop_that_is_held_up_while_the_contactor_opens_makes_no_weld_of_it(tmp_path: Path, current: Current) -> None:
-    """One to three of fifty sessions that ended together were called welded, and their outlets latched: our order waited behind the others' work."""
+    """Of fifty sessions that end together none may be called welded because the order waits behind the others' work."""
 
     async def main() -> None:
         async with station(configured(tmp_path, dc=current is Current.DC), watch=False) as scene:

@@ -55,7 +55,7 @@ def test_an_outlet_where_a_car_can_charge_is_ready(tmp_path: Path, told: Callabl
 
 
 def test_one_of_two_is_ready(tmp_path: Path, told: Callable[[], list[str]]) -> None:
-    """It said "ready: outlet 1 on lo, outlet 2 on eth987"."""
+    """It must not say "ready: outlet 1 on lo, outlet 2 on eth987"."""
     config = configured(tmp_path, outlets=2)
     config = replace(config, outlets=(config.outlets[0], replace(config.outlets[1], interface="eth987")))
     assert stays(config) == ["", "there is no interface eth987"]
@@ -114,7 +114,7 @@ def test_run_says_loudly_what_check_calls_bad(tmp_path: Path, caplog: pytest.Log
 
 
 def test_secc_run_does_so_when_it_has_started(tmp_path: Path) -> None:
-    """A station whose truststore is empty said that it is ready, and nothing else."""
+    """A station whose truststore is empty must not only say that it is ready."""
     (tmp_path / "empty").mkdir(mode=0o700)
     flags = [
         "--iface",

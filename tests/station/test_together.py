@@ -58,7 +58,7 @@ class Counting:
 def test_fifty_sessions_that_end_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Their ends were one turn of the loop, and fifty threads rendered their traces: heartbeats were withheld, and contactors called welded."""
+    """In one turn of the loop, with fifty threads for their traces, heartbeats would be withheld, and contactors called welded."""
     threads: Counter[str] = Counter()
     open_now: list[int] = []
     most: list[int] = []

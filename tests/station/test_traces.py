@@ -47,7 +47,7 @@ async def writing(directory: Path, cap_octets: int = 10**8) -> AsyncIterator[tup
 
 @pytest.mark.case("A-RES-09")
 def test_fifty_sessions_that_end_together_are_rendered_one_after_the_other_on_one_thread(tmp_path: Path) -> None:
-    """Each outlet had a thread of its own for that, and fifty of them left the event loop nothing."""
+    """With a thread for each outlet fifty of them would leave the event loop nothing."""
 
     async def main() -> None:
         pages = Pages()

@@ -423,7 +423,7 @@ def test_a_disk_that_fails_is_an_uplink_error(tmp_path: Path) -> None:
 def test_a_book_that_cannot_be_written_is_a_problem_and_not_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A-RES-06: the status said "ready" while nothing was booked."""
+    """A-RES-06: the status must not say "ready" while nothing is booked."""
     path = tmp_path / "sessions"
 
     async def live() -> None:
