@@ -171,7 +171,7 @@ class Session:
                 if self._farewell is None:
                     self._do_safe()
                     self._interrupt(event)
-                    self._part(event, Reason("emergency", event.reason, detail=str(event)))
+                    self._part(event, event.why())
             case _:
                 self._note(event)
 

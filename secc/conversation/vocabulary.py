@@ -41,6 +41,10 @@ class Emergency(Event):
     __slots__ = ()
     reason: ClassVar[str] = "emergency"
 
+    def why(self) -> Reason:
+        """Why a conversation ends that hears this."""
+        return Reason("emergency", self.reason, detail=str(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Received(Event):

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from secc.conversation import Effect, End, Event, Reason, Received, Send, Severed
+from secc.conversation import Effect, Emergency, End, Event, Reason, Received, Send, Severed
 from secc.errors import FramingError
 from secc.link.connection import HANDSHAKE, Connection, Serving, serve
 from secc.link.tls_chain import Handshaken
@@ -264,9 +264,9 @@ class V2gConnection(asyncio.Protocol):
         """Something happened outside, or to the connection itself."""
         if self.driver is not None and self.driver.alive:
             self.driver.hear(event)
-        elif self.driver is None and isinstance(event, Severed):
-            # Nobody has said anything yet; how it ended is known all the same.
-            self._broken(event)
+        elif self.driver is None and isinstance(event, Severed | Emergency):
+            # No message has come yet; how it ended is known all the same.
+            self._finish(event.why())
 
     def _perform(self, effect: Effect) -> None:
         if not isinstance(effect, Send):

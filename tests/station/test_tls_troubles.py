@@ -451,6 +451,26 @@ def test_a_step_that_ends_when_nobody_waits_for_it_is_not_reported_as_a_bug(
     assert "never retrieved" not in caplog.text
 
 
+def test_an_emergency_in_the_handshake_is_called_so(tmp_path: Path) -> None:
+    """Its record said that the car had closed the connection."""
+
+    async def main() -> None:
+        async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
+            await WorldHands(scene.world()).plug_in()
+            window = scene.outlet().window
+            await scene.until(lambda: window.port is not None)
+            _, writer = await asyncio.open_connection("::1", window.port)
+            writer.write(HELLO)
+            await asyncio.sleep(1.0)
+            scene.world().press_emergency_stop(True)
+            record = await last(scene)
+            writer.close()
+            assert scene.codes() == ["emergency.emergency-stop"]
+            assert (record["kind"], record["name"]) == ("emergency", "emergency-stop")
+
+    run_virtual(main())
+
+
 def test_a_handshake_that_is_complete_in_time_is_not_ended_by_its_own_timer(tmp_path: Path) -> None:
     """The last step ends on its thread, which sets the next deadline, and the timer rings before its result has its turn."""
 
