@@ -398,7 +398,7 @@ class Crowded:
 def test_what_a_car_says_and_hangs_up_while_a_step_runs_is_heard(
     tmp_path: Path, octets: tuple[bytes, ...], code: str, crowded: bool
 ) -> None:
-    """The alert lay in the inbox, or the hello in the step, and the end of the stream must not overtake it: the record must say so."""
+    """An alert in the inbox, or a hello in the step, is heard before the end of the stream: else a car that refuses us seems to just leave."""
 
     async def main() -> None:
         async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
