@@ -8,8 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Ticket
-from secc.link import mme
-from secc.link.mme import (
+from secc.link.slac import mme
+from secc.link.slac.effects import (
+    Announce,
+    CheckLink,
+    IndicateDlinkReady,
+    ReportMatched,
+    ReportMatchingFailed,
+    SendFrame,
+    SetKey,
+)
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
+from secc.link.slac.matching import SlacSettings, slac
+from secc.link.slac.mme import (
     BROADCAST,
     GROUPS,
     AttenCharInd,
@@ -24,17 +35,6 @@ from secc.link.mme import (
     SlacParmReq,
     StartAttenCharInd,
 )
-from secc.link.slac import SlacSettings, slac
-from secc.link.slac_effects import (
-    Announce,
-    CheckLink,
-    IndicateDlinkReady,
-    ReportMatched,
-    ReportMatchingFailed,
-    SendFrame,
-    SetKey,
-)
-from secc.link.slac_events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
 
 EVSE = bytes.fromhex("025ecc000001")
 EV = bytes.fromhex("02ee00000001")

@@ -176,10 +176,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "ended-staple-sent",
         "an OCSP response is sent though it has ended since it was read",
-        "secc/link/tls_chain.py",
+        "secc/link/tls/chain.py",
         "        return None if ended else self.staples[0]",
         "        return self.staples[0]",
-        ("tests/link/test_tls.py",),
+        ("tests/link/tls/test_context.py",),
     ),
     Mutant(
         "any-clock-will-do",

@@ -30,8 +30,11 @@ from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
 from secc.conversation import Abandon, Answered, Ask, Effect, Event, Levels, Session
 from secc.errors import FramingError
-from secc.link import mme
-from secc.link.mme import (
+from secc.link.slac import mme
+from secc.link.slac.effects import CheckLink, SendFrame, SetKey
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
+from secc.link.slac.matching import SlacSettings, slac
+from secc.link.slac.mme import (
     BROADCAST,
     AttenCharInd,
     AttenCharRsp,
@@ -42,9 +45,6 @@ from secc.link.mme import (
     SlacParmReq,
     StartAttenCharInd,
 )
-from secc.link.slac import SlacSettings, slac
-from secc.link.slac_effects import CheckLink, SendFrame, SetKey
-from secc.link.slac_events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
 
 M = TypeVar("M", bound=Message)
 BATCH_SECONDS = 0.03

@@ -8,7 +8,7 @@ from typing import Any
 from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
 from secc.config.parser import Wrong
 from secc.config.settings import Config, Outlet
-from secc.link.slac_timing import SLAC_INIT_RANGE
+from secc.link.slac.timing import SLAC_INIT_RANGE
 from secc.session.offer import Payment
 from secc.session.quirks import ON_REQUEST
 from secc.uplink.standalone import Eim

@@ -14,12 +14,12 @@ from typing import Final
 
 from secc.conversation import Deadline, Timeout
 from secc.errors import FramingError
-from secc.link.clienthello import HANDSHAKE_RECORD, peek
-from secc.link.tls import ClientContext, ServerContext, choose
-from secc.link.tls_chain import Handshaken
-from secc.link.tls_connection import UNSENT_LIMIT, TlsConnection, accept, connect
-from secc.link.tls_errors import Alert, HandshakeFailed, PlainRequired, TlsError, TlsFlaw, TlsRequired
-from secc.link.tls_report import TlsReport
+from secc.link.tls.chain import Handshaken
+from secc.link.tls.connection import UNSENT_LIMIT, TlsConnection, accept, connect
+from secc.link.tls.context import ClientContext, ServerContext, choose
+from secc.link.tls.errors import Alert, HandshakeFailed, PlainRequired, TlsError, TlsFlaw, TlsRequired
+from secc.link.tls.hello import HANDSHAKE_RECORD, peek
+from secc.link.tls.report import TlsReport
 from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, PayloadType, frame
 
 HANDSHAKE: Final = Timeout("TLS handshake", 10.0, "A-TLS-03")

@@ -1,4 +1,4 @@
-"""How TLS fails: one entry for each ``secc.link.tls_errors.TlsFlaw``."""
+"""How TLS fails: one entry for each ``secc.link.tls.errors.TlsFlaw``."""
 
 from __future__ import annotations
 

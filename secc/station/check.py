@@ -17,8 +17,8 @@ from hal.open import unsafe_options
 from secc.config import Clock, Config, Tls, dangers
 from secc.conversation import Wall
 from secc.errors import ConfigError
-from secc.link.libssl import system_libssl
-from secc.link.tls_errors import TlsUnavailable
+from secc.link.tls.errors import TlsUnavailable
+from secc.link.tls.libssl import system_libssl
 from secc.session.durable import ROOM, Disk, StorageFailed
 from secc.session.offer import Payment
 from secc.station.boards import settled_outlet

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from secc.conversation import Effect, Emergency, End, Event, Reason, Received, Send, Severed
 from secc.errors import FramingError
 from secc.link.connection import HANDSHAKE, Connection, Serving, serve
-from secc.link.tls_chain import Handshaken
-from secc.link.tls_errors import TlsError, TlsFlaw
-from secc.link.tls_report import TlsReport
+from secc.link.tls.chain import Handshaken
+from secc.link.tls.errors import TlsError, TlsFlaw
+from secc.link.tls.report import TlsReport
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation

@@ -24,8 +24,8 @@ from hal.ports import Board, PlcModem
 from secc.config import Config, Outlet
 from secc.config.choices import Modem
 from secc.link import sdp
-from secc.link.libssl import system_libssl
-from secc.link.tls_errors import TlsUnavailable
+from secc.link.tls.errors import TlsUnavailable
+from secc.link.tls.libssl import system_libssl
 from secc.station.check import report
 from secc.station.finding import Finding
 from secc.station.firewall import Outcome, Packet, RulesUnreadable, judge_ip6tables, judge_nft

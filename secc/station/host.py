@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from secc.conversation import Effect, Event, Levels, Reason
-from secc.link.tls_chain import Handshaken
+from secc.link.tls.chain import Handshaken
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.station.driver import Turns
 from secc.station.pace import Pace

@@ -19,8 +19,8 @@ from secc.config import Config, Eim
 from secc.config import Outlet as OutletSettings
 from secc.conversation import Effect, Event, Levels, Reason, Wall
 from secc.errors import SeccError
-from secc.link.tls_chain import Handshaken
-from secc.link.tls_report import TlsReport
+from secc.link.tls.chain import Handshaken
+from secc.link.tls.report import TlsReport
 from secc.session.effects import Milestone, Verdict
 from secc.session.events import ConnectionClosed
 from secc.session.explain import PILOT_AND_DUTY, SessionRecord

@@ -22,9 +22,9 @@ from secc import outlet
 from secc.config import Config, Modem
 from secc.config import Outlet as OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
-from secc.link import slac_effects as wants
-from secc.link import slac_events as heard
-from secc.link.slac import SlacSettings, slac
+from secc.link.slac import effects as wants
+from secc.link.slac import events as heard
+from secc.link.slac.matching import SlacSettings, slac
 from secc.station.compose import Services
 from secc.station.driver import Driver, Turns
 from secc.station.hardware import Hardware

@@ -24,7 +24,7 @@ from secc import energy, outlet
 from secc.config import Config
 from secc.config import Outlet as OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
-from secc.link.tls_chain import Handshaken
+from secc.link.tls.chain import Handshaken
 from secc.session.effects import (
     CheckCable,
     Identify,

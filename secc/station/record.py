@@ -12,10 +12,10 @@ from asn1crypto.x509 import Name
 
 from certs import Contract, Flaw
 from secc.conversation import Levels, Reason, Wall
-from secc.link.clienthello import ClientHello, IdentifierType, TrustedAuthority
-from secc.link.tls_chain import ChainChoice, root_named
-from secc.link.tls_names import GROUPS, LISTED, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
-from secc.link.tls_report import Step, TlsReport
+from secc.link.tls.chain import ChainChoice, root_named
+from secc.link.tls.hello import ClientHello, IdentifierType, TrustedAuthority
+from secc.link.tls.names import GROUPS, LISTED, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
+from secc.link.tls.report import Step, TlsReport
 from secc.session.effects import Milestone, Verdict
 from secc.session.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen, begun
 from secc.session.recorder import Exchange

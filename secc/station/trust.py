@@ -31,10 +31,10 @@ from certs.guard import require_guarded
 from certs.keystore import SeccChain
 from secc.conversation import Wall
 from secc.errors import ConfigError
-from secc.link.tls import ServerContext
-from secc.link.tls_chain import ISO15118_2, ISO15118_2_STRICT, Chain
-from secc.link.tls_errors import ContextRejected, TlsUnavailable
-from secc.link.tls_key import PemKey
+from secc.link.tls.chain import ISO15118_2, ISO15118_2_STRICT, Chain
+from secc.link.tls.context import ServerContext
+from secc.link.tls.errors import ContextRejected, TlsUnavailable
+from secc.link.tls.key import PemKey
 from secc.session.effects import Decision, Ground, ValidateContract, Verdict
 
 log = logging.getLogger(__name__)

@@ -21,15 +21,15 @@ from secc.link.connection import (
     dial,
     serve,
 )
-from secc.link.tls import ClientContext, ServerContext
-from secc.link.tls_chain import root_named
-from secc.link.tls_connection import UNSENT_LIMIT
-from secc.link.tls_errors import HandshakeFailed, HelloRejected, PlainRequired, TlsError, TlsRequired
-from secc.link.tls_key import DelegatedKey
+from secc.link.tls.chain import root_named
+from secc.link.tls.connection import UNSENT_LIMIT
+from secc.link.tls.context import ClientContext, ServerContext
+from secc.link.tls.errors import HandshakeFailed, HelloRejected, PlainRequired, TlsError, TlsRequired
+from secc.link.tls.key import DelegatedKey
 from secc.link.v2gtp import Frame, PayloadType, frame
-from tests.link.chains import pki
-from tests.link.hello import C025, client_hello
-from tests.link.talk import trusting
+from tests.link.tls.chains import pki
+from tests.link.tls.hello import C025, client_hello
+from tests.link.tls.talk import trusting
 
 SITE = pki("A")
 CONTEXTS = (ServerContext(SITE.chain, SITE.key),)

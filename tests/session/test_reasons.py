@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from certs import Flaw
 from secc.conversation import Emergency, Reason, Severed
 from secc.iso2.messages.enumerations import ResponseCode
-from secc.link.tls_errors import TlsFlaw
+from secc.link.tls.errors import TlsFlaw
 from secc.session import events
 from secc.session import supported_app_protocol as sap
 from secc.session.reasons import BEHIND, KINDS, MEANINGS, meaning

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from certs.keystore import SeccChain
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
-from secc.link.tls_key import DelegatedKey
+from secc.link.tls.key import DelegatedKey
 from tests.station_scene import BOTH, LONG, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Payment
 

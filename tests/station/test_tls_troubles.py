@@ -23,14 +23,14 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
 from secc.link.connection import Serving
-from secc.link.tls import ServerContext
-from secc.link.tls_errors import TlsError
-from secc.link.tls_key import DelegatedKey
+from secc.link.tls.context import ServerContext
+from secc.link.tls.errors import TlsError
+from secc.link.tls.key import DelegatedKey
 from secc.session.events import Shutdown
 from secc.session.offer import Payment
 from secc.station.pace import Pace
-from tests.link.chains import pki
-from tests.link.hello import C023, C025, client_hello, numbers
+from tests.link.tls.chains import pki
+from tests.link.tls.hello import C023, C025, client_hello, numbers
 from tests.station_scene import LONG, Scene, WorldHands, car_trust, configured, station
 from tools.evcc.behaviour import Current
 from tools.evcc.line import Line

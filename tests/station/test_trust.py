@@ -21,8 +21,8 @@ from secc.conversation import Wall
 from secc.errors import ConfigError
 from secc.iso2.messages import ResponseCode
 from secc.iso2.refusals import refused
-from secc.link.clienthello import ClientHello
-from secc.link.tls import choose
+from secc.link.tls.context import choose
+from secc.link.tls.hello import ClientHello
 from secc.session.effects import Decision, Ground, ValidateContract, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station import station as station_module

@@ -18,9 +18,9 @@ from secc.conversation import Abandon, Answered, Ask, Effect, Levels, Reason, Wa
 from secc.iso2 import protocol
 from secc.link import sdp
 from secc.link.connection import Serving
-from secc.link.tls import ServerContext
-from secc.link.tls_chain import Chain
-from secc.link.tls_key import PemKey
+from secc.link.tls.chain import Chain
+from secc.link.tls.context import ServerContext
+from secc.link.tls.key import PemKey
 from secc.session.effects import StopPower
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Surroundings, Transfer, V2gProtocol
 from secc.station.connection import V2gConnection

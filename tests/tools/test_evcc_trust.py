@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from certs import Edition, OcspRejected, TrustError, parse_certificate
-from secc.link.tls_chain import Handshaken
-from secc.link.tls_errors import Alert
+from secc.link.tls.chain import Handshaken
+from secc.link.tls.errors import Alert
 from tests.lab_trust import AT, LAB
 from tools.evcc.trust import StationUntrusted, Trust
 from tools.evcc.wallet import Wallet

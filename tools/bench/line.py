@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from secc.errors import SeccError
-from secc.link.tls import ClientContext
-from secc.link.tls_connection import TlsConnection, connect
+from secc.link.tls.connection import TlsConnection, connect
+from secc.link.tls.context import ClientContext
 from secc.link.v2gtp import Frame, Framer
 
 SO_TIMESTAMPNS: Final = 35

@@ -11,10 +11,9 @@ from typing import Any
 
 from hal.sim.clock import VirtualClock
 from hal.sim.medium import Medium
-from secc.link import mme
-from secc.link import slac_timing as timing
-from secc.link.mme import BROADCAST, AttenCharInd, Message, SlacParmCnf, SlacParmReq
-from secc.link.slac_events import FrameReceived
+from secc.link.slac import mme, timing
+from secc.link.slac.events import FrameReceived
+from secc.link.slac.mme import BROADCAST, AttenCharInd, Message, SlacParmCnf, SlacParmReq
 
 from .figures import Section, quantile, spread
 from .proc import Tree

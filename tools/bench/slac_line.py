@@ -13,9 +13,11 @@ from hal.sim.clock import Call, VirtualClock
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
 from secc.conversation import Answered, Ask, Effect, Event, Levels, Session, Ticket
-from secc.link import mme
-from secc.link import slac_timing as timing
-from secc.link.mme import (
+from secc.link.slac import mme, timing
+from secc.link.slac.effects import CheckLink, IndicateDlinkReady, SendFrame, SetKey
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
+from secc.link.slac.matching import SlacSettings, slac
+from secc.link.slac.mme import (
     BROADCAST,
     AttenCharInd,
     AttenCharRsp,
@@ -27,9 +29,6 @@ from secc.link.mme import (
     SlacParmReq,
     StartAttenCharInd,
 )
-from secc.link.slac import SlacSettings, slac
-from secc.link.slac_effects import CheckLink, IndicateDlinkReady, SendFrame, SetKey
-from secc.link.slac_events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
 
 RESULTS_SECONDS = 1.2
 """TT_EV_atten_results: how long a car collects results."""

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from certs.keystore import SeccChain
 from secc.config import load
-from secc.link.tls_key import DelegatedKey
+from secc.link.tls.key import DelegatedKey
 from secc.station import station, trust
 
 SIGN_SECONDS = 0.3

@@ -6,10 +6,10 @@ import asyncio
 from typing import Final
 
 from secc.errors import SeccError
-from secc.link.tls import ClientContext
-from secc.link.tls_chain import Handshaken
-from secc.link.tls_connection import TlsConnection, connect
-from secc.link.tls_errors import TlsError
+from secc.link.tls.chain import Handshaken
+from secc.link.tls.connection import TlsConnection, connect
+from secc.link.tls.context import ClientContext
+from secc.link.tls.errors import TlsError
 from secc.link.v2gtp import Frame, Framer
 
 READ: Final = 65_536

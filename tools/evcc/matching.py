@@ -1,4 +1,4 @@
-"""SLAC from the car's side (ISO 15118-3 Annex A): the mirror of ``secc.link.slac``, on the same core, and what drives it through a modem."""
+"""SLAC from the car's side (ISO 15118-3 Annex A): the mirror of ``secc.link.slac.matching``, on the same core, and what drives it through a modem."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hal.errors import HalError
 from hal.ports import PlcModem
 from secc.conversation import Answered, Ask, Conversation, Effect, Event, Party, Session, TimedOut, Timeout
 from secc.errors import FramingError, Refusal, SeccError
-from secc.link import mme
-from secc.link.mme import (
+from secc.link.slac import mme
+from secc.link.slac.effects import CheckLink, SendFrame, SetKey
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported
+from secc.link.slac.mme import (
     BROADCAST,
     MVF_LENGTH_REQ,
     AttenCharInd,
@@ -26,8 +28,6 @@ from secc.link.mme import (
     SlacParmReq,
     StartAttenCharInd,
 )
-from secc.link.slac_effects import CheckLink, SendFrame, SetKey
-from secc.link.slac_events import FrameReceived, KeySet, LinkReported
 
 M = TypeVar("M", bound=Message)
 

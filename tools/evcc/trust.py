@@ -23,9 +23,9 @@ from certs import (
     verify_chain,
 )
 from certs.revocation import Status, verify_ocsp_response
-from secc.link.tls import ClientContext, Keylog
-from secc.link.tls_chain import Handshaken, root_named
-from secc.link.tls_errors import Alert
+from secc.link.tls.chain import Handshaken, root_named
+from secc.link.tls.context import ClientContext, Keylog
+from secc.link.tls.errors import Alert
 
 _ALERTS = {
     Outcome.EXPIRED: Alert.CERTIFICATE_EXPIRED,

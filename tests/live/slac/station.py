@@ -13,8 +13,7 @@ import time
 from hal.errors import HalError
 from hal.linux import open_modem
 from secc.conversation import Effect
-from secc.link.slac import SlacSettings
-from secc.link.slac_effects import (
+from secc.link.slac.effects import (
     Announce,
     IndicateDlinkReady,
     ReportMatched,
@@ -22,7 +21,8 @@ from secc.link.slac_effects import (
     ReportMatchingFailed,
     ReportModem,
 )
-from secc.link.slac_events import DlinkFailed, DlinkPaused, DlinkResumed, DlinkTerminated
+from secc.link.slac.events import DlinkFailed, DlinkPaused, DlinkResumed, DlinkTerminated
+from secc.link.slac.matching import SlacSettings
 from tools.slac_bench import Station
 
 EVENTS = {"terminate": DlinkTerminated, "error": DlinkFailed, "pause": DlinkPaused, "resume": DlinkResumed}

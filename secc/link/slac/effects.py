@@ -1,0 +1,107 @@
+"""What the matching conversation wants done. Addresses of cars and network keys show themselves in no ``repr``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from secc.conversation import Effect, Question
+from secc.link.slac import mme
+from secc.link.slac.events import KeySet, LinkReported
+from secc.link.slac.mme import Message, NetworkKey
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrame(Effect):
+    """``PlcModem.send(effect.octets)``. A trace writes ``mme.redacted(effect.octets)``."""
+
+    destination: bytes
+    source: bytes
+    message: Message
+
+    def __repr__(self) -> str:
+        return f"SendFrame({type(self.message).__name__})"
+
+    @property
+    def octets(self) -> bytes:
+        """The frame, key and all."""
+        return mme.build(self.destination, self.source, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class SetKey(Question[KeySet]):
+    """``PlcModem.set_key(nid, nmk.octets)``; a ``HalError`` is answered as ``KeySet(False, text=...)``."""
+
+    nid: bytes
+    nmk: NetworkKey
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLink(Question[LinkReported]):
+    """``PlcModem.link_up()``; a ``HalError`` is answered as ``LinkReported(None, error=...)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportModem(Effect):
+    """Whether the modem takes keys. Without one that does, no car is answered. Said when it changes, and once at the start."""
+
+    ready: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMatchingBegun(Effect):
+    """A car asked, and was answered. Which car it is nobody knows yet: it may be a neighbour's. (Q-11)"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMatchingFailed(Effect):
+    """No run is left and none has matched. ``cause``: the timer or count that ended it. ``armed``: a car that asks again is answered."""
+
+    cause: str
+    armed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMatched(Effect):
+    """This car chose us, and CM_SLAC_MATCH.CNF follows: SDP has to listen now, cars ask 0.4 to 7 s later."""
+
+    ev_mac: bytes = field(repr=False)
+    run_id: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IndicateDlinkReady(Effect):
+    """D-LINK_READY.indication. Once with ``established`` when the link is up (``watched``: the modem can tell), and, whatever happened
+    before, exactly once without it when the network of a matched car is left; ``cause`` says why."""
+
+    established: bool
+    cause: str = ""
+    watched: bool = True
+
+
+class Notice(StrEnum):
+    """What people should know, and no conversation has to."""
+
+    EARLY = "CM_SLAC_PARM.REQ before we listened: answered now"
+    AGAIN = "the car starts matching anew"
+    LATE = "matching started outside of 20 to 50 s"
+    TIME_OUT = "the car announces another time than ours"
+    NO_PROFILE = "no usable attenuation profile from the modem: the configured constant is reported"
+    START_REPEATED = "CM_START_ATTEN_CHAR.IND repeated after the first sound"
+    MATCH_REPEATED = "CM_SLAC_MATCH.REQ repeated more often than the standard says"
+    SLOW_JOIN = "the link came after TT_match_join"
+    FOREIGN_IDS = "PEV_ID or EVSE_ID that is not zero"
+    FOREIGN_PROFILE = "an attenuation profile that does not come from our modem is ignored"
+    MALFORMED = "frames that cannot be read are ignored"
+    FLOODED = "more CM_SLAC_PARM.REQ than are answered"
+    CROWDED = "more runs than are kept: the one that was heard least is dropped"
+    LINK_UNKNOWN = "the modem cannot tell whether the link is up: taken for up"
+
+
+@dataclass(frozen=True, slots=True)
+class Announce(Effect):
+    """Write this to the log. ``code``: the tolerance (``Q-nn``) that made it possible. The same notice is said once in ten seconds."""
+
+    notice: Notice
+    code: str = ""

@@ -1,0 +1,261 @@
+"""One matching run: a car sounds, hears how well it was heard, and says whether it is us."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from secc.conversation import Conversation, Deadline, Party, TimedOut
+from secc.errors import ConfigError
+from secc.link.slac import timing
+from secc.link.slac.effects import Notice, SendFrame
+from secc.link.slac.events import PilotChanged
+from secc.link.slac.mme import (
+    GROUPS,
+    MVF_LENGTH_REQ,
+    AttenCharInd,
+    AttenCharRsp,
+    AttenProfileInd,
+    Message,
+    MnbcSoundInd,
+    SlacMatchReq,
+    StartAttenCharInd,
+    ValidateCnf,
+    ValidateReq,
+)
+
+NOT_READY, READY, SUCCESS, FAILURE, NOT_REQUIRED = range(5)
+"""Results of CM_VALIDATE."""
+_NO_ID: Final = bytes(17)
+
+
+class Validation(Enum):
+    """What a car is told that wants to prove its cable by toggling the pilot (CM_VALIDATE)."""
+
+    NOT_REQUIRED = "not required"
+    """There is one cable to this modem."""
+    UNSUPPORTED = "unsupported"
+    OFFERED = "offered"
+    """Toggles are counted. Needs a pilot whose every edge is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlacSettings:
+    """How one outlet matches. ConfigError for what cannot be.
+
+    ``evse_mac``: address of our interface (EVSE_MAC). ``strict``: no tolerance of what cars do against the letter. ``init_seconds``:
+    TT_EVSE_SLAC_init. ``assumed_attenuation``: dB in each group where the modem measures none. ``attenuation_offset``: dB between plug and
+    modem, subtracted from what is measured. ``amplitude_map``: what the car is asked to keep to, 0..15 for each of 917 carriers, or nothing.
+    """
+
+    evse_mac: bytes
+    strict: bool = False
+    init_seconds: float = timing.TT_EVSE_SLAC_INIT.seconds
+    validation: Validation = Validation.NOT_REQUIRED
+    assumed_attenuation: int = 20
+    attenuation_offset: int = 0
+    amplitude_map: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        low, high = timing.SLAC_INIT_RANGE if self.strict else timing.SLAC_INIT_TOLERATED
+        if not low <= self.init_seconds <= high:
+            raise ConfigError("slac.init_seconds", f"has to be {low:g} to {high:g} s, not {self.init_seconds:g}")
+        if len(self.evse_mac) != 6 or self.evse_mac[0] & 1:
+            raise ConfigError("slac.evse_mac", "has to be the address of one interface")
+        if not 1 <= self.assumed_attenuation <= 127:
+            raise ConfigError("slac.assumed_attenuation", f"has to be 1 to 127 dB, not {self.assumed_attenuation}")
+        if not 0 <= self.attenuation_offset <= 127:
+            raise ConfigError("slac.attenuation_offset", f"has to be 0 to 127 dB, not {self.attenuation_offset}")
+        if self.amplitude_map and len(self.amplitude_map) != timing.CARRIERS:
+            raise ConfigError("slac.amplitude_map", f"has to have {timing.CARRIERS} entries")
+        if any(not 0 <= level <= 15 for level in self.amplitude_map):
+            raise ConfigError("slac.amplitude_map", "entries are 0 to 15")
+
+
+class RunFailed(Exception):
+    """This run is over without a match: an expected outcome, which never leaves matching. ``cause`` as in ReportMatchingFailed."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+def mean(profiles: Sequence[tuple[int, ...]], offset: int = 0) -> tuple[int, ...]:
+    """Group by group, rounded half up, less ``offset``, never below zero."""
+    count = len(profiles)
+    return tuple(max(0, (2 * sum(group) + count) // (2 * count) - offset) for group in zip(*profiles, strict=True))
+
+
+class Run:
+    """One run, from its first CM_START_ATTEN_CHAR.IND. ``talk`` ends with the CM_SLAC_MATCH.REQ, or by RunFailed or TimedOut."""
+
+    def __init__(
+        self,
+        evse: Party,
+        settings: SlacSettings,
+        ev_mac: bytes,
+        start: StartAttenCharInd,
+        *,
+        announce: Callable[[Notice, str], None],
+        claim_validation: Callable[[Run], bool],
+    ) -> None:
+        self.evse = evse
+        self.settings = settings
+        self.ev_mac = ev_mac
+        self.run_id = start.run_id
+        self.announced = start.num_sounds
+        self.sounds = 0
+        self.profiles: list[tuple[int, ...]] = []
+        self.blank = 0
+        """Profiles in which the modem says nothing about any group."""
+        self.validating = False
+        self._announce = announce
+        self._claim_validation = claim_validation
+
+    @property
+    def heard(self) -> int:
+        return max(self.sounds, len(self.profiles) + self.blank)
+
+    def send(self, message: Message) -> None:
+        self.evse.do(SendFrame(self.ev_mac, self.settings.evse_mac, message))
+
+    def talk(self) -> Conversation[SlacMatchReq]:
+        """The run, in the order of the diagram."""
+        yield from self.sounding(self.evse.limit(timing.TT_EVSE_MATCH_MNBC))
+        session = self.evse.limit(timing.TT_EVSE_MATCH_SESSION)
+        yield from self.atten_char()
+        while True:
+            request = yield from self.evse.receive(SlacMatchReq, ValidateReq, before=session)
+            if isinstance(request, ValidateReq):
+                yield from self.validate(request)
+            elif self.is_match(request):
+                return request
+
+    # Sounds
+
+    def sounding(self, window: Deadline) -> Conversation[None]:
+        """Listen until every sound announced has its profile, or the time is over. Lost sounds are lost."""
+        with contextlib.suppress(TimedOut):
+            while len(self.profiles) + self.blank < self.announced:
+                message = yield from self.evse.receive(MnbcSoundInd, AttenProfileInd, StartAttenCharInd, before=window)
+                match message:
+                    case MnbcSoundInd():
+                        self.sounds = min(self.sounds + 1, self.announced)
+                    case AttenProfileInd():
+                        self.take(message)
+                    case StartAttenCharInd() if self.heard:
+                        # All three belong before the first sound.
+                        if self.settings.strict:
+                            raise RunFailed("CM_START_ATTEN_CHAR.IND out of sequence")
+                        self._announce(Notice.START_REPEATED, "Q-08")
+                    case _:
+                        pass
+
+    def take(self, profile: AttenProfileInd) -> None:
+        if len(profile.groups) == GROUPS:
+            self.profiles.append(profile.groups)
+        elif not self.settings.strict:
+            # QCA7420 in an adapter sends profiles without groups.
+            self.blank += 1
+
+    def averaged(self) -> AttenCharInd:
+        """What the car is told. RunFailed where nothing was heard: who is deaf must not win the car by a good looking figure."""
+        settings = self.settings
+        if self.profiles:
+            groups, sounds = mean(self.profiles, settings.attenuation_offset), len(self.profiles)
+            plausible = any(groups)
+        else:
+            groups, sounds = (), self.heard
+            plausible = False
+        if not plausible and not settings.strict and sounds:
+            # Some cars ignore a profile of zeros.
+            groups = (settings.assumed_attenuation,) * GROUPS
+            self._announce(Notice.NO_PROFILE, "Q-07")
+        if not groups:
+            raise RunFailed("no sound came through")
+        return AttenCharInd(self.ev_mac, self.run_id, sounds, groups)
+
+    def atten_char(self) -> Conversation[None]:
+        """Tell the car how well it was heard until it says that it knows."""
+        result = self.averaged()
+        for _ in range(1 + timing.C_EV_MATCH_RETRY):
+            self.send(result)
+            response = self.evse.limit(timing.TT_MATCH_RESPONSE)
+            with contextlib.suppress(TimedOut):
+                while True:
+                    if self.is_confirmed((yield from self.evse.receive(AttenCharRsp, before=response))):
+                        return
+        raise RunFailed("C_EV_match_retry")
+
+    def is_confirmed(self, rsp: AttenCharRsp) -> bool:
+        plain = rsp.application_type == rsp.security_type == rsp.result == 0
+        return plain and rsp.source_address == self.ev_mac and rsp.source_id == rsp.resp_id == _NO_ID
+
+    # Validation
+
+    def validate(self, request: ValidateReq) -> Conversation[None]:
+        """CM_VALIDATE in two steps: may I, and then the toggles. Whatever its outcome, the car may still ask for a match."""
+        if request.signal_type != 0:
+            # Only toggles of the pilot are defined. A car that knows another proof is told that it may do without.
+            self.send(ValidateCnf(0, 0, NOT_REQUIRED))
+        elif self.settings.validation is not Validation.OFFERED:
+            unsupported = self.settings.validation is Validation.UNSUPPORTED
+            self.send(ValidateCnf(0, 0, FAILURE if unsupported else NOT_REQUIRED))
+        elif request.result != READY:
+            self.send(ValidateCnf(0, 0, FAILURE))
+        elif not self._claim_validation(self):
+            self.send(ValidateCnf(0, 0, NOT_READY))
+        else:
+            self.validating = True
+            try:
+                self.send(ValidateCnf(0, 0, READY))
+                with contextlib.suppress(TimedOut):
+                    second = yield from self.evse.receive(ValidateReq, within=timing.TT_MATCH_SEQUENCE)
+                    yield from self.count_toggles(second)
+            finally:
+                self.validating = False
+
+    def count_toggles(self, request: ValidateReq) -> Conversation[None]:
+        """The second step: B-C-B, each C of the right length, for as long as the car said."""
+        seconds = (request.timer + 1) * 0.1
+        if request.signal_type != 0:
+            self.send(ValidateCnf(0, 0, NOT_REQUIRED))
+            return
+        if request.result != READY or seconds > timing.TT_EVSE_VALD_TOGGLE.seconds:
+            self.send(ValidateCnf(0, 0, FAILURE))
+            return
+        end = Deadline(self.evse.now + seconds, timing.TT_EVSE_VALD_TOGGLE)
+        low, high = timing.TP_EV_VALD_STATE_DURATION if self.settings.strict else timing.VALD_STATE_TOLERATED
+        toggles, began, before = 0, None, self.evse.levels.pilot
+        with contextlib.suppress(TimedOut):
+            while True:
+                yield from self.evse.receive(PilotChanged, before=end)
+                pilot = self.evse.levels.pilot
+                if (before, pilot) == ("B", "C"):
+                    began = self.evse.now
+                elif (before, pilot) == ("C", "B") and began is not None:
+                    # Half a millisecond for the arithmetic of clocks.
+                    toggles += low - 5e-4 <= self.evse.now - began <= high + 5e-4
+                    began = None
+                before = pilot
+        fewest, most = timing.C_EV_VALD_NB_TOGGLES
+        self.send(ValidateCnf(0, toggles, SUCCESS if fewest <= toggles <= most else FAILURE))
+
+    # Match
+
+    def is_match(self, request: SlacMatchReq) -> bool:
+        """Whether this request is in order; one that is not is passed over in silence."""
+        ids_are_zero = request.pev_id == request.evse_id == _NO_ID
+        good = (
+            request.application_type == request.security_type == 0
+            and request.mvf_length == MVF_LENGTH_REQ
+            and request.pev_mac == self.ev_mac
+            and request.evse_mac == self.settings.evse_mac
+            and (ids_are_zero or not self.settings.strict)
+        )
+        if good and not ids_are_zero:
+            self._announce(Notice.FOREIGN_IDS, "")
+        return good

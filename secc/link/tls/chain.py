@@ -1,0 +1,210 @@
+"""A certificate chain that the station can present, and which roots it satisfies; the TLS parameters of each edition."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from asn1crypto.x509 import Certificate
+
+from secc.link.tls.errors import ContextRejected, TlsFlaw
+from secc.link.tls.hello import TLS_1_2, ClientHello, IdentifierType, TrustedAuthority
+from secc.link.tls.names import GROUPS, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
+
+
+@dataclass(frozen=True, slots=True)
+class TlsProfile:
+    """What one edition of the standard allows on the wire, in libssl's words and as wire numbers.
+
+    ``suites``, ``groups`` and ``signature_algorithms`` are the numbers that stand for the strings beside them, most wanted first.
+    """
+
+    name: str
+    version: int
+    cipher_list: str
+    suites: tuple[int, ...]
+    group_list: str
+    groups: tuple[int, ...]
+    signature_list: str
+    signature_algorithms: tuple[int, ...]
+
+    def suits(self, hello: ClientHello) -> bool:
+        """Whether a handshake with this car can succeed: version, suite, group and signature algorithm in common."""
+        return not self.lacks(hello)
+
+    def lacks(self, hello: ClientHello) -> dict[TlsFlaw, str]:
+        """What this car and the station do not have in common, each with what both have, in words; the first is the one to tell.
+
+        libssl calls a wrong group "no shared cipher": its text would mislead.
+        """
+        missing = {}
+        if not hello.offers(self.version):
+            missing[TlsFlaw.NO_COMMON_VERSION] = _apart("version", VERSIONS, hello.versions, (self.version,))
+        for flaw, what, names, offered, ours in (
+            (TlsFlaw.NO_COMMON_SUITE, "suite", SUITES, hello.suites, self.suites),
+            (TlsFlaw.NO_COMMON_GROUP, "group", GROUPS, hello.groups, self.groups),
+            (
+                TlsFlaw.NO_COMMON_SIGNATURE_ALGORITHM,
+                "signature algorithm",
+                SIGNATURE_ALGORITHMS,
+                hello.signature_algorithms,
+                self.signature_algorithms,
+            ),
+        ):
+            if offered is not None and not any(number in ours for number in offered):
+                missing[flaw] = _apart(what, names, offered, ours)
+        return missing
+
+
+def _apart(what: str, names: Mapping[int, str], offered: Sequence[int], ours: Sequence[int]) -> str:
+    theirs = ", ".join(named(names, offered)) or "none"
+    return f"no common {what}: the car offers {theirs}, the station {', '.join(named(names, ours))}"
+
+
+ISO15118_2: Final = TlsProfile(
+    name="ISO 15118-2",
+    # Exactly 1.2: a server that could do 1.3 but agrees on 1.2 marks its random (RFC 8446 section 4.1.3), and cars that know 1.3 would leave.
+    version=TLS_1_2,
+    # The prescribed suite first; GCM for the cars whose library has dropped CBC (Q-22). The static ECDH suite exists in no libssl since 1.1.0.
+    cipher_list="ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256",
+    suites=(0xC023, 0xC02B),
+    group_list="P-256",
+    groups=(23,),
+    signature_list="ECDSA+SHA256",
+    signature_algorithms=(0x0403,),
+)
+"""TLS 1.2, server authentication only, P-256 throughout. [V2G2-602, V2G2-603]"""
+
+ISO15118_2_STRICT: Final = TlsProfile(
+    name="ISO 15118-2 strict",
+    version=TLS_1_2,
+    cipher_list="ECDHE-ECDSA-AES128-SHA256",
+    suites=(0xC023,),
+    group_list="P-256",
+    groups=(23,),
+    signature_list="ECDSA+SHA256",
+    signature_algorithms=(0x0403,),
+)
+"""Without the tolerance Q-22: for conformance runs."""
+
+
+class ChainChoice(StrEnum):
+    """Why a chain was presented."""
+
+    NAMED = "named"
+    """It ends in a root that the car named. [V2G2-871]"""
+    NOT_NAMED = "not named"
+    """The car named roots, and none of them is ours: the default, and the car decides. [V2G2-923]"""
+    NOT_ASKED = "not asked"
+    """The car named none (Q-26), or said only that it has some (``pre_agreed``): the default."""
+
+
+class Chain:
+    """Leaf and sub-CAs as DER, leaf first, without the root; the roots that they lead to; an OCSP response for each certificate or None.
+
+    Immutable. ``name`` is for logs. Several roots are for a chain that is cross-signed. ``staples`` must have been verified and be fresh: whoever
+    builds the chain answers for that, builds a new one when they change, and says with ``staple_ends`` until when the leaf's may be sent (None: for
+    ever). Raises ContextRejected for certificates that cannot be read.
+    """
+
+    __slots__ = ("_hashes", "_key_hashes", "_names", "_staple_ends", "certificates", "name", "roots", "staples")
+
+    def __init__(
+        self,
+        name: str,
+        certificates: Sequence[bytes],
+        roots: Sequence[bytes],
+        staples: Sequence[bytes | None] = (),
+        staple_ends: datetime | None = None,
+    ) -> None:
+        if not certificates:
+            raise ContextRejected(f"chain {name}: no certificate")
+        if len(staples) > len(certificates):
+            raise ContextRejected(f"chain {name}: {len(staples)} staples for {len(certificates)} certificates")
+        self.name = name
+        self.certificates = tuple(certificates)
+        self.roots = tuple(roots)
+        self.staples = (*staples, *(None for _ in range(len(certificates) - len(staples))))
+        self._staple_ends = staple_ends
+        self._hashes = {sha1(root) for root in self.roots}
+        names, key_hashes = set(), set()
+        for root in self.roots:
+            try:
+                certificate = Certificate.load(root, strict=True)
+                names.add(bytes(certificate.subject.dump()))
+                # Computed, not read from the SubjectKeyIdentifier: that may have been made in another way (RFC 7093).
+                key = certificate["tbs_certificate"]["subject_public_key_info"]["public_key"]
+                key_hashes.add(sha1(bytes(key.contents)[1:]))
+            except (ValueError, TypeError, KeyError) as error:
+                raise ContextRejected(f"chain {name}: root cannot be read: {error}") from None
+        self._names = names
+        self._key_hashes = key_hashes
+
+    def staple(self, at: datetime | None) -> bytes | None:
+        """The leaf's response as it may be sent at ``at``. One that ends is not sent when the time is not known (A-TLS-08)."""
+        ended = self._staple_ends is not None and (at is None or at > self._staple_ends)
+        return None if ended else self.staples[0]
+
+    def satisfies(self, authority: TrustedAuthority) -> bool:
+        """Whether the chain ends in the root that the car names."""
+        match authority.kind:
+            case IdentifierType.CERT_SHA1_HASH:
+                return authority.octets in self._hashes
+            case IdentifierType.KEY_SHA1_HASH:
+                return authority.octets in self._key_hashes
+            case IdentifierType.X509_NAME:
+                return authority.octets in self._names
+            case IdentifierType.BARE_SHA1:
+                return authority.octets in self._hashes or authority.octets in self._key_hashes
+            case IdentifierType.PRE_AGREED:
+                return False
+
+    def chosen_by(self, hello: ClientHello) -> bool:
+        """Whether the car names one of this chain's roots. Names compare as raw DER."""
+        return any(self.satisfies(authority) for authority in hello.trusted_ca_keys or ())
+
+
+def sha1(octets: bytes) -> bytes:
+    """An identifier of RFC 6066, not a security measure."""
+    return hashlib.sha1(octets, usedforsecurity=False).digest()
+
+
+def root_named(root: bytes) -> TrustedAuthority:
+    """How a car names a root in trusted_ca_keys: by the hash of the certificate, as nearly all do."""
+    return TrustedAuthority(IdentifierType.CERT_SHA1_HASH, sha1(root))
+
+
+def encode_trusted_ca_keys(authorities: Sequence[TrustedAuthority]) -> bytes:
+    """The body of the extension (RFC 6066 section 6), as a car sends it."""
+    listed = b""
+    for authority in authorities:
+        listed += bytes((authority.kind,))
+        if authority.kind is IdentifierType.X509_NAME:
+            listed += len(authority.octets).to_bytes(2)
+        listed += authority.octets
+    return len(listed).to_bytes(2) + listed
+
+
+@dataclass(frozen=True, slots=True)
+class Handshaken:
+    """What a finished handshake has agreed, for the log and for policy."""
+
+    version: str
+    suite: str
+    chain: str = ""
+    """Name of the chain that we presented; empty on the car's side."""
+    choice: ChainChoice = ChainChoice.NOT_ASKED
+    roots_named: tuple[IdentifierType, ...] | None = None
+    """How the car named its roots in trusted_ca_keys, one kind for each root; None: it did not send the extension."""
+    stapled: bool = False
+    staple_asked: tuple[str, ...] = ()
+    """``status_request`` and ``status_request_v2``, as far as asked for. Only the first is answered."""
+    presented: tuple[bytes, ...] = field(default=(), repr=False)
+    """The peer's certificates as DER, leaf first; empty where none was asked for."""
+    staple: bytes | None = field(default=None, repr=False)
+    """The OCSP response that the peer stapled for its leaf."""
+    quirks: tuple[str, ...] = ()

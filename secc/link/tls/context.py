@@ -1,0 +1,275 @@
+"""TLS contexts: certificate chain, key and parameters, made once and shared by any number of connections.
+
+A context never changes. When a certificate, a staple or a root changes, the station builds new contexts and swaps its tuple of them; connections
+under way keep the one that they began with. Which context serves a car is decided by :func:`choose`, before libssl sees an octet.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable, Sequence
+from ctypes import c_void_p
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from secc.link.tls import libssl
+from secc.link.tls.callback import Facts, guarded
+from secc.link.tls.chain import ISO15118_2, Chain, ChainChoice, TlsProfile, encode_trusted_ca_keys
+from secc.link.tls.errors import Alert, ContextRejected
+from secc.link.tls.hello import ClientHello, TrustedAuthority
+from secc.link.tls.key import DelegatedKey, Key, private_key
+from secc.link.tls.libssl import LibSsl, system_libssl
+
+TRUSTED_CA_KEYS: Final = 3
+MAX_CERTIFICATE_OCTETS: Final = 10_240
+"""Of a peer's whole chain: five certificates of 2 KiB (A-TLS-04)."""
+
+Keylog = Callable[[str], None]
+"""Takes one line of an NSS key log."""
+Verifier = Callable[[tuple[bytes, ...]], Alert | None]
+"""Takes the peer's chain as DER, leaf first, and says with which alert it is refused; None: it is trusted."""
+
+_VERIFY_RESULTS = {
+    Alert.UNKNOWN_CA: 20,
+    Alert.CERTIFICATE_EXPIRED: 10,
+    Alert.CERTIFICATE_REVOKED: 23,
+    Alert.UNSUPPORTED_CERTIFICATE: 26,
+}
+_CERTIFICATE_REJECTED = 28
+
+
+class Context:
+    """An SSL_CTX with everything set that the distribution's configuration could otherwise have touched. Use a subclass."""
+
+    def __init__(self, method: str, profile: TlsProfile, keylog: Keylog | None, library: LibSsl | None) -> None:
+        self.library = lib = library or system_libssl()
+        self.profile = profile
+        self.chain: Chain | None = None
+        pointer = lib.SSL_CTX_new_ex(lib.library_context, None, getattr(lib, method)())
+        if not pointer:
+            raise ContextRejected(f"SSL_CTX: {lib.errors()}")
+        self.pointer: int = pointer
+        weakref.finalize(self, lib.SSL_CTX_free, pointer).atexit = False
+        self._callbacks: list[Any] = []
+        lib.SSL_CTX_set_security_level(pointer, 2)
+        self._control(libssl.CTRL_MIN_VERSION, profile.version)
+        self._control(libssl.CTRL_MAX_VERSION, profile.version)
+        self._check(lib.SSL_CTX_set_cipher_list(pointer, profile.cipher_list.encode()), "suites")
+        self._control(libssl.CTRL_GROUPS, 0, profile.group_list)
+        self._control(libssl.CTRL_SIGNATURE_ALGORITHMS, 0, profile.signature_list)
+        # No resumption of any kind: every car proves and is proven to anew (A-TLS-06).
+        lib.SSL_CTX_ctrl(pointer, libssl.CTRL_SESSION_CACHE, 0, None)
+        lib.SSL_CTX_set_num_tickets(pointer, 0)
+        lib.SSL_CTX_set_options(
+            pointer,
+            libssl.OP_NO_TICKET
+            # What a car has said is not left in libssl's buffer.
+            | libssl.OP_CLEANSE_PLAINTEXT
+            | libssl.OP_NO_RENEGOTIATION
+            | libssl.OP_NO_COMPRESSION
+            | libssl.OP_CIPHER_SERVER_PREFERENCE
+            | libssl.OP_NO_CERTIFICATE_COMPRESSION,
+        )
+        lib.SSL_CTX_ctrl(
+            pointer,
+            libssl.CTRL_MODE,
+            libssl.MODE_ENABLE_PARTIAL_WRITE | libssl.MODE_ACCEPT_MOVING_BUFFER | libssl.MODE_RELEASE_BUFFERS,
+            None,
+        )
+        lib.SSL_CTX_ctrl(pointer, libssl.CTRL_MAX_CERT_LIST, MAX_CERTIFICATE_OCTETS, None)
+        if keylog is not None:
+
+            def log(facts: Facts | None, ssl: int, line: bytes) -> int:
+                keylog(line.decode("ascii"))
+                return 0
+
+            lib.SSL_CTX_set_keylog_callback(pointer, self._callback(libssl.KEYLOG_FUNCTION, log, 0))
+
+    def _callback(self, kind: Any, function: Callable[..., int], failed: int) -> Any:
+        callback = kind(guarded(failed, function))
+        self._callbacks.append(callback)
+        return callback
+
+    def _check(self, result: int, what: str) -> None:
+        if result <= 0:
+            raise ContextRejected(f"{what}: {self.library.errors()}")
+
+    def _control(self, command: int, number: int = 0, text: str | None = None) -> None:
+        octets = None if text is None else text.encode()
+        self._check(self.library.SSL_CTX_ctrl(self.pointer, command, number, octets), text or f"control {command}")
+
+
+class ServerContext(Context):
+    """The station's side: one chain with its key, for the parameters of one edition.
+
+    ``keylog``: given every secret of every connection; for the lab only. Raises ContextRejected when chain and key do not fit together, or the
+    profile does not know the kind of key.
+    """
+
+    chain: Chain
+
+    def __init__(
+        self,
+        chain: Chain,
+        key: Key,
+        profile: TlsProfile = ISO15118_2,
+        keylog: Keylog | None = None,
+        library: LibSsl | None = None,
+    ) -> None:
+        super().__init__("TLS_server_method", profile, keylog, library)
+        self.chain = chain
+        self.sign = key.sign if isinstance(key, DelegatedKey) else None
+        lib = self.library
+        # -2 demands no certificate of the car. [V2G2 section 7.7.3; Q-23]
+        lib.SSL_CTX_set_verify(self.pointer, libssl.VERIFY_NONE, None)
+        self._use(chain, key)
+        staple = self._callback(libssl.STATUS_FUNCTION, self._staple, libssl.STATUS_NO_ACKNOWLEDGEMENT)
+        self._check(lib.SSL_CTX_callback_ctrl(self.pointer, libssl.CTRL_STATUS_CALLBACK, staple), "staple")
+        self._check(
+            lib.SSL_CTX_add_custom_ext(
+                self.pointer,
+                TRUSTED_CA_KEYS,
+                libssl.EXT_TLS_1_2_AND_BELOW_ONLY
+                | libssl.EXT_IGNORE_ON_RESUMPTION
+                | libssl.EXT_CLIENT_HELLO
+                | libssl.EXT_TLS_1_2_SERVER_HELLO,
+                self._callback(libssl.EXT_ADD_FUNCTION, self._acknowledge, 0),
+                None,
+                None,
+                # The hello has been read already; a body that libssl dislikes must not end a handshake that we tolerate.
+                self._callback(libssl.EXT_PARSE_FUNCTION, lambda *_: 1, 1),
+                None,
+            ),
+            "trusted_ca_keys",
+        )
+
+    def _use(self, chain: Chain, key: Key) -> None:
+        lib = self.library
+        certificates: list[int] = []
+        stack = lib.OPENSSL_sk_new_null()
+        private = 0
+        try:
+            for der in chain.certificates:
+                certificates.append(lib.certificate(der))
+            for certificate in certificates[1:]:
+                lib.OPENSSL_sk_push(stack, certificate)
+            private = private_key(lib, key, chain.certificates[0])
+            # Takes references of its own, and compares the key with the leaf.
+            result = lib.SSL_CTX_use_cert_and_key(self.pointer, certificates[0], private, stack, 1)
+            self._check(result, f"chain {chain.name} and its key")
+        finally:
+            for certificate in certificates:
+                lib.X509_free(certificate)
+            lib.OPENSSL_sk_free(stack)
+            lib.EVP_PKEY_free(private or None)
+
+    def _staple(self, facts: Facts | None, ssl: int, _: int) -> int:
+        """status_request: the OCSP response of the leaf, where there is one that may still be sent."""
+        if facts is None or facts.staple is None:
+            return libssl.STATUS_NO_ACKNOWLEDGEMENT
+        response, lib = facts.staple, self.library
+        lib.SSL_ctrl(ssl, libssl.CTRL_SET_OCSP_RESPONSE, len(response), lib.owned_copy(response))
+        facts.stapled = True
+        return libssl.STATUS_OK
+
+    def _acknowledge(self, facts: Facts | None, ssl: int, kind: int, where: int, out: Any, length: Any, *_: Any) -> int:
+        """An empty trusted_ca_keys in the ServerHello says that it was heeded (RFC 6066 section 6)."""
+        if facts is None or facts.choice is not ChainChoice.NAMED:
+            return 0
+        out[0] = None
+        length[0] = 0
+        return 1
+
+
+class ClientContext(Context):
+    """The car's side, for the simulated car: trusts what ``verifier`` trusts and nothing else, names roots, asks for a staple."""
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        trusted_ca_keys: Sequence[TrustedAuthority] | None = None,
+        status_request: bool = True,
+        profile: TlsProfile = ISO15118_2,
+        keylog: Keylog | None = None,
+        library: LibSsl | None = None,
+    ) -> None:
+        super().__init__("TLS_client_method", profile, keylog, library)
+        lib = self.library
+        self.status_request = status_request
+        self._verifier = verifier
+        lib.SSL_CTX_set_verify(self.pointer, libssl.VERIFY_PEER, None)
+        verify = self._callback(libssl.VERIFY_FUNCTION, self._verify, 0)
+        lib.SSL_CTX_set_cert_verify_callback(self.pointer, verify, None)
+        if trusted_ca_keys is not None:
+            body = encode_trusted_ca_keys(trusted_ca_keys)
+            self._named = ctypes.create_string_buffer(body, len(body))
+            self._check(
+                lib.SSL_CTX_add_custom_ext(
+                    self.pointer,
+                    TRUSTED_CA_KEYS,
+                    libssl.EXT_TLS_1_2_AND_BELOW_ONLY
+                    | libssl.EXT_IGNORE_ON_RESUMPTION
+                    | libssl.EXT_CLIENT_HELLO
+                    | libssl.EXT_TLS_1_2_SERVER_HELLO,
+                    self._callback(libssl.EXT_ADD_FUNCTION, self._name_roots, -1),
+                    None,
+                    None,
+                    self._callback(libssl.EXT_PARSE_FUNCTION, lambda *_: 1, 0),
+                    None,
+                ),
+                "trusted_ca_keys",
+            )
+
+    def _verify(self, facts: Facts | None, store_context: int, _: int) -> int:
+        lib = self.library
+        result = _CERTIFICATE_REJECTED
+        try:
+            presented = tuple(lib.presented_chain(store_context))
+            if facts is not None:
+                facts.presented = presented
+            refused = self._verifier(presented)
+            result = libssl.V_OK if refused is None else _VERIFY_RESULTS.get(refused, _CERTIFICATE_REJECTED)
+        finally:
+            lib.X509_STORE_CTX_set_error(store_context, result)
+        return 1 if result == libssl.V_OK else 0
+
+    def _name_roots(self, facts: Facts | None, ssl: int, kind: int, where: int, out: Any, length: Any, *_: Any) -> int:
+        out[0] = ctypes.cast(self._named, c_void_p)
+        length[0] = len(self._named)
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which context serves a car, why its chain, and the OCSP response that goes with it."""
+
+    context: ServerContext
+    why: ChainChoice
+    staple: bytes | None = None
+
+
+def choose(
+    hello: ClientHello,
+    contexts: Sequence[ServerContext],
+    default: ServerContext | None = None,
+    at: datetime | None = None,
+) -> Choice:
+    """The context for this hello. ``at``: the time, by which a staple may have ended since the contexts were made.
+
+    Only contexts of the first edition (in the order of ``contexts``) with which a handshake can succeed are considered; when there is none, all
+    are, and libssl sends the alert that fits. Among them: the first whose root the car names, else ``default``, else the first.
+    Raises ContextRejected without any context.
+    """
+    if not contexts:
+        raise ContextRejected("no TLS context")
+    profile = next((context.profile for context in contexts if context.profile.suits(hello)), None)
+    usable = [context for context in contexts if profile is None or context.profile == profile]
+    for context in usable:
+        if context.chain.chosen_by(hello):
+            return Choice(context, ChainChoice.NAMED, context.chain.staple(at))
+    named = any(authority.octets for authority in hello.trusted_ca_keys or ())
+    fallback = default if default is not None and default in usable else usable[0]
+    why = ChainChoice.NOT_NAMED if named else ChainChoice.NOT_ASKED
+    return Choice(fallback, why, fallback.chain.staple(at))

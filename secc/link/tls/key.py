@@ -1,0 +1,93 @@
+"""Private keys, and how one that lives elsewhere is made to look like one of libssl's."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from ctypes import byref, c_char_p, c_void_p
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from asn1crypto.x509 import Certificate
+
+from secc.link.tls.callback import Facts, guarded
+from secc.link.tls.errors import ContextRejected
+from secc.link.tls.libssl import SIGN_FUNCTION, LibSsl
+
+P256_SIGNATURE_OCTETS: Final = 72
+"""A P-256 signature in DER has at most so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class PemKey:
+    """A private key as PEM. The text is handed to libssl and is in no repr."""
+
+    pem: bytes = field(repr=False)
+    password: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DelegatedKey:
+    """A P-256 key that lives elsewhere (TPM, PKCS#11, another process): ``sign`` takes 32 octets of SHA-256 and returns the DER signature.
+
+    Called inside a handshake step, on the thread that runs the step. What it raises ends the handshake and comes out of the step.
+    """
+
+    sign: Callable[[bytes], bytes]
+
+
+Key = PemKey | DelegatedKey
+
+
+def private_key(lib: LibSsl, key: Key, leaf: bytes) -> int:
+    """A new EVP_PKEY, to be freed by the caller. ``leaf`` (DER) has the public half of a delegated key."""
+    if isinstance(key, PemKey):
+        return lib.private_key(key.pem, key.password)
+    if not lib.can_delegate_signing:
+        raise ContextRejected(f"{lib.version_text} cannot sign through a callable")
+    try:
+        public = Certificate.load(leaf)["tbs_certificate"]["subject_public_key_info"].dump()
+    except (ValueError, TypeError, KeyError) as error:
+        raise ContextRejected(f"leaf cannot be read: {error}") from None
+    elliptic = lib.d2i_EC_PUBKEY(None, byref(c_char_p(public)), len(public))
+    if not elliptic:
+        raise ContextRejected(f"leaf has no elliptic-curve key: {lib.errors()}")
+    method, _ = _delegating_method(lib)
+    private: int = lib.EVP_PKEY_new()
+    try:
+        if lib.EC_KEY_set_method(elliptic, method) <= 0 or lib.EVP_PKEY_set1_EC_KEY(private, elliptic) <= 0:
+            lib.EVP_PKEY_free(private)
+            raise ContextRejected(f"delegated key: {lib.errors()}")
+    finally:
+        lib.EC_KEY_free(elliptic)
+    return private
+
+
+@functools.cache
+def _delegating_method(lib: LibSsl) -> tuple[int, object]:
+    """The EC_KEY_METHOD of all delegated keys, and the callback that it needs alive.
+
+    One for the life of the process: keys point to it until the last connection has let go of them, in whatever order that happens. Which key is
+    meant is known from the step that runs.
+    """
+    method: int = lib.EC_KEY_METHOD_new(lib.EC_KEY_OpenSSL())
+    setup, raw = c_void_p(), c_void_p()
+    lib.EC_KEY_METHOD_get_sign(method, None, byref(setup), byref(raw))
+    callback = SIGN_FUNCTION(guarded(0, _sign))
+    lib.EC_KEY_METHOD_set_sign(method, callback, setup, raw)
+    return method, callback
+
+
+def _sign(
+    facts: Facts | None, kind: int, digest: Any, length: int, signature: Any, signature_length: Any, *_: Any
+) -> int:
+    """ECDSA_sign: a digest in, a DER signature out, into a buffer that is as long as the longest."""
+    if facts is None or facts.sign is None:
+        return 0
+    made = facts.sign(bytes(digest[:length]))
+    if not 8 <= len(made) <= P256_SIGNATURE_OCTETS:
+        raise ContextRejected(f"a P-256 signature of {len(made)} octets")
+    ctypes.memmove(signature, made, len(made))
+    signature_length[0] = len(made)
+    return 1

@@ -1,0 +1,55 @@
+"""How far TLS came with a car, for logs and the record of its session: what it offered, what was shown to it, and which messages passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from secc.link.tls.chain import Chain, ChainChoice, Handshaken
+from secc.link.tls.hello import ClientHello
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One message of the handshake, or an alert, by its name."""
+
+    ours: bool
+    name: str
+    alert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TlsReport:
+    """Of one connection, also of one that failed. ``chain`` is shown to the car once ``certificate_sent``."""
+
+    hello: ClientHello | None = None
+    """None: it never was complete, or could not be read."""
+    chain: Chain | None = None
+    choice: ChainChoice = ChainChoice.NOT_ASKED
+    handshaken: Handshaken | None = None
+    """None: the handshake was not completed."""
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def certificate_sent(self) -> bool:
+        return any(step.ours and step.name == "Certificate" for step in self.steps)
+
+
+def place(steps: Sequence[Step]) -> str:
+    """Where a handshake stands: ``after our ServerHello, Certificate``, ``after the car's Finished``."""
+    messages = [step for step in steps if not step.alert]
+    if not messages:
+        return "before the ClientHello"
+    if not messages[-1].ours:
+        return f"after the car's {messages[-1].name}"
+    flight: list[str] = []
+    for step in reversed(messages):
+        if not step.ours:
+            break
+        flight.append(step.name)
+    return f"after our {', '.join(reversed(flight))}"
+
+
+def only_greeted(steps: Sequence[Step]) -> bool:
+    """True if the car has said its ClientHello and nothing since."""
+    return [step.name for step in steps if not step.ours and not step.alert] == ["ClientHello"]
