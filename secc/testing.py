@@ -249,7 +249,7 @@ class StationUnderTest:
 
     @property
     def trace(self) -> list[dict[str, Any]]:
-        """The trace of the last session that has ended, a dictionary a line (``secc/session/recorder.py`` says what they hold); empty before."""
+        """The trace of the last session that has ended, a dictionary a line (``secc/trace/recorder.py`` says what they hold); empty before."""
         traces = sorted(self.config.trace_directory.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
         return [json.loads(line) for line in traces[-1].read_text().splitlines()] if traces else []
 

@@ -38,7 +38,7 @@ from secc.session.effects import (
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Dialogue, Offer, Surroundings
-from secc.session.recorder import Recorder
+from secc.trace.recorder import Recorder
 from tools.evcc import Announce, Battery, Behaviour, MoveRelays, SetLoad, SetPilot, SpeakProtocol, Wallet, drive_in
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

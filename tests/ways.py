@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
-from secc.session.recorder import Recorder
+from secc.trace.recorder import Recorder
 from tests.lab_trust import LAB, anchors
 from tests.pair import Outlet, Pair
 from tools.evcc import Behaviour, Current, Wallet

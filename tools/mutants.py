@@ -360,10 +360,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "trace-tells-all",
         "personal values stand in traces as they are",
-        "secc/session/recorder.py",
+        "secc/trace/recorder.py",
         "        if not self._keep_personal and not isinstance(entry.value, NEGOTIATION):",
         "        if False:",
-        ("tests/session/test_recorder.py",),
+        ("tests/trace/test_recorder.py",),
     ),
     *POWER_MUTANTS,
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from secc.session.quirks import TABLE, When
+from secc.trace.quirks import TABLE, When
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "quirks.md"
 
 HEAD = """# Field quirks
 
-*Made by `make docs` from `secc/session/quirks.py`; edit that.*
+*Made by `make docs` from `secc/trace/quirks.py`; edit that.*
 
 What cars do that a literal reading of the standards would refuse, and what this station does then. Where it can tell that a tolerance has fired,
 log, trace and `secc explain` say so under its code.

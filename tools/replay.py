@@ -24,7 +24,7 @@ from secc.conversation import Effect, Event, Levels, Send, Session, Wall
 from secc.errors import DecodeError, SeccError
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Dialogue, Offer, Surroundings, V2gProtocol
-from secc.session.plain import TraceBroken, plain, revive
+from secc.trace.json import TraceBroken, plain, revive
 
 from .diagram import TraceUnreadable, read_trace
 

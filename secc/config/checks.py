@@ -10,7 +10,7 @@ from secc.config.parser import Wrong
 from secc.config.settings import Config, Outlet
 from secc.link.slac.timing import SLAC_INIT_RANGE
 from secc.session.offer import Payment
-from secc.session.quirks import ON_REQUEST
+from secc.trace.quirks import ON_REQUEST
 from secc.uplink.standalone import Eim
 
 

@@ -23,7 +23,6 @@ from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.session import negotiation
 from secc.session.offer import Surroundings, V2gProtocol
-from secc.session.traces import TraceDirectory
 from secc.station.boards import settled
 from secc.station.calendar import FILE, Calendar
 from secc.station.following import tell_follower
@@ -32,6 +31,7 @@ from secc.station.pace import Pace
 from secc.station.traces import TraceWriter
 from secc.station.trust import Identity, TrustRoom, TrustSettings
 from secc.station.work import WorkThread
+from secc.trace.files import TraceDirectory
 from secc.uplink.port import Backend
 from secc.uplink.standalone import Eim, Rules, Standalone
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from secc.session.durable import Disk, StorageFailed, remove_unfinished
-from secc.session.explain import RecordBroken, SessionRecord, read_record, write_record
+from secc.trace.explain import RecordBroken, SessionRecord, read_record, write_record
 
 SESSIONS: Final = 100
 ATTEMPTS: Final = 50

@@ -23,16 +23,16 @@ from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
 from secc.session.effects import Milestone, Verdict
 from secc.session.events import ConnectionClosed
-from secc.session.explain import PILOT_AND_DUTY, SessionRecord
-from secc.session.explain_trace import certificate_note, tls_note
 from secc.session.log import about, running_sessions, told
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.session.proof import ProvedContract
-from secc.session.recorder import Recorder, wanted
 from secc.station.compose import Services
 from secc.station.hardware import Hardware
 from secc.station.history import History
 from secc.station.record import Draft, tls_seen
+from secc.trace.explain import PILOT_AND_DUTY, SessionRecord
+from secc.trace.explain_trace import certificate_note, tls_note
+from secc.trace.recorder import Recorder, wanted
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
 from secc.version import version
 

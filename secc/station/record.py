@@ -17,8 +17,8 @@ from secc.link.tls.hello import ClientHello, IdentifierType, TrustedAuthority
 from secc.link.tls.names import GROUPS, LISTED, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
 from secc.link.tls.report import Step, TlsReport
 from secc.session.effects import Milestone, Verdict
-from secc.session.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen, begun
-from secc.session.recorder import Exchange
+from secc.trace.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen, begun
+from secc.trace.recorder import Exchange
 from secc.uplink.port import Identity
 
 _FLAWS = frozenset(flaw.value for flaw in Flaw)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from secc.session.explain import RecordBroken, SessionRecord, explain, read_record, summary
-from secc.session.explain_trace import record_of_trace
 from secc.session.log import escaped
-from secc.session.reasons import meaning
 from secc.station.history import history_directory, record_of_session, records
+from secc.trace.explain import RecordBroken, SessionRecord, explain, read_record, summary
+from secc.trace.explain_trace import record_of_trace
+from secc.trace.reasons import meaning
 
 LARGEST_TRACE: Final = 64 * 1024 * 1024
 """Octets of a trace that is read."""

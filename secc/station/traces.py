@@ -14,9 +14,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from secc.session.traces import TraceDirectory, render
 from secc.station.memory import trim
 from secc.station.work import WorkThread
+from secc.trace.files import TraceDirectory, render
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from secc.errors import ChallengeRejected, SignatureRejected
 from secc.session.effects import Decision, Identify, Verdict
-from secc.session.plain import TraceBroken, plain, revive
 from secc.session.proof import ProvedContract
 from secc.session.signature import Flaw
+from secc.trace.json import TraceBroken, plain, revive
 from tests.lab_proof import CHALLENGE, lab_contract, lab_proved, proved, signed
 from tests.lab_trust import LAB
 from tools.pki.lab import EMAID

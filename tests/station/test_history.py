@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from secc.session.durable import Disk, StorageFailed
-from secc.session.explain import RecordBroken, SessionRecord
 from secc.station.history import ATTEMPTS, SESSIONS, WAITING, History, history_directory, record_of_session, records
 from secc.station.report import explanation, listing
+from secc.trace.explain import RecordBroken, SessionRecord
 
 ENDED = SessionRecord(
     "left",

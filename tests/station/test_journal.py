@@ -15,9 +15,9 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.config import Tls, TraceMode
 from secc.session.log import set_up_log
-from secc.session.reasons import MEANINGS
 from secc.station.history import records
 from secc.station.report import explanation
+from secc.trace.reasons import MEANINGS
 from tests.station.test_basic import charging, plain
 from tests.station_scene import BOTH, LONG, QUICK, car_trust, car_wallet, configured, station
 from tools.evcc.behaviour import Payment

@@ -19,9 +19,9 @@ from hal.sim.clock import run_virtual
 from hal.values import Indication
 from secc.config import Config, Eim, Hlc, Tls, Uplink
 from secc.session.effects import Decision, Ground, Verdict
-from secc.session.explain import explain
-from secc.session.explain_trace import record_of_trace
 from secc.station.history import records
+from secc.trace.explain import explain
+from secc.trace.explain_trace import record_of_trace
 from tests.station_scene import BOTH, Drive, Scene, car_wallet, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
 from tools.evcc.matching import be_matched

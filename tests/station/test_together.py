@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hal.sim.clock import run_virtual
-from secc.session.recorder import Recorder
 from secc.station.pace import TURN_SECONDS, Pace
+from secc.trace.recorder import Recorder
 from tests.station_scene import LONG, Scene, configured, station
 from tools.evcc.behaviour import Current
 

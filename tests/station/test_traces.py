@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from secc.session.traces import TraceDirectory
 from secc.station.traces import TraceWriter
 from secc.station.work import WorkThread
+from secc.trace.files import TraceDirectory
 
 
 class Pages:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from secc.session.events import EmergencyStopped, StopRequested
-from secc.session.recorder import Recorder
+from secc.trace.recorder import Recorder
 from tests.pair import BEGAN
 from tests.ways import AC_EIM, DC_PNC, Way
 from tools.diagram import TraceUnreadable, as_mermaid, as_text, folded, main, read_trace, steps

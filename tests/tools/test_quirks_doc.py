@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secc.session.quirks import TABLE
+from secc.trace.quirks import TABLE
 from tools.quirks_doc import TARGET, render
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secc.session.reasons import KINDS, MEANINGS
+from secc.trace.reasons import KINDS, MEANINGS
 from tools.reasons_doc import TARGET, TITLES, render
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from secc.errors import SeccError
 from secc.session.events import EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested, Unplugged
-from secc.session.recorder import Recorder
+from secc.trace.recorder import Recorder
 from tests.pair import BEGAN
 from tests.ways import AC_EIM, AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, Way
 from tools.diagram import TraceUnreadable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from secc.session.meanings import BEFORE, CAR, RETRY, STOPS, Meaning
+from secc.trace.meanings import BEFORE, CAR, RETRY, STOPS, Meaning
 
 TLS: Final[tuple[Meaning, ...]] = (
     Meaning(

@@ -16,7 +16,7 @@ Each line is one thing, in order, with the seconds since the recorder began::
 A trace that was recorded with ``personal=True`` and not thinned replays to the octet: events, levels, draws and the moments of ``expired`` are all
 that a session depends on. By default personal octets and values stand as hash and length; a message that holds any has no octets at all.
 
-Recording is cheap (nothing is rendered while the session runs) and knows no disk; :mod:`secc.session.traces` renders and stores.
+Recording is cheap (nothing is rendered while the session runs) and knows no disk; :mod:`secc.trace.files` renders and stores.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from typing import Any, Literal
 from secc.conversation import Effect, Event, Levels, Reason, Received, Send, Wall
 from secc.errors import SeccError
 from secc.exi.tree import to_tree
-from secc.session.plain import fingerprint, plain
 from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
+from secc.trace.json import fingerprint, plain
 
 VERSION = 1
 HEAD_EXCHANGES = 24

@@ -18,8 +18,8 @@ from secc.iso2.messages.enumerations import ResponseCode
 from secc.link.tls.errors import TlsFlaw
 from secc.session import events
 from secc.session import supported_app_protocol as sap
-from secc.session.reasons import BEHIND, KINDS, MEANINGS, meaning
 from secc.session.signature import Flaw as Signature
+from secc.trace.reasons import BEHIND, KINDS, MEANINGS, meaning
 from secc.uplink.records import POWER_LOST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,7 +156,7 @@ def test_every_end_in_order_has_its_entry() -> None:
 def test_every_reason_that_is_made_outside_of_the_core_has_its_entry() -> None:
     made = set()
     for file, call in calls("Reason"):
-        if file.startswith(("secc/conversation", "secc/session/explain")):
+        if file.startswith(("secc/conversation", "secc/trace/explain")):
             continue
         kind, name = literal(call.args[0]), call.args[1]
         if isinstance(name, ast.Attribute) and name.attr == "reason":

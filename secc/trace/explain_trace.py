@@ -9,8 +9,8 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from secc.session.explain import CertificateSeen, Message, RecordBroken, SessionRecord, TlsSeen, built
-from secc.session.recorder import TAIL
+from secc.trace.explain import CertificateSeen, Message, RecordBroken, SessionRecord, TlsSeen, built
+from secc.trace.recorder import TAIL
 
 TLS_NOTE: Final = "tls "
 CERTIFICATE_NOTE: Final = "certificate "

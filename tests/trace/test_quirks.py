@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from secc.session.quirks import ON_REQUEST, QUIRKS, TABLE, When
+from secc.trace.quirks import ON_REQUEST, QUIRKS, TABLE, When
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = re.compile(r"\bQ-\d\d\b")
-TABLE_FILE = ROOT / "secc" / "session" / "quirks.py"
+TABLE_FILE = ROOT / "secc" / "trace" / "quirks.py"
 
 
 def named(*folders: str) -> dict[str, list[str]]:

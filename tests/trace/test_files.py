@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from secc.session import traces
 from secc.session.durable import Disk, StorageFailed
-from secc.session.traces import REMOVED_AT_ONCE, TraceDirectory, render
+from secc.trace import files
+from secc.trace.files import REMOVED_AT_ONCE, TraceDirectory, render
 from tests.platter import Platter, PowerCut, every_power_cut
 
 
@@ -87,7 +87,7 @@ def test_writing_one_stays_cheap_in_a_directory_of_many_thousands(tmp_path: Path
     assert set(names(tmp_path)) >= {"trace-0.jsonl", "trace-1.jsonl", "trace-2.jsonl"}
     for n in range(3, 3 + count // REMOVED_AT_ONCE):
         store.store(f"trace-{n}", b"{}\n")
-    assert len(names(tmp_path)) == traces.MOST_TRACES
+    assert len(names(tmp_path)) == files.MOST_TRACES
     assert disk.listed == 2
 
 
@@ -122,7 +122,7 @@ def test_a_trace_larger_than_the_cap_keeps_both_ends(tmp_path: Path) -> None:
 def test_rendering_stops_again_and_again_to_let_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the clock that it looks at, each line takes a third of a step."""
     clock = iter(range(10**6))
-    monkeypatch.setattr(traces.time, "perf_counter", lambda: next(clock) * traces.STEP_SECONDS / 3.0)
+    monkeypatch.setattr(files.time, "perf_counter", lambda: next(clock) * files.STEP_SECONDS / 3.0)
     steps = sum(1 for _ in render(["line"] * 300, 10**6))
     assert 50 < steps < 150
 

@@ -33,9 +33,9 @@ from secc.iso2.personal import personal
 from secc.session.effects import CableChecked, CheckCable, OpenContactor, SetOutput, ValidateContract
 from secc.session.events import StopRequested, Unplugged
 from secc.session.offer import Offer
-from secc.session.plain import revive
-from secc.session.recorder import Exchange, Recorder, wanted
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
+from secc.trace.json import revive
+from secc.trace.recorder import Exchange, Recorder, wanted
 from tests.lab_trust import AT, LAB
 from tools.pki.lab import EMAID
 

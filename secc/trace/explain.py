@@ -18,7 +18,7 @@ from secc.conversation import Reason
 from secc.errors import SeccError
 from secc.session.durable import Disk, write_whole
 from secc.session.log import SHORT_ID, escaped
-from secc.session.reasons import meaning
+from secc.trace.reasons import meaning
 
 Record = TypeVar("Record")
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from certs import Flaw, Outcome
-from secc.session.meanings import BEFORE, NOTHING, Meaning
 from secc.session.signature import Flaw as Signature
+from secc.trace.meanings import BEFORE, NOTHING, Meaning
 
 SIGNED: Final = (
     "The car's doing: a car without the contract's private key cannot sign correctly. If every car fails, report it."

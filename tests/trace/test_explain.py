@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secc.session.durable import StorageFailed
-from secc.session.explain import (
+from secc.trace.explain import (
     CertificateSeen,
     Message,
     Offered,
@@ -24,7 +24,7 @@ from secc.session.explain import (
     read_record,
     write_record,
 )
-from secc.session.reasons import BEHIND, MEANINGS
+from secc.trace.reasons import BEHIND, MEANINGS
 
 MESSAGES = (
     Message(1.5, "received", "SessionSetupReq"),

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from secc.session.meanings import BEFORE, CAR, NOTHING, RETRY, STOPS, TRACE, Meaning
-from secc.session.reasons_flaws import CERTIFICATES, SIGNATURES, SIGNED
-from secc.session.reasons_tls import TLS
+from secc.trace.meanings import BEFORE, CAR, NOTHING, RETRY, STOPS, TRACE, Meaning
+from secc.trace.reasons_flaws import CERTIFICATES, SIGNATURES, SIGNED
+from secc.trace.reasons_tls import TLS
 
 _KINDS: tuple[Meaning, ...] = (
     Meaning("completed", "The session ended in order.", "Charging has finished.", NOTHING),

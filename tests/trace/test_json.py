@@ -25,7 +25,7 @@ from secc.session.effects import (
 )
 from secc.session.events import EimDecided, Fault, LimitChanged, StopRequested, Unplugged
 from secc.session.identification import AuthorizeToken
-from secc.session.plain import TraceBroken, plain, revive
+from secc.trace.json import TraceBroken, plain, revive
 from tests.lab_trust import AT, LAB, anchors
 from tools.pki.lab import EMAID
 
