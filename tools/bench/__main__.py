@@ -16,7 +16,7 @@ from typing import Any
 
 from secc.version import version
 
-from . import answers, codec, holds, sessions, slac, starts
+from . import answers, codec, holds, sessions, slac, starts, walks
 from .figures import Section, table
 from .stations import BenchFailed, Ground
 
@@ -28,6 +28,7 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "answers": answers.measure,
     "holds": holds.measure,
     "slac": slac.measure,
+    "walks": walks.measure,
 }
 
 

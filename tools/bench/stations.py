@@ -37,22 +37,27 @@ class Outlet:
 
 
 class Ground:
-    """A directory with a lab PKI, in which stations are set up. ``speed``: of their simulated worlds."""
+    """A directory with a lab PKI, in which stations are set up. ``speed``: of their simulated worlds. ``warm``: start one
+    station now, so that the byte code is there."""
 
-    def __init__(self, directory: Path, *, speed: float = 1.0) -> None:
+    def __init__(self, directory: Path, *, speed: float = 1.0, warm: bool = True) -> None:
         self.directory = directory
         self._speed = speed
         self.pki = directory / "pki"
         self._stations = 0
         if not self.pki.exists():
             make_lab_pki(self.pki)
+        if not warm:
+            return
         # The first start leaves the byte code for all others, as an installation does: compiling takes time, and memory that stays.
         configuration, places = self.configure(1, plugged=True)
         with running(configuration) as station:
             station.wait(places[0].sdp_port)
 
-    def configure(self, outlets: int, *, plugged: bool = False, tls: bool = True) -> tuple[Path, tuple[Outlet, ...]]:
-        """Write a station's TOML file: DC, Plug & Charge over TLS (or, without ``tls``, charging for free), traces on."""
+    def configure(
+        self, outlets: int, *, plugged: bool = False, tls: bool = True, connector: str = "dc"
+    ) -> tuple[Path, tuple[Outlet, ...]]:
+        """Write a station's TOML file: Plug & Charge over TLS (or, without ``tls``, charging for free), traces on."""
         self._stations += 1
         here = self.directory / f"s{self._stations}"
         here.mkdir()
@@ -64,7 +69,7 @@ class Ground:
                 "[[outlet]]",
                 f'name = "{number}"',
                 'interface = "lo"',
-                f'hal = "sim:?connector=dc&speed={self._speed:g}&control={place.panel}{car}"',
+                f'hal = "sim:?connector={connector}&speed={self._speed:g}&control={place.panel}{car}"',
                 f"sdp_port = {place.sdp_port}",
                 'payments = ["contract"]' if tls else 'payments = ["external"]',
                 f'tls = "{"required" if tls else "off"}"',

@@ -1,0 +1,107 @@
+"""How many calls an answer takes: counted the same each time, and not more than yesterday."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from secc.station.connection import V2gConnection
+from tools.bench.stations import ROOT, Ground
+from tools.bench.walks import LOOPS, Walk, Walks, count, measure
+
+DEMAND = Walk(223, 34)
+AUTHORIZATION = Walk(560, 53)
+"""Upper bounds. Whoever gets below them lowers them here and in docs/performance.md."""
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return Ground(tmp_path_factory.mktemp("walks") / "ground", warm=False)
+
+
+@pytest.fixture(scope="module")
+def walks(ground: Ground) -> Walks:
+    return count(ground)
+
+
+def authorization(walks: Walks) -> Walk:
+    assert walks.authorization is not None
+    return walks.authorization
+
+
+def test_a_current_demand_request_takes_no_more_calls_and_files_than_before(walks: Walks) -> None:
+    assert len(walks.demands) == LOOPS
+    assert walks.demand.calls <= DEMAND.calls, walks.demand.by_file
+    assert walks.demand.files <= DEMAND.files, walks.demand.by_file
+
+
+def test_an_authorization_takes_no_more_calls_and_files_than_before(walks: Walks) -> None:
+    assert authorization(walks).calls <= AUTHORIZATION.calls, authorization(walks).by_file
+    assert authorization(walks).files <= AUTHORIZATION.files, authorization(walks).by_file
+
+
+def test_every_count_finds_the_same(ground: Ground, walks: Walks) -> None:
+    again = count(ground)
+    assert again.demands == walks.demands
+    assert again.authorization == walks.authorization
+
+
+def test_station_is_counted_and_the_car_and_the_simulator_are_not(walks: Walks) -> None:
+    for walk in (walks.demand, authorization(walks)):
+        files = [file for file, _ in walk.by_file]
+        assert {"secc/station/connection.py", "secc/conversation/session.py"} <= set(files)
+        assert all(file.startswith(("secc/", "hal/", "certs/")) and not file.startswith("hal/sim/") for file in files)
+    # The books decide about the contract in a task of their own.
+    assert "secc/uplink/standalone.py" in dict(authorization(walks).by_file)
+
+
+def longer(place: str, name: str = "detour") -> Callable[..., Any]:
+    """``V2gConnection._settle`` with one call more, of a function in that file."""
+    source = f"def {name}(go, *arguments):\n    return go(*arguments)\n"
+    if name == "<lambda>":
+        source = "detour = lambda go, *arguments: go(*arguments)\n"
+    found: dict[str, Any] = {}
+    exec(compile(source, str(ROOT / place), "exec"), found)  # a function that says that it is in that file
+    detour, settle = found["detour"], V2gConnection._settle
+
+    def settled(connection: V2gConnection) -> None:
+        detour(settle, connection)
+
+    return settled
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "calls", "files"),
+    [
+        ("secc/extra.py", "detour", 1, 1),
+        ("secc/station/connection.py", "detour", 1, 0),
+        ("secc/extra.py", "<lambda>", 0, 0),
+        ("hal/sim/extra.py", "detour", 0, 0),
+        ("tests/extra.py", "detour", 0, 0),
+    ],
+)
+def test_one_call_more_is_seen(
+    ground: Ground,
+    walks: Walks,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    name: str,
+    calls: int,
+    files: int,
+) -> None:
+    monkeypatch.setattr(V2gConnection, "_settle", longer(place, name))
+    found = count(ground).demand
+    assert (found.calls, found.files) == (walks.demand.calls + calls, walks.demand.files + files)
+
+
+def test_bench_shows_both_walks(ground: Ground, walks: Walks) -> None:
+    shown = [figure.value for figure in measure(ground, quick=True).figures]
+    assert shown == [f"{one.calls} calls, {one.files} files" for one in (walks.demand, authorization(walks))]
+
+
+def test_page_says_what_is_held_here() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    for walk in (DEMAND, AUTHORIZATION):
+        assert f"| {walk.calls} | {walk.files} |" in page
