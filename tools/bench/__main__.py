@@ -16,7 +16,7 @@ from typing import Any
 
 from secc.version import version
 
-from . import answers, codec, holds, sessions, slac, starts, walks
+from . import answers, codec, holds, ports, sessions, slac, starts, walks
 from .figures import Section, table
 from .stations import BenchFailed, Ground
 
@@ -29,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "holds": holds.measure,
     "slac": slac.measure,
     "walks": walks.measure,
+    "ports": ports.measure,
 }
 
 
