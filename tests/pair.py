@@ -235,6 +235,7 @@ class Pair:
         self._order: Iterator[int] = itertools.count()
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._recorder = recorder if recorder is not None else Recorder(self.now)
+        self._batch = 0
         self._surroundings = Surroundings(
             now=self.now,
             entropy=self._recorder.entropy(_entropy(seed), lambda: self.now),
@@ -380,7 +381,8 @@ class Pair:
         except FramingError as error:
             self._station_hears(StreamBroken("v2gtp", str(error)))
             return
-        for place, one in enumerate(frames):
+        self._batch += 1
+        for one in frames:
             if self.line.station is not None:
                 return
             try:
@@ -390,7 +392,7 @@ class Pair:
                 return
             name = type(received.message).__name__
             self.line.said.append(name)
-            self._station_hears(replace(received, early=True) if place else received)
+            self._station_hears(replace(received, batch=self._batch))
 
     def _station_hears(self, event: Event) -> None:
         session = self.station.session
@@ -443,7 +445,7 @@ class Pair:
         chosen = self.station.session.result
         if self._negotiating and reason.well and chosen is not None:
             self._negotiating = False
-            surroundings = replace(self._surroundings, now=self.now)
+            surroundings = replace(self._surroundings, now=self.now, batch=self._batch)
             self.station = chosen.open(self._offer, surroundings)
             self._recorder.speaks(chosen.name, chosen.personal, self.now)
             self._recorder.offered(self._offer, self.now)

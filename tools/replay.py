@@ -72,6 +72,7 @@ class _Replay:
         self._now = 0.0
         self._dialogue: Dialogue | None = None
         self._begun = False
+        self._batch = 0
 
     def run(self) -> Outcome:
         for step in _steps(self._entries):
@@ -118,8 +119,8 @@ class _Replay:
         match entry["kind"]:
             case "received":
                 received = self._dialogue.decode(int(entry["type"], 16), _octets(entry))
-                received = dataclasses.replace(received, early=entry.get("early") is True)
-                return session.receive(received, self._now)
+                self._batch += entry.get("early") is not True
+                return session.receive(dataclasses.replace(received, batch=self._batch), self._now)
             case "event":
                 event = revive(entry["value"], {"Contract": self._contract})
                 if not isinstance(event, Event):
@@ -148,7 +149,7 @@ class _Replay:
     # By the door
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(now=self._now, entropy=self._entropy, wall=self._wall, tickets=self._tickets)
+        return Surroundings(self._now, self._entropy, self._wall, self._tickets, self._batch)
 
     def _entropy(self, count: int) -> bytes:
         drawn = bytes.fromhex(self._draw("entropy")["octets"])

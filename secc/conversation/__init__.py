@@ -7,9 +7,11 @@ in by the door, so that a recorded session replays to the octet and a test of a 
 This module knows neither a protocol nor a role. What it promises is listed in ``docs/core.md``, each promise with the test that holds it.
 """
 
-from secc.conversation.party import Conversation, Party, Talk
-from secc.conversation.session import FAREWELL, Cause, Session
+from secc.conversation.party import Child, Conversation, Party, Talk
+from secc.conversation.requests import Cause, Requests
+from secc.conversation.session import FAREWELL, Session, Side
 from secc.conversation.vocabulary import (
+    ENDLESS,
     MAIN,
     Abandon,
     Answered,
@@ -33,9 +35,11 @@ from secc.conversation.vocabulary import (
     Timeout,
     Wait,
     Wall,
+    nearest,
 )
 
 __all__ = [
+    "ENDLESS",
     "FAREWELL",
     "MAIN",
     "Abandon",
@@ -43,6 +47,7 @@ __all__ = [
     "Ask",
     "Asked",
     "Cause",
+    "Child",
     "Conversation",
     "Deadline",
     "Effect",
@@ -55,9 +60,11 @@ __all__ = [
     "Question",
     "Reason",
     "Received",
+    "Requests",
     "Send",
     "Session",
     "Severed",
+    "Side",
     "Talk",
     "Tell",
     "Ticket",
@@ -65,4 +72,5 @@ __all__ = [
     "Timeout",
     "Wait",
     "Wall",
+    "nearest",
 ]

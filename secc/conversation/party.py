@@ -1,14 +1,16 @@
-"""One side of the talk, as a conversation sees it: what it can say, know and wait for."""
+"""One side of the talk, as a conversation sees it: what it can say, know, hear and wait for."""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, TypeAlias, TypeVar, overload
+from contextlib import contextmanager
+from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 
+from secc.conversation.requests import Requests
 from secc.conversation.vocabulary import (
-    MAIN,
+    ENDLESS,
     Abandon,
     Answered,
     Ask,
@@ -20,6 +22,7 @@ from secc.conversation.vocabulary import (
     Received,
     Send,
     Ticket,
+    TimedOut,
     Timeout,
     Wait,
     Wall,
@@ -34,58 +37,84 @@ D = TypeVar("D")
 
 Conversation: TypeAlias = Generator[Wait, Any, A]
 Talk: TypeAlias = Callable[["Party"], Conversation[Any]]
+Due: TypeAlias = Callable[[], Deadline | None]
+
+_WOKEN: Final = object()
+"""In place of what was waited for: something has happened, so conditions are looked at again."""
+
+
+def _never() -> Deadline | None:
+    return None
 
 
 class Party:
-    """One side of the talk, as a conversation sees it."""
+    """One side of the talk, as a conversation sees it.
+
+    Handlers and looks run inside the conversation, where it waits, and what they raise is raised there. They may raise only what ends the
+    sequence at hand. A handler is a plain function: it cannot wait.
+    """
 
     def __init__(
         self,
         *,
-        stream: int = MAIN,
+        requests: Requests | None = None,
         now: float = 0.0,
         entropy: Callable[[int], bytes] = os.urandom,
         wall: Callable[[], Wall] = trusted_system_clock,
         tickets: Iterator[int] | None = None,
+        effects: list[Effect] | None = None,
         post: Callable[[Event], None] | None = None,
     ) -> None:
         self.now = now
         self.entropy = entropy
         self.wall = wall
         self.levels = Levels()
-        self.stream = stream
-        self.request: Received | None = None
-        """The newest message that this conversation was handed, with header and octets."""
-        self.effects: list[Effect] = []
-        self.open = False
-        """True while ``request`` waits for its answer."""
+        self._requests = requests
+        self.effects: list[Effect] = effects if effects is not None else []
         self._replied_at = now
         self._tickets = tickets if tickets is not None else itertools.count(1)
         self._questions: dict[Ticket[Any], Answered | None] = {}
-        self._noted: dict[type, Event] = {}
         self._post = post
+        self._hears: dict[type, Callable[[Any], None] | None] = {}
+        self._looks: list[tuple[Callable[[], None], Due]] = []
+        self._children: list[Child[Any]] = []
 
     # Saying
 
+    @property
+    def requests(self) -> Requests:
+        """Those of this conversation. Raises SeccError where it is never asked."""
+        if self._requests is None:
+            raise SeccError("this conversation hears events only")
+        return self._requests
+
+    @property
+    def request(self) -> Received | None:
+        """The newest message that this conversation was handed, with header and octets."""
+        return None if self._requests is None else self._requests.newest
+
+    @property
+    def open(self) -> bool:
+        """True while ``request`` waits for its answer."""
+        return self._requests is not None and self._requests.open
+
     def reply(self, message: object) -> None:
-        """Answer the open request. Answering twice, or with nothing asked, is a bug of the phase."""
-        if not self.open:
-            raise SeccError(f"{type(message).__name__} answers no open request")
-        self.open = False
+        """Answer the open request, on its stream. Answering twice, or with nothing asked, is a bug of the phase."""
+        request = self.requests.settle(message)
         self._replied_at = self.now
-        self.effects.append(Send(self.stream, message))
+        self.effects.append(Send(request.stream, message))
 
     def send(self, message: object) -> None:
-        """Say something that answers nothing: what the side that asks does."""
+        """Say something that answers nothing: what the side that asks does, on the first of its streams."""
         self._replied_at = self.now
-        self.effects.append(Send(self.stream, message))
+        self.effects.append(Send(self.requests.streams[0], message))
 
     def do(self, effect: Effect) -> None:
         """Say what should happen."""
         self.effects.append(effect)
 
     def ask(self, question: Question[A]) -> Ticket[A]:
-        """Ask for something that takes time; ``answer`` or ``receive`` the ticket later."""
+        """Ask for something that takes time; ``answer`` or ``receive`` the ticket later. The answer wakes ``until``."""
         ticket: Ticket[A] = Ticket(next(self._tickets), type(question).__name__)
         self._questions[ticket] = None
         self.effects.append(Ask(ticket, question))
@@ -102,6 +131,23 @@ class Party:
             raise SeccError("only a side conversation posts")
         self._post(event)
 
+    def spawn(
+        self,
+        talk: Callable[[Party], Conversation[A]],
+        ended: Callable[[A | Exception], None],
+        *,
+        expects: tuple[type[Exception], ...] = (),
+    ) -> Child[A]:
+        """Begin a conversation within this one. It has a party of its own, and hears what its :class:`Child` is told.
+
+        ``ended`` is called with what it returns, or with an exception that ``expects`` names; any other is raised where this conversation
+        waits. It may have ended when ``spawn`` returns. Its time and its answers reach it while this conversation waits.
+        """
+        child = Child(self, talk, ended, expects)
+        self._children.append(child)
+        child._begin()
+        return child
+
     # Knowing
 
     def answer(self, ticket: Ticket[A]) -> A | None:
@@ -109,24 +155,64 @@ class Party:
         answered = self._questions.get(ticket)
         return None if answered is None else answered.answer
 
-    def latest(self, kind: type[A]) -> A | None:
-        """The newest event of this kind that was noted while the conversation waited for something else."""
-        event = self._noted.get(kind)
-        return event if isinstance(event, kind) else None
-
-    def forget(self, kind: type) -> None:
-        """Drop what ``latest`` knows of this kind: it has been dealt with."""
-        self._noted.pop(kind, None)
-
-    def forget_everything(self) -> None:
-        """The session is over: nothing of what the other side said is held on to."""
-        self.request = None
-        self._noted.clear()
-        self._questions.clear()
-
     def limit(self, timeout: Timeout) -> Deadline:
         """A deadline that outlives single waits: at most this long from now."""
         return Deadline(self.now + timeout.seconds, timeout)
+
+    # Hearing
+
+    @overload
+    def hear(self, kind: type[A], /, *, by: Callable[[A], None] | None = ...) -> None: ...
+    @overload
+    def hear(self, kind: type[A], other: type[B], /, *, by: Callable[[A | B], None] | None = ...) -> None: ...
+    @overload
+    def hear(
+        self, kind: type[A], other: type[B], third: type[C], /, *, by: Callable[[A | B | C], None] | None = ...
+    ) -> None: ...
+    @overload
+    def hear(
+        self,
+        kind: type[Any],
+        other: type[Any],
+        third: type[Any],
+        fourth: type[Any],
+        /,
+        *others: type[Any],
+        by: Callable[[Any], None] | None = ...,
+    ) -> None: ...
+    def hear(self, *kinds: type[Any], by: Callable[[Any], None] | None = None) -> None:
+        """From now on hear these kinds wherever the conversation waits: call ``by``; without it the event only wakes ``until``.
+
+        Kinds are exact types. A wait that names the kind comes first. Said at the start, so that who routes events can ask what is heard.
+        """
+        for kind in kinds:
+            self._hears[kind] = by
+
+    @contextmanager
+    def hearing(self, *kinds: type[Any], by: Callable[[Any], None] | None = None) -> Iterator[None]:
+        """Hear kinds that ``hear`` has named in another way for a while; then the handlers from before come back."""
+        if unknown := [kind.__name__ for kind in kinds if kind not in self._hears]:
+            raise SeccError(f"{', '.join(unknown)}: to be named by hear() first")
+        before = {kind: self._hears[kind] for kind in kinds}
+        self._hears.update(dict.fromkeys(kinds, by))
+        try:
+            yield
+        finally:
+            self._hears.update(before)
+
+    def look(self, look: Callable[[], None], due: Due = _never) -> None:
+        """From now on call ``look`` after every step, and when ``due()`` has come: supervision, pilots, indications."""
+        self._looks.append((look, due))
+
+    @contextmanager
+    def looking(self, look: Callable[[], None], due: Due = _never) -> Iterator[None]:
+        """``look``, for as long as the block lasts."""
+        entry = (look, due)
+        self._looks.append(entry)
+        try:
+            yield
+        finally:
+            self._looks.remove(entry)
 
     # Waiting
 
@@ -174,20 +260,209 @@ class Party:
         within: Timeout | None = None,
         before: Deadline | None = None,
     ) -> Conversation[Any]:
-        """Stand still for one of these. ``within`` restarts with each wait, ``before`` spans waits; a wait without either is an error.
+        """Stand still for one of these. ``within`` restarts with each wait, ``before`` spans waits.
 
-        A message kind yields the message, an event kind the event, a ticket its answer (at once, if it is already there).
+        A message kind yields the message, an event kind the event, a ticket its answer (at once, if it is already there). Raises TimedOut.
+        A wait with neither is an error, unless ``within=ENDLESS`` says so.
         """
         for kind in kinds:
             if isinstance(kind, Ticket) and (answered := self._questions.get(kind)) is not None:
                 return answered.answer
-        deadlines = tuple(d for d in (self._started(within), before) if d is not None)
-        if not deadlines:
-            raise SeccError("a wait without a deadline is a hang")
-        return (yield Wait(kinds, deadlines))
+        deadlines = self._deadlines(within, before)
+        while (heard := (yield from self._step(kinds, deadlines))) is _WOKEN:
+            pass
+        return heard
 
-    def _started(self, timeout: Timeout | None) -> Deadline | None:
-        if timeout is None:
-            return None
-        start = self._replied_at if timeout.since_reply else self.now
-        return Deadline(start + timeout.seconds, timeout)
+    def until(
+        self,
+        condition: Callable[[], bool],
+        *,
+        within: Timeout | None = None,
+        before: Deadline | None = None,
+        every: Timeout | None = None,
+    ) -> Conversation[bool]:
+        """Wait until it is so; False if it is not in time. ``condition`` is looked at after every step, and ``every`` so often.
+
+        Conditions speak of state, never of time: nothing wakes a condition because time has passed. Two waits in a row are the right form.
+        """
+        deadlines = self._deadlines(within, before)
+        while not condition():
+            for deadline in deadlines:
+                if self.now >= deadline.at:
+                    return False
+            waits = deadlines if every is None else (*deadlines, self.limit(every))
+            try:
+                yield from self._step((), waits)
+            except TimedOut as late:
+                if late.deadline not in waits:
+                    raise
+        return True
+
+    def rest(self, pause: Timeout) -> Conversation[None]:
+        """Let time pass."""
+        yield from self.until(_not_yet, within=pause)
+
+    def _deadlines(self, within: Timeout | None, before: Deadline | None) -> tuple[Deadline, ...]:
+        if within is ENDLESS:
+            return () if before is None else (before,)
+        if within is None:
+            if before is None:
+                raise SeccError("a wait without a deadline is a hang")
+            return (before,)
+        started = Deadline((self._replied_at if within.since_reply else self.now) + within.seconds, within)
+        return (started,) if before is None else (started, before)
+
+    def _step(self, kinds: tuple[type[Any] | Ticket[Any], ...], deadlines: tuple[Deadline, ...]) -> Conversation[Any]:
+        """The only place that yields. Returns what was waited for, or _WOKEN."""
+        # Our own deadlines stand first: among equals they count.
+        due = deadlines if not self._looks and not self._children else (*deadlines, *self._due())
+        try:
+            heard = yield Wait(kinds, due, self._hears)
+        except TimedOut as late:
+            if late.deadline in deadlines:
+                self._look()
+                raise
+            for child in tuple(self._children):
+                child._expire()
+            heard = _WOKEN
+        else:
+            if type(heard) is Answered:
+                heard = self._take(heard) if heard.ticket not in kinds else self._keep(heard)
+            elif type(heard) in self._hears and not isinstance(heard, tuple(k for k in kinds if isinstance(k, type))):
+                if (by := self._hears[type(heard)]) is not None:
+                    by(heard)
+                heard = _WOKEN
+        self._look()
+        return heard
+
+    def _look(self) -> None:
+        for look, _ in tuple(self._looks):
+            look()
+
+    def _due(self) -> list[Deadline]:
+        found = [deadline for _, due in self._looks if (deadline := due()) is not None]
+        for child in self._children:
+            found += child.waits.deadlines
+        return found
+
+    # Answers
+
+    def _owns(self, ticket: Ticket[Any]) -> bool:
+        """Whether this conversation, or one within it, waits for this answer."""
+        if ticket in self._questions:
+            return self._questions[ticket] is None
+        return any(child.party._owns(ticket) for child in self._children)
+
+    def _keep(self, answered: Answered) -> Any:
+        self._questions[answered.ticket] = answered
+        return answered.answer
+
+    def _take(self, answered: Answered) -> object:
+        """An answer that the wait at hand does not name: ours for later, or a child's."""
+        if answered.ticket in self._questions:
+            self._questions[answered.ticket] = answered
+            return _WOKEN
+        for child in tuple(self._children):
+            if child.party._owns(answered.ticket):
+                child._send(answered)
+        return _WOKEN
+
+    # The end
+
+    def _close(self) -> None:
+        """Close the conversations within, and abandon every question."""
+        for child in tuple(self._children):
+            child.close()
+        for ticket in tuple(self._questions):
+            self.abandon(ticket)
+
+    def _forget(self) -> None:
+        """The conversation is over: nothing of what the other side said is held on to."""
+        if self._requests is not None:
+            self._requests.forget()
+        self._questions.clear()
+        self._hears.clear()
+        self._looks.clear()
+
+
+class Child(Generic[A]):
+    """A conversation within another one, as the outer one sees it."""
+
+    def __init__(
+        self,
+        parent: Party,
+        talk: Callable[[Party], Conversation[A]],
+        ended: Callable[[A | Exception], None],
+        expects: tuple[type[Exception], ...],
+    ) -> None:
+        self.party = Party(
+            now=parent.now,
+            entropy=parent.entropy,
+            wall=parent.wall,
+            tickets=parent._tickets,
+            effects=parent.effects,
+        )
+        self.waits = Wait()
+        """What it waits for now."""
+        self._parent = parent
+        self._talk: Conversation[A] | None = talk(self.party)
+        self._ended = ended
+        self._expects = expects
+
+    @property
+    def alive(self) -> bool:
+        return self._talk is not None
+
+    def hear(self, event: object) -> bool:
+        """Hand it what has happened; False if it does not wait for that, nor hears it."""
+        if self._talk is None or not self.waits.wants(event):
+            return False
+        self._send(event)
+        return True
+
+    def close(self) -> None:
+        """End it, without a word to ``ended``. Its questions are abandoned. Harmless when repeated."""
+        talk, self._talk = self._talk, None
+        self._leave()
+        if talk is not None:
+            talk.close()
+
+    def _begin(self) -> None:
+        self._advance(lambda talk: next(talk))
+
+    def _send(self, heard: object) -> None:
+        self._advance(lambda talk: talk.send(heard))
+
+    def _expire(self) -> None:
+        due = self.waits.deadline
+        if due is not None and self._parent.now >= due.at:
+            self._advance(lambda talk: talk.throw(TimedOut(due)))
+            if due in self.waits.deadlines:
+                raise SeccError(f"the conversation waits again for the deadline that passed: {due.timeout.name}")
+
+    def _advance(self, step: Callable[[Conversation[A]], Wait]) -> None:
+        talk, self.waits = self._talk, Wait()
+        assert talk is not None
+        self.party.now, self.party.levels = self._parent.now, self._parent.levels
+        try:
+            self.waits = step(talk)
+        except StopIteration as stop:
+            self._leave()
+            self._ended(stop.value)
+        except self._expects as expected:
+            self._leave()
+            self._ended(expected)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._talk, self.waits = None, Wait()
+        if self in self._parent._children:
+            self._parent._children.remove(self)
+        self.party._close()
+        self.party._forget()
+
+
+def _not_yet() -> bool:
+    return False

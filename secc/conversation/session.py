@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from secc.conversation.party import Conversation, Party, Talk
+from secc.conversation.requests import Cause, Requests
 from secc.conversation.vocabulary import (
-    MAIN,
     Answered,
     Deadline,
     Effect,
@@ -27,12 +27,10 @@ from secc.conversation.vocabulary import (
     Timeout,
     Wait,
     Wall,
+    nearest,
     trusted_system_clock,
 )
 from secc.errors import Refusal, SeccError
-
-Cause: TypeAlias = Refusal | TimedOut | Emergency | BaseException
-"""Why a request cannot be served: what ``refuse`` builds its answer from."""
 
 _TICKETS = itertools.count(1)
 """One sequence for the whole process: the answer to a question of a session that is gone must not fit one of the next session."""
@@ -46,33 +44,31 @@ class _Strand:
 
     party: Party
     talk: Conversation[Any] | None
-    wait: Wait = field(default_factory=lambda: Wait((), ()))
-    early: Received | None = None
-    """A request that came before our answer to the one before it."""
+    wait: Wait = field(default_factory=Wait)
 
-    @property
-    def deadline(self) -> Deadline | None:
-        return min(self.wait.deadlines, key=lambda deadline: deadline.at, default=None)
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A side conversation, and the requests of its own streams."""
+
+    talk: Talk
+    requests: Requests
 
 
 class Session:
     """What the driver holds: it brings events and the time, and gets effects. Safe in every ending.
 
-    ``refuse(request, cause)`` builds the answer to a request that cannot be served (None: say nothing); ``safe`` are the effects of every
-    ending; ``admit`` looks at a message before its legality (the SessionID); ``out_of_order`` is the sequence refusal of the protocol;
-    ``sides`` are conversations on other streams.
+    ``main`` is the conversation; ``requests`` are its own, where it is asked; ``sides`` are conversations on other streams. ``safe`` are the
+    effects of every ending.
     """
 
     def __init__(
         self,
         main: Talk,
         *,
-        refuse: Callable[[Any, Cause], object | None],
-        out_of_order: Refusal,
+        requests: Requests | None = None,
         safe: tuple[Effect, ...] = (),
-        admit: Callable[[Received], Refusal | None] = lambda received: None,
-        sides: Mapping[int, Talk] | None = None,
-        stream: int = MAIN,
+        sides: Sequence[Side] = (),
         now: float = 0.0,
         entropy: Callable[[int], bytes] = os.urandom,
         wall: Callable[[], Wall] = trusted_system_clock,
@@ -80,35 +76,45 @@ class Session:
     ) -> None:
         self.ended: Reason | None = None
         self.result: Any = None
-        self._refuse, self._out_of_order, self._admit, self._safe = refuse, out_of_order, admit, safe
+        self._safe = safe
         self._effects: list[Effect] = []
+        """One outbox for all, so that effects leave in the order in which they were said."""
         self._posted: deque[Event] = deque()
         self._farewell: tuple[Cause, Reason, Deadline] | None = None
         self._levels = Levels()
         self._made_safe = False
         numbers = tickets if tickets is not None else _TICKETS
-        self._strands: dict[int, _Strand] = {}
-        for name, talk in ({stream: main} | dict(sides or {})).items():
-            post = None if name == stream else self._posted.append
-            party = Party(stream=name, now=now, entropy=entropy, wall=wall, tickets=numbers, post=post)
-            self._strands[name] = _Strand(party, talk(party))
-        self._main = self._strands[stream]
-        for strand in self._strands.values():
-            # One outbox for all, so that effects leave in the order in which they were said.
-            strand.party.effects = self._effects
+
+        def strand(talk: Talk, requests: Requests | None, post: Callable[[Event], None] | None) -> _Strand:
+            party = Party(
+                requests=requests,
+                now=now,
+                entropy=entropy,
+                wall=wall,
+                tickets=numbers,
+                effects=self._effects,
+                post=post,
+            )
+            return _Strand(party, talk(party))
+
+        self._main = strand(main, requests, None)
+        self._strands = [self._main, *(strand(side.talk, side.requests, self._posted.append) for side in sides)]
+        self._asked = dict.fromkeys(requests.streams if requests is not None else (), self._main)
+        for side, each in zip(sides, self._strands[1:], strict=True):
+            self._asked.update(dict.fromkeys(side.requests.streams, each))
 
     # What the driver does
 
     def begin(self, now: float) -> tuple[Effect, ...]:
         """Start talking. To be called once, before anything else."""
         self._tick(now)
-        for strand in self._strands.values():
+        for strand in self._strands:
             strand.party._replied_at = now
             if self.ended is None:
                 self._advance(strand, lambda talk: next(talk))
         return self._drain()
 
-    def receive(self, event: Event, now: float) -> tuple[Effect, ...]:
+    def receive(self, event: object, now: float) -> tuple[Effect, ...]:
         """Something happened. A deadline that passed before it counts first."""
         self._tick(now)
         self._expire()
@@ -130,18 +136,22 @@ class Session:
 
     @property
     def deadline(self) -> Deadline | None:
-        """When ``expire`` is to be called next."""
+        """When ``expire`` is to be called next; None: when something happens."""
         if self.ended is not None:
             return None
         if self._farewell is not None:
             return self._farewell[2]
-        due = (strand.deadline for strand in self._strands.values() if strand.talk is not None)
-        return min((deadline for deadline in due if deadline is not None), key=lambda d: d.at, default=None)
+        return nearest(*[strand.wait.deadline for strand in self._strands if strand.talk is not None])
 
     @property
     def waiting_for(self) -> tuple[type, ...]:
         """The kinds of message and event that the main conversation waits for."""
         return self._main.wait.types if self.ended is None else ()
+
+    @property
+    def hears(self) -> frozenset[type]:
+        """The kinds of event that the conversations hear wherever they wait. Complete once ``begin`` has been called."""
+        return frozenset(kind for strand in self._strands for kind in strand.party._hears)
 
     @property
     def levels(self) -> Levels:
@@ -150,12 +160,12 @@ class Session:
     @levels.setter
     def levels(self, levels: Levels) -> None:
         self._levels = levels
-        for strand in self._strands.values():
+        for strand in self._strands:
             strand.party.levels = levels
 
     # Hearing
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: object) -> None:
         match event:
             case Received():
                 self._receive_message(event)
@@ -173,25 +183,19 @@ class Session:
                     self._interrupt(event)
                     self._part(event, event.why())
             case _:
-                self._note(event)
+                for strand in self._strands:
+                    if self.ended is None:
+                        self._hear_in(strand, event)
 
     def _receive_message(self, received: Received) -> None:
-        strand = self._strands.get(received.stream)
-        if strand is None:
+        strand = self._asked.get(received.stream)
+        if strand is None or not strand.party.requests.take(received):
             return
-        party = strand.party
-        if party.open:
-            # One message a stream is handed over; one that comes before our answer is held back, further ones are dropped.
-            strand.early = strand.early or received
-            return
-        party.request, party.open = received, True
         if self._farewell is not None:
             cause, reason, _ = self._farewell
             self._finish(cause, reason)
             return
-        refusal = self._too_early() if received.early else self._admit(received)
-        if refusal is None and not (strand.talk is not None and isinstance(received.message, strand.wait.types)):
-            refusal = self._out_of_order
+        refusal = strand.party.requests.refusal(strand.wait if strand.talk is not None else None)
         if refusal is None:
             self._advance(strand, lambda talk: talk.send(received.message))
         elif strand.talk is None:
@@ -200,29 +204,20 @@ class Session:
             self._throw(strand, refusal)
 
     def _receive_answer(self, answered: Answered) -> None:
-        for strand in self._strands.values():
-            questions = strand.party._questions
-            if answered.ticket in questions and questions[answered.ticket] is None:
-                questions[answered.ticket] = answered
-                if answered.ticket in strand.wait.kinds:
-                    self._advance(strand, lambda talk: talk.send(answered.answer))
+        for strand in self._strands:
+            if strand.talk is not None and strand.party._owns(answered.ticket):
+                self._advance(strand, lambda talk: talk.send(answered))
                 return
 
-    def _note(self, event: Event) -> None:
-        for strand in list(self._strands.values()):
-            if self.ended is None:
-                self._hear_in(strand, event)
-
-    def _hear_in(self, strand: _Strand, event: Event) -> None:
-        if strand.talk is not None and isinstance(event, strand.wait.types):
+    def _hear_in(self, strand: _Strand, event: object) -> None:
+        """What a conversation neither waits for nor hears is dropped."""
+        if strand.talk is not None and strand.wait.wants(event):
             self._advance(strand, lambda talk: talk.send(event))
-        else:
-            strand.party._noted[type(event)] = event
 
     # Stepping
 
     def _tick(self, now: float) -> None:
-        for strand in self._strands.values():
+        for strand in self._strands:
             strand.party.now = now
 
     def _expire(self) -> None:
@@ -232,8 +227,8 @@ class Session:
             if now >= deadline.at:
                 self._finish(cause, reason, mute=True)
             return
-        for strand in list(self._strands.values()):
-            due = strand.deadline
+        for strand in self._strands:
+            due = strand.wait.deadline
             if self.ended is None and strand.talk is not None and due is not None and now >= due.at:
                 self._throw(strand, TimedOut(due))
                 if due in strand.wait.deadlines and self.ended is None and strand.talk is not None:
@@ -248,7 +243,7 @@ class Session:
 
     def _advance(self, strand: _Strand, step: Callable[[Conversation[Any]], Wait]) -> None:
         assert strand.talk is not None
-        strand.wait = Wait((), ())
+        strand.wait = Wait()
         try:
             strand.wait = step(strand.talk)
         except StopIteration as stop:
@@ -263,25 +258,19 @@ class Session:
         except TimedOut as late:
             strand.talk = None
             timeout = late.deadline.timeout
-            self._finish(late, Reason("timer", timeout.name, timeout.clause, str(late)))
+            reason = Reason("timer", timeout.name, timeout.clause, str(late))
+            if timeout.answered:
+                self._part(late, reason)
+            else:
+                self._finish(late, reason)
         else:
-            self._settle_early(strand)
-
-    def _settle_early(self, strand: _Strand) -> None:
-        """Our answer is out: now the request that did not wait for it gets its own, which ends the session."""
-        if strand.early is None or strand.party.open or self.ended is not None:
-            return
-        early, strand.early = strand.early, None
-        strand.party.request, strand.party.open = early, True
-        self._throw(strand, self._too_early())
-
-    def _too_early(self) -> Refusal:
-        return Refusal(self._out_of_order.code, self._out_of_order.clause, "sent before the answer to the last request")
+            if self.ended is None and strand.party._requests is not None and strand.party._requests.next_early():
+                self._throw(strand, strand.party.requests.too_early())
 
     # Ending
 
     def _interrupt(self, event: Event) -> None:
-        for strand in self._strands.values():
+        for strand in self._strands:
             talk, strand.talk = strand.talk, None
             if talk is None:
                 continue
@@ -293,7 +282,7 @@ class Session:
 
     def _part(self, cause: Cause, reason: Reason) -> None:
         """End, but not without an answer: to the open request now, or to the next one if it comes soon."""
-        if any(strand.party.open for strand in self._strands.values()):
+        if any(strand.party.open for strand in self._strands):
             self._finish(cause, reason)
             return
         self._do_safe()
@@ -306,39 +295,41 @@ class Session:
         self.ended = reason
         self._do_safe()
         self.ended = self._close() or reason
-        for strand in self._strands.values():
-            self._settle(strand.party, cause, mute=mute)
-            strand.party.forget_everything()
-            strand.early = None
+        for strand in self._strands:
+            if not mute:
+                self._settle(strand.party, cause)
+            strand.party._forget()
         self._effects.append(End(self.ended))
 
-    def _settle(self, party: Party, cause: Cause | None, *, mute: bool) -> None:
-        """The one answer to the open request, if there is one and anybody to hear it."""
-        if party.open and not mute and party.request is not None:
-            if cause is None:
-                cause = SeccError(f"nobody answered {type(party.request.message).__name__}")
-                self.ended = Reason("bug", "Unanswered", detail=str(cause))
-            try:
-                message = self._refuse(party.request.message, cause)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the ending goes on
-                self.ended = _bug(error)
-                message = None
-            if message is not None:
-                party.reply(message)
-        party.open = False
+    def _settle(self, party: Party, cause: Cause | None) -> None:
+        """The one answer to the open request, if there is one."""
+        if not party.open or party.request is None:
+            return
+        if cause is None:
+            cause = SeccError(f"nobody answered {type(party.request.message).__name__}")
+            self.ended = Reason("bug", "Unanswered", detail=str(cause))
+        try:
+            message = party.requests.farewell(cause)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the ending goes on
+            self.ended = _bug(error)
+            message = None
+        if message is not None:
+            party.reply(message)
 
     def _close(self) -> Reason | None:
         """End every conversation and question. What a phase's clean-up raises must not stop the ending; it is the reason then."""
         bug: Reason | None = None
-        for strand in self._strands.values():
+        for strand in self._strands:
             talk, strand.talk = strand.talk, None
-            if talk is not None:
-                try:
+            try:
+                if talk is not None:
                     talk.close()
-                except Exception as error:  # noqa: BLE001  # whatever it is, the ending goes on
-                    bug = _bug(error)
-            for ticket in list(strand.party._questions):
-                strand.party.abandon(ticket)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the ending goes on
+                bug = _bug(error)
+            try:
+                strand.party._close()
+            except Exception as error:  # noqa: BLE001  # the same for a conversation within
+                bug = _bug(error)
         return bug
 
     def _do_safe(self) -> None:

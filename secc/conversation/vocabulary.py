@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from secc.errors import PeerError
 
 A = TypeVar("A")
+
+_NOTHING_HEARD: Mapping[type, object] = MappingProxyType({})
 
 MAIN = 0
 """The stream of the main conversation where a protocol has only one."""
@@ -50,14 +55,15 @@ class Emergency(Event):
 class Received(Event):
     """A decoded message on a stream (the V2GTP payload type), with its header and the octets it was decoded from.
 
-    ``early``: it stood in the same octets behind another one, so it was sent before that one could have been answered.
+    Messages of one ``batch`` (0: not known) were sent without waiting for an answer between them. The connection knows the batch; whether two
+    of its messages belong to one conversation, and the second is too early, only the session knows.
     """
 
     stream: int
     message: Any
     header: Any = None
     octets: bytes = b""
-    early: bool = False
+    batch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +173,21 @@ class End(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """A named duration, with where it is written. ``since_reply`` makes it run from our last reply, not from the wait."""
+    """A named duration, with where it is written.
+
+    ``since_reply`` makes it run from our last reply, not from the wait. Where one ends a conversation, ``answered`` gives the open or the next
+    request its answer, as an emergency does; without it the end is silent unless a request is open.
+    """
 
     name: str
     seconds: float
     clause: str
     since_reply: bool = False
+    answered: bool = False
+
+
+ENDLESS = Timeout("endless", math.inf, "our choice: may wait as long as the conversation lives")
+"""In place of a timeout, where a wait may last as long as the conversation. Said in words, so that no wait is endless by accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,16 +243,39 @@ class Levels:
         return now - self.measured_at
 
 
-@dataclass(frozen=True, slots=True)
 class Wait:
-    """What a conversation stands still for: these messages, events or answers, this long."""
+    """What a conversation stands still for: these messages, events or answers, this long; ``hearing`` are the kinds that it hears besides."""
 
-    kinds: tuple[type | Ticket[Any], ...]
-    deadlines: tuple[Deadline, ...]
+    __slots__ = ("deadlines", "hearing", "kinds", "types")
+
+    def __init__(
+        self,
+        kinds: tuple[type | Ticket[Any], ...] = (),
+        deadlines: tuple[Deadline, ...] = (),
+        hearing: Mapping[type, object] = _NOTHING_HEARD,
+    ) -> None:
+        self.kinds = kinds
+        self.deadlines = deadlines
+        self.hearing = hearing
+        self.types = tuple([kind for kind in kinds if isinstance(kind, type)])
 
     @property
-    def types(self) -> tuple[type, ...]:
-        return tuple(kind for kind in self.kinds if isinstance(kind, type))
+    def deadline(self) -> Deadline | None:
+        """The nearest one; among equals the first."""
+        return nearest(*self.deadlines)
+
+    def wants(self, event: object) -> bool:
+        """Whether the conversation waits for this or hears it. Waits go by ``isinstance``, what is heard besides by the exact type."""
+        return isinstance(event, self.types) or type(event) in self.hearing
+
+
+def nearest(*deadlines: Deadline | None) -> Deadline | None:
+    """The deadline that passes first; among equals the first of them. None where there is none."""
+    found: Deadline | None = None
+    for deadline in deadlines:
+        if deadline is not None and (found is None or deadline.at < found.at):
+            found = deadline
+    return found
 
 
 def trusted_system_clock() -> Wall:

@@ -60,7 +60,6 @@ from secc.energy.events import (
     PilotChanged,
 )
 from secc.energy.settings import AcSettings, DcSettings
-from secc.errors import Refusal
 
 __all__ = [
     "AcSettings",
@@ -104,9 +103,6 @@ def power_path(settings: AcSettings | DcSettings, *, now: float, tickets: Iterat
     ac = isinstance(settings, AcSettings)
     return Session(
         talk,
-        # Nobody sends it messages, only events: these two are never used.
-        refuse=lambda request, cause: None,
-        out_of_order=Refusal("out-of-order", "the power path hears no messages"),
         safe=(WithdrawPower(), ReleasePower()) if ac else (SwitchSupplyOff(), ReleasePower(), StopInsulationMonitor()),
         now=now,
         tickets=tickets,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from secc.conversation import Cause, Received, Send, Session
+from secc.conversation import Cause, Received, Requests, Send, Session
 from secc.errors import DecodeError, Refusal
 from secc.iso2 import facets, refusals
 from secc.iso2.conversation import conversation
@@ -84,11 +84,14 @@ class Dialogue:
         self._course = course = Course(offer)
         self.session = Session(
             lambda secc: conversation(secc, course),
-            refuse=self._refuse,
-            out_of_order=refusals.SEQUENCE_ERROR,
+            requests=Requests(
+                self._refuse,
+                refusals.SEQUENCE_ERROR,
+                admit=self._admit,
+                streams=(STREAM,),
+                batch=surroundings.batch,
+            ),
             safe=(OpenContactor(),),
-            admit=self._admit,
-            stream=STREAM,
             now=surroundings.now,
             entropy=surroundings.entropy,
             wall=surroundings.wall,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from secc.conversation import Conversation, Deadline, Party, Session, Timeout
-from secc.errors import Refusal
 from secc.outlet.basic import charge_by_pilot
 from secc.outlet.effects import (
     CloseConnection,
@@ -43,9 +42,6 @@ class Plugin:
         self._ear: Ear
         self.session = Session(
             self._run,
-            # Nobody sends it messages, only events: these two are never used.
-            refuse=lambda request, cause: None,
-            out_of_order=Refusal("out-of-order", "the plug-in hears no messages"),
             safe=(OpenContactor(), SetX1(), CloseSdp(), CloseConnection()),
             now=now,
             tickets=tickets,

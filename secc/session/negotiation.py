@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from secc.conversation import Cause, Conversation, Party, Received, Send, Session, Timeout
+from secc.conversation import Cause, Conversation, Party, Received, Requests, Send, Session, Timeout
 from secc.errors import Refusal
 from secc.session.offer import Surroundings, V2gProtocol
 from secc.session.supported_app_protocol import (
@@ -114,9 +114,7 @@ def open_negotiation(protocols: Iterable[V2gProtocol], surroundings: Surrounding
     spoken = tuple(protocols)
     session = Session(
         lambda secc: negotiation(secc, spoken, tls13=tls13),
-        refuse=_refuse,
-        out_of_order=_NO_NEGOTIATION,
-        stream=PAYLOAD_TYPE,
+        requests=Requests(_refuse, _NO_NEGOTIATION, streams=(PAYLOAD_TYPE,), batch=surroundings.batch),
         now=surroundings.now,
         entropy=surroundings.entropy,
         wall=surroundings.wall,

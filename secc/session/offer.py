@@ -132,6 +132,8 @@ class Surroundings:
     entropy: Callable[[int], bytes]
     wall: Callable[[], Wall]
     tickets: Iterator[int] | None = None
+    batch: int = 0
+    """What was sent together with the last message before this session: more of it has not waited for an answer."""
 
 
 @dataclass(frozen=True, slots=True)

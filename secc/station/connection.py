@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from secc.conversation import Effect, Emergency, End, Event, Reason, Received, Send, Severed
 from secc.errors import FramingError
@@ -241,7 +242,9 @@ class V2gConnection(asyncio.Protocol):
         if end.reason.well and isinstance(result, V2gProtocol):
             self.protocol = result
             offer = self._host.begin(self, result)
-            self._open(result.open(offer, self._host.surroundings()), result.name, self._ended)
+            # What stood behind the hello was sent before we had agreed on anything.
+            surroundings = replace(self._host.surroundings(), batch=self._decoder.batch)
+            self._open(result.open(offer, surroundings), result.name, self._ended)
         else:
             self._finish(end.reason)
 

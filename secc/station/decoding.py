@@ -49,8 +49,12 @@ class Decoder:
         self._settled = settled
         self._under_way = False
         self._waiting: deque[Frame] = deque()
+        self.batch = 0
+        """The number of those messages that were sent without waiting for an answer between them; the newest such."""
+        self._seen: set[PayloadType] = set()
+        """The streams of this batch."""
         self._overtaken: set[PayloadType] = set()
-        """Streams on which a message came too early. That ends the session, so what follows on them is not looked at."""
+        """Streams on which a second message came in one batch. That ends the session, so what follows on them is not looked at."""
         self._stopped = False
 
     @property
@@ -62,23 +66,27 @@ class Decoder:
         """The next frame; ``early``: it came before the message in front of it could be answered."""
         if self._stopped or frame.payload_type in self._overtaken:
             return
-        if early or self._under_way:
+        if not (early or self._under_way):
+            self.batch += 1
+            self._seen.clear()
+        elif frame.payload_type in self._seen:
             self._overtaken.add(frame.payload_type)
+        self._seen.add(frame.payload_type)
         if self._under_way:
             self._waiting.append(frame)
         else:
-            self._decode(frame, early)
+            self._decode(frame)
 
     def stop(self) -> None:
         """The session is over: what is being decoded is dropped."""
         self._stopped = True
         self._waiting.clear()
 
-    def _decode(self, frame: Frame, early: bool) -> None:
+    def _decode(self, frame: Frame) -> None:
         dialogue, payload_type = self._dialogue(), int(frame.payload_type)
         received = dialogue.decode_at_once(payload_type, frame.payload)
         if received is not None:
-            self._say(received, early)
+            self._say(received)
             return
         try:
             step = asyncio.get_running_loop().run_in_executor(self._work, dialogue.decode, payload_type, frame.payload)
@@ -87,9 +95,9 @@ class Decoder:
             self._broken("no thread")
             return
         self._under_way = True
-        step.add_done_callback(lambda step: self._pace.take(lambda: self._decoded(step, early)))
+        step.add_done_callback(lambda step: self._pace.take(lambda: self._decoded(step)))
 
-    def _decoded(self, step: asyncio.Future[Received], early: bool) -> None:
+    def _decoded(self, step: asyncio.Future[Received]) -> None:
         self._under_way = False
         error = None if step.cancelled() else step.exception()
         if self._stopped or step.cancelled():
@@ -100,11 +108,11 @@ class Decoder:
             log.error("%s: a bug in decoding", self._name, exc_info=error)
             self._broken(type(error).__name__)
         else:
-            self._say(step.result(), early)
+            self._say(step.result())
         while self._waiting and not self._under_way:
-            self._decode(self._waiting.popleft(), early=True)
+            self._decode(self._waiting.popleft())
         if not self._under_way:
             self._settled()
 
-    def _say(self, received: Received, early: bool) -> None:
-        self._hear(replace(received, early=True) if early else received)
+    def _say(self, received: Received) -> None:
+        self._hear(replace(received, batch=self.batch))

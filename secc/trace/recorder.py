@@ -4,6 +4,7 @@ Each line is one thing, in order, with the seconds since the recorder began::
 
     {"t": 0.0, "kind": "trace", "version": 1, "clock": 4711.5, "outlet": "left", ...}    the first line; "clock" is what "t" counts from
     {"t": 0.01, "kind": "received", "type": "8001", "octets": "80…", "message": {…}, "header": {…}}     "early": true if so
+                                                                                 (sent without waiting for the answer to the one before)
     {"t": 0.02, "kind": "sent", "type": "8001", "octets": "80…", "message": {…}}
     {"t": 0.02, "kind": "event" | "effect", "value": {"type": "StopRequested", "by": "driver"}}
     {"t": 0.02, "kind": "levels", "value": {"type": "Levels", "pilot": "C", …}}          when they have changed, before the step that sees them
@@ -107,6 +108,7 @@ class Recorder:
         self._begun = False
         self._personal: Personal | None = None
         self._tail: deque[Exchange] = deque(maxlen=TAIL)
+        self._batch = 0
 
     # What the station tells it
 
@@ -198,7 +200,8 @@ class Recorder:
         entry = _Entry(
             now, "received", received.message, received.octets, received.header, received.stream, self._personal
         )
-        entry.early = received.early
+        entry.early = received.batch != 0 and received.batch == self._batch
+        self._batch = received.batch
         self._add(entry)
         self._tail.append(Exchange(now - self._began, "received", name))
 

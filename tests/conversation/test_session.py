@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from secc.conversation import (
+    ENDLESS,
     FAREWELL,
     MAIN,
     Abandon,
@@ -28,6 +29,7 @@ from secc.conversation import (
     Question,
     Reason,
     Received,
+    Requests,
     Send,
     Session,
     Severed,
@@ -109,7 +111,9 @@ OUT_OF_ORDER = Refusal("OUT_OF_ORDER", "[test]")
 
 
 def session_of(talk: Callable[[Party], Conversation[Any]], **options: Any) -> Session:
-    return Session(talk, refuse=options.pop("refuse", refuse), out_of_order=OUT_OF_ORDER, safe=(Open(),), **options)
+    rules = {name: options.pop(name) for name in ("admit", "check") if name in options}
+    requests = Requests(options.pop("refuse", refuse), OUT_OF_ORDER, **rules)
+    return Session(talk, requests=requests, safe=(Open(),), **options)
 
 
 def message(body: object, stream: int = MAIN) -> Received:
@@ -367,10 +371,46 @@ def test_a_second_request_before_our_answer_is_refused_after_the_first_is_settle
 def test_a_request_that_stood_in_the_same_octets_behind_another_is_too_early_even_after_the_answer() -> None:
     session = session_of(greet)
     session.begin(0.0)
-    assert sent(session.receive(message(Hello()), 1.0)) == [Res("hello")]
-    effects = session.receive(Received(MAIN, Work(), early=True), 1.0)
+    assert sent(session.receive(Received(MAIN, Hello(), batch=7), 1.0)) == [Res("hello")]
+    effects = session.receive(Received(MAIN, Work(), batch=7), 1.0)
     assert effects[:2] == (Open(), Send(MAIN, Refused("Work", "OUT_OF_ORDER")))
     assert Close() not in effects
+
+
+def test_a_request_that_was_sent_before_the_session_began_is_too_early() -> None:
+    """It stood behind the hello, so nothing had been agreed on."""
+    session = Session(greet, requests=Requests(refuse, OUT_OF_ORDER, batch=3), safe=(Open(),))
+    session.begin(0.0)
+    assert sent(session.receive(Received(MAIN, Hello(), batch=3), 1.0)) == [Refused("Hello", "OUT_OF_ORDER")]
+
+
+def test_requests_of_other_batches_or_of_none_are_in_time() -> None:
+    session = session_of(greet)
+    session.begin(0.0)
+    assert sent(session.receive(Received(MAIN, Hello(), batch=1), 1.0)) == [Res("hello")]
+    assert sent(session.receive(Received(MAIN, Work(), batch=2), 1.1)) == [Res("worked 1")]
+    session = session_of(greet)
+    session.begin(0.0)
+    session.receive(message(Hello()), 1.0)
+    assert sent(session.receive(message(Work()), 1.1)) == [Res("worked 1")]
+
+
+def test_facets_are_checked_after_the_order_and_inside_the_conversation() -> None:
+    broken = Refusal("BROKEN", "[test]")
+    seen: list[str] = []
+
+    def talk(secc: Party) -> Conversation[None]:
+        try:
+            yield from secc.receive(Hello, within=SEQUENCE)
+        except Refusal as refusal:
+            seen.append(refusal.code)
+            raise
+
+    for body, code in ((Hello("broken"), "BROKEN"), (Work(), "OUT_OF_ORDER")):
+        session = session_of(talk, check=lambda message: broken)
+        session.begin(0.0)
+        assert sent(session.receive(message(body), 1.0)) == [Refused(type(body).__name__, code)]
+    assert seen == ["BROKEN", "OUT_OF_ORDER"]
 
 
 def test_an_early_request_of_a_session_that_ends_gets_no_answer_of_its_own() -> None:
@@ -496,18 +536,229 @@ def test_a_second_emergency_changes_nothing() -> None:
     assert session.deadline == Deadline(7.0, FAREWELL)
 
 
-def test_other_events_are_noted_until_a_phase_looks() -> None:
+# --- hearing --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_heard_reaches_its_handler_wherever_the_conversation_waits_and_what_is_not_heard_is_dropped() -> None:
+    heard: list[object] = []
+
     def talk(secc: Party) -> Conversation[None]:
+        secc.hear(Tapped, by=heard.append)
         yield from secc.receive(Hello, within=SEQUENCE)
-        tapped = secc.latest(Tapped)
-        secc.forget(Tapped)
-        secc.reply(Res(f"{tapped} then {secc.latest(Tapped)}"))
+        secc.reply(Res("hello"))
+        yield from secc.receive(Work, within=SEQUENCE)
+        secc.reply(Res("worked"))
 
     session = session_of(talk)
     session.begin(0.0)
-    assert session.receive(Tapped("one"), 0.1) == ()
-    assert session.receive(Tapped("two"), 0.2) == ()
-    assert sent(session.receive(message(Hello()), 1.0)) == [Res("Tapped(card='two') then None")]
+    assert session.hears == {Tapped}
+    session.receive(Tapped("one"), 0.1)
+    session.receive(Closed(), 0.2)
+    assert sent(session.receive(message(Hello()), 1.0)) == [Res("hello")]
+    session.receive(Tapped("two"), 1.1)
+    assert heard == [Tapped("one"), Tapped("two")]
+    assert session.waiting_for == (Work,)
+
+
+def test_a_wait_for_the_kind_comes_before_its_handler() -> None:
+    heard: list[object] = []
+
+    def talk(secc: Party) -> Conversation[str]:
+        secc.hear(Tapped, by=heard.append)
+        tapped = yield from secc.receive(Tapped, within=SHORT)
+        return tapped.card
+
+    session = session_of(talk)
+    session.begin(0.0)
+    session.receive(Tapped("card"), 0.1)
+    assert (session.result, heard) == ("card", [])
+
+
+def test_handlers_go_by_the_exact_type_and_waits_by_what_a_thing_is() -> None:
+    class Tapped2(Tapped):
+        pass
+
+    heard: list[object] = []
+
+    def talk(secc: Party) -> Conversation[str]:
+        secc.hear(Tapped, by=heard.append)
+        yield from secc.until(lambda: bool(heard), within=SHORT)
+        tapped = yield from secc.receive(Tapped, within=SHORT)
+        return tapped.card
+
+    session = session_of(talk)
+    session.begin(0.0)
+    session.receive(Tapped2("sub"), 0.1)
+    assert heard == []
+    session.receive(Tapped("exact"), 0.2)
+    assert heard == [Tapped("exact")]
+    session.receive(Tapped2("sub"), 0.3)
+    assert session.result == "sub"
+
+
+def test_what_a_handler_raises_is_raised_where_the_conversation_waits() -> None:
+    def full(tapped: Tapped) -> None:
+        raise Refusal("TOO_MANY", "[test]", tapped.card)
+
+    def talk(secc: Party) -> Conversation[str]:
+        secc.hear(Tapped, by=full)
+        try:
+            yield from secc.receive(Hello, within=SEQUENCE)
+        except Refusal as refusal:
+            return refusal.detail
+        return ""
+
+    session = session_of(talk)
+    session.begin(0.0)
+    session.receive(Tapped("card"), 0.1)
+    assert session.result == "card"
+
+
+def test_hearing_changes_a_handler_for_a_while_and_names_nothing_new() -> None:
+    outer: list[object] = []
+    inner: list[object] = []
+
+    def talk(secc: Party) -> Conversation[None]:
+        secc.hear(Tapped, by=outer.append)
+        with pytest.raises(SeccError, match="Closed: to be named"), secc.hearing(Closed):
+            pass
+        with secc.hearing(Tapped, by=inner.append):
+            yield from secc.receive(Hello, within=SEQUENCE)
+            secc.reply(Res("hello"))
+        yield from secc.receive(Work, within=SEQUENCE)
+        secc.reply(Res("worked"))
+
+    session = session_of(talk)
+    session.begin(0.0)
+    session.receive(Tapped("one"), 0.1)
+    session.receive(message(Hello()), 0.2)
+    session.receive(Tapped("two"), 0.3)
+    assert (inner, outer) == ([Tapped("one")], [Tapped("two")])
+
+
+def test_a_look_comes_after_every_step_and_when_it_is_due() -> None:
+    looked: list[float] = []
+
+    def talk(secc: Party) -> Conversation[None]:
+        secc.hear(Tapped)
+        with secc.looking(lambda: looked.append(secc.now), lambda: Deadline((looked or [0.0])[-1] + 1.0, SHORT)):
+            yield from secc.receive(Hello, within=SEQUENCE)
+        secc.reply(Res("hello"))
+        yield from secc.receive(Work, within=SEQUENCE)
+        secc.reply(Res("worked"))
+
+    session = session_of(talk)
+    session.begin(0.0)
+    assert session.deadline == Deadline(1.0, SHORT)
+    session.expire(1.0)
+    session.receive(Tapped("card"), 1.5)
+    session.receive(message(Hello()), 2.0)
+    assert looked == [1.0, 1.5, 2.0]
+    assert session.deadline == Deadline(62.0, SEQUENCE)
+
+
+def test_of_a_look_and_a_wait_that_are_due_together_the_wait_counts() -> None:
+    def talk(secc: Party) -> Conversation[str]:
+        secc.look(lambda: None, lambda: Deadline(1.5, ONGOING))
+        try:
+            yield from secc.receive(Hello, within=SHORT)
+        except TimedOut as late:
+            return late.deadline.timeout.name
+        return ""
+
+    session = session_of(talk)
+    session.begin(0.0)
+    session.expire(1.5)
+    assert session.result == "Short"
+
+
+# --- conditions -----------------------------------------------------------------------------------------------------------
+
+
+def test_until_looks_at_its_condition_after_every_step_and_gives_up_in_time() -> None:
+    for tapped in (True, False):
+        cards: list[Tapped] = []
+
+        def talk(secc: Party, cards: list[Tapped] = cards) -> Conversation[bool]:
+            secc.hear(Tapped, by=cards.append)
+            return (yield from secc.until(lambda: bool(cards), within=SHORT))
+
+        session = session_of(talk)
+        session.begin(0.0)
+        if tapped:
+            session.receive(Tapped("card"), 1.0)
+        else:
+            session.expire(1.5)
+        assert session.result is tapped
+
+
+def test_until_looks_at_levels_as_often_as_is_said() -> None:
+    def talk(secc: Party) -> Conversation[bool]:
+        look = Timeout("look", 0.1, "[test]")
+        return (yield from secc.until(lambda: secc.levels.contactor == "closed", within=SHORT, every=look))
+
+    session = session_of(talk)
+    session.begin(0.0)
+    session.expire(0.1)
+    session.levels = Levels(contactor="closed")
+    assert session.deadline is not None
+    assert session.deadline.at == pytest.approx(0.2)
+    session.expire(0.2)
+    assert session.result is True
+
+
+def test_until_with_a_time_that_is_over_does_not_wait() -> None:
+    def talk(secc: Party) -> Conversation[tuple[bool, bool]]:
+        over = Deadline(secc.now - 1.0, SHORT)
+        first = yield from secc.until(lambda: False, before=over)
+        second = yield from secc.until(lambda: True, before=over)
+        return first, second
+
+    session = session_of(talk)
+    session.begin(5.0)
+    assert session.result == (False, True)
+
+
+def test_the_answer_to_any_open_question_wakes_until() -> None:
+    def talk(secc: Party) -> Conversation[bool | None]:
+        ticket = secc.ask(MayI("card"))
+        yield from secc.until(lambda: secc.answer(ticket) is not None, within=SHORT)
+        return secc.answer(ticket)
+
+    session = session_of(talk)
+    (ask,) = session.begin(0.0)
+    assert isinstance(ask, Ask)
+    session.receive(Answered(ask.ticket, True), 0.5)
+    assert session.result is True
+
+
+def test_an_endless_wait_is_said_in_words_and_has_no_deadline() -> None:
+    def talk(secc: Party) -> Conversation[str]:
+        secc.hear(Tapped)
+        yield from secc.until(lambda: secc.levels.contactor == "closed", within=ENDLESS)
+        return (yield from secc.receive(Tapped, within=ENDLESS)).card
+
+    session = session_of(talk)
+    session.begin(0.0)
+    assert session.deadline is None
+    session.levels = Levels(contactor="closed")
+    session.receive(Tapped("first"), 1e6)
+    assert session.deadline is None
+    session.receive(Tapped("second"), 2e6)
+    assert session.result == "second"
+
+
+def test_rest_lets_time_pass_whatever_is_heard_meanwhile() -> None:
+    def talk(secc: Party) -> Conversation[float]:
+        secc.hear(Tapped)
+        yield from secc.rest(SHORT)
+        return secc.now
+
+    session = session_of(talk)
+    session.begin(0.0)
+    session.receive(Tapped("card"), 1.0)
+    session.expire(1.5)
+    assert session.result == 1.5
 
 
 # --- levels ---------------------------------------------------------------------------------------------------------------
@@ -546,6 +797,21 @@ def test_the_sequence_timer_runs_from_our_last_reply_whatever_is_noted_meanwhile
     assert session.expire(70.0)
     assert session.ended is not None
     assert session.ended.code == "timer.Sequence"
+
+
+def test_a_timer_that_is_to_be_answered_gives_the_next_request_its_answer() -> None:
+    patience = Timeout("Patience", 1.0, "[test]", answered=True)
+
+    def talk(secc: Party) -> Conversation[None]:
+        yield from secc.receive(Hello, within=patience)
+
+    session = session_of(talk)
+    session.begin(0.0)
+    assert session.expire(1.0) == (Open(),)
+    assert session.deadline == Deadline(1.0 + FAREWELL.seconds, FAREWELL)
+    assert sent(session.receive(message(Hello()), 2.0)) == [Refused("Hello", "TimedOut")]
+    assert session.ended is not None
+    assert session.ended.code == "timer.Patience"
 
 
 def test_within_restarts_with_each_wait_and_before_spans_them() -> None:

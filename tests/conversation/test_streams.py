@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 
-from secc.conversation import Conversation, End, Event, Party, Reason, Received, Send, Session, Severed, Timeout
+from secc.conversation import (
+    ENDLESS,
+    Conversation,
+    End,
+    Event,
+    Party,
+    Reason,
+    Received,
+    Requests,
+    Send,
+    Session,
+    Severed,
+    Side,
+    Timeout,
+)
 from secc.errors import Refusal, SeccError
 
 CHARGING, METERING = 0x8002, 0x8101
@@ -64,10 +78,11 @@ class Context:
 
 
 def charging(secc: Party, context: Context) -> Conversation[str]:
+    confirmed = [0]
+    secc.hear(MeterConfirmed, by=lambda event: confirmed.append(event.number))
     while True:
         request = yield from secc.receive(Loop, Stop, within=LOOP)
-        confirmed = secc.latest(MeterConfirmed)
-        secc.reply(LoopRes(getattr(request, "amperes", 0.0), 0 if confirmed is None else confirmed.number))
+        secc.reply(LoopRes(getattr(request, "amperes", 0.0), confirmed[-1]))
         if isinstance(request, Stop):
             return context.outlet
 
@@ -87,15 +102,17 @@ def refuse(request: Any, cause: Any) -> Refused:
     return Refused(cause.code if isinstance(cause, Refusal) else type(cause).__name__)
 
 
+def asked_on(*streams: int) -> Requests:
+    return Requests(refuse, Refusal("OUT_OF_ORDER", "[test]"), streams=streams)
+
+
 @pytest.fixture
 def session() -> Session:
     context = Context("left")
     session = Session(
         lambda secc: charging(secc, context),
-        refuse=refuse,
-        out_of_order=Refusal("OUT_OF_ORDER", "[test]"),
-        sides={METERING: lambda secc: metering(secc, context)},
-        stream=CHARGING,
+        requests=asked_on(CHARGING),
+        sides=[Side(lambda secc: metering(secc, context), asked_on(METERING))],
     )
     assert session.begin(0.0) == ()
     return session
@@ -118,10 +135,8 @@ def test_a_request_may_be_open_on_each_stream_at_once() -> None:
 
     session = Session(
         patient,
-        refuse=refuse,
-        out_of_order=Refusal("OUT_OF_ORDER", "[test]"),
-        sides={METERING: lambda secc: metering(secc, Context("left"))},
-        stream=CHARGING,
+        requests=asked_on(CHARGING),
+        sides=[Side(lambda secc: metering(secc, Context("left")), asked_on(METERING))],
     )
     session.begin(0.0)
     assert session.receive(Received(CHARGING, Loop(1.0)), 0.1) == ()
@@ -178,10 +193,8 @@ def test_an_interruption_ends_every_conversation(session: Session) -> None:
 
     session = Session(
         noting("main"),
-        refuse=refuse,
-        out_of_order=Refusal("OUT_OF_ORDER", "[test]"),
-        sides={METERING: noting("side")},
-        stream=CHARGING,
+        requests=asked_on(CHARGING),
+        sides=[Side(noting("side"), asked_on(METERING))],
     )
     session.begin(0.0)
     session.receive(Gone(), 0.5)
@@ -193,6 +206,49 @@ def test_only_a_side_conversation_posts() -> None:
         secc.post(MeterConfirmed(1))
         yield from secc.receive(Loop, within=LOOP)
 
-    session = Session(talk, refuse=refuse, out_of_order=Refusal("OUT_OF_ORDER", "[test]"))
+    session = Session(talk, requests=asked_on(CHARGING))
     with pytest.raises(SeccError, match="only a side conversation posts"):
         session.begin(0.0)
+
+
+def test_messages_of_one_batch_on_two_streams_are_two_conversations_and_neither_is_early(session: Session) -> None:
+    assert session.receive(Received(CHARGING, Loop(16.0), batch=5), 0.1) == (Send(CHARGING, LoopRes(16.0, 0)),)
+    assert session.receive(Received(METERING, Confirmation(1), batch=5), 0.1) == (Send(METERING, ConfirmationRes(1)),)
+    effects = session.receive(Received(METERING, Confirmation(2), batch=5), 0.1)
+    assert effects[0] == Send(METERING, Refused("OUT_OF_ORDER"))
+    assert session.ended is not None
+
+
+def test_a_side_conversation_that_nobody_talks_to_may_wait_as_long_as_the_session_lives() -> None:
+    def silent(secc: Party) -> Conversation[None]:
+        yield from secc.receive(Confirmation, within=ENDLESS)
+
+    session = Session(
+        lambda secc: charging(secc, Context("left")),
+        requests=asked_on(CHARGING),
+        sides=[Side(silent, asked_on(METERING))],
+    )
+    session.begin(0.0)
+    for now in range(1, 1000):
+        session.receive(Received(CHARGING, Loop(16.0)), float(now))
+    assert session.ended is None
+    assert session.deadline is not None
+    assert session.deadline.timeout is LOOP
+
+
+def test_one_conversation_on_several_streams_answers_on_the_stream_of_the_request_and_has_one_open() -> None:
+    ac, common = 0x8003, 0x8002
+
+    def talk(secc: Party) -> Conversation[None]:
+        yield from secc.receive(Stop, within=LOOP)
+        secc.reply(LoopRes(0.0, 0))
+        yield from secc.receive(Loop, within=LOOP)
+        secc.reply(LoopRes(1.0, 0))
+        yield from secc.receive(Loop, within=LOOP)
+
+    session = Session(talk, requests=asked_on(common, ac))
+    session.begin(0.0)
+    assert session.receive(Received(common, Stop(), batch=1), 0.1) == (Send(common, LoopRes(0.0, 0)),)
+    assert session.receive(Received(ac, Loop(1.0), batch=2), 0.2) == (Send(ac, LoopRes(1.0, 0)),)
+    effects = session.receive(Received(common, Loop(1.0), batch=2), 0.3)
+    assert effects[0] == Send(common, Refused("OUT_OF_ORDER"))

@@ -13,7 +13,6 @@ from secc.conversation import Conversation, Levels, Party, Session
 from secc.energy import DcSettings, IsolationReported, Notice, OutputSet, SetSupply, StartInsulationMonitor
 from secc.energy.cable_check import cable_check
 from secc.energy.dc import DcPath, Stage
-from secc.errors import Refusal
 from secc.session.effects import CableChecked, CheckCable, StartPower, StopPower
 from secc.session.offer import DcLimits
 from tests.energy.bench import Bench
@@ -316,7 +315,7 @@ def test_beside_a_battery_the_monitor_has_to_run_and_to_have_passed_its_self_tes
         path[0].monitoring, path[0].self_tested = monitoring, self_tested
         results.append((yield from cable_check(path[0], 425.0, held=True)))
 
-    session = Session(talk, refuse=lambda request, cause: None, out_of_order=Refusal("out-of-order", "none"), now=0.0)
+    session = Session(talk, now=0.0)
     now = 0.0
     session.levels = Levels("C", "closed", 380.0, 0.0, now)
     session.begin(now)

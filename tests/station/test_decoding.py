@@ -96,6 +96,7 @@ class Outlet:
         self.executor = self.work = work
         self.heard: list[tuple[str, bool]] = []
         self.reasons: list[Reason] = []
+        self.batch = 0
         self.connection = V2gConnection(self, Serving(plain=True), "a car")
         self.socket = Socket()
         self.connection.connection_made(self.socket)
@@ -118,7 +119,9 @@ class Outlet:
     def saw(self, connection: V2gConnection, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
         if event is not None:
             name = type(getattr(event, "message", event)).__name__
-            self.heard.append((name, getattr(event, "early", False)))
+            batch = getattr(event, "batch", 0)
+            self.heard.append((name, batch != 0 and batch == self.batch))
+            self.batch = batch
 
     def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
         return

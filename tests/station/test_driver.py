@@ -14,6 +14,7 @@ from secc.conversation import (
     Event,
     Levels,
     Party,
+    Requests,
     Session,
     Timeout,
 )
@@ -41,8 +42,7 @@ class Knocked(Event):
 def session(talk: object) -> Session:
     return Session(
         talk,  # type: ignore[arg-type]  # every talk of this file is a generator function of a Party
-        refuse=lambda request, cause: None,
-        out_of_order=Refusal("FAILED", "test"),
+        requests=Requests(lambda request, cause: None, Refusal("FAILED", "test")),
         safe=(Dark(),),
     )
 

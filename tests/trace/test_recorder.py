@@ -21,6 +21,7 @@ from secc.conversation import (
     Party,
     Reason,
     Received,
+    Requests,
     Send,
     Session,
     Timeout,
@@ -145,15 +146,17 @@ def test_what_a_replay_needs_beside_the_messages() -> None:
     offer = Offer(tolerances=frozenset({"Q-66", "Q-45"}))
     recorder.offered(offer, 1.0)
     recorder.stepped(1.0, None, ())
-    recorder.stepped(2.0, replace(SETUP, early=True), ())
+    recorder.stepped(2.0, replace(SETUP, batch=4), ())
+    recorder.stepped(2.0, replace(SETUP, batch=4), ())
     recorder.stepped(3.0, None, ())
     found = lines(recorder)
     kinds = [line["kind"] for line in found]
-    assert kinds == ["trace", "begun", "note", "note", "begun", "received", "expired"], (
+    assert kinds == ["trace", "begun", "note", "note", "begun", "received", "received", "expired"], (
         "a new protocol begins a new session"
     )
     assert found[3]["text"].startswith("offer {") and revive(json.loads(found[3]["text"][6:])) == offer
-    assert found[5]["early"] is True
+    assert "early" not in found[5]
+    assert found[6]["early"] is True
 
 
 def test_personal_traces_are_whole() -> None:
@@ -258,6 +261,8 @@ class Reply:
 def talk(party: Party) -> Conversation[str]:
     """Uses everything that a session may depend on: messages, events, levels, answers, entropy, the calendar, and time."""
     ticket = party.ask(CheckCable(500.0))
+    stops: list[StopRequested] = []
+    party.hear(StopRequested, by=stops.append)
     for _ in range(4):
         hello = yield from party.receive(Hello, within=WAIT)
         checked = party.answer(ticket)
@@ -268,7 +273,7 @@ def talk(party: Party) -> Conversation[str]:
                 party.wall().time.second,
                 party.levels.pilot,
                 None if checked is None else checked.passed,
-                party.latest(StopRequested) is not None,
+                bool(stops),
             )
         )
     yield from party.receive(Hello, within=WAIT)
@@ -278,8 +283,7 @@ def talk(party: Party) -> Conversation[str]:
 def session(entropy: Any, wall: Any) -> Session:
     return Session(
         talk,
-        refuse=lambda request, cause: Reply(-1, b"", 0, "", None, False),
-        out_of_order=Refusal("SEQUENCE", "test"),
+        requests=Requests(lambda request, cause: Reply(-1, b"", 0, "", None, False), Refusal("SEQUENCE", "test")),
         safe=(OpenContactor(),),
         entropy=entropy,
         wall=wall,

@@ -25,7 +25,6 @@ from secc.iso2.messages import (
     SessionStopReq,
     SessionStopRes,
 )
-from secc.session.events import StopRequested
 
 from .battery import Battery
 from .behaviour import Current
@@ -152,7 +151,7 @@ def reason_to_leave(car: Exchange, battery: Battery, *, loops: int, delivered: f
     ``loops`` counts the answers since the last start, ``delivered`` is watt hours in this session.
     """
     behaviour = car.behaviour
-    if car.party.latest(StopRequested) is not None:
+    if car.leaving:
         return Ended.BY_CAR
     if car.wishes.notification is EVSENotification.STOP_CHARGING or "Shutdown" in car.wishes.status_code:
         return Ended.BY_STATION
@@ -178,4 +177,4 @@ def session_stop(car: Exchange) -> Conversation[None]:
 
 def due_to_stop(car: Exchange, request: str) -> bool:
     """Whether this car says SessionStopReq where this request would come: by its behaviour, or because its driver wants to leave."""
-    return car.behaviour.stop_before == request or car.party.latest(StopRequested) is not None
+    return car.behaviour.stop_before == request or car.leaving

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from secc.conversation import Received, Send, Session
+from secc.conversation import Received, Requests, Send, Session
 from secc.errors import DecodeError, Refusal
 from secc.iso2.messages import SCHEMA as ISO2
 from secc.iso2.messages import V2G_Message
@@ -74,10 +74,12 @@ def drive_in(
     cells = battery if battery is not None else Battery()
     session = Session(
         lambda party: conversation(party, behaviour, cells, wallet),
-        refuse=lambda request, cause: None,
-        out_of_order=Refusal("unexpected-message", "the station only answers"),
+        requests=Requests(
+            refuse=lambda request, cause: None,
+            out_of_order=Refusal("unexpected-message", "the station only answers"),
+            streams=(STREAM,),
+        ),
         safe=(SetLoad(0.0), MoveRelays(closed=False), SetPilot("B")),
-        stream=STREAM,
         now=now,
         entropy=entropy,
     )

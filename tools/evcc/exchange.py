@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from secc.conversation import Conversation, Effect, Party, TimedOut, Timeout
 from secc.iso2.messages import Body, EVSENotification, MessageHeader, ResponseCode, V2G_Message
+from secc.session.events import StopRequested
 from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
 
 from .battery import Battery
@@ -48,9 +49,16 @@ class Exchange:
         self.session_id = NO_SESSION
         self.wishes = Wishes()
         self.renegotiated = False
+        self.leaving = False
+        """True once the driver of the car wants to leave."""
+        party.hear(StopRequested, by=self._leave)
         self._shown = -1
         self._drawn, self._drawn_since = 0.0, party.now
         self.flaw: Flaw | None = FLAWS[behaviour.flaw] if behaviour.flaw is not None else None
+
+    def _leave(self, event: StopRequested) -> None:
+        del event
+        self.leaving = True
 
     # Saying
 
@@ -81,7 +89,7 @@ class Exchange:
 
     def settle(self) -> None:
         """The last answer was good and we go on. To the core, a message heard is open until then: a bad one ends the session at once."""
-        self.party.open = False
+        self.party.requests.open = False
 
     def _send(self, messages: tuple[Outgoing, ...]) -> None:
         self.settle()

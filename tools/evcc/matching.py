@@ -134,8 +134,6 @@ def ev_slac(mac: bytes, *, now: float) -> Session:
     """One run of a car, not begun yet. It ends ``completed.matched``, or as it broke."""
     return Session(
         lambda ev: EvSlac(ev, mac).talk(),
-        refuse=lambda request, cause: None,
-        out_of_order=Refusal("ignored", "ISO 15118-3 Annex A"),
         now=now,
     )
 

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from secc.conversation import Conversation, Deadline, Party, Session, TimedOut, Timeout
-from secc.errors import FramingError, Refusal
+from secc.errors import FramingError
 from secc.link.slac import mme, timing
 from secc.link.slac.effects import (
     Announce,
@@ -70,9 +70,6 @@ def slac(
     """The matching session of one modem."""
     return Session(
         lambda evse: Slac(evse, settings).talk(),
-        # Frames come as events, not as requests that want an answer: there is nothing to refuse.
-        refuse=lambda request, cause: None,
-        out_of_order=Refusal("ignored", "ISO 15118-3 Annex A"),
         now=now,
         entropy=entropy,
         tickets=tickets,
