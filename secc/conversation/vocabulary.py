@@ -235,6 +235,10 @@ class Levels:
     watt_hours: float = 0.0
     """What the billing meter has counted since it was installed."""
     metered_at: float = float("-inf")
+    locked: bool = False
+    """True while the plug is locked; False also where there is no lock."""
+    cable_amperes: float | None = None
+    """What the cable in the socket may carry; 0.0 for one that the socket does not know or for none, None where there is no socket."""
     contactor_at: float = field(default=float("-inf"), compare=False)
     """When the contactor was last known to be so. The same state, confirmed later, is not another level."""
 

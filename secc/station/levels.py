@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hal.ports import Board
-from hal.values import ContactorReading, ContactorState
+from hal.values import ContactorReading, ContactorState, LockState
 from secc.conversation import Levels
 from secc.session.offer import AcLimits, DcLimits
 
@@ -14,8 +14,10 @@ _NEVER = float("-inf")
 
 def levels_of(board: Board | None) -> Levels:
     """The levels of this moment. A board that does not answer says nothing that may be built on."""
-    if board is None or not board.healthy:
+    if board is None:
         return Levels()
+    if not board.healthy:
+        return Levels(cable_amperes=None if board.proximity is None else 0.0)
     volts = amperes = watt_hours = 0.0
     measured_at = metered_at = _NEVER
     reading = board.meter.reading if board.meter is not None else None
@@ -41,6 +43,8 @@ def levels_of(board: Board | None) -> Levels:
         watt_hours=watt_hours,
         metered_at=metered_at,
         contactor_at=contactor.at,
+        locked=board.lock is not None and board.lock.reading.state is LockState.LOCKED,
+        cable_amperes=None if board.proximity is None else board.proximity.reading.amperes or 0.0,
     )
 
 
