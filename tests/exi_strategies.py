@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from secc.exi.datatypes import Boolean, Datatype, Enumeration, NBit, Octets, Signed, String, Unsigned
-from secc.exi.grammar import Alternative, ComplexType, Part, complex_type
+from secc.exi.grammar import ComplexType, Part, complex_type
 
 MANY = 4
 """Lists are short here; full ones have tests of their own."""
@@ -46,12 +46,12 @@ def _instances(kind: ComplexType) -> st.SearchStrategy[Any]:
         (part,) = kind.parts
         return st.one_of(st.none(), _alternatives(part))
     fields: dict[str, st.SearchStrategy[Any]] = {}
-    choice: list[Alternative] = []
+    choices: list[st.SearchStrategy[dict[str, Any]]] = []
     for part in kind.parts:
         if part.refused:
             continue
         if part.kind == "choice":
-            choice = list(part.alternatives)
+            choices.append(_branches(part))
             continue
         strategy = _alternatives(part)
         if part.repeats:
@@ -60,10 +60,13 @@ def _instances(kind: ComplexType) -> st.SearchStrategy[Any]:
         elif not part.fewest:
             strategy = st.none() | strategy
         fields[str(next(a.field for a in part.alternatives if a.field))] = strategy
-    if choice:
-        branches = [st.fixed_dictionaries({**fields, str(a.field): _of(a.type)}) for a in choice]
-        return st.one_of(branches).map(lambda values: cls(**values))
-    return st.builds(cls, **fields)
+    parts = st.tuples(st.fixed_dictionaries(fields), *choices)
+    return parts.map(lambda values: cls(**{name: value for part in values for name, value in part.items()}))
+
+
+def _branches(part: Part) -> st.SearchStrategy[dict[str, Any]]:
+    absent = [] if part.fewest else [st.just({})]
+    return st.one_of(*absent, *(st.fixed_dictionaries({str(a.field): _of(a.type)}) for a in part.alternatives))
 
 
 def _alternatives(part: Part) -> st.SearchStrategy[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ SCHEMAS: dict[str, Schema[Any]] = {"sap": sap.SCHEMA, "iso15118-2": iso2.SCHEMA,
 Vector = dict[str, Any]
 
 
-def read(path: Path) -> list[Vector]:
-    """The vectors of a file whose schema set we have."""
+def read(path: Path, names: Container[str] = SCHEMAS) -> list[Vector]:
+    """The vectors of a file whose schema set is one of these."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["schema"].removeprefix("fragment:") in SCHEMAS]
+    return [row for row in rows if row["schema"].removeprefix("fragment:") in names]
 
 
-def vectors(*stems: str) -> list[Vector]:
-    """The vectors of tests/vectors."""
-    return [row for stem in stems for row in read(HERE / f"exi-{stem}.jsonl")]
+def vectors(*stems: str, names: Container[str] = SCHEMAS) -> list[Vector]:
+    """The vectors of tests/vectors whose schema set is one of these."""
+    return [row for stem in stems for row in read(HERE / f"exi-{stem}.jsonl", names)]
 
 
 def recorded(*stems: str) -> list[Vector]:

@@ -193,7 +193,9 @@ class Occurs:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One branch of an xs:choice: consecutive fields so marked exclude one another, and exactly one of them is present."""
+    """One branch of an xs:choice: of consecutive fields so marked exactly one is present, or at most one where ``fewest`` is 0."""
+
+    fewest: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ _TYPES: dict[type, ComplexType] = {}
 
 def element_name(cls: type) -> str:
     """The element name of a class that is a root or a member of a substitution group."""
-    name: str = getattr(cls, "element", cls.__name__)
+    name: str = cls.__dict__.get("element", cls.__name__)
     return name
 
 
@@ -141,7 +141,6 @@ def complex_type(cls: type) -> ComplexType:
 def _read(cls: type) -> ComplexType:
     parts: list[Part] = []
     mixed = False
-    choice: list[Alternative] = []
     for field, hint in get_type_hints(cls, include_extras=True).items():
         if get_origin(hint) is ClassVar:
             refused = getattr(cls, field)
@@ -152,14 +151,16 @@ def _read(cls: type) -> ComplexType:
                     parts.append(Part("element", (Alternative(refused.name, None),), refused.fewest, refused.most))
             continue
         use = _Use(cls, field, hint)
-        if use.has(Choice):
-            if not choice:
-                parts.append(Part("choice", ()))
-            choice.append(use.alternative())
-            parts[-1] = Part("choice", tuple(choice))
-            continue
-        choice = []
-        parts.append(use.part())
+        if choice := use.find(Choice):
+            branches: tuple[Alternative, ...] = ()
+            if parts and parts[-1].kind == "choice":
+                last = parts.pop()
+                if last.fewest != choice.fewest:
+                    raise TypeError(f"{use.where}: may the choice be absent? Its branches disagree")
+                branches = last.alternatives
+            parts.append(Part("choice", (*branches, use.alternative()), choice.fewest))
+        else:
+            parts.append(use.part())
     attributes = [part for part in parts if part.kind == "attribute"]
     attributes.sort(key=lambda part: part.alternatives[0].name)
     return ComplexType(cls.__name__, cls, (*attributes, *(p for p in parts if p.kind != "attribute")), mixed=mixed)

@@ -77,7 +77,7 @@ class _Writer:
     def mandatory(self, ctype: ComplexType, index: int, owner: str, state: State) -> None:
         part, offset = ctype.parts[index], ctype.offsets[index]
         if part.kind == "choice":
-            self.choice(ctype, part, offset, owner, state)
+            self.choice(ctype, index, owner, state)
         elif part.kind == "group":
             value = self.source.fresh("x")
             self.source.line(f"{value} = {self.field(ctype, owner, _field_of(part))}")
@@ -89,17 +89,19 @@ class _Writer:
 
     def optional(self, ctype: ComplexType, index: int, owner: str, state: State) -> State:
         part, offset = ctype.parts[index], ctype.offsets[index]
-        if part.kind == "choice":
-            raise TypeError(f"{ctype.name}: an optional choice is in no V2G schema")
         self.batch.flush()
         width, base = self.locals(state)
+        here: State = (width, base) if isinstance(state[0], str) else state
+        if part.kind == "choice":
+            self.choice(ctype, index, owner, here, (width, base))
+            return width, base
         value = self.source.fresh("x")
         self.source.line(f"{value} = {self.field(ctype, owner, _field_of(part))}")
         with self.source.block(f"if {value} is not None:"):
             if part.kind == "group":
-                self.member(ctype, part, offset, value, (width, base) if isinstance(state[0], str) else state)
+                self.member(ctype, part, offset, value, here)
             else:
-                self.batch.event((width, base) if isinstance(state[0], str) else state, offset)
+                self.batch.event(here, offset)
                 self.alternative(ctype, part, part.alternatives[0], value)
             self.batch.flush()
             self.advance(width, base, ctype.width(index + 1), ctype.offsets[index + 1])
@@ -117,16 +119,25 @@ class _Writer:
     def advance(self, width: str, base: str, to_width: int | str, to_base: int | str) -> None:
         self.source.line(f"{width} = {to_width}; {base} = {to_base}")
 
-    def choice(self, ctype: ComplexType, part: Part, offset: int, owner: str, state: State) -> None:
+    def choice(
+        self, ctype: ComplexType, index: int, owner: str, state: State, after: tuple[str, str] | None = None
+    ) -> None:
+        """``after``: the locals that hold the state behind a choice that may be absent."""
+        part, offset = ctype.parts[index], ctype.offsets[index]
         self.batch.flush()
         fields = [self.field(ctype, owner, alternative) for alternative in part.alternatives]
         count = " + ".join(f"({field} is not None)" for field in fields)
-        self.source.line(f"if {count} != 1: raise E({f'{ctype.name}: exactly one branch of a choice must be there'!r})")
+        wrong, rule = ("!= 1", "exactly one branch of a choice must be there")
+        if after:
+            wrong, rule = ("> 1", "at most one branch of a choice may be there")
+        self.source.line(f"if {count} {wrong}: raise E({f'{ctype.name}: {rule}'!r})")
         for number, (alternative, field) in enumerate(zip(part.alternatives, fields, strict=True)):
             with self.source.block(f"{'elif' if number else 'if'} {field} is not None:"):
                 self.batch.event(state, offset + number)
                 self.alternative(ctype, part, alternative, field)
                 self.batch.flush()
+                if after:
+                    self.advance(*after, ctype.width(index + 1), ctype.offsets[index + 1])
 
     def member(self, ctype: ComplexType, part: Part, offset: int, value: str, state: State) -> None:
         """A member of a substitution group, told by its class."""
