@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from hal.errors import HalError, HalLost, HalRejected
 from hal.interlock import DENIED, Circumstances, Consent, Insulation, Interlock, Purpose, Reason
@@ -38,6 +39,13 @@ CLOSING_SECONDS = 3.0
 
 FAULT_OHMS = 100_000.0
 """Below this the insulation is faulty (IEC 61851-23), whoever measured it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentLost:
+    """The interlock refused what was asked for, or took back what it had granted; ``reasons`` are words for a log."""
+
+    reasons: str
 
 
 class Guard:

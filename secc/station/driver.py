@@ -103,7 +103,7 @@ class Driver:
             effects = self.session.fail(error)
         self._show(now, event, effects)
         end: End | None = None
-        # As they were said. "On" and then "off" in one step has to leave it off: what is safe overtakes in the lanes, where things wait.
+        # As they were said. "On" and then "off" in one step has to leave it off: what is safe overtakes in the ports' queues, where things wait.
         for effect in effects:
             if isinstance(effect, End):
                 end = effect

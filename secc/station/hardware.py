@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 BOARD_RETRY_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
 SETTLE_STEP_SECONDS = 0.02
-"""How long contactors and lanes get to come to rest when the station goes down."""
+"""How long contactors and queues get to come to rest when the station goes down."""
 CONNECTED = ("B", "C", "D")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from hal.errors import HalError
 from hal.linux import LinuxModem, open_modem
+from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
 from secc import outlet
 from secc.config import Config, Modem
@@ -28,7 +29,6 @@ from secc.link.slac.matching import SlacSettings, slac
 from secc.station.compose import Services
 from secc.station.driver import Driver, Turns
 from secc.station.hardware import Hardware
-from secc.station.lanes import Lane
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class MatchHost:
         self._plug = plug
         self._publish = publish
         self._broken = hardware.broken
-        self._lane = Lane(f"{settings.name} power line", broken=self._fell)
+        self._queue = PortQueue(f"{settings.name} power line", broken=self._fell)
         self._driver: Driver | None = None
         self._modem: PlcModem | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -91,7 +91,7 @@ class MatchHost:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._lane.close()
+        await self._queue.close()
         if isinstance(self._modem, LinuxModem):
             await self._modem.close()
 
@@ -258,7 +258,7 @@ class MatchHost:
 
     def _send(self, modem: PlcModem, octets: bytes) -> None:
         # A frame that could not be sent is one that was lost on the line: matching has its repeats for that.
-        self._lane.order("SendFrame", lambda: modem.send(octets), failed=lambda error: None)
+        self._queue.order("SendFrame", lambda: modem.send(octets), failed=lambda failure: None)
 
     def _ask(self, ticket: Ticket[Any], finding: Awaitable[Any]) -> None:
         async def find() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from hal.port_queue import PortQueue
 from hal.ports import Board
 from secc import outlet
 from secc.conversation import Effect, Event
-from secc.station.lanes import Lane
 
 
 class PilotPerformer:
@@ -19,9 +19,9 @@ class PilotPerformer:
     ) -> None:
         self._board = board
         self._tell = tell
-        self._pilot = Lane(f"{name} pilot", broken=broken)
-        self._lock = Lane(f"{name} lock", broken=broken)
-        self._indicator = Lane(f"{name} indicator", broken=broken)
+        self._pilot = PortQueue(f"{name} pilot", broken=broken)
+        self._lock = PortQueue(f"{name} lock", broken=broken)
+        self._indicator = PortQueue(f"{name} indicator", broken=broken)
 
     def perform(self, effect: Effect) -> None:
         """Start the effect. Raises TypeError for one that is not the plug-in's."""
@@ -45,12 +45,12 @@ class PilotPerformer:
                 raise TypeError(f"nobody performs {type(effect).__name__}")
 
     async def close(self) -> None:
-        for lane in (self._pilot, self._lock, self._indicator):
-            await lane.close()
+        for queue in (self._pilot, self._lock, self._indicator):
+            await queue.close()
 
     def _order(
         self,
-        lane: Lane,
+        queue: PortQueue,
         effect: Effect,
         command: Callable[[], Awaitable[Any]],
         *,
@@ -58,10 +58,10 @@ class PilotPerformer:
         replaceable: bool = False,
     ) -> None:
         name = type(effect).__name__
-        lane.order(
+        queue.order(
             name,
             command,
-            failed=lambda error: self._tell(outlet.CommandFailed(name, str(error))),
+            failed=lambda failure: self._tell(outlet.CommandFailed(failure.command, failure.text)),
             safe=safe,
             replaceable=replaceable,
         )

@@ -1,6 +1,6 @@
 """Performs what the power path says on the board's ports, and tells it what became of that.
 
-Every port is a lane of its own: the supply, the contactor, the insulation monitor. What is safe overtakes.
+Supply, contactor and insulation monitor have a queue each. What is safe overtakes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from hal.errors import HalError, HalUnsupported
 from hal.guard import Guard
+from hal.port_queue import PortQueue
 from hal.ports import Board
 from secc.conversation import Abandon, Answered, Ask, Effect, Event
 from secc.energy.effects import (
@@ -31,7 +32,6 @@ from secc.energy.effects import (
     WithdrawPower,
 )
 from secc.energy.events import CommandFailed, ConsentLost, ContactorOpeningTold
-from secc.station.lanes import Lane
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,9 @@ class PowerPerformer:
         self._board = board
         self._guard = guard
         self._tell = tell
-        self._supply = Lane(f"{name} supply", broken=broken)
-        self._contactor = Lane(f"{name} contactor", broken=broken)
-        self._insulation = Lane(f"{name} insulation monitor", broken=broken)
+        self._supply = PortQueue(f"{name} supply", broken=broken)
+        self._contactor = PortQueue(f"{name} contactor", broken=broken)
+        self._insulation = PortQueue(f"{name} insulation monitor", broken=broken)
         self._tests: dict[object, asyncio.Task[None]] = {}
 
     def perform(self, effect: Effect) -> bool:
@@ -108,12 +108,12 @@ class PowerPerformer:
         for task in self._tests.values():
             task.cancel()
         await asyncio.gather(*self._tests.values(), return_exceptions=True)
-        for lane in (self._supply, self._contactor, self._insulation):
-            await lane.close()
+        for queue in (self._supply, self._contactor, self._insulation):
+            await queue.close()
 
     def _order(
         self,
-        lane: Lane,
+        queue: PortQueue,
         effect: Effect,
         command: Callable[[], Awaitable[Any]],
         *,
@@ -122,11 +122,11 @@ class PowerPerformer:
         replaceable: bool = False,
     ) -> None:
         name = type(effect).__name__
-        lane.order(
+        queue.order(
             name,
             command,
             done=done,
-            failed=lambda error: self._tell(CommandFailed(name, str(error))),
+            failed=lambda failure: self._tell(CommandFailed(failure.command, failure.text)),
             safe=safe,
             replaceable=replaceable,
         )

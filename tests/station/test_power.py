@@ -33,7 +33,7 @@ def test_a_loop_that_is_held_up_while_the_contactor_opens_makes_no_weld_of_it(tm
             def perform_late(effect: Effect) -> bool:
                 if isinstance(effect, OpenDcContactor | WithdrawPower) and scene.world().contactor.closed and not held:
                     held.append(effect)
-                    # Before the order leaves: it waits in a lane of its own, and the lane in the queue of the loop.
+                    # Before the order leaves: it waits in the queue of its port, and that in the queue of the loop.
                     loop.call_soon(loop.jump, 0.6)
                 return perform(effect)
 

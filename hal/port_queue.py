@@ -1,7 +1,8 @@
-"""Commands to the hardware, in order, without anybody waiting for them.
+"""Commands to a port of the hardware, in order, without a caller that waits for them.
 
-Each port of a board is a lane: one command is under way, the rest wait. A safe command (supply off, contactor open) throws out what waits, stops
-what is under way, and goes at once. Where a newer command makes an older waiting one pointless (a new target for the supply), it takes its place.
+One command of a queue is under way, the rest wait. A safe command (supply off, contactor open) drops what waits,
+cancels what is under way, and goes at once. Where a newer command makes an older waiting one pointless (a new target
+for the supply), it takes its place.
 """
 
 from __future__ import annotations
@@ -20,17 +21,25 @@ log = logging.getLogger(__name__)
 Command = Callable[[], Awaitable[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class CommandFailed:
+    """A port raised ``HalError`` on ``command``, named by what ordered it; ``text`` is what the port said."""
+
+    command: str
+    text: str = ""
+
+
 @dataclass(slots=True)
 class _Order:
     name: str
     command: Command
     done: Callable[[Any], None] | None
-    failed: Callable[[HalError], None]
+    failed: Callable[[CommandFailed], None]
     replaceable: bool
 
 
-class Lane:
-    """One port's commands. All calls from the event loop's thread."""
+class PortQueue:
+    """One port's commands. All calls from the event loop's thread. ``broken`` hears of a bug in a driver."""
 
     def __init__(self, name: str, *, broken: Callable[[BaseException], None]) -> None:
         self._name = name
@@ -45,14 +54,14 @@ class Lane:
         command: Command,
         *,
         done: Callable[[Any], None] | None = None,
-        failed: Callable[[HalError], None],
+        failed: Callable[[CommandFailed], None],
         replaceable: bool = False,
         safe: bool = False,
     ) -> None:
-        """Queue ``command``. ``done`` hears its result, ``failed`` its HalError; a command that was thrown out hears nothing."""
+        """Queue ``command``. ``done`` hears its result, ``failed`` its HalError; of a command that was dropped neither hears."""
         order = _Order(name, command, done, failed, replaceable)
         if self._closed:
-            failed(HalError(f"{self._name}: closed"))
+            failed(CommandFailed(name, f"{self._name}: closed"))
             return
         if safe:
             self._waiting.clear()
@@ -76,7 +85,7 @@ class Lane:
         except HalError as error:
             log.warning("%s: %s failed: %s", self._name, order.name, error)
             self._finish(me)
-            order.failed(error)
+            order.failed(CommandFailed(order.name, str(error)))
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -94,7 +103,7 @@ class Lane:
             self._next()
 
     async def close(self) -> None:
-        """Stop what is under way; nothing is taken any more."""
+        """Cancel what is under way; from now on every order fails."""
         self._closed = True
         self._waiting.clear()
         task, self._task = self._task, None
