@@ -51,7 +51,7 @@ POWER_MUTANTS: Final = (
         "questions-outlive-the-session",
         "a queued question of a session that is gone switches on afterwards",
         "secc/energy/path.py",
-        "                self.waiting.clear()\n",
+        "        self.waiting.clear()\n",
         "",
         ("tests/energy/test_path.py::test_a_queued_question_of_a_session_that_is_gone_switches_nothing_on",),
     ),

@@ -8,8 +8,8 @@ from hal.interlock import Purpose
 from secc.conversation import Asked, Conversation, Party, Timeout
 from secc.energy.arithmetic import overcurrent_amperes
 from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, SetOvercurrent, WithdrawPower
-from secc.energy.events import ConsentLost
-from secc.energy.path import CONTACTOR_FEEDBACK, Halt, Path
+from secc.energy.events import ConsentLost, ContactorOpeningOrdered
+from secc.energy.path import CONTACTOR_FEEDBACK, TICK, Halt, Path
 from secc.energy.settings import AcSettings
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
 
@@ -67,10 +67,10 @@ class AcPath(Path):
             return None
         self.stage, self.live = Stage.STARTING, True
         whole = self.board.limit(WHOLE)
-        if not (yield from self.until(lambda: self.pilot_ready, READY_STATE, whole)):
+        if not (yield from self.board.until(lambda: self.pilot_ready, within=READY_STATE, before=whole)):
             raise Halt("pilot-not-ready", f"state {self.board.levels.pilot}", report=False)
         self._close()
-        if not (yield from self.until(lambda: self.contactor_is("closed"), CLOSING, whole)):
+        if not (yield from self.board.until(lambda: self.contactor_is("closed"), within=CLOSING, before=whole)):
             raise Halt("contactor-not-closed", f"feedback: {self.board.levels.contactor}", report=False)
         self.stage = Stage.ON
         return None
@@ -88,7 +88,9 @@ class AcPath(Path):
         # From here on a car that leaves C does what it should.
         self.live, self.stage, self.hurry = False, Stage.STOPPING, False
         if self.contactor_is("closed"):
-            yield from self.until(lambda: self.hurry or not self.pilot_ready or self.contactor_is("open"), STEP_BACK)
+            yield from self.board.until(
+                lambda: self.hurry or not self.pilot_ready or self.contactor_is("open"), within=STEP_BACK, every=TICK
+            )
         yield from self.power_off(None)
 
     def power_off(self, halt: Halt | None) -> Conversation[None]:
@@ -102,11 +104,7 @@ class AcPath(Path):
             if asked is not None:
                 self.tell(asked, PowerReported(False, str(halt)))
         self.expect_open()
-        yield from self.until(lambda: self.opened_at is None, CONTACTOR_FEEDBACK)
-
-    @property
-    def restless(self) -> bool:
-        return super().restless or self.stage is Stage.STOPPING
+        yield from self.board.until(lambda: self.opened_at is None, within=CONTACTOR_FEEDBACK)
 
     def supervise(self) -> None:
         super().supervise()
@@ -160,10 +158,10 @@ class AcPath(Path):
             self._overcurrent, self._lower_at = wanted, None
             self.board.do(SetOvercurrent(wanted))
 
-    def session_over(self) -> None:
+    def opening_ordered(self, event: ContactorOpeningOrdered) -> None:
         # Who waits for the car to open its switch stops waiting.
         self.hurry = True
-        super().session_over()
+        super().opening_ordered(event)
 
     def consent_lost(self, event: ConsentLost) -> None:
         if self.pilot_ready:

@@ -47,7 +47,7 @@ def cable_check(path: DcPath, ev_maximum_volts: float, *, held: bool = False) ->
     board.do(SeekConsent(Purpose.CABLE_CHECK))
     path.supply_off()
     path.measure_isolation_anew()
-    if (yield from path.until(partial(_low, path), LOW_VOLTAGE, whole)):
+    if (yield from board.until(partial(_low, path), within=LOW_VOLTAGE, before=whole)):
         checked = yield from _check_at_test_voltage(path, volts, whole)
     elif held:
         checked = yield from _check_with_battery(path, volts, whole)
@@ -63,18 +63,22 @@ def _check_at_test_voltage(path: DcPath, volts: float, whole: Deadline) -> Conve
     """Close the contactor, test and measure with nothing but our own voltage at the output."""
     board, settings = path.board, path.settings
     board.do(CloseDcContactor())
-    if not (yield from path.until(lambda: path.contactor_is("closed"), CLOSING, whole)):
+    if not (yield from board.until(lambda: path.contactor_is("closed"), within=CLOSING, before=whole)):
         return _failed(f"contactor {board.levels.contactor} after {CLOSING.seconds:g} s")
     path.contactor_closed = True
 
     path.aim(volts, settings.precharge_amperes, DcPhase.CABLE_CHECK)
     reached = settings.reached_volts
-    if not (yield from path.until(lambda: path.fresh and abs(board.levels.volts - volts) <= reached, RISING, whole)):
+    if not (
+        yield from board.until(
+            lambda: path.fresh and abs(board.levels.volts - volts) <= reached, within=RISING, before=whole
+        )
+    ):
         return _failed(f"{board.levels.volts:.0f} V instead of {volts:.0f} V")
 
     test = board.ask(TestInsulationMonitor())
     try:
-        yield from path.until(lambda: board.answer(test) is not None, SELF_TEST, whole)
+        yield from board.until(lambda: board.answer(test) is not None, within=SELF_TEST, before=whole)
         path.self_tested = board.answer(test) is True
         if not path.self_tested:
             return _failed("the insulation monitor failed its self-test")
@@ -88,7 +92,7 @@ def _check_at_test_voltage(path: DcPath, volts: float, whole: Deadline) -> Conve
 
     path.supply_off()
     # Some cars close their relay at whatever is on the bus. (Q-52)
-    if measured.passed and not (yield from path.until(partial(_low, path), LOW_VOLTAGE, whole)):
+    if measured.passed and not (yield from board.until(partial(_low, path), within=LOW_VOLTAGE, before=whole)):
         return _failed(f"{board.levels.volts:.0f} V at the output after the check")
     return measured
 
@@ -110,7 +114,7 @@ def _check_with_battery(path: DcPath, volts: float, whole: Deadline) -> Conversa
 def _measured(path: DcPath, whole: Deadline) -> Conversation[CableChecked]:
     """Wait for the measurements that the settings ask for, and judge them. A bad one ends it all by ``Halt``."""
     for count in range(1, path.settings.isolation_measurements + 1):
-        if not (yield from path.until(partial(_so_many, path, count), MEASURING, whole)):
+        if not (yield from path.board.until(partial(_so_many, path, count), within=MEASURING, before=whole)):
             return _failed("the insulation monitor reports no measurement")
     ohms = min(path.ohms)
     return CableChecked(True, "valid" if ohms >= path.settings.warning_ohms else "warning", f"{ohms:.0f} ohms")

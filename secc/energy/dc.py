@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from hal.interlock import Insulation
 from hal.values import DcPhase
-from secc.conversation import Asked, Conversation, Deadline, Party, Timeout
+from secc.conversation import Asked, Conversation, Party, Timeout
 from secc.energy.arithmetic import Ramp, clamp_amperes, clamp_volts, over_voltage, watts_allowed
 from secc.energy.cable_check import cable_check
 from secc.energy.effects import (
@@ -71,6 +71,7 @@ class DcPath(Path):
         self._target_at = -math.inf
         self._stale = False
         self._too_high_since: float | None = None
+        board.hear(IsolationReported, by=self.isolation_reported)
 
     # The questions
 
@@ -115,7 +116,7 @@ class DcPath(Path):
     def _hold(self) -> Conversation[None]:
         """Supply off and no current, with the contactor as it is; the insulation monitor goes on measuring."""
         self.supply_off()
-        if not (yield from self.until(self._no_current, UNLOADING)):
+        if not (yield from self.board.until(self._no_current, within=UNLOADING)):
             # It has had its time already: the contactor opens at once.
             raise self._supply_not_off(abrupt=True)
         self.stage, self._target_at = Stage.HELD, self.board.now
@@ -144,18 +145,21 @@ class DcPath(Path):
             self.monitoring = False
             self.board.do(StopInsulationMonitor())
         if self.opened_at is not None:
-            yield from self.until(lambda: self.opened_at is None, CONTACTOR_FEEDBACK)
+            yield from self.board.until(lambda: self.opened_at is None, within=CONTACTOR_FEEDBACK)
 
     def _wait_for_no_current(self) -> Conversation[None]:
-        start = self.board.now
-        while not self._no_current():
-            patience = HURRIED_UNLOADING if self.hurry or not self.pilot_ready else UNLOADING
-            if self.board.now >= start + patience.seconds:
-                if patience is UNLOADING:
-                    self.report(self._supply_not_off())
-                return
-            # The current is a level and wakes no conversation.
-            yield from self.turn(Deadline(min(start + patience.seconds, self.board.now + TICK.seconds), patience))
+        """Until the contactor breaks no current any more; or as long as there is time for that."""
+        board = self.board
+        patient, hurried = board.limit(UNLOADING), board.limit(HURRIED_UNLOADING)
+        # The current is a level, and nothing tells of it.
+        if not (yield from board.until(lambda: self._no_current() or self._in_a_hurry, before=patient, every=TICK)):
+            self.report(self._supply_not_off())
+        else:
+            yield from board.until(self._no_current, before=hurried)
+
+    @property
+    def _in_a_hurry(self) -> bool:
+        return self.hurry or not self.pilot_ready
 
     def _no_current(self) -> bool:
         return self.fresh and abs(self.board.levels.amperes) < self.settings.safe_amperes

@@ -1,15 +1,12 @@
-"""What the AC and the DC path have in common: one loop that hears everything, questions in a row, faults that stay."""
+"""What the AC and the DC path have in common: what is heard wherever they wait, questions in a row, supervision, faults that stay."""
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from typing import Any
 
 from hal.values import Severity
-from secc.conversation import Asked, Conversation, Deadline, Event, Party, Tell, TimedOut, Timeout
+from secc.conversation import ENDLESS, Asked, Conversation, Deadline, Party, Tell, Timeout
 from secc.energy.effects import Announce, Notice, OpenDcContactor, ReportFault, WithdrawPower
 from secc.energy.events import (
     CommandFailed,
@@ -18,7 +15,6 @@ from secc.energy.events import (
     ContactorOpeningTold,
     ContactorReported,
     FaultReported,
-    IsolationReported,
     OutputSet,
     PilotChanged,
 )
@@ -30,7 +26,6 @@ TICK = Timeout(
     0.1,
     "our choice: ramps, stale values and levels are looked at this often while power is on",
 )
-REST = Timeout("power path at rest", 3600.0, "our choice: nothing to watch")
 CONTACTOR_RELEASE = Timeout(
     "contactor release",
     0.5,
@@ -60,7 +55,7 @@ class Halt(Exception):
 
 
 class Path(ABC):
-    """The state of one power path for one plug-in. Sequences are written as conversations over ``until`` and ``turn``."""
+    """The state of one power path for one plug-in. Handlers and supervision raise ``Halt`` while it is live, and only then."""
 
     def __init__(self, board: Party) -> None:
         self.board = board
@@ -80,15 +75,24 @@ class Path(ABC):
         """When the board had been told so. Our order may have waited in our own queue."""
         self._looks = 0
         self._looked_at = 0.0
+        # These two only wake: what they tell of is a level.
+        board.hear(PilotChanged, ContactorReported)
+        board.hear(Asked, by=self.asked)
+        board.hear(OutputSet, by=self.output_set)
+        board.hear(LimitChanged, by=self.limit_changed)
+        board.hear(ContactorOpeningOrdered, by=self.opening_ordered)
+        board.hear(ContactorOpeningTold, by=self.opening_told)
+        board.hear(FaultReported, by=self.fault_reported)
+        board.hear(ConsentLost, by=self.consent_lost)
+        board.hear(CommandFailed, by=self.command_failed)
+        board.look(self.supervise, self._tick)
 
     # The loop
 
     def serve(self) -> Conversation[None]:
         """Answer one question after the other; supervision goes on between them."""
         while True:
-            if not self.waiting:
-                yield from self.turn()
-                continue
+            yield from self.board.until(lambda: bool(self.waiting), within=ENDLESS)
             self.current = self.waiting.popleft()
             yield from self.answer(self.current)
             self.current = None
@@ -113,73 +117,40 @@ class Path(ABC):
 
     # Hearing
 
-    def turn(self, before: Deadline | None = None) -> Conversation[Event | None]:
-        """One step: an event, or None when it is time to look at the levels again. Raises ``Halt`` while live, and only then."""
-        board = self.board
-        pause = TICK if self.restless else REST
-        at = board.now + pause.seconds
-        event: Any = None
-        with contextlib.suppress(TimedOut):
-            event = yield from board.receive(
-                Asked,
-                OutputSet,
-                PilotChanged,
-                ContactorReported,
-                IsolationReported,
-                FaultReported,
-                ConsentLost,
-                CommandFailed,
-                ContactorOpeningOrdered,
-                ContactorOpeningTold,
-                LimitChanged,
-                before=Deadline(at if before is None else min(at, before.at), pause),
-            )
-        self._hear(event)
-        self.supervise()
-        return event if isinstance(event, Event) else None
+    def asked(self, asked: Asked) -> None:
+        self.waiting.append(asked)
+        if isinstance(asked.question, StopPower) and self.live and self.current is not None:
+            raise Halt("", "the session asks for an end", report=False)
 
-    def until(
-        self, condition: Callable[[], bool], timeout: Timeout, before: Deadline | None = None
-    ) -> Conversation[bool]:
-        """Wait for the levels to be so; False if they are not in time."""
-        end = self.board.limit(timeout)
-        if before is not None and before.at < end.at:
-            end = before
-        while not condition():
-            if self.board.now >= end.at:
-                return False
-            yield from self.turn(end)
-        return True
+    def output_set(self, event: OutputSet) -> None:
+        del event
+        self.announce(Notice.TARGET_IGNORED)
 
-    def _hear(self, event: object) -> None:
-        match event:
-            case Asked():
-                self.waiting.append(event)
-                if isinstance(event.question, StopPower) and self.live and self.current is not None:
-                    raise Halt("", "the session asks for an end", report=False)
-            case LimitChanged():
-                self.watts = event.watts
-            case ContactorOpeningOrdered():
-                # Whoever asked is gone, and must not switch anything on from the grave.
-                self.waiting.clear()
-                self.session_over()
-            case FaultReported() if event.severity is Severity.EMERGENCY:
-                self.stop(Halt(event.code, event.text, abrupt=True, report=False))
-            case ConsentLost():
-                self.consent_lost(event)
-            case ContactorOpeningTold():
-                self._told_at = self.board.now
-            case CommandFailed():
-                if event.command in OPENING:
-                    # The guard goes on telling it, and the board opens by itself without the guard's beats.
-                    self._told_at = self.board.now
-                self.stop(Halt("command-failed", f"{event.command}: {event.text}", abrupt=False))
-            case OutputSet():
-                self.output_set(event)
-            case IsolationReported():
-                self.isolation_reported(event)
-            case _:
-                pass
+    def limit_changed(self, event: LimitChanged) -> None:
+        self.watts = event.watts
+
+    def opening_ordered(self, event: ContactorOpeningOrdered) -> None:
+        """The session is over. Its queued questions must not switch anything on any more."""
+        del event
+        self.waiting.clear()
+        self.stop(Halt("", "the session is over", report=False))
+
+    def opening_told(self, event: ContactorOpeningTold) -> None:
+        del event
+        self._told_at = self.board.now
+
+    def fault_reported(self, event: FaultReported) -> None:
+        if event.severity is Severity.EMERGENCY:
+            self.stop(Halt(event.code, event.text, abrupt=True, report=False))
+
+    def consent_lost(self, event: ConsentLost) -> None:
+        self.stop(Halt("interlock", event.reasons, abrupt=True))
+
+    def command_failed(self, event: CommandFailed) -> None:
+        if event.command in OPENING:
+            # The guard goes on telling it, and the board opens by itself without the guard's beats.
+            self._told_at = self.board.now
+        self.stop(Halt("command-failed", f"{event.command}: {event.text}", abrupt=False))
 
     def stop(self, halt: Halt) -> None:
         """End what is going on; while it is ending already, at most hurry."""
@@ -188,12 +159,11 @@ class Path(ABC):
         if halt.abrupt:
             self.hurry = True
 
-    # What AC and DC do differently
+    # Supervision
 
-    @property
-    def restless(self) -> bool:
-        """True while levels have to be looked at in short intervals."""
-        return self.live or self.opened_at is not None
+    def _tick(self) -> Deadline | None:
+        """Levels are looked at ten times a second as long as there is power, or may be."""
+        return self.board.limit(TICK) if self.live or self.opened_at is not None else None
 
     def supervise(self) -> None:
         """Look at the levels; to be extended. Here: a contactor that stays closed after it was told to open."""
@@ -236,19 +206,6 @@ class Path(ABC):
             if self.live:
                 raise halt
             self.report(halt)
-
-    def output_set(self, event: OutputSet) -> None:
-        self.announce(Notice.TARGET_IGNORED)
-
-    def isolation_reported(self, event: IsolationReported) -> None:
-        """AC: the board's own protection watches the insulation, and what a monitor says besides changes nothing."""
-        del event
-
-    def session_over(self) -> None:
-        self.stop(Halt("", "the session is over", report=False))
-
-    def consent_lost(self, event: ConsentLost) -> None:
-        self.stop(Halt("interlock", event.reasons, abrupt=True))
 
     # Saying
 

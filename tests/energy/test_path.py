@@ -31,6 +31,7 @@ from secc.energy import (
     SeekConsent,
     StopInsulationMonitor,
     SwitchSupplyOff,
+    WithdrawPower,
     power_path,
 )
 from secc.session.effects import CheckCable, StartPower, StopPower
@@ -450,6 +451,21 @@ def test_a_pilot_that_leaves_c_opens_without_the_boards_help_and_in_time() -> No
     assert blind.said(ReleasePower)
 
 
+def test_a_car_that_opens_its_ac_switch_unheard_is_seen_a_tick_later() -> None:
+    """Events only wake the path: one that is lost costs a tenth of a second, and not the 3 s that a car has."""
+    blind = Blind(AC)
+    blind.run(0.1)
+    blind.ask(1, StartPower())
+    blind.contactor = "closed"
+    blind.run(0.2)
+    blind.ask(2, StopPower())
+    blind.run(1.0)
+    blind.effects.clear()
+    blind.pilot = "B"
+    blind.run(0.1)
+    assert blind.said(WithdrawPower)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["ask", "drop", "s2"]), st.floats(0.0, 3.0)), max_size=10),
@@ -485,4 +501,4 @@ def test_what_nobody_waits_for_does_not_disturb_it() -> None:
     for number in range(100):
         session.receive(OutputSet(400.0, 1.0, "charge"), float(number))
     assert session.ended is None
-    assert session.deadline is not None
+    assert session.deadline is None, "nothing is on: it waits as long as the car is plugged in"

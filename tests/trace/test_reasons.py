@@ -70,7 +70,7 @@ INSIDE = {
     "answer to the request that comes after the end": "the reason stands already",
 }
 NO_SESSIONS = {
-    "secc/energy": "the power path answers a question, or raises a fault; its waits suppress TimedOut",
+    "secc/energy": "the power path answers a question, or raises a fault; its waits tell whether they were in time",
     "secc/outlet": "the plug-in goes on with its next attempt; its waits suppress TimedOut",
     "secc/link/slac": "an attempt at matching fails, and the log names the timer",
 }
