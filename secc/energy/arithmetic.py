@@ -34,24 +34,6 @@ def watts_allowed(watts: float | None) -> float | None:
     return watts if math.isfinite(watts) and watts > 0.0 else 0.0
 
 
-def clamp_volts(volts: float, limits: DcLimits, ev_maximum_volts: float) -> float | None:
-    """A target voltage as the supply may get it; None for one that means nothing (Q-50: some cars ask for less than zero at first)."""
-    if not math.isfinite(volts) or volts <= 0.0:
-        return None
-    # The supply cannot go below its minimum, and a car that asks for less draws nothing from it.
-    return max(limits.minimum_volts, min(volts, limits.maximum_volts, ev_maximum_volts))
-
-
-def clamp_amperes(amperes: float, volts: float, highest: float, watts: float | None) -> float:
-    """A target current within ``highest`` amperes and, at ``volts``, within the power limit; 0 for what is no number or negative."""
-    if not math.isfinite(amperes) or amperes <= 0.0:
-        return 0.0
-    allowed = min(amperes, highest)
-    if watts is not None and volts > 0.0:
-        allowed = min(allowed, watts / volts)
-    return max(0.0, allowed)
-
-
 def overcurrent_amperes(limits: AcLimits, watts: float | None) -> float:
     """What a phase may carry now. The tolerance of a car's regulation (10 % and 0.5 A, for some seconds) is the protection's own."""
     amperes = limits.maximum_amperes

@@ -11,7 +11,7 @@ from enum import StrEnum
 from hal.interlock import Insulation
 from hal.values import DcPhase
 from secc.conversation import Asked, Conversation, Party, Timeout
-from secc.energy.arithmetic import Ramp, clamp_amperes, clamp_volts, over_voltage, watts_allowed
+from secc.energy.arithmetic import Ramp, over_voltage, watts_allowed
 from secc.energy.cable_check import cable_check
 from secc.energy.effects import (
     Notice,
@@ -25,6 +25,7 @@ from secc.energy.effects import (
 from secc.energy.events import IsolationReported, OutputSet
 from secc.energy.path import CONTACTOR_FEEDBACK, TICK, Halt, Path
 from secc.energy.settings import DcSettings
+from secc.session.dc_limits import clamp_amperes, clamp_volts, power_volts
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
 
 UNLOADING = Timeout("supply off", 2.0, "IEC 61851-23: the current falls before the contactor opens; a supply has 2 s")
@@ -197,7 +198,7 @@ class DcPath(Path):
         highest = min(self.limits.maximum_amperes, math.inf if charging else self.settings.precharge_amperes)
         # The supply is given its minimum at once: below it there is nothing to ramp through.
         volts = max(self.limits.minimum_volts, math.floor(self._volts.follow(goal.volts, now) * 10.0) / 10.0)
-        amperes = clamp_amperes(goal.amperes, self._power_volts(volts), highest, self._watts() if charging else None)
+        amperes = clamp_amperes(goal.amperes, highest, self._watts() if charging else None, self._power_volts(volts))
         if charging:
             amperes = self._amperes.follow(amperes, now)
         else:
@@ -213,19 +214,21 @@ class DcPath(Path):
         return self.limits.maximum_watts if allowed is None else min(allowed, self.limits.maximum_watts)
 
     def _power_volts(self, setpoint_volts: float) -> float:
-        measured = self.board.levels.volts
-        believable = self.fresh and math.isfinite(measured) and measured > 0.5 * setpoint_volts
-        return (measured if believable else setpoint_volts) * POWER_MARGIN
+        return power_volts(setpoint_volts, self.board.levels.volts if self.fresh else math.nan) * POWER_MARGIN
 
     # Hearing
 
     def output_set(self, event: OutputSet) -> None:
-        volts = clamp_volts(event.volts, self.limits, self.ev_maximum_volts)
+        # Some cars ask for less than zero at first.
+        meant = math.isfinite(event.volts) and event.volts > 0.0 and math.isfinite(event.amperes)
         precharging = event.stage == "precharge" and self.stage in (Stage.READY, Stage.PRECHARGE)
         charging = event.stage == "charge" and self.stage is Stage.CHARGE
-        if volts is None or not math.isfinite(event.amperes) or not (precharging or charging):
+        if not meant or not (precharging or charging):
             self.announce(Notice.TARGET_IGNORED)
             return
+        # The supply cannot go below its minimum, and a car that asks for less draws nothing from it.
+        highest = min(self.limits.maximum_volts, self.ev_maximum_volts)
+        volts = clamp_volts(event.volts, highest, self.limits.minimum_volts)
         self._target_at = self.board.now
         if self._stale:
             self._stale = False

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from secc.energy.arithmetic import (
     Ramp,
     cable_check_volts,
-    clamp_amperes,
-    clamp_volts,
     over_voltage,
     overcurrent_amperes,
     watts_allowed,
@@ -20,7 +18,6 @@ from secc.energy.arithmetic import (
 from secc.session.offer import AcLimits, DcLimits
 
 LIMITS = DcLimits(minimum_volts=150.0, maximum_volts=920.0, maximum_amperes=200.0, maximum_watts=60_000.0)
-ANY = st.floats(allow_nan=True, allow_infinity=True)
 
 
 @pytest.mark.parametrize(
@@ -49,27 +46,6 @@ def test_over_voltage_thresholds(volts: float, threshold: float) -> None:
 def test_an_absurd_power_limit_allows_nothing(watts: float, allowed: float) -> None:
     assert watts_allowed(watts) == allowed
     assert watts_allowed(None) is None
-
-
-@pytest.mark.case("A-PWR-01")
-@given(volts=ANY, ev_maximum=st.floats(150.0, 2000.0))
-def test_volts_are_within_every_limit_or_none(volts: float, ev_maximum: float) -> None:
-    clamped = clamp_volts(volts, LIMITS, ev_maximum)
-    if clamped is None:
-        assert not (math.isfinite(volts) and volts > 0.0)
-    else:
-        assert LIMITS.minimum_volts <= clamped <= min(LIMITS.maximum_volts, ev_maximum)
-
-
-@pytest.mark.case("A-PWR-01", "A-PWR-05")
-@given(amperes=ANY, volts=st.floats(0.0, 1500.0), watts=st.none() | st.floats(0.0, 1e9))
-def test_amperes_are_within_every_limit_and_never_negative(amperes: float, volts: float, watts: float | None) -> None:
-    clamped = clamp_amperes(amperes, volts, 200.0, watts)
-    assert 0.0 <= clamped <= 200.0
-    if watts is not None and volts > 0.0:
-        assert clamped * volts <= watts * (1.0 + 1e-9) + 1e-300
-    if not math.isfinite(amperes) or amperes < 0.0:
-        assert clamped == 0.0
 
 
 def test_the_protection_gets_the_amperes_of_a_phase() -> None:

@@ -8,59 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secc.iso2.demand import PRECHARGE_AMPERES, Limits, demand, precharge
 from secc.iso2.messages import CurrentDemandReq, PhysicalValue, PreChargeReq, UnitSymbol
+from secc.session.dc_limits import PRECHARGE_AMPERES
 from secc.session.effects import SetOutput
 from secc.session.events import LimitChanged
-from secc.session.offer import DcLimits, Offer
 from tests.iso2_car import Car, ev_status
 
 ANY = st.floats(-1e9, 1e9)
-LIMITS = st.builds(
-    Limits.of,
-    st.builds(DcLimits, maximum_volts=st.floats(50, 1500), maximum_amperes=st.floats(0, 500)),
-    st.floats(0, 1e6),
-    ANY,
-    ANY,
-    st.none() | ANY,
-)
-
-
-@pytest.mark.case("A-PWR-01", "A-PWR-04", "A-PWR-05")
-@given(ANY, ANY, LIMITS, st.floats(0, 1500), st.sampled_from([0.0, 150.0]))
-def test_the_output_keeps_to_every_limit_of_both_sides(
-    volts: float, amperes: float, limits: Limits, present: float, lowest: float
-) -> None:
-    served = demand(volts, amperes, limits, present, lowest).output
-    assert 0.0 <= served.volts <= min(limits.volts, limits.ev_volts)
-    assert 0.0 <= served.amperes <= min(limits.amperes, limits.ev_amperes)
-    assert served.amperes <= max(0.0, amperes)
-    assert served.volts <= max(volts, lowest, 0.0)
-    if present >= 0.5 * served.volts and present >= 1.0:
-        assert served.amperes * present <= limits.watts * (1 + 1e-9)
-    if volts <= 0.0 and lowest == 0.0:
-        assert served.amperes == 0.0
-
-
-@given(ANY, ANY, LIMITS, st.floats(0, 1500))
-def test_the_flags_say_which_of_our_limits_stood_in_the_way(
-    volts: float, amperes: float, limits: Limits, present: float
-) -> None:
-    served = demand(volts, amperes, limits, present)
-    assert served.voltage_limited is (volts > limits.volts)
-    assert served.current_limited is (amperes > limits.amperes)
-    if served.power_limited:
-        assert served.output.amperes < amperes
-
-
-@pytest.mark.case("A-PWR-02")
-@given(ANY, ANY, st.floats(50, 1500), ANY)
-def test_a_precharge_is_never_more_than_two_amperes(volts: float, amperes: float, station: float, ev: float) -> None:
-    output = precharge(volts, amperes, Offer(dc=DcLimits(maximum_volts=station)), ev)
-    assert 0.0 <= output.volts <= min(station, max(0.0, ev))
-    assert 0.0 < output.amperes <= PRECHARGE_AMPERES
-
-
 VALUE = st.builds(
     PhysicalValue,
     multiplier=st.integers(-5, 5) | st.just(0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
@@ -11,7 +10,6 @@ from typing import Any
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2.course import Course, Stopped, remark
-from secc.iso2.demand import Demand, Limits, demand
 from secc.iso2.measured import fresh, meter_info
 from secc.iso2.messages import (
     ChargeProgress,
@@ -31,6 +29,7 @@ from secc.iso2.phases.power_delivery import renegotiate, stop
 from secc.iso2.schedule import TUPLE_ID
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amperes, physical, volts, watts
+from secc.session.dc_limits import CarLimits, Demand, demand
 from secc.session.effects import Milestone, Reach
 
 
@@ -130,15 +129,14 @@ def _demanded(course: Course, target: Target, request: CurrentDemandReq, present
     """What to deliver. The car may lower its own limits with each request, and never raises what was agreed."""
     dc = course.offer.dc
     assert dc is not None
-    limits = Limits.of(
-        dc,
-        course.maximum_watts,
-        _lower(target.ev_maximum_volts, request.ev_maximum_voltage_limit, volts),
-        _lower(target.ev_maximum_amperes, request.ev_maximum_current_limit, amperes),
-        _lower(target.ev_maximum_watts, request.ev_maximum_power_limit, watts),
+    car = CarLimits(target.ev_maximum_volts, target.ev_maximum_amperes, target.ev_maximum_watts).lowered(
+        _quantity(request.ev_maximum_voltage_limit, volts),
+        _quantity(request.ev_maximum_current_limit, amperes),
+        _quantity(request.ev_maximum_power_limit, watts),
     )
+    asked = volts(request.ev_target_voltage), amperes(request.ev_target_current)
     lowest = dc.minimum_volts if course.tolerates("Q-50") else 0.0
-    return demand(volts(request.ev_target_voltage), amperes(request.ev_target_current), limits, present_volts, lowest)
+    return demand(*asked, dc, course.maximum_watts, car, present_volts, lowest)
 
 
 def _with_power_limit(target: Target, request: CurrentDemandReq) -> Target:
@@ -150,6 +148,5 @@ def _with_power_limit(target: Target, request: CurrentDemandReq) -> Target:
     return replace(target, ev_maximum_watts=most) if most > 0.0 else target
 
 
-def _lower(agreed: float | None, now: PhysicalValue | None, read: Callable[[PhysicalValue], float]) -> float:
-    highest = math.inf if agreed is None else agreed
-    return highest if now is None else min(highest, read(now))
+def _quantity(said: PhysicalValue | None, read: Callable[[PhysicalValue], float]) -> float | None:
+    return None if said is None else read(said)

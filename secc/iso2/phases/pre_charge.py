@@ -5,30 +5,25 @@ from __future__ import annotations
 from secc.conversation import Conversation, Party
 from secc.iso2 import timing
 from secc.iso2.course import Course, expired
-from secc.iso2.demand import precharge
 from secc.iso2.measured import fresh
 from secc.iso2.messages import PowerDeliveryReq, PreChargeReq, PreChargeRes, ResponseCode, UnitSymbol
 from secc.iso2.phases.charge_parameter_discovery import Target
 from secc.iso2.status import present_dc
 from secc.iso2.units import amperes, physical, volts
+from secc.session.dc_limits import CarLimits, precharge
 from secc.session.effects import Milestone, Reach
 
 
 def pre_charge(secc: Party, course: Course, target: Target) -> Conversation[PowerDeliveryReq]:
     """Each request may name another target (Q-49). The car ends it, with the request that is returned."""
     request: PreChargeReq | PowerDeliveryReq = yield from course.request(secc, PreChargeReq)
+    dc, car = course.offer.dc, CarLimits(target.ev_maximum_volts, target.ev_maximum_amperes)
+    assert dc is not None
     limit = secc.limit(timing.PRE_CHARGE)
     while isinstance(request, PreChargeReq):
         expired(secc, limit)
         measured = fresh(secc)
-        secc.do(
-            precharge(
-                volts(request.ev_target_voltage),
-                amperes(request.ev_target_current),
-                course.offer,
-                target.ev_maximum_volts,
-            )
-        )
+        secc.do(precharge(volts(request.ev_target_voltage), amperes(request.ev_target_current), dc, car))
         yield from course.ongoing(
             secc,
             PreChargeRes(
