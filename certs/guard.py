@@ -34,6 +34,15 @@ def require_guarded(path: Path, within: Path | None = None) -> Path:
     return real
 
 
+def exposed(path: Path) -> str:
+    """Which others can change this file of the operator's, or a directory above it; empty if only root and our user can (A-PKI-07)."""
+    try:
+        require_guarded(path)
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
 def require_unwritable(path: Path, status: os.stat_result) -> None:
     """Check that only root and our user may write the file or directory that ``status`` is of. Raises :class:`StoreError`."""
     if status.st_uid not in _owners():

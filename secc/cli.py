@@ -204,21 +204,21 @@ def _control_parser(control: argparse.ArgumentParser) -> None:
     _place(control)
     control.add_argument("--outlet", help="name of the outlet (default: the only one)")
     control.set_defaults(command=_control)
-    levers = control.add_subparsers(dest="lever", required=True, metavar="COMMAND")
-    levers.add_parser("state", help="everything, as JSON")
-    levers.add_parser("start", help="let the car at the outlet charge, as the operator's decision")
-    levers.add_parser("stop", help="end charging in good order")
-    limit = levers.add_parser("limit", help="deliver at most this much")
+    orders = control.add_subparsers(dest="order", required=True, metavar="COMMAND")
+    orders.add_parser("state", help="everything, as JSON")
+    orders.add_parser("start", help="let the car at the outlet charge, as the operator's decision")
+    orders.add_parser("stop", help="end charging in good order")
+    limit = orders.add_parser("limit", help="deliver at most this much")
     limit.add_argument("watts", help="a number, or 'none'")
-    token = levers.add_parser("token", help="as if this card had been shown")
+    token = orders.add_parser("token", help="as if this card had been shown")
     token.add_argument("value", help="the card's UID")
     token.add_argument("--kind", default="rfid", help="the kind of the card, as the lists name it (default: rfid)")
-    levers.add_parser("renegotiate", help="ask the car to negotiate again")
-    ongoing = levers.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
+    orders.add_parser("renegotiate", help="ask the car to negotiate again")
+    ongoing = orders.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
     ongoing.add_argument("phase", choices=FORCED, help="which answer")
     ongoing.add_argument("switch", choices=("on", "off"), help="on: from now on; off: no longer")
-    levers.add_parser("reload", help="read certificates, staples and lists anew")
-    levers.add_parser("events", help="everything that happens, a JSON line each, until interrupted")
+    orders.add_parser("reload", help="read certificates, staples and lists anew")
+    orders.add_parser("events", help="everything that happens, a JSON line each, until interrupted")
 
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
@@ -243,7 +243,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from secc.station.check import report
+    from secc.ops.check import report
 
     unit = _as_user(options)
     config = _load(options)
@@ -256,7 +256,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _clock(options: argparse.Namespace) -> int:
     from secc.config import Clock, load
-    from secc.station.clock_command import reset, show
+    from secc.ops.clock_command import reset, show
 
     _quiet()
     state = _state_directory(options)
@@ -269,7 +269,7 @@ def _clock(options: argparse.Namespace) -> int:
 
 def _as_user(options: argparse.Namespace) -> Any:
     """Become the user that runs the station, before anything is looked at; returns the unit, where there is one that runs it."""
-    from secc.station.unit import become, find_unit
+    from secc.ops.unit import become, find_unit
 
     unit = find_unit(options.file or options.config)
     user = options.as_user or (unit.user if unit is not None and os.geteuid() == 0 else None)
@@ -284,7 +284,7 @@ def _quiet() -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from secc.station.doctor import examine, packet_filters
+    from secc.ops.doctor import examine, packet_filters
 
     filters = packet_filters()  # root alone may read them
     unit = _as_user(options)
@@ -318,8 +318,8 @@ def _socket(options: argparse.Namespace) -> Path:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from secc.station.control import ask
-    from secc.station.report import status_lines
+    from secc.ops.control import ask
+    from secc.ops.report import status_lines
 
     state = ask(_socket(options), {"do": "state"})
     print(json.dumps(state, indent=1) if options.json else "\n".join(status_lines(state)))
@@ -327,18 +327,18 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _control(options: argparse.Namespace) -> int:
-    from secc.station.control import ask, listen
+    from secc.ops.control import ask, listen
 
-    request: dict[str, Any] = {"do": options.lever}
+    request: dict[str, Any] = {"do": options.order}
     if options.outlet is not None:
         request["outlet"] = options.outlet
-    if options.lever == "limit":
+    if options.order == "limit":
         request["watts"] = None if options.watts == "none" else _number(options.watts)
-    elif options.lever == "token":
+    elif options.order == "token":
         request |= {"kind": options.kind, "value": options.value}
-    elif options.lever == "ongoing":
+    elif options.order == "ongoing":
         request |= {"phase": options.phase, "on": options.switch == "on"}
-    if options.lever == "events":
+    if options.order == "events":
         if options.outlet is not None:
             ask(_socket(options), request | {"do": "state"})  # whether there is such an outlet
         for event in listen(_socket(options), request):
@@ -359,7 +359,7 @@ def _number(text: str) -> float:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from secc.station.report import explanation, listing
+    from secc.ops.report import explanation, listing
 
     state = _state_directory(options)
     print(listing(state, options.outlet) if options.list else explanation(options.what, state, options.outlet))

@@ -1,4 +1,4 @@
-"""``secc trust`` and ``secc identity`` on the command line; what they do is in ``secc/station/stores.py``."""
+"""``secc trust`` and ``secc identity`` on the command line; what they do is in ``secc/ops/stores.py``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def add_parsers(commands: Any) -> None:
 
 
 def _trust(options: argparse.Namespace) -> int:
-    from secc.station import stores
+    from secc.ops import stores
 
     store = _store(options, "truststore")
     if options.act == "list":
@@ -57,7 +57,7 @@ def _trust(options: argparse.Namespace) -> int:
 
 
 def _identity(options: argparse.Namespace) -> int:
-    from secc.station import stores
+    from secc.ops import stores
 
     store = _store(options, "keystore")
     if options.act == "list":

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from secc.conversation import Effect, Received, Send
 
 if TYPE_CHECKING:
-    from secc.station.connection import V2gConnection
-    from secc.station.outlet import OutletHost
+    from secc.station.serving.connection import V2gConnection
+    from secc.station.serving.outlet import OutletHost
 
 FAREWELL_SECONDS = 5.0
 """After an answer that says FAILED the car closes; where it does not, the station does. [V2G2-539]"""
@@ -73,7 +73,7 @@ class Tap:
 
     def listen(self, outlet: OutletHost) -> None:
         """Begin, before the outlet is opened."""
-        saw, sent, admit = outlet.saw, outlet.sent, outlet.window._admit
+        saw, sent, admit = outlet.saw, outlet.sent, outlet.sockets._admit
 
         def seen(connection: V2gConnection, now: float, event: Any, effects: tuple[Effect, ...]) -> None:
             if isinstance(event, Received):
@@ -91,7 +91,7 @@ class Tap:
             return connection
 
         outlet.saw, outlet.sent = seen, left  # type: ignore[method-assign]  # this is what a tap is
-        outlet.window._admit = admitted
+        outlet.sockets._admit = admitted
 
     def _note(self, at: float, direction: str, body: Any, octets: bytes) -> None:
         self.messages.append(Message(at, direction, type(body).__name__, body, octets))

@@ -110,14 +110,14 @@ class World:
         return float(self.truth()["metered_watt_hours"])
 
 
-class Levers:
+class Commands:
     """What ``secc control`` can do, over the station's own control socket. A refusal raises ``secc.station.control.ControlError``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def _pull(self, name: str, **arguments: Any) -> dict[str, Any]:
-        from secc.station.control import ask
+        from secc.ops.control import ask
 
         return ask(self.path, {"do": name, **arguments})
 
@@ -152,7 +152,7 @@ class Levers:
 
 
 class StationUnderTest:
-    """A running station with one outlet on the loopback. ``world`` and ``control`` are its levers."""
+    """A running station with one outlet on the loopback. ``world`` is what happens to it, ``control`` what can be ordered."""
 
     interface = "lo"
     address = "::1"
@@ -172,7 +172,7 @@ class StationUnderTest:
         self.panel = config.control_socket.with_name(PANEL)
         """Socket of the simulated world, for a car in another process: ``secc evcc --sim-socket``."""
         self.world = World(self._in_world)
-        self.control = Levers(config.control_socket)
+        self.control = Commands(config.control_socket)
         self._tap = Tap()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._station: Station | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,23 @@ os.umask(0o022)
 # How long an example takes is the machine's business: on a busy one any of them may take longer than hypothesis allows by default.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A short path: those of unix sockets may have about 100 octets."""
+    with tempfile.TemporaryDirectory(prefix="secc-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def process(tmp_path: Path, sockets: Path) -> Iterator[Any]:
+    """A station as a process (``tests.station_process.Process``)."""
+    from tests.station_process import Process  # with a whole station, which most tests do not need
+
+    started = Process(tmp_path, sockets)
+    yield started
+    started.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from secc.station.control import ControlError, ask
+from secc.ops.control import ControlError, ask
 from tests.station_scene import free_udp_port
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -47,7 +47,7 @@ from secc.link.v2gtp import Frame
 from secc.session.offer import Payment, Transfer
 from secc.station.compose import Services, compose
 from secc.station.notify import Notifier
-from secc.station.outlet import OutletHost
+from secc.station.serving.outlet import OutletHost
 from secc.station.station import Station
 from tools.evcc.battery import Battery, Sensed
 from tools.evcc.behaviour import Behaviour, Current

@@ -13,7 +13,7 @@ import pytest
 
 from hal.errors import HalRejected
 from secc.iso2.messages import SCHEMA as ISO2
-from secc.station.control import ControlError
+from secc.ops.control import ControlError
 from secc.testing import StationUnderTest, configuration
 from tools.evcc.behaviour import Behaviour, Payment
 from tools.evcc.driver import Trip, travel
@@ -69,7 +69,7 @@ def test_the_world_is_at_hand_and_says_what_it_cannot(secc_station: StationUnder
     assert not world.contactor_closed
 
 
-def test_the_levers_are_those_of_the_control_socket(secc_station: StationUnderTest) -> None:
+def test_the_commands_are_those_of_the_control_socket(secc_station: StationUnderTest) -> None:
     control = secc_station.control
     control.limit(11_000.0)
     assert control.state()["watts_limit"] == 11_000.0

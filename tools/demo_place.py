@@ -18,7 +18,7 @@ from pathlib import Path
 from cryptography import x509
 
 from certs import StoreError
-from secc.station.calendar import FILE, reset_seen
+from secc.ops.calendar import FILE, reset_seen
 
 from .pki import make_lab_pki
 

@@ -56,7 +56,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "unproved-contract-in-the-record",
         "the record of a session names the owner of a chain that was only shown",
-        "secc/station/record.py",
+        "secc/station/serving/draft.py",
         '        flaw = "" if isinstance(found, Contract) else',
         '        self._identity = getattr(found, "emaid").masked\n        flaw = "" if isinstance(found, Contract) else',
         ("tests/station/test_stolen_chain.py",),
@@ -72,15 +72,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "unproved-questions-not-counted",
         "the backend is asked about unproved contracts as often as a thief likes",
-        "secc/station/questions.py",
+        "secc/station/serving/questions.py",
         "            self.unproved.asked(loop.time())",
         "            pass",
-        ("tests/station/test_questions.py", "tests/station/test_stolen_chain.py"),
+        ("tests/station/serving/test_questions.py", "tests/station/test_stolen_chain.py"),
     ),
     Mutant(
         "plug-in-never-hears-the-verdict",
         "a contract that was accepted is not told to the plug-in",
-        "secc/station/outlet.py",
+        "secc/station/serving/outlet.py",
         "        self.tell_plug(outlet.ContractDecided(contract, verdict))",
         "        pass",
         ("tests/station/test_identification.py", "tests/station/test_stolen_chain.py"),
@@ -88,7 +88,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "contract-stays-in-the-journal",
         "the next session at a free station is billed to the last contract",
-        "secc/station/journal.py",
+        "secc/station/serving/journal.py",
         "        self._offer = self._payer = self._at_rest = None",
         "        self._offer = self._at_rest = None",
         ("tests/station/test_identification.py",),
@@ -96,7 +96,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "kept-contract-pays-nothing",
         "what a car that only identified itself charges by pilot is not billed",
-        "secc/station/plug.py",
+        "secc/station/serving/plug.py",
         'return self._external() or (Identity("emaid", kept) if kept else None)',
         "return self._external()",
         ("tests/station/test_stolen_chain.py",),
@@ -104,7 +104,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "refused-contract-not-remembered",
         "what the backend says of a contract is forgotten at once",
-        "secc/station/outlet.py",
+        "secc/station/serving/outlet.py",
         "        self.questions.learned(contract, verdict)",
         "        pass",
         ("tests/station/test_identification.py",),
@@ -120,10 +120,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "abandoned-answers-are-delivered",
         "an answer reaches a conversation that has abandoned the question",
-        "secc/station/questions.py",
+        "secc/station/serving/questions.py",
         "        if self._open.pop(ticket, None) is not None:",
         "        if self._open.pop(ticket, ticket):",
-        ("tests/station/test_questions.py",),
+        ("tests/station/serving/test_questions.py",),
     ),
     Mutant(
         "signature-not-checked",
@@ -240,18 +240,18 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "clock-jumps",
         "one reading far ahead becomes the floor of the clock",
-        "secc/station/calendar.py",
+        "secc/ops/calendar.py",
         "min(now, self._certain) if far else now",
         "now",
-        ("tests/station/test_calendar.py",),
+        ("tests/ops/test_calendar.py",),
     ),
     Mutant(
         "contract-without-a-clock",
         "Contract is offered while no contract can be judged",
-        "secc/station/offers.py",
+        "secc/station/serving/offers.py",
         "services.calendar.wall().trusted or config.trust.danger_floor_suffices",
         "True",
-        ("tests/station/test_offers.py",),
+        ("tests/station/serving/test_offers.py",),
     ),
     Mutant(
         "unbooked-charges",
@@ -264,10 +264,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "unbooked-lost",
         "what could not be stored is forgotten",
-        "secc/uplink/records.py",
+        "secc/uplink/book.py",
         "                self._journal.append(self._waiting[0])\n                self._waiting.popleft()",
         "                self._journal.append(self._waiting.popleft())",
-        ("tests/uplink/test_records.py",),
+        ("tests/uplink/test_book.py",),
     ),
     Mutant(
         "unknown-kind-taken",

@@ -360,7 +360,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """Levers of the laboratory. A station in the field has none of them."""
+    """What a laboratory may switch on. A station in the field has none of it."""
 
     strict: Annotated[bool, Doc("Switch every tolerance of field quirks off, for conformance runs.")] = False
     tolerate: Annotated[
@@ -396,7 +396,7 @@ class Config:
     trace: Annotated[Trace, Doc("Traces.")] = field(default_factory=Trace)
     log: Annotated[Log, Doc("The log.")] = field(default_factory=Log)
     timing: Annotated[Timing, Doc("Times that are the operator's choice.")] = field(default_factory=Timing)
-    lab: Annotated[Lab, Doc("Levers of the laboratory.")] = field(default_factory=Lab)
+    lab: Annotated[Lab, Doc("What a laboratory may switch on.")] = field(default_factory=Lab)
     source: Path | None = None
     """The file it came from; None where flags alone made it."""
 

@@ -98,12 +98,12 @@ class LimitChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class RenegotiationRequested(Event):
-    """The schedule has changed: the car is asked to negotiate again. Also a lever of the lab."""
+    """The schedule has changed: the car is asked to negotiate again. Also a command of the lab."""
 
 
 @dataclass(frozen=True, slots=True)
 class OngoingForced(Event):
-    """A lever of the lab: answer Ongoing in ``phase`` (Authorization, ChargeParameterDiscovery, CableCheck) while ``on``."""
+    """A command of the lab: answer Ongoing in ``phase`` (Authorization, ChargeParameterDiscovery, CableCheck) while ``on``."""
 
     phase: str
     on: bool

@@ -18,17 +18,17 @@ from hal.ports import Board
 from secc import iso2
 from secc.config import Clock, Config, Tls, UplinkKind
 from secc.config import Outlet as OutletSettings
+from secc.config.boards import settled
 from secc.conversation import End, Event
 from secc.errors import ConfigError
 from secc.link.connection import Serving
+from secc.ops.calendar import FILE, Calendar
 from secc.session import negotiation
 from secc.session.offer import Surroundings, V2gProtocol
-from secc.station.boards import settled
-from secc.station.calendar import FILE, Calendar
-from secc.station.following import tell_follower
 from secc.station.notify import Notifier
-from secc.station.pace import Pace
-from secc.station.traces import TraceWriter
+from secc.station.serving.following import tell_follower
+from secc.station.serving.pace import Pace
+from secc.station.serving.traces import TraceWriter
 from secc.station.trust import Identity, TrustRoom, TrustSettings
 from secc.station.work import WorkThread
 from secc.trace.files import TraceDirectory

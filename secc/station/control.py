@@ -1,4 +1,4 @@
-"""The control socket: a local process asks for the state, or pulls a lever. One JSON object a line, one answer a line.
+"""The control socket: a local process asks for the state, or gives a command. One JSON object a line, one answer a line.
 
 ``{"do": "stop", "outlet": "left"}`` is answered by ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; ``{"do": "events"}`` is answered by
 a line for every event until the other side closes. Who may open the socket is a matter of file permissions: it is made for its owner and group.
@@ -17,11 +17,12 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from secc.errors import SeccError
+from secc.ops.control import ControlError
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +39,8 @@ BACKLOG_LINES = 256
 """How far a reader of the events may fall behind before it is told that it missed some."""
 
 Answer = Mapping[str, Any]
-Lever = Callable[[Mapping[str, Any]], Answer | Awaitable[Answer]]
+Command = Callable[[Mapping[str, Any]], Answer | Awaitable[Answer]]
 """What does a request. One that has to wait returns an awaitable; others are answered meanwhile."""
-
-
-class ControlError(SeccError):
-    """A request that cannot be done; the text is the answer."""
 
 
 class Budget:
@@ -66,11 +63,11 @@ class Budget:
 
 
 class ControlServer:
-    """Serves ``levers`` by name on a Unix socket, and streams what is given to ``publish``."""
+    """Serves ``commands`` by name on a Unix socket, and streams what is given to ``publish``."""
 
-    def __init__(self, path: Path, levers: Mapping[str, Lever]) -> None:
+    def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
         self.path = path
-        self._levers = levers
+        self._commands = commands
         self._server: asyncio.Server | None = None
         self._readers: set[asyncio.Queue[str | None]] = set()
         self._clients: dict[asyncio.Task[None], int] = {}
@@ -154,14 +151,14 @@ class ControlServer:
             what: str = request["do"]
             if what == "events":
                 return what, None
-            lever = self._levers.get(what)
-            if lever is None:
-                known = ", ".join(sorted([*self._levers, "events"]))
+            command = self._commands.get(what)
+            if command is None:
+                known = ", ".join(sorted([*self._commands, "events"]))
                 raise ControlError(f"unknown request {what!r}; there are: {known}")
         except ControlError as error:
             return "", _refusal(error)
         try:
-            found = lever(request)
+            found = command(request)
         except Exception as error:  # noqa: BLE001  # each becomes an answer
             return what, self._failed(what, error)
         return what, found if isinstance(found, Awaitable) else {"ok": True, **found}
@@ -269,30 +266,3 @@ def _remove_stale(path: Path) -> None:
         except OSError as error:
             raise ControlError(f"control socket {path}: {error.strerror or error}") from error
     raise ControlError(f"a station is already running with the control socket {path}")
-
-
-def ask(path: Path, request: Mapping[str, Any], *, seconds: float = 5.0) -> dict[str, Any]:
-    """The client: one request, one answer. ControlError when nobody answers, or when the answer is no."""
-    for answer in listen(path, request, seconds=seconds):
-        if not answer.get("ok", False):
-            raise ControlError(str(answer.get("error", "refused without a reason")))
-        return answer
-    raise ControlError("the station hung up")
-
-
-def listen(path: Path, request: Mapping[str, Any], *, seconds: float | None = None) -> Iterator[dict[str, Any]]:
-    """The client: every line that comes in answer to a request, as it comes."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(seconds)
-        try:
-            sock.connect(str(path))
-            sock.sendall(json.dumps(request).encode() + b"\n")
-            with sock.makefile("rb") as lines:
-                for line in lines:
-                    yield json.loads(line)
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise ControlError(f"no station is running at {path}") from None
-        except PermissionError:
-            raise ControlError(f"no permission to open {path}") from None
-        except (OSError, ValueError) as error:
-            raise ControlError(f"control socket {path}: {error}") from error

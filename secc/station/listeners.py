@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from secc.errors import FramingError
 from secc.link import sdp
-from secc.station.network import Place, sdp_socket, tcp_socket
+from secc.ops.network import Place, sdp_socket, tcp_socket
 
 log = logging.getLogger(__name__)
 

@@ -11,20 +11,21 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from certs.guard import exposed
 from secc.config import Config, dangers
 from secc.errors import ConfigError, SeccError
+from secc.ops.calendar import PERSIST_SECONDS
+from secc.ops.control import ControlError
 from secc.outlet import BookChanged
 from secc.session.offer import Payment
-from secc.station.calendar import PERSIST_SECONDS
 from secc.station.collector import LOOK_SECONDS as COLLECTOR_SECONDS
 from secc.station.collector import Collector
+from secc.station.commands import Commands
 from secc.station.compose import Services, compose
-from secc.station.control import ControlError, ControlServer
-from secc.station.levers import Levers
-from secc.station.memory import keep_private, settle, share_arena
+from secc.station.control import ControlServer
+from secc.station.heap import keep_private, settle, share_arena
 from secc.station.notify import Notifier
-from secc.station.outlet import OutletHost
-from secc.station.trust import exposed
+from secc.station.serving.outlet import OutletHost
 from secc.station.work import share_interpreter
 from secc.uplink.port import BackendEvent
 from secc.version import version
@@ -51,7 +52,7 @@ class Station:
         self._version = version()
         self._began = time.monotonic()
         self._stopping = asyncio.Event()
-        self._control = ControlServer(config.control_socket, self._levers())
+        self._control = ControlServer(config.control_socket, self._commands())
         services.publish = self._control.publish
         self.outlets = tuple(OutletHost(outlet, config, services) for outlet in config.outlets)
         self._tasks: list[asyncio.Task[None]] = []
@@ -190,7 +191,7 @@ class Station:
     def _obey(self, order: BackendEvent) -> str:
         """Do what an order says; why not, if it cannot be done."""
         try:
-            self._levers_of({"outlet": order.outlet}).ordered(order)
+            self._commands_of({"outlet": order.outlet}).ordered(order)
         except ControlError as error:
             log.warning("an order of the backend is refused: %s: %s", type(order).__name__, error)
             return str(error)
@@ -212,15 +213,15 @@ class Station:
 
     # The control socket
 
-    def _levers(self) -> dict[str, Any]:
+    def _commands(self) -> dict[str, Any]:
         return {
             "state": self._state_of,
-            "start": lambda request: self._levers_of(request).start(),
-            "stop": lambda request: self._levers_of(request).stop("operator"),
-            "limit": lambda request: self._levers_of(request).limit(request["watts"]),
-            "token": lambda request: self._levers_of(request).token(request["kind"], request["value"]),
-            "renegotiate": lambda request: self._levers_of(request).renegotiate(),
-            "ongoing": lambda request: self._levers_of(request).ongoing(request["phase"], request["on"]),
+            "start": lambda request: self._commands_of(request).start(),
+            "stop": lambda request: self._commands_of(request).stop("operator"),
+            "limit": lambda request: self._commands_of(request).limit(request["watts"]),
+            "token": lambda request: self._commands_of(request).token(request["kind"], request["value"]),
+            "renegotiate": lambda request: self._commands_of(request).renegotiate(),
+            "ongoing": lambda request: self._commands_of(request).ongoing(request["phase"], request["on"]),
             "reload": self._reload_for,
         }
 
@@ -230,12 +231,12 @@ class Station:
                 return outlet
         raise ControlError(f"no outlet {wanted!r}; there are: {', '.join(outlet.name for outlet in self.outlets)}")
 
-    def _levers_of(self, request: Mapping[str, Any]) -> Levers:
+    def _commands_of(self, request: Mapping[str, Any]) -> Commands:
         wanted = request.get("outlet")
         if wanted is not None:
-            return self._outlet(wanted).levers
+            return self._outlet(wanted).commands
         if len(self.outlets) == 1:
-            return self.outlets[0].levers
+            return self.outlets[0].commands
         raise ControlError(f"which outlet? there are: {', '.join(outlet.name for outlet in self.outlets)}")
 
     def _state_of(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -310,7 +311,7 @@ async def serve(config: Config, notifier: Notifier) -> int:
 
 def examine(config: Config) -> Iterator[None]:
     """Log as errors what ``secc check`` would call BAD. Each step is short."""
-    from secc.station.check import findings
+    from secc.ops.check import findings
 
     for finding in findings(config):
         if not finding.good:

@@ -27,7 +27,6 @@ from certs import (
     verify_contract_chain,
 )
 from certs.files import stamp
-from certs.guard import require_guarded
 from certs.keystore import SeccChain
 from secc.conversation import Wall
 from secc.errors import ConfigError
@@ -62,15 +61,6 @@ _BY_FLAW = {
 def decision_of(flaw: Flaw) -> Decision:
     """What a flawed contract chain means for the question whether to charge."""
     return _BY_FLAW.get(flaw) or _BY_OUTCOME[flaw.outcome]
-
-
-def exposed(path: Path) -> str:
-    """Which others can change this file of the operator's, or a directory above it; empty if only root and our user can (A-PKI-07)."""
-    try:
-        require_guarded(path)
-    except StoreError as error:
-        return str(error)
-    return ""
 
 
 @dataclass(frozen=True, slots=True)

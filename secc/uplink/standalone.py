@@ -23,10 +23,10 @@ from secc.session.durable import Disk, Journal, StorageFailed
 from secc.session.effects import Decision, Ground, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
+from secc.uplink.book import FailedContracts, Pseudonyms, SessionBook
 from secc.uplink.lists import Lists, card, normal, read_list
 from secc.uplink.policy import AskBackend, Case, Entry, Policy, TokenStatus, decide, worth_remembering
 from secc.uplink.port import BackendEvent, SessionEnded, SessionStarted, Status
-from secc.uplink.records import FailedContracts, Pseudonyms, SessionBook
 
 T = TypeVar("T")
 

@@ -73,9 +73,9 @@ def a_car(chance: random.Random) -> list[bytes]:
 
 
 async def abort_one(scene: Scene, chance: random.Random) -> None:
-    await scene.until(lambda: scene.outlet().window.port, 200.0, "the window")
+    await scene.until(lambda: scene.outlet().sockets.port, 200.0, "the window")
     try:
-        reader, writer = await asyncio.open_connection("::1", scene.outlet().window.port)
+        reader, writer = await asyncio.open_connection("::1", scene.outlet().sockets.port)
     except OSError:
         return
     for piece in a_car(chance):
@@ -145,7 +145,7 @@ def test_any_datagram_on_the_sdp_port(tmp_path: Path, caplog: pytest.LogCaptureF
         config = configured(tmp_path)
         async with station(config, watch=False) as scene:
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
+            await scene.until(lambda: scene.outlet().sockets.port)
             target = ("::1", config.outlets[0].sdp_port, 0, 0)
             with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
                 sock.setblocking(False)
@@ -190,7 +190,7 @@ def test_any_line_on_the_control_socket(tmp_path: Path, caplog: pytest.LogCaptur
             assert after[0] <= before[0] + 1
             assert after[1] <= before[1]
             assert complaints(caplog) == []
-            scene.outlet().levers.limit(None)
+            scene.outlet().commands.limit(None)
             await scene.charges()
 
     run_virtual(main())

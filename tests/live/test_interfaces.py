@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from secc.station.control import ControlError, ask
+from secc.ops.control import ControlError, ask
 from tests.sync_panel import SyncPanel
 
 ROOT = Path(__file__).resolve().parent.parent.parent

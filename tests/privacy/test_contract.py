@@ -21,7 +21,7 @@ import pytest
 from certs.emaid import check_digit
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Lab, Tls
-from secc.station.report import explanation, status_lines
+from secc.ops.report import explanation, status_lines
 from tests import station_scene
 from tests.personal_search import Needles
 from tests.station_scene import BOTH, Scene, car_wallet, configured, station

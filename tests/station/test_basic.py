@@ -68,14 +68,14 @@ def test_the_grid_limits_the_current_by_the_duty(tmp_path: Path) -> None:
         async with station(plain(tmp_path)) as scene:
             world = scene.world()
             await charging(scene)
-            scene.outlet().levers.limit(8.0 * 690.0)
+            scene.outlet().commands.limit(8.0 * 690.0)
             await scene.until(lambda: 7.9 < world.present()[1] <= 8.0, 6.0)
-            scene.outlet().levers.limit(1000.0)
+            scene.outlet().commands.limit(1000.0)
             await scene.until(lambda: world.duty == 1.0, 1.0)
             assert world.present()[1] == 0.0
             world.close_s2(False)
             await scene.opened()
-            scene.outlet().levers.limit(None)
+            scene.outlet().commands.limit(None)
             await scene.until(lambda: world.duty == 0.5333, 6.0)
             world.close_s2()
             await scene.until(lambda: world.contactor.closed, 3.0)

@@ -13,8 +13,8 @@ import pytest
 from hal.sim.clock import run_virtual
 from hal.values import Indication
 from secc.config import Hlc
-from secc.station.history import records
-from secc.station.report import status_lines
+from secc.ops.report import status_lines
+from secc.trace.history import records
 from tests.station_scene import LONG, QUICK, Scene, configured, judged, station
 
 pytestmark = pytest.mark.case("A-RES-06")
@@ -84,7 +84,7 @@ def test_a_session_that_has_begun_is_booked_when_the_disk_is_back(tmp_path: Path
             disk_away(scene)
             await asyncio.sleep(20.0)
             assert scene.world().contactor.closed, "it goes on"
-            scene.outlet().levers.stop("operator")
+            scene.outlet().commands.stop("operator")
             assert (await drive.done()).outcome == "completed.by-station"
             await asyncio.sleep(5.0)
             assert "1 lines wait for the disk" in scene.station.state()["uplink"]["problems"][0]

@@ -1,177 +1,132 @@
-"""``secc check | status | control | explain`` against a station that runs as a process, and SIGTERM with a car on the cable."""
+"""What an operator orders is done, or is told why not: an order that changes nothing, an outlet that is not there, a card that is refused."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
-import signal
-import subprocess
-import sys
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from secc.cli import main
-from secc.station.history import records
-from tests.station_process import ROOT, Process
-from tests.sync_panel import SyncPanel
-from tools.evcc.behaviour import Behaviour
-from tools.evcc.driver import Trip, travel
-from tools.evcc.hands import SimHands
+from hal.sim.clock import run_virtual
+from secc.config import Config, Eim
+from secc.errors import SeccError
+from secc.station import control
+from tests.station_scene import Scene, configured, station
 
-LONG = Behaviour(watt_hours=20_000.0, target_state_of_charge=0.95)
+CARDS = "rfid 04A2B3C4\n"
 
 
-def test_from_check_to_sigterm(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
-    """One station, one car; everything that an operator can ask and do, in the order of a working day."""
+class Operator:
+    """Orders as the control socket takes them, without the socket."""
 
-    def secc(*arguments: str) -> tuple[int, str]:
-        code = main([*arguments])
-        said = capsys.readouterr()
-        return code, said.out + said.err
+    def __init__(self, scene: Scene) -> None:
+        self._commands = scene.station._commands()
 
-    where = ("--config", str(process.config))
-    assert secc("check", *where)[0] == 0
-    code, said = secc("explain", *where)
-    assert code == 1
-    assert "no session has ended here yet" in said
-    code, said = secc("status", *where)
-    assert code == 0
-    assert "outlet 1: available" in said
-    assert secc("control", *where, "renegotiate") == (1, "secc: outlet 1 has no session\n")
-    assert secc("control", *where, "--outlet", "9", "stop")[0] == 1
-    assert secc("control", *where, "limit", "many")[0] == 2
-    assert secc("control", *where, "limit", "20000") == (0, '{\n "watts": 20000.0\n}\n')
+    async def order(self, do: str, **more: Any) -> dict[str, Any]:
+        found = self._commands[do]({"do": do, **more})
+        return dict(await found if isinstance(found, Awaitable) else found)
 
-    events = subprocess.Popen(
-        [sys.executable, "-m", "secc", "control", *where, "events"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-
-    async def day() -> str:
-        hands = SimHands(process.panel)
-        told: list[str] = []
-        car = asyncio.create_task(
-            travel(Trip(sdp_port=process.port), LONG, hands, lambda name, text, facts: told.append(name))
-        )
-        while "charging" not in told:
-            assert not car.done(), car
-            await asyncio.sleep(0.02)
-        state = json.loads(secc("status", *where, "--json")[1])
-        assert state["outlets"][0]["session"]["protocol"] == "ISO 15118-2"
-        assert state["outlets"][0]["contactor"] == "closed"
-        assert "faults" not in secc("status", *where)[1]
-        process.child.send_signal(signal.SIGTERM)
-        reason = await car
-        hands.close()
-        return reason.code
-
-    assert asyncio.run(day()) == "completed.by-station"
-    assert process.child.wait(15.0) == 0
-    heard = [json.loads(line) for line in events.stdout or ()]
-    assert events.wait(10.0) == 0
-    assert {"milestone", "pilot", "contactor", "session ended"} <= {event["event"] for event in heard}
-    code, said = secc("explain", *where)
-    assert code == 0
-    assert "completed.terminated" in said
-    assert "SessionStopRes" in said
-    (record,) = records(process.state)
-    assert secc("explain", *where, record.session) == secc("explain", *where, record.session[:6]) == (code, said)
-    code, said = secc("explain", *where, "--list")
-    assert (code, len(said.splitlines())) == (0, 1)
-    assert f"{record.session[:6]}  outlet 1  completed.terminated" in said
-    assert f"outlet 1 [{record.session[:6]}]: session set up" in process.log.read_text()
-    code, said = secc("explain", *where, "0123456789abcdef")
-    assert code == 1 and "not in the history" in said
-    code, said = secc("explain", *where, "no-such-trace.jsonl")
-    assert code == 1 and "neither a file nor the id of a session" in said
-    code, said = secc("status", *where)
-    assert code == 1
-    assert "no station is running" in said
-    log = process.log.read_text()
-    assert "contactor open" in log
-    assert "Traceback" not in log
+    async def refused(self, do: str, **more: Any) -> str:
+        with pytest.raises(SeccError) as error:
+            await self.order(do, **more)
+        return str(error.value)
 
 
-def test_a_car_that_does_not_stop_is_cut_off_by_a_second_sigterm(process: Process) -> None:
-    async def stubborn() -> None:
-        hands = SimHands(process.panel)
-        told: list[str] = []
+def at(config: Config, story: Callable[[Scene, Operator], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with station(config) as scene:
+            await asyncio.sleep(1.0)
+            await story(scene, Operator(scene))
 
-        async def deaf(*arguments: object) -> None:
-            """From now on this car neither speaks nor moves a hand."""
-            await asyncio.sleep(60.0)
-
-        car = asyncio.create_task(
-            travel(Trip(sdp_port=process.port), LONG, hands, lambda name, text, facts: told.append(name))
-        )
-        while "charging" not in told:
-            assert not car.done(), car
-            await asyncio.sleep(0.02)
-        hands.feel = deaf  # type: ignore[method-assign, assignment]  # called before every message
-        panel = SyncPanel(process.panel)
-        process.child.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.3)
-        process.child.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(panel.until_open, 2.0) < 1.0
-        panel.close()
-        car.cancel()
-        await asyncio.gather(car, return_exceptions=True)
-        hands.close()
-
-    asyncio.run(stubborn())
-    assert process.child.wait(15.0) == 0
-    (record,) = records(process.state)
-    assert record.reason.code == "severed.station-shutdown"
+    run_virtual(main())
 
 
-@pytest.mark.case("A-RES-08")
-def test_a_reader_of_the_log_that_stalls_stops_neither_the_station_nor_its_end(tmp_path: Path, sockets: Path) -> None:
-    """A pipe that is full before the first line and has no reader: the event loop must not wait in it."""
-    read, write = os.pipe()
-    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_GETPIPE_SZ))
-    process = Process(tmp_path, sockets, stderr=write)
-    try:
+def test_an_order_that_changes_nothing_is_not_done(tmp_path: Path) -> None:
+    """`secc control stop` without a car, and a second start, change nothing: both are errors."""
 
-        async def charge() -> str:
-            hands = SimHands(process.panel)
-            told: list[str] = []
-            reason = await travel(
-                Trip(sdp_port=process.port), Behaviour(loops=3), hands, lambda name, text, facts: told.append(name)
-            )
-            hands.close()
-            return reason.code
+    async def story(scene: Scene, operator: Operator) -> None:
+        assert await operator.refused("stop") == "outlet 1: nothing to stop"
+        scene.world().plug_in()
+        await asyncio.sleep(1.0)
+        assert await operator.order("start") == {}
+        assert "nothing to start" in await operator.refused("start")
+        assert await operator.order("stop") == {}
+        assert await operator.refused("stop") == "outlet 1: nothing to stop"
+        assert await operator.refused("renegotiate") == "outlet 1 has no session"
 
-        assert asyncio.run(charge()) == "completed.full"
-        assert process.end() == 0
-    finally:
-        process.close()
-        os.close(read)
-        os.close(write)
+    at(configured(tmp_path, eim=Eim.LIST, allow=CARDS), story)
 
 
-def test_a_second_station_on_the_same_socket_is_told_so(process: Process, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "secc", "run", str(process.config)], cwd=ROOT, capture_output=True, text=True, timeout=20
-    )
-    assert done.returncode == 1
-    assert "already running" in done.stderr
-    assert process.end() == 0
+def test_a_session_is_stopped_and_nothing_is_left_to_stop(tmp_path: Path) -> None:
+    async def story(scene: Scene, operator: Operator) -> None:
+        drive = await scene.charging(scene.drive(stay=True))
+        assert await operator.order("stop") == {}
+        await drive.done()
+        await scene.ended()
+
+    at(configured(tmp_path), story)
 
 
-def test_a_second_station_on_the_same_interface_says_who_has_it_and_ends(process: Process, tmp_path: Path) -> None:
-    """Otherwise both would say "ready", and a car would talk to either."""
-    flags = ("--iface", "lo", "--eim", "free", "--state", str(tmp_path / "other"))
-    done = subprocess.run(
-        [sys.executable, "-m", "secc", "run", *flags, "--sdp-port", str(process.port)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert done.returncode == 1
-    assert f"UDP port {process.port} on lo is taken by process {process.child.pid} (" in done.stderr
-    assert "ready" not in done.stderr
-    assert "Traceback" not in done.stderr
-    assert process.end() == 0
+def test_the_word_on_a_card_is_the_answer(tmp_path: Path) -> None:
+    """A card on no list is refused, and the command must say so."""
+
+    async def story(scene: Scene, operator: Operator) -> None:
+        scene.world().plug_in()
+        await asyncio.sleep(1.0)
+        refused = await operator.refused("token", kind="rfid", value="00000000")
+        assert refused.startswith("the card is refused: ")
+        assert (await operator.order("token", kind="rfid", value="04:A2:B3:C4"))["card"] == "accepted"
+        assert "a driver is identified already" in await operator.refused("token", kind="rfid", value="04:A2:B3:C4")
+
+    at(configured(tmp_path, eim=Eim.LIST, allow=CARDS), story)
+
+
+def test_two_cards_at_once(tmp_path: Path) -> None:
+    async def story(scene: Scene, operator: Operator) -> None:
+        first = asyncio.ensure_future(operator.order("token", kind="rfid", value="04A2B3C4"))
+        await asyncio.sleep(0)
+        assert "another card" in await operator.refused("token", kind="rfid", value="04A2B3C4")
+        assert (await first)["card"] == "accepted"
+
+    at(configured(tmp_path, eim=Eim.LIST, allow=CARDS), story)
+
+
+def test_an_outlet_that_is_not_there(tmp_path: Path) -> None:
+    """`--outlet 9 reload` must not say "done"."""
+
+    async def story(scene: Scene, operator: Operator) -> None:
+        for do in ("start", "stop", "renegotiate", "state"):
+            assert await operator.refused(do, outlet="9") == "no outlet '9'; there are: 1, 2"
+        assert "for the whole station" in await operator.refused("reload", outlet="1")
+        assert await operator.refused("stop") == "which outlet? there are: 1, 2"
+        assert (await operator.order("state", outlet="2"))["name"] == "2"
+
+    at(configured(tmp_path, outlets=2), story)
+
+
+def test_a_reload_that_fails_says_so(tmp_path: Path) -> None:
+    """It must not say "done" while the error stands in the log alone."""
+
+    async def story(scene: Scene, operator: Operator) -> None:
+        assert await operator.order("reload") == {}
+        (tmp_path / "allowlist.txt").write_text("nonsense\n")
+        assert "allowlist.txt:1" in await operator.refused("reload")
+
+    at(configured(tmp_path, eim=Eim.LIST, allow=CARDS), story)
+
+
+def test_the_documented_request_is_one(tmp_path: Path) -> None:
+    """The example in the documentation has to be a request that the station takes: outlets are names."""
+    (example,) = re.findall(r"``(\{\"do\": \"stop\".*?\})``", control.__doc__ or "")
+    request = json.loads(example)
+
+    async def story(scene: Scene, operator: Operator) -> None:
+        assert await operator.refused(**request) == f"outlet {request['outlet']}: nothing to stop"
+
+    config = configured(tmp_path)
+    at(replace(config, outlets=(replace(config.outlets[0], name="left"),)), story)

@@ -13,20 +13,12 @@ from typing import Any
 import pytest
 
 from hal.sim.clock import run_virtual
-from secc.station.control import (
-    BURST,
-    CLIENTS,
-    LINE_OCTETS,
-    REQUESTS_A_SECOND,
-    ControlError,
-    ControlServer,
-    ask,
-    listen,
-)
+from secc.ops.control import ControlError, ask, listen
+from secc.station.control import BURST, CLIENTS, LINE_OCTETS, REQUESTS_A_SECOND, ControlServer
 from tests.station_scene import configured, station
 
 
-def levers() -> dict[str, Any]:
+def commands() -> dict[str, Any]:
     def limit(request: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"watts": float(request["watts"])}
 
@@ -40,7 +32,7 @@ def serve(tmp_path: Path, client: Any) -> Any:
     """Run ``client(path, server)`` on a thread against a server."""
 
     async def main() -> Any:
-        server = ControlServer(tmp_path / "control.sock", levers())
+        server = ControlServer(tmp_path / "control.sock", commands())
         await server.open()
         try:
             return await asyncio.to_thread(client, server.path, server)
@@ -50,7 +42,7 @@ def serve(tmp_path: Path, client: Any) -> Any:
     return asyncio.run(main())
 
 
-def test_a_lever_is_pulled_and_answers(tmp_path: Path) -> None:
+def test_a_command_is_done_and_answered(tmp_path: Path) -> None:
     answer = serve(tmp_path, lambda path, _: ask(path, {"do": "limit", "watts": 4200}))
     assert answer == {"ok": True, "watts": 4200.0}
     assert not (tmp_path / "control.sock").exists()
@@ -93,7 +85,7 @@ def test_nonsense_gets_an_error_and_the_server_stays(tmp_path: Path, line: bytes
 
 def test_events_are_streamed_until_the_server_closes(tmp_path: Path) -> None:
     async def main() -> list[Any]:
-        server = ControlServer(tmp_path / "control.sock", levers())
+        server = ControlServer(tmp_path / "control.sock", commands())
         await server.open()
         heard = asyncio.create_task(asyncio.to_thread(lambda: list(listen(server.path, {"do": "events"}, seconds=5.0))))
         while not server._readers:
@@ -118,11 +110,11 @@ def test_a_socket_left_by_a_power_cut_is_replaced_one_in_use_is_not(tmp_path: Pa
     assert serve(tmp_path, lambda path, _: ask(path, {"do": "limit", "watts": 1}))["ok"] is True
 
     async def second() -> None:
-        first = ControlServer(path, levers())
+        first = ControlServer(path, commands())
         await first.open()
         try:
             with pytest.raises(ControlError, match="already running"):
-                await ControlServer(path, levers()).open()
+                await ControlServer(path, commands()).open()
         finally:
             await first.close()
 
@@ -133,7 +125,7 @@ def test_a_file_that_is_not_a_socket_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     path.write_text("precious")
     with pytest.raises(ControlError, match="not a socket"):
-        asyncio.run(ControlServer(path, levers()).open())
+        asyncio.run(ControlServer(path, commands()).open())
     assert path.read_text() == "precious"
 
 

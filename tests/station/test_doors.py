@@ -17,10 +17,10 @@ from secc.config import Config, Eim, Timing, Tls
 from secc.link import sdp
 from secc.link.sdp import Security
 from secc.link.v2gtp import PayloadType, frame
+from secc.ops.network import InterfaceUnusable, Place
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
-from secc.station import window
-from secc.station.network import InterfaceUnusable, Place
+from secc.station.serving import sockets
 from tests.station_scene import BOTH, LONG, QUICK, Scene, configured, lab_pki, station
 from tools.evcc.behaviour import Behaviour, Payment
 
@@ -80,12 +80,12 @@ def test_sdp_names_a_usable_port_and_what_is_spoken_there(
             port = config.outlets[0].sdp_port
             assert await ask_sdp(port, request(asked)) is None, "answered without a car on the cable"
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
+            await scene.until(lambda: scene.outlet().sockets.port)
             octets = await ask_sdp(port, request(asked))
             assert octets is not None
             assert octets[:8] == bytes.fromhex("01fe900100000014")
             response = sdp.parse_response(octets)
-            assert (response.security, response.port) == (answered, scene.outlet().window.port)
+            assert (response.security, response.port) == (answered, scene.outlet().sockets.port)
             reader, writer = await asyncio.open_connection("::1", response.port)
             writer.close()
             assert reader is not None
@@ -112,7 +112,7 @@ def test_what_is_no_sdp_request_gets_no_answer_and_the_next_one_does(tmp_path: P
     async def main() -> None:
         async with station(config, watch=False) as scene:
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
+            await scene.until(lambda: scene.outlet().sockets.port)
             port = config.outlets[0].sdp_port
             assert await ask_sdp(port, datagram) is None
             assert await ask_sdp(port, request(0x10)) is not None
@@ -127,7 +127,7 @@ def test_fifty_requests_in_a_row_get_the_same_port(tmp_path: Path) -> None:
     async def main() -> None:
         async with station(config, watch=False) as scene:
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
+            await scene.until(lambda: scene.outlet().sockets.port)
             seen = set()
             for _ in range(50):
                 octets = await ask_sdp(config.outlets[0].sdp_port, request(0x10))
@@ -158,10 +158,10 @@ def test_after_the_setup_clock_nobody_is_answered_and_connecting_is_refused(tmp_
             loop = asyncio.get_running_loop()
             began = loop.time()
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
-            port = scene.outlet().window.port
+            await scene.until(lambda: scene.outlet().sockets.port)
+            port = scene.outlet().sockets.port
             assert port is not None
-            await scene.until(lambda: scene.outlet().window.port is None, 30.0)
+            await scene.until(lambda: scene.outlet().sockets.port is None, 30.0)
             assert 17.9 < loop.time() - began < 18.5
             assert await ask_sdp(config.outlets[0].sdp_port, request(security)) is None
             assert await refused(port)
@@ -192,9 +192,9 @@ def test_a_car_that_is_not_set_up_in_time_is_hung_up_on(tmp_path: Path, said: by
         async with station(configured(tmp_path), watch=False) as scene:
             loop = asyncio.get_running_loop()
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
+            await scene.until(lambda: scene.outlet().sockets.port)
             began = loop.time()
-            reader, writer = await asyncio.open_connection("::1", scene.outlet().window.port)
+            reader, writer = await asyncio.open_connection("::1", scene.outlet().sockets.port)
             writer.write(said)
             while await reader.read(1000):
                 pass
@@ -214,25 +214,25 @@ def test_a_second_connection_is_reset_and_the_first_is_not_disturbed(tmp_path: P
 
     async def main() -> None:
         async with station(configured(tmp_path), watch=False) as scene:
-            window = scene.outlet().window
-            admit = window._admit
+            sockets = scene.outlet().sockets
+            admit = sockets._admit
 
             def counted(peer: str) -> Any:
                 connection = admit(peer)
                 admitted.append(connection is not None)
                 return connection
 
-            window._admit = counted
+            sockets._admit = counted
             scene.world().plug_in()
-            await scene.until(lambda: window.port)
-            first, writer = await asyncio.open_connection("::1", window.port)
+            await scene.until(lambda: sockets.port)
+            first, writer = await asyncio.open_connection("::1", sockets.port)
             if said:
                 writer.write(said)
                 assert SAP.decode((await first.read(1000))[8:])
             await scene.until(lambda: admitted == [True])
             for number in range(1, 4):
                 with pytest.raises(ConnectionResetError):
-                    second, other = await asyncio.open_connection("::1", window.port)
+                    second, other = await asyncio.open_connection("::1", sockets.port)
                     other.write(hello())
                     await second.read(10)
                 assert admitted == [True, *[False] * number]
@@ -251,12 +251,12 @@ def test_during_a_session_the_port_is_closed(tmp_path: Path) -> None:
     async def main() -> None:
         async with station(configured(tmp_path)) as scene:
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
-            port = scene.outlet().window.port
+            await scene.until(lambda: scene.outlet().sockets.port)
+            port = scene.outlet().sockets.port
             assert port is not None
             drive = await scene.charging(scene.drive(LONG))
             assert await refused(port), "a port that is open during a session"
-            scene.outlet().levers.stop("operator")
+            scene.outlet().commands.stop("operator")
             await drive.done()
             assert drive.outcome == "completed.by-station"
 
@@ -283,7 +283,7 @@ async def strange(scene: Scene, call: Callable[[], Any]) -> Any:
     """Do something to the TLS port from another thread; the outlet waits for a car."""
     if not scene.world().car.plugged:
         scene.world().plug_in()
-    await scene.until(lambda: scene.outlet().window.port)
+    await scene.until(lambda: scene.outlet().sockets.port)
     return await asyncio.to_thread(call)
 
 
@@ -300,7 +300,7 @@ def test_openssl_sees_chain_suite_and_staple(tmp_path: Path) -> None:
                 bundle.write_bytes(
                     b"".join(path.read_bytes() for path in root.glob("*.pem") if "v2g" in path.name.lower())
                 )
-                return s_client(scene.outlet().window.port or 0, *GOOD, "-CAfile", str(bundle))
+                return s_client(scene.outlet().sockets.port or 0, *GOOD, "-CAfile", str(bundle))
 
             said = await strange(scene, look)
             assert re.search(r"Cipher\s+(is|:) ECDHE-ECDSA-AES128-SHA256", said), said
@@ -334,7 +334,7 @@ def test_a_foreign_hello_gets_an_alert_and_the_next_car_is_served(
 ) -> None:
     async def main() -> None:
         async with station(pnc(tmp_path), watch=False) as scene:
-            said = await strange(scene, lambda: s_client(scene.outlet().window.port or 0, *options))
+            said = await strange(scene, lambda: s_client(scene.outlet().sockets.port or 0, *options))
             assert re.search(rf"alert ({alert})", said), said
             await scene.ended()
             drive = await scene.drive(QUICK_PNC, tls=True).done()
@@ -348,8 +348,8 @@ def test_http_on_the_tls_port_is_closed_and_the_next_car_is_served(tmp_path: Pat
     async def main() -> None:
         async with station(pnc(tmp_path, Tls.REQUIRED), watch=False) as scene:
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
-            reader, writer = await asyncio.open_connection("::1", scene.outlet().window.port)
+            await scene.until(lambda: scene.outlet().sockets.port)
+            reader, writer = await asyncio.open_connection("::1", scene.outlet().sockets.port)
             writer.write(b"GET / HTTP/1.1\r\n\r\n")
             assert await reader.read() == b""
             writer.close()
@@ -372,8 +372,8 @@ def test_a_handshake_that_stalls_is_given_up_and_the_next_car_is_served(
         async with station(pnc(tmp_path, Tls.REQUIRED, timing), watch=False) as scene:
             loop = asyncio.get_running_loop()
             scene.world().plug_in()
-            await scene.until(lambda: scene.outlet().window.port)
-            reader, writer = await asyncio.open_connection("::1", scene.outlet().window.port)
+            await scene.until(lambda: scene.outlet().sockets.port)
+            reader, writer = await asyncio.open_connection("::1", scene.outlet().sockets.port)
             began = loop.time()
             writer.write(said)
             assert await scene.ended() == ["timer.TLS-handshake"]
@@ -403,7 +403,7 @@ def test_a_port_that_somebody_took_while_the_interface_was_away_is_waited_for(
 ) -> None:
     """At the start a station ends over it; one that runs may have cars at its other outlets."""
     config = configured(tmp_path)
-    there = window.locate
+    there = sockets.locate
 
     def away(interface: str) -> Place:
         raise InterfaceUnusable(f"there is no interface {interface}")
@@ -415,11 +415,11 @@ def test_a_port_that_somebody_took_while_the_interface_was_away_is_waited_for(
                 found: str = scene.outlet().state()["problem"]
                 return found
 
-            monkeypatch.setattr(window, "locate", away)
+            monkeypatch.setattr(sockets, "locate", away)
             await scene.until(lambda: problem() == "there is no interface lo")
             with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
                 other.bind(("::", config.outlets[0].sdp_port))
-                monkeypatch.setattr(window, "locate", there)
+                monkeypatch.setattr(sockets, "locate", there)
                 await scene.until(lambda: problem().endswith("on lo is taken"))
             await scene.until(lambda: problem() == "")
             await scene.charges()

@@ -234,7 +234,7 @@ async def guard_mended(scene: Scene, drive: Drive) -> None:
 
 
 async def operator(scene: Scene, drive: Drive) -> None:
-    scene.outlet().levers.stop("operator")
+    scene.outlet().commands.stop("operator")
 
 
 async def button(scene: Scene, drive: Drive) -> None:

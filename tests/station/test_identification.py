@@ -231,7 +231,7 @@ def test_a_verdict_that_comes_after_the_session_is_dropped(tmp_path: Path) -> No
             assert plugin.state.identification.contract is ContractState.NONE
             assert "authorized" not in drive.names
             assert book(scene) == []
-            scene.outlet().levers.start()
+            scene.outlet().commands.start()
             assert (await drive.done()).outcome == "completed.full"
             await scene.until(lambda: len(book(scene)) == 2)
             assert book(scene)[0]["identity"] == "operator"

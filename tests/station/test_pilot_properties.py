@@ -130,7 +130,7 @@ async def act(scene: Scene, kind: str, what: str, value: Any) -> None:
             case "door":
                 world.open_door(value)
             case "limit":
-                scene.outlet().levers.limit(value)
+                scene.outlet().commands.limit(value)
             case "button":
                 world.press_stop()
             case "card":

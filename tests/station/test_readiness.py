@@ -16,8 +16,8 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Tls
 from secc.conversation import Wall
+from secc.ops.calendar import Calendar
 from secc.session.offer import Payment
-from secc.station.calendar import Calendar
 from secc.station.station import examine
 from tests.station_scene import BOTH, Scene, configured, station
 

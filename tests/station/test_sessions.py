@@ -13,9 +13,9 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
 from secc.station.compose import compose
-from secc.station.history import records
 from secc.station.notify import Notifier
 from secc.station.station import Station
+from secc.trace.history import records
 from tests.station_scene import BOTH, LONG, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
 

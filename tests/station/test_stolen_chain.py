@@ -19,9 +19,9 @@ from hal.sim.clock import run_virtual
 from hal.values import Indication
 from secc.config import Config, Eim, Hlc, Tls, Uplink
 from secc.session.effects import Decision, Ground, Verdict
-from secc.station.history import records
 from secc.trace.explain import explain
 from secc.trace.explain_trace import record_of_trace
+from secc.trace.history import records
 from tests.station_scene import BOTH, Drive, Scene, car_wallet, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
 from tools.evcc.matching import be_matched
@@ -270,8 +270,8 @@ def test_the_car_that_only_identified_itself_pays_also_if_it_connects_again_and_
             assert line is not None
             await asyncio.sleep(1.0)
             await be_matched(line.car, lambda *told: None)
-            await scene.until(lambda: outlet.window.port, 10.0, "the car is talked to again")
-            _, writer = await asyncio.open_connection("::1", outlet.window.port)
+            await scene.until(lambda: outlet.sockets.port, 10.0, "the car is talked to again")
+            _, writer = await asyncio.open_connection("::1", outlet.sockets.port)
             await asyncio.sleep(0.5)
             writer.close()
             await scene.ended(2)

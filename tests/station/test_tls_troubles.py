@@ -28,7 +28,7 @@ from secc.link.tls.errors import TlsError
 from secc.link.tls.key import DelegatedKey
 from secc.session.events import Shutdown
 from secc.session.offer import Payment
-from secc.station.pace import Pace
+from secc.station.serving.pace import Pace
 from tests.link.tls.chains import pki
 from tests.link.tls.hello import C023, C025, client_hello, numbers
 from tests.station_scene import LONG, Scene, WorldHands, car_trust, configured, station
@@ -200,10 +200,10 @@ TROUBLES = {
 
 async def record_of(scene: Scene, client: Client) -> dict[str, Any]:
     await WorldHands(scene.world()).plug_in()
-    window = scene.outlet().window
-    await scene.until(lambda: window.port is not None)
-    assert window.port is not None
-    await client(window.port)
+    sockets = scene.outlet().sockets
+    await scene.until(lambda: sockets.port is not None)
+    assert sockets.port is not None
+    await client(sockets.port)
     await scene.ended()
     await scene.until(lambda: scene.outlet().journal.idle)
     return record_in(scene)
@@ -248,10 +248,10 @@ LONG_DC = replace(LONG, current=Current.DC)
 async def hook(scene: Scene) -> Line:
     """A car that trusts us, after its handshake."""
     await WorldHands(scene.world()).plug_in()
-    window = scene.outlet().window
-    await scene.until(lambda: window.port is not None)
-    assert window.port is not None
-    return await Line.open("::1", window.port, 0, car_trust().context())
+    sockets = scene.outlet().sockets
+    await scene.until(lambda: sockets.port is not None)
+    assert sockets.port is not None
+    return await Line.open("::1", sockets.port, 0, car_trust().context())
 
 
 async def last(scene: Scene) -> dict[str, Any]:
@@ -324,9 +324,9 @@ def test_a_handshake_that_stands_still_says_where(tmp_path: Path) -> None:
     async def main() -> None:
         async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
             await WorldHands(scene.world()).plug_in()
-            window = scene.outlet().window
-            await scene.until(lambda: window.port is not None)
-            _, writer = await asyncio.open_connection("::1", window.port)
+            sockets = scene.outlet().sockets
+            await scene.until(lambda: sockets.port is not None)
+            _, writer = await asyncio.open_connection("::1", sockets.port)
             writer.write(HELLO)
             record = await last(scene)
             writer.close()
@@ -407,8 +407,8 @@ def test_what_a_car_says_and_hangs_up_while_a_step_runs_is_heard(
             if crowded:
                 outlet.pace = cast("Pace", Crowded())
             await WorldHands(scene.world()).plug_in()
-            await scene.until(lambda: outlet.window.port is not None)
-            reader, writer = await asyncio.open_connection("::1", outlet.window.port)
+            await scene.until(lambda: outlet.sockets.port is not None)
+            reader, writer = await asyncio.open_connection("::1", outlet.sockets.port)
             for piece in octets:
                 writer.write(piece)
                 await asyncio.sleep(0.3 * (len(octets) > 1))
@@ -434,8 +434,8 @@ def test_a_step_that_ends_when_nobody_waits_for_it_is_not_reported_as_a_bug(
             outlet = scene.outlet()
             outlet.executor = slow = Gated(outlet.executor)
             await WorldHands(scene.world()).plug_in()
-            await scene.until(lambda: outlet.window.port is not None)
-            _, writer = await asyncio.open_connection("::1", outlet.window.port)
+            await scene.until(lambda: outlet.sockets.port is not None)
+            _, writer = await asyncio.open_connection("::1", outlet.sockets.port)
             writer.write(HELLO)
             await asyncio.sleep(0.2)
             served = outlet._connection
@@ -457,9 +457,9 @@ def test_an_emergency_in_the_handshake_is_called_so(tmp_path: Path) -> None:
     async def main() -> None:
         async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
             await WorldHands(scene.world()).plug_in()
-            window = scene.outlet().window
-            await scene.until(lambda: window.port is not None)
-            _, writer = await asyncio.open_connection("::1", window.port)
+            sockets = scene.outlet().sockets
+            await scene.until(lambda: sockets.port is not None)
+            _, writer = await asyncio.open_connection("::1", sockets.port)
             writer.write(HELLO)
             await asyncio.sleep(1.0)
             scene.world().press_emergency_stop(True)
@@ -494,7 +494,7 @@ def test_who_knocks_and_says_nothing_hides_no_session(tmp_path: Path) -> None:
     async def main() -> None:
         async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
             first = await record_of(scene, says(client_hello()[:40]))
-            port = scene.outlet().window.port
+            port = scene.outlet().sockets.port
             assert port is not None
             await says()(port)
             await scene.ended(2)

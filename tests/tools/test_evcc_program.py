@@ -21,13 +21,13 @@ from secc.link.connection import Serving
 from secc.link.tls.chain import Chain
 from secc.link.tls.context import ServerContext
 from secc.link.tls.key import PemKey
+from secc.ops.network import locate
 from secc.session.effects import StopPower
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Surroundings, Transfer, V2gProtocol
-from secc.station.connection import V2gConnection
-from secc.station.driver import Turns
 from secc.station.listeners import SdpListener, TcpListener
-from secc.station.network import locate
-from secc.station.pace import Pace
+from secc.station.serving.connection import V2gConnection
+from secc.station.serving.driver import Turns
+from secc.station.serving.pace import Pace
 from tests.pair import Outlet
 from tools.evcc.__main__ import OK, REFUSED, UNREACHABLE, UNTRUSTED, USAGE, arguments, drive
 from tools.pki import LabPki, make_lab_pki

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from secc.station.connection import V2gConnection
+from secc.station.serving.connection import V2gConnection
 from tools.bench.stations import ROOT, Ground
 from tools.bench.walks import LOOPS, Walk, Walks, count, measure
 
@@ -51,7 +51,7 @@ def test_every_count_finds_the_same(ground: Ground, walks: Walks) -> None:
 def test_station_is_counted_and_the_car_and_the_simulator_are_not(walks: Walks) -> None:
     for walk in (walks.demand, authorization(walks)):
         files = [file for file, _ in walk.by_file]
-        assert {"secc/station/connection.py", "secc/conversation/session.py"} <= set(files)
+        assert {"secc/station/serving/connection.py", "secc/conversation/session.py"} <= set(files)
         assert all(file.startswith(("secc/", "hal/", "certs/")) and not file.startswith("hal/sim/") for file in files)
     # The books decide about the contract in a task of their own.
     assert "secc/uplink/standalone.py" in dict(authorization(walks).by_file)
@@ -76,7 +76,7 @@ def longer(place: str, name: str = "detour") -> Callable[..., Any]:
     ("place", "name", "calls", "files"),
     [
         ("secc/extra.py", "detour", 1, 1),
-        ("secc/station/connection.py", "detour", 1, 0),
+        ("secc/station/serving/connection.py", "detour", 1, 0),
         ("secc/extra.py", "<lambda>", 0, 0),
         ("hal/sim/extra.py", "detour", 0, 0),
         ("tests/extra.py", "detour", 0, 0),

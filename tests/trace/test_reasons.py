@@ -20,7 +20,7 @@ from secc.session import events
 from secc.session import supported_app_protocol as sap
 from secc.session.signature import Flaw as Signature
 from secc.trace.reasons import BEHIND, KINDS, MEANINGS, meaning
-from secc.uplink.records import POWER_LOST
+from secc.uplink.book import POWER_LOST
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -167,7 +167,7 @@ def test_every_reason_that_is_made_outside_of_the_core_has_its_entry() -> None:
         elif kind == "tls":
             assert file == "secc/session/events.py", "whatever flaw it is, it has its entry"
         else:
-            assert kind == "timer" and file == "secc/station/connection.py", f"{file}:{call.lineno}"
+            assert kind == "timer" and file == "secc/station/serving/connection.py", f"{file}:{call.lineno}"
     assert [code for code in made if code not in MEANINGS] == []
 
 

@@ -20,8 +20,8 @@ from secc.errors import ConfigError, UplinkError
 from secc.session.durable import Disk, StorageFailed
 from secc.session.effects import Decision, Ground, Verdict
 from secc.session.identification import AuthorizeToken
+from secc.uplink.book import MAX_FAILED, REMEMBERED, FailedContracts
 from secc.uplink.port import Backend, Identity, SessionEnded, SessionStarted
-from secc.uplink.records import MAX_FAILED, REMEMBERED, FailedContracts
 from secc.uplink.standalone import OFFLINE, Eim, Rules, Standalone
 from tests.lab_proof import lab_contract, lab_proved, proved
 from tests.lab_trust import AT, LAB, anchors

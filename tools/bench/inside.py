@@ -16,7 +16,7 @@ from hal.sim.clock import VirtualLoop
 from secc.config import load
 from secc.station.compose import compose
 from secc.station.notify import Notifier
-from secc.station.pace import Pace
+from secc.station.serving.pace import Pace
 from secc.station.station import Station
 from tools.evcc.behaviour import Behaviour, Payment
 from tools.evcc.driver import Trip, travel

@@ -19,7 +19,7 @@ from unittest import mock
 from secc.errors import DecodeError
 from secc.iso2.messages import SCHEMA
 from secc.link.v2gtp import HEADER_OCTETS
-from secc.station.connection import V2gConnection
+from secc.station.serving.connection import V2gConnection
 from tools.evcc.behaviour import Behaviour, Payment
 from tools.evcc.line import Line
 

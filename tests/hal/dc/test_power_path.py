@@ -25,9 +25,9 @@ from secc import energy
 from secc.conversation import Asked, Effect, Event, Tell, Ticket
 from secc.energy.effects import ReportFault
 from secc.session.effects import CheckCable, StartPower, StopPower
-from secc.station.driver import Driver, Turns
-from secc.station.levels import dc_limits, levels_of
-from secc.station.power import PowerPerformer
+from secc.station.serving.driver import Driver, Turns
+from secc.station.serving.levels import dc_limits, levels_of
+from secc.station.serving.power import PowerPerformer
 from tests.hal.outfit import Outfit, outfit
 
 BATTERY_VOLTS = 400.0

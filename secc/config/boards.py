@@ -1,0 +1,50 @@
+"""What is configured of each outlet, held against what its board's address says, before anything is opened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hal.errors import HalError
+from hal.open import Power, power_of, unsafe_options
+from secc.config.settings import Ac, Config, Dc, Outlet
+from secc.errors import ConfigError
+from secc.session.offer import Transfer
+
+
+def possible(power: Power) -> tuple[Transfer, ...]:
+    """What a board that delivers this can serve, the best first."""
+    if power.dc:
+        return (Transfer.DC,)
+    single = (Transfer.AC_SINGLE_PHASE,)
+    return (Transfer.AC_THREE_PHASE, *single) if power.phases == 3 else single
+
+
+def settled(config: Config) -> Config:
+    """The configuration with the transfers of every outlet written out. Raises ConfigError for what cannot be."""
+    outlets = tuple(settled_outlet(config, number) for number in range(len(config.outlets)))
+    return replace(config, outlets=outlets)
+
+
+def settled_outlet(config: Config, number: int) -> Outlet:
+    """One outlet with its transfers written out. Raises ConfigError for what cannot be."""
+    outlet = config.outlets[number]
+    address = f"outlet[{number}].hal"
+    try:
+        able, unsafe = possible(power_of(outlet.hal)), unsafe_options(outlet.hal)
+    except HalError as error:
+        raise ConfigError(address, str(error), config.source) from error
+    if unsafe and not config.lab.danger_follower:
+        text = f"{', '.join(unsafe)}: moves the pilot for the car; for tests, with lab.danger_follower"
+        raise ConfigError(address, text, config.source)
+    for place, transfer in enumerate(outlet.transfers):
+        if transfer not in able:
+            raise ConfigError(
+                f"outlet[{number}].transfers[{place}]",
+                f"is {transfer.value!r}, but {outlet.hal} delivers {' and '.join(able)}",
+                config.source,
+            )
+    other, limits, none = ("ac", outlet.ac, Ac()) if able == (Transfer.DC,) else ("dc", outlet.dc, Dc())
+    if limits != none:
+        text = f"limits {other.upper()}, but {outlet.hal} delivers {' and '.join(able)}"
+        raise ConfigError(f"outlet[{number}].{other}", text, config.source)
+    return replace(outlet, transfers=outlet.transfers or able)

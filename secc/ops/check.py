@@ -1,0 +1,242 @@
+"""``secc check``: what a station needs, looked at with the rights of the user that runs it. Each finding is a line: OK, or what to do.
+
+Nothing is written, and no hardware is opened; ports are bound for a moment.
+
+``secc doctor`` begins with the same and goes on to try things out (``secc/ops/doctor.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import timedelta
+
+from certs import ChainRejected, Edition, Keystore, StapleCache, StoreError, Truststore, read_revoked
+from certs.guard import exposed
+from certs.keystore import SeccChain
+from hal.open import unsafe_options
+from secc.config import Clock, Config, Tls, dangers
+from secc.config.boards import settled_outlet
+from secc.conversation import Wall
+from secc.errors import ConfigError
+from secc.link.tls.errors import TlsUnavailable
+from secc.link.tls.libssl import system_libssl
+from secc.ops.calendar import FILE, Calendar, day
+from secc.ops.finding import Finding
+from secc.ops.network import InterfaceUnusable, locate
+from secc.ops.places import is_running, places, ports
+from secc.ops.unit import Unit
+from secc.session.durable import ROOM, Disk, StorageFailed
+from secc.session.offer import Payment
+from secc.uplink.lists import read_list
+
+EXPIRY_WARNING = timedelta(days=30)
+"""The station's own certificate is to be renewed a month before it ends. [OCPP 2.0.1 A03]"""
+
+
+def report(config: Config, unit: Unit | None = None) -> list[Finding]:
+    """Everything about this configuration on this machine, at this moment, with the rights of this process."""
+    return [*findings(config), *_before_the_start(config, unit)]
+
+
+def findings(config: Config) -> Iterator[Finding]:
+    """What a station can ask about itself, too, while it runs: all but its ports and directories. Each step is short."""
+    calendar = Calendar(config.station.state_directory / FILE, vouched=config.trust.clock is Clock.RTC)
+    yield _configuration(config)
+    yield _state(config)
+    for line in dangers(config):
+        yield Finding("danger", line, remark=True)
+    yield from _calendar(config, calendar, calendar.wall())
+    yield from _roots(config, calendar.judging())
+    yield from _lists(config)
+    yield from _revoked(config)
+    yield from _book(config)
+    yield from _chains(config, calendar.judging())
+    yield from _outlets(config)
+
+
+def _before_the_start(config: Config, unit: Unit | None) -> Iterator[Finding]:
+    yield from places(config, unit)
+    running = is_running(config)
+    if running:
+        yield Finding(
+            "station", f"one is running on {config.control_socket}: `secc status` says how it is", remark=True
+        )
+    yield from ports(config, running=running)
+
+
+def _configuration(config: Config) -> Finding:
+    if config.source is None:
+        return Finding("configuration", "from flags alone")
+    if problem := exposed(config.source):
+        return Finding("configuration", problem, good=False)
+    return Finding("configuration", str(config.source))
+
+
+def _state(config: Config) -> Finding:
+    """A user who can replace ``last-seen`` can have expired certificates accepted. (A-PKI-05, A-PKI-07)"""
+    directory = config.station.state_directory
+    if problem := exposed(directory / FILE):
+        return Finding("state", problem, good=False)
+    return Finding("state", f"kept in {directory}")
+
+
+def _calendar(config: Config, calendar: Calendar, wall: Wall) -> Iterator[Finding]:
+    contracts = any(Payment.CONTRACT in outlet.payments for outlet in config.outlets)
+    if wall.trusted:
+        yield Finding("clock", f"{day(wall.time)}, confirmed")
+    elif contracts and not config.trust.danger_floor_suffices:
+        yield Finding("clock", f"not confirmed, so Contract is not offered: {calendar.problem()}", good=False)
+    else:
+        yield Finding("clock", f"not confirmed: {calendar.problem()}", remark=True)
+    if contracts and (remark := calendar.remark()):
+        yield Finding("clock", remark, remark=True)
+
+
+def _roots(config: Config, wall: Wall) -> Iterator[Finding]:
+    if config.trust.truststore is None:
+        return
+    try:
+        roots = Truststore(config.trust.truststore).read()
+    except StoreError as error:
+        yield Finding("truststore", str(error), good=False)
+        return
+    for problem in roots.problems:
+        yield Finding("truststore", str(problem), good=False)
+    if not roots.installed and not roots.problems:
+        yield Finding("truststore", f"{config.trust.truststore} holds no root: no contract can be good", good=False)
+    for root in roots.installed:
+        name = f"{root.edition.value} {root.role.value} root {', '.join(root.certificate.common_names)!r}"
+        ends = f"{root.certificate.not_after:%Y-%m-%d}"
+        if root.certificate.not_after < wall.time:
+            yield Finding("truststore", f"{name} has ended on {ends}: install its successor", good=False)
+        elif root.certificate.not_after - wall.time < EXPIRY_WARNING:
+            yield Finding("truststore", f"{name} ends on {ends}: install its successor now", remark=True)
+        else:
+            yield Finding("truststore", f"{name}, valid until {ends}")
+
+
+def _lists(config: Config) -> Iterator[Finding]:
+    """Whether the lists can be read, and whether the roots that they name are there."""
+    installed: frozenset[str] = frozenset()
+    if config.trust.truststore is not None:
+        with contextlib.suppress(StoreError):
+            installed = frozenset(
+                root.certificate.fingerprint for root in Truststore(config.trust.truststore).read().installed
+            )
+    for subject, path in (("allowlist", config.uplink.allowlist), ("denylist", config.uplink.denylist)):
+        if path is None:
+            continue
+        try:
+            listed = read_list(path, Disk())
+        except ConfigError as error:
+            yield Finding(subject, str(error), good=False)
+            continue
+        yield Finding(subject, f"{path}, {len(listed)} entries")
+        for root in sorted(listed.roots - installed):
+            yield Finding(
+                subject,
+                f"{path} names the root {root}, which is not installed: those entries match no contract",
+                good=False,
+            )
+
+
+def _book(config: Config) -> Iterator[Finding]:
+    """Whether charging sessions can be stored. Directories that are missing are made at the start. (A-RES-06)"""
+    path = config.uplink.sessions
+    if path is None:
+        return
+    there = next(directory for directory in path.absolute().parents if directory.exists())
+    try:
+        Disk().require_room(path if path.absolute().parent == there else there / path.name, ROOM)
+    except StorageFailed as error:
+        then = "sessions are lost with the next power cut" if config.uplink.danger_charge_unbooked else "no car charges"
+        yield Finding("sessions", f"cannot be stored, so {then}: {error}", good=False)
+        return
+    if problem := exposed(path):
+        yield Finding("sessions", problem, good=False)
+    else:
+        yield Finding("sessions", f"stored in {path}")
+
+
+def _revoked(config: Config) -> Iterator[Finding]:
+    if config.trust.revoked is None:
+        return
+    try:
+        revoked = read_revoked(config.trust.revoked)
+    except StoreError as error:
+        yield Finding("revoked", str(error), good=False)
+    else:
+        yield Finding("revoked", f"{config.trust.revoked}, {len(revoked)} certificates")
+
+
+def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
+    if config.trust.keystore is None:
+        if any(outlet.tls is not Tls.OFF for outlet in config.outlets):
+            yield Finding("keystore", "none is set, but an outlet is to speak TLS", good=False)
+        return
+    try:
+        system_libssl()
+    except TlsUnavailable as error:
+        yield Finding("libssl", str(error), good=False)
+        return
+    try:
+        contents = Keystore(config.trust.keystore).read(Edition.ISO2)
+    except StoreError as error:
+        yield Finding("keystore", str(error), good=False)
+        return
+    for problem in contents.problems:
+        yield Finding("keystore", str(problem), good=False)
+    if not contents.chains and not contents.problems:
+        yield Finding("keystore", f"{config.trust.keystore} holds no chain that can be used", good=False)
+    cache = config.ocsp_cache
+    for chain in contents.chains:
+        yield _chain(chain, wall)
+        if cache is not None:
+            yield _staple(chain, StapleCache(cache), wall)
+
+
+def _chain(chain: SeccChain, wall: Wall) -> Finding:
+    name = ", ".join(chain.leaf.common_names)
+    ends = f"{chain.leaf.not_after:%Y-%m-%d}"
+    try:
+        chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
+    except ChainRejected as error:
+        return Finding("keystore", f"{chain.path.name} ({name}): {error}", good=False)
+    if chain.leaf.not_after - wall.time < EXPIRY_WARNING:
+        return Finding("keystore", f"{chain.path.name} ({name}) ends on {ends}: renew it now", remark=True)
+    return Finding("keystore", f"{chain.path.name} ({name}), valid until {ends}")
+
+
+def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:
+    staples = cache.staples(chain.path_to_root, wall.time, Edition.ISO2, clock_trusted=wall.trusted)
+    if staples[0] is None:
+        return Finding(
+            "OCSP",
+            f"{chain.path.name}: no fresh response for the leaf; cars that ask may leave [V2G2-873]",
+            remark=True,
+        )
+    return Finding("OCSP", f"{chain.path.name}: a fresh response is stapled")
+
+
+def _outlets(config: Config) -> Iterator[Finding]:
+    for number, outlet in enumerate(config.outlets):
+        subject = f"outlet {outlet.name}"
+        try:
+            place = locate(outlet.interface)
+        except InterfaceUnusable as error:
+            yield Finding(subject, str(error), good=False)
+        else:
+            yield Finding(subject, f"{outlet.interface} has {place.address}")
+        yield from _hardware(config, number, subject)
+
+
+def _hardware(config: Config, number: int, subject: str) -> Iterator[Finding]:
+    try:
+        outlet = settled_outlet(config, number)
+    except ConfigError as error:
+        yield Finding(subject, f"{error.path.partition('.')[2]}: {error.hint}", good=False)
+        return
+    unsafe = unsafe_options(outlet.hal)
+    text = f"hardware {outlet.hal}, {', '.join(outlet.transfers)}"
+    yield Finding(subject, text + (f" (for tests only: {', '.join(unsafe)})" if unsafe else ""), remark=bool(unsafe))

@@ -1,0 +1,302 @@
+"""``secc doctor``: the machine, the network and the hardware of a station, tried out. What ``secc check`` reads, and what has to be touched.
+
+It opens what it looks at and closes it again; a station that is running keeps its hardware, and the doctor leaves that alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from ipaddress import IPv6Address
+from pathlib import Path
+
+from hal.errors import HalError
+from hal.linux import NoPermission, open_modem
+from hal.open import open_hal, recognise
+from hal.ports import Board, PlcModem
+from secc.config import Config, Outlet
+from secc.config.choices import Modem
+from secc.link import sdp
+from secc.link.tls.errors import TlsUnavailable
+from secc.link.tls.libssl import system_libssl
+from secc.ops.check import report
+from secc.ops.finding import Finding
+from secc.ops.firewall import Outcome, Packet, RulesUnreadable, judge_ip6tables, judge_nft
+from secc.ops.network import InterfaceUnusable, Place, locate
+from secc.ops.places import is_running
+from secc.ops.unit import Unit
+
+BOARD_SECONDS = 10.0
+"""A port promises to open in 5 s; one that hangs must not hang us."""
+COMMAND_SECONDS = 5.0
+SPARE_BYTES = 50_000_000
+"""For state, a log and an update that is being unpacked, besides what traces and sessions are allowed."""
+LEAST_BYTES = 5_000_000
+MODEM_REMEDY = "is the modem powered, and on this interface? `secc slac-bench` shows what goes over the line"
+
+_SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40  # linux/sockios.h, net/if.h
+
+Text = tuple[str, str]
+"""A command's name and what it printed."""
+
+
+def packet_filters() -> tuple[Text, ...]:
+    """What the machine's packet filters print; nothing where we may not read them."""
+    return tuple(_filters())
+
+
+def examine(config: Config, unit: Unit | None = None, filters: tuple[Text, ...] | None = None) -> Iterator[Finding]:
+    """Everything about this configuration on this machine, one finding after the other as they are made. Blocking."""
+    yield from report(config, unit)
+    yield _libssl()
+    yield from _storage(config)
+    filters = packet_filters() if filters is None else filters
+    yield _raw_sockets(config)
+    for outlet in config.outlets:
+        yield from _network(outlet, filters)
+    yield from asyncio.run(_hardware(config, is_running(config)))
+
+
+# --- The machine ---
+
+
+def _libssl() -> Finding:
+    try:
+        return Finding("libssl", system_libssl().version_text)
+    except TlsUnavailable as error:
+        return Finding("libssl", f"{error}: install libssl3 (Debian) or openssl 3 (Yocto)", good=False)
+
+
+def _storage(config: Config) -> Iterator[Finding]:
+    wanted = {config.station.state_directory: SPARE_BYTES}
+    traces = config.trace_directory
+    wanted[traces] = wanted.get(traces, 0) + int(config.trace.cap_megabytes * 1e6)
+    if config.uplink.sessions is not None:
+        directory = config.uplink.sessions.parent
+        wanted[directory] = wanted.get(directory, 0) + int(config.uplink.sessions_megabytes * 1e6)
+    for directory, needed in wanted.items():
+        yield _directory(directory, needed)
+
+
+def _directory(directory: Path, needed: int) -> Finding:
+    """Writable, with room: tried, not asked for. What is not there yet is judged by where it would be made."""
+    there = directory
+    try:
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".doctor-") as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        remedy = f"give it to the user that the station runs as: chown USER {there}"
+        return Finding("disk", f"{directory} cannot be written: {error.strerror or error}; {remedy}", good=False)
+    room = f"{directory}{'' if there == directory else ' (to be made)'} can be written, {free / 1e6:.0f} MB free"
+    if free < LEAST_BYTES:
+        return Finding("disk", f"{room}: full; make room", good=False)
+    if free < needed:
+        text = (
+            f"{room}, but {needed / 1e6:.0f} MB may be needed: lower trace.cap_megabytes or uplink.sessions_megabytes"
+        )
+        return Finding("disk", text, remark=True)
+    return Finding("disk", room)
+
+
+# --- The network ---
+
+
+def _network(outlet: Outlet, filters: tuple[Text, ...]) -> Iterator[Finding]:
+    subject = f"outlet {outlet.name}"
+    if _has_carrier(outlet.interface) is False:
+        yield Finding(
+            subject, f"{outlet.interface} has no carrier: is the modem powered, and its cable in?", good=False
+        )
+    try:
+        place = locate(outlet.interface)
+    except InterfaceUnusable as error:
+        # What is wrong with it has been said; without an address there is nothing to filter.
+        yield Finding(subject, f"firewall not looked at: {error}", skipped=True)
+        return
+    yield from _firewall(subject, outlet, place, filters)
+
+
+def _raw_sockets(config: Config) -> Finding:
+    if all(outlet.modem is not Modem.PACKET for outlet in config.outlets):
+        return Finding("raw sockets", "not needed: no outlet has modem = 'packet'", skipped=True)
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+    except OSError as error:
+        remedy = "AmbientCapabilities=CAP_NET_RAW in the unit"
+        return Finding("raw sockets", f"may not be opened ({error.strerror}): {remedy}", good=False)
+    return Finding("raw sockets", "may be opened (CAP_NET_RAW)")
+
+
+def _has_carrier(interface: str) -> bool | None:
+    """Whether the line is there; None for an interface that is down or missing, which is told of elsewhere."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        try:
+            answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack("16sH14x", interface.encode(), 0))
+        except OSError:
+            return None
+    flags: int = struct.unpack_from("16sH", answer)[1]
+    return bool(flags & _IFF_RUNNING) if flags & _IFF_UP else None
+
+
+def _filters() -> Iterator[Text]:
+    """What the machine's packet filters print. The ip6tables of today writes into nftables, so it is asked only where nft says nothing."""
+    understood = False
+    for command in (("nft", "-j", "list", "ruleset"), ("ip6tables-legacy-save",), ("ip6tables-save",)):
+        path = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if path is None or (command[0] == "ip6tables-save" and understood):
+            continue
+        try:
+            done = subprocess.run(  # noqa: S603  # a fixed command of the system, without anything from outside
+                (path, *command[1:]), capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        if done.returncode == 0:
+            understood |= command[0] == "nft"
+            yield command[0], done.stdout
+
+
+def _firewall(subject: str, outlet: Outlet, place: Place, filters: tuple[Text, ...]) -> Iterator[Finding]:
+    if place.loopback:
+        return
+    if not filters:
+        why = "nothing is known" if os.geteuid() == 0 else "look as root"
+        yield Finding(subject, f"firewall: neither nft nor ip6tables-save says its rules: {why}", skipped=True)
+    packets = {
+        f"SDP requests (UDP {outlet.sdp_port}, {sdp.GROUP})": Packet(
+            outlet.interface, "udp", outlet.sdp_port, IPv6Address(sdp.GROUP)
+        ),
+        "connections (TCP 49152 to 65535)": Packet(outlet.interface, "tcp", outlet.port or 55555, place.address),
+        "neighbour solicitations (ICMPv6)": Packet(outlet.interface, "ipv6-icmp", 0, place.address),
+    }
+    for command, text in filters:
+        yield from _judged(subject, command, text, packets)
+
+
+def _judged(subject: str, command: str, text: str, packets: dict[str, Packet]) -> Iterator[Finding]:
+    passing = []
+    for what, packet in packets.items():
+        try:
+            judgement = judge_nft(text, packet) if command == "nft" else judge_ip6tables(text, packet)
+        except RulesUnreadable as error:
+            yield Finding(subject, f"firewall: {error}: look at it yourself", skipped=True)
+            return
+        if judgement.outcome is Outcome.PASSES:
+            passing.append(what.partition(" (")[0])
+        elif judgement.outcome is Outcome.DROPPED:
+            yield Finding(subject, f"firewall: {what} are dropped by: {judgement.rule}", good=False)
+        else:
+            yield Finding(subject, f"firewall: {what} may be dropped by: {judgement.rule}; look at it", remark=True)
+    if passing:
+        yield Finding(subject, f"firewall: {', '.join(passing)} pass ({command})")
+
+
+# --- The hardware ---
+
+
+async def _hardware(config: Config, running: bool) -> list[Finding]:
+    findings: list[Finding] = []
+    for outlet in config.outlets:
+        subject = f"outlet {outlet.name}"
+        if running:
+            findings.append(Finding(subject, "hardware belongs to the station that is running", skipped=True))
+            continue
+        if outlet.modem is Modem.PACKET:
+            findings.append(await _packet_modem(subject, outlet.interface))
+            findings.append(_offset(subject, outlet.attenuation_offset))
+        try:
+            recognise(outlet.hal)
+        except HalError:
+            continue  # has been said already
+        findings += await _board(subject, outlet)
+    return findings
+
+
+async def _board(subject: str, outlet: Outlet) -> list[Finding]:
+    """Open it, look, close it: it comes up and goes down in its safe state."""
+    try:
+        board = await asyncio.wait_for(open_hal(outlet.hal, name=outlet.name), BOARD_SECONDS)
+    except TimeoutError:
+        return [Finding(subject, f"board: {outlet.hal} does not open within {BOARD_SECONDS:g} s", good=False)]
+    except HalError as error:
+        return [Finding(subject, f"board: {error}", good=False)]
+    try:
+        findings = list(_answers(subject, board))
+        if outlet.modem is Modem.BOARD:
+            if board.plc is None:
+                findings.append(Finding(subject, "modem: the board brings none, so cars are not matched", skipped=True))
+            else:
+                findings.append(await _modem(subject, board.plc))
+                findings.append(_offset(subject, outlet.attenuation_offset))
+        elif outlet.modem is Modem.NONE:
+            findings.append(Finding(subject, "modem: none is to be used (modem = 'none')", skipped=True))
+    finally:
+        await board.close()
+    return findings
+
+
+def _answers(subject: str, board: Board) -> Iterator[Finding]:
+    pilot = board.pilot.reading
+    text = f"board: answers, pilot {pilot.state.value}"
+    if board.dc is not None:
+        can = board.dc.capabilities
+        text += f", DC {can.min_volts:g} to {can.max_volts:g} V, {can.max_amperes:g} A, {can.max_watts / 1000:g} kW"
+    if board.ac is not None:
+        ac = board.ac.capabilities
+        text += f", AC {ac.phases} phases of {ac.volts:g} V, {ac.min_amperes:g} to {ac.max_amperes:g} A"
+    yield Finding(subject, text)
+    if not board.capabilities.opens_itself:
+        yield Finding(
+            subject,
+            "board: does not open its contactors by itself: for a bench, or with an interlock in hardware",
+            remark=True,
+        )
+    for fault in board.faults.active:
+        yield Finding(subject, f"board: fault {fault.code}: {fault.text}", good=False)
+    if board.inputs.reading.emergency_stopped:
+        yield Finding(subject, "board: the emergency stop is pressed", good=False)
+
+
+async def _packet_modem(subject: str, interface: str) -> Finding:
+    try:
+        modem = await asyncio.wait_for(open_modem(interface), BOARD_SECONDS)
+    except NoPermission as error:
+        return Finding(subject, f"modem: {error}", good=False)
+    except (HalError, TimeoutError) as error:
+        return Finding(subject, f"modem: {error or 'no answer'}; {MODEM_REMEDY}", good=False)
+    try:
+        return await _modem(subject, modem)
+    finally:
+        await modem.close()
+
+
+async def _modem(subject: str, modem: PlcModem) -> Finding:
+    try:
+        info = await asyncio.wait_for(modem.info(), BOARD_SECONDS)
+    except (HalError, TimeoutError) as error:
+        return Finding(subject, f"modem: {error or 'no answer'}; {MODEM_REMEDY}", good=False)
+    if info.vendor == "unknown":
+        return Finding(subject, f"modem: on {modem.interface}, of a make that is not known here", remark=True)
+    return Finding(subject, f"modem: {info.vendor} on {modem.interface}, firmware {info.version}")
+
+
+def _offset(subject: str, offset: int) -> Finding:
+    """Chargers in the field subtract 3 to 10 dB; an outlet that subtracts nothing seems farther away than a neighbour that does."""
+    if offset:
+        return Finding(subject, f"modem: attenuation_offset is {offset} dB")
+    text = (
+        "attenuation_offset is not set: a neighbour that is calibrated may get this outlet's cars (docs/board.md, 11)"
+    )
+    return Finding(subject, f"modem: {text}", remark=True)

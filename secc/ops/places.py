@@ -1,0 +1,188 @@
+"""Where a station writes and listens, and which devices it opens: looked at by ``secc check`` with the rights of the user that runs it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from hal.errors import HalError
+from hal.open import devices_of
+from secc.config import Config, Modem, Outlet, TraceMode
+from secc.link import sdp
+from secc.ops.finding import Finding
+from secc.ops.network import InterfaceUnusable, PortTaken, holder, locate, sdp_socket, tcp_socket
+from secc.ops.unit import Unit
+
+ANSWER_SECONDS = 5.0
+RAW = "CAP_NET_RAW"
+
+
+def places(config: Config, unit: Unit | None) -> Iterator[Finding]:
+    """Everything that has to be there, or has to be free, before the station starts."""
+    yield _user(unit)
+    for setting, directory in _directories(config, unit):
+        yield _directory(setting, directory, unit)
+    yield from _control(config)
+    if (
+        unit is not None
+        and RAW not in unit.capabilities
+        and any(outlet.modem is Modem.PACKET for outlet in config.outlets)
+    ):
+        text = f"modem = 'packet' needs {RAW}, which {unit.path} does not give: AmbientCapabilities={RAW}"
+        yield Finding("raw sockets", text, good=False)
+    for outlet in config.outlets:
+        yield from _devices(outlet)
+
+
+def ports(config: Config, *, running: bool) -> Iterator[Finding]:
+    """Whether the ports that cars are told of are free. A station that is running has them, and keeps them."""
+    for outlet in config.outlets:
+        yield from _ports(f"outlet {outlet.name}", outlet, running)
+
+
+def is_running(config: Config) -> bool:
+    """Whether somebody listens on the control socket, also one whom this user may not talk to."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(ANSWER_SECONDS)
+        try:
+            sock.connect(str(config.control_socket))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
+def _user(unit: Unit | None) -> Finding:
+    name = _name(os.geteuid())
+    if unit is not None:
+        return Finding(
+            "user", f"looked at with the rights of {name}; {unit.path} runs it as {unit.user}", remark=name != unit.user
+        )
+    if os.geteuid() == 0:
+        return Finding(
+            "user", "root may access everything: use --as-user to look with the rights of another user", remark=True
+        )
+    return Finding("user", f"looked at with the rights of {name}")
+
+
+def _directories(config: Config, unit: Unit | None) -> Iterator[tuple[str, Path]]:
+    yield "state directory", config.station.state_directory
+    yield "control socket", config.control_socket.parent
+    if config.trace.mode is not TraceMode.OFF:
+        yield "traces", config.trace_directory
+    if config.uplink.sessions is not None and unit is not None:  # what the unit does not say is looked at with the book
+        yield "sessions", config.uplink.sessions.parent
+    if config.lab.danger_keylog is not None:
+        yield "key log", config.lab.danger_keylog.parent
+
+
+def _directory(subject: str, directory: Path, unit: Unit | None) -> Finding:
+    directory = directory.absolute()
+    if unit is not None:
+        if below := _below(directory, unit.private):
+            return Finding(
+                subject,
+                f"{directory}: {unit.path} keeps what is below {below} from the station; take another directory",
+                good=False,
+            )
+        if unit.writable is not None and _below(directory, unit.writable) is None:
+            return Finding(
+                subject,
+                f"{directory} is read-only for the station: ReadWritePaths={directory} in {unit.path}",
+                good=False,
+            )
+    there = next((one for one in (directory, *directory.parents) if _exists(one)), directory)
+    if (
+        there != directory
+        and unit is not None
+        and _below(directory, unit.made) is not None
+        and not _exists(unit.made[0])
+    ):
+        return Finding(subject, f"{directory} is made at the start")
+    try:
+        if not stat.S_ISDIR(there.stat().st_mode):
+            return Finding(subject, f"{there} is not a directory", good=False)
+    except OSError as error:
+        return Finding(subject, f"{directory}: {error.strerror}", good=False)
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+        who = _name(os.geteuid())
+        deed = "be written" if there == directory else "be made"
+        return Finding(
+            subject, f"{directory} cannot {deed} by {who}: install -d -o {who} -m 0750 {directory}", good=False
+        )
+    return Finding(subject, f"{directory} can be {'written' if there == directory else 'made'}")
+
+
+def _control(config: Config) -> Iterator[Finding]:
+    path = config.control_socket
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            yield Finding("control socket", f"{path} exists and is not a socket", good=False)
+    except OSError:
+        return
+
+
+def _devices(outlet: Outlet) -> Iterator[Finding]:
+    try:
+        devices = devices_of(outlet.hal)
+    except HalError:
+        return  # what is wrong with the address is told of elsewhere
+    for device in map(Path, devices):
+        subject = f"outlet {outlet.name}"
+        if not _exists(device):
+            yield Finding(subject, f"there is no device {device}", good=False)
+        elif not os.access(device, os.R_OK | os.W_OK, effective_ids=True):
+            group = f"; it belongs to the group {_group_of(device)}"
+            yield Finding(subject, f"{_name(os.geteuid())} may not open {device}{group} (docs/boards.md)", good=False)
+
+
+def _ports(subject: str, outlet: Outlet, running: bool) -> Iterator[Finding]:
+    named = f"UDP port {outlet.sdp_port} on {outlet.interface}"
+    if running:
+        yield Finding(subject, f"{named} belongs to the station that is running", skipped=True)
+        return
+    try:
+        place = locate(outlet.interface)
+    except InterfaceUnusable:
+        return  # has been said
+    try:
+        sdp_socket(place, outlet.sdp_port).close()
+        if outlet.port:
+            tcp_socket(place, outlet.port).close()
+    except PortTaken as error:
+        yield Finding(subject, f"{error} by {holder(outlet.sdp_port)}", good=False)
+    except InterfaceUnusable as error:
+        yield Finding(subject, str(error), good=False)
+    else:
+        group = "" if place.loopback else f", {sdp.GROUP} can be joined"
+        yield Finding(subject, f"{named} is free{group}" + (f", TCP port {outlet.port} too" if outlet.port else ""))
+
+
+def _below(path: Path, directories: tuple[Path, ...]) -> Path | None:
+    return next((one for one in directories if path.is_relative_to(one)), None)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+def _group_of(path: Path) -> str:
+    try:
+        return path.group()
+    except (KeyError, OSError):
+        return "of nobody"

@@ -1,0 +1,375 @@
+"""One TCP connection of a car: octets become frames, frames messages; first the protocol is agreed, then one session of it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from secc.conversation import Effect, Emergency, End, Event, Reason, Received, Send, Severed
+from secc.errors import FramingError
+from secc.link.connection import HANDSHAKE, Connection, Serving, serve
+from secc.link.tls.chain import Handshaken
+from secc.link.tls.errors import TlsError, TlsFlaw
+from secc.link.tls.report import TlsReport
+from secc.link.v2gtp import Frame, PayloadType
+from secc.session.events import ConnectionClosed, StreamBroken
+from secc.session.negotiation import open_negotiation
+from secc.session.offer import Dialogue, V2gProtocol
+from secc.station.serving.decoding import Decoder
+from secc.station.serving.driver import Driver
+from secc.station.serving.host import Host
+
+log = logging.getLogger(__name__)
+
+LINGER_SECONDS = 3.0
+"""How long the car has to close after the last answer, before we do; the suites allow five. [V2G2-539]"""
+INBOX_OCTETS = 256 * 1024
+SLICE_OCTETS = 2048
+"""So much is looked at in one turn of the event loop: tiny TLS records and frames cost by their number, and the other outlets come in between."""
+UNSENT_OCTETS = 256 * 1024
+"""A car that does not read its answers is cut off here (A-RES-01)."""
+
+
+class V2gConnection(asyncio.Protocol):
+    """Made for one accepted socket; ``hear`` brings it what happens outside. It closes itself in every case."""
+
+    def __init__(self, host: Host, serving: Serving, peer: str) -> None:
+        self.peer = peer
+        self.protocol: V2gProtocol | None = None
+        self.driver: Driver | None = None
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._link: Connection = serve(serving, self._loop.time())
+        self._dialogue: Dialogue | None = None
+        self._transport: asyncio.Transport | None = None
+        self._decoder = Decoder(
+            f"outlet {host.name}",
+            host.work,
+            host.pace,
+            self._spoken,
+            hear=self._message,
+            broken=lambda detail: self._broken(StreamBroken("exi", detail)),
+            settled=self._settle,
+        )
+        self._inbox = bytearray()
+        self._behind = 0
+        """Octets of the inbox that were here already when the last message was handed over."""
+        self._feeding = False
+        self._pumping = False
+        """The next slice of the inbox has its turn coming."""
+        self._ended_by_peer = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+        self._secured = False
+        self._gone = False
+        """The car has gone while a step of the handshake ran: what it said last is in that step."""
+        self.silent = True
+        """Whether not one octet has come."""
+
+    @property
+    def handshaken(self) -> Handshaken | None:
+        return self._link.handshaken
+
+    @property
+    def secure(self) -> bool:
+        return self._link.secure is True
+
+    @property
+    def tls_report(self) -> TlsReport | None:
+        """How far TLS came, also after a failure."""
+        return self._link.report
+
+    @property
+    def over(self) -> bool:
+        """True once ``Host.ended`` has been called: only the socket may still be open for a moment."""
+        return self._over
+
+    # The socket
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        if self._over:
+            return  # A car that talks on after the end is not answered any more (Q-40).
+        self.silent = False
+        self._inbox += data
+        if len(self._inbox) > INBOX_OCTETS:
+            text = f"more than {INBOX_OCTETS} octets wait to be looked at"
+            self._broken(StreamBroken("tls", text, TlsFlaw.TOO_MUCH) if self._feeding else StreamBroken("v2gtp", text))
+            return
+        if not self._pumping:
+            self._pump_soon()
+
+    def eof_received(self) -> bool:
+        # What the car said before it hung up is heard first, and can still be answered: an alert that refuses us, as a rule.
+        self._ended_by_peer = True
+        if not self._feeding:
+            self._host.pace.take(self._settle)
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """No answer can be sent any more, so what is still being decoded is dropped."""
+        self._transport = None
+        self._host.pace.take(self._lost)
+
+    def _lost(self) -> None:
+        self._hear_closed()
+        if not self._feeding:
+            # Otherwise the step under way still has to say what the car said last; the deadline of the handshake goes on.
+            self._disarm()
+            self._link.close()
+
+    def abort(self) -> None:
+        """Close now, whatever is under way."""
+        self._broken(ConnectionClosed())
+        if self._transport is not None:
+            self._transport.abort()
+
+    def shut_down(self, event: Severed) -> None:
+        """The station goes down: the last answer leaves, then the socket is closed."""
+        self._broken(event)
+        self._close()
+
+    # Octets in
+
+    def _pump_soon(self) -> None:
+        self._pumping = True
+        self._host.pace.take(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        if not self._inbox or self._feeding or self._over:
+            return
+        if self._link.may_block:
+            # A private key may live in a chip that takes its time: no other outlet shall wait for it.
+            octets = bytes(self._inbox)
+            self._inbox.clear()
+            self._behind = 0
+            self._feed_aside(octets)
+            return
+        octets = bytes(self._inbox[: min(SLICE_OCTETS, self._behind or SLICE_OCTETS)])
+        del self._inbox[: len(octets)]
+        early = self._behind > 0
+        self._behind = max(0, self._behind - len(octets))
+        if self._inbox:
+            self._pump_soon()
+        frames: list[Frame] = []
+        with contextlib.suppress(FramingError):  # it stands in ``failure``, and waits for what came before it
+            frames = self._link.feed(octets, self._loop.time())
+        self._take(frames, early=early)
+
+    def _feed_aside(self, octets: bytes) -> None:
+        try:
+            step = self._loop.run_in_executor(self._host.executor, self._link.feed, octets, self._loop.time())
+        except RuntimeError as error:
+            log.error("outlet %s: no thread for the handshake: %s", self._host.name, error)
+            self._broken(StreamBroken("tls", "no thread for the handshake", TlsFlaw.STATION_FAILED))
+            return
+        self._feeding = True
+        step.add_done_callback(lambda step: self._host.pace.take(lambda: self._fed(step)))
+
+    def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
+        self._feeding = False
+        if not step.cancelled():
+            # Asked also where nobody wants to know any more: asyncio reports what was not asked for as a bug.
+            error = step.exception()
+            if not self._over:
+                self._stepped(step, error)
+        if self._gone and not self._feeding:
+            self._hear_closed()
+            self._link.close()
+
+    def _stepped(self, step: asyncio.Future[list[Frame]], error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, FramingError):
+            log.error("outlet %s: a bug in the handshake", self._host.name, exc_info=error)
+            self._broken(StreamBroken("tls", type(error).__name__, TlsFlaw.STATION_FAILED))
+        else:
+            self._take(step.result() if error is None else [])
+            self._pump()
+
+    def _take(self, frames: list[Frame], *, early: bool = False) -> None:
+        self._flush()
+        handshaken = self._link.handshaken
+        if handshaken is not None and not self._secured:
+            self._secured = True
+            self._host.secured(self, handshaken)
+        for place, frame in enumerate(frames):
+            self._decoder.take(frame, early=early or place > 0)
+        if frames:
+            self._behind = len(self._inbox)
+        self._settle()
+
+    def _settle(self) -> None:
+        """All that came is dealt with: now what ends the connection, if anything does."""
+        if self._decoder.busy or self._feeding:
+            return
+        if self._link.failure is not None and not self._over:
+            self._refuse(self._link.failure)
+        elif self._link.peer_closed or (self._ended_by_peer and not self._inbox):
+            self._hear_closed()
+            self._close()
+        self._arm()
+
+    def _spoken(self) -> Dialogue:
+        """Whose turn it is to decode; the first frame begins the negotiation."""
+        if self._dialogue is None:
+            self._negotiate()
+        assert self._dialogue is not None
+        return self._dialogue
+
+    def _message(self, received: Received) -> None:
+        assert self.driver is not None
+        self.driver.hear(received)
+
+    def _refuse(self, error: FramingError) -> None:
+        self._flush()
+        self._broken(_broken_by(error))
+
+    # The talk
+
+    def _negotiate(self) -> None:
+        negotiation = open_negotiation(self._host.protocols, self._host.surroundings(), tls13=False)
+        self._open(negotiation, "negotiation", self._negotiated)
+
+    def _negotiated(self, end: End) -> None:
+        result = self._dialogue.session.result if self._dialogue is not None else None
+        if end.reason.well and isinstance(result, V2gProtocol):
+            self.protocol = result
+            offer = self._host.begin(self, result)
+            # What stood behind the hello was sent before we had agreed on anything.
+            surroundings = replace(self._host.surroundings(), batch=self._decoder.batch)
+            self._open(result.open(offer, surroundings), result.name, self._ended)
+        else:
+            self._finish(end.reason)
+
+    def _open(self, dialogue: Dialogue, name: str, ended: Callable[[End], None]) -> None:
+        self._dialogue = dialogue
+        self._link.framer.accepted = frozenset(PayloadType(stream) for stream in dialogue.streams)
+        self._link.framer.limit = dialogue.payload_limit
+        self.driver = Driver(
+            f"{self._host.name} {name}",
+            dialogue.session,
+            turns=self._host.turns,
+            perform=self._perform,
+            levels=self._host.levels,
+            watch=lambda now, event, effects: self._host.saw(self, now, event, effects),
+            ended=ended,
+        )
+        self.driver.begin()
+
+    def hear(self, event: Event) -> None:
+        """Something happened outside, or to the connection itself."""
+        if self.driver is not None and self.driver.alive:
+            self.driver.hear(event)
+        elif self.driver is None and isinstance(event, Severed | Emergency):
+            # No message has come yet; how it ended is known all the same.
+            self._finish(event.why())
+
+    def _perform(self, effect: Effect) -> None:
+        if not isinstance(effect, Send):
+            self._host.perform(self, effect)
+            return
+        assert self._dialogue is not None
+        payload_type, octets = self._dialogue.encode(effect)
+        self._host.sent(self, payload_type, octets, effect.message)
+        try:
+            self._link.send(PayloadType(payload_type), octets)
+        except FramingError as error:
+            log.info("outlet %s: the answer cannot be sent: %s", self._host.name, error)
+            self._loop.call_soon(self._cut_off, error)
+            return
+        self._flush()
+
+    def _flush(self) -> None:
+        octets = self._link.outgoing()
+        transport = self._transport
+        if not octets or transport is None or transport.is_closing():
+            return
+        transport.write(octets)
+        if transport.get_write_buffer_size() > UNSENT_OCTETS:
+            log.info("outlet %s: %s does not read its answers", self._host.name, self.peer)
+            self._loop.call_soon(self.abort)
+
+    # The end
+
+    def _cut_off(self, error: FramingError) -> None:
+        self._broken(_broken_by(error) if isinstance(error, TlsError) else ConnectionClosed())
+        self.abort()
+
+    def _hear_closed(self) -> None:
+        if self._feeding:
+            # What the car said last is in the step under way.
+            self._gone = True
+            return
+        left = self._link.left() if not self._over else None
+        self._broken(ConnectionClosed() if left is None else _broken_by(left))
+
+    def _broken(self, event: Severed) -> None:
+        self._end(event, event.why())
+
+    def _end(self, event: Severed, reason: Reason) -> None:
+        """The session, if there is one, hears it and says itself why it ended: at once, or when the step under way is done."""
+        if self.driver is not None and self.driver.alive:
+            self.driver.hear(event)
+        else:
+            self._finish(reason)
+
+    def _ended(self, end: End) -> None:
+        self._finish(end.reason)
+
+    def _finish(self, reason: Reason) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._decoder.stop()
+        self._disarm()
+        self._timer = self._loop.call_later(LINGER_SECONDS, self._close)
+        self._host.ended(self, reason)
+
+    def _close(self) -> None:
+        self._disarm()
+        octets = self._link.close()
+        if self._transport is not None and not self._transport.is_closing():
+            if octets:
+                self._transport.write(octets)
+            self._transport.close()
+            # What the car does not take in time is thrown away with the socket.
+            self._timer = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+
+    def _arm(self) -> None:
+        if self._over:
+            return
+        self._disarm()
+        deadline = self._link.deadline
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline.at, self._expired)
+
+    def _expired(self) -> None:
+        deadline = self._link.deadline
+        if deadline is None or self._over:
+            return
+        if self._loop.time() < deadline.at:
+            # A step on another thread has set a later one, and its result has its turn coming.
+            self._arm()
+            return
+        timeout = deadline.timeout
+        where = self._link.where if timeout.name == HANDSHAKE.name else ""
+        name = timeout.name.replace(" ", "-")
+        self._end(StreamBroken("v2gtp", timeout.name), Reason("timer", name, timeout.clause, where))
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _broken_by(error: FramingError) -> StreamBroken:
+    if isinstance(error, TlsError):
+        return StreamBroken("tls", str(error), error.flaw)
+    return StreamBroken("v2gtp", str(error))

@@ -1,0 +1,54 @@
+"""What a connection needs of the outlet that it belongs to."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, Protocol
+
+from secc.conversation import Effect, Event, Levels, Reason
+from secc.link.tls.chain import Handshaken
+from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.station.serving.driver import Turns
+from secc.station.serving.pace import Pace
+
+if TYPE_CHECKING:
+    from secc.station.serving.connection import V2gConnection
+
+
+class Host(Protocol):
+    """What a connection needs of the outlet that it belongs to."""
+
+    name: str
+    turns: Turns
+    executor: Executor
+    """The outlet's own threads, for what waits for a key or a disk."""
+    work: Executor
+    """The process's thread for Python work."""
+    pace: Pace
+    protocols: tuple[V2gProtocol, ...]
+
+    def levels(self) -> Levels: ...
+    def surroundings(self) -> Surroundings: ...
+    def secured(self, connection: V2gConnection, handshaken: Handshaken) -> None:
+        """TLS is up."""
+        ...
+
+    def begin(self, connection: V2gConnection, protocol: V2gProtocol) -> Offer:
+        """A session of this protocol begins now: what is it offered?"""
+        ...
+
+    def perform(self, connection: V2gConnection, effect: Effect) -> None:
+        """Everything that a session wants, but to send."""
+        ...
+
+    def saw(self, connection: V2gConnection, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
+        """A step of the session, for the trace."""
+        ...
+
+    def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
+        """A message of ours has left, for the trace."""
+        ...
+
+    def ended(self, connection: V2gConnection, reason: Reason) -> None:
+        """The session, or the attempt at one, is over. Comes exactly once."""
+        ...

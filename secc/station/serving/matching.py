@@ -1,0 +1,290 @@
+"""Matching at one outlet: its modem found and kept, SLAC spoken through it, and the plug-in told what became of it.
+
+::
+
+    modem ──frames──▶ SLAC ──SendFrame, SetKey, CheckLink──▶ modem
+    plug-in ──ArmMatching, ReleaseLink, ResumeLink──▶ SLAC ──matched, D-LINK_READY, failed──▶ plug-in
+
+Network keys and addresses of cars are in no log: what is said of a frame is the name of its message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hal.errors import HalError
+from hal.linux import LinuxModem, open_modem
+from hal.port_queue import PortQueue
+from hal.ports import Board, PlcModem
+from secc import outlet
+from secc.config import Config, Modem
+from secc.config import Outlet as OutletSettings
+from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
+from secc.link.slac import effects as wants
+from secc.link.slac import events as heard
+from secc.link.slac.matching import SlacSettings, slac
+from secc.station.compose import Services
+from secc.station.serving.driver import Driver, Turns
+from secc.station.serving.hardware import Hardware
+
+log = logging.getLogger(__name__)
+
+MODEM_RETRY_SECONDS = 2.0
+"""A modem that is not there, or whose interface went away, is looked for again after this."""
+
+_RELEASES: dict[outlet.DLink, Callable[[], Event]] = {
+    outlet.DLink.TERMINATE: heard.DlinkTerminated,
+    outlet.DLink.ERROR: heard.DlinkFailed,
+    outlet.DLink.PAUSE: heard.DlinkPaused,
+}
+
+
+class MatchHost:
+    """Lives as long as the outlet; ``begin`` once the board is there. ``plug`` and ``publish`` hear what becomes of it."""
+
+    def __init__(
+        self,
+        settings: OutletSettings,
+        config: Config,
+        services: Services,
+        hardware: Hardware,
+        turns: Turns,
+        *,
+        plug: Callable[..., None],
+        publish: Callable[..., None],
+    ) -> None:
+        self.present = settings.modem is Modem.PACKET
+        """Whether cars have to be matched here at all."""
+        self.ready = True
+        """The modem takes keys; True also while nobody knows better."""
+        self.problem = ""
+        self._settings = settings
+        self._config = config
+        self._services = services
+        self._hardware = hardware
+        self._turns = turns
+        self._plug = plug
+        self._publish = publish
+        self._broken = hardware.broken
+        self._queue = PortQueue(f"{settings.name} power line", broken=self._fell)
+        self._driver: Driver | None = None
+        self._modem: PlcModem | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._asked: dict[Ticket[Any], asyncio.Task[None]] = {}
+        self._armed: heard.MatchingArmed | None = None
+        """What the plug-in wants while there is nobody to tell: a modem may come later than a car."""
+
+    def begin(self, board: Board) -> None:
+        """The board is there, and with it perhaps its modem."""
+        if self._settings.modem is Modem.BOARD:
+            self.present = board.plc is not None
+        if self.present and self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep(board), name=f"{self._settings.name} modem")
+
+    async def close(self) -> None:
+        """Nobody is answered any more. The key stays in the modem, and no car knows the next one."""
+        self._stop_talking()
+        tasks = [*self._asked.values()] + ([self._keeper] if self._keeper is not None else [])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._queue.close()
+        if isinstance(self._modem, LinuxModem):
+            await self._modem.close()
+
+    # The modem
+
+    async def _keep(self, board: Board) -> None:
+        """Find it, listen to it, and find it again."""
+        while True:
+            try:
+                await self._listen(board)
+            except HalError as error:
+                self._report(False, str(error))
+            except Exception as error:
+                log.exception("outlet %s: a bug in the modem's driver", self._settings.name)
+                self._report(False, type(error).__name__)
+            await asyncio.sleep(MODEM_RETRY_SECONDS)
+
+    async def _listen(self, board: Board) -> None:
+        packet = self._settings.modem is Modem.PACKET
+        modem: PlcModem | None = await open_modem(self._settings.interface) if packet else board.plc
+        assert modem is not None
+        self._modem = modem
+        try:
+            frames = modem.frames()
+            self._talk(modem)
+            async for _, octets in frames:
+                self._hear(heard.FrameReceived(octets))
+        finally:
+            self._stop_talking()
+            if isinstance(modem, LinuxModem):
+                await modem.close()
+            self._modem = None
+
+    def _report(self, ready: bool, text: str = "") -> None:
+        if ready is not self.ready or text != self.problem:
+            self.ready, self.problem = ready, text
+            if ready:
+                log.info("outlet %s: the modem is ready", self._settings.name)
+            else:
+                log.error("outlet %s: no car can be matched: %s", self._settings.name, text)
+            self._publish("modem", ready=ready, text=text)
+            self._plug(outlet.ModemReported(ready, text))
+
+    # The conversation
+
+    def _talk(self, modem: PlcModem) -> None:
+        settings = SlacSettings(
+            evse_mac=modem.mac,
+            strict=self._config.lab.strict,
+            init_seconds=self._settings.slac_init_seconds,
+            attenuation_offset=self._settings.attenuation_offset,
+        )
+        now = asyncio.get_running_loop().time()
+        self._driver = Driver(
+            f"outlet {self._settings.name} matching",
+            slac(settings, now=now, tickets=self._services.tickets),
+            turns=self._turns,
+            perform=self._perform,
+            levels=self._hardware.levels,
+            ended=self._ended,
+        )
+        self._driver.begin()
+        if self._armed is not None:
+            self._hear(self._armed)
+
+    def _stop_talking(self) -> None:
+        if self._driver is None:
+            return
+        self._driver.stop()
+        self._driver = None
+        self._plug(outlet.LinkLost("the modem is gone"))
+
+    def _ended(self, end: End) -> None:
+        """It ends by a bug only: a car that was matched has lost its link, and the next conversation begins with a new key."""
+        log.error("outlet %s: the matching conversation failed: %s", self._settings.name, end.reason.detail)
+        self._fell(None)
+
+    def _fell(self, _: BaseException | None) -> None:
+        """Begin anew, from the modem on."""
+        keeper, self._keeper = self._keeper, None
+        board = self._hardware.board
+        if keeper is None or board is None:
+            return
+        keeper.cancel()
+        self._report(False, "a bug in matching")
+        self._keeper = asyncio.create_task(self._again(keeper, board), name=f"{self._settings.name} modem")
+
+    async def _again(self, before: asyncio.Task[None], board: Board) -> None:
+        await asyncio.gather(before, return_exceptions=True)
+        await asyncio.sleep(MODEM_RETRY_SECONDS)
+        await self._keep(board)
+
+    def _hear(self, event: Event) -> None:
+        if self._driver is not None:
+            self._driver.hear(event)
+
+    # The plug-in and the pilot
+
+    def pilot_changed(self) -> None:
+        if self._hardware.levels().pilot == "A":
+            self._armed = None
+        self._hear(heard.PilotChanged())
+
+    def arm(self, *, limited: bool) -> None:
+        """Cars are answered from now on, while the pilot shows one."""
+        self._armed = heard.MatchingArmed(limited)
+        self._hear(self._armed)
+
+    def release(self, outcome: outlet.DLink) -> None:
+        """D-LINK_TERMINATE, D-LINK_ERROR or D-LINK_PAUSE."""
+        self._armed = None
+        self._hear(_RELEASES[outcome]())
+
+    def resume(self) -> None:
+        self._hear(heard.DlinkResumed())
+
+    # What it wants
+
+    def _perform(self, effect: Effect) -> None:
+        modem = self._modem
+        match effect:
+            case wants.SendFrame() if modem is not None:
+                self._send(modem, effect.octets)
+            case Ask(ticket, wants.SetKey(nid, nmk)) if modem is not None:
+                self._ask(ticket, _set_key(modem, nid, nmk.octets))
+            case Ask(ticket, wants.CheckLink()) if modem is not None:
+                self._ask(ticket, _check_link(modem))
+            case Abandon(ticket):
+                task = self._asked.pop(ticket, None)
+                if task is not None:
+                    task.cancel()
+            case wants.Announce(notice, code):
+                log.info("outlet %s: %s%s", self._settings.name, f"tolerated {code}: " if code else "", notice.value)
+            case _:
+                self._tell(effect)
+
+    def _tell(self, effect: Effect) -> None:
+        name = self._settings.name
+        match effect:
+            case wants.ReportModem(ready, text):
+                self._report(ready, text)
+            case wants.ReportMatchingBegun():
+                self._publish("matching")
+                self._plug(outlet.MatchingBegan())
+            case wants.ReportMatchingFailed(cause, armed):
+                log.info("outlet %s: no car was matched: %s", name, cause)
+                self._publish("matching failed", cause=cause)
+                self._plug(outlet.MatchingFailed(cause, armed))
+            case wants.ReportMatched():
+                log.info("outlet %s: a car is matched, and gets the key", name)
+                self._publish("matched")
+                self._plug(outlet.CarMatched())
+            case wants.IndicateDlinkReady(established, cause):
+                if established:
+                    log.info("outlet %s: link up", name)
+                    self._publish("link", up=True)
+                    self._plug(outlet.LinkEstablished())
+                else:
+                    log.info("outlet %s: link down: %s", name, cause)
+                    self._publish("link", up=False, cause=cause)
+                    self._plug(outlet.LinkLost(cause))
+            case _:
+                raise TypeError(f"nobody performs {type(effect).__name__}")
+
+    def _send(self, modem: PlcModem, octets: bytes) -> None:
+        # A frame that could not be sent is one that was lost on the line: matching has its repeats for that.
+        self._queue.order("SendFrame", lambda: modem.send(octets), failed=lambda failure: None)
+
+    def _ask(self, ticket: Ticket[Any], finding: Awaitable[Any]) -> None:
+        async def find() -> None:
+            try:
+                answer = await finding
+            except Exception as error:
+                log.exception("outlet %s: a bug in %s", self._settings.name, ticket.question)
+                self._fell(error)
+                return
+            if self._asked.pop(ticket, None) is not None:
+                self._hear(Answered(ticket, answer))
+
+        self._asked[ticket] = asyncio.create_task(find(), name=ticket.question)
+
+
+async def _set_key(modem: PlcModem, nid: bytes, nmk: bytes) -> heard.KeySet:
+    try:
+        await modem.set_key(nid, nmk)
+    except HalError as error:
+        return heard.KeySet(False, text=str(error))
+    # Profiles that come from any other address are not our modem's.
+    return heard.KeySet(True, modem.address)
+
+
+async def _check_link(modem: PlcModem) -> heard.LinkReported:
+    try:
+        return heard.LinkReported(await modem.link_up())
+    except HalError as error:
+        return heard.LinkReported(None, error=str(error))

@@ -1,0 +1,85 @@
+"""What one outlet offers the connection that begins now."""
+
+from __future__ import annotations
+
+from hal.ports import Board
+from secc.config import Config, Tls
+from secc.config import Outlet as OutletSettings
+from secc.outlet import Plugin
+from secc.session.offer import Offer, Payment
+from secc.station.compose import Services
+from secc.station.serving.levels import ac_limits, dc_limits
+from secc.uplink.policy import offers_contract
+
+
+def refusal(settings: OutletSettings, config: Config, services: Services) -> str:
+    """Why no car could charge at this outlet at this moment, however the driver pays; empty if one could."""
+    if services.unbooked:
+        return f"no session could be booked: {services.unbooked}"
+    tls = settings.tls is not Tls.OFF and bool(services.identity.contexts)
+    if settings.tls is Tls.REQUIRED and not tls:
+        return "tls is 'required', and no chain of the keystore can be used"
+    if Payment.EXTERNAL in settings.payments or contract_possible(
+        settings, config, services, secure=tls, identified=False
+    ):
+        return ""
+    return "only contract is offered, and no contract can be judged: look at roots, chain and clock"
+
+
+def contract_possible(
+    settings: OutletSettings, config: Config, services: Services, *, secure: bool, identified: bool
+) -> bool:
+    """Whether Contract can be carried and checked, and is not pointless.
+
+    Without a calendar that can judge a certificate every contract would be refused, after the car has shown it. (A-PKI-06)
+    """
+    return (
+        Payment.CONTRACT in settings.payments
+        and services.trust is not None
+        and services.trust.knows_contracts
+        and (services.calendar.wall().trusted or config.trust.danger_floor_suffices)
+        and offers_contract(
+            services.uplink.policy,
+            online=services.uplink.online,
+            tls=secure,
+            certificate_valid=bool(services.identity.contexts),
+            identified=identified,
+        )
+    )
+
+
+def offer_for(
+    settings: OutletSettings,
+    config: Config,
+    services: Services,
+    board: Board,
+    plugin: Plugin,
+    *,
+    secure: bool,
+    watts_limit: float | None,
+    ask_before_proof: bool,
+    now: float,
+) -> Offer:
+    """``secure``: the connection is TLS."""
+    authorized = plugin.eim_authorized(now)
+    contract = contract_possible(settings, config, services, secure=secure, identified=authorized)
+    payments = plugin.payments(now, contract=contract)
+    # A message without any payment option cannot be sent.
+    allowed = tuple(payment for payment in payments if payment in settings.payments) or (Payment.EXTERNAL,)
+    dc, ac = dc_limits(board), ac_limits(board)
+    return Offer(
+        evse_id=settings.evse_id,
+        transfers=settings.transfers,
+        ac=settings.ac.within(ac) if ac is not None else None,
+        dc=settings.dc.within(dc) if dc is not None else None,
+        payments=allowed,
+        eim_authorized=authorized,
+        free=plugin.settings.free,
+        watts_limit=watts_limit,
+        meter_id=settings.meter_id or (board.meter.identity if board.meter is not None else ""),
+        eim_seconds=config.timing.eim_seconds,
+        tls=secure,
+        ask_before_proof=ask_before_proof,
+        tolerances=frozenset(config.lab.tolerate),
+        strict=config.lab.strict,
+    )

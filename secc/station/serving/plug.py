@@ -1,0 +1,222 @@
+"""The plug-in of one outlet at work: one conversation after another, each from pilot A to pilot A."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from secc import energy, outlet
+from secc.config import Config, Eim
+from secc.config import Outlet as OutletSettings
+from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
+from secc.session.effects import CheckCable, OpenContactor, Remark, StartPower, StopPower, Verdict
+from secc.session.identification import AuthorizeToken
+from secc.station.compose import Services
+from secc.station.serving.driver import Driver, Turns
+from secc.station.serving.hardware import CONNECTED, Hardware
+from secc.station.serving.levels import ac_capabilities
+from secc.station.serving.matching import MatchHost
+from secc.station.serving.path import PathHost
+from secc.station.serving.questions import Questions
+from secc.uplink.port import Identity
+
+log = logging.getLogger(__name__)
+
+AFTER_A_BUG_SECONDS = 1.0
+"""A plug-in that fails as soon as it begins must not keep the station busy with nothing else."""
+
+
+class Junction(Protocol):
+    """What a plug-in reaches for beyond its board."""
+
+    def open_window(self) -> None: ...
+    def shut_window(self) -> None: ...
+    def close_connection(self) -> None: ...
+    def tell_session(self, event: Event) -> None: ...
+    def car_connected(self) -> None: ...
+    def car_gone(self) -> None: ...
+    def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None: ...
+    def abandon_power(self, ticket: Ticket[Any]) -> None: ...
+    def tell_power(self, *events: Event) -> None: ...
+    def charged_by_pilot(self, *, on: bool, text: str) -> None: ...
+
+
+class PlugHost:
+    """Lives as long as the outlet; the first conversation begins with ``begin``."""
+
+    def __init__(
+        self,
+        settings: OutletSettings,
+        config: Config,
+        services: Services,
+        hardware: Hardware,
+        matching: MatchHost,
+        path: PathHost,
+        questions: Questions,
+        turns: Turns,
+        junction: Junction,
+        closing: Callable[[], bool],
+    ) -> None:
+        self.plugin: outlet.Plugin | None = None
+        """The plug-in of this moment; None before the board is there."""
+        self._name = settings.name
+        self._settings = settings
+        self._matching = matching
+        self._path = path
+        self._config = config
+        self._services = services
+        self._hardware = hardware
+        self._questions = questions
+        self._turns = turns
+        self._junction = junction
+        self._closing = closing
+        self._loop = asyncio.get_running_loop()
+        self._driver: Driver | None = None
+        self._token: Identity | None = None
+        self._waiting: list[asyncio.Future[Verdict]] = []
+        """Who wants to know what becomes of a card."""
+
+    def begin(self) -> None:
+        """Begin the next plug-in: cards are heard, the pilot is watched, no power path yet."""
+        if self._closing():
+            return
+        self._token = None
+        self.plugin = plugin = outlet.Plugin(
+            self._plug_settings(), now=self._loop.time(), tickets=self._services.tickets
+        )
+        plugin.state.modem_ready = self._matching.ready
+        plugin.state.watts_limit = self._path.watts_limit
+        plugin.state.cable_amperes = self._hardware.cable_amperes()
+        plugin.state.locked = self._hardware.locked
+        plugin.state.unbooked = self._services.unbooked
+        for event in self._hardware.standing():
+            # Known before the conversation begins, so that a car that is there already is not offered anything.
+            match event:
+                case outlet.FaultRaised(code, severity) if severity is not severity.WARNING:
+                    plugin.state.faults[code] = event
+                case outlet.EmergencyStopChanged(stopped):
+                    plugin.state.emergency_stopped = stopped
+        self._driver = Driver(
+            f"outlet {self._name} plug-in",
+            plugin.session,
+            turns=self._turns,
+            perform=self._perform,
+            levels=self._hardware.levels,
+            ended=self._ended,
+        )
+        self._driver.begin()
+        if self._hardware.levels().pilot in CONNECTED:
+            self._junction.car_connected()
+
+    def _plug_settings(self) -> outlet.OutletSettings:
+        board, timing, settings = self._hardware.board, self._config.timing, self._settings
+        ac = ac_capabilities(board) if board is not None and not settings.transfers[0].is_dc else None
+        return outlet.OutletSettings(
+            free=self._config.uplink.eim is Eim.FREE,
+            token_seconds=timing.token_seconds,
+            setup_seconds=timing.setup_seconds,
+            hlc=settings.hlc,
+            modem=self._matching.present,
+            pwm_delay_seconds=settings.pwm_delay_seconds,
+            ac=settings.ac.within(ac) if ac is not None else None,
+            lock=board is not None and board.lock is not None,
+            strict=self._config.lab.strict,
+        )
+
+    def hear(self, *events: Event) -> None:
+        if self._driver is not None:
+            for event in events:
+                self._driver.hear(event)
+
+    def stop(self) -> None:
+        """Bring no more deadlines: the station goes down."""
+        if self._driver is not None:
+            self._driver.stop()
+
+    def identity(self) -> Identity | None:
+        """Who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41); None without one."""
+        kept = self.plugin.state.contract_kept if self.plugin is not None else ""
+        return self._external() or (Identity("emaid", kept) if kept else None)
+
+    def _external(self) -> Identity | None:
+        external = self.plugin.state.identification.external if self.plugin is not None else None
+        if external is None:
+            return None
+        if external.by == "rfid" and self._token is not None:
+            return self._token
+        return Identity(external.by)
+
+    def _ended(self, end: End) -> None:
+        bug = end.reason.kind == "bug"
+        if bug:
+            log.error("outlet %s: the plug-in conversation failed: %s", self._name, end.reason.detail)
+        self._junction.car_gone()
+        # Not from inside the step that has just ended.
+        self._loop.call_later(AFTER_A_BUG_SECONDS if bug else 0.0, self.begin)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case outlet.OpenSdp():
+                self._junction.open_window()
+            case outlet.CloseSdp():
+                self._junction.shut_window()
+            case outlet.CloseConnection():
+                self._junction.close_connection()
+            case outlet.TellSession(event):
+                self._junction.tell_session(event)
+            case outlet.ArmMatching(limited):
+                self._matching.arm(limited=limited)
+            case outlet.ReleaseLink(outcome):
+                log.debug("outlet %s: %s", self._name, outcome.value)
+                self._matching.release(outcome)
+            case Remark(code, text):
+                log.info("outlet %s: tolerated %s: %s", self._name, code, text)
+            case outlet.ResumeLink():
+                self._matching.resume()
+            case outlet.ReportBasicCharging(on, text):
+                self._junction.charged_by_pilot(on=on, text=text)
+            case Ask(ticket, AuthorizeToken() as question):
+                self._questions.ask(ticket, question, lambda answered: self._token_answered(question, answered))
+            case Ask(ticket, CheckCable() | StartPower() | StopPower() as asked):
+                self._junction.ask_power(ticket, asked, self.hear)
+            case Abandon(ticket):
+                self._junction.abandon_power(ticket)
+                self._questions.abandon(ticket)
+            case OpenContactor():
+                self._junction.tell_power(energy.ContactorOpeningOrdered())
+            case _:
+                assert self._hardware.pilot is not None
+                self._hardware.pilot.perform(effect)
+
+    def standing(self) -> object:
+        """What of the plug-in an order of the operator can change; None before there is one. To a session it always is news."""
+        if self.plugin is None:
+            return None
+        state = self.plugin.state
+        return object() if state.session_open else (state.identification, state.over, state.phase, state.contract_kept)
+
+    def verdict(self) -> asyncio.Future[Verdict] | None:
+        """The next decision about the card that is being checked; None where none is."""
+        if self.plugin is None or not self.plugin.state.asking:
+            return None
+        coming: asyncio.Future[Verdict] = self._loop.create_future()
+        self._waiting.append(coming)
+        return coming
+
+    def _token_answered(self, question: AuthorizeToken, answered: Answered) -> None:
+        if isinstance(answered.answer, Verdict):
+            verdict = answered.answer
+            for coming in self._waiting:
+                if not coming.done():
+                    coming.set_result(verdict)
+            self._waiting.clear()
+            log.info("outlet %s: card: %s%s", self._name, verdict.decision.value, _detail(verdict))
+            if verdict.accepted and self._external() is None:
+                self._token = Identity(question.kind, question.value)
+        self.hear(answered)
+
+
+def _detail(verdict: Verdict) -> str:
+    return f" ({verdict.detail})" if verdict.detail else ""

@@ -1,0 +1,167 @@
+"""The sockets of one outlet: SDP always, TCP while a car may connect. An interface that comes late, or goes, is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable
+
+from secc.config import Outlet as OutletSettings
+from secc.link import sdp
+from secc.ops.network import InterfaceUnusable, Place, PortTaken, holder, locate
+from secc.station.compose import Services
+from secc.station.listeners import SdpListener, TcpListener
+from secc.station.serving.connection import V2gConnection
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often an interface that is missing is looked for, and one that is there is looked at."""
+FIRST_LOOK_SECONDS = 0.05
+"""A link-local address is tentative for a moment after the interface came up."""
+
+
+class Sockets:
+    """``admit`` decides about each connection, ``is_open`` says whether a car may connect at all right now."""
+
+    def __init__(
+        self,
+        settings: OutletSettings,
+        services: Services,
+        admit: Callable[[str], V2gConnection | None],
+        is_open: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._services = services
+        self._admit = admit
+        self._is_open = is_open
+        self._place: Place | None = None
+        self._sdp: SdpListener | None = None
+        self._tcp: TcpListener | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._closed = False
+        self.problem = ""
+        """Why a car cannot find this outlet; empty when it can."""
+
+    @property
+    def address(self) -> str:
+        return str(self._place.address) if self._place is not None else ""
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port while there is one."""
+        return self._tcp.port if self._tcp is not None else None
+
+    async def open(self) -> None:
+        """Bind what can be bound; a tentative address gets the moment that it needs.
+
+        Raises PortTaken, with who has it: a second station on this interface would leave it to chance which of the two a car talks to.
+        """
+        for _ in range(40):
+            try:
+                self._look()
+            except PortTaken as error:
+                who = await asyncio.to_thread(holder, self._settings.sdp_port)
+                raise PortTaken(f"outlet {self._settings.name}: {error} by {who}") from error
+            if not self.problem or "tentative" not in self.problem:
+                return
+            await asyncio.sleep(FIRST_LOOK_SECONDS)
+
+    async def keep(self) -> None:
+        """Follow the interface: it may come up late, lose its address, or be taken away with its modem."""
+        while not self._closed:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                self._look()
+            except PortTaken as error:
+                # Somebody took it while the interface was away. Other outlets may be charging: we go on.
+                self._note(str(error))
+
+    async def close(self) -> None:
+        self._closed = True
+        self.shut()
+        if self._sdp is not None:
+            self._sdp.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def open_for_car(self) -> None:
+        """From now on a car may connect; the listener is there before SDP names it."""
+        if self._tcp is None and self._place is not None and not self._closed:
+            try:
+                self._tcp = TcpListener(self._place, self._settings.port, self._accepted)
+            except InterfaceUnusable as error:
+                self._note(str(error))
+
+    def shut(self) -> None:
+        """From now on connecting is refused."""
+        if self._tcp is not None:
+            self._tcp.close()
+            self._tcp = None
+
+    def _look(self) -> None:
+        try:
+            place = locate(self._settings.interface)
+            if place != self._place:
+                self._move(place)
+        except InterfaceUnusable as error:
+            if self._place is not None:
+                self._leave()
+            self._note(str(error))
+            return
+        self._note("")
+        if self._is_open():
+            self.open_for_car()
+
+    def _move(self, place: Place) -> None:
+        self._leave()
+        self._sdp = SdpListener(place, self._settings.sdp_port, self._answer)
+        self._place = place
+        log.debug("outlet %s: SDP on %s, UDP port %d", self._settings.name, place.address, self._sdp.port)
+
+    def _leave(self) -> None:
+        self.shut()
+        if self._sdp is not None:
+            self._sdp.close()
+        self._sdp, self._place = None, None
+
+    def _note(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            if problem:
+                log.warning("outlet %s: no car can find it: %s", self._settings.name, problem)
+            else:
+                log.info("outlet %s: cars can find it", self._settings.name)
+
+    def _answer(self, offered: sdp.Security, source: str) -> tuple[sdp.Security, int] | None:
+        if self._tcp is None or not self._is_open():
+            return None
+        serving = self._services.serving(self._settings)
+        security = sdp.answer(offered, tls=serving.tls, plain=serving.plain)
+        if security is None:
+            return None
+        log.debug(
+            "outlet %s: SDP from %s: %s asked, %s answered", self._settings.name, source, offered.name, security.name
+        )
+        return security, self._tcp.port
+
+    def _accepted(self, sock: socket.socket, peer: str) -> None:
+        connection = self._admit(peer)
+        if connection is None:
+            # A reset, not a polite end: there is nothing to say, and nothing to keep.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+            return
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(self._connect(connection, sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, connection: V2gConnection, sock: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
+        except OSError as error:
+            log.info("outlet %s: the connection was gone at once: %s", self._settings.name, error)
+            connection.connection_lost(None)

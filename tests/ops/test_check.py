@@ -1,0 +1,223 @@
+"""What ``secc check`` says of a configuration, without touching hardware or network."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from certs import Truststore
+from secc.cli import main
+from secc.config import Config, Lab, Tls, Trust, Uplink
+from secc.conversation import Wall
+from secc.ops import check
+from secc.ops.check import Finding, report
+from secc.uplink.standalone import Eim
+from tests.station_scene import BOTH, configured, lab_pki
+
+
+def said(config: Config) -> str:
+    return "\n".join(map(str, report(config)))
+
+
+def pnc(directory: Path) -> Config:
+    """A station for contracts whose clock root has looked at."""
+    config = configured(directory, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.LIST)
+    config.station.state_directory.mkdir()
+    (config.station.state_directory / "last-seen").write_text(f"{datetime.now(UTC).isoformat()}\n")
+    return config
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Sets the calendar."""
+
+    def to(moment: datetime, *, trusted: bool = True) -> None:
+        class Fixed:
+            def __init__(self, path: Path, *, vouched: bool) -> None:
+                assert path.name == "last-seen"
+
+            def wall(self) -> Wall:
+                return Wall(moment, trusted)
+
+            judging = wall
+
+            def problem(self) -> str:
+                return "" if trusted else "no source confirms the clock"
+
+            def remark(self) -> str:
+                return ""
+
+        monkeypatch.setattr(check, "Calendar", Fixed)
+
+    return to
+
+
+def test_a_sound_configuration_is_all_good(tmp_path: Path) -> None:
+    findings = report(pnc(tmp_path))
+    noted = [str(one) for one in findings if not one.good or one.remark or one.skipped]
+    assert [one for one in noted if "root may access everything" not in one] == []
+    assert {one.subject for one in findings} == {
+        "configuration",
+        "state",
+        "clock",
+        "truststore",
+        "allowlist",
+        "sessions",
+        "keystore",
+        "OCSP",
+        "outlet 1",
+        "user",
+        "state directory",
+        "control socket",
+        "traces",
+    }
+    assert any("Lab V2G Root CA" in one.text for one in findings)
+
+
+def test_marks() -> None:
+    assert str(Finding("a", "b")) == "OK   a: b"
+    assert str(Finding("a", "b", remark=True)) == "NOTE a: b"
+    assert str(Finding("a", "b", skipped=True)) == "SKIP a: b"
+    assert str(Finding("a", "b", good=False)) == "BAD  a: b"
+
+
+def test_dangers_are_named(tmp_path: Path) -> None:
+    assert "NOTE danger: " in said(replace(configured(tmp_path), lab=Lab(danger_trace_personal=True)))
+    assert "NOTE danger: " not in said(replace(configured(tmp_path, eim=Eim.LIST), uplink=Uplink()))
+
+
+def test_certificates_that_end(tmp_path: Path, at: object) -> None:
+    config = pnc(tmp_path)
+    assert callable(at)
+    at(datetime.now(UTC) + timedelta(days=3650 - 20))
+    assert said(config).count("install its successor now") == 4, "four roots, twenty days before they end"
+    at(datetime.now(UTC) + timedelta(days=3700))
+    text = said(config)
+    assert text.count("install its successor") == 4
+    assert "BAD  truststore: iso2 v2g root 'Lab V2G Root CA' has ended on " in text
+    assert "BAD  keystore: " in text
+    assert "leaf-expired" in text
+    at(datetime.now(UTC) + timedelta(days=40))
+    assert "renew it now" in said(config)
+    assert "no fresh response for the leaf" in said(config), "the staples of the lab hold for less"
+
+
+def test_a_clock_that_nobody_confirms(tmp_path: Path, at: object) -> None:
+    assert callable(at)
+    at(datetime.now(UTC), trusted=False)
+    assert "BAD  clock: not confirmed, so Contract is not offered: no source" in said(pnc(tmp_path))
+    assert "NOTE clock: not confirmed: no source" in said(configured(tmp_path)), "nobody needs it for a card"
+
+
+def test_a_time_that_was_seen_once_and_is_not_here_yet(tmp_path: Path) -> None:
+    """A-PKI-06: the way out is in the finding."""
+    config = pnc(tmp_path)
+    (config.station.state_directory / "last-seen").write_text("2038-01-19T03:14:07+00:00\n")
+    text = said(config)
+    assert "BAD  clock: not confirmed, so Contract is not offered: the clock says 20" in text
+    assert "this station has seen 2038-01-19 03:14 UTC" in text
+    assert "say so as root: secc clock reset" in text
+
+
+def test_stores_that_are_not_there(tmp_path: Path) -> None:
+    config = replace(pnc(tmp_path), trust=Trust(tmp_path / "none", tmp_path / "nothing"))
+    text = said(config)
+    assert "BAD  truststore: " in text
+    assert "BAD  keystore: " in text
+    assert "BAD  keystore: none is set" in said(replace(config, trust=Trust(tmp_path / "none")))
+
+
+def test_lists_with_an_error_and_lists_that_name_a_root_which_is_not_there(tmp_path: Path) -> None:
+    """A-PKI-08: an entry bound to a root that is not installed matches no contract, and the check has to say so."""
+    config = pnc(tmp_path)
+    allow = tmp_path / "allowlist.txt"
+    allow.write_text("rfid 04A2B3C4\ncontract DE8AACA2B3C4D5\n")
+    assert f"BAD  allowlist: {allow}:2: list: the first word is not a kind" in said(config)
+    roots = Truststore(lab_pki() / "station" / "truststore").read().installed
+    allow.write_text(f"emaid DE8AA* root={roots[0].certificate.fingerprint}\n")
+    assert "BAD  allowlist" not in said(config)
+    allow.write_text(f"emaid DE8AA* root={'a1' * 32}\n")
+    assert f"names the root {'a1' * 32}, which is not installed: those entries match no contract" in said(config)
+
+
+def test_a_book_that_cannot_be_written(tmp_path: Path) -> None:
+    """A-RES-06: no car charges then, so it is said before the first one comes."""
+    config = configured(tmp_path)
+    assert "OK   sessions: stored in " in said(config), "its directory is made at the start"
+    book = config.uplink.sessions
+    assert book is not None
+    book.mkdir(parents=True)
+    assert f"BAD  sessions: cannot be stored, so no car charges: {book}: Is a directory" in said(config)
+    (tmp_path / "file").write_text("")
+    config = replace(config, uplink=replace(config.uplink, sessions=tmp_path / "file" / "sessions"))
+    assert "BAD  sessions: cannot be stored, so no car charges: " in said(config)
+
+
+def test_interfaces_and_drivers_that_are_not_there(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    outlet = replace(config.outlets[0], interface="eth987", hal="wishful:thinking")
+    text = said(replace(config, outlets=(outlet,)))
+    assert "BAD  outlet 1: there is no interface eth987" in text
+    assert "BAD  outlet 1: hal: 'wishful:thinking' is no board" in text
+    follower = replace(config.outlets[0], hal="sim:?follower=stick")
+    unsafe = replace(config, outlets=(follower,), lab=Lab(danger_follower=True))
+    assert "for tests only: follower" in said(unsafe)
+
+
+def test_what_others_can_change_is_bad(tmp_path: Path) -> None:
+    """A-PKI-07."""
+    config = pnc(tmp_path)
+    stores = tmp_path / "stores"
+    shutil.copytree(lab_pki() / "station", stores)
+    trust = replace(config.trust, truststore=stores / "truststore", keystore=stores / "keystore")
+    files = ("station.toml", "allow.txt", "deny.txt", "revoked.txt")
+    source, allow, deny, revoked = (tmp_path / name for name in files)
+    trust = replace(trust, revoked=revoked)
+    config = replace(config, source=source, trust=trust, uplink=replace(config.uplink, allowlist=allow, denylist=deny))
+    for path in (source, allow, deny, revoked):
+        path.write_text("")
+        path.chmod(0o644)
+    assert "can be changed by others" not in said(config)
+    for path, subject in (
+        (stores / "truststore", "truststore"),
+        (stores / "keystore", "keystore"),
+        (source, "configuration"),
+        (allow, "allowlist"),
+        (deny, "denylist"),
+        (revoked, "revoked"),
+    ):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o022)
+        bad = [line for line in said(config).splitlines() if "can be changed by others" in line]
+        assert len(bad) == 1
+        assert bad[0].startswith(f"BAD  {subject}: {path}: ")
+        path.chmod(mode)
+    config.station.state_directory.mkdir(exist_ok=True)
+    config.station.state_directory.chmod(0o777)
+    bad = [line.split(":")[0] for line in said(config).splitlines() if "can be changed by others" in line]
+    assert bad == ["BAD  state", "BAD  sessions"]
+    config.station.state_directory.chmod(0o700)
+    stores.chmod(0o777)
+    assert said(config).count(f"{stores} above it can be changed by others (mode 0777)") == 2
+
+
+def test_the_list_of_revoked_certificates(tmp_path: Path) -> None:
+    config, path = pnc(tmp_path), tmp_path / "revoked.txt"
+    config = replace(config, trust=replace(config.trust, revoked=path))
+    assert f"BAD  revoked: {path}: cannot be read" in said(config)
+    path.write_text("# none\nsha1 00 00 00\n")
+    assert f"BAD  revoked: {path}: line 2: " in said(config)
+    path.write_text("# none\n")
+    assert f"OK   revoked: {path}, 0 certificates" in said(config)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    free = ["--sdp-port", str(configured(tmp_path).outlets[0].sdp_port)]
+    assert main(["check", "--iface", "lo", "--eim", "free", "--state", str(tmp_path), *free]) == 0
+    assert "OK   outlet 1: lo has ::1\n" in capsys.readouterr().out
+    assert main(["check", "--iface", "eth987", "--eim", "free", "--state", str(tmp_path), *free]) == 1
+    assert "BAD  outlet 1: there is no interface eth987\n" in capsys.readouterr().out

@@ -1,0 +1,152 @@
+"""Questions of a session that trust room and backend answer: abandoned ones, and those about contracts that no car has proved."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import pytest
+
+from secc.conversation import Answered, Ticket
+from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict
+from secc.station.serving.questions import HOUR_SECONDS, Questions, UnprovedQuestions
+from tests.lab_proof import lab_contract, lab_proved
+
+YES = Verdict(Decision.ACCEPTED)
+
+
+class SlowTrust:
+    """A trust room that works on a thread until it is let go."""
+
+    def __init__(self) -> None:
+        self.began, self.let_go, self.done = threading.Event(), threading.Event(), threading.Event()
+
+    def validate(self, question: ValidateContract) -> Verdict:
+        self.began.set()
+        self.let_go.wait(5.0)
+        self.done.set()
+        return YES
+
+
+class StubbornBackend:
+    """A backend that answers although no question is open any more."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+        self.decided: list[object] = []
+
+    async def authorize_contract(self, contract: object, **how: Any) -> Verdict:
+        self.asked.append(contract)
+        try:
+            await asyncio.sleep(10.0)
+        except asyncio.CancelledError:
+            return YES
+        return YES
+
+    async def contract_decided(self, contract: object, verdict: Verdict) -> None:
+        self.decided.append(contract)
+
+
+def questions(trust: object = None, uplink: object = None, executor: object = None) -> Questions:
+    return Questions("1", cast("Any", uplink), lambda: cast("Any", trust), cast("Any", executor), decide_seconds=5.0)
+
+
+@pytest.mark.case("A-SES-11")
+def test_an_answer_that_the_executor_finds_after_the_question_was_abandoned_is_not_delivered() -> None:
+    async def main() -> list[Answered]:
+        trust, heard, ticket = SlowTrust(), list[Answered](), Ticket(1, "ValidateContract")
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as executor:
+            desk = questions(trust, executor=executor)
+            assert desk.ask(ticket, ValidateContract((b"",), ""), heard.append)
+            await loop.run_in_executor(None, trust.began.wait, 5.0)
+            desk.abandon(ticket)
+            trust.let_go.set()
+            await loop.run_in_executor(None, trust.done.wait, 5.0)
+            await desk.close()
+        return heard
+
+    assert asyncio.run(main()) == []
+
+
+@pytest.mark.case("A-SES-11")
+def test_an_answer_that_is_there_in_the_moment_of_the_abandoning_is_not_delivered() -> None:
+    """The executor has finished, and the task that would deliver has not run yet."""
+
+    async def main() -> list[Answered]:
+        trust, heard, ticket = SlowTrust(), list[Answered](), Ticket(1, "ValidateContract")
+        with ThreadPoolExecutor(1) as executor:
+            desk = questions(trust, executor=executor)
+            desk.ask(ticket, ValidateContract((b"",), ""), heard.append)
+            await asyncio.get_running_loop().run_in_executor(None, trust.began.wait, 5.0)
+            trust.let_go.set()
+            executor.submit(lambda: None).result(5.0)
+            desk.abandon(ticket)
+            await asyncio.sleep(0.01)
+        return heard
+
+    assert asyncio.run(main()) == []
+
+
+@pytest.mark.case("A-SES-11", "A-PNC-15")
+def test_a_backend_that_answers_although_it_was_abandoned_is_not_heard() -> None:
+    async def main() -> list[Answered]:
+        heard, ticket = list[Answered](), Ticket(1, "AuthorizeContract")
+        desk = questions(uplink=StubbornBackend())
+        desk.ask(ticket, AuthorizeContract(lab_contract()), heard.append)
+        await asyncio.sleep(0.0)
+        desk.abandon(ticket)
+        await asyncio.sleep(0.01)
+        await desk.close()
+        return heard
+
+    assert asyncio.run(main()) == []
+
+
+@pytest.mark.case("A-PNC-17")
+def test_what_is_asked_is_not_stored_and_what_was_learned_is_before_the_station_goes_down() -> None:
+    async def main() -> StubbornBackend:
+        backend = StubbornBackend()
+        desk = questions(uplink=backend)
+        desk.ask(Ticket(1, "AuthorizeContract"), AuthorizeContract(lab_contract()), lambda answered: None)
+        await asyncio.sleep(0.0)
+        assert (backend.asked, backend.decided) == ([lab_contract()], [])
+        desk.learned(lab_proved(), YES)
+        await desk.close()
+        return backend
+
+    assert asyncio.run(main()).decided == [lab_proved()]
+
+
+@pytest.mark.case("A-PNC-15")
+def test_only_questions_about_unproved_contracts_count() -> None:
+    async def main() -> UnprovedQuestions:
+        desk = questions(uplink=StubbornBackend())
+        for number in range(5):
+            desk.ask(Ticket(number, ""), AuthorizeContract(lab_proved()), lambda answered: None)
+        assert desk.unproved.allowed(asyncio.get_running_loop().time())
+        for number in range(5, 7):
+            desk.ask(Ticket(number, ""), AuthorizeContract(lab_contract()), lambda answered: None)
+        assert not desk.unproved.allowed(asyncio.get_running_loop().time())
+        await desk.close()
+        return desk.unproved
+
+    asyncio.run(main())
+
+
+@pytest.mark.case("A-PNC-15")
+def test_two_a_plug_in_and_ten_in_any_hour() -> None:
+    unproved, asked = UnprovedQuestions(), list[float]()
+    for second in range(0, 3 * round(HOUR_SECONDS), 7):
+        if second % 28 == 0:
+            unproved.unplugged()
+        if unproved.allowed(second):
+            unproved.asked(second)
+            asked.append(second)
+    for moment in asked:
+        assert sum(moment <= other < moment + HOUR_SECONDS for other in asked) <= 10
+        plug_in = moment - moment % 28
+        assert sum(plug_in <= other < plug_in + 28 for other in asked) <= 2
+    assert len(asked) == 30
