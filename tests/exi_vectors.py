@@ -32,6 +32,12 @@ def vectors(*stems: str, names: Container[str] = SCHEMAS) -> list[Vector]:
     return [row for stem in stems for row in read(HERE / f"exi-{stem}.jsonl", names)]
 
 
+def shared(stem: str) -> list[Vector]:
+    """All vectors of a file of ../shared, whatever their schema set; empty where it is missing."""
+    path = SHARED / "vectors" / f"exi-{stem}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
 def recorded(*stems: str) -> list[Vector]:
     """The vectors taken from recordings, from ../shared; empty where it is missing."""
     paths = [SHARED / "vectors" / f"exi-{stem}.jsonl" for stem in stems]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,23 @@ Name = tuple[str, str]
 """Namespace and local name."""
 
 
+def occurs(node: Node) -> tuple[int, int | None]:
+    """``minOccurs`` and ``maxOccurs`` of a particle, None for unbounded."""
+    most = node.get("maxOccurs", "1")
+    return int(node.get("minOccurs", "1")), None if most == "unbounded" else int(most)
+
+
+def capitalized(name: str) -> str:
+    """How an anonymous type is called: by its element, with a capital."""
+    return name[0].upper() + name[1:]
+
+
 class XsdSet:
     """A schema file and all that it imports."""
 
     def __init__(self, path: Path, search: Path) -> None:
         self.search = search
+        self.space = etree.parse(path).getroot().get("targetNamespace")
         self.types: dict[Name, Node] = {}
         self.simple: dict[Name, Node] = {}
         self.elements: dict[Name, Node] = {}
@@ -69,22 +82,42 @@ class XsdSet:
 
     # --- names ------------------------------------------------------------------------------------------------------------
 
+    def messages(self) -> list[str]:
+        """Local names of the messages: those global elements of the set's own file that are called like one."""
+        own = (local for space, local in self.elements if space == self.space)
+        return [local for local in own if local.endswith(("Req", "Res", "V2G_Message"))]
+
+    def type_of(self, element: str) -> Any:
+        """What the facts say of the type of a global element: a name, simple facts, None where it is never sent."""
+        (node,) = (node for (_, local), node in self.elements.items() if local == element)
+        return self._element_type(node)
+
     def globals(self) -> list[str]:
         """Local names of all global elements, in the order of their codes."""
         return [local for local, _ in sorted((local, space) for space, local in self.elements)]
 
-    def element_names(self) -> list[str]:
-        """Local names of all elements, one for each namespace."""
-        names = set(self.elements)
+    def _declarations(self) -> Iterator[tuple[Name, Node]]:
+        """All elements, global and local."""
+        yield from self.elements.items()
         for node in (*self.types.values(), *self.elements.values()):
             root = node.getroottree().getroot()
             space = root.get("targetNamespace") if root.get("elementFormDefault") == "qualified" else ""
-            names.update(
-                (space, inner.get("name"))
-                for inner in node.iter(f"{XS}element")
-                if inner.get("name") and inner is not node
-            )
+            for inner in node.iter(f"{XS}element"):
+                if inner.get("name") and inner is not node:
+                    yield (space, inner.get("name")), inner
+
+    def element_names(self) -> list[str]:
+        """Local names of all elements, one for each namespace."""
+        names = {name for name, _ in self._declarations()}
         return [local for local, _ in sorted((local, space) for space, local in names)]
+
+    def ambiguous(self) -> set[str]:
+        """Local names of elements that have not the same type wherever their namespace declares them."""
+        kinds: dict[Name, set[object]] = {}
+        for name, node in self._declarations():
+            kind = node.get("type")
+            kinds.setdefault(name, set()).add(self.name(node, kind) if kind else node)
+        return {local for (_, local), found in kinds.items() if len(found) > 1}
 
     def attribute_names(self) -> list[Name]:
         """Local name and namespace of all attributes, in the order of their codes."""
@@ -99,14 +132,16 @@ class XsdSet:
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """The facts of every complex type that is not abstract, by its name without ``Type``; anonymous ones by their element's."""
-        found = {}
+        found: dict[str, dict[str, Any]] = {}
         for (_, local), node in self.types.items():
             if node.get("abstract") != "true":
-                found[local.removesuffix("Type")] = self.type_facts(node)
+                name = local.removesuffix("Type")
+                assert name not in found, f"two types are called {name}"
+                found[name] = self.type_facts(node)
         for (_, local), node in self.elements.items():
             inner = node.find(f"{XS}complexType")
             if inner is not None:
-                found[local[0].upper() + local[1:]] = self.type_facts(inner)
+                found[capitalized(local)] = self.type_facts(inner)
         return found
 
     def type_facts(self, node: Node) -> dict[str, Any]:
@@ -129,45 +164,51 @@ class XsdSet:
             if kind == "attribute":
                 type_ = self.simple_facts(self.name(child, child.get("type")), child)
                 facts["attributes"].append([child.get("name"), child.get("use") == "required", type_])
-            elif kind == "sequence":
-                for particle in child.iterchildren(tag=etree.Element):
-                    facts["content"].append(self._particle(particle))
-            elif kind == "choice":
-                facts["content"].extend(self._choice(child))
+            elif kind in ("sequence", "choice"):
+                facts["content"].extend(self._model(child))
 
-    def _choice(self, node: Node) -> list[Any]:
-        particles = [self._particle(child) for child in node.iterchildren(tag=etree.Element)]
-        if node.get("maxOccurs", "1") == "1":
-            return [[int(node.get("minOccurs", "1")), 1, [branch for particle in particles for branch in particle[2]]]]
-        # A repeating choice: its branches in any number, a wildcard last.
-        return sorted(([0, None, particle[2]] for particle in particles), key=lambda particle: particle[2][0][0] == "*")
+    def _model(self, node: Node) -> list[Any]:
+        """The parts that a sequence, a choice or a single particle contributes."""
+        kind = node.tag.removeprefix(XS)
+        if kind not in ("sequence", "choice"):
+            return [self._particle(node)]
+        parts = [part for child in node.iterchildren(tag=etree.Element) for part in self._model(child)]
+        fewest, most = occurs(node)
+        if kind == "sequence" and (fewest, most) == (1, 1):
+            return parts
+        if kind == "choice" and most == 1 and all(part[:2] == [1, 1] for part in parts):
+            return [[fewest, 1, [branch for _, _, branches in parts for branch in branches]]]
+        if kind == "choice" and (fewest, most) == (0, None):
+            # Its branches in any number, a wildcard last.
+            return sorted(([0, None, branches] for _, _, branches in parts), key=lambda part: part[2][0][0] == "*")
+        # No declaration can say this, so none is ever equal to it.
+        return [[fewest, most, [[f"({kind})", None]]]]
 
     def _particle(self, node: Node) -> list[Any]:
-        most = node.get("maxOccurs", "1")
-        occurs = [int(node.get("minOccurs", "1")), None if most == "unbounded" else int(most)]
-        kind = node.tag.removeprefix(XS)
-        if kind == "any":
-            return [*occurs, [["*", None]]]
-        if kind != "element":  # only within types that are not declared
-            return [*occurs, [[f"({kind})", None]]]
+        fewest, most = occurs(node)
+        if node.tag == f"{XS}any":
+            return [fewest, most, [["*", None]]]
         reference = node.get("ref")
         if reference is None:
-            return [*occurs, [[node.get("name"), self._element_type(node)]]]
+            return [fewest, most, [[node.get("name"), self._element_type(node)]]]
         name = self.name(node, reference)
         group = {
             local: self._element_type(self.elements[space, local])
             for space, local in [name, *self.members.get(name, [])]
         }
-        return [*occurs, [list(item) for item in sorted(group.items())]]
+        return [fewest, most, [list(item) for item in sorted(group.items())]]
 
     def _element_type(self, node: Node) -> Any:
+        """The name of a complex type, the facts of a simple one; None for an element that is never sent, because it or its type is abstract."""
         if node.get("abstract") == "true":
             return None
         if node.get("type") is None:
             simple = node.find(f"{XS}simpleType")
-            return self._restriction(simple) if simple is not None else node.get("name")
+            return self._restriction(simple) if simple is not None else capitalized(node.get("name"))
         name = self.name(node, node.get("type"))
-        return name[1].removesuffix("Type") if name in self.types else self.simple_facts(name, node)
+        if name not in self.types:
+            return self.simple_facts(name, node)
+        return None if self.types[name].get("abstract") == "true" else name[1].removesuffix("Type")
 
     def simple_facts(self, name: Name, node: Node) -> Any:
         """Base type and facets of a simple type."""

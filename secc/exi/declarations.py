@@ -51,6 +51,13 @@ class Identifier(Text):
 
 
 @dataclass(frozen=True, slots=True)
+class IdentifierReference(Text):
+    """xs:IDREF, which DIN SPEC 70121 takes for the Id of what is signed."""
+
+    xsd: str = "IDREF"
+
+
+@dataclass(frozen=True, slots=True)
 class Binary:
     """Octets, at most ``longest`` and at least ``shortest``; use :class:`Hex` or :class:`Base64`, as the XSD does."""
 

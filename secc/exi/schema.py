@@ -313,10 +313,10 @@ class Schema(Generic[M]):
     def types_of(self, name: str) -> tuple[ComplexType, ...]:
         """The complex types of an element name, in fragments: where the name is ambiguous, the one that can be signed."""
         kinds = self._types.get(name, ())
-        return tuple(kind for kind in kinds if Relaxed.fits(kind)) if name in self._ambiguous else kinds
+        return tuple(kind for kind in kinds if Relaxed.fits(kind)) if name in self.ambiguous else kinds
 
     @cached_property
-    def _ambiguous(self) -> frozenset[str]:
+    def ambiguous(self) -> frozenset[str]:
         """Element names that do not have the same type everywhere: the relaxed grammar is theirs."""
         first: dict[str, object] = {}
         return frozenset(name for name, kind in self._uses() if first.setdefault(name, kind) != kind)
@@ -348,7 +348,7 @@ class Schema(Generic[M]):
     def _frame(self, name: str) -> tuple[int, Relaxed | None] | None:
         """The code of an element in fragments, and its relaxed grammar where it has one; None for what cannot be signed."""
         code = self.vocabulary.code(name)
-        if code is None or name not in self._ambiguous:
+        if code is None or name not in self.ambiguous:
             return None if code is None else (code, None)
         fitting = [ctype for ctype in self._types.get(name, ()) if Relaxed.fits(ctype)]
         return (code, Relaxed(self.vocabulary, fitting[0])) if len(fitting) == 1 else None

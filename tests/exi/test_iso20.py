@@ -1,4 +1,6 @@
-"""What ISO 15118-20 needs of the codec and ISO 15118-2 does not: choices that may be absent, choices among other elements, heads, twins."""
+"""What ISO 15118-20 needs of the codec and ISO 15118-2 does not: choices that may be absent, choices among other elements,
+heads of an abstract type, two messages of one type.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ from tests.exi_iso20_types import (
 from tests.exi_strategies import elements
 from tests.exi_vectors import Vector, name_of, vectors
 
-VECTORS = vectors("iso15118-20", names=SCHEMAS)
+VECTORS = [row for row in vectors("iso15118-20", names=SCHEMAS) if row["schema"] in SCHEMAS]
 COMMON, DC, ACDP = (SCHEMAS[f"iso15118-20:{name}"] for name in ("common", "dc", "acdp"))
 HEADER = MessageHeader(session_id=bytes(8), time_stamp=0)
 ONE = RationalNumber(exponent=0, value=1)
@@ -283,8 +285,8 @@ def test_messages_of_one_type_stay_apart() -> None:
 
 
 def test_an_element_name_is_not_inherited() -> None:
-    """A class that extends another one, or is its twin, stands for an element of its own."""
-    assert element_name(Twin) == "Twin"
+    """A class that extends another one, or only adds a name, stands for an element of its own."""
+    assert element_name(Extending) == "Extending"
     assert element_name(Renamed) == "renamed"
 
 
@@ -294,7 +296,7 @@ class Renamed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Twin(Renamed):
+class Extending(Renamed):
     pass
 
 
