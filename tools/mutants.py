@@ -313,8 +313,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "late-answers-count",
         "an answer from an earlier attempt is taken for the present one",
         "secc/conversation/session.py",
-        "if answered.ticket in questions and questions[answered.ticket] is None:",
-        "if True:",
+        "if strand.talk is not None and strand.party._owns(answered.ticket):",
+        "if strand.talk is not None:",
         ("tests/conversation",),
     ),
     Mutant(
