@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar, overload
 from secc.conversation import Conversation, Deadline, Event, Party, Ticket, TimedOut, Timeout
 from secc.errors import PeerError
 from secc.iso2 import timing
-from secc.iso2.facets import refuse_broken_facet
 from secc.iso2.messages import Body, EnergyTransferMode, IsolationLevel, PaymentOption, SessionStopReq
 from secc.session.effects import Identify, OpenContactor, Remark, Verdict
 from secc.session.events import EimDecided, LimitChanged, OngoingForced, RenegotiationRequested, StopRequested
@@ -194,7 +193,7 @@ class Course:
         within: Timeout = timing.SEQUENCE,
         before: Deadline | None = None,
     ) -> Conversation[Any]:
-        """Like ``Party.receive``, and takes to heart what is asked of us meanwhile. Requests come with their facets checked.
+        """Like ``Party.receive``, and takes to heart what is asked of us meanwhile.
 
         When the car has been told to stop and its time is up, the power goes off, and its next request ends the session.
         """
@@ -217,8 +216,6 @@ class Course:
             self.note(heard, secc.now)
         # Where the session does not wait for the backend (a card was faster, the station is free), the answer may come while the session runs.
         self.identify(secc)
-        if isinstance(heard, Body):
-            refuse_broken_facet(heard)
         return heard
 
     @overload

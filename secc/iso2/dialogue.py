@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from secc.conversation import Cause, Received, Requests, Send, Session
 from secc.errors import DecodeError, Refusal
-from secc.iso2 import facets, refusals
+from secc.iso2 import refusals
 from secc.iso2.conversation import conversation
 from secc.iso2.course import Course
+from secc.iso2.facets import FACETS, broken_facet
 from secc.iso2.messages import (
     BODY_ELEMENTS,
     SCHEMA,
@@ -57,7 +58,7 @@ SIGNED: Final = (AuthorizationReq, MeteringReceiptReq)
 def warm() -> None:
     """Compiles the codec and reads the facets of the loop's messages, so that its first answer is as quick as the others."""
     SCHEMA.warm(*LOOP)
-    facets.warm(*LOOP)
+    FACETS.warm(*LOOP)
 
 
 def warm_rest() -> Iterator[None]:
@@ -65,7 +66,7 @@ def warm_rest() -> Iterator[None]:
     for cls in BODY_ELEMENTS:
         if cls.__name__.endswith("Req"):
             SCHEMA.warm_reader(cls)
-            facets.warm(cls)
+            FACETS.warm(cls)
         else:
             SCHEMA.warm_writer(cls)
         yield
@@ -88,6 +89,7 @@ class Dialogue:
                 self._refuse,
                 refusals.SEQUENCE_ERROR,
                 admit=self._admit,
+                check=broken_facet,
                 streams=(STREAM,),
                 batch=surroundings.batch,
             ),
