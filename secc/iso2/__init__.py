@@ -8,7 +8,7 @@ from secc.session.offer import V2gProtocol
 def protocol() -> V2gProtocol:
     """ISO 15118-2 as the station takes it in."""
     from secc.iso2.dialogue import Dialogue, warm, warm_rest
-    from secc.iso2.personal import personal
+    from secc.iso2.personal import PERSONAL
 
     return V2gProtocol(
         name="ISO 15118-2",
@@ -18,5 +18,5 @@ def protocol() -> V2gProtocol:
         open=Dialogue,
         warm=warm,
         warm_rest=warm_rest,
-        personal=personal,
+        personal=PERSONAL,
     )

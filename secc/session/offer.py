@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from secc.conversation import Received, Send, Session, Wall
 
@@ -148,8 +148,8 @@ class V2gProtocol:
     """Begins one session. The core is not begun yet: the driver calls ``session.begin(now)``."""
     warm: Callable[[], None]
     """Compiles the loop messages' codec, before any contactor closes."""
-    personal: Callable[[Any], Any]
-    """A decoded message's tree (as ``secc.exi.tree.to_tree`` makes it) with what is personal in it replaced by hash and length."""
+    personal: frozenset[str]
+    """The elements of its messages that are about a person, by name: logs and traces show them by hash and length."""
     warm_rest: Callable[[], Iterable[None]] = tuple
     """Compiles the codec of all other messages that a session may have, a type a step: in the background, before a car comes."""
     tls13: bool = False

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -56,6 +56,28 @@ def revive(value: Any, others: Mapping[str, Callable[[dict[str, Any]], Any]] | N
         return _revive(value, others or {})
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise TraceBroken(f"a value in the trace cannot be read: {error}") from None
+
+
+def redacted(tree: Any, personal: Collection[str]) -> Any:
+    """The tree of a decoded message (``secc.exi.tree``) with every value in the elements named by ``personal`` as its fingerprint."""
+    return _redacted(tree, personal, hidden=False)
+
+
+def _redacted(tree: Any, personal: Collection[str], *, hidden: bool) -> Any:
+    match tree:
+        case {"$hex": str(text)}:
+            return fingerprint(bytes.fromhex(text)) if hidden else tree
+        case dict():
+            # An Id says nothing about a person; it is needed to follow a signature.
+            return {
+                key: _redacted(value, personal, hidden=(hidden or key in personal) and key != "@Id")
+                for key, value in tree.items()
+            }
+        case list():
+            return [_redacted(item, personal, hidden=hidden) for item in tree]
+        case str() if hidden:
+            return fingerprint(tree.encode())
+    return tree
 
 
 def _plain(value: object, personal: bool, deep: int) -> Any:

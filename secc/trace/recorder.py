@@ -32,7 +32,7 @@ from secc.conversation import Effect, Event, Levels, Reason, Received, Send, Wal
 from secc.errors import SeccError
 from secc.exi.tree import to_tree
 from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
-from secc.trace.json import fingerprint, plain
+from secc.trace.json import fingerprint, plain, redacted
 
 VERSION = 1
 HEAD_EXCHANGES = 24
@@ -51,7 +51,6 @@ TAIL = 12
 """The newest messages that are remembered for a person."""
 
 Mode = Literal["on-failure", "always", "off"]
-Personal = Callable[[Any], Any]
 
 
 @dataclass(slots=True)
@@ -62,7 +61,7 @@ class _Entry:
     octets: bytes | None = None
     header: Any = None
     payload_type: int = 0
-    personal: Personal | None = None
+    personal: frozenset[str] | None = None
     early: bool = False
 
 
@@ -106,14 +105,14 @@ class Recorder:
         self._cost = 0
         self._levels: Levels | None = None
         self._begun = False
-        self._personal: Personal | None = None
+        self._personal: frozenset[str] | None = None
         self._tail: deque[Exchange] = deque(maxlen=TAIL)
         self._batch = 0
 
     # What the station tells it
 
-    def speaks(self, protocol: str, personal: Personal, now: float) -> None:
-        """From here on messages are this protocol's; ``personal`` (``V2gProtocol.personal``) knows what in them is about a person.
+    def speaks(self, protocol: str, personal: frozenset[str], now: float) -> None:
+        """From here on messages are this protocol's; ``personal`` (``V2gProtocol.personal``) names what in them is about a person.
 
         Until then only the negotiation's messages are shown: nobody knows what others hold.
         """
@@ -291,8 +290,8 @@ class Recorder:
         message, header = _tree(entry.value), _tree(entry.header, "Header")
         shown, shown_header = message, header
         if not self._keep_personal and not isinstance(entry.value, NEGOTIATION):
-            hide = entry.personal or (lambda tree: None)
-            shown, shown_header = hide(message), hide(header)
+            known = entry.personal
+            shown, shown_header = (None if known is None else redacted(tree, known) for tree in (message, header))
         # A message that could not be made a tree has not been looked through: its octets stay out as well.
         whole = self._keep_personal or (shown == message and shown_header == header and message is not None)
         found: dict[str, Any] = {"octets": octets.hex() if whole else fingerprint(octets)}

@@ -29,7 +29,7 @@ def spoken(name: str, namespace: str, major: int = 2, *, tls13: bool = False) ->
     def never(*_: Any) -> Any:
         raise AssertionError("negotiation opens nothing")
 
-    return V2gProtocol(name, namespace, major, 0, open=never, warm=never, personal=never, tls13=tls13)
+    return V2gProtocol(name, namespace, major, 0, open=never, warm=never, personal=frozenset(), tls13=tls13)
 
 
 ISO2 = protocol()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from secc.session.effects import (
 )
 from secc.session.events import EimDecided, Fault, LimitChanged, StopRequested, Unplugged
 from secc.session.identification import AuthorizeToken
-from secc.trace.json import TraceBroken, plain, revive
+from secc.trace.json import TraceBroken, plain, redacted, revive
 from tests.lab_trust import AT, LAB, anchors
 from tools.pki.lab import EMAID
 
@@ -122,3 +123,38 @@ def test_what_nobody_thought_of_is_named_only() -> None:
 def test_any_json_is_revived_or_refused(value: Any) -> None:
     with suppress(TraceBroken):
         revive(value)
+
+
+def test_a_value_becomes_hash_and_length_and_the_rest_stays() -> None:
+    tree = {
+        "PaymentDetailsReq": {
+            "eMAID": "DE8AA",
+            "ContractSignatureCertChain": {
+                "@Id": "id1",
+                "Certificate": {"$hex": "3000"},
+                "SubCertificates": {"Certificate": [{"$hex": "3001"}]},
+            },
+        },
+        "SessionID": {"$hex": "0102"},
+        "GenChallenge": {"$hex": "00"},
+        "number": 5,
+    }
+    shown = redacted(tree, frozenset({"eMAID", "Certificate"}))
+
+    def hashed(octets: bytes) -> dict[str, object]:
+        return {"sha256": hashlib.sha256(octets).hexdigest()[:16], "length": len(octets)}
+
+    details = shown["PaymentDetailsReq"]
+    assert details["eMAID"] == hashed(b"DE8AA")
+    assert details["ContractSignatureCertChain"] == {
+        "@Id": "id1",
+        "Certificate": hashed(b"\x30\x00"),
+        "SubCertificates": {"Certificate": [hashed(b"\x30\x01")]},
+    }
+    assert (shown["SessionID"], shown["GenChallenge"], shown["number"]) == ({"$hex": "0102"}, {"$hex": "00"}, 5)
+
+
+def test_text_with_an_id_is_hidden_and_the_id_is_not() -> None:
+    shown = redacted({"eMAID": {"@Id": "id4", "#text": "DE8AACA2B3C4D5"}}, frozenset({"eMAID", "Certificate"}))
+    assert shown["eMAID"]["@Id"] == "id4"
+    assert shown["eMAID"]["#text"]["length"] == 14

@@ -30,7 +30,7 @@ from secc.conversation import (
 from secc.errors import Refusal
 from secc.iso2.messages import SCHEMA, Body, MessageHeader, PaymentDetailsReq, SessionSetupReq, V2G_Message
 from secc.iso2.messages import datatypes as iso2
-from secc.iso2.personal import personal
+from secc.iso2.personal import PERSONAL
 from secc.session.effects import CableChecked, CheckCable, OpenContactor, SetOutput, ValidateContract
 from secc.session.events import StopRequested, Unplugged
 from secc.session.offer import Offer
@@ -100,7 +100,7 @@ def test_what_happened_stands_in_order() -> None:
 @pytest.mark.case("A-PNC-13")
 def test_by_default_nothing_personal_is_in_it() -> None:
     recorder = Recorder(0.0)
-    recorder.speaks("ISO 15118-2", personal, 0.0)
+    recorder.speaks("ISO 15118-2", PERSONAL, 0.0)
     recorder.stepped(1.0, SETUP, ())
     question = ValidateContract(tuple(LAB.contract.ders), EMAID)
     party = Party()
@@ -142,7 +142,7 @@ def test_what_nobody_looks_through_has_no_octets() -> None:
 def test_what_a_replay_needs_beside_the_messages() -> None:
     recorder = Recorder(0.0)
     recorder.stepped(0.0, None, ())
-    recorder.speaks("ISO 15118-2", personal, 1.0)
+    recorder.speaks("ISO 15118-2", PERSONAL, 1.0)
     offer = Offer(tolerances=frozenset({"Q-66", "Q-45"}))
     recorder.offered(offer, 1.0)
     recorder.stepped(1.0, None, ())
@@ -161,7 +161,7 @@ def test_what_a_replay_needs_beside_the_messages() -> None:
 
 def test_personal_traces_are_whole() -> None:
     recorder = Recorder(0.0, keep_personal=True)
-    recorder.speaks("ISO 15118-2", personal, 0.0)
+    recorder.speaks("ISO 15118-2", PERSONAL, 0.0)
     recorder.stepped(2.0, PAYMENT, ())
     (line,) = [line for line in lines(recorder) if line["kind"] == "received"]
     assert bytes.fromhex(line["octets"]) == PAYMENT.octets
@@ -170,7 +170,7 @@ def test_personal_traces_are_whole() -> None:
 
 def test_a_message_that_is_no_tree_leaves_no_octets() -> None:
     recorder = Recorder(0.0)
-    recorder.speaks("ISO 15118-2", personal, 0.0)
+    recorder.speaks("ISO 15118-2", PERSONAL, 0.0)
     broken = PaymentDetailsReq(emaid=EMAID, contract_signature_cert_chain=5)  # type: ignore[arg-type]  # nothing that a decoder makes
     recorder.stepped(1.0, Received(STREAM, broken, None, b"secret octets"), ())
     line = lines(recorder)[2]
