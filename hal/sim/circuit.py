@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hal.sim.car import Battery, Car
-from hal.sim.clock import Call, Clock
+from hal.sim.clock import Clock
 from hal.values import DcCapabilities
 
 MAX_PIECE_SECONDS = 1.0
@@ -37,11 +37,15 @@ class Books:
 
 @dataclass(slots=True)
 class Contactor:
-    """A contactor with its times and its mirror contact. ``closed`` is the truth, ``feedback`` what the controller sees."""
+    """A contactor with its times and its mirror contact. ``closed`` is the truth, ``feedback`` what the controller sees.
+
+    It moves at its own moments, and not when the clock's calls come, which a busy event loop makes late: ``advance`` brings
+    the world to a moment, and the world calls :meth:`move` on its way there. ``changed`` hears of a movement.
+    """
 
     clock: Clock
-    before_change: Callable[[], None]
-    after_change: Callable[[str], None]
+    advance: Callable[[float], None]
+    changed: Callable[[str], None]
     close_seconds: float = 0.03
     open_seconds: float = 0.025
     mirror_seconds: float = 0.005
@@ -50,37 +54,56 @@ class Contactor:
     feedback: bool = False
     welded: bool = False
     stuck_open: bool = False
-    _pending: Call | None = None
+    _arrives: float | None = None
+    """When the armature will have followed the coil."""
+    _shows: float | None = None
+    """When the mirror contact will have followed the armature."""
+
+    @property
+    def due(self) -> float | None:
+        """The moment of the next movement; None where nothing moves."""
+        return min((at for at in (self._arrives, self._shows) if at is not None), default=None)
 
     def drive(self, on: bool) -> None:
         """Energise the coil or let go of it. Idempotent."""
         if on == self.driven:
             return
+        now = self.clock.now()
+        self.advance(now)
         self.driven = on
-        if self._pending is not None:
-            self._pending.cancel()
-        delay = self.close_seconds if on else self.open_seconds
-        self._pending = self.clock.call_at(self.clock.now() + delay, self._settle)
+        self._arrives = self._later(now, self.close_seconds if on else self.open_seconds)
 
     def shake(self) -> None:
         """Something about the mechanics has changed: let it show, unless the armature is on its way anyhow."""
-        if self._pending is None:
-            self._settle()
+        if self._arrives is None:
+            self._settle(self.clock.now())
 
-    def _settle(self) -> None:
+    def move(self) -> None:
+        """Let the next movement happen; the world is at its moment."""
+        now = self.due
+        assert now is not None
+        if now == self._arrives:
+            self._arrives = None
+            self._settle(now)
+        else:
+            self._shows = None
+            if self.feedback != self.closed:
+                self.feedback = self.closed
+                self.changed("feedback")
+
+    def _settle(self, now: float) -> None:
         """Let the armature follow the coil, unless it is stuck one way or the other."""
-        self._pending = None
         closed = (self.driven and not self.stuck_open) or (self.closed and self.welded)
         if closed != self.closed:
-            self.before_change()
             self.closed = closed
-            self.after_change("contactor")
-            self.clock.call_at(self.clock.now() + self.mirror_seconds, self._mirror)
+            self._shows = self._later(now, self.mirror_seconds)
+            self.changed("contactor")
 
-    def _mirror(self) -> None:
-        if self.feedback != self.closed:
-            self.feedback = self.closed
-            self.after_change("feedback")
+    def _later(self, now: float, seconds: float) -> float:
+        """The moment so many seconds later, at which the world is looked at if it has not been before."""
+        at = now + seconds
+        self.clock.call_at(at, lambda: self.advance(at))
+        return at
 
 
 @dataclass(slots=True)

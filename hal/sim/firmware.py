@@ -284,6 +284,7 @@ class Firmware:
 
     def measure(self) -> Message:
         """Fresh measurements; what is silent keeps its last value and its age."""
+        self.world.advance()
         faults = self.world.faults
         if "supply_silent" not in faults:
             volts, amperes = self.world.present()

@@ -25,7 +25,6 @@ UNLOADING_SECONDS = 0.03
 
 STEP_SECONDS = 0.005
 SAFE_AMPERES = 1.0
-LATE_SECONDS = 0.1
 WELD_SECONDS = 0.15
 CLOSE_SECONDS = 0.5
 SUPERVISION_SECONDS = 0.05
@@ -134,7 +133,7 @@ class SafetyController:
     def clear(self, code: str) -> None:
         """Forget a latched fault. HalRejected while its cause lasts."""
         causes = {
-            "contactor_welded": self.world.contactor.feedback and not self.world.contactor.driven,
+            "contactor_welded": self.world.feedback() and not self.world.contactor.driven,
             "residual_current": "residual_current" in self.world.faults,
             "insulation_fault": self.world.insulation_ohms() < FAULT_OHMS,
             "pilot_diode": self.state is PilotState.UNKNOWN,
@@ -284,30 +283,25 @@ class SafetyController:
     def _watch_contactor(self, seconds: float) -> None:
         if self._contactor_check is not None:
             self._contactor_check.cancel()
-        # In a world that runs fast, timers come late by more than a contactor takes: look when they surely have come.
-        patience = seconds * max(1.0, self.clock.speed)
-        due = self.clock.now() + patience
-        self._contactor_check = self.clock.call_at(due, lambda: self._check_contactor(due, seconds))
+        self._contactor_check = self.clock.call_at(self.clock.now() + seconds, self._check_contactor)
 
-    def _check_contactor(self, due: float, seconds: float) -> None:
+    def _check_contactor(self) -> None:
         self._contactor_check = None
-        if self.clock.now() - due > LATE_SECONDS * max(1.0, self.clock.speed):
-            # The loop that we share with the station was held up, and the contactor's own movement with it.
-            self._watch_contactor(seconds)
-            return
-        contactor = self.world.contactor
-        if contactor.feedback and not contactor.driven:
+        closed, driven = self.world.feedback(), self.world.contactor.driven
+        if closed and not driven:
             self._report_contactor(ContactorState.WELDED)
             self.raise_trouble("contactor_welded", Severity.EMERGENCY, "the contactor does not open", latched=True)
-        elif contactor.driven and not contactor.feedback:
+        elif driven and not closed:
             self.permitted = False
             self._open()
             self.raise_trouble("contactor_stuck_open", Severity.STOP, "the contactor does not close", latched=True)
 
     def _settle_contactor(self) -> None:
-        welded = self.world.contactor.feedback and "contactor_welded" in self.troubles
-        closed = ContactorState.WELDED if welded else ContactorState.CLOSED
-        self._report_contactor(closed if self.world.contactor.feedback else ContactorState.OPEN)
+        if not self.world.feedback():
+            state = ContactorState.OPEN
+        else:
+            state = ContactorState.WELDED if "contactor_welded" in self.troubles else ContactorState.CLOSED
+        self._report_contactor(state)
 
     def _report_contactor(self, state: ContactorState) -> None:
         if state is not self.contactor_state:

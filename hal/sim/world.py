@@ -96,12 +96,22 @@ class World:
         """Have ``watcher`` called with the name of whatever changed: pilot, contactor, feedback, inputs, token, faults..."""
         self._watchers.append(watcher)
 
-    def advance(self) -> None:
-        """Bring the energy flow up to the present moment."""
-        now = self.clock.now()
-        seconds = now - self._then
-        self._then = now
+    def advance(self, moment: float = 0.0) -> None:
+        """Bring energy and contactor to the present moment, or to ``moment`` if a call for it comes a trifle early.
+
+        The contactor moves at its own moments on the way: an event loop that was held up is late, a contactor is not.
+        """
+        now = max(moment, self.clock.now())
+        while (due := self.contactor.due) is not None and due <= now:
+            self._flow(due)
+            self.contactor.move()
+        self._flow(now)
+
+    def _flow(self, until: float) -> None:
+        """Let energy flow in the present switch positions."""
+        seconds = until - self._then
         if seconds > 0.0:
+            self._then = until
             if self.outlet.dc:
                 self._dc.advance(seconds)
             else:
@@ -111,8 +121,8 @@ class World:
         for watcher in tuple(self._watchers):
             watcher(what)
 
-    def _mark(self, moment: str) -> None:
-        self.moments[moment] = self.clock.outside(self.clock.now())
+    def _mark(self, moment: str, at: float | None = None) -> None:
+        self.moments[moment] = self.clock.outside(self.clock.now() if at is None else at)
 
     def _incident(self, what: str) -> None:
         self.incidents.append(what)
@@ -120,7 +130,7 @@ class World:
 
     def _moved(self, what: str) -> None:
         if what == "contactor":
-            self._mark("contactor_closed" if self.contactor.closed else "contactor_opened")
+            self._mark("contactor_closed" if self.contactor.closed else "contactor_opened", self._then)
             if not self.contactor.closed and self.outlet.dc and self.supply.amperes > 5.0:
                 self._incident("opened_under_load")
             self._dc.connect()
@@ -250,6 +260,11 @@ class World:
     def stop_supply(self) -> None:
         self.advance()
         self.supply.on = False
+
+    def feedback(self) -> bool:
+        """What the contactor's mirror contact says: True is closed."""
+        self.advance()
+        return self.contactor.feedback
 
     def pilot_volts(self) -> tuple[float, float]:
         """High and low peak at the pilot contact."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ ENDS_MS = {20: 50.0, 50: 75.0, 100: 100.0}
 PERIOD = 0.5
 """Seconds between two requests of a car, where there are many: the cars have but one core."""
 WITHHELD = "heartbeat withheld"
+WELDED = re.compile("contactor[-_]welded")
+"""As the power path says it, and as the board does."""
 
 
 class Watched:
@@ -161,7 +164,7 @@ def ending(ground: Ground, sessions: int) -> dict[str, Any]:
                 "goes on": stays.running,
                 "why": "" if stays.running else watched.why("1"),
                 "alone": watched.alone,
-                "welded": (station.directory / "log").read_text(errors="replace").count("contactor-welded"),
+                "welded": len(WELDED.findall((station.directory / "log").read_text(errors="replace"))),
             }
         finally:
             stays.stop()
@@ -206,9 +209,10 @@ def _row(section: Section, what: str, found: dict[str, Any], goal: float) -> Non
         what,
         f"{found['hold']:.1f} ms",
         goal=f"under {goal:g} ms, every beat",
-        met=found["hold"] < goal and not found["withheld"] and found.get("goes on", True),
+        met=found["hold"] < goal and not found["withheld"] and not found.get("welded") and found.get("goes on", True),
         note=f"{found['cpu']:.1f} ms of processor time in a turn; {found['withheld']} beats withheld"
         + (f"; {full['count']} full collections, {full['longest']:.1f} ms" if full["count"] else "")
+        + (f"; {found['welded']} contactors called welded" if found.get("welded") else "")
         + ("" if found.get("goes on", True) else f"; the car that stayed has ended: {found['why']}")
         + ("" if found["alone"] else "; without priority over what else the machine does"),
     )

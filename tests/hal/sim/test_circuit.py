@@ -141,6 +141,39 @@ def test_opening_under_load_is_an_incident_and_still_ends_the_current() -> None:
     assert world.books.metered == books
 
 
+class HeldClock(VirtualClock):
+    """A clock whose calls come late, as those of an event loop do that is held up."""
+
+    def hold(self, seconds: float) -> None:
+        self._now += seconds
+
+
+def test_a_contactor_opens_at_its_own_moment_however_late_the_call_for_it_comes() -> None:
+    clock = HeldClock()
+    world = World(ScaledClock(clock, 1.0), Outlet(dc=False))
+    world.plug_in()
+    world.close_s2()
+    world.drive_pilot(0.5)
+    world.contactor.drive(True)
+    clock.advance(1.0)
+    watts, metered, now = world.watts(), world.books.metered, clock.now()
+    assert watts > 10_000.0
+    world.contactor.drive(False)
+    clock.hold(100.0)
+    assert world.feedback() is False
+    assert world.books.metered - metered == pytest.approx(watts * world.contactor.open_seconds / 3600.0)
+    assert world.moments["contactor_opened"] == pytest.approx(now + world.contactor.open_seconds)
+    world.contactor.drive(True)
+    clock.hold(0.02)
+    assert not world.contactor.closed
+    clock.hold(100.0)
+    world.contactor.drive(False)  # long closed, though no call has come yet
+    assert world.contactor.closed
+    clock.advance(0.1)
+    assert world.feedback() is False
+    assert world.moments["contactor_opened"] - world.moments["contactor_closed"] == pytest.approx(99.995 + 0.02)
+
+
 def test_voltage_at_the_pins_falls_below_60_v_within_a_second_of_opening() -> None:
     clock, world = dc_world()
     world.plug_in()

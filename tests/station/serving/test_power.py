@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,13 @@ from tools.evcc.behaviour import Current
 
 
 @pytest.mark.case("A-RES-09")
+@pytest.mark.parametrize("seconds", [0.17, 0.6])
+@pytest.mark.parametrize("told", [False, True], ids=["before the order leaves", "when the board was told"])
 @pytest.mark.parametrize("current", list(Current))
-def test_a_loop_that_is_held_up_while_the_contactor_opens_makes_no_weld_of_it(tmp_path: Path, current: Current) -> None:
-    """Of fifty sessions that end together none may be called welded because the order waits behind the others' work."""
+def test_a_loop_that_is_held_up_while_the_contactor_opens_makes_no_weld_of_it(
+    tmp_path: Path, current: Current, told: bool, seconds: float
+) -> None:
+    """Of fifty sessions that end together none may be called welded because order or feedback waits behind the others' work."""
 
     async def main() -> None:
         async with station(configured(tmp_path, dc=current is Current.DC), watch=False) as scene:
@@ -26,18 +31,34 @@ def test_a_loop_that_is_held_up_while_the_contactor_opens_makes_no_weld_of_it(tm
             await scene.until(lambda: scene.world().contactor.closed)
             loop = asyncio.get_running_loop()
             assert isinstance(loop, VirtualLoop)
-            power = scene.outlet().hardware.power
-            assert power is not None
+            power, board = scene.outlet().hardware.power, scene.outlet().hardware.board
+            assert power is not None and board is not None
             perform, held = power.perform, []
+            port: Any = board.dc if current is Current.DC else board.ac
+            name = "set_contactor" if current is Current.DC else "allow"
+            command = getattr(port, name)
+
+            def hold_up() -> None:
+                if scene.world().contactor.closed and not held:
+                    held.append(loop.time())
+                    loop.call_soon(loop.jump, seconds)  # a busy machine
 
             def perform_late(effect: Effect) -> bool:
-                if isinstance(effect, OpenDcContactor | WithdrawPower) and scene.world().contactor.closed and not held:
-                    held.append(effect)
-                    # Before the order leaves: it waits in the queue of its port, and that in the queue of the loop.
-                    loop.call_soon(loop.jump, 0.6)
+                if isinstance(effect, OpenDcContactor | WithdrawPower):
+                    # It waits in the queue of its port, and that in the queue of the loop.
+                    hold_up()
                 return perform(effect)
 
-            power.perform = perform_late  # type: ignore[method-assign]  # a busy machine
+            async def command_late(on: bool, *reason: str) -> None:
+                await command(on, *reason)
+                if not on:
+                    # The armature is on its way, and what is to be heard of it waits in the queue of the loop.
+                    hold_up()
+
+            if told:
+                setattr(port, name, command_late)
+            else:
+                power.perform = perform_late  # type: ignore[method-assign]
             await drive.done()
             await scene.ended()
             await asyncio.sleep(5.0)
@@ -45,6 +66,7 @@ def test_a_loop_that_is_held_up_while_the_contactor_opens_makes_no_weld_of_it(tm
             assert not [event for event in scene.published if event["event"] == "fault" and "weld" in event["code"]]
             # Nothing is latched: the next car charges.
             power.perform = perform  # type: ignore[method-assign]  # the real one again
+            setattr(port, name, command)
             await scene.charges(current=current)
 
     run_virtual(main())
