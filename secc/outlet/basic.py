@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hal.pilot import duty_of_amperes
-from secc.conversation import Conversation, Deadline, Ticket
+from secc.conversation import ENDLESS, Conversation, Deadline, Ticket
 from secc.outlet.effects import (
     ArmMatching,
     DLink,
@@ -14,7 +14,8 @@ from secc.outlet.effects import (
     SetF,
     SetX1,
 )
-from secc.outlet.hearing import CarGone, Ear, EmergencyRaised
+from secc.outlet.hearing import CarGone, EmergencyRaised
+from secc.outlet.plug import Plug
 from secc.outlet.settings import (
     CONTACTOR_OPEN,
     DUTY_CHANGE,
@@ -36,17 +37,17 @@ SMALLEST_STEP = 0.001
 """A tenth of a per cent of duty: no car sees less."""
 
 
-def charge_by_pilot(ear: Ear) -> Conversation[None]:
+def charge_by_pilot(plug: Plug) -> Conversation[None]:
     """Wait until somebody may charge, offer the current of the moment, follow the car; until it is over, or the car wants to talk after all."""
-    state = ear.state
-    ear.drive(SetX1())
+    state = plug.state
+    plug.drive(SetX1())
     state.phase, state.power_failed = Phase.BASIC, None
     if state.settings.hlc is Hlc.PREFERRED and state.settings.modem and state.modem_ready:
         # A car may be matched later than we have waited. (SL-PARM-10, SL-PARM-13)
-        ear.party.do(ArmMatching(limited=False))
-    basic = Basic(ear)
+        plug.party.do(ArmMatching(limited=False))
+    basic = Basic(plug)
     try:
-        yield from ear.until(lambda: basic.over or state.may_charge(ear.party.now))
+        yield from plug.until(lambda: basic.over or state.may_charge(plug.party.now), within=ENDLESS)
         if not basic.over:
             yield from basic.lock()
         yield from basic.follow()
@@ -62,8 +63,8 @@ def charge_by_pilot(ear: Ear) -> Conversation[None]:
 class Basic:
     """One stretch of basic charging."""
 
-    def __init__(self, ear: Ear) -> None:
-        self.ear, self.party, self.state = ear, ear.party, ear.state
+    def __init__(self, plug: Plug) -> None:
+        self.plug, self.party, self.state = plug, plug.party, plug.state
         self.on = False
         """The power path has the order to follow the pilot."""
         self._begun = self._reported = False
@@ -72,6 +73,8 @@ class Basic:
         self._retry_at = float("-inf")
         self._changed_at = float("-inf")
         self._idle_since: float | None = None
+        self._asleep = False
+        """The car has not moved for so long that it is to be woken."""
         self._wakes = 0
 
     @property
@@ -87,32 +90,32 @@ class Basic:
         state = self.state
         if not state.settings.lock:
             return
-        if not (yield from self.ear.until(lambda: state.locked or self.over, self.party.limit(LOCKING))):
+        if not (yield from self.plug.until(lambda: state.locked or self.over, within=LOCKING)):
             state.over = state.over or "lock-failed"
 
     def follow(self) -> Conversation[None]:
         """The current of the moment on the pilot, and power while the car wants it."""
         while not self.over:
-            self._offer()
-            self._follow_pilot()
-            yield from self.ear.turn(self._next())
-            if self._wake_now:
+            self._adjust()
+            with self.party.looking(self._adjust, due=self._next):
+                yield from self.plug.until(lambda: self.over or self._asleep, within=ENDLESS)
+            if not self.over:
                 yield from self._wake()
 
     def end(self) -> Conversation[None]:
         """X1, the time that a car needs to open its switch, and then open whatever it does. IEC 61851-1 sequences 9 and 10."""
         party, state = self.party, self.state
-        self.ear.drive(SetX1())
+        self.plug.drive(SetX1())
         if self._ticket is not None:
             party.abandon(self._ticket)
         if self.on or self._ticket is not None:
             # Power that is not on yet is in no book, and must not come on while the car has its time to stop.
             at_once = state.power_failed is not None or not self.on
             state.barren += state.power_failed is not None
-            yield from self.ear.until(lambda: at_once or party.levels.pilot not in READY, party.limit(OPEN_UNDER_LOAD))
+            yield from self.plug.until(lambda: at_once or party.levels.pilot not in READY, within=OPEN_UNDER_LOAD)
             party.do(OpenContactor())
         self._report_end(state.over or state.power_failed or "held up")
-        yield from self.ear.until(lambda: party.levels.contactor == "open", party.limit(CONTACTOR_OPEN))
+        yield from self.plug.until(lambda: party.levels.contactor == "open", within=CONTACTOR_OPEN)
         if state.matched and not self._begun:
             # It wants to talk: the next attempt does, from 5 %. (SL-PARM-11)
             state.fallen_back = None
@@ -135,6 +138,13 @@ class Basic:
 
     # The offer
 
+    def _adjust(self) -> None:
+        """After every step."""
+        if not self.over:
+            self._offer()
+            self._follow_pilot()
+            self._look_for_sleep()
+
     def _offer(self) -> None:
         """Duty follows limit, cable and car, not more often than a car can follow. A limit below the least current is X1 at once."""
         # Charging that has begun is in the books already; new charging waits until it can be booked.
@@ -143,7 +153,7 @@ class Basic:
         if amperes <= 0.0:
             if isinstance(self.state.drive, SetDuty):
                 self._changed_at = now
-            self.ear.drive(SetX1())
+            self.plug.drive(SetX1())
             return
         wanted, drive = SetDuty(round(duty_of_amperes(amperes), 4)), self.state.drive
         if isinstance(drive, SetDuty):
@@ -152,7 +162,7 @@ class Basic:
         elif now < max(self.state.leave_x1_at, self._changed_at + DUTY_CHANGE.seconds):
             return
         self._changed_at = now
-        self.ear.drive(wanted)
+        self.plug.drive(wanted)
 
     def _follow_pilot(self) -> None:
         state, now = self.state, self.party.now
@@ -169,8 +179,12 @@ class Basic:
                 self.on, self._retry_at = False, now
                 self.party.do(OpenContactor())
         elif ready and offered and self._ticket is None and now >= self._retry_at:
-            self._ticket = self.ear.ask(StartPower())
+            self._ticket = self.party.ask(StartPower())
         self._idle_since = (self._idle_since or now) if offered and not ready and not self.on else None
+
+    def _look_for_sleep(self) -> None:
+        since = self._idle_since
+        self._asleep = self._wakes < 2 and since is not None and self.party.now >= since + WAKE_UP.seconds
 
     def _started(self, answer: PowerReported) -> None:
         if answer.done:
@@ -198,19 +212,14 @@ class Basic:
 
     # A car that sleeps
 
-    @property
-    def _wake_now(self) -> bool:
-        idle = self._idle_since
-        return self._wakes < 2 and idle is not None and self.party.now >= idle + WAKE_UP.seconds and not self.over
-
     def _wake(self) -> Conversation[None]:
         """First the toggle from B2 to B1 and back that cars of today listen to, then once the step to F for older ones."""
         self._wakes += 1
-        self._idle_since = None
+        self._idle_since, self._asleep = None, False
         if self._wakes == 1:
-            self.ear.drive(SetX1())
-            yield from self.ear.until(lambda: self.over, self.party.limit(T_STEP_X1))
+            self.plug.drive(SetX1())
+            yield from self.plug.until(lambda: self.over, within=T_STEP_X1)
         else:
-            self.ear.drive(SetF())
-            yield from self.ear.until(lambda: False, self.party.limit(T_STEP_EF))
-            self.ear.drive(SetX1())
+            self.plug.drive(SetF())
+            yield from self.plug.rest(T_STEP_EF)
+            self.plug.drive(SetX1())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from secc.conversation import Conversation, Deadline
+from secc.conversation import ENDLESS, Conversation, Deadline
 from secc.outlet.effects import ArmMatching, CloseConnection, DLink, ReleaseLink, SetDuty, SetF, SetX1
-from secc.outlet.hearing import Ear
+from secc.outlet.plug import Plug
 from secc.outlet.settings import C_SEQU_RETRY, DIGITAL_COMMUNICATION, T_STEP_EF, T_STEP_X1, X1_AFTER_EF
 from secc.outlet.state import Phase
 from secc.session.effects import Remark
@@ -12,95 +12,94 @@ from secc.session.effects import Remark
 COMMUNICATE = SetDuty(DIGITAL_COMMUNICATION)
 
 
-def link_ready(ear: Ear) -> Conversation[bool]:
+def link_ready(plug: Plug) -> Conversation[bool]:
     """True with the link up, SDP open and 5 % on the pilot. False: this plug-in is over, held up, or has fallen back to charging without a link."""
-    state, settings = ear.state, ear.settings
+    state, settings = plug.state, plug.settings
     if not settings.modem or state.link_up:
         # An interface without a modem between is there as soon as the cable is, and a pause has kept the link.
-        ear.drive(COMMUNICATE)
+        plug.drive(COMMUNICATE)
         return True
     state.phase = Phase.MATCHING
     tries = 0
-    while not _hindered(ear):
+    while not _hindered(plug):
         if not state.modem_ready:
             if settings.falls_back:
                 state.fall_back("no modem answers")
                 return False
-            yield from ear.until(lambda: state.modem_ready or _hindered(ear))
+            yield from plug.until(lambda: state.modem_ready or _hindered(plug), within=ENDLESS)
             continue
-        yield from _offer(ear)
+        yield from _offer(plug)
         if state.link_up:
             return True
-        if state.match_failure is None and _known_first(ear):
-            yield from _step_to_nominal(ear)
+        if state.match_failure is None and _known_first(plug):
+            yield from _step_to_nominal(plug)
             state.fall_back("authorised before matching")
             return False
         tries += state.modem_ready
-        if tries <= C_SEQU_RETRY and not _hindered(ear) and (settings.ac is not None or not settings.strict):
+        if tries <= C_SEQU_RETRY and not _hindered(plug) and (settings.ac is not None or not settings.strict):
             if settings.ac is None:
                 # The standard grants it to AC; cars need it at DC outlets as well.
-                ear.party.do(Remark("Q-03", "matching is tried again by state F"))
-            yield from step_ef(ear)
+                plug.party.do(Remark("Q-03", "matching is tried again by state F"))
+            yield from step_ef(plug)
         elif tries > C_SEQU_RETRY and settings.falls_back:
             state.fall_back("no car was matched", "Q-13")
             return False
     return False
 
 
-def step_ef(ear: Ear) -> Conversation[None]:
+def step_ef(plug: Plug) -> Conversation[None]:
     """F for T_step_EF: a car that has given up, or is asleep, begins anew."""
-    ear.drive(SetF())
-    # Whatever else happens, the car gets its whole step.
-    yield from ear.until(lambda: False, ear.party.limit(T_STEP_EF))
+    plug.drive(SetF())
+    yield from plug.rest(T_STEP_EF)
 
 
-def _offer(ear: Ear) -> Conversation[None]:
+def _offer(plug: Plug) -> Conversation[None]:
     """One offer of 5 %: until the link is up, or it is clear that it will not be."""
-    state, party = ear.state, ear.party
+    state, party = plug.state, plug.party
     state.match_failure = state.link_lost = None
     if not state.matched:
         # A car that has charged and gone to sleep is not shaken: it comes when it wants more.
         party.do(ArmMatching(limited=not state.ever_charged))
-    yield from ear.until(lambda: _vain(ear) or state.matched, party.limit(ear.settings.pwm_delay))
-    yield from ear.until(lambda: _vain(ear), Deadline(state.leave_x1_at, T_STEP_X1))
-    if not _vain(ear):
-        ear.drive(COMMUNICATE)
-    while not _vain(ear) and not state.link_up:
-        yield from ear.until(lambda: _vain(ear) or state.matched)
-        if state.matched and not _vain(ear):
+    yield from plug.until(lambda: _vain(plug) or state.matched, within=plug.settings.pwm_delay)
+    yield from plug.until(lambda: _vain(plug), before=Deadline(state.leave_x1_at, T_STEP_X1))
+    if not _vain(plug):
+        plug.drive(COMMUNICATE)
+    while not _vain(plug) and not state.link_up:
+        yield from plug.until(lambda: _vain(plug) or state.matched, within=ENDLESS)
+        if state.matched and not _vain(plug):
             # Cars ask for SDP as soon as their modem is there, which they may know before ours says so. (Q-17)
-            ear.window(True)
-            yield from ear.until(lambda: _vain(ear) or not state.matched or state.link_up)
+            plug.window(True)
+            yield from plug.until(lambda: _vain(plug) or not state.matched or state.link_up, within=ENDLESS)
         if not state.link_up:
-            ear.window(False)
+            plug.window(False)
             party.do(CloseConnection())
 
 
-def _vain(ear: Ear) -> bool:
+def _vain(plug: Plug) -> bool:
     """This offer leads to nothing."""
-    state = ear.state
+    state = plug.state
     failed = state.match_failure is not None and not state.match_failure.armed
     # Who did not join asks again by himself, unless nothing is tolerated. (Q-02)
-    lost = state.link_lost is not None and ear.settings.strict
-    return _hindered(ear) or failed or lost or not state.modem_ready or _known_first(ear)
+    lost = state.link_lost is not None and plug.settings.strict
+    return _hindered(plug) or failed or lost or not state.modem_ready or _known_first(plug)
 
 
-def _hindered(ear: Ear) -> bool:
-    return ear.state.over is not None or ear.state.blocked
+def _hindered(plug: Plug) -> bool:
+    return plug.state.over is not None or plug.state.blocked
 
 
-def _known_first(ear: Ear) -> bool:
+def _known_first(plug: Plug) -> bool:
     """Somebody was identified from outside before any car has asked: it gets its nominal duty. [V2G3-M06-05]"""
-    state = ear.state
+    state = plug.state
     known = state.identification.external is not None
-    return known and ear.settings.falls_back and not (state.matching or state.matched or state.ever_charged)
+    return known and plug.settings.falls_back and not (state.matching or state.matched or state.ever_charged)
 
 
-def _step_to_nominal(ear: Ear) -> Conversation[None]:
+def _step_to_nominal(plug: Plug) -> Conversation[None]:
     """A car that has seen 5 % would wait for a matching: E or F tells it to forget that. [V2G3-M06-05], [V2G3-M06-08]"""
-    if ear.state.drive != COMMUNICATE:
+    if plug.state.drive != COMMUNICATE:
         return
-    ear.party.do(ReleaseLink(DLink.ERROR))
-    yield from step_ef(ear)
-    ear.drive(SetX1())
-    yield from ear.until(lambda: False, ear.party.limit(X1_AFTER_EF))
+    plug.party.do(ReleaseLink(DLink.ERROR))
+    yield from step_ef(plug)
+    plug.drive(SetX1())
+    yield from plug.rest(X1_AFTER_EF)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from secc.conversation import Conversation, Deadline, Party, Session, Timeout
+from secc.conversation import ENDLESS, Conversation, Deadline, Party, Session, Timeout
+from secc.outlet import events as said
 from secc.outlet.basic import charge_by_pilot
 from secc.outlet.effects import (
     CloseConnection,
@@ -17,9 +18,10 @@ from secc.outlet.effects import (
     SetX1,
     TellSession,
 )
-from secc.outlet.hearing import CarGone, Ear, EmergencyRaised
+from secc.outlet.hearing import CarGone, EmergencyRaised, Hearing
 from secc.outlet.matching import link_ready, step_ef
-from secc.outlet.settings import LINK_GONE_OPEN, OSCILLATOR_RETAIN, STATE_F, T_STEP_X1, OutletSettings
+from secc.outlet.plug import Plug
+from secc.outlet.settings import BCB_WHOLE, LINK_GONE_OPEN, OSCILLATOR_RETAIN, STATE_F, T_STEP_X1, OutletSettings
 from secc.outlet.state import Phase, State
 from secc.outlet.wake import BcbToggle
 from secc.session.effects import OpenContactor, Remark
@@ -39,7 +41,8 @@ class Plugin:
     def __init__(self, settings: OutletSettings, *, now: float, tickets: Iterator[int] | None = None) -> None:
         self.settings = settings
         self.state = State(settings, Identification(free=settings.free, token_seconds=settings.token_seconds))
-        self._ear: Ear
+        self._hearing: Hearing
+        self._plug: Plug
         self.session = Session(
             self._run,
             safe=(OpenContactor(), SetX1(), CloseSdp(), CloseConnection()),
@@ -61,23 +64,25 @@ class Plugin:
     # From A to A
 
     def _run(self, party: Party) -> Conversation[str]:
-        self._ear, state = Ear(party, self.state), self.state
-        ear = self._ear
-        ear.drive(SetX1())
+        state = self.state
+        self._hearing, self._plug = Hearing(party, state), Plug(party, state)
+        plug = self._plug
+        plug.drive(SetX1())
         try:
-            while party.levels.pilot not in CONNECTED:
-                yield from ear.turn()
+            yield from plug.until(lambda: party.levels.pilot in CONNECTED, within=ENDLESS)
             state.plugged(party.now, simplified=party.levels.pilot != "B")
             while True:
                 try:
-                    yield from ear.until(lambda: state.over is None and not state.blocked and not state.unbooked)
+                    yield from plug.until(
+                        lambda: state.over is None and not state.blocked and not state.unbooked, within=ENDLESS
+                    )
                     if state.talks:
                         yield from self._attempt()
                     else:
                         if state.tolerated:
                             party.do(Remark(state.tolerated, state.fallen_back or ""))
                             state.tolerated = ""
-                        yield from charge_by_pilot(ear)
+                        yield from charge_by_pilot(plug)
                         yield from self._rest()
                 except EmergencyRaised:
                     yield from self._emergency()
@@ -87,9 +92,9 @@ class Plugin:
 
     def _attempt(self) -> Conversation[None]:
         """One offer to the car: the link, the setup clock, at most one session that was set up, and the pause after it."""
-        ear, party, state = self._ear, self._ear.party, self.state
+        plug, party, state = self._plug, self._plug.party, self.state
         state.attempt_began()
-        if not (yield from link_ready(ear)):
+        if not (yield from link_ready(plug)):
             if state.fallen_back is not None and state.drive == SetX1():
                 # The car has been told already to forget about 5 %, or has never seen it.
                 party.do(ReleaseLink(DLink.ERROR))
@@ -97,16 +102,16 @@ class Plugin:
                 yield from self._close(DLink.ERROR)
             return
         state.phase = Phase.WAITING
-        ear.window(True)
-        clock = party.limit(self.settings.setup)
-        yield from ear.until(
-            lambda: state.set_up or state.crowded or state.over is not None or state.link_lost is not None, clock
+        plug.window(True)
+        yield from plug.until(
+            lambda: state.set_up or state.crowded or state.over is not None or state.link_lost is not None,
+            within=self.settings.setup,
         )
-        ear.window(False)
+        plug.window(False)
         if state.set_up:
             state.phase = Phase.SESSION
             party.do(LockConnector())
-            yield from ear.until(lambda: not state.session_open)
+            yield from plug.until(lambda: not state.session_open, within=ENDLESS)
         else:
             party.do(TellSession(SetupTimedOut()))
         state.attempt_ended(party.now)
@@ -117,77 +122,86 @@ class Plugin:
 
     def _close(self, outcome: DLink) -> Conversation[None]:
         """The attempt is over: connection and link go, and the oscillator stays off for a while. [V2G2-714]"""
-        ear, party, state = self._ear, self._ear.party, self.state
-        ear.window(False)
+        plug, party, state = self._plug, self._plug.party, self.state
+        plug.window(False)
         state.phase = Phase.PAUSE
         party.do(CloseConnection())
         party.do(ReleaseLink(outcome))
         state.matching = state.matched = state.link_up = False
         if state.link_lost is not None and state.over is None:
             # Only a step to F makes a car that has lost its link begin anew; it must not open under load.
-            yield from ear.until(lambda: party.levels.contactor == "open", party.limit(LINK_GONE_OPEN))
-            yield from step_ef(ear)
+            yield from plug.until(lambda: party.levels.contactor == "open", within=LINK_GONE_OPEN)
+            yield from step_ef(plug)
         yield from self._rest()
 
     def _rest(self) -> Conversation[None]:
         """X1 between two offers, the longer the more came to nothing."""
-        ear, party, state = self._ear, self._ear.party, self.state
+        plug, party, state = self._plug, self._plug.party, self.state
         state.phase = Phase.PAUSE
         # The power path has opened already; X1 ends what a car may still want to draw.
-        ear.drive(SetX1())
+        plug.drive(SetX1())
         end = party.limit(Timeout("oscillator off", state.pause_seconds, "ISO 15118-3; our back-off"))
-        yield from ear.unlock()
-        yield from ear.until(lambda: state.over is not None, end)
+        yield from plug.unlock()
+        yield from plug.until(lambda: state.over is not None, before=end)
         if state.over is not None:
             state.phase = Phase.FINISHED
 
     def _sleep(self) -> Conversation[None]:
         """D-LINK_PAUSE: the key is kept and the oscillator is off until the car toggles, or there is news for it."""
-        ear, party, state = self._ear, self._ear.party, self.state
+        plug, party, state = self._plug, self._plug.party, self.state
         state.phase, state.waking = Phase.PAUSED, False
         party.do(CloseConnection())
         party.do(ReleaseLink(DLink.PAUSE))
-        ear.drive(SetX1())
+        plug.drive(SetX1())
+        step = party.limit(T_STEP_X1)
         toggle = BcbToggle(strict=self.settings.strict)
         toggle.see(party.levels.pilot, party.now)
-        ear.on_pilot = toggle.see
-        step = party.limit(T_STEP_X1)
-        woken = False
-        try:
-            while state.over is None and not state.blocked and not (woken and party.now >= step.at):
-                looks = [at for at in (toggle.due, step.at if woken else None) if at is not None and at > party.now]
-                yield from ear.turn(Deadline(min(looks), T_STEP_X1) if looks else None)
-                woken = woken or toggle.woken(party.now) or state.waking
-        finally:
-            ear.on_pilot = lambda level, now: None
-        if not woken or state.over is not None or state.blocked:
+
+        def seen(changed: said.PilotChanged) -> None:
+            toggle.see(changed.state, party.now)
+            self._hearing.pilot_changed(changed)
+
+        def look() -> None:
+            state.waking = state.waking or toggle.woken(party.now)
+
+        def due() -> Deadline | None:
+            at = toggle.due
+            return Deadline(at, BCB_WHOLE) if at is not None and at > party.now else None
+
+        def ends() -> bool:
+            return state.over is not None or state.blocked
+
+        with party.hearing(said.PilotChanged, by=seen), party.looking(look, due):
+            yield from plug.until(lambda: state.waking or ends(), within=ENDLESS)
+            yield from plug.until(ends, before=step)
+        if ends():
             yield from self._close(DLink.TERMINATE)
         elif state.link_up:
             party.do(ResumeLink())
 
     def _emergency(self) -> Conversation[None]:
         """Power is off by other hands already. The car hears why, then sees F, and can be unplugged; this plug-in is over."""
-        ear, party, state = self._ear, self._ear.party, self.state
+        plug, party, state = self._plug, self._plug.party, self.state
         state.over = state.over or "emergency"
         state.phase = Phase.FAULTED
-        ear.window(False)
-        yield from ear.until(lambda: not state.session_open, party.limit(OSCILLATOR_RETAIN))
+        plug.window(False)
+        yield from plug.until(lambda: not state.session_open, within=OSCILLATOR_RETAIN)
         party.do(CloseConnection())
         party.do(ReleaseLink(DLink.ERROR))
-        ear.drive(SetF())
-        yield from ear.until(lambda: False, party.limit(STATE_F))
+        plug.drive(SetF())
+        yield from plug.rest(STATE_F)
         # F hides the car. X1 offers nothing either, and shows when it is gone.
-        ear.drive(SetX1())
-        yield from ear.unlock()
+        plug.drive(SetX1())
+        yield from plug.unlock()
 
     def _leave(self) -> Conversation[None]:
         """The car is gone: what it left behind goes, too. The core abandons the open questions."""
-        ear, party, state = self._ear, self._ear.party, self.state
+        plug, party, state = self._plug, self._plug.party, self.state
         party.do(TellSession(Unplugged()))
-        ear.window(False)
+        plug.window(False)
         party.do(CloseConnection())
         if state.session_open:
             party.do(ReleaseLink(DLink.ERROR))
-        ear.drive(SetX1(), again=True)
+        plug.drive(SetX1(), again=True)
         state.unplugged()
-        yield from ear.unlock()
+        yield from plug.unlock()

@@ -82,7 +82,7 @@ CONTACTOR_OPEN: Final = Timeout(
     "contactor open before unlocking", 5.0, "our choice: longer than any way to switch off takes"
 )
 REFUSED_SHOWN: Final = Timeout("refusal shown", 3.0, "our choice")
-REST: Final = Timeout("plug-in at rest", 3600.0, "our choice: nothing to watch")
+CARD_WAITS: Final = Timeout("card waits for a cable", TOKEN_SECONDS, "our choice; the setting ``token_seconds``")
 PILOT_SETTLES: Final = Timeout(
     "pilot settling after F", 0.5, "our choice: longer than any board debounces what we have driven ourselves"
 )

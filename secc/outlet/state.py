@@ -12,6 +12,7 @@ from secc.outlet.events import FaultRaised, MatchingFailed
 from secc.outlet.settings import C_SEQU_RETRY, SIMPLIFIED_AMPERES, OutletSettings
 from secc.session.effects import Verdict
 from secc.session.identification import ContractState, Identification
+from secc.session.offer import Payment
 from secc.session.proof import ProvedContract
 
 STOPPED = "stopped"
@@ -206,11 +207,12 @@ class State:
         """From here on this plug-in charges by pilot and duty alone. ``code``: the field quirk that this is for."""
         self.fallen_back, self.tolerated = why, code
 
-    def session_began(self) -> None:
+    def session_began(self, payments: tuple[Payment, ...]) -> None:
         self.session_open, self.charging, self.charged, self.ended = True, False, False, None
         # A contract is proved in every session.
         self.contract = self.contract_kept = ""
         self.sessions += 1
+        self.identification = self.identification.offered(payments)
 
     def charging_began(self) -> None:
         self.charging = self.charged = self.ever_charged = True
@@ -229,10 +231,20 @@ class State:
         if self.sessions >= self.settings.sessions:
             self.over = self.over or "too many sessions in one plug-in"
 
+    def contract_presented(self) -> None:
+        self.identification = self.identification.contract_presented()
+
+    def contract_rejected(self) -> None:
+        self.identification = self.identification.contract_rejected()
+
     def contract_decided(self, contract: ProvedContract, verdict: Verdict, now: float) -> None:
         self.identification = self.identification.contract_decided(contract, verdict, now)
         if self.identification.contract is ContractState.ACCEPTED:
             self.contract = contract.contract.emaid.text
+
+    def link_is_up(self) -> None:
+        self.matching = self.matched = self.link_up = True
+        self.link_lost = None
 
     def link_is_gone(self, cause: str) -> None:
         self.matching = self.matched = self.link_up = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import pytest
+
 from hal.values import Indication
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
 from secc.outlet import (
@@ -20,6 +22,7 @@ from secc.outlet import (
     MatchingBegan,
     OpenSdp,
     OutletSettings,
+    Phase,
     PilotChanged,
     Plugin,
     ReleaseLink,
@@ -153,6 +156,16 @@ class Outlet:
     def forget(self) -> None:
         self.effects.clear()
         self.told.clear()
+
+    def check_that_nothing_hangs(self) -> None:
+        """Whatever comes is heard, and where nothing comes, time ends what must not last."""
+        session, state = self.plugin.session, self.plugin.state
+        assert session.hears
+        if session.deadline is not None:
+            assert session.deadline.at >= self.now or session.deadline.at == pytest.approx(self.now)
+            return
+        assert state.phase is not Phase.WAITING, "the setup clock runs"
+        assert state.phase is not Phase.PAUSE or state.blocked or state.unbooked, "the oscillator is off for a while"
 
     # Machinery
 

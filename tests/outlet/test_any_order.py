@@ -156,9 +156,7 @@ def tell(outlet: Outlet, what: str, value: Any) -> None:
 def check(outlet: Outlet) -> None:
     state = outlet.plugin.state
     assert outlet.plugin.session.ended is None, "only unplugging ends it, and then there is the next"
-    deadline = outlet.plugin.session.deadline
-    assert deadline is not None
-    assert deadline.at > outlet.now or state.phase is Phase.AVAILABLE or deadline.at == pytest.approx(outlet.now)
+    outlet.check_that_nothing_hangs()
     assert outlet.sdp is state.window_open
     if outlet.sdp:
         assert outlet.drive in ("5%", "x1"), "who may connect has been asked to"

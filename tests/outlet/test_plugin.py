@@ -22,6 +22,7 @@ from secc.outlet import (
     EmergencyStopChanged,
     FaultCleared,
     FaultRaised,
+    LinkLost,
     OutletSettings,
     Phase,
     PilotChanged,
@@ -115,6 +116,30 @@ def test_a_plug_that_was_out_for_a_moment_is_another_plug_in() -> None:
     assert outlet.plugins == 2
     assert outlet.sdp, "and it is served"
     assert not outlet.plugin.eim_authorized(outlet.now)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        PowerFailed("contactor-opened", latched=True),
+        FaultRaised("f", Severity.EMERGENCY),
+        FaultRaised("f", Severity.STOP),
+        EmergencyStopChanged(True),
+        CommandFailed("LockConnector", "stuck"),
+        CommandFailed("SetDuty", "no answer"),
+        LinkLost("the modem has left"),
+        StopPressed(),
+        StartOrdered("operator"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_is_said_of_a_plug_that_was_pulled_is_not_the_reason_of_its_end(event: Any) -> None:
+    """The pilot says A before anybody has heard so: power path, lock and link only tell what the pulled plug has done to them."""
+    outlet = charging()
+    outlet.pilot, outlet.contactor = "A", "open"
+    outlet.hear(event)
+    assert [type(told) for told in outlet.told] == [Unplugged]
+    assert (outlet.drive, outlet.plugins) == ("x1", 2)
 
 
 # --- The setup clock and the next attempt -----------------------------------------------------------------------------
@@ -721,4 +746,4 @@ def check(outlet: Outlet) -> None:
     if state.emergency_stopped:
         assert outlet.shown in (Indication.FAULTED, Indication.UNAVAILABLE)
     assert len(outlet.questions) <= 1
-    assert outlet.plugin.session.deadline is not None
+    outlet.check_that_nothing_hangs()

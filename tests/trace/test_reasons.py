@@ -71,7 +71,7 @@ INSIDE = {
 }
 NO_SESSIONS = {
     "secc/energy": "the power path answers a question, or raises a fault; its waits tell whether they were in time",
-    "secc/outlet": "the plug-in goes on with its next attempt; its waits suppress TimedOut",
+    "secc/outlet": "the plug-in goes on with its next attempt; its waits tell whether they were in time",
     "secc/link/slac": "an attempt at matching fails, and the log names the timer",
 }
 
