@@ -9,7 +9,7 @@ from secc.conversation import Asked, Conversation, Party, Timeout
 from secc.energy.arithmetic import overcurrent_amperes
 from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, SetOvercurrent, WithdrawPower
 from secc.energy.events import ConsentLost, ContactorOpeningOrdered
-from secc.energy.path import CONTACTOR_FEEDBACK, TICK, Halt, Path
+from secc.energy.path import TICK, Halt, Path
 from secc.energy.settings import AcSettings
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
 
@@ -51,8 +51,7 @@ class AcPath(Path):
                 self.tell(asked, PowerReported(reason is None, reason or ""))
             case StopPower():
                 yield from self._stop()
-                is_open = self.contactor_is("open")
-                self.tell(asked, PowerReported(is_open, "" if is_open else f"contactor {self.board.levels.contactor}"))
+                self.tell(asked, self.whether_open())
             case CheckCable():
                 self.tell(asked, CableChecked(False, "invalid", "this is an AC outlet"))
 
@@ -63,20 +62,21 @@ class AcPath(Path):
         if any(isinstance(later.question, StopPower) for later in self.waiting):
             return "an end has been asked for"
         # A renegotiation finds the contactor closed already. A level, not an edge.
-        if self.stage is Stage.ON and self.contactor_is("closed"):
+        if self.stage is Stage.ON and self.contactor.closed:
             return None
         self.stage, self.live = Stage.STARTING, True
         whole = self.board.limit(WHOLE)
         if not (yield from self.board.until(lambda: self.pilot_ready, within=READY_STATE, before=whole)):
             raise Halt("pilot-not-ready", f"state {self.board.levels.pilot}", report=False)
         self._close()
-        if not (yield from self.board.until(lambda: self.contactor_is("closed"), within=CLOSING, before=whole)):
-            raise Halt("contactor-not-closed", f"feedback: {self.board.levels.contactor}", report=False)
+        if not (yield from self.board.until(lambda: self.contactor.closed, within=CLOSING, before=whole)):
+            raise Halt("contactor-not-closed", f"feedback: {self.contactor.feedback}", report=False)
         self.stage = Stage.ON
         return None
 
     def _close(self) -> None:
-        self.opened_at, self._closing_at = None, self.board.now
+        self.contactor.close()
+        self._closing_at = self.board.now
         self._overcurrent = overcurrent_amperes(self.settings.limits, self.watts)
         self._lower_at = None
         self.board.do(SetOvercurrent(self._overcurrent))
@@ -87,9 +87,9 @@ class AcPath(Path):
         """Give the car its time to open its switch, so that the contactor opens without load; then open, under load if need be."""
         # From here on a car that leaves C does what it should.
         self.live, self.stage, self.hurry = False, Stage.STOPPING, False
-        if self.contactor_is("closed"):
+        if self.contactor.closed:
             yield from self.board.until(
-                lambda: self.hurry or not self.pilot_ready or self.contactor_is("open"), within=STEP_BACK, every=TICK
+                lambda: self.hurry or not self.pilot_ready or self.contactor.open, within=STEP_BACK, every=TICK
             )
         yield from self.power_off(None)
 
@@ -103,8 +103,8 @@ class AcPath(Path):
             asked, self.current = self.current, None
             if asked is not None:
                 self.tell(asked, PowerReported(False, str(halt)))
-        self.expect_open()
-        yield from self.board.until(lambda: self.opened_at is None, within=CONTACTOR_FEEDBACK)
+        self.contactor.expect_open()
+        yield from self.until_opened()
 
     def supervise(self) -> None:
         super().supervise()
@@ -113,8 +113,8 @@ class AcPath(Path):
         if self.stage is Stage.ON:
             if not self.pilot_ready:
                 self._pause()
-            elif not self.contactor_is("closed"):
-                raise Halt("contactor-opened", f"feedback: {self.board.levels.contactor}", abrupt=True)
+            elif not self.contactor.closed:
+                raise Halt("contactor-opened", f"feedback: {self.contactor.feedback}", abrupt=True)
         elif self.stage is Stage.PAUSED:
             self._follow_pause()
         elif self.stage is Stage.RESUMING:
@@ -124,26 +124,29 @@ class AcPath(Path):
     def _pause(self) -> None:
         """The car opened its switch in the middle of charging, which is its right; the board has opened already."""
         self.stage = Stage.PAUSED
-        self.expect_open()
+        self.contactor.expect_open()
         self.board.do(WithdrawPower())
         self.board.do(ReleasePower())
         self.announce(Notice.CAR_PAUSED)
 
     def _follow_pause(self) -> None:
-        if self.opening_unknown():
-            raise Halt("contactor-unknown", f"feedback: {self.board.levels.contactor}")
-        if self.pilot_ready and self.opened_at is None:
+        if self.pilot_ready and not self.contactor.opening:
             self.stage = Stage.RESUMING
             self._close()
             self.announce(Notice.CAR_RESUMED)
 
+    def opening_unknown(self) -> None:
+        if self.live:
+            raise Halt("contactor-unknown", f"feedback: {self.contactor.feedback}")
+        super().opening_unknown()
+
     def _follow_resumption(self) -> None:
         if not self.pilot_ready:
             self._pause()
-        elif self.contactor_is("closed"):
+        elif self.contactor.closed:
             self.stage = Stage.ON
         elif self.board.now >= self._closing_at + CLOSING.seconds:
-            raise Halt("contactor-not-closed", f"feedback: {self.board.levels.contactor}")
+            raise Halt("contactor-not-closed", f"feedback: {self.contactor.feedback}")
 
     def _follow_limit(self) -> None:
         """Raise the protection at once, lower it when the car has had its time to follow."""

@@ -7,6 +7,7 @@ from collections import deque
 
 from hal.values import Severity
 from secc.conversation import ENDLESS, Asked, Conversation, Deadline, Party, Tell, Timeout
+from secc.energy.contactor import FEEDBACK, Contactor, Opening
 from secc.energy.effects import Announce, Notice, OpenDcContactor, ReportFault, WithdrawPower
 from secc.energy.events import (
     CommandFailed,
@@ -18,7 +19,7 @@ from secc.energy.events import (
     OutputSet,
     PilotChanged,
 )
-from secc.session.effects import StopPower
+from secc.session.effects import PowerReported, StopPower
 from secc.session.events import LimitChanged
 
 TICK = Timeout(
@@ -26,15 +27,6 @@ TICK = Timeout(
     0.1,
     "our choice: ramps, stale values and levels are looked at this often while power is on",
 )
-CONTACTOR_RELEASE = Timeout(
-    "contactor release",
-    0.5,
-    "IEC 61851-1: the board judges within 50 to 100 ms; ours is the backstop. From when the board was told, to when the feedback was read",
-)
-CONTACTOR_FEEDBACK = Timeout("contactor feedback", 1.0, "our choice: release, and the way of order and feedback")
-UNCONFIRMED_LOOKS = 30
-"""So many times, a tick apart, the contactor is seen closed before it is welded though no feedback is new enough: a driver may tell changes only."""
-
 
 OPENING = (OpenDcContactor.__name__, WithdrawPower.__name__)
 
@@ -69,12 +61,7 @@ class Path(ABC):
         self.hurry = False
         """Something happened while switching off that does not wait for the current to fall."""
         self.watts: float | None = None
-        self.opened_at: float | None = None
-        """When we said that the contactor shall open; None: we did not, or it has, or nothing more will be known."""
-        self._told_at: float | None = None
-        """When the board had been told so. Our order may have waited in our own queue."""
-        self._looks = 0
-        self._looked_at = 0.0
+        self.contactor = Contactor(board)
         # These two only wake: what they tell of is a level.
         board.hear(PilotChanged, ContactorReported)
         board.hear(Asked, by=self.asked)
@@ -137,7 +124,7 @@ class Path(ABC):
 
     def opening_told(self, event: ContactorOpeningTold) -> None:
         del event
-        self._told_at = self.board.now
+        self.contactor.opening_told()
 
     def fault_reported(self, event: FaultReported) -> None:
         if event.severity is Severity.EMERGENCY:
@@ -149,7 +136,7 @@ class Path(ABC):
     def command_failed(self, event: CommandFailed) -> None:
         if event.command in OPENING:
             # The guard goes on telling it, and the board opens by itself without the guard's beats.
-            self._told_at = self.board.now
+            self.contactor.opening_told()
         self.stop(Halt("command-failed", f"{event.command}: {event.text}", abrupt=False))
 
     def stop(self, halt: Halt) -> None:
@@ -163,49 +150,35 @@ class Path(ABC):
 
     def _tick(self) -> Deadline | None:
         """Levels are looked at ten times a second as long as there is power, or may be."""
-        return self.board.limit(TICK) if self.live or self.opened_at is not None else None
+        return self.board.limit(TICK) if self.live or self.contactor.opening else None
 
     def supervise(self) -> None:
         """Look at the levels; to be extended. Here: a contactor that stays closed after it was told to open."""
-        if self.board.levels.contactor == "welded":
-            self.weld()
-        elif not self.live and self.opened_at is not None and self.opening_unknown():
-            # Without feedback the path cannot see whether it is open, and does not report it open.
-            self.opened_at = None
+        match self.contactor.look():
+            case Opening.WELDED:
+                self._weld()
+            case Opening.UNKNOWN:
+                self.opening_unknown()
 
-    def expect_open(self) -> None:
-        """The contactor shall open: from now on it is looked at until it has."""
-        self.opened_at, self._told_at = self.board.now, None
-        self._looks, self._looked_at = 0, self.board.now
-
-    def opening_unknown(self) -> bool:
-        """Look after a contactor that is to open: it has, or it is welded, or (True) the board does not know.
-
-        Order and feedback both wait in the queue of our event loop. So what counts is not how late it is for us, but a feedback that was read when
-        the board had been told for long enough.
-        """
-        state, now = self.board.levels.contactor, self.board.now
-        if self.opened_at is None:
-            return False
-        if state == "open":
-            self.opened_at = None
-        elif state != "closed":
-            return now >= self.opened_at + CONTACTOR_RELEASE.seconds
-        elif self._told_at is not None and self.board.levels.contactor_at >= self._told_at + CONTACTOR_RELEASE.seconds:
-            self.weld()
-        elif now >= self._looked_at + TICK.seconds:
-            self._looks, self._looked_at = self._looks + 1, now
-            if self._looks >= UNCONFIRMED_LOOKS:
-                self.weld()
-        return False
-
-    def weld(self) -> None:
-        self.opened_at = None
+    def _weld(self) -> None:
+        self.contactor.give_up()
         if self.latched != "contactor-welded":
-            halt = Halt("contactor-welded", f"feedback: {self.board.levels.contactor}", abrupt=True, latched=True)
+            halt = Halt("contactor-welded", f"feedback: {self.contactor.feedback}", abrupt=True, latched=True)
             if self.live:
                 raise halt
             self.report(halt)
+
+    def opening_unknown(self) -> None:
+        """Without feedback the path cannot see whether the contactor is open, and does not report it open."""
+        self.contactor.give_up()
+
+    def until_opened(self) -> Conversation[None]:
+        """Until the contactor is open, or it is known that it is not."""
+        yield from self.board.until(lambda: not self.contactor.opening, within=FEEDBACK)
+
+    def whether_open(self) -> PowerReported:
+        contactor = self.contactor
+        return PowerReported(contactor.open, "" if contactor.open else f"contactor {contactor.feedback}")
 
     # Saying
 
@@ -225,6 +198,3 @@ class Path(ABC):
     @property
     def pilot_ready(self) -> bool:
         return self.board.levels.pilot in ("C", "D")
-
-    def contactor_is(self, state: str) -> bool:
-        return self.board.levels.contactor == state

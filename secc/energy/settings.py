@@ -20,8 +20,8 @@ class DcSettings:
     precharge_amperes: float = 2.0
     """The most that flows in cable check and precharge, whatever is asked. IEC 61851-23."""
     safe_volts: float = 60.0
-    safe_amperes: float = 5.0
-    """Below this a contactor may open."""
+    breakable_amperes: float = 5.0
+    """Below this a contactor may open: so much it can break."""
     reached_volts: float = 10.0
     fault_ohms: float = 100_000.0
     warning_ohms: float = 250_000.0

@@ -11,8 +11,10 @@ import pytest
 from hal.interlock import Insulation
 from secc.conversation import Conversation, Levels, Party, Session
 from secc.energy import DcSettings, IsolationReported, Notice, OutputSet, SetSupply, StartInsulationMonitor
-from secc.energy.cable_check import cable_check
-from secc.energy.dc import DcPath, Stage
+from secc.energy.cable_check import CableCheck
+from secc.energy.contactor import Contactor
+from secc.energy.insulation import InsulationWatch
+from secc.energy.supply import Supply
 from secc.session.effects import CableChecked, CheckCable, StartPower, StopPower
 from secc.session.offer import DcLimits
 from tests.energy.bench import Bench
@@ -306,14 +308,14 @@ def test_beside_a_battery_the_monitor_has_to_run_and_to_have_passed_its_self_tes
     monitoring: bool, self_tested: bool
 ) -> None:
     """No sequence of ours leads there; the check does not build on that."""
-    path: list[DcPath] = []
     results: list[CableChecked] = []
 
     def talk(party: Party) -> Conversation[None]:
-        path.append(DcPath(party, SETTINGS))
-        path[0].stage, path[0].live = Stage.CHECKING, True
-        path[0].monitoring, path[0].self_tested = monitoring, self_tested
-        results.append((yield from cable_check(path[0], 425.0, held=True)))
+        supply, contactor, insulation = Supply(party, SETTINGS), Contactor(party), InsulationWatch(party, SETTINGS)
+        insulation.running, insulation.self_tested = monitoring, self_tested
+        party.hear(IsolationReported, by=insulation.take)
+        check = CableCheck(party, SETTINGS, supply, contactor, insulation, volts=475.0, held=True)
+        results.append((yield from check.run()))
 
     session = Session(talk, now=0.0)
     now = 0.0

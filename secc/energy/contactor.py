@@ -1,0 +1,97 @@
+"""The contactor of an outlet, as it was ordered and as its feedback says it is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from secc.conversation import Party, Timeout
+
+RELEASE = Timeout(
+    "contactor release",
+    0.5,
+    "IEC 61851-1: the board judges within 50 to 100 ms; ours is the backstop. From when the board was told, to when the feedback was read",
+)
+FEEDBACK = Timeout("contactor feedback", 1.0, "our choice: release, and the way of order and feedback")
+LOOK_SECONDS = 0.1
+UNCONFIRMED_LOOKS = 30
+"""So many times the contactor is seen closed before it is welded though no feedback is new enough: a driver may tell changes only."""
+
+
+class Opening(StrEnum):
+    """What has become of an order to open."""
+
+    OVER = "over"
+    """It is open; or there was no such order."""
+    UNDER_WAY = "under way"
+    UNKNOWN = "unknown"
+    """It has had its time, and the board does not know."""
+    WELDED = "welded"
+
+
+class Contactor:
+    """One outlet's contactor in one plug-in, AC or DC. It says nothing to the board itself: who does, tells it."""
+
+    def __init__(self, board: Party) -> None:
+        self.must_stay_closed = False
+        """True once it has closed as it was told, until it is told to open."""
+        self._board = board
+        self._opening_since: float | None = None
+        self._told_at: float | None = None
+        """When the board had been told so. Our order may have waited in our own queue."""
+        self._looks = 0
+        self._looked_at = 0.0
+
+    @property
+    def feedback(self) -> str:
+        return self._board.levels.contactor
+
+    @property
+    def closed(self) -> bool:
+        return self.feedback == "closed"
+
+    @property
+    def open(self) -> bool:
+        return self.feedback == "open"
+
+    @property
+    def opening(self) -> bool:
+        """True from the order to open until it is obeyed, or it is certain that nothing more will be known."""
+        return self._opening_since is not None
+
+    def close(self) -> None:
+        """It is told to close."""
+        self._opening_since = None
+
+    def expect_open(self) -> None:
+        """It is told to open: from now on it is looked at until it has."""
+        self.must_stay_closed = False
+        self._opening_since, self._told_at = self._board.now, None
+        self._looks, self._looked_at = 0, self._board.now
+
+    def opening_told(self) -> None:
+        """The board has the order to open."""
+        self._told_at = self._board.now
+
+    def give_up(self) -> None:
+        """Nothing more will be known of the opening."""
+        self._opening_since = None
+
+    def look(self) -> Opening:
+        """What has become of the opening.
+
+        Order and feedback both wait in the queue of our event loop. So what counts is not how late it is for us, but a feedback that was read when
+        the board had been told for long enough.
+        """
+        now = self._board.now
+        if self.feedback == "welded":
+            return Opening.WELDED
+        if self._opening_since is None or self.open:
+            self._opening_since = None
+            return Opening.OVER
+        if not self.closed:
+            return Opening.UNKNOWN if now >= self._opening_since + RELEASE.seconds else Opening.UNDER_WAY
+        if self._told_at is not None and self._board.levels.contactor_at >= self._told_at + RELEASE.seconds:
+            return Opening.WELDED
+        if now >= self._looked_at + LOOK_SECONDS:
+            self._looks, self._looked_at = self._looks + 1, now
+        return Opening.WELDED if self._looks >= UNCONFIRMED_LOOKS else Opening.UNDER_WAY

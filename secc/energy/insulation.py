@@ -1,0 +1,64 @@
+"""The insulation of cable and car, as the outlet's monitor measures it."""
+
+from __future__ import annotations
+
+import math
+
+from hal.interlock import Insulation
+from secc.conversation import Party
+from secc.energy.effects import ReportInsulation, StartInsulationMonitor, StopInsulationMonitor
+from secc.energy.events import IsolationReported
+from secc.energy.settings import DcSettings
+
+
+class InsulationWatch:
+    """The monitor of one outlet in one plug-in, and the measurements that count."""
+
+    def __init__(self, board: Party, settings: DcSettings) -> None:
+        self.running = False
+        self.self_tested = False
+        """True once the monitor has passed its self-test in this plug-in."""
+        self.ohms: list[float] = []
+        """The newest measurements that were taken since ``measure_anew``, as many as the settings ask for."""
+        self._board, self._settings = board, settings
+        self._counts_from = math.inf
+        self._heard_at = -math.inf
+
+    def start(self) -> None:
+        """Run the monitor; what it measured before does not count."""
+        self.measure_anew()
+        self.running = True
+        self._board.do(StartInsulationMonitor())
+
+    def stop(self) -> None:
+        if self.running:
+            self.running = False
+            self._board.do(StopInsulationMonitor())
+
+    def measure_anew(self) -> None:
+        """From now on only what is measured from now on counts."""
+        self.ohms.clear()
+        self._counts_from = self._heard_at = self._board.now
+
+    def has(self, count: int) -> bool:
+        """At least so many measurements count."""
+        return len(self.ohms) >= count
+
+    @property
+    def silent(self) -> bool:
+        """The monitor runs, and has not been heard for too long."""
+        return self.running and self._board.now - self._heard_at > self._settings.isolation_silence_seconds
+
+    def take(self, measured: IsolationReported) -> bool:
+        """Take one measurement; False if it is a fault."""
+        if not self.running:
+            return True
+        self._heard_at = self._board.now
+        if measured.at >= self._counts_from:
+            self.ohms.append(measured.ohms)
+            del self.ohms[: -self._settings.isolation_measurements]
+        # A measurement that is not a number is a fault, too.
+        if measured.ohms >= self._settings.fault_ohms:
+            return True
+        self._board.do(ReportInsulation(Insulation.FAULT))
+        return False

@@ -1,0 +1,103 @@
+"""The DC supply: the setpoint that is on its way to the target, and what is measured at the output."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final
+
+from hal.values import DcPhase
+from secc.conversation import Party
+from secc.energy.arithmetic import Ramp, watts_allowed
+from secc.energy.effects import SetSupply, SwitchSupplyOff
+from secc.energy.settings import DcSettings
+from secc.session.dc_limits import clamp_amperes, power_volts
+
+POWER_MARGIN: Final = 1.005
+"""The measured voltage is up to a tick old, and rises while the battery fills; the power limit holds all the same."""
+
+
+class Supply:
+    """One outlet's supply in one plug-in."""
+
+    def __init__(self, board: Party, settings: DcSettings) -> None:
+        self.goal: SetSupply | None = None
+        """Where the setpoint ramps to; None while the supply is off. Within every limit but that of power, which depends on the measured voltage."""
+        self.on_since = -math.inf
+        self._board, self._settings, self._limits = board, settings, settings.limits
+        self._setpoint: SetSupply | None = None
+        self._volts = Ramp(settings.ramp_volts_per_second)
+        self._amperes = Ramp(settings.ramp_amperes_per_second)
+
+    def aim(self, volts: float, amperes: float, phase: DcPhase) -> None:
+        """Ramp to this setpoint from now on."""
+        now = self._board.now
+        if self._setpoint is None:
+            self.on_since = now
+            self._volts.reset(0.0, now)
+            self._amperes.reset(0.0, now)
+        self.goal = SetSupply(volts, amperes, phase)
+
+    def starve(self) -> None:
+        """No current, at the voltage of now."""
+        if self.goal is not None:
+            self.goal = replace(self.goal, amperes=0.0)
+
+    def drop(self) -> None:
+        """Forget the setpoint: nothing more is commanded."""
+        self.goal = self._setpoint = None
+
+    def off(self) -> None:
+        """Nothing at the output, with the contactor as it is."""
+        self.drop()
+        self._board.do(SwitchSupplyOff())
+
+    def regulate(self, watts: float | None) -> None:
+        """Command the setpoint of this moment where it differs from the last one. ``watts`` is the limit of the moment, None for none."""
+        goal, now = self.goal, self._board.now
+        if goal is None:
+            return
+        charging = goal.phase is DcPhase.CHARGE
+        highest = min(self._limits.maximum_amperes, math.inf if charging else self._settings.precharge_amperes)
+        # The supply is given its minimum at once: below it there is nothing to ramp through.
+        volts = max(self._limits.minimum_volts, math.floor(self._volts.follow(goal.volts, now) * 10.0) / 10.0)
+        allowed = self._allowed(watts) if charging else None
+        amperes = clamp_amperes(goal.amperes, highest, allowed, self._power_volts(volts))
+        if charging:
+            amperes = self._amperes.follow(amperes, now)
+        else:
+            # The supply's limit of 2 A is nothing to ramp to, but it is where the charging ramp begins.
+            self._amperes.reset(amperes, now)
+        setpoint = SetSupply(volts, math.floor(amperes * 100.0) / 100.0, goal.phase)
+        if setpoint != self._setpoint:
+            self._setpoint = setpoint
+            self._board.do(setpoint)
+
+    def _allowed(self, watts: float | None) -> float:
+        allowed = watts_allowed(watts)
+        return self._limits.maximum_watts if allowed is None else min(allowed, self._limits.maximum_watts)
+
+    def _power_volts(self, setpoint_volts: float) -> float:
+        measured = self._board.levels.volts if self.fresh else math.nan
+        return power_volts(setpoint_volts, measured) * POWER_MARGIN
+
+    # What is measured at the output
+
+    @property
+    def fresh(self) -> bool:
+        """The measured volts and amperes are new enough to act on."""
+        return self._board.levels.age(self._board.now) <= self._settings.stale_measurement_seconds
+
+    @property
+    def low(self) -> bool:
+        """Nothing dangerous at the output, by a measurement that is fresh."""
+        return self.fresh and self._board.levels.volts < self._settings.safe_volts
+
+    @property
+    def breakable(self) -> bool:
+        """A contactor may open: the current is small enough for it to break, by a measurement that is fresh."""
+        return self.fresh and abs(self._board.levels.amperes) < self._settings.breakable_amperes
+
+    def reached(self, volts: float) -> bool:
+        """The output stands at this voltage, by a measurement that is fresh."""
+        return self.fresh and abs(self._board.levels.volts - volts) <= self._settings.reached_volts
