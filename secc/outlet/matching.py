@@ -26,6 +26,8 @@ def link_ready(plug: Plug) -> Conversation[bool]:
             if settings.falls_back:
                 state.fall_back("no modem answers")
                 return False
+            # F would hide a car that leaves, and the next one would charge on its card.
+            plug.drive(SetX1())
             yield from plug.until(lambda: state.modem_ready or _hindered(plug), within=ENDLESS)
             continue
         yield from _offer(plug)

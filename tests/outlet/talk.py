@@ -164,6 +164,7 @@ class Outlet:
         if session.deadline is not None:
             assert session.deadline.at >= self.now or session.deadline.at == pytest.approx(self.now)
             return
+        assert self.drive != "F", "F hides the car"
         assert state.phase is not Phase.WAITING, "the setup clock runs"
         assert state.phase is not Phase.PAUSE or state.blocked or state.unbooked, "the oscillator is off for a while"
 

@@ -378,6 +378,7 @@ def test_a_modem_that_dies_while_matching() -> None:
     outlet = plugged(DC)
     outlet.hear(ModemReported(False))
     outlet.run(10.0)
+    assert outlet.drive == "x1", "F would hide the car, and its card would be the next one's"
     outlet.hear(ModemReported(True))
     outlet.pilot_to("B")
     outlet.run(10.0)
