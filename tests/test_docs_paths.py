@@ -1,0 +1,91 @@
+"""The pages for whoever works on the code name files, folders and modules that exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("core.md", "development.md")
+ROOMS = ("secc", "hal", "certs", "tools", "tests", "docs", ".ci")
+FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+PATH = re.compile(r"\.?[\w-][\w.-]*(?:/[\w.-]+)+|[\w-]+\.(?:json|md|py|sh|toml|txt)")
+DOTTED = re.compile(r"(secc|hal|certs|tools|tests)((?:\.[A-Za-z_]\w*)+)(?:\(.*\))?")
+
+PATTERNS = {"tests/x/test_y.py", "x/y.py"}
+"""How files are named, by an example that is none."""
+ELSEWHERE = {"secc.tools", "secc.do", "secc.now", "secc.entropy", "secc.wall"}
+"""What ``tools`` is called in the wheel; and names of a party, which a conversation calls ``secc``."""
+
+
+def quoted(page: str) -> Iterator[str]:
+    """What a page sets in backticks; of a command those words that begin like a path of the repository."""
+    text = FENCE.sub("", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    for code in re.findall(r"`([^`\n]+)`", text):
+        yield code
+        if " " in code:
+            yield from (word for word in code.split() if word.split("/")[0] in ROOMS)
+
+
+def files() -> set[str]:
+    """Every file and folder of the repository, by its path."""
+    places = [ROOT / room for room in ROOMS]
+    found = [*places, *(path for place in places for path in place.rglob("*")), *ROOT.iterdir()]
+    return {str(path.relative_to(ROOT)) for path in found if "__pycache__" not in path.parts}
+
+
+def named_paths(page: str) -> set[str]:
+    return {word for word in quoted(page) if PATH.fullmatch(word)} - PATTERNS
+
+
+def named_objects(page: str) -> set[str]:
+    """Modules, and what stands in them."""
+    matches = map(DOTTED.fullmatch, quoted(page))
+    return {match[1] + match[2] for match in matches if match is not None} - ELSEWHERE
+
+
+def exists(name: str) -> bool:
+    """A module, or something in one. What is in a class is looked up there."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:count]))
+        except ModuleNotFoundError:
+            continue
+        try:
+            for part in parts[count:]:
+                found = getattr(found, part)
+        except AttributeError:
+            return False
+        return True
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_the_page_names_exists(page: str) -> None:
+    there = files()
+    named = named_paths(page)
+    assert len(named) >= 3
+    missing = []
+    for path in named:
+        whole = path.split("/")[0] in ROOMS
+        if path not in there and (whole or not any(one.endswith(f"/{path}") for one in there)):
+            missing.append(path)
+    assert missing == []
+
+
+def test_every_module_that_the_pages_name_exists() -> None:
+    named = {name for page in PAGES for name in named_objects(page)}
+    assert {"hal.sim.clock.run_virtual", "certs.Flaw"} <= named
+    assert [name for name in sorted(named) if not exists(name)] == []
+
+
+def test_what_is_not_there_is_noticed() -> None:
+    assert exists("secc.station.serving.driver.Driver")
+    assert not exists("secc.station.driver")
+    assert not exists("secc.station.serving.driver.Chauffeur")
+    assert "secc/station/driver.py" not in files()
