@@ -21,10 +21,19 @@ from pathlib import Path
 from hal.address import rooted
 from hal.dc.infypower import InfypowerSupply, supply
 from hal.dc.isocha import IsoCha, insulation_monitor
+from hal.drivers_kit import Part
 from hal.errors import HalError, HalLost, HalRejected
+from hal.events import (
+    BoardEvent,
+    BoardLost,
+    ContactorChanged,
+    EmergencyStopChanged,
+    FaultCleared,
+    FaultRaised,
+    PilotChanged,
+)
 from hal.meters.meter import ModbusMeter, meter
 from hal.meters.modbus import Lines
-from hal.parts import Part
 from hal.ports import (
     AcPower,
     Board,
@@ -39,23 +48,8 @@ from hal.ports import (
     ProximityPilot,
     TokenReader,
 )
+from hal.readings import BoardCapabilities, ContactorReading, ContactorState, DcCapabilities, DcPhase, DcPresent, Fault
 from hal.stream import Broadcast
-from hal.values import (
-    BoardCapabilities,
-    BoardEvent,
-    BoardLost,
-    ContactorChanged,
-    ContactorReading,
-    ContactorState,
-    DcCapabilities,
-    DcPhase,
-    DcPresent,
-    EmergencyStopChanged,
-    Fault,
-    FaultCleared,
-    FaultRaised,
-    PilotChanged,
-)
 
 log = logging.getLogger(__name__)
 

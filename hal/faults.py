@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from hal.ports import Board
-from hal.values import (
+from hal.events import (
     BoardEvent,
     BoardLost,
     BoardRecovered,
     DoorChanged,
     EmergencyStopChanged,
-    Fault,
     FaultCleared,
     FaultRaised,
-    Severity,
 )
+from hal.ports import Board
+from hal.readings import Fault, Severity
 
 EMERGENCY_STOP: Final = "emergency-stop"
 DOOR_OPEN: Final = "door-open"

@@ -13,16 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hal.errors import HalError, HalLost, HalRejected
+from hal.events import InsulationMeasured
 from hal.interlock import DENIED, Circumstances, Consent, Insulation, Interlock, Purpose, Reason
 from hal.ports import AcPower, Board, DcPower
-from hal.values import (
+from hal.readings import (
     AcCapabilities,
     ContactorReading,
     ContactorState,
     DcCapabilities,
     DcPhase,
     DcPresent,
-    InsulationMeasured,
     PilotState,
 )
 

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hal.values import Fault, InputsReading, LockState, PilotReading, Severity
+from hal.readings import Fault, InputsReading, LockState, PilotReading, Severity
 
 
 class Purpose(enum.StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hal.values import PilotState
+from hal.readings import PilotState
 
 DIGITAL_COMMUNICATION_DUTY = 0.05
 STEADY_HIGH = 1.0

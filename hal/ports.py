@@ -15,42 +15,44 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol, runtime_checkable
 
-from hal.values import (
-    AcCapabilities,
-    BoardCapabilities,
+from hal.events import (
     BoardEvent,
     BoardLost,
     BoardRecovered,
     CableChanged,
-    CableReading,
     ContactorChanged,
+    DoorChanged,
+    EmergencyStopChanged,
+    FaultCleared,
+    FaultRaised,
+    InsulationMeasured,
+    LockChanged,
+    PilotChanged,
+    StopPressed,
+    TokenPresented,
+)
+from hal.readings import (
+    AcCapabilities,
+    BoardCapabilities,
+    CableReading,
     ContactorReading,
     ContactorState,
     DcCapabilities,
     DcPhase,
     DcPresent,
-    DoorChanged,
-    EmergencyStopChanged,
     Fault,
-    FaultCleared,
-    FaultRaised,
     ImdReading,
     Indication,
     InputsReading,
-    InsulationMeasured,
-    LockChanged,
     LockReading,
     LockState,
     MeterReading,
     ModemInfo,
     PilotCapabilities,
-    PilotChanged,
     PilotReading,
     PilotState,
     Severity,
-    StopPressed,
     Token,
-    TokenPresented,
 )
 
 __all__ = [

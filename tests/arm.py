@@ -14,7 +14,14 @@ import sys
 import cryptography
 import pytest
 
-SUITES = ("tests/conversation", "tests/exi", "tests/link", "tests/hal", "--ignore=tests/hal/sim")
+SUITES = (
+    "tests/conversation",
+    "tests/exi",
+    "tests/link",
+    "tests/tools/test_slac_bench.py",
+    "tests/hal",
+    "--ignore=tests/hal/sim",
+)
 """Without the simulation: it runs on no board, and some of its tests judge tenths of a second by the wall."""
 EXAMPLES = int(os.environ.get("ARM_EXAMPLES", "10"))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from secc.exi import Schema, declarations, xmldsig
 from secc.exi.declarations import Attribute, Binary, Choice, Head, Members, Named, Occurs, Text, Whole
 from secc.exi.fragments import Vocabulary
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 if TYPE_CHECKING:
     from tests.xsd import XsdSet

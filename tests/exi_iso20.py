@@ -12,7 +12,7 @@ from typing import Annotated
 from secc.exi import Message, Schema
 from secc.exi.declarations import Choice, Head, Named, Occurs
 from secc.exi.fragments import Vocabulary
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import GLOBALS
 from tests.exi_iso20_types import (
     AbsolutePriceSchedule,

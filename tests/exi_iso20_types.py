@@ -21,7 +21,7 @@ from secc.exi.declarations import (
     UnsignedLong,
     UnsignedShort,
 )
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Signature
 
 Id = Annotated[str, Identifier(), Attribute(), Named("Id")]

@@ -32,7 +32,7 @@ from secc.config import (
     Eim,
     Lab,
     Log,
-    Outlet,
+    OutletSettings,
     Timing,
     Tls,
     Trace,
@@ -134,7 +134,7 @@ def configured(
         trust = Trust(station / "truststore", station / "keystore", station / "staples", clock=Clock.RTC)
     return Config(
         outlets=tuple(
-            Outlet(
+            OutletSettings(
                 interface="lo",
                 name=str(number + 1),
                 hal=address.replace("%d", str(number + 1)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hal.values import Severity
+from hal.readings import Severity
 from secc.conversation import Answered, Effect, Event, Levels, Ticket
 from secc.energy import AcSettings, ContactorOpeningOrdered, DcSettings, OutputSet
 from secc.session.effects import CheckCable, OpenContactor, SetOutput, StartPower, StopPower

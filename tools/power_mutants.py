@@ -117,9 +117,9 @@ POWER_MUTANTS: Final = (
         "limit-starts-anew",
         "the limit of a phase begins again with every poll, so that it never comes",
         "secc/iso2/phases/authorization.py",
-        """    while not _decided(secc, course):
+        """    while not _decided(secc, state):
         expired(secc, limit)""",
-        """    while not _decided(secc, course):
+        """    while not _decided(secc, state):
         limit = secc.limit(timing.ONGOING)
         expired(secc, limit)""",
         ("tests/iso2/phases/test_authorization.py",),

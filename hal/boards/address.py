@@ -13,9 +13,9 @@ from hal.boards.driven import DrivenBoard, Outlet
 from hal.boards.pionix import PionixBoard
 from hal.boards.pionix_dialects import DIALECTS
 from hal.boards.uart import NEEDS_PYSERIAL, SerialLine
+from hal.drivers_kit import Address, parse
 from hal.errors import HalRejected, HalUnsupported
 from hal.linux.gpio import InputLine, LineName, OutputLine, line_name
-from hal.parts import Address, parse
 
 _OUTLET: Final = frozenset({"phases", "volts", "max_amperes", "socket", "reset", "estop", "door"})
 _OPTIONS: Final = {

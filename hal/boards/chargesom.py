@@ -29,7 +29,7 @@ from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet, Reset
 from hal.boards.levels import Trouble
 from hal.boards.uart import Connect, Line
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
-from hal.values import BoardCapabilities, ContactorState, PilotReading, PilotState
+from hal.readings import BoardCapabilities, ContactorState, PilotReading, PilotState
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from hal.boards.chargesom_frames import CABLE_INVALID, ChargeState, Reason, Residual
 from hal.boards.levels import Trouble
-from hal.values import Severity
+from hal.readings import Severity
 
 _OFF: Final = Severity.EMERGENCY
 

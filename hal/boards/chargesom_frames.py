@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from hal.values import PilotState
+from hal.readings import PilotState
 
 SOF: Final = 0xA5
 EOF: Final = 0x03

@@ -17,16 +17,9 @@ from typing import Protocol
 from hal.boards import ports
 from hal.boards.levels import Levels, Trouble
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
+from hal.events import BoardEvent
 from hal.ports import Meter
-from hal.values import (
-    AcCapabilities,
-    BoardCapabilities,
-    BoardEvent,
-    ContactorState,
-    PilotReading,
-    PilotState,
-    Severity,
-)
+from hal.readings import AcCapabilities, BoardCapabilities, ContactorState, PilotReading, PilotState, Severity
 
 log = logging.getLogger(__name__)
 

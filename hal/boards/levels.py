@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hal.stream import Broadcast
-from hal.values import (
+from hal.events import (
     BoardEvent,
     BoardLost,
     BoardRecovered,
     CableChanged,
-    CableReading,
     ContactorChanged,
-    ContactorReading,
-    ContactorState,
     DoorChanged,
     EmergencyStopChanged,
-    Fault,
     FaultCleared,
     FaultRaised,
-    InputsReading,
     LockChanged,
+    PilotChanged,
+)
+from hal.readings import (
+    CableReading,
+    ContactorReading,
+    ContactorState,
+    Fault,
+    InputsReading,
     LockReading,
     LockState,
-    PilotChanged,
     PilotReading,
     PilotState,
     Severity,
 )
+from hal.stream import Broadcast
 
 
 @dataclass(frozen=True, slots=True)

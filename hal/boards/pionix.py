@@ -29,7 +29,7 @@ from hal.boards.pionix_wire import Fields, Unpacker, field, packet, parse
 from hal.boards.uart import Connect, Line
 from hal.errors import HalError, HalLost, HalTimeout, HalUnsupported
 from hal.ports import Meter
-from hal.values import BoardCapabilities, LockState, PilotReading, PilotState
+from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from hal.boards.levels import Trouble
 from hal.boards.pionix_wire import field
-from hal.values import PilotState, Severity
+from hal.readings import PilotState, Severity
 
 X1: Final = 10001
 """Above the 10000 of 100 %: steady, whatever a controller rounds."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from hal.boards.pionix_wire import Fields
 from hal.errors import HalLost, HalTimeout
-from hal.values import MeterReading
+from hal.readings import MeterReading
 
 READ_SECONDS: Final = 1.0
 FRESH_SECONDS: Final = 0.5

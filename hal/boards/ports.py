@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from hal.errors import HalRejected, HalUnsupported
-from hal.values import (
+from hal.readings import (
     AcCapabilities,
     CableReading,
     ContactorReading,

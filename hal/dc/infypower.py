@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from hal.dc.can import Bus, Frame, can_interface
 from hal.dc.frames import CONTROLLER, Command, answer, question, setpoint, switch
 from hal.dc.module import ALARMS, Module
+from hal.drivers_kit import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Standing, Tell, parse
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout
-from hal.parts import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Standing, Tell, parse
-from hal.values import DcCapabilities, DcPhase, DcPresent, Severity
+from hal.readings import DcCapabilities, DcPhase, DcPresent, Severity
 
 log = logging.getLogger(__name__)
 

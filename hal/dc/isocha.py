@@ -12,11 +12,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hal.drivers_kit import Poller, Standing, Tell, parse
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout
+from hal.events import InsulationMeasured
 from hal.meters.modbus import LINE_OPTIONS, Lines, ModbusLine, Rtu, line
 from hal.meters.registers import float32, text
-from hal.parts import Poller, Standing, Tell, parse
-from hal.values import ImdReading, InsulationMeasured, Severity
+from hal.readings import ImdReading, Severity
 
 log = logging.getLogger(__name__)
 

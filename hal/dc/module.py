@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hal.dc.frames import Answer, External, Measurement, Ratings, Status
-from hal.values import Severity
+from hal.readings import Severity
 
 # What a module reports about itself. WARNING: for the log; STOP: this session should end; EMERGENCY: off at once.
 ALARMS: Final[dict[Status, tuple[str, Severity, str]]] = {

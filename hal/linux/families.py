@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from hal.linux import mme
 from hal.linux.mme import VENDOR, Frame
-from hal.values import ModemInfo
+from hal.readings import ModemInfo
 
 
 class Family(Protocol):

@@ -14,7 +14,7 @@ from hal.linux.errors import NoModem
 from hal.linux.families import FAMILIES, Family
 from hal.linux.mme import Frame
 from hal.linux.packet import PacketWire, Wire
-from hal.values import ModemInfo
+from hal.readings import ModemInfo
 
 T = TypeVar("T")
 

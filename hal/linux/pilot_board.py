@@ -15,7 +15,7 @@ from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Input, Outlet
 from hal.boards.levels import Trouble
 from hal.errors import HalError, HalTimeout, HalUnsupported
 from hal.linux.sampling import Debounce
-from hal.values import BoardCapabilities, LockState, PilotReading, PilotState, Severity
+from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState, Severity
 
 log = logging.getLogger(__name__)
 

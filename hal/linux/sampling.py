@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hal.pilot import classify
-from hal.values import PilotState
+from hal.readings import PilotState
 
 
 @dataclass(frozen=True, slots=True)

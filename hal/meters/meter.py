@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from hal.drivers_kit import Poller, Standing, Tell, parse
 from hal.errors import HalError, HalRejected, HalTimeout
 from hal.meters.modbus import COMMAND_SECONDS, LINE_OPTIONS, Lines, ModbusLine, Rtu, line
 from hal.meters.models import MeterModel, model
 from hal.meters.plausibility import Bounds, Plausibility
-from hal.parts import Poller, Standing, Tell, parse
-from hal.values import MeterReading, Severity
+from hal.readings import MeterReading, Severity
 
 PERIOD_SECONDS = 1.0
 LOST_SECONDS = 3.0

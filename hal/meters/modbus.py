@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hal.drivers_kit import Address
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
-from hal.parts import Address
 
 if TYPE_CHECKING:
     from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient

@@ -9,6 +9,38 @@ from dataclasses import replace
 from typing import Any
 
 from hal.errors import HalError, HalLost
+from hal.events import (
+    BoardEvent,
+    BoardLost,
+    BoardRecovered,
+    ContactorChanged,
+    DoorChanged,
+    EmergencyStopChanged,
+    FaultCleared,
+    FaultRaised,
+    InsulationMeasured,
+    LockChanged,
+    PilotChanged,
+    StopPressed,
+    TokenPresented,
+)
+from hal.readings import (
+    BoardCapabilities,
+    CableReading,
+    ContactorReading,
+    ContactorState,
+    DcPresent,
+    Fault,
+    ImdReading,
+    InputsReading,
+    LockReading,
+    LockState,
+    MeterReading,
+    PilotReading,
+    PilotState,
+    Severity,
+    Token,
+)
 from hal.sim import parts
 from hal.sim.firmware import Message
 from hal.sim.follower import Observer
@@ -16,36 +48,6 @@ from hal.sim.link import Link, NoReply
 from hal.sim.powerline import PowerLine
 from hal.sim.world import Outlet, World
 from hal.stream import Broadcast
-from hal.values import (
-    BoardCapabilities,
-    BoardEvent,
-    BoardLost,
-    BoardRecovered,
-    CableReading,
-    ContactorChanged,
-    ContactorReading,
-    ContactorState,
-    DcPresent,
-    DoorChanged,
-    EmergencyStopChanged,
-    Fault,
-    FaultCleared,
-    FaultRaised,
-    ImdReading,
-    InputsReading,
-    InsulationMeasured,
-    LockChanged,
-    LockReading,
-    LockState,
-    MeterReading,
-    PilotChanged,
-    PilotReading,
-    PilotState,
-    Severity,
-    StopPressed,
-    Token,
-    TokenPresented,
-)
 
 COMMAND_SECONDS = 1.0
 SILENT_SECONDS = 1.0

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hal.readings import DcCapabilities
 from hal.sim.car import Battery, Car
 from hal.sim.clock import Clock
-from hal.values import DcCapabilities
 
 MAX_PIECE_SECONDS = 1.0
 """The battery's voltage counts as constant over one piece."""

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from hal.errors import HalError, HalRejected, HalTimeout, HalUnsupported
+from hal.readings import ContactorState, DcPhase, Severity
 from hal.sim.clock import Call
 from hal.sim.safety import FAULT_OHMS, SAFE_AMPERES, STEP_SECONDS, SafetyController
 from hal.sim.world import World
-from hal.values import ContactorState, DcPhase, Severity
 
 Message = dict[str, Any]
 Reply = Callable[[Message], None]

@@ -7,9 +7,9 @@ from typing import Final
 
 from hal.errors import HalLost, HalRejected, HalTimeout
 from hal.linux.mme import BROADCAST, MINIMUM_OCTETS, build, parse
+from hal.readings import ModemInfo
 from hal.sim.medium import MNBC_SOUND, Medium
 from hal.stream import Broadcast
-from hal.values import ModemInfo
 
 GROUPS: Final = 58
 ATTEN_PROFILE: Final = 0x6086

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hal.errors import HalRejected, HalUnsupported
-from hal.sim.world import Outlet
-from hal.values import (
+from hal.readings import (
     AcCapabilities,
     CableReading,
     ContactorReading,
@@ -23,6 +22,7 @@ from hal.values import (
     PilotReading,
     Token,
 )
+from hal.sim.world import Outlet
 
 if TYPE_CHECKING:
     from hal.sim.board import SimBoard

@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from hal.errors import HalRejected
+from hal.readings import ModemInfo
 from hal.sim.clock import Clock
 from hal.sim.firmware import Message
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
 from hal.sim.panel import Hand
 from hal.sim.world import World
-from hal.values import ModemInfo
 
 WAITING_FRAMES: Final = 512
 READ_SECONDS: Final = 0.005

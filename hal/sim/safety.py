@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from hal.errors import HalRejected
 from hal.pilot import classify
+from hal.readings import ContactorState, DcPhase, PilotState, Severity
 from hal.sim.clock import Call
 from hal.sim.world import World
-from hal.values import ContactorState, DcPhase, PilotState, Severity
 
 HEARTBEAT_SECONDS = 0.7
 """Outside time without a beat after which the board opens; leaves 300 ms of the second for current and contactor."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hal.errors import HalRejected
+from hal.readings import DcCapabilities, DcPhase
 from hal.sim.car import Car, pilot_volts
 from hal.sim.circuit import AcCircuit, Books, Contactor, DcCircuit, Supply
 from hal.sim.clock import ScaledClock
-from hal.values import DcCapabilities, DcPhase
 
 FAULTS: dict[str, str] = {
     "weld": "the contactor's contacts stick together once they have closed",

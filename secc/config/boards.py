@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hal.errors import HalError
 from hal.open import Power, power_of, unsafe_options
-from secc.config.settings import Ac, Config, Dc, Outlet
+from secc.config.settings import Ac, Config, Dc, OutletSettings
 from secc.errors import ConfigError
 from secc.session.offer import Transfer
 
@@ -25,7 +25,7 @@ def settled(config: Config) -> Config:
     return replace(config, outlets=outlets)
 
 
-def settled_outlet(config: Config, number: int) -> Outlet:
+def settled_outlet(config: Config, number: int) -> OutletSettings:
     """One outlet with its transfers written out. Raises ConfigError for what cannot be."""
     outlet = config.outlets[number]
     address = f"outlet[{number}].hal"

@@ -7,7 +7,7 @@ from typing import Any
 
 from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
 from secc.config.parser import Wrong
-from secc.config.settings import Config, Outlet
+from secc.config.settings import Config, OutletSettings
 from secc.link.slac.timing import SLAC_INIT_RANGE
 from secc.session.offer import Payment
 from secc.trace.quirks import ON_REQUEST
@@ -62,7 +62,7 @@ def check(config: Config) -> None:
         raise Wrong(path, "makes a path of the control socket that is longer than the 107 octets that Linux allows")
 
 
-def _check_outlet(config: Config, outlet: Outlet, path: tuple[str | int, ...]) -> None:
+def _check_outlet(config: Config, outlet: OutletSettings, path: tuple[str | int, ...]) -> None:
     port_allowed = outlet.port == 0 or outlet.port >= FIRST_DYNAMIC_PORT
     if not port_allowed and not (outlet.port == PLAIN_PORT and "Q-16" in config.lab.tolerate):
         raise Wrong(
@@ -92,7 +92,7 @@ def _in_order(path: tuple[str | int, ...], unit: str, low: float | None, high: f
         raise Wrong((*path, f"minimum_{unit}"), f"is {low:g}, more than maximum_{unit} = {high:g}")
 
 
-def _check_neighbours(outlets: tuple[Outlet, ...]) -> None:
+def _check_neighbours(outlets: tuple[OutletSettings, ...]) -> None:
     for number, outlet in enumerate(outlets):
         for earlier in outlets[:number]:
             for key, same, what in (

@@ -96,7 +96,7 @@ class Dc:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class OutletSettings:
     """One outlet: a cable, the interface behind it, and the hardware that moves its power."""
 
     interface: Annotated[
@@ -389,7 +389,7 @@ class Lab:
 class Config:
     """A whole station, checked."""
 
-    outlets: Annotated[tuple[Outlet, ...], Named("outlet"), Doc("One table for each outlet."), Length(1)]
+    outlets: Annotated[tuple[OutletSettings, ...], Named("outlet"), Doc("One table for each outlet."), Length(1)]
     station: Annotated[Station, Doc("The station as a whole.")] = field(default_factory=Station)
     trust: Annotated[Trust, Doc("Certificates.")] = field(default_factory=Trust)
     uplink: Annotated[Uplink, Doc("The backend.")] = field(default_factory=Uplink)

@@ -15,7 +15,7 @@ from secc.config.checks import check, complete
 from secc.config.facets import Danger, Setting, settings
 from secc.config.lines import KeyPath, LinesLost, key_lines, line_of
 from secc.config.parser import Parser, Wrong, spelled
-from secc.config.settings import Config, Outlet
+from secc.config.settings import Config, OutletSettings
 from secc.errors import ConfigError
 
 MAX_OCTETS = 262_144
@@ -211,7 +211,7 @@ def flag_setting(flag: str) -> Setting:
     for part in FLAGS[flag]:
         if isinstance(part, str):
             setting = next(setting for setting in settings(kind) if setting.key == part)
-            kind = setting.kind.__args__[0] if setting.kind == tuple[Outlet, ...] else setting.kind
+            kind = setting.kind.__args__[0] if setting.kind == tuple[OutletSettings, ...] else setting.kind
     return setting
 
 

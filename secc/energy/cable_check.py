@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from hal.interlock import Insulation, Purpose
-from hal.values import DcPhase
+from hal.readings import DcPhase
 from secc.conversation import Conversation, Deadline, Party, Timeout
 from secc.energy.contactor import Contactor
 from secc.energy.effects import CloseDcContactor, ReportInsulation, SeekConsent, TestInsulationMonitor

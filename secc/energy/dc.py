@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from hal.values import DcPhase
+from hal.readings import DcPhase
 from secc.conversation import Asked, Conversation, Party, Timeout
 from secc.energy.arithmetic import cable_check_volts, over_voltage
 from secc.energy.cable_check import CableCheck, failed

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import ClassVar
 
 from hal.interlock import Insulation, Purpose
-from hal.values import DcPhase
+from hal.readings import DcPhase
 from secc.conversation import Effect, Question
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

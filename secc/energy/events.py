@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hal.values import Severity
+from hal.readings import Severity
 from secc.conversation import Event
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

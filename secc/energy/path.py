@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 
-from hal.values import Severity
+from hal.readings import Severity
 from secc.conversation import ENDLESS, Asked, Conversation, Deadline, Party, Tell, Timeout
 from secc.energy.contactor import FEEDBACK, Contactor, Opening
 from secc.energy.effects import Announce, Notice, OpenDcContactor, ReportFault, WithdrawPower

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Final
 
-from hal.values import DcPhase
+from hal.readings import DcPhase
 from secc.conversation import Party
 from secc.energy.arithmetic import Ramp, watts_allowed
 from secc.energy.effects import SetSupply, SwitchSupplyOff

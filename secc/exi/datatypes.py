@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from secc.exi.declarations import Binary, Text, Whole
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 LARGEST_N_BIT_RANGE: Final = 4096
 """Integers with at most so many values take a fixed number of bits (EXI 1.0 section 7.1.9)."""

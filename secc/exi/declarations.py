@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 
 class Message:

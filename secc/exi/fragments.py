@@ -9,8 +9,8 @@ from secc.errors import DecodeError
 from secc.exi import bits
 from secc.exi.budget import Budget
 from secc.exi.datatypes import INTEGER_OCTETS, String, bits_for
+from secc.exi.frozen import dataclass
 from secc.exi.grammar import ComplexType
-from secc.exi.record import dataclass
 
 
 class Vocabulary:

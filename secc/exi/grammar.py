@@ -27,7 +27,7 @@ from secc.exi.declarations import (
     Within,
     spelled,
 )
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 WILDCARD: Final = "*"
 TEXT: Final = "#text"

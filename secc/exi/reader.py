@@ -26,8 +26,8 @@ from secc.exi.datatypes import (
     Unsigned,
     integer_octets,
 )
+from secc.exi.frozen import dataclass
 from secc.exi.grammar import Alternative, ComplexType, Part
-from secc.exi.record import dataclass
 from secc.exi.source import Namespace, Source
 
 NARROWING: Final = 24

@@ -21,7 +21,7 @@ from secc.exi.declarations import (
     Uri,
 )
 from secc.exi.fragments import Vocabulary
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.exi.schema import Schema
 
 Id = Annotated[str, Identifier(), Attribute(), Named("Id")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from secc.conversation import Conversation, Party
-from secc.iso2.course import Course, Stopped
 from secc.iso2.messages import PaymentOption, PowerDeliveryReq
 from secc.iso2.phases.authorization import contract_authorization, external_authorization
 from secc.iso2.phases.cable_check import cable_check
@@ -16,39 +15,40 @@ from secc.iso2.phases.services import payment_service_selection, service_discove
 from secc.iso2.phases.session_setup import session_setup
 from secc.iso2.phases.session_stop import early_stop, session_stop
 from secc.iso2.phases.welding_detection import welding_detection
+from secc.iso2.session_state import SessionState, Stopped
 
 
-def conversation(secc: Party, course: Course) -> Conversation[str]:
+def conversation(secc: Party, state: SessionState) -> Conversation[str]:
     """From SessionSetup to SessionStop; returns how it ended."""
     try:
-        yield from session_setup(secc, course)
-        yield from service_discovery(secc, course)
-        if (yield from payment_service_selection(secc, course)) is PaymentOption.CONTRACT:
-            contract, challenge = yield from payment_details(secc, course)
-            yield from contract_authorization(secc, course, contract, challenge)
+        yield from session_setup(secc, state)
+        yield from service_discovery(secc, state)
+        if (yield from payment_service_selection(secc, state)) is PaymentOption.CONTRACT:
+            contract, challenge = yield from payment_details(secc, state)
+            yield from contract_authorization(secc, state, contract, challenge)
         else:
-            yield from external_authorization(secc, course)
-        yield from charging(secc, course)
-        if course.is_dc:
-            yield from welding_detection(secc, course)
-        return (yield from session_stop(secc, course))
+            yield from external_authorization(secc, state)
+        yield from charging(secc, state)
+        if state.is_dc:
+            yield from welding_detection(secc, state)
+        return (yield from session_stop(secc, state))
     except Stopped:
-        return (yield from early_stop(secc, course))
+        return (yield from early_stop(secc, state))
     finally:
         # Whose contract it was is not held on to.
-        course.identification = None
+        state.identification = None
 
 
-def charging(secc: Party, course: Course) -> Conversation[None]:
+def charging(secc: Party, state: SessionState) -> Conversation[None]:
     """ChargeParameterDiscovery to the PowerDelivery that ends it, once for each negotiation. A renegotiated DC session checks its cable again."""
     while True:
-        target = yield from charge_parameter_discovery(secc, course)
+        target = yield from charge_parameter_discovery(secc, state)
         if target.is_dc:
-            yield from cable_check(secc, course, target)
-            request = yield from pre_charge(secc, course, target)
+            yield from cable_check(secc, state, target)
+            request = yield from pre_charge(secc, state, target)
         else:
-            request = yield from course.request(secc, PowerDeliveryReq)
-        if not (yield from power_delivery(secc, course, target, request)):
+            request = yield from state.request(secc, PowerDeliveryReq)
+        if not (yield from power_delivery(secc, state, target, request)):
             return
-        if (yield from charging_loop(secc, course, target)) is not Ended.RENEGOTIATE:
+        if (yield from charging_loop(secc, state, target)) is not Ended.RENEGOTIATE:
             return

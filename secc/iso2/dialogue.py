@@ -9,7 +9,6 @@ from secc.conversation import Cause, Received, Requests, Send, Session
 from secc.errors import DecodeError, Refusal
 from secc.iso2 import refusals
 from secc.iso2.conversation import conversation
-from secc.iso2.course import Course
 from secc.iso2.facets import FACETS, broken_facet
 from secc.iso2.messages import (
     BODY_ELEMENTS,
@@ -27,6 +26,7 @@ from secc.iso2.messages import (
     SessionSetupReq,
     V2G_Message,
 )
+from secc.iso2.session_state import SessionState
 from secc.session.effects import OpenContactor
 from secc.session.offer import Offer, Surroundings
 
@@ -82,9 +82,9 @@ class Dialogue:
     payload_limit = PAYLOAD_LIMIT
 
     def __init__(self, offer: Offer, surroundings: Surroundings) -> None:
-        self._course = course = Course(offer)
+        self._state = state = SessionState(offer)
         self.session = Session(
-            lambda secc: conversation(secc, course),
+            lambda secc: conversation(secc, state),
             requests=Requests(
                 self._refuse,
                 refusals.SEQUENCE_ERROR,
@@ -103,7 +103,7 @@ class Dialogue:
     @property
     def session_id(self) -> bytes:
         """What stands in the header of every response; zeros until SessionSetup has chosen it."""
-        return self._course.session_id
+        return self._state.session_id
 
     def decode(self, payload_type: int, octets: bytes) -> Received:
         """Raises DecodeError."""
@@ -121,15 +121,15 @@ class Dialogue:
 
     def encode(self, send: Send) -> tuple[int, bytes]:
         """The body with our header around it."""
-        header = MessageHeader(session_id=self._course.session_id)
+        header = MessageHeader(session_id=self._state.session_id)
         return STREAM, SCHEMA.encode(V2G_Message(header=header, body=send.message))
 
     def _admit(self, received: Received) -> Refusal | None:
         """The SessionID, before the order of messages (D3). SessionSetupReq brings what it likes. [V2G2-460]"""
-        course = self._course
-        if not course.established or isinstance(received.message, SessionSetupReq):
+        state = self._state
+        if not state.established or isinstance(received.message, SessionSetupReq):
             return None
-        return None if received.header.session_id == course.session_id else refusals.UNKNOWN_SESSION
+        return None if received.header.session_id == state.session_id else refusals.UNKNOWN_SESSION
 
     def _refuse(self, request: Any, cause: Cause) -> Body | None:
-        return refusals.answer(request, cause, self._course, self.session.levels)
+        return refusals.answer(request, cause, self._state, self.session.levels)

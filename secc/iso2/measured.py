@@ -6,9 +6,9 @@ import math
 
 from secc.conversation import Levels, Party
 from secc.iso2 import timing
-from secc.iso2.course import Course
 from secc.iso2.messages import MeterInfo
 from secc.iso2.refusals import Malfunction
+from secc.iso2.session_state import SessionState
 
 
 def fresh(secc: Party) -> Levels:
@@ -22,9 +22,9 @@ def fresh(secc: Party) -> Levels:
     return levels
 
 
-def meter_info(secc: Party, course: Course) -> MeterInfo | None:
+def meter_info(secc: Party, state: SessionState) -> MeterInfo | None:
     """The billing meter's reading in whole watt hours; None where there is no meter, or no reading yet."""
     levels = secc.levels
-    if not course.offer.meter_id or math.isinf(levels.metered_at) or not math.isfinite(levels.watt_hours):
+    if not state.offer.meter_id or math.isinf(levels.metered_at) or not math.isfinite(levels.watt_hours):
         return None
-    return MeterInfo(meter_id=course.offer.meter_id[:32], meter_reading=max(0, math.floor(levels.watt_hours)))
+    return MeterInfo(meter_id=state.offer.meter_id[:32], meter_reading=max(0, math.floor(levels.watt_hours)))

@@ -12,8 +12,8 @@ from typing import Any, Final
 from secc.conversation import Cause, Emergency, Levels
 from secc.errors import Refusal
 from secc.iso2 import messages as m
-from secc.iso2.course import Course
 from secc.iso2.messages import ResponseCode, UnitSymbol
+from secc.iso2.session_state import SessionState
 from secc.iso2.status import ac_status, dc_status
 from secc.iso2.units import physical
 from secc.session.effects import Decision
@@ -60,17 +60,17 @@ def refused(decision: Decision, detail: str, *, in_authorization: bool = False) 
     return Refusal(code, clause, f"{decision.value}: {detail}" if detail else decision.value)
 
 
-def answer(request: Any, cause: Cause, course: Course, levels: Levels) -> m.Body | None:
+def answer(request: Any, cause: Cause, state: SessionState, levels: Levels) -> m.Body | None:
     """The response to a request that cannot be served; None for what is no request."""
     build = _RESPONSES.get(type(request))
-    return None if build is None else build(request, _Why(cause, course, levels))
+    return None if build is None else build(request, _Why(cause, state, levels))
 
 
 class _Why:
     """Why a request is not served, in the words of a response."""
 
-    def __init__(self, cause: Cause, course: Course, levels: Levels) -> None:
-        self.course = course
+    def __init__(self, cause: Cause, state: SessionState, levels: Levels) -> None:
+        self.state = state
         self.levels = levels
         self.emergency = isinstance(cause, Emergency)
         self.code = _code(cause)
@@ -99,7 +99,7 @@ class _Why:
 
     @property
     def either(self) -> m.AC_EVSEStatus | m.DC_EVSEStatus:
-        return self.dc if self.course.is_dc else self.ac
+        return self.dc if self.state.is_dc else self.ac
 
     @property
     def volts(self) -> m.PhysicalValue:
@@ -114,7 +114,7 @@ class _Why:
 
     @property
     def evse_id(self) -> str:
-        return self.course.offer.evse_id
+        return self.state.offer.evse_id
 
 
 def _code(cause: Cause) -> ResponseCode:
@@ -129,12 +129,12 @@ def _code(cause: Cause) -> ResponseCode:
 def _service_discovery(request: m.ServiceDiscoveryReq, why: _Why) -> m.ServiceDiscoveryRes:
     return m.ServiceDiscoveryRes(
         response_code=why.code,
-        payment_option_list=m.PaymentOptionList(payment_option=why.course.payment_options),
+        payment_option_list=m.PaymentOptionList(payment_option=why.state.payment_options),
         charge_service=m.ChargeService(
             service_id=1,
             service_category=m.ServiceCategory.EV_CHARGING,
-            free_service=why.course.offer.free,
-            supported_energy_transfer_mode=m.SupportedEnergyTransferMode(energy_transfer_mode=why.course.modes),
+            free_service=why.state.offer.free,
+            supported_energy_transfer_mode=m.SupportedEnergyTransferMode(energy_transfer_mode=why.state.modes),
         ),
     )
 
@@ -143,7 +143,7 @@ def _charge_parameter_discovery(request: m.ChargeParameterDiscoveryReq, why: _Wh
     nothing = {unit: physical(0.0, unit) for unit in (UnitSymbol.V, UnitSymbol.A, UnitSymbol.W)}
     volts, amperes, watts = nothing.values()
     parameter: m.AC_EVSEChargeParameter | m.DC_EVSEChargeParameter
-    if why.course.is_dc:
+    if why.state.is_dc:
         parameter = m.DC_EVSEChargeParameter(
             dc_evse_status=why.dc,
             evse_maximum_current_limit=amperes,
@@ -174,7 +174,7 @@ def _nothing_scheduled() -> m.SAScheduleTuple:
 
 def _power_delivery(request: m.PowerDeliveryReq, why: _Why) -> m.PowerDeliveryRes:
     # In an emergency a stop is what we want, and it is done; anything else fails.
-    stopping = why.course.is_dc and request.charge_progress is m.ChargeProgress.STOP
+    stopping = why.state.is_dc and request.charge_progress is m.ChargeProgress.STOP
     return m.PowerDeliveryRes(response_code=why.told if stopping else why.code, evse_status=why.either)
 
 

@@ -6,7 +6,6 @@ import math
 
 from secc.conversation import Party
 from secc.iso2 import timing
-from secc.iso2.course import Course
 from secc.iso2.messages import (
     AC_EVSEStatus,
     DC_EVSEStatus,
@@ -14,6 +13,7 @@ from secc.iso2.messages import (
     EVSENotification,
     IsolationLevel,
 )
+from secc.iso2.session_state import SessionState
 
 
 def ac_status(
@@ -37,28 +37,30 @@ def dc_status(
     )
 
 
-def notified(secc: Party, course: Course) -> tuple[EVSENotification, int]:
+def notified(secc: Party, state: SessionState) -> tuple[EVSENotification, int]:
     """What the car is asked to do, and within how many seconds. Until then it ramps down, and power is there for that. (Q-63)"""
-    if course.stop is not None:
-        return EVSENotification.STOP_CHARGING, max(0, math.floor(course.stop.at - secc.now))
-    if course.renegotiation_wanted and course.powered:
+    if state.stop is not None:
+        return EVSENotification.STOP_CHARGING, max(0, math.floor(state.stop.at - secc.now))
+    if state.renegotiation_wanted and state.powered:
         return EVSENotification.RE_NEGOTIATION, math.floor(timing.NOTIFICATION_MAX_DELAY.seconds)
     return EVSENotification.NONE, 0
 
 
-def present_ac(secc: Party, course: Course) -> AC_EVSEStatus:
-    notification, delay = notified(secc, course)
+def present_ac(secc: Party, state: SessionState) -> AC_EVSEStatus:
+    notification, delay = notified(secc, state)
     return ac_status(notification=notification, delay=delay)
 
 
-def present_dc(secc: Party, course: Course, code: DC_EVSEStatusCode = DC_EVSEStatusCode.EVSE_READY) -> DC_EVSEStatus:
+def present_dc(
+    secc: Party, state: SessionState, code: DC_EVSEStatusCode = DC_EVSEStatusCode.EVSE_READY
+) -> DC_EVSEStatus:
     """``code`` gives way to EVSE_Shutdown when charging is to end."""
-    notification, delay = notified(secc, course)
+    notification, delay = notified(secc, state)
     if notification is EVSENotification.STOP_CHARGING:
         code = DC_EVSEStatusCode.EVSE_SHUTDOWN
-    return dc_status(code, notification=notification, delay=delay, isolation=course.isolation)
+    return dc_status(code, notification=notification, delay=delay, isolation=state.isolation)
 
 
-def present(secc: Party, course: Course) -> AC_EVSEStatus | DC_EVSEStatus:
+def present(secc: Party, state: SessionState) -> AC_EVSEStatus | DC_EVSEStatus:
     """The status of whichever kind this session charges with."""
-    return present_dc(secc, course) if course.is_dc else present_ac(secc, course)
+    return present_dc(secc, state) if state.is_dc else present_ac(secc, state)

@@ -21,7 +21,7 @@ from hal.errors import HalError
 from hal.linux import NoPermission, open_modem
 from hal.open import open_hal, recognise
 from hal.ports import Board, PlcModem
-from secc.config import Config, Outlet
+from secc.config import Config, OutletSettings
 from secc.config.choices import Modem
 from secc.link import sdp
 from secc.link.tls.errors import TlsUnavailable
@@ -113,7 +113,7 @@ def _directory(directory: Path, needed: int) -> Finding:
 # --- The network ---
 
 
-def _network(outlet: Outlet, filters: tuple[Text, ...]) -> Iterator[Finding]:
+def _network(outlet: OutletSettings, filters: tuple[Text, ...]) -> Iterator[Finding]:
     subject = f"outlet {outlet.name}"
     if _has_carrier(outlet.interface) is False:
         yield Finding(
@@ -168,7 +168,7 @@ def _filters() -> Iterator[Text]:
             yield command[0], done.stdout
 
 
-def _firewall(subject: str, outlet: Outlet, place: Place, filters: tuple[Text, ...]) -> Iterator[Finding]:
+def _firewall(subject: str, outlet: OutletSettings, place: Place, filters: tuple[Text, ...]) -> Iterator[Finding]:
     if place.loopback:
         return
     if not filters:
@@ -224,7 +224,7 @@ async def _hardware(config: Config, running: bool) -> list[Finding]:
     return findings
 
 
-async def _board(subject: str, outlet: Outlet) -> list[Finding]:
+async def _board(subject: str, outlet: OutletSettings) -> list[Finding]:
     """Open it, look, close it: it comes up and goes down in its safe state."""
     try:
         board = await asyncio.wait_for(open_hal(outlet.hal, name=outlet.name), BOARD_SECONDS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hal.errors import HalError
 from hal.open import devices_of
-from secc.config import Config, Modem, Outlet, TraceMode
+from secc.config import Config, Modem, OutletSettings, TraceMode
 from secc.link import sdp
 from secc.ops.finding import Finding
 from secc.ops.network import InterfaceUnusable, PortTaken, holder, locate, sdp_socket, tcp_socket
@@ -127,7 +127,7 @@ def _control(config: Config) -> Iterator[Finding]:
         return
 
 
-def _devices(outlet: Outlet) -> Iterator[Finding]:
+def _devices(outlet: OutletSettings) -> Iterator[Finding]:
     try:
         devices = devices_of(outlet.hal)
     except HalError:
@@ -141,7 +141,7 @@ def _devices(outlet: Outlet) -> Iterator[Finding]:
             yield Finding(subject, f"{_name(os.geteuid())} may not open {device}{group} (docs/boards.md)", good=False)
 
 
-def _ports(subject: str, outlet: Outlet, running: bool) -> Iterator[Finding]:
+def _ports(subject: str, outlet: OutletSettings, running: bool) -> Iterator[Finding]:
     named = f"UDP port {outlet.sdp_port} on {outlet.interface}"
     if running:
         yield Finding(subject, f"{named} belongs to the station that is running", skipped=True)

@@ -2,13 +2,13 @@
 
 ::
 
-    plugin = Plugin(OutletSettings(free=..., setup_seconds=...), now=loop.time())
+    plugin = Plugin(PlugInSettings(free=..., setup_seconds=...), now=loop.time())
     plugin.session.levels = levels; effects = plugin.session.begin(now)      # in state A: cards are heard already
     ...
     offer = Offer(payments=plugin.payments(now, contract=tls and pnc), eim_authorized=plugin.eim_authorized(now), free=...)
 
 
-With a modem (``OutletSettings.modem``) it says ``ArmMatching`` before each offer of 5 % and hears ``MatchingBegan`` to ``LinkLost`` from
+With a modem (``PlugInSettings.modem``) it says ``ArmMatching`` before each offer of 5 % and hears ``MatchingBegan`` to ``LinkLost`` from
 ``secc.link.slac``; ``ReleaseLink`` and ``ResumeLink`` are its D-LINK requests. Where an AC outlet charges without a session (``charge_by_pilot``)
 it asks ``StartPower`` and says ``OpenContactor`` itself, to the same power path that V2G sessions use.
 
@@ -70,7 +70,7 @@ from secc.outlet.events import (
     TokenPresented,
 )
 from secc.outlet.plugin import Plugin
-from secc.outlet.settings import Hlc, OutletSettings
+from secc.outlet.settings import Hlc, PlugInSettings
 from secc.outlet.state import Phase, State
 
 __all__ = [
@@ -102,9 +102,9 @@ __all__ = [
     "MatchingFailed",
     "ModemReported",
     "OpenSdp",
-    "OutletSettings",
     "Phase",
     "PilotChanged",
+    "PlugInSettings",
     "Plugin",
     "PowerFailed",
     "ReleaseLink",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from hal.values import Indication
+from hal.readings import Indication
 from secc.conversation import Effect, Event
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
-from hal.values import Severity
+from hal.readings import Severity
 from secc.conversation import Event, Reason
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.session.effects import Verdict
 from secc.session.offer import Payment
 from secc.session.proof import ProvedContract

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias, TypeVar
 
-from hal.values import Severity
+from hal.readings import Severity
 from secc.conversation import Deadline, Event, Party, Ticket, nearest
 from secc.outlet import events as said
 from secc.outlet.effects import SetDuty, SetF, SetX1, TellSession

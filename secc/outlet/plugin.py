@@ -21,7 +21,7 @@ from secc.outlet.effects import (
 from secc.outlet.hearing import CarGone, EmergencyRaised, Hearing
 from secc.outlet.matching import link_ready, step_ef
 from secc.outlet.plug import Plug
-from secc.outlet.settings import BCB_WHOLE, LINK_GONE_OPEN, OSCILLATOR_RETAIN, STATE_F, T_STEP_X1, OutletSettings
+from secc.outlet.settings import BCB_WHOLE, LINK_GONE_OPEN, OSCILLATOR_RETAIN, STATE_F, T_STEP_X1, PlugInSettings
 from secc.outlet.state import Phase, State
 from secc.outlet.wake import BcbToggle
 from secc.session.effects import OpenContactor, Remark
@@ -38,7 +38,7 @@ class Plugin:
     Besides the session the station reads ``state`` and, for the ``Offer`` of a connection, ``payments`` and ``eim_authorized``.
     """
 
-    def __init__(self, settings: OutletSettings, *, now: float, tickets: Iterator[int] | None = None) -> None:
+    def __init__(self, settings: PlugInSettings, *, now: float, tickets: Iterator[int] | None = None) -> None:
         self.settings = settings
         self.state = State(settings, Identification(free=settings.free, token_seconds=settings.token_seconds))
         self._hearing: Hearing

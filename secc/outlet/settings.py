@@ -21,7 +21,7 @@ class Hlc(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OutletSettings:
+class PlugInSettings:
     """How this outlet treats whoever plugs in."""
 
     free: bool = False

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hal.values import Indication
+from hal.readings import Indication
 from secc.conversation import Effect, Reason
 from secc.outlet.effects import DLink
 from secc.outlet.events import FaultRaised, MatchingFailed
-from secc.outlet.settings import C_SEQU_RETRY, SIMPLIFIED_AMPERES, OutletSettings
+from secc.outlet.settings import C_SEQU_RETRY, SIMPLIFIED_AMPERES, PlugInSettings
 from secc.session.effects import Verdict
 from secc.session.identification import ContractState, Identification
 from secc.session.offer import Payment
@@ -45,7 +45,7 @@ class Phase(StrEnum):
 class State:
     """One plug-in as it is now."""
 
-    settings: OutletSettings
+    settings: PlugInSettings
     identification: Identification
     phase: Phase = Phase.AVAILABLE
     window_open: bool = False

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from certs import Contract
 from secc.conversation import Effect, Question
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.session.proof import ProvedContract
 
 # --- For people and the trace -------------------------------------------------------------------------------------

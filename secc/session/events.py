@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from secc.conversation import Emergency, Event, Reason, Severed
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 
 class Unplugged(Severed):

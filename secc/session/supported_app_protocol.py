@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Final
 from secc.exi import Message, Schema
 from secc.exi.declarations import Occurs, UnsignedByte, UnsignedInt, Uri
 from secc.exi.fragments import Vocabulary
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 
 SchemaId = Annotated[int, UnsignedByte()]
 VersionNumber = Annotated[int, UnsignedInt()]

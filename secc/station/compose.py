@@ -16,8 +16,7 @@ from certs import StoreError
 from certs.files import require_directory
 from hal.ports import Board
 from secc import iso2
-from secc.config import Clock, Config, Tls, UplinkKind
-from secc.config import Outlet as OutletSettings
+from secc.config import Clock, Config, OutletSettings, Tls, UplinkKind
 from secc.config.boards import settled
 from secc.conversation import End, Event
 from secc.errors import ConfigError

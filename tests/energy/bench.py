@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from hal.interlock import Circumstances, Insulation, Interlock, Purpose
+from hal.readings import Fault, InputsReading, PilotReading, PilotState, Severity
 from hal.sim.clock import ScaledClock, VirtualClock
 from hal.sim.firmware import Firmware
 from hal.sim.world import Outlet, World
-from hal.values import Fault, InputsReading, PilotReading, PilotState, Severity
 from secc.conversation import Abandon, Answered, Ask, Asked, Effect, End, Event, Levels, Tell, Ticket
 from secc.energy import (
     AcSettings,

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hal.values import Severity
+from hal.readings import Severity
 from secc.energy import (
     AcSettings,
     AllowPower,

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from hal.values import Severity
+from hal.readings import Severity
 from secc.energy import (
     CommandFailed,
     ConsentLost,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.values import Severity
+from hal.readings import Severity
 from secc.conversation import Answered, Ask, Asked, Levels, Tell, Ticket
 from secc.energy import (
     AcSettings,

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 
 from secc.errors import DecodeError, EncodeError
 from secc.exi.declarations import Choice
+from secc.exi.frozen import dataclass
 from secc.exi.grammar import complex_type, element_name
-from secc.exi.record import dataclass
 from secc.exi.tree import from_tree, to_tree
 from tests import exi_iso20 as iso20
 from tests.exi_iso20 import SCHEMAS

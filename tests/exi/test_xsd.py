@@ -9,8 +9,8 @@ from typing import Annotated
 import pytest
 
 from secc.exi.declarations import Choice, Head, UnsignedShort
+from secc.exi.frozen import dataclass
 from secc.exi.grammar import complex_type
-from secc.exi.record import dataclass
 from tests import exi_iso20
 from tests.exi_facts import FINGERPRINTS, compare, compare_types, fingerprints, names_with_id, types_of
 from tests.exi_iso20_types import (

@@ -15,14 +15,9 @@ from typing import Any, TypeVar
 import pytest
 
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
+from hal.events import BoardEvent, EmergencyStopChanged, PilotChanged
 from hal.ports import Board
-from hal.values import (
-    BoardEvent,
-    ContactorState,
-    EmergencyStopChanged,
-    PilotChanged,
-    PilotState,
-)
+from hal.readings import ContactorState, PilotState
 
 T = TypeVar("T")
 

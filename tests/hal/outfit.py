@@ -17,9 +17,9 @@ from hal.meters.meter import meter
 from hal.meters.modbus import Lines
 from hal.open import open_hal
 from hal.ports import Board
+from hal.readings import DcPhase
 from hal.sim.board import SimBoard
 from hal.sim.world import World
-from hal.values import DcPhase
 from tests.hal.infypower_fake import Rack
 from tests.hal.isocha_fake import FakeIsoCha
 from tests.hal.meter_maps import sdm630

@@ -12,15 +12,11 @@ import pytest
 
 from hal.compose import ComposedBoard, Plan, open_composed, read_plan
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.events import FaultRaised
 from hal.open import open_hal, recognise, unsafe_options
 from hal.ports import Board
+from hal.readings import ContactorState, DcPhase, PilotState
 from hal.sim.clock import run_virtual
-from hal.values import (
-    ContactorState,
-    DcPhase,
-    FaultRaised,
-    PilotState,
-)
 from tests.hal.boards.bench import Bench
 from tests.hal.boards.chargesom_fake import REPORT_SECONDS
 from tests.hal.contract import BoardContract, Collector, Rig, beating

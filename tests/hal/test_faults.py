@@ -7,19 +7,17 @@ from typing import Any
 
 import pytest
 
-from hal.faults import cleared_by, driver_bug, fault_of, standing
-from hal.values import (
+from hal.events import (
     BoardLost,
     BoardRecovered,
     DoorChanged,
     EmergencyStopChanged,
-    Fault,
     FaultCleared,
     FaultRaised,
-    InputsReading,
-    Severity,
     StopPressed,
 )
+from hal.faults import cleared_by, driver_bug, fault_of, standing
+from hal.readings import Fault, InputsReading, Severity
 
 HOT = Fault("too-hot", Severity.STOP, "90 degrees", latched=False, at=1.0)
 

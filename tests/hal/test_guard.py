@@ -12,11 +12,11 @@ from hal.errors import HalLost, HalRejected, HalTimeout
 from hal.guard import Guard
 from hal.interlock import Consent, Insulation, Purpose, Reason
 from hal.open import open_sim
+from hal.readings import DcPhase, PilotState
 from hal.sim.board import SimBoard
 from hal.sim.clock import VirtualLoop, run_virtual
 from hal.sim.options import parse
 from hal.sim.world import World
-from hal.values import DcPhase, PilotState
 
 
 class Bench:

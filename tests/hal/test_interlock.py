@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.interlock import Circumstances, Insulation, Interlock, Limits, Purpose, Reason
-from hal.values import Fault, InputsReading, LockState, PilotReading, PilotState, Severity
+from hal.readings import Fault, InputsReading, LockState, PilotReading, PilotState, Severity
 
 NOW = 100.0
 

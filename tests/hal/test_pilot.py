@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.pilot import amperes_of_duty, cable_amperes, classify, duty_of_amperes
-from hal.values import PilotState
+from hal.readings import PilotState
 
 A, B, C, D, E, F, UNKNOWN = PilotState
 

@@ -10,9 +10,9 @@ import pytest
 from secc.conversation import Deadline, Levels, TimedOut
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.course import Course
 from secc.iso2.messages import BODY_ELEMENTS, SCHEMA, EnergyTransferMode, MessageHeader, ResponseCode, V2G_Message
 from secc.iso2.refusals import AUTHORIZATION_CODES, DECISIONS, Malfunction, answer, refused
+from secc.iso2.session_state import SessionState
 from secc.session.effects import Decision
 from secc.session.events import EmergencyStopped, Fault
 from tests.iso2_car import AC_EIM, DC_EIM
@@ -30,16 +30,16 @@ CAUSES: dict[str, Any] = {
 LEVELS = [Levels(volts=400.0, amperes=12.0), Levels(volts=float("nan"), amperes=float("inf"))]
 
 
-def courses() -> list[Course]:
-    agreed = Course(AC_EIM, mode=EnergyTransferMode.AC_SINGLE_PHASE_CORE)
-    return [Course(DC_EIM), Course(AC_EIM), agreed]
+def states() -> list[SessionState]:
+    agreed = SessionState(AC_EIM, mode=EnergyTransferMode.AC_SINGLE_PHASE_CORE)
+    return [SessionState(DC_EIM), SessionState(AC_EIM), agreed]
 
 
 @pytest.mark.case("I2X-36")
 @pytest.mark.parametrize("request_", EVERY_REQUEST.values(), ids=EVERY_REQUEST.keys())
 def test_every_refusal_is_its_own_response_and_schema_valid(request_: Any) -> None:
-    for (name, cause), course, levels in itertools.product(CAUSES.items(), courses(), LEVELS):
-        body = answer(request_, cause, course, levels)
+    for (name, cause), state, levels in itertools.product(CAUSES.items(), states(), LEVELS):
+        body = answer(request_, cause, state, levels)
         assert type(body).__name__ == type(request_).__name__.removesuffix("Req") + "Res", name
         octets = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=body))
         assert SCHEMA.decode(octets).body == body
@@ -58,7 +58,7 @@ def test_every_request_has_its_entry() -> None:
 def test_what_is_no_request_is_not_answered() -> None:
     for cls in BODY_ELEMENTS:
         if cls.__name__.endswith("Res"):
-            assert answer(object.__new__(cls), CAUSES["bug"], Course(DC_EIM), LEVELS[0]) is None
+            assert answer(object.__new__(cls), CAUSES["bug"], SessionState(DC_EIM), LEVELS[0]) is None
 
 
 @pytest.mark.parametrize("decision", DECISIONS)

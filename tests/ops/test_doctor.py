@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hal.linux import NoModem, NoPermission
-from hal.values import ModemInfo
+from hal.readings import ModemInfo
 from secc.cli import main
 from secc.config import Config
 from secc.config.choices import Modem

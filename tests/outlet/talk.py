@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from hal.values import Indication
+from hal.readings import Indication
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
 from secc.outlet import (
     ArmMatching,
@@ -21,10 +21,10 @@ from secc.outlet import (
     LockConnector,
     MatchingBegan,
     OpenSdp,
-    OutletSettings,
     Phase,
     PilotChanged,
     Plugin,
+    PlugInSettings,
     ReleaseLink,
     ReportBasicCharging,
     SessionBegan,
@@ -53,8 +53,8 @@ NO = Verdict(Decision.REJECTED)
 class Outlet:
     """One outlet with its plug-in; a new one is made when a car has left."""
 
-    def __init__(self, settings: OutletSettings | None = None) -> None:
-        self.settings = settings if settings is not None else OutletSettings()
+    def __init__(self, settings: PlugInSettings | None = None) -> None:
+        self.settings = settings if settings is not None else PlugInSettings()
         self.now = 100.0
         self.pilot, self.contactor = "A", "open"
         self.effects: list[Effect] = []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.values import Indication, Severity
+from hal.readings import Indication, Severity
 from secc.conversation import Reason
 from secc.outlet import (
     CableRated,
@@ -28,8 +28,8 @@ from secc.outlet import (
     MatchingBegan,
     MatchingFailed,
     ModemReported,
-    OutletSettings,
     Phase,
+    PlugInSettings,
     PowerFailed,
     StartOrdered,
     StopPressed,
@@ -40,12 +40,12 @@ from tests.lab_proof import lab_proved
 from tests.outlet.talk import BROKEN, COMPLETED, NO, REFUSED, YES, Outlet
 
 KINDS = {
-    "dc": OutletSettings(modem=True),
-    "ac": OutletSettings(modem=True, ac=AcLimits()),
-    "ac, strict": OutletSettings(modem=True, ac=AcLimits(), strict=True),
-    "ac, talk required": OutletSettings(modem=True, ac=AcLimits(), hlc=Hlc.REQUIRED),
-    "ac, free": OutletSettings(modem=True, ac=AcLimits(), free=True, lock=True),
-    "ac, no talk": OutletSettings(hlc=Hlc.OFF, ac=AcLimits(), lock=True),
+    "dc": PlugInSettings(modem=True),
+    "ac": PlugInSettings(modem=True, ac=AcLimits()),
+    "ac, strict": PlugInSettings(modem=True, ac=AcLimits(), strict=True),
+    "ac, talk required": PlugInSettings(modem=True, ac=AcLimits(), hlc=Hlc.REQUIRED),
+    "ac, free": PlugInSettings(modem=True, ac=AcLimits(), free=True, lock=True),
+    "ac, no talk": PlugInSettings(hlc=Hlc.OFF, ac=AcLimits(), lock=True),
 }
 EVENTS = (
     MatchingBegan(),

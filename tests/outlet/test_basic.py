@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from hal.values import Indication, Severity
+from hal.readings import Indication, Severity
 from secc.outlet import (
     BookChanged,
     CableRated,
@@ -17,8 +17,8 @@ from secc.outlet import (
     Hlc,
     LinkEstablished,
     LockReported,
-    OutletSettings,
     Phase,
+    PlugInSettings,
     PowerFailed,
     StopOrdered,
     StopPressed,
@@ -29,11 +29,11 @@ from secc.session.events import LimitChanged
 from secc.session.offer import AcLimits
 from tests.outlet.talk import NO, YES, Outlet
 
-PLAIN = OutletSettings(hlc=Hlc.OFF, ac=AcLimits())
-FREE = OutletSettings(hlc=Hlc.OFF, ac=AcLimits(), free=True)
+PLAIN = PlugInSettings(hlc=Hlc.OFF, ac=AcLimits())
+FREE = PlugInSettings(hlc=Hlc.OFF, ac=AcLimits(), free=True)
 
 
-def charging(settings: OutletSettings = PLAIN) -> Outlet:
+def charging(settings: PlugInSettings = PLAIN) -> Outlet:
     outlet = Outlet(settings)
     outlet.plug_in()
     if not settings.free:
@@ -81,7 +81,7 @@ def test_a_free_outlet_offers_at_once() -> None:
 
 
 def test_a_locked_plug_comes_first_where_there_is_a_lock() -> None:
-    outlet = Outlet(OutletSettings(hlc=Hlc.OFF, ac=AcLimits(), free=True, lock=True))
+    outlet = Outlet(PlugInSettings(hlc=Hlc.OFF, ac=AcLimits(), free=True, lock=True))
     outlet.plug_in()
     outlet.pilot_to("C")
     assert (outlet.drive, outlet.started) == ("x1", None)
@@ -91,7 +91,7 @@ def test_a_locked_plug_comes_first_where_there_is_a_lock() -> None:
 
 
 def test_a_lock_that_does_not_confirm_gives_no_power() -> None:
-    outlet = Outlet(OutletSettings(hlc=Hlc.OFF, ac=AcLimits(), free=True, lock=True))
+    outlet = Outlet(PlugInSettings(hlc=Hlc.OFF, ac=AcLimits(), free=True, lock=True))
     outlet.plug_in()
     outlet.run(10.0)
     outlet.pilot_to("C")
@@ -337,7 +337,7 @@ def test_a_car_that_charges_is_not_woken() -> None:
 
 
 def test_a_car_that_matches_while_it_charges_by_duty_goes_on_charging() -> None:
-    outlet = Outlet(OutletSettings(modem=True, ac=AcLimits()))
+    outlet = Outlet(PlugInSettings(modem=True, ac=AcLimits()))
     outlet.show_card(YES)
     outlet.plug_in()
     outlet.run(1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hal.values import Indication, Severity
+from hal.readings import Indication, Severity
 from secc.conversation import Reason
 from secc.outlet import (
     ArmMatching,
@@ -19,8 +19,8 @@ from secc.outlet import (
     MatchingBegan,
     MatchingFailed,
     ModemReported,
-    OutletSettings,
     Phase,
+    PlugInSettings,
     ReleaseLink,
     ResumeLink,
     SessionBegan,
@@ -35,14 +35,14 @@ from secc.session.offer import AcLimits, Payment
 from tests.lab_proof import lab_proved
 from tests.outlet.talk import COMPLETED, REFUSED, YES, Outlet
 
-DC = OutletSettings(modem=True)
-AC = OutletSettings(modem=True, ac=AcLimits())
+DC = PlugInSettings(modem=True)
+AC = PlugInSettings(modem=True, ac=AcLimits())
 SILENT = MatchingFailed("TT_EVSE_SLAC_init", armed=False)
 PAUSED = Reason("completed", "pause")
 BOTH_KINDS = pytest.mark.parametrize("settings", [DC, AC], ids=["dc", "ac"])
 
 
-def plugged(settings: OutletSettings = DC, *, seconds: float = 1.0) -> Outlet:
+def plugged(settings: PlugInSettings = DC, *, seconds: float = 1.0) -> Outlet:
     outlet = Outlet(settings)
     outlet.plug_in()
     outlet.run(seconds)
@@ -54,7 +54,7 @@ def plugged(settings: OutletSettings = DC, *, seconds: float = 1.0) -> Outlet:
 
 @pytest.mark.case("SL-PARM-01", "SL-PARM-08")
 @BOTH_KINDS
-def test_matching_is_armed_before_the_duty_is_set(settings: OutletSettings) -> None:
+def test_matching_is_armed_before_the_duty_is_set(settings: PlugInSettings) -> None:
     outlet = Outlet(settings)
     assert not outlet.armed, "in state A nobody is answered"
     outlet.plug_in()
@@ -67,7 +67,7 @@ def test_matching_is_armed_before_the_duty_is_set(settings: OutletSettings) -> N
 
 
 def test_the_delay_is_a_setting() -> None:
-    outlet = Outlet(OutletSettings(modem=True, pwm_delay_seconds=0.0))
+    outlet = Outlet(PlugInSettings(modem=True, pwm_delay_seconds=0.0))
     outlet.plug_in()
     assert (outlet.armed, outlet.drive) == (True, "5%")
 
@@ -79,7 +79,7 @@ def test_a_car_that_asks_in_the_delay_is_not_kept_waiting() -> None:
 
 
 @BOTH_KINDS
-def test_sdp_is_open_when_the_key_is_given_and_the_clock_starts_with_the_link(settings: OutletSettings) -> None:
+def test_sdp_is_open_when_the_key_is_given_and_the_clock_starts_with_the_link(settings: PlugInSettings) -> None:
     outlet = plugged(settings)
     outlet.hear(MatchingBegan())
     assert not outlet.sdp
@@ -132,7 +132,7 @@ def test_unplugging_while_matching() -> None:
 
 @pytest.mark.case("SL-PARM-04", "SL-PARM-12")
 @BOTH_KINDS
-def test_two_retries_by_f(settings: OutletSettings) -> None:
+def test_two_retries_by_f(settings: PlugInSettings) -> None:
     outlet = plugged(settings)
     for _ in range(2):
         outlet.run(48.0)
@@ -163,7 +163,7 @@ def test_two_retries_by_f(settings: OutletSettings) -> None:
 @pytest.mark.parametrize("strict", [True, False])
 def test_retries_at_a_dc_outlet_are_a_tolerance(strict: bool) -> None:
     """Q-03"""
-    outlet = plugged(OutletSettings(modem=True, strict=strict))
+    outlet = plugged(PlugInSettings(modem=True, strict=strict))
     outlet.forget()
     outlet.hear(SILENT)
     assert outlet.drive == ("5%" if strict else "F")
@@ -205,7 +205,7 @@ def test_a_run_that_failed_but_may_be_repeated_by_the_car_is_waited_for() -> Non
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_link_that_never_came(strict: bool) -> None:
-    outlet = plugged(OutletSettings(modem=True, ac=AcLimits(), strict=strict))
+    outlet = plugged(PlugInSettings(modem=True, ac=AcLimits(), strict=strict))
     outlet.match(up=False)
     outlet.hear(LinkLost("TT_match_join"))
     assert not outlet.sdp
@@ -255,7 +255,7 @@ def test_a_card_while_a_car_is_being_matched_disturbs_nobody() -> None:
 @pytest.mark.parametrize("hlc", [Hlc.REQUIRED, Hlc.PREFERRED])
 def test_a_card_at_a_dc_outlet_or_where_talk_is_required_changes_nothing(hlc: Hlc) -> None:
     ac = AcLimits() if hlc is Hlc.REQUIRED else None
-    outlet = Outlet(OutletSettings(modem=True, hlc=hlc, ac=ac))
+    outlet = Outlet(PlugInSettings(modem=True, hlc=hlc, ac=ac))
     outlet.show_card(YES)
     outlet.plug_in()
     outlet.run(1.0)
@@ -329,7 +329,7 @@ def test_a_car_that_matches_under_nominal_duty_is_talked_to_from_5_percent() -> 
 
 @pytest.mark.case("SL-MTC-22", "SL-MTC-25", "SL-MTC-26")
 @BOTH_KINDS
-def test_a_lost_link_ends_the_session_and_f_makes_the_car_begin_anew(settings: OutletSettings) -> None:
+def test_a_lost_link_ends_the_session_and_f_makes_the_car_begin_anew(settings: PlugInSettings) -> None:
     outlet = plugged(settings)
     outlet.match()
     outlet.connect()
@@ -405,7 +405,7 @@ def test_a_stop_while_matching() -> None:
 # --- Pause ------------------------------------------------------------------------------------------------------------
 
 
-def paused(settings: OutletSettings = DC) -> Outlet:
+def paused(settings: PlugInSettings = DC) -> Outlet:
     outlet = plugged(settings)
     outlet.match()
     outlet.connect()

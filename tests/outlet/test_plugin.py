@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.values import Indication, Severity
+from hal.readings import Indication, Severity
 from secc.conversation import Answered, Reason
 from secc.outlet import (
     BookChanged,
@@ -23,9 +23,9 @@ from secc.outlet import (
     FaultCleared,
     FaultRaised,
     LinkLost,
-    OutletSettings,
     Phase,
     PilotChanged,
+    PlugInSettings,
     PowerFailed,
     ReleaseLink,
     SessionBegan,
@@ -43,7 +43,7 @@ BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
 EXTERNAL_ONLY = (Payment.EXTERNAL,)
 
 
-def plugged(settings: OutletSettings | None = None) -> Outlet:
+def plugged(settings: PlugInSettings | None = None) -> Outlet:
     outlet = Outlet(settings)
     outlet.plug_in()
     return outlet
@@ -164,7 +164,7 @@ def test_without_session_setup_in_20_seconds_everything_closes_and_a_new_attempt
 
 
 def test_the_setup_clock_is_a_setting() -> None:
-    outlet = plugged(OutletSettings(setup_seconds=18.0))
+    outlet = plugged(PlugInSettings(setup_seconds=18.0))
     outlet.run(17.9)
     assert outlet.sdp
     outlet.run(0.2)
@@ -228,7 +228,7 @@ def test_the_link_hears_how_a_session_ended() -> None:
 
 @pytest.mark.case("A-SES-10")
 def test_a_car_that_storms_is_slowed_down_and_at_last_given_up() -> None:
-    outlet = plugged(OutletSettings(sessions=10))
+    outlet = plugged(PlugInSettings(sessions=10))
     pauses = []
     while outlet.plugin.state.over is None:
         outlet.connect()
@@ -433,7 +433,7 @@ def test_after_a_failed_contract_once_more_then_external_only_until_unplugged() 
 
 
 def test_a_free_outlet_asks_nobody() -> None:
-    outlet = plugged(OutletSettings(free=True))
+    outlet = plugged(PlugInSettings(free=True))
     assert outlet.shown is Indication.AUTHORIZED
     outlet.show_card()
     assert not outlet.questions

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from hal.readings import Indication
 from hal.sim.clock import run_virtual
-from hal.values import Indication
 from secc.config import Hlc
 from secc.ops.report import status_lines
 from secc.trace.history import records

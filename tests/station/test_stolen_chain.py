@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hal.readings import Indication
 from hal.sim.clock import run_virtual
-from hal.values import Indication
 from secc.config import Config, Eim, Hlc, Tls, Uplink
 from secc.session.effects import Decision, Ground, Verdict
 from secc.trace.explain import explain

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs import Contract, verify_contract_chain
-from hal.values import Token
+from hal.readings import Token
 from secc.conversation import Answered, Ask, Levels, Ticket, Wall
 from secc.session.effects import (
     AuthorizeContract,

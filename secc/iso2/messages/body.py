@@ -10,7 +10,7 @@ from typing import Annotated
 
 from secc.exi import Message
 from secc.exi.declarations import Head, Named, Short, Text, UnsignedShort
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Id
 from secc.iso2.messages.datatypes import (
     EMAID,

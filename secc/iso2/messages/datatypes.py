@@ -28,7 +28,7 @@ from secc.exi.declarations import (
     UnsignedLong,
     UnsignedShort,
 )
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Id, X509IssuerSerial
 from secc.iso2.messages.enumerations import (
     CostKind,

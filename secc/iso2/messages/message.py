@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from secc.exi import Message
 from secc.exi.declarations import Head, Members, Within
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Signature
 from secc.iso2.messages import body
 from secc.iso2.messages.body import Body

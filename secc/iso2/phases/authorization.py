@@ -6,47 +6,47 @@ from certs import Contract
 from secc.conversation import Conversation, Party, Timeout
 from secc.errors import ChallengeRejected, Refusal, SignatureRejected
 from secc.iso2 import timing
-from secc.iso2.course import Course, Identification, expired, remark
 from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
 from secc.iso2.refusals import refused
+from secc.iso2.session_state import Identification, SessionState, expired, remark
 from secc.session.effects import AuthorizeContract, Milestone, Reach
 from secc.session.proof import ProvedContract, prove
 
 FORCED = "Authorization"
 
 
-def external_authorization(secc: Party, course: Course) -> Conversation[None]:
+def external_authorization(secc: Party, state: SessionState) -> Conversation[None]:
     """External payment: the car asks until somebody has identified himself. [V2G2-845] [V2G2-854] [V2G2-856]
 
     A refused card changes nothing; another one may come. A signature has no meaning here (Q-27).
     """
-    limit = secc.limit(Timeout("EIM_Authorization_Limit", course.offer.eim_seconds, "operator's choice"))
+    limit = secc.limit(Timeout("EIM_Authorization_Limit", state.offer.eim_seconds, "operator's choice"))
     while True:
-        yield from course.request(secc, AuthorizationReq)
-        if course.eim_accepted and FORCED not in course.forced:
+        yield from state.request(secc, AuthorizationReq)
+        if state.eim_accepted and FORCED not in state.forced:
             secc.reply(finished())
             secc.do(Reach(Milestone.AUTHORIZED, (("by", "external identification"),)))
             return
         expired(secc, limit)
-        yield from course.ongoing(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
+        yield from state.ongoing(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
 
 
 def contract_authorization(
-    secc: Party, course: Course, contract: Contract, challenge: bytes
+    secc: Party, state: SessionState, contract: Contract, challenge: bytes
 ) -> Conversation[ProvedContract]:
     """Authorization with a contract. The backend may be asked while the car signs; nothing counts before challenge and signature hold."""
-    early = secc.ask(AuthorizeContract(contract)) if course.offer.ask_before_proof else None
-    request = yield from course.request(secc, AuthorizationReq)
+    early = secc.ask(AuthorizeContract(contract)) if state.offer.ask_before_proof else None
+    request = yield from state.request(secc, AuthorizationReq)
     proved = _proved(secc, request, contract, challenge)
-    course.identification = Identification(proved, early or secc.ask(AuthorizeContract(proved)))
+    state.identification = Identification(proved, early or secc.ask(AuthorizeContract(proved)))
     limit = secc.limit(timing.ONGOING)
-    while not _decided(secc, course):
+    while not _decided(secc, state):
         expired(secc, limit)
-        yield from course.ongoing(secc, _ongoing(EVSEProcessing.ONGOING))
+        yield from state.ongoing(secc, _ongoing(EVSEProcessing.ONGOING))
         # The EVCC signs only its first AuthorizationReq; polls repeat it bare, and what some sign again is not looked at. [V2G2-684] (Q-80)
-        yield from course.request(secc, AuthorizationReq)
+        yield from state.request(secc, AuthorizationReq)
     secc.reply(finished())
-    by = "external identification" if course.eim_accepted else "contract"
+    by = "external identification" if state.eim_accepted else "contract"
     secc.do(Reach(Milestone.AUTHORIZED, (("by", by),)))
     return proved
 
@@ -76,12 +76,12 @@ def _proved(secc: Party, request: AuthorizationReq, contract: Contract, challeng
     return proved
 
 
-def _decided(secc: Party, course: Course) -> bool:
+def _decided(secc: Party, state: SessionState) -> bool:
     """Whether the car may charge now. Raises the refusal of a contract that may not."""
-    if FORCED in course.forced:
+    if FORCED in state.forced:
         return False
-    verdict = course.identify(secc)
-    if course.eim_accepted:
+    verdict = state.identify(secc)
+    if state.eim_accepted:
         # While Plug & Charge is pending, a card that was accepted counts.
         return True
     if verdict is not None and not verdict.accepted:

@@ -7,7 +7,6 @@ from typing import Final
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.course import Course, expired
 from secc.iso2.messages import (
     CableCheckReq,
     CableCheckRes,
@@ -19,6 +18,7 @@ from secc.iso2.messages import (
 )
 from secc.iso2.phases.charge_parameter_discovery import Target
 from secc.iso2.refusals import Malfunction
+from secc.iso2.session_state import SessionState, expired
 from secc.iso2.status import present_dc
 from secc.session.effects import CheckCable, Milestone, Reach
 
@@ -33,23 +33,23 @@ _ISOLATION: Final = {
 }
 
 
-def cable_check(secc: Party, course: Course, target: Target) -> Conversation[None]:
+def cable_check(secc: Party, state: SessionState, target: Target) -> Conversation[None]:
     """Only with the pilot in C or D; Ongoing until the power path has its finding. [V2G2-917] [V2G2-918]"""
-    yield from course.request(secc, CableCheckReq)
+    yield from state.request(secc, CableCheckReq)
     limit = secc.limit(timing.CABLE_CHECK)
-    if not (yield from course.pilot_in(secc, "C", "D")):
+    if not (yield from state.pilot_in(secc, "C", "D")):
         raise Refusal(ResponseCode.FAILED, "[V2G2-918]", f"CableCheckReq with the pilot in {secc.levels.pilot}")
-    course.isolation, course.live = None, True
+    state.isolation, state.live = None, True
     question = secc.ask(CheckCable(target.ev_maximum_volts))
-    while (finding := secc.answer(question)) is None or (finding.passed and FORCED in course.forced):
+    while (finding := secc.answer(question)) is None or (finding.passed and FORCED in state.forced):
         expired(secc, limit)
-        active = present_dc(secc, course, DC_EVSEStatusCode.EVSE_ISOLATION_MONITORING_ACTIVE)
-        yield from course.ongoing(secc, _response(EVSEProcessing.ONGOING, active))
-        yield from course.request(secc, CableCheckReq)
+        active = present_dc(secc, state, DC_EVSEStatusCode.EVSE_ISOLATION_MONITORING_ACTIVE)
+        yield from state.ongoing(secc, _response(EVSEProcessing.ONGOING, active))
+        yield from state.request(secc, CableCheckReq)
     if not finding.passed:
         raise Malfunction(f"isolation {finding.isolation}: {finding.detail}")
-    course.isolation = _ISOLATION[finding.isolation]
-    secc.reply(_response(EVSEProcessing.FINISHED, present_dc(secc, course)))
+    state.isolation = _ISOLATION[finding.isolation]
+    secc.reply(_response(EVSEProcessing.FINISHED, present_dc(secc, state)))
     secc.do(Reach(Milestone.CABLE_CHECKED, (("isolation", finding.isolation),)))
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.course import Course, expired, remark
 from secc.iso2.messages import (
     AC_EVChargeParameter,
     AC_EVSEChargeParameter,
@@ -25,6 +24,7 @@ from secc.iso2.messages import (
 )
 from secc.iso2.phases.authorization import finished
 from secc.iso2.schedule import Schedule
+from secc.iso2.session_state import SessionState, expired, remark
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amount, amperes, physical, volts, watts
 from secc.session.effects import Milestone, Reach
@@ -44,13 +44,13 @@ class Target:
     ev_maximum_watts: float | None = None
 
 
-def charge_parameter_discovery(secc: Party, course: Course) -> Conversation[Target]:
+def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation[Target]:
     """Ongoing while there is no power to offer (Q-44), for as long as a car waits."""
     limit = secc.limit(timing.ONGOING)
     polled_again = False
     while True:
-        if course.tolerates("Q-39") and not polled_again:
-            heard = yield from course.request(secc, ChargeParameterDiscoveryReq, AuthorizationReq)
+        if state.tolerates("Q-39") and not polled_again:
+            heard = yield from state.request(secc, ChargeParameterDiscoveryReq, AuthorizationReq)
             if isinstance(heard, AuthorizationReq):
                 polled_again = True
                 remark(secc, "Q-39", "AuthorizationReq once more after it was finished")
@@ -58,47 +58,47 @@ def charge_parameter_discovery(secc: Party, course: Course) -> Conversation[Targ
                 continue
             request = heard
         else:
-            request = yield from course.request(secc, ChargeParameterDiscoveryReq)
-        target = _agreed(request, course)
-        if FORCED not in course.forced and course.maximum_watts > 0.0:
+            request = yield from state.request(secc, ChargeParameterDiscoveryReq)
+        target = _agreed(request, state)
+        if FORCED not in state.forced and state.maximum_watts > 0.0:
             break
         expired(secc, limit)
-        yield from course.ongoing(secc, _response(secc, course, EVSEProcessing.ONGOING, None))
-    course.renegotiation_wanted = False
-    secc.reply(_response(secc, course, EVSEProcessing.FINISHED, target.schedule.as_list()))
-    mode = "" if course.mode is None else course.mode.value
-    secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode), ("watts", course.maximum_watts))))
+        yield from state.ongoing(secc, _response(secc, state, EVSEProcessing.ONGOING, None))
+    state.renegotiation_wanted = False
+    secc.reply(_response(secc, state, EVSEProcessing.FINISHED, target.schedule.as_list()))
+    mode = "" if state.mode is None else state.mode.value
+    secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode), ("watts", state.maximum_watts))))
     return target
 
 
-def _agreed(request: ChargeParameterDiscoveryReq, course: Course) -> Target:
+def _agreed(request: ChargeParameterDiscoveryReq, state: SessionState) -> Target:
     mode = request.requested_energy_transfer_mode
-    if mode not in course.modes or course.mode not in (None, mode):
+    if mode not in state.modes or state.mode not in (None, mode):
         raise Refusal(ResponseCode.FAILED_WRONG_ENERGY_TRANSFER_MODE, "[V2G2-476]", mode)
-    before, course.mode = course.mode, mode
+    before, state.mode = state.mode, mode
     parameter = request.ev_charge_parameter
-    if isinstance(parameter, DC_EVChargeParameter) is not course.is_dc:
-        course.mode = before
+    if isinstance(parameter, DC_EVChargeParameter) is not state.is_dc:
+        state.mode = before
         raise Refusal(WRONG, "[V2G2-477]", f"{type(parameter).__name__} for {mode}")
-    schedule = Schedule.covering(course.maximum_watts, parameter.departure_time, request.max_entries_sa_schedule_tuple)
+    schedule = Schedule.covering(state.maximum_watts, parameter.departure_time, request.max_entries_sa_schedule_tuple)
     if isinstance(parameter, DC_EVChargeParameter):
-        return _dc(parameter, course, schedule)
-    return _ac(parameter, course, schedule)
+        return _dc(parameter, state, schedule)
+    return _ac(parameter, state, schedule)
 
 
-def _ac(parameter: AC_EVChargeParameter, course: Course, schedule: Schedule) -> Target:
-    assert course.offer.ac is not None
+def _ac(parameter: AC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
+    assert state.offer.ac is not None
     amount(parameter.e_amount, UnitSymbol.WH, WRONG)
     most, least = amperes(parameter.ev_max_current, WRONG), amperes(parameter.ev_min_current, WRONG)
     if volts(parameter.ev_max_voltage, WRONG) <= 0.0:
         raise Refusal(WRONG, "[V2G2-477]", "EVMaxVoltage is not positive")
-    if most < course.offer.ac.minimum_amperes or least < 0.0 or least > most:
+    if most < state.offer.ac.minimum_amperes or least < 0.0 or least > most:
         raise Refusal(WRONG, "[V2G2-477]", f"EVMinCurrent {least:g} A, EVMaxCurrent {most:g} A")
     return Target(False, schedule)
 
 
-def _dc(parameter: DC_EVChargeParameter, course: Course, schedule: Schedule) -> Target:
-    dc = course.offer.dc
+def _dc(parameter: DC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
+    dc = state.offer.dc
     assert dc is not None
     most_volts = volts(parameter.ev_maximum_voltage_limit, WRONG)
     most_amperes = amperes(parameter.ev_maximum_current_limit, WRONG)
@@ -113,27 +113,27 @@ def _dc(parameter: DC_EVChargeParameter, course: Course, schedule: Schedule) -> 
 
 
 def _response(
-    secc: Party, course: Course, processing: EVSEProcessing, schedules: SAScheduleList | None
+    secc: Party, state: SessionState, processing: EVSEProcessing, schedules: SAScheduleList | None
 ) -> ChargeParameterDiscoveryRes:
     return ChargeParameterDiscoveryRes(
         response_code=ResponseCode.OK,
         evse_processing=processing,
         sa_schedules=schedules,
-        evse_charge_parameter=_dc_limits(secc, course, processing) if course.is_dc else _ac_limits(secc, course),
+        evse_charge_parameter=_dc_limits(secc, state, processing) if state.is_dc else _ac_limits(secc, state),
     )
 
 
-def _ac_limits(secc: Party, course: Course) -> AC_EVSEChargeParameter:
-    assert course.offer.ac is not None
+def _ac_limits(secc: Party, state: SessionState) -> AC_EVSEChargeParameter:
+    assert state.offer.ac is not None
     return AC_EVSEChargeParameter(
-        ac_evse_status=present_ac(secc, course),
-        evse_nominal_voltage=physical(course.offer.ac.volts, UnitSymbol.V),
-        evse_max_current=physical(course.maximum_ac_amperes, UnitSymbol.A),
+        ac_evse_status=present_ac(secc, state),
+        evse_nominal_voltage=physical(state.offer.ac.volts, UnitSymbol.V),
+        evse_max_current=physical(state.maximum_ac_amperes, UnitSymbol.A),
     )
 
 
-def _dc_limits(secc: Party, course: Course, processing: EVSEProcessing) -> DC_EVSEChargeParameter:
-    dc = course.offer.dc
+def _dc_limits(secc: Party, state: SessionState, processing: EVSEProcessing) -> DC_EVSEChargeParameter:
+    dc = state.offer.dc
     assert dc is not None
     finished = processing is EVSEProcessing.FINISHED
     code = DC_EVSEStatusCode.EVSE_READY if finished else DC_EVSEStatusCode.EVSE_NOT_READY
@@ -142,9 +142,9 @@ def _dc_limits(secc: Party, course: Course, processing: EVSEProcessing) -> DC_EV
         return physical(quantity, unit)
 
     return DC_EVSEChargeParameter(
-        dc_evse_status=present_dc(secc, course, code),
+        dc_evse_status=present_dc(secc, state, code),
         evse_maximum_current_limit=value(dc.maximum_amperes, UnitSymbol.A),
-        evse_maximum_power_limit=value(course.maximum_watts, UnitSymbol.W),
+        evse_maximum_power_limit=value(state.maximum_watts, UnitSymbol.W),
         evse_maximum_voltage_limit=value(dc.maximum_volts, UnitSymbol.V),
         evse_minimum_current_limit=value(dc.minimum_amperes, UnitSymbol.A),
         evse_minimum_voltage_limit=value(dc.minimum_volts, UnitSymbol.V),

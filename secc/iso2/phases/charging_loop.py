@@ -9,7 +9,6 @@ from typing import Any
 
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
-from secc.iso2.course import Course, Stopped, remark
 from secc.iso2.measured import fresh, meter_info
 from secc.iso2.messages import (
     ChargeProgress,
@@ -27,6 +26,7 @@ from secc.iso2.messages import (
 from secc.iso2.phases.charge_parameter_discovery import Target
 from secc.iso2.phases.power_delivery import renegotiate, stop
 from secc.iso2.schedule import TUPLE_ID
+from secc.iso2.session_state import SessionState, Stopped, remark
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amperes, physical, volts, watts
 from secc.session.dc_limits import CarLimits, Demand, demand
@@ -40,75 +40,75 @@ class Ended(Enum):
     RENEGOTIATE = auto()
 
 
-def charging_loop(secc: Party, course: Course, target: Target) -> Conversation[Ended]:
+def charging_loop(secc: Party, state: SessionState, target: Target) -> Conversation[Ended]:
     """One status of the car after the other, until PowerDelivery says otherwise."""
     status: type[ChargingStatusReq] | type[CurrentDemandReq] = CurrentDemandReq if target.is_dc else ChargingStatusReq
-    request = yield from _next(secc, course, status, None)
+    request = yield from _next(secc, state, status, None)
     while not isinstance(request, PowerDeliveryReq):
         if isinstance(request, CurrentDemandReq):
             target = _with_power_limit(target, request)
-            _current_demand(secc, course, target, request)
+            _current_demand(secc, state, target, request)
         else:
-            _charging_status(secc, course)
-        request = yield from _next(secc, course, status, PowerDeliveryReq)
+            _charging_status(secc, state)
+        request = yield from _next(secc, state, status, PowerDeliveryReq)
     if request.charge_progress is ChargeProgress.START:
         raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Start where power flows already")
     if request.charge_progress is ChargeProgress.RENEGOTIATE:
-        yield from renegotiate(secc, course)
+        yield from renegotiate(secc, state)
         return Ended.RENEGOTIATE
-    yield from stop(secc, course)
+    yield from stop(secc, state)
     return Ended.STOPPED
 
 
 def _next(
     secc: Party,
-    course: Course,
+    state: SessionState,
     status: type[ChargingStatusReq] | type[CurrentDemandReq],
     other: type[PowerDeliveryReq] | None,
 ) -> Conversation[Any]:
     """The next request. A car that just wants to go may: whoever stops is never punished (D4, Q-38), save by the letter of the tables."""
-    if course.offer.strict:
+    if state.offer.strict:
         if other is None:
-            return (yield from course.wait(secc, status))
-        return (yield from course.wait(secc, status, other))
-    heard = yield from course.wait(secc, status, SessionStopReq, other)
+            return (yield from state.wait(secc, status))
+        return (yield from state.wait(secc, status, other))
+    heard = yield from state.wait(secc, status, SessionStopReq, other)
     if isinstance(heard, SessionStopReq):
         remark(secc, "Q-38", "SessionStopReq from the charging loop")
         raise Stopped(heard)
     return heard
 
 
-def _charging_status(secc: Party, course: Course) -> None:
+def _charging_status(secc: Party, state: SessionState) -> None:
     # EVSEMaxCurrent is for external payment; with a contract the schedule says it all.
-    external = course.payment is PaymentOption.EXTERNAL_PAYMENT
+    external = state.payment is PaymentOption.EXTERNAL_PAYMENT
     secc.reply(
         ChargingStatusRes(
             response_code=ResponseCode.OK,
-            evse_id=course.offer.evse_id,
+            evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=TUPLE_ID,
-            evse_max_current=physical(course.maximum_ac_amperes, UnitSymbol.A) if external else None,
-            meter_info=meter_info(secc, course),
+            evse_max_current=physical(state.maximum_ac_amperes, UnitSymbol.A) if external else None,
+            meter_info=meter_info(secc, state),
             receipt_required=False,
-            ac_evse_status=present_ac(secc, course),
+            ac_evse_status=present_ac(secc, state),
         )
     )
 
 
-def _current_demand(secc: Party, course: Course, target: Target, request: CurrentDemandReq) -> None:
+def _current_demand(secc: Party, state: SessionState, target: Target, request: CurrentDemandReq) -> None:
     """Answered at once, from what has been measured: there are 25 ms."""
-    dc = course.offer.dc
+    dc = state.offer.dc
     assert dc is not None
     measured = fresh(secc)
-    demanded = _demanded(course, target, request, measured.volts)
+    demanded = _demanded(state, target, request, measured.volts)
     secc.do(demanded.output)
     soc = request.dc_ev_status.ev_ress_soc
-    if soc != course.announced_soc:
-        course.announced_soc = soc
+    if soc != state.announced_soc:
+        state.announced_soc = soc
         secc.do(Reach(Milestone.CHARGING, (("soc", float(soc)),)))
     secc.reply(
         CurrentDemandRes(
             response_code=ResponseCode.OK,
-            dc_evse_status=present_dc(secc, course),
+            dc_evse_status=present_dc(secc, state),
             evse_present_voltage=physical(measured.volts, UnitSymbol.V),
             evse_present_current=physical(measured.amperes, UnitSymbol.A),
             evse_current_limit_achieved=demanded.current_limited,
@@ -116,18 +116,18 @@ def _current_demand(secc: Party, course: Course, target: Target, request: Curren
             evse_power_limit_achieved=demanded.power_limited,
             evse_maximum_voltage_limit=physical(dc.maximum_volts, UnitSymbol.V),
             evse_maximum_current_limit=physical(dc.maximum_amperes, UnitSymbol.A),
-            evse_maximum_power_limit=physical(course.maximum_watts, UnitSymbol.W),
-            evse_id=course.offer.evse_id,
+            evse_maximum_power_limit=physical(state.maximum_watts, UnitSymbol.W),
+            evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=TUPLE_ID,
-            meter_info=meter_info(secc, course),
+            meter_info=meter_info(secc, state),
             receipt_required=False,
         )
     )
 
 
-def _demanded(course: Course, target: Target, request: CurrentDemandReq, present_volts: float) -> Demand:
+def _demanded(state: SessionState, target: Target, request: CurrentDemandReq, present_volts: float) -> Demand:
     """What to deliver. The car may lower its own limits with each request, and never raises what was agreed."""
-    dc = course.offer.dc
+    dc = state.offer.dc
     assert dc is not None
     car = CarLimits(target.ev_maximum_volts, target.ev_maximum_amperes, target.ev_maximum_watts).lowered(
         _quantity(request.ev_maximum_voltage_limit, volts),
@@ -135,8 +135,8 @@ def _demanded(course: Course, target: Target, request: CurrentDemandReq, present
         _quantity(request.ev_maximum_power_limit, watts),
     )
     asked = volts(request.ev_target_voltage), amperes(request.ev_target_current)
-    lowest = dc.minimum_volts if course.tolerates("Q-50") else 0.0
-    return demand(*asked, dc, course.maximum_watts, car, present_volts, lowest)
+    lowest = dc.minimum_volts if state.tolerates("Q-50") else 0.0
+    return demand(*asked, dc, state.maximum_watts, car, present_volts, lowest)
 
 
 def _with_power_limit(target: Target, request: CurrentDemandReq) -> Target:

@@ -7,10 +7,10 @@ from typing import Final
 from certs import EMAID, Contract, EmaidMalformed
 from secc.conversation import Conversation, Party, TimedOut
 from secc.iso2 import timing
-from secc.iso2.course import Course
 from secc.iso2.messages import PaymentDetailsReq, PaymentDetailsRes, ResponseCode
 from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
+from secc.iso2.session_state import SessionState
 from secc.session.effects import Decision, Milestone, Reach, ValidateContract
 
 CHALLENGE_OCTETS: Final = 16
@@ -20,10 +20,10 @@ LONGEST_EMAID: Final = 18
 """Characters, with hyphens. (Q-78)"""
 
 
-def payment_details(secc: Party, course: Course) -> Conversation[tuple[Contract, bytes]]:
+def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Contract, bytes]]:
     """The contract whose chain holds, not proved yet, and our challenge: drawn anew, used once."""
-    request = yield from course.request(secc, PaymentDetailsReq)
-    contract = yield from _validated(secc, course, request)
+    request = yield from state.request(secc, PaymentDetailsReq)
+    contract = yield from _validated(secc, state, request)
     challenge = secc.entropy(CHALLENGE_OCTETS)
     soon = contract.expires_soon(secc.wall().time)
     secc.reply(
@@ -37,14 +37,14 @@ def payment_details(secc: Party, course: Course) -> Conversation[tuple[Contract,
     return contract, challenge
 
 
-def _validated(secc: Party, course: Course, request: PaymentDetailsReq) -> Conversation[Contract]:
+def _validated(secc: Party, state: SessionState, request: PaymentDetailsReq) -> Conversation[Contract]:
     if len(request.emaid) > LONGEST_EMAID:
         raise refused(Decision.EMAID_MISMATCH, "no EMAID")
     chain = request.contract_signature_cert_chain
     sub_certificates = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
     question = secc.ask(ValidateContract((chain.certificate, *sub_certificates), request.emaid))
     try:
-        answer = yield from course.wait(secc, question, within=timing.PAYMENT_DETAILS)
+        answer = yield from state.wait(secc, question, within=timing.PAYMENT_DETAILS)
     except TimedOut as late:
         if late.deadline.timeout != timing.PAYMENT_DETAILS:
             raise

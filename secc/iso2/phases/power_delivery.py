@@ -5,88 +5,88 @@ from __future__ import annotations
 from secc.conversation import Conversation, Party, TimedOut
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.course import Course, remark
 from secc.iso2.messages import ChargeProgress, PowerDeliveryReq, PowerDeliveryRes, ResponseCode
 from secc.iso2.phases.charge_parameter_discovery import Target
+from secc.iso2.session_state import SessionState, remark
 from secc.iso2.status import present
 from secc.session.effects import Milestone, PowerReported, Reach, StartPower, StopPower
 
 
-def power_delivery(secc: Party, course: Course, target: Target, request: PowerDeliveryReq) -> Conversation[bool]:
+def power_delivery(secc: Party, state: SessionState, target: Target, request: PowerDeliveryReq) -> Conversation[bool]:
     """Whether power flows from here on; False if the car stops before it started."""
     if request.charge_progress is ChargeProgress.RENEGOTIATE:
         raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Renegotiate before Start")
     if request.charge_progress is ChargeProgress.STOP:
-        yield from stop(secc, course)
+        yield from stop(secc, state)
         return False
-    yield from _start(secc, course, target, request)
+    yield from _start(secc, state, target, request)
     return True
 
 
-def _start(secc: Party, course: Course, target: Target, request: PowerDeliveryReq) -> Conversation[None]:
+def _start(secc: Party, state: SessionState, target: Target, request: PowerDeliveryReq) -> Conversation[None]:
     target.schedule.admits(request.sa_schedule_tuple_id)
     # Cars may leave the profile out (Q-46), and some send one that has little to do with the schedule (Q-45).
     if request.charging_profile is not None:
         try:
-            target.schedule.check(request.charging_profile, strict=course.offer.strict)
+            target.schedule.check(request.charging_profile, strict=state.offer.strict)
         except Refusal as refusal:
-            if not course.tolerates("Q-45"):
+            if not state.tolerates("Q-45"):
                 raise
             remark(secc, "Q-45", refusal.detail)
-    _refuse_stopped(course)
-    if not _already_on(secc, course):
-        course.live = True
-        report = yield from _reported(secc, course, StartPower())
+    _refuse_stopped(state)
+    if not _already_on(secc, state):
+        state.live = True
+        report = yield from _reported(secc, state, StartPower())
         if not report.done:
-            raise _not_started(secc, course, report)
+            raise _not_started(secc, state, report)
         # While the car went to C, the operator or the backend may have stopped the session.
-        _refuse_stopped(course)
-    course.powered = True
-    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+        _refuse_stopped(state)
+    state.powered = True
+    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, state)))
     secc.do(Reach(Milestone.POWER_ON))
 
 
-def stop(secc: Party, course: Course) -> Conversation[None]:
+def stop(secc: Party, state: SessionState) -> Conversation[None]:
     """Power off, in order. What the car complains of in its status never makes this fail."""
-    if course.live:
-        report = yield from _reported(secc, course, StopPower())
+    if state.live:
+        report = yield from _reported(secc, state, StopPower())
         if not report.done:
-            code = ResponseCode.FAILED if course.is_dc else ResponseCode.FAILED_CONTACTOR_ERROR
+            code = ResponseCode.FAILED if state.is_dc else ResponseCode.FAILED_CONTACTOR_ERROR
             raise Refusal(code, "[V2G2-480]", f"power is not off: {report.detail}")
-    course.live = False
+    state.live = False
     # The car has done what was asked of it.
-    course.stop, course.renegotiation_wanted = None, False
-    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+    state.stop, state.renegotiation_wanted = None, False
+    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, state)))
     secc.do(Reach(Milestone.POWER_OFF))
 
 
-def renegotiate(secc: Party, course: Course) -> Conversation[None]:
+def renegotiate(secc: Party, state: SessionState) -> Conversation[None]:
     """Back to ChargeParameterDiscovery. AC goes on meanwhile; DC gets no current, for the cable is checked again. [V2G2-565] [V2G2-582]"""
-    if course.is_dc:
+    if state.is_dc:
         # Cars differ: some open their contactor here, some only at the end of the session.
-        report = yield from _reported(secc, course, StopPower(keep_contactor=True))
+        report = yield from _reported(secc, state, StopPower(keep_contactor=True))
         if not report.done:
             raise Refusal(ResponseCode.FAILED, "[V2G2-480]", f"power is not off: {report.detail}")
-    course.renegotiation_wanted = False
-    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, course)))
+    state.renegotiation_wanted = False
+    secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, state)))
 
 
-def _refuse_stopped(course: Course) -> None:
-    if course.stop is not None:
+def _refuse_stopped(state: SessionState) -> None:
+    if state.stop is not None:
         raise Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", "Start after StopCharging")
 
 
-def _already_on(secc: Party, course: Course) -> bool:
+def _already_on(secc: Party, state: SessionState) -> bool:
     """AC after a renegotiation: a contactor that is closed is not closed again. Levels, not edges."""
     levels = secc.levels
-    return course.powered and not course.is_dc and levels.contactor == "closed" and levels.pilot in ("C", "D")
+    return state.powered and not state.is_dc and levels.contactor == "closed" and levels.pilot in ("C", "D")
 
 
-def _reported(secc: Party, course: Course, question: StartPower | StopPower) -> Conversation[PowerReported]:
+def _reported(secc: Party, state: SessionState, question: StartPower | StopPower) -> Conversation[PowerReported]:
     """What the power path says in the 4.5 s that there are for the answer."""
     ticket = secc.ask(question)
     try:
-        return (yield from course.wait(secc, ticket, within=timing.POWER_DELIVERY))
+        return (yield from state.wait(secc, ticket, within=timing.POWER_DELIVERY))
     except TimedOut as late:
         if late.deadline.timeout != timing.POWER_DELIVERY:
             raise
@@ -94,8 +94,8 @@ def _reported(secc: Party, course: Course, question: StartPower | StopPower) -> 
         return PowerReported(False, "no report in time")
 
 
-def _not_started(secc: Party, course: Course, report: PowerReported) -> Refusal:
-    if not course.is_dc and secc.levels.pilot in ("C", "D"):
+def _not_started(secc: Party, state: SessionState, report: PowerReported) -> Refusal:
+    if not state.is_dc and secc.levels.pilot in ("C", "D"):
         # The car did its part within 250 ms, so it was the contactor. [V2G2-847] [V2G2-862]
         return Refusal(ResponseCode.FAILED_CONTACTOR_ERROR, "[V2G2-865]", report.detail)
     return Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", report.detail)

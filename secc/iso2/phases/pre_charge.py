@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from secc.conversation import Conversation, Party
 from secc.iso2 import timing
-from secc.iso2.course import Course, expired
 from secc.iso2.measured import fresh
 from secc.iso2.messages import PowerDeliveryReq, PreChargeReq, PreChargeRes, ResponseCode, UnitSymbol
 from secc.iso2.phases.charge_parameter_discovery import Target
+from secc.iso2.session_state import SessionState, expired
 from secc.iso2.status import present_dc
 from secc.iso2.units import amperes, physical, volts
 from secc.session.dc_limits import CarLimits, precharge
 from secc.session.effects import Milestone, Reach
 
 
-def pre_charge(secc: Party, course: Course, target: Target) -> Conversation[PowerDeliveryReq]:
+def pre_charge(secc: Party, state: SessionState, target: Target) -> Conversation[PowerDeliveryReq]:
     """Each request may name another target (Q-49). The car ends it, with the request that is returned."""
-    request: PreChargeReq | PowerDeliveryReq = yield from course.request(secc, PreChargeReq)
-    dc, car = course.offer.dc, CarLimits(target.ev_maximum_volts, target.ev_maximum_amperes)
+    request: PreChargeReq | PowerDeliveryReq = yield from state.request(secc, PreChargeReq)
+    dc, car = state.offer.dc, CarLimits(target.ev_maximum_volts, target.ev_maximum_amperes)
     assert dc is not None
     limit = secc.limit(timing.PRE_CHARGE)
     while isinstance(request, PreChargeReq):
         expired(secc, limit)
         measured = fresh(secc)
         secc.do(precharge(volts(request.ev_target_voltage), amperes(request.ev_target_current), dc, car))
-        yield from course.ongoing(
+        yield from state.ongoing(
             secc,
             PreChargeRes(
                 response_code=ResponseCode.OK,
-                dc_evse_status=present_dc(secc, course),
+                dc_evse_status=present_dc(secc, state),
                 evse_present_voltage=physical(measured.volts, UnitSymbol.V),
             ),
         )
-        request = yield from course.request(secc, PreChargeReq, PowerDeliveryReq)
+        request = yield from state.request(secc, PreChargeReq, PowerDeliveryReq)
     secc.do(Reach(Milestone.PRECHARGED, (("volts", secc.levels.volts),)))
     return request

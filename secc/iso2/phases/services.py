@@ -7,7 +7,6 @@ from typing import Final
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.course import Course
 from secc.iso2.messages import (
     ChargeService,
     PaymentOption,
@@ -22,37 +21,38 @@ from secc.iso2.messages import (
     ServiceDiscoveryRes,
     SupportedEnergyTransferMode,
 )
+from secc.iso2.session_state import SessionState
 from secc.session.effects import Milestone, Reach
 
 CHARGING: Final = 1
 """The ServiceID of EV charging, the one service that we have."""
 
 
-def service_discovery(secc: Party, course: Course) -> Conversation[None]:
+def service_discovery(secc: Party, state: SessionState) -> Conversation[None]:
     """The list is as short as it can be: some cars close when they see services they cannot use. (Q-35)
 
     Scope and category filter value-added services, never the charge service; we have none, so nothing is filtered.
     """
-    yield from course.request(secc, ServiceDiscoveryReq)
+    yield from state.request(secc, ServiceDiscoveryReq)
     secc.reply(
         ServiceDiscoveryRes(
             response_code=ResponseCode.OK,
-            payment_option_list=PaymentOptionList(payment_option=course.payment_options),
+            payment_option_list=PaymentOptionList(payment_option=state.payment_options),
             charge_service=ChargeService(
                 service_id=CHARGING,
                 service_category=ServiceCategory.EV_CHARGING,
-                free_service=course.offer.free,
-                supported_energy_transfer_mode=SupportedEnergyTransferMode(energy_transfer_mode=course.modes),
+                free_service=state.offer.free,
+                supported_energy_transfer_mode=SupportedEnergyTransferMode(energy_transfer_mode=state.modes),
             ),
         )
     )
 
 
-def payment_service_selection(secc: Party, course: Course) -> Conversation[PaymentOption]:
+def payment_service_selection(secc: Party, state: SessionState) -> Conversation[PaymentOption]:
     """Details of services as often as a car can want them, and the choice."""
     details = 0
     while True:
-        request = yield from course.request(secc, ServiceDetailReq, PaymentServiceSelectionReq)
+        request = yield from state.request(secc, ServiceDetailReq, PaymentServiceSelectionReq)
         if isinstance(request, PaymentServiceSelectionReq):
             break
         details += 1
@@ -61,15 +61,15 @@ def payment_service_selection(secc: Party, course: Course) -> Conversation[Payme
         if request.service_id != CHARGING:
             raise Refusal(ResponseCode.FAILED_SERVICE_ID_INVALID, "[V2G2-425]", f"service {request.service_id}")
         secc.reply(ServiceDetailRes(response_code=ResponseCode.OK, service_id=request.service_id))
-    _check(request, course)
+    _check(request, state)
     secc.reply(PaymentServiceSelectionRes(response_code=ResponseCode.OK))
-    course.payment = request.selected_payment_option
+    state.payment = request.selected_payment_option
     secc.do(Reach(Milestone.IDENTIFICATION_CHOSEN, (("payment", request.selected_payment_option.value),)))
     return request.selected_payment_option
 
 
-def _check(request: PaymentServiceSelectionReq, course: Course) -> None:
-    if request.selected_payment_option not in course.payment_options:
+def _check(request: PaymentServiceSelectionReq, state: SessionState) -> None:
+    if request.selected_payment_option not in state.payment_options:
         raise Refusal(
             ResponseCode.FAILED_PAYMENT_SELECTION_INVALID,
             "[V2G2-465]",

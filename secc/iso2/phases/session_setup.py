@@ -6,22 +6,22 @@ from typing import Final
 
 from secc.conversation import Conversation, Party
 from secc.errors import SeccError
-from secc.iso2.course import NO_SESSION, Course
 from secc.iso2.messages import ResponseCode, SessionSetupReq, SessionSetupRes
+from secc.iso2.session_state import NO_SESSION, SessionState
 from secc.session.effects import Milestone, Reach
 
 _ATTEMPTS: Final = 8
 
 
-def session_setup(secc: Party, course: Course) -> Conversation[None]:
+def session_setup(secc: Party, state: SessionState) -> Conversation[None]:
     """Whatever SessionID the car brings, of whatever length, it gets a fresh one. [V2G2-750] [V2G2-756] (Q-30)"""
-    yield from course.wait(secc, SessionSetupReq)
+    yield from state.wait(secc, SessionSetupReq)
     assert secc.request is not None
-    course.session_id = _fresh_id(secc, secc.request.header.session_id)
+    state.session_id = _fresh_id(secc, secc.request.header.session_id)
     secc.reply(
         SessionSetupRes(
             response_code=ResponseCode.OK_NEW_SESSION_ESTABLISHED,
-            evse_id=course.offer.evse_id,
+            evse_id=state.offer.evse_id,
             evse_time_stamp=now(secc),
         )
     )

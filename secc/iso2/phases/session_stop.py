@@ -6,29 +6,29 @@ from typing import Final
 
 from secc.conversation import Conversation, Party, TimedOut
 from secc.iso2 import timing
-from secc.iso2.course import Course
 from secc.iso2.messages import ResponseCode, SessionStopReq, SessionStopRes
+from secc.iso2.session_state import SessionState
 from secc.session.effects import Milestone, Reach, StopPower
 
 TERMINATED: Final = "terminated"
 STOPPED_EARLY: Final = "stopped-early"
 
 
-def session_stop(secc: Party, course: Course) -> Conversation[str]:
+def session_stop(secc: Party, state: SessionState) -> Conversation[str]:
     """The end of the session, also where welding detection has brought the request already. A pause is taken for an end: nothing is kept."""
     if not secc.open:
-        yield from course.wait(secc, SessionStopReq)
+        yield from state.wait(secc, SessionStopReq)
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))
     secc.do(Reach(Milestone.STOPPED))
     return TERMINATED
 
 
-def early_stop(secc: Party, course: Course) -> Conversation[str]:
+def early_stop(secc: Party, state: SessionState) -> Conversation[str]:
     """The car said good bye before the diagram did (Q-34, Q-37, Q-38): power off in order, as far as the time for the answer goes."""
-    if course.live:
+    if state.live:
         ticket = secc.ask(StopPower())
         try:
-            yield from course.wait(secc, ticket, within=timing.SESSION_STOP)
+            yield from state.wait(secc, ticket, within=timing.SESSION_STOP)
         except TimedOut:
             # The safe effects of the ending do what is left to be done.
             secc.abandon(ticket)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.course import Course, expired
 from secc.iso2.measured import fresh
 from secc.iso2.messages import (
     DC_EVSEStatusCode,
@@ -15,14 +14,15 @@ from secc.iso2.messages import (
     WeldingDetectionReq,
     WeldingDetectionRes,
 )
+from secc.iso2.session_state import SessionState, expired
 from secc.iso2.status import present_dc
 from secc.iso2.units import physical
 
 
-def welding_detection(secc: Party, course: Course) -> Conversation[None]:
+def welding_detection(secc: Party, state: SessionState) -> Conversation[None]:
     """Up to and including the SessionStopReq that may come at once. Both want the pilot in B. [V2G2-596] [V2G2-920] [V2G2-921]"""
-    request = yield from course.wait(secc, WeldingDetectionReq, SessionStopReq)
-    if not (yield from course.pilot_in(secc, "B")):
+    request = yield from state.wait(secc, WeldingDetectionReq, SessionStopReq)
+    if not (yield from state.pilot_in(secc, "B")):
         raise Refusal(
             ResponseCode.FAILED, "[V2G2-921]", f"{type(request).__name__} with the pilot in {secc.levels.pilot}"
         )
@@ -30,12 +30,12 @@ def welding_detection(secc: Party, course: Course) -> Conversation[None]:
     while isinstance(request, WeldingDetectionReq):
         expired(secc, limit)
         measured = fresh(secc)
-        yield from course.ongoing(
+        yield from state.ongoing(
             secc,
             WeldingDetectionRes(
                 response_code=ResponseCode.OK,
-                dc_evse_status=present_dc(secc, course, DC_EVSEStatusCode.EVSE_NOT_READY),
+                dc_evse_status=present_dc(secc, state, DC_EVSEStatusCode.EVSE_NOT_READY),
                 evse_present_voltage=physical(measured.volts, UnitSymbol.V),
             ),
         )
-        request = yield from course.wait(secc, WeldingDetectionReq, SessionStopReq)
+        request = yield from state.wait(secc, WeldingDetectionReq, SessionStopReq)

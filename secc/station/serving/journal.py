@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from certs import Contract
-from secc.config import Config, Eim
-from secc.config import Outlet as OutletSettings
+from secc.config import Config, Eim, OutletSettings
 from secc.conversation import Effect, Event, Levels, Reason, Wall
 from secc.errors import SeccError
 from secc.link.tls.chain import Handshaken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hal.ports import Board
-from hal.values import ContactorReading, ContactorState, LockState
+from hal.readings import ContactorReading, ContactorState, LockState
 from secc.conversation import Levels
 from secc.session.offer import AcLimits, DcLimits
 

@@ -20,8 +20,7 @@ from hal.linux import LinuxModem, open_modem
 from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
 from secc import outlet
-from secc.config import Config, Modem
-from secc.config import Outlet as OutletSettings
+from secc.config import Config, Modem, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
 from secc.link.slac import effects as wants
 from secc.link.slac import events as heard

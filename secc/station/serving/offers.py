@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hal.ports import Board
-from secc.config import Config, Tls
-from secc.config import Outlet as OutletSettings
+from secc.config import Config, OutletSettings, Tls
 from secc.outlet import Plugin
 from secc.session.offer import Offer, Payment
 from secc.station.compose import Services

@@ -21,8 +21,7 @@ from typing import Any
 
 from certs import Contract
 from secc import energy, outlet
-from secc.config import Config
-from secc.config import Outlet as OutletSettings
+from secc.config import Config, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
 from secc.link.tls.chain import Handshaken
 from secc.session.effects import (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from secc import energy, outlet
-from secc.config import Outlet as OutletSettings
+from secc.config import OutletSettings
 from secc.conversation import Abandon, Answered, Asked, Effect, End, Event, Tell, Ticket
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower
 from secc.session.events import LimitChanged, Unplugged

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from secc import energy, outlet
-from secc.config import Config, Eim
-from secc.config import Outlet as OutletSettings
+from secc.config import Config, Eim, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
 from secc.session.effects import CheckCable, OpenContactor, Remark, StartPower, StopPower, Verdict
 from secc.session.identification import AuthorizeToken
@@ -110,10 +109,10 @@ class PlugHost:
         if self._hardware.levels().pilot in CONNECTED:
             self._junction.car_connected()
 
-    def _plug_settings(self) -> outlet.OutletSettings:
+    def _plug_settings(self) -> outlet.PlugInSettings:
         board, timing, settings = self._hardware.board, self._config.timing, self._settings
         ac = ac_capabilities(board) if board is not None and not settings.transfers[0].is_dc else None
-        return outlet.OutletSettings(
+        return outlet.PlugInSettings(
             free=self._config.uplink.eim is Eim.FREE,
             token_seconds=timing.token_seconds,
             setup_seconds=timing.setup_seconds,

@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from secc.config import Outlet as OutletSettings
+from secc.config import OutletSettings
 from secc.link import sdp
 from secc.ops.network import InterfaceUnusable, Place, PortTaken, holder, locate
 from secc.station.compose import Services

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from hal.boards.chargesom import ChargeSom
 from hal.boards.driven import DrivenBoard, Outlet
 from hal.errors import HalLost
-from hal.values import ContactorState
+from hal.readings import ContactorState
 from tests.hal.boards.chargesom_fake import FakeChargeSom
 from tests.hal.boards.lines import MemoryLine
 from tests.hal.contract import Collector

@@ -10,7 +10,7 @@ from hal.boards.driven import Outlet
 from hal.boards.pionix import PionixBoard
 from hal.boards.pionix_dialects import DIALECTS
 from hal.errors import HalLost
-from hal.values import ContactorState
+from hal.readings import ContactorState
 from tests.hal.boards.lines import MemoryLine
 from tests.hal.boards.pionix_fake import FakePionix
 

@@ -6,7 +6,7 @@ import asyncio
 
 from hal.boards import ports
 from hal.boards.driven import DrivenBoard, Outlet
-from hal.values import BoardCapabilities, PilotReading, PilotState
+from hal.readings import BoardCapabilities, PilotReading, PilotState
 
 
 class PlainBoard(DrivenBoard):

@@ -17,7 +17,7 @@ from hal.boards.uart import SerialLine
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
 from hal.open import open_hal, recognise, unsafe_options
 from hal.ports import Board
-from hal.values import ContactorState, PilotState
+from hal.readings import ContactorState, PilotState
 from tests.hal.boards.chargesom_fake import FakeChargeSom
 from tests.hal.boards.lines import Terminal
 from tests.hal.boards.pionix_fake import FakePionix

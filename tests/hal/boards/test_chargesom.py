@@ -12,15 +12,9 @@ import pytest
 from hal.boards.chargesom import ChargeSom
 from hal.boards.driven import Outlet
 from hal.errors import HalLost, HalRejected, HalTimeout
+from hal.events import BoardLost, BoardRecovered, EmergencyStopChanged, FaultRaised
+from hal.readings import ContactorState, PilotState
 from hal.sim.clock import run_virtual
-from hal.values import (
-    BoardLost,
-    BoardRecovered,
-    ContactorState,
-    EmergencyStopChanged,
-    FaultRaised,
-    PilotState,
-)
 from tests.hal.boards.bench import Bench, beaten, kinds
 from tests.hal.boards.chargesom_fake import REPORT_SECONDS
 from tests.hal.contract import BoardContract, Collector, Rig

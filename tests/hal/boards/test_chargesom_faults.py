@@ -7,13 +7,9 @@ import asyncio
 import pytest
 
 from hal.errors import HalRejected, HalUnsupported
+from hal.events import FaultCleared, FaultRaised
+from hal.readings import ContactorState, Severity
 from hal.sim.clock import VirtualLoop, run_virtual
-from hal.values import (
-    ContactorState,
-    FaultCleared,
-    FaultRaised,
-    Severity,
-)
 from tests.hal.boards.bench import Bench, beaten, kinds
 from tests.hal.contract import Collector
 

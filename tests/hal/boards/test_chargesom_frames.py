@@ -18,7 +18,7 @@ from hal.boards.chargesom_frames import (
     inquiry,
     temperatures,
 )
-from hal.values import PilotState, Severity
+from hal.readings import PilotState, Severity
 from tests.hal.boards.chargesom_fake import frame
 
 GOLDEN = {

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from hal.errors import HalRejected
+from hal.events import DoorChanged, EmergencyStopChanged
+from hal.readings import PilotState
 from hal.sim.clock import run_virtual
-from hal.values import DoorChanged, EmergencyStopChanged, PilotState
 from tests.hal.boards.plain import PlainBoard, charging
 from tests.hal.contract import Collector
 

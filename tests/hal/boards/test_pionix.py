@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import pytest
 
 from hal.errors import HalLost, HalRejected
+from hal.events import BoardLost, BoardRecovered, FaultRaised
+from hal.readings import ContactorState, PilotState
 from hal.sim.clock import run_virtual
-from hal.values import BoardLost, BoardRecovered, ContactorState, FaultRaised, PilotState
 from tests.hal.boards.bench import beaten, kinds
 from tests.hal.boards.pionix_bench import PionixBench
 from tests.hal.contract import BoardContract, Collector, Rig

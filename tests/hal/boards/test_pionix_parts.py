@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from hal.boards.driven import Outlet
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.events import CableChanged
+from hal.readings import ContactorState, LockState, Severity
 from hal.sim.clock import run_virtual
-from hal.values import CableChanged, ContactorState, LockState, Severity
 from tests.hal.boards.bench import beaten
 from tests.hal.boards.pionix_bench import PionixBench
 from tests.hal.contract import Collector

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hal.errors import HalRejected
+from hal.readings import ContactorState
 from hal.sim.clock import run_virtual
-from hal.values import ContactorState
 from tests.hal.boards.plain import PlainBoard
 
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hal.dc.can import CanSocket, NoInterface, can_interface, describe
 from hal.dc.infypower import InfypowerSupply, supply
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.events import BoardEvent, FaultCleared, FaultRaised
+from hal.readings import DcPhase, Severity
 from hal.sim.clock import run_virtual
-from hal.values import BoardEvent, DcPhase, FaultCleared, FaultRaised, Severity
 from tests.hal.infypower_fake import Battery, Rack
 
 Fed = tuple[InfypowerSupply, Rack, list[BoardEvent]]

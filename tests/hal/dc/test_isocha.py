@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from hal.dc.isocha import Channel, IsoCha, SelfTest, channel, insulation_monitor
 from hal.errors import HalLost, HalRejected, HalTimeout
+from hal.events import BoardEvent, FaultCleared, FaultRaised, InsulationMeasured
 from hal.meters.meter import meter
 from hal.meters.modbus import Lines, Rtu
+from hal.readings import Severity
 from hal.sim.clock import run_virtual
-from hal.values import BoardEvent, FaultCleared, FaultRaised, InsulationMeasured, Severity
 from tests.hal.isocha_fake import BIGGER, INVALID, SMALLER, TRUE, FakeIsoCha
 from tests.hal.meter_maps import sdm630
 from tests.hal.modbus_fake import TcpDevice, Trouble, rtu_devices, tcp_device

@@ -10,17 +10,10 @@ from typing import Any
 
 import pytest
 
+from hal.events import BoardEvent, ContactorChanged, EmergencyStopChanged, FaultRaised, InsulationMeasured, PilotChanged
 from hal.guard import Guard
+from hal.readings import Severity
 from hal.sim.clock import run_virtual
-from hal.values import (
-    BoardEvent,
-    ContactorChanged,
-    EmergencyStopChanged,
-    FaultRaised,
-    InsulationMeasured,
-    PilotChanged,
-    Severity,
-)
 from secc import energy
 from secc.conversation import Asked, Effect, Event, Tell, Ticket
 from secc.energy.effects import ReportFault

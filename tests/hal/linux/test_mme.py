@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hal.linux import mme
 from hal.linux.families import FAMILIES, Lumissil, Qualcomm
-from hal.values import ModemInfo
+from hal.readings import ModemInfo
 
 HOST = bytes.fromhex("025ecc000001")
 MODEM = bytes.fromhex("00b052bb0001")

@@ -13,8 +13,8 @@ from hal.linux import mme
 from hal.linux.errors import InterfaceDown, NoModem
 from hal.linux.modem import WAITING_FRAMES, LinuxModem
 from hal.ports import PlcModem
+from hal.readings import ModemInfo
 from hal.sim.clock import run_virtual
-from hal.values import ModemInfo
 
 HOST = bytes.fromhex("025ecc000001")
 MODEM = bytes.fromhex("00b052bb0001")

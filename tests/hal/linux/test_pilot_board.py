@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.events import BoardLost, BoardRecovered
+from hal.readings import ContactorState, LockState, PilotState
 from hal.sim.clock import run_virtual
-from hal.values import BoardLost, BoardRecovered, ContactorState, LockState, PilotState
 from tests.hal.boards.bench import beaten, kinds
 from tests.hal.contract import BoardContract, Collector, Rig
 from tests.hal.linux.pilot_bench import PilotBench

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.linux.sampling import Debounce
-from hal.values import PilotState
+from hal.readings import PilotState
 
 PWM = 0.05
 

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout
+from hal.events import BoardEvent, FaultCleared, FaultRaised
 from hal.meters.meter import LOST_SECONDS, ModbusMeter, meter
 from hal.meters.modbus import Lines
+from hal.readings import Severity
 from hal.sim.clock import run_virtual
-from hal.values import BoardEvent, FaultCleared, FaultRaised, Severity
 from tests.hal.meter_maps import sdm230, sdm630, sunspec
 from tests.hal.modbus_fake import Device, TcpDevice, Trouble, rtu_devices, tcp_device
 

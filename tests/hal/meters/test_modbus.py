@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pymodbus.constants import ExcCodes
 
+from hal.drivers_kit import parse
 from hal.errors import HalLost, HalRejected, HalTimeout, HalUnsupported
 from hal.meters.modbus import COMMAND_SECONDS, Lines, ModbusLine, Rtu, Tcp, line
-from hal.parts import parse
 from hal.sim.clock import run_virtual
 from tests.hal.modbus_fake import Device, Trouble, rtu_devices, tcp_device
 
@@ -274,5 +274,5 @@ def test_missing_libraries_name_the_command(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_nothing_is_imported_before_it_is_needed() -> None:
-    code = "import sys, hal.meters.meter, hal.parts; assert not {'pymodbus', 'serial'} & set(sys.modules)"
+    code = "import sys, hal.meters.meter, hal.drivers_kit; assert not {'pymodbus', 'serial'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

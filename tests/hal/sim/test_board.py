@@ -9,22 +9,13 @@ from typing import Any, TypeVar
 import pytest
 
 from hal.errors import HalLost, HalRejected, HalTimeout
+from hal.events import BoardLost, BoardRecovered, FaultCleared, FaultRaised, StopPressed, TokenPresented
 from hal.open import open_sim
+from hal.readings import DcPhase, LockState, PilotState
 from hal.sim.board import SimBoard
 from hal.sim.clock import run_virtual
 from hal.sim.options import parse
 from hal.sim.world import World
-from hal.values import (
-    BoardLost,
-    BoardRecovered,
-    DcPhase,
-    FaultCleared,
-    FaultRaised,
-    LockState,
-    PilotState,
-    StopPressed,
-    TokenPresented,
-)
 from tests.hal.contract import BoardContract, Collector, Rig, beating
 
 T = TypeVar("T")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hal.readings import DcPhase
 from hal.sim.car import Battery, Car, pilot_volts
 from hal.sim.clock import ScaledClock, VirtualClock
 from hal.sim.world import Outlet, World
-from hal.values import DcPhase
 
 
 def dc_world(soc: float = 0.2, **options: float) -> tuple[VirtualClock, World]:

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hal.open import open_sim
+from hal.readings import PilotState
 from hal.sim.board import SimBoard
 from hal.sim.clock import run_virtual
 from hal.sim.follower import Observer
 from hal.sim.options import parse
 from hal.sim.world import World
-from hal.values import PilotState
 from tests.hal.contract import beating
 
 

@@ -15,11 +15,12 @@ import pytest
 
 import hal
 from hal.errors import HalLost
+from hal.events import BoardLost
 from hal.guard import Guard
 from hal.interlock import Purpose
 from hal.open import open_hal
+from hal.readings import ContactorState, PilotState
 from hal.sim.panel import Hand
-from hal.values import BoardLost, ContactorState, PilotState
 from tests.hal.contract import Collector
 from tests.lateness import watched
 
@@ -30,7 +31,7 @@ import asyncio, sys
 from hal.guard import Guard
 from hal.interlock import Purpose
 from hal.open import open_hal
-from hal.values import ContactorState
+from hal.readings import ContactorState
 
 async def main():
     board = await open_hal(f"sim:?connector=ac&car=plugged&process=1&control={sys.argv[1]}")

@@ -14,11 +14,11 @@ from hal.errors import HalError, HalRejected
 from hal.guard import Guard
 from hal.interlock import Insulation, Purpose
 from hal.open import open_sim
+from hal.readings import ContactorState, DcPhase, Severity
 from hal.sim.board import SimBoard
 from hal.sim.clock import VirtualLoop, run_virtual
 from hal.sim.options import parse
 from hal.sim.world import World
-from hal.values import ContactorState, DcPhase, Severity
 from tests.hal.contract import beating
 
 STEP = 0.01

@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from secc.exi.record import dataclass
+from secc.exi.frozen import dataclass
 from secc.iso2.messages import ChargeService, PhysicalValue, ServiceCategory, SupportedEnergyTransferMode, UnitSymbol
 
 VALUE = PhysicalValue(multiplier=0, unit=UnitSymbol.A, value=3)

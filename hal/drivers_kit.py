@@ -15,7 +15,8 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from hal.errors import HalError, HalLost, HalRejected
-from hal.values import BoardEvent, Fault, FaultCleared, FaultRaised, Severity
+from hal.events import BoardEvent, FaultCleared, FaultRaised
+from hal.readings import Fault, Severity
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The course of one session: what its phases share beside the talk itself. It dies with the session."""
+"""The state of one session: what its phases share beside the talk itself. It dies with the session."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Identification:
 
 
 @dataclass(slots=True)
-class Course:
+class SessionState:
     """One session as its phases know it: the offer, what was agreed, and what has been asked of us meanwhile."""
 
     offer: Offer
