@@ -37,6 +37,19 @@ def process(tmp_path: Path, sockets: Path) -> Iterator[Any]:
     started.close()
 
 
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of all functions that the EXI codec compiles meanwhile: ``read_`` or ``write_`` and the type."""
+    found: list[str] = []
+
+    def noted(text: str, *how: Any) -> Any:
+        found.append(text.partition("(")[0].removeprefix("def "))
+        return compile(text, *how)
+
+    monkeypatch.setattr("secc.exi.source.compile", noted, raising=False)
+    return found
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield

@@ -277,7 +277,7 @@ class _Reader:
         """What stands behind the event code, the end of the element included."""
         kind = alternative.type
         if isinstance(kind, ComplexType):
-            if kind.simple and not self.leniency.spans:
+            if kind.simple:
                 self.instance(kind, target)
             else:
                 self.call(kind, alternative, target)

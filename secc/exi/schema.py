@@ -127,21 +127,14 @@ class Schema(Generic[M]):
             raise EncodeError(f"{type(message).__name__} is no message of {self.name}")
         return _octets(self._write(start[0], start[1], message))
 
-    def warm(self, *types: type) -> None:
-        """Compiles readers and writers of these types ahead of time, together with every root and what surrounds a message."""
-        for cls in (*self.roots, *types):
-            self.warm_reader(cls)
-            self.warm_writer(cls)
+    def warm(self, *, reads: Iterable[type] = (), writes: Iterable[type] = (), spans: Iterable[type] = ()) -> None:
+        """Compile ahead of time what reads these types, writes them, or finds their elements for signatures (``spans``).
 
-    def warm_reader(self, cls: type, *, spanning: bool = False) -> None:
-        """Compiles what reads this type in the first pass; ``spanning``: what finds its elements for signatures, and the roots with it."""
-        namespace = self._spanning[0] if spanning else self._first
-        for each in (*self.roots, cls) if spanning else (cls,):
-            namespace.warm(complex_type(each))
-
-    def warm_writer(self, cls: type) -> None:
-        """Compiles what writes this type."""
-        self._writers.warm(complex_type(cls))
+        Just these types and what they are made of: a body element does not name the root around it. Only the first pass is compiled.
+        """
+        self._first.warm(map(complex_type, reads))
+        self._writers.warm(map(complex_type, writes))
+        self._spanning[0].warm(map(complex_type, spans))
 
     def _open(self, octets: bytes) -> tuple[int, int, type[M]]:
         """The stream as a number, the bits behind its root code, and the root."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import linecache
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from secc.errors import DecodeError
 from secc.exi.budget import Budget
-from secc.exi.grammar import ComplexType, Part
+from secc.exi.grammar import ComplexType
 
 
 class Source:
@@ -112,19 +112,23 @@ class Namespace:
         function: Callable[..., Any] = self.globals[name]
         return function
 
-    def warm(self, ctype: ComplexType) -> None:
-        """Compiles a type and all that its elements are made of, save what a wrapper (the Body) may hold."""
-        if ctype in self._compiled:
-            return
-        self.compile(ctype)
-        if ctype.cls is None:
-            return
-        for part in ctype.parts:
-            for inner in _inner(part):
-                self.warm(inner)
+    def warm(self, ctypes: Iterable[ComplexType]) -> None:
+        """Compiles types and all that their elements are made of, save what a wrapper (the Body) may hold."""
+        waiting = list(ctypes)
+        met: set[ComplexType] = set()
+        while waiting:
+            ctype = waiting.pop()
+            if ctype not in met:
+                met.add(ctype)
+                self.compile(ctype)
+                if ctype.cls is not None:
+                    waiting.extend(_called(ctype))
 
 
-def _inner(part: Part) -> Iterator[ComplexType]:
-    for alternative in part.alternatives:
-        if isinstance(alternative.type, ComplexType) and not alternative.type.simple:
-            yield alternative.type
+def _called(ctype: ComplexType) -> Iterator[ComplexType]:
+    """The types whose functions the type's own function calls: members of a group from a table, others unless they are dealt with in place."""
+    for part in ctype.parts:
+        for alternative in part.alternatives:
+            kind = alternative.type
+            if isinstance(kind, ComplexType) and (part.kind == "group" or not kind.simple):
+                yield kind

@@ -41,14 +41,8 @@ of their issuers, a signature; some 7 KiB. Nothing larger comes later in a sessi
 ITEMS: Final = 128
 """Items of lists in a request, over all passes: CertificateUpdateReq has 32, in each of three, of which the first may be taken twice. (A-EXI-11)"""
 
-LOOP: Final = (
-    CurrentDemandReq,
-    CurrentDemandRes,
-    ChargingStatusReq,
-    ChargingStatusRes,
-    PowerDeliveryReq,
-    PowerDeliveryRes,
-)
+LOOP_REQUESTS: Final = (CurrentDemandReq, ChargingStatusReq, PowerDeliveryReq)
+LOOP_RESPONSES: Final = (CurrentDemandRes, ChargingStatusRes, PowerDeliveryRes)
 """The messages that come while the contactor is closed."""
 
 SIGNED: Final = (AuthorizationReq, MeteringReceiptReq)
@@ -57,21 +51,21 @@ SIGNED: Final = (AuthorizationReq, MeteringReceiptReq)
 
 def warm() -> None:
     """Compiles the codec and reads the facets of the loop's messages, so that its first answer is as quick as the others."""
-    SCHEMA.warm(*LOOP)
-    FACETS.warm(*LOOP)
+    SCHEMA.warm(reads=(V2G_Message, *LOOP_REQUESTS), writes=(V2G_Message, *LOOP_RESPONSES))
+    FACETS.warm(*LOOP_REQUESTS)
 
 
 def warm_rest() -> Iterator[None]:
     """Compiles the codec of every other message, a type a step; and the readers that find what a signature covers."""
     for cls in BODY_ELEMENTS:
         if cls.__name__.endswith("Req"):
-            SCHEMA.warm_reader(cls)
+            SCHEMA.warm(reads=(cls,))
             FACETS.warm(cls)
         else:
-            SCHEMA.warm_writer(cls)
+            SCHEMA.warm(writes=(cls,))
         yield
     for cls in SIGNED:
-        SCHEMA.warm_reader(cls, spanning=True)
+        SCHEMA.warm(spans=(V2G_Message, cls))
         yield
 
 

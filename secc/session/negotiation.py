@@ -81,7 +81,7 @@ def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -
 
 def warm() -> None:
     """Compiles the codec of the first exchange."""
-    SCHEMA.warm()
+    SCHEMA.warm(reads=(SupportedAppProtocolReq,), writes=(SupportedAppProtocolRes,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 import contextlib
 import random
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from secc.errors import DecodeError, EncodeError
+from secc.exi import Schema
 from secc.exi.declarations import Choice
 from secc.exi.frozen import dataclass
 from secc.exi.grammar import complex_type, element_name
@@ -298,6 +299,23 @@ class Renamed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extending(Renamed):
     pass
+
+
+# What is compiled ahead of time
+
+
+def test_messages_are_compiled_one_by_one(compiled: list[str]) -> None:
+    """Each is a root: none brings the others with it, and with a control mode come all that may stand there."""
+    schema = Schema("again", roots=DC.roots, globals_=DC.globals, vocabulary=DC.vocabulary)
+    schema.warm(reads=(iso20.DC_ChargeLoopReq,))
+    assert "read_DC_ChargeParameterDiscoveryReq" not in compiled
+    modes = {f"read_{cls.__name__}" for cls in get_args(iso20.ControlMode)}
+    assert modes < set(compiled)
+    compiled.clear()
+    for vector in VECTORS:
+        if vector["name"].startswith("DC_ChargeLoopReq"):
+            schema.decode(bytes.fromhex(vector["exi"]))
+    assert not compiled
 
 
 # What it may cost

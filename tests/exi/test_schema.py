@@ -12,6 +12,7 @@ from secc.exi import Message, Schema
 from secc.iso2 import messages as iso2
 from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
 from secc.session import supported_app_protocol as sap
+from tests.exi.test_budget import signed
 
 
 def message(body: iso2.Body | None, session_id: bytes = bytes(8)) -> V2G_Message:
@@ -170,17 +171,69 @@ def test_foreign_messages_are_no_messages() -> None:
         SCHEMA.encode(Message())  # type: ignore[arg-type]  # on purpose
 
 
-def test_warm_types_need_no_compiler_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    schema = Schema("again", roots=(V2G_Message,), globals_=SCHEMA.globals, vocabulary=SCHEMA.vocabulary)
-    schema.warm(iso2.SessionStopReq)
+# What is compiled ahead of time
 
-    def fail(*_: object) -> None:
-        raise AssertionError("compiled late")
+SURROUNDINGS = {
+    *("V2G_Message", "MessageHeader", "Notification", "Body"),
+    *("Signature", "SignatureValue", "SignedInfo", "CanonicalizationMethod", "SignatureMethod"),
+    *("Reference", "DigestMethod", "Transforms", "Transform"),
+}
+"""The types that the root is made of, without a body element."""
 
-    monkeypatch.setattr("secc.exi.source.Namespace.compile", fail)
-    assert schema.decode(schema.encode(STOP)) == STOP
-    with pytest.raises(AssertionError, match="compiled late"):
-        schema.encode(message(iso2.ChargingStatusReq()))
+
+@pytest.fixture
+def again() -> Schema[V2G_Message]:
+    """The schema of ISO 15118-2 with nothing compiled."""
+    return Schema("again", roots=(V2G_Message,), globals_=SCHEMA.globals, vocabulary=SCHEMA.vocabulary)
+
+
+def test_warm_types_need_no_compiler_later(again: Schema[V2G_Message], compiled: list[str]) -> None:
+    again.warm(reads=(V2G_Message, iso2.SessionStopReq), writes=(V2G_Message, iso2.SessionStopReq))
+    types = SURROUNDINGS | {"SessionStopReq"}
+    assert sorted(compiled) == sorted(f"{verb}_{name}" for verb in ("read", "write") for name in types)
+    compiled.clear()
+    assert again.decode(again.encode(STOP)) == STOP
+    assert not compiled
+    again.encode(message(iso2.ChargingStatusReq()))
+    assert compiled == ["write_ChargingStatusReq"]
+
+
+def test_what_is_not_named_is_not_compiled(again: Schema[V2G_Message], compiled: list[str]) -> None:
+    again.warm()
+    again.warm(reads=(iso2.SessionStopReq,))
+    assert compiled == ["read_SessionStopReq"]
+    again.warm(writes=(iso2.SessionStopRes,))
+    assert compiled == ["read_SessionStopReq", "write_SessionStopRes"]
+
+
+def test_members_of_a_group_are_part_of_the_type(again: Schema[V2G_Message], compiled: list[str]) -> None:
+    """One of them is read and written in place elsewhere, but not here, where its class decides."""
+    again.warm(reads=(V2G_Message, iso2.PowerDeliveryRes), writes=(V2G_Message, iso2.PowerDeliveryRes))
+    compiled.clear()
+    status = iso2.AC_EVSEStatus(notification_max_delay=0, evse_notification=iso2.EVSENotification.NONE, rcd=False)
+    response = message(iso2.PowerDeliveryRes(response_code=iso2.ResponseCode.OK, evse_status=status))
+    assert again.decode(again.encode(response)) == response
+    assert not compiled
+
+
+def test_a_type_that_was_used_is_compiled_to_its_ends(again: Schema[V2G_Message], compiled: list[str]) -> None:
+    """Its own function is there already; those of elements that no message had are not."""
+    again.decode(OCTETS)
+    assert "read_Signature" not in compiled
+    again.warm(reads=(V2G_Message,))
+    assert set(compiled) == {f"read_{name}" for name in (*SURROUNDINGS, "SessionStopReq")}
+
+
+def test_what_finds_signed_elements_is_compiled_on_its_own(again: Schema[V2G_Message], compiled: list[str]) -> None:
+    request = iso2.AuthorizationReq(id="id1")
+    octets = signed(1, 1, request)
+    again.warm(spans=(V2G_Message, iso2.AuthorizationReq))
+    assert set(compiled) == {f"read_{name}" for name in (*SURROUNDINGS, "AuthorizationReq")}
+    compiled.clear()
+    assert again.fragment_of(octets, "AuthorizationReq", "id1") == SCHEMA.fragment(request)
+    assert not compiled
+    again.decode(octets)
+    assert compiled
 
 
 def test_an_empty_body_is_possible() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from secc.errors import DecodeError
+from secc.exi import Schema
+from secc.exi.tree import from_tree
 from secc.exi.xmldsig import X509IssuerSerial
 from secc.iso2 import messages as iso2
-from secc.iso2.dialogue import ITEMS, PAYLOAD_LIMIT, STREAM, Dialogue
+from secc.iso2.dialogue import ITEMS, LOOP_REQUESTS, LOOP_RESPONSES, PAYLOAD_LIMIT, STREAM, Dialogue, warm, warm_rest
 from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
 from secc.session.offer import Offer, Surroundings
 from tests.exi.test_budget import profile, signed
+from tests.exi_vectors import vectors
 
 
 @pytest.fixture
@@ -69,3 +74,54 @@ def test_what_is_read_at_once_is_the_same(dialogue: Dialogue) -> None:
     assert dialogue.decode_at_once(STREAM, empty) is None
     with pytest.raises(DecodeError, match="empty Body"):
         dialogue.decode(STREAM, empty)
+
+
+# What is compiled ahead of time
+
+
+@pytest.fixture
+def again(monkeypatch: pytest.MonkeyPatch) -> Schema[V2G_Message]:
+    """The schema that the module compiles, with nothing compiled."""
+    schema = Schema("again", roots=(V2G_Message,), globals_=SCHEMA.globals, vocabulary=SCHEMA.vocabulary)
+    monkeypatch.setattr("secc.iso2.dialogue.SCHEMA", schema)
+    return schema
+
+
+def said(schema: Schema[V2G_Message], wanted: Callable[[str], bool]) -> int:
+    """Reads the requests that foreign codecs wrote, and writes their responses, of the body elements that are wanted; how many."""
+    found = 0
+    for vector in vectors("iso15118-2"):
+        name = vector["name"].partition("/")[0]
+        if not wanted(name) or "KeyInfo" in str(vector["message"]) or vector.get("facets"):
+            continue
+        found += 1
+        if name.endswith("Req"):
+            schema.decode(bytes.fromhex(vector["exi"]))
+        else:
+            schema.encode(from_tree(SCHEMA, vector["message"]))
+    return found
+
+
+def test_the_messages_of_the_loop_are_compiled_first(again: Schema[V2G_Message], compiled: list[str]) -> None:
+    names = {cls.__name__ for cls in (*LOOP_REQUESTS, *LOOP_RESPONSES)}
+    warm()
+    # What the station does not do, it does not compile: it writes no request and reads no response.
+    assert not {
+        f"{verb}_{name}" for verb, end in (("write", "Req"), ("read", "Res")) for name in names if name.endswith(end)
+    } & set(compiled)
+    compiled.clear()
+    assert said(again, names.__contains__) > 40
+    assert not compiled
+
+
+def test_then_nothing_is_left_to_compile(again: Schema[V2G_Message], compiled: list[str]) -> None:
+    receipt = iso2.MeteringReceiptReq(id="id1", session_id=bytes(8), meter_info=iso2.MeterInfo(meter_id="meter"))
+    requests = {type(body).__name__: signed(1, 1, body) for body in (iso2.AuthorizationReq(id="id1"), receipt)}
+    warm()
+    for _ in warm_rest():
+        pass
+    compiled.clear()
+    assert said(again, lambda name: name.endswith(("Req", "Res"))) > 200
+    for name, octets in requests.items():
+        again.fragment_of(octets, name, "id1")
+    assert not compiled

@@ -18,6 +18,7 @@ from secc.iso2.dialogue import PAYLOAD_LIMIT
 from secc.iso2.messages import ResponseCode, SessionSetupReq, V2G_Message
 from secc.link.connection import Serving
 from secc.link.v2gtp import Framer, PayloadType, frame
+from secc.session import negotiation
 from secc.session.events import Unplugged
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.session.supported_app_protocol import SCHEMA as SAP
@@ -169,7 +170,7 @@ def run(story: Callable[[Outlet, Held], Awaitable[None]]) -> None:
         ISO2.warm()
         for _ in ISO2.warm_rest():
             pass
-        SAP.warm()
+        negotiation.warm()
         work = Held()
         outlet = Outlet(work)
         try:
