@@ -19,7 +19,7 @@ from secc.link.slac.effects import (
     SetKey,
 )
 from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
-from secc.link.slac.matching import SlacSettings, slac
+from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import (
     BROADCAST,
     GROUPS,
@@ -35,6 +35,7 @@ from secc.link.slac.mme import (
     SlacParmReq,
     StartAttenCharInd,
 )
+from secc.link.slac.settings import SlacSettings
 
 EVSE = bytes.fromhex("025ecc000001")
 EV = bytes.fromhex("02ee00000001")
@@ -53,7 +54,7 @@ class Scene:
         self.now = now
         self.settings = SlacSettings(**{"evse_mac": EVSE, **settings})
         self.entropy = (hashlib.sha256(bytes([n & 255, n >> 8])).digest() for n in itertools.count())
-        self.session = slac(self.settings, now=now, entropy=lambda count: next(self.entropy)[:count])
+        self.session = SlacSession(self.settings, now=now, entropy=lambda count: next(self.entropy)[:count])
         self.sent: list[tuple[float, SendFrame]] = []
         self.effects: list[Effect] = []
         self.moments: list[float] = []

@@ -28,12 +28,12 @@ from hal.ports import PlcModem
 from hal.sim.clock import LoopClock
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
-from secc.conversation import Abandon, Answered, Ask, Effect, Event, Levels, Session
+from secc.conversation import Abandon, Answered, Ask, Effect, Event, Levels
 from secc.errors import FramingError
 from secc.link.slac import mme
 from secc.link.slac.effects import CheckLink, SendFrame, SetKey
 from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
-from secc.link.slac.matching import SlacSettings, slac
+from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import (
     BROADCAST,
     AttenCharInd,
@@ -45,6 +45,7 @@ from secc.link.slac.mme import (
     SlacParmReq,
     StartAttenCharInd,
 )
+from secc.link.slac.settings import SlacSettings
 
 M = TypeVar("M", bound=Message)
 BATCH_SECONDS = 0.03
@@ -59,7 +60,7 @@ class Station:
 
     def __init__(self, modem: PlcModem, settings: SlacSettings, on_effect: Callable[[Effect], None]) -> None:
         self.modem = modem
-        self.session: Session = slac(settings, now=asyncio.get_running_loop().time())
+        self.session = SlacSession(settings, now=asyncio.get_running_loop().time())
         self._on_effect = on_effect
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()

@@ -19,8 +19,8 @@ from hal.sim.modem import SimModem
 from secc.conversation import Effect, Timeout
 from secc.link.slac import mme, timing
 from secc.link.slac.effects import IndicateDlinkReady, ReportMatched, ReportMatchingFailed, ReportModem
-from secc.link.slac.matching import SlacSettings
 from secc.link.slac.mme import NetworkKey, SlacMatchCnf, SlacMatchReq
+from secc.link.slac.settings import SlacSettings
 from tools.slac_bench import Car, Pass, Station, main, plot, table
 
 STATION, STATION_MODEM = bytes.fromhex("025ecc000001"), bytes.fromhex("00b052bb0001")

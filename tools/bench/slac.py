@@ -79,7 +79,7 @@ def flood(seconds: float) -> dict[str, Any]:
         spent[matched] += outlet.cpu - cpu
         frames[matched] += 1
         if number % 100 == 0:
-            most = max(most, outlet.entries())
+            most = max(most, outlet.session.remembered)
     clock.advance(3.0)
     gc.collect()
     return {
@@ -91,7 +91,7 @@ def flood(seconds: float) -> dict[str, Any]:
         "attempt": car.attempt,
         "requests": car.asked,
         "entries": most,
-        "entries left": outlet.entries(),
+        "entries left": outlet.session.remembered,
         "resident": (before, Tree(os.getpid()).resident()),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -12,11 +11,11 @@ from typing import Any
 from hal.sim.clock import Call, VirtualClock
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
-from secc.conversation import Answered, Ask, Effect, Event, Levels, Session, Ticket
+from secc.conversation import Answered, Ask, Effect, Event, Levels, Ticket
 from secc.link.slac import mme, timing
 from secc.link.slac.effects import CheckLink, IndicateDlinkReady, SendFrame, SetKey
 from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
-from secc.link.slac.matching import SlacSettings, slac
+from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import (
     BROADCAST,
     AttenCharInd,
@@ -29,6 +28,7 @@ from secc.link.slac.mme import (
     SlacParmReq,
     StartAttenCharInd,
 )
+from secc.link.slac.settings import SlacSettings
 
 RESULTS_SECONDS = 1.2
 """TT_EV_atten_results: how long a car collects results."""
@@ -55,7 +55,7 @@ class Outlet:
         self.cpu = 0.0
         self.steps: list[tuple[float, float]] = []
         self.linked = False
-        self.session: Session = slac(SlacSettings(modem.mac), now=clock.now())
+        self.session = SlacSession(SlacSettings(modem.mac), now=clock.now())
         self._timer: Call | None = None
         self._due: float | None = None
         modem.on_frame = lambda at, octets: self.step(FrameReceived(octets))
@@ -84,12 +84,6 @@ class Outlet:
             self.modem.say(octets)
         self._perform(effects)
         self._arm(due.at if due is not None else None)
-
-    def entries(self) -> int:
-        """Cars that the session remembers: invitations and runs."""
-        talk: Any = self.session._main.talk  # no other way to see the tables from outside
-        size: int = inspect.getgeneratorlocals(talk)["self"].runs.size
-        return size
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
 
-from secc.conversation import Conversation, Deadline, Timeout
+from secc.conversation import ENDLESS, Conversation, Party, Timeout
 from secc.link.slac import timing
-from secc.link.slac.effects import CheckLink, IndicateDlinkReady, Notice, ReportMatched, SendFrame
+from secc.link.slac.effects import CheckLink, IndicateDlinkReady, Notice, ReportMatched
 from secc.link.slac.events import (
     DlinkFailed,
     DlinkPaused,
     DlinkResumed,
     DlinkTerminated,
+    FrameReceived,
     LinkReported,
-    MatchingArmed,
 )
+from secc.link.slac.line import Line
 from secc.link.slac.mme import (
     BROADCAST,
     AmpMapCnf,
@@ -29,9 +30,6 @@ from secc.link.slac.mme import (
 )
 from secc.link.slac.run import Run
 
-if TYPE_CHECKING:
-    from secc.link.slac.matching import Slac
-
 
 class Left(Exception):
     """The network is to be left: an expected outcome, which never leaves matching. ``armed``: the car may ask again at once."""
@@ -43,28 +41,47 @@ class Left(Exception):
 
 
 class Network:
-    """The network that one car was given the key of."""
+    """The network that one car was given the key of. ``known``: cars and RunIDs that have matched before."""
 
-    def __init__(self, slac: Slac, run: Run, request: SlacMatchReq, key: NetworkKey) -> None:
-        self.slac, self.evse, self.settings = slac, slac.evse, slac.settings
+    def __init__(
+        self,
+        evse: Party,
+        line: Line,
+        run: Run,
+        request: SlacMatchReq,
+        key: NetworkKey,
+        known: Collection[tuple[bytes, bytes]],
+    ) -> None:
+        self.evse, self.line, self.settings = evse, line, line.settings
         self.run, self.request = run, request
         self.key = key
+        self.known = known
         self.repeats = 0
         self.joined = False
         self.paused = False
+        self.mapped = False
+        """The car has confirmed our amplitude map."""
 
     def talk(self) -> Conversation[bool]:
         """From CM_SLAC_MATCH.CNF until the network is left; True where the car may ask again without being armed for."""
-        self.evse.do(ReportMatched(self.run.ev_mac, self.run.run_id))
+        evse = self.evse
+        evse.do(ReportMatched(self.run.ev_mac, self.run.run_id))
         self.confirm()
         try:
-            yield from self.join(timing.TT_MATCH_JOIN if self.settings.strict else timing.MATCH_JOIN_TOLERATED)
-            while True:
-                yield from self.watch()
-                yield from self.sleep()
-                yield from self.join(timing.T_CONN_RESUME)
+            with (
+                evse.hearing(FrameReceived, by=self.hear),
+                evse.hearing(DlinkTerminated, DlinkFailed, by=self.leave),
+                evse.hearing(DlinkPaused, DlinkResumed, by=self.pause),
+                evse.looking(self.see_pilot),
+            ):
+                yield from self.join(timing.TT_MATCH_JOIN if self.settings.strict else timing.MATCH_JOIN_TOLERATED)
+                while True:
+                    yield from self.watch()
+                    # D-LINK_PAUSE: keep the key and leave the link alone until the car is awake.
+                    yield from evse.until(lambda: not self.paused, within=ENDLESS)
+                    yield from self.join(timing.T_CONN_RESUME)
         except Left as left:
-            self.evse.do(IndicateDlinkReady(False, left.cause))
+            evse.do(IndicateDlinkReady(False, left.cause))
             return left.armed
 
     def confirm(self) -> None:
@@ -76,30 +93,32 @@ class Network:
         self.send(cnf)
 
     def send(self, message: Message) -> None:
-        self.evse.do(SendFrame(self.run.ev_mac, self.settings.evse_mac, message))
+        self.line.send(self.run.ev_mac, message)
 
     # The link
 
     def join(self, timeout: Timeout) -> Conversation[None]:
         """Ask the modem until the car is there; Left when it does not come."""
-        begun = self.evse.now
-        end = self.evse.limit(timeout)
+        evse = self.evse
+        begun = evse.now
+        end = evse.limit(timeout)
         while True:
             link = yield from self.poll()
             # A modem that does not answer is another matter than one that cannot tell.
             if link.up or (link.up is None and not link.error):
                 break
-            if (yield from self.pause(timing.LINK_POLL_JOINING, end)):
+            yield from evse.until(lambda: False, within=timing.LINK_POLL_JOINING, before=end)
+            if evse.now >= end.at:
                 raise Left(timeout.name, armed=not self.settings.strict)
-        if not self.joined and self.evse.now - begun > timing.TT_MATCH_JOIN.seconds:
-            self.slac.announce(Notice.SLOW_JOIN, "Q-10")
+        if not self.joined and evse.now - begun > timing.TT_MATCH_JOIN.seconds:
+            self.line.announce(Notice.SLOW_JOIN, "Q-10")
         if not self.joined:
-            yield from self.pause(timing.TP_LINK_READY_NOTIFICATION)
+            yield from evse.rest(timing.TP_LINK_READY_NOTIFICATION)
             self.joined = True
             watched = link.up is not None
             if not watched:
-                self.slac.announce(Notice.LINK_UNKNOWN, "")
-            self.evse.do(IndicateDlinkReady(True, watched=watched))
+                self.line.announce(Notice.LINK_UNKNOWN)
+            evse.do(IndicateDlinkReady(True, watched=watched))
             yield from self.exchange_amplitude_map()
 
     def watch(self) -> Conversation[None]:
@@ -111,95 +130,70 @@ class Network:
             doubts = doubts + 1 if lost and not self.paused else 0
             if doubts >= timing.LINK_DOUBTS:
                 raise Left(link.error or "link lost")
-            yield from self.pause(timing.LINK_POLL_JOINING if doubts else timing.LINK_POLL)
-
-    def sleep(self) -> Conversation[None]:
-        """D-LINK_PAUSE: keep the key and leave the link alone until the car is awake."""
-        while self.paused:
-            yield from self.listen(None)
+            yield from self.evse.rest(timing.LINK_POLL_JOINING if doubts else timing.LINK_POLL)
 
     def exchange_amplitude_map(self) -> Conversation[None]:
         """Ask the car to keep to our map, where we have one. A car that does not answer is not asked a fourth time."""
         if not self.settings.amplitude_map:
             return
+        self.mapped = False
         for _ in range(1 + timing.C_EV_MATCH_RETRY):
             self.send(AmpMapReq(self.settings.amplitude_map))
-            answer = self.evse.limit(timing.TT_AMP_MAP_EXCHANGE)
-            while (event := (yield from self.listen(answer))) is not None:
-                if isinstance(event, AmpMapCnf):
-                    return
+            if (yield from self.evse.until(lambda: self.mapped, within=timing.TT_AMP_MAP_EXCHANGE)):
+                return
 
     def poll(self) -> Conversation[LinkReported]:
         """One question to the modem."""
-        ticket = self.evse.ask(CheckLink())
-        answer = self.evse.limit(timing.LINK_ANSWER)
-        try:
-            while (event := (yield from self.listen(answer, ticket))) is not None:
-                if isinstance(event, LinkReported):
-                    return event
-            return LinkReported(None, f"no link status in {timing.LINK_ANSWER.seconds:g} s")
-        finally:
-            self.evse.abandon(ticket)
-
-    def pause(self, timeout: Timeout, end: Deadline | None = None) -> Conversation[bool]:
-        """Let time pass, hearing what comes; True if ``end`` has come with it."""
-        until = self.evse.limit(timeout)
-        if end is not None and end.at <= until.at:
-            until = end
-        while (yield from self.listen(until)) is not None and self.evse.now < until.at:
-            pass
-        return until is end
+        within = timing.LINK_ANSWER
+        silence = LinkReported(None, f"no link status in {within.seconds:g} s")
+        return (yield from self.line.ask_modem(CheckLink(), within, silence))
 
     # Hearing
 
-    def listen(self, before: Deadline | None, *tickets: Any) -> Conversation[Any]:
-        """One step. Raises Left where the network has to be left; repeats and amplitude maps are answered on the way."""
-        event = yield from self.slac.turn(before, *tickets)
+    def see_pilot(self) -> None:
+        """Raises Left as soon as the plug is out: before whatever else is heard, and after every step."""
         if self.evse.levels.pilot == "A":
             raise Left("unplugged")
-        match event:
-            case DlinkTerminated():
-                raise Left("D-LINK_TERMINATE")
-            case DlinkFailed():
-                raise Left("D-LINK_ERROR")
-            case DlinkPaused():
-                self.paused = True
-            case DlinkResumed():
-                self.paused = False
-            case MatchingArmed():
-                pass
-            case None | LinkReported():
-                pass
-            case _:
-                frame = self.slac.frame_of(event)
-                if frame is not None and frame.source == self.run.ev_mac:
-                    return self.hear(frame) or event
-        return event
 
-    def hear(self, frame: Mme) -> Message | None:
-        """What the matched car may still say; nobody else is heard, and CM_SLAC_PARM.REQ is not answered."""
+    def leave(self, request: DlinkTerminated | DlinkFailed) -> None:
+        """The plug-in wants it so."""
+        self.see_pilot()
+        raise Left("D-LINK_ERROR" if isinstance(request, DlinkFailed) else "D-LINK_TERMINATE")
+
+    def pause(self, request: DlinkPaused | DlinkResumed) -> None:
+        """The plug-in knows that the car sleeps, or that it does not any more."""
+        self.paused = isinstance(request, DlinkPaused)
+
+    def hear(self, event: FrameReceived) -> None:
+        """A frame. Only the matched car is heard."""
+        self.see_pilot()
+        frame = self.line.read(event)
+        if frame is not None and frame.source == self.run.ev_mac:
+            self.hear_car(frame)
+
+    def hear_car(self, frame: Mme) -> None:
+        """What the matched car may still say: repeats and amplitude maps are answered, CM_SLAC_PARM.REQ is not."""
         if frame.destination == BROADCAST and not isinstance(frame.message, SlacParmReq):
-            return None
+            return
         match frame.message:
             case SlacMatchReq() as request if request.run_id == self.run.run_id and self.run.is_match(request):
                 self.repeats += 1
                 if self.repeats > timing.C_EV_MATCH_RETRY:
                     if self.settings.strict:
-                        return None
-                    self.slac.announce(Notice.MATCH_REPEATED, "Q-09")
+                        return
+                    self.line.announce(Notice.MATCH_REPEATED, "Q-09")
                 self.confirm()
             case AmpMapReq() as wish:
                 good = len(wish.carriers) == timing.CARRIERS
                 self.send(AmpMapCnf(0 if good else 1))
-            case AmpMapCnf() as answer:
-                return answer
+            case AmpMapCnf():
+                self.mapped = True
             case SlacParmReq() as request if not self.joined and not self.settings.strict:
                 # It did not like what it got, and starts anew; its request is answered when the next key is in. A RunID that has matched
                 # before is a record played again.
-                if (frame.source, request.run_id) not in self.slac.matched:
-                    self.slac.announce(Notice.AGAIN, "Q-02")
-                    self.slac.hold(frame)
+                if (frame.source, request.run_id) not in self.known:
+                    self.line.announce(Notice.AGAIN, "Q-02")
+                    self.line.hold(frame)
                     raise Left("restarted by the car", armed=True)
             case _:
                 pass
-        return None

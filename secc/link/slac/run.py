@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from secc.conversation import Conversation, Deadline, Party, TimedOut
-from secc.errors import ConfigError
 from secc.link.slac import timing
-from secc.link.slac.effects import Notice, SendFrame
+from secc.link.slac.effects import Notice
 from secc.link.slac.events import PilotChanged
+from secc.link.slac.line import Line
 from secc.link.slac.mme import (
     GROUPS,
     MVF_LENGTH_REQ,
@@ -26,61 +24,15 @@ from secc.link.slac.mme import (
     ValidateCnf,
     ValidateReq,
 )
+from secc.link.slac.settings import Validation
 
 NOT_READY, READY, SUCCESS, FAILURE, NOT_REQUIRED = range(5)
 """Results of CM_VALIDATE."""
 _NO_ID: Final = bytes(17)
 
 
-class Validation(Enum):
-    """What a car is told that wants to prove its cable by toggling the pilot (CM_VALIDATE)."""
-
-    NOT_REQUIRED = "not required"
-    """There is one cable to this modem."""
-    UNSUPPORTED = "unsupported"
-    OFFERED = "offered"
-    """Toggles are counted. Needs a pilot whose every edge is reported."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlacSettings:
-    """How one outlet matches. ConfigError for what cannot be.
-
-    ``evse_mac``: address of our interface (EVSE_MAC). ``strict``: no tolerance of what cars do against the letter. ``init_seconds``:
-    TT_EVSE_SLAC_init. ``assumed_attenuation``: dB in each group where the modem measures none. ``attenuation_offset``: dB between plug and
-    modem, subtracted from what is measured. ``amplitude_map``: what the car is asked to keep to, 0..15 for each of 917 carriers, or nothing.
-    """
-
-    evse_mac: bytes
-    strict: bool = False
-    init_seconds: float = timing.TT_EVSE_SLAC_INIT.seconds
-    validation: Validation = Validation.NOT_REQUIRED
-    assumed_attenuation: int = 20
-    attenuation_offset: int = 0
-    amplitude_map: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        low, high = timing.SLAC_INIT_RANGE if self.strict else timing.SLAC_INIT_TOLERATED
-        if not low <= self.init_seconds <= high:
-            raise ConfigError("slac.init_seconds", f"has to be {low:g} to {high:g} s, not {self.init_seconds:g}")
-        if len(self.evse_mac) != 6 or self.evse_mac[0] & 1:
-            raise ConfigError("slac.evse_mac", "has to be the address of one interface")
-        if not 1 <= self.assumed_attenuation <= 127:
-            raise ConfigError("slac.assumed_attenuation", f"has to be 1 to 127 dB, not {self.assumed_attenuation}")
-        if not 0 <= self.attenuation_offset <= 127:
-            raise ConfigError("slac.attenuation_offset", f"has to be 0 to 127 dB, not {self.attenuation_offset}")
-        if self.amplitude_map and len(self.amplitude_map) != timing.CARRIERS:
-            raise ConfigError("slac.amplitude_map", f"has to have {timing.CARRIERS} entries")
-        if any(not 0 <= level <= 15 for level in self.amplitude_map):
-            raise ConfigError("slac.amplitude_map", "entries are 0 to 15")
-
-
 class RunFailed(Exception):
-    """This run is over without a match: an expected outcome, which never leaves matching. ``cause`` as in ReportMatchingFailed."""
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause)
-        self.cause = cause
+    """This run is over without a match: an expected outcome, which never leaves matching. Its text is the cause in ReportMatchingFailed."""
 
 
 def mean(profiles: Sequence[tuple[int, ...]], offset: int = 0) -> tuple[int, ...]:
@@ -90,20 +42,16 @@ def mean(profiles: Sequence[tuple[int, ...]], offset: int = 0) -> tuple[int, ...
 
 
 class Run:
-    """One run, from its first CM_START_ATTEN_CHAR.IND. ``talk`` ends with the CM_SLAC_MATCH.REQ, or by RunFailed or TimedOut."""
+    """One run, from its first CM_START_ATTEN_CHAR.IND. It ends with the CM_SLAC_MATCH.REQ, or by RunFailed or TimedOut."""
+
+    evse: Party
+    """Its own, within that of matching."""
 
     def __init__(
-        self,
-        evse: Party,
-        settings: SlacSettings,
-        ev_mac: bytes,
-        start: StartAttenCharInd,
-        *,
-        announce: Callable[[Notice, str], None],
-        claim_validation: Callable[[Run], bool],
+        self, line: Line, ev_mac: bytes, start: StartAttenCharInd, claim_validation: Callable[[Run], bool]
     ) -> None:
-        self.evse = evse
-        self.settings = settings
+        self.line = line
+        self.settings = line.settings
         self.ev_mac = ev_mac
         self.run_id = start.run_id
         self.announced = start.num_sounds
@@ -112,7 +60,6 @@ class Run:
         self.blank = 0
         """Profiles in which the modem says nothing about any group."""
         self.validating = False
-        self._announce = announce
         self._claim_validation = claim_validation
 
     @property
@@ -120,15 +67,16 @@ class Run:
         return max(self.sounds, len(self.profiles) + self.blank)
 
     def send(self, message: Message) -> None:
-        self.evse.do(SendFrame(self.ev_mac, self.settings.evse_mac, message))
+        self.line.send(self.ev_mac, message)
 
-    def talk(self) -> Conversation[SlacMatchReq]:
+    def talk(self, evse: Party) -> Conversation[SlacMatchReq]:
         """The run, in the order of the diagram."""
-        yield from self.sounding(self.evse.limit(timing.TT_EVSE_MATCH_MNBC))
-        session = self.evse.limit(timing.TT_EVSE_MATCH_SESSION)
+        self.evse = evse
+        yield from self.sounding(evse.limit(timing.TT_EVSE_MATCH_MNBC))
+        session = evse.limit(timing.TT_EVSE_MATCH_SESSION)
         yield from self.atten_char()
         while True:
-            request = yield from self.evse.receive(SlacMatchReq, ValidateReq, before=session)
+            request = yield from evse.receive(SlacMatchReq, ValidateReq, before=session)
             if isinstance(request, ValidateReq):
                 yield from self.validate(request)
             elif self.is_match(request):
@@ -150,7 +98,7 @@ class Run:
                         # All three belong before the first sound.
                         if self.settings.strict:
                             raise RunFailed("CM_START_ATTEN_CHAR.IND out of sequence")
-                        self._announce(Notice.START_REPEATED, "Q-08")
+                        self.line.announce(Notice.START_REPEATED, "Q-08")
                     case _:
                         pass
 
@@ -173,7 +121,7 @@ class Run:
         if not plausible and not settings.strict and sounds:
             # Some cars ignore a profile of zeros.
             groups = (settings.assumed_attenuation,) * GROUPS
-            self._announce(Notice.NO_PROFILE, "Q-07")
+            self.line.announce(Notice.NO_PROFILE, "Q-07")
         if not groups:
             raise RunFailed("no sound came through")
         return AttenCharInd(self.ev_mac, self.run_id, sounds, groups)
@@ -257,5 +205,5 @@ class Run:
             and (ids_are_zero or not self.settings.strict)
         )
         if good and not ids_are_zero:
-            self._announce(Notice.FOREIGN_IDS, "")
+            self.line.announce(Notice.FOREIGN_IDS)
         return good

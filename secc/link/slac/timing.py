@@ -65,7 +65,6 @@ LINK_DOUBTS: Final = 3
 HELD: Final = Timeout(
     "held CM_SLAC_PARM.REQ", 0.6, "Q-01; our choice: three times TT_match_response, after which a car starts anew"
 )
-REST: Final = Timeout("SLAC at rest", 3600.0, "our choice: nothing to wait for")
 
 INVITATIONS: Final = 4096
 """Cars that asked and have not begun: TT_match_sequence at 10 000 requests a second. Our choice."""

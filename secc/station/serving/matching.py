@@ -24,7 +24,8 @@ from secc.config import Config, Modem, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
 from secc.link.slac import effects as wants
 from secc.link.slac import events as heard
-from secc.link.slac.matching import SlacSettings, slac
+from secc.link.slac.matching import SlacSession
+from secc.link.slac.settings import SlacSettings
 from secc.station.compose import Services
 from secc.station.serving.driver import Driver, Turns
 from secc.station.serving.hardware import Hardware
@@ -146,7 +147,7 @@ class MatchHost:
         now = asyncio.get_running_loop().time()
         self._driver = Driver(
             f"outlet {self._settings.name} matching",
-            slac(settings, now=now, tickets=self._services.tickets),
+            SlacSession(settings, now=now, tickets=self._services.tickets),
             turns=self._turns,
             perform=self._perform,
             levels=self._hardware.levels,

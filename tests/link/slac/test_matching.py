@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from secc.conversation import Abandon
+from secc.conversation import Abandon, Levels
 from secc.errors import ConfigError
 from secc.link.slac import mme
 from secc.link.slac.effects import IndicateDlinkReady, ReportMatchingBegun, ReportMatchingFailed, ReportModem
@@ -19,7 +19,6 @@ from secc.link.slac.events import (
     KeySet,
     MatchingArmed,
 )
-from secc.link.slac.matching import SlacSettings
 from secc.link.slac.mme import (
     BROADCAST,
     GROUPS,
@@ -32,7 +31,8 @@ from secc.link.slac.mme import (
     ValidateCnf,
     ValidateReq,
 )
-from secc.link.slac.run import Validation, mean
+from secc.link.slac.run import mean
+from secc.link.slac.settings import SlacSettings, Validation
 from tests.slac_scene import EV, EVSE, MODEM, NEIGHBOUR, NO_ID, OTHER_RUN, PROFILE, RUN, Scene
 
 BOTH = pytest.mark.parametrize("strict", [False, True], ids=["tolerant", "strict"])
@@ -690,6 +690,40 @@ def test_unplugged_in_the_match_there_is_a_new_key_for_the_next_car() -> None:
     first, second = scene.confirmed
     assert first.nmk != second.nmk
     assert second.nmk == scene.keys[-1][1]
+
+
+@pytest.mark.case("SL-MTC-18")
+def test_a_plug_that_is_out_ends_the_match_whatever_is_heard_first() -> None:
+    """The level is out before the board's event has come: a frame then gets no key, and the next car waits for the plug-in."""
+    scene = Scene()
+    scene.to_match()
+    scene.say(MatchingArmed())
+    scene.session.levels = Levels(pilot="A")
+    scene.match()
+    assert len(scene.confirmed) == 1
+    assert scene.reported(IndicateDlinkReady) == [IndicateDlinkReady(False, "unplugged")]
+    scene.pilot("B")
+    scene.wait(0.1)
+    scene.parm(run=OTHER_RUN)
+    assert len(scene.invited) == 1
+
+
+@pytest.mark.parametrize("event", [DlinkTerminated(), DlinkFailed()])
+def test_who_ends_the_link_while_the_modem_takes_its_key_is_heard(event: DlinkTerminated | DlinkFailed) -> None:
+    scene = Scene()
+    scene.to_link()
+    scene.key_delay = 0.4
+    scene.pilot("A")
+    scene.pilot("B")
+    scene.say(MatchingArmed())
+    scene.say(event)
+    scene.wait(0.5)
+    scene.parm(run=OTHER_RUN)
+    assert len(scene.invited) == 1
+    scene.wait(1.0)
+    scene.say(MatchingArmed())
+    scene.parm(run=OTHER_RUN)
+    assert len(scene.invited) == 2
 
 
 # --- CM_AMP_MAP ---

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from secc.conversation import Session
 from secc.link.slac import mme
 from secc.link.slac.effects import SendFrame
 from secc.link.slac.events import FrameReceived, KeySet, MatchingArmed
-from secc.link.slac.matching import slac
+from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import (
     AttenCharInd,
     AttenProfileInd,
@@ -62,7 +61,7 @@ def scene_of(recording: Recording, key: NetworkKey, modem: bytes | None) -> Scen
     """Our station in the place of the recorded one: with its address, and with its key for a random one."""
     first = next(at for at, direction, _ in recording.messages if direction == "ev->evse")
     scene = Scene(armed=False, begin=False, now=first - 3.0, evse_mac=recording.evse_mac)
-    session: Session = slac(scene.settings, now=scene.now, entropy=lambda count: key.octets[:count])
+    session = SlacSession(scene.settings, now=scene.now, entropy=lambda count: key.octets[:count])
     scene.session = session
     scene.key_answer = lambda: KeySet(True, modem)
     scene.take(session.begin(scene.now))

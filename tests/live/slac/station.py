@@ -22,7 +22,7 @@ from secc.link.slac.effects import (
     ReportModem,
 )
 from secc.link.slac.events import DlinkFailed, DlinkPaused, DlinkResumed, DlinkTerminated
-from secc.link.slac.matching import SlacSettings
+from secc.link.slac.settings import SlacSettings
 from tools.slac_bench import Station
 
 EVENTS = {"terminate": DlinkTerminated, "error": DlinkFailed, "pause": DlinkPaused, "resume": DlinkResumed}
