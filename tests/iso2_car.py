@@ -12,7 +12,7 @@ from typing import Any
 
 from certs import ChainRejected, Contract, verify_contract_chain
 from secc.conversation import Effect, Levels, Received, Send, Wall
-from secc.iso2.dialogue import STREAM, Dialogue
+from secc.iso2.dialogue import STREAM, open_dialogue
 from secc.iso2.messages import (
     SCHEMA,
     AC_EVChargeParameter,
@@ -53,6 +53,7 @@ from secc.iso2.messages import (
     WeldingDetectionReq,
 )
 from secc.iso2.units import physical
+from secc.session.dialogue import Dialogue
 from secc.session.effects import (
     AuthorizeContract,
     CableChecked,
@@ -200,6 +201,12 @@ START, STOP, RENEGOTIATE = ChargeProgress.START, ChargeProgress.STOP, ChargeProg
 TERMINATE = SessionStopReq(charging_session=ChargingSession.TERMINATE)
 
 
+def given_id(station: Dialogue) -> bytes:
+    """The SessionID in the header of what the station says now; zeros until SessionSetup has chosen one."""
+    header: MessageHeader = station.wrap(None).header
+    return header.session_id
+
+
 # --- the car --------------------------------------------------------------------------------------------------------------
 
 
@@ -217,7 +224,7 @@ class Car(Spoken):
 
     def __init__(self, offer: Offer = DC_EIM, *, entropy: Callable[[int], bytes] | None = None) -> None:
         surroundings = Surroundings(now=100.0, entropy=entropy or counting_entropy(), wall=wall)
-        self.station = Dialogue(offer, surroundings)
+        self.station = open_dialogue(offer, surroundings)
         self.offer = offer
         self.follows = True
         self.session_id = b"\x00"

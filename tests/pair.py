@@ -22,6 +22,7 @@ from secc.errors import DecodeError, FramingError
 from secc.iso2 import protocol
 from secc.iso2.messages import DC_EVSEStatusCode, EVSENotification
 from secc.link.v2gtp import Framer, PayloadType, frame
+from secc.session.dialogue import Dialogue
 from secc.session.effects import (
     AuthorizeContract,
     CableChecked,
@@ -37,7 +38,7 @@ from secc.session.effects import (
 )
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
-from secc.session.offer import Dialogue, Offer, Surroundings
+from secc.session.offer import Offer, Surroundings
 from secc.trace.recorder import Recorder
 from tools.evcc import Announce, Battery, Behaviour, MoveRelays, SetLoad, SetPilot, SpeakProtocol, Wallet, drive_in
 

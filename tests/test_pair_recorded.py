@@ -12,7 +12,7 @@ import pytest
 
 from hal.sim.follower import Follower, Following
 from secc.conversation import Abandon, Ask, Effect, End, Event, Received, Send, Ticket
-from secc.iso2.dialogue import STREAM, Dialogue
+from secc.iso2.dialogue import STREAM, open_dialogue
 from secc.iso2.messages import (
     SCHEMA,
     AuthorizationReq,
@@ -29,7 +29,7 @@ from secc.session.events import StreamBroken
 from secc.session.offer import Offer, Surroundings
 from secc.station.serving.following import tell_follower
 from tests.energy.bench import STEP
-from tests.iso2_car import counting_entropy, wall
+from tests.iso2_car import counting_entropy, given_id, wall
 from tests.pair import BEGAN
 from tests.recordings import CAPTURES, Recorded, recording
 from tests.world_outlet import DC_LIMITS, WorldOutlet
@@ -57,7 +57,7 @@ class Lab:
     def connect(self) -> None:
         """A session for a car."""
         surroundings = Surroundings(self.now, counting_entropy(), wall, self.tickets)
-        self.station = Dialogue(OFFER, surroundings)
+        self.station = open_dialogue(OFFER, surroundings)
         self.answers: list[Any] = []
         self.ended: End | None = None
         self._abandoned: set[Ticket[Any]] = set()
@@ -120,7 +120,7 @@ class Lab:
         received = self.station.decode(STREAM, record.octets)
         if type(received.message).__name__ == "SessionSetupReq":
             return received
-        return replace(received, header=replace(received.header, session_id=self.station.session_id))
+        return replace(received, header=replace(received.header, session_id=given_id(self.station)))
 
     def _step(self, event: Event | None, step: Callable[[float], tuple[Effect, ...]]) -> None:
         self.station.session.levels = self.outlet.levels(self.now)

@@ -22,8 +22,9 @@ from certs import Anchors, TrustError, verify_contract_chain
 from secc import iso2
 from secc.conversation import Effect, Event, Levels, Send, Session, Wall
 from secc.errors import DecodeError, SeccError
+from secc.session.dialogue import Dialogue
 from secc.session.negotiation import open_negotiation
-from secc.session.offer import Dialogue, Offer, Surroundings, V2gProtocol
+from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.trace.json import TraceBroken, plain, revive
 
 from .diagram import TraceUnreadable, read_trace

@@ -7,7 +7,7 @@ from secc.session.offer import V2gProtocol
 
 def protocol() -> V2gProtocol:
     """ISO 15118-2 as the station takes it in."""
-    from secc.iso2.dialogue import Dialogue, warm, warm_rest
+    from secc.iso2.dialogue import open_dialogue, warm, warm_rest
     from secc.iso2.personal import PERSONAL
 
     return V2gProtocol(
@@ -15,7 +15,7 @@ def protocol() -> V2gProtocol:
         namespace="urn:iso:15118:2:2013:MsgDef",
         major=2,
         minor=0,
-        open=Dialogue,
+        open=open_dialogue,
         warm=warm,
         warm_rest=warm_rest,
         personal=PERSONAL,

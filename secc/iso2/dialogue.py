@@ -1,11 +1,11 @@
-"""A session and its messages as octets: what the driver holds."""
+"""A session of ISO 15118-2 and its messages as octets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from secc.conversation import Cause, Received, Requests, Send, Session
+from secc.conversation import Received, Requests
 from secc.errors import DecodeError, Refusal
 from secc.iso2 import refusals
 from secc.iso2.conversation import conversation
@@ -27,6 +27,7 @@ from secc.iso2.messages import (
     V2G_Message,
 )
 from secc.iso2.session_state import SessionState
+from secc.session.dialogue import Dialogue
 from secc.session.effects import OpenContactor
 from secc.session.offer import Offer, Surroundings
 
@@ -69,61 +70,36 @@ def warm_rest() -> Iterator[None]:
         yield
 
 
-class Dialogue:
+def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:
     """One session of ISO 15118-2. Messages are body elements; their header stands beside them in ``Received``."""
+    state = SessionState(offer)
 
-    streams: frozenset[int] = frozenset({STREAM})
-    payload_limit = PAYLOAD_LIMIT
-
-    def __init__(self, offer: Offer, surroundings: Surroundings) -> None:
-        self._state = state = SessionState(offer)
-        self.session = Session(
-            lambda secc: conversation(secc, state),
-            requests=Requests(
-                self._refuse,
-                refusals.SEQUENCE_ERROR,
-                admit=self._admit,
-                check=broken_facet,
-                streams=(STREAM,),
-                batch=surroundings.batch,
-            ),
-            safe=(OpenContactor(),),
-            now=surroundings.now,
-            entropy=surroundings.entropy,
-            wall=surroundings.wall,
-            tickets=surroundings.tickets,
-        )
-
-    @property
-    def session_id(self) -> bytes:
-        """What stands in the header of every response; zeros until SessionSetup has chosen it."""
-        return self._state.session_id
-
-    def decode(self, payload_type: int, octets: bytes) -> Received:
-        """Raises DecodeError."""
-        message = SCHEMA.decode(octets, items=ITEMS)
-        if message.body is None:
-            raise DecodeError("a message with an empty Body")
-        return Received(payload_type, message.body, message.header, octets)
-
-    def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
-        """The message, where reading it takes next to no time; None: ``decode`` has to look at it."""
-        message = SCHEMA.decode_at_once(octets)
-        if message is None or message.body is None:
-            return None
-        return Received(payload_type, message.body, message.header, octets)
-
-    def encode(self, send: Send) -> tuple[int, bytes]:
-        """The body with our header around it."""
-        header = MessageHeader(session_id=self._state.session_id)
-        return STREAM, SCHEMA.encode(V2G_Message(header=header, body=send.message))
-
-    def _admit(self, received: Received) -> Refusal | None:
+    def admit(received: Received) -> Refusal | None:
         """The SessionID, before the order of messages (D3). SessionSetupReq brings what it likes. [V2G2-460]"""
-        state = self._state
         if not state.established or isinstance(received.message, SessionSetupReq):
             return None
         return None if received.header.session_id == state.session_id else refusals.UNKNOWN_SESSION
 
-    def _refuse(self, request: Any, cause: Cause) -> Body | None:
-        return refusals.answer(request, cause, self._state, self.session.levels)
+    session = surroundings.session(
+        lambda secc: conversation(secc, state),
+        Requests(
+            lambda request, cause: refusals.answer(request, cause, state, session.levels),
+            refusals.SEQUENCE_ERROR,
+            admit=admit,
+            check=broken_facet,
+            streams=(STREAM,),
+            batch=surroundings.batch,
+        ),
+        safe=(OpenContactor(),),
+    )
+
+    def wrap(body: Body) -> V2G_Message:
+        return V2G_Message(header=MessageHeader(session_id=state.session_id), body=body)
+
+    return Dialogue(session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, _unwrap, wrap)
+
+
+def _unwrap(message: V2G_Message) -> tuple[Body, MessageHeader]:
+    if message.body is None:
+        raise DecodeError("a message with an empty Body")
+    return message.body, message.header

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from secc.conversation import Cause, Conversation, Party, Received, Requests, Send, Session, Timeout
+from secc.conversation import Cause, Conversation, Party, Requests, Timeout
 from secc.errors import Refusal
+from secc.session.dialogue import Dialogue
 from secc.session.offer import Surroundings, V2gProtocol
 from secc.session.supported_app_protocol import (
     SCHEMA,
@@ -84,43 +85,18 @@ def warm() -> None:
     SCHEMA.warm(reads=(SupportedAppProtocolReq,), writes=(SupportedAppProtocolRes,))
 
 
-@dataclass(frozen=True, slots=True)
-class Negotiation:
-    """The first exchange of a connection, as the driver holds it (a :class:`secc.session.offer.Dialogue`).
+def open_negotiation(protocols: Iterable[V2gProtocol], surroundings: Surroundings, *, tls13: bool) -> Dialogue:
+    """The first exchange of a connection; the driver calls ``session.begin(now)``.
 
     ``session.result`` is the :class:`V2gProtocol` chosen once ``session.ended`` is ``well``. Nothing is made safe at its end: nothing has
     been switched on.
     """
-
-    session: Session
-    streams: frozenset[int] = frozenset({PAYLOAD_TYPE})
-    payload_limit: int = PAYLOAD_LIMIT
-
-    def decode(self, payload_type: int, octets: bytes) -> Received:
-        """Raises DecodeError."""
-        return Received(payload_type, SCHEMA.decode(octets, items=ITEMS), None, octets)
-
-    def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
-        """The message, where reading it takes next to no time; None: ``decode`` has to look at it."""
-        message = SCHEMA.decode_at_once(octets)
-        return None if message is None else Received(payload_type, message, None, octets)
-
-    def encode(self, send: Send) -> tuple[int, bytes]:
-        return PAYLOAD_TYPE, SCHEMA.encode(send.message)
-
-
-def open_negotiation(protocols: Iterable[V2gProtocol], surroundings: Surroundings, *, tls13: bool) -> Negotiation:
-    """Begins the first exchange of a connection; the driver calls ``session.begin(now)``."""
     spoken = tuple(protocols)
-    session = Session(
+    session = surroundings.session(
         lambda secc: negotiation(secc, spoken, tls13=tls13),
-        requests=Requests(_refuse, _NO_NEGOTIATION, streams=(PAYLOAD_TYPE,), batch=surroundings.batch),
-        now=surroundings.now,
-        entropy=surroundings.entropy,
-        wall=surroundings.wall,
-        tickets=surroundings.tickets,
+        Requests(_refuse, _NO_NEGOTIATION, streams=(PAYLOAD_TYPE,), batch=surroundings.batch),
     )
-    return Negotiation(session)
+    return Dialogue(session, {PAYLOAD_TYPE: SCHEMA}, PAYLOAD_LIMIT, ITEMS)
 
 
 def _refuse(request: Any, cause: Cause) -> SupportedAppProtocolRes | None:

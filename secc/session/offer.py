@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
-from secc.conversation import Received, Send, Session, Wall
+from secc.conversation import Effect, Requests, Session, Talk, Wall
+from secc.session.dialogue import Dialogue
 
 
 class Payment(StrEnum):
@@ -95,35 +95,6 @@ class Offer:
         return hardware if self.watts_limit is None else min(hardware, self.watts_limit)
 
 
-class Dialogue(Protocol):
-    """One session of one protocol: the conversation, and its messages as octets."""
-
-    @property
-    def session(self) -> Session: ...
-
-    @property
-    def streams(self) -> frozenset[int]:
-        """The V2GTP payload types that this session listens to; others are counted and ignored."""
-        ...
-
-    @property
-    def payload_limit(self) -> int:
-        """Octets that one request may have: the largest that makes sense, with a margin."""
-        ...
-
-    def decode(self, payload_type: int, octets: bytes) -> Received:
-        """Raises DecodeError, and nothing else, for octets that are not a message. May take a millisecond: not for the event loop."""
-        ...
-
-    def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
-        """The message, where reading it takes some tens of microseconds at most; None: ``decode`` has to look at it, sound or not."""
-        ...
-
-    def encode(self, send: Send) -> tuple[int, bytes]:
-        """Payload type and octets of a message of ours."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Time, chance and the calendar, as a session gets them by the door."""
@@ -134,6 +105,18 @@ class Surroundings:
     tickets: Iterator[int] | None = None
     batch: int = 0
     """What was sent together with the last message before this session: more of it has not waited for an answer."""
+
+    def session(self, talk: Talk, requests: Requests, *, safe: tuple[Effect, ...] = ()) -> Session:
+        """A session among them, not begun yet."""
+        return Session(
+            talk,
+            requests=requests,
+            safe=safe,
+            now=self.now,
+            entropy=self.entropy,
+            wall=self.wall,
+            tickets=self.tickets,
+        )
 
 
 @dataclass(frozen=True, slots=True)

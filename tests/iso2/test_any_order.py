@@ -36,7 +36,7 @@ from secc.session.events import (
     Unplugged,
 )
 from tests.dialogue import LATER
-from tests.iso2_car import OFFERS, Car, ac_parameters
+from tests.iso2_car import OFFERS, Car, ac_parameters, given_id
 from tests.iso2_states import EVERY_REQUEST
 
 REQUESTS = [*EVERY_REQUEST.values()]
@@ -106,7 +106,7 @@ def going_on(car: Car) -> None:
     request = EVERY_REQUEST[plan[min(place, len(plan) - 1)]]
     if plan[min(place, len(plan) - 1)] == "ChargeParameterDiscovery" and way == "ac":
         request = ac_parameters()
-    car.session_id = car.station.session_id
+    car.session_id = given_id(car.station)
     car.tells(request, raw=True)
     car._follow(request, before=False)
 

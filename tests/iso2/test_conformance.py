@@ -22,6 +22,7 @@ from tests.iso2_car import (
     OFFERS,
     TERMINATE,
     Car,
+    given_id,
 )
 from tests.iso2_states import EVERY_REQUEST, FIRST, LEGAL, STATES, Due
 
@@ -30,7 +31,7 @@ def refused(car: Car, body: Any, code: ResponseCode) -> None:
     """One answer with this code and our SessionID, power off, the end."""
     assert body is not None
     assert body.response_code is code
-    assert car.heard[-1].header.session_id == car.station.session_id
+    assert car.heard[-1].header.session_id == given_id(car.station)
     assert car.all(OpenContactor)
     assert car.code == f"refused.{code}"
     assert len(car.all(End)) == 1

@@ -11,8 +11,18 @@ from secc.exi import Schema
 from secc.exi.tree import from_tree
 from secc.exi.xmldsig import X509IssuerSerial
 from secc.iso2 import messages as iso2
-from secc.iso2.dialogue import ITEMS, LOOP_REQUESTS, LOOP_RESPONSES, PAYLOAD_LIMIT, STREAM, Dialogue, warm, warm_rest
+from secc.iso2.dialogue import (
+    ITEMS,
+    LOOP_REQUESTS,
+    LOOP_RESPONSES,
+    PAYLOAD_LIMIT,
+    STREAM,
+    open_dialogue,
+    warm,
+    warm_rest,
+)
 from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
+from secc.session.dialogue import Dialogue
 from secc.session.offer import Offer, Surroundings
 from tests.exi.test_budget import profile, signed
 from tests.exi_vectors import vectors
@@ -20,7 +30,7 @@ from tests.exi_vectors import vectors
 
 @pytest.fixture
 def dialogue() -> Dialogue:
-    return Dialogue(Offer(), Surroundings(now=0.0, entropy=bytes, wall=lambda: pytest.fail("no time has passed")))
+    return open_dialogue(Offer(), Surroundings(now=0.0, entropy=bytes, wall=lambda: pytest.fail("no time has passed")))
 
 
 def largest() -> iso2.CertificateUpdateReq:

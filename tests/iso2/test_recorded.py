@@ -28,7 +28,7 @@ from secc.session.offer import AcLimits, DcLimits, Offer, Transfer
 from secc.session.signature import Form, verify
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import SupportedAppProtocolReq
-from tests.iso2_car import ANSWER_SECONDS, Car
+from tests.iso2_car import ANSWER_SECONDS, Car, given_id
 from tests.recordings import CAPTURES, Recorded, recording
 
 pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason="the recorded sessions are not here")
@@ -147,7 +147,7 @@ def _as_ours(car: Car, record: Recorded) -> Received:
     received = car.station.decode(STREAM, record.octets)
     if type(received.message).__name__ == "SessionSetupReq":
         return received
-    return replace(received, header=replace(received.header, session_id=car.station.session_id))
+    return replace(received, header=replace(received.header, session_id=given_id(car.station)))
 
 
 def _pilot(car: Car, body: object) -> None:

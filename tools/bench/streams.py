@@ -12,7 +12,7 @@ from secc import iso2
 from secc.errors import DecodeError
 from secc.exi import xmldsig
 from secc.iso2 import messages
-from secc.iso2.dialogue import PAYLOAD_LIMIT, STREAM, Dialogue
+from secc.iso2.dialogue import PAYLOAD_LIMIT, STREAM, open_dialogue
 from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
 from secc.link.v2gtp import PayloadType, frame
 from secc.session.offer import Offer, Surroundings
@@ -121,7 +121,7 @@ def search(seconds: float, seed: int = 1) -> tuple[bytes, float]:
     protocol.warm()
     for _ in protocol.warm_rest():
         pass
-    decode = Dialogue(Offer(), Surroundings(0.0, bytes, lambda: NotImplemented)).decode
+    decode = open_dialogue(Offer(), Surroundings(0.0, bytes, lambda: NotImplemented)).decode
     worst = sorted(((cost(decode, octets, 5), octets) for octets in shapes()), reverse=True)[:KEPT]
     until = time.monotonic() + seconds
     while time.monotonic() < until:

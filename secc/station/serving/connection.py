@@ -15,9 +15,10 @@ from secc.link.tls.chain import Handshaken
 from secc.link.tls.errors import TlsError, TlsFlaw
 from secc.link.tls.report import TlsReport
 from secc.link.v2gtp import Frame, PayloadType
+from secc.session.dialogue import Dialogue
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
-from secc.session.offer import Dialogue, V2gProtocol
+from secc.session.offer import V2gProtocol
 from secc.station.serving.decoding import Decoder
 from secc.station.serving.driver import Driver
 from secc.station.serving.host import Host

@@ -16,7 +16,7 @@ from dataclasses import replace
 from secc.conversation import Received
 from secc.errors import DecodeError
 from secc.link.v2gtp import Frame, PayloadType
-from secc.session.offer import Dialogue
+from secc.session.dialogue import Dialogue
 from secc.station.serving.pace import Pace
 
 log = logging.getLogger(__name__)

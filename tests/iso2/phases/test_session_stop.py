@@ -10,7 +10,7 @@ import pytest
 
 from secc.iso2.messages import ChargingSession, ResponseCode, SessionStopReq, WeldingDetectionReq
 from secc.session.effects import OpenContactor
-from tests.iso2_car import AC_EIM, DC_EIM, TERMINATE, Car, ev_status, volts
+from tests.iso2_car import AC_EIM, DC_EIM, TERMINATE, Car, ev_status, given_id, volts
 
 WELDING = WeldingDetectionReq(dc_ev_status=ev_status())
 
@@ -90,6 +90,6 @@ def test_many_sessions_one_after_the_other_leave_nothing_behind() -> None:
     ids = set()
     for _ in range(20):
         car = Car(DC_EIM, entropy=os.urandom).drive()
-        ids.add(car.station.session_id)
+        ids.add(given_id(car.station))
         assert car.code == "completed.terminated"
     assert len(ids) == 20
