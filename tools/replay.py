@@ -26,6 +26,7 @@ from secc.session.dialogue import Dialogue
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.trace.json import TraceBroken, plain, revive
+from secc.trace.versions import reduced
 
 from .diagram import TraceUnreadable, read_trace
 
@@ -70,6 +71,7 @@ class _Replay:
         self._draws: deque[Mapping[str, Any]] = deque()
         self._tickets = _tickets(entries)
         self._began = float(entries[0]["clock"])
+        self._version = int(entries[0]["version"])
         self._now = 0.0
         self._dialogue: Dialogue | None = None
         self._begun = False
@@ -138,6 +140,7 @@ class _Replay:
         if sent != step.sent:
             self._differ(step, "sent", sent, step.sent)
         recorded = [_without_personal_outcome(effect) for effect in step.effects]
+        effects = [reduced(effect, self._version) for effect in effects]
         if effects != recorded:
             self._differ(step, "effects", effects, recorded)
         if self._draws:

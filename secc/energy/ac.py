@@ -1,11 +1,11 @@
-"""The AC power path: the contactor closes for a car in C or D and opens behind it (IEC 61851-1, ISO 15118-2 8.7.4.2)."""
+"""The AC power path: the contactor closes for a car in C or D and opens behind it (IEC 61851-1)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 from hal.interlock import Purpose
-from secc.conversation import Asked, Conversation, Party, Timeout
+from secc.conversation import Asked, Conversation, Deadline, Party, Timeout
 from secc.energy.arithmetic import overcurrent_amperes
 from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, SetOvercurrent, WithdrawPower
 from secc.energy.events import ConsentLost, ContactorOpeningOrdered
@@ -13,12 +13,9 @@ from secc.energy.path import TICK, Halt, Path
 from secc.energy.settings import AcSettings
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
 
-READY_STATE = Timeout("state C or D after PowerDelivery(Start)", 3.0, "[V2G2-847]: 250 ms; IEC 61851-1 sequence 4: 3 s")
-CLOSING = Timeout("contactor closing", 3.0, "[V2G2-860]")
-WHOLE = Timeout(
-    "V2G_SECC_Msg_Performance_Time (PowerDelivery)", 4.3, "ISO 15118-2 Table 109: 4.5 s, less what the answer takes"
-)
-STEP_BACK = Timeout("state B after PowerDelivery(Stop)", 3.0, "[V2G2-848]: 250 ms; IEC 61851-1 T_step_X1: 3 s")
+READY_STATE = Timeout("state C or D when power is to flow", 3.0, "IEC 61851-1 sequence 4")
+CLOSING = Timeout("contactor closing", 3.0, "IEC 61851-1: from state C or D to the supply")
+STEP_BACK = Timeout("state B when power is to end", 3.0, "IEC 61851-1 T_step_X1")
 
 
 class Stage(StrEnum):
@@ -46,16 +43,16 @@ class AcPath(Path):
 
     def answer(self, asked: Asked) -> Conversation[None]:
         match asked.question:
-            case StartPower():
-                reason = yield from self._start()
+            case StartPower(within):
+                reason = yield from self._start(self.board.limit(within))
                 self.tell(asked, PowerReported(reason is None, reason or ""))
-            case StopPower():
-                yield from self._stop()
+            case StopPower(within):
+                yield from self._stop(self.board.limit(within))
                 self.tell(asked, self.whether_open())
             case CheckCable():
                 self.tell(asked, CableChecked(False, "invalid", "this is an AC outlet"))
 
-    def _start(self) -> Conversation[str | None]:
+    def _start(self, due: Deadline) -> Conversation[str | None]:
         """Close for a car in C or D; what stands in the way, or None."""
         if self.latched is not None:
             return self.latched
@@ -65,11 +62,10 @@ class AcPath(Path):
         if self.stage is Stage.ON and self.contactor.closed:
             return None
         self.stage, self.live = Stage.STARTING, True
-        whole = self.board.limit(WHOLE)
-        if not (yield from self.board.until(lambda: self.pilot_ready, within=READY_STATE, before=whole)):
+        if not (yield from self.board.until(lambda: self.pilot_ready, within=READY_STATE, before=due)):
             raise Halt("pilot-not-ready", f"state {self.board.levels.pilot}", report=False)
         self._close()
-        if not (yield from self.board.until(lambda: self.contactor.closed, within=CLOSING, before=whole)):
+        if not (yield from self.board.until(lambda: self.contactor.closed, within=CLOSING, before=due)):
             raise Halt("contactor-not-closed", f"feedback: {self.contactor.feedback}", report=False)
         self.stage = Stage.ON
         return None
@@ -83,17 +79,20 @@ class AcPath(Path):
         self.board.do(SeekConsent(Purpose.AC))
         self.board.do(AllowPower())
 
-    def _stop(self) -> Conversation[None]:
+    def _stop(self, due: Deadline) -> Conversation[None]:
         """Give the car its time to open its switch, so that the contactor opens without load; then open, under load if need be."""
         # From here on a car that leaves C does what it should.
         self.live, self.stage, self.hurry = False, Stage.STOPPING, False
         if self.contactor.closed:
             yield from self.board.until(
-                lambda: self.hurry or not self.pilot_ready or self.contactor.open, within=STEP_BACK, every=TICK
+                lambda: self.hurry or not self.pilot_ready or self.contactor.open,
+                within=STEP_BACK,
+                before=due,
+                every=TICK,
             )
-        yield from self.power_off(None)
+        yield from self.power_off(None, due)
 
-    def power_off(self, halt: Halt | None) -> Conversation[None]:
+    def power_off(self, halt: Halt | None, due: Deadline | None = None) -> Conversation[None]:
         """Open now."""
         self.live, self.stage, self.hurry = False, Stage.OFF, False
         self.board.do(WithdrawPower())
@@ -104,7 +103,7 @@ class AcPath(Path):
             if asked is not None:
                 self.tell(asked, PowerReported(False, str(halt)))
         self.contactor.expect_open()
-        yield from self.until_opened()
+        yield from self.until_opened(due)
 
     def supervise(self) -> None:
         super().supervise()

@@ -14,7 +14,6 @@ from secc.energy.settings import DcSettings
 from secc.energy.supply import Supply
 from secc.session.effects import CableChecked
 
-WHOLE = Timeout("V2G_SECC_CableCheck_Performance_Time", 38.0, "ISO 15118-2 Table 109: the car gives up after 40 s")
 LOW_VOLTAGE = Timeout("output below 60 V", 10.0, "IEC 61851-23:2023 CC.4.1.1")
 CLOSING = Timeout("contactor closing", 5.0, "IEC 61851-23:2023 CC.4.1.2")
 RISING = Timeout("cable check voltage", 10.0, "IEC 61851-23:2023 CC.4.1.2")
@@ -25,9 +24,9 @@ MEASURING = Timeout("insulation measurement", 5.0, "IEC 61851-23:2023 CC.4.1.2")
 class CableCheck:
     """One cable check. A failure is an answer, and who runs it switches off; what supervision finds meanwhile is raised by its waits.
 
-    ``volts`` is the voltage of the test. ``held``: a renegotiation, and the outlet's contactor is closed since charging. The car may have kept its
-    own closed then, so that its battery stands at the output and no test voltage may be put beside it. In any other check such a voltage is a car
-    with a welded contactor.
+    ``volts`` is the voltage of the test, ``within`` the time that there is for all of it. ``held``: a renegotiation, and the outlet's contactor
+    is closed since charging. The car may have kept its own closed then, so that its battery stands at the output and no test voltage may be put
+    beside it. In any other check such a voltage is a car with a welded contactor.
     """
 
     def __init__(
@@ -39,15 +38,16 @@ class CableCheck:
         insulation: InsulationWatch,
         *,
         volts: float,
+        within: Timeout,
         held: bool,
     ) -> None:
         self._board, self._settings = board, settings
         self._supply, self._contactor, self._insulation = supply, contactor, insulation
-        self._volts, self._held = volts, held
+        self._volts, self._within, self._held = volts, within, held
 
     def run(self) -> Conversation[CableChecked]:
         board, supply = self._board, self._supply
-        whole = board.limit(WHOLE)
+        whole = board.limit(self._within)
         board.do(SeekConsent(Purpose.CABLE_CHECK))
         supply.off()
         self._insulation.measure_anew()

@@ -9,7 +9,7 @@ import math
 from enum import StrEnum
 
 from hal.readings import DcPhase
-from secc.conversation import Asked, Conversation, Party, Timeout
+from secc.conversation import Asked, Conversation, Deadline, Party, Timeout
 from secc.energy.arithmetic import cable_check_volts, over_voltage
 from secc.energy.cable_check import CableCheck, failed
 from secc.energy.effects import Notice, OpenDcContactor, ReleasePower
@@ -77,8 +77,8 @@ class DcPath(Path):
             case StopPower(keep_contactor=True) if self.live and self.contactor.must_stay_closed:
                 yield from self._hold()
                 self.tell(asked, PowerReported(True))
-            case StopPower():
-                yield from self.power_off(None)
+            case StopPower(within=within):
+                yield from self.power_off(None, self.board.limit(within))
                 self.tell(asked, self.whether_open())
 
     def _against(self) -> CableChecked | None:
@@ -95,10 +95,17 @@ class DcPath(Path):
         if volts is None:
             return failed(f"no cable check for a car of at most {question.ev_maximum_volts:g} V")
         if not self.pilot_ready:
-            return failed(f"the car is in state {self.board.levels.pilot}, not in C or D [V2G2-918]")
+            return failed(f"the car is in state {self.board.levels.pilot}, not in C or D")
         self.ev_maximum_volts = question.ev_maximum_volts
         check = CableCheck(
-            self.board, self.settings, self.supply, self.contactor, self.insulation, volts=volts, held=held
+            self.board,
+            self.settings,
+            self.supply,
+            self.contactor,
+            self.insulation,
+            volts=volts,
+            within=question.within,
+            held=held,
         )
         return (yield from check.run())
 
@@ -116,7 +123,7 @@ class DcPath(Path):
         text = f"{self.board.levels.amperes:.1f} A with the supply off"
         return Halt("supply-not-off", text, abrupt=abrupt, latched=True)
 
-    def power_off(self, halt: Halt | None) -> Conversation[None]:
+    def power_off(self, halt: Halt | None, due: Deadline | None = None) -> Conversation[None]:
         """Supply off, then the contactor when no current flows any more; whatever was under way has failed."""
         self.hurry = halt is not None and halt.abrupt
         on = self.live or not self.contactor.open
@@ -134,7 +141,7 @@ class DcPath(Path):
             self.contactor.expect_open()
         self.board.do(ReleasePower())
         self.insulation.stop()
-        yield from self.until_opened()
+        yield from self.until_opened(due)
 
     def _wait_for_no_current(self) -> Conversation[None]:
         """Until the contactor can break the current; or as long as there is time for that."""

@@ -89,8 +89,11 @@ class Path(ABC):
         """Work on one question and tell the answer."""
 
     @abstractmethod
-    def power_off(self, halt: Halt | None) -> Conversation[None]:
-        """Everything off, in order; ``halt`` is why, and whatever was being worked on has failed by it. Never raises ``Halt``."""
+    def power_off(self, halt: Halt | None, due: Deadline | None = None) -> Conversation[None]:
+        """Everything off, in order; ``halt`` is why, and whatever was being worked on has failed by it. Never raises ``Halt``.
+
+        ``due`` is when whoever asked for it wants to hear whether the contactor is open.
+        """
 
     def run(self) -> Conversation[None]:
         """The whole conversation; it goes on until the plug is out, which ends it from outside."""
@@ -172,9 +175,9 @@ class Path(ABC):
         """Without feedback the path cannot see whether the contactor is open, and does not report it open."""
         self.contactor.give_up()
 
-    def until_opened(self) -> Conversation[None]:
+    def until_opened(self, due: Deadline | None) -> Conversation[None]:
         """Until the contactor is open, or it is known that it is not."""
-        yield from self.board.until(lambda: not self.contactor.opening, within=FEEDBACK)
+        yield from self.board.until(lambda: not self.contactor.opening, within=FEEDBACK, before=due)
 
     def whether_open(self) -> PowerReported:
         contactor = self.contactor

@@ -26,6 +26,9 @@ PAYMENT_DETAILS: Final = Timeout("V2G_SECC_Msg_Performance_Time_PaymentDetailsRe
 
 POWER_DELIVERY: Final = Timeout("V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", 4.5, "ISO 15118-2, message timing")
 
+POWER_SWITCHED: Final = Timeout("power path in PowerDelivery", 4.3, "the 4.5 s, less what the answer takes")
+"""What the power path has to switch on or off, and to say so."""
+
 SESSION_STOP: Final = Timeout("V2G_SECC_Msg_Performance_Time_SessionStopRes", 1.5, "ISO 15118-2, message timing")
 
 CP_STATE_DETECTION: Final = Timeout("T_SECC_CPState_Detection", 1.5, "[V2G2-917]")

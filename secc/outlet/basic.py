@@ -21,6 +21,7 @@ from secc.outlet.settings import (
     DUTY_CHANGE,
     LOCKING,
     OPEN_UNDER_LOAD,
+    SWITCHING_ON,
     T_STEP_EF,
     T_STEP_X1,
     WAKE_UP,
@@ -179,7 +180,7 @@ class Basic:
                 self.on, self._retry_at = False, now
                 self.party.do(OpenContactor())
         elif ready and offered and self._ticket is None and now >= self._retry_at:
-            self._ticket = self.party.ask(StartPower())
+            self._ticket = self.party.ask(StartPower(SWITCHING_ON))
         self._idle_since = (self._idle_since or now) if offered and not ready and not self.on else None
 
     def _look_for_sleep(self) -> None:

@@ -77,6 +77,9 @@ STATE_F: Final = Timeout(
     5.0,
     "IEC 61851-1: the car opens its switch within 3 s; the socket is unlocked after 5",
 )
+SWITCHING_ON: Final = Timeout(
+    "power on without a session", 6.0, "IEC 61851-1: 3 s each for the car's switch and for the contactor"
+)
 LOCKING: Final = Timeout("plug locked", 2.0, "our choice: a lock has a second to confirm")
 CONTACTOR_OPEN: Final = Timeout(
     "contactor open before unlocking", 5.0, "our choice: longer than any way to switch off takes"

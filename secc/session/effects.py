@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import ClassVar, Literal
 
 from certs import Contract
-from secc.conversation import Effect, Question
+from secc.conversation import Effect, Question, Timeout
 from secc.exi.frozen import dataclass
 from secc.session.proof import ProvedContract
 
@@ -54,9 +54,13 @@ class CableChecked:
 
 @dataclass(frozen=True, slots=True)
 class CheckCable(Question[CableChecked]):
-    """DC: close the contactor, test the insulation at the car's maximum voltage, bring the bus below 60 V."""
+    """DC: close the contactor, test the insulation at the car's maximum voltage, bring the bus below 60 V.
+
+    The answer comes ``within``: what is not done by then has failed.
+    """
 
     ev_maximum_volts: float
+    within: Timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,9 @@ class PowerReported:
 
 @dataclass(frozen=True, slots=True)
 class StartPower(Question[PowerReported]):
-    """AC: when the car is in C or D, close the contactor, within its 3 s. DC: the path is ready to charge."""
+    """AC: when the car is in C or D, close the contactor. DC: the path is ready to charge. The answer comes ``within``."""
+
+    within: Timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,12 @@ class StopPower(Question[PowerReported]):
 
     ``keep_contactor`` (DC, before a renegotiation): supply off and no current, behind a contactor that stays closed. The car may keep its own
     closed, and the battery behind it must not meet an empty supply when the outlet's contactor closes again.
+
+    ``within``: no longer than this does an AC car get to open its switch, and the contactor to say that it is open. The contactor waits for a
+    current that it can break, however soon the answer is wanted.
     """
 
+    within: Timeout
     keep_contactor: bool = False
 
 

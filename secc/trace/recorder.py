@@ -2,7 +2,7 @@
 
 Each line is one thing, in order, with the seconds since the recorder began::
 
-    {"t": 0.0, "kind": "trace", "version": 1, "clock": 4711.5, "outlet": "left", ...}    the first line; "clock" is what "t" counts from
+    {"t": 0.0, "kind": "trace", "version": 2, "clock": 4711.5, "outlet": "left", ...}    the first line; "clock" is what "t" counts from
     {"t": 0.01, "kind": "received", "type": "8001", "octets": "80…", "message": {…}, "header": {…}}     "early": true if so
                                                                                  (sent without waiting for the answer to the one before)
     {"t": 0.02, "kind": "sent", "type": "8001", "octets": "80…", "message": {…}}
@@ -33,8 +33,8 @@ from secc.errors import SeccError
 from secc.exi.tree import to_tree
 from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
 from secc.trace.json import fingerprint, plain, redacted
+from secc.trace.versions import VERSION
 
-VERSION = 1
 HEAD_EXCHANGES = 24
 """The first exchanges of a session say how it came about: they are the last to go."""
 RUN_HEAD, RUN_TAIL = 2, 6

@@ -14,7 +14,7 @@ from hal.readings import Fault, InputsReading, PilotReading, PilotState, Severit
 from hal.sim.clock import ScaledClock, VirtualClock
 from hal.sim.firmware import Firmware
 from hal.sim.world import Outlet, World
-from secc.conversation import Abandon, Answered, Ask, Asked, Effect, End, Event, Levels, Tell, Ticket
+from secc.conversation import Abandon, Answered, Ask, Asked, Effect, End, Event, Levels, Tell, Ticket, Timeout
 from secc.energy import (
     AcSettings,
     AllowPower,
@@ -47,6 +47,9 @@ from secc.session.effects import CheckCable, StartPower, StopPower
 from secc.session.events import Unplugged
 
 STEP = 0.01
+CHECKING = Timeout("cable check", 38.0, "a protocol's")
+SWITCHING = Timeout("power on or off", 4.3, "a protocol's")
+START, STOP, KEEP = StartPower(SWITCHING), StopPower(SWITCHING), StopPower(SWITCHING, keep_contactor=True)
 
 
 class Bench:

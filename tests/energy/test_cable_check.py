@@ -9,18 +9,18 @@ from dataclasses import replace
 import pytest
 
 from hal.interlock import Insulation
-from secc.conversation import Conversation, Levels, Party, Session
+from secc.conversation import Conversation, Levels, Party, Session, Timeout
 from secc.energy import DcSettings, IsolationReported, Notice, OutputSet, SetSupply, StartInsulationMonitor
 from secc.energy.cable_check import CableCheck
 from secc.energy.contactor import Contactor
 from secc.energy.insulation import InsulationWatch
 from secc.energy.supply import Supply
-from secc.session.effects import CableChecked, CheckCable, StartPower, StopPower
+from secc.session.effects import CableChecked, CheckCable
 from secc.session.offer import DcLimits
-from tests.energy.bench import Bench
+from tests.energy.bench import CHECKING, KEEP, START, STOP, Bench
 
 SETTINGS = DcSettings(limits=DcLimits(50.0, 500.0, 0.0, 200.0, 60_000.0))
-CHECK = CheckCable(ev_maximum_volts=425.0)
+CHECK = CheckCable(425.0, CHECKING)
 
 
 def bench(settings: DcSettings = SETTINGS) -> Bench:
@@ -67,7 +67,7 @@ def test_it_does_not_start_without_a_car_in_c() -> None:
 @pytest.mark.parametrize("volts", [0.0, -1.0, math.nan, math.inf])
 def test_a_car_whose_maximum_is_no_voltage_is_not_checked(volts: float) -> None:
     b = bench()
-    assert not b.answer(CheckCable(volts)).passed
+    assert not b.answer(CheckCable(volts, CHECKING)).passed
     b.run(1.0)
     assert b.setpoints == []
     assert b.dead
@@ -120,6 +120,14 @@ def test_it_ends_within_38_seconds_whatever_is_slow() -> None:
     assert b.run_until(lambda: number in b.told, 38.1) > 20.0
 
 
+def test_it_has_as_long_as_the_question_says() -> None:
+    b = bench()
+    b.world.inject("imd_silent")
+    number = b.ask(CheckCable(425.0, Timeout("cable check", 12.0, "of a hasty protocol")))
+    assert b.run_until(lambda: number in b.told, 12.1) > 11.9
+    assert not b.told[number].passed
+
+
 def test_a_voltage_on_the_bus_before_the_check_fails_it() -> None:
     b = bench()
     b.world.close_relay()
@@ -155,7 +163,7 @@ def test_an_end_in_the_middle_answers_both_questions() -> None:
     b = bench()
     check = b.ask(CHECK)
     b.run_until(lambda: b.world.truth()["outlet_volts"] > 400.0, 10.0)
-    assert b.answer(StopPower(), 3.0).done
+    assert b.answer(STOP, 3.0).done
     assert not b.told[check].passed
     assert b.dead
 
@@ -208,7 +216,7 @@ def charging(settings: DcSettings = SETTINGS) -> Bench:
     b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, "precharge"))
     b.run(1.5)
     b.world.close_relay()
-    assert b.answer(StartPower()).done
+    assert b.answer(START).done
     for _ in range(12):
         b.hear(OutputSet(420.0, 50.0, "charge"))
         b.run(0.25)
@@ -219,7 +227,7 @@ def charging(settings: DcSettings = SETTINGS) -> Bench:
 def renegotiating(settings: DcSettings = SETTINGS) -> Bench:
     """A car that charged and negotiates anew. Its relay is still closed."""
     b = charging(settings)
-    assert b.answer(StopPower(keep_contactor=True), 3.0).done
+    assert b.answer(KEEP, 3.0).done
     assert b.world.truth()["amperes"] == 0.0
     assert not b.world.truth()["supply_on"]
     b.setpoints.clear()
@@ -259,12 +267,12 @@ def test_a_car_that_keeps_its_contactor_closed_is_found_out_and_gets_no_test_vol
     assert b.insulation is Insulation.VALID
     b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, "precharge"))
     b.run(1.0)
-    assert b.answer(StartPower()).done
+    assert b.answer(START).done
     for _ in range(12):
         b.hear(OutputSet(420.0, 50.0, "charge"))
         b.run(0.25)
     assert b.world.truth()["amperes"] == pytest.approx(50.0, abs=1.0)
-    assert b.answer(StopPower(), 3.0).done
+    assert b.answer(STOP, 3.0).done
     assert b.reported == []
     assert not b.world.incidents
 
@@ -297,7 +305,7 @@ def test_a_car_that_opens_its_contactor_late_is_tested_all_the_same() -> None:
 def test_a_battery_at_an_output_that_is_not_held_is_a_welded_car() -> None:
     """The outlet's own contactor opened in between: closing it onto a battery would be a short through the supply."""
     b = renegotiating()
-    assert b.answer(StopPower(), 3.0).done
+    assert b.answer(STOP, 3.0).done
     assert b.world.truth()["outlet_volts"] > 300.0
     assert "before the check" in failed(b, 12.0).detail
     assert not b.world.incidents, "no inrush"
@@ -314,7 +322,7 @@ def test_beside_a_battery_the_monitor_has_to_run_and_to_have_passed_its_self_tes
         supply, contactor, insulation = Supply(party, SETTINGS), Contactor(party), InsulationWatch(party, SETTINGS)
         insulation.running, insulation.self_tested = monitoring, self_tested
         party.hear(IsolationReported, by=insulation.take)
-        check = CableCheck(party, SETTINGS, supply, contactor, insulation, volts=475.0, held=True)
+        check = CableCheck(party, SETTINGS, supply, contactor, insulation, volts=475.0, within=CHECKING, held=True)
         results.append((yield from check.run()))
 
     session = Session(talk, now=0.0)
@@ -334,7 +342,7 @@ def test_beside_a_battery_the_monitor_has_to_run_and_to_have_passed_its_self_tes
 def test_a_supply_that_does_not_switch_off_is_not_held() -> None:
     b = charging()
     b.world.inject("supply_runaway")
-    assert not b.answer(StopPower(keep_contactor=True), 4.4).done, "within the time of PowerDeliveryRes"
+    assert not b.answer(KEEP, 4.4).done, "within the time of PowerDeliveryRes"
     b.run(2.5)
     assert not b.world.truth()["contactor_closed"]
     assert [fault.code for fault in b.reported] == ["command-failed", "supply-not-off"]
@@ -351,7 +359,7 @@ def test_nothing_is_delivered_and_nothing_stays_held_for_ever_while_a_car_negoti
     b = renegotiating()
     b.hear(OutputSet(420.0, 50.0, "charge"))
     b.hear(OutputSet(420.0, 2.0, "precharge"))
-    assert not b.answer(StartPower(), 1.0).done
+    assert not b.answer(START, 1.0).done
     assert b.setpoints == []
     b.run(75.0)
     assert not b.world.truth()["contactor_closed"]

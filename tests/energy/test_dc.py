@@ -18,13 +18,13 @@ from secc.energy import (
     Notice,
     OutputSet,
 )
-from secc.session.effects import CheckCable, StartPower, StopPower
+from secc.session.effects import CheckCable
 from secc.session.events import LimitChanged, Unplugged
 from secc.session.offer import DcLimits
-from tests.energy.bench import Bench
+from tests.energy.bench import CHECKING, START, STOP, Bench
 
 SETTINGS = DcSettings(limits=DcLimits(50.0, 500.0, 0.0, 200.0, 60_000.0))
-CHECK = CheckCable(ev_maximum_volts=425.0)
+CHECK = CheckCable(425.0, CHECKING)
 
 
 def checked() -> Bench:
@@ -47,7 +47,7 @@ def precharged() -> Bench:
 
 def charging(amperes: float = 100.0, seconds: float = 5.0) -> Bench:
     b = precharged()
-    assert b.answer(StartPower()).done
+    assert b.answer(START).done
     charge(b, amperes, seconds)
     return b
 
@@ -62,7 +62,7 @@ def charge(b: Bench, amperes: float, seconds: float, volts: float = 420.0) -> No
 def test_a_whole_charge_in_order() -> None:
     b = charging()
     assert b.world.truth()["amperes"] == pytest.approx(100.0, abs=1.0)
-    assert b.answer(StopPower(), 3.0).done
+    assert b.answer(STOP, 3.0).done
     assert b.dead
     assert not b.world.incidents, "neither inrush nor opened under load"
     assert b.reported == []
@@ -114,14 +114,14 @@ def test_power_before_cable_check_or_precharge_is_refused_and_the_output_stays_o
     b = Bench(SETTINGS)
     b.world.close_s2()
     b.run(0.2)
-    assert not b.answer(StartPower(), 1.0).done
+    assert not b.answer(START, 1.0).done
     b.hear(OutputSet(400.0, 100.0, "charge"))
     b.hear(OutputSet(400.0, 2.0, "precharge"))
     b.run(1.0)
     assert b.setpoints == []
-    assert not b.answer(StartPower(), 1.0).done
+    assert not b.answer(START, 1.0).done
     assert b.answer(CHECK).passed
-    assert not b.answer(StartPower(), 1.0).done, "no precharge yet"
+    assert not b.answer(START, 1.0).done, "no precharge yet"
     b.setpoints.clear()
     b.hear(OutputSet(400.0, 100.0, "charge"))
     b.run(1.0)
@@ -137,14 +137,14 @@ def test_a_precharge_in_the_middle_of_charging_is_out_of_turn() -> None:
 
 def test_starting_twice_is_starting_once() -> None:
     b = charging()
-    assert b.answer(StartPower(), 1.0).done
+    assert b.answer(START, 1.0).done
     assert b.world.truth()["amperes"] == pytest.approx(100.0, abs=1.0)
 
 
 @pytest.mark.case("A-PWR-03")
 def test_current_rises_at_25_amperes_a_second_and_falls_at_once() -> None:
     b = precharged()
-    assert b.answer(StartPower()).done
+    assert b.answer(START).done
     b.setpoints.clear()
     for _ in range(60):
         b.hear(OutputSet(420.0, 200.0 if _ % 2 else 150.0, "charge"))
@@ -286,7 +286,7 @@ def test_a_voltage_slightly_above_the_cars_maximum_has_its_grace() -> None:
 def test_a_stop_waits_until_the_current_is_safe() -> None:
     b = charging(150.0, 7.0)
     b.world.supply.off_per_second = 100.0
-    number = b.ask(StopPower())
+    number = b.ask(STOP)
     lowest = math.inf
     while number not in b.told:
         b.run(0.01)
@@ -300,7 +300,7 @@ def test_a_stop_waits_until_the_current_is_safe() -> None:
 def test_a_supply_that_does_not_switch_off_is_a_fault_and_the_contactor_opens_all_the_same() -> None:
     b = charging()
     b.world.inject("supply_runaway")
-    assert b.answer(StopPower(), 4.0).done
+    assert b.answer(STOP, 4.0).done
     assert not b.world.truth()["contactor_closed"]
     assert [fault.code for fault in b.reported] == ["supply-not-off"]
 
@@ -308,7 +308,7 @@ def test_a_supply_that_does_not_switch_off_is_a_fault_and_the_contactor_opens_al
 def test_a_welded_contactor_is_a_fault_until_service() -> None:
     b = charging()
     b.world.inject("weld")
-    report = b.answer(StopPower(), 4.0)
+    report = b.answer(STOP, 4.0)
     assert not report.done
     assert [fault.code for fault in b.reported] == ["contactor-welded"]
     assert not b.world.truth()["supply_on"]
@@ -318,7 +318,7 @@ def test_a_welded_contactor_is_a_fault_until_service() -> None:
 def test_a_contactor_that_welded_before_lets_nothing_begin() -> None:
     b = charging()
     b.world.inject("weld")
-    b.answer(StopPower(), 4.0)
+    b.answer(STOP, 4.0)
     b.unplug()
     b.world.plug_in()
     b.world.close_s2()
@@ -331,15 +331,15 @@ def test_a_contactor_that_welded_before_lets_nothing_begin() -> None:
 
 def test_stopping_twice_and_from_nowhere_is_fine() -> None:
     b = charging()
-    assert b.answer(StopPower(), 3.0).done
-    assert b.answer(StopPower(), 3.0).done
+    assert b.answer(STOP, 3.0).done
+    assert b.answer(STOP, 3.0).done
     fresh = Bench(SETTINGS)
-    assert fresh.answer(StopPower(), 1.0).done
+    assert fresh.answer(STOP, 1.0).done
 
 
 def test_after_a_stop_the_same_car_can_charge_again() -> None:
     b = charging()
-    assert b.answer(StopPower(), 3.0).done
+    assert b.answer(STOP, 3.0).done
     b.world.close_relay(False)
     b.run(2.0)
     assert b.answer(CHECK).passed
@@ -359,7 +359,7 @@ def test_the_end_of_the_session_switches_off_within_a_second() -> None:
 def test_a_question_of_a_session_that_is_over_switches_nothing_on() -> None:
     b = charging()
     b.world.supply.off_per_second = 60.0
-    stop = b.ask(StopPower())
+    stop = b.ask(STOP)
     check = b.ask(CHECK)
     b.hear(ContactorOpeningOrdered())
     b.run(10.0)
@@ -389,7 +389,7 @@ def test_the_emergency_stop_is_off_at_once_and_reported_elsewhere() -> None:
 def test_an_emergency_hurries_a_stop_that_is_under_way() -> None:
     b = charging()
     b.world.inject("supply_runaway")
-    b.ask(StopPower())
+    b.ask(STOP)
     b.run(0.2)
     b.hear(FaultReported("over-temperature", Severity.EMERGENCY))
     b.run_until(lambda: not b.world.truth()["contactor_closed"], 0.2)

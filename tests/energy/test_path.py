@@ -34,10 +34,10 @@ from secc.energy import (
     WithdrawPower,
     power_path,
 )
-from secc.session.effects import CheckCable, StartPower, StopPower
+from secc.session.effects import CheckCable, StopPower
 from secc.session.events import LimitChanged, Unplugged
 from secc.session.offer import DcLimits
-from tests.energy.bench import Bench
+from tests.energy.bench import CHECKING, KEEP, START, STOP, Bench
 
 DC = DcSettings(limits=DcLimits(50.0, 500.0, 0.0, 200.0, 60_000.0))
 AC = AcSettings()
@@ -47,7 +47,7 @@ ANY = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -1.
 COMMON = [
     st.tuples(st.just("s2"), st.booleans()),
     st.tuples(st.just("s2"), st.just(True)),
-    st.tuples(st.just("ask"), st.sampled_from([StartPower(), StopPower(), CheckCable(425.0), CheckCable(425.0)])),
+    st.tuples(st.just("ask"), st.sampled_from([START, STOP, CheckCable(425.0, CHECKING), CheckCable(425.0, CHECKING)])),
     st.tuples(st.just("event"), st.builds(LimitChanged, st.none() | ANY)),
     st.tuples(
         st.just("event"),
@@ -70,7 +70,7 @@ COMMON = [
 ON = st.tuples(st.just("on"), st.none())
 TARGETS = [
     st.tuples(st.just("event"), st.builds(OutputSet, ANY, ANY, st.sampled_from(["precharge", "charge"]))),
-    st.tuples(st.just("ask"), st.just(StopPower(keep_contactor=True))),
+    st.tuples(st.just("ask"), st.just(KEEP)),
     st.tuples(st.just("relay"), st.booleans()),
 ]
 
@@ -134,20 +134,20 @@ def charge_by_the_book(bench: Bench) -> None:
     """Bring a car that is in a state for it to charging, so that stories go wrong in the middle of it."""
     if not bench.dc:
         bench.world.close_s2(True)
-        bench.ask(StartPower())
+        bench.ask(START)
         bench.run(0.5)
         return
     bench.world.close_relay(False)
     bench.world.close_s2(True)
     bench.run(0.3)
-    check = bench.ask(CheckCable(425.0))
+    check = bench.ask(CheckCable(425.0, CHECKING))
     bench.run(5.5)
     if check not in bench.told or not bench.told[check].passed:
         return
     bench.hear(OutputSet(bench.world.truth()["battery_volts"], 1.0, "precharge"))
     bench.run(1.0)
     bench.world.close_relay()
-    bench.ask(StartPower())
+    bench.ask(START)
     for _ in range(3):
         bench.hear(OutputSet(420.0, 100.0, "charge"))
         bench.run(0.3)
@@ -205,7 +205,7 @@ def end(bench: Bench, ending: str) -> None:
             for effect in bench.session.fail(ValueError("a bug")):
                 bench._perform(effect)
         case _:
-            number = bench.ask(StopPower())
+            number = bench.ask(STOP)
             bench.run_until(lambda: number in bench.told, 8.0)
     bench.run_until(lambda: bench.dead, 2.7)
     bench.run(3.0)
@@ -216,7 +216,7 @@ def end(bench: Bench, ending: str) -> None:
 @pytest.mark.parametrize("settings", [AC, DC], ids=["ac", "dc"])
 def test_a_queued_question_of_a_session_that_is_gone_switches_nothing_on(settings: AcSettings | DcSettings) -> None:
     """One question runs, a second one waits behind it, and the session ends. The car is ready for power then, and no session wants any."""
-    question = StartPower() if isinstance(settings, AcSettings) else CheckCable(425.0)
+    question = START if isinstance(settings, AcSettings) else CheckCable(425.0, CHECKING)
     bench = Bench(settings)
     if isinstance(settings, DcSettings):
         bench.world.close_s2()
@@ -278,7 +278,7 @@ class Blind:
 def charging_blindly() -> Blind:
     blind = Blind(DC)
     blind.run(1.0)
-    blind.ask(1, CheckCable(425.0))
+    blind.ask(1, CheckCable(425.0, CHECKING))
     blind.run(0.2)
     blind.contactor, blind.volts = "closed", 475.0
     blind.run(1.5)
@@ -290,7 +290,7 @@ def charging_blindly() -> Blind:
     blind.run(0.2)
     blind.hear(OutputSet(380.0, 1.0, "precharge"))
     blind.volts = 380.0
-    blind.ask(2, StartPower())
+    blind.ask(2, START)
     blind.hear(OutputSet(420.0, 50.0, "charge"))
     blind.run(0.2)
     assert [tell.answer.passed if tell.ticket.number == 1 else tell.answer.done for tell in blind.said(Tell)] == [
@@ -303,7 +303,7 @@ def charging_blindly() -> Blind:
 
 def test_a_contactor_that_stays_closed_is_found_out_without_the_boards_help() -> None:
     blind = charging_blindly()
-    blind.ask(3, StopPower())
+    blind.ask(3, STOP)
     blind.run(0.4)
     assert blind.said(ReportFault) == []
     blind.run(0.3)
@@ -317,7 +317,7 @@ def test_an_order_that_waits_in_our_own_queue_is_no_weld() -> None:
     """The loop is held up between our order and the board: half a second of ours has passed, and none of the contactor's."""
     blind = charging_blindly()
     blind.told = False
-    blind.ask(3, StopPower())
+    blind.ask(3, STOP)
     assert blind.said(OpenDcContactor)
     blind.now += 0.7
     blind.run(0.05)
@@ -335,7 +335,7 @@ def test_an_order_that_waits_in_our_own_queue_is_no_weld() -> None:
 def test_feedback_that_waits_in_our_own_queue_is_no_weld() -> None:
     """The board opened in time and has said so, but what we have read of it is older than that."""
     blind = charging_blindly()
-    blind.ask(3, StopPower())
+    blind.ask(3, STOP)
     assert blind.said(OpenDcContactor)
     blind.now += 0.8
     blind.feedback_age = 0.75
@@ -351,7 +351,7 @@ def test_feedback_that_waits_in_our_own_queue_is_no_weld() -> None:
 def test_a_driver_that_tells_changes_only_does_not_hide_a_weld() -> None:
     blind = charging_blindly()
     blind.feedback_age = math.inf
-    blind.ask(3, StopPower())
+    blind.ask(3, STOP)
     blind.run(1.2)
     (tell,) = blind.said(Tell)
     assert not tell.answer.done
@@ -363,13 +363,13 @@ def test_a_driver_that_tells_changes_only_does_not_hide_a_weld() -> None:
 def test_an_order_to_open_that_failed_does_not_hide_a_weld() -> None:
     blind = charging_blindly()
     blind.told = False
-    blind.ask(3, StopPower())
+    blind.ask(3, STOP)
     blind.hear(CommandFailed("OpenDcContactor", "the bus is busy"))
     blind.run(0.7)
     assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
 
 
-def stopping_at(amperes: float, stop: StopPower = StopPower()) -> Blind:  # noqa: B008  # a frozen value
+def stopping_at(amperes: float, stop: StopPower = STOP) -> Blind:
     """A supply whose current does not fall below this."""
     blind = charging_blindly()
     blind.amperes = amperes
@@ -405,7 +405,7 @@ def test_the_contactor_opens_when_the_current_may_be_broken(amperes: float) -> N
 def test_a_contactor_that_would_stay_closed_over_a_renegotiation_opens_where_the_current_does_not_fall(
     amperes: float,
 ) -> None:
-    blind = stopping_at(amperes, StopPower(keep_contactor=True))
+    blind = stopping_at(amperes, KEEP)
     blind.run(1.8)
     assert blind.said(OpenDcContactor) == []
     blind.run(0.4)
@@ -415,7 +415,7 @@ def test_a_contactor_that_would_stay_closed_over_a_renegotiation_opens_where_the
 
 
 def test_a_contactor_stays_closed_over_a_renegotiation() -> None:
-    blind = stopping_at(20.0, StopPower(keep_contactor=True))
+    blind = stopping_at(20.0, KEEP)
     blind.run(0.5)
     blind.amperes = 0.0
     blind.run(5.0)
@@ -455,10 +455,10 @@ def test_a_car_that_opens_its_ac_switch_unheard_is_seen_a_tick_later() -> None:
     """Events only wake the path: one that is lost costs a tenth of a second, and not the 3 s that a car has."""
     blind = Blind(AC)
     blind.run(0.1)
-    blind.ask(1, StartPower())
+    blind.ask(1, START)
     blind.contactor = "closed"
     blind.run(0.2)
-    blind.ask(2, StopPower())
+    blind.ask(2, STOP)
     blind.run(1.0)
     blind.effects.clear()
     blind.pilot = "B"
@@ -470,7 +470,7 @@ def test_a_car_that_opens_its_ac_switch_unheard_is_seen_a_tick_later() -> None:
 @given(
     st.lists(st.tuples(st.sampled_from(["ask", "drop", "s2"]), st.floats(0.0, 3.0)), max_size=10),
     st.lists(
-        st.sampled_from([StartPower(), StopPower(), StopPower(keep_contactor=True), CheckCable(425.0)]),
+        st.sampled_from([START, STOP, KEEP, CheckCable(425.0, CHECKING)]),
         min_size=1,
         max_size=4,
     ),

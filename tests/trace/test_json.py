@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from certs import Contract, verify_contract_chain
 from hal.readings import Token
-from secc.conversation import Answered, Ask, Levels, Ticket, Wall
+from secc.conversation import Answered, Ask, Levels, Ticket, Timeout, Wall
 from secc.session.effects import (
     AuthorizeContract,
     CableChecked,
@@ -46,7 +46,7 @@ SECRETS = (EMAID, LAB.contract.leaf.der.hex(), LAB.contract.sub1.der.hex(), "A2B
         Levels("C", "closed", 400.0, 20.0, 12.5, 1000.0),
         Levels(),
         SetOutput(400.0, 20.0, "charge"),
-        Ask(Ticket(3, "CheckCable"), CheckCable(500.0)),
+        Ask(Ticket(3, "CheckCable"), CheckCable(500.0, Timeout("cable check", 38.0, "a clause"))),
         Answered(Ticket(3, "CheckCable"), CableChecked(True, "valid")),
         Answered(Ticket(4, "AuthorizeContract"), Verdict(Decision.CONTRACT_CANCELLED, "words")),
         Wall(datetime(2026, 11, 20, tzinfo=UTC), False),

@@ -64,6 +64,7 @@ INSIDE = {
     "T_SECC_CPState_Detection": "refused: the pilot is not where the request says",
     "look at the control pilot": "paces",
     "pace of polling": "paces",
+    "power path in PowerDelivery": "the power path answers in time",
     "pause": "paces",
     "endless": "never passes",
     "answer to the request that comes after the forced end": "the reason stands already",

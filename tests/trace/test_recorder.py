@@ -84,7 +84,7 @@ def test_what_happened_stands_in_order() -> None:
     head = {
         "t": 0.0,
         "kind": "trace",
-        "version": 1,
+        "version": 2,
         "personal": False,
         "clock": 100.0,
         "outlet": "left",
@@ -260,7 +260,7 @@ class Reply:
 
 def talk(party: Party) -> Conversation[str]:
     """Uses everything that a session may depend on: messages, events, levels, answers, entropy, the calendar, and time."""
-    ticket = party.ask(CheckCable(500.0))
+    ticket = party.ask(CheckCable(500.0, Timeout("cable check", 38.0, "a clause")))
     stops: list[StopRequested] = []
     party.hear(StopRequested, by=stops.append)
     for _ in range(4):

@@ -40,7 +40,7 @@ def cable_check(secc: Party, state: SessionState, target: Target) -> Conversatio
     if not (yield from state.pilot_in(secc, "C", "D")):
         raise Refusal(ResponseCode.FAILED, "[V2G2-918]", f"CableCheckReq with the pilot in {secc.levels.pilot}")
     state.isolation, state.live = None, True
-    question = secc.ask(CheckCable(target.ev_maximum_volts))
+    question = secc.ask(CheckCable(target.ev_maximum_volts, timing.CABLE_CHECK))
     while (finding := secc.answer(question)) is None or (finding.passed and FORCED in state.forced):
         expired(secc, limit)
         active = present_dc(secc, state, DC_EVSEStatusCode.EVSE_ISOLATION_MONITORING_ACTIVE)

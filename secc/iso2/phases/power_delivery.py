@@ -36,7 +36,7 @@ def _start(secc: Party, state: SessionState, target: Target, request: PowerDeliv
     _refuse_stopped(state)
     if not _already_on(secc, state):
         state.live = True
-        report = yield from _reported(secc, state, StartPower())
+        report = yield from _reported(secc, state, StartPower(timing.POWER_SWITCHED))
         if not report.done:
             raise _not_started(secc, state, report)
         # While the car went to C, the operator or the backend may have stopped the session.
@@ -49,7 +49,7 @@ def _start(secc: Party, state: SessionState, target: Target, request: PowerDeliv
 def stop(secc: Party, state: SessionState) -> Conversation[None]:
     """Power off, in order. What the car complains of in its status never makes this fail."""
     if state.live:
-        report = yield from _reported(secc, state, StopPower())
+        report = yield from _reported(secc, state, StopPower(timing.POWER_SWITCHED))
         if not report.done:
             code = ResponseCode.FAILED if state.is_dc else ResponseCode.FAILED_CONTACTOR_ERROR
             raise Refusal(code, "[V2G2-480]", f"power is not off: {report.detail}")
@@ -64,7 +64,7 @@ def renegotiate(secc: Party, state: SessionState) -> Conversation[None]:
     """Back to ChargeParameterDiscovery. AC goes on meanwhile; DC gets no current, for the cable is checked again. [V2G2-565] [V2G2-582]"""
     if state.is_dc:
         # Cars differ: some open their contactor here, some only at the end of the session.
-        report = yield from _reported(secc, state, StopPower(keep_contactor=True))
+        report = yield from _reported(secc, state, StopPower(timing.POWER_SWITCHED, keep_contactor=True))
         if not report.done:
             raise Refusal(ResponseCode.FAILED, "[V2G2-480]", f"power is not off: {report.detail}")
     state.renegotiation_wanted = False

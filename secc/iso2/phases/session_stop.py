@@ -26,7 +26,7 @@ def session_stop(secc: Party, state: SessionState) -> Conversation[str]:
 def early_stop(secc: Party, state: SessionState) -> Conversation[str]:
     """The car said good bye before the diagram did (Q-34, Q-37, Q-38): power off in order, as far as the time for the answer goes."""
     if state.live:
-        ticket = secc.ask(StopPower())
+        ticket = secc.ask(StopPower(timing.SESSION_STOP))
         try:
             yield from state.wait(secc, ticket, within=timing.SESSION_STOP)
         except TimedOut:

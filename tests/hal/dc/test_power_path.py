@@ -21,6 +21,7 @@ from secc.session.effects import CheckCable, StartPower, StopPower
 from secc.station.serving.driver import Driver, Turns
 from secc.station.serving.levels import dc_limits, levels_of
 from secc.station.serving.power import PowerPerformer
+from tests.energy.bench import CHECKING, START, STOP
 from tests.hal.outfit import Outfit, outfit
 
 BATTERY_VOLTS = 400.0
@@ -103,11 +104,11 @@ class Station:
 
     async def charging(self, amperes: float = 50.0) -> None:
         await self.connected()
-        checked = await self.answer(CheckCable(450.0))
+        checked = await self.answer(CheckCable(450.0, CHECKING))
         assert checked.passed, checked
         await self.demand(BATTERY_VOLTS, 2.0, "precharge", 3.0)
         self.made.world.close_relay()
-        assert (await self.answer(StartPower(), 5.0)).done
+        assert (await self.answer(START, 5.0)).done
         await self.demand(450.0, amperes, "charge", 4.0)
         assert self.made.world.present()[1] == pytest.approx(amperes, rel=0.02)
 
@@ -149,7 +150,7 @@ def test_a_whole_charge() -> None:
             assert world.truth()["stored_watt_hours"] > stored + 30.0
             reading = host.board.imd.reading if host.board.imd is not None else None
             assert reading is not None and asyncio.get_running_loop().time() - reading.at <= 1.1
-            stopped = await host.answer(StopPower(), 5.0)
+            stopped = await host.answer(STOP, 5.0)
             assert stopped.done
             assert host.dead
             assert list(world.incidents) == [] and host.reported == []
@@ -162,7 +163,7 @@ def test_the_cable_check_tests_the_monitor_at_its_voltage_and_comes_down() -> No
         async with station() as host:
             await host.connected()
             peaks: list[tuple[float, float]] = []
-            task = asyncio.create_task(host.answer(CheckCable(430.0)))
+            task = asyncio.create_task(host.answer(CheckCable(430.0, CHECKING)))
             while not task.done():
                 peaks.append(host.made.world.present())
                 await asyncio.sleep(0.02)
@@ -190,7 +191,7 @@ def test_a_cable_check_that_fails_leaves_nothing_on(why: str) -> None:
                     made.monitor_line.trouble.deaf = True
                 case _:
                     made.rack.modules[1].deaf = True
-            checked = await host.answer(CheckCable(450.0), 60.0)
+            checked = await host.answer(CheckCable(450.0, CHECKING), 60.0)
             assert not checked.passed
             await host.until(lambda: host.dead, 3.0)
 

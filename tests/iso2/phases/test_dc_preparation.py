@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from secc.conversation import Abandon
+from secc.iso2 import timing
 from secc.iso2.messages import (
     CableCheckReq,
     DC_EVSEStatusCode,
@@ -51,7 +52,7 @@ def test_the_cable_is_checked_while_the_car_asks(pilot: str) -> None:
     assert (body.response_code, body.evse_processing) == (ResponseCode.OK, FINISHED)
     assert body.dc_evse_status.evse_status_code is DC_EVSEStatusCode.EVSE_READY
     assert body.dc_evse_status.evse_isolation_status is IsolationLevel.VALID
-    assert car.asked(CheckCable) == [CheckCable(450.0)]
+    assert car.asked(CheckCable) == [CheckCable(450.0, timing.CABLE_CHECK)]
 
 
 @pytest.mark.parametrize("pilot", ["A", "B", "E", "F", "?"])

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from hal.sim.clock import run_virtual
-from secc.conversation import Event, Ticket
+from secc.conversation import ENDLESS, Event, Ticket
 from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower
 from tests.station_scene import Scene, configured, station
 
 GONE = "there is no power path"
-CABLE = (Ticket(1_000_001, "CheckCable"), CheckCable(400.0), CableChecked(False, "invalid", GONE))
-START = (Ticket(1_000_002, "StartPower"), StartPower(), PowerReported(False, GONE))
+CABLE = (Ticket(1_000_001, "CheckCable"), CheckCable(400.0, ENDLESS), CableChecked(False, "invalid", GONE))
+START = (Ticket(1_000_002, "StartPower"), StartPower(ENDLESS), PowerReported(False, GONE))
 
 
 def unplug(scene: Scene) -> None:
