@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from certs import ChainRejected, Contract, verify_contract_chain
+from hal.readings import DcPhase
 from secc.conversation import Effect, Levels, Received, Send, Wall
 from secc.iso2.dialogue import STREAM, open_dialogue
 from secc.iso2.messages import (
@@ -246,8 +247,8 @@ class Car(Spoken):
         match effect:
             case Send():
                 self.outbox.append((self.now, effect))
-            case SetOutput(volts=target, amperes=current, stage=stage):
-                flowing = current if stage == "charge" else 0.0
+            case SetOutput(volts=target, amperes=current, phase=phase):
+                flowing = current if phase is DcPhase.CHARGE else 0.0
                 self.levels = replace(self.levels, volts=target, amperes=flowing, contactor="closed")
             case OpenContactor():
                 self.levels = replace(self.levels, volts=0.0, amperes=0.0, contactor="open")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from certs import Anchors
+from hal.readings import DcPhase
 from secc.iso2.messages import EVSEProcessing
 from secc.session.effects import (
     AuthorizeContract,
@@ -391,7 +392,7 @@ def test_output_never_exceeds_what_the_car_bears() -> None:
     assert outputs
     assert max(output.volts for output in outputs) <= pair.battery.full_volts
     assert max(output.amperes for output in outputs) <= pair.battery.maximum_amperes
-    assert all(output.amperes <= 2.0 for output in outputs if output.stage == "precharge")
+    assert all(output.amperes <= 2.0 for output in outputs if output.phase is DcPhase.PRECHARGE)
 
 
 @pytest.mark.parametrize("phase", ["Authorization", "ChargeParameterDiscovery", "CableCheck"])

@@ -84,8 +84,8 @@ class WorldOutlet(Outlet):
             case OpenContactor():
                 self.opened += 1
                 self.bench.hear(ContactorOpeningOrdered())
-            case SetOutput(volts=volts, amperes=amperes, stage=stage):
-                self.bench.hear(OutputSet(volts, amperes, stage))
+            case SetOutput(volts=volts, amperes=amperes, phase=phase):
+                self.bench.hear(OutputSet(volts, amperes, phase))
 
     def take(self, ticket: Ticket[Any], question: Any) -> bool:
         if not isinstance(question, CheckCable | StartPower | StopPower):

@@ -26,7 +26,7 @@ from secc.session.dialogue import Dialogue
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.trace.json import TraceBroken, plain, revive
-from secc.trace.versions import reduced
+from secc.trace.versions import reduced, renewed
 
 from .diagram import TraceUnreadable, read_trace
 
@@ -139,7 +139,7 @@ class _Replay:
         self.outcome.messages += len(sent)
         if sent != step.sent:
             self._differ(step, "sent", sent, step.sent)
-        recorded = [_without_personal_outcome(effect) for effect in step.effects]
+        recorded = [_without_personal_outcome(renewed(effect, self._version)) for effect in step.effects]
         effects = [reduced(effect, self._version) for effect in effects]
         if effects != recorded:
             self._differ(step, "effects", effects, recorded)

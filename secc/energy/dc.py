@@ -171,8 +171,8 @@ class DcPath(Path):
     def output_set(self, event: OutputSet) -> None:
         # Some cars ask for less than zero at first.
         meant = math.isfinite(event.volts) and event.volts > 0.0 and math.isfinite(event.amperes)
-        precharging = event.stage == "precharge" and self.stage in (Stage.READY, Stage.PRECHARGE)
-        charging = event.stage == "charge" and self.stage is Stage.CHARGE
+        precharging = event.phase is DcPhase.PRECHARGE and self.stage in (Stage.READY, Stage.PRECHARGE)
+        charging = event.phase is DcPhase.CHARGE and self.stage is Stage.CHARGE
         if not meant or not (precharging or charging):
             self.announce(Notice.TARGET_IGNORED)
             return

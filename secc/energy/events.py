@@ -3,9 +3,7 @@ before every step; the events about them only wake the conversation."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from hal.readings import Severity
+from hal.readings import DcPhase, Severity
 from secc.conversation import Event
 from secc.exi.frozen import dataclass
 
@@ -16,7 +14,7 @@ class OutputSet(Event):
 
     volts: float
     amperes: float
-    stage: Literal["precharge", "charge"]
+    phase: DcPhase
 
 
 @dataclass(frozen=True, slots=True)

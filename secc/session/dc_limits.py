@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
+from hal.readings import DcPhase
 from secc.session.effects import SetOutput
 from secc.session.offer import DcLimits
 
@@ -92,7 +93,7 @@ def demand(
     watts = station_watts if car.watts is None else min(station_watts, car.watts)
     served_amperes = clamp_amperes(amperes, min(station.maximum_amperes, car.amperes), watts, at)
     return Demand(
-        SetOutput(served_volts, served_amperes if served_volts > 0.0 else 0.0, "charge"),
+        SetOutput(served_volts, served_amperes if served_volts > 0.0 else 0.0, DcPhase.CHARGE),
         voltage_limited=volts > station.maximum_volts,
         current_limited=amperes > station.maximum_amperes,
         power_limited=amperes > station_watts / at,
@@ -102,4 +103,4 @@ def demand(
 def precharge(volts: float, amperes: float, station: DcLimits, car: CarLimits) -> SetOutput:
     """At most 2 A; a car that asks for none, or for less than none, gets those, or it would never be charged. (Q-51)"""
     served = clamp_volts(volts, min(station.maximum_volts, car.volts))
-    return SetOutput(served, min(amperes, PRECHARGE_AMPERES) if amperes > 0.0 else PRECHARGE_AMPERES, "precharge")
+    return SetOutput(served, min(amperes, PRECHARGE_AMPERES) if amperes > 0.0 else PRECHARGE_AMPERES, DcPhase.PRECHARGE)

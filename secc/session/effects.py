@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import ClassVar, Literal
 
 from certs import Contract
+from hal.readings import DcPhase
 from secc.conversation import Effect, Question, Timeout
 from secc.exi.frozen import dataclass
 from secc.session.proof import ProvedContract
@@ -40,7 +41,8 @@ class SetOutput(Effect):
 
     volts: float
     amperes: float
-    stage: Literal["precharge", "charge"]
+    phase: DcPhase
+    """PRECHARGE or CHARGE: the cable check is the power path's own."""
 
 
 @dataclass(frozen=True, slots=True)

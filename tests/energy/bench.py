@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from hal.interlock import Circumstances, Insulation, Interlock, Purpose
-from hal.readings import Fault, InputsReading, PilotReading, PilotState, Severity
+from hal.readings import DcPhase, Fault, InputsReading, PilotReading, PilotState, Severity
 from hal.sim.clock import ScaledClock, VirtualClock
 from hal.sim.firmware import Firmware
 from hal.sim.world import Outlet, World
@@ -299,7 +299,7 @@ class Bench:
         assert math.isfinite(setpoint.amperes)
         assert 0.0 <= setpoint.volts <= limits.maximum_volts
         assert 0.0 <= setpoint.amperes <= limits.maximum_amperes
-        if setpoint.phase != "charge":
+        if setpoint.phase is not DcPhase.CHARGE:
             assert setpoint.amperes <= 2.0
 
     def _say(self, message: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hal.readings import Severity
+from hal.readings import DcPhase, Severity
 from secc.conversation import Timeout
 from secc.energy import (
     AcSettings,
@@ -228,7 +228,7 @@ def test_the_protection_follows_the_limit_up_at_once_and_down_after_the_cars_tim
 def test_what_belongs_to_dc_is_answered_and_changes_nothing() -> None:
     b = on()
     assert not b.answer(CheckCable(400.0, CHECKING), 0.1).passed
-    b.hear(OutputSet(400.0, 100.0, "charge"))
+    b.hear(OutputSet(400.0, 100.0, DcPhase.CHARGE))
     b.run(1.0)
     assert b.notices == [Notice.TARGET_IGNORED]
     assert b.world.truth()["contactor_closed"]

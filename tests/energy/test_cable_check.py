@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from hal.interlock import Insulation
+from hal.readings import DcPhase
 from secc.conversation import Conversation, Levels, Party, Session, Timeout
 from secc.energy import DcSettings, IsolationReported, Notice, OutputSet, SetSupply, StartInsulationMonitor
 from secc.energy.cable_check import CableCheck
@@ -213,12 +214,12 @@ def test_a_measurement_that_is_older_than_the_check_does_not_count() -> None:
 def charging(settings: DcSettings = SETTINGS) -> Bench:
     b = bench(settings)
     assert b.answer(CHECK).passed
-    b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, "precharge"))
+    b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
     b.run(1.5)
     b.world.close_relay()
     assert b.answer(START).done
     for _ in range(12):
-        b.hear(OutputSet(420.0, 50.0, "charge"))
+        b.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
         b.run(0.25)
     assert b.world.truth()["amperes"] > 40.0
     return b
@@ -265,11 +266,11 @@ def test_a_car_that_keeps_its_contactor_closed_is_found_out_and_gets_no_test_vol
     assert b.clock.now() - asked_at >= 10.0, "a bus that only discharges slowly is not a battery"
     assert b.setpoints == []
     assert b.insulation is Insulation.VALID
-    b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, "precharge"))
+    b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
     b.run(1.0)
     assert b.answer(START).done
     for _ in range(12):
-        b.hear(OutputSet(420.0, 50.0, "charge"))
+        b.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
         b.run(0.25)
     assert b.world.truth()["amperes"] == pytest.approx(50.0, abs=1.0)
     assert b.answer(STOP, 3.0).done
@@ -357,8 +358,8 @@ def test_a_current_out_of_nowhere_ends_the_waiting_for_new_terms() -> None:
 
 def test_nothing_is_delivered_and_nothing_stays_held_for_ever_while_a_car_negotiates() -> None:
     b = renegotiating()
-    b.hear(OutputSet(420.0, 50.0, "charge"))
-    b.hear(OutputSet(420.0, 2.0, "precharge"))
+    b.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
+    b.hear(OutputSet(420.0, 2.0, DcPhase.PRECHARGE))
     assert not b.answer(START, 1.0).done
     assert b.setpoints == []
     b.run(75.0)

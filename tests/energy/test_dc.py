@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from hal.readings import Severity
+from hal.readings import DcPhase, Severity
 from secc.energy import (
     CommandFailed,
     ConsentLost,
@@ -38,7 +38,7 @@ def checked() -> Bench:
 def precharged() -> Bench:
     b = checked()
     for _ in range(8):
-        b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, "precharge"))
+        b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
         b.run(0.25)
     assert b.levels.volts == pytest.approx(b.world.truth()["battery_volts"], abs=1.0)
     b.world.close_relay()
@@ -55,7 +55,7 @@ def charging(amperes: float = 100.0, seconds: float = 5.0) -> Bench:
 def charge(b: Bench, amperes: float, seconds: float, volts: float = 420.0) -> None:
     end = b.clock.now() + seconds
     while b.clock.now() < end:
-        b.hear(OutputSet(volts, amperes, "charge"))
+        b.hear(OutputSet(volts, amperes, DcPhase.CHARGE))
         b.run(0.25)
 
 
@@ -76,7 +76,7 @@ def test_a_whole_charge_in_order() -> None:
 def test_precharge_gives_two_amperes_whatever_is_asked(amperes: float) -> None:
     b = checked()
     b.setpoints.clear()
-    b.hear(OutputSet(350.0, amperes, "precharge"))
+    b.hear(OutputSet(350.0, amperes, DcPhase.PRECHARGE))
     b.run(2.0)
     assert b.levels.volts == pytest.approx(350.0, abs=1.0)
     assert {setpoint.amperes for _, setpoint in b.setpoints} == {2.0}
@@ -85,7 +85,7 @@ def test_precharge_gives_two_amperes_whatever_is_asked(amperes: float) -> None:
 def test_precharge_follows_the_target_of_every_request() -> None:
     b = checked()
     for volts in (300.0, 380.0, 340.0):
-        b.hear(OutputSet(volts, 1.0, "precharge"))
+        b.hear(OutputSet(volts, 1.0, DcPhase.PRECHARGE))
         b.run(1.5)
         assert b.levels.volts == pytest.approx(volts, abs=1.0)
 
@@ -95,7 +95,7 @@ def test_precharge_follows_the_target_of_every_request() -> None:
 def test_a_voltage_that_means_nothing_is_ignored(volts: float) -> None:
     b = checked()
     b.setpoints.clear()
-    b.hear(OutputSet(volts, 1.0, "precharge"))
+    b.hear(OutputSet(volts, 1.0, DcPhase.PRECHARGE))
     b.run(1.0)
     assert b.setpoints == []
     assert b.notices == [Notice.TARGET_IGNORED]
@@ -103,7 +103,7 @@ def test_a_voltage_that_means_nothing_is_ignored(volts: float) -> None:
 
 def test_a_voltage_above_the_cars_maximum_is_clamped_to_it() -> None:
     b = checked()
-    b.hear(OutputSet(1e6, 1.0, "precharge"))
+    b.hear(OutputSet(1e6, 1.0, DcPhase.PRECHARGE))
     b.run(2.0)
     assert b.levels.volts == pytest.approx(425.0, abs=1.0)
     assert b.reported == []
@@ -115,22 +115,22 @@ def test_power_before_cable_check_or_precharge_is_refused_and_the_output_stays_o
     b.world.close_s2()
     b.run(0.2)
     assert not b.answer(START, 1.0).done
-    b.hear(OutputSet(400.0, 100.0, "charge"))
-    b.hear(OutputSet(400.0, 2.0, "precharge"))
+    b.hear(OutputSet(400.0, 100.0, DcPhase.CHARGE))
+    b.hear(OutputSet(400.0, 2.0, DcPhase.PRECHARGE))
     b.run(1.0)
     assert b.setpoints == []
     assert not b.answer(START, 1.0).done
     assert b.answer(CHECK).passed
     assert not b.answer(START, 1.0).done, "no precharge yet"
     b.setpoints.clear()
-    b.hear(OutputSet(400.0, 100.0, "charge"))
+    b.hear(OutputSet(400.0, 100.0, DcPhase.CHARGE))
     b.run(1.0)
     assert b.setpoints == []
 
 
 def test_a_precharge_in_the_middle_of_charging_is_out_of_turn() -> None:
     b = charging()
-    b.hear(OutputSet(420.0, 2.0, "precharge"))
+    b.hear(OutputSet(420.0, 2.0, DcPhase.PRECHARGE))
     assert b.notices == [Notice.TARGET_IGNORED]
     assert b.world.truth()["amperes"] == pytest.approx(100.0, abs=1.0)
 
@@ -147,13 +147,13 @@ def test_current_rises_at_25_amperes_a_second_and_falls_at_once() -> None:
     assert b.answer(START).done
     b.setpoints.clear()
     for _ in range(60):
-        b.hear(OutputSet(420.0, 200.0 if _ % 2 else 150.0, "charge"))
+        b.hear(OutputSet(420.0, 200.0 if _ % 2 else 150.0, DcPhase.CHARGE))
         b.run(0.05)
     rising = [(at, setpoint.amperes) for at, setpoint in b.setpoints]
     assert rising[-1][1] == pytest.approx(25.0 * 3.0, abs=4.0)
     for (before, low), (after, high) in itertools.pairwise(rising):
         assert high - low <= 25.0 * (after - before) + 0.02
-    b.hear(OutputSet(420.0, 10.0, "charge"))
+    b.hear(OutputSet(420.0, 10.0, DcPhase.CHARGE))
     assert b.setpoints[-1][1].amperes == 10.0
 
 
@@ -161,7 +161,7 @@ def test_current_rises_at_25_amperes_a_second_and_falls_at_once() -> None:
 @pytest.mark.parametrize("amperes", [-100.0, 0.0])
 def test_a_negative_current_is_none(amperes: float) -> None:
     b = charging()
-    b.hear(OutputSet(420.0, amperes, "charge"))
+    b.hear(OutputSet(420.0, amperes, DcPhase.CHARGE))
     assert b.setpoints[-1][1].amperes == 0.0
 
 
@@ -169,7 +169,7 @@ def test_a_negative_current_is_none(amperes: float) -> None:
 def test_a_current_that_is_no_number_is_ignored_and_does_not_count_as_a_target(amperes: float) -> None:
     b = charging()
     for _ in range(24):
-        b.hear(OutputSet(420.0, amperes, "charge"))
+        b.hear(OutputSet(420.0, amperes, DcPhase.CHARGE))
         b.run(0.25)
     assert b.setpoints[-1][1].amperes == 0.0, "stale after five seconds"
 
@@ -210,7 +210,7 @@ def test_without_targets_the_current_is_zero_after_five_seconds_and_comes_back_w
     b.run(1.7)
     assert b.world.truth()["amperes"] == 0.0
     assert b.notices == [Notice.TARGET_STALE]
-    b.hear(OutputSet(420.0, 50.0, "charge"))
+    b.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
     assert b.setpoints[-1][1].amperes <= 3.0, "from zero, by the ramp"
     charge(b, 50.0, 3.0)
     assert b.world.truth()["amperes"] == pytest.approx(50.0, abs=1.0)
@@ -271,7 +271,7 @@ def test_over_voltage_ends_charging() -> None:
 
 def test_a_voltage_slightly_above_the_cars_maximum_has_its_grace() -> None:
     b = charging(20.0)
-    b.hear(OutputSet(425.0, 20.0, "charge"))
+    b.hear(OutputSet(425.0, 20.0, DcPhase.CHARGE))
     b.world.close_relay(False)
     b.world.supply.overshoot = 1.05
     charge(b, 20.0, 0.25)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.readings import Severity
+from hal.readings import DcPhase, Severity
 from secc.conversation import Answered, Ask, Asked, Levels, Tell, Ticket
 from secc.energy import (
     AcSettings,
@@ -69,7 +69,7 @@ COMMON = [
 ]
 ON = st.tuples(st.just("on"), st.none())
 TARGETS = [
-    st.tuples(st.just("event"), st.builds(OutputSet, ANY, ANY, st.sampled_from(["precharge", "charge"]))),
+    st.tuples(st.just("event"), st.builds(OutputSet, ANY, ANY, st.sampled_from(DcPhase))),
     st.tuples(st.just("ask"), st.just(KEEP)),
     st.tuples(st.just("relay"), st.booleans()),
 ]
@@ -144,12 +144,12 @@ def charge_by_the_book(bench: Bench) -> None:
     bench.run(5.5)
     if check not in bench.told or not bench.told[check].passed:
         return
-    bench.hear(OutputSet(bench.world.truth()["battery_volts"], 1.0, "precharge"))
+    bench.hear(OutputSet(bench.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
     bench.run(1.0)
     bench.world.close_relay()
     bench.ask(START)
     for _ in range(3):
-        bench.hear(OutputSet(420.0, 100.0, "charge"))
+        bench.hear(OutputSet(420.0, 100.0, DcPhase.CHARGE))
         bench.run(0.3)
 
 
@@ -288,10 +288,10 @@ def charging_blindly() -> Blind:
     blind.hear(IsolationReported(1e6, blind.now))
     blind.volts = 10.0
     blind.run(0.2)
-    blind.hear(OutputSet(380.0, 1.0, "precharge"))
+    blind.hear(OutputSet(380.0, 1.0, DcPhase.PRECHARGE))
     blind.volts = 380.0
     blind.ask(2, START)
-    blind.hear(OutputSet(420.0, 50.0, "charge"))
+    blind.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
     blind.run(0.2)
     assert [tell.answer.passed if tell.ticket.number == 1 else tell.answer.done for tell in blind.said(Tell)] == [
         True,
@@ -499,6 +499,6 @@ def test_what_nobody_waits_for_does_not_disturb_it() -> None:
     session = power_path(DC, now=0.0)
     session.begin(0.0)
     for number in range(100):
-        session.receive(OutputSet(400.0, 1.0, "charge"), float(number))
+        session.receive(OutputSet(400.0, 1.0, DcPhase.CHARGE), float(number))
     assert session.ended is None
     assert session.deadline is None, "nothing is on: it waits as long as the car is plugged in"

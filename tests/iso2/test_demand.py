@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hal.readings import DcPhase
 from secc.iso2.messages import CurrentDemandReq, PhysicalValue, PreChargeReq, UnitSymbol
 from secc.session.dc_limits import PRECHARGE_AMPERES
 from secc.session.effects import SetOutput
@@ -62,4 +63,4 @@ def test_no_sequence_of_requests_sets_an_absurd_output(asked: list[tuple[object,
             assert math.isfinite(output.volts)
             assert math.isfinite(output.amperes)
             assert 0.0 <= output.volts <= 450.0, "what the car said that it bears"
-            assert 0.0 <= output.amperes <= (PRECHARGE_AMPERES if output.stage == "precharge" else 125.0)
+            assert 0.0 <= output.amperes <= (PRECHARGE_AMPERES if output.phase is DcPhase.PRECHARGE else 125.0)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs import Contract, verify_contract_chain
-from hal.readings import Token
+from hal.readings import DcPhase, Token
 from secc.conversation import Answered, Ask, Levels, Ticket, Timeout, Wall
 from secc.session.effects import (
     AuthorizeContract,
@@ -45,7 +45,7 @@ SECRETS = (EMAID, LAB.contract.leaf.der.hex(), LAB.contract.sub1.der.hex(), "A2B
         Fault("overvoltage", "text"),
         Levels("C", "closed", 400.0, 20.0, 12.5, 1000.0),
         Levels(),
-        SetOutput(400.0, 20.0, "charge"),
+        SetOutput(400.0, 20.0, DcPhase.CHARGE),
         Ask(Ticket(3, "CheckCable"), CheckCable(500.0, Timeout("cable check", 38.0, "a clause"))),
         Answered(Ticket(3, "CheckCable"), CableChecked(True, "valid")),
         Answered(Ticket(4, "AuthorizeContract"), Verdict(Decision.CONTRACT_CANCELLED, "words")),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hal.readings import DcPhase
 from secc.conversation import (
     Answered,
     Conversation,
@@ -64,7 +65,7 @@ def lines(recorder: Recorder) -> list[dict[str, Any]]:
 
 def loop(recorder: Recorder, times: int, start: float = 10.0, body: Received = SETUP) -> None:
     for n in range(times):
-        recorder.stepped(start + n, body, (SetOutput(400.0, float(n), "charge"),), Levels("C", volts=float(n)))
+        recorder.stepped(start + n, body, (SetOutput(400.0, float(n), DcPhase.CHARGE),), Levels("C", volts=float(n)))
         recorder.sent(start + n, STREAM, body.message, body.octets)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hal.events import BoardEvent, ContactorChanged, EmergencyStopChanged, FaultRaised, InsulationMeasured, PilotChanged
 from hal.guard import Guard
-from hal.readings import Severity
+from hal.readings import DcPhase, Severity
 from hal.sim.clock import run_virtual
 from secc import energy
 from secc.conversation import Asked, Effect, Event, Tell, Ticket
@@ -88,10 +88,10 @@ class Station:
             await asyncio.sleep(0.01)
         return self._loop.time() - start
 
-    async def demand(self, volts: float, amperes: float, stage: Any, seconds: float) -> None:
+    async def demand(self, volts: float, amperes: float, phase: DcPhase, seconds: float) -> None:
         """The car asks for this, four times a second."""
         for _ in range(round(seconds * 4)):
-            self.hear(energy.OutputSet(volts, amperes, stage))
+            self.hear(energy.OutputSet(volts, amperes, phase))
             await asyncio.sleep(0.25)
 
     async def connected(self) -> None:
@@ -106,10 +106,10 @@ class Station:
         await self.connected()
         checked = await self.answer(CheckCable(450.0, CHECKING))
         assert checked.passed, checked
-        await self.demand(BATTERY_VOLTS, 2.0, "precharge", 3.0)
+        await self.demand(BATTERY_VOLTS, 2.0, DcPhase.PRECHARGE, 3.0)
         self.made.world.close_relay()
         assert (await self.answer(START, 5.0)).done
-        await self.demand(450.0, amperes, "charge", 4.0)
+        await self.demand(450.0, amperes, DcPhase.CHARGE, 4.0)
         assert self.made.world.present()[1] == pytest.approx(amperes, rel=0.02)
 
     @property
@@ -146,7 +146,7 @@ def test_a_whole_charge() -> None:
             world = host.made.world
             await host.charging()
             stored = world.truth()["stored_watt_hours"]
-            await host.demand(450.0, 120.0 / 3, "charge", 10.0)
+            await host.demand(450.0, 120.0 / 3, DcPhase.CHARGE, 10.0)
             assert world.truth()["stored_watt_hours"] > stored + 30.0
             reading = host.board.imd.reading if host.board.imd is not None else None
             assert reading is not None and asyncio.get_running_loop().time() - reading.at <= 1.1
@@ -237,7 +237,7 @@ def test_whatever_goes_wrong_while_charging_ends_it_in_time(what: str, seconds: 
                     made.monitor_line.trouble.deaf = True
                 case _:
                     made.meter_line.trouble.deaf = True
-            asking = asyncio.create_task(host.demand(450.0, 50.0, "charge", seconds))
+            asking = asyncio.create_task(host.demand(450.0, 50.0, DcPhase.CHARGE, seconds))
             await host.until(lambda: host.dead, seconds)
             asking.cancel()
             await asyncio.sleep(3.0)

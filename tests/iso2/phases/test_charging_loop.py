@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hal.readings import DcPhase
 from secc.conversation import End
 from secc.iso2.messages import (
     ChargingStatusReq,
@@ -134,7 +135,7 @@ def test_dc_is_answered_at_once_from_what_was_measured(offer: Offer) -> None:
     assert body.dc_evse_status.evse_status_code is DC_EVSEStatusCode.EVSE_READY
     assert body.meter_info == MeterInfo(meter_id=METER, meter_reading=12_345)
     assert (body.receipt_required, body.sa_schedule_tuple_id, body.evse_id) == (False, 1, "DE*PNX*E12345")
-    assert car.all(SetOutput)[-1] == SetOutput(400.0, 50.0, "charge")
+    assert car.all(SetOutput)[-1] == SetOutput(400.0, 50.0, DcPhase.CHARGE)
 
 
 def test_every_request_sets_the_output_anew() -> None:
@@ -176,7 +177,7 @@ def test_the_car_may_lower_its_own_limits_and_does_not_raise_them() -> None:
     car = loop()
     lower = {"ev_maximum_voltage_limit": volts(420.0), "ev_maximum_current_limit": amperes(20.0)}
     car.says(current_demand(440.0, 50.0, **lower))
-    assert car.all(SetOutput)[-1] == SetOutput(420.0, 20.0, "charge")
+    assert car.all(SetOutput)[-1] == SetOutput(420.0, 20.0, DcPhase.CHARGE)
     higher = {"ev_maximum_voltage_limit": volts(900.0), "ev_maximum_current_limit": amperes(400.0)}
     car.says(current_demand(900.0, 400.0, **higher))
     assert car.all(SetOutput)[-1].volts == 450.0

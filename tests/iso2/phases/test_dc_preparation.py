@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hal.readings import DcPhase
 from secc.conversation import Abandon
 from secc.iso2 import timing
 from secc.iso2.messages import (
@@ -152,7 +153,7 @@ def test_each_request_may_name_another_target_within_what_the_car_bears(target: 
 def test_never_more_than_two_amperes(asked: float, served: float) -> None:
     car = due("PreCharge")
     car.says(precharge(380.0, asked))
-    assert car.all(SetOutput) == [SetOutput(380.0, served, "precharge")]
+    assert car.all(SetOutput) == [SetOutput(380.0, served, DcPhase.PRECHARGE)]
 
 
 @pytest.mark.case("Q-54")
