@@ -16,11 +16,10 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from hal.errors import HalError
 from hal.linux import open_modem
@@ -28,56 +27,23 @@ from hal.ports import PlcModem
 from hal.sim.clock import LoopClock
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
-from secc.conversation import Abandon, Answered, Ask, Effect, Event, Levels
-from secc.errors import FramingError
-from secc.link.slac import mme
-from secc.link.slac.effects import CheckLink, SendFrame, SetKey
-from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
+from secc.conversation import Effect, Levels, Reason, Session
+from secc.link.slac.events import MatchingArmed, PilotChanged
 from secc.link.slac.matching import SlacSession
-from secc.link.slac.mme import (
-    BROADCAST,
-    AttenCharInd,
-    AttenCharRsp,
-    Message,
-    Mme,
-    MnbcSoundInd,
-    SlacParmCnf,
-    SlacParmReq,
-    StartAttenCharInd,
-)
+from secc.link.slac.mme import AttenCharInd
 from secc.link.slac.settings import SlacSettings
 
-M = TypeVar("M", bound=Message)
-BATCH_SECONDS = 0.03
-"""TP_EV_batch_msg_interval: 20 to 50 ms between two messages of a batch."""
-ANSWER_SECONDS = 0.2
-RESULT_SECONDS = 1.2
+from .slac_car import EvSlac
+from .slac_modem import OnModem
+
 BARS = 58
 
 
-class Station:
-    """Our matching session on a modem and the event loop's time. ``on_effect`` hears what the session says to others."""
+class Station(OnModem):
+    """Our matching session. ``tell`` hears what it says to others than the modem; it serves until it is cancelled."""
 
-    def __init__(self, modem: PlcModem, settings: SlacSettings, on_effect: Callable[[Effect], None]) -> None:
-        self.modem = modem
-        self.session = SlacSession(settings, now=asyncio.get_running_loop().time())
-        self._on_effect = on_effect
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._sending: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def run(self) -> None:
-        """Serve until cancelled; HalError when the interface is gone."""
-        frames = self.modem.frames()
-        self._take(self.session.begin(self._now()))
-        try:
-            async for at, octets in frames:
-                self._take(self.session.receive(FrameReceived(octets), at))
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            for task in (*self._tasks.values(), *self._sending):
-                task.cancel()
+    def __init__(self, modem: PlcModem, settings: SlacSettings, tell: Callable[[Effect], None]) -> None:
+        super().__init__(modem, SlacSession(settings, now=asyncio.get_running_loop().time()), tell)
 
     def plug_in(self) -> None:
         """The pilot says B, and cars are answered from now on."""
@@ -87,56 +53,6 @@ class Station:
     def pilot(self, state: Any) -> None:
         self.session.levels = Levels(pilot=state)
         self.say(PilotChanged())
-
-    def say(self, event: Event) -> None:
-        self._take(self.session.receive(event, self._now()))
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def _take(self, effects: tuple[Effect, ...]) -> None:
-        for effect in effects:
-            match effect:
-                case SendFrame():
-                    task = asyncio.ensure_future(self._send(effect))
-                    self._sending.add(task)
-                    task.add_done_callback(self._sending.discard)
-                case Ask(ticket, SetKey() | CheckLink() as question):
-                    self._tasks[ticket.number] = asyncio.ensure_future(self._answer(ticket, question))
-                case Abandon(ticket):
-                    abandoned = self._tasks.pop(ticket.number, None)
-                    if abandoned is not None:
-                        abandoned.cancel()
-                case _:
-                    self._on_effect(effect)
-        self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        due = self.session.deadline
-        self._timer = None
-        if due is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(due.at, lambda: self._take(self.session.expire(max(due.at, self._now()))))
-
-    async def _send(self, effect: SendFrame) -> None:
-        # A frame that cannot go out is one that was lost on the line.
-        with contextlib.suppress(HalError):
-            await self.modem.send(effect.octets)
-
-    async def _answer(self, ticket: Any, question: SetKey | CheckLink) -> None:
-        answer: KeySet | LinkReported
-        try:
-            if isinstance(question, SetKey):
-                await self.modem.set_key(question.nid, question.nmk.octets)
-                answer = KeySet(True, self.modem.address)
-            else:
-                answer = LinkReported(await self.modem.link_up())
-        except HalError as error:
-            answer = KeySet(False, text=str(error)) if isinstance(question, SetKey) else LinkReported(None, str(error))
-        self._tasks.pop(ticket.number, None)
-        self._take(self.session.receive(Answered(ticket, answer), self._now()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,48 +75,17 @@ class Car:
     def __init__(self, modem: PlcModem, sounds: int = 10) -> None:
         self.modem = modem
         self.sounds = sounds
-        self._frames = modem.frames()
 
     async def measure(self, number: int) -> Pass:
         """One pass, with a RunID of its own."""
-        run_id = os.urandom(8)
-        for _ in range(3):
-            await self._say(SlacParmReq(0, 0, run_id))
-            invited = await self._hear(SlacParmCnf, lambda cnf: cnf.run_id == run_id, ANSWER_SECONDS)
-            if invited is not None:
-                break
-        else:
-            return Pass(number, None, "no CM_SLAC_PARM.CNF")
-        began = asyncio.get_running_loop().time()
-        for _ in range(3):
-            await self._say(StartAttenCharInd(0, 0, self.sounds, 6, 1, self.modem.mac, run_id))
-            await asyncio.sleep(BATCH_SECONDS)
-        for count in reversed(range(self.sounds)):
-            await self._say(MnbcSoundInd(0, 0, bytes(17), count, run_id, random=os.urandom(16)))
-            await asyncio.sleep(BATCH_SECONDS)
-        left = began + RESULT_SECONDS - asyncio.get_running_loop().time()
-        heard = await self._hear(AttenCharInd, lambda ind: ind.run_id == run_id, left)
-        if heard is None:
-            return Pass(number, None, "no CM_ATTEN_CHAR.IND")
-        rsp = AttenCharRsp(0, 0, self.modem.mac, run_id, bytes(17), bytes(17), 0)
-        await self.modem.send(mme.build(heard.source, self.modem.mac, rsp))
-        assert isinstance(heard.message, AttenCharInd)
-        return Pass(number, heard.message)
-
-    async def _say(self, message: Message) -> None:
-        await self.modem.send(mme.build(BROADCAST, self.modem.mac, message))
-
-    async def _hear(self, kind: type[M], wanted: Callable[[M], bool], seconds: float) -> Mme | None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, seconds)):
-                async for _, octets in self._frames:
-                    try:
-                        frame = mme.parse(octets)
-                    except FramingError:
-                        continue
-                    if isinstance(frame.message, kind) and wanted(frame.message):
-                        return frame
-        return None
+        session = Session(
+            lambda ev: EvSlac(ev, self.modem.mac, sounds=self.sounds).measure(), now=asyncio.get_running_loop().time()
+        )
+        ended = await OnModem(self.modem, session).run()
+        if ended.well:
+            _, result = session.result
+            return Pass(number, result)
+        return Pass(number, None, "no CM_ATTEN_CHAR.IND" if ended.kind == "timer" else "no CM_SLAC_PARM.CNF")
 
 
 def table(passes: list[Pass]) -> str:
@@ -260,7 +145,7 @@ async def ends(arguments: argparse.Namespace) -> AsyncIterator[tuple[PlcModem, P
 async def bench(arguments: argparse.Namespace) -> list[Pass]:
     """All passes."""
     async with ends(arguments) as (car_modem, station_modem):
-        serving: asyncio.Task[None] | None = None
+        serving: asyncio.Task[Reason] | None = None
         if station_modem is not None:
             station = Station(station_modem, SlacSettings(station_modem.mac), lambda effect: None)
             serving = asyncio.ensure_future(station.run())

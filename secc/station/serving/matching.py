@@ -29,6 +29,7 @@ from secc.link.slac.settings import SlacSettings
 from secc.station.compose import Services
 from secc.station.serving.driver import Driver, Turns
 from secc.station.serving.hardware import Hardware
+from secc.station.serving.modem import check_link, set_key
 
 log = logging.getLogger(__name__)
 
@@ -215,10 +216,10 @@ class MatchHost:
         match effect:
             case wants.SendFrame() if modem is not None:
                 self._send(modem, effect.octets)
-            case Ask(ticket, wants.SetKey(nid, nmk)) if modem is not None:
-                self._ask(ticket, _set_key(modem, nid, nmk.octets))
-            case Ask(ticket, wants.CheckLink()) if modem is not None:
-                self._ask(ticket, _check_link(modem))
+            case Ask(ticket, wants.SetKey() as wish) if modem is not None:
+                self._ask(ticket, set_key(modem, wish))
+            case Ask(ticket, wants.CheckLink() as question) if modem is not None:
+                self._ask(ticket, check_link(modem, question))
             case Abandon(ticket):
                 task = self._asked.pop(ticket, None)
                 if task is not None:
@@ -272,19 +273,3 @@ class MatchHost:
                 self._hear(Answered(ticket, answer))
 
         self._asked[ticket] = asyncio.create_task(find(), name=ticket.question)
-
-
-async def _set_key(modem: PlcModem, nid: bytes, nmk: bytes) -> heard.KeySet:
-    try:
-        await modem.set_key(nid, nmk)
-    except HalError as error:
-        return heard.KeySet(False, text=str(error))
-    # Profiles that come from any other address are not our modem's.
-    return heard.KeySet(True, modem.address)
-
-
-async def _check_link(modem: PlcModem) -> heard.LinkReported:
-    try:
-        return heard.LinkReported(await modem.link_up())
-    except HalError as error:
-        return heard.LinkReported(None, error=str(error))

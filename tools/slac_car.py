@@ -1,0 +1,127 @@
+"""A car on the power line (ISO 15118-3 Annex A): the mirror of :mod:`secc.link.slac.matching`, on the same core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from secc.conversation import Conversation, Party, Session, TimedOut, Timeout
+from secc.errors import FramingError, Refusal
+from secc.link.slac import mme
+from secc.link.slac.effects import CheckLink, SendFrame, SetKey
+from secc.link.slac.events import FrameReceived
+from secc.link.slac.mme import (
+    BROADCAST,
+    MVF_LENGTH_REQ,
+    AttenCharInd,
+    AttenCharRsp,
+    Message,
+    MnbcSoundInd,
+    SlacMatchCnf,
+    SlacMatchReq,
+    SlacParmCnf,
+    SlacParmReq,
+    StartAttenCharInd,
+)
+
+A = TypeVar("A")
+
+_TABLE: Final = "ISO 15118-3 Table A.1"
+TT_MATCH_RESPONSE: Final = Timeout("TT_match_response", 0.2, _TABLE)
+TT_EV_ATTEN_RESULTS: Final = Timeout("TT_EV_atten_results", 1.2, _TABLE)
+TP_EV_BATCH_MSG_INTERVAL: Final = Timeout("TP_EV_batch_msg_interval", 0.03, _TABLE)
+"""Between two messages of a batch; the standard allows 20 to 50 ms."""
+TT_MATCH_JOIN: Final = Timeout("TT_match_join", 12.0, _TABLE)
+C_EV_MATCH_RETRY: Final = 2
+C_EV_START_ATTEN_CHAR_INDS: Final = 3
+LINK_POLL: Final = Timeout("link status poll", 0.1, "our choice")
+KEY_ANSWER: Final = Timeout("CM_SET_KEY confirmation", 6.0, "our choice")
+_NO_ID: Final = bytes(17)
+
+
+class EvSlac:
+    """One attempt of one car.
+
+    ``sounds``: how many it makes; None: as many as the station asks for. ``compares``: it hears what every station says, and takes the one that
+    heard it best; otherwise it takes the first.
+    """
+
+    def __init__(self, ev: Party, mac: bytes, *, sounds: int | None = None, compares: bool = False) -> None:
+        self.ev = ev
+        self.mac = mac
+        self.sounds = sounds
+        self.compares = compares
+        self.run_id = ev.entropy(8)
+        self.invited: SlacParmCnf | None = None
+        self.results: dict[bytes, AttenCharInd] = {}
+        """What each station said of this attempt, by its address."""
+        self.matched: SlacMatchCnf | None = None
+        ev.hear(FrameReceived, by=self._hear)
+
+    def measure(self) -> Conversation[tuple[bytes, AttenCharInd]]:
+        """Ask, sound, be told how well it was heard. Returns the nearest station and what it said; raises Refusal, TimedOut."""
+        ev = self.ev
+        cnf = yield from self._ask(SlacParmReq(0, 0, self.run_id), lambda: self.invited)
+        end = ev.limit(TT_EV_ATTEN_RESULTS)
+        sounds = cnf.num_sounds if self.sounds is None else self.sounds
+        for _ in range(C_EV_START_ATTEN_CHAR_INDS):
+            self._say(StartAttenCharInd(0, 0, sounds, cnf.time_out, 1, self.mac, self.run_id))
+            yield from ev.rest(TP_EV_BATCH_MSG_INTERVAL)
+        for count in reversed(range(sounds)):
+            self._say(MnbcSoundInd(0, 0, _NO_ID, count, self.run_id, random=ev.entropy(16)))
+            yield from ev.rest(TP_EV_BATCH_MSG_INTERVAL)
+        yield from ev.until(lambda: bool(self.results) and not self.compares, before=end)
+        if not self.results:
+            raise TimedOut(end)
+        return min(self.results.items(), key=lambda said: sum(said[1].groups) / max(1, len(said[1].groups)))
+
+    def match(self) -> Conversation[bytes]:
+        """Measure, choose, join. Returns the address of the station; raises Refusal, TimedOut."""
+        ev = self.ev
+        station, _ = yield from self.measure()
+        request = SlacMatchReq(0, 0, MVF_LENGTH_REQ, _NO_ID, self.mac, _NO_ID, station, self.run_id)
+        cnf = yield from self._ask(request, lambda: self.matched, station)
+        key = ev.ask(SetKey(cnf.nid, cnf.nmk))
+        if not (yield from ev.receive(key, within=KEY_ANSWER)).done:
+            raise Refusal("no-key", "the car's modem took no key")
+        end = ev.limit(TT_MATCH_JOIN)
+        while not (yield from ev.receive(ev.ask(CheckLink()), before=end)).up:
+            yield from ev.rest(LINK_POLL)
+            if ev.now >= end.at:
+                raise TimedOut(end)
+        return station
+
+    def _say(self, message: Message, destination: bytes = BROADCAST) -> None:
+        self.ev.do(SendFrame(destination, self.mac, message))
+
+    def _ask(self, request: Message, answer: Callable[[], A | None], destination: bytes = BROADCAST) -> Conversation[A]:
+        """Ask until there is an answer, three times at most."""
+        for _ in range(1 + C_EV_MATCH_RETRY):
+            self._say(request, destination)
+            yield from self.ev.until(lambda: answer() is not None, within=TT_MATCH_RESPONSE)
+            if (found := answer()) is not None:
+                return found
+        raise Refusal("no-answer", f"{type(request).__name__} was not answered")
+
+    def _hear(self, event: FrameReceived) -> None:
+        try:
+            frame = mme.parse(event.octets)
+        except FramingError:
+            return
+        if frame.destination != self.mac or getattr(frame.message, "run_id", None) != self.run_id:
+            return
+        match frame.message:
+            case SlacParmCnf() as cnf:
+                self.invited = cnf
+            case AttenCharInd() as result:
+                self.results[frame.source] = result
+                self._say(AttenCharRsp(0, 0, self.mac, self.run_id, _NO_ID, _NO_ID, 0), frame.source)
+            case SlacMatchCnf() as cnf:
+                self.matched = cnf
+            case _:
+                pass
+
+
+def ev_slac(mac: bytes, *, now: float, compares: bool = False) -> Session:
+    """One attempt of a car, not begun yet. Its result is the address of the station that has it now."""
+    return Session(lambda ev: EvSlac(ev, mac, compares=compares).match(), now=now)
