@@ -426,6 +426,20 @@ def test_stop_before_a_request_says_session_stop_in_its_place(request_name: str)
     assert bench.code == "completed.early"
     assert request_name not in bench.names
     assert bench.names[-1] == "SessionStop"
+    assert SetPilot("C") not in bench.effects
+
+
+def test_driver_stops_before_power_flows_and_what_has_begun_gets_its_end() -> None:
+    ongoing = replace(GOOD["CableCheck"], evse_processing=EVSEProcessing.ONGOING)
+
+    def bend(name: str, count: int) -> Any:
+        if (name, count) == ("CableCheck", 1):
+            bench.hear(StopRequested("driver"))
+        return ongoing if name == "CableCheck" and count < 3 else GOOD.get(name)
+
+    bench = Bench(DC, bend)
+    assert bench.run().code == "completed.early"
+    assert bench.names[-4:] == ["CableCheck", "CableCheck", "CableCheck", "SessionStop"]
 
 
 def test_lost_connection_ends_the_session_safely() -> None:

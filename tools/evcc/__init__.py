@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from .battery import Battery
 from .behaviour import Behaviour, Current, Payment
 from .dialogue import Dialogue, drive_in
-from .vocabulary import Announce, Ended, MoveRelays, Rest, SetLoad, SetPilot, SpeakProtocol
+from .vocabulary import Announce, Ended, MoveRelays, SetLoad, SetPilot, SpeakProtocol
 from .wallet import Wallet
 
 
@@ -31,7 +31,6 @@ __all__ = [
     "Ended",
     "MoveRelays",
     "Payment",
-    "Rest",
     "SetLoad",
     "SetPilot",
     "SpeakProtocol",

@@ -173,8 +173,3 @@ def reason_to_leave(car: Exchange, battery: Battery, *, loops: int, delivered: f
 def session_stop(car: Exchange) -> Conversation[None]:
     """Say good bye; afterwards the car closes the connection."""
     yield from car.ask(SessionStopReq(charging_session=ChargingSession.TERMINATE), SessionStopRes)
-
-
-def due_to_stop(car: Exchange, request: str) -> bool:
-    """Whether this car says SessionStopReq where this request would come: by its behaviour, or because its driver wants to leave."""
-    return car.behaviour.stop_before == request or car.leaving

@@ -8,8 +8,8 @@ from secc.iso2.messages import ChargeProgress
 from . import ac, dc
 from .battery import Battery
 from .behaviour import Behaviour, Current, Payment
-from .charging import Terms, Turn, charge_parameter_discovery, due_to_stop, session_stop
-from .exchange import Exchange
+from .charging import charge_parameter_discovery, session_stop
+from .exchange import Exchange, LeaveEarly
 from .setup_phases import (
     authorization,
     payment_details,
@@ -33,38 +33,28 @@ def conversation(party: Party, behaviour: Behaviour, battery: Battery, wallet: W
 
 
 def _session(car: Exchange, battery: Battery) -> Conversation[Ended]:
-    yield from session_setup(car)
-    if due_to_stop(car, "ServiceDiscovery"):
-        return (yield from _leave_early(car))
-    yield from service_discovery(car)
-    if due_to_stop(car, "PaymentServiceSelection"):
-        return (yield from _leave_early(car))
-    yield from payment_service_selection(car)
-    challenge = None
-    if car.behaviour.payment is Payment.CONTRACT:
-        if due_to_stop(car, "PaymentDetails"):
-            return (yield from _leave_early(car))
-        challenge = yield from payment_details(car)
-    if due_to_stop(car, "Authorization"):
-        return (yield from _leave_early(car))
-    yield from authorization(car, challenge)
     charge = _charge_dc if car.behaviour.current is Current.DC else _charge_ac
-    return (yield from charge(car, battery))
+    try:
+        yield from session_setup(car)
+        yield from service_discovery(car)
+        yield from payment_service_selection(car)
+        challenge = (yield from payment_details(car)) if car.behaviour.payment is Payment.CONTRACT else None
+        yield from authorization(car, challenge)
+        ended = yield from charge(car, battery)
+    except LeaveEarly:
+        # The station answers a stop of a DC session only when it sees that the car wants no power. [V2G2-921]
+        car.do(MoveRelays(closed=False))
+        car.do(SetPilot("B"))
+        ended = Ended.EARLY
+    yield from session_stop(car)
+    return ended
 
 
 def _charge_dc(car: Exchange, battery: Battery) -> Conversation[Ended]:
     while True:
-        if due_to_stop(car, "ChargeParameterDiscovery"):
-            return (yield from _leave_early(car))
         terms = yield from charge_parameter_discovery(car, battery)
-        if due_to_stop(car, "CableCheck"):
-            return (yield from _leave_early(car))
         yield from dc.cable_check(car, battery)
-        if due_to_stop(car, "PreCharge"):
-            return (yield from _leave_early(car))
         yield from dc.pre_charge(car, battery)
-        if due_to_stop(car, "PowerDelivery"):
-            return (yield from _leave_early(car))
         yield from dc.power_delivery(car, battery, terms, ChargeProgress.START)
         ended = yield from dc.charging_loop(car, battery, terms)
         if isinstance(ended, Ended):
@@ -78,33 +68,18 @@ def _charge_dc(car: Exchange, battery: Battery) -> Conversation[Ended]:
     yield from dc.ramp_down(car, battery, terms)
     if car.behaviour.stop_before != "WeldingDetection":
         yield from dc.welding_detection(car, battery)
-    yield from session_stop(car)
     return ended
 
 
 def _charge_ac(car: Exchange, battery: Battery) -> Conversation[Ended]:
     while True:
-        if due_to_stop(car, "ChargeParameterDiscovery"):
-            return (yield from _leave_early(car))
-        terms: Terms = yield from charge_parameter_discovery(car, battery)
-        if due_to_stop(car, "PowerDelivery"):
-            return (yield from _leave_early(car))
+        terms = yield from charge_parameter_discovery(car, battery)
         yield from ac.power_delivery_start(car, battery, terms)
         ended = yield from ac.charging_loop(car, battery, terms)
-        if ended is not Turn.RENEGOTIATE:
+        if isinstance(ended, Ended):
             break
         car.renegotiated = True
         yield from ac.renegotiation(car, battery, terms)
         car.announce("renegotiation", "negotiating anew")
     yield from ac.power_delivery_stop(car, battery, terms)
-    yield from session_stop(car)
-    assert isinstance(ended, Ended)
     return ended
-
-
-def _leave_early(car: Exchange) -> Conversation[Ended]:
-    # The station answers a stop of a DC session only when it sees that the car wants no power. [V2G2-921]
-    car.do(MoveRelays(closed=False))
-    car.do(SetPilot("B"))
-    yield from session_stop(car)
-    return Ended.EARLY

@@ -40,6 +40,7 @@ OVERSHOOT: Final = 1.1
 
 def cable_check(car: Exchange, battery: Battery) -> Conversation[None]:
     """Pilot to C, then wait until the station has tested the insulation."""
+    car.stay_for(CableCheckReq(dc_ev_status=ev_status(battery)))
     car.do(SetPilot("C"))
     limit = car.party.limit(car.behaviour.patient(CABLE_CHECK))
     while True:

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from secc.conversation import Conversation, Effect, Party, TimedOut, Timeout
-from secc.iso2.messages import Body, EVSENotification, MessageHeader, ResponseCode, V2G_Message
+from secc.conversation import Conversation, Effect, Party, Timeout
+from secc.iso2.messages import (
+    Body,
+    ChargeProgress,
+    EVSENotification,
+    MessageHeader,
+    PowerDeliveryReq,
+    ResponseCode,
+    V2G_Message,
+)
 from secc.session.events import StopRequested
 from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
 
@@ -15,7 +23,7 @@ from .battery import Battery
 from .behaviour import Behaviour
 from .flaws import FLAWS, Flaw, Outgoing
 from .timing import message_timeout
-from .vocabulary import Announce, Rest, SetPilot, StationRefused, StationWrong
+from .vocabulary import Announce, SetPilot, StationRefused, StationWrong
 from .wallet import Wallet
 
 R = TypeVar("R", bound=Body)
@@ -28,6 +36,22 @@ A line for every answer would be ten a second."""
 
 WORTH_SHOWING_AMPERES: Final = 2.5
 """More than precharge gives: below, charging has not begun."""
+
+BEFORE_POWER: Final = (
+    "ServiceDiscovery",
+    "PaymentServiceSelection",
+    "PaymentDetails",
+    "Authorization",
+    "ChargeParameterDiscovery",
+    "CableCheck",
+    "PreCharge",
+    "PowerDelivery",
+)
+"""In place of the first of each of these a car may say SessionStopReq. Once power flows, it is switched off in order instead."""
+
+
+class LeaveEarly(Exception):
+    """The car stops before power flows. It never leaves the conversation."""
 
 
 @dataclass(slots=True)
@@ -52,6 +76,7 @@ class Exchange:
         self.leaving = False
         """True once the driver of the car wants to leave."""
         party.hear(StopRequested, by=self._leave)
+        self._asked = ""
         self._shown = -1
         self._drawn, self._drawn_since = 0.0, party.now
         self.flaw: Flaw | None = FLAWS[behaviour.flaw] if behaviour.flaw is not None else None
@@ -101,12 +126,14 @@ class Exchange:
     def ask(self, body: Body, answer: type[R], *, signed: bool = False, then: Effect | None = None) -> Conversation[R]:
         """A request and its answer, checked: its kind, its session, its response code. ``then`` is done when the request has left.
 
-        StationRefused for a code that ends the session, StationWrong for an answer that is none, TimedOut when none comes.
+        StationRefused for a code that ends the session, StationWrong for an answer that is none, TimedOut when none comes, LeaveEarly where
+        this car stops instead.
         """
+        self.stay_for(body)
         self.say(body, signed=signed)
         if then is not None:
             self.do(then)
-        name = type(body).__name__.removesuffix("Req")
+        name = _name(body)
         heard = yield from self.party.receive(Body, within=self.behaviour.patient(message_timeout(name)))
         code: ResponseCode | None = getattr(heard, "response_code", None)
         if code is None:
@@ -119,6 +146,18 @@ class Exchange:
         self._note_wishes(heard)
         return heard
 
+    def stay_for(self, body: Body) -> None:
+        """Raises LeaveEarly where this car says SessionStopReq in place of the request: by its behaviour, or because its driver wants to leave.
+
+        Repeats are not looked at: what has begun gets its end.
+        """
+        name, before = _name(body), self._asked
+        self._asked = name
+        ends = isinstance(body, PowerDeliveryReq) and body.charge_progress is not ChargeProgress.START
+        first = name != before and name in BEFORE_POWER and not ends
+        if first and (self.leaving or self.behaviour.stop_before == name):
+            raise LeaveEarly
+
     def hear_supported(self) -> Conversation[SupportedAppProtocolRes]:
         """The station's choice of protocol."""
         within = self.behaviour.patient(message_timeout("supportedAppProtocol"))
@@ -127,10 +166,7 @@ class Exchange:
 
     def rest(self, seconds: float) -> Conversation[None]:
         """Let time pass."""
-        try:
-            yield from self.party.receive(Rest, within=Timeout("rest", seconds, "the car's own pace"))
-        except TimedOut:
-            return
+        yield from self.party.rest(Timeout("rest", seconds, "the car's own pace"))
 
     def draw(self, battery: Battery, watts: float) -> None:
         """This much flows into the battery from now on; what flowed since the last call is counted."""
@@ -178,3 +214,7 @@ class Exchange:
                 self.wishes.notification = status.evse_notification
                 self.wishes.status_code = str(getattr(status, "evse_status_code", ""))
                 self.wishes.residual_current = bool(getattr(status, "rcd", False))
+
+
+def _name(body: Body) -> str:
+    return type(body).__name__.removesuffix("Req")

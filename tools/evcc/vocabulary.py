@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from secc.conversation import Effect, Event
+from secc.conversation import Effect
 from secc.errors import Refusal
 
 
@@ -46,12 +46,6 @@ class Announce(Effect):
     name: str
     text: str
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Rest(Event):
-    """Never happens: what the conversation waits for when it only lets time pass."""
-
-    __slots__ = ()
 
 
 class Ended(StrEnum):
