@@ -97,18 +97,6 @@ class ReportInsulation(Effect):
     finding: Insulation
 
 
-@dataclass(frozen=True, slots=True)
-class ReportFault(Effect):
-    """The power path cannot go on: the V2G session and the plug-in hear it as ``Fault(code, text)``; power is going off already.
-
-    ``latched``: nothing will be switched on again until the car is unplugged.
-    """
-
-    code: str
-    text: str = ""
-    latched: bool = False
-
-
 class Notice(StrEnum):
     """What people should know, and no conversation has to."""
 

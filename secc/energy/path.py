@@ -8,7 +8,7 @@ from collections import deque
 from hal.readings import Severity
 from secc.conversation import ENDLESS, Asked, Conversation, Deadline, Party, Tell, Timeout
 from secc.energy.contactor import FEEDBACK, Contactor, Opening
-from secc.energy.effects import Announce, Notice, OpenDcContactor, ReportFault, WithdrawPower
+from secc.energy.effects import Announce, Notice, OpenDcContactor, WithdrawPower
 from secc.energy.events import (
     CommandFailed,
     ConsentLost,
@@ -19,7 +19,7 @@ from secc.energy.events import (
     OutputSet,
     PilotChanged,
 )
-from secc.session.effects import PowerReported, StopPower
+from secc.session.effects import PowerReported, ReportFault, StopPower
 from secc.session.events import LimitChanged
 
 TICK = Timeout(

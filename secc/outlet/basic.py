@@ -82,16 +82,16 @@ class Basic:
     def over(self) -> bool:
         """There is a reason to end: stopped, a fault, nobody who may charge; or a car that was matched, and is better talked to."""
         state = self.state
-        if state.over is not None or state.blocked or state.power_failed is not None:
+        if state.over is not None or state.blocked(self.party.levels) or state.power_failed is not None:
             return True
         return state.matched and not self._begun and state.settings.falls_back
 
     def lock(self) -> Conversation[None]:
-        self.party.do(LockConnector())
-        state = self.state
+        party, state = self.party, self.state
+        party.do(LockConnector())
         if not state.settings.lock:
             return
-        if not (yield from self.plug.until(lambda: state.locked or self.over, within=LOCKING)):
+        if not (yield from self.plug.until(lambda: party.levels.locked or self.over, within=LOCKING)):
             state.over = state.over or "lock-failed"
 
     def follow(self) -> Conversation[None]:
@@ -150,7 +150,7 @@ class Basic:
         """Duty follows limit, cable and car, not more often than a car can follow. A limit below the least current is X1 at once."""
         # Charging that has begun is in the books already; new charging waits until it can be booked.
         unbooked = self.state.unbooked and not self._reported
-        now, amperes = self.party.now, 0.0 if unbooked else self.state.amperes()
+        now, amperes = self.party.now, 0.0 if unbooked else self.state.amperes(self.party.levels)
         if amperes <= 0.0:
             if isinstance(self.state.drive, SetDuty):
                 self._changed_at = now

@@ -1,81 +1,18 @@
-"""What the plug-in hears. Pilot and contactor are levels (``Session.levels``), set before every step."""
+"""What the plug-in hears beside the board's own events (``hal.events``), ``ReportFault`` of the power path, and ports that fail.
+
+Pilot, contactor, lock and cable are levels (``Session.levels``), set before every step.
+"""
 
 from __future__ import annotations
 
 from dataclasses import field
 from typing import Literal
 
-from hal.readings import Severity
 from secc.conversation import Event, Reason
 from secc.exi.frozen import dataclass
 from secc.session.effects import Verdict
 from secc.session.offer import Payment
 from secc.session.proof import ProvedContract
-
-# --- From the board ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PilotChanged(Event):
-    """The pilot has another state. What it is now stands in the levels; what it was in between, only here."""
-
-    state: Literal["A", "B", "C", "D", "E", "F", "?"]
-
-
-@dataclass(frozen=True, slots=True)
-class ContactorReported(Event):
-    """The contactor's feedback has changed; how it is stands in the levels."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPresented(Event):
-    """A card was shown. The value is personal and stays out of every ``repr``."""
-
-    kind: str
-    value: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StopPressed(Event):
-    """The driver pressed the stop button: an end in good order."""
-
-
-@dataclass(frozen=True, slots=True)
-class EmergencyStopChanged(Event):
-    """The emergency stop was pressed, or released."""
-
-    stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FaultRaised(Event):
-    """Something is wrong with the board until ``FaultCleared``. An open door and a lost board are faults, too."""
-
-    code: str
-    severity: Severity
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FaultCleared(Event):
-    """It is right again."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class CableRated(Event):
-    """What the cable in the socket may carry; 0.0 where the socket sees no cable that it knows, None where the cable is fixed."""
-
-    amperes: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class LockReported(Event):
-    """The lock's feedback has changed."""
-
-    locked: bool
-
 
 # --- From matching ----------------------------------------------------------------------------------------------------
 
@@ -116,18 +53,6 @@ class LinkLost(Event):
     """The link of a matched car is gone, or never came."""
 
     cause: str
-
-
-# --- From the power path ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PowerFailed(Event):
-    """The power path said ``ReportFault``; with ``latched`` this car gets no more power before it is unplugged."""
-
-    code: str
-    text: str = ""
-    latched: bool = False
 
 
 # --- From connections and the V2G session -----------------------------------------------------------------------------
@@ -207,11 +132,3 @@ class StopOrdered(Event):
     """Somebody other than the driver at the button wants an end in good order."""
 
     by: Literal["operator", "backend", "shutdown"]
-
-
-@dataclass(frozen=True, slots=True)
-class CommandFailed(Event):
-    """A port raised ``HalError`` on what we said; ``command`` is the name of the effect."""
-
-    command: str
-    text: str = ""

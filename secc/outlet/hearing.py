@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
-from hal.readings import Severity
-from secc.conversation import Deadline, Event, Party, Ticket, nearest
+from hal.events import (
+    BoardEvent,
+    BoardLost,
+    BoardRecovered,
+    CableChanged,
+    ContactorChanged,
+    DoorChanged,
+    EmergencyStopChanged,
+    FaultCleared,
+    FaultRaised,
+    LockChanged,
+    PilotChanged,
+    StopPressed,
+    TokenPresented,
+)
+from hal.faults import EMERGENCY_STOP, cleared_by, fault_of
+from hal.port_queue import CommandFailed
+from hal.readings import PilotState, Severity, Token
+from secc.conversation import Deadline, Party, Ticket, nearest
 from secc.outlet import events as said
 from secc.outlet.effects import SetDuty, SetF, SetX1, TellSession
 from secc.outlet.settings import CARD_WAITS, PILOT_SETTLES, REFUSED_SHOWN, TOKEN_ANSWER
 from secc.outlet.state import STOPPED, Phase, State
-from secc.session.effects import Decision, Ground, Verdict
+from secc.session.effects import Decision, Ground, ReportFault, Verdict
 from secc.session.events import EimDecided, EmergencyStopped, Fault, LimitChanged, LinkLost, StopRequested
 from secc.session.identification import AuthorizeToken, By
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E")
 
 WATCHFUL = (Phase.MATCHING, Phase.WAITING, Phase.SESSION, Phase.BASIC, Phase.PAUSED)
 """Where a pilot that is neither A, B, C nor D is a fault of the cable or the car."""
+FAULTS: Final[tuple[type[BoardEvent], ...]] = (
+    FaultRaised,
+    FaultCleared,
+    EmergencyStopChanged,
+    DoorChanged,
+    BoardLost,
+    BoardRecovered,
+)
 PILOT_COMMANDS = (SetDuty.__name__, SetX1.__name__, SetF.__name__)
 
 Stopper: TypeAlias = Literal["driver", "operator", "backend", "shutdown"]
@@ -49,9 +74,9 @@ class Hearing:
         self._hear_orders()
         party.look(self._look, self._due)
 
-    def pilot_changed(self, changed: said.PilotChanged) -> None:
+    def pilot_changed(self, changed: PilotChanged) -> None:
         """Two changes may lie between two steps: a plug that was out is another plug-in, whatever the pilot says now."""
-        if self.state.plugged_in and changed.state == "A":
+        if self.state.plugged_in and changed.reading.state is PilotState.A:
             raise CarGone
 
     def _hear(self, kind: type[E], by: Callable[[E], object]) -> None:
@@ -112,43 +137,31 @@ class Hearing:
     # Board and power path
 
     def _hear_board(self) -> None:
-        state = self.state
-        # A plug that was pulled is what this one tells of.
-        self.party.hear(said.PilotChanged, by=self.pilot_changed)
-        self.party.hear(said.ContactorReported)
-        self._hear(said.TokenPresented, self._token_presented)
-        self._hear(said.StopPressed, lambda pressed: self._stop("driver"))
-        self._hear(said.EmergencyStopChanged, self._emergency_stop_changed)
-        self._hear(said.FaultRaised, self._fault_raised)
-        self._hear(said.FaultCleared, lambda cleared: state.faults.pop(cleared.code, None))
-        self._hear(said.CableRated, self._cable_rated)
-        self._hear(said.LockReported, self._lock_reported)
-        self._hear(said.CommandFailed, self._command_failed)
-        self._hear(said.PowerFailed, self._power_failed)
+        # This one tells of a plug that was pulled.
+        self.party.hear(PilotChanged, by=self.pilot_changed)
+        # How these are stands in the levels.
+        self.party.hear(ContactorChanged, LockChanged, CableChanged)
+        for kind in FAULTS:
+            self._hear(kind, self._board_changed)
+        self._hear(TokenPresented, lambda presented: self._token_presented(presented.token))
+        self._hear(StopPressed, lambda pressed: self._stop("driver"))
+        self._hear(CommandFailed, self._command_failed)
+        self._hear(ReportFault, self._power_failed)
 
-    def _emergency_stop_changed(self, changed: said.EmergencyStopChanged) -> None:
-        self.state.emergency_stopped = changed.stopped
-        if changed.stopped:
-            self.party.do(TellSession(EmergencyStopped()))
-            self._raise_emergency()
-
-    def _fault_raised(self, fault: said.FaultRaised) -> None:
-        if fault.severity is Severity.WARNING:
+    def _board_changed(self, event: BoardEvent) -> None:
+        if (code := cleared_by(event)) is not None:
+            self.state.faults.pop(code, None)
+        fault = fault_of(event)
+        if fault is None or not self.state.fault_raised(fault):
             return
-        self.state.faults[fault.code] = fault
         if fault.severity is Severity.EMERGENCY:
-            self.party.do(TellSession(Fault(fault.code, fault.text)))
+            stopped = fault.code == EMERGENCY_STOP
+            self.party.do(TellSession(EmergencyStopped() if stopped else Fault(fault.code, fault.text)))
             self._raise_emergency()
         else:
             self.party.do(TellSession(StopRequested("power")))
 
-    def _cable_rated(self, rated: said.CableRated) -> None:
-        self.state.cable_amperes = rated.amperes
-
-    def _lock_reported(self, reported: said.LockReported) -> None:
-        self.state.locked = reported.locked
-
-    def _command_failed(self, failed: said.CommandFailed) -> None:
+    def _command_failed(self, failed: CommandFailed) -> None:
         if failed.command == "LockConnector":
             # The interlock gives no power to a plug that is not locked: better the car hears it now.
             self.party.do(TellSession(Fault("lock-failed", failed.text)))
@@ -160,7 +173,7 @@ class Hearing:
             self.state.over = self.state.over or "pilot-command-failed"
             self._raise_emergency()
 
-    def _power_failed(self, failed: said.PowerFailed) -> None:
+    def _power_failed(self, failed: ReportFault) -> None:
         self.state.power_failed = failed.code
         self.party.do(TellSession(Fault(failed.code, failed.text)))
         # A last word on the car before this one is not about this one.
@@ -264,7 +277,7 @@ class Hearing:
 
     # Identification
 
-    def _token_presented(self, token: said.TokenPresented) -> None:
+    def _token_presented(self, token: Token) -> None:
         party, state = self.party, self.state
         lost = state.over is not None and state.over != STOPPED
         wanted = state.identification.wants_token(party.now) and not state.contract_kept

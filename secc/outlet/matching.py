@@ -87,7 +87,7 @@ def _vain(plug: Plug) -> bool:
 
 
 def _hindered(plug: Plug) -> bool:
-    return plug.state.over is not None or plug.state.blocked
+    return plug.state.over is not None or plug.state.blocked(plug.party.levels)
 
 
 def _known_first(plug: Plug) -> bool:

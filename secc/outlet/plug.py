@@ -67,7 +67,7 @@ class Plug:
             party.do(UnlockConnector())
 
     def _indicate(self) -> None:
-        shown = Indicate(*self.state.indication(self.party.now))
+        shown = Indicate(*self.state.indication(self.party.now, self.party.levels))
         if shown != self._shown:
             self._shown = shown
             self.party.do(shown)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hal.events import PilotChanged
 from secc.conversation import ENDLESS, Conversation, Deadline, Party, Session, Timeout
-from secc.outlet import events as said
 from secc.outlet.basic import charge_by_pilot
 from secc.outlet.effects import (
     CloseConnection,
@@ -74,7 +74,8 @@ class Plugin:
             while True:
                 try:
                     yield from plug.until(
-                        lambda: state.over is None and not state.blocked and not state.unbooked, within=ENDLESS
+                        lambda: state.over is None and not state.blocked(party.levels) and not state.unbooked,
+                        within=ENDLESS,
                     )
                     if state.talks:
                         yield from self._attempt()
@@ -157,8 +158,8 @@ class Plugin:
         toggle = BcbToggle(strict=self.settings.strict)
         toggle.see(party.levels.pilot, party.now)
 
-        def seen(changed: said.PilotChanged) -> None:
-            toggle.see(changed.state, party.now)
+        def seen(changed: PilotChanged) -> None:
+            toggle.see(changed.reading.state, party.now)
             self._hearing.pilot_changed(changed)
 
         def look() -> None:
@@ -169,9 +170,9 @@ class Plugin:
             return Deadline(at, BCB_WHOLE) if at is not None and at > party.now else None
 
         def ends() -> bool:
-            return state.over is not None or state.blocked
+            return state.over is not None or state.blocked(party.levels)
 
-        with party.hearing(said.PilotChanged, by=seen), party.looking(look, due):
+        with party.hearing(PilotChanged, by=seen), party.looking(look, due):
             yield from plug.until(lambda: state.waking or ends(), within=ENDLESS)
             yield from plug.until(ends, before=step)
         if ends():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hal.readings import Indication
-from secc.conversation import Effect, Reason
+from hal.faults import EMERGENCY_STOP
+from hal.readings import Fault, Indication, Severity
+from secc.conversation import Effect, Levels, Reason
 from secc.outlet.effects import DLink
-from secc.outlet.events import FaultRaised, MatchingFailed
+from secc.outlet.events import MatchingFailed
 from secc.outlet.settings import C_SEQU_RETRY, SIMPLIFIED_AMPERES, PlugInSettings
 from secc.session.effects import Verdict
 from secc.session.identification import ContractState, Identification
@@ -51,8 +52,8 @@ class State:
     window_open: bool = False
     over: str | None = None
     """Why there is no further attempt in this plug-in; None while there is."""
-    emergency_stopped: bool = False
-    faults: dict[str, FaultRaised] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
+    """What is wrong with the board and forbids power, by code; the emergency stop is one."""
 
     unbooked: str = ""
     """Why deliveries cannot be booked: a session that has begun goes on, none begins. (A-RES-06)"""
@@ -67,9 +68,7 @@ class State:
     """Until then E, F and ? may still be what we drove ourselves."""
     simplified: bool = False
     """The car has shown no B: it has no switch."""
-    cable_amperes: float | None = None
     watts_limit: float | None = None
-    locked: bool = False
 
     # Matching
     modem_ready: bool = True
@@ -121,14 +120,16 @@ class State:
         return self.identification.plugged_in
 
     @property
-    def blocked(self) -> bool:
-        """Nothing is offered while something that forbids power is wrong."""
-        return self.emergency_stopped or bool(self.faults) or self.no_cable
+    def emergency_stopped(self) -> bool:
+        return EMERGENCY_STOP in self.faults
 
-    @property
-    def no_cable(self) -> bool:
-        """A plug whose rating the socket cannot tell: nobody knows what it may carry."""
-        return self.plugged_in and self.cable_amperes == 0.0
+    def blocked(self, levels: Levels) -> bool:
+        """Nothing is offered while something that forbids power is wrong."""
+        return bool(self.faults) or self.no_cable(levels)
+
+    def no_cable(self, levels: Levels) -> bool:
+        """A plug whose rating the socket cannot tell: what it may carry is not known."""
+        return self.plugged_in and levels.cable_amperes == 0.0
 
     @property
     def crowded(self) -> bool:
@@ -158,14 +159,14 @@ class State:
         """Somebody is identified who may charge without a session."""
         return self.identification.authorized(now) or bool(self.contract_kept)
 
-    def amperes(self) -> float:
+    def amperes(self, levels: Levels) -> float:
         """What basic charging may offer a phase now: board, cable, grid, and a car without a switch. 0.0: nothing."""
         ac = self.settings.ac
         if ac is None:
             return 0.0
         offered = ac.maximum_amperes
-        if self.cable_amperes is not None:
-            offered = min(offered, self.cable_amperes)
+        if levels.cable_amperes is not None:
+            offered = min(offered, levels.cable_amperes)
         if self.watts_limit is not None:
             offered = min(offered, self.watts_limit / (ac.volts * ac.phases))
         if self.simplified:
@@ -173,6 +174,13 @@ class State:
         return offered if offered >= max(ac.minimum_amperes, 6.0) else 0.0
 
     # What happens
+
+    def fault_raised(self, fault: Fault) -> bool:
+        """True if it forbids power; a warning is for the log."""
+        if fault.severity is Severity.WARNING:
+            return False
+        self.faults[fault.code] = fault
+        return True
 
     def plugged(self, now: float, *, simplified: bool) -> None:
         self.identification = self.identification.plugged(now)
@@ -252,12 +260,14 @@ class State:
 
     # What people see
 
-    def indication(self, now: float) -> tuple[Indication, str]:
+    def indication(self, now: float, levels: Levels) -> tuple[Indication, str]:
         """What to show, with the reason where there is one. The order is that of importance."""
-        wrong = ", ".join(sorted(self.faults)) or ("emergency stop" if self.emergency_stopped else "")
-        if self.no_cable and not wrong:
+        wrong = ", ".join(sorted(self.faults.keys() - {EMERGENCY_STOP}))
+        if self.emergency_stopped and not wrong:
+            wrong = "emergency stop"
+        if self.no_cable(levels) and not wrong:
             wrong = NO_CABLE
-        if self.blocked or self.phase is Phase.FAULTED:
+        if self.blocked(levels) or self.phase is Phase.FAULTED:
             shown = Indication.FAULTED if self.plugged_in else Indication.UNAVAILABLE
             return shown, wrong or self.over or ""
         if self.settings.modem and not self.modem_ready and not self.settings.falls_back and not self.session_open:

@@ -95,6 +95,18 @@ class StopPower(Question[PowerReported]):
     keep_contactor: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ReportFault(Effect):
+    """The power path cannot go on; power is going off already. The plug-in hears it, and tells the V2G session ``Fault(code, text)``.
+
+    ``latched``: nothing will be switched on again until the car is unplugged.
+    """
+
+    code: str
+    text: str = ""
+    latched: bool = False
+
+
 # --- Who may charge -----------------------------------------------------------------------------------------------
 
 

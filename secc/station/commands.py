@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
+from hal.events import TokenPresented
+from hal.readings import Token
 from secc import outlet
 from secc.conversation import Event
 from secc.ops.control import ControlError
@@ -31,7 +33,7 @@ class Commands:
         self,
         name: str,
         *,
-        plug: Callable[[Event], None],
+        plug: Callable[[object], None],
         session: Callable[[Event], bool],
         set_limit: Callable[[float | None], None],
         standing: Callable[[], object],
@@ -78,7 +80,7 @@ class Commands:
             raise ControlError(f"a card has a value of 1 to {LONGEST_TOKEN} characters")
         if self._verdict() is not None:
             raise ControlError(f"outlet {self._name} is still checking another card")
-        self._plug(outlet.TokenPresented(kind, value))
+        self._plug(TokenPresented(Token(kind, value, at=asyncio.get_running_loop().time())))
         verdict = self._verdict()
         if verdict is None:
             raise ControlError(

@@ -31,7 +31,6 @@ from secc.energy import (
     OpenDcContactor,
     PilotChanged,
     ReleasePower,
-    ReportFault,
     ReportInsulation,
     SeekConsent,
     SetOvercurrent,
@@ -43,7 +42,7 @@ from secc.energy import (
     WithdrawPower,
     power_path,
 )
-from secc.session.effects import CheckCable, StartPower, StopPower
+from secc.session.effects import CheckCable, ReportFault, StartPower, StopPower
 from secc.session.events import Unplugged
 
 STEP = 0.01

@@ -27,14 +27,13 @@ from secc.energy import (
     OutputSet,
     PilotChanged,
     ReleasePower,
-    ReportFault,
     SeekConsent,
     StopInsulationMonitor,
     SwitchSupplyOff,
     WithdrawPower,
     power_path,
 )
-from secc.session.effects import CheckCable, StopPower
+from secc.session.effects import CheckCable, ReportFault, StopPower
 from secc.session.events import LimitChanged, Unplugged
 from secc.session.offer import DcLimits
 from tests.energy.bench import CHECKING, KEEP, START, STOP, Bench

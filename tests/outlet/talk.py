@@ -22,7 +22,6 @@ from secc.outlet import (
     MatchingBegan,
     OpenSdp,
     Phase,
-    PilotChanged,
     Plugin,
     PlugInSettings,
     ReleaseLink,
@@ -34,12 +33,17 @@ from secc.outlet import (
     SetF,
     SetX1,
     TellSession,
-    TokenPresented,
     UnlockConnector,
 )
 from secc.session.effects import Decision, OpenContactor, PowerReported, StartPower, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.offer import Payment
+from tests.board_events import (
+    cable_changed,
+    lock_changed,
+    pilot_changed,
+    token_presented,
+)
 
 E = TypeVar("E")
 
@@ -57,6 +61,10 @@ class Outlet:
         self.settings = settings if settings is not None else PlugInSettings()
         self.now = 100.0
         self.pilot, self.contactor = "A", "open"
+        self.cable: float | None = None
+        """What the cable may carry, as the socket tells it."""
+        self.confirmed = False
+        """What the lock reports; ``locked`` is what it was told."""
         self.effects: list[Effect] = []
         self.told: list[Event] = []
         self.questions: dict[Ticket[Any], AuthorizeToken] = {}
@@ -76,13 +84,21 @@ class Outlet:
 
     # What happens
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: object) -> None:
         self._set_levels()
         self._perform(self.plugin.session.receive(event, self.now))
 
     def pilot_to(self, state: Any) -> None:
         self.pilot = state
-        self.hear(PilotChanged(state))
+        self.hear(pilot_changed(state))
+
+    def cable_to(self, amperes: float | None) -> None:
+        self.cable = amperes
+        self.hear(cable_changed(amperes))
+
+    def lock_to(self, confirmed: bool) -> None:
+        self.confirmed = confirmed
+        self.hear(lock_changed(confirmed))
 
     def plug_in(self) -> None:
         self.pilot_to("B")
@@ -101,7 +117,7 @@ class Outlet:
 
     def show_card(self, verdict: Verdict | None = None, value: str = "04A1") -> None:
         """Hold a card to the reader; with a verdict, the backend answers at once."""
-        self.hear(TokenPresented("ISO14443", value))
+        self.hear(token_presented(value))
         if verdict is not None:
             self.answer(verdict)
 
@@ -166,7 +182,9 @@ class Outlet:
             return
         assert self.drive != "F", "F hides the car"
         assert state.phase is not Phase.WAITING, "the setup clock runs"
-        assert state.phase is not Phase.PAUSE or state.blocked or state.unbooked, "the oscillator is off for a while"
+        assert state.phase is not Phase.PAUSE or state.blocked(self.levels) or state.unbooked, (
+            "the oscillator is off for a while"
+        )
 
     # Machinery
 
@@ -183,7 +201,16 @@ class Outlet:
             self.driven.append((self.now, what))
 
     def _set_levels(self) -> None:
-        self.plugin.session.levels = Levels(pilot=self.pilot, contactor=self.contactor)  # type: ignore[arg-type]  # strings of the test
+        self.plugin.session.levels = self.levels
+
+    @property
+    def levels(self) -> Levels:
+        return Levels(
+            pilot=self.pilot,  # type: ignore[arg-type]  # strings of the test
+            contactor=self.contactor,  # type: ignore[arg-type]  # the same
+            cable_amperes=self.cable,
+            locked=self.confirmed,
+        )
 
     def _perform(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:

@@ -8,34 +8,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hal.port_queue import CommandFailed
 from hal.readings import Indication, Severity
 from secc.conversation import Reason
 from secc.outlet import (
-    CableRated,
     CarMatched,
-    CommandFailed,
-    ContactorReported,
     ContractDecided,
     ContractPresented,
     ContractRejected,
-    EmergencyStopChanged,
-    FaultCleared,
-    FaultRaised,
     Hlc,
     LinkEstablished,
     LinkLost,
-    LockReported,
     MatchingBegan,
     MatchingFailed,
     ModemReported,
     Phase,
     PlugInSettings,
-    PowerFailed,
     StartOrdered,
-    StopPressed,
 )
+from secc.session.effects import ReportFault
 from secc.session.events import LimitChanged
 from secc.session.offer import AcLimits
+from tests.board_events import (
+    contactor_changed,
+    door_changed,
+    emergency_stop_changed,
+    fault_cleared,
+    fault_raised,
+    stop_pressed,
+)
 from tests.lab_proof import lab_proved
 from tests.outlet.talk import BROKEN, COMPLETED, NO, REFUSED, YES, Outlet
 
@@ -56,11 +57,6 @@ EVENTS = (
     LinkLost("x"),
     ModemReported(False),
     ModemReported(True),
-    CableRated(0.0),
-    CableRated(20.0),
-    CableRated(None),
-    LockReported(True),
-    LockReported(False),
     LimitChanged(0.0),
     LimitChanged(8000.0),
     LimitChanged(None),
@@ -68,15 +64,17 @@ EVENTS = (
     ContractRejected(),
     ContractDecided(lab_proved(), YES),
     ContractDecided(lab_proved(), NO),
-    StopPressed(),
+    stop_pressed(),
     StartOrdered("operator"),
-    EmergencyStopChanged(True),
-    EmergencyStopChanged(False),
-    FaultRaised("f", Severity.EMERGENCY),
-    FaultRaised("f", Severity.STOP),
-    FaultCleared("f"),
-    PowerFailed("insulation-fault", latched=True),
-    PowerFailed("pilot-left"),
+    emergency_stop_changed(True),
+    emergency_stop_changed(False),
+    fault_raised("f", Severity.EMERGENCY),
+    fault_raised("f", Severity.STOP),
+    fault_cleared("f"),
+    door_changed(True),
+    door_changed(False),
+    ReportFault("insulation-fault", latched=True),
+    ReportFault("pilot-left"),
     CommandFailed("LockConnector"),
     CommandFailed("SetDuty"),
 )
@@ -88,6 +86,8 @@ STORY = st.lists(
         st.tuples(st.just("end"), st.sampled_from([COMPLETED, REFUSED, BROKEN, Reason("completed", "pause")])),
         st.tuples(st.just("power"), st.booleans()),
         st.tuples(st.just("card"), st.sampled_from([YES, NO])),
+        st.tuples(st.just("cable"), st.sampled_from([0.0, 20.0, None])),
+        st.tuples(st.just("lock"), st.booleans()),
         st.tuples(st.just("event"), st.sampled_from(EVENTS)),
     ),
     max_size=40,
@@ -104,10 +104,11 @@ def test_in_any_order(kind: str, story: list[tuple[str, Any]]) -> None:
         check(outlet)
     # Whatever there was, the next car is served once everything is right again.
     outlet.contactor = "open"
+    outlet.cable_to(None)
     for event in (
-        EmergencyStopChanged(False),
-        FaultCleared("f"),
-        CableRated(None),
+        door_changed(False),
+        emergency_stop_changed(False),
+        fault_cleared("f"),
         LimitChanged(None),
         ModemReported(True),
     ):
@@ -126,7 +127,7 @@ def test_in_any_order(kind: str, story: list[tuple[str, Any]]) -> None:
         assert outlet.plugin.state.phase is Phase.SESSION
     else:
         outlet.show_card(YES)
-        outlet.hear(LockReported(True))
+        outlet.lock_to(True)
         outlet.pilot_to("C")
         assert outlet.started is not None
 
@@ -137,6 +138,10 @@ def tell(outlet: Outlet, what: str, value: Any) -> None:
             outlet.pilot_to(value)
         case "run":
             outlet.run(value)
+        case "cable":
+            outlet.cable_to(value)
+        case "lock":
+            outlet.lock_to(value)
         case "connect":
             if outlet.sdp:
                 outlet.connect()
@@ -172,7 +177,7 @@ def check(outlet: Outlet) -> None:
         assert state.settings.hlc is not Hlc.REQUIRED
         assert state.phase is Phase.BASIC
         assert state.may_charge(outlet.now)
-        assert state.amperes() > 0.0 or state.over is None
+        assert state.amperes(outlet.levels) > 0.0 or state.over is None
     if outlet.started is not None:
         assert nominal
     if outlet.basic:
@@ -207,7 +212,7 @@ def test_power_by_duty_is_off_after_every_reason_to_be_off(kind: str, story: lis
     outlet = Outlet(KINDS[kind])
     outlet.show_card(YES)
     outlet.plug_in()
-    outlet.hear(LockReported(True))
+    outlet.lock_to(True)
     outlet.pilot_to("C")
     if outlet.started is not None:
         outlet.power()
@@ -219,8 +224,8 @@ def test_power_by_duty_is_off_after_every_reason_to_be_off(kind: str, story: lis
         if (
             state.emergency_stopped or state.phase in (Phase.FAULTED, Phase.AVAILABLE)
         ) and outlet.contactor == "closed":
-            outlet.hear(ContactorReported())
+            outlet.hear(contactor_changed())
             assert outlet.contactor == "open", state.phase
-    outlet.hear(StopPressed())
+    outlet.hear(stop_pressed())
     outlet.run(6.1)
     assert outlet.contactor == "open" or outlet.plugin.state.session_open

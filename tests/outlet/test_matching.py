@@ -11,8 +11,6 @@ from secc.outlet import (
     CarMatched,
     ChargingEnded,
     DLink,
-    FaultCleared,
-    FaultRaised,
     Hlc,
     LinkEstablished,
     LinkLost,
@@ -26,12 +24,16 @@ from secc.outlet import (
     SessionBegan,
     SessionEnded,
     SessionSetUp,
-    StopPressed,
 )
 from secc.session.effects import Remark
 from secc.session.events import LimitChanged, SetupTimedOut
 from secc.session.events import LinkLost as LinkLostToSession
 from secc.session.offer import AcLimits, Payment
+from tests.board_events import (
+    fault_cleared,
+    fault_raised,
+    stop_pressed,
+)
 from tests.lab_proof import lab_proved
 from tests.outlet.talk import COMPLETED, REFUSED, YES, Outlet
 
@@ -279,7 +281,7 @@ def test_a_car_that_only_shows_its_contract_charges_by_duty() -> None:
     assert outlet.drive == "53%"
     assert [remark.code for remark in outlet.said(Remark)] == ["Q-41"]
     assert outlet.shown is Indication.AUTHORIZED
-    outlet.hear(StopPressed())
+    outlet.hear(stop_pressed())
     outlet.run(10.0)
     assert outlet.drive == "x1"
     outlet.run(100.0)
@@ -387,17 +389,17 @@ def test_a_modem_that_dies_while_matching() -> None:
 
 def test_a_fault_holds_matching_up() -> None:
     outlet = plugged(DC)
-    outlet.hear(FaultRaised("over_temperature", Severity.STOP))
+    outlet.hear(fault_raised("over_temperature", Severity.STOP))
     assert outlet.drive == "x1"
     outlet.run(100.0)
-    outlet.hear(FaultCleared("over_temperature"))
+    outlet.hear(fault_cleared("over_temperature"))
     outlet.run(1.0)
     assert outlet.drive == "5%"
 
 
 def test_a_stop_while_matching() -> None:
     outlet = plugged(DC)
-    outlet.hear(StopPressed())
+    outlet.hear(stop_pressed())
     outlet.run(100.0)
     assert (outlet.drive, outlet.sdp, outlet.shown) == ("x1", False, Indication.FINISHED)
 
@@ -468,7 +470,7 @@ def test_unplugged_or_stopped_in_the_pause() -> None:
     outlet.unplug()
     assert outlet.plugins == 2
     outlet = paused()
-    outlet.hear(StopPressed())
+    outlet.hear(stop_pressed())
     assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.TERMINATE)]
     outlet.run(10.0)
     assert outlet.shown is Indication.FINISHED

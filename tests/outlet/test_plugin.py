@@ -8,34 +8,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hal.events import BoardLost, BoardRecovered
+from hal.port_queue import CommandFailed
 from hal.readings import Indication, Severity
 from secc.conversation import Answered, Reason
 from secc.outlet import (
     BookChanged,
     CloseConnection,
-    CommandFailed,
     ConnectionAccepted,
-    ContactorReported,
     ContractDecided,
     ContractPresented,
     DLink,
-    EmergencyStopChanged,
-    FaultCleared,
-    FaultRaised,
     LinkLost,
     Phase,
-    PilotChanged,
     PlugInSettings,
-    PowerFailed,
     ReleaseLink,
     SessionBegan,
     SessionEnded,
     StartOrdered,
     StopOrdered,
-    StopPressed,
 )
+from secc.session.effects import ReportFault
 from secc.session.events import EimDecided, EmergencyStopped, Fault, SetupTimedOut, StopRequested, Unplugged
 from secc.session.offer import Payment
+from tests.board_events import (
+    contactor_changed,
+    door_changed,
+    emergency_stop_changed,
+    fault_cleared,
+    fault_raised,
+    pilot_changed,
+    stop_pressed,
+)
 from tests.lab_proof import lab_proved
 from tests.outlet.talk import BROKEN, COMPLETED, NO, REFUSED, YES, Outlet
 
@@ -97,13 +101,13 @@ def test_unplugging_ends_everything_at_any_moment() -> None:
     outlet.connect()
     outlet.charge()
     outlet.pilot = "A"
-    outlet.hear(PilotChanged("A"))
+    outlet.hear(pilot_changed("A"))
     assert outlet.heard(Unplugged)
     assert outlet.drive == "x1"
     assert outlet.said(CloseConnection)
     assert outlet.locked, "the contactor is still closed"
     outlet.contactor = "open"
-    outlet.hear(ContactorReported())
+    outlet.hear(contactor_changed())
     assert not outlet.locked
     assert outlet.plugins == 2
 
@@ -112,7 +116,7 @@ def test_a_plug_that_was_out_for_a_moment_is_another_plug_in() -> None:
     outlet = plugged()
     outlet.show_card(YES)
     assert outlet.plugin.eim_authorized(outlet.now)
-    outlet.hear(PilotChanged("A"))  # by the time we look, the next car is there
+    outlet.hear(pilot_changed("A"))  # by the time we look, the next car is there
     assert outlet.plugins == 2
     assert outlet.sdp, "and it is served"
     assert not outlet.plugin.eim_authorized(outlet.now)
@@ -121,14 +125,14 @@ def test_a_plug_that_was_out_for_a_moment_is_another_plug_in() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        PowerFailed("contactor-opened", latched=True),
-        FaultRaised("f", Severity.EMERGENCY),
-        FaultRaised("f", Severity.STOP),
-        EmergencyStopChanged(True),
+        ReportFault("contactor-opened", latched=True),
+        fault_raised("f", Severity.EMERGENCY),
+        fault_raised("f", Severity.STOP),
+        emergency_stop_changed(True),
         CommandFailed("LockConnector", "stuck"),
         CommandFailed("SetDuty", "no answer"),
         LinkLost("the modem has left"),
-        StopPressed(),
+        stop_pressed(),
         StartOrdered("operator"),
     ],
     ids=lambda event: type(event).__name__,
@@ -459,7 +463,7 @@ def test_the_card_is_in_no_text() -> None:
 
 @pytest.mark.parametrize(
     ("event", "by"),
-    [(StopPressed(), "driver"), (StopOrdered("operator"), "operator"), (StopOrdered("shutdown"), "shutdown")],
+    [(stop_pressed(), "driver"), (StopOrdered("operator"), "operator"), (StopOrdered("shutdown"), "shutdown")],
 )
 def test_a_stop_ends_the_session_in_good_order_and_spends_the_card(event: Any, by: Any) -> None:
     outlet = plugged()
@@ -480,7 +484,7 @@ def test_after_a_stop_a_card_begins_anew() -> None:
     outlet = plugged()
     outlet.show_card(YES)
     outlet.connect()
-    outlet.hear(StopPressed())
+    outlet.hear(stop_pressed())
     outlet.end()
     outlet.run(10.0)
     outlet.show_card(NO)
@@ -493,11 +497,11 @@ def test_after_a_stop_a_card_begins_anew() -> None:
 def test_a_stop_before_any_session_and_in_every_phase() -> None:
     outlet = Outlet()
     outlet.show_card(YES)
-    outlet.hear(StopPressed())
+    outlet.hear(stop_pressed())
     assert outlet.shown is Indication.AVAILABLE
     outlet.plug_in()
     assert outlet.sdp, "who stops before the cable has only given back the card"
-    outlet.hear(StopPressed())
+    outlet.hear(stop_pressed())
     outlet.run(10.0)
     assert (outlet.sdp, outlet.shown) == (False, Indication.FINISHED)
     outlet.hear(StartOrdered("operator"))
@@ -518,7 +522,7 @@ def charging() -> Outlet:
 
 def test_the_emergency_stop() -> None:
     outlet = charging()
-    outlet.hear(EmergencyStopChanged(True))
+    outlet.hear(emergency_stop_changed(True))
     assert outlet.heard(EmergencyStopped)
     assert outlet.drive == "5%", "the car still hears why"
     outlet.contactor = "open"
@@ -529,7 +533,7 @@ def test_the_emergency_stop() -> None:
     outlet.run(5.0)
     assert (outlet.drive, outlet.locked) == ("x1", False)
     outlet.pilot_to("B")
-    outlet.hear(EmergencyStopChanged(False))
+    outlet.hear(emergency_stop_changed(False))
     outlet.run(1000.0)
     assert not outlet.sdp, "this plug-in is over"
     outlet.unplug()
@@ -539,11 +543,11 @@ def test_the_emergency_stop() -> None:
 
 def test_nothing_but_unplugging_takes_an_emergency_back() -> None:
     outlet = charging()
-    outlet.hear(EmergencyStopChanged(True))
+    outlet.hear(emergency_stop_changed(True))
     outlet.contactor = "open"
     outlet.run(10.0)
-    outlet.hear(EmergencyStopChanged(False))
-    outlet.hear(StopPressed())
+    outlet.hear(emergency_stop_changed(False))
+    outlet.hear(stop_pressed())
     outlet.hear(StartOrdered("operator"))
     outlet.show_card()
     outlet.run(10.0)
@@ -554,7 +558,7 @@ def test_nothing_but_unplugging_takes_an_emergency_back() -> None:
 
 def test_a_session_that_does_not_end_does_not_keep_the_oscillator() -> None:
     outlet = charging()
-    outlet.hear(EmergencyStopChanged(True))
+    outlet.hear(emergency_stop_changed(True))
     outlet.run(1.6)
     assert outlet.drive == "F"
     assert outlet.said(CloseConnection)
@@ -562,40 +566,62 @@ def test_a_session_that_does_not_end_does_not_keep_the_oscillator() -> None:
 
 def test_while_the_emergency_stop_is_pressed_nothing_is_offered() -> None:
     outlet = Outlet()
-    outlet.hear(EmergencyStopChanged(True))
+    outlet.hear(emergency_stop_changed(True))
     assert outlet.shown is Indication.UNAVAILABLE
     outlet.plug_in()
     assert not outlet.sdp
     assert outlet.shown is Indication.FAULTED
-    outlet.hear(EmergencyStopChanged(False))
+    outlet.hear(emergency_stop_changed(False))
     assert outlet.sdp
 
 
 def test_a_fault_of_the_board_is_an_emergency_for_the_session() -> None:
     outlet = charging()
-    outlet.hear(FaultRaised("residual_current", Severity.EMERGENCY, "tripped"))
+    outlet.hear(fault_raised("residual_current", Severity.EMERGENCY, "tripped"))
     assert outlet.heard(Fault) == [Fault("residual_current", "tripped")]
     outlet.end(Reason("emergency", "fault"))
     assert outlet.drive == "F"
     assert outlet.text == "residual_current"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right", "code"),
+    [
+        (door_changed(True), door_changed(False), "door-open"),
+        (BoardLost("silent", 0.0), BoardRecovered(0.0), "board-lost"),
+    ],
+)
+def test_an_open_door_and_a_board_that_is_lost_are_faults(wrong: object, right: object, code: str) -> None:
+    outlet = charging()
+    outlet.hear(wrong)
+    assert [fault.code for fault in outlet.heard(Fault)] == [code]
+    outlet.contactor = "open"
+    outlet.end(Reason("emergency", "fault"))
+    assert (outlet.drive, outlet.shown, outlet.text) == ("F", Indication.FAULTED, code)
+    outlet.unplug()
+    outlet.hear(wrong)
+    outlet.plug_in()
+    assert not outlet.sdp
+    outlet.hear(right)
+    assert outlet.sdp
+
+
 def test_a_fault_that_can_wait_ends_in_good_order_and_holds_the_next_attempt() -> None:
     outlet = charging()
-    outlet.hear(FaultRaised("over_temperature", Severity.STOP))
+    outlet.hear(fault_raised("over_temperature", Severity.STOP))
     assert outlet.heard(StopRequested) == [StopRequested("power")]
     outlet.stop_charging()
     outlet.end()
     outlet.run(100.0)
     assert not outlet.sdp
-    outlet.hear(FaultCleared("over_temperature"))
+    outlet.hear(fault_cleared("over_temperature"))
     assert outlet.sdp
     assert outlet.plugin.eim_authorized(outlet.now), "nobody has stopped: the card still counts"
 
 
 def test_a_warning_is_for_the_log() -> None:
     outlet = charging()
-    outlet.hear(FaultRaised("fan", Severity.WARNING))
+    outlet.hear(fault_raised("fan", Severity.WARNING))
     assert outlet.told == []
     assert outlet.shown is Indication.CHARGING
 
@@ -603,7 +629,7 @@ def test_a_warning_is_for_the_log() -> None:
 def test_a_power_path_that_failed_ends_the_session_and_one_that_latched_the_plug_in() -> None:
     for latched in (False, True):
         outlet = charging()
-        outlet.hear(PowerFailed("insulation-fault", "1000 ohms", latched))
+        outlet.hear(ReportFault("insulation-fault", "1000 ohms", latched))
         assert outlet.heard(Fault) == [Fault("insulation-fault", "1000 ohms")]
         outlet.contactor = "open"
         outlet.end(Reason("emergency", "fault"))
@@ -615,7 +641,7 @@ def test_a_power_path_that_failed_ends_the_session_and_one_that_latched_the_plug
 
 def test_a_last_word_of_the_power_path_on_the_car_before_does_not_hold_up_the_next() -> None:
     outlet = Outlet()
-    outlet.hear(PowerFailed("insulation-fault", latched=True))
+    outlet.hear(ReportFault("insulation-fault", latched=True))
     outlet.plug_in()
     assert outlet.sdp
 
@@ -644,7 +670,7 @@ def test_the_connector_is_unlocked_only_with_the_contactor_open() -> None:
     outlet.end()
     assert outlet.locked
     outlet.contactor = "open"
-    outlet.hear(ContactorReported())
+    outlet.hear(contactor_changed())
     assert not outlet.locked
 
 
@@ -672,16 +698,16 @@ STORY = st.lists(
                     ContractPresented(),
                     ContractDecided(lab_proved(), YES),
                     ContractDecided(lab_proved(), NO),
-                    StopPressed(),
+                    stop_pressed(),
                     StopOrdered("shutdown"),
                     StartOrdered("operator"),
-                    EmergencyStopChanged(True),
-                    EmergencyStopChanged(False),
-                    FaultRaised("f", Severity.EMERGENCY),
-                    FaultRaised("f", Severity.STOP),
-                    FaultCleared("f"),
-                    PowerFailed("insulation-fault", latched=True),
-                    PowerFailed("pilot-left"),
+                    emergency_stop_changed(True),
+                    emergency_stop_changed(False),
+                    fault_raised("f", Severity.EMERGENCY),
+                    fault_raised("f", Severity.STOP),
+                    fault_cleared("f"),
+                    ReportFault("insulation-fault", latched=True),
+                    ReportFault("pilot-left"),
                     ConnectionAccepted(),
                     CommandFailed("LockConnector"),
                 ]
@@ -708,7 +734,7 @@ def test_in_any_order_of_events(story: list[tuple[str, Any]]) -> None:
             outlet.end(value)
         elif what == "charge":
             outlet.contactor = "closed" if value else "open"
-            outlet.hear(ContactorReported())
+            outlet.hear(contactor_changed())
         elif what == "card":
             outlet.show_card()
             if value is not None and outlet.questions:
@@ -719,7 +745,7 @@ def test_in_any_order_of_events(story: list[tuple[str, Any]]) -> None:
     # Whatever there was, the next car is served once everything is right again.
     outlet.contactor = "open"
     outlet.pilot_to("A")
-    for event in (EmergencyStopChanged(False), FaultCleared("f")):
+    for event in (emergency_stop_changed(False), fault_cleared("f")):
         outlet.hear(event)
     outlet.run(100.0)
     outlet.pilot_to("A")

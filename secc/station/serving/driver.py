@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from secc.conversation import Effect, End, Event, Levels, Session
 
@@ -71,7 +72,7 @@ class Driver:
     def begin(self) -> None:
         self._turns.take(lambda: self._step(None, self.session.begin))
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Any) -> None:
         """Tell the conversation; nothing happens when it has ended."""
         self._turns.take(lambda: self._step(event, lambda now: self.session.receive(event, now)))
 
@@ -90,7 +91,7 @@ class Driver:
         self._timer = None
         self._turns.take(lambda: self._step(None, self.session.expire))
 
-    def _step(self, event: Event | None, step: Callable[[float], tuple[Effect, ...]]) -> None:
+    def _step(self, event: Any, step: Callable[[float], tuple[Effect, ...]]) -> None:
         if self.session.ended is not None or self._stopped:
             return
         now = self._loop.time()

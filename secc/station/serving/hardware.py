@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 from hal import ports
 from hal.errors import HalError
+from hal.faults import EMERGENCY_STOP, driver_bug, fault_of, standing
 from hal.guard import Guard
 from hal.interlock import Consent
 from hal.open import open_hal
 from hal.ports import Board
-from secc import energy, outlet
+from secc import energy
 from secc.conversation import Event, Levels
 from secc.station.serving.levels import levels_of
 from secc.station.serving.pilot import PilotPerformer
@@ -44,7 +45,7 @@ class Ears(Protocol):
         ...
 
     def tell_power(self, *events: Event) -> None: ...
-    def tell_plug(self, *events: Event) -> None: ...
+    def tell_plug(self, *events: object) -> None: ...
     def publish(self, event: str, **facts: Any) -> None: ...
     def beat(self) -> None: ...
 
@@ -144,35 +145,17 @@ class Hardware:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Codes of what is wrong with the board now."""
-        return tuple(fault.code for fault in self.standing() if isinstance(fault, outlet.FaultRaised))
+        """Codes of what is wrong with the board now, beside the emergency stop."""
+        return tuple(fault.code for fault in standing(self.board) if fault.code != EMERGENCY_STOP)
 
     @property
     def forbidding(self) -> str:
-        """What of ``standing`` keeps power off, in words; empty if nothing does."""
-        found = [
-            "the emergency stop is pressed"
-            if isinstance(event, outlet.EmergencyStopChanged)
-            else f"{event.code}: {event.text}"
-            for event in self.standing()
-            if isinstance(event, outlet.EmergencyStopChanged)
-            or (isinstance(event, outlet.FaultRaised) and event.severity is not ports.Severity.WARNING)
-        ]
-        return ", ".join(found)
-
-    def standing(self) -> tuple[Event, ...]:
-        """What forbids power at this moment, as the plug-in hears it: what was wrong before a car came is wrong for it too."""
-        board = self.board
-        if board is None:
-            return ()
-        if not board.healthy:
-            return (_raised("board-lost", "the board does not answer"),)
-        found: list[Event] = [_raised(fault.code, fault.text, fault.severity) for fault in board.faults.active]
-        if board.inputs.reading.door_open:
-            found.append(_raised("door-open", "the housing is open"))
-        if board.inputs.reading.emergency_stopped:
-            found.append(outlet.EmergencyStopChanged(True))
-        return tuple(found)
+        """What keeps power off now, in words; empty if nothing does."""
+        return ", ".join(
+            fault.text if fault.code == EMERGENCY_STOP else f"{fault.code}: {fault.text}"
+            for fault in standing(self.board)
+            if fault.severity is not ports.Severity.WARNING
+        )
 
     # What it says
 
@@ -185,27 +168,26 @@ class Hardware:
             except HalError as error:
                 log.warning("outlet %s: %s", self.name, error)
                 events = board.events()
-                self._catch_up()
+                self._carefully("what was missed", lambda: self._catch_up(board))
 
-    def _catch_up(self) -> None:
-        """Some events were missed: what they said stands in the levels."""
+    def _catch_up(self, board: Board) -> None:
+        """Some events were missed: what they said stands in the levels, and in the faults of the board."""
         self._ears.tell_power(energy.PilotChanged(), energy.ContactorReported())
-        for event in self.standing():
-            if isinstance(event, outlet.FaultRaised):
-                self._ears.tell_power(energy.FaultReported(event.code, event.severity, event.text))
-            self._ears.tell_plug(event)
-        self._tell_cable()
-        self._ears.tell_plug(
-            outlet.LockReported(self.locked), outlet.PilotChanged(self.levels().pilot), outlet.ContactorReported()
-        )
+        for fault in standing(board):
+            self._ears.tell_power(energy.FaultReported(fault.code, fault.severity, fault.text))
+            self._ears.tell_plug(ports.FaultRaised(fault))
+        self._ears.tell_plug(ports.PilotChanged(board.pilot.reading))
         self._ears.pilot_changed()
 
     def _heard(self, event: ports.BoardEvent) -> None:
+        self._carefully(type(event).__name__, lambda: self._pass_on(event))
+
+    def _carefully(self, what: str, step: Callable[[], None]) -> None:
         try:
-            self._pass_on(event)
+            step()
         except Exception as error:
             # Whoever stumbled, the next event may be the emergency stop: the listening goes on.
-            log.exception("outlet %s: a bug in hearing %s", self.name, type(event).__name__)
+            log.exception("outlet %s: a bug in hearing %s", self.name, what)
             self.broken(error)
 
     def _pass_on(self, event: ports.BoardEvent) -> None:
@@ -216,68 +198,30 @@ class Hardware:
                 if reading.state.connected:
                     ears.car_connected()
                 ears.tell_power(energy.PilotChanged())
-                self._tell_cable()
-                ears.tell_plug(outlet.PilotChanged(reading.state.value))
-                ears.pilot_changed()
             case ports.ContactorChanged(reading):
                 ears.publish("contactor", state=reading.state.value)
                 log.info("outlet %s: contactor %s", self.name, reading.state.value)
                 ears.tell_power(energy.ContactorReported())
-                ears.tell_plug(outlet.ContactorReported())
-            case ports.CableChanged():
-                self._tell_cable()
-            case ports.LockChanged(reading):
-                ears.tell_plug(outlet.LockReported(reading.state is ports.LockState.LOCKED))
             case ports.InsulationMeasured(reading):
                 ears.tell_power(energy.IsolationReported(reading.ohms, reading.at))
-            case ports.FaultRaised(fault):
-                self._fault(fault.code, fault.severity, fault.text)
             case ports.FaultCleared(fault):
                 log.info("outlet %s: fault cleared: %s", self.name, fault.code)
-                ears.tell_plug(outlet.FaultCleared(fault.code))
             case ports.EmergencyStopChanged(stopped):
                 log.warning("outlet %s: emergency stop %s", self.name, "pressed" if stopped else "released")
                 ears.publish("emergency-stop", stopped=stopped)
                 if stopped:
-                    ears.tell_power(energy.FaultReported("emergency-stop", ports.Severity.EMERGENCY))
-                ears.tell_plug(outlet.EmergencyStopChanged(stopped))
-            case ports.DoorChanged(is_open):
-                if is_open:
-                    self._fault("door-open", ports.Severity.EMERGENCY, "the housing is open")
-                else:
-                    ears.tell_plug(outlet.FaultCleared("door-open"))
-            case ports.BoardLost(text):
-                self._fault("board-lost", ports.Severity.EMERGENCY, text)
-            case ports.BoardRecovered():
-                ears.tell_plug(outlet.FaultCleared("board-lost"))
-            case ports.TokenPresented(token):
+                    ears.tell_power(energy.FaultReported(EMERGENCY_STOP, ports.Severity.EMERGENCY))
+            case ports.TokenPresented():
                 ears.publish("token")
-                ears.tell_plug(outlet.TokenPresented(token.kind, token.value))
-            case ports.StopPressed():
-                ears.tell_plug(outlet.StopPressed())
+            case _ if (raised := fault_of(event)) is not None:
+                log.warning("outlet %s: fault %s: %s", self.name, raised.code, raised.text)
+                ears.publish("fault", code=raised.code, text=raised.text)
+                ears.tell_power(energy.FaultReported(raised.code, raised.severity, raised.text))
             case _:
                 pass
-
-    def _tell_cable(self) -> None:
-        self._ears.tell_plug(outlet.CableRated(self.cable_amperes()))
-
-    def cable_amperes(self) -> float | None:
-        """What the cable in the socket may carry; 0.0 for none that the socket knows, None where there is no socket."""
-        board = self.board
-        if board is None or board.proximity is None:
-            return None
-        return board.proximity.reading.amperes or 0.0
-
-    @property
-    def locked(self) -> bool:
-        board = self.board
-        return board is not None and board.lock is not None and board.lock.reading.state is ports.LockState.LOCKED
-
-    def _fault(self, code: str, severity: ports.Severity, text: str) -> None:
-        log.warning("outlet %s: fault %s: %s", self.name, code, text)
-        self._ears.publish("fault", code=code, text=text)
-        self._ears.tell_power(energy.FaultReported(code, severity, text))
-        self._ears.tell_plug(outlet.FaultRaised(code, severity, text))
+        ears.tell_plug(event)
+        if isinstance(event, ports.PilotChanged):
+            ears.pilot_changed()
 
     def _revoked(self, consent: Consent) -> None:
         if self.power is not None:
@@ -285,7 +229,7 @@ class Hardware:
 
     def broken(self, error: BaseException) -> None:
         """A driver of the hardware has a bug: nothing it says can be relied on."""
-        self._fault("driver-bug", ports.Severity.EMERGENCY, type(error).__name__)
+        self._pass_on(driver_bug(error, self._loop.time()))
 
     def _note_bug(self, what: str, error: Exception) -> None:
         """Read before every step of a conversation, so it is told outside of them, and once."""
@@ -302,7 +246,3 @@ class Hardware:
         if error is not None:
             log.error("outlet %s: the guard of the board failed", self.name, exc_info=error)
             self.broken(error)
-
-
-def _raised(code: str, text: str, severity: ports.Severity = ports.Severity.EMERGENCY) -> outlet.FaultRaised:
-    return outlet.FaultRaised(code, severity, text)

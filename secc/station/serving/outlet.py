@@ -171,7 +171,7 @@ class OutletHost:
     def tell_power(self, *events: Event) -> None:
         self.path.hear(*events)
 
-    def tell_plug(self, *events: Event) -> None:
+    def tell_plug(self, *events: object) -> None:
         self.plug.hear(*events)
 
     def publish(self, event: str, **facts: Any) -> None:

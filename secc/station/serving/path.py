@@ -10,7 +10,7 @@ from typing import Any
 from secc import energy, outlet
 from secc.config import OutletSettings
 from secc.conversation import Abandon, Answered, Asked, Effect, End, Event, Tell, Ticket
-from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower
+from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower
 from secc.session.events import LimitChanged, Unplugged
 from secc.station.compose import Services
 from secc.station.serving.driver import Driver, Turns
@@ -117,10 +117,10 @@ class PathHost:
         match effect:
             case Tell(ticket, answer):
                 self._answered(ticket, answer)
-            case energy.ReportFault(code, text, latched):
+            case ReportFault(code, text):
                 log.warning("outlet %s: power path: %s: %s", self._name, code, text)
                 self._publish("fault", code=code, text=text)
-                self._plug(outlet.PowerFailed(code, text, latched))
+                self._plug(effect)
             case Abandon():
                 # The answer may have crossed it.
                 assert self._hardware.power is not None
@@ -143,7 +143,7 @@ class PathHost:
         for ticket, answer in asked.items():
             answer(Answered(ticket, _nothing(ticket.question)))
         if end.reason.kind == "bug":
-            self._plug(outlet.PowerFailed("power-path", end.reason.detail, latched=True))
+            self._plug(ReportFault("power-path", end.reason.detail, latched=True))
 
 
 def _nothing(question: str) -> CableChecked | PowerReported:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hal.port_queue import PortQueue
+from hal.port_queue import CommandFailed, PortQueue
 from hal.ports import Board
 from secc import outlet
-from secc.conversation import Effect, Event
+from secc.conversation import Effect
 
 
 class PilotPerformer:
     """One board's pilot, lock and indicator. ``tell`` brings failures back to the plug-in."""
 
     def __init__(
-        self, name: str, board: Board, tell: Callable[[Event], None], broken: Callable[[BaseException], None]
+        self, name: str, board: Board, tell: Callable[[CommandFailed], None], broken: Callable[[BaseException], None]
     ) -> None:
         self._board = board
         self._tell = tell
@@ -61,7 +61,7 @@ class PilotPerformer:
         queue.order(
             name,
             command,
-            failed=lambda failure: self._tell(outlet.CommandFailed(failure.command, failure.text)),
+            failed=self._tell,
             safe=safe,
             replaceable=replaceable,
         )

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from hal.faults import standing
 from secc import energy, outlet
 from secc.config import Config, Eim, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
@@ -87,16 +88,10 @@ class PlugHost:
         )
         plugin.state.modem_ready = self._matching.ready
         plugin.state.watts_limit = self._path.watts_limit
-        plugin.state.cable_amperes = self._hardware.cable_amperes()
-        plugin.state.locked = self._hardware.locked
         plugin.state.unbooked = self._services.unbooked
-        for event in self._hardware.standing():
+        for fault in standing(self._hardware.board):
             # Known before the conversation begins, so that a car that is there already is not offered anything.
-            match event:
-                case outlet.FaultRaised(code, severity) if severity is not severity.WARNING:
-                    plugin.state.faults[code] = event
-                case outlet.EmergencyStopChanged(stopped):
-                    plugin.state.emergency_stopped = stopped
+            plugin.state.fault_raised(fault)
         self._driver = Driver(
             f"outlet {self._name} plug-in",
             plugin.session,
@@ -124,7 +119,7 @@ class PlugHost:
             strict=self._config.lab.strict,
         )
 
-    def hear(self, *events: Event) -> None:
+    def hear(self, *events: object) -> None:
         if self._driver is not None:
             for event in events:
                 self._driver.hear(event)

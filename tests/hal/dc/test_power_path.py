@@ -16,8 +16,7 @@ from hal.readings import DcPhase, Severity
 from hal.sim.clock import run_virtual
 from secc import energy
 from secc.conversation import Asked, Effect, Event, Tell, Ticket
-from secc.energy.effects import ReportFault
-from secc.session.effects import CheckCable, StartPower, StopPower
+from secc.session.effects import CheckCable, ReportFault, StartPower, StopPower
 from secc.station.serving.driver import Driver, Turns
 from secc.station.serving.levels import dc_limits, levels_of
 from secc.station.serving.power import PowerPerformer

@@ -12,7 +12,7 @@ import pytest
 from hal.errors import HalLost
 from hal.open import open_hal
 from hal.sim.clock import run_virtual
-from tests.station_scene import LONG, configured, station
+from tests.station_scene import LONG, Scene, configured, station
 
 
 def test_a_board_that_does_not_open_is_tried_again(tmp_path: Path) -> None:
@@ -85,15 +85,31 @@ def test_an_emergency_stop_among_events_that_were_missed_is_heard(tmp_path: Path
     async def main() -> None:
         async with station(configured(tmp_path)) as scene:
             drive = await scene.charging(scene.drive(LONG, stay=True))
-            board = scene.board()
-            events = board._events
-            # The reader of the station's events loses everything up to and with this.
             scene.world().press_emergency_stop()
-            for stream in events._streams:
-                stream._items.clear()
-                stream._overrun = True
+            missed(scene)
             await scene.opened(seconds=0.15)
             assert await scene.ended() == ["emergency.emergency-stop"]
             await drive.done()
 
     run_virtual(main())
+
+
+def test_a_plug_that_was_pulled_among_events_that_were_missed_is_gone(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(configured(tmp_path), watch=False) as scene:
+            scene.world().plug_in()
+            await scene.until(lambda: scene.outlet().sockets.port)
+            scene.world().unplug()
+            while scene.board().pilot.reading.state.connected:
+                await asyncio.sleep(0.001)
+            missed(scene)
+            await scene.until(lambda: scene.outlet().state()["phase"] == "available", 0.5)
+
+    run_virtual(main())
+
+
+def missed(scene: Scene) -> None:
+    """The reader of the station's events loses everything up to now."""
+    for stream in scene.board()._events._streams:
+        stream._items.clear()
+        stream._overrun = True
