@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Ticket
+from secc.conversation import Abandon, Answered, Ask, Effect, End, Levels, Ticket
 from secc.link.slac import mme
 from secc.link.slac.effects import (
     Announce,
@@ -18,7 +18,7 @@ from secc.link.slac.effects import (
     SendFrame,
     SetKey,
 )
-from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import (
     BROADCAST,
@@ -36,6 +36,7 @@ from secc.link.slac.mme import (
     StartAttenCharInd,
 )
 from secc.link.slac.settings import SlacSettings
+from tests.board_events import pilot_changed
 
 EVSE = bytes.fromhex("025ecc000001")
 EV = bytes.fromhex("02ee00000001")
@@ -121,12 +122,12 @@ class Scene:
 
     # What happens
 
-    def say(self, event: Event) -> None:
+    def say(self, event: object) -> None:
         self.take(self.session.receive(event, self.now))
 
     def pilot(self, state: Any) -> None:
         self.session.levels = Levels(pilot=state)
-        self.say(PilotChanged())
+        self.say(pilot_changed(state, self.now))
 
     def frame(self, message: Message, source: bytes = EV, destination: bytes | None = None) -> None:
         """A frame arrives. Without a destination: where the standard sends this message."""

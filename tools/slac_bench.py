@@ -22,13 +22,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from hal.errors import HalError
+from hal.events import PilotChanged
 from hal.linux import open_modem
 from hal.ports import PlcModem
+from hal.readings import PilotReading, PilotState
 from hal.sim.clock import LoopClock
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
 from secc.conversation import Effect, Levels, Reason, Session
-from secc.link.slac.events import MatchingArmed, PilotChanged
+from secc.link.slac.events import MatchingArmed
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import AttenCharInd
 from secc.link.slac.settings import SlacSettings
@@ -52,7 +54,8 @@ class Station(OnModem):
 
     def pilot(self, state: Any) -> None:
         self.session.levels = Levels(pilot=state)
-        self.say(PilotChanged())
+        now = asyncio.get_running_loop().time()
+        self.say(PilotChanged(PilotReading(PilotState(state), now, now)))
 
 
 @dataclass(frozen=True, slots=True)

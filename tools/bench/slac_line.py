@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from hal.events import PilotChanged
+from hal.readings import PilotReading, PilotState
 from hal.sim.clock import Call, VirtualClock
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
-from secc.conversation import Answered, Ask, Effect, Event, Levels, Session
+from secc.conversation import Answered, Ask, Effect, Levels, Session
 from secc.link.slac.effects import CheckLink, IndicateDlinkReady, SendFrame, SetKey
-from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed, PilotChanged
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import Message, SlacParmReq
 from secc.link.slac.settings import SlacSettings
@@ -40,11 +42,11 @@ class Talker:
         self._due: float | None = None
         modem.on_frame = lambda at, octets: self.step(FrameReceived(octets))
 
-    def step(self, event: Event | None) -> None:
+    def step(self, event: object) -> None:
         """One step of the session; None when its time has come."""
         self.perform(self.advance(event))
 
-    def advance(self, event: Event | None) -> tuple[Effect, ...]:
+    def advance(self, event: object) -> tuple[Effect, ...]:
         now = self.clock.now()
         return self.session.expire(now) if event is None else self.session.receive(event, now)
 
@@ -63,7 +65,7 @@ class Talker:
         deadline = self.session.deadline
         self._arm(None if deadline is None else deadline.at)
 
-    def _later(self, event: Event) -> None:
+    def _later(self, event: object) -> None:
         self.clock.call_at(self.clock.now() + 0.002, lambda: self.step(event))
 
     def _arm(self, due: float | None) -> None:
@@ -96,12 +98,13 @@ class Outlet(Talker):
 
     def plug(self, *, connected: bool = True) -> None:
         """A car is there, or it is not."""
-        self.session.levels = Levels(pilot="B" if connected else "A")
-        self.step(PilotChanged())
+        state, now = PilotState.B if connected else PilotState.A, self.clock.now()
+        self.session.levels = Levels(pilot=state.value)
+        self.step(PilotChanged(PilotReading(state, now, now)))
         if connected:
             self.step(MatchingArmed())
 
-    def advance(self, event: Event | None) -> tuple[Effect, ...]:
+    def advance(self, event: object) -> tuple[Effect, ...]:
         wall, cpu = time.perf_counter(), time.thread_time()
         effects = super().advance(event)
         said = [(effect.message, effect.octets) for effect in effects if isinstance(effect, SendFrame)]
@@ -139,7 +142,7 @@ class Car(Talker):
         self.session = self._attempt(self.clock, self.modem)
         self.perform(self.session.begin(self.clock.now()))
 
-    def step(self, event: Event | None) -> None:
+    def step(self, event: object) -> None:
         if self.gone or not self.attempt:
             return
         super().step(event)

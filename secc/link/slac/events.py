@@ -1,4 +1,4 @@
-"""What the matching conversation hears. The pilot itself is a level (``Session.levels``), which the driver sets before every step."""
+"""What the matching conversation hears beside the board's ``PilotChanged`` (``hal.events``). The pilot itself is a level (``Session.levels``)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ class FrameReceived(Event):
     """The modem handed us an Ethernet frame. A trace writes ``mme.redacted(octets)``."""
 
     octets: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class PilotChanged(Event):
-    """The pilot has another state; which one stands in the levels. While a car validates, every edge counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from hal.readings import PilotState
 from secc.conversation import Conversation, Party, Question, TimedOut, Timeout
 from secc.errors import FramingError
 from secc.link.slac import mme, timing
@@ -13,8 +14,6 @@ from secc.link.slac.mme import BROADCAST, AttenProfileInd, Message, Mme, SlacPar
 from secc.link.slac.settings import SlacSettings
 
 A = TypeVar("A")
-
-_CONNECTED = ("B", "C", "D")
 
 
 class Line:
@@ -30,7 +29,7 @@ class Line:
     @property
     def connected(self) -> bool:
         """The pilot shows a car."""
-        return self.evse.levels.pilot in _CONNECTED
+        return PilotState(self.evse.levels.pilot).connected
 
     # Saying
 

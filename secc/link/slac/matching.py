@@ -11,8 +11,8 @@ car comes, and while the last one may still be there. The session has no ending 
 new key as well.
 
 =======================  ============================================================================================
-the station brings       ``FrameReceived`` from ``PlcModem.frames()``, ``PilotChanged`` (the level is in ``session.levels``), and answers to the
-                         questions ``SetKey`` and ``CheckLink``
+the board brings         ``PilotChanged``; the level is in ``session.levels``
+the modem brings         ``FrameReceived`` from ``PlcModem.frames()``, and answers to the questions ``SetKey`` and ``CheckLink``
 the plug-in brings       ``MatchingArmed`` before it sets the duty; ``DlinkTerminated``, ``DlinkFailed``, ``DlinkPaused``, ``DlinkResumed``
 the plug-in hears        ``ReportMatchingBegun``, ``ReportMatchingFailed``, ``ReportMatched`` (open SDP now), ``IndicateDlinkReady``, ``ReportModem``
 the log hears            ``Announce``
@@ -28,6 +28,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from hal.events import PilotChanged
 from secc.conversation import ENDLESS, Conversation, Deadline, Party, Session, Timeout, nearest
 from secc.link.slac import timing
 from secc.link.slac.effects import (
@@ -45,7 +46,6 @@ from secc.link.slac.events import (
     FrameReceived,
     KeySet,
     MatchingArmed,
-    PilotChanged,
 )
 from secc.link.slac.line import Line
 from secc.link.slac.mme import Mme, NetworkKey, SlacMatchReq
@@ -172,7 +172,7 @@ class Slac:
         self.begun = self.failed = False
         with (
             evse.hearing(FrameReceived, by=self._hear),
-            evse.hearing(PilotChanged, by=runs.notice),
+            evse.hearing(PilotChanged, by=runs.see_pilot),
             evse.looking(self._look, self._due),
         ):
             self._look()

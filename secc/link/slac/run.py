@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from hal.events import PilotChanged
+from hal.readings import PilotState
 from secc.conversation import Conversation, Deadline, Party, TimedOut
 from secc.link.slac import timing
 from secc.link.slac.effects import Notice
-from secc.link.slac.events import PilotChanged
 from secc.link.slac.line import Line
 from secc.link.slac.mme import (
     GROUPS,
@@ -177,18 +178,19 @@ class Run:
             return
         end = Deadline(self.evse.now + seconds, timing.TT_EVSE_VALD_TOGGLE)
         low, high = timing.TP_EV_VALD_STATE_DURATION if self.settings.strict else timing.VALD_STATE_TOLERATED
-        toggles, began, before = 0, None, self.evse.levels.pilot
+        toggles, began, before = 0, None, PilotState(self.evse.levels.pilot)
         with contextlib.suppress(TimedOut):
             while True:
-                yield from self.evse.receive(PilotChanged, before=end)
-                pilot = self.evse.levels.pilot
-                if (before, pilot) == ("B", "C"):
-                    began = self.evse.now
-                elif (before, pilot) == ("C", "B") and began is not None:
-                    # Half a millisecond for the arithmetic of clocks.
-                    toggles += low - 5e-4 <= self.evse.now - began <= high + 5e-4
-                    began = None
-                before = pilot
+                # What it was and when: the level may be another one by now.
+                changed = (yield from self.evse.receive(PilotChanged, before=end)).reading
+                match before, changed.state:
+                    case PilotState.B, PilotState.C:
+                        began = changed.since
+                    case PilotState.C, PilotState.B if began is not None:
+                        # Half a millisecond for the arithmetic of clocks.
+                        toggles += low - 5e-4 <= changed.since - began <= high + 5e-4
+                        began = None
+                before = changed.state
         fewest, most = timing.C_EV_VALD_NB_TOGGLES
         self.send(ValidateCnf(0, toggles, SUCCESS if fewest <= toggles <= most else FAILURE))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from secc.conversation import Child, Deadline, Event, Party, TimedOut
+from hal.events import PilotChanged
+from secc.conversation import Child, Deadline, Party, TimedOut
 from secc.link.slac import timing
 from secc.link.slac.effects import Notice
 from secc.link.slac.line import Line
@@ -120,8 +121,8 @@ class Runs:
             case _:
                 pass
 
-    def notice(self, event: Event) -> None:
-        """Something that every run may be waiting for: an edge of the pilot."""
+    def see_pilot(self, event: PilotChanged) -> None:
+        """An edge of the pilot: every run may be waiting for it."""
         for going in tuple(self._going.values()):
             going.talk.hear(event)
 

@@ -40,7 +40,7 @@ class Ears(Protocol):
         """The pilot shows a car."""
         ...
 
-    def pilot_changed(self) -> None:
+    def pilot_changed(self, event: ports.PilotChanged) -> None:
         """The pilot has another state, of which power path and plug-in know already."""
         ...
 
@@ -176,8 +176,9 @@ class Hardware:
         for fault in standing(board):
             self._ears.tell_power(energy.FaultReported(fault.code, fault.severity, fault.text))
             self._ears.tell_plug(ports.FaultRaised(fault))
-        self._ears.tell_plug(ports.PilotChanged(board.pilot.reading))
-        self._ears.pilot_changed()
+        pilot = ports.PilotChanged(board.pilot.reading)
+        self._ears.tell_plug(pilot)
+        self._ears.pilot_changed(pilot)
 
     def _heard(self, event: ports.BoardEvent) -> None:
         self._carefully(type(event).__name__, lambda: self._pass_on(event))
@@ -221,7 +222,7 @@ class Hardware:
                 pass
         ears.tell_plug(event)
         if isinstance(event, ports.PilotChanged):
-            ears.pilot_changed()
+            ears.pilot_changed(event)
 
     def _revoked(self, consent: Consent) -> None:
         if self.power is not None:

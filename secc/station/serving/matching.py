@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hal.errors import HalError
+from hal.events import PilotChanged
 from hal.linux import LinuxModem, open_modem
 from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
@@ -185,16 +186,16 @@ class MatchHost:
         await asyncio.sleep(MODEM_RETRY_SECONDS)
         await self._keep(board)
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: object) -> None:
         if self._driver is not None:
             self._driver.hear(event)
 
     # The plug-in and the pilot
 
-    def pilot_changed(self) -> None:
+    def pilot_changed(self, event: PilotChanged) -> None:
         if self._hardware.levels().pilot == "A":
             self._armed = None
-        self._hear(heard.PilotChanged())
+        self._hear(event)
 
     def arm(self, *, limited: bool) -> None:
         """Cars are answered from now on, while the pilot shows one."""

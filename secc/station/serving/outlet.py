@@ -20,6 +20,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from certs import Contract
+from hal.events import PilotChanged
 from secc import energy, outlet
 from secc.config import Config, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
@@ -162,8 +163,8 @@ class OutletHost:
         self.matching.begin(self.hardware.board)
         self.plug.begin()
 
-    def pilot_changed(self) -> None:
-        self.matching.pilot_changed()
+    def pilot_changed(self, event: PilotChanged) -> None:
+        self.matching.pilot_changed(event)
 
     def car_connected(self) -> None:
         self.path.begin()

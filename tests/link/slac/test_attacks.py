@@ -159,7 +159,7 @@ def test_a_recorded_run_that_is_played_again_is_ignored() -> None:
     def record(event: object) -> None:
         if isinstance(event, FrameReceived):
             recorded.append((scene.now, event))
-        say(event)  # type: ignore[arg-type]  # events all the same
+        say(event)
 
     scene.say = record  # type: ignore[method-assign]  # a wire tap
     scene.to_match()

@@ -33,6 +33,7 @@ from secc.link.slac.mme import (
 )
 from secc.link.slac.run import mean
 from secc.link.slac.settings import SlacSettings, Validation
+from tests.board_events import pilot_changed
 from tests.slac_scene import EV, EVSE, MODEM, NEIGHBOUR, NO_ID, OTHER_RUN, PROFILE, RUN, Scene
 
 BOTH = pytest.mark.parametrize("strict", [False, True], ids=["tolerant", "strict"])
@@ -468,6 +469,20 @@ def test_toggles_are_counted_and_confirmed(toggles: int, strict: bool) -> None:
     assert scene.times(ValidateCnf)[-1] - began == pytest.approx(2.0)
     scene.match()
     assert len(scene.confirmed) == 1
+
+
+@pytest.mark.case("SL-MTC-01")
+def test_a_toggle_that_is_told_late_counts_by_the_time_of_the_board() -> None:
+    """Both edges come in one go, with a level that has forgotten them."""
+    scene = Scene(validation=Validation.OFFERED)
+    scene.to_wait()
+    step_one(scene)
+    scene.frame(ValidateReq(0, 19, 1))
+    scene.wait(0.8)
+    scene.say(pilot_changed("C", scene.now - 0.5))
+    scene.say(pilot_changed("B", scene.now - 0.2))
+    scene.wait(2.0)
+    assert scene.heard(ValidateCnf)[-1] == ValidateCnf(0, 1, 2)
 
 
 @pytest.mark.case("SL-MTC-02")
