@@ -117,11 +117,11 @@ POWER_MUTANTS: Final = (
         "limit-starts-anew",
         "the limit of a phase begins again with every poll, so that it never comes",
         "secc/iso2/phases/authorization.py",
-        """    while not _decided(secc, state):
-        expired(secc, limit)""",
-        """    while not _decided(secc, state):
+        """    while not _decided(state, verdict):
+        refuse_late(secc, limit)""",
+        """    while not _decided(state, verdict):
         limit = secc.limit(timing.ONGOING)
-        expired(secc, limit)""",
+        refuse_late(secc, limit)""",
         ("tests/iso2/phases/test_authorization.py",),
     ),
 )

@@ -15,11 +15,12 @@ from secc.iso2.phases.services import payment_service_selection, service_discove
 from secc.iso2.phases.session_setup import session_setup
 from secc.iso2.phases.session_stop import early_stop, session_stop
 from secc.iso2.phases.welding_detection import welding_detection
-from secc.iso2.session_state import SessionState, Stopped
+from secc.iso2.session_state import SessionState, Stopped, next_request
 
 
 def conversation(secc: Party, state: SessionState) -> Conversation[str]:
     """From SessionSetup to SessionStop; returns how it ended."""
+    state.hear(secc)
     try:
         yield from session_setup(secc, state)
         yield from service_discovery(secc, state)
@@ -34,21 +35,18 @@ def conversation(secc: Party, state: SessionState) -> Conversation[str]:
         return (yield from session_stop(secc, state))
     except Stopped:
         return (yield from early_stop(secc, state))
-    finally:
-        # Whose contract it was is not held on to.
-        state.identification = None
 
 
 def charging(secc: Party, state: SessionState) -> Conversation[None]:
     """ChargeParameterDiscovery to the PowerDelivery that ends it, once for each negotiation. A renegotiated DC session checks its cable again."""
     while True:
         target = yield from charge_parameter_discovery(secc, state)
-        if target.is_dc:
-            yield from cable_check(secc, state, target)
-            request = yield from pre_charge(secc, state, target)
+        if target.car is not None:
+            yield from cable_check(secc, state, target.car)
+            delivery = yield from pre_charge(secc, state, target.car)
         else:
-            request = yield from state.request(secc, PowerDeliveryReq)
-        if not (yield from power_delivery(secc, state, target, request)):
+            delivery = yield from next_request(secc, PowerDeliveryReq)
+        if not (yield from power_delivery(secc, state, target.schedule, delivery)):
             return
-        if (yield from charging_loop(secc, state, target)) is not Ended.RENEGOTIATE:
+        if (yield from charging_loop(secc, state, target.car)) is not Ended.RENEGOTIATE:
             return

@@ -39,9 +39,9 @@ def dc_status(
 
 def notified(secc: Party, state: SessionState) -> tuple[EVSENotification, int]:
     """What the car is asked to do, and within how many seconds. Until then it ramps down, and power is there for that. (Q-63)"""
-    if state.stop is not None:
-        return EVSENotification.STOP_CHARGING, max(0, math.floor(state.stop.at - secc.now))
-    if state.renegotiation_wanted and state.powered:
+    if state.wishes.stop is not None:
+        return EVSENotification.STOP_CHARGING, max(0, math.floor(state.wishes.stop.at - secc.now))
+    if state.wishes.renegotiation and state.powered:
         return EVSENotification.RE_NEGOTIATION, math.floor(timing.NOTIFICATION_MAX_DELAY.seconds)
     return EVSENotification.NONE, 0
 

@@ -36,10 +36,10 @@ CP_STATE_DETECTION: Final = Timeout("T_SECC_CPState_Detection", 1.5, "[V2G2-917]
 
 CP_STATE_LOOK: Final = Timeout("look at the control pilot", 0.05, "our choice")
 
-NOTIFICATION_MAX_DELAY: Final = Timeout("NotificationMaxDelay", 10.0, "our choice; announced in every EVSEStatus")
+NOTIFICATION_MAX_DELAY: Final = Timeout(
+    "NotificationMaxDelay", 10.0, "our choice; announced in every EVSEStatus", answered=True
+)
 """From StopCharging to the end that does not ask."""
-
-FAREWELL: Final = Timeout("answer to the request that comes after the forced end", 5.0, "design: interruption table")
 
 PACE: Final = Timeout("pace of polling", 0.02, "our choice: at most 50 answers a second while polling")
 

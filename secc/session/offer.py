@@ -41,10 +41,13 @@ class AcLimits:
     minimum_amperes: float = 6.0
     phases: int = 3
 
-    @property
-    def maximum_watts(self) -> float:
-        """Never rounded below volts x amperes x phases: a car that asks for just that must pass (Q-47)."""
-        return self.volts * self.maximum_amperes * self.phases
+    def watts(self, phases: int) -> float:
+        """The most on so many phases. Never rounded below volts x amperes x phases: a car that asks for just that must pass (Q-47)."""
+        return self.volts * self.maximum_amperes * phases
+
+    def amperes_within(self, watts: float, phases: int) -> float:
+        """The most a phase, where no more than ``watts`` may flow on all of them."""
+        return min(self.maximum_amperes, watts / (self.volts * phases))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,18 @@ class Offer:
     strict: bool = False
     """Switches every tolerance off, for conformance runs."""
 
-    @property
-    def maximum_watts(self) -> float:
-        """The most that may flow: hardware, and the limit of the moment."""
-        if self.transfers and self.transfers[0].is_dc and self.dc is not None:
-            hardware = self.dc.maximum_watts
-        else:
-            hardware = self.ac.maximum_watts if self.ac is not None else 0.0
-        return hardware if self.watts_limit is None else min(hardware, self.watts_limit)
+    def phases(self, transfer: Transfer | None) -> int:
+        """On which AC flows in this way of charging; None: by what the outlet is made for."""
+        return 1 if self.ac is None or transfer is Transfer.AC_SINGLE_PHASE else self.ac.phases
+
+    def maximum_watts(self, transfer: Transfer | None, watts_limit: float | None) -> float:
+        """The most that may flow in this way of charging (None: the outlet's first): what the hardware can, within the limit of the moment."""
+        transfer, hardware = transfer or self.transfers[0], 0.0
+        if transfer.is_dc:
+            hardware = self.dc.maximum_watts if self.dc is not None else 0.0
+        elif self.ac is not None:
+            hardware = self.ac.watts(self.phases(transfer))
+        return hardware if watts_limit is None else max(0.0, min(hardware, watts_limit))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ import pytest
 from secc.conversation import Deadline, Levels, TimedOut
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.messages import BODY_ELEMENTS, SCHEMA, EnergyTransferMode, MessageHeader, ResponseCode, V2G_Message
+from secc.iso2.messages import BODY_ELEMENTS, SCHEMA, MessageHeader, ResponseCode, V2G_Message
 from secc.iso2.refusals import AUTHORIZATION_CODES, DECISIONS, Malfunction, answer, refused
 from secc.iso2.session_state import SessionState
 from secc.session.effects import Decision
 from secc.session.events import EmergencyStopped, Fault
+from secc.session.offer import Transfer
 from tests.iso2_car import AC_EIM, DC_EIM
 from tests.iso2_states import EVERY_REQUEST
 
@@ -31,7 +32,8 @@ LEVELS = [Levels(volts=400.0, amperes=12.0), Levels(volts=float("nan"), amperes=
 
 
 def states() -> list[SessionState]:
-    agreed = SessionState(AC_EIM, mode=EnergyTransferMode.AC_SINGLE_PHASE_CORE)
+    agreed = SessionState(AC_EIM)
+    agreed.transfer = Transfer.AC_SINGLE_PHASE
     return [SessionState(DC_EIM), SessionState(AC_EIM), agreed]
 
 

@@ -65,9 +65,7 @@ INSIDE = {
     "look at the control pilot": "paces",
     "pace of polling": "paces",
     "power path in PowerDelivery": "the power path answers in time",
-    "pause": "paces",
     "endless": "never passes",
-    "answer to the request that comes after the forced end": "the reason stands already",
     "answer to the request that comes after the end": "the reason stands already",
 }
 NO_SESSIONS = {

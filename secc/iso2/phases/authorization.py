@@ -8,9 +8,11 @@ from secc.errors import ChallengeRejected, Refusal, SignatureRejected
 from secc.iso2 import timing
 from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
 from secc.iso2.refusals import refused
-from secc.iso2.session_state import Identification, SessionState, expired, remark
+from secc.iso2.session_state import SessionState, next_request, remark
+from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import AuthorizeContract, Milestone, Reach
 from secc.session.proof import ProvedContract, prove
+from secc.session.waiting import refuse_late
 
 FORCED = "Authorization"
 
@@ -22,13 +24,13 @@ def external_authorization(secc: Party, state: SessionState) -> Conversation[Non
     """
     limit = secc.limit(Timeout("EIM_Authorization_Limit", state.offer.eim_seconds, "operator's choice"))
     while True:
-        yield from state.request(secc, AuthorizationReq)
-        if state.eim_accepted and FORCED not in state.forced:
+        yield from next_request(secc, AuthorizationReq)
+        if state.wishes.eim_accepted and not state.wishes.forces(FORCED):
             secc.reply(finished())
             secc.do(Reach(Milestone.AUTHORIZED, (("by", "external identification"),)))
             return
-        expired(secc, limit)
-        yield from state.ongoing(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
+        refuse_late(secc, limit)
+        yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
 
 
 def contract_authorization(
@@ -36,17 +38,17 @@ def contract_authorization(
 ) -> Conversation[ProvedContract]:
     """Authorization with a contract. The backend may be asked while the car signs; nothing counts before challenge and signature hold."""
     early = secc.ask(AuthorizeContract(contract)) if state.offer.ask_before_proof else None
-    request = yield from state.request(secc, AuthorizationReq)
+    request = yield from next_request(secc, AuthorizationReq)
     proved = _proved(secc, request, contract, challenge)
-    state.identification = Identification(proved, early or secc.ask(AuthorizeContract(proved)))
+    verdict = ContractVerdict(secc, proved, early or secc.ask(AuthorizeContract(proved)))
     limit = secc.limit(timing.ONGOING)
-    while not _decided(secc, state):
-        expired(secc, limit)
-        yield from state.ongoing(secc, _ongoing(EVSEProcessing.ONGOING))
+    while not _decided(state, verdict):
+        refuse_late(secc, limit)
+        yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING))
         # The EVCC signs only its first AuthorizationReq; polls repeat it bare, and what some sign again is not looked at. [V2G2-684] (Q-80)
-        yield from state.request(secc, AuthorizationReq)
+        yield from next_request(secc, AuthorizationReq)
     secc.reply(finished())
-    by = "external identification" if state.eim_accepted else "contract"
+    by = "external identification" if state.wishes.eim_accepted else "contract"
     secc.do(Reach(Milestone.AUTHORIZED, (("by", by),)))
     return proved
 
@@ -76,12 +78,12 @@ def _proved(secc: Party, request: AuthorizationReq, contract: Contract, challeng
     return proved
 
 
-def _decided(secc: Party, state: SessionState) -> bool:
+def _decided(state: SessionState, asked: ContractVerdict) -> bool:
     """Whether the car may charge now. Raises the refusal of a contract that may not."""
-    if FORCED in state.forced:
+    if state.wishes.forces(FORCED):
         return False
-    verdict = state.identify(secc)
-    if state.eim_accepted:
+    verdict = asked.now()
+    if state.wishes.eim_accepted:
         # While Plug & Charge is pending, a card that was accepted counts.
         return True
     if verdict is not None and not verdict.accepted:

@@ -16,11 +16,12 @@ from secc.iso2.messages import (
     IsolationLevel,
     ResponseCode,
 )
-from secc.iso2.phases.charge_parameter_discovery import Target
 from secc.iso2.refusals import Malfunction
-from secc.iso2.session_state import SessionState, expired
+from secc.iso2.session_state import SessionState, next_request
 from secc.iso2.status import present_dc
+from secc.session.dc_limits import CarLimits
 from secc.session.effects import CheckCable, Milestone, Reach
+from secc.session.waiting import pilot_in, refuse_late
 
 FORCED: Final = "CableCheck"
 
@@ -33,19 +34,19 @@ _ISOLATION: Final = {
 }
 
 
-def cable_check(secc: Party, state: SessionState, target: Target) -> Conversation[None]:
+def cable_check(secc: Party, state: SessionState, car: CarLimits) -> Conversation[None]:
     """Only with the pilot in C or D; Ongoing until the power path has its finding. [V2G2-917] [V2G2-918]"""
-    yield from state.request(secc, CableCheckReq)
+    yield from next_request(secc, CableCheckReq)
     limit = secc.limit(timing.CABLE_CHECK)
-    if not (yield from state.pilot_in(secc, "C", "D")):
+    if not (yield from pilot_in(secc, "C", "D", within=timing.CP_STATE_DETECTION, every=timing.CP_STATE_LOOK)):
         raise Refusal(ResponseCode.FAILED, "[V2G2-918]", f"CableCheckReq with the pilot in {secc.levels.pilot}")
     state.isolation, state.live = None, True
-    question = secc.ask(CheckCable(target.ev_maximum_volts, timing.CABLE_CHECK))
-    while (finding := secc.answer(question)) is None or (finding.passed and FORCED in state.forced):
-        expired(secc, limit)
+    question = secc.ask(CheckCable(car.volts, timing.CABLE_CHECK))
+    while (finding := secc.answer(question)) is None or (finding.passed and state.wishes.forces(FORCED)):
+        refuse_late(secc, limit)
         active = present_dc(secc, state, DC_EVSEStatusCode.EVSE_ISOLATION_MONITORING_ACTIVE)
-        yield from state.ongoing(secc, _response(EVSEProcessing.ONGOING, active))
-        yield from state.request(secc, CableCheckReq)
+        yield from state.pace.reply(secc, _response(EVSEProcessing.ONGOING, active))
+        yield from next_request(secc, CableCheckReq)
     if not finding.passed:
         raise Malfunction(f"isolation {finding.isolation}: {finding.detail}")
     state.isolation = _ISOLATION[finding.isolation]

@@ -17,17 +17,18 @@ from secc.iso2.messages import (
     DC_EVSEChargeParameter,
     DC_EVSEStatusCode,
     EVSEProcessing,
-    PhysicalValue,
     ResponseCode,
     SAScheduleList,
     UnitSymbol,
 )
 from secc.iso2.phases.authorization import finished
 from secc.iso2.schedule import Schedule
-from secc.iso2.session_state import SessionState, expired, remark
+from secc.iso2.session_state import MODES, SessionState, next_request, remark
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amount, amperes, physical, volts, watts
+from secc.session.dc_limits import CarLimits
 from secc.session.effects import Milestone, Reach
+from secc.session.waiting import refuse_late
 
 FORCED = "ChargeParameterDiscovery"
 WRONG = ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
@@ -35,13 +36,10 @@ WRONG = ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was agreed on: the schedule, and the limits of a DC car (SI units)."""
+    """What was agreed on: the schedule, and the limits of a DC car; None for an AC one."""
 
-    is_dc: bool
     schedule: Schedule
-    ev_maximum_volts: float = 0.0
-    ev_maximum_amperes: float = 0.0
-    ev_maximum_watts: float | None = None
+    car: CarLimits | None = None
 
 
 def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation[Target]:
@@ -50,7 +48,7 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     polled_again = False
     while True:
         if state.tolerates("Q-39") and not polled_again:
-            heard = yield from state.request(secc, ChargeParameterDiscoveryReq, AuthorizationReq)
+            heard = yield from next_request(secc, ChargeParameterDiscoveryReq, AuthorizationReq)
             if isinstance(heard, AuthorizationReq):
                 polled_again = True
                 remark(secc, "Q-39", "AuthorizationReq once more after it was finished")
@@ -58,28 +56,28 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
                 continue
             request = heard
         else:
-            request = yield from state.request(secc, ChargeParameterDiscoveryReq)
+            request = yield from next_request(secc, ChargeParameterDiscoveryReq)
         target = _agreed(request, state)
-        if FORCED not in state.forced and state.maximum_watts > 0.0:
+        if state.maximum_watts > 0.0 and not state.wishes.forces(FORCED):
             break
-        expired(secc, limit)
-        yield from state.ongoing(secc, _response(secc, state, EVSEProcessing.ONGOING, None))
-    state.renegotiation_wanted = False
+        refuse_late(secc, limit)
+        yield from state.pace.reply(secc, _response(secc, state, EVSEProcessing.ONGOING, None))
+    state.wishes.renegotiation = False
     secc.reply(_response(secc, state, EVSEProcessing.FINISHED, target.schedule.as_list()))
-    mode = "" if state.mode is None else state.mode.value
-    secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode), ("watts", state.maximum_watts))))
+    mode = request.requested_energy_transfer_mode
+    secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode.value), ("watts", state.maximum_watts))))
     return target
 
 
 def _agreed(request: ChargeParameterDiscoveryReq, state: SessionState) -> Target:
     mode = request.requested_energy_transfer_mode
-    if mode not in state.modes or state.mode not in (None, mode):
+    transfer = next((each for each in state.offer.transfers if MODES[each] is mode), None)
+    if transfer is None or state.transfer not in (None, transfer):
         raise Refusal(ResponseCode.FAILED_WRONG_ENERGY_TRANSFER_MODE, "[V2G2-476]", mode)
-    before, state.mode = state.mode, mode
     parameter = request.ev_charge_parameter
-    if isinstance(parameter, DC_EVChargeParameter) is not state.is_dc:
-        state.mode = before
+    if isinstance(parameter, DC_EVChargeParameter) is not transfer.is_dc:
         raise Refusal(WRONG, "[V2G2-477]", f"{type(parameter).__name__} for {mode}")
+    state.transfer = transfer
     schedule = Schedule.covering(state.maximum_watts, parameter.departure_time, request.max_entries_sa_schedule_tuple)
     if isinstance(parameter, DC_EVChargeParameter):
         return _dc(parameter, state, schedule)
@@ -87,19 +85,17 @@ def _agreed(request: ChargeParameterDiscoveryReq, state: SessionState) -> Target
 
 
 def _ac(parameter: AC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
-    assert state.offer.ac is not None
     amount(parameter.e_amount, UnitSymbol.WH, WRONG)
     most, least = amperes(parameter.ev_max_current, WRONG), amperes(parameter.ev_min_current, WRONG)
     if volts(parameter.ev_max_voltage, WRONG) <= 0.0:
         raise Refusal(WRONG, "[V2G2-477]", "EVMaxVoltage is not positive")
-    if most < state.offer.ac.minimum_amperes or least < 0.0 or least > most:
+    if most < state.ac.minimum_amperes or least < 0.0 or least > most:
         raise Refusal(WRONG, "[V2G2-477]", f"EVMinCurrent {least:g} A, EVMaxCurrent {most:g} A")
-    return Target(False, schedule)
+    return Target(schedule)
 
 
 def _dc(parameter: DC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
-    dc = state.offer.dc
-    assert dc is not None
+    dc = state.dc
     most_volts = volts(parameter.ev_maximum_voltage_limit, WRONG)
     most_amperes = amperes(parameter.ev_maximum_current_limit, WRONG)
     most_watts = None if parameter.ev_maximum_power_limit is None else watts(parameter.ev_maximum_power_limit, WRONG)
@@ -109,7 +105,7 @@ def _dc(parameter: DC_EVChargeParameter, state: SessionState, schedule: Schedule
         raise Refusal(WRONG, "[V2G2-477]", f"EVMaximumVoltageLimit {most_volts:g} V")
     if most_watts is not None and most_watts < 0.0:
         raise Refusal(WRONG, "[V2G2-477]", f"EVMaximumPowerLimit {most_watts:g} W")
-    return Target(True, schedule, most_volts, most_amperes, most_watts)
+    return Target(schedule, CarLimits(most_volts, most_amperes, most_watts))
 
 
 def _response(
@@ -124,29 +120,23 @@ def _response(
 
 
 def _ac_limits(secc: Party, state: SessionState) -> AC_EVSEChargeParameter:
-    assert state.offer.ac is not None
     return AC_EVSEChargeParameter(
         ac_evse_status=present_ac(secc, state),
-        evse_nominal_voltage=physical(state.offer.ac.volts, UnitSymbol.V),
+        evse_nominal_voltage=physical(state.ac.volts, UnitSymbol.V),
         evse_max_current=physical(state.maximum_ac_amperes, UnitSymbol.A),
     )
 
 
 def _dc_limits(secc: Party, state: SessionState, processing: EVSEProcessing) -> DC_EVSEChargeParameter:
-    dc = state.offer.dc
-    assert dc is not None
+    dc = state.dc
     finished = processing is EVSEProcessing.FINISHED
     code = DC_EVSEStatusCode.EVSE_READY if finished else DC_EVSEStatusCode.EVSE_NOT_READY
-
-    def value(quantity: float, unit: UnitSymbol) -> PhysicalValue:
-        return physical(quantity, unit)
-
     return DC_EVSEChargeParameter(
         dc_evse_status=present_dc(secc, state, code),
-        evse_maximum_current_limit=value(dc.maximum_amperes, UnitSymbol.A),
-        evse_maximum_power_limit=value(state.maximum_watts, UnitSymbol.W),
-        evse_maximum_voltage_limit=value(dc.maximum_volts, UnitSymbol.V),
-        evse_minimum_current_limit=value(dc.minimum_amperes, UnitSymbol.A),
-        evse_minimum_voltage_limit=value(dc.minimum_volts, UnitSymbol.V),
-        evse_peak_current_ripple=value(dc.ripple_amperes, UnitSymbol.A),
+        evse_maximum_current_limit=physical(dc.maximum_amperes, UnitSymbol.A),
+        evse_maximum_power_limit=physical(state.maximum_watts, UnitSymbol.W),
+        evse_maximum_voltage_limit=physical(dc.maximum_volts, UnitSymbol.V),
+        evse_minimum_current_limit=physical(dc.minimum_amperes, UnitSymbol.A),
+        evse_minimum_voltage_limit=physical(dc.minimum_volts, UnitSymbol.V),
+        evse_peak_current_ripple=physical(dc.ripple_amperes, UnitSymbol.A),
     )

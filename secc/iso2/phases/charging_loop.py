@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
+from secc.iso2 import timing
 from secc.iso2.measured import fresh, meter_info
 from secc.iso2.messages import (
     ChargeProgress,
@@ -20,13 +20,11 @@ from secc.iso2.messages import (
     PhysicalValue,
     PowerDeliveryReq,
     ResponseCode,
-    SessionStopReq,
     UnitSymbol,
 )
-from secc.iso2.phases.charge_parameter_discovery import Target
 from secc.iso2.phases.power_delivery import renegotiate, stop
 from secc.iso2.schedule import TUPLE_ID
-from secc.iso2.session_state import SessionState, Stopped, remark
+from secc.iso2.session_state import SessionState, Stopped, next_request, remark
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amperes, physical, volts, watts
 from secc.session.dc_limits import CarLimits, Demand, demand
@@ -40,14 +38,14 @@ class Ended(Enum):
     RENEGOTIATE = auto()
 
 
-def charging_loop(secc: Party, state: SessionState, target: Target) -> Conversation[Ended]:
-    """One status of the car after the other, until PowerDelivery says otherwise."""
-    status: type[ChargingStatusReq] | type[CurrentDemandReq] = CurrentDemandReq if target.is_dc else ChargingStatusReq
-    request = yield from _next(secc, state, status, None)
+def charging_loop(secc: Party, state: SessionState, car: CarLimits | None) -> Conversation[Ended]:
+    """One status of the car after the other, until PowerDelivery says otherwise. ``car``: what a DC car bears, None for an AC one."""
+    status: type[ChargingStatusReq | CurrentDemandReq] = ChargingStatusReq if car is None else CurrentDemandReq
+    request = yield from _next(secc, state, status)
     while not isinstance(request, PowerDeliveryReq):
-        if isinstance(request, CurrentDemandReq):
-            target = _with_power_limit(target, request)
-            _current_demand(secc, state, target, request)
+        if car is not None:
+            car = car.completed(_quantity(request.ev_maximum_power_limit, watts))
+            _current_demand(secc, state, car, request)
         else:
             _charging_status(secc, state)
         request = yield from _next(secc, state, status, PowerDeliveryReq)
@@ -61,21 +59,16 @@ def charging_loop(secc: Party, state: SessionState, target: Target) -> Conversat
 
 
 def _next(
-    secc: Party,
-    state: SessionState,
-    status: type[ChargingStatusReq] | type[CurrentDemandReq],
-    other: type[PowerDeliveryReq] | None,
+    secc: Party, state: SessionState, kind: type[ChargingStatusReq | CurrentDemandReq], *others: type[PowerDeliveryReq]
 ) -> Conversation[Any]:
     """The next request. A car that just wants to go may: whoever stops is never punished (D4, Q-38), save by the letter of the tables."""
     if state.offer.strict:
-        if other is None:
-            return (yield from state.wait(secc, status))
-        return (yield from state.wait(secc, status, other))
-    heard = yield from state.wait(secc, status, SessionStopReq, other)
-    if isinstance(heard, SessionStopReq):
+        return (yield from secc.receive(kind, *others, within=timing.SEQUENCE))
+    try:
+        return (yield from next_request(secc, kind, *others))
+    except Stopped:
         remark(secc, "Q-38", "SessionStopReq from the charging loop")
-        raise Stopped(heard)
-    return heard
+        raise
 
 
 def _charging_status(secc: Party, state: SessionState) -> None:
@@ -94,12 +87,10 @@ def _charging_status(secc: Party, state: SessionState) -> None:
     )
 
 
-def _current_demand(secc: Party, state: SessionState, target: Target, request: CurrentDemandReq) -> None:
+def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: CurrentDemandReq) -> None:
     """Answered at once, from what has been measured: there are 25 ms."""
-    dc = state.offer.dc
-    assert dc is not None
-    measured = fresh(secc)
-    demanded = _demanded(state, target, request, measured.volts)
+    dc, measured = state.dc, fresh(secc)
+    demanded = _demanded(state, car, request, measured.volts)
     secc.do(demanded.output)
     soc = request.dc_ev_status.ev_ress_soc
     if soc != state.announced_soc:
@@ -125,27 +116,16 @@ def _current_demand(secc: Party, state: SessionState, target: Target, request: C
     )
 
 
-def _demanded(state: SessionState, target: Target, request: CurrentDemandReq, present_volts: float) -> Demand:
+def _demanded(state: SessionState, agreed: CarLimits, request: CurrentDemandReq, present_volts: float) -> Demand:
     """What to deliver. The car may lower its own limits with each request, and never raises what was agreed."""
-    dc = state.offer.dc
-    assert dc is not None
-    car = CarLimits(target.ev_maximum_volts, target.ev_maximum_amperes, target.ev_maximum_watts).lowered(
+    car = agreed.lowered(
         _quantity(request.ev_maximum_voltage_limit, volts),
         _quantity(request.ev_maximum_current_limit, amperes),
         _quantity(request.ev_maximum_power_limit, watts),
     )
     asked = volts(request.ev_target_voltage), amperes(request.ev_target_current)
-    lowest = dc.minimum_volts if state.tolerates("Q-50") else 0.0
-    return demand(*asked, dc, state.maximum_watts, car, present_volts, lowest)
-
-
-def _with_power_limit(target: Target, request: CurrentDemandReq) -> Target:
-    """A car need not name its power before it charges. What it says first is then as good as agreed."""
-    if target.ev_maximum_watts is not None or request.ev_maximum_power_limit is None:
-        return target
-    most = watts(request.ev_maximum_power_limit)
-    # Nothing at all is a car that does not know yet.
-    return replace(target, ev_maximum_watts=most) if most > 0.0 else target
+    lowest = state.dc.minimum_volts if state.tolerates("Q-50") else 0.0
+    return demand(*asked, state.dc, state.maximum_watts, car, present_volts, lowest)
 
 
 def _quantity(said: PhysicalValue | None, read: Callable[[PhysicalValue], float]) -> float | None:

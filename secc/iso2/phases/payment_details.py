@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from certs import EMAID, Contract, EmaidMalformed
-from secc.conversation import Conversation, Party, TimedOut
+from secc.conversation import Conversation, Party
 from secc.iso2 import timing
 from secc.iso2.messages import PaymentDetailsReq, PaymentDetailsRes, ResponseCode
 from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
-from secc.iso2.session_state import SessionState
+from secc.iso2.session_state import SessionState, next_request
 from secc.session.effects import Decision, Milestone, Reach, ValidateContract
+from secc.session.waiting import answer_within
 
 CHALLENGE_OCTETS: Final = 16
 """[V2G2-697] [V2G2-825]"""
@@ -22,8 +23,8 @@ LONGEST_EMAID: Final = 18
 
 def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Contract, bytes]]:
     """The contract whose chain holds, not proved yet, and our challenge: drawn anew, used once."""
-    request = yield from state.request(secc, PaymentDetailsReq)
-    contract = yield from _validated(secc, state, request)
+    request = yield from next_request(secc, PaymentDetailsReq)
+    contract = yield from _validated(secc, request)
     challenge = secc.entropy(CHALLENGE_OCTETS)
     soon = contract.expires_soon(secc.wall().time)
     secc.reply(
@@ -37,18 +38,15 @@ def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Cont
     return contract, challenge
 
 
-def _validated(secc: Party, state: SessionState, request: PaymentDetailsReq) -> Conversation[Contract]:
+def _validated(secc: Party, request: PaymentDetailsReq) -> Conversation[Contract]:
     if len(request.emaid) > LONGEST_EMAID:
         raise refused(Decision.EMAID_MISMATCH, "no EMAID")
     chain = request.contract_signature_cert_chain
     sub_certificates = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
-    question = secc.ask(ValidateContract((chain.certificate, *sub_certificates), request.emaid))
-    try:
-        answer = yield from state.wait(secc, question, within=timing.PAYMENT_DETAILS)
-    except TimedOut as late:
-        if late.deadline.timeout != timing.PAYMENT_DETAILS:
-            raise
-        raise refused(Decision.NO_ANSWER, "the chain was not validated in time") from late
+    question = ValidateContract((chain.certificate, *sub_certificates), request.emaid)
+    answer = yield from answer_within(secc, question, timing.PAYMENT_DETAILS)
+    if answer is None:
+        raise refused(Decision.NO_ANSWER, "the chain was not validated in time")
     if not isinstance(answer, Contract):
         # A bare yes is no contract: only a validated chain makes one.
         raise refused(Decision.REJECTED if answer.accepted else answer.decision, answer.detail)

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from secc.conversation import Conversation, Party, TimedOut
+from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
 from secc.iso2.messages import ChargeProgress, PowerDeliveryReq, PowerDeliveryRes, ResponseCode
-from secc.iso2.phases.charge_parameter_discovery import Target
+from secc.iso2.schedule import Schedule
 from secc.iso2.session_state import SessionState, remark
 from secc.iso2.status import present
 from secc.session.effects import Milestone, PowerReported, Reach, StartPower, StopPower
+from secc.session.waiting import answer_within
 
 
-def power_delivery(secc: Party, state: SessionState, target: Target, request: PowerDeliveryReq) -> Conversation[bool]:
+def power_delivery(
+    secc: Party, state: SessionState, schedule: Schedule, request: PowerDeliveryReq
+) -> Conversation[bool]:
     """Whether power flows from here on; False if the car stops before it started."""
     if request.charge_progress is ChargeProgress.RENEGOTIATE:
         raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Renegotiate before Start")
     if request.charge_progress is ChargeProgress.STOP:
         yield from stop(secc, state)
         return False
-    yield from _start(secc, state, target, request)
+    yield from _start(secc, state, schedule, request)
     return True
 
 
-def _start(secc: Party, state: SessionState, target: Target, request: PowerDeliveryReq) -> Conversation[None]:
-    target.schedule.admits(request.sa_schedule_tuple_id)
+def _start(secc: Party, state: SessionState, schedule: Schedule, request: PowerDeliveryReq) -> Conversation[None]:
+    schedule.admits(request.sa_schedule_tuple_id)
     # Cars may leave the profile out (Q-46), and some send one that has little to do with the schedule (Q-45).
     if request.charging_profile is not None:
         try:
-            target.schedule.check(request.charging_profile, strict=state.offer.strict)
+            schedule.check(request.charging_profile, strict=state.offer.strict)
         except Refusal as refusal:
             if not state.tolerates("Q-45"):
                 raise
@@ -36,7 +39,7 @@ def _start(secc: Party, state: SessionState, target: Target, request: PowerDeliv
     _refuse_stopped(state)
     if not _already_on(secc, state):
         state.live = True
-        report = yield from _reported(secc, state, StartPower(timing.POWER_SWITCHED))
+        report = yield from _reported(secc, StartPower(timing.POWER_SWITCHED))
         if not report.done:
             raise _not_started(secc, state, report)
         # While the car went to C, the operator or the backend may have stopped the session.
@@ -49,13 +52,13 @@ def _start(secc: Party, state: SessionState, target: Target, request: PowerDeliv
 def stop(secc: Party, state: SessionState) -> Conversation[None]:
     """Power off, in order. What the car complains of in its status never makes this fail."""
     if state.live:
-        report = yield from _reported(secc, state, StopPower(timing.POWER_SWITCHED))
+        report = yield from _reported(secc, StopPower(timing.POWER_SWITCHED))
         if not report.done:
             code = ResponseCode.FAILED if state.is_dc else ResponseCode.FAILED_CONTACTOR_ERROR
             raise Refusal(code, "[V2G2-480]", f"power is not off: {report.detail}")
     state.live = False
     # The car has done what was asked of it.
-    state.stop, state.renegotiation_wanted = None, False
+    state.wishes.settle()
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, state)))
     secc.do(Reach(Milestone.POWER_OFF))
 
@@ -64,15 +67,15 @@ def renegotiate(secc: Party, state: SessionState) -> Conversation[None]:
     """Back to ChargeParameterDiscovery. AC goes on meanwhile; DC gets no current, for the cable is checked again. [V2G2-565] [V2G2-582]"""
     if state.is_dc:
         # Cars differ: some open their contactor here, some only at the end of the session.
-        report = yield from _reported(secc, state, StopPower(timing.POWER_SWITCHED, keep_contactor=True))
+        report = yield from _reported(secc, StopPower(timing.POWER_SWITCHED, keep_contactor=True))
         if not report.done:
             raise Refusal(ResponseCode.FAILED, "[V2G2-480]", f"power is not off: {report.detail}")
-    state.renegotiation_wanted = False
+    state.wishes.renegotiation = False
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, state)))
 
 
 def _refuse_stopped(state: SessionState) -> None:
-    if state.stop is not None:
+    if state.wishes.stop is not None:
         raise Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", "Start after StopCharging")
 
 
@@ -82,16 +85,10 @@ def _already_on(secc: Party, state: SessionState) -> bool:
     return state.powered and not state.is_dc and levels.contactor == "closed" and levels.pilot in ("C", "D")
 
 
-def _reported(secc: Party, state: SessionState, question: StartPower | StopPower) -> Conversation[PowerReported]:
+def _reported(secc: Party, question: StartPower | StopPower) -> Conversation[PowerReported]:
     """What the power path says in the 4.5 s that there are for the answer."""
-    ticket = secc.ask(question)
-    try:
-        return (yield from state.wait(secc, ticket, within=timing.POWER_DELIVERY))
-    except TimedOut as late:
-        if late.deadline.timeout != timing.POWER_DELIVERY:
-            raise
-        secc.abandon(ticket)
-        return PowerReported(False, "no report in time")
+    report = yield from answer_within(secc, question, timing.POWER_DELIVERY)
+    return report or PowerReported(False, "no report in time")
 
 
 def _not_started(secc: Party, state: SessionState, report: PowerReported) -> Refusal:

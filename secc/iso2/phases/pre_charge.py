@@ -6,25 +6,23 @@ from secc.conversation import Conversation, Party
 from secc.iso2 import timing
 from secc.iso2.measured import fresh
 from secc.iso2.messages import PowerDeliveryReq, PreChargeReq, PreChargeRes, ResponseCode, UnitSymbol
-from secc.iso2.phases.charge_parameter_discovery import Target
-from secc.iso2.session_state import SessionState, expired
+from secc.iso2.session_state import SessionState, next_request
 from secc.iso2.status import present_dc
 from secc.iso2.units import amperes, physical, volts
 from secc.session.dc_limits import CarLimits, precharge
 from secc.session.effects import Milestone, Reach
+from secc.session.waiting import refuse_late
 
 
-def pre_charge(secc: Party, state: SessionState, target: Target) -> Conversation[PowerDeliveryReq]:
+def pre_charge(secc: Party, state: SessionState, car: CarLimits) -> Conversation[PowerDeliveryReq]:
     """Each request may name another target (Q-49). The car ends it, with the request that is returned."""
-    request: PreChargeReq | PowerDeliveryReq = yield from state.request(secc, PreChargeReq)
-    dc, car = state.offer.dc, CarLimits(target.ev_maximum_volts, target.ev_maximum_amperes)
-    assert dc is not None
+    request: PreChargeReq | PowerDeliveryReq = yield from next_request(secc, PreChargeReq)
     limit = secc.limit(timing.PRE_CHARGE)
     while isinstance(request, PreChargeReq):
-        expired(secc, limit)
+        refuse_late(secc, limit)
         measured = fresh(secc)
-        secc.do(precharge(volts(request.ev_target_voltage), amperes(request.ev_target_current), dc, car))
-        yield from state.ongoing(
+        secc.do(precharge(volts(request.ev_target_voltage), amperes(request.ev_target_current), state.dc, car))
+        yield from state.pace.reply(
             secc,
             PreChargeRes(
                 response_code=ResponseCode.OK,
@@ -32,6 +30,6 @@ def pre_charge(secc: Party, state: SessionState, target: Target) -> Conversation
                 evse_present_voltage=physical(measured.volts, UnitSymbol.V),
             ),
         )
-        request = yield from state.request(secc, PreChargeReq, PowerDeliveryReq)
+        request = yield from next_request(secc, PreChargeReq, PowerDeliveryReq)
     secc.do(Reach(Milestone.PRECHARGED, (("volts", secc.levels.volts),)))
     return request

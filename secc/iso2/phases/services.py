@@ -21,7 +21,7 @@ from secc.iso2.messages import (
     ServiceDiscoveryRes,
     SupportedEnergyTransferMode,
 )
-from secc.iso2.session_state import SessionState
+from secc.iso2.session_state import SessionState, next_request
 from secc.session.effects import Milestone, Reach
 
 CHARGING: Final = 1
@@ -33,7 +33,7 @@ def service_discovery(secc: Party, state: SessionState) -> Conversation[None]:
 
     Scope and category filter value-added services, never the charge service; we have none, so nothing is filtered.
     """
-    yield from state.request(secc, ServiceDiscoveryReq)
+    yield from next_request(secc, ServiceDiscoveryReq)
     secc.reply(
         ServiceDiscoveryRes(
             response_code=ResponseCode.OK,
@@ -52,7 +52,7 @@ def payment_service_selection(secc: Party, state: SessionState) -> Conversation[
     """Details of services as often as a car can want them, and the choice."""
     details = 0
     while True:
-        request = yield from state.request(secc, ServiceDetailReq, PaymentServiceSelectionReq)
+        request = yield from next_request(secc, ServiceDetailReq, PaymentServiceSelectionReq)
         if isinstance(request, PaymentServiceSelectionReq):
             break
         details += 1

@@ -6,6 +6,7 @@ from typing import Final
 
 from secc.conversation import Conversation, Party
 from secc.errors import SeccError
+from secc.iso2 import timing
 from secc.iso2.messages import ResponseCode, SessionSetupReq, SessionSetupRes
 from secc.iso2.session_state import NO_SESSION, SessionState
 from secc.session.effects import Milestone, Reach
@@ -15,7 +16,7 @@ _ATTEMPTS: Final = 8
 
 def session_setup(secc: Party, state: SessionState) -> Conversation[None]:
     """Whatever SessionID the car brings, of whatever length, it gets a fresh one. [V2G2-750] [V2G2-756] (Q-30)"""
-    yield from state.wait(secc, SessionSetupReq)
+    yield from secc.receive(SessionSetupReq, within=timing.SEQUENCE)
     assert secc.request is not None
     state.session_id = _fresh_id(secc, secc.request.header.session_id)
     secc.reply(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from secc.conversation import Conversation, Party, TimedOut
+from secc.conversation import Conversation, Party
 from secc.iso2 import timing
 from secc.iso2.messages import ResponseCode, SessionStopReq, SessionStopRes
 from secc.iso2.session_state import SessionState
 from secc.session.effects import Milestone, Reach, StopPower
+from secc.session.waiting import answer_within
 
 TERMINATED: Final = "terminated"
 STOPPED_EARLY: Final = "stopped-early"
@@ -17,7 +18,7 @@ STOPPED_EARLY: Final = "stopped-early"
 def session_stop(secc: Party, state: SessionState) -> Conversation[str]:
     """The end of the session, also where welding detection has brought the request already. A pause is taken for an end: nothing is kept."""
     if not secc.open:
-        yield from state.wait(secc, SessionStopReq)
+        yield from secc.receive(SessionStopReq, within=timing.SEQUENCE)
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))
     secc.do(Reach(Milestone.STOPPED))
     return TERMINATED
@@ -26,12 +27,9 @@ def session_stop(secc: Party, state: SessionState) -> Conversation[str]:
 def early_stop(secc: Party, state: SessionState) -> Conversation[str]:
     """The car said good bye before the diagram did (Q-34, Q-37, Q-38): power off in order, as far as the time for the answer goes."""
     if state.live:
-        ticket = secc.ask(StopPower(timing.SESSION_STOP))
-        try:
-            yield from state.wait(secc, ticket, within=timing.SESSION_STOP)
-        except TimedOut:
-            # The safe effects of the ending do what is left to be done.
-            secc.abandon(ticket)
+        # The car stops. The safe effects of the ending do what is left to be done.
+        state.wishes.settle()
+        yield from answer_within(secc, StopPower(timing.SESSION_STOP), timing.SESSION_STOP)
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))
     secc.do(Reach(Milestone.STOPPED))
     return STOPPED_EARLY

@@ -14,23 +14,24 @@ from secc.iso2.messages import (
     WeldingDetectionReq,
     WeldingDetectionRes,
 )
-from secc.iso2.session_state import SessionState, expired
+from secc.iso2.session_state import SessionState
 from secc.iso2.status import present_dc
 from secc.iso2.units import physical
+from secc.session.waiting import pilot_in, refuse_late
 
 
 def welding_detection(secc: Party, state: SessionState) -> Conversation[None]:
     """Up to and including the SessionStopReq that may come at once. Both want the pilot in B. [V2G2-596] [V2G2-920] [V2G2-921]"""
-    request = yield from state.wait(secc, WeldingDetectionReq, SessionStopReq)
-    if not (yield from state.pilot_in(secc, "B")):
+    request = yield from secc.receive(WeldingDetectionReq, SessionStopReq, within=timing.SEQUENCE)
+    if not (yield from pilot_in(secc, "B", within=timing.CP_STATE_DETECTION, every=timing.CP_STATE_LOOK)):
         raise Refusal(
             ResponseCode.FAILED, "[V2G2-921]", f"{type(request).__name__} with the pilot in {secc.levels.pilot}"
         )
     limit = secc.limit(timing.WELDING_DETECTION)
     while isinstance(request, WeldingDetectionReq):
-        expired(secc, limit)
+        refuse_late(secc, limit)
         measured = fresh(secc)
-        yield from state.ongoing(
+        yield from state.pace.reply(
             secc,
             WeldingDetectionRes(
                 response_code=ResponseCode.OK,
@@ -38,4 +39,4 @@ def welding_detection(secc: Party, state: SessionState) -> Conversation[None]:
                 evse_present_voltage=physical(measured.volts, UnitSymbol.V),
             ),
         )
-        request = yield from state.wait(secc, WeldingDetectionReq, SessionStopReq)
+        request = yield from secc.receive(WeldingDetectionReq, SessionStopReq, within=timing.SEQUENCE)

@@ -55,9 +55,8 @@ class Draft:
         return begun(self._session, self._outlet, self._protocol, wall.time, clock_trusted=wall.trusted)
 
     def waits(self, kinds: tuple[type, ...]) -> None:
-        """What the session stands still for; the last word before it ends counts."""
-        if kinds:
-            self._waiting = tuple(kind.__name__ for kind in kinds if kind.__name__.endswith("Req"))
+        """The messages that the session stands still for; the last word before it ends counts."""
+        self._waiting = tuple(kind.__name__ for kind in kinds if kind.__name__.endswith("Req"))
 
     def reached(self, milestone: Milestone, facts: Mapping[str, Any]) -> None:
         if milestone is Milestone.IDENTIFICATION_CHOSEN:

@@ -16,7 +16,7 @@ from typing import Any
 
 from certs import Contract
 from secc.config import Config, Eim, OutletSettings
-from secc.conversation import Effect, Event, Levels, Reason, Wall
+from secc.conversation import Effect, Event, Levels, Reason, Received, Wall
 from secc.errors import SeccError
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
@@ -155,7 +155,9 @@ class Journal:
         """A step of the session; ``waiting`` is what it stands still for now."""
         if self._recorder is not None:
             self._recorder.stepped(now, event, effects, levels)
-        self._draft.waits(waiting)
+        if waiting or isinstance(event, Received):
+            # A request has ended the wait for it. What was waited for when the session ended stays.
+            self._draft.waits(waiting)
         self._meter(levels)
 
     def sent(self, now: float, payload_type: int, message: Any, octets: bytes) -> None:
