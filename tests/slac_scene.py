@@ -9,16 +9,14 @@ from typing import Any
 
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Levels, Ticket
 from secc.link.slac import mme
-from secc.link.slac.effects import (
-    Announce,
-    CheckLink,
+from secc.link.slac.dlink import (
+    ArmMatching,
     IndicateDlinkReady,
     ReportMatched,
     ReportMatchingFailed,
-    SendFrame,
-    SetKey,
 )
-from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed
+from secc.link.slac.effects import Announce, CheckLink, SendFrame, SetKey
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import (
     BROADCAST,
@@ -73,7 +71,7 @@ class Scene:
         if armed:
             self.wait(0.05)
             self.pilot("B")
-            self.say(MatchingArmed())
+            self.say(ArmMatching())
 
     # Time
 

@@ -30,7 +30,9 @@ from hal.sim.clock import LoopClock
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
 from secc.conversation import Effect, Levels, Reason, Session
-from secc.link.slac.events import MatchingArmed
+from secc.link.slac.dlink import (
+    ArmMatching,
+)
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import AttenCharInd
 from secc.link.slac.settings import SlacSettings
@@ -50,7 +52,7 @@ class Station(OnModem):
     def plug_in(self) -> None:
         """The pilot says B, and cars are answered from now on."""
         self.pilot("B")
-        self.say(MatchingArmed())
+        self.say(ArmMatching())
 
     def pilot(self, state: Any) -> None:
         self.session.levels = Levels(pilot=state)

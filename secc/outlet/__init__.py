@@ -8,8 +8,8 @@
     offer = Offer(payments=plugin.payments(now, contract=tls and pnc), eim_authorized=plugin.eim_authorized(now), free=...)
 
 
-With a modem (``PlugInSettings.modem``) it says ``ArmMatching`` before each offer of 5 % and hears ``MatchingBegan`` to ``LinkLost`` from
-``secc.link.slac``; ``ReleaseLink`` and ``ResumeLink`` are its D-LINK requests. Where an AC outlet charges without a session (``charge_by_pilot``)
+With a modem (``PlugInSettings.modem``) it and matching hear each other (``secc.link.slac.dlink``): it says ``ArmMatching`` before each offer of
+5 %; ``ReleaseLink`` and ``ResumeLink`` are its D-LINK requests. Where an AC outlet charges without a session (``charge_by_pilot``)
 it asks ``StartPower`` and says ``OpenContactor`` itself, to the same power path that V2G sessions use.
 
 It ends with ``completed.unplugged`` when the car is gone; then make the next one. What it needs to hear stands in ``secc.outlet.events``, what it
@@ -22,16 +22,12 @@ events to the plug-in and to the power path, and nothing but these to the sessio
 """
 
 from secc.outlet.effects import (
-    ArmMatching,
     CloseConnection,
     CloseSdp,
-    DLink,
     Indicate,
     LockConnector,
     OpenSdp,
-    ReleaseLink,
     ReportBasicCharging,
-    ResumeLink,
     SetDuty,
     SetF,
     SetX1,
@@ -40,18 +36,12 @@ from secc.outlet.effects import (
 )
 from secc.outlet.events import (
     BookChanged,
-    CarMatched,
     ChargingBegan,
     ChargingEnded,
     ConnectionAccepted,
     ContractDecided,
     ContractPresented,
     ContractRejected,
-    LinkEstablished,
-    LinkLost,
-    MatchingBegan,
-    MatchingFailed,
-    ModemReported,
     SessionBegan,
     SessionEnded,
     SessionSetUp,
@@ -63,9 +53,7 @@ from secc.outlet.settings import Hlc, PlugInSettings
 from secc.outlet.state import Phase, State
 
 __all__ = [
-    "ArmMatching",
     "BookChanged",
-    "CarMatched",
     "ChargingBegan",
     "ChargingEnded",
     "CloseConnection",
@@ -74,22 +62,14 @@ __all__ = [
     "ContractDecided",
     "ContractPresented",
     "ContractRejected",
-    "DLink",
     "Hlc",
     "Indicate",
-    "LinkEstablished",
-    "LinkLost",
     "LockConnector",
-    "MatchingBegan",
-    "MatchingFailed",
-    "ModemReported",
     "OpenSdp",
     "Phase",
     "PlugInSettings",
     "Plugin",
-    "ReleaseLink",
     "ReportBasicCharging",
-    "ResumeLink",
     "SessionBegan",
     "SessionEnded",
     "SessionSetUp",

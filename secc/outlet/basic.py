@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from hal.pilot import duty_of_amperes
 from secc.conversation import ENDLESS, Conversation, Deadline, Ticket
-from secc.outlet.effects import (
+from secc.link.slac.dlink import (
     ArmMatching,
     DLink,
-    LockConnector,
     ReleaseLink,
+)
+from secc.outlet.effects import (
+    LockConnector,
     ReportBasicCharging,
     SetDuty,
     SetF,

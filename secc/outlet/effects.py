@@ -1,8 +1,10 @@
-"""What the plug-in wants done: by the board's ports, the sockets, and the V2G session. Questions to the backend go out as ``Ask(AuthorizeToken)``."""
+"""What the plug-in wants done: by the board's ports, the sockets, and the V2G session. What it tells matching is in ``secc.link.slac.dlink``.
+
+Questions to the backend go out as ``Ask(AuthorizeToken)``.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import ClassVar
 
 from hal.readings import Indication
@@ -27,21 +29,6 @@ class SetX1(Effect):
 @dataclass(frozen=True, slots=True)
 class SetF(Effect):
     """``ControlPilot.set_f``: the outlet is not available."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArmMatching(Effect):
-    """Answer cars that ask to be matched from now on; said before the duty is set. (Q-01)
-
-    ``limited``: a car that does not ask within TT_EVSE_SLAC_init is reported as ``MatchingFailed``.
-    """
-
-    limited: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeLink(Effect):
-    """The pause is over: the link has to be there again within T_conn_resume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +58,6 @@ class CloseConnection(Effect):
     """Close what is left of this outlet's connection, also in the middle of a handshake."""
 
     safe: ClassVar[bool] = True
-
-
-class DLink(StrEnum):
-    """What becomes of the link when a V2G session is over (ISO 15118-3)."""
-
-    TERMINATE = "D-LINK_TERMINATE"
-    ERROR = "D-LINK_ERROR"
-    PAUSE = "D-LINK_PAUSE"
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseLink(Effect):
-    """Tell who keeps the link how the session ended. A wired interface has nothing to do for it."""
-
-    outcome: DLink
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""What the plug-in hears beside the board's own events (``hal.events``), ``ReportFault`` of the power path, and ports that fail.
+"""What the plug-in hears beside the board's own events (``hal.events``), what matching reports (``secc.link.slac.dlink``), ``ReportFault`` of the
+power path, and ports that fail.
 
 Pilot, contactor, lock and cable are levels (``Session.levels``), set before every step.
 """
@@ -13,47 +14,6 @@ from secc.exi.frozen import dataclass
 from secc.session.effects import Verdict
 from secc.session.offer import Payment
 from secc.session.proof import ProvedContract
-
-# --- From matching ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ModemReported(Event):
-    """The modem takes keys, or does not answer: without one nobody can be matched."""
-
-    ready: bool
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MatchingBegan(Event):
-    """A car has asked, and was answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class MatchingFailed(Event):
-    """It came to nothing. ``armed``: the car may still try again by itself; otherwise nobody is answered before ``ArmMatching``."""
-
-    cause: str
-    armed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CarMatched(Event):
-    """A car has chosen this outlet and is being given the key: it may ask for SDP before we know of its link."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkEstablished(Event):
-    """D-LINK_READY: the setup clock begins. [V2G2-723]"""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkLost(Event):
-    """The link of a matched car is gone, or never came."""
-
-    cause: str
-
 
 # --- From connections and the V2G session -----------------------------------------------------------------------------
 

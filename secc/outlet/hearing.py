@@ -24,6 +24,13 @@ from hal.faults import EMERGENCY_STOP, cleared_by, fault_of
 from hal.port_queue import CommandFailed
 from hal.readings import PilotState, Severity, Token
 from secc.conversation import Deadline, Party, Ticket, nearest
+from secc.link.slac.dlink import (
+    IndicateDlinkReady,
+    ReportMatched,
+    ReportMatchingBegun,
+    ReportMatchingFailed,
+    ReportModem,
+)
 from secc.outlet import events as said
 from secc.outlet.effects import SetDuty, SetF, SetX1, TellSession
 from secc.outlet.settings import CARD_WAITS, PILOT_SETTLES, REFUSED_SHOWN, TOKEN_ANSWER
@@ -188,37 +195,35 @@ class Hearing:
     # Matching
 
     def _hear_link(self) -> None:
-        self._hear(said.ModemReported, self._modem_reported)
-        self._hear(said.MatchingBegan, self._matching_began)
-        self._hear(said.MatchingFailed, self._matching_failed)
-        self._hear(said.CarMatched, self._car_matched)
-        self._hear(said.LinkEstablished, self._link_established)
-        self._hear(said.LinkLost, self._link_lost)
+        self._hear(ReportModem, self._modem_reported)
+        self._hear(ReportMatchingBegun, self._matching_begun)
+        self._hear(ReportMatchingFailed, self._matching_failed)
+        self._hear(ReportMatched, self._matched)
+        self._hear(IndicateDlinkReady, self._link_changed)
 
-    def _modem_reported(self, reported: said.ModemReported) -> None:
-        self.state.modem_ready = reported.ready
+    def _modem_reported(self, report: ReportModem) -> None:
+        self.state.modem_ready = report.ready
 
     # Without a plug these are a last word on the car before this one.
 
-    def _matching_began(self, began: said.MatchingBegan) -> None:
+    def _matching_begun(self, report: ReportMatchingBegun) -> None:
         if self.state.plugged_in:
             self.state.matching = True
 
-    def _matching_failed(self, failed: said.MatchingFailed) -> None:
+    def _matching_failed(self, report: ReportMatchingFailed) -> None:
         if self.state.plugged_in:
-            self.state.matching, self.state.match_failure = False, failed
+            self.state.matching, self.state.match_failure = False, report
 
-    def _car_matched(self, matched: said.CarMatched) -> None:
+    def _matched(self, report: ReportMatched) -> None:
         if self.state.plugged_in:
             self.state.matching = self.state.matched = True
 
-    def _link_established(self, established: said.LinkEstablished) -> None:
-        if self.state.plugged_in:
+    def _link_changed(self, link: IndicateDlinkReady) -> None:
+        if not link.established:
+            self.state.link_is_gone(link.cause)
+            self.party.do(TellSession(LinkLost()))
+        elif self.state.plugged_in:
             self.state.link_is_up()
-
-    def _link_lost(self, lost: said.LinkLost) -> None:
-        self.state.link_is_gone(lost.cause)
-        self.party.do(TellSession(LinkLost()))
 
     # Connections and the V2G session
 

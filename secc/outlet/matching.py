@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from secc.conversation import ENDLESS, Conversation, Deadline
-from secc.outlet.effects import ArmMatching, CloseConnection, DLink, ReleaseLink, SetDuty, SetF, SetX1
+from secc.link.slac.dlink import (
+    ArmMatching,
+    DLink,
+    ReleaseLink,
+)
+from secc.outlet.effects import (
+    CloseConnection,
+    SetDuty,
+    SetF,
+    SetX1,
+)
 from secc.outlet.plug import Plug
 from secc.outlet.settings import C_SEQU_RETRY, DIGITAL_COMMUNICATION, T_STEP_EF, T_STEP_X1, X1_AFTER_EF
 from secc.outlet.state import Phase

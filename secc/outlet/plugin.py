@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from hal.events import PilotChanged
 from secc.conversation import ENDLESS, Conversation, Deadline, Party, Session, Timeout
+from secc.link.slac.dlink import (
+    DLink,
+    ReleaseLink,
+    ResumeLink,
+)
 from secc.outlet.basic import charge_by_pilot
 from secc.outlet.effects import (
     CloseConnection,
     CloseSdp,
-    DLink,
     LockConnector,
-    ReleaseLink,
-    ResumeLink,
     SetF,
     SetX1,
     TellSession,

@@ -8,8 +8,10 @@ from enum import StrEnum
 from hal.faults import EMERGENCY_STOP
 from hal.readings import Fault, Indication, Severity
 from secc.conversation import Effect, Levels, Reason
-from secc.outlet.effects import DLink
-from secc.outlet.events import MatchingFailed
+from secc.link.slac.dlink import (
+    DLink,
+    ReportMatchingFailed,
+)
 from secc.outlet.settings import C_SEQU_RETRY, SIMPLIFIED_AMPERES, PlugInSettings
 from secc.session.effects import Verdict
 from secc.session.identification import ContractState, Identification
@@ -74,7 +76,7 @@ class State:
     modem_ready: bool = True
     matching: bool = False
     """A car has asked to be matched."""
-    match_failure: MatchingFailed | None = None
+    match_failure: ReportMatchingFailed | None = None
     matched: bool = False
     """A car has the key, or is being given it."""
     link_up: bool = False

@@ -8,23 +8,25 @@ import pytest
 
 from hal.readings import Indication
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
-from secc.outlet import (
+from secc.link.slac.dlink import (
     ArmMatching,
-    CarMatched,
+    DLink,
+    IndicateDlinkReady,
+    ReleaseLink,
+    ReportMatched,
+    ReportMatchingBegun,
+)
+from secc.outlet import (
     ChargingBegan,
     ChargingEnded,
     CloseSdp,
     ConnectionAccepted,
-    DLink,
     Indicate,
-    LinkEstablished,
     LockConnector,
-    MatchingBegan,
     OpenSdp,
     Phase,
     Plugin,
     PlugInSettings,
-    ReleaseLink,
     ReportBasicCharging,
     SessionBegan,
     SessionEnded,
@@ -47,6 +49,7 @@ from tests.board_events import (
 
 E = TypeVar("E")
 
+MATCHED = ReportMatched(bytes.fromhex("02ee00000001"), bytes(8))
 COMPLETED = Reason("completed", "completed")
 REFUSED = Reason("refused", "FAILED_CertificateExpired")
 BROKEN = Reason("severed", "connection-closed")
@@ -145,7 +148,7 @@ class Outlet:
     def match(self, *, up: bool = True) -> None:
         """A car is matched, and its link comes up."""
         assert self.armed, "nobody answers"
-        for event in (MatchingBegan(), CarMatched(), *((LinkEstablished(),) if up else ())):
+        for event in (ReportMatchingBegun(), MATCHED, *((IndicateDlinkReady(True),) if up else ())):
             self.hear(event)
 
     def power(self, done: bool = True) -> None:

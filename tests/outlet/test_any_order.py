@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from hal.port_queue import CommandFailed
 from hal.readings import Indication, Severity
 from secc.conversation import Reason
+from secc.link.slac.dlink import (
+    IndicateDlinkReady,
+    ReportMatchingBegun,
+    ReportMatchingFailed,
+    ReportModem,
+)
 from secc.outlet import (
-    CarMatched,
     ContractDecided,
     ContractPresented,
     ContractRejected,
     Hlc,
-    LinkEstablished,
-    LinkLost,
-    MatchingBegan,
-    MatchingFailed,
-    ModemReported,
     Phase,
     PlugInSettings,
     StartOrdered,
@@ -38,7 +38,7 @@ from tests.board_events import (
     stop_pressed,
 )
 from tests.lab_proof import lab_proved
-from tests.outlet.talk import BROKEN, COMPLETED, NO, REFUSED, YES, Outlet
+from tests.outlet.talk import BROKEN, COMPLETED, MATCHED, NO, REFUSED, YES, Outlet
 
 KINDS = {
     "dc": PlugInSettings(modem=True),
@@ -49,14 +49,14 @@ KINDS = {
     "ac, no talk": PlugInSettings(hlc=Hlc.OFF, ac=AcLimits(), lock=True),
 }
 EVENTS = (
-    MatchingBegan(),
-    MatchingFailed("x", armed=True),
-    MatchingFailed("x", armed=False),
-    CarMatched(),
-    LinkEstablished(),
-    LinkLost("x"),
-    ModemReported(False),
-    ModemReported(True),
+    ReportMatchingBegun(),
+    ReportMatchingFailed("x", armed=True),
+    ReportMatchingFailed("x", armed=False),
+    MATCHED,
+    IndicateDlinkReady(True),
+    IndicateDlinkReady(False, "x"),
+    ReportModem(False),
+    ReportModem(True),
     LimitChanged(0.0),
     LimitChanged(8000.0),
     LimitChanged(None),
@@ -110,7 +110,7 @@ def test_in_any_order(kind: str, story: list[tuple[str, Any]]) -> None:
         emergency_stop_changed(False),
         fault_cleared("f"),
         LimitChanged(None),
-        ModemReported(True),
+        ReportModem(True),
     ):
         outlet.hear(event)
     outlet.pilot_to("A")

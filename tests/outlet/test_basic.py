@@ -7,10 +7,12 @@ import itertools
 import pytest
 
 from hal.readings import Indication, Severity
+from secc.link.slac.dlink import (
+    IndicateDlinkReady,
+)
 from secc.outlet import (
     BookChanged,
     Hlc,
-    LinkEstablished,
     Phase,
     PlugInSettings,
     StopOrdered,
@@ -355,7 +357,7 @@ def test_a_car_that_matches_while_it_charges_by_duty_goes_on_charging() -> None:
     outlet.pilot_to("C")
     outlet.power()
     outlet.match(up=False)
-    outlet.hear(LinkEstablished())
+    outlet.hear(IndicateDlinkReady(True))
     outlet.run(100.0)
     assert (outlet.drive, outlet.contactor, outlet.sdp) == ("53%", "closed", False)
     assert C_SEQU_RETRY == 2

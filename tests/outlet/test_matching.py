@@ -6,28 +6,27 @@ import pytest
 
 from hal.readings import Indication, Severity
 from secc.conversation import Reason
-from secc.outlet import (
+from secc.link.slac.dlink import (
     ArmMatching,
-    CarMatched,
-    ChargingEnded,
     DLink,
+    IndicateDlinkReady,
+    ReleaseLink,
+    ReportMatchingBegun,
+    ReportMatchingFailed,
+    ReportModem,
+    ResumeLink,
+)
+from secc.outlet import (
+    ChargingEnded,
     Hlc,
-    LinkEstablished,
-    LinkLost,
-    MatchingBegan,
-    MatchingFailed,
-    ModemReported,
     Phase,
     PlugInSettings,
-    ReleaseLink,
-    ResumeLink,
     SessionBegan,
     SessionEnded,
     SessionSetUp,
 )
 from secc.session.effects import Remark
-from secc.session.events import LimitChanged, SetupTimedOut
-from secc.session.events import LinkLost as LinkLostToSession
+from secc.session.events import LimitChanged, LinkLost, SetupTimedOut
 from secc.session.offer import AcLimits, Payment
 from tests.board_events import (
     fault_cleared,
@@ -35,11 +34,11 @@ from tests.board_events import (
     stop_pressed,
 )
 from tests.lab_proof import lab_proved
-from tests.outlet.talk import COMPLETED, REFUSED, YES, Outlet
+from tests.outlet.talk import COMPLETED, MATCHED, REFUSED, YES, Outlet
 
 DC = PlugInSettings(modem=True)
 AC = PlugInSettings(modem=True, ac=AcLimits())
-SILENT = MatchingFailed("TT_EVSE_SLAC_init", armed=False)
+SILENT = ReportMatchingFailed("TT_EVSE_SLAC_init", armed=False)
 PAUSED = Reason("completed", "pause")
 BOTH_KINDS = pytest.mark.parametrize("settings", [DC, AC], ids=["dc", "ac"])
 
@@ -83,12 +82,12 @@ def test_a_car_that_asks_in_the_delay_is_not_kept_waiting() -> None:
 @BOTH_KINDS
 def test_sdp_is_open_when_the_key_is_given_and_the_clock_starts_with_the_link(settings: PlugInSettings) -> None:
     outlet = plugged(settings)
-    outlet.hear(MatchingBegan())
+    outlet.hear(ReportMatchingBegun())
     assert not outlet.sdp
-    outlet.hear(CarMatched())
+    outlet.hear(MATCHED)
     assert outlet.sdp, "cars ask 0.4 s later"
     outlet.run(15.0)
-    outlet.hear(LinkEstablished())
+    outlet.hear(IndicateDlinkReady(True))
     outlet.run(19.9)
     assert outlet.sdp, "the setup clock runs from D-LINK_READY (Q-10), and SDP may come before (Q-17)"
     outlet.run(0.2)
@@ -101,7 +100,7 @@ def test_a_car_may_connect_before_its_link_is_reported() -> None:
     outlet = plugged()
     outlet.match(up=False)
     outlet.connect()
-    outlet.hear(LinkEstablished())
+    outlet.hear(IndicateDlinkReady(True))
     assert outlet.plugin.state.phase is Phase.SESSION
     outlet.run(100.0)
     assert not outlet.heard(SetupTimedOut)
@@ -121,7 +120,7 @@ def test_the_link_is_left_after_the_session_and_the_next_offer_arms_anew() -> No
 
 @pytest.mark.case("SL-PARM-07", "SL-MTC-18")
 def test_unplugging_while_matching() -> None:
-    for events in ((), (MatchingBegan(),), (MatchingBegan(), CarMatched())):
+    for events in ((), (ReportMatchingBegun(),), (ReportMatchingBegun(), MATCHED)):
         outlet = plugged()
         for event in events:
             outlet.hear(event)
@@ -197,8 +196,8 @@ def test_f_of_our_own_making_is_no_fault_but_one_that_stays_is() -> None:
 def test_a_run_that_failed_but_may_be_repeated_by_the_car_is_waited_for() -> None:
     """Q-02"""
     outlet = plugged()
-    outlet.hear(MatchingBegan())
-    outlet.hear(MatchingFailed("C_EV_match_retry", armed=True))
+    outlet.hear(ReportMatchingBegun())
+    outlet.hear(ReportMatchingFailed("C_EV_match_retry", armed=True))
     outlet.run(10.0)
     assert outlet.drive == "5%"
     outlet.match()
@@ -209,7 +208,7 @@ def test_a_run_that_failed_but_may_be_repeated_by_the_car_is_waited_for() -> Non
 def test_a_link_that_never_came(strict: bool) -> None:
     outlet = plugged(PlugInSettings(modem=True, ac=AcLimits(), strict=strict))
     outlet.match(up=False)
-    outlet.hear(LinkLost("TT_match_join"))
+    outlet.hear(IndicateDlinkReady(False, "TT_match_join"))
     assert not outlet.sdp
     assert outlet.drive == ("F" if strict else "5%")
     if not strict:
@@ -247,7 +246,7 @@ def test_a_card_before_matching_steps_to_nominal_duty() -> None:
 
 def test_a_card_while_a_car_is_being_matched_disturbs_nobody() -> None:
     outlet = plugged(AC)
-    outlet.hear(MatchingBegan())
+    outlet.hear(ReportMatchingBegun())
     outlet.show_card(YES)
     assert outlet.drive == "5%"
     outlet.match()
@@ -336,8 +335,8 @@ def test_a_lost_link_ends_the_session_and_f_makes_the_car_begin_anew(settings: P
     outlet.match()
     outlet.connect()
     outlet.charge()
-    outlet.hear(LinkLost("link lost"))
-    assert outlet.heard(LinkLostToSession)
+    outlet.hear(IndicateDlinkReady(False, "link lost"))
+    assert outlet.heard(LinkLost)
     outlet.hear(ChargingEnded())
     outlet.hear(SessionEnded(Reason("severed", "link-lost")))
     assert outlet.drive == "5%", "F would open the contactor under load"
@@ -355,20 +354,20 @@ def test_a_lost_link_ends_the_session_and_f_makes_the_car_begin_anew(settings: P
 
 def test_a_dead_modem_keeps_a_dc_outlet_waiting_and_is_shown() -> None:
     outlet = Outlet(DC)
-    outlet.hear(ModemReported(False, "no modem answers"))
+    outlet.hear(ReportModem(False, "no modem answers"))
     assert (outlet.shown, outlet.text) == (Indication.UNAVAILABLE, "modem")
     outlet.plug_in()
     outlet.run(100.0)
     assert outlet.drive == "x1"
     assert (outlet.shown, outlet.text) == (Indication.FAULTED, "modem")
-    outlet.hear(ModemReported(True))
+    outlet.hear(ReportModem(True))
     outlet.run(1.0)
     assert outlet.drive == "5%"
 
 
 def test_a_dead_modem_leaves_an_ac_outlet_its_duty() -> None:
     outlet = Outlet(AC)
-    outlet.hear(ModemReported(False, "no modem answers"))
+    outlet.hear(ReportModem(False, "no modem answers"))
     assert outlet.shown is Indication.AVAILABLE
     outlet.plug_in()
     outlet.show_card(YES)
@@ -378,10 +377,10 @@ def test_a_dead_modem_leaves_an_ac_outlet_its_duty() -> None:
 
 def test_a_modem_that_dies_while_matching() -> None:
     outlet = plugged(DC)
-    outlet.hear(ModemReported(False))
+    outlet.hear(ReportModem(False))
     outlet.run(10.0)
     assert outlet.drive == "x1", "F would hide the car, and its card would be the next one's"
-    outlet.hear(ModemReported(True))
+    outlet.hear(ReportModem(True))
     outlet.pilot_to("B")
     outlet.run(10.0)
     assert (outlet.drive, outlet.armed) == ("5%", True)
@@ -458,7 +457,7 @@ def test_the_station_wakes_the_car_when_there_is_news() -> None:
 def test_a_link_that_went_in_the_pause_is_matched_anew() -> None:
     outlet = paused()
     outlet.run(10.0)
-    outlet.hear(LinkLost("link lost"))
+    outlet.hear(IndicateDlinkReady(False, "link lost"))
     outlet.hear(LimitChanged(None))
     outlet.run(1.0)
     assert (outlet.drive, outlet.armed, outlet.sdp) == ("5%", True, False)
@@ -481,6 +480,6 @@ def test_connections_before_the_link_do_not_end_the_offer() -> None:
     outlet.match(up=False)
     outlet.hear(SessionBegan((Payment.EXTERNAL,)))
     outlet.hear(SessionSetUp())
-    outlet.hear(LinkEstablished())
+    outlet.hear(IndicateDlinkReady(True))
     outlet.charge()
     assert outlet.shown is Indication.CHARGING

@@ -12,17 +12,19 @@ from hal.events import BoardLost, BoardRecovered
 from hal.port_queue import CommandFailed
 from hal.readings import Indication, Severity
 from secc.conversation import Answered, Reason
+from secc.link.slac.dlink import (
+    DLink,
+    IndicateDlinkReady,
+    ReleaseLink,
+)
 from secc.outlet import (
     BookChanged,
     CloseConnection,
     ConnectionAccepted,
     ContractDecided,
     ContractPresented,
-    DLink,
-    LinkLost,
     Phase,
     PlugInSettings,
-    ReleaseLink,
     SessionBegan,
     SessionEnded,
     StartOrdered,
@@ -131,7 +133,7 @@ def test_a_plug_that_was_out_for_a_moment_is_another_plug_in() -> None:
         emergency_stop_changed(True),
         CommandFailed("LockConnector", "stuck"),
         CommandFailed("SetDuty", "no answer"),
-        LinkLost("the modem has left"),
+        IndicateDlinkReady(False, "the modem has left"),
         stop_pressed(),
         StartOrdered("operator"),
     ],

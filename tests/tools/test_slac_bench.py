@@ -18,7 +18,12 @@ from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
 from secc.conversation import Effect, Timeout
 from secc.link.slac import mme, timing
-from secc.link.slac.effects import IndicateDlinkReady, ReportMatched, ReportMatchingFailed, ReportModem
+from secc.link.slac.dlink import (
+    IndicateDlinkReady,
+    ReportMatched,
+    ReportMatchingFailed,
+    ReportModem,
+)
 from secc.link.slac.mme import NetworkKey, SlacMatchCnf, SlacMatchReq
 from secc.link.slac.settings import SlacSettings
 from tools.slac_bench import Car, Pass, Station, main, plot, table

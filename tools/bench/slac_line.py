@@ -11,8 +11,12 @@ from hal.sim.clock import Call, VirtualClock
 from hal.sim.medium import Medium
 from hal.sim.modem import SimModem
 from secc.conversation import Answered, Ask, Effect, Levels, Session
-from secc.link.slac.effects import CheckLink, IndicateDlinkReady, SendFrame, SetKey
-from secc.link.slac.events import FrameReceived, KeySet, LinkReported, MatchingArmed
+from secc.link.slac.dlink import (
+    ArmMatching,
+    IndicateDlinkReady,
+)
+from secc.link.slac.effects import CheckLink, SendFrame, SetKey
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import Message, SlacParmReq
 from secc.link.slac.settings import SlacSettings
@@ -102,7 +106,7 @@ class Outlet(Talker):
         self.session.levels = Levels(pilot=state.value)
         self.step(PilotChanged(PilotReading(state, now, now)))
         if connected:
-            self.step(MatchingArmed())
+            self.step(ArmMatching())
 
     def advance(self, event: object) -> tuple[Effect, ...]:
         wall, cpu = time.perf_counter(), time.thread_time()

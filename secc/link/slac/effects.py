@@ -1,8 +1,8 @@
-"""What the matching conversation wants done. Addresses of cars and network keys show themselves in no ``repr``."""
+"""What the matching conversation wants done, beside what it tells the plug-in (``dlink``). Network keys show themselves in no ``repr``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from secc.conversation import Effect, Question
@@ -39,45 +39,6 @@ class SetKey(Question[KeySet]):
 @dataclass(frozen=True, slots=True)
 class CheckLink(Question[LinkReported]):
     """``PlcModem.link_up()``; a ``HalError`` is answered as ``LinkReported(None, error=...)``."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportModem(Effect):
-    """Whether the modem takes keys. Without one that does, no car is answered. Said when it changes, and once at the start."""
-
-    ready: bool
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportMatchingBegun(Effect):
-    """A car asked, and was answered. Which car it is nobody knows yet: it may be a neighbour's. (Q-11)"""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportMatchingFailed(Effect):
-    """No run is left and none has matched. ``cause``: the timer or count that ended it. ``armed``: a car that asks again is answered."""
-
-    cause: str
-    armed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ReportMatched(Effect):
-    """This car chose us, and CM_SLAC_MATCH.CNF follows: SDP has to listen now, cars ask 0.4 to 7 s later."""
-
-    ev_mac: bytes = field(repr=False)
-    run_id: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class IndicateDlinkReady(Effect):
-    """D-LINK_READY.indication. Once with ``established`` when the link is up (``watched``: the modem can tell), and, whatever happened
-    before, exactly once without it when the network of a matched car is left; ``cause`` says why."""
-
-    established: bool
-    cause: str = ""
-    watched: bool = True
 
 
 class Notice(StrEnum):

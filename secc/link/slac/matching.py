@@ -13,7 +13,7 @@ new key as well.
 =======================  ============================================================================================
 the board brings         ``PilotChanged``; the level is in ``session.levels``
 the modem brings         ``FrameReceived`` from ``PlcModem.frames()``, and answers to the questions ``SetKey`` and ``CheckLink``
-the plug-in brings       ``MatchingArmed`` before it sets the duty; ``DlinkTerminated``, ``DlinkFailed``, ``DlinkPaused``, ``DlinkResumed``
+the plug-in says         ``ArmMatching`` before it sets the duty; ``ReleaseLink``, ``ResumeLink`` (all in ``dlink``)
 the plug-in hears        ``ReportMatchingBegun``, ``ReportMatchingFailed``, ``ReportMatched`` (open SDP now), ``IndicateDlinkReady``, ``ReportModem``
 the log hears            ``Announce``
 =======================  ============================================================================================
@@ -31,22 +31,17 @@ from collections.abc import Callable, Iterator
 from hal.events import PilotChanged
 from secc.conversation import ENDLESS, Conversation, Deadline, Party, Session, Timeout, nearest
 from secc.link.slac import timing
-from secc.link.slac.effects import (
-    Notice,
+from secc.link.slac.dlink import (
+    ArmMatching,
+    DLink,
+    ReleaseLink,
     ReportMatchingBegun,
     ReportMatchingFailed,
     ReportModem,
-    SetKey,
+    ResumeLink,
 )
-from secc.link.slac.events import (
-    DlinkFailed,
-    DlinkPaused,
-    DlinkResumed,
-    DlinkTerminated,
-    FrameReceived,
-    KeySet,
-    MatchingArmed,
-)
+from secc.link.slac.effects import Notice, SetKey
+from secc.link.slac.events import FrameReceived, KeySet
 from secc.link.slac.line import Line
 from secc.link.slac.mme import Mme, NetworkKey, SlacMatchReq
 from secc.link.slac.network import Network
@@ -102,9 +97,9 @@ class Slac:
         """The whole conversation."""
         evse = self.evse
         evse.hear(FrameReceived, by=self._hold)
-        evse.hear(MatchingArmed, by=self._arm)
-        evse.hear(DlinkTerminated, DlinkFailed, by=self._disarm)
-        evse.hear(PilotChanged, DlinkPaused, DlinkResumed)
+        evse.hear(ArmMatching, by=self._arm)
+        evse.hear(ReleaseLink, by=self._release)
+        evse.hear(PilotChanged, ResumeLink)
         evse.look(self._see_pilot)
         while True:
             key = yield from self.new_key()
@@ -125,16 +120,16 @@ class Slac:
         if frame is not None:
             self.line.hold(frame)
 
-    def _arm(self, event: MatchingArmed) -> None:
+    def _arm(self, event: ArmMatching) -> None:
         # What the pilot says by now was so before we were armed.
         self._see_pilot()
         self.armed, self.limited = True, event.limited
         self.init = None
         self.begun = self.failed = False
 
-    def _disarm(self, event: DlinkTerminated | DlinkFailed) -> None:
-        del event
-        self.armed = False
+    def _release(self, order: ReleaseLink) -> None:
+        if order.outcome is not DLink.PAUSE:
+            self.armed = False
 
     def _see_pilot(self) -> None:
         """When the car goes, nothing of what it did stays. (Q-12)"""

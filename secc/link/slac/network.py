@@ -7,15 +7,15 @@ from collections.abc import Collection
 
 from secc.conversation import ENDLESS, Conversation, Party, Timeout
 from secc.link.slac import timing
-from secc.link.slac.effects import CheckLink, IndicateDlinkReady, Notice, ReportMatched
-from secc.link.slac.events import (
-    DlinkFailed,
-    DlinkPaused,
-    DlinkResumed,
-    DlinkTerminated,
-    FrameReceived,
-    LinkReported,
+from secc.link.slac.dlink import (
+    DLink,
+    IndicateDlinkReady,
+    ReleaseLink,
+    ReportMatched,
+    ResumeLink,
 )
+from secc.link.slac.effects import CheckLink, Notice
+from secc.link.slac.events import FrameReceived, LinkReported
 from secc.link.slac.line import Line
 from secc.link.slac.mme import (
     BROADCAST,
@@ -70,8 +70,8 @@ class Network:
         try:
             with (
                 evse.hearing(FrameReceived, by=self.hear),
-                evse.hearing(DlinkTerminated, DlinkFailed, by=self.leave),
-                evse.hearing(DlinkPaused, DlinkResumed, by=self.pause),
+                evse.hearing(ReleaseLink, by=self.release),
+                evse.hearing(ResumeLink, by=self.resume),
                 evse.looking(self.see_pilot),
             ):
                 yield from self.join(timing.TT_MATCH_JOIN if self.settings.strict else timing.MATCH_JOIN_TOLERATED)
@@ -155,14 +155,17 @@ class Network:
         if self.evse.levels.pilot == "A":
             raise Left("unplugged")
 
-    def leave(self, request: DlinkTerminated | DlinkFailed) -> None:
-        """The plug-in wants it so."""
+    def release(self, order: ReleaseLink) -> None:
+        """The plug-in is done with the link, or knows that the car sleeps."""
         self.see_pilot()
-        raise Left("D-LINK_ERROR" if isinstance(request, DlinkFailed) else "D-LINK_TERMINATE")
+        if order.outcome is not DLink.PAUSE:
+            raise Left(order.outcome.value)
+        self.paused = True
 
-    def pause(self, request: DlinkPaused | DlinkResumed) -> None:
-        """The plug-in knows that the car sleeps, or that it does not any more."""
-        self.paused = isinstance(request, DlinkPaused)
+    def resume(self, order: ResumeLink) -> None:
+        """The plug-in knows that the car is awake."""
+        del order
+        self.paused = False
 
     def hear(self, event: FrameReceived) -> None:
         """A frame. Only the matched car is heard."""

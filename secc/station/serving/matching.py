@@ -20,11 +20,20 @@ from hal.events import PilotChanged
 from hal.linux import LinuxModem, open_modem
 from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
-from secc import outlet
 from secc.config import Config, Modem, OutletSettings
-from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
+from secc.conversation import Abandon, Answered, Ask, Effect, End, Ticket
 from secc.link.slac import effects as wants
-from secc.link.slac import events as heard
+from secc.link.slac.dlink import (
+    ArmMatching,
+    IndicateDlinkReady,
+    ReleaseLink,
+    ReportMatched,
+    ReportMatchingBegun,
+    ReportMatchingFailed,
+    ReportModem,
+    ResumeLink,
+)
+from secc.link.slac.events import FrameReceived
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.settings import SlacSettings
 from secc.station.compose import Services
@@ -36,12 +45,6 @@ log = logging.getLogger(__name__)
 
 MODEM_RETRY_SECONDS = 2.0
 """A modem that is not there, or whose interface went away, is looked for again after this."""
-
-_RELEASES: dict[outlet.DLink, Callable[[], Event]] = {
-    outlet.DLink.TERMINATE: heard.DlinkTerminated,
-    outlet.DLink.ERROR: heard.DlinkFailed,
-    outlet.DLink.PAUSE: heard.DlinkPaused,
-}
 
 
 class MatchHost:
@@ -76,7 +79,7 @@ class MatchHost:
         self._modem: PlcModem | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._asked: dict[Ticket[Any], asyncio.Task[None]] = {}
-        self._armed: heard.MatchingArmed | None = None
+        self._armed: ArmMatching | None = None
         """What the plug-in wants while there is nobody to tell: a modem may come later than a car."""
 
     def begin(self, board: Board) -> None:
@@ -120,7 +123,7 @@ class MatchHost:
             frames = modem.frames()
             self._talk(modem)
             async for _, octets in frames:
-                self._hear(heard.FrameReceived(octets))
+                self._hear(FrameReceived(octets))
         finally:
             self._stop_talking()
             if isinstance(modem, LinuxModem):
@@ -135,7 +138,7 @@ class MatchHost:
             else:
                 log.error("outlet %s: no car can be matched: %s", self._settings.name, text)
             self._publish("modem", ready=ready, text=text)
-            self._plug(outlet.ModemReported(ready, text))
+            self._plug(ReportModem(ready, text))
 
     # The conversation
 
@@ -164,7 +167,7 @@ class MatchHost:
             return
         self._driver.stop()
         self._driver = None
-        self._plug(outlet.LinkLost("the modem is gone"))
+        self._plug(IndicateDlinkReady(False, "the modem is gone"))
 
     def _ended(self, end: End) -> None:
         """It ends by a bug only: a car that was matched has lost its link, and the next conversation begins with a new key."""
@@ -197,18 +200,14 @@ class MatchHost:
             self._armed = None
         self._hear(event)
 
-    def arm(self, *, limited: bool) -> None:
-        """Cars are answered from now on, while the pilot shows one."""
-        self._armed = heard.MatchingArmed(limited)
-        self._hear(self._armed)
-
-    def release(self, outcome: outlet.DLink) -> None:
-        """D-LINK_TERMINATE, D-LINK_ERROR or D-LINK_PAUSE."""
-        self._armed = None
-        self._hear(_RELEASES[outcome]())
-
-    def resume(self) -> None:
-        self._hear(heard.DlinkResumed())
+    def order(self, order: ArmMatching | ReleaseLink | ResumeLink) -> None:
+        """The plug-in wants cars to be answered, or is done with the link, or wants it back."""
+        if isinstance(order, ArmMatching):
+            self._armed = order
+        elif isinstance(order, ReleaseLink):
+            log.debug("outlet %s: %s", self._settings.name, order.outcome.value)
+            self._armed = None
+        self._hear(order)
 
     # What it wants
 
@@ -233,30 +232,26 @@ class MatchHost:
     def _tell(self, effect: Effect) -> None:
         name = self._settings.name
         match effect:
-            case wants.ReportModem(ready, text):
+            case ReportModem(ready, text):
                 self._report(ready, text)
-            case wants.ReportMatchingBegun():
+                return
+            case ReportMatchingBegun():
                 self._publish("matching")
-                self._plug(outlet.MatchingBegan())
-            case wants.ReportMatchingFailed(cause, armed):
+            case ReportMatchingFailed(cause):
                 log.info("outlet %s: no car was matched: %s", name, cause)
                 self._publish("matching failed", cause=cause)
-                self._plug(outlet.MatchingFailed(cause, armed))
-            case wants.ReportMatched():
+            case ReportMatched():
                 log.info("outlet %s: a car is matched, and gets the key", name)
                 self._publish("matched")
-                self._plug(outlet.CarMatched())
-            case wants.IndicateDlinkReady(established, cause):
-                if established:
-                    log.info("outlet %s: link up", name)
-                    self._publish("link", up=True)
-                    self._plug(outlet.LinkEstablished())
-                else:
-                    log.info("outlet %s: link down: %s", name, cause)
-                    self._publish("link", up=False, cause=cause)
-                    self._plug(outlet.LinkLost(cause))
+            case IndicateDlinkReady(True):
+                log.info("outlet %s: link up", name)
+                self._publish("link", up=True)
+            case IndicateDlinkReady(False, cause):
+                log.info("outlet %s: link down: %s", name, cause)
+                self._publish("link", up=False, cause=cause)
             case _:
                 raise TypeError(f"nobody performs {type(effect).__name__}")
+        self._plug(effect)
 
     def _send(self, modem: PlcModem, octets: bytes) -> None:
         # A frame that could not be sent is one that was lost on the line: matching has its repeats for that.

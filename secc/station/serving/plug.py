@@ -11,6 +11,7 @@ from hal.faults import standing
 from secc import energy, outlet
 from secc.config import Config, Eim, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
+from secc.link.slac.dlink import ArmMatching, ReleaseLink, ResumeLink
 from secc.session.effects import CheckCable, OpenContactor, Remark, StartPower, StopPower, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
@@ -160,15 +161,10 @@ class PlugHost:
                 self._junction.close_connection()
             case outlet.TellSession(event):
                 self._junction.tell_session(event)
-            case outlet.ArmMatching(limited):
-                self._matching.arm(limited=limited)
-            case outlet.ReleaseLink(outcome):
-                log.debug("outlet %s: %s", self._name, outcome.value)
-                self._matching.release(outcome)
+            case ArmMatching() | ReleaseLink() | ResumeLink():
+                self._matching.order(effect)
             case Remark(code, text):
                 log.info("outlet %s: tolerated %s: %s", self._name, code, text)
-            case outlet.ResumeLink():
-                self._matching.resume()
             case outlet.ReportBasicCharging(on, text):
                 self._junction.charged_by_pilot(on=on, text=text)
             case Ask(ticket, AuthorizeToken() as question):

@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secc.link.slac import mme
+from secc.link.slac.dlink import (
+    ArmMatching,
+)
 from secc.link.slac.effects import Announce, Notice
-from secc.link.slac.events import FrameReceived, KeySet, MatchingArmed
+from secc.link.slac.events import FrameReceived, KeySet
 from secc.link.slac.mme import (
     BROADCAST,
     GROUPS,
@@ -168,7 +171,7 @@ def test_a_recorded_run_that_is_played_again_is_ignored() -> None:
     scene.pilot("A")
     scene.wait(5.0)
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     before = len(scene.sent)
     # Without its CM_SLAC_PARM.REQ there is no such run, and with it there is none while another one has matched.
     for _, event in recorded[1:]:
@@ -229,7 +232,7 @@ def test_a_car_does_not_measure_itself_at_a_station_whose_modem_did_not_say_who_
     scene.take(scene.session.begin(scene.now))
     scene.wait(0.05)
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.to_sounding()
     for count in range(9, -1, -1):
         scene.wait(0.02)
@@ -251,7 +254,7 @@ def test_when_noise_kills_the_line_the_next_car_needs_no_operator() -> None:
     scene.pilot("A")
     scene.wait(10.0)
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.to_link(run=OTHER_RUN)
     assert scene.links == [True, False, True]
 
@@ -269,7 +272,7 @@ def test_a_bouncing_pilot_leaves_no_run_behind() -> None:
         scene.match()
         scene.wait(3.0)
         assert len(scene.sent) == before
-        scene.say(MatchingArmed())
+        scene.say(ArmMatching())
         scene.to_match(run=OTHER_RUN)
         assert scene.matched[-1] == EV
         assert scene.session.ended is None
@@ -345,7 +348,7 @@ def test_whatever_comes_in_whatever_order_the_session_lives_and_the_next_car_mat
             case "pilot", str(state):
                 scene.pilot(state)
             case "arm", bool(limited):
-                scene.say(MatchingArmed(limited))
+                scene.say(ArmMatching(limited))
             case "link", up:
                 scene.link = up  # type: ignore[assignment]  # one of the three
             case _:
@@ -356,7 +359,7 @@ def test_whatever_comes_in_whatever_order_the_session_lives_and_the_next_car_mat
     handed_out = [cnf.nmk for cnf in scene.confirmed]
     scene.link = False
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     matched = len(scene.matched)
     scene.to_match(run=OTHER_RUN)
     assert len(scene.matched) == matched + 1

@@ -9,16 +9,17 @@ import pytest
 from secc.conversation import Abandon, Levels
 from secc.errors import ConfigError
 from secc.link.slac import mme
-from secc.link.slac.effects import IndicateDlinkReady, ReportMatchingBegun, ReportMatchingFailed, ReportModem
-from secc.link.slac.events import (
-    DlinkFailed,
-    DlinkPaused,
-    DlinkResumed,
-    DlinkTerminated,
-    FrameReceived,
-    KeySet,
-    MatchingArmed,
+from secc.link.slac.dlink import (
+    ArmMatching,
+    DLink,
+    IndicateDlinkReady,
+    ReleaseLink,
+    ReportMatchingBegun,
+    ReportMatchingFailed,
+    ReportModem,
+    ResumeLink,
 )
+from secc.link.slac.events import FrameReceived, KeySet
 from secc.link.slac.mme import (
     BROADCAST,
     GROUPS,
@@ -86,7 +87,7 @@ def test_a_car_that_never_asks_is_given_up_and_not_answered_later(strict: bool) 
     scene.parm()
     scene.wait(1.0)
     assert scene.sent == []
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.parm(run=OTHER_RUN)
     assert len(scene.invited) == 1
 
@@ -133,7 +134,7 @@ def test_nobody_is_answered_before_the_plug_in_says_so(strict: bool) -> None:
     scene.pilot("B")
     scene.parm()
     scene.wait(1.0)
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.wait(1.0)
     assert scene.sent == []
 
@@ -190,7 +191,7 @@ def test_after_e_or_f_matching_is_asked_for_anew(through: str) -> None:
         scene.parm()
         scene.wait(4.0)
         scene.pilot("B")
-        scene.say(MatchingArmed())
+        scene.say(ArmMatching())
     assert scene.failures == ["TT_EVSE_SLAC_init"] * 2
     assert scene.sent == []
     scene.to_match()
@@ -227,7 +228,7 @@ def test_with_nominal_duty_a_car_may_come_late() -> None:
     scene = Scene(armed=False)
     scene.wait(0.1)
     scene.pilot("C")
-    scene.say(MatchingArmed(limited=False))
+    scene.say(ArmMatching(limited=False))
     scene.wait(3600.0)
     assert scene.failures == []
     scene.to_match()
@@ -700,7 +701,7 @@ def test_unplugged_in_the_match_there_is_a_new_key_for_the_next_car() -> None:
     assert scene.links == [False]
     scene.wait(5.0)
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.to_match()
     first, second = scene.confirmed
     assert first.nmk != second.nmk
@@ -712,7 +713,7 @@ def test_a_plug_that_is_out_ends_the_match_whatever_is_heard_first() -> None:
     """The level is out before the board's event has come: a frame then gets no key, and the next car waits for the plug-in."""
     scene = Scene()
     scene.to_match()
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.session.levels = Levels(pilot="A")
     scene.match()
     assert len(scene.confirmed) == 1
@@ -723,20 +724,20 @@ def test_a_plug_that_is_out_ends_the_match_whatever_is_heard_first() -> None:
     assert len(scene.invited) == 1
 
 
-@pytest.mark.parametrize("event", [DlinkTerminated(), DlinkFailed()])
-def test_who_ends_the_link_while_the_modem_takes_its_key_is_heard(event: DlinkTerminated | DlinkFailed) -> None:
+@pytest.mark.parametrize("event", [ReleaseLink(DLink.TERMINATE), ReleaseLink(DLink.ERROR)])
+def test_who_ends_the_link_while_the_modem_takes_its_key_is_heard(event: ReleaseLink) -> None:
     scene = Scene()
     scene.to_link()
     scene.key_delay = 0.4
     scene.pilot("A")
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.say(event)
     scene.wait(0.5)
     scene.parm(run=OTHER_RUN)
     assert len(scene.invited) == 1
     scene.wait(1.0)
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.parm(run=OTHER_RUN)
     assert len(scene.invited) == 2
 
@@ -804,7 +805,7 @@ def test_a_lost_link_is_told_within_a_second_and_a_half_and_the_network_left() -
     assert len(scene.keys) == 2
     scene.parm(run=OTHER_RUN)
     assert len(scene.invited) == 1, "the plug-in has to arm again"
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.to_link(run=OTHER_RUN)
     assert scene.links == [True, False, True]
 
@@ -857,10 +858,12 @@ def test_a_modem_that_cannot_tell_is_believed_to_have_a_link() -> None:
 
 
 @pytest.mark.case("SL-MTC-23", "SL-MTC-25", "SL-MTC-26")
-@pytest.mark.parametrize(("event", "cause"), [(DlinkTerminated(), "D-LINK_TERMINATE"), (DlinkFailed(), "D-LINK_ERROR")])
+@pytest.mark.parametrize(
+    ("event", "cause"), [(ReleaseLink(DLink.TERMINATE), "D-LINK_TERMINATE"), (ReleaseLink(DLink.ERROR), "D-LINK_ERROR")]
+)
 @pytest.mark.parametrize("when", ["joining", "linked"])
 def test_told_to_leave_the_network_is_left_at_once_and_a_new_match_is_possible(
-    event: DlinkTerminated | DlinkFailed, cause: str, when: str
+    event: ReleaseLink, cause: str, when: str
 ) -> None:
     scene = Scene()
     scene.to_match() if when == "joining" else scene.to_link()
@@ -874,7 +877,7 @@ def test_told_to_leave_the_network_is_left_at_once_and_a_new_match_is_possible(
     assert scene.links.count(True) == (when == "linked")
     scene.parm(run=OTHER_RUN)
     assert len(scene.invited) == 1
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.to_match(run=OTHER_RUN)
     assert len(scene.confirmed) == 2
     assert scene.confirmed[0].nmk != scene.confirmed[1].nmk
@@ -884,14 +887,14 @@ def test_told_to_leave_the_network_is_left_at_once_and_a_new_match_is_possible(
 def test_in_a_pause_the_key_stays_and_the_link_comes_back() -> None:
     scene = Scene()
     scene.to_link()
-    scene.say(DlinkPaused())
+    scene.say(ReleaseLink(DLink.PAUSE))
     scene.wait(2.0)
     scene.link = False
     polls = len(scene.polls)
     scene.wait(3600.0)
     assert len(scene.polls) == polls
     assert scene.links == [True]
-    scene.say(DlinkResumed())
+    scene.say(ResumeLink())
     scene.wait(2.0)
     scene.link = True
     scene.wait(10.0)
@@ -904,10 +907,10 @@ def test_in_a_pause_the_key_stays_and_the_link_comes_back() -> None:
 def test_a_link_that_does_not_come_back_from_its_pause_is_lost() -> None:
     scene = Scene()
     scene.to_link()
-    scene.say(DlinkPaused())
+    scene.say(ReleaseLink(DLink.PAUSE))
     scene.link = False
     scene.wait(100.0)
-    scene.say(DlinkResumed())
+    scene.say(ResumeLink())
     scene.wait(5.8)
     assert scene.links == [True]
     scene.wait(0.4)
@@ -917,7 +920,7 @@ def test_a_link_that_does_not_come_back_from_its_pause_is_lost() -> None:
 def test_unplugged_in_a_pause_the_network_is_left() -> None:
     scene = Scene()
     scene.to_link()
-    scene.say(DlinkPaused())
+    scene.say(ReleaseLink(DLink.PAUSE))
     scene.wait(100.0)
     scene.pilot("A")
     assert scene.links == [True, False]
@@ -961,7 +964,7 @@ def test_before_the_modem_has_a_key_nobody_is_answered() -> None:
     scene.key_answer = lambda: None
     scene.take(scene.session.begin(scene.now))
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.parm()
     scene.wait(10.0)
     assert scene.sent == []
@@ -1000,7 +1003,7 @@ def test_a_thousand_sessions_have_a_thousand_keys() -> None:
         scene.pilot("A")
         scene.wait(0.1)
         scene.pilot("B")
-        scene.say(MatchingArmed())
+        scene.say(ArmMatching())
         scene.sent.clear()
         scene.effects.clear()
         scene.moments.clear()

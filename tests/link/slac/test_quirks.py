@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 
 from secc.errors import ConfigError
-from secc.link.slac.effects import Announce, IndicateDlinkReady, Notice, ReportMatchingFailed
-from secc.link.slac.events import DlinkTerminated, KeySet, MatchingArmed
+from secc.link.slac.dlink import (
+    ArmMatching,
+    DLink,
+    IndicateDlinkReady,
+    ReleaseLink,
+    ReportMatchingFailed,
+)
+from secc.link.slac.effects import Announce, Notice
+from secc.link.slac.events import KeySet
 from secc.link.slac.mme import GROUPS, AttenCharInd
 from tests.slac_scene import EV, MODEM, NEIGHBOUR, OTHER_RUN, PROFILE, RUN, Scene
 
@@ -24,7 +31,7 @@ def test_q01_a_car_that_asks_a_moment_too_early_is_answered_when_we_listen(stric
     scene.parm()
     scene.wait(0.3)
     assert scene.sent == []
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     assert len(scene.invited) == (0 if strict else 1)
     assert scene.codes == ([] if strict else ["Q-01"])
     scene.to_match(run=OTHER_RUN)
@@ -36,8 +43,8 @@ def test_q01_a_car_that_asks_while_the_modem_gets_its_key(strict: bool) -> None:
     scene = Scene(strict=strict)
     scene.to_link()
     scene.key_delay = 0.4
-    scene.say(DlinkTerminated())
-    scene.say(MatchingArmed())
+    scene.say(ReleaseLink(DLink.TERMINATE))
+    scene.say(ArmMatching())
     scene.parm(run=OTHER_RUN)
     assert len(scene.invited) == 1
     scene.wait(0.45)
@@ -64,7 +71,7 @@ def test_q02_a_car_that_failed_asks_again_without_being_replugged(strict: bool) 
     assert scene.matched == ([] if strict else [EV])
     assert scene.codes == ([] if strict else ["Q-02"])
     if strict:
-        scene.say(MatchingArmed())
+        scene.say(ArmMatching())
         scene.to_match(run=OTHER_RUN)
         assert scene.matched == [EV]
 
@@ -282,7 +289,7 @@ def test_q12_nothing_of_one_plug_in_is_left_for_the_next(strict: bool) -> None:
     used.pilot("A")
     used.wait(30.0)
     used.pilot("B")
-    used.say(MatchingArmed())
+    used.say(ArmMatching())
     seen = len(used.sent)
     for scene in (fresh, used):
         scene.wait(0.5)
@@ -309,7 +316,7 @@ def test_a_modem_that_does_not_say_who_it_is_may_still_report_profiles() -> None
     scene.take(scene.session.begin(scene.now))
     scene.wait(0.1)
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     scene.to_atten_char()
     assert scene.characterised[0].groups == PROFILE
     assert MODEM != EV

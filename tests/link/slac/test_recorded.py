@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from secc.link.slac import mme
+from secc.link.slac.dlink import (
+    ArmMatching,
+)
 from secc.link.slac.effects import SendFrame
-from secc.link.slac.events import FrameReceived, KeySet, MatchingArmed
+from secc.link.slac.events import FrameReceived, KeySet
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import (
     AttenCharInd,
@@ -67,7 +70,7 @@ def scene_of(recording: Recording, key: NetworkKey, modem: bytes | None) -> Scen
     scene.take(session.begin(scene.now))
     scene.wait(1.0)
     scene.pilot("B")
-    scene.say(MatchingArmed())
+    scene.say(ArmMatching())
     return scene
 
 

@@ -13,19 +13,26 @@ import time
 from hal.errors import HalError
 from hal.linux import open_modem
 from secc.conversation import Effect
-from secc.link.slac.effects import (
-    Announce,
+from secc.link.slac.dlink import (
+    DLink,
     IndicateDlinkReady,
+    ReleaseLink,
     ReportMatched,
     ReportMatchingBegun,
     ReportMatchingFailed,
     ReportModem,
+    ResumeLink,
 )
-from secc.link.slac.events import DlinkFailed, DlinkPaused, DlinkResumed, DlinkTerminated
+from secc.link.slac.effects import Announce
 from secc.link.slac.settings import SlacSettings
 from tools.slac_bench import Station
 
-EVENTS = {"terminate": DlinkTerminated, "error": DlinkFailed, "pause": DlinkPaused, "resume": DlinkResumed}
+ORDERS = {
+    "terminate": ReleaseLink(DLink.TERMINATE),
+    "error": ReleaseLink(DLink.ERROR),
+    "pause": ReleaseLink(DLink.PAUSE),
+    "resume": ResumeLink(),
+}
 BEGAN = time.monotonic()
 
 
@@ -72,8 +79,8 @@ async def main(interface: str, *, strict: bool) -> int:
                 station.plug_in()
             case ["pilot", state]:
                 station.pilot(state)
-            case [word] if word in EVENTS:
-                station.say(EVENTS[word]())
+            case [word] if word in ORDERS:
+                station.say(ORDERS[word])
             case _:
                 say("what?", line=line)
     serving.cancel()
