@@ -10,7 +10,7 @@ from typing import Any
 
 from hal.readings import Severity
 from secc.conversation import Answered, Effect, Event, Levels, Ticket
-from secc.energy import AcSettings, ContactorOpeningOrdered, DcSettings, OutputSet
+from secc.energy import AcSettings, DcSettings
 from secc.session.effects import CheckCable, OpenContactor, SetOutput, StartPower, StopPower
 from secc.session.events import EmergencyStopped, Fault, StopRequested, Unplugged
 from secc.session.offer import AcLimits, DcLimits
@@ -80,12 +80,9 @@ class WorldOutlet(Outlet):
         battery.maximum_amperes = truth["battery_max_amperes"]
 
     def perform(self, effect: Effect) -> None:
-        match effect:
-            case OpenContactor():
-                self.opened += 1
-                self.bench.hear(ContactorOpeningOrdered())
-            case SetOutput(volts=volts, amperes=amperes, phase=phase):
-                self.bench.hear(OutputSet(volts, amperes, phase))
+        if isinstance(effect, OpenContactor | SetOutput):
+            self.opened += isinstance(effect, OpenContactor)
+            self.bench.hear(effect)
 
     def take(self, ticket: Ticket[Any], question: Any) -> bool:
         if not isinstance(question, CheckCable | StartPower | StopPower):

@@ -5,21 +5,20 @@ One ``Session`` lives from plug-in to unplugging, so that whatever one car left 
     session = power_path(DcSettings(limits=..., watts=...), now=loop.time())      # or AcSettings(...)
     session.levels = levels; effects = session.begin(now)
 
-What the station brings (set ``session.levels`` before every step; the events about pilot and contactor only wake the conversation):
+What the station brings (set ``session.levels`` before every step; what the board says of pilot and contactor only wakes the conversation):
 
 ======================================  =============================================================================
-the V2G session                         ``Asked(ticket, CheckCable | StartPower | StopPower)``, ``OutputSet`` for ``SetOutput``,
-                                        ``ContactorOpeningOrdered`` for ``OpenContactor``
-the board                               ``PilotChanged``, ``ContactorReported``, ``IsolationReported``, ``FaultReported`` (emergency stop included)
+the V2G session                         ``Asked(ticket, CheckCable | StartPower | StopPower)``, its effects ``SetOutput`` and ``OpenContactor``
+the board                               its events, as they are (``hal.events``)
 its guard                               ``ConsentLost``: ``Guard.ask`` refused, or ``on_revoked``
-a port that raised ``HalError``         ``CommandFailed``
+a queue of its ports                    ``CommandFailed``, ``ContactorOpeningTold``
 the grid, the operator                  ``LimitChanged`` (``secc.session.events``)
 the plug                                ``Unplugged`` (``secc.session.events``) ends the session
 ======================================  =============================================================================
 
 What it says: the effects of ``secc.energy.effects``, each one call on ``hal.ports`` or ``hal.guard``; ``Tell(ticket, answer)`` for every question
 exactly once; ``ReportFault``, which the V2G session and the plug-in hear as ``Fault``; ``Announce`` for the log; ``Ask(TestInsulationMonitor)``,
-answered by ``Answered(ticket, bool)``. Do not send it the core's emergencies (``Fault``, ``EmergencyStopped``): ``FaultReported`` keeps it
+answered by ``Answered(ticket, bool)``. Do not send it the core's emergencies (``Fault``, ``EmergencyStopped``): a fault of the board keeps it
 able to answer.
 """
 
@@ -30,65 +29,10 @@ from collections.abc import Iterator
 from secc.conversation import Conversation, Party, Session
 from secc.energy.ac import AcPath
 from secc.energy.dc import DcPath
-from secc.energy.effects import (
-    AllowPower,
-    Announce,
-    CloseDcContactor,
-    Notice,
-    OpenDcContactor,
-    ReleasePower,
-    ReportInsulation,
-    SeekConsent,
-    SetOvercurrent,
-    SetSupply,
-    StartInsulationMonitor,
-    StopInsulationMonitor,
-    SwitchSupplyOff,
-    TestInsulationMonitor,
-    WithdrawPower,
-)
-from secc.energy.events import (
-    CommandFailed,
-    ConsentLost,
-    ContactorOpeningOrdered,
-    ContactorOpeningTold,
-    ContactorReported,
-    FaultReported,
-    IsolationReported,
-    OutputSet,
-    PilotChanged,
-)
+from secc.energy.effects import ReleasePower, StopInsulationMonitor, SwitchSupplyOff, WithdrawPower
 from secc.energy.settings import AcSettings, DcSettings
 
-__all__ = [
-    "AcSettings",
-    "AllowPower",
-    "Announce",
-    "CloseDcContactor",
-    "CommandFailed",
-    "ConsentLost",
-    "ContactorOpeningOrdered",
-    "ContactorOpeningTold",
-    "ContactorReported",
-    "DcSettings",
-    "FaultReported",
-    "IsolationReported",
-    "Notice",
-    "OpenDcContactor",
-    "OutputSet",
-    "PilotChanged",
-    "ReleasePower",
-    "ReportInsulation",
-    "SeekConsent",
-    "SetOvercurrent",
-    "SetSupply",
-    "StartInsulationMonitor",
-    "StopInsulationMonitor",
-    "SwitchSupplyOff",
-    "TestInsulationMonitor",
-    "WithdrawPower",
-    "power_path",
-]
+__all__ = ["AcSettings", "DcSettings", "power_path"]
 
 
 def power_path(settings: AcSettings | DcSettings, *, now: float, tickets: Iterator[int] | None = None) -> Session:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from hal.guard import ConsentLost
 from hal.interlock import Purpose
 from secc.conversation import Asked, Conversation, Deadline, Party, Timeout
 from secc.energy.arithmetic import overcurrent_amperes
 from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, SetOvercurrent, WithdrawPower
-from secc.energy.events import ConsentLost, ContactorOpeningOrdered
 from secc.energy.path import TICK, Halt, Path
 from secc.energy.settings import AcSettings
-from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
+from secc.session.effects import CableChecked, CheckCable, OpenContactor, PowerReported, StartPower, StopPower
 
 READY_STATE = Timeout("state C or D when power is to flow", 3.0, "IEC 61851-1 sequence 4")
 CLOSING = Timeout("contactor closing", 3.0, "IEC 61851-1: from state C or D to the supply")
@@ -160,10 +160,10 @@ class AcPath(Path):
             self._overcurrent, self._lower_at = wanted, None
             self.board.do(SetOvercurrent(wanted))
 
-    def opening_ordered(self, event: ContactorOpeningOrdered) -> None:
+    def session_over(self, effect: OpenContactor) -> None:
         # Who waits for the car to open its switch stops waiting.
         self.hurry = True
-        super().opening_ordered(event)
+        super().session_over(effect)
 
     def consent_lost(self, event: ConsentLost) -> None:
         if self.pilot_ready:

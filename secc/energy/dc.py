@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
+from hal.events import InsulationMeasured
 from hal.readings import DcPhase
 from secc.conversation import Asked, Conversation, Deadline, Party, Timeout
 from secc.energy.arithmetic import cable_check_volts, over_voltage
 from secc.energy.cable_check import CableCheck, failed
 from secc.energy.effects import Notice, OpenDcContactor, ReleasePower
-from secc.energy.events import IsolationReported, OutputSet
 from secc.energy.insulation import InsulationWatch
 from secc.energy.path import TICK, Halt, Path
 from secc.energy.settings import DcSettings
 from secc.energy.supply import Supply
 from secc.session.dc_limits import clamp_volts
-from secc.session.effects import CableChecked, CheckCable, PowerReported, StartPower, StopPower
+from secc.session.effects import CableChecked, CheckCable, PowerReported, SetOutput, StartPower, StopPower
 
 UNLOADING = Timeout("supply off", 2.0, "IEC 61851-23: the current falls before the contactor opens; a supply has 2 s")
 HURRIED_UNLOADING = Timeout("supply off, contactor must open", 0.04, "IEC 61851-1: open within 100 ms")
@@ -51,7 +51,7 @@ class DcPath(Path):
         self._target_at = -math.inf
         self._stale = False
         self._too_high_since: float | None = None
-        board.hear(IsolationReported, by=self.isolation_reported)
+        board.hear(InsulationMeasured, by=self.insulation_measured)
 
     # The questions
 
@@ -168,17 +168,17 @@ class DcPath(Path):
 
     # Hearing
 
-    def output_set(self, event: OutputSet) -> None:
+    def target_set(self, target: SetOutput) -> None:
         # Some cars ask for less than zero at first.
-        meant = math.isfinite(event.volts) and event.volts > 0.0 and math.isfinite(event.amperes)
-        precharging = event.phase is DcPhase.PRECHARGE and self.stage in (Stage.READY, Stage.PRECHARGE)
-        charging = event.phase is DcPhase.CHARGE and self.stage is Stage.CHARGE
+        meant = math.isfinite(target.volts) and target.volts > 0.0 and math.isfinite(target.amperes)
+        precharging = target.phase is DcPhase.PRECHARGE and self.stage in (Stage.READY, Stage.PRECHARGE)
+        charging = target.phase is DcPhase.CHARGE and self.stage is Stage.CHARGE
         if not meant or not (precharging or charging):
             self.announce(Notice.TARGET_IGNORED)
             return
         # The supply cannot go below its minimum, and a car that asks for less draws nothing from it.
         highest = min(self.limits.maximum_volts, self.ev_maximum_volts)
-        volts = clamp_volts(event.volts, highest, self.limits.minimum_volts)
+        volts = clamp_volts(target.volts, highest, self.limits.minimum_volts)
         self._target_at = self.board.now
         if self._stale:
             self._stale = False
@@ -188,11 +188,11 @@ class DcPath(Path):
             # Cars ask for 0 A here and expect the voltage all the same.
             self.supply.aim(volts, self.settings.precharge_amperes, DcPhase.PRECHARGE)
         else:
-            self.supply.aim(volts, event.amperes, DcPhase.CHARGE)
+            self.supply.aim(volts, target.amperes, DcPhase.CHARGE)
 
-    def isolation_reported(self, event: IsolationReported) -> None:
-        if not self.insulation.take(event):
-            self.stop(Halt("insulation-fault", f"{event.ohms:.0f} ohms", abrupt=True, latched=True))
+    def insulation_measured(self, event: InsulationMeasured) -> None:
+        if not self.insulation.take(event.reading):
+            self.stop(Halt("insulation-fault", f"{event.reading.ohms:.0f} ohms", abrupt=True, latched=True))
 
     # Supervision
 

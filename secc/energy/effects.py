@@ -82,7 +82,7 @@ class TestInsulationMonitor(Question[bool]):
 
 @dataclass(frozen=True, slots=True)
 class StartInsulationMonitor(Effect):
-    """``Imd.start()``: every measurement comes back as ``IsolationReported``."""
+    """``Imd.start()``: every measurement comes back as ``InsulationMeasured``."""
 
 
 @dataclass(frozen=True, slots=True)

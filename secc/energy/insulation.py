@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from hal.interlock import Insulation
+from hal.readings import ImdReading
 from secc.conversation import Party
 from secc.energy.effects import ReportInsulation, StartInsulationMonitor, StopInsulationMonitor
-from secc.energy.events import IsolationReported
 from secc.energy.settings import DcSettings
 
 
@@ -49,7 +49,7 @@ class InsulationWatch:
         """The monitor runs, and has not been heard for too long."""
         return self.running and self._board.now - self._heard_at > self._settings.isolation_silence_seconds
 
-    def take(self, measured: IsolationReported) -> bool:
+    def take(self, measured: ImdReading) -> bool:
         """Take one measurement; False if it is a fault."""
         if not self.running:
             return True

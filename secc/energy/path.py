@@ -5,21 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 
+from hal.events import BoardLost, ContactorChanged, DoorChanged, EmergencyStopChanged, FaultRaised, PilotChanged
+from hal.faults import fault_of
+from hal.guard import ConsentLost
+from hal.port_queue import CommandFailed
 from hal.readings import Severity
 from secc.conversation import ENDLESS, Asked, Conversation, Deadline, Party, Tell, Timeout
 from secc.energy.contactor import FEEDBACK, Contactor, Opening
 from secc.energy.effects import Announce, Notice, OpenDcContactor, WithdrawPower
-from secc.energy.events import (
-    CommandFailed,
-    ConsentLost,
-    ContactorOpeningOrdered,
-    ContactorOpeningTold,
-    ContactorReported,
-    FaultReported,
-    OutputSet,
-    PilotChanged,
-)
-from secc.session.effects import PowerReported, ReportFault, StopPower
+from secc.energy.events import ContactorOpeningTold
+from secc.session.effects import OpenContactor, PowerReported, ReportFault, SetOutput, StopPower
 from secc.session.events import LimitChanged
 
 TICK = Timeout(
@@ -63,13 +58,13 @@ class Path(ABC):
         self.watts: float | None = None
         self.contactor = Contactor(board)
         # These two only wake: what they tell of is a level.
-        board.hear(PilotChanged, ContactorReported)
+        board.hear(PilotChanged, ContactorChanged)
         board.hear(Asked, by=self.asked)
-        board.hear(OutputSet, by=self.output_set)
+        board.hear(SetOutput, by=self.target_set)
+        board.hear(OpenContactor, by=self.session_over)
         board.hear(LimitChanged, by=self.limit_changed)
-        board.hear(ContactorOpeningOrdered, by=self.opening_ordered)
         board.hear(ContactorOpeningTold, by=self.opening_told)
-        board.hear(FaultReported, by=self.fault_reported)
+        board.hear(FaultRaised, EmergencyStopChanged, DoorChanged, BoardLost, by=self.board_fault)
         board.hear(ConsentLost, by=self.consent_lost)
         board.hear(CommandFailed, by=self.command_failed)
         board.look(self.supervise, self._tick)
@@ -112,16 +107,16 @@ class Path(ABC):
         if isinstance(asked.question, StopPower) and self.live and self.current is not None:
             raise Halt("", "the session asks for an end", report=False)
 
-    def output_set(self, event: OutputSet) -> None:
-        del event
+    def target_set(self, target: SetOutput) -> None:
+        del target
         self.announce(Notice.TARGET_IGNORED)
 
     def limit_changed(self, event: LimitChanged) -> None:
         self.watts = event.watts
 
-    def opening_ordered(self, event: ContactorOpeningOrdered) -> None:
+    def session_over(self, effect: OpenContactor) -> None:
         """The session is over. Its queued questions must not switch anything on any more."""
-        del event
+        del effect
         self.waiting.clear()
         self.stop(Halt("", "the session is over", report=False))
 
@@ -129,9 +124,11 @@ class Path(ABC):
         del event
         self.contactor.opening_told()
 
-    def fault_reported(self, event: FaultReported) -> None:
-        if event.severity is Severity.EMERGENCY:
-            self.stop(Halt(event.code, event.text, abrupt=True, report=False))
+    def board_fault(self, event: FaultRaised | EmergencyStopChanged | DoorChanged | BoardLost) -> None:
+        """The V2G session hears of it elsewhere, and ends in good order where the board leaves time for that."""
+        fault = fault_of(event)
+        if fault is not None and fault.severity is Severity.EMERGENCY:
+            self.stop(Halt(fault.code, fault.text, abrupt=True, report=False))
 
     def consent_lost(self, event: ConsentLost) -> None:
         self.stop(Halt("interlock", event.reasons, abrupt=True))

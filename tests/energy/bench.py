@@ -9,27 +9,22 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from hal.events import FaultRaised
+from hal.guard import ConsentLost
 from hal.interlock import Circumstances, Insulation, Interlock, Purpose
+from hal.port_queue import CommandFailed
 from hal.readings import DcPhase, Fault, InputsReading, PilotReading, PilotState, Severity
 from hal.sim.clock import ScaledClock, VirtualClock
 from hal.sim.firmware import Firmware
 from hal.sim.world import Outlet, World
-from secc.conversation import Abandon, Answered, Ask, Asked, Effect, End, Event, Levels, Tell, Ticket, Timeout
-from secc.energy import (
-    AcSettings,
+from secc.conversation import Abandon, Answered, Ask, Asked, Effect, End, Levels, Tell, Ticket, Timeout
+from secc.energy import AcSettings, DcSettings, power_path
+from secc.energy.effects import (
     AllowPower,
     Announce,
     CloseDcContactor,
-    CommandFailed,
-    ConsentLost,
-    ContactorOpeningTold,
-    ContactorReported,
-    DcSettings,
-    FaultReported,
-    IsolationReported,
     Notice,
     OpenDcContactor,
-    PilotChanged,
     ReleasePower,
     ReportInsulation,
     SeekConsent,
@@ -40,10 +35,16 @@ from secc.energy import (
     SwitchSupplyOff,
     TestInsulationMonitor,
     WithdrawPower,
-    power_path,
 )
+from secc.energy.events import ContactorOpeningTold
 from secc.session.effects import CheckCable, ReportFault, StartPower, StopPower
 from secc.session.events import Unplugged
+from tests.board_events import (
+    contactor_changed,
+    emergency_stop_changed,
+    insulation_measured,
+    pilot_changed,
+)
 
 STEP = 0.01
 CHECKING = Timeout("cable check", 38.0, "a protocol's")
@@ -78,7 +79,7 @@ class Bench:
         """False: what the board says is lost on the way to the power path."""
         self.watch: Callable[[], None] = lambda: None
         """Called after every step of time: a property to be held."""
-        self._inbox: list[Event] = []
+        self._inbox: list[object] = []
         self._numbers = itertools.count(1000)
         self._next_beat = self.clock.now()
         self._busy = False
@@ -115,7 +116,7 @@ class Bench:
         self.run_until(lambda: number in self.told, seconds)
         return self.told[number]
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: object) -> None:
         self._inbox.append(event)
         self._deliver()
 
@@ -310,18 +311,18 @@ class Bench:
         if not self.listening or not hasattr(self, "session"):
             return
         if name == "pilot":
-            self._inbox.append(PilotChanged())
+            self._inbox.append(pilot_changed(message["state"], message["at"]))
         elif name == "contactor":
-            self._inbox.append(ContactorReported())
+            self._inbox.append(contactor_changed(message["state"], message["at"]))
         elif name == "imd":
-            self._inbox.append(IsolationReported(message["ohms"], message["at"]))
+            self._inbox.append(insulation_measured(message["ohms"], message["at"]))
         elif name == "fault":
             fault = Fault(
                 message["code"], Severity(message["severity"]), message["text"], message["latched"], message["at"]
             )
             self.faults[fault.code] = fault
-            self._inbox.append(FaultReported(fault.code, fault.severity, fault.text))
+            self._inbox.append(FaultRaised(fault))
         elif name == "cleared":
             self.faults.pop(message["code"], None)
         elif name == "inputs" and message["emergency_stopped"]:
-            self._inbox.append(FaultReported("emergency-stop", Severity.EMERGENCY))
+            self._inbox.append(emergency_stop_changed())

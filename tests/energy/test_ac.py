@@ -6,21 +6,15 @@ import math
 
 import pytest
 
+from hal.guard import ConsentLost
 from hal.readings import DcPhase, Severity
 from secc.conversation import Timeout
-from secc.energy import (
-    AcSettings,
-    AllowPower,
-    ConsentLost,
-    ContactorOpeningOrdered,
-    FaultReported,
-    Notice,
-    OutputSet,
-    SetOvercurrent,
-)
-from secc.session.effects import CheckCable, StartPower, StopPower
+from secc.energy import AcSettings
+from secc.energy.effects import AllowPower, Notice, SetOvercurrent
+from secc.session.effects import CheckCable, OpenContactor, SetOutput, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
 from secc.session.offer import AcLimits
+from tests.board_events import fault_raised
 from tests.energy.bench import CHECKING, START, STOP, Bench
 
 SETTINGS = AcSettings(limits=AcLimits())
@@ -168,12 +162,12 @@ def test_after_a_stop_nothing_closes_again_without_a_start() -> None:
 
 def test_the_end_of_the_session_opens_at_once_also_in_the_middle_of_a_stop() -> None:
     b = on()
-    b.hear(ContactorOpeningOrdered())
+    b.hear(OpenContactor())
     b.run_until(lambda: b.dead, 0.1)
     b = on()
     b.ask(STOP)
     b.run(0.5)
-    b.hear(ContactorOpeningOrdered())
+    b.hear(OpenContactor())
     b.run_until(lambda: b.dead, 0.15)
 
 
@@ -199,7 +193,7 @@ def test_an_emergency_in_the_middle_of_a_stop_does_not_wait_for_the_car() -> Non
     b = on()
     b.ask(STOP)
     b.run(0.2)
-    b.hear(FaultReported("residual-current", Severity.EMERGENCY))
+    b.hear(fault_raised("residual-current", Severity.EMERGENCY))
     b.run_until(lambda: b.dead, 0.15)
 
 
@@ -228,7 +222,7 @@ def test_the_protection_follows_the_limit_up_at_once_and_down_after_the_cars_tim
 def test_what_belongs_to_dc_is_answered_and_changes_nothing() -> None:
     b = on()
     assert not b.answer(CheckCable(400.0, CHECKING), 0.1).passed
-    b.hear(OutputSet(400.0, 100.0, DcPhase.CHARGE))
+    b.hear(SetOutput(400.0, 100.0, DcPhase.CHARGE))
     b.run(1.0)
     assert b.notices == [Notice.TARGET_IGNORED]
     assert b.world.truth()["contactor_closed"]

@@ -8,16 +8,19 @@ from dataclasses import replace
 
 import pytest
 
+from hal.events import InsulationMeasured
 from hal.interlock import Insulation
 from hal.readings import DcPhase
 from secc.conversation import Conversation, Levels, Party, Session, Timeout
-from secc.energy import DcSettings, IsolationReported, Notice, OutputSet, SetSupply, StartInsulationMonitor
+from secc.energy import DcSettings
 from secc.energy.cable_check import CableCheck
 from secc.energy.contactor import Contactor
+from secc.energy.effects import Notice, SetSupply, StartInsulationMonitor
 from secc.energy.insulation import InsulationWatch
 from secc.energy.supply import Supply
-from secc.session.effects import CableChecked, CheckCable
+from secc.session.effects import CableChecked, CheckCable, SetOutput
 from secc.session.offer import DcLimits
+from tests.board_events import insulation_measured
 from tests.energy.bench import CHECKING, KEEP, START, STOP, Bench
 
 SETTINGS = DcSettings(limits=DcLimits(50.0, 500.0, 0.0, 200.0, 60_000.0))
@@ -200,7 +203,7 @@ def test_a_measurement_that_is_older_than_the_check_does_not_count() -> None:
     b.run_until(lambda: b.world.truth()["outlet_volts"] > 470.0, 10.0)
     b.listening = False
     b.run(2.5)
-    b.hear(IsolationReported(1e6, b.clock.now() - 10.0))
+    b.hear(insulation_measured(1e6, b.clock.now() - 10.0))
     b.run(2.0)
     assert number not in b.told
     b.listening = True
@@ -214,12 +217,12 @@ def test_a_measurement_that_is_older_than_the_check_does_not_count() -> None:
 def charging(settings: DcSettings = SETTINGS) -> Bench:
     b = bench(settings)
     assert b.answer(CHECK).passed
-    b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
+    b.hear(SetOutput(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
     b.run(1.5)
     b.world.close_relay()
     assert b.answer(START).done
     for _ in range(12):
-        b.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
+        b.hear(SetOutput(420.0, 50.0, DcPhase.CHARGE))
         b.run(0.25)
     assert b.world.truth()["amperes"] > 40.0
     return b
@@ -266,11 +269,11 @@ def test_a_car_that_keeps_its_contactor_closed_is_found_out_and_gets_no_test_vol
     assert b.clock.now() - asked_at >= 10.0, "a bus that only discharges slowly is not a battery"
     assert b.setpoints == []
     assert b.insulation is Insulation.VALID
-    b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
+    b.hear(SetOutput(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
     b.run(1.0)
     assert b.answer(START).done
     for _ in range(12):
-        b.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
+        b.hear(SetOutput(420.0, 50.0, DcPhase.CHARGE))
         b.run(0.25)
     assert b.world.truth()["amperes"] == pytest.approx(50.0, abs=1.0)
     assert b.answer(STOP, 3.0).done
@@ -322,7 +325,7 @@ def test_beside_a_battery_the_monitor_has_to_run_and_to_have_passed_its_self_tes
     def talk(party: Party) -> Conversation[None]:
         supply, contactor, insulation = Supply(party, SETTINGS), Contactor(party), InsulationWatch(party, SETTINGS)
         insulation.running, insulation.self_tested = monitoring, self_tested
-        party.hear(IsolationReported, by=insulation.take)
+        party.hear(InsulationMeasured, by=lambda event: insulation.take(event.reading))
         check = CableCheck(party, SETTINGS, supply, contactor, insulation, volts=475.0, within=CHECKING, held=True)
         results.append((yield from check.run()))
 
@@ -335,7 +338,7 @@ def test_beside_a_battery_the_monitor_has_to_run_and_to_have_passed_its_self_tes
         now += 0.05
         session.levels = Levels("C", "closed", 380.0, 0.0, now)
         session.expire(now)
-        session.receive(IsolationReported(1e6, now), now)
+        session.receive(insulation_measured(1e6, now), now)
     assert not results[0].passed
     assert "monitor does not run" in results[0].detail
 
@@ -358,8 +361,8 @@ def test_a_current_out_of_nowhere_ends_the_waiting_for_new_terms() -> None:
 
 def test_nothing_is_delivered_and_nothing_stays_held_for_ever_while_a_car_negotiates() -> None:
     b = renegotiating()
-    b.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
-    b.hear(OutputSet(420.0, 2.0, DcPhase.PRECHARGE))
+    b.hear(SetOutput(420.0, 50.0, DcPhase.CHARGE))
+    b.hear(SetOutput(420.0, 2.0, DcPhase.PRECHARGE))
     assert not b.answer(START, 1.0).done
     assert b.setpoints == []
     b.run(75.0)

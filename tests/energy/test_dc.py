@@ -7,20 +7,16 @@ import math
 
 import pytest
 
+from hal.events import BoardEvent, BoardLost
+from hal.guard import ConsentLost
+from hal.port_queue import CommandFailed
 from hal.readings import DcPhase, Severity
-from secc.energy import (
-    CommandFailed,
-    ConsentLost,
-    ContactorOpeningOrdered,
-    DcSettings,
-    FaultReported,
-    IsolationReported,
-    Notice,
-    OutputSet,
-)
-from secc.session.effects import CheckCable
+from secc.energy import DcSettings
+from secc.energy.effects import Notice
+from secc.session.effects import CheckCable, OpenContactor, SetOutput
 from secc.session.events import LimitChanged, Unplugged
 from secc.session.offer import DcLimits
+from tests.board_events import door_changed, emergency_stop_changed, fault_raised, insulation_measured
 from tests.energy.bench import CHECKING, START, STOP, Bench
 
 SETTINGS = DcSettings(limits=DcLimits(50.0, 500.0, 0.0, 200.0, 60_000.0))
@@ -38,7 +34,7 @@ def checked() -> Bench:
 def precharged() -> Bench:
     b = checked()
     for _ in range(8):
-        b.hear(OutputSet(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
+        b.hear(SetOutput(b.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
         b.run(0.25)
     assert b.levels.volts == pytest.approx(b.world.truth()["battery_volts"], abs=1.0)
     b.world.close_relay()
@@ -55,7 +51,7 @@ def charging(amperes: float = 100.0, seconds: float = 5.0) -> Bench:
 def charge(b: Bench, amperes: float, seconds: float, volts: float = 420.0) -> None:
     end = b.clock.now() + seconds
     while b.clock.now() < end:
-        b.hear(OutputSet(volts, amperes, DcPhase.CHARGE))
+        b.hear(SetOutput(volts, amperes, DcPhase.CHARGE))
         b.run(0.25)
 
 
@@ -76,7 +72,7 @@ def test_a_whole_charge_in_order() -> None:
 def test_precharge_gives_two_amperes_whatever_is_asked(amperes: float) -> None:
     b = checked()
     b.setpoints.clear()
-    b.hear(OutputSet(350.0, amperes, DcPhase.PRECHARGE))
+    b.hear(SetOutput(350.0, amperes, DcPhase.PRECHARGE))
     b.run(2.0)
     assert b.levels.volts == pytest.approx(350.0, abs=1.0)
     assert {setpoint.amperes for _, setpoint in b.setpoints} == {2.0}
@@ -85,7 +81,7 @@ def test_precharge_gives_two_amperes_whatever_is_asked(amperes: float) -> None:
 def test_precharge_follows_the_target_of_every_request() -> None:
     b = checked()
     for volts in (300.0, 380.0, 340.0):
-        b.hear(OutputSet(volts, 1.0, DcPhase.PRECHARGE))
+        b.hear(SetOutput(volts, 1.0, DcPhase.PRECHARGE))
         b.run(1.5)
         assert b.levels.volts == pytest.approx(volts, abs=1.0)
 
@@ -95,7 +91,7 @@ def test_precharge_follows_the_target_of_every_request() -> None:
 def test_a_voltage_that_means_nothing_is_ignored(volts: float) -> None:
     b = checked()
     b.setpoints.clear()
-    b.hear(OutputSet(volts, 1.0, DcPhase.PRECHARGE))
+    b.hear(SetOutput(volts, 1.0, DcPhase.PRECHARGE))
     b.run(1.0)
     assert b.setpoints == []
     assert b.notices == [Notice.TARGET_IGNORED]
@@ -103,7 +99,7 @@ def test_a_voltage_that_means_nothing_is_ignored(volts: float) -> None:
 
 def test_a_voltage_above_the_cars_maximum_is_clamped_to_it() -> None:
     b = checked()
-    b.hear(OutputSet(1e6, 1.0, DcPhase.PRECHARGE))
+    b.hear(SetOutput(1e6, 1.0, DcPhase.PRECHARGE))
     b.run(2.0)
     assert b.levels.volts == pytest.approx(425.0, abs=1.0)
     assert b.reported == []
@@ -115,22 +111,22 @@ def test_power_before_cable_check_or_precharge_is_refused_and_the_output_stays_o
     b.world.close_s2()
     b.run(0.2)
     assert not b.answer(START, 1.0).done
-    b.hear(OutputSet(400.0, 100.0, DcPhase.CHARGE))
-    b.hear(OutputSet(400.0, 2.0, DcPhase.PRECHARGE))
+    b.hear(SetOutput(400.0, 100.0, DcPhase.CHARGE))
+    b.hear(SetOutput(400.0, 2.0, DcPhase.PRECHARGE))
     b.run(1.0)
     assert b.setpoints == []
     assert not b.answer(START, 1.0).done
     assert b.answer(CHECK).passed
     assert not b.answer(START, 1.0).done, "no precharge yet"
     b.setpoints.clear()
-    b.hear(OutputSet(400.0, 100.0, DcPhase.CHARGE))
+    b.hear(SetOutput(400.0, 100.0, DcPhase.CHARGE))
     b.run(1.0)
     assert b.setpoints == []
 
 
 def test_a_precharge_in_the_middle_of_charging_is_out_of_turn() -> None:
     b = charging()
-    b.hear(OutputSet(420.0, 2.0, DcPhase.PRECHARGE))
+    b.hear(SetOutput(420.0, 2.0, DcPhase.PRECHARGE))
     assert b.notices == [Notice.TARGET_IGNORED]
     assert b.world.truth()["amperes"] == pytest.approx(100.0, abs=1.0)
 
@@ -147,13 +143,13 @@ def test_current_rises_at_25_amperes_a_second_and_falls_at_once() -> None:
     assert b.answer(START).done
     b.setpoints.clear()
     for _ in range(60):
-        b.hear(OutputSet(420.0, 200.0 if _ % 2 else 150.0, DcPhase.CHARGE))
+        b.hear(SetOutput(420.0, 200.0 if _ % 2 else 150.0, DcPhase.CHARGE))
         b.run(0.05)
     rising = [(at, setpoint.amperes) for at, setpoint in b.setpoints]
     assert rising[-1][1] == pytest.approx(25.0 * 3.0, abs=4.0)
     for (before, low), (after, high) in itertools.pairwise(rising):
         assert high - low <= 25.0 * (after - before) + 0.02
-    b.hear(OutputSet(420.0, 10.0, DcPhase.CHARGE))
+    b.hear(SetOutput(420.0, 10.0, DcPhase.CHARGE))
     assert b.setpoints[-1][1].amperes == 10.0
 
 
@@ -161,7 +157,7 @@ def test_current_rises_at_25_amperes_a_second_and_falls_at_once() -> None:
 @pytest.mark.parametrize("amperes", [-100.0, 0.0])
 def test_a_negative_current_is_none(amperes: float) -> None:
     b = charging()
-    b.hear(OutputSet(420.0, amperes, DcPhase.CHARGE))
+    b.hear(SetOutput(420.0, amperes, DcPhase.CHARGE))
     assert b.setpoints[-1][1].amperes == 0.0
 
 
@@ -169,7 +165,7 @@ def test_a_negative_current_is_none(amperes: float) -> None:
 def test_a_current_that_is_no_number_is_ignored_and_does_not_count_as_a_target(amperes: float) -> None:
     b = charging()
     for _ in range(24):
-        b.hear(OutputSet(420.0, amperes, DcPhase.CHARGE))
+        b.hear(SetOutput(420.0, amperes, DcPhase.CHARGE))
         b.run(0.25)
     assert b.setpoints[-1][1].amperes == 0.0, "stale after five seconds"
 
@@ -210,7 +206,7 @@ def test_without_targets_the_current_is_zero_after_five_seconds_and_comes_back_w
     b.run(1.7)
     assert b.world.truth()["amperes"] == 0.0
     assert b.notices == [Notice.TARGET_STALE]
-    b.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
+    b.hear(SetOutput(420.0, 50.0, DcPhase.CHARGE))
     assert b.setpoints[-1][1].amperes <= 3.0, "from zero, by the ramp"
     charge(b, 50.0, 3.0)
     assert b.world.truth()["amperes"] == pytest.approx(50.0, abs=1.0)
@@ -231,7 +227,7 @@ def test_with_no_target_for_ten_seconds_it_goes_off_by_itself() -> None:
 
 def test_an_insulation_that_goes_bad_while_charging_is_an_emergency() -> None:
     b = charging()
-    b.hear(IsolationReported(50_000.0, b.clock.now()))
+    b.hear(insulation_measured(50_000.0, b.clock.now()))
     b.run_until(lambda: b.dead, 0.15)
     assert [fault.code for fault in b.reported] == ["insulation-fault"]
     assert not b.answer(CHECK, 1.0).passed
@@ -239,7 +235,7 @@ def test_an_insulation_that_goes_bad_while_charging_is_an_emergency() -> None:
 
 def test_a_measurement_that_is_no_number_is_a_bad_one() -> None:
     b = charging()
-    b.hear(IsolationReported(math.nan, b.clock.now()))
+    b.hear(insulation_measured(math.nan, b.clock.now()))
     b.run_until(lambda: b.dead, 0.15)
 
 
@@ -271,7 +267,7 @@ def test_over_voltage_ends_charging() -> None:
 
 def test_a_voltage_slightly_above_the_cars_maximum_has_its_grace() -> None:
     b = charging(20.0)
-    b.hear(OutputSet(425.0, 20.0, DcPhase.CHARGE))
+    b.hear(SetOutput(425.0, 20.0, DcPhase.CHARGE))
     b.world.close_relay(False)
     b.world.supply.overshoot = 1.05
     charge(b, 20.0, 0.25)
@@ -348,10 +344,10 @@ def test_after_a_stop_the_same_car_can_charge_again() -> None:
 @pytest.mark.case("A-NET-09")
 def test_the_end_of_the_session_switches_off_within_a_second() -> None:
     b = charging()
-    b.hear(ContactorOpeningOrdered())
+    b.hear(OpenContactor())
     b.run_until(lambda: b.dead, 1.0)
     assert not b.world.incidents
-    b.hear(ContactorOpeningOrdered())
+    b.hear(OpenContactor())
     b.run(1.0)
     assert b.reported == []
 
@@ -361,7 +357,7 @@ def test_a_question_of_a_session_that_is_over_switches_nothing_on() -> None:
     b.world.supply.off_per_second = 60.0
     stop = b.ask(STOP)
     check = b.ask(CHECK)
-    b.hear(ContactorOpeningOrdered())
+    b.hear(OpenContactor())
     b.run(10.0)
     assert check not in b.told
     assert stop in b.told
@@ -386,18 +382,36 @@ def test_the_emergency_stop_is_off_at_once_and_reported_elsewhere() -> None:
     assert not b.answer(CHECK, 10.0).passed
 
 
+@pytest.mark.parametrize(
+    "event", [fault_raised("over-temperature"), emergency_stop_changed(), door_changed(), BoardLost("silent", 0.0)]
+)
+def test_a_board_that_says_emergency_is_off_at_once(event: BoardEvent) -> None:
+    b = charging()
+    b.hear(event)
+    b.run_until(lambda: b.dead, 0.15)
+    assert b.reported == [], "the V2G session hears of it elsewhere"
+
+
+@pytest.mark.parametrize("event", [emergency_stop_changed(False), door_changed(False)])
+def test_a_fault_that_ends_switches_nothing(event: BoardEvent) -> None:
+    b = charging()
+    b.hear(event)
+    charge(b, 100.0, 1.0)
+    assert b.world.truth()["amperes"] > 99.0
+
+
 def test_an_emergency_hurries_a_stop_that_is_under_way() -> None:
     b = charging()
     b.world.inject("supply_runaway")
     b.ask(STOP)
     b.run(0.2)
-    b.hear(FaultReported("over-temperature", Severity.EMERGENCY))
+    b.hear(fault_raised("over-temperature", Severity.EMERGENCY))
     b.run_until(lambda: not b.world.truth()["contactor_closed"], 0.2)
 
 
 def test_a_fault_that_asks_for_an_end_in_good_order_is_left_to_the_session() -> None:
     b = charging()
-    b.hear(FaultReported("over-temperature", Severity.STOP))
+    b.hear(fault_raised("over-temperature", Severity.STOP))
     charge(b, 100.0, 1.0)
     assert b.world.truth()["amperes"] > 99.0
 

@@ -9,33 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hal.guard import ConsentLost
+from hal.port_queue import CommandFailed
 from hal.readings import DcPhase, Severity
 from secc.conversation import Answered, Ask, Asked, Levels, Tell, Ticket
-from secc.energy import (
-    AcSettings,
+from secc.energy import AcSettings, DcSettings, power_path
+from secc.energy.effects import (
     AllowPower,
     CloseDcContactor,
-    CommandFailed,
-    ConsentLost,
-    ContactorOpeningOrdered,
-    ContactorOpeningTold,
-    ContactorReported,
-    DcSettings,
-    FaultReported,
-    IsolationReported,
     OpenDcContactor,
-    OutputSet,
-    PilotChanged,
     ReleasePower,
     SeekConsent,
     StopInsulationMonitor,
     SwitchSupplyOff,
     WithdrawPower,
-    power_path,
 )
-from secc.session.effects import CheckCable, ReportFault, StopPower
+from secc.energy.events import ContactorOpeningTold
+from secc.session.effects import CheckCable, OpenContactor, ReportFault, SetOutput, StopPower
 from secc.session.events import LimitChanged, Unplugged
 from secc.session.offer import DcLimits
+from tests.board_events import contactor_changed, fault_raised, insulation_measured, pilot_changed
 from tests.energy.bench import CHECKING, KEEP, START, STOP, Bench
 
 DC = DcSettings(limits=DcLimits(50.0, 500.0, 0.0, 200.0, 60_000.0))
@@ -52,13 +45,13 @@ COMMON = [
         st.just("event"),
         st.sampled_from(
             [
-                ContactorOpeningOrdered(),
+                OpenContactor(),
                 ConsentLost("the interlock says no"),
                 CommandFailed("SetSupply", "no answer"),
-                FaultReported("over-temperature", Severity.EMERGENCY),
-                FaultReported("over-temperature", Severity.STOP),
-                IsolationReported(1000.0, 0.0),
-                IsolationReported(math.nan, 0.0),
+                fault_raised("over-temperature", Severity.EMERGENCY),
+                fault_raised("over-temperature", Severity.STOP),
+                insulation_measured(1000.0, 0.0),
+                insulation_measured(math.nan, 0.0),
             ]
         ),
     ),
@@ -68,7 +61,7 @@ COMMON = [
 ]
 ON = st.tuples(st.just("on"), st.none())
 TARGETS = [
-    st.tuples(st.just("event"), st.builds(OutputSet, ANY, ANY, st.sampled_from(DcPhase))),
+    st.tuples(st.just("event"), st.builds(SetOutput, ANY, ANY, st.sampled_from(DcPhase))),
     st.tuples(st.just("ask"), st.just(KEEP)),
     st.tuples(st.just("relay"), st.booleans()),
 ]
@@ -118,7 +111,7 @@ def play(bench: Bench, story: list[tuple[str, Any]]) -> Rules:
                 rules.session_over_at = None
                 bench.ask(value)
             case "event":
-                if isinstance(value, ContactorOpeningOrdered):
+                if isinstance(value, OpenContactor):
                     rules.session_over_at = bench.clock.now()
                 bench.hear(value)
             case "on":
@@ -143,12 +136,12 @@ def charge_by_the_book(bench: Bench) -> None:
     bench.run(5.5)
     if check not in bench.told or not bench.told[check].passed:
         return
-    bench.hear(OutputSet(bench.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
+    bench.hear(SetOutput(bench.world.truth()["battery_volts"], 1.0, DcPhase.PRECHARGE))
     bench.run(1.0)
     bench.world.close_relay()
     bench.ask(START)
     for _ in range(3):
-        bench.hear(OutputSet(420.0, 100.0, DcPhase.CHARGE))
+        bench.hear(SetOutput(420.0, 100.0, DcPhase.CHARGE))
         bench.run(0.3)
 
 
@@ -195,7 +188,7 @@ def end(bench: Bench, ending: str) -> None:
     bench.watch = lambda: None
     match ending:
         case "order":
-            bench.hear(ContactorOpeningOrdered())
+            bench.hear(OpenContactor())
         case "unplug":
             bench.world.unplug(force=True)
             bench.run(0.05)
@@ -223,7 +216,7 @@ def test_a_queued_question_of_a_session_that_is_gone_switches_nothing_on(setting
     first, second = bench.ask(question), bench.ask(question)
     bench.run(0.2)
     assert bench.told == {}, "the first one runs, and the second one waits for it"
-    bench.hear(ContactorOpeningOrdered())
+    bench.hear(OpenContactor())
     bench.run(0.8)
     assert not (bench.told[first].passed if isinstance(question, CheckCable) else bench.told[first].done)
     bench.effects.clear()
@@ -284,13 +277,13 @@ def charging_blindly() -> Blind:
     (test,) = blind.said(Ask)
     blind.hear(Answered(test.ticket, True))
     blind.run(0.2)
-    blind.hear(IsolationReported(1e6, blind.now))
+    blind.hear(insulation_measured(1e6, blind.now))
     blind.volts = 10.0
     blind.run(0.2)
-    blind.hear(OutputSet(380.0, 1.0, DcPhase.PRECHARGE))
+    blind.hear(SetOutput(380.0, 1.0, DcPhase.PRECHARGE))
     blind.volts = 380.0
     blind.ask(2, START)
-    blind.hear(OutputSet(420.0, 50.0, DcPhase.CHARGE))
+    blind.hear(SetOutput(420.0, 50.0, DcPhase.CHARGE))
     blind.run(0.2)
     assert [tell.answer.passed if tell.ticket.number == 1 else tell.answer.done for tell in blind.said(Tell)] == [
         True,
@@ -323,7 +316,7 @@ def test_an_order_that_waits_in_our_own_queue_is_no_weld() -> None:
     assert blind.said(ReportFault) == []
     blind.hear(ContactorOpeningTold())
     blind.contactor = "open"
-    blind.hear(ContactorReported())
+    blind.hear(contactor_changed("open"))
     blind.run(1.0)
     assert blind.said(ReportFault) == []
     (tell,) = blind.said(Tell)
@@ -341,7 +334,7 @@ def test_feedback_that_waits_in_our_own_queue_is_no_weld() -> None:
     blind.run(0.05)
     assert blind.said(ReportFault) == []
     blind.feedback_age, blind.contactor = 0.0, "open"
-    blind.hear(ContactorReported())
+    blind.hear(contactor_changed("open"))
     blind.run(1.0)
     assert blind.said(ReportFault) == []
     assert blind.said(Tell)
@@ -443,7 +436,7 @@ def test_a_measured_voltage_that_is_no_number_is_over_voltage(volts: float) -> N
 def test_a_pilot_that_leaves_c_opens_without_the_boards_help_and_in_time() -> None:
     blind = charging_blindly()
     blind.pilot, blind.amperes = "B", 50.0
-    blind.hear(PilotChanged())
+    blind.hear(pilot_changed("B"))
     assert blind.said(SwitchSupplyOff)
     blind.run(0.05)
     assert blind.said(OpenDcContactor)
@@ -486,7 +479,7 @@ def test_every_question_of_a_living_session_is_answered_once(
         elif what == "s2":
             bench.world.close_s2(not bench.world.truth()["s2_closed"])
         else:
-            bench.hear(FaultReported("over-temperature", Severity.EMERGENCY))
+            bench.hear(fault_raised("over-temperature", Severity.EMERGENCY))
         bench.run(pause)
     for question in waiting:
         bench.ask(question)
@@ -498,6 +491,6 @@ def test_what_nobody_waits_for_does_not_disturb_it() -> None:
     session = power_path(DC, now=0.0)
     session.begin(0.0)
     for number in range(100):
-        session.receive(OutputSet(400.0, 1.0, DcPhase.CHARGE), float(number))
+        session.receive(SetOutput(400.0, 1.0, DcPhase.CHARGE), float(number))
     assert session.ended is None
     assert session.deadline is None, "nothing is on: it waits as long as the car is plugged in"

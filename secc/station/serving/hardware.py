@@ -14,8 +14,7 @@ from hal.guard import Guard
 from hal.interlock import Consent
 from hal.open import open_hal
 from hal.ports import Board
-from secc import energy
-from secc.conversation import Event, Levels
+from secc.conversation import Levels
 from secc.station.serving.levels import levels_of
 from secc.station.serving.pilot import PilotPerformer
 from secc.station.serving.power import PowerPerformer
@@ -44,7 +43,7 @@ class Ears(Protocol):
         """The pilot has another state, of which power path and plug-in know already."""
         ...
 
-    def tell_power(self, *events: Event) -> None: ...
+    def tell_power(self, *events: object) -> None: ...
     def tell_plug(self, *events: object) -> None: ...
     def publish(self, event: str, **facts: Any) -> None: ...
     def beat(self) -> None: ...
@@ -172,12 +171,10 @@ class Hardware:
 
     def _catch_up(self, board: Board) -> None:
         """Some events were missed: what they said stands in the levels, and in the faults of the board."""
-        self._ears.tell_power(energy.PilotChanged(), energy.ContactorReported())
-        for fault in standing(board):
-            self._ears.tell_power(energy.FaultReported(fault.code, fault.severity, fault.text))
-            self._ears.tell_plug(ports.FaultRaised(fault))
         pilot = ports.PilotChanged(board.pilot.reading)
-        self._ears.tell_plug(pilot)
+        missed = [*map(ports.FaultRaised, standing(board)), pilot]
+        self._ears.tell_power(*missed)
+        self._ears.tell_plug(*missed)
         self._ears.pilot_changed(pilot)
 
     def _heard(self, event: ports.BoardEvent) -> None:
@@ -198,28 +195,22 @@ class Hardware:
                 ears.publish("pilot", state=reading.state.value)
                 if reading.state.connected:
                     ears.car_connected()
-                ears.tell_power(energy.PilotChanged())
             case ports.ContactorChanged(reading):
                 ears.publish("contactor", state=reading.state.value)
                 log.info("outlet %s: contactor %s", self.name, reading.state.value)
-                ears.tell_power(energy.ContactorReported())
-            case ports.InsulationMeasured(reading):
-                ears.tell_power(energy.IsolationReported(reading.ohms, reading.at))
             case ports.FaultCleared(fault):
                 log.info("outlet %s: fault cleared: %s", self.name, fault.code)
             case ports.EmergencyStopChanged(stopped):
                 log.warning("outlet %s: emergency stop %s", self.name, "pressed" if stopped else "released")
                 ears.publish("emergency-stop", stopped=stopped)
-                if stopped:
-                    ears.tell_power(energy.FaultReported(EMERGENCY_STOP, ports.Severity.EMERGENCY))
             case ports.TokenPresented():
                 ears.publish("token")
             case _ if (raised := fault_of(event)) is not None:
                 log.warning("outlet %s: fault %s: %s", self.name, raised.code, raised.text)
                 ears.publish("fault", code=raised.code, text=raised.text)
-                ears.tell_power(energy.FaultReported(raised.code, raised.severity, raised.text))
             case _:
                 pass
+        ears.tell_power(event)
         ears.tell_plug(event)
         if isinstance(event, ports.PilotChanged):
             ears.pilot_changed(event)

@@ -21,7 +21,7 @@ from typing import Any
 
 from certs import Contract
 from hal.events import PilotChanged
-from secc import energy, outlet
+from secc import outlet
 from secc.config import Config, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
 from secc.link.tls.chain import Handshaken
@@ -169,7 +169,7 @@ class OutletHost:
     def car_connected(self) -> None:
         self.path.begin()
 
-    def tell_power(self, *events: Event) -> None:
+    def tell_power(self, *events: object) -> None:
         self.path.hear(*events)
 
     def tell_plug(self, *events: object) -> None:
@@ -240,10 +240,10 @@ class OutletHost:
             case Abandon(ticket):
                 self.path.abandon(ticket)
                 self.questions.abandon(ticket)
-            case SetOutput(volts, amperes, stage):
-                self.tell_power(energy.OutputSet(volts, amperes, stage))
+            case SetOutput():
+                self.tell_power(effect)
             case OpenContactor():
-                self.tell_power(energy.ContactorOpeningOrdered())
+                self.tell_power(effect)
                 self.tell_plug(outlet.ChargingEnded())
             case Identify(contract, verdict):
                 self._identified(contract, verdict)

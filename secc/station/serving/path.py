@@ -88,7 +88,7 @@ class PathHost:
         if self._driver is not None:
             self._driver.stop()
 
-    def hear(self, *events: Event) -> None:
+    def hear(self, *events: object) -> None:
         if self._driver is not None:
             for event in events:
                 self._driver.hear(event)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from hal.faults import standing
-from secc import energy, outlet
+from secc import outlet
 from secc.config import Config, Eim, OutletSettings
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
 from secc.link.slac.dlink import ArmMatching, ReleaseLink, ResumeLink
@@ -40,7 +40,7 @@ class Junction(Protocol):
     def car_gone(self) -> None: ...
     def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None: ...
     def abandon_power(self, ticket: Ticket[Any]) -> None: ...
-    def tell_power(self, *events: Event) -> None: ...
+    def tell_power(self, *events: object) -> None: ...
     def charged_by_pilot(self, *, on: bool, text: str) -> None: ...
 
 
@@ -175,7 +175,7 @@ class PlugHost:
                 self._junction.abandon_power(ticket)
                 self._questions.abandon(ticket)
             case OpenContactor():
-                self._junction.tell_power(energy.ContactorOpeningOrdered())
+                self._junction.tell_power(effect)
             case _:
                 assert self._hardware.pilot is not None
                 self._hardware.pilot.perform(effect)

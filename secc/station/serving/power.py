@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hal.errors import HalError, HalUnsupported
-from hal.guard import Guard
+from hal.guard import ConsentLost, Guard
 from hal.port_queue import PortQueue
 from hal.ports import Board
-from secc.conversation import Abandon, Answered, Ask, Effect, Event
+from secc.conversation import Abandon, Answered, Ask, Effect
 from secc.energy.effects import (
     AllowPower,
     Announce,
@@ -31,7 +31,7 @@ from secc.energy.effects import (
     TestInsulationMonitor,
     WithdrawPower,
 )
-from secc.energy.events import CommandFailed, ConsentLost, ContactorOpeningTold
+from secc.energy.events import ContactorOpeningTold
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class PowerPerformer:
         name: str,
         board: Board,
         guard: Guard,
-        tell: Callable[[Event], None],
+        tell: Callable[[object], None],
         broken: Callable[[BaseException], None],
     ) -> None:
         self._name = name
@@ -126,7 +126,7 @@ class PowerPerformer:
             name,
             command,
             done=done,
-            failed=lambda failure: self._tell(CommandFailed(failure.command, failure.text)),
+            failed=self._tell,
             safe=safe,
             replaceable=replaceable,
         )

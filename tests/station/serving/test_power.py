@@ -11,7 +11,7 @@ import pytest
 
 from hal.sim.clock import VirtualLoop, run_virtual
 from secc.conversation import Effect
-from secc.energy import OpenDcContactor, WithdrawPower
+from secc.energy.effects import OpenDcContactor, WithdrawPower
 from tests.station_scene import QUICK, configured, station
 from tools.evcc.behaviour import Current
 
