@@ -81,7 +81,7 @@ async def abort_one(scene: Scene, chance: random.Random) -> None:
     for piece in a_car(chance):
         writer.write(piece)
         await asyncio.sleep(chance.choice((0.0, 0.01, 1.0)))
-    if chance.random() < 0.5:
+    if chance.random() < 0.5 and not writer.transport.is_closing():  # else the station was the first to hang up
         sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
