@@ -97,21 +97,21 @@ class Tap:
         self.messages.append(Message(at, direction, type(body).__name__, body, octets))
 
     def _stand_between(self, connection: V2gConnection) -> None:
-        perform = connection._perform
+        send = connection._send
 
-        def between(effect: Effect) -> None:
-            fault = self._met(effect) if isinstance(effect, Send) else None
-            if fault is None or not isinstance(effect, Send):
-                perform(effect)
+        def between(answer: Send) -> None:
+            fault = self._met(answer)
+            if fault is None:
+                send(answer)
                 return
-            wrong = effect if fault.code is None else replace(effect, message=_saying(effect.message, fault.code))
+            wrong = answer if fault.code is None else replace(answer, message=_saying(answer.message, fault.code))
             loop = asyncio.get_running_loop()
 
             def go() -> None:
                 if fault.cut:
                     connection.abort()
                 elif connection._transport is not None:
-                    perform(wrong)
+                    send(wrong)
                     if fault.code is not None and fault.code.startswith("FAILED"):
                         loop.call_later(FAREWELL_SECONDS, connection.abort)
 
@@ -123,7 +123,7 @@ class Tap:
             else:
                 go()
 
-        connection._perform = between  # type: ignore[method-assign]  # the driver is made with it later
+        connection._send = between  # type: ignore[method-assign, assignment]  # its seats are made with it later
 
     def _met(self, effect: Send) -> Fault | None:
         name = type(effect.message).__name__

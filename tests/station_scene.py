@@ -48,6 +48,7 @@ from secc.session.offer import Payment, Transfer
 from secc.station.compose import Services, compose
 from secc.station.notify import Notifier
 from secc.station.serving.outlet import OutletHost
+from secc.station.serving.router import Seat
 from secc.station.station import Station
 from tools.evcc.battery import Battery, Sensed
 from tools.evcc.behaviour import Behaviour, Current
@@ -313,6 +314,11 @@ class Scene:
 
     def outlet(self, number: int = 0) -> OutletHost:
         return self.station.outlets[number]
+
+    def seat(self, name: str) -> Seat:
+        """The conversation of this name at the first outlet."""
+        (found,) = [seat for seat in self.outlet().router.seats if seat.name.endswith(name)]
+        return found
 
     def world(self, number: int = 0) -> World:
         board = self.outlet(number).hardware.board

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 from secc.conversation.requests import Requests
 from secc.conversation.vocabulary import (
     ENDLESS,
+    NOTHING_WAITED_FOR,
     Abandon,
     Answered,
     Ask,
@@ -100,7 +101,7 @@ class Party:
 
     def reply(self, message: object) -> None:
         """Answer the open request, on its stream. Answering twice, or with nothing asked, is a bug of the phase."""
-        request = self.requests.settle(message)
+        request = (self._requests or self.requests).settle(message)
         self._replied_at = self.now
         self.effects.append(Send(request.stream, message))
 
@@ -320,7 +321,8 @@ class Party:
             heard = yield Wait(kinds, due, self._hears)
         except TimedOut as late:
             if late.deadline in deadlines:
-                self._look()
+                if self._looks:
+                    self._look()
                 raise
             for child in tuple(self._children):
                 child._expire()
@@ -332,7 +334,8 @@ class Party:
                 if (by := self._hears[type(heard)]) is not None:
                     by(heard)
                 heard = _WOKEN
-        self._look()
+        if self._looks:
+            self._look()
         return heard
 
     def _look(self) -> None:
@@ -402,7 +405,7 @@ class Child(Generic[A]):
             tickets=parent._tickets,
             effects=parent.effects,
         )
-        self.waits = Wait()
+        self.waits = NOTHING_WAITED_FOR
         """What it waits for now."""
         self._parent = parent
         self._talk: Conversation[A] | None = talk(self.party)
@@ -441,7 +444,7 @@ class Child(Generic[A]):
                 raise SeccError(f"the conversation waits again for the deadline that passed: {due.timeout.name}")
 
     def _advance(self, step: Callable[[Conversation[A]], Wait]) -> None:
-        talk, self.waits = self._talk, Wait()
+        talk, self.waits = self._talk, NOTHING_WAITED_FOR
         assert talk is not None
         self.party.now, self.party.levels = self._parent.now, self._parent.levels
         try:
@@ -457,7 +460,7 @@ class Child(Generic[A]):
             raise
 
     def _leave(self) -> None:
-        self._talk, self.waits = None, Wait()
+        self._talk, self.waits = None, NOTHING_WAITED_FOR
         if self in self._parent._children:
             self._parent._children.remove(self)
         self.party._close()

@@ -17,11 +17,6 @@ def _admit(received: Received) -> Refusal | None:
     return None
 
 
-def _check(message: Any) -> Refusal | None:
-    del message
-    return None
-
-
 class Requests:
     """A value that a session is given for a conversation that is asked; one a conversation, and never shared.
 
@@ -36,7 +31,7 @@ class Requests:
         out_of_order: Refusal,
         *,
         admit: Callable[[Received], Refusal | None] = _admit,
-        check: Callable[[Any], Refusal | None] = _check,
+        check: Callable[[Any], Refusal | None] | None = None,
         streams: Iterable[int] = (MAIN,),
         batch: int = 0,
     ) -> None:
@@ -70,7 +65,9 @@ class Requests:
         refusal = self._admit(received)
         if refusal is None and (wait is None or not isinstance(received.message, wait.types)):
             refusal = self._out_of_order
-        return self._check(received.message) if refusal is None else refusal
+        if refusal is None and self._check is not None:
+            return self._check(received.message)
+        return refusal
 
     def next_early(self) -> bool:
         """Hand over the one that did not wait for our answer, now that it is out; False if there is none."""

@@ -6,12 +6,13 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from secc.conversation.party import Conversation, Party, Talk
 from secc.conversation.requests import Cause, Requests
 from secc.conversation.vocabulary import (
+    NOTHING_WAITED_FOR,
     Answered,
     Deadline,
     Effect,
@@ -27,7 +28,6 @@ from secc.conversation.vocabulary import (
     Timeout,
     Wait,
     Wall,
-    nearest,
     trusted_system_clock,
 )
 from secc.errors import Refusal, SeccError
@@ -44,7 +44,8 @@ class _Strand:
 
     party: Party
     talk: Conversation[Any] | None
-    wait: Wait = field(default_factory=Wait)
+    requests: Requests | None
+    wait: Wait = NOTHING_WAITED_FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Session:
                 effects=self._effects,
                 post=post,
             )
-            return _Strand(party, talk(party))
+            return _Strand(party, talk(party), requests)
 
         self._main = strand(main, requests, None)
         self._strands = [self._main, *(strand(side.talk, side.requests, self._posted.append) for side in sides)]
@@ -141,7 +142,12 @@ class Session:
             return None
         if self._farewell is not None:
             return self._farewell[2]
-        return nearest(*[strand.wait.deadline for strand in self._strands if strand.talk is not None])
+        found: Deadline | None = None
+        for strand in self._strands:
+            due = strand.wait.deadline
+            if due is not None and strand.talk is not None and (found is None or due.at < found.at):
+                found = due
+        return found
 
     @property
     def waiting_for(self) -> tuple[type, ...]:
@@ -189,13 +195,13 @@ class Session:
 
     def _receive_message(self, received: Received) -> None:
         strand = self._asked.get(received.stream)
-        if strand is None or not strand.party.requests.take(received):
+        if strand is None or strand.requests is None or not strand.requests.take(received):
             return
         if self._farewell is not None:
             cause, reason, _ = self._farewell
             self._finish(cause, reason)
             return
-        refusal = strand.party.requests.refusal(strand.wait if strand.talk is not None else None)
+        refusal = strand.requests.refusal(strand.wait if strand.talk is not None else None)
         if refusal is None:
             self._advance(strand, lambda talk: talk.send(received.message))
         elif strand.talk is None:
@@ -243,7 +249,7 @@ class Session:
 
     def _advance(self, strand: _Strand, step: Callable[[Conversation[Any]], Wait]) -> None:
         assert strand.talk is not None
-        strand.wait = Wait()
+        strand.wait = NOTHING_WAITED_FOR
         try:
             strand.wait = step(strand.talk)
         except StopIteration as stop:
@@ -264,8 +270,9 @@ class Session:
             else:
                 self._finish(late, reason)
         else:
-            if self.ended is None and strand.party._requests is not None and strand.party._requests.next_early():
-                self._throw(strand, strand.party.requests.too_early())
+            requests = strand.requests
+            if requests is not None and self.ended is None and requests.next_early():
+                self._throw(strand, requests.too_early())
 
     # Ending
 

@@ -250,7 +250,7 @@ class Levels:
 class Wait:
     """What a conversation stands still for: these messages, events or answers, this long; ``hearing`` are the kinds that it hears besides."""
 
-    __slots__ = ("deadlines", "hearing", "kinds", "types")
+    __slots__ = ("deadline", "deadlines", "hearing", "kinds", "types")
 
     def __init__(
         self,
@@ -262,15 +262,20 @@ class Wait:
         self.deadlines = deadlines
         self.hearing = hearing
         self.types = tuple([kind for kind in kinds if isinstance(kind, type)])
-
-    @property
-    def deadline(self) -> Deadline | None:
-        """The nearest one; among equals the first."""
-        return nearest(*self.deadlines)
+        # The nearest one; among equals the first.
+        self.deadline: Deadline | None = deadlines[0] if deadlines else None
+        for deadline in deadlines[1:]:
+            assert self.deadline is not None
+            if deadline.at < self.deadline.at:
+                self.deadline = deadline
 
     def wants(self, event: object) -> bool:
         """Whether the conversation waits for this or hears it. Waits go by ``isinstance``, what is heard besides by the exact type."""
         return isinstance(event, self.types) or type(event) in self.hearing
+
+
+NOTHING_WAITED_FOR = Wait()
+"""Of a conversation that is in the middle of a step, or over."""
 
 
 def nearest(*deadlines: Deadline | None) -> Deadline | None:

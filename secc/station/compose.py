@@ -18,7 +18,6 @@ from hal.ports import Board
 from secc import iso2
 from secc.config import Clock, Config, OutletSettings, Tls, UplinkKind
 from secc.config.boards import settled
-from secc.conversation import End, Event
 from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.ops.calendar import FILE, Calendar
@@ -147,7 +146,7 @@ class Services:
             "problems": list(self.trust.problems),
         }
 
-    def observe(self, board: Board | None, event: Event | End | None) -> None:
+    def observe(self, board: Board | None, event: object) -> None:
         """What a car said, and that its session has ended, for the follower of a simulated outlet; tests only."""
         if self.config.lab.danger_follower:
             tell_follower(board, event)

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from secc.conversation import Effect, Event, Levels, Reason, Received, Send, Wall
+from secc.conversation import Effect, Levels, Reason, Received, Send, Wall
 from secc.errors import SeccError
 from secc.exi.tree import to_tree
 from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
@@ -123,9 +123,7 @@ class Recorder:
         """What the session offers the car, as a note ``offer {...}``: a replay needs it."""
         self.note("offer " + json.dumps(plain(offer)), now)
 
-    def stepped(
-        self, now: float, event: Event | None, effects: tuple[Effect, ...], levels: Levels | None = None
-    ) -> None:
+    def stepped(self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels | None = None) -> None:
         """One step of the session: what it heard (None: it began, or a deadline passed), what it saw, what it wants done."""
         if levels is not None and levels != self._levels:
             self._levels = levels

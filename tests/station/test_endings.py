@@ -146,8 +146,8 @@ async def bug_in_a_phase(scene: Scene, drive: Drive) -> None:
     """The session's conversation raises at its next step."""
     connection = scene.outlet()._connection
     assert connection is not None
-    assert connection.driver is not None
-    session = connection.driver.session
+    assert connection.seat is not None
+    session = connection.seat.session
 
     def bug(event: Any, now: float) -> Any:
         raise ZeroDivisionError("planted")
@@ -166,15 +166,11 @@ async def bug_in_the_recorder(scene: Scene, drive: Drive) -> None:
 
 
 async def bug_in_the_power_path(scene: Scene, drive: Drive) -> None:
-    driver = scene.outlet().path._driver
-    assert driver is not None
-    driver.fail(ZeroDivisionError("planted"))
+    scene.seat("power path").fail(ZeroDivisionError("planted"))
 
 
 async def bug_in_the_plug_in(scene: Scene, drive: Drive) -> None:
-    driver = scene.outlet().plug._driver
-    assert driver is not None
-    driver.fail(ZeroDivisionError("planted"))
+    scene.seat("plug-in").fail(ZeroDivisionError("planted"))
 
 
 async def driver_raises(scene: Scene, drive: Drive) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from certs import Anchors, Edition, Role, StapleCache, Truststore, parse_certificate
-from secc.conversation import Abandon, Answered, Ask, Effect, Levels, Reason, Wall
+from secc.conversation import Effect, Levels, Question, Reason, Wall
 from secc.iso2 import protocol
 from secc.link import sdp
 from secc.link.connection import Serving
@@ -22,12 +22,23 @@ from secc.link.tls.chain import Chain
 from secc.link.tls.context import ServerContext
 from secc.link.tls.key import PemKey
 from secc.ops.network import locate
-from secc.session.effects import StopPower
+from secc.session.effects import (
+    AuthorizeContract,
+    CheckCable,
+    Identify,
+    OpenContactor,
+    Reach,
+    Remark,
+    SetOutput,
+    StartPower,
+    StopPower,
+    ValidateContract,
+)
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Surroundings, Transfer, V2gProtocol
 from secc.station.listeners import SdpListener, TcpListener
 from secc.station.serving.connection import V2gConnection
-from secc.station.serving.driver import Turns
 from secc.station.serving.pace import Pace
+from secc.station.serving.router import Router
 from tests.pair import Outlet
 from tools.evcc.__main__ import OK, REFUSED, UNREACHABLE, UNTRUSTED, USAGE, arguments, drive
 from tools.pki import LabPki, make_lab_pki
@@ -39,7 +50,10 @@ class MiniStation:
     def __init__(self, offer: Offer, contexts: tuple[ServerContext, ...], anchors: Anchors) -> None:
         loop = asyncio.get_running_loop()
         self.name = "mini"
-        self.turns = Turns()
+        self.router = Router("mini", levels=self.levels)
+        self.router.performs(OpenContactor, SetOutput, Identify, Reach, Remark, by=self._perform)
+        for kind in (CheckCable, StartPower, StopPower, ValidateContract, AuthorizeContract):
+            self.router.finds(kind, by=self._find)
         self.executor: Executor = ThreadPoolExecutor(1)
         self.work: Executor = self.executor
         self.pace = Pace()
@@ -86,17 +100,19 @@ class MiniStation:
     def begin(self, connection: Any, protocol: Any) -> Offer:
         return self.offer
 
-    def perform(self, connection: V2gConnection, effect: Effect) -> None:
+    def _perform(self, effect: Effect) -> None:
         self.outlet.advance(self._loop.time())
-        if isinstance(effect, Ask):
-            found = self.outlet.answer(effect.question)
-            assert found is not None
-            # Nobody moves this car's pilot; it is where the question expects it.
-            self.outlet.pilot = "B" if isinstance(effect.question, StopPower) else "C"
-            seconds, make = found
-            self._loop.call_later(seconds, lambda: connection.hear(Answered(effect.ticket, make())))
-        elif not isinstance(effect, Abandon):
-            self.outlet.perform(effect)
+        self.outlet.perform(effect)
+
+    async def _find(self, question: Question[Any]) -> Any:
+        self.outlet.advance(self._loop.time())
+        found = self.outlet.answer(question)
+        assert found is not None
+        # Nobody moves this car's pilot; it is where the question expects it.
+        self.outlet.pilot = "B" if isinstance(question, StopPower) else "C"
+        seconds, make = found
+        await asyncio.sleep(seconds)
+        return make()
 
     def saw(self, connection: Any, now: float, event: Any, effects: Any) -> None: ...
     def sent(self, connection: Any, payload_type: int, octets: bytes, message: Any) -> None: ...

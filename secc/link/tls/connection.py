@@ -176,7 +176,8 @@ class TlsConnection:
             self._leave()
 
     def _leave(self) -> None:
-        self._release_if_abandoned()
+        if self._abandoned:
+            self._release_if_abandoned()
         self._turn.release()
         # Who closed between these two lines found the turn taken and left the freeing to us.
         if self._abandoned and self._ssl and self._turn.acquire(blocking=False):

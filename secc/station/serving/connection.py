@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from secc.conversation import Effect, Emergency, End, Event, Reason, Received, Send, Severed
+from secc.conversation import Emergency, End, Event, Reason, Received, Send, Severed
 from secc.errors import FramingError
 from secc.link.connection import HANDSHAKE, Connection, Serving, serve
 from secc.link.tls.chain import Handshaken
@@ -20,8 +20,8 @@ from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import V2gProtocol
 from secc.station.serving.decoding import Decoder
-from secc.station.serving.driver import Driver
 from secc.station.serving.host import Host
+from secc.station.serving.router import Seat
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,8 @@ class V2gConnection(asyncio.Protocol):
     def __init__(self, host: Host, serving: Serving, peer: str) -> None:
         self.peer = peer
         self.protocol: V2gProtocol | None = None
-        self.driver: Driver | None = None
+        self.seat: Seat | None = None
+        """The session that goes on: the negotiation, then one of the protocol that was agreed."""
         self._host = host
         self._loop = asyncio.get_running_loop()
         self._link: Connection = serve(serving, self._loop.time())
@@ -225,8 +226,8 @@ class V2gConnection(asyncio.Protocol):
         return self._dialogue
 
     def _message(self, received: Received) -> None:
-        assert self.driver is not None
-        self.driver.hear(received)
+        assert self.seat is not None
+        self.seat.hear(received)
 
     def _refuse(self, error: FramingError) -> None:
         self._flush()
@@ -253,32 +254,27 @@ class V2gConnection(asyncio.Protocol):
         self._dialogue = dialogue
         self._link.framer.accepted = frozenset(PayloadType(stream) for stream in dialogue.streams)
         self._link.framer.limit = dialogue.payload_limit
-        self.driver = Driver(
-            f"{self._host.name} {name}",
+        self.seat = self._host.router.join(
+            name,
             dialogue.session,
-            turns=self._host.turns,
-            perform=self._perform,
-            levels=self._host.levels,
-            watch=lambda now, event, effects: self._host.saw(self, now, event, effects),
             ended=ended,
+            watch=lambda now, event, effects: self._host.saw(self, now, event, effects),
         )
-        self.driver.begin()
+        self.seat.performs[Send] = self._send
+        self.seat.begin()
 
     def hear(self, event: Event) -> None:
         """Something happened outside, or to the connection itself."""
-        if self.driver is not None and self.driver.alive:
-            self.driver.hear(event)
-        elif self.driver is None and isinstance(event, Severed | Emergency):
+        if self.seat is not None and self.seat.alive:
+            self.seat.hear(event)
+        elif self.seat is None and isinstance(event, Severed | Emergency):
             # No message has come yet; how it ended is known all the same.
             self._finish(event.why())
 
-    def _perform(self, effect: Effect) -> None:
-        if not isinstance(effect, Send):
-            self._host.perform(self, effect)
-            return
+    def _send(self, send: Send) -> None:
         assert self._dialogue is not None
-        payload_type, octets = self._dialogue.encode(effect)
-        self._host.sent(self, payload_type, octets, effect.message)
+        payload_type, octets = self._dialogue.encode(send)
+        self._host.sent(self, payload_type, octets, send.message)
         try:
             self._link.send(PayloadType(payload_type), octets)
         except FramingError as error:
@@ -316,8 +312,8 @@ class V2gConnection(asyncio.Protocol):
 
     def _end(self, event: Severed, reason: Reason) -> None:
         """The session, if there is one, hears it and says itself why it ended: at once, or when the step under way is done."""
-        if self.driver is not None and self.driver.alive:
-            self.driver.hear(event)
+        if self.seat is not None and self.seat.alive:
+            self.seat.hear(event)
         else:
             self._finish(reason)
 

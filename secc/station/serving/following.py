@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from hal.ports import Board
-from secc.conversation import End, Event, Received
+from secc.conversation import End, Received
 
 
-def tell_follower(board: Board | None, event: Event | End | None) -> None:
+def tell_follower(board: Board | None, event: object) -> None:
     """Pass on what the follower goes by; nothing happens on a board without one."""
     follower = getattr(board, "follower", None)
     if follower is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from secc.conversation import Effect, Event, Levels, Reason
+from secc.conversation import Effect, Reason
 from secc.link.tls.chain import Handshaken
 from secc.session.offer import Offer, Surroundings, V2gProtocol
-from secc.station.serving.driver import Turns
 from secc.station.serving.pace import Pace
+from secc.station.serving.router import Router
 
 if TYPE_CHECKING:
     from secc.station.serving.connection import V2gConnection
@@ -19,7 +19,7 @@ class Host(Protocol):
     """What a connection needs of the outlet that it belongs to."""
 
     name: str
-    turns: Turns
+    router: Router
     executor: Executor
     """The outlet's own threads, for what waits for a key or a disk."""
     work: Executor
@@ -27,7 +27,6 @@ class Host(Protocol):
     pace: Pace
     protocols: tuple[V2gProtocol, ...]
 
-    def levels(self) -> Levels: ...
     def surroundings(self) -> Surroundings: ...
     def secured(self, connection: V2gConnection, handshaken: Handshaken) -> None:
         """TLS is up."""
@@ -37,11 +36,7 @@ class Host(Protocol):
         """A session of this protocol begins now: what is it offered?"""
         ...
 
-    def perform(self, connection: V2gConnection, effect: Effect) -> None:
-        """Everything that a session wants, but to send."""
-        ...
-
-    def saw(self, connection: V2gConnection, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
+    def saw(self, connection: V2gConnection, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         """A step of the session, for the trace."""
         ...
 

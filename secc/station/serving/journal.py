@@ -16,7 +16,7 @@ from typing import Any
 
 from certs import Contract
 from secc.config import Config, Eim, OutletSettings
-from secc.conversation import Effect, Event, Levels, Reason, Received, Wall
+from secc.conversation import Effect, Levels, Reason, Received, Wall
 from secc.errors import SeccError
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
@@ -150,7 +150,7 @@ class Journal:
     # It goes on
 
     def saw(
-        self, now: float, event: Event | None, effects: tuple[Effect, ...], levels: Levels, waiting: tuple[type, ...]
+        self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels, waiting: tuple[type, ...]
     ) -> None:
         """A step of the session; ``waiting`` is what it stands still for now."""
         if self._recorder is not None:

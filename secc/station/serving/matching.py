@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from hal.errors import HalError
 from hal.events import PilotChanged
@@ -21,7 +20,7 @@ from hal.linux import LinuxModem, open_modem
 from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
 from secc.config import Config, Modem, OutletSettings
-from secc.conversation import Abandon, Answered, Ask, Effect, End, Ticket
+from secc.conversation import Effect, End
 from secc.link.slac import effects as wants
 from secc.link.slac.dlink import (
     ArmMatching,
@@ -33,18 +32,27 @@ from secc.link.slac.dlink import (
     ReportModem,
     ResumeLink,
 )
-from secc.link.slac.events import FrameReceived
+from secc.link.slac.events import FrameReceived, KeySet, LinkReported
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.settings import SlacSettings
 from secc.station.compose import Services
-from secc.station.serving.driver import Driver, Turns
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.modem import check_link, set_key
+from secc.station.serving.router import Router, Seat
 
 log = logging.getLogger(__name__)
 
 MODEM_RETRY_SECONDS = 2.0
 """A modem that is not there, or whose interface went away, is looked for again after this."""
+
+WANTED = (
+    wants.SendFrame,
+    ReportModem,
+    ReportMatchingBegun,
+    ReportMatchingFailed,
+    ReportMatched,
+    IndicateDlinkReady,
+)
 
 
 class MatchHost:
@@ -56,7 +64,7 @@ class MatchHost:
         config: Config,
         services: Services,
         hardware: Hardware,
-        turns: Turns,
+        router: Router,
         *,
         plug: Callable[..., None],
         publish: Callable[..., None],
@@ -70,15 +78,17 @@ class MatchHost:
         self._config = config
         self._services = services
         self._hardware = hardware
-        self._turns = turns
+        self._router = router
         self._plug = plug
         self._publish = publish
         self._broken = hardware.broken
         self._queue = PortQueue(f"{settings.name} power line", broken=self._fell)
-        self._driver: Driver | None = None
+        self._seat: Seat | None = None
+        router.performs(*WANTED, by=self._perform)
+        router.finds(wants.SetKey, by=self._set_key)
+        router.finds(wants.CheckLink, by=self._check_link)
         self._modem: PlcModem | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._asked: dict[Ticket[Any], asyncio.Task[None]] = {}
         self._armed: ArmMatching | None = None
         """What the plug-in wants while there is nobody to tell: a modem may come later than a car."""
 
@@ -92,10 +102,9 @@ class MatchHost:
     async def close(self) -> None:
         """Nobody is answered any more. The key stays in the modem, and no car knows the next one."""
         self._stop_talking()
-        tasks = [*self._asked.values()] + ([self._keeper] if self._keeper is not None else [])
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         await self._queue.close()
         if isinstance(self._modem, LinuxModem):
             await self._modem.close()
@@ -150,23 +159,18 @@ class MatchHost:
             attenuation_offset=self._settings.attenuation_offset,
         )
         now = asyncio.get_running_loop().time()
-        self._driver = Driver(
-            f"outlet {self._settings.name} matching",
-            SlacSession(settings, now=now, tickets=self._services.tickets),
-            turns=self._turns,
-            perform=self._perform,
-            levels=self._hardware.levels,
-            ended=self._ended,
-        )
-        self._driver.begin()
+        session = SlacSession(settings, now=now, tickets=self._services.tickets)
+        self._seat = self._router.join("matching", session, ended=self._ended)
+        self._seat.performs[wants.Announce] = self._announce
+        self._seat.begin()
         if self._armed is not None:
             self._hear(self._armed)
 
     def _stop_talking(self) -> None:
-        if self._driver is None:
+        if self._seat is None:
             return
-        self._driver.stop()
-        self._driver = None
+        self._seat.stop()
+        self._seat = None
         self._plug(IndicateDlinkReady(False, "the modem is gone"))
 
     def _ended(self, end: End) -> None:
@@ -190,8 +194,8 @@ class MatchHost:
         await self._keep(board)
 
     def _hear(self, event: object) -> None:
-        if self._driver is not None:
-            self._driver.hear(event)
+        if self._seat is not None:
+            self._seat.hear(event)
 
     # The plug-in and the pilot
 
@@ -212,26 +216,13 @@ class MatchHost:
     # What it wants
 
     def _perform(self, effect: Effect) -> None:
-        modem = self._modem
+        name, modem = self._settings.name, self._modem
         match effect:
             case wants.SendFrame() if modem is not None:
                 self._send(modem, effect.octets)
-            case Ask(ticket, wants.SetKey() as wish) if modem is not None:
-                self._ask(ticket, set_key(modem, wish))
-            case Ask(ticket, wants.CheckLink() as question) if modem is not None:
-                self._ask(ticket, check_link(modem, question))
-            case Abandon(ticket):
-                task = self._asked.pop(ticket, None)
-                if task is not None:
-                    task.cancel()
-            case wants.Announce(notice, code):
-                log.info("outlet %s: %s%s", self._settings.name, f"tolerated {code}: " if code else "", notice.value)
-            case _:
-                self._tell(effect)
-
-    def _tell(self, effect: Effect) -> None:
-        name = self._settings.name
-        match effect:
+                return
+            case wants.SendFrame():
+                return
             case ReportModem(ready, text):
                 self._report(ready, text)
                 return
@@ -257,15 +248,16 @@ class MatchHost:
         # A frame that could not be sent is one that was lost on the line: matching has its repeats for that.
         self._queue.order("SendFrame", lambda: modem.send(octets), failed=lambda failure: None)
 
-    def _ask(self, ticket: Ticket[Any], finding: Awaitable[Any]) -> None:
-        async def find() -> None:
-            try:
-                answer = await finding
-            except Exception as error:
-                log.exception("outlet %s: a bug in %s", self._settings.name, ticket.question)
-                self._fell(error)
-                return
-            if self._asked.pop(ticket, None) is not None:
-                self._hear(Answered(ticket, answer))
+    def _announce(self, said: wants.Announce) -> None:
+        tolerated = f"tolerated {said.code}: " if said.code else ""
+        log.info("outlet %s: %s%s", self._settings.name, tolerated, said.notice.value)
 
-        self._asked[ticket] = asyncio.create_task(find(), name=ticket.question)
+    async def _set_key(self, question: wants.SetKey) -> KeySet:
+        return KeySet(False, text="the modem is gone") if self._modem is None else await set_key(self._modem, question)
+
+    async def _check_link(self, question: wants.CheckLink) -> LinkReported:
+        return (
+            LinkReported(None, error="the modem is gone")
+            if self._modem is None
+            else await check_link(self._modem, question)
+        )

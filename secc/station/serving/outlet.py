@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -23,28 +22,26 @@ from certs import Contract
 from hal.events import PilotChanged
 from secc import outlet
 from secc.config import Config, OutletSettings
-from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Ticket
+from secc.conversation import Effect, End, Event, Levels, Reason
 from secc.link.tls.chain import Handshaken
 from secc.session.effects import (
-    CheckCable,
+    AuthorizeContract,
     Identify,
     Milestone,
     OpenContactor,
     Reach,
     Remark,
     SetOutput,
-    StartPower,
     StopPower,
     ValidateContract,
     Verdict,
 )
 from secc.session.events import LimitChanged, Shutdown
+from secc.session.identification import AuthorizeToken
 from secc.session.offer import Offer, Surroundings, V2gProtocol
-from secc.session.proof import ProvedContract
 from secc.station.commands import Commands
 from secc.station.compose import Services, worker
 from secc.station.serving.connection import V2gConnection
-from secc.station.serving.driver import Turns
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.journal import Journal
 from secc.station.serving.matching import MatchHost
@@ -52,6 +49,7 @@ from secc.station.serving.offers import offer_for, refusal
 from secc.station.serving.path import PathHost
 from secc.station.serving.plug import PlugHost
 from secc.station.serving.questions import Questions
+from secc.station.serving.router import Router
 from secc.station.serving.sockets import Sockets
 
 log = logging.getLogger(__name__)
@@ -63,7 +61,6 @@ class OutletHost:
     def __init__(self, settings: OutletSettings, config: Config, services: Services) -> None:
         self.name = settings.name
         self.interface = settings.interface
-        self.turns = Turns()
         self.protocols = services.protocols
         self._settings = settings
         self._config = config
@@ -90,9 +87,10 @@ class OutletHost:
             decide_seconds=config.timing.decide_seconds,
         )
         self.hardware = Hardware(settings.name, settings.hal, self)
-        self.path = PathHost(settings, services, self.hardware, self.turns, plug=self.tell_plug, publish=self.publish)
+        self.router = router = Router(f"outlet {settings.name}", levels=self.hardware.levels)
+        self.path = PathHost(settings, services, self.hardware, router, plug=self.tell_plug, publish=self.publish)
         self.matching = MatchHost(
-            settings, config, services, self.hardware, self.turns, plug=self.tell_plug, publish=self.publish
+            settings, config, services, self.hardware, router, plug=self.tell_plug, publish=self.publish
         )
         self.plug = PlugHost(
             settings,
@@ -101,8 +99,7 @@ class OutletHost:
             self.hardware,
             self.matching,
             self.path,
-            self.questions,
-            self.turns,
+            router,
             self,
             closing=lambda: self._closing,
         )
@@ -116,6 +113,7 @@ class OutletHost:
             standing=self.plug.standing,
             verdict=self.plug.verdict,
         )
+        self._table()
 
     # Coming up and going down
 
@@ -147,8 +145,7 @@ class OutletHost:
         await self.matching.close()
         await self.questions.close()
         await self.journal.close()
-        self.plug.stop()
-        self.path.stop()
+        await self.router.close()
         await self.hardware.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -212,65 +209,50 @@ class OutletHost:
         self.path.end()
         self.questions.unproved.unplugged()
 
-    def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None:
-        self.path.ask(ticket, question, answer)
-
-    def abandon_power(self, ticket: Ticket[Any]) -> None:
-        self.path.abandon(ticket)
-
     # The V2G session wants something (``Host``)
 
     def levels(self) -> Levels:
         return self.hardware.levels()
 
-    def perform(self, connection: V2gConnection, effect: Effect) -> None:
-        """Everything that a session wants, but to send."""
-        match effect:
-            case Ask(ticket, CheckCable() | StartPower() | StopPower() as question):
-                if isinstance(question, StopPower):
-                    self.tell_plug(outlet.ChargingEnded())
-                self.path.ask(ticket, question, connection.hear)
-            case Ask(ticket, question):
-                if isinstance(question, ValidateContract):
-                    self.tell_plug(outlet.ContractPresented())
-                if not self.questions.ask(
-                    ticket, question, lambda answered: self._contract_answered(connection, question, answered)
-                ):
-                    raise TypeError(f"nobody answers {ticket.question}")
-            case Abandon(ticket):
-                self.path.abandon(ticket)
-                self.questions.abandon(ticket)
-            case SetOutput():
-                self.tell_power(effect)
-            case OpenContactor():
-                self.tell_power(effect)
-                self.tell_plug(outlet.ChargingEnded())
-            case Identify(contract, verdict):
-                self._identified(contract, verdict)
-            case Reach(milestone, facts):
-                self._reached(milestone, dict(facts))
-            case Remark(code, text):
-                self.journal.remark(code, text)
-            case _:
-                raise TypeError(f"nobody performs {type(effect).__name__}")
+    def _table(self) -> None:
+        """What a V2G session says, and who performs or answers it."""
+        router, questions = self.router, self.questions
+        for kind in (ValidateContract, AuthorizeContract, AuthorizeToken):
+            router.finds(kind, by=questions.find)
+        router.taps(AuthorizeContract, by=questions.asked)
+        router.taps(ValidateContract, by=self._presented)
+        router.told(ValidateContract, by=self._judged)
+        router.taps(StopPower, OpenContactor, by=self._stopping)
+        router.relays(SetOutput, OpenContactor)
+        router.performs(Identify, by=self._identified)
+        router.performs(Reach, by=self._reached)
+        router.performs(Remark, by=self._remark)
 
-    def _contract_answered(self, connection: V2gConnection, question: Any, answered: Answered) -> None:
+    def _presented(self, question: ValidateContract) -> None:
+        self.tell_plug(outlet.ContractPresented())
+
+    def _judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
         """Only the session gets what the backend says of a contract; the outlet believes :class:`Identify` alone."""
-        found = answered.answer
-        if isinstance(question, ValidateContract) and isinstance(found, Contract | Verdict):
-            self.journal.judged(question.chain[0], found)
-            if isinstance(found, Verdict):
-                self.journal.verdict(type(question).__name__, found)
-                self.tell_plug(outlet.ContractRejected())
-        connection.hear(answered)
+        self.journal.judged(question.chain[0], found)
+        if isinstance(found, Verdict):
+            self.journal.verdict(type(question).__name__, found)
+            self.tell_plug(outlet.ContractRejected())
 
-    def _identified(self, contract: ProvedContract, verdict: Verdict) -> None:
+    def _stopping(self, said: StopPower | OpenContactor) -> None:
+        self.tell_plug(outlet.ChargingEnded())
+
+    def _remark(self, remark: Remark) -> None:
+        self.journal.remark(remark.code, remark.text)
+
+    def _identified(self, said: Identify) -> None:
+        contract, verdict = said.contract, said.verdict
         self.journal.identified(contract, verdict)
         self.tell_plug(outlet.ContractDecided(contract, verdict))
         self.questions.learned(contract, verdict)
 
-    def _reached(self, milestone: Milestone, facts: Mapping[str, Any]) -> None:
-        self._milestone = milestone
+    def _reached(self, reach: Reach) -> None:
+        self._milestone, facts = reach.milestone, dict(reach.facts)
+        milestone = reach.milestone
         if milestone is Milestone.SESSION_SET_UP:
             self.tell_plug(outlet.SessionSetUp())
         self.journal.reached(milestone, facts, self.levels())
@@ -328,11 +310,11 @@ class OutletHost:
         self.tell_plug(outlet.SessionBegan(offer.payments))
         return offer
 
-    def saw(self, connection: V2gConnection, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
-        driver = connection.driver
-        assert driver is not None
+    def saw(self, connection: V2gConnection, now: float, event: object, effects: tuple[Effect, ...]) -> None:
+        seat = connection.seat
+        assert seat is not None
         # The levels that the step saw, not those of now: a trace has to replay.
-        self.journal.saw(now, event, effects, driver.session.levels, driver.session.waiting_for)
+        self.journal.saw(now, event, effects, seat.session.levels, seat.session.waiting_for)
         self._services.observe(self.hardware.board, event)
 
     def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:

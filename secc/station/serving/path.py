@@ -5,21 +5,50 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from secc import energy, outlet
 from secc.config import OutletSettings
-from secc.conversation import Abandon, Answered, Asked, Effect, End, Event, Tell, Ticket
-from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower
+from secc.conversation import Effect, End
+from secc.energy.effects import (
+    AllowPower,
+    Announce,
+    CloseDcContactor,
+    OpenDcContactor,
+    ReleasePower,
+    ReportInsulation,
+    SeekConsent,
+    SetOvercurrent,
+    SetSupply,
+    StartInsulationMonitor,
+    StopInsulationMonitor,
+    SwitchSupplyOff,
+    TestInsulationMonitor,
+    WithdrawPower,
+)
+from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
 from secc.station.compose import Services
-from secc.station.serving.driver import Driver, Turns
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.levels import ac_limits, dc_limits
+from secc.station.serving.router import Router, Seat
 
 log = logging.getLogger(__name__)
 
-Hear = Callable[[Event], None]
+WANTED = (
+    SeekConsent,
+    ReleasePower,
+    AllowPower,
+    WithdrawPower,
+    SetOvercurrent,
+    CloseDcContactor,
+    OpenDcContactor,
+    SetSupply,
+    SwitchSupplyOff,
+    StartInsulationMonitor,
+    StopInsulationMonitor,
+    ReportInsulation,
+    Announce,
+)
 
 
 class PathHost:
@@ -30,7 +59,7 @@ class PathHost:
         settings: OutletSettings,
         services: Services,
         hardware: Hardware,
-        turns: Turns,
+        router: Router,
         *,
         plug: Callable[..., None],
         publish: Callable[..., None],
@@ -41,30 +70,29 @@ class PathHost:
         self._settings = settings
         self._services = services
         self._hardware = hardware
-        self._turns = turns
+        self._router = router
         self._plug = plug
         self._publish = publish
-        self._driver: Driver | None = None
-        self._asked: dict[Ticket[Any], Hear] = {}
+        self._seat: Seat | None = None
+        router.performs(*WANTED, by=self._perform)
+        router.performs(ReportFault, by=self._report_fault)
+        router.finds(TestInsulationMonitor, by=self._test_insulation_monitor)
+        router.answers(CheckCable, StartPower, StopPower, otherwise=_nothing)
+        router.told(StartPower, by=self._started)
 
     def begin(self) -> None:
         """A car is connected; nothing happens if its path is there already."""
-        if self._driver is not None and self._driver.alive:
+        if self._seat is not None and self._seat.alive:
             return
         settings = self._path_settings()
         if settings is None:
             log.error("outlet %s: the board has no port for what it is to transfer", self._name)
             return
         session = energy.power_path(settings, now=asyncio.get_running_loop().time(), tickets=self._services.tickets)
-        self._driver = Driver(
-            f"outlet {self._name} power path",
-            session,
-            turns=self._turns,
-            perform=self._perform,
-            levels=self._hardware.levels,
-            ended=self._ended,
+        self._seat = self._router.join(
+            "power path", session, answers=(CheckCable, StartPower, StopPower), ended=self._ended
         )
-        self._driver.begin()
+        self._seat.begin()
 
     def _path_settings(self) -> energy.DcSettings | energy.AcSettings | None:
         board, settings = self._hardware.board, self._settings
@@ -83,71 +111,43 @@ class PathHost:
         """The car is gone."""
         self.hear(Unplugged())
 
-    def stop(self) -> None:
-        """Bring no more deadlines: the station goes down."""
-        if self._driver is not None:
-            self._driver.stop()
-
     def hear(self, *events: object) -> None:
-        if self._driver is not None:
+        if self._seat is not None:
             for event in events:
-                self._driver.hear(event)
+                self._seat.hear(event)
 
     def limit(self, watts: float | None) -> None:
         """Deliver at most this much from now on."""
         self.watts_limit = watts
         self.hear(LimitChanged(watts))
 
-    # Questions
-
-    def ask(self, ticket: Ticket[Any], question: Any, answer: Hear) -> None:
-        """``answer`` hears it, unless the question is abandoned before."""
-        if self._driver is None or not self._driver.alive:
-            answer(Answered(ticket, _nothing(ticket.question)))
-            return
-        self._asked[ticket] = answer
-        self._driver.hear(Asked(ticket, question))
-
-    def abandon(self, ticket: Ticket[Any]) -> None:
-        self._asked.pop(ticket, None)
-
     # What it wants
 
     def _perform(self, effect: Effect) -> None:
-        match effect:
-            case Tell(ticket, answer):
-                self._answered(ticket, answer)
-            case ReportFault(code, text):
-                log.warning("outlet %s: power path: %s: %s", self._name, code, text)
-                self._publish("fault", code=code, text=text)
-                self._plug(effect)
-            case Abandon():
-                # The answer may have crossed it.
-                assert self._hardware.power is not None
-                self._hardware.power.perform(effect)
-            case _:
-                assert self._hardware.power is not None
-                if not self._hardware.power.perform(effect):
-                    raise TypeError(f"nobody performs {type(effect).__name__}")
+        assert self._hardware.power is not None
+        self._hardware.power.perform(effect)
 
-    def _answered(self, ticket: Ticket[Any], found: Any) -> None:
-        answer = self._asked.pop(ticket, None)
-        if ticket.question == StartPower.__name__ and isinstance(found, PowerReported) and found.done:
+    async def _test_insulation_monitor(self, question: TestInsulationMonitor) -> bool:
+        assert self._hardware.power is not None
+        return await self._hardware.power.test_insulation_monitor()
+
+    def _report_fault(self, fault: ReportFault) -> None:
+        log.warning("outlet %s: power path: %s: %s", self._name, fault.code, fault.text)
+        self._publish("fault", code=fault.code, text=fault.text)
+        self._plug(fault)
+
+    def _started(self, question: StartPower, answer: PowerReported) -> None:
+        if answer.done:
             self._plug(outlet.ChargingBegan())
-        if answer is not None:
-            answer(Answered(ticket, found))
 
     def _ended(self, end: End) -> None:
         """With the car gone that is as it should be; in any other case nothing can be delivered until it is unplugged."""
-        asked, self._asked = self._asked, {}
-        for ticket, answer in asked.items():
-            answer(Answered(ticket, _nothing(ticket.question)))
         if end.reason.kind == "bug":
             self._plug(ReportFault("power-path", end.reason.detail, latched=True))
 
 
-def _nothing(question: str) -> CableChecked | PowerReported:
+def _nothing(question: object) -> CableChecked | PowerReported:
     """The answer about a power path that is not there."""
-    if question == CheckCable.__name__:
+    if isinstance(question, CheckCable):
         return CableChecked(passed=False, isolation="invalid", detail="there is no power path")
     return PowerReported(done=False, detail="there is no power path")

@@ -5,25 +5,41 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from hal.faults import standing
 from secc import outlet
 from secc.config import Config, Eim, OutletSettings
-from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Ticket
+from secc.conversation import Effect, End, Event
 from secc.link.slac.dlink import ArmMatching, ReleaseLink, ResumeLink
-from secc.session.effects import CheckCable, OpenContactor, Remark, StartPower, StopPower, Verdict
+from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
-from secc.station.serving.driver import Driver, Turns
 from secc.station.serving.hardware import CONNECTED, Hardware
 from secc.station.serving.levels import ac_capabilities
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.path import PathHost
-from secc.station.serving.questions import Questions
+from secc.station.serving.router import Router, Seat
 from secc.uplink.port import Identity
 
 log = logging.getLogger(__name__)
+
+WANTED = (
+    outlet.OpenSdp,
+    outlet.CloseSdp,
+    outlet.CloseConnection,
+    outlet.TellSession,
+    ArmMatching,
+    ReleaseLink,
+    ResumeLink,
+    outlet.ReportBasicCharging,
+    outlet.SetDuty,
+    outlet.SetX1,
+    outlet.SetF,
+    outlet.LockConnector,
+    outlet.UnlockConnector,
+    outlet.Indicate,
+)
 
 AFTER_A_BUG_SECONDS = 1.0
 """A plug-in that fails as soon as it begins must not keep the station busy with nothing else."""
@@ -38,9 +54,6 @@ class Junction(Protocol):
     def tell_session(self, event: Event) -> None: ...
     def car_connected(self) -> None: ...
     def car_gone(self) -> None: ...
-    def ask_power(self, ticket: Ticket[Any], question: Any, answer: Callable[[Event], None]) -> None: ...
-    def abandon_power(self, ticket: Ticket[Any]) -> None: ...
-    def tell_power(self, *events: object) -> None: ...
     def charged_by_pilot(self, *, on: bool, text: str) -> None: ...
 
 
@@ -55,8 +68,7 @@ class PlugHost:
         hardware: Hardware,
         matching: MatchHost,
         path: PathHost,
-        questions: Questions,
-        turns: Turns,
+        router: Router,
         junction: Junction,
         closing: Callable[[], bool],
     ) -> None:
@@ -69,12 +81,13 @@ class PlugHost:
         self._config = config
         self._services = services
         self._hardware = hardware
-        self._questions = questions
-        self._turns = turns
+        self._router = router
         self._junction = junction
         self._closing = closing
         self._loop = asyncio.get_running_loop()
-        self._driver: Driver | None = None
+        self._seat: Seat | None = None
+        router.performs(*WANTED, by=self._perform)
+        router.told(AuthorizeToken, by=self._token_decided)
         self._token: Identity | None = None
         self._waiting: list[asyncio.Future[Verdict]] = []
         """Who wants to know what becomes of a card."""
@@ -93,15 +106,9 @@ class PlugHost:
         for fault in standing(self._hardware.board):
             # Known before the conversation begins, so that a car that is there already is not offered anything.
             plugin.state.fault_raised(fault)
-        self._driver = Driver(
-            f"outlet {self._name} plug-in",
-            plugin.session,
-            turns=self._turns,
-            perform=self._perform,
-            levels=self._hardware.levels,
-            ended=self._ended,
-        )
-        self._driver.begin()
+        self._seat = self._router.join("plug-in", plugin.session, ended=self._ended)
+        self._seat.performs[Remark] = self._remark
+        self._seat.begin()
         if self._hardware.levels().pilot in CONNECTED:
             self._junction.car_connected()
 
@@ -121,14 +128,9 @@ class PlugHost:
         )
 
     def hear(self, *events: object) -> None:
-        if self._driver is not None:
+        if self._seat is not None:
             for event in events:
-                self._driver.hear(event)
-
-    def stop(self) -> None:
-        """Bring no more deadlines: the station goes down."""
-        if self._driver is not None:
-            self._driver.stop()
+                self._seat.hear(event)
 
     def identity(self) -> Identity | None:
         """Who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41); None without one."""
@@ -163,19 +165,8 @@ class PlugHost:
                 self._junction.tell_session(event)
             case ArmMatching() | ReleaseLink() | ResumeLink():
                 self._matching.order(effect)
-            case Remark(code, text):
-                log.info("outlet %s: tolerated %s: %s", self._name, code, text)
             case outlet.ReportBasicCharging(on, text):
                 self._junction.charged_by_pilot(on=on, text=text)
-            case Ask(ticket, AuthorizeToken() as question):
-                self._questions.ask(ticket, question, lambda answered: self._token_answered(question, answered))
-            case Ask(ticket, CheckCable() | StartPower() | StopPower() as asked):
-                self._junction.ask_power(ticket, asked, self.hear)
-            case Abandon(ticket):
-                self._junction.abandon_power(ticket)
-                self._questions.abandon(ticket)
-            case OpenContactor():
-                self._junction.tell_power(effect)
             case _:
                 assert self._hardware.pilot is not None
                 self._hardware.pilot.perform(effect)
@@ -195,17 +186,17 @@ class PlugHost:
         self._waiting.append(coming)
         return coming
 
-    def _token_answered(self, question: AuthorizeToken, answered: Answered) -> None:
-        if isinstance(answered.answer, Verdict):
-            verdict = answered.answer
-            for coming in self._waiting:
-                if not coming.done():
-                    coming.set_result(verdict)
-            self._waiting.clear()
-            log.info("outlet %s: card: %s%s", self._name, verdict.decision.value, _detail(verdict))
-            if verdict.accepted and self._external() is None:
-                self._token = Identity(question.kind, question.value)
-        self.hear(answered)
+    def _remark(self, remark: Remark) -> None:
+        log.info("outlet %s: tolerated %s: %s", self._name, remark.code, remark.text)
+
+    def _token_decided(self, question: AuthorizeToken, verdict: Verdict) -> None:
+        for coming in self._waiting:
+            if not coming.done():
+                coming.set_result(verdict)
+        self._waiting.clear()
+        log.info("outlet %s: card: %s%s", self._name, verdict.decision.value, _detail(verdict))
+        if verdict.accepted and self._external() is None:
+            self._token = Identity(question.kind, question.value)
 
 
 def _detail(verdict: Verdict) -> str:

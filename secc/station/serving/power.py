@@ -5,7 +5,6 @@ Supply, contactor and insulation monitor have a queue each. What is safe overtak
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,7 +13,7 @@ from hal.errors import HalError, HalUnsupported
 from hal.guard import ConsentLost, Guard
 from hal.port_queue import PortQueue
 from hal.ports import Board
-from secc.conversation import Abandon, Answered, Ask, Effect
+from secc.conversation import Effect
 from secc.energy.effects import (
     AllowPower,
     Announce,
@@ -28,7 +27,6 @@ from secc.energy.effects import (
     StartInsulationMonitor,
     StopInsulationMonitor,
     SwitchSupplyOff,
-    TestInsulationMonitor,
     WithdrawPower,
 )
 from secc.energy.events import ContactorOpeningTold
@@ -54,7 +52,6 @@ class PowerPerformer:
         self._supply = PortQueue(f"{name} supply", broken=broken)
         self._contactor = PortQueue(f"{name} contactor", broken=broken)
         self._insulation = PortQueue(f"{name} insulation monitor", broken=broken)
-        self._tests: dict[object, asyncio.Task[None]] = {}
 
     def perform(self, effect: Effect) -> bool:
         """Start the effect; False if it is none of the power path's."""
@@ -84,10 +81,6 @@ class PowerPerformer:
                 )
             case SwitchSupplyOff():
                 self._order(self._supply, effect, lambda: self._dc().off(), safe=True)
-            case Ask(ticket, TestInsulationMonitor()):
-                self._tests[ticket] = asyncio.get_running_loop().create_task(self._test(ticket))
-            case Abandon(ticket) if ticket in self._tests:
-                self._tests.pop(ticket).cancel()
             case StartInsulationMonitor():
                 self._order(self._insulation, effect, lambda: self._imd().start())
             case StopInsulationMonitor():
@@ -105,9 +98,6 @@ class PowerPerformer:
         self._tell(ConsentLost(reasons))
 
     async def close(self) -> None:
-        for task in self._tests.values():
-            task.cancel()
-        await asyncio.gather(*self._tests.values(), return_exceptions=True)
         for queue in (self._supply, self._contactor, self._insulation):
             await queue.close()
 
@@ -134,14 +124,14 @@ class PowerPerformer:
     def _told_to_open(self, _: Any) -> None:
         self._tell(ContactorOpeningTold())
 
-    async def _test(self, ticket: Any) -> None:
+    async def test_insulation_monitor(self) -> bool:
+        """Whether the monitor passes its self-test; one that does not answer has failed it."""
         try:
-            passed = await self._imd().self_test()
+            passed: bool = await self._imd().self_test()
         except HalError as error:
             log.warning("outlet %s: the insulation monitor's self-test: %s", self._name, error)
-            passed = False
-        if self._tests.pop(ticket, None) is not None:
-            self._tell(Answered(ticket, passed))
+            return False
+        return passed
 
     def _ac(self) -> Any:
         return _present(self._guard.ac, "AC")

@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from typing import Any, Final, TypeAlias
 
 from certs import Contract
-from secc.conversation import Answered, Question, Ticket
 from secc.errors import SeccError, UplinkError
 from secc.session.effects import AuthorizeContract, Decision, Ground, ValidateContract, Verdict
 from secc.session.identification import AuthorizeToken
@@ -51,7 +50,7 @@ class UnprovedQuestions:
 
 
 class Questions:
-    """Those of one outlet. ``answer`` is called on the loop's thread, once for each question that nobody abandoned.
+    """Those of one outlet.
 
     What was decided about a contract that a car has proved is stored (``learned``), and then forgotten here.
     """
@@ -70,47 +69,32 @@ class Questions:
         self._trust = trust
         self._executor = executor
         self._decide_seconds = decide_seconds
-        self._open: dict[Ticket[Any], asyncio.Task[None]] = {}
         self._storing: set[asyncio.Task[None]] = set()
         self.unproved = UnprovedQuestions()
 
-    def ask(self, ticket: Ticket[Any], question: Question[Any], answer: Callable[[Answered], None]) -> bool:
-        """Begin to find the answer; False if it is not a question for anybody here."""
-        if not isinstance(question, ValidateContract | AuthorizeContract | AuthorizeToken):
-            return False
-        loop = asyncio.get_running_loop()
-        if isinstance(question, AuthorizeContract) and isinstance(question.contract, Contract):
-            self.unproved.asked(loop.time())
-        self._open[ticket] = loop.create_task(self._find(ticket, question, answer), name=ticket.question)
-        return True
-
-    def abandon(self, ticket: Ticket[Any]) -> None:
-        """Nobody waits for this answer any more."""
-        task = self._open.pop(ticket, None)
-        if task is not None:
-            task.cancel()
+    def asked(self, question: AuthorizeContract) -> None:
+        """One goes to the backend: counted where no car has proved the contract yet."""
+        if isinstance(question.contract, Contract):
+            self.unproved.asked(asyncio.get_running_loop().time())
 
     async def close(self) -> None:
-        """Abandon everything; what was promised to be stored is stored first."""
-        tasks = list(self._open.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, *self._storing, return_exceptions=True)
+        """What was promised to be stored is stored first."""
+        await asyncio.gather(*self._storing, return_exceptions=True)
 
-    async def _find(self, ticket: Ticket[Any], question: Known, answer: Callable[[Answered], None]) -> None:
+    async def find(self, question: Known) -> Any:
+        """The answer; where there is none, or a bug in finding it, a verdict that says so."""
+        name = type(question).__name__
         try:
-            result = await self._found(question)
+            return await self._found(question)
         except UplinkError as error:
-            log.warning("outlet %s: %s: %s", self._outlet, ticket.question, error)
-            result = Verdict(Decision.NO_ANSWER, str(error), Ground.SILENCE)
+            log.warning("outlet %s: %s: %s", self._outlet, name, error)
+            return Verdict(Decision.NO_ANSWER, str(error), Ground.SILENCE)
         except SeccError as error:
-            log.error("outlet %s: %s: %s", self._outlet, ticket.question, error)
-            result = Verdict(Decision.NO_ANSWER, type(error).__name__, Ground.SILENCE)
+            log.error("outlet %s: %s: %s", self._outlet, name, error)
+            return Verdict(Decision.NO_ANSWER, type(error).__name__, Ground.SILENCE)
         except Exception:
-            log.exception("outlet %s: a bug in answering %s", self._outlet, ticket.question)
-            result = Verdict(Decision.NO_ANSWER, "internal error", Ground.SILENCE)
-        if self._open.pop(ticket, None) is not None:
-            answer(Answered(ticket, result))
+            log.exception("outlet %s: a bug in answering %s", self._outlet, name)
+            return Verdict(Decision.NO_ANSWER, "internal error", Ground.SILENCE)
 
     async def _found(self, question: Known) -> Any:
         match question:

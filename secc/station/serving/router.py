@@ -90,8 +90,10 @@ class Seat:
 
     def stop(self) -> None:
         """Bring it nothing more: the station goes down. It leaves without an end."""
-        self._disarm()
         self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._router.leave(self)
 
     def _begin(self, now: float) -> tuple[Effect, ...]:
@@ -104,7 +106,7 @@ class Seat:
         self._router.take(lambda: self._step(None, self.session.expire))
 
     def _step(self, event: object, step: Callable[[float], tuple[Effect, ...]]) -> None:
-        if not self.alive:
+        if self.session.ended is not None or self._stopped:
             return
         now = self._loop.time()
         try:
@@ -114,7 +116,8 @@ class Seat:
             # The one place where a bug in a conversation is caught: it costs this session, and nothing else.
             log.exception("%s: a bug ended the session", self.name)
             effects = self.session.fail(error)
-        self._show(now, event, effects)
+        if self._watch is not None:
+            self._show(self._watch, now, event, effects)
         end: End | None = None
         # As they were said. "On" and then "off" in one step has to leave it off: what is safe overtakes in the queues of the ports.
         for effect in effects:
@@ -132,32 +135,28 @@ class Seat:
             if self._ended is not None:
                 self._ended(end)
 
-    def _show(self, now: float, event: object, effects: tuple[Effect, ...]) -> None:
-        if self._watch is None:
-            return
+    def _show(self, watch: Watch, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         try:
-            self._watch(now, event, effects)
+            watch(now, event, effects)
         except Exception:
             # Whoever only looks on must not keep a contactor closed.
             log.exception("%s: a bug in recording a step", self.name)
 
     def _arm(self) -> None:
-        self._disarm()
-        deadline = self.session.deadline
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline.at, self._expire)
-
-    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        deadline = self.session.deadline
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline.at, self._expire)
 
 
 @dataclass(slots=True)
 class _Open:
     """A question that is being answered: by a conversation, or by a task."""
 
-    asker: Seat
+    asker: Seat | None
+    """None once it has been abandoned: who is told of answers hears this one all the same."""
     question: Question[Any]
     answerer: Seat | None = None
     task: asyncio.Task[None] | None = None
@@ -216,7 +215,7 @@ class Router:
             self._taps.setdefault(kind, []).append(by)
 
     def told(self, kind: type[Question[A]], *, by: Callable[[Any, A], None]) -> None:
-        """Tell ``by`` of a question of this type and its answer, before the conversation that asked hears it."""
+        """Tell ``by`` of a question of this type and its answer, before the conversation that asked hears it, or where it has given it up."""
         self._told.setdefault(kind, []).append(by)
 
     def _once(self, kind: type) -> None:
@@ -277,17 +276,6 @@ class Router:
 
     def perform(self, seat: Seat, effect: Effect) -> None:
         """Start one effect of a conversation. Raises TypeError for one that has no place in the table."""
-        match effect:
-            case Ask(ticket, question):
-                self._ask(seat, ticket, question)
-            case Abandon(ticket):
-                self._abandon(ticket)
-            case Tell(ticket, answer):
-                self._answer(ticket, answer)
-            case _:
-                self._do(seat, effect)
-
-    def _do(self, seat: Seat, effect: Effect) -> None:
         kind = type(effect)
         for tap in self._taps.get(kind, ()):
             tap(effect)
@@ -299,7 +287,15 @@ class Router:
                 if other is not seat and kind in other.hears:
                     other.hear(effect)
         else:
-            raise TypeError(f"nothing performs {kind.__name__}")
+            match effect:
+                case Ask(ticket, question):
+                    self._ask(seat, ticket, question)
+                case Abandon(ticket):
+                    self._abandon(ticket)
+                case Tell(ticket, answer):
+                    self._answer(ticket, answer)
+                case _:
+                    raise TypeError(f"nothing performs {kind.__name__}")
 
     def _ask(self, seat: Seat, ticket: Ticket[Any], question: Question[Any]) -> None:
         kind = type(question)
@@ -323,7 +319,7 @@ class Router:
             answer = await self._finders[type(entry.question)](entry.question)
         except Exception as error:
             log.exception("%s: a bug in answering %s", self.name, ticket.question)
-            if self._open.pop(ticket, None) is not None:
+            if self._open.pop(ticket, None) is not None and entry.asker is not None:
                 entry.asker.fail(error)
             return
         self._answer(ticket, answer)
@@ -335,11 +331,16 @@ class Router:
             return
         for tap in self._told.get(type(entry.question), ()):
             tap(entry.question, answer)
-        entry.asker.hear(Answered(ticket, answer))
+        if entry.asker is not None:
+            entry.asker.hear(Answered(ticket, answer))
 
     def _abandon(self, ticket: Ticket[Any]) -> None:
-        entry = self._open.pop(ticket, None)
-        if entry is not None and entry.task is not None:
+        entry = self._open.get(ticket)
+        if entry is None:
+            return
+        entry.asker = None
+        if entry.task is not None:
+            del self._open[ticket]
             entry.task.cancel()
 
     def leave(self, seat: Seat) -> None:

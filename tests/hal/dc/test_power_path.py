@@ -15,15 +15,20 @@ from hal.guard import Guard
 from hal.readings import DcPhase
 from hal.sim.clock import run_virtual
 from secc import energy
-from secc.conversation import Asked, Effect, Tell, Ticket
+from secc.energy.effects import TestInsulationMonitor
 from secc.session.effects import CheckCable, ReportFault, SetOutput, StartPower, StopPower
-from secc.station.serving.driver import Driver, Turns
 from secc.station.serving.levels import dc_limits, levels_of
+from secc.station.serving.path import WANTED
 from secc.station.serving.power import PowerPerformer
+from secc.station.serving.router import Router
+from tests.asking import asked
 from tests.energy.bench import CHECKING, START, STOP
 from tests.hal.outfit import Outfit, outfit
 
 BATTERY_VOLTS = 400.0
+
+
+QUESTIONS = (CheckCable, StartPower, StopPower)
 
 
 class Station:
@@ -32,30 +37,23 @@ class Station:
     def __init__(self, made: Outfit) -> None:
         self.made = made
         self.board = made.board
-        self.told: dict[int, Any] = {}
         self.reported: list[str] = []
         self.bugs: list[BaseException] = []
-        self._number = 0
         self._loop = asyncio.get_running_loop()
         self.guard = Guard(self.board, on_revoked=lambda consent: self.performer.revoked(str(consent)))
         self.performer = PowerPerformer("test", self.board, self.guard, self.hear, self.bugs.append)
         limits = dc_limits(self.board)
         assert limits is not None
         session = energy.power_path(energy.DcSettings(limits=limits), now=self._loop.time())
-        self.driver = Driver(
-            "test", session, turns=Turns(), perform=self._perform, levels=lambda: levels_of(self.board)
-        )
+        self.router = router = Router("test", levels=lambda: levels_of(self.board))
+        router.performs(*WANTED, by=self.performer.perform)
+        router.performs(ReportFault, by=lambda fault: self.reported.append(fault.code))
+        router.finds(TestInsulationMonitor, by=lambda question: self.performer.test_insulation_monitor())
+        router.answers(*QUESTIONS, otherwise=lambda question: None)
+        self.seat = router.join("power path", session, answers=QUESTIONS)
 
     def hear(self, event: object) -> None:
-        self.driver.hear(event)
-
-    def _perform(self, effect: Effect) -> None:
-        if isinstance(effect, Tell):
-            self.told[effect.ticket.number] = effect.answer
-        elif isinstance(effect, ReportFault):
-            self.reported.append(effect.code)
-        else:
-            assert self.performer.perform(effect)
+        self.seat.hear(event)
 
     async def listen(self, events: AsyncIterator[BoardEvent]) -> None:
         async for event in events:
@@ -64,11 +62,9 @@ class Station:
     # --- what a test says ---
 
     async def answer(self, question: CheckCable | StartPower | StopPower, seconds: float = 40.0) -> Any:
-        self._number += 1
-        number = self._number
-        self.hear(Asked(Ticket(number, type(question).__name__), question))
-        await self.until(lambda: number in self.told, seconds)
-        return self.told[number]
+        coming = asked(self.router, question)
+        await self.until(coming.done, seconds)
+        return coming.result()
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> float:
         start = self._loop.time()
@@ -115,11 +111,11 @@ async def station() -> AsyncIterator[Station]:
             asyncio.create_task(host.listen(made.board.events())),
         ]
         await asyncio.sleep(0.2)
-        host.driver.begin()
+        host.seat.begin()
         try:
             yield host
         finally:
-            host.driver.stop()
+            await host.router.close()
             await host.performer.close()
             for task in tasks:
                 task.cancel()

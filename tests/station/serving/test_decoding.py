@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from secc import iso2
-from secc.conversation import Effect, Event, Levels, Reason
+from secc.conversation import Effect, Levels, Reason
 from secc.exi.budget import AT_ONCE
 from secc.iso2 import messages
 from secc.iso2.dialogue import PAYLOAD_LIMIT
@@ -19,13 +19,14 @@ from secc.iso2.messages import ResponseCode, SessionSetupReq, V2G_Message
 from secc.link.connection import Serving
 from secc.link.v2gtp import Framer, PayloadType, frame
 from secc.session import negotiation
+from secc.session.effects import OpenContactor, Reach
 from secc.session.events import Unplugged
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from secc.station.serving.connection import SLICE_OCTETS, V2gConnection
-from secc.station.serving.driver import Turns
 from secc.station.serving.pace import Pace
+from secc.station.serving.router import Router
 from tests.iso2_car import wall
 
 ISO2 = iso2.protocol()
@@ -92,7 +93,8 @@ class Outlet:
     protocols = (ISO2,)
 
     def __init__(self, work: Executor) -> None:
-        self.turns = Turns()
+        self.router = Router("left", levels=lambda: Levels(pilot="B", contactor="open"))
+        self.router.performs(OpenContactor, Reach, by=lambda effect: None)
         self.pace = Pace(clock=lambda: 0.0)
         self.executor = self.work = work
         self.heard: list[tuple[str, bool]] = []
@@ -101,9 +103,6 @@ class Outlet:
         self.connection = V2gConnection(self, Serving(plain=True), "a car")
         self.socket = Socket()
         self.connection.connection_made(self.socket)
-
-    def levels(self) -> Levels:
-        return Levels(pilot="B", contactor="open")
 
     def surroundings(self) -> Surroundings:
         return Surroundings(now=asyncio.get_running_loop().time(), entropy=lambda count: b"\7" * count, wall=wall)
@@ -114,10 +113,7 @@ class Outlet:
     def begin(self, connection: V2gConnection, protocol: V2gProtocol) -> Offer:
         return Offer()
 
-    def perform(self, connection: V2gConnection, effect: Effect) -> None:
-        return
-
-    def saw(self, connection: V2gConnection, now: float, event: Event | None, effects: tuple[Effect, ...]) -> None:
+    def saw(self, connection: V2gConnection, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         if event is not None:
             name = type(getattr(event, "message", event)).__name__
             batch = getattr(event, "batch", 0)

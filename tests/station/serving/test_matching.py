@@ -223,12 +223,10 @@ def test_a_bug_in_matching_begins_anew_with_a_new_key(tmp_path: Path) -> None:
     async def main() -> None:
         async with station(configured(tmp_path, hal=MODEM)) as scene:
             await asyncio.sleep(1.0)
-            matching = scene.outlet().matching
             key = line_of(scene).station.key
-            assert matching._driver is not None
             scene.world().plug_in()
             await asyncio.sleep(1.0)
-            matching._driver.fail(ValueError("a bug"))
+            scene.seat("matching").fail(ValueError("a bug"))
             await asyncio.sleep(5.0)
             assert line_of(scene).station.key != key
             await scene.charges()

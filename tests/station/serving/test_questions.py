@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from secc.conversation import Answered, Ticket
+from secc.conversation import ENDLESS, Conversation, Event, Levels, Party, Question, Session
 from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict
 from secc.station.serving.questions import HOUR_SECONDS, Questions, UnprovedQuestions
+from secc.station.serving.router import Router, Seat
 from tests.lab_proof import lab_contract, lab_proved
 
 YES = Verdict(Decision.ACCEPTED)
@@ -53,67 +54,105 @@ def questions(trust: object = None, uplink: object = None, executor: object = No
     return Questions("1", cast("Any", uplink), lambda: cast("Any", trust), cast("Any", executor), decide_seconds=5.0)
 
 
+class GivenUp(Event):
+    pass
+
+
+class Desk:
+    """The questions of one outlet at its router, and a session that asks one and may give it up."""
+
+    def __init__(self, found: Questions) -> None:
+        self.found = found
+        self.heard: list[object] = []
+        self.told: list[object] = []
+        self.router = Router("1", levels=Levels)
+        for kind in (ValidateContract, AuthorizeContract):
+            self.router.finds(kind, by=found.find)
+            self.router.told(kind, by=lambda question, answer: self.told.append(answer))
+        self.router.taps(AuthorizeContract, by=found.asked)
+
+    def ask(self, question: Question[Any]) -> Seat:
+        def talk(party: Party) -> Conversation[None]:
+            ticket = party.ask(question)
+            answer = yield from party.receive(ticket, GivenUp, within=ENDLESS)
+            if isinstance(answer, GivenUp):
+                party.abandon(ticket)
+                yield from party.until(lambda: False, within=ENDLESS)
+            self.heard.append(answer)
+
+        seat = self.router.join("asking", Session(talk))
+        seat.begin()
+        return seat
+
+    async def close(self) -> None:
+        await self.found.close()
+        await self.router.close()
+
+
 @pytest.mark.case("A-SES-11")
 def test_an_answer_that_the_executor_finds_after_the_question_was_abandoned_is_not_delivered() -> None:
-    async def main() -> list[Answered]:
-        trust, heard, ticket = SlowTrust(), list[Answered](), Ticket(1, "ValidateContract")
+    async def main() -> Desk:
+        trust = SlowTrust()
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as executor:
-            desk = questions(trust, executor=executor)
-            assert desk.ask(ticket, ValidateContract((b"",), ""), heard.append)
+            desk = Desk(questions(trust, executor=executor))
+            seat = desk.ask(ValidateContract((b"",), ""))
             await loop.run_in_executor(None, trust.began.wait, 5.0)
-            desk.abandon(ticket)
+            seat.hear(GivenUp())
             trust.let_go.set()
             await loop.run_in_executor(None, trust.done.wait, 5.0)
             await desk.close()
-        return heard
+        return desk
 
-    assert asyncio.run(main()) == []
+    desk = asyncio.run(main())
+    assert (desk.heard, desk.told) == ([], [])
 
 
 @pytest.mark.case("A-SES-11")
 def test_an_answer_that_is_there_in_the_moment_of_the_abandoning_is_not_delivered() -> None:
     """The executor has finished, and the task that would deliver has not run yet."""
 
-    async def main() -> list[Answered]:
-        trust, heard, ticket = SlowTrust(), list[Answered](), Ticket(1, "ValidateContract")
+    async def main() -> Desk:
+        trust = SlowTrust()
         with ThreadPoolExecutor(1) as executor:
-            desk = questions(trust, executor=executor)
-            desk.ask(ticket, ValidateContract((b"",), ""), heard.append)
+            desk = Desk(questions(trust, executor=executor))
+            seat = desk.ask(ValidateContract((b"",), ""))
             await asyncio.get_running_loop().run_in_executor(None, trust.began.wait, 5.0)
             trust.let_go.set()
             executor.submit(lambda: None).result(5.0)
-            desk.abandon(ticket)
+            seat.hear(GivenUp())
             await asyncio.sleep(0.01)
-        return heard
+            await desk.close()
+        return desk
 
-    assert asyncio.run(main()) == []
+    desk = asyncio.run(main())
+    assert (desk.heard, desk.told) == ([], [])
 
 
 @pytest.mark.case("A-SES-11", "A-PNC-15")
 def test_a_backend_that_answers_although_it_was_abandoned_is_not_heard() -> None:
-    async def main() -> list[Answered]:
-        heard, ticket = list[Answered](), Ticket(1, "AuthorizeContract")
-        desk = questions(uplink=StubbornBackend())
-        desk.ask(ticket, AuthorizeContract(lab_contract()), heard.append)
+    async def main() -> Desk:
+        desk = Desk(questions(uplink=StubbornBackend()))
+        seat = desk.ask(AuthorizeContract(lab_contract()))
         await asyncio.sleep(0.0)
-        desk.abandon(ticket)
+        seat.hear(GivenUp())
         await asyncio.sleep(0.01)
         await desk.close()
-        return heard
+        return desk
 
-    assert asyncio.run(main()) == []
+    desk = asyncio.run(main())
+    assert (desk.heard, desk.told) == ([], [])
 
 
 @pytest.mark.case("A-PNC-17")
 def test_what_is_asked_is_not_stored_and_what_was_learned_is_before_the_station_goes_down() -> None:
     async def main() -> StubbornBackend:
         backend = StubbornBackend()
-        desk = questions(uplink=backend)
-        desk.ask(Ticket(1, "AuthorizeContract"), AuthorizeContract(lab_contract()), lambda answered: None)
+        desk = Desk(questions(uplink=backend))
+        desk.ask(AuthorizeContract(lab_contract()))
         await asyncio.sleep(0.0)
         assert (backend.asked, backend.decided) == ([lab_contract()], [])
-        desk.learned(lab_proved(), YES)
+        desk.found.learned(lab_proved(), YES)
         await desk.close()
         return backend
 
@@ -123,15 +162,15 @@ def test_what_is_asked_is_not_stored_and_what_was_learned_is_before_the_station_
 @pytest.mark.case("A-PNC-15")
 def test_only_questions_about_unproved_contracts_count() -> None:
     async def main() -> UnprovedQuestions:
-        desk = questions(uplink=StubbornBackend())
-        for number in range(5):
-            desk.ask(Ticket(number, ""), AuthorizeContract(lab_proved()), lambda answered: None)
-        assert desk.unproved.allowed(asyncio.get_running_loop().time())
-        for number in range(5, 7):
-            desk.ask(Ticket(number, ""), AuthorizeContract(lab_contract()), lambda answered: None)
-        assert not desk.unproved.allowed(asyncio.get_running_loop().time())
+        desk = Desk(questions(uplink=StubbornBackend()))
+        for _ in range(5):
+            desk.ask(AuthorizeContract(lab_proved()))
+        assert desk.found.unproved.allowed(asyncio.get_running_loop().time())
+        for _ in range(2):
+            desk.ask(AuthorizeContract(lab_contract()))
+        assert not desk.found.unproved.allowed(asyncio.get_running_loop().time())
         await desk.close()
-        return desk.unproved
+        return desk.found.unproved
 
     asyncio.run(main())
 
