@@ -34,6 +34,8 @@ OFFER: Final = "offer "
 STEPS: Final = frozenset({"received", "event", "begun", "expired"})
 ROUNDED: Final = 2e-6
 """Seconds: a little more than what rounding takes from a time in a trace."""
+FORCED: Final = "timer.NotificationMaxDelay"
+"""How a session ends whose car was told to stop and did not."""
 SHOWN: Final = 20
 """So many differences are worth reading."""
 
@@ -72,6 +74,10 @@ class _Replay:
         self._tickets = _tickets(entries)
         self._began = float(entries[0]["clock"])
         self._version = int(entries[0]["version"])
+        # Until version 2 such an end opened the contactor twice, and gave up its questions the second time only.
+        self._passed = (
+            {"OpenContactor", "Abandon"} if self._version < 2 and entries[-1].get("code") == FORCED else set()
+        )
         self._now = 0.0
         self._dialogue: Dialogue | None = None
         self._begun = False
@@ -141,6 +147,7 @@ class _Replay:
             self._differ(step, "sent", sent, step.sent)
         recorded = [_without_personal_outcome(renewed(effect, self._version)) for effect in step.effects]
         effects = [reduced(effect, self._version) for effect in effects]
+        effects, recorded = ([e for e in side if e["type"] not in self._passed] for side in (effects, recorded))
         if effects != recorded:
             self._differ(step, "effects", effects, recorded)
         if self._draws:

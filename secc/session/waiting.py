@@ -34,8 +34,11 @@ def refuse_late(secc: Party, limit: Deadline) -> None:
 
 
 def pilot_in(secc: Party, *states: str, within: Timeout, every: Timeout) -> Conversation[bool]:
-    """Whether the control pilot is in one of these states, or comes there in time. It is looked at ``every`` so often, as it may change unheard."""
-    return (yield from secc.until(lambda: secc.levels.pilot in states, within=within, every=every))
+    """Whether the control pilot is in one of these states, or comes there in time. It is looked at so often, whatever is heard meanwhile."""
+    limit = secc.limit(within)
+    while secc.levels.pilot not in states and secc.now < limit.at:
+        yield from secc.rest(every)
+    return secc.levels.pilot in states
 
 
 def answer_within(secc: Party, question: Question[A], within: Timeout) -> Conversation[A | None]:

@@ -27,6 +27,7 @@ RECORDED: dict[str, tuple[str, set[str], str, int]] = {
     "ac-eim-tls-renegotiation": ("ac-eim-tls", {"RenegotiationRequested"}, "completed.terminated", 26),
     "dc-eim-tls-limit": ("dc-eim-tls", {"LimitChanged"}, "completed.terminated", 26),
     "dc-eim-tcp-stop": ("dc-eim-tcp", {"StopRequested"}, "completed.terminated", 26),
+    "dc-eim-tcp-stop-not-obeyed": ("dc-eim-tcp", {"StopRequested"}, "timer.NotificationMaxDelay", 15),
     "ac-pnc-tls-emergency": ("ac-pnc-tls", {"EmergencyStopped"}, "emergency.emergency-stop", 19),
     "dc-pnc-tls-fault": ("dc-pnc-tls", {"Fault"}, "emergency.fault", 24),
     "ac-eim-tcp-unplugged": ("ac-eim-tcp", {"Unplugged"}, "severed.unplugged", 14),

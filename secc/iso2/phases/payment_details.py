@@ -12,7 +12,6 @@ from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
 from secc.iso2.session_state import SessionState, next_request
 from secc.session.effects import Decision, Milestone, Reach, ValidateContract
-from secc.session.waiting import answer_within
 
 CHALLENGE_OCTETS: Final = 16
 """[V2G2-697] [V2G2-825]"""
@@ -43,10 +42,11 @@ def _validated(secc: Party, request: PaymentDetailsReq) -> Conversation[Contract
         raise refused(Decision.EMAID_MISMATCH, "no EMAID")
     chain = request.contract_signature_cert_chain
     sub_certificates = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
-    question = ValidateContract((chain.certificate, *sub_certificates), request.emaid)
-    answer = yield from answer_within(secc, question, timing.PAYMENT_DETAILS)
-    if answer is None:
+    question = secc.ask(ValidateContract((chain.certificate, *sub_certificates), request.emaid))
+    if not (yield from secc.until(lambda: secc.answer(question) is not None, within=timing.PAYMENT_DETAILS)):
         raise refused(Decision.NO_ANSWER, "the chain was not validated in time")
+    answer = secc.answer(question)
+    assert answer is not None
     if not isinstance(answer, Contract):
         # A bare yes is no contract: only a validated chain makes one.
         raise refused(Decision.REJECTED if answer.accepted else answer.decision, answer.detail)
