@@ -47,11 +47,11 @@ class Contactor:
 
     @property
     def closed(self) -> bool:
-        return self.feedback == "closed"
+        return self._board.levels.contactor == "closed"
 
     @property
     def open(self) -> bool:
-        return self.feedback == "open"
+        return self._board.levels.contactor == "open"
 
     @property
     def opening(self) -> bool:
@@ -82,13 +82,13 @@ class Contactor:
         Order and feedback both wait in the queue of our event loop. So what counts is not how late it is for us, but a feedback that was read when
         the board had been told for long enough.
         """
-        now = self._board.now
-        if self.feedback == "welded":
+        feedback, now = self._board.levels.contactor, self._board.now
+        if feedback == "welded":
             return Opening.WELDED
-        if self._opening_since is None or self.open:
+        if self._opening_since is None or feedback == "open":
             self._opening_since = None
             return Opening.OVER
-        if not self.closed:
+        if feedback != "closed":
             return Opening.UNKNOWN if now >= self._opening_since + RELEASE.seconds else Opening.UNDER_WAY
         if self._told_at is not None and self._board.levels.contactor_at >= self._told_at + RELEASE.seconds:
             return Opening.WELDED

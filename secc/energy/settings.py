@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from secc.session.dc_limits import PRECHARGE_AMPERES
 from secc.session.offer import AcLimits, DcLimits
 
 
@@ -17,7 +18,7 @@ class DcSettings:
     """False: there is none, and therefore every cable check fails."""
     ramp_amperes_per_second: float = 25.0
     ramp_volts_per_second: float = 500.0
-    precharge_amperes: float = 2.0
+    precharge_amperes: float = PRECHARGE_AMPERES
     """The most that flows in cable check and precharge, whatever is asked. IEC 61851-23."""
     safe_volts: float = 60.0
     breakable_amperes: float = 5.0
