@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 
+from secc.conversation.hearing import Hearing
+from secc.conversation.questions import Questions
 from secc.conversation.requests import Requests
 from secc.conversation.vocabulary import (
     ENDLESS,
     NOTHING_WAITED_FOR,
-    Abandon,
     Answered,
-    Ask,
     Deadline,
     Effect,
     Event,
@@ -38,17 +37,12 @@ D = TypeVar("D")
 
 Conversation: TypeAlias = Generator[Wait, Any, A]
 Talk: TypeAlias = Callable[["Party"], Conversation[Any]]
-Due: TypeAlias = Callable[[], Deadline | None]
 
 _WOKEN: Final = object()
 """In place of what was waited for: something has happened, so conditions are looked at again."""
 
 
-def _never() -> Deadline | None:
-    return None
-
-
-class Party:
+class Party(Hearing):
     """One side of the talk, as a conversation sees it.
 
     Handlers and looks run inside the conversation, where it waits, and what they raise is raised there. They may raise only what ends the
@@ -73,11 +67,9 @@ class Party:
         self._requests = requests
         self.effects: list[Effect] = effects if effects is not None else []
         self._replied_at = now
-        self._tickets = tickets if tickets is not None else itertools.count(1)
-        self._questions: dict[Ticket[Any], Answered | None] = {}
+        self._questions = Questions(tickets if tickets is not None else itertools.count(1), self.effects)
         self._post = post
-        self._hears: dict[type, Callable[[Any], None] | None] = {}
-        self._looks: list[tuple[Callable[[], None], Due]] = []
+        super().__init__()
         self._children: list[Child[Any]] = []
 
     # Saying
@@ -116,15 +108,11 @@ class Party:
 
     def ask(self, question: Question[A]) -> Ticket[A]:
         """Ask for something that takes time; ``answer`` or ``receive`` the ticket later. The answer wakes ``until``."""
-        ticket: Ticket[A] = Ticket(next(self._tickets), type(question).__name__)
-        self._questions[ticket] = None
-        self.effects.append(Ask(ticket, question))
-        return ticket
+        return self._questions.ask(question)
 
     def abandon(self, ticket: Ticket[Any]) -> None:
         """Lose interest in an answer; one that comes all the same is dropped."""
-        if ticket in self._questions and self._questions.pop(ticket) is None:
-            self.effects.append(Abandon(ticket))
+        self._questions.abandon(ticket)
 
     def post(self, event: Event) -> None:
         """Tell the main conversation; what a side conversation does."""
@@ -153,67 +141,11 @@ class Party:
 
     def answer(self, ticket: Ticket[A]) -> A | None:
         """This question's answer and no other's; None while it is open."""
-        answered = self._questions.get(ticket)
-        return None if answered is None else answered.answer
+        return self._questions.answer(ticket)
 
     def limit(self, timeout: Timeout) -> Deadline:
         """A deadline that outlives single waits: at most this long from now."""
         return Deadline(self.now + timeout.seconds, timeout)
-
-    # Hearing
-
-    @overload
-    def hear(self, kind: type[A], /, *, by: Callable[[A], None] | None = ...) -> None: ...
-    @overload
-    def hear(self, kind: type[A], other: type[B], /, *, by: Callable[[A | B], None] | None = ...) -> None: ...
-    @overload
-    def hear(
-        self, kind: type[A], other: type[B], third: type[C], /, *, by: Callable[[A | B | C], None] | None = ...
-    ) -> None: ...
-    @overload
-    def hear(
-        self,
-        kind: type[Any],
-        other: type[Any],
-        third: type[Any],
-        fourth: type[Any],
-        /,
-        *others: type[Any],
-        by: Callable[[Any], None] | None = ...,
-    ) -> None: ...
-    def hear(self, *kinds: type[Any], by: Callable[[Any], None] | None = None) -> None:
-        """From now on hear these kinds wherever the conversation waits: call ``by``; without it the event only wakes ``until``.
-
-        Kinds are exact types. A wait that names the kind comes first. Said at the start, so that who routes events can ask what is heard.
-        """
-        for kind in kinds:
-            self._hears[kind] = by
-
-    @contextmanager
-    def hearing(self, *kinds: type[Any], by: Callable[[Any], None] | None = None) -> Iterator[None]:
-        """Hear kinds that ``hear`` has named in another way for a while; then the handlers from before come back."""
-        if unknown := [kind.__name__ for kind in kinds if kind not in self._hears]:
-            raise SeccError(f"{', '.join(unknown)}: to be named by hear() first")
-        before = {kind: self._hears[kind] for kind in kinds}
-        self._hears.update(dict.fromkeys(kinds, by))
-        try:
-            yield
-        finally:
-            self._hears.update(before)
-
-    def look(self, look: Callable[[], None], due: Due = _never) -> None:
-        """From now on call ``look`` after every step, and when ``due()`` has come: supervision, pilots, indications."""
-        self._looks.append((look, due))
-
-    @contextmanager
-    def looking(self, look: Callable[[], None], due: Due = _never) -> Iterator[None]:
-        """``look``, for as long as the block lasts."""
-        entry = (look, due)
-        self._looks.append(entry)
-        try:
-            yield
-        finally:
-            self._looks.remove(entry)
 
     # Waiting
 
@@ -267,7 +199,7 @@ class Party:
         A wait with neither is an error, unless ``within=ENDLESS`` says so.
         """
         for kind in kinds:
-            if isinstance(kind, Ticket) and (answered := self._questions.get(kind)) is not None:
+            if isinstance(kind, Ticket) and (answered := self._questions.answered(kind)) is not None:
                 return answered.answer
         deadlines = self._deadlines(within, before)
         while (heard := (yield from self._step(kinds, deadlines))) is _WOKEN:
@@ -329,7 +261,7 @@ class Party:
             heard = _WOKEN
         else:
             if type(heard) is Answered:
-                heard = self._take(heard) if heard.ticket not in kinds else self._keep(heard)
+                heard = self._take(heard, kinds)
             elif type(heard) in self._hears and not isinstance(heard, tuple(k for k in kinds if isinstance(k, type))):
                 if (by := self._hears[type(heard)]) is not None:
                     by(heard)
@@ -337,10 +269,6 @@ class Party:
         if self._looks:
             self._look()
         return heard
-
-    def _look(self) -> None:
-        for look, _ in tuple(self._looks):
-            look()
 
     def _due(self) -> list[Deadline]:
         found = [deadline for _, due in self._looks if (deadline := due()) is not None]
@@ -352,19 +280,13 @@ class Party:
 
     def _owns(self, ticket: Ticket[Any]) -> bool:
         """Whether this conversation, or one within it, waits for this answer."""
-        if ticket in self._questions:
-            return self._questions[ticket] is None
-        return any(child.party._owns(ticket) for child in self._children)
+        return self._questions.waits(ticket) or any(child.party._owns(ticket) for child in self._children)
 
-    def _keep(self, answered: Answered) -> Any:
-        self._questions[answered.ticket] = answered
-        return answered.answer
-
-    def _take(self, answered: Answered) -> object:
-        """An answer that the wait at hand does not name: ours for later, or a child's."""
-        if answered.ticket in self._questions:
-            self._questions[answered.ticket] = answered
-            return _WOKEN
+    def _take(self, answered: Answered, kinds: tuple[Any, ...]) -> object:
+        """Ours, for now or for later; or that of a conversation within."""
+        if self._questions.waits(answered.ticket):
+            self._questions.take(answered)
+            return answered.answer if answered.ticket in kinds else _WOKEN
         for child in tuple(self._children):
             if child.party._owns(answered.ticket):
                 child._send(answered)
@@ -376,16 +298,14 @@ class Party:
         """Close the conversations within, and abandon every question."""
         for child in tuple(self._children):
             child.close()
-        for ticket in tuple(self._questions):
-            self.abandon(ticket)
+        self._questions.abandon_all()
 
     def _forget(self) -> None:
         """The conversation is over: nothing of what the other side said is held on to."""
         if self._requests is not None:
             self._requests.forget()
-        self._questions.clear()
-        self._hears.clear()
-        self._looks.clear()
+        self._questions = Questions(self._questions.numbers, self.effects)
+        self._deafen()
 
 
 class Child(Generic[A]):
@@ -402,7 +322,7 @@ class Child(Generic[A]):
             now=parent.now,
             entropy=parent.entropy,
             wall=parent.wall,
-            tickets=parent._tickets,
+            tickets=parent._questions.numbers,
             effects=parent.effects,
         )
         self.waits = NOTHING_WAITED_FOR
