@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from hal.errors import HalError
 from hal.events import PilotChanged
@@ -21,7 +22,6 @@ from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
 from secc.config import Config, Modem, OutletSettings
 from secc.conversation import Effect, End
-from secc.link.slac import effects as wants
 from secc.link.slac.dlink import (
     ArmMatching,
     IndicateDlinkReady,
@@ -32,12 +32,13 @@ from secc.link.slac.dlink import (
     ReportModem,
     ResumeLink,
 )
+from secc.link.slac.effects import Announce, CheckLink, SendFrame, SetKey
 from secc.link.slac.events import FrameReceived, KeySet, LinkReported
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.settings import SlacSettings
 from secc.station.compose import Services
 from secc.station.serving.hardware import Hardware
-from secc.station.serving.modem import check_link, set_key
+from secc.station.serving.modem import GONE, check_link, set_key
 from secc.station.serving.router import Router, Seat
 
 log = logging.getLogger(__name__)
@@ -45,18 +46,11 @@ log = logging.getLogger(__name__)
 MODEM_RETRY_SECONDS = 2.0
 """A modem that is not there, or whose interface went away, is looked for again after this."""
 
-WANTED = (
-    wants.SendFrame,
-    ReportModem,
-    ReportMatchingBegun,
-    ReportMatchingFailed,
-    ReportMatched,
-    IndicateDlinkReady,
-)
+REPORTS: Final = (ReportMatchingBegun, ReportMatchingFailed, ReportMatched, IndicateDlinkReady)
 
 
 class MatchHost:
-    """Lives as long as the outlet; ``begin`` once the board is there. ``plug`` and ``publish`` hear what becomes of it."""
+    """Lives as long as the outlet; ``begin`` once the board is there. ``publish`` hears what becomes of it."""
 
     def __init__(
         self,
@@ -66,7 +60,6 @@ class MatchHost:
         hardware: Hardware,
         router: Router,
         *,
-        plug: Callable[..., None],
         publish: Callable[..., None],
     ) -> None:
         self.present = settings.modem is Modem.PACKET
@@ -74,23 +67,28 @@ class MatchHost:
         self.ready = True
         """The modem takes keys; True also while nobody knows better."""
         self.problem = ""
+        self.seat: Seat | None = None
+        """SLAC, while there is a modem."""
         self._settings = settings
         self._config = config
         self._services = services
         self._hardware = hardware
         self._router = router
-        self._plug = plug
         self._publish = publish
-        self._broken = hardware.broken
         self._queue = PortQueue(f"{settings.name} power line", broken=self._fell)
-        self._seat: Seat | None = None
-        router.performs(*WANTED, by=self._perform)
-        router.finds(wants.SetKey, by=self._set_key)
-        router.finds(wants.CheckLink, by=self._check_link)
         self._modem: PlcModem | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._armed: ArmMatching | None = None
         """What the plug-in wants while there is nobody to tell: a modem may come later than a car."""
+        router.performs(SendFrame, by=self._send)
+        router.performs(Announce, by=self._announce)
+        router.finds(SetKey, by=self._set_key)
+        router.finds(CheckLink, by=self._check_link)
+        router.relays(ArmMatching, ReleaseLink, ResumeLink)
+        router.taps(ArmMatching, ReleaseLink, by=self._ordered)
+        router.relays(ReportModem, *REPORTS)
+        router.taps(ReportModem, by=self._modem_reported)
+        router.taps(*REPORTS, by=self._reported)
 
     def begin(self, board: Board) -> None:
         """The board is there, and with it perhaps its modem."""
@@ -117,10 +115,10 @@ class MatchHost:
             try:
                 await self._listen(board)
             except HalError as error:
-                self._report(False, str(error))
+                self._report(str(error))
             except Exception as error:
                 log.exception("outlet %s: a bug in the modem's driver", self._settings.name)
-                self._report(False, type(error).__name__)
+                self._report(type(error).__name__)
             await asyncio.sleep(MODEM_RETRY_SECONDS)
 
     async def _listen(self, board: Board) -> None:
@@ -130,28 +128,18 @@ class MatchHost:
         self._modem = modem
         try:
             frames = modem.frames()
-            self._talk(modem)
+            seat = self._talk(modem)
             async for _, octets in frames:
-                self._hear(FrameReceived(octets))
+                seat.hear(FrameReceived(octets))
         finally:
             self._stop_talking()
             if isinstance(modem, LinuxModem):
                 await modem.close()
             self._modem = None
 
-    def _report(self, ready: bool, text: str = "") -> None:
-        if ready is not self.ready or text != self.problem:
-            self.ready, self.problem = ready, text
-            if ready:
-                log.info("outlet %s: the modem is ready", self._settings.name)
-            else:
-                log.error("outlet %s: no car can be matched: %s", self._settings.name, text)
-            self._publish("modem", ready=ready, text=text)
-            self._plug(ReportModem(ready, text))
+    # SLAC
 
-    # The conversation
-
-    def _talk(self, modem: PlcModem) -> None:
+    def _talk(self, modem: PlcModem) -> Seat:
         settings = SlacSettings(
             evse_mac=modem.mac,
             strict=self._config.lab.strict,
@@ -160,18 +148,17 @@ class MatchHost:
         )
         now = asyncio.get_running_loop().time()
         session = SlacSession(settings, now=now, tickets=self._services.tickets)
-        self._seat = self._router.join("matching", session, ended=self._ended)
-        self._seat.performs[wants.Announce] = self._announce
-        self._seat.begin()
+        self.seat = seat = self._router.join("matching", session, ended=self._ended)
+        seat.begin()
         if self._armed is not None:
-            self._hear(self._armed)
+            seat.hear(self._armed)
+        return seat
 
     def _stop_talking(self) -> None:
-        if self._seat is None:
-            return
-        self._seat.stop()
-        self._seat = None
-        self._plug(IndicateDlinkReady(False, "the modem is gone"))
+        seat, self.seat = self.seat, None
+        if seat is not None:
+            seat.stop()
+            self._router.tell(IndicateDlinkReady(False, GONE))
 
     def _ended(self, end: End) -> None:
         """It ends by a bug only: a car that was matched has lost its link, and the next conversation begins with a new key."""
@@ -185,7 +172,7 @@ class MatchHost:
         if keeper is None or board is None:
             return
         keeper.cancel()
-        self._report(False, "a bug in matching")
+        self._report("a bug in matching")
         self._keeper = asyncio.create_task(self._again(keeper, board), name=f"{self._settings.name} modem")
 
     async def _again(self, before: asyncio.Task[None], board: Board) -> None:
@@ -193,39 +180,59 @@ class MatchHost:
         await asyncio.sleep(MODEM_RETRY_SECONDS)
         await self._keep(board)
 
-    def _hear(self, event: object) -> None:
-        if self._seat is not None:
-            self._seat.hear(event)
-
     # The plug-in and the pilot
 
     def pilot_changed(self, event: PilotChanged) -> None:
-        if self._hardware.levels().pilot == "A":
-            self._armed = None
-        self._hear(event)
+        if self.seat is not None:
+            self.seat.hear(event)
 
-    def order(self, order: ArmMatching | ReleaseLink | ResumeLink) -> None:
-        """The plug-in wants cars to be answered, or is done with the link, or wants it back."""
-        if isinstance(order, ArmMatching):
-            self._armed = order
-        elif isinstance(order, ReleaseLink):
-            log.debug("outlet %s: %s", self._settings.name, order.outcome.value)
-            self._armed = None
-        self._hear(order)
+    def car_gone(self) -> None:
+        """What was wanted for it is wanted no longer."""
+        self._armed = None
+
+    def _ordered(self, order: ArmMatching | ReleaseLink) -> None:
+        log.debug("outlet %s: %s", self._settings.name, order)
+        self._armed = order if isinstance(order, ArmMatching) else None
 
     # What it wants
 
-    def _perform(self, effect: Effect) -> None:
-        name, modem = self._settings.name, self._modem
-        match effect:
-            case wants.SendFrame() if modem is not None:
-                self._send(modem, effect.octets)
-                return
-            case wants.SendFrame():
-                return
-            case ReportModem(ready, text):
-                self._report(ready, text)
-                return
+    def _send(self, frame: SendFrame) -> None:
+        modem, octets = self._modem, frame.octets
+        if modem is not None:
+            # A frame that could not be sent is one that was lost on the line: matching has its repeats for that.
+            self._queue.order("SendFrame", lambda: modem.send(octets), failed=lambda failure: None)
+
+    async def _set_key(self, wish: SetKey) -> KeySet:
+        return await set_key(self._modem, wish)
+
+    async def _check_link(self, question: CheckLink) -> LinkReported:
+        return await check_link(self._modem, question)
+
+    def _announce(self, said: Announce) -> None:
+        code = f"tolerated {said.code}: " if said.code else ""
+        log.info("outlet %s: %s%s", self._settings.name, code, said.notice.value)
+
+    # How it goes
+
+    def _report(self, text: str) -> None:
+        """There is no modem, or nobody to talk to it."""
+        report = ReportModem(False, text)
+        self._modem_reported(report)
+        self._router.tell(report)
+
+    def _modem_reported(self, report: ReportModem) -> None:
+        ready, text = report.ready, report.text
+        if ready is not self.ready or text != self.problem:
+            self.ready, self.problem = ready, text
+            if ready:
+                log.info("outlet %s: the modem is ready", self._settings.name)
+            else:
+                log.error("outlet %s: no car can be matched: %s", self._settings.name, text)
+            self._publish("modem", ready=ready, text=text)
+
+    def _reported(self, report: Effect) -> None:
+        name = self._settings.name
+        match report:
             case ReportMatchingBegun():
                 self._publish("matching")
             case ReportMatchingFailed(cause):
@@ -240,24 +247,3 @@ class MatchHost:
             case IndicateDlinkReady(False, cause):
                 log.info("outlet %s: link down: %s", name, cause)
                 self._publish("link", up=False, cause=cause)
-            case _:
-                raise TypeError(f"nobody performs {type(effect).__name__}")
-        self._plug(effect)
-
-    def _send(self, modem: PlcModem, octets: bytes) -> None:
-        # A frame that could not be sent is one that was lost on the line: matching has its repeats for that.
-        self._queue.order("SendFrame", lambda: modem.send(octets), failed=lambda failure: None)
-
-    def _announce(self, said: wants.Announce) -> None:
-        tolerated = f"tolerated {said.code}: " if said.code else ""
-        log.info("outlet %s: %s%s", self._settings.name, tolerated, said.notice.value)
-
-    async def _set_key(self, question: wants.SetKey) -> KeySet:
-        return KeySet(False, text="the modem is gone") if self._modem is None else await set_key(self._modem, question)
-
-    async def _check_link(self, question: wants.CheckLink) -> LinkReported:
-        return (
-            LinkReported(None, error="the modem is gone")
-            if self._modem is None
-            else await check_link(self._modem, question)
-        )

@@ -89,9 +89,7 @@ class OutletHost:
         self.hardware = Hardware(settings.name, settings.hal, self)
         self.router = router = Router(f"outlet {settings.name}", levels=self.hardware.levels)
         self.path = PathHost(settings, services, self.hardware, router, plug=self.tell_plug, publish=self.publish)
-        self.matching = MatchHost(
-            settings, config, services, self.hardware, router, plug=self.tell_plug, publish=self.publish
-        )
+        self.matching = MatchHost(settings, config, services, self.hardware, router, publish=self.publish)
         self.plug = PlugHost(
             settings,
             config,
@@ -207,6 +205,7 @@ class OutletHost:
     def car_gone(self) -> None:
         self.publish("unplugged")
         self.path.end()
+        self.matching.car_gone()
         self.questions.unproved.unplugged()
 
     # The V2G session wants something (``Host``)

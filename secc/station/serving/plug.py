@@ -11,7 +11,6 @@ from hal.faults import standing
 from secc import outlet
 from secc.config import Config, Eim, OutletSettings
 from secc.conversation import Effect, End, Event
-from secc.link.slac.dlink import ArmMatching, ReleaseLink, ResumeLink
 from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
@@ -29,9 +28,6 @@ WANTED = (
     outlet.CloseSdp,
     outlet.CloseConnection,
     outlet.TellSession,
-    ArmMatching,
-    ReleaseLink,
-    ResumeLink,
     outlet.ReportBasicCharging,
     outlet.SetDuty,
     outlet.SetX1,
@@ -163,8 +159,6 @@ class PlugHost:
                 self._junction.close_connection()
             case outlet.TellSession(event):
                 self._junction.tell_session(event)
-            case ArmMatching() | ReleaseLink() | ResumeLink():
-                self._matching.order(effect)
             case outlet.ReportBasicCharging(on, text):
                 self._junction.charged_by_pilot(on=on, text=text)
             case _:
