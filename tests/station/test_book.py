@@ -47,7 +47,7 @@ def booked(scene: Scene) -> list[dict[str, Any]]:
 def shown(scene: Scene) -> tuple[Indication, str]:
     plugin = scene.outlet().plug.plugin
     assert plugin is not None
-    return plugin.state.indication(asyncio.get_running_loop().time())
+    return plugin.state.indication(asyncio.get_running_loop().time(), plugin.session.levels)
 
 
 def test_nobody_charges_while_nothing_can_be_booked(tmp_path: Path) -> None:
