@@ -17,6 +17,7 @@ from secc.link.slac.dlink import (
 )
 from secc.link.slac.effects import Announce, CheckLink, SendFrame, SetKey
 from secc.link.slac.events import FrameReceived, KeySet, LinkReported
+from secc.link.slac.key import NetworkKey
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import (
     BROADCAST,
@@ -26,7 +27,6 @@ from secc.link.slac.mme import (
     AttenProfileInd,
     Message,
     MnbcSoundInd,
-    NetworkKey,
     SlacMatchCnf,
     SlacMatchReq,
     SlacParmCnf,

@@ -24,7 +24,8 @@ from secc.link.slac.dlink import (
     ReportMatchingFailed,
     ReportModem,
 )
-from secc.link.slac.mme import NetworkKey, SlacMatchCnf, SlacMatchReq
+from secc.link.slac.key import NetworkKey
+from secc.link.slac.mme import SlacMatchCnf, SlacMatchReq
 from secc.link.slac.settings import SlacSettings
 from tools.slac_bench import Car, Pass, Station, main, plot, table
 

@@ -18,7 +18,7 @@ from secc.session.supported_app_protocol import SupportedAppProtocolReq
 from .battery import Battery
 from .behaviour import Behaviour
 from .conversation import conversation
-from .flaws import RawOctets, RawPayload
+from .flaw import RawOctets, RawPayload
 from .vocabulary import MoveRelays, SetLoad, SetPilot, SpeakProtocol
 from .wallet import Wallet
 

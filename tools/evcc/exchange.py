@@ -21,7 +21,8 @@ from secc.session.supported_app_protocol import SupportedAppProtocolReq, Support
 
 from .battery import Battery
 from .behaviour import Behaviour
-from .flaws import FLAWS, Flaw, Outgoing
+from .flaw import Flaw, Outgoing
+from .flaws import FLAWS
 from .timing import message_timeout
 from .vocabulary import Announce, SetPilot, StationRefused, StationWrong
 from .wallet import Wallet

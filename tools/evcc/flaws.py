@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
 from secc.iso2.messages import (
     AC_EVChargeParameter,
@@ -34,75 +34,11 @@ from secc.iso2.messages import (
 )
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 
+from .flaw import REGISTERED, Flaw, Outgoing, RawOctets, RawPayload, body_flaw, message_flaw, register, supported_flaw
 from .quantities import amperes, volts, watt_hours, watts
 
-
-@dataclass(frozen=True, slots=True)
-class RawPayload:
-    """Octets sent as the payload of a V2GTP frame, whatever they are."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RawOctets:
-    """Octets sent as they are, without a frame."""
-
-    octets: bytes
-
-
-Outgoing: TypeAlias = V2G_Message | SupportedAppProtocolReq | RawPayload | RawOctets
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """One way to be wrong: what becomes of a body before it is signed, of a message before it is sent, and pilot states not taken."""
-
-    name: str
-    wrong: str
-    before_signing: Callable[[Body], Body] = lambda body: body
-    after_signing: Callable[[Outgoing], tuple[Outgoing, ...]] = lambda message: (message,)
-    stays_out_of: str = ""
-
-
-FLAWS: Final[dict[str, Flaw]] = {}
-
-
-def _register(flaw: Flaw) -> None:
-    assert flaw.name not in FLAWS
-    FLAWS[flaw.name] = flaw
-
-
-def _named(function: Callable[..., Any]) -> tuple[str, str]:
-    return function.__name__.replace("_", "-"), (function.__doc__ or "").strip()
-
-
-def body_flaw(bend: Callable[[Body], Body]) -> Callable[[Body], Body]:
-    """Registers what bends a body before it is signed."""
-    _register(Flaw(*_named(bend), before_signing=bend))
-    return bend
-
-
-def message_flaw(bend: Callable[[V2G_Message], tuple[Outgoing, ...]]) -> Callable[[V2G_Message], tuple[Outgoing, ...]]:
-    """Registers what bends a whole message after it is signed."""
-
-    def after(message: Outgoing) -> tuple[Outgoing, ...]:
-        return bend(message) if isinstance(message, V2G_Message) else (message,)
-
-    _register(Flaw(*_named(bend), after_signing=after))
-    return bend
-
-
-def supported_flaw(
-    bend: Callable[[SupportedAppProtocolReq], tuple[Outgoing, ...]],
-) -> Callable[[SupportedAppProtocolReq], tuple[Outgoing, ...]]:
-    """Registers what bends the list of protocols."""
-
-    def after(message: Outgoing) -> tuple[Outgoing, ...]:
-        return bend(message) if isinstance(message, SupportedAppProtocolReq) else (message,)
-
-    _register(Flaw(*_named(bend), after_signing=after))
-    return bend
+FLAWS: Final[Mapping[str, Flaw]] = REGISTERED
+"""Every flaw, by its name."""
 
 
 # --- the list of protocols ------------------------------------------------------------------------------------------------
@@ -415,5 +351,5 @@ def start_in_the_loop(body: Body) -> Body:
     return body
 
 
-_register(Flaw("stay-in-b", "The car never goes to pilot state C.", stays_out_of="C"))
-_register(Flaw("stay-in-c", "The car does not go back to pilot state B.", stays_out_of="B"))
+register(Flaw("stay-in-b", "The car never goes to pilot state C.", stays_out_of="C"))
+register(Flaw("stay-in-c", "The car does not go back to pilot state B.", stays_out_of="B"))

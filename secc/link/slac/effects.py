@@ -8,7 +8,8 @@ from enum import StrEnum
 from secc.conversation import Effect, Question
 from secc.link.slac import mme
 from secc.link.slac.events import KeySet, LinkReported
-from secc.link.slac.mme import Message, NetworkKey
+from secc.link.slac.key import NetworkKey
+from secc.link.slac.mme import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,9 @@ from secc.link.slac.dlink import (
 )
 from secc.link.slac.effects import Notice, SetKey
 from secc.link.slac.events import FrameReceived, KeySet
+from secc.link.slac.key import NetworkKey
 from secc.link.slac.line import Line
-from secc.link.slac.mme import Mme, NetworkKey, SlacMatchReq
+from secc.link.slac.mme import Mme, SlacMatchReq
 from secc.link.slac.network import Network
 from secc.link.slac.run import Run
 from secc.link.slac.runs import Runs

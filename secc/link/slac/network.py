@@ -16,18 +16,9 @@ from secc.link.slac.dlink import (
 )
 from secc.link.slac.effects import CheckLink, Notice
 from secc.link.slac.events import FrameReceived, LinkReported
+from secc.link.slac.key import NetworkKey
 from secc.link.slac.line import Line
-from secc.link.slac.mme import (
-    BROADCAST,
-    AmpMapCnf,
-    AmpMapReq,
-    Message,
-    Mme,
-    NetworkKey,
-    SlacMatchCnf,
-    SlacMatchReq,
-    SlacParmReq,
-)
+from secc.link.slac.mme import BROADCAST, AmpMapCnf, AmpMapReq, Message, Mme, SlacMatchCnf, SlacMatchReq, SlacParmReq
 from secc.link.slac.run import Run
 
 

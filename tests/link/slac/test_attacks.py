@@ -15,6 +15,7 @@ from secc.link.slac.dlink import (
 )
 from secc.link.slac.effects import Announce, Notice
 from secc.link.slac.events import FrameReceived, KeySet
+from secc.link.slac.key import NetworkKey
 from secc.link.slac.mme import (
     BROADCAST,
     GROUPS,
@@ -23,7 +24,6 @@ from secc.link.slac.mme import (
     AttenProfileInd,
     Message,
     MnbcSoundInd,
-    NetworkKey,
     SlacMatchCnf,
     SlacMatchReq,
     SlacParmCnf,

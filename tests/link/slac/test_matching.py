@@ -20,13 +20,13 @@ from secc.link.slac.dlink import (
     ResumeLink,
 )
 from secc.link.slac.events import FrameReceived, KeySet
+from secc.link.slac.key import NetworkKey
 from secc.link.slac.mme import (
     BROADCAST,
     GROUPS,
     AmpMapCnf,
     AmpMapReq,
     AttenCharInd,
-    NetworkKey,
     SlacMatchCnf,
     SlacParmCnf,
     ValidateCnf,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from secc.errors import EncodeError, FramingError
 from secc.link.slac import mme
+from secc.link.slac.key import NetworkKey
 from secc.link.slac.mme import (
     BROADCAST,
     AmpMapCnf,
@@ -21,7 +22,6 @@ from secc.link.slac.mme import (
     AttenProfileInd,
     Message,
     MnbcSoundInd,
-    NetworkKey,
     SlacMatchCnf,
     SlacMatchReq,
     SlacParmCnf,

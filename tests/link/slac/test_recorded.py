@@ -15,16 +15,9 @@ from secc.link.slac.dlink import (
 )
 from secc.link.slac.effects import SendFrame
 from secc.link.slac.events import FrameReceived, KeySet
+from secc.link.slac.key import NetworkKey
 from secc.link.slac.matching import SlacSession
-from secc.link.slac.mme import (
-    AttenCharInd,
-    AttenProfileInd,
-    Message,
-    MnbcSoundInd,
-    NetworkKey,
-    SlacMatchCnf,
-    SlacParmCnf,
-)
+from secc.link.slac.mme import AttenCharInd, AttenProfileInd, Message, MnbcSoundInd, SlacMatchCnf, SlacParmCnf
 from tests.slac_scene import MODEM, Scene
 
 PEV = Path(__file__).resolve().parents[2] / "vectors" / "slac-pev.jsonl"
