@@ -85,7 +85,7 @@ def test_every_module_that_the_pages_name_exists() -> None:
 
 
 def test_what_is_not_there_is_noticed() -> None:
-    assert exists("secc.station.serving.driver.Driver")
+    assert exists("secc.station.serving.router.Router")
     assert not exists("secc.station.driver")
-    assert not exists("secc.station.serving.driver.Chauffeur")
+    assert not exists("secc.station.serving.router.Chauffeur")
     assert "secc/station/driver.py" not in files()
