@@ -58,6 +58,13 @@ class Contract:
         """Leaf and sub-CAs as PEM, without the root: what a central validation asks for. Personal data."""
         return b"".join(c.pem for c in (self.chain.leaf, *self.chain.sub_cas)).decode("ascii")
 
+    def is_named_by(self, emaid: str) -> bool:
+        """Whether this text names the contract: another way to write the same EMAID does."""
+        try:
+            return EMAID.parse(emaid).same_contract_as(self.emaid)
+        except EmaidMalformed:
+            return False
+
     def expires_soon(self, at: datetime) -> bool:
         """Whether the contract ends within 21 days of ``at``. [V2G2-690]"""
         return self.not_after - at <= EXPIRES_SOON

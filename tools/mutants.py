@@ -225,7 +225,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "emaid-not-looked-at-again",
         "the session believes that the validated contract is the one presented",
         "secc/iso2/phases/payment_details.py",
-        "if not _names(request.emaid, answer):",
+        "if not answer.is_named_by(request.emaid):",
         "if False:",
         ("tests/iso2/phases/test_payment_details.py",),
     ),

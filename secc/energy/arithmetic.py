@@ -36,11 +36,8 @@ def watts_allowed(watts: float | None) -> float | None:
 
 def overcurrent_amperes(limits: AcLimits, watts: float | None) -> float:
     """What a phase may carry now. The tolerance of a car's regulation (10 % and 0.5 A, for some seconds) is the protection's own."""
-    amperes = limits.maximum_amperes
-    watts = watts_allowed(watts)
-    if watts is not None:
-        amperes = min(amperes, watts / (limits.volts * limits.phases))
-    return amperes
+    allowed = watts_allowed(watts)
+    return limits.maximum_amperes if allowed is None else limits.amperes_within(allowed, limits.phases)
 
 
 @dataclass(slots=True)

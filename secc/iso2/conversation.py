@@ -30,7 +30,7 @@ def conversation(secc: Party, state: SessionState) -> Conversation[str]:
         else:
             yield from external_authorization(secc, state)
         yield from charging(secc, state)
-        if state.is_dc:
+        if state.terms.is_dc:
             yield from welding_detection(secc, state)
         return (yield from session_stop(secc, state))
     except Stopped:

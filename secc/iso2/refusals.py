@@ -6,6 +6,7 @@ the code only. [V2G2-735] [V2G2-736] The response's type belongs to the request 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from secc.conversation import Cause, Emergency, Levels
 from secc.errors import Refusal
 from secc.iso2 import messages as m
 from secc.iso2.messages import ResponseCode, UnitSymbol
+from secc.iso2.schedule import DAY, TUPLE_ID, Schedule
 from secc.iso2.session_state import SessionState
 from secc.iso2.status import ac_status, dc_status
 from secc.iso2.units import physical
@@ -71,50 +73,23 @@ class _Why:
 
     def __init__(self, cause: Cause, state: SessionState, levels: Levels) -> None:
         self.state = state
-        self.levels = levels
+        self.evse_id = state.offer.evse_id
         self.emergency = isinstance(cause, Emergency)
         self.code = _code(cause)
-        self.status_code = m.DC_EVSEStatusCode.EVSE_SHUTDOWN
-        if isinstance(cause, EmergencyStopped):
-            self.status_code = m.DC_EVSEStatusCode.EVSE_EMERGENCY_SHUTDOWN
-        elif self.emergency or isinstance(cause, Malfunction):
-            self.status_code = m.DC_EVSEStatusCode.EVSE_MALFUNCTION
-
-    @property
-    def told(self) -> ResponseCode:
+        self.told = ResponseCode.OK if self.emergency else self.code
         """In a DC response whose status says why: with a FAILED code the car would not look at it. [V2G2-735]"""
-        return ResponseCode.OK if self.emergency else self.code
-
-    @property
-    def notification(self) -> m.EVSENotification:
-        return m.EVSENotification.STOP_CHARGING if self.emergency else m.EVSENotification.NONE
-
-    @property
-    def dc(self) -> m.DC_EVSEStatus:
-        return dc_status(self.status_code, notification=self.notification)
-
-    @property
-    def ac(self) -> m.AC_EVSEStatus:
-        return ac_status(notification=self.notification)
-
-    @property
-    def either(self) -> m.AC_EVSEStatus | m.DC_EVSEStatus:
-        return self.dc if self.state.is_dc else self.ac
-
-    @property
-    def volts(self) -> m.PhysicalValue:
+        status = m.DC_EVSEStatusCode.EVSE_SHUTDOWN
+        if isinstance(cause, EmergencyStopped):
+            status = m.DC_EVSEStatusCode.EVSE_EMERGENCY_SHUTDOWN
+        elif self.emergency or isinstance(cause, Malfunction):
+            status = m.DC_EVSEStatusCode.EVSE_MALFUNCTION
+        notification = m.EVSENotification.STOP_CHARGING if self.emergency else m.EVSENotification.NONE
+        self.dc = dc_status(status, notification=notification)
+        self.ac = ac_status(notification=notification)
+        self.either = self.dc if state.terms.is_dc else self.ac
         # What still stands at the outlet is worth telling, also when it is all over.
-        volts = self.levels.volts
-        return physical(volts if volts == volts else 0.0, UnitSymbol.V)
-
-    @property
-    def amperes(self) -> m.PhysicalValue:
-        amperes = self.levels.amperes
-        return physical(amperes if amperes == amperes else 0.0, UnitSymbol.A)
-
-    @property
-    def evse_id(self) -> str:
-        return self.state.offer.evse_id
+        self.volts = physical(0.0 if math.isnan(levels.volts) else levels.volts, UnitSymbol.V)
+        self.amperes = physical(0.0 if math.isnan(levels.amperes) else levels.amperes, UnitSymbol.A)
 
 
 def _code(cause: Cause) -> ResponseCode:
@@ -143,7 +118,7 @@ def _charge_parameter_discovery(request: m.ChargeParameterDiscoveryReq, why: _Wh
     nothing = {unit: physical(0.0, unit) for unit in (UnitSymbol.V, UnitSymbol.A, UnitSymbol.W)}
     volts, amperes, watts = nothing.values()
     parameter: m.AC_EVSEChargeParameter | m.DC_EVSEChargeParameter
-    if why.state.is_dc:
+    if why.state.terms.is_dc:
         parameter = m.DC_EVSEChargeParameter(
             dc_evse_status=why.dc,
             evse_maximum_current_limit=amperes,
@@ -161,20 +136,14 @@ def _charge_parameter_discovery(request: m.ChargeParameterDiscoveryReq, why: _Wh
         response_code=why.code,
         evse_processing=m.EVSEProcessing.FINISHED,
         # Mandatory when Finished; one that offers nothing.
-        sa_schedules=m.SAScheduleList(sa_schedule_tuple=(_nothing_scheduled(),)),
+        sa_schedules=Schedule(0.0, DAY).as_list(),
         evse_charge_parameter=parameter,
     )
 
 
-def _nothing_scheduled() -> m.SAScheduleTuple:
-    interval = m.RelativeTimeInterval(start=0, duration=86_400)
-    entry = m.PMaxScheduleEntry(time_interval=interval, p_max=physical(0.0, UnitSymbol.W))
-    return m.SAScheduleTuple(sa_schedule_tuple_id=1, p_max_schedule=m.PMaxSchedule(p_max_schedule_entry=(entry,)))
-
-
 def _power_delivery(request: m.PowerDeliveryReq, why: _Why) -> m.PowerDeliveryRes:
     # In an emergency a stop is what we want, and it is done; anything else fails.
-    stopping = why.state.is_dc and request.charge_progress is m.ChargeProgress.STOP
+    stopping = why.state.terms.is_dc and request.charge_progress is m.ChargeProgress.STOP
     return m.PowerDeliveryRes(response_code=why.told if stopping else why.code, evse_status=why.either)
 
 
@@ -188,7 +157,7 @@ def _current_demand(request: m.CurrentDemandReq, why: _Why) -> m.CurrentDemandRe
         evse_voltage_limit_achieved=False,
         evse_power_limit_achieved=False,
         evse_id=why.evse_id,
-        sa_schedule_tuple_id=1,
+        sa_schedule_tuple_id=TUPLE_ID,
     )
 
 
@@ -196,7 +165,7 @@ def _charging_status(request: m.ChargingStatusReq, why: _Why) -> m.ChargingStatu
     return m.ChargingStatusRes(
         response_code=why.code,
         evse_id=why.evse_id,
-        sa_schedule_tuple_id=1,
+        sa_schedule_tuple_id=TUPLE_ID,
         receipt_required=False,
         ac_evse_status=why.ac,
     )

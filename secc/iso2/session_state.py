@@ -9,14 +9,14 @@ from secc.errors import PeerError
 from secc.iso2 import timing
 from secc.iso2.messages import Body, EnergyTransferMode, IsolationLevel, PaymentOption, SessionStopReq
 from secc.session.effects import Remark
-from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
+from secc.session.offer import Offer, Payment, Transfer
+from secc.session.session_id import NO_SESSION
+from secc.session.terms import Terms
 from secc.session.waiting import Pace
 from secc.session.wishes import Wishes
 
 A = TypeVar("A", bound=Body)
 B = TypeVar("B", bound=Body)
-
-NO_SESSION: Final = bytes(8)
 
 MODES: Final = {
     Transfer.AC_SINGLE_PHASE: EnergyTransferMode.AC_SINGLE_PHASE_CORE,
@@ -38,12 +38,12 @@ class SessionState:
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self.wishes = Wishes(offer)
+        self.terms = Terms(offer, self.wishes)
+        """The way of charging in them is frozen by the first ChargeParameterDiscovery. (A-SES-06)"""
         self.pace = Pace(timing.PACE)
         self.session_id = NO_SESSION
         """Ours, once SessionSetup has chosen it. It stands in the header of every response."""
         self.payment: PaymentOption | None = None
-        self.transfer: Transfer | None = None
-        """Frozen by the first ChargeParameterDiscovery. (A-SES-06)"""
         self.isolation: IsolationLevel | None = None
         """What the last cable check found."""
         self.live = False
@@ -59,7 +59,7 @@ class SessionState:
 
     def _renegotiates(self) -> bool:
         """ChargingStatusRes says EVSEMaxCurrent with external payment only: a contract needs a new schedule."""
-        return self.transfer is not None and not self.is_dc and self.payment is PaymentOption.CONTRACT
+        return self.terms.transfer is not None and not self.terms.is_dc and self.payment is PaymentOption.CONTRACT
 
     # What is on offer
 
@@ -76,35 +76,6 @@ class SessionState:
     @property
     def modes(self) -> tuple[EnergyTransferMode, ...]:
         return tuple(MODES[transfer] for transfer in self.offer.transfers)
-
-    @property
-    def is_dc(self) -> bool:
-        """Whether this session charges with direct current; before that is agreed, whether the outlet can do nothing else."""
-        return (self.transfer or self.offer.transfers[0]).is_dc
-
-    @property
-    def ac(self) -> AcLimits:
-        assert self.offer.ac is not None
-        return self.offer.ac
-
-    @property
-    def dc(self) -> DcLimits:
-        assert self.offer.dc is not None
-        return self.offer.dc
-
-    @property
-    def maximum_watts(self) -> float:
-        """The most that may flow now, in the mode that was agreed."""
-        return self.offer.maximum_watts(self.transfer, self.wishes.watts_limit)
-
-    @property
-    def maximum_ac_amperes(self) -> float:
-        """A phase, within the limit of the moment."""
-        return self.ac.amperes_within(self.maximum_watts, self.offer.phases(self.transfer))
-
-    def tolerates(self, quirk: str) -> bool:
-        """Whether an optional tolerance is switched on."""
-        return quirk in self.offer.tolerances and not self.offer.strict
 
 
 @overload

@@ -16,10 +16,8 @@ from secc.iso2.messages import (
 from secc.iso2.session_state import SessionState
 
 
-def ac_status(
-    *, notification: EVSENotification = EVSENotification.NONE, delay: int = 0, rcd: bool = False
-) -> AC_EVSEStatus:
-    return AC_EVSEStatus(notification_max_delay=delay, evse_notification=notification, rcd=rcd)
+def ac_status(*, notification: EVSENotification = EVSENotification.NONE, delay: int = 0) -> AC_EVSEStatus:
+    return AC_EVSEStatus(notification_max_delay=delay, evse_notification=notification, rcd=False)
 
 
 def dc_status(
@@ -63,4 +61,4 @@ def present_dc(
 
 def present(secc: Party, state: SessionState) -> AC_EVSEStatus | DC_EVSEStatus:
     """The status of whichever kind this session charges with."""
-    return present_dc(secc, state) if state.is_dc else present_ac(secc, state)
+    return present_dc(secc, state) if state.terms.is_dc else present_ac(secc, state)

@@ -1,6 +1,6 @@
 """Every timer of an ISO 15118-2 session, as data: the standard's name, seconds, and where it is written.
 
-The SECC's performance times are the times in which we answer; the car gives up half a second later (``EV_TIMEOUTS``).
+The SECC's performance times are the times in which we answer; the car gives up half a second later.
 """
 
 from __future__ import annotations
@@ -48,21 +48,3 @@ STALE_SECONDS: Final = 1.0
 
 SERVICE_DETAILS: Final = 64
 """ServiceDetail requests in a session. More is no car."""
-
-ANSWER_SECONDS: Final = {
-    "SessionSetup": 1.5,
-    "ServiceDiscovery": 1.5,
-    "ServiceDetail": 4.5,
-    "PaymentServiceSelection": 1.5,
-    "PaymentDetails": 4.5,
-    "Authorization": 1.5,
-    "ChargeParameterDiscovery": 1.5,
-    "PowerDelivery": 4.5,
-    "ChargingStatus": 1.5,
-    "CableCheck": 1.5,
-    "PreCharge": 1.5,
-    "CurrentDemand": 0.025,
-    "WeldingDetection": 1.5,
-    "SessionStop": 1.5,
-}
-"""V2G_SECC_Msg_Performance_Time by message, seconds."""

@@ -88,19 +88,6 @@ class Offer:
     strict: bool = False
     """Switches every tolerance off, for conformance runs."""
 
-    def phases(self, transfer: Transfer | None) -> int:
-        """On which AC flows in this way of charging; None: by what the outlet is made for."""
-        return 1 if self.ac is None or transfer is Transfer.AC_SINGLE_PHASE else self.ac.phases
-
-    def maximum_watts(self, transfer: Transfer | None, watts_limit: float | None) -> float:
-        """The most that may flow in this way of charging (None: the outlet's first): what the hardware can, within the limit of the moment."""
-        transfer, hardware = transfer or self.transfers[0], 0.0
-        if transfer.is_dc:
-            hardware = self.dc.maximum_watts if self.dc is not None else 0.0
-        elif self.ac is not None:
-            hardware = self.ac.watts(self.phases(transfer))
-        return hardware if watts_limit is None else max(0.0, min(hardware, watts_limit))
-
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:

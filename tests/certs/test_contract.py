@@ -35,6 +35,21 @@ def test_a_contract_holds_what_the_session_needs() -> None:
     assert contract.dates_proven
 
 
+@pytest.mark.parametrize(
+    ("emaid", "named"),
+    [
+        ("DE8AACA2B3C4D5L", True),
+        ("de-8aa-ca2b3c4d5-l", True),
+        ("DE8AACA2B3C4D5", True),
+        ("DE8AACA2B3C4D6", False),
+        ("", False),
+        ("no EMAID", False),
+    ],
+)
+def test_a_contract_is_named_by_every_way_to_write_its_emaid_and_by_no_other_text(emaid: str, named: bool) -> None:
+    assert verify_contract_chain(LAB.contract.ders, anchors(), AT).is_named_by(emaid) is named
+
+
 def test_nobody_else_makes_a_contract() -> None:
     made = verify_contract_chain(LAB.contract.ders, anchors(), AT)
     with pytest.raises(TypeError):

@@ -33,7 +33,7 @@ LEVELS = [Levels(volts=400.0, amperes=12.0), Levels(volts=float("nan"), amperes=
 
 def states() -> list[SessionState]:
     agreed = SessionState(AC_EIM)
-    agreed.transfer = Transfer.AC_SINGLE_PHASE
+    agreed.terms.transfer = Transfer.AC_SINGLE_PHASE
     return [SessionState(DC_EIM), SessionState(AC_EIM), agreed]
 
 

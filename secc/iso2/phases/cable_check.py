@@ -25,14 +25,6 @@ from secc.session.waiting import pilot_in, refuse_late
 
 FORCED: Final = "CableCheck"
 
-_ISOLATION: Final = {
-    "invalid": IsolationLevel.INVALID,
-    "valid": IsolationLevel.VALID,
-    "warning": IsolationLevel.WARNING,
-    "fault": IsolationLevel.FAULT,
-    "no_imd": IsolationLevel.NO_IMD,
-}
-
 
 def cable_check(secc: Party, state: SessionState, car: CarLimits) -> Conversation[None]:
     """Only with the pilot in C or D; Ongoing until the power path has its finding. [V2G2-917] [V2G2-918]"""
@@ -49,7 +41,7 @@ def cable_check(secc: Party, state: SessionState, car: CarLimits) -> Conversatio
         yield from next_request(secc, CableCheckReq)
     if not finding.passed:
         raise Malfunction(f"isolation {finding.isolation}: {finding.detail}")
-    state.isolation = _ISOLATION[finding.isolation]
+    state.isolation = IsolationLevel[finding.isolation.upper()]
     secc.reply(_response(EVSEProcessing.FINISHED, present_dc(secc, state)))
     secc.do(Reach(Milestone.CABLE_CHECKED, (("isolation", finding.isolation),)))
 

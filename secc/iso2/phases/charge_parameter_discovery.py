@@ -47,7 +47,7 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     limit = secc.limit(timing.ONGOING)
     polled_again = False
     while True:
-        if state.tolerates("Q-39") and not polled_again:
+        if state.terms.tolerates("Q-39") and not polled_again:
             heard = yield from next_request(secc, ChargeParameterDiscoveryReq, AuthorizationReq)
             if isinstance(heard, AuthorizationReq):
                 polled_again = True
@@ -58,27 +58,29 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
         else:
             request = yield from next_request(secc, ChargeParameterDiscoveryReq)
         target = _agreed(request, state)
-        if state.maximum_watts > 0.0 and not state.wishes.forces(FORCED):
+        if state.terms.maximum_watts > 0.0 and not state.wishes.forces(FORCED):
             break
         refuse_late(secc, limit)
         yield from state.pace.reply(secc, _response(secc, state, EVSEProcessing.ONGOING, None))
     state.wishes.renegotiation = False
     secc.reply(_response(secc, state, EVSEProcessing.FINISHED, target.schedule.as_list()))
     mode = request.requested_energy_transfer_mode
-    secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode.value), ("watts", state.maximum_watts))))
+    secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode.value), ("watts", state.terms.maximum_watts))))
     return target
 
 
 def _agreed(request: ChargeParameterDiscoveryReq, state: SessionState) -> Target:
     mode = request.requested_energy_transfer_mode
     transfer = next((each for each in state.offer.transfers if MODES[each] is mode), None)
-    if transfer is None or state.transfer not in (None, transfer):
+    if transfer is None or state.terms.transfer not in (None, transfer):
         raise Refusal(ResponseCode.FAILED_WRONG_ENERGY_TRANSFER_MODE, "[V2G2-476]", mode)
     parameter = request.ev_charge_parameter
     if isinstance(parameter, DC_EVChargeParameter) is not transfer.is_dc:
         raise Refusal(WRONG, "[V2G2-477]", f"{type(parameter).__name__} for {mode}")
-    state.transfer = transfer
-    schedule = Schedule.covering(state.maximum_watts, parameter.departure_time, request.max_entries_sa_schedule_tuple)
+    state.terms.transfer = transfer
+    schedule = Schedule.covering(
+        state.terms.maximum_watts, parameter.departure_time, request.max_entries_sa_schedule_tuple
+    )
     if isinstance(parameter, DC_EVChargeParameter):
         return _dc(parameter, state, schedule)
     return _ac(parameter, state, schedule)
@@ -89,13 +91,13 @@ def _ac(parameter: AC_EVChargeParameter, state: SessionState, schedule: Schedule
     most, least = amperes(parameter.ev_max_current, WRONG), amperes(parameter.ev_min_current, WRONG)
     if volts(parameter.ev_max_voltage, WRONG) <= 0.0:
         raise Refusal(WRONG, "[V2G2-477]", "EVMaxVoltage is not positive")
-    if most < state.ac.minimum_amperes or least < 0.0 or least > most:
+    if most < state.terms.ac.minimum_amperes or least < 0.0 or least > most:
         raise Refusal(WRONG, "[V2G2-477]", f"EVMinCurrent {least:g} A, EVMaxCurrent {most:g} A")
     return Target(schedule)
 
 
 def _dc(parameter: DC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
-    dc = state.dc
+    dc = state.terms.dc
     most_volts = volts(parameter.ev_maximum_voltage_limit, WRONG)
     most_amperes = amperes(parameter.ev_maximum_current_limit, WRONG)
     most_watts = None if parameter.ev_maximum_power_limit is None else watts(parameter.ev_maximum_power_limit, WRONG)
@@ -115,26 +117,26 @@ def _response(
         response_code=ResponseCode.OK,
         evse_processing=processing,
         sa_schedules=schedules,
-        evse_charge_parameter=_dc_limits(secc, state, processing) if state.is_dc else _ac_limits(secc, state),
+        evse_charge_parameter=_dc_limits(secc, state, processing) if state.terms.is_dc else _ac_limits(secc, state),
     )
 
 
 def _ac_limits(secc: Party, state: SessionState) -> AC_EVSEChargeParameter:
     return AC_EVSEChargeParameter(
         ac_evse_status=present_ac(secc, state),
-        evse_nominal_voltage=physical(state.ac.volts, UnitSymbol.V),
-        evse_max_current=physical(state.maximum_ac_amperes, UnitSymbol.A),
+        evse_nominal_voltage=physical(state.terms.ac.volts, UnitSymbol.V),
+        evse_max_current=physical(state.terms.maximum_ac_amperes, UnitSymbol.A),
     )
 
 
 def _dc_limits(secc: Party, state: SessionState, processing: EVSEProcessing) -> DC_EVSEChargeParameter:
-    dc = state.dc
+    dc = state.terms.dc
     finished = processing is EVSEProcessing.FINISHED
     code = DC_EVSEStatusCode.EVSE_READY if finished else DC_EVSEStatusCode.EVSE_NOT_READY
     return DC_EVSEChargeParameter(
         dc_evse_status=present_dc(secc, state, code),
         evse_maximum_current_limit=physical(dc.maximum_amperes, UnitSymbol.A),
-        evse_maximum_power_limit=physical(state.maximum_watts, UnitSymbol.W),
+        evse_maximum_power_limit=physical(state.terms.maximum_watts, UnitSymbol.W),
         evse_maximum_voltage_limit=physical(dc.maximum_volts, UnitSymbol.V),
         evse_minimum_current_limit=physical(dc.minimum_amperes, UnitSymbol.A),
         evse_minimum_voltage_limit=physical(dc.minimum_volts, UnitSymbol.V),

@@ -79,7 +79,7 @@ def _charging_status(secc: Party, state: SessionState) -> None:
             response_code=ResponseCode.OK,
             evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=TUPLE_ID,
-            evse_max_current=physical(state.maximum_ac_amperes, UnitSymbol.A) if external else None,
+            evse_max_current=physical(state.terms.maximum_ac_amperes, UnitSymbol.A) if external else None,
             meter_info=meter_info(secc, state),
             receipt_required=False,
             ac_evse_status=present_ac(secc, state),
@@ -89,7 +89,7 @@ def _charging_status(secc: Party, state: SessionState) -> None:
 
 def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: CurrentDemandReq) -> None:
     """Answered at once, from what has been measured: there are 25 ms."""
-    dc, measured = state.dc, fresh(secc)
+    dc, measured = state.terms.dc, fresh(secc)
     demanded = _demanded(state, car, request, measured.volts)
     secc.do(demanded.output)
     soc = request.dc_ev_status.ev_ress_soc
@@ -107,7 +107,7 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
             evse_power_limit_achieved=demanded.power_limited,
             evse_maximum_voltage_limit=physical(dc.maximum_volts, UnitSymbol.V),
             evse_maximum_current_limit=physical(dc.maximum_amperes, UnitSymbol.A),
-            evse_maximum_power_limit=physical(state.maximum_watts, UnitSymbol.W),
+            evse_maximum_power_limit=physical(state.terms.maximum_watts, UnitSymbol.W),
             evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=TUPLE_ID,
             meter_info=meter_info(secc, state),
@@ -124,8 +124,8 @@ def _demanded(state: SessionState, agreed: CarLimits, request: CurrentDemandReq,
         _quantity(request.ev_maximum_power_limit, watts),
     )
     asked = volts(request.ev_target_voltage), amperes(request.ev_target_current)
-    lowest = state.dc.minimum_volts if state.tolerates("Q-50") else 0.0
-    return demand(*asked, state.dc, state.maximum_watts, car, present_volts, lowest)
+    lowest = state.terms.dc.minimum_volts if state.terms.tolerates("Q-50") else 0.0
+    return demand(*asked, state.terms.dc, state.terms.maximum_watts, car, present_volts, lowest)
 
 
 def _quantity(said: PhysicalValue | None, read: Callable[[PhysicalValue], float]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from certs import EMAID, Contract, EmaidMalformed
+from certs import Contract
 from secc.conversation import Conversation, Party
 from secc.iso2 import timing
 from secc.iso2.messages import PaymentDetailsReq, PaymentDetailsRes, ResponseCode
@@ -50,14 +50,7 @@ def _validated(secc: Party, request: PaymentDetailsReq) -> Conversation[Contract
     if not isinstance(answer, Contract):
         # A bare yes is no contract: only a validated chain makes one.
         raise refused(Decision.REJECTED if answer.accepted else answer.decision, answer.detail)
-    if not _names(request.emaid, answer):
+    if not answer.is_named_by(request.emaid):
         # Who pays is worth a second look, whatever the first one said.
         raise refused(Decision.EMAID_MISMATCH, "the validated contract is another one")
     return answer
-
-
-def _names(emaid: str, contract: Contract) -> bool:
-    try:
-        return EMAID.parse(emaid).same_contract_as(contract.emaid)
-    except EmaidMalformed:
-        return False

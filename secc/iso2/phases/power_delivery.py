@@ -33,7 +33,7 @@ def _start(secc: Party, state: SessionState, schedule: Schedule, request: PowerD
         try:
             schedule.check(request.charging_profile, strict=state.offer.strict)
         except Refusal as refusal:
-            if not state.tolerates("Q-45"):
+            if not state.terms.tolerates("Q-45"):
                 raise
             remark(secc, "Q-45", refusal.detail)
     _refuse_stopped(state)
@@ -54,7 +54,7 @@ def stop(secc: Party, state: SessionState) -> Conversation[None]:
     if state.live:
         report = yield from _reported(secc, StopPower(timing.POWER_SWITCHED))
         if not report.done:
-            code = ResponseCode.FAILED if state.is_dc else ResponseCode.FAILED_CONTACTOR_ERROR
+            code = ResponseCode.FAILED if state.terms.is_dc else ResponseCode.FAILED_CONTACTOR_ERROR
             raise Refusal(code, "[V2G2-480]", f"power is not off: {report.detail}")
     state.live = False
     # The car has done what was asked of it.
@@ -65,7 +65,7 @@ def stop(secc: Party, state: SessionState) -> Conversation[None]:
 
 def renegotiate(secc: Party, state: SessionState) -> Conversation[None]:
     """Back to ChargeParameterDiscovery. AC goes on meanwhile; DC gets no current, for the cable is checked again. [V2G2-565] [V2G2-582]"""
-    if state.is_dc:
+    if state.terms.is_dc:
         # Cars differ: some open their contactor here, some only at the end of the session.
         report = yield from _reported(secc, StopPower(timing.POWER_SWITCHED, keep_contactor=True))
         if not report.done:
@@ -82,7 +82,7 @@ def _refuse_stopped(state: SessionState) -> None:
 def _already_on(secc: Party, state: SessionState) -> bool:
     """AC after a renegotiation: a contactor that is closed is not closed again. Levels, not edges."""
     levels = secc.levels
-    return state.powered and not state.is_dc and levels.contactor == "closed" and levels.pilot in ("C", "D")
+    return state.powered and not state.terms.is_dc and levels.contactor == "closed" and levels.pilot in ("C", "D")
 
 
 def _reported(secc: Party, question: StartPower | StopPower) -> Conversation[PowerReported]:
@@ -92,7 +92,7 @@ def _reported(secc: Party, question: StartPower | StopPower) -> Conversation[Pow
 
 
 def _not_started(secc: Party, state: SessionState, report: PowerReported) -> Refusal:
-    if not state.is_dc and secc.levels.pilot in ("C", "D"):
+    if not state.terms.is_dc and secc.levels.pilot in ("C", "D"):
         # The car did its part within 250 ms, so it was the contactor. [V2G2-847] [V2G2-862]
         return Refusal(ResponseCode.FAILED_CONTACTOR_ERROR, "[V2G2-865]", report.detail)
     return Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", report.detail)

@@ -21,7 +21,7 @@ def pre_charge(secc: Party, state: SessionState, car: CarLimits) -> Conversation
     while isinstance(request, PreChargeReq):
         refuse_late(secc, limit)
         measured = fresh(secc)
-        secc.do(precharge(volts(request.ev_target_voltage), amperes(request.ev_target_current), state.dc, car))
+        secc.do(precharge(volts(request.ev_target_voltage), amperes(request.ev_target_current), state.terms.dc, car))
         yield from state.pace.reply(
             secc,
             PreChargeRes(

@@ -1,0 +1,20 @@
+"""The SessionID of eight octets, as every edition has it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.conversation import Party
+from secc.errors import SeccError
+
+NO_SESSION: Final = bytes(8)
+_ATTEMPTS: Final = 8
+
+
+def fresh_session_id(secc: Party, brought: bytes) -> bytes:
+    """Eight random octets, neither zero nor the car's own idea. [V2G2-835] (Q-31). Raises SeccError where chance yields nothing else."""
+    for _ in range(_ATTEMPTS):
+        session_id = secc.entropy(len(NO_SESSION))
+        if session_id not in (NO_SESSION, brought):
+            return session_id
+    raise SeccError("the source of random numbers is broken")

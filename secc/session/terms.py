@@ -1,0 +1,53 @@
+"""What may flow between outlet and car: by the offer, by what was agreed, and by the limit of the moment."""
+
+from __future__ import annotations
+
+from secc.session.offer import AcLimits, DcLimits, Offer, Transfer
+from secc.session.wishes import Wishes
+
+
+class Terms:
+    """The terms of one session. The limit of the moment is that of ``wishes``."""
+
+    def __init__(self, offer: Offer, wishes: Wishes) -> None:
+        self.offer = offer
+        self._wishes = wishes
+        self.transfer: Transfer | None = None
+        """How energy reaches the car, once that is agreed."""
+
+    @property
+    def is_dc(self) -> bool:
+        """Whether this session charges with direct current; before that is agreed, whether the outlet's first way of charging is DC."""
+        return (self.transfer or self.offer.transfers[0]).is_dc
+
+    @property
+    def ac(self) -> AcLimits:
+        """Of an outlet that has AC."""
+        assert self.offer.ac is not None
+        return self.offer.ac
+
+    @property
+    def dc(self) -> DcLimits:
+        """Of an outlet that has DC."""
+        assert self.offer.dc is not None
+        return self.offer.dc
+
+    @property
+    def maximum_watts(self) -> float:
+        """The most that may flow now: the hardware's limit and that of the moment. Never negative."""
+        hardware = self.dc.maximum_watts if self.is_dc else self.ac.watts(self._phases)
+        limit = self._wishes.watts_limit
+        return hardware if limit is None else max(0.0, min(hardware, limit))
+
+    @property
+    def maximum_ac_amperes(self) -> float:
+        """A phase, within the limit of the moment."""
+        return self.ac.amperes_within(self.maximum_watts, self._phases)
+
+    def tolerates(self, quirk: str) -> bool:
+        """Whether an optional tolerance is switched on."""
+        return quirk in self.offer.tolerances and not self.offer.strict
+
+    @property
+    def _phases(self) -> int:
+        return 1 if self.transfer is Transfer.AC_SINGLE_PHASE else self.ac.phases
