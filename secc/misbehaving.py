@@ -14,6 +14,7 @@ from secc.conversation import Effect, Received, Send
 if TYPE_CHECKING:
     from secc.station.serving.connection import V2gConnection
     from secc.station.serving.outlet import OutletHost
+    from secc.station.serving.router import Seat
 
 FAREWELL_SECONDS = 5.0
 """After an answer that says FAILED the car closes; where it does not, the station does. [V2G2-539]"""
@@ -73,16 +74,17 @@ class Tap:
 
     def listen(self, outlet: OutletHost) -> None:
         """Begin, before the outlet is opened."""
-        saw, sent, admit = outlet.saw, outlet.sent, outlet.sockets._admit
+        sessions = outlet.sessions
+        saw, sent, admit = sessions.saw, sessions.sent, outlet.sockets._admit
 
-        def seen(connection: V2gConnection, now: float, event: Any, effects: tuple[Effect, ...]) -> None:
+        def seen(seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
             if isinstance(event, Received):
                 self._note(now, "received", event.message, event.octets)
-            saw(connection, now, event, effects)
+            saw(seat, now, event, effects)
 
-        def left(connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
+        def left(payload_type: int, octets: bytes, message: Any) -> None:
             self._note(asyncio.get_running_loop().time(), "sent", message, octets)
-            sent(connection, payload_type, octets, message)
+            sent(payload_type, octets, message)
 
         def admitted(peer: str) -> V2gConnection | None:
             connection = admit(peer)
@@ -90,7 +92,7 @@ class Tap:
                 self._stand_between(connection)
             return connection
 
-        outlet.saw, outlet.sent = seen, left  # type: ignore[method-assign]  # this is what a tap is
+        sessions.saw, sessions.sent = seen, left  # type: ignore[method-assign]  # this is what a tap is
         outlet.sockets._admit = admitted
 
     def _note(self, at: float, direction: str, body: Any, octets: bytes) -> None:

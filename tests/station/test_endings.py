@@ -144,7 +144,7 @@ async def meter_lost(scene: Scene, drive: Drive) -> None:
 
 async def bug_in_a_phase(scene: Scene, drive: Drive) -> None:
     """The session's conversation raises at its next step."""
-    connection = scene.outlet()._connection
+    connection = scene.outlet().sessions._connection
     assert connection is not None
     assert connection.seat is not None
     session = connection.seat.session

@@ -403,9 +403,9 @@ def test_what_a_car_says_and_hangs_up_while_a_step_runs_is_heard(
     async def main() -> None:
         async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
             outlet = scene.outlet()
-            outlet.executor = slow = Gated(outlet.executor)
+            outlet.sessions.executor = slow = Gated(outlet.sessions.executor)
             if crowded:
-                outlet.pace = cast("Pace", Crowded())
+                outlet.sessions.pace = cast("Pace", Crowded())
             await WorldHands(scene.world()).plug_in()
             await scene.until(lambda: outlet.sockets.port is not None)
             reader, writer = await asyncio.open_connection("::1", outlet.sockets.port)
@@ -432,13 +432,13 @@ def test_a_step_that_ends_when_nobody_waits_for_it_is_not_reported_as_a_bug(
     async def main() -> None:
         async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
             outlet = scene.outlet()
-            outlet.executor = slow = Gated(outlet.executor)
+            outlet.sessions.executor = slow = Gated(outlet.sessions.executor)
             await WorldHands(scene.world()).plug_in()
             await scene.until(lambda: outlet.sockets.port is not None)
             _, writer = await asyncio.open_connection("::1", outlet.sockets.port)
             writer.write(HELLO)
             await asyncio.sleep(0.2)
-            served = outlet._connection
+            served = outlet.sessions._connection
             assert served is not None
             served.shut_down(Shutdown())
             slow.gate.set()
@@ -477,7 +477,7 @@ def test_a_handshake_that_is_complete_in_time_is_not_ended_by_its_own_timer(tmp_
     async def main() -> None:
         async with station(configured(tmp_path, tls=Tls.REQUIRED)) as scene:
             line = await hook(scene)
-            served = scene.outlet()._connection
+            served = scene.outlet().sessions._connection
             assert served is not None
             assert served.secure
             served._expired()

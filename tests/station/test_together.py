@@ -40,17 +40,17 @@ class Counting:
             self._watch(outlet)
 
     def _watch(self, outlet: Any) -> None:
-        ended, beat = outlet.ended, outlet.hardware.guard._on_beat
+        ended, beat = outlet.sessions.ended, outlet.hardware.guard._on_beat
 
-        def note_end(*arguments: Any) -> None:
+        def note_end(*arguments: Any, **how: Any) -> None:
             self.ends[self.turn] += 1
-            ended(*arguments)
+            ended(*arguments, **how)
 
         def note_beat() -> None:
             self.beats[outlet.name] += 1
             beat()
 
-        outlet.ended = note_end
+        outlet.sessions.ended = note_end
         outlet.hardware.guard._on_beat = note_beat
 
 

@@ -95,9 +95,9 @@ class MiniStation:
         wall = lambda: Wall(datetime.now(UTC), trusted=True)  # noqa: E731  # shorter than its name
         return Surroundings(now=self._loop.time(), entropy=os.urandom, wall=wall, tickets=itertools.count(1))
 
-    def secured(self, connection: Any, handshaken: Any) -> None: ...
+    def secured(self, handshaken: Any) -> None: ...
 
-    def begin(self, connection: Any, protocol: Any) -> Offer:
+    def begin(self, protocol: Any, *, secure: bool) -> Offer:
         return self.offer
 
     def _perform(self, effect: Effect) -> None:
@@ -114,10 +114,10 @@ class MiniStation:
         await asyncio.sleep(seconds)
         return make()
 
-    def saw(self, connection: Any, now: float, event: Any, effects: Any) -> None: ...
-    def sent(self, connection: Any, payload_type: int, octets: bytes, message: Any) -> None: ...
+    def saw(self, seat: Any, now: float, event: Any, effects: Any) -> None: ...
+    def sent(self, payload_type: int, octets: bytes, message: Any) -> None: ...
 
-    def ended(self, connection: Any, reason: Reason) -> None:
+    def ended(self, reason: Reason, report: Any, *, silent: bool) -> None:
         self.ends.append(reason)
 
     def close(self) -> None:

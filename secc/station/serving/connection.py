@@ -200,7 +200,7 @@ class V2gConnection(asyncio.Protocol):
         handshaken = self._link.handshaken
         if handshaken is not None and not self._secured:
             self._secured = True
-            self._host.secured(self, handshaken)
+            self._host.secured(handshaken)
         for place, frame in enumerate(frames):
             self._decoder.take(frame, early=early or place > 0)
         if frames:
@@ -243,7 +243,7 @@ class V2gConnection(asyncio.Protocol):
         result = self._dialogue.session.result if self._dialogue is not None else None
         if end.reason.well and isinstance(result, V2gProtocol):
             self.protocol = result
-            offer = self._host.begin(self, result)
+            offer = self._host.begin(result, secure=self.secure)
             # What stood behind the hello was sent before we had agreed on anything.
             surroundings = replace(self._host.surroundings(), batch=self._decoder.batch)
             self._open(result.open(offer, surroundings), result.name, self._ended)
@@ -254,14 +254,14 @@ class V2gConnection(asyncio.Protocol):
         self._dialogue = dialogue
         self._link.framer.accepted = frozenset(PayloadType(stream) for stream in dialogue.streams)
         self._link.framer.limit = dialogue.payload_limit
-        self.seat = self._host.router.join(
+        self.seat = seat = self._host.router.join(
             name,
             dialogue.session,
             ended=ended,
-            watch=lambda now, event, effects: self._host.saw(self, now, event, effects),
+            watch=lambda now, event, effects: self._host.saw(seat, now, event, effects),
         )
-        self.seat.performs[Send] = self._send
-        self.seat.begin()
+        seat.performs[Send] = self._send
+        seat.begin()
 
     def hear(self, event: Event) -> None:
         """Something happened outside, or to the connection itself."""
@@ -274,7 +274,7 @@ class V2gConnection(asyncio.Protocol):
     def _send(self, send: Send) -> None:
         assert self._dialogue is not None
         payload_type, octets = self._dialogue.encode(send)
-        self._host.sent(self, payload_type, octets, send.message)
+        self._host.sent(payload_type, octets, send.message)
         try:
             self._link.send(PayloadType(payload_type), octets)
         except FramingError as error:
@@ -327,7 +327,7 @@ class V2gConnection(asyncio.Protocol):
         self._decoder.stop()
         self._disarm()
         self._timer = self._loop.call_later(LINGER_SECONDS, self._close)
-        self._host.ended(self, reason)
+        self._host.ended(reason, self._link.report, silent=self.silent)
 
     def _close(self) -> None:
         self._disarm()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from secc.conversation import Effect, Reason
 from secc.link.tls.chain import Handshaken
+from secc.link.tls.report import TlsReport
 from secc.session.offer import Offer, Surroundings, V2gProtocol
 from secc.station.serving.pace import Pace
-from secc.station.serving.router import Router
-
-if TYPE_CHECKING:
-    from secc.station.serving.connection import V2gConnection
+from secc.station.serving.router import Router, Seat
 
 
 class Host(Protocol):
@@ -28,22 +26,22 @@ class Host(Protocol):
     protocols: tuple[V2gProtocol, ...]
 
     def surroundings(self) -> Surroundings: ...
-    def secured(self, connection: V2gConnection, handshaken: Handshaken) -> None:
+    def secured(self, handshaken: Handshaken) -> None:
         """TLS is up."""
         ...
 
-    def begin(self, connection: V2gConnection, protocol: V2gProtocol) -> Offer:
+    def begin(self, protocol: V2gProtocol, *, secure: bool) -> Offer:
         """A session of this protocol begins now: what is it offered?"""
         ...
 
-    def saw(self, connection: V2gConnection, now: float, event: object, effects: tuple[Effect, ...]) -> None:
+    def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         """A step of the session, for the trace."""
         ...
 
-    def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
+    def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
         """A message of ours has left, for the trace."""
         ...
 
-    def ended(self, connection: V2gConnection, reason: Reason) -> None:
-        """The session, or the attempt at one, is over. Comes exactly once."""
+    def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
+        """The session, or the attempt at one, is over. Comes exactly once. ``report``: how far TLS came; ``silent``: not one octet has come."""
         ...

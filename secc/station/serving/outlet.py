@@ -15,41 +15,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import Executor
 from typing import Any
 
-from certs import Contract
 from hal.events import PilotChanged
 from secc import outlet
 from secc.config import Config, OutletSettings
-from secc.conversation import Effect, End, Event, Levels, Reason
-from secc.link.tls.chain import Handshaken
-from secc.session.effects import (
-    AuthorizeContract,
-    Identify,
-    Milestone,
-    OpenContactor,
-    Reach,
-    Remark,
-    SetOutput,
-    StopPower,
-    ValidateContract,
-    Verdict,
-)
-from secc.session.events import LimitChanged, Shutdown
-from secc.session.identification import AuthorizeToken
-from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.conversation import Event, Levels
+from secc.session.events import LimitChanged
 from secc.station.commands import Commands
 from secc.station.compose import Services, worker
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.journal import Journal
 from secc.station.serving.matching import MatchHost
-from secc.station.serving.offers import offer_for, refusal
+from secc.station.serving.offers import refusal
 from secc.station.serving.path import PathHost
 from secc.station.serving.plug import PlugHost
 from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router
+from secc.station.serving.sessions import Sessions
 from secc.station.serving.sockets import Sockets
 
 log = logging.getLogger(__name__)
@@ -61,17 +45,11 @@ class OutletHost:
     def __init__(self, settings: OutletSettings, config: Config, services: Services) -> None:
         self.name = settings.name
         self.interface = settings.interface
-        self.protocols = services.protocols
         self._settings = settings
         self._config = config
         self._services = services
         self._threads = worker(settings.name)
-        self.executor: Executor = self._threads
-        self.work: Executor = services.work
-        self.pace = services.pace
         self._loop = asyncio.get_running_loop()
-        self._connection: V2gConnection | None = None
-        self._milestone: Milestone | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._by_pilot = False
         """Charging without a session."""
@@ -83,7 +61,7 @@ class OutletHost:
             settings.name,
             services.uplink,
             lambda: services.trust,
-            self.work,
+            services.work,
             decide_seconds=config.timing.decide_seconds,
         )
         self.hardware = Hardware(settings.name, settings.hal, self)
@@ -101,17 +79,30 @@ class OutletHost:
             self,
             closing=lambda: self._closing,
         )
-        self.sockets = Sockets(settings, services, self._admit, lambda: self._window_open)
         self.journal = Journal(settings, config, services, self.hardware, services.disk, self.plug.identity)
+        self.sessions = Sessions(
+            settings,
+            config,
+            services,
+            self.hardware,
+            router,
+            self.plug,
+            self.path,
+            self.questions,
+            self.journal,
+            self._threads,
+            publish=self.publish,
+            changed=self._changed,
+        )
+        self.sockets = Sockets(settings, services, self._admit, lambda: self.plug.window_open)
         self.commands = Commands(
             settings.name,
             plug=self.tell_plug,
-            session=self._command_to_session,
+            session=self.sessions.command,
             set_limit=self._limit,
             standing=self.plug.standing,
             verdict=self.plug.verdict,
         )
-        self._table()
 
     # Coming up and going down
 
@@ -125,14 +116,13 @@ class OutletHost:
         """A car is told and gets ``seconds`` to end by itself; then power is off, whatever it does."""
         self._closing = True
         self.sockets.shut()
-        if self._session is not None or self._by_pilot:
+        if self.sessions.current is not None or self._by_pilot:
             self.tell_plug(outlet.StopOrdered("shutdown"))
             waits = [asyncio.create_task(self._idle.wait()), asyncio.create_task(self._hurried.wait())]
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
-        if self._connection is not None:
-            self._connection.shut_down(Shutdown())
+        self.sessions.shut_down()
         await self.hardware.settle()
         if self._by_pilot:
             self.charged_by_pilot(on=False, text="shutdown")
@@ -186,21 +176,16 @@ class OutletHost:
         self.sockets.shut()
 
     def close_connection(self) -> None:
-        if self._session is not None:
-            self._session.abort()
+        self.sessions.abort()
 
     def charged_by_pilot(self, *, on: bool, text: str) -> None:
         self._by_pilot = on
-        if on:
-            self._idle.clear()
-        elif self._session is None:
-            self._idle.set()
+        self._changed()
         self.publish("basic charging", on=on, text=text)
         self.journal.charged_by_pilot(self.levels(), on=on, text=text)
 
     def tell_session(self, event: Event) -> None:
-        if self._connection is not None:
-            self._connection.hear(event)
+        self.sessions.hear(event)
 
     def car_gone(self) -> None:
         self.publish("unplugged")
@@ -208,127 +193,18 @@ class OutletHost:
         self.matching.car_gone()
         self.questions.unproved.unplugged()
 
-    # The V2G session wants something (``Host``)
-
     def levels(self) -> Levels:
         return self.hardware.levels()
 
-    def _table(self) -> None:
-        """What a V2G session says, and who performs or answers it."""
-        router, questions = self.router, self.questions
-        for kind in (ValidateContract, AuthorizeContract, AuthorizeToken):
-            router.finds(kind, by=questions.find)
-        router.taps(AuthorizeContract, by=questions.asked)
-        router.taps(ValidateContract, by=self._presented)
-        router.told(ValidateContract, by=self._judged)
-        router.taps(StopPower, OpenContactor, by=self._stopping)
-        router.relays(SetOutput, OpenContactor)
-        router.performs(Identify, by=self._identified)
-        router.performs(Reach, by=self._reached)
-        router.performs(Remark, by=self._remark)
-
-    def _presented(self, question: ValidateContract) -> None:
-        self.tell_plug(outlet.ContractPresented())
-
-    def _judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
-        """Only the session gets what the backend says of a contract; the outlet believes :class:`Identify` alone."""
-        self.journal.judged(question.chain[0], found)
-        if isinstance(found, Verdict):
-            self.journal.verdict(type(question).__name__, found)
-            self.tell_plug(outlet.ContractRejected())
-
-    def _stopping(self, said: StopPower | OpenContactor) -> None:
-        self.tell_plug(outlet.ChargingEnded())
-
-    def _remark(self, remark: Remark) -> None:
-        self.journal.remark(remark.code, remark.text)
-
-    def _identified(self, said: Identify) -> None:
-        contract, verdict = said.contract, said.verdict
-        self.journal.identified(contract, verdict)
-        self.tell_plug(outlet.ContractDecided(contract, verdict))
-        self.questions.learned(contract, verdict)
-
-    def _reached(self, reach: Reach) -> None:
-        self._milestone, facts = reach.milestone, dict(reach.facts)
-        milestone = reach.milestone
-        if milestone is Milestone.SESSION_SET_UP:
-            self.tell_plug(outlet.SessionSetUp())
-        self.journal.reached(milestone, facts, self.levels())
-        self.publish("milestone", milestone=milestone.value, **facts)
-
-    # Connections (``Host``)
-
-    @property
-    def _session(self) -> V2gConnection | None:
-        """The connection, unless it is over."""
-        return self._connection if self._connection is not None and not self._connection.over else None
-
-    @property
-    def _window_open(self) -> bool:
-        return self.plug.plugin is not None and self.plug.plugin.state.window_open
-
     def _admit(self, peer: str) -> V2gConnection | None:
-        """One car at a time: who comes second is turned away, and the first is not disturbed. (A-NET-06)"""
-        if self._closing or not self._window_open or self._session is not None or self._services.unbooked:
-            return None
-        self.tell_plug(outlet.ConnectionAccepted())
-        if not self._window_open:
-            return None
-        connection = V2gConnection(self, self._services.serving(self._settings), peer)
-        self._connection = connection
-        self._idle.clear()
-        self.journal.connected(peer, self._loop.time())
-        return connection
+        return None if self._closing else self.sessions.admit(peer)
 
-    def surroundings(self) -> Surroundings:
-        return self.journal.recorded(self._services.surroundings(self._loop.time()))
-
-    def secured(self, connection: V2gConnection, handshaken: Handshaken) -> None:
-        self.journal.secured(handshaken)
-        self.publish("tls", version=handshaken.version, suite=handshaken.suite, chain=handshaken.chain)
-
-    def begin(self, connection: V2gConnection, protocol: V2gProtocol) -> Offer:
-        plugin, board = self.plug.plugin, self.hardware.board
-        assert plugin is not None
-        assert board is not None
-        now = self._loop.time()
-        offer = offer_for(
-            self._settings,
-            self._config,
-            self._services,
-            board,
-            plugin,
-            secure=connection.secure,
-            watts_limit=self.path.watts_limit,
-            ask_before_proof=self.questions.unproved.allowed(now),
-            now=now,
-        )
-        self.journal.began(protocol, offer, now)
-        self.publish("session", protocol=protocol.name, payments=[payment.value for payment in offer.payments])
-        self.tell_plug(outlet.SessionBegan(offer.payments))
-        return offer
-
-    def saw(self, connection: V2gConnection, now: float, event: object, effects: tuple[Effect, ...]) -> None:
-        seat = connection.seat
-        assert seat is not None
-        # The levels that the step saw, not those of now: a trace has to replay.
-        self.journal.saw(now, event, effects, seat.session.levels, seat.session.waiting_for)
-        self._services.observe(self.hardware.board, event)
-
-    def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
-        self.journal.sent(self._loop.time(), payload_type, message, octets)
-
-    def ended(self, connection: V2gConnection, reason: Reason) -> None:
-        reason = self.journal.explained(reason)
-        detail = f" ({reason.detail})" if reason.detail else ""
-        log.info("outlet %s: session ended: %s%s", self.name, reason.code, detail)
-        self.publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=reason.flaw)
-        self.tell_plug(outlet.ChargingEnded(), outlet.SessionEnded(reason))
-        self.journal.ended(reason, self._loop.time(), self.levels(), connection.tls_report, silent=connection.silent)
-        self._milestone = None
-        self._idle.set()
-        self._services.observe(self.hardware.board, End(reason))
+    def _changed(self) -> None:
+        """A session, or charging by pilot, has begun or ended."""
+        if self.sessions.current is None and not self._by_pilot:
+            self._idle.set()
+        else:
+            self._idle.clear()
 
     @property
     def idle(self) -> bool:
@@ -341,12 +217,6 @@ class OutletHost:
         self.path.limit(watts)
         self.tell_session(LimitChanged(watts))
         self.tell_plug(LimitChanged(watts))
-
-    def _command_to_session(self, event: Event) -> bool:
-        session = self._session
-        if session is not None:
-            session.hear(event)
-        return session is not None
 
     @property
     def problem(self) -> str:
@@ -368,7 +238,7 @@ class OutletHost:
 
     def state(self) -> dict[str, Any]:
         """What ``secc status`` shows of this outlet."""
-        levels, plugin, session = self.levels(), self.plug.plugin, self._session
+        levels, plugin = self.levels(), self.plug.plugin
         return {
             "name": self.name,
             "interface": self.interface,
@@ -386,11 +256,5 @@ class OutletHost:
             "watts_limit": self.path.watts_limit,
             "faults": list(self.hardware.faults),
             "last": self.journal.last,
-            "session": None
-            if session is None
-            else {
-                "protocol": session.protocol.name if session.protocol is not None else "",
-                "tls": session.secure,
-                "milestone": self._milestone.value if self._milestone is not None else "",
-            },
+            "session": self.sessions.state(),
         }

@@ -123,6 +123,11 @@ class PlugHost:
             strict=self._config.lab.strict,
         )
 
+    @property
+    def window_open(self) -> bool:
+        """Whether a car may find us and connect."""
+        return self.plugin is not None and self.plugin.state.window_open
+
     def hear(self, *events: object) -> None:
         if self._seat is not None:
             for event in events:

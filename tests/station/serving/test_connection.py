@@ -138,7 +138,7 @@ def test_a_car_that_does_not_read_its_answers_is_cut_off(tmp_path: Path, monkeyp
         async with station(configured(tmp_path)) as scene:
             drive = await scene.charging(scene.drive(replace(LONG, patience=1000.0), stay=True))
             drive.hush()
-            served = scene.outlet()._connection
+            served = scene.outlet().sessions._connection
             assert served is not None
             assert served._transport is not None
             full = FullSocket(served._transport)

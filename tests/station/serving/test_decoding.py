@@ -107,23 +107,23 @@ class Outlet:
     def surroundings(self) -> Surroundings:
         return Surroundings(now=asyncio.get_running_loop().time(), entropy=lambda count: b"\7" * count, wall=wall)
 
-    def secured(self, connection: V2gConnection, handshaken: object) -> None:
+    def secured(self, handshaken: object) -> None:
         raise AssertionError("no TLS here")
 
-    def begin(self, connection: V2gConnection, protocol: V2gProtocol) -> Offer:
+    def begin(self, protocol: V2gProtocol, *, secure: bool) -> Offer:
         return Offer()
 
-    def saw(self, connection: V2gConnection, now: float, event: object, effects: tuple[Effect, ...]) -> None:
+    def saw(self, seat: Any, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         if event is not None:
             name = type(getattr(event, "message", event)).__name__
             batch = getattr(event, "batch", 0)
             self.heard.append((name, batch != 0 and batch == self.batch))
             self.batch = batch
 
-    def sent(self, connection: V2gConnection, payload_type: int, octets: bytes, message: Any) -> None:
+    def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
         return
 
-    def ended(self, connection: V2gConnection, reason: Reason) -> None:
+    def ended(self, reason: Reason, report: Any, *, silent: bool) -> None:
         self.reasons.append(reason)
 
     # What a test does and sees

@@ -1,0 +1,226 @@
+"""The V2G sessions of one outlet, one at a time: who is admitted, what is offered, and what becomes of what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from certs import Contract
+from secc import outlet
+from secc.config import Config, OutletSettings
+from secc.conversation import Effect, End, Event, Reason
+from secc.link.tls.chain import Handshaken
+from secc.link.tls.report import TlsReport
+from secc.session.effects import (
+    AuthorizeContract,
+    Identify,
+    Milestone,
+    OpenContactor,
+    Reach,
+    Remark,
+    SetOutput,
+    StopPower,
+    ValidateContract,
+    Verdict,
+)
+from secc.session.events import Shutdown
+from secc.session.identification import AuthorizeToken
+from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.station.compose import Services
+from secc.station.serving.connection import V2gConnection
+from secc.station.serving.hardware import Hardware
+from secc.station.serving.journal import Journal
+from secc.station.serving.offers import offer_for
+from secc.station.serving.path import PathHost
+from secc.station.serving.plug import PlugHost
+from secc.station.serving.questions import Questions
+from secc.station.serving.router import Router, Seat
+
+log = logging.getLogger(__name__)
+
+
+class Sessions:
+    """Lives as long as the outlet. What a connection needs of it is :class:`secc.station.serving.host.Host`."""
+
+    def __init__(
+        self,
+        settings: OutletSettings,
+        config: Config,
+        services: Services,
+        hardware: Hardware,
+        router: Router,
+        plug: PlugHost,
+        path: PathHost,
+        questions: Questions,
+        journal: Journal,
+        executor: Executor,
+        *,
+        publish: Callable[..., None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.name = settings.name
+        self.router = router
+        self.protocols = services.protocols
+        self.executor = executor
+        self.work: Executor = services.work
+        self.pace = services.pace
+        self._settings = settings
+        self._config = config
+        self._services = services
+        self._hardware = hardware
+        self._plug = plug
+        self._path = path
+        self._questions = questions
+        self._journal = journal
+        self._publish = publish
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._connection: V2gConnection | None = None
+        self._milestone: Milestone | None = None
+        for kind in (ValidateContract, AuthorizeContract, AuthorizeToken):
+            router.finds(kind, by=questions.find)
+        router.taps(AuthorizeContract, by=questions.asked)
+        router.taps(ValidateContract, by=self._presented)
+        router.told(ValidateContract, by=self._judged)
+        router.relays(SetOutput, OpenContactor)
+        router.taps(StopPower, OpenContactor, by=self._stopping)
+        router.performs(Identify, by=self._identified)
+        router.performs(Reach, by=self._reached)
+        router.performs(Remark, by=self._remark)
+
+    # The connection
+
+    @property
+    def current(self) -> V2gConnection | None:
+        """The connection, unless it is over."""
+        return self._connection if self._connection is not None and not self._connection.over else None
+
+    def admit(self, peer: str) -> V2gConnection | None:
+        """One car at a time: who comes second is turned away, and the first is not disturbed. (A-NET-06)"""
+        if not self._plug.window_open or self.current is not None or self._services.unbooked:
+            return None
+        self._plug.hear(outlet.ConnectionAccepted())
+        if not self._plug.window_open:
+            return None
+        connection = V2gConnection(self, self._services.serving(self._settings), peer)
+        self._connection = connection
+        self._changed()
+        self._journal.connected(peer, self._loop.time())
+        return connection
+
+    def hear(self, event: Event) -> None:
+        """Tell the session, if there is one, or the connection that has none yet."""
+        if self._connection is not None:
+            self._connection.hear(event)
+
+    def command(self, event: Event) -> bool:
+        """As ``hear``; False where no connection is there."""
+        session = self.current
+        if session is not None:
+            session.hear(event)
+        return session is not None
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        if self.current is not None:
+            self.current.abort()
+
+    def shut_down(self) -> None:
+        """The station goes down: the last answer leaves, then the socket is closed."""
+        if self._connection is not None:
+            self._connection.shut_down(Shutdown())
+
+    def state(self) -> dict[str, Any] | None:
+        """What ``secc status`` shows of the session; None without one."""
+        session = self.current
+        if session is None:
+            return None
+        return {
+            "protocol": session.protocol.name if session.protocol is not None else "",
+            "tls": session.secure,
+            "milestone": self._milestone.value if self._milestone is not None else "",
+        }
+
+    # What a connection needs
+
+    def surroundings(self) -> Surroundings:
+        return self._journal.recorded(self._services.surroundings(self._loop.time()))
+
+    def secured(self, handshaken: Handshaken) -> None:
+        self._journal.secured(handshaken)
+        self._publish("tls", version=handshaken.version, suite=handshaken.suite, chain=handshaken.chain)
+
+    def begin(self, protocol: V2gProtocol, *, secure: bool) -> Offer:
+        plugin, board = self._plug.plugin, self._hardware.board
+        assert plugin is not None
+        assert board is not None
+        now = self._loop.time()
+        offer = offer_for(
+            self._settings,
+            self._config,
+            self._services,
+            board,
+            plugin,
+            secure=secure,
+            watts_limit=self._path.watts_limit,
+            ask_before_proof=self._questions.unproved.allowed(now),
+            now=now,
+        )
+        self._journal.began(protocol, offer, now)
+        self._publish("session", protocol=protocol.name, payments=[payment.value for payment in offer.payments])
+        self._plug.hear(outlet.SessionBegan(offer.payments))
+        return offer
+
+    def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
+        # The levels that the step saw, not those of now: a trace has to replay.
+        self._journal.saw(now, event, effects, seat.session.levels, seat.session.waiting_for)
+        self._services.observe(self._hardware.board, event)
+
+    def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
+        self._journal.sent(self._loop.time(), payload_type, message, octets)
+
+    def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
+        reason = self._journal.explained(reason)
+        detail = f" ({reason.detail})" if reason.detail else ""
+        log.info("outlet %s: session ended: %s%s", self.name, reason.code, detail)
+        self._publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=reason.flaw)
+        self._plug.hear(outlet.ChargingEnded(), outlet.SessionEnded(reason))
+        self._journal.ended(reason, self._loop.time(), self.router.levels(), report, silent=silent)
+        self._milestone = None
+        self._changed()
+        self._services.observe(self._hardware.board, End(reason))
+
+    # What sessions say
+
+    def _presented(self, question: ValidateContract) -> None:
+        self._plug.hear(outlet.ContractPresented())
+
+    def _judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
+        """Only the session gets what the backend says of a contract; the outlet believes :class:`Identify` alone."""
+        self._journal.judged(question.chain[0], found)
+        if isinstance(found, Verdict):
+            self._journal.verdict(type(question).__name__, found)
+            self._plug.hear(outlet.ContractRejected())
+
+    def _stopping(self, said: StopPower | OpenContactor) -> None:
+        self._plug.hear(outlet.ChargingEnded())
+
+    def _remark(self, remark: Remark) -> None:
+        self._journal.remark(remark.code, remark.text)
+
+    def _identified(self, said: Identify) -> None:
+        contract, verdict = said.contract, said.verdict
+        self._journal.identified(contract, verdict)
+        self._plug.hear(outlet.ContractDecided(contract, verdict))
+        self._questions.learned(contract, verdict)
+
+    def _reached(self, reach: Reach) -> None:
+        self._milestone, facts = reach.milestone, dict(reach.facts)
+        milestone = reach.milestone
+        if milestone is Milestone.SESSION_SET_UP:
+            self._plug.hear(outlet.SessionSetUp())
+        self._journal.reached(milestone, facts, self.router.levels())
+        self._publish("milestone", milestone=milestone.value, **facts)
