@@ -116,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
             metavar="USER",
             help="look with the rights of this user. Default, for root: the one that the unit secc.service names",
         )
+    doctor.add_argument(
+        "--wiring", action="store_true", help="print who performs and who hears what at an outlet, and look at nothing"
+    )
     doctor.set_defaults(command=_doctor)
     status = commands.add_parser("status", help="how a running station is")
     _place(status)
@@ -284,8 +287,15 @@ def _quiet() -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from secc.ops.doctor import examine, packet_filters
+    from secc.ops.doctor import examine, packet_filters, table
 
+    if options.wiring:
+        from secc.station.serving.wiring import wiring
+
+        _quiet()
+        for line in table((wire.name, wire.performers, wire.heard_by) for wire in wiring()):
+            print(line)
+        return 0
     filters = packet_filters()  # root alone may read them
     unit = _as_user(options)
     config = _load(options)

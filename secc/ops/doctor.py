@@ -13,7 +13,7 @@ import socket
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -50,6 +50,15 @@ Text = tuple[str, str]
 def packet_filters() -> tuple[Text, ...]:
     """What the machine's packet filters print; nothing where we may not read them."""
     return tuple(_filters())
+
+
+def table(wires: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> Iterator[str]:
+    """The wiring of an outlet as lines: what is said, who performs or answers it and is told besides, and which conversations hear it."""
+    rows = [("what is said", "performed, answered, told", "heard by")]
+    rows += [(name, ", ".join(performers), ", ".join(heard)) for name, performers, heard in wires]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for first, second, third in rows:
+        yield f"{first:{widths[0]}}  {second:{widths[1]}}  {third}".rstrip()
 
 
 def examine(config: Config, unit: Unit | None = None, filters: tuple[Text, ...] | None = None) -> Iterator[Finding]:

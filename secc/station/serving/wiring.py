@@ -1,0 +1,75 @@
+"""Who hears and who performs what at an outlet, read from the tables that serve cars: for ``secc doctor --wiring``."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from secc import energy
+from secc.config import Config, OutletSettings, Station
+from secc.conversation import Session
+from secc.link.slac.matching import SlacSession
+from secc.link.slac.settings import SlacSettings
+from secc.outlet.plugin import Plugin
+from secc.outlet.settings import PlugInSettings
+from secc.session.negotiation import open_negotiation
+from secc.session.offer import Offer
+from secc.station.compose import Services, compose
+from secc.station.notify import Notifier
+from secc.station.serving.outlet import OutletHost
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One type of effect, question or event, by name: who performs or answers it, who is told besides, and which conversations hear it."""
+
+    name: str
+    performers: tuple[str, ...] = ()
+    heard_by: tuple[str, ...] = ()
+
+
+def wiring() -> tuple[Wire, ...]:
+    """The table of an outlet, and what each of its conversations hears, in the order of names. It opens no hardware and leaves nothing behind."""
+    return asyncio.run(_wiring())
+
+
+async def _wiring() -> tuple[Wire, ...]:
+    with tempfile.TemporaryDirectory() as directory:
+        settings = OutletSettings(interface="lo", hal="sim:")
+        config = Config((settings,), station=Station(state_directory=Path(directory)))
+        services = compose(config, Notifier({}))
+        try:
+            host = OutletHost(services.config.outlets[0], services.config, services)
+            table = host.router.wiring()
+            hears = {name: session.hears for name, session in _conversations(services)}
+        finally:
+            await services.close()
+    heard: dict[str, list[str]] = {}
+    for conversation, kinds in hears.items():
+        for kind in kinds:
+            heard.setdefault(kind.__name__, []).append(conversation)
+    return tuple(
+        Wire(name, tuple(table.get(name, ())), tuple(sorted(heard.get(name, ()))))
+        for name in sorted(table.keys() | heard.keys())
+    )
+
+
+def _conversations(services: Services) -> Iterator[tuple[str, Session]]:
+    """Each conversation of an outlet, begun: what it hears it says at its start."""
+    now = asyncio.get_running_loop().time()
+    surroundings = services.surroundings(now)
+    yield from _begun("power path (AC)", energy.power_path(energy.AcSettings(), now=now), now)
+    yield from _begun("power path (DC)", energy.power_path(energy.DcSettings(), now=now), now)
+    yield from _begun("plug-in", Plugin(PlugInSettings(), now=now).session, now)
+    yield from _begun("matching", SlacSession(SlacSettings(evse_mac=bytes(6)), now=now), now)
+    yield from _begun("negotiation", open_negotiation(services.protocols, surroundings, tls13=False).session, now)
+    for protocol in services.protocols:
+        yield from _begun(f"session ({protocol.name})", protocol.open(Offer(), surroundings).session, now)
+
+
+def _begun(name: str, session: Session, now: float) -> Iterator[tuple[str, Session]]:
+    session.begin(now)
+    yield name, session
