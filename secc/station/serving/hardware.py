@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from hal import ports
 from hal.errors import HalError
 from hal.faults import EMERGENCY_STOP, driver_bug, fault_of, standing
-from hal.guard import Guard
+from hal.guard import ConsentLost, Guard
 from hal.interlock import Consent
 from hal.open import open_hal
 from hal.ports import Board
@@ -39,8 +39,8 @@ class Ears(Protocol):
         """The pilot shows a car."""
         ...
 
-    def pilot_changed(self, event: ports.PilotChanged) -> None:
-        """The pilot has another state, of which power path and plug-in know already."""
+    def tell(self, *events: object) -> None:
+        """To every conversation that hears such events."""
         ...
 
     def tell_power(self, *events: object) -> None: ...
@@ -171,11 +171,7 @@ class Hardware:
 
     def _catch_up(self, board: Board) -> None:
         """Some events were missed: what they said stands in the levels, and in the faults of the board."""
-        pilot = ports.PilotChanged(board.pilot.reading)
-        missed = [*map(ports.FaultRaised, standing(board)), pilot]
-        self._ears.tell_power(*missed)
-        self._ears.tell_plug(*missed)
-        self._ears.pilot_changed(pilot)
+        self._ears.tell(*map(ports.FaultRaised, standing(board)), ports.PilotChanged(board.pilot.reading))
 
     def _heard(self, event: ports.BoardEvent) -> None:
         self._carefully(type(event).__name__, lambda: self._pass_on(event))
@@ -210,14 +206,11 @@ class Hardware:
                 ears.publish("fault", code=raised.code, text=raised.text)
             case _:
                 pass
-        ears.tell_power(event)
-        ears.tell_plug(event)
-        if isinstance(event, ports.PilotChanged):
-            ears.pilot_changed(event)
+        ears.tell(event)
 
     def _revoked(self, consent: Consent) -> None:
-        if self.power is not None:
-            self.power.revoked(str(consent))
+        """The interlock took a consent back; power is going off already."""
+        self._ears.tell(ConsentLost(str(consent)))
 
     def broken(self, error: BaseException) -> None:
         """A driver of the hardware has a bug: nothing it says can be relied on."""

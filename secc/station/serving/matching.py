@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Final
 
 from hal.errors import HalError
-from hal.events import PilotChanged
 from hal.linux import LinuxModem, open_modem
 from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
@@ -181,10 +180,6 @@ class MatchHost:
         await self._keep(board)
 
     # The plug-in and the pilot
-
-    def pilot_changed(self, event: PilotChanged) -> None:
-        if self.seat is not None:
-            self.seat.hear(event)
 
     def car_gone(self) -> None:
         """What was wanted for it is wanted no longer."""

@@ -17,7 +17,6 @@ import asyncio
 import logging
 from typing import Any
 
-from hal.events import PilotChanged
 from secc import outlet
 from secc.config import Config, OutletSettings
 from secc.conversation import Event, Levels
@@ -148,11 +147,11 @@ class OutletHost:
         self.matching.begin(self.hardware.board)
         self.plug.begin()
 
-    def pilot_changed(self, event: PilotChanged) -> None:
-        self.matching.pilot_changed(event)
-
     def car_connected(self) -> None:
         self.path.begin()
+
+    def tell(self, *events: object) -> None:
+        self.router.tell(*events)
 
     def tell_power(self, *events: object) -> None:
         self.path.hear(*events)

@@ -93,10 +93,6 @@ class PowerPerformer:
                 return False
         return True
 
-    def revoked(self, reasons: str) -> None:
-        """The interlock took a consent back; power is going off already."""
-        self._tell(ConsentLost(reasons))
-
     async def close(self) -> None:
         for queue in (self._supply, self._contactor, self._insulation):
             await queue.close()

@@ -21,6 +21,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from secc.conversation import (
@@ -239,11 +240,17 @@ class Router:
         return seat
 
     def tell(self, *events: object) -> None:
-        """To every conversation that hears such events, in the order in which they joined."""
+        """To every conversation that hears such events, in the order in which they joined: an event before what one of them says about it."""
         for event in events:
-            for seat in tuple(self.seats):
-                if type(event) in seat.hears:
-                    seat.hear(event)
+            if self._busy:
+                self._tell(event)
+            else:
+                self.take(partial(self._tell, event))
+
+    def _tell(self, event: object) -> None:
+        for seat in tuple(self.seats):
+            if type(event) in seat.hears:
+                seat.hear(event)
 
     def take(self, step: Callable[[], None]) -> None:
         """Run a step now, or after those that are under way."""

@@ -217,6 +217,26 @@ def answering(party: Party) -> Conversation[None]:
             party.do(Tell(asked.ticket, True))
 
 
+def test_an_event_reaches_all_that_hear_it_before_what_one_of_them_says_about_it() -> None:
+    heard: list[str] = []
+
+    def first(party: Party) -> Conversation[None]:
+        party.hear(Knocked, by=lambda knocked: party.do(Ring()))
+        yield from party.until(lambda: False, within=ENDLESS)
+
+    def second(party: Party) -> Conversation[None]:
+        party.hear(Knocked, Ring, by=lambda event: heard.append(type(event).__name__))
+        yield from party.until(lambda: False, within=ENDLESS)
+
+    async def story(house: House) -> None:
+        house.join(first)
+        house.join(second)
+        house.router.tell(Knocked(), Knocked())
+        assert heard == ["Knocked", "Ring", "Knocked", "Ring"]
+
+    in_house(story)
+
+
 def test_a_question_reaches_the_conversation_that_answers_it_and_the_answer_the_one_that_asked() -> None:
     async def story(house: House) -> None:
         told: list[Any] = []
