@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from secc.trace.quirks import TABLE, When
+import secc.protocols  # noqa: F401  # what protocols add
+from secc.trace.quirks import When, table
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "quirks.md"
 
 HEAD = """# Field quirks
 
-*Made by `make docs` from `secc/trace/quirks.py`; edit that.*
+*Made by `make docs` from `secc/trace/quirks.py` and the tables of the protocols (`secc/iso2/quirks.py`); edit those.*
 
 What cars do that a literal reading of the standards would refuse, and what this station does then. Where it can tell that a tolerance has fired,
 log, trace and `secc explain` say so under its code.
@@ -24,13 +25,13 @@ log, trace and `secc explain` say so under its code.
 
 def render() -> str:
     """The whole page."""
-    rows = [f"| {quirk.code} | {quirk.cars} | {quirk.ours} | {quirk.when} |" for quirk in TABLE]
+    rows = [f"| {quirk.code} | {quirk.cars} | {quirk.ours} | {quirk.when} |" for quirk in table()]
     return "\n".join([HEAD, "| code | some cars | this station | when |", "|---|---|---|---|", *rows, "", _count()])
 
 
 def _count() -> str:
-    counts = ", ".join(f"{sum(quirk.when is when for quirk in TABLE)} {when}" for when in When)
-    return f"{len(TABLE)} in all: {counts}.\n"
+    counts = ", ".join(f"{sum(quirk.when is when for quirk in table())} {when}" for when in When)
+    return f"{len(table())} in all: {counts}.\n"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import secc.protocols  # noqa: F401  # what protocols add
 from secc.trace.meanings import Meaning
 from secc.trace.reasons import KINDS, MEANINGS
 
@@ -12,7 +13,7 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "reasons.md"
 
 HEAD = """# Why sessions end
 
-*Made by `make docs` from `secc/trace/reasons.py` and the tables beside it; edit those.*
+*Made by `make docs` from `secc/trace/reasons.py`, the tables beside it and those of the protocols (`secc/iso2/reasons.py`); edit those.*
 
 Every session that has ended, and every attempt at one, has one code. It stands in the log, in the trace, in the books and in the history of
 `secc explain`. Codes are stable. One that is not below falls to the entry of its kind, the part before the dot.

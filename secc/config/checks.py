@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import secc.protocols  # noqa: F401  # what protocols add to the register of quirks
 from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
 from secc.config.parser import Wrong
 from secc.config.settings import Config, OutletSettings
 from secc.link.slac.timing import SLAC_INIT_RANGE
 from secc.session.offer import Payment
-from secc.trace.quirks import ON_REQUEST
+from secc.trace.quirks import on_request
 from secc.uplink.standalone import Eim
 
 
@@ -54,8 +55,8 @@ def check(config: Config) -> None:
     if config.lab.strict and config.lab.tolerate:
         raise Wrong(("lab", "tolerate"), "tolerates what lab.strict switches off")
     for number, code in enumerate(config.lab.tolerate):
-        if code not in ON_REQUEST:
-            known = ", ".join(sorted(ON_REQUEST))
+        if code not in (tolerable := on_request()):
+            known = ", ".join(sorted(tolerable))
             raise Wrong(("lab", "tolerate", number), f"{code} is none that can be asked for; there are: {known}")
     if len(str(config.control_socket.absolute()).encode()) > 107:
         path = ("station", "control_socket" if config.station.control_socket is not None else "state_directory")

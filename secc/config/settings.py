@@ -365,8 +365,8 @@ class Lab:
     strict: Annotated[bool, Doc("Switch every tolerance of field quirks off, for conformance runs.")] = False
     tolerate: Annotated[
         tuple[str, ...],
-        Doc("Field quirks tolerated beyond the defaults, such as `Q-45`."),
-        Pattern(QUIRK, "the code of a field quirk, such as Q-45"),
+        Doc("Field quirks tolerated beyond the defaults, such as `Q-16`."),
+        Pattern(QUIRK, "the code of a field quirk, such as Q-16"),
         Danger((), "what a car gets wrong about power or receipts is let pass"),
     ] = ()
     danger_keylog: Annotated[

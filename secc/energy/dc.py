@@ -169,7 +169,7 @@ class DcPath(Path):
     # Hearing
 
     def target_set(self, target: SetOutput) -> None:
-        # Some cars ask for less than zero at first.
+        # Some cars ask for less than zero at first.
         meant = math.isfinite(target.volts) and target.volts > 0.0 and math.isfinite(target.amperes)
         precharging = target.phase is DcPhase.PRECHARGE and self.stage in (Stage.READY, Stage.PRECHARGE)
         charging = target.phase is DcPhase.CHARGE and self.stage is Stage.CHARGE

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from secc.iso2.quirks import QUIRKS
+from secc.iso2.reasons import REASONS
 from secc.session.offer import V2gProtocol
+from secc.trace import quirks, reasons
+
+reasons.MEANINGS.add(*REASONS)
+quirks.QUIRKS.add(*QUIRKS)
 
 
 def protocol() -> V2gProtocol:

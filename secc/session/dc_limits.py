@@ -85,7 +85,7 @@ def demand(
     """Serve what is asked up to every limit. (Q-55)
 
     ``station_watts`` is the station's limit of the moment. It counts at the voltage that stands at the outlet, ``present_volts``, or at the
-    target where nothing does yet. ``lowest_volts`` is our minimum where a target below it is to be raised (Q-50), within what the car bears.
+    target where nothing does yet. ``lowest_volts`` is our minimum where a target below it is to be raised, within what the car bears.
     """
     served_volts = clamp_volts(volts, min(station.maximum_volts, car.volts), lowest_volts)
     # One volt at least, so that a limit in watts says something about the first volts, too.

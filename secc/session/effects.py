@@ -19,7 +19,7 @@ from secc.session.proof import ProvedContract
 
 @dataclass(frozen=True, slots=True)
 class Remark(Effect):
-    """Something worth a line in log and trace, under a stable code: a field quirk that was tolerated (``Q-38``)."""
+    """Something worth a line in log and trace, under a stable code: a field quirk that was tolerated (``Q-69``)."""
 
     code: str
     text: str

@@ -15,12 +15,12 @@ from typing import Any
 from certs import StoreError
 from certs.files import require_directory
 from hal.ports import Board
-from secc import iso2
 from secc.config import Clock, Config, OutletSettings, Tls, UplinkKind
 from secc.config.boards import settled
 from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.ops.calendar import FILE, Calendar
+from secc.protocols import protocols
 from secc.session import negotiation
 from secc.session.offer import Surroundings, V2gProtocol
 from secc.station.notify import Notifier
@@ -37,11 +37,6 @@ log = logging.getLogger(__name__)
 
 BEAT_AGE_SECONDS = 1.0
 """A board that got no heartbeat for this long speaks for a station that does not work."""
-
-
-def protocols() -> tuple[V2gProtocol, ...]:
-    """Everything that this station speaks. A protocol is one folder and one line here."""
-    return (iso2.protocol(),)
 
 
 def uplink(config: Config, calendar: Calendar) -> Backend:

@@ -1,14 +1,16 @@
-"""What cars do that a literal reading would refuse, and what this code does about it: the one table of the field quirks it knows.
+"""What cars do that a literal reading would refuse, and what this code does about it: the field quirks that it knows.
 
 A code ``Q-nn`` stands at the place in the code that is there for it, and at a test. What fires in a session is said in log and trace under its
-code (``Remark``), where the station can tell that it fired. ``docs/quirks.md`` is made from here.
+code (``Remark``), where the station can tell that it fired. ``docs/quirks.md`` is made from here and from the tables of the protocols.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+from secc.trace.register import Register
 
 
 class When(StrEnum):
@@ -33,7 +35,7 @@ class Quirk:
 
 _STRICT, _ASKED = When.UNLESS_STRICT, When.ON_REQUEST
 
-TABLE: tuple[Quirk, ...] = (
+QUIRKS: Final = Register(
     # Matching and the link
     Quirk(
         "Q-01",
@@ -110,26 +112,8 @@ TABLE: tuple[Quirk, ...] = (
     ),
     Quirk("Q-26", "Name no root at all.", "The default chain is shown."),
     # Setup
-    Quirk("Q-27", "Sign AuthorizationReq although they pay externally.", "The signature is not looked at."),
     Quirk("Q-29", "Number their protocols from 0, or in any way.", "Their own SchemaID is answered."),
-    Quirk(
-        "Q-30", "Send the SessionID zero in other lengths than 8.", "Every car gets a fresh one, whatever it brings."
-    ),
     Quirk("Q-31", "Expect a SessionID of 8 octets.", "It always has 8."),
-    Quirk("Q-32", "Have an EVCCID that is no MAC address.", "Any that the schema can carry is accepted."),
-    Quirk("Q-34", "Say SessionStopReq right after SessionSetupRes, and come again.", "OK; the next session may begin."),
-    Quirk("Q-35", "Leave when they see services that they cannot use.", "Only charging is offered."),
-    Quirk("Q-36", "Cannot send ServiceDetailReq.", "They never have to."),
-    Quirk("Q-37", "Say SessionStopReq during cable check or precharge.", "OK, and power off in order."),
-    Quirk(
-        "Q-38", "Say SessionStopReq from the charging loop, without PowerDelivery(Stop).", "OK, and power off.", _STRICT
-    ),
-    Quirk(
-        "Q-39",
-        "Poll Authorization once more after it was finished.",
-        "One such request is answered, Finished.",
-        _ASKED,
-    ),
     Quirk("Q-40", "Talk on after the end.", "It is not answered; the connection is closed after 3 s."),
     Quirk(
         "Q-41",
@@ -137,24 +121,8 @@ TABLE: tuple[Quirk, ...] = (
         "AC outlets keep the authorisation and go to the nominal duty.",
     ),
     # Parameters and energy
-    Quirk("Q-44", "Stop when they are offered 0 W.", "They are told Ongoing until there is power, for at most 55 s."),
-    Quirk(
-        "Q-45",
-        "Send a ChargingProfile that has little to do with the schedule.",
-        "It is taken, with a remark; what is delivered keeps the limit all the same.",
-        _ASKED,
-    ),
-    Quirk("Q-46", "Send no ChargingProfile.", "It may be left out."),
     Quirk(
         "Q-47", "Ask for exactly volts times amperes times phases.", "The schedule's power is never rounded below that."
-    ),
-    Quirk("Q-48", "Send DepartureTime 0.", "It counts as not given."),
-    Quirk("Q-49", "Name a first precharge voltage that is wrong.", "The target of every request is followed."),
-    Quirk(
-        "Q-50",
-        "Name target voltages below the battery's, or below zero, at first.",
-        "Raised to the station's minimum, within what the car bears. Without it they move nothing.",
-        _ASKED,
     ),
     Quirk("Q-51", "Ask for 0 A, or for more than 2 A, in precharge.", "Up to 2 A are there, whatever is asked."),
     Quirk(
@@ -167,23 +135,21 @@ TABLE: tuple[Quirk, ...] = (
     Quirk(
         "Q-55", "Ask for more than was announced.", "The limit is delivered, and the answer says that it is reached."
     ),
-    Quirk(
-        "Q-63", "Need time to ramp down after a stop at the charger.", "Power stays until PowerDelivery(Stop), or 10 s."
-    ),
-    Quirk("Q-64", "Ask WeldingDetection slowly, and several times.", "They may, for a minute."),
-    Quirk("Q-65", "Leave WeldingDetection out.", "SessionStopReq is taken in its place."),
     # Codec and identities
     Quirk(
         "Q-69",
         "Sign SignedInfo in another grammar than the one of Annex J.",
         "Both hold; the other one is remarked upon.",
     ),
-    Quirk("Q-78", "Write the EMAID with hyphens or in lower case.", "Compared without hyphens and case."),
-    Quirk("Q-79", "Set their clock by EVSETimeStamp.", "It is the calendar's time."),
-    Quirk("Q-80", "Sign every poll of Authorization.", "Only the first signature is looked at, and it has to hold."),
 )
+"""By code: what all protocols share, and what each adds when it is imported."""
 
-QUIRKS: Mapping[str, Quirk] = {quirk.code: quirk for quirk in TABLE}
 
-ON_REQUEST: frozenset[str] = frozenset(quirk.code for quirk in TABLE if quirk.when is When.ON_REQUEST)
-"""What ``lab.tolerate`` can name."""
+def table() -> tuple[Quirk, ...]:
+    """All of them, by their codes."""
+    return tuple(QUIRKS[code] for code in sorted(QUIRKS))
+
+
+def on_request() -> frozenset[str]:
+    """What ``lab.tolerate`` can name."""
+    return frozenset(quirk.code for quirk in QUIRKS.values() if quirk.when is When.ON_REQUEST)

@@ -1,0 +1,54 @@
+"""What cars do in ISO 15118-2 that a literal reading would refuse, and what this station does about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secc.trace.quirks import Quirk, When
+
+_STRICT, _ASKED = When.UNLESS_STRICT, When.ON_REQUEST
+
+QUIRKS: Final[tuple[Quirk, ...]] = (
+    Quirk("Q-27", "Sign AuthorizationReq although they pay externally.", "The signature is not looked at."),
+    Quirk(
+        "Q-30", "Send the SessionID zero in other lengths than 8.", "Every car gets a fresh one, whatever it brings."
+    ),
+    Quirk("Q-32", "Have an EVCCID that is no MAC address.", "Any that the schema can carry is accepted."),
+    Quirk("Q-34", "Say SessionStopReq right after SessionSetupRes, and come again.", "OK; the next session may begin."),
+    Quirk("Q-35", "Leave when they see services that they cannot use.", "Only charging is offered."),
+    Quirk("Q-36", "Cannot send ServiceDetailReq.", "They never have to."),
+    Quirk("Q-37", "Say SessionStopReq during cable check or precharge.", "OK, and power off in order."),
+    Quirk(
+        "Q-38", "Say SessionStopReq from the charging loop, without PowerDelivery(Stop).", "OK, and power off.", _STRICT
+    ),
+    Quirk(
+        "Q-39",
+        "Poll Authorization once more after it was finished.",
+        "One such request is answered, Finished.",
+        _ASKED,
+    ),
+    Quirk("Q-44", "Stop when they are offered 0 W.", "They are told Ongoing until there is power, for at most 55 s."),
+    Quirk(
+        "Q-45",
+        "Send a ChargingProfile that has little to do with the schedule.",
+        "It is taken, with a remark; what is delivered keeps the limit all the same.",
+        _ASKED,
+    ),
+    Quirk("Q-46", "Send no ChargingProfile.", "It may be left out."),
+    Quirk("Q-48", "Send DepartureTime 0.", "It counts as not given."),
+    Quirk("Q-49", "Name a first precharge voltage that is wrong.", "The target of every request is followed."),
+    Quirk(
+        "Q-50",
+        "Name target voltages below the battery's, or below zero, at first.",
+        "Raised to the station's minimum, within what the car bears. Without it they move nothing.",
+        _ASKED,
+    ),
+    Quirk(
+        "Q-63", "Need time to ramp down after a stop at the charger.", "Power stays until PowerDelivery(Stop), or 10 s."
+    ),
+    Quirk("Q-64", "Ask WeldingDetection slowly, and several times.", "They may, for a minute."),
+    Quirk("Q-65", "Leave WeldingDetection out.", "SessionStopReq is taken in its place."),
+    Quirk("Q-78", "Write the EMAID with hyphens or in lower case.", "Compared without hyphens and case."),
+    Quirk("Q-79", "Set their clock by EVSETimeStamp.", "It is the calendar's time."),
+    Quirk("Q-80", "Sign every poll of Authorization.", "Only the first signature is looked at, and it has to hold."),
+)

@@ -1,0 +1,22 @@
+"""Which protocols this station speaks: a folder each, and an import and a line here.
+
+What they add to the registers of reasons and quirks is there once this is imported. Light, so that neither a configuration nor ``secc explain``
+loads a station for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from secc import iso2
+from secc.session.offer import V2gProtocol
+
+_SPOKEN: Final[list[Callable[[], V2gProtocol]]] = [
+    iso2.protocol,
+]
+
+
+def protocols() -> tuple[V2gProtocol, ...]:
+    """Everything that this station speaks."""
+    return tuple(protocol() for protocol in _SPOKEN)
