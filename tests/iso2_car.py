@@ -69,7 +69,7 @@ from secc.session.effects import (
     Verdict,
 )
 from secc.session.offer import AcLimits, Offer, Payment, Surroundings, Transfer
-from secc.session.signature import sign
+from secc.session.signature import P256_SHA256, sign
 from tests.dialogue import Spoken
 from tests.lab_trust import AT, LAB, anchors
 
@@ -325,7 +325,7 @@ class Car(Spoken):
     def signed_authorization(self, **changes: Any) -> Any:
         """The signed AuthorizationReq, and the station's answer."""
         request = replace(AuthorizationReq(id="id1", gen_challenge=self.challenge), **changes)
-        return self.says(request, signature=sign(request, LAB.contract.leaf.key, SCHEMA))  # type: ignore[arg-type]
+        return self.says(request, signature=sign(request, LAB.contract.leaf.key, SCHEMA, P256_SHA256))  # type: ignore[arg-type]
 
     def drive(self, until: str | None = None) -> Car:
         """A good run, up to the message named (not included), or to the end."""

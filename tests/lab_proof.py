@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from certs import Contract, verify_contract_chain
 from secc.iso2.messages import SCHEMA, AuthorizationReq, MessageHeader, V2G_Message
 from secc.session.proof import ProvedContract, prove
-from secc.session.signature import sign
+from secc.session.signature import P256_SHA256, sign
 from tests.lab_trust import AT, LAB, anchors
 
 CHALLENGE = bytes(range(16))
@@ -20,7 +20,9 @@ def signed(challenge: bytes, key: EllipticCurvePrivateKey | None = None) -> V2G_
     body = AuthorizationReq(id="id1", gen_challenge=challenge)
     key = key or LAB.contract.leaf.key  # type: ignore[assignment]  # P-256 in this edition
     assert key is not None
-    return V2G_Message(header=MessageHeader(session_id=bytes(8), signature=sign(body, key, SCHEMA)), body=body)
+    return V2G_Message(
+        header=MessageHeader(session_id=bytes(8), signature=sign(body, key, SCHEMA, P256_SHA256)), body=body
+    )
 
 
 def proved(contract: Contract, challenge: bytes = CHALLENGE, message: V2G_Message | None = None) -> ProvedContract:
@@ -30,7 +32,7 @@ def proved(contract: Contract, challenge: bytes = CHALLENGE, message: V2G_Messag
     octets = SCHEMA.encode(message)
     element = ("AuthorizationReq", message.body.id)
     signature = SCHEMA.decode(octets).header.signature
-    return prove(contract, challenge, message.body.gen_challenge, signature, element, octets, SCHEMA)[0]
+    return prove(contract, challenge, message.body.gen_challenge, signature, element, octets, SCHEMA, P256_SHA256)[0]
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from certs import Contract
 from secc.errors import ChallengeRejected, SignatureRejected
 from secc.exi.schema import Schema
 from secc.exi.xmldsig import Signature
-from secc.session.signature import Flaw, Form, verify
+from secc.session.signature import EcdsaSuite, Flaw, Form, verify
 
 _MADE_BY_PROOF = object()
 
@@ -43,16 +43,17 @@ def prove(
     element: tuple[str, str | None],
     octets: bytes,
     schema: Schema[Any],
+    suite: EcdsaSuite,
 ) -> tuple[ProvedContract, Form]:
     """The proof, and the grammar in which the car encoded SignedInfo.
 
     ``challenge`` is what we drew for this session, ``signed_challenge`` what stands in the request; ``element`` is the name and the Id of the
-    request in the document ``octets``. Raises SignatureRejected and ChallengeRejected.
+    request in the document ``octets``, ``suite`` how the protocol signs. Raises SignatureRejected and ChallengeRejected.
     """
     if signature is None:
         raise SignatureRejected(Flaw.MISSING)
     if not hmac.compare_digest(signed_challenge or b"", challenge):
         raise ChallengeRejected("another challenge")
     name, id = element
-    form = verify(signature, {name: id}, octets, contract.public_key, schema)
+    form = verify(signature, {name: id}, octets, contract.public_key, schema, suite)
     return ProvedContract(contract, _MADE_BY_PROOF), form

@@ -7,21 +7,22 @@ the field: as a fragment of the XML signature schema alone, as ISO 15118-2 annex
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
     SECP256R1,
+    EllipticCurve,
     EllipticCurvePrivateKey,
     EllipticCurvePublicKey,
 )
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, Hash, HashAlgorithm
 
 from secc.errors import DecodeError, SignatureRejected
 from secc.exi.schema import Schema
@@ -41,17 +42,56 @@ from secc.exi.xmldsig import (
 )
 
 CANONICAL_EXI: Final = "http://www.w3.org/TR/canonical-exi/"
-ECDSA_SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
-SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
-
 MOST_REFERENCES: Final = 4
 """[V2G2-909]"""
 
-_HALF: Final = 32
-"""Octets of r, and of s."""
 
-_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""The number of points on secp256r1 (SEC 2): r and s are less, and not zero."""
+@dataclass(frozen=True, slots=True)
+class EcdsaSuite:
+    """How elements are digested and SignedInfo is signed: a curve, a hash, and their names in the message."""
+
+    curve: EllipticCurve
+    order: int
+    """The number of points on the curve: r and s are less, and not zero."""
+    hash: HashAlgorithm
+    signature_method: str
+    digest_method: str
+
+    @property
+    def half(self) -> int:
+        """Octets of r, and of s."""
+        return (self.curve.key_size + 7) // 8
+
+    def digest(self, octets: bytes) -> bytes:
+        digest = Hash(self.hash)
+        digest.update(octets)
+        return digest.finalize()
+
+    def read(self, key: object, value: bytes) -> tuple[EllipticCurvePublicKey, bytes]:
+        """The key, and the signature ``r || s`` in DER. Raises :class:`SignatureRejected` for what is not of this suite."""
+        if not isinstance(key, EllipticCurvePublicKey) or key.curve.name != self.curve.name:
+            raise SignatureRejected(Flaw.KEY, f"not on {self.curve.name}")
+        if len(value) != 2 * self.half:
+            raise SignatureRejected(Flaw.LENGTH, f"{len(value)} octets")
+        r, s = int.from_bytes(value[: self.half], "big"), int.from_bytes(value[self.half :], "big")
+        if not (0 < r < self.order and 0 < s < self.order):
+            raise SignatureRejected(Flaw.RANGE)
+        return key, encode_dss_signature(r, s)
+
+    def sign(self, key: EllipticCurvePrivateKey, octets: bytes) -> bytes:
+        """``r || s``."""
+        r, s = decode_dss_signature(key.sign(octets, ECDSA(self.hash)))
+        return r.to_bytes(self.half, "big") + s.to_bytes(self.half, "big")
+
+
+P256_SHA256: Final = EcdsaSuite(
+    curve=SECP256R1(),
+    order=0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    hash=SHA256(),
+    signature_method="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
+    digest_method="http://www.w3.org/2001/04/xmlenc#sha256",
+)
+"""That of ISO 15118-2. The order is that of SEC 2."""
 
 
 class Form(Enum):
@@ -84,7 +124,12 @@ class Flaw:
 
 
 def verify(
-    signature: Signature | None, elements: Mapping[str, str | None], octets: bytes, key: object, schema: Schema[Any]
+    signature: Signature | None,
+    elements: Mapping[str, str | None],
+    octets: bytes,
+    key: object,
+    schema: Schema[Any],
+    suite: EcdsaSuite,
 ) -> Form:
     """Holds if ``key`` signed these elements of the received document ``octets``, and no others.
 
@@ -95,7 +140,7 @@ def verify(
     info = signature.signed_info
     if info.canonicalization_method.algorithm != CANONICAL_EXI:
         raise SignatureRejected(Flaw.CANONICALIZATION)
-    if info.signature_method.algorithm != ECDSA_SHA256:
+    if info.signature_method.algorithm != suite.signature_method:
         raise SignatureRejected(Flaw.SIGNATURE_METHOD)
     if len(info.reference) > MOST_REFERENCES or len(info.reference) != len(elements):
         raise SignatureRejected(Flaw.REFERENCES, f"{len(info.reference)} for {len(elements)} elements")
@@ -104,37 +149,32 @@ def verify(
         reference = by_uri.get(f"#{id}") if id else None
         if reference is None:
             raise SignatureRejected(Flaw.URI, f"none names {name}")
-        _check_reference(reference, name, id, octets, schema)
-    return _check_value(signature.signature_value.value, octets, key, schema)
+        _check_reference(reference, name, id, octets, schema, suite)
+    return _check_value(signature.signature_value.value, octets, key, schema, suite)
 
 
-def _check_reference(reference: Reference, name: str, id: str | None, octets: bytes, schema: Schema[Any]) -> None:
+def _check_reference(
+    reference: Reference, name: str, id: str | None, octets: bytes, schema: Schema[Any], suite: EcdsaSuite
+) -> None:
     transforms = () if reference.transforms is None else reference.transforms.transform
     if [transform.algorithm for transform in transforms] != [CANONICAL_EXI]:
         raise SignatureRejected(Flaw.TRANSFORMS, name)
-    if reference.digest_method.algorithm != SHA256:
+    if reference.digest_method.algorithm != suite.digest_method:
         raise SignatureRejected(Flaw.DIGEST_METHOD, name)
     try:
         fragment = schema.fragment_of(octets, name, id)
     except DecodeError as error:
         raise SignatureRejected(Flaw.ELEMENT, f"{name}: {error}") from error
-    if not hmac.compare_digest(hashlib.sha256(fragment).digest(), reference.digest_value):
+    if not hmac.compare_digest(suite.digest(fragment), reference.digest_value):
         raise SignatureRejected(Flaw.DIGEST, name)
 
 
-def _check_value(value: bytes, octets: bytes, key: object, schema: Schema[Any]) -> Form:
-    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-        raise SignatureRejected(Flaw.KEY, "not on secp256r1")
-    if len(value) != 2 * _HALF:
-        raise SignatureRejected(Flaw.LENGTH, f"{len(value)} octets")
-    r, s = int.from_bytes(value[:_HALF], "big"), int.from_bytes(value[_HALF:], "big")
-    if not (0 < r < _ORDER and 0 < s < _ORDER):
-        raise SignatureRejected(Flaw.RANGE)
-    der = encode_dss_signature(r, s)
+def _check_value(value: bytes, octets: bytes, key: object, schema: Schema[Any], suite: EcdsaSuite) -> Form:
+    public, der = suite.read(key, value)
     for form, grammar in ((Form.XMLDSIG, XMLDSIG), (Form.MESSAGE_SET, schema)):
         try:
             signed = schema.fragment_of(octets, "SignedInfo", grammar=grammar)
-            key.verify(der, signed, ECDSA(hashes.SHA256()))
+            public.verify(der, signed, ECDSA(suite.hash))
         except DecodeError as error:
             raise SignatureRejected(Flaw.ELEMENT, f"SignedInfo: {error}") from error
         except InvalidSignature:
@@ -143,36 +183,43 @@ def _check_value(value: bytes, octets: bytes, key: object, schema: Schema[Any]) 
     raise SignatureRejected(Flaw.VALUE)
 
 
-def sign(element: Any, key: EllipticCurvePrivateKey, schema: Schema[Any], *, form: Form = Form.XMLDSIG) -> Signature:
+def sign(
+    element: Any, key: EllipticCurvePrivateKey, schema: Schema[Any], suite: EcdsaSuite, *, form: Form = Form.XMLDSIG
+) -> Signature:
     """The header signature over one element with an Id, under its only name: what a car does, or a provisioning service."""
-    return sign_elements({type(element).__name__: element}, key, schema, form=form)
+    return sign_elements({type(element).__name__: element}, key, schema, suite, form=form)
 
 
 def sign_elements(
-    elements: Mapping[str, Any], key: EllipticCurvePrivateKey, schema: Schema[Any], *, form: Form = Form.XMLDSIG
+    elements: Mapping[str, Any],
+    key: EllipticCurvePrivateKey,
+    schema: Schema[Any],
+    suite: EcdsaSuite,
+    *,
+    form: Form = Form.XMLDSIG,
 ) -> Signature:
     """The header signature over elements with an Id, by their names."""
     references = tuple(
         Reference(
             uri=f"#{element.id}",
             transforms=Transforms(transform=(Transform(algorithm=CANONICAL_EXI),)),
-            digest_method=DigestMethod(algorithm=SHA256),
-            digest_value=hashlib.sha256(schema.fragment(element, name)).digest(),
+            digest_method=DigestMethod(algorithm=suite.digest_method),
+            digest_value=suite.digest(schema.fragment(element, name)),
         )
         for name, element in elements.items()
     )
     info = SignedInfo(
         canonicalization_method=CanonicalizationMethod(algorithm=CANONICAL_EXI),
-        signature_method=SignatureMethod(algorithm=ECDSA_SHA256),
+        signature_method=SignatureMethod(algorithm=suite.signature_method),
         reference=references,
     )
-    return Signature(signed_info=info, signature_value=SignatureValue(value=sign_info(info, key, schema, form=form)))
+    value = sign_info(info, key, schema, suite, form=form)
+    return Signature(signed_info=info, signature_value=SignatureValue(value=value))
 
 
 def sign_info(
-    info: SignedInfo, key: EllipticCurvePrivateKey, schema: Schema[Any], *, form: Form = Form.XMLDSIG
+    info: SignedInfo, key: EllipticCurvePrivateKey, schema: Schema[Any], suite: EcdsaSuite, *, form: Form = Form.XMLDSIG
 ) -> bytes:
     """``r || s`` over SignedInfo as it stands, right or wrong."""
     grammar: Schema[Any] = XMLDSIG if form is Form.XMLDSIG else schema
-    r, s = decode_dss_signature(key.sign(grammar.fragment(info), ECDSA(hashes.SHA256())))
-    return r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
+    return suite.sign(key, grammar.fragment(info))

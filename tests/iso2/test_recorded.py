@@ -25,7 +25,7 @@ from secc.iso2.messages import (
 )
 from secc.session.negotiation import choose
 from secc.session.offer import AcLimits, DcLimits, Offer, Transfer
-from secc.session.signature import Form, verify
+from secc.session.signature import P256_SHA256, Form, verify
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import SupportedAppProtocolReq
 from tests.iso2_car import ANSWER_SECONDS, Car, given_id
@@ -55,7 +55,9 @@ def test_a_recorded_authorization_verifies_against_its_own_contract_and_challeng
                 challenge = given
             case AuthorizationReq(id=id, gen_challenge=returned) if returned is not None:
                 assert returned == challenge
-                form = verify(message.header.signature, {"AuthorizationReq": id}, record.octets, key, SCHEMA)
+                form = verify(
+                    message.header.signature, {"AuthorizationReq": id}, record.octets, key, SCHEMA, P256_SHA256
+                )
                 assert form is Form.XMLDSIG
                 verified += 1
     assert verified == 1
@@ -82,7 +84,7 @@ def test_a_recorded_certificate_installation_verifies_both_ways() -> None:
                 }
             case _:
                 continue
-        verify(message.header.signature, elements, record.octets, key, SCHEMA)
+        verify(message.header.signature, elements, record.octets, key, SCHEMA, P256_SHA256)
         verified.append(type(message.body).__name__)
     assert verified == ["CertificateInstallationReq", "CertificateInstallationRes"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +26,7 @@ from secc.exi.xmldsig import (
     Transforms,
 )
 from secc.iso2.messages import SCHEMA, AuthorizationReq, Body, MessageHeader, V2G_Message
-from secc.session.signature import CANONICAL_EXI, Flaw, Form, sign, sign_elements, sign_info, verify
+from secc.session.signature import CANONICAL_EXI, P256_SHA256, Flaw, Form, sign, sign_elements, sign_info, verify
 
 KEY = ec.derive_private_key(0xC0FFEE, ec.SECP256R1())
 OTHER = ec.derive_private_key(0xBADC0DE, ec.SECP256R1())
@@ -44,12 +44,12 @@ def check(signature: Signature | None, body: Body = REQUEST, key: Any = None, **
     document = octets(signature, body)
     received = SCHEMA.decode(document).header.signature
     expected = elements or {"AuthorizationReq": "id1"}
-    return verify(received, expected, document, key or KEY.public_key(), SCHEMA)
+    return verify(received, expected, document, key or KEY.public_key(), SCHEMA, P256_SHA256)
 
 
 def resigned(info: SignedInfo, key: ec.EllipticCurvePrivateKey = KEY) -> Signature:
     """A right signature over a wrong SignedInfo: only what is named in the test is bad."""
-    return Signature(signed_info=info, signature_value=SignatureValue(value=sign_info(info, key, SCHEMA)))
+    return Signature(signed_info=info, signature_value=SignatureValue(value=sign_info(info, key, SCHEMA, P256_SHA256)))
 
 
 def changed(**changes: Any) -> Signature:
@@ -62,7 +62,7 @@ def with_value(value: bytes) -> Signature:
     return replace(GOOD, signature_value=SignatureValue(value=value))
 
 
-GOOD = sign(REQUEST, KEY, SCHEMA)
+GOOD = sign(REQUEST, KEY, SCHEMA, P256_SHA256)
 REFERENCE = GOOD.signed_info.reference[0]
 VALUE = GOOD.signature_value.value
 
@@ -70,7 +70,7 @@ VALUE = GOOD.signature_value.value
 @pytest.mark.case("I2X-01", "I2X-02")
 @pytest.mark.parametrize("form", list(Form))
 def test_both_encodings_of_signed_info_hold_and_which_one_it_was_is_told(form: Form) -> None:
-    assert check(sign(REQUEST, KEY, SCHEMA, form=form)) is form
+    assert check(sign(REQUEST, KEY, SCHEMA, P256_SHA256, form=form)) is form
     assert Form.MESSAGE_SET.quirk == "Q-69"
     assert Form.XMLDSIG.quirk == ""
 
@@ -107,7 +107,7 @@ def s_is_the_order() -> Signature:
 
 def foreign_key() -> Signature:
     """Signed by somebody else."""
-    return sign(REQUEST, OTHER, SCHEMA)
+    return sign(REQUEST, OTHER, SCHEMA, P256_SHA256)
 
 
 def one_bit_off() -> Signature:
@@ -242,8 +242,35 @@ def test_a_key_on_another_curve_is_refused(curve: ec.EllipticCurve) -> None:
     assert rejected.value.flaw == Flaw.KEY
 
 
+P384_SHA384 = replace(
+    P256_SHA256,
+    curve=ec.SECP384R1(),
+    order=0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+    hash=SHA384(),
+    signature_method="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
+    digest_method="http://www.w3.org/2001/04/xmldsig-more#sha384",
+)
+
+
+def test_another_suite_is_other_data_and_none_holds_for_another() -> None:
+    key = ec.derive_private_key(0xC0FFEE, ec.SECP384R1())
+    signature = sign(REQUEST, key, SCHEMA, P384_SHA384)
+    assert len(signature.signature_value.value) == 96
+    document = octets(signature)
+    received = SCHEMA.decode(document).header.signature
+    elements = {"AuthorizationReq": REQUEST.id}
+    assert verify(received, elements, document, key.public_key(), SCHEMA, P384_SHA384) is Form.XMLDSIG
+    with pytest.raises(SignatureRejected) as rejected:
+        verify(received, elements, document, key.public_key(), SCHEMA, P256_SHA256)
+    assert rejected.value.flaw == Flaw.SIGNATURE_METHOD
+    renamed = replace(P384_SHA384, signature_method=P256_SHA256.signature_method)
+    with pytest.raises(SignatureRejected) as rejected:
+        check(sign(REQUEST, key, SCHEMA, renamed), key=key.public_key())
+    assert rejected.value.flaw == Flaw.DIGEST_METHOD
+
+
 def test_what_is_signed_are_all_the_elements_that_are_expected() -> None:
-    signature = sign_elements({"AuthorizationReq": REQUEST}, KEY, SCHEMA)
+    signature = sign_elements({"AuthorizationReq": REQUEST}, KEY, SCHEMA, P256_SHA256)
     with pytest.raises(SignatureRejected) as rejected:
         check(signature, AuthorizationReq="id1", CertificateInstallationReq="id2")
     assert rejected.value.flaw == Flaw.REFERENCES
@@ -261,7 +288,7 @@ def test_no_change_of_the_octets_holds(place: int, flip: int) -> None:
         body = message.body
         if not isinstance(body, AuthorizationReq):
             return
-        verify(message.header.signature, {"AuthorizationReq": body.id}, document, KEY.public_key(), SCHEMA)
+        verify(message.header.signature, {"AuthorizationReq": body.id}, document, KEY.public_key(), SCHEMA, P256_SHA256)
     except (DecodeError, SignatureRejected):
         return
     assert body == REQUEST

@@ -13,7 +13,7 @@ from certs.emaid import EMAID
 from secc.exi.xmldsig import Signature
 from secc.iso2.messages import SCHEMA as ISO2
 from secc.iso2.messages import Body, CertificateChain, SubCertificates
-from secc.session.signature import sign
+from secc.session.signature import P256_SHA256, sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +47,4 @@ class Wallet:
 
     def sign(self, body: Body) -> Signature:
         """The header signature over a body that has an Id. [V2G2-684]"""
-        return sign(body, self.key, ISO2)
+        return sign(body, self.key, ISO2, P256_SHA256)

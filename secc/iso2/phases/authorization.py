@@ -12,6 +12,7 @@ from secc.iso2.session_state import SessionState, next_request, remark
 from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import AuthorizeContract, Milestone, Reach
 from secc.session.proof import ProvedContract, prove
+from secc.session.signature import P256_SHA256
 from secc.session.waiting import refuse_late
 
 FORCED = "Authorization"
@@ -67,7 +68,9 @@ def _proved(secc: Party, request: AuthorizationReq, contract: Contract, challeng
     signature, octets = secc.request.header.signature, secc.request.octets
     element = ("AuthorizationReq", request.id)
     try:
-        proved, form = prove(contract, challenge, request.gen_challenge, signature, element, octets, SCHEMA)
+        proved, form = prove(
+            contract, challenge, request.gen_challenge, signature, element, octets, SCHEMA, P256_SHA256
+        )
     except ChallengeRejected as rejected:
         raise Refusal(ResponseCode.FAILED_CHALLENGE_INVALID, "[V2G2-475]") from rejected
     except SignatureRejected as rejected:

@@ -24,7 +24,7 @@ from secc.session.effects import AuthorizeContract, Decision, Identify, Remark, 
 from secc.session.events import ConnectionClosed, EimDecided, EmergencyStopped, OngoingForced, Shutdown
 from secc.session.offer import Offer
 from secc.session.proof import ProvedContract
-from secc.session.signature import Form, sign
+from secc.session.signature import P256_SHA256, Form, sign
 from tests.dialogue import LATER
 from tests.iso2_car import DC_EIM, DC_PNC, Car, contract, dc_parameters
 from tests.lab_trust import LAB
@@ -118,7 +118,7 @@ def test_a_signature_means_nothing_with_external_payment() -> None:
     car = due(DC_EIM)
     body = AuthorizationReq(id="id1", gen_challenge=bytes(16))
     stranger = ec.derive_private_key(5, ec.SECP256R1())
-    assert car.says(body, signature=sign(body, stranger, SCHEMA)).evse_processing is FINISHED
+    assert car.says(body, signature=sign(body, stranger, SCHEMA, P256_SHA256)).evse_processing is FINISHED
 
 
 # --- Plug & Charge ------------------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_another_challenge_is_refused_however_well_it_is_signed(challenge: bytes
     car = due()
     request = AuthorizationReq(id="id1", gen_challenge=challenge)
     good = AuthorizationReq(id="id1", gen_challenge=bytes(16))
-    signature = sign(good, LAB.contract.leaf.key, SCHEMA)  # type: ignore[arg-type]  # P-256 in this edition
+    signature = sign(good, LAB.contract.leaf.key, SCHEMA, P256_SHA256)  # type: ignore[arg-type]  # P-256 in this edition
     body = car.says(request, signature=signature, raw=True)
     assert body.response_code is ResponseCode.FAILED_CHALLENGE_INVALID
     assert car.code == "refused.FAILED_ChallengeInvalid"
@@ -253,15 +253,15 @@ def test_the_challenge_of_another_session_is_worth_nothing() -> None:
 
 
 def by_a_stranger(request: AuthorizationReq) -> Signature:
-    return sign(request, ec.derive_private_key(5, ec.SECP256R1()), SCHEMA)
+    return sign(request, ec.derive_private_key(5, ec.SECP256R1()), SCHEMA, P256_SHA256)
 
 
 def over_something_else(request: AuthorizationReq) -> Signature:
-    return sign(replace(request, gen_challenge=bytes(16)), LAB.contract.leaf.key, SCHEMA)  # type: ignore[arg-type]
+    return sign(replace(request, gen_challenge=bytes(16)), LAB.contract.leaf.key, SCHEMA, P256_SHA256)  # type: ignore[arg-type]
 
 
 def with_a_bit_flipped(request: AuthorizationReq) -> Signature:
-    good = sign(request, LAB.contract.leaf.key, SCHEMA)  # type: ignore[arg-type]
+    good = sign(request, LAB.contract.leaf.key, SCHEMA, P256_SHA256)  # type: ignore[arg-type]
     value = good.signature_value.value
     return replace(good, signature_value=SignatureValue(value=value[:-1] + bytes([value[-1] ^ 1])))
 
@@ -298,7 +298,7 @@ def test_a_request_without_id_cannot_be_signed() -> None:
 def test_the_other_encoding_of_signed_info_holds_and_is_remarked_upon() -> None:
     car = due()
     request = AuthorizationReq(id="id1", gen_challenge=car.challenge)
-    signature = sign(request, LAB.contract.leaf.key, SCHEMA, form=Form.MESSAGE_SET)  # type: ignore[arg-type]
+    signature = sign(request, LAB.contract.leaf.key, SCHEMA, P256_SHA256, form=Form.MESSAGE_SET)  # type: ignore[arg-type]
     assert car.says(request, signature=signature).evse_processing is FINISHED
     assert [remark.code for remark in car.all(Remark)] == ["Q-69"]
 
