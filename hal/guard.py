@@ -12,19 +12,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hal.errors import HalError, HalLost, HalRejected
-from hal.events import InsulationMeasured
-from hal.interlock import DENIED, Circumstances, Consent, Insulation, Interlock, Purpose, Reason
-from hal.ports import AcPower, Board, DcPower
-from hal.readings import (
-    AcCapabilities,
-    ContactorReading,
-    ContactorState,
-    DcCapabilities,
-    DcPhase,
-    DcPresent,
-    PilotState,
-)
+from hal.errors import HalError, HalLost, HalTimeout
+from hal.events import BoardEvent, BoardLost, BoardRecovered, FaultRaised, InsulationMeasured
+from hal.guarded import GuardedAcPower, GuardedDcPower
+from hal.interlock import DENIED, Circumstances, Consent, Insulation, Interlock, Purpose
+from hal.ports import Board
+from hal.readings import PilotState
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +26,10 @@ BEAT_SECONDS = 0.1
 
 UNLOADING_SECONDS = 0.04
 """How long an immediate opening waits for the supply's current to fall: 100 ms have to hold debounce and release time too."""
+
+OFF_SECONDS = 2.5
+OPENING_SECONDS = 1.5
+"""How long supply and contactor get to confirm: what a port promises, and the way. Others may have commanded what is waited for."""
 
 CLOSING_SECONDS = 3.0
 """How long the end of the watch waits for the opening: a supply may take two seconds to go off."""
@@ -76,8 +73,8 @@ class Guard:
         self._opening: asyncio.Task[None] | None = None
         self._opening_at_once = False
         self._timer: asyncio.TimerHandle | None = None
-        self.ac: GuardedAcPower | None = GuardedAcPower(board.ac, self) if board.ac is not None else None
-        self.dc: GuardedDcPower | None = GuardedDcPower(board.dc, self) if board.dc is not None else None
+        self.ac = GuardedAcPower(board.ac, self, board.name) if board.ac is not None else None
+        self.dc = GuardedDcPower(board.dc, self, board.name) if board.dc is not None else None
 
     # --- for the power path ---
 
@@ -105,7 +102,8 @@ class Guard:
         """No more power is wanted: the supply goes off, then the contactors open. Also right when nothing was asked."""
         if self._asked is not Purpose.NONE:
             self._asked = Purpose.NONE
-            self._take_away(self._consent(Purpose.NONE))
+            # Whoever releases may have commanded all that a moment ago: one command is enough.
+            self._take_away(self._consent(Purpose.NONE), join=True)
 
     def insulation(self, finding: Insulation) -> None:
         """The cable check's result. It holds until the next one begins or the car is unplugged; the guard sees bad measurements by itself."""
@@ -126,10 +124,10 @@ class Guard:
                     HalLost
                 ):  # missed events: the levels are read anew, the next stream starts now
                     async for event in self._board.events():
-                        if isinstance(event, InsulationMeasured) and event.reading.ohms < FAULT_OHMS:
-                            self._insulation = Insulation.FAULT
+                        self._hear(event)
                         self._evaluate()
                     return
+                self._doubt()
                 self._evaluate()
         finally:
             self._running = False
@@ -141,6 +139,16 @@ class Guard:
                 # A board that does not answer is not waited for: it gets no more beats, and opens by itself.
                 await asyncio.wait((self._opening,), timeout=CLOSING_SECONDS)
                 self._opening.cancel()
+
+    def _hear(self, event: BoardEvent) -> None:
+        match event:
+            case InsulationMeasured(reading) if reading.ohms < FAULT_OHMS:
+                self._insulation = Insulation.FAULT
+            case BoardLost() | BoardRecovered() | FaultRaised():
+                # What it was told before may be lost, or undone.
+                self._doubt()
+            case _:
+                pass
 
     def _turn(self) -> None:
         """One beat: only if the loop came by in time, and only if what was to be opened could be commanded so."""
@@ -199,141 +207,70 @@ class Guard:
             if self._on_revoked is not None:
                 self._on_revoked(consent)
         elif self._closed():
-            self._take_away(consent)
+            # Though nobody may have power: a driver's bug, or a command that was lost on its way.
+            self._take_away(consent, join=True)
+
+    @property
+    def _ports(self) -> tuple[GuardedAcPower | GuardedDcPower, ...]:
+        return tuple(port for port in (self.ac, self.dc) if port is not None)
 
     def _closed(self) -> bool:
-        """A contactor is closed though nobody may have power: a driver's bug, or a command that crossed the loss."""
-        return any(
-            port is not None and port.contactor.state is ContactorState.CLOSED
-            for port in (self._board.ac, self._board.dc)
-        )
+        """A contactor is closed, and was not told to open just now."""
+        now = asyncio.get_running_loop().time()
+        return any(tuple(port.stays_closed(now) for port in self._ports))
 
     # --- taking the power away ---
 
-    def _take_away(self, consent: Consent) -> None:
+    def _take_away(self, consent: Consent, *, join: bool = False) -> None:
+        """``join``: a command to open that is under way is as good as ours."""
         immediate = consent.immediate
         if self._opening is not None and not self._opening.done():
             if self._opening_at_once or not immediate:
                 return
             # An opening in good order is under way: it must not make an emergency wait.
             self._opening.cancel()
+        if immediate:
+            # An emergency commands anew, whatever was confirmed before.
+            self._doubt(under_way=not join)
         self._opening_at_once = immediate
         self._opening = asyncio.get_running_loop().create_task(self._open(immediate))
+
+    def _doubt(self, *, under_way: bool = True) -> None:
+        for port in self._ports:
+            port.doubt(under_way=under_way)
 
     async def _open(self, immediate: bool) -> None:
         """Supply off, contactors open. A board that cannot be told so gets no heartbeat, and opens by itself."""
         while True:
             try:
                 await self._command_open(immediate)
-            except HalError as error:
+            except Exception as error:
                 if not self._board.healthy:
                     return  # its own watchdog opens; there is nobody to tell
-                log.error("opening failed, withholding the heartbeat: %s", error)
+                log.error(
+                    "opening failed, withholding the heartbeat: %s", error, exc_info=not isinstance(error, HalError)
+                )
                 self._withheld = True
                 await asyncio.sleep(BEAT_SECONDS)
+                self._doubt()
             else:
                 self._withheld = False
                 return
 
     async def _command_open(self, immediate: bool) -> None:
-        board = self._board
-        if board.ac is not None:
-            await board.ac.allow(False, "interlock")
-        if board.dc is not None:
-            off = asyncio.ensure_future(board.dc.off())
-            try:
-                await asyncio.wait((off,), timeout=UNLOADING_SECONDS if immediate else None)
-                await board.dc.set_contactor(False)
-            finally:
-                if not off.done():
-                    off.cancel()
-            # What is left of off() (a supply that does not obey) is a fault of the board; the contactor is open now.
-            if not off.cancelled():
-                off.exception()
+        """Raises what the port of a contactor raises; HalTimeout if it says nothing."""
+        if self.ac is not None:
+            await _confirmed(self.ac.allow(False, "interlock"))
+        if self.dc is not None:
+            # What becomes of it (a supply may not obey) is a fault of the board; the contactor opens in any case.
+            off = self.dc.off()
+            await asyncio.wait((off,), timeout=UNLOADING_SECONDS if immediate else OFF_SECONDS)
+            await _confirmed(self.dc.set_contactor(False))
 
 
-class _Guarded:
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-
-    def _demand(self, *purposes: Purpose) -> None:
-        consent = self._guard.consent
-        if not consent:
-            raise HalRejected(f"interlock: {consent}")
-        if self._guard.asked not in purposes:
-            raise HalRejected(f"interlock: permission is held for {self._guard.asked}, not for this")
-
-
-class GuardedAcPower(_Guarded):
-    """The AC port behind the interlock: what makes power flow needs the consent, what ends it needs nothing."""
-
-    def __init__(self, port: AcPower, guard: Guard) -> None:
-        super().__init__(guard)
-        self._port = port
-
-    @property
-    def capabilities(self) -> AcCapabilities:
-        return self._port.capabilities
-
-    @property
-    def contactor(self) -> ContactorReading:
-        return self._port.contactor
-
-    async def allow(self, on: bool, reason: str) -> None:
-        if not on:
-            await self._port.allow(False, reason)
-            return
-        self._demand(Purpose.AC)
-        await self._port.allow(True, reason)
-        if not self._guard.consent:  # it went while the command was under way
-            await self._port.allow(False, "interlock")
-            raise HalRejected(f"interlock: {Reason.NOT_ASKED}")
-
-    async def set_overcurrent(self, amperes: float) -> None:
-        await self._port.set_overcurrent(amperes)
-
-    async def set_phases(self, phases: int) -> None:
-        await self._port.set_phases(phases)
-
-    async def test_residual_current(self) -> bool:
-        return await self._port.test_residual_current()
-
-
-class GuardedDcPower(_Guarded):
-    """The DC port behind the interlock. Voltage for the cable check has a permission of its own, without a car behind it."""
-
-    def __init__(self, port: DcPower, guard: Guard) -> None:
-        super().__init__(guard)
-        self._port = port
-
-    @property
-    def capabilities(self) -> DcCapabilities:
-        return self._port.capabilities
-
-    @property
-    def contactor(self) -> ContactorReading:
-        return self._port.contactor
-
-    @property
-    def present(self) -> DcPresent:
-        return self._port.present
-
-    async def set_target(self, volts: float, amperes: float, phase: DcPhase) -> None:
-        self._demand(*((Purpose.CABLE_CHECK, Purpose.DC) if phase is DcPhase.CABLE_CHECK else (Purpose.DC,)))
-        await self._port.set_target(volts, amperes, phase)
-        if not self._guard.consent:
-            await self._port.off()
-            raise HalRejected(f"interlock: {Reason.NOT_ASKED}")
-
-    async def off(self) -> None:
-        await self._port.off()
-
-    async def set_contactor(self, closed: bool) -> None:
-        if not closed:
-            await self._port.set_contactor(False)
-            return
-        self._demand(Purpose.CABLE_CHECK, Purpose.DC)
-        await self._port.set_contactor(True)
-        if not self._guard.consent:
-            await self._port.set_contactor(False)
-            raise HalRejected(f"interlock: {Reason.NOT_ASKED}")
+async def _confirmed(opening: asyncio.Future[None]) -> None:
+    try:
+        async with asyncio.timeout(OPENING_SECONDS):
+            await opening
+    except TimeoutError:
+        raise HalTimeout(f"the contactor's command is not confirmed within {OPENING_SECONDS:g} s") from None

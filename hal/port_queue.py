@@ -3,6 +3,10 @@
 One command of a queue is under way, the rest wait. A safe command (supply off, contactor open) drops what waits,
 cancels what is under way, and goes at once. Where a newer command makes an older waiting one pointless (a new target
 for the supply), it takes its place.
+
+Several may want a port to be safe, and one command is enough for them: a safe command that is ordered ``once`` is
+joined while it is under way, and not repeated while it holds. It holds from its confirmation until another command
+goes out, or until somebody has reason to doubt it.
 """
 
 from __future__ import annotations
@@ -11,10 +15,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from hal.errors import HalError
+from hal.errors import HalError, HalLost, HalRejected
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +33,48 @@ class CommandFailed:
     text: str = ""
 
 
-@dataclass(slots=True)
+class Overtaken(HalRejected):
+    """The command was dropped: a safe one overtook it, a newer one took its place, or the queue was closed."""
+
+
+@dataclass(slots=True, eq=False)
 class _Order:
     name: str
     command: Command
-    done: Callable[[Any], None] | None
-    failed: Callable[[CommandFailed], None]
     replaceable: bool
+    safe: bool
+    heard: list[asyncio.Future[Any]] = field(default_factory=list)
+    """One for each that joined."""
+    doubted: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        """False if all that waited for it have been cancelled."""
+        return self.safe or not all(called.cancelled() for called in self.heard)
+
+    def settle(self, result: Any, error: Exception | None = None) -> None:
+        """Tell everybody who joined."""
+        heard, self.heard = self.heard, []
+        for called in heard:
+            if called.done():
+                continue
+            if error is None:
+                called.set_result(result)
+            else:
+                called.set_exception(error)
 
 
 class PortQueue:
-    """One port's commands. All calls from the event loop's thread. ``broken`` hears of a bug in a driver."""
+    """One port's commands. All calls from the event loop's thread. ``broken`` hears of bugs in a driver (:meth:`order`)."""
 
-    def __init__(self, name: str, *, broken: Callable[[BaseException], None]) -> None:
+    def __init__(self, name: str, *, broken: Callable[[BaseException], None] = lambda _: None) -> None:
         self._name = name
         self._broken = broken
         self._waiting: deque[_Order] = deque()
+        self._going: _Order | None = None
         self._task: asyncio.Task[None] | None = None
+        self._held: tuple[str, float] | None = None
+        """The safe command that was the last one and has been confirmed, and when."""
         self._closed = False
 
     def order(
@@ -58,55 +87,151 @@ class PortQueue:
         replaceable: bool = False,
         safe: bool = False,
     ) -> None:
-        """Queue ``command``. ``done`` hears its result, ``failed`` its HalError; of a command that was dropped neither hears."""
-        order = _Order(name, command, done, failed, replaceable)
+        """Queue ``command``, and have its outcome told as :func:`tell` does."""
+        called = self.call(name, command, replaceable=replaceable, safe=safe)
+        tell(called, name, done=done, failed=failed, broken=self._broken)
+
+    def call(
+        self, name: str, command: Command, *, replaceable: bool = False, safe: bool = False, once: bool = False
+    ) -> asyncio.Future[Any]:
+        """Queue ``command``, named ``name``. Returns the future of its result, which ends in any case.
+
+        ``once`` is for safe commands: not sent if the same one is under way or holds. Cancelling the future takes back
+        a command that waits and is not safe; it cuts nothing that is under way, because others may have joined.
+        Raises (at the future) what the port raises, and Overtaken.
+        """
+        called: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        called.add_done_callback(_seen)
+        order = _Order(name, command, replaceable, safe, [called])
         if self._closed:
-            failed(CommandFailed(name, f"{self._name}: closed"))
+            order.settle(None, HalLost(f"{self._name}: closed"))
+        elif safe:
+            self._overtake(order, once=once)
+        else:
+            if replaceable and self._waiting and self._waiting[-1].name == name:
+                self._waiting.pop().settle(None, Overtaken(f"{self._name}: a newer {name} has come"))
+            self._waiting.append(order)
+            self._next()
+        return called
+
+    def _overtake(self, order: _Order, *, once: bool) -> None:
+        self._drop(f"{order.name} has come")
+        going = self._going
+        if once and self._held is not None and self._held[0] == order.name:
+            order.settle(None)
             return
-        if safe:
-            self._waiting.clear()
-            if self._task is not None:
-                self._task.cancel()
-                self._task = None
-        elif replaceable and self._waiting and self._waiting[-1].name == name:
-            self._waiting.pop()
+        if going is not None and going.safe and going.name == order.name:
+            if once and not going.doubted:
+                going.heard += order.heard
+                return
+            # It is given anew. Whoever waits for the one before hears of this one.
+            order.heard, going.heard = going.heard + order.heard, []
+        self._cut(f"{order.name} has come")
         self._waiting.append(order)
         self._next()
 
+    def _drop(self, reason: str) -> None:
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        for order in waiting:
+            order.settle(None, Overtaken(f"{self._name}: {reason}"))
+
+    def _cut(self, reason: str) -> asyncio.Task[None] | None:
+        """Cancel what is under way."""
+        going, task = self._going, self._task
+        self._going = self._task = None
+        if going is not None and task is not None:
+            task.cancel()
+            going.settle(None, Overtaken(f"{self._name}: {reason}"))
+        return task
+
     def _next(self) -> None:
-        if self._task is None and self._waiting:
+        while self._task is None and self._waiting:
             order = self._waiting.popleft()
-            self._task = asyncio.get_running_loop().create_task(self._run(order), name=f"{self._name}:{order.name}")
+            if order.wanted:
+                self._going = order
+                self._held = None
+                name = f"{self._name}:{order.name}"
+                self._task = asyncio.get_running_loop().create_task(self._run(order), name=name)
 
     async def _run(self, order: _Order) -> None:
-        me = asyncio.current_task()
+        result: Any = None
+        error: Exception | None = None
         try:
             result = await order.command()
-        except HalError as error:
-            log.warning("%s: %s failed: %s", self._name, order.name, error)
-            self._finish(me)
-            order.failed(CommandFailed(order.name, str(error)))
+        except HalError as failure:
+            log.warning("%s: %s failed: %s", self._name, order.name, failure)
+            error = failure
         except asyncio.CancelledError:
-            raise
-        except Exception as error:
+            if self._going is not order:
+                raise
+            error = HalLost(f"{self._name}: {order.name} was cut short")
+        except Exception as bug:
             log.exception("%s: a bug in %s", self._name, order.name)
-            self._finish(me)
-            self._broken(error)
-        else:
-            self._finish(me)
-            if order.done is not None:
-                order.done(result)
-
-    def _finish(self, me: asyncio.Task[None] | None) -> None:
-        if self._task is me:
-            self._task = None
+            error = bug
+        if self._going is order:
+            self._going = self._task = None
+            if order.safe and error is None and not order.doubted:
+                self._held = (order.name, asyncio.get_running_loop().time())
             self._next()
+        order.settle(result, error)
+
+    # What holds
+
+    def doubt(self, *, under_way: bool = True) -> None:
+        """The port may not be what it was told to be: the next safe command goes out, whatever was confirmed before.
+
+        ``under_way``: what is under way is not to be joined either.
+        """
+        self._held = None
+        if self._going is not None:
+            self._going.doubted |= under_way
+
+    @property
+    def held_since(self) -> float | None:
+        """When the safe command that holds was confirmed (monotonic seconds); None where none holds."""
+        return self._held[1] if self._held is not None else None
 
     async def close(self) -> None:
         """Cancel what is under way; from now on every order fails."""
         self._closed = True
-        self._waiting.clear()
-        task, self._task = self._task, None
+        self._drop("closed")
+        task = self._cut("closed")
         if task is not None:
-            task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def tell(
+    called: asyncio.Future[Any],
+    name: str,
+    *,
+    done: Callable[[Any], None] | None = None,
+    failed: Callable[[CommandFailed], None],
+    broken: Callable[[BaseException], None],
+) -> None:
+    """Have the outcome of a command told: its result, what the port said against it, or a bug in the driver.
+
+    Of a command that was dropped or taken back none of the three hears.
+    """
+
+    def told(called: asyncio.Future[Any]) -> None:
+        if called.cancelled():
+            return
+        match called.exception():
+            case None:
+                if done is not None:
+                    done(called.result())
+            case Overtaken():
+                pass
+            case HalError() as error:
+                failed(CommandFailed(name, str(error)))
+            case bug:
+                broken(bug)
+
+    called.add_done_callback(told)
+
+
+def _seen(called: asyncio.Future[Any]) -> None:
+    """It has been logged: nobody has to look at a future that failed."""
+    if not called.cancelled():
+        called.exception()

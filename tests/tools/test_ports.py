@@ -11,9 +11,9 @@ from tools.bench.stations import BenchFailed, Ground
 from tools.evcc.behaviour import Current
 
 COMMANDS = {
-    "DC, orderly stop": ("off", "set_contactor(False)", "off", "set_contactor(False)", "off"),
-    "AC, orderly stop": ("allow(False)", "allow(False)", "allow(False)"),
-    "DC, unplugged while charging": ("off", "set_contactor(False)", "off", "set_contactor(False)", "off"),
+    "DC, orderly stop": ("off", "set_contactor(False)"),
+    "AC, orderly stop": ("allow(False)",),
+    "DC, unplugged while charging": ("off", "set_contactor(False)"),
 }
 """As it is. Whoever commands less says it here and in docs/performance.md."""
 

@@ -1,17 +1,19 @@
 """Performs what the power path says on the board's ports, and tells it what became of that.
 
-Supply, contactor and insulation monitor have a queue each. What is safe overtakes.
+Supply and contactor are commanded through the guard's ports, the insulation monitor through a queue of its own. What is
+safe overtakes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from hal.errors import HalError, HalUnsupported
 from hal.guard import ConsentLost, Guard
-from hal.port_queue import PortQueue
+from hal.port_queue import CommandFailed, PortQueue, tell
 from hal.ports import Board
 from secc.conversation import Effect
 from secc.energy.effects import (
@@ -49,9 +51,8 @@ class PowerPerformer:
         self._board = board
         self._guard = guard
         self._tell = tell
-        self._supply = PortQueue(f"{name} supply", broken=broken)
-        self._contactor = PortQueue(f"{name} contactor", broken=broken)
-        self._insulation = PortQueue(f"{name} insulation monitor", broken=broken)
+        self._broken = broken
+        self._insulation = PortQueue(f"{name} insulation monitor")
 
     def perform(self, effect: Effect) -> bool:
         """Start the effect; False if it is none of the power path's."""
@@ -64,27 +65,23 @@ class PowerPerformer:
             case ReleasePower():
                 guard.release()
             case AllowPower():
-                self._order(self._contactor, effect, lambda: self._ac().allow(True, "power path"))
+                self._command(effect, lambda: self._ac().allow(True, "power path"))
             case WithdrawPower():
-                command = lambda: self._ac().allow(False, "power path")  # noqa: E731
-                self._order(self._contactor, effect, command, safe=True, done=self._told_to_open)
+                self._command(effect, lambda: self._ac().allow(False, "power path"), done=self._told_to_open)
             case SetOvercurrent(amperes):
-                self._order(self._contactor, effect, lambda: self._ac().set_overcurrent(amperes))
+                self._command(effect, lambda: self._ac().set_overcurrent(amperes))
             case CloseDcContactor():
-                self._order(self._contactor, effect, lambda: self._dc().set_contactor(True))
+                self._command(effect, lambda: self._dc().set_contactor(True))
             case OpenDcContactor():
-                command = lambda: self._dc().set_contactor(False)  # noqa: E731
-                self._order(self._contactor, effect, command, safe=True, done=self._told_to_open)
+                self._command(effect, lambda: self._dc().set_contactor(False), done=self._told_to_open)
             case SetSupply(volts, amperes, phase):
-                self._order(
-                    self._supply, effect, lambda: self._dc().set_target(volts, amperes, phase), replaceable=True
-                )
+                self._command(effect, lambda: self._dc().set_target(volts, amperes, phase))
             case SwitchSupplyOff():
-                self._order(self._supply, effect, lambda: self._dc().off(), safe=True)
+                self._command(effect, lambda: self._dc().off())
             case StartInsulationMonitor():
-                self._order(self._insulation, effect, lambda: self._imd().start())
+                self._command(effect, lambda: self._insulation.call("start", self._imd().start))
             case StopInsulationMonitor():
-                self._order(self._insulation, effect, lambda: self._imd().stop(), safe=True)
+                self._command(effect, lambda: self._insulation.call("stop", self._imd().stop, safe=True))
             case ReportInsulation(finding):
                 guard.insulation(finding)
             case Announce(notice):
@@ -94,28 +91,22 @@ class PowerPerformer:
         return True
 
     async def close(self) -> None:
-        for queue in (self._supply, self._contactor, self._insulation):
-            await queue.close()
+        await self._insulation.close()
 
-    def _order(
+    def _command(
         self,
-        queue: PortQueue,
         effect: Effect,
-        command: Callable[[], Awaitable[Any]],
+        command: Callable[[], asyncio.Future[Any]],
         *,
         done: Callable[[Any], None] | None = None,
-        safe: bool = False,
-        replaceable: bool = False,
     ) -> None:
         name = type(effect).__name__
-        queue.order(
-            name,
-            command,
-            done=done,
-            failed=self._tell,
-            safe=safe,
-            replaceable=replaceable,
-        )
+        try:
+            called = command()
+        except HalUnsupported as error:
+            self._tell(CommandFailed(name, str(error)))
+        else:
+            tell(called, name, done=done, failed=self._tell, broken=self._broken)
 
     def _told_to_open(self, _: Any) -> None:
         self._tell(ContactorOpeningTold())
