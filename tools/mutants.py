@@ -81,7 +81,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "plug-in-never-hears-the-verdict",
         "a contract that was accepted is not told to the plug-in",
         "secc/station/serving/sessions.py",
-        "        self._plug.hear(outlet.ContractDecided(contract, verdict))",
+        "        self._plug.hear(ContractDecided(contract, verdict))",
         "        pass",
         ("tests/station/test_identification.py", "tests/station/test_stolen_chain.py"),
     ),

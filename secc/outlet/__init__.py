@@ -12,8 +12,9 @@ With a modem (``PlugInSettings.modem``) it and matching hear each other (``secc.
 5 %; ``ReleaseLink`` and ``ResumeLink`` are its D-LINK requests. Where an AC outlet charges without a session (``charge_by_pilot``)
 it asks ``StartPower`` and says ``OpenContactor`` itself, to the same power path that V2G sessions use.
 
-It ends with ``completed.unplugged`` when the car is gone; then make the next one. What it needs to hear stands in ``secc.outlet.events``, what it
-says in ``secc.outlet.effects``, and ``Ask(ticket, AuthorizeToken)`` (``secc.session.identification``), answered by ``Answered(ticket, Verdict)``.
+It ends with ``completed.unplugged`` when the car is gone; then make the next one. What it hears stands in ``secc.outlet.hearing`` (``session.hears``
+once it has begun), what it says in ``secc.outlet.effects``, and ``Ask(ticket, AuthorizeToken)`` (``secc.session.identification``), answered by
+``Answered(ticket, Verdict)``.
 
 Everything that a V2G session has to hear from outside, save its own connection and ``LimitChanged``, comes through ``TellSession``: send the board's
 events to the plug-in and to the power path, and nothing but these to the session. Order for one session: ``ConnectionAccepted``,
@@ -21,64 +22,7 @@ events to the plug-in and to the power path, and nothing but these to the sessio
 ``ChargingEnded``, ``SessionEnded``. The effects ``LockConnector`` and ``UnlockConnector`` do nothing on a board without a lock.
 """
 
-from secc.outlet.effects import (
-    CloseConnection,
-    CloseSdp,
-    Indicate,
-    LockConnector,
-    OpenSdp,
-    ReportBasicCharging,
-    SetDuty,
-    SetF,
-    SetX1,
-    TellSession,
-    UnlockConnector,
-)
-from secc.outlet.events import (
-    BookChanged,
-    ChargingBegan,
-    ChargingEnded,
-    ConnectionAccepted,
-    ContractDecided,
-    ContractPresented,
-    ContractRejected,
-    SessionBegan,
-    SessionEnded,
-    SessionSetUp,
-    StartOrdered,
-    StopOrdered,
-)
 from secc.outlet.plugin import Plugin
-from secc.outlet.settings import Hlc, PlugInSettings
-from secc.outlet.state import Phase, State
+from secc.outlet.settings import PlugInSettings
 
-__all__ = [
-    "BookChanged",
-    "ChargingBegan",
-    "ChargingEnded",
-    "CloseConnection",
-    "CloseSdp",
-    "ConnectionAccepted",
-    "ContractDecided",
-    "ContractPresented",
-    "ContractRejected",
-    "Hlc",
-    "Indicate",
-    "LockConnector",
-    "OpenSdp",
-    "Phase",
-    "PlugInSettings",
-    "Plugin",
-    "ReportBasicCharging",
-    "SessionBegan",
-    "SessionEnded",
-    "SessionSetUp",
-    "SetDuty",
-    "SetF",
-    "SetX1",
-    "StartOrdered",
-    "State",
-    "StopOrdered",
-    "TellSession",
-    "UnlockConnector",
-]
+__all__ = ["PlugInSettings", "Plugin"]

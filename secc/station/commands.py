@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from hal.events import TokenPresented
 from hal.readings import Token
-from secc import outlet
 from secc.conversation import Event
 from secc.ops.control import ControlError
+from secc.outlet.events import StartOrdered, StopOrdered
 from secc.session.effects import Verdict
 from secc.session.events import OngoingForced, RenegotiationRequested
-from secc.uplink.port import BackendEvent, LimitOrdered, StopOrdered
+from secc.uplink import port
 
 HIGHEST_WATTS = 1e7
 LONGEST_TOKEN = 255
@@ -49,7 +49,7 @@ class Commands:
     def start(self) -> Mapping[str, Any]:
         """Let whoever is plugged in charge."""
         self._order(
-            outlet.StartOrdered("operator"),
+            StartOrdered("operator"),
             "nothing to start: charging is allowed already, or the plug has to be pulled first",
         )
         return {}
@@ -58,9 +58,9 @@ class Commands:
         """End charging in good order."""
         if by == "backend":
             # It may be late, and a stop without a session is done already.
-            self._plug(outlet.StopOrdered(by))
+            self._plug(StopOrdered(by))
         else:
-            self._order(outlet.StopOrdered(by), "nothing to stop")
+            self._order(StopOrdered(by), "nothing to stop")
         return {}
 
     def limit(self, watts: Any) -> Mapping[str, Any]:
@@ -112,12 +112,12 @@ class Commands:
         self._to_session(OngoingForced(phase, on))
         return {"phase": phase, "on": on}
 
-    def ordered(self, event: BackendEvent) -> None:
+    def ordered(self, event: port.BackendEvent) -> None:
         """The backend wants something of this outlet."""
         match event:
-            case LimitOrdered(watts=watts):
+            case port.LimitOrdered(watts=watts):
                 self.limit(watts)
-            case StopOrdered():
+            case port.StopOrdered():
                 self.stop("backend")
             case _:
                 raise ControlError(f"{type(event).__name__} is not an order of a backend")

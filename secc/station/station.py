@@ -16,7 +16,7 @@ from secc.config import Config, dangers
 from secc.errors import ConfigError, SeccError
 from secc.ops.calendar import PERSIST_SECONDS
 from secc.ops.control import ControlError
-from secc.outlet import BookChanged
+from secc.outlet.events import BookChanged
 from secc.session.offer import Payment
 from secc.station.collector import LOOK_SECONDS as COLLECTOR_SECONDS
 from secc.station.collector import Collector
@@ -171,7 +171,7 @@ class Station:
             if self._services.unbooked != told:
                 told = self._services.unbooked
                 for outlet in self.outlets:
-                    outlet.tell_plug(BookChanged(told))
+                    outlet.plug.hear(BookChanged(told))
 
     async def _backend(self) -> None:
         """Do the backend's orders. A bad one is refused, and after any failure of one the next is heard. (A-OCPP-03)"""

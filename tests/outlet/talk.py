@@ -16,27 +16,28 @@ from secc.link.slac.dlink import (
     ReportMatched,
     ReportMatchingBegun,
 )
-from secc.outlet import (
-    ChargingBegan,
-    ChargingEnded,
+from secc.outlet import Plugin, PlugInSettings
+from secc.outlet.effects import (
     CloseSdp,
-    ConnectionAccepted,
     Indicate,
     LockConnector,
     OpenSdp,
-    Phase,
-    Plugin,
-    PlugInSettings,
     ReportBasicCharging,
-    SessionBegan,
-    SessionEnded,
-    SessionSetUp,
     SetDuty,
     SetF,
     SetX1,
     TellSession,
     UnlockConnector,
 )
+from secc.outlet.events import (
+    ChargingBegan,
+    ChargingEnded,
+    ConnectionAccepted,
+    SessionBegan,
+    SessionEnded,
+    SessionSetUp,
+)
+from secc.outlet.state import Phase
 from secc.session.effects import Decision, OpenContactor, PowerReported, StartPower, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.offer import Payment

@@ -17,15 +17,10 @@ from secc.link.slac.dlink import (
     ReportMatchingFailed,
     ReportModem,
 )
-from secc.outlet import (
-    ContractDecided,
-    ContractPresented,
-    ContractRejected,
-    Hlc,
-    Phase,
-    PlugInSettings,
-    StartOrdered,
-)
+from secc.outlet import PlugInSettings
+from secc.outlet.events import ContractDecided, ContractPresented, ContractRejected, StartOrdered
+from secc.outlet.settings import Hlc
+from secc.outlet.state import Phase
 from secc.session.effects import ReportFault
 from secc.session.events import LimitChanged
 from secc.session.offer import AcLimits

@@ -10,14 +10,10 @@ from hal.readings import Indication, Severity
 from secc.link.slac.dlink import (
     IndicateDlinkReady,
 )
-from secc.outlet import (
-    BookChanged,
-    Hlc,
-    Phase,
-    PlugInSettings,
-    StopOrdered,
-)
-from secc.outlet.settings import C_SEQU_RETRY
+from secc.outlet import PlugInSettings
+from secc.outlet.events import BookChanged, StopOrdered
+from secc.outlet.settings import C_SEQU_RETRY, Hlc
+from secc.outlet.state import Phase
 from secc.session.effects import OpenContactor, ReportFault
 from secc.session.events import LimitChanged
 from secc.session.offer import AcLimits

@@ -16,15 +16,10 @@ from secc.link.slac.dlink import (
     ReportModem,
     ResumeLink,
 )
-from secc.outlet import (
-    ChargingEnded,
-    Hlc,
-    Phase,
-    PlugInSettings,
-    SessionBegan,
-    SessionEnded,
-    SessionSetUp,
-)
+from secc.outlet import PlugInSettings
+from secc.outlet.events import ChargingEnded, SessionBegan, SessionEnded, SessionSetUp
+from secc.outlet.settings import Hlc
+from secc.outlet.state import Phase
 from secc.session.effects import Remark
 from secc.session.events import LimitChanged, LinkLost, SetupTimedOut
 from secc.session.offer import AcLimits, Payment
@@ -265,7 +260,7 @@ def test_a_card_at_a_dc_outlet_or_where_talk_is_required_changes_nothing(hlc: Hl
 
 def test_a_car_that_only_shows_its_contract_charges_by_duty() -> None:
     """Q-41"""
-    from secc.outlet import ContractDecided, ContractPresented
+    from secc.outlet.events import ContractDecided, ContractPresented
 
     outlet = plugged(AC)
     outlet.match()
@@ -288,7 +283,7 @@ def test_a_car_that_only_shows_its_contract_charges_by_duty() -> None:
 
 
 def test_a_contract_that_was_refused_does_not_fall_back() -> None:
-    from secc.outlet import ContractDecided, ContractPresented
+    from secc.outlet.events import ContractDecided, ContractPresented
     from tests.outlet.talk import NO
 
     outlet = plugged(AC)

@@ -17,19 +17,19 @@ from secc.link.slac.dlink import (
     IndicateDlinkReady,
     ReleaseLink,
 )
-from secc.outlet import (
+from secc.outlet import PlugInSettings
+from secc.outlet.effects import CloseConnection
+from secc.outlet.events import (
     BookChanged,
-    CloseConnection,
     ConnectionAccepted,
     ContractDecided,
     ContractPresented,
-    Phase,
-    PlugInSettings,
     SessionBegan,
     SessionEnded,
     StartOrdered,
     StopOrdered,
 )
+from secc.outlet.state import Phase
 from secc.session.effects import ReportFault
 from secc.session.events import EimDecided, EmergencyStopped, Fault, SetupTimedOut, StopRequested, Unplugged
 from secc.session.offer import Payment

@@ -16,7 +16,6 @@ from hal.open import open_hal
 from hal.ports import Board
 from secc.conversation import Levels
 from secc.station.serving.levels import levels_of
-from secc.station.serving.pilot import PilotPerformer
 from secc.station.serving.power import PowerPerformer
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,6 @@ class Ears(Protocol):
         ...
 
     def tell_power(self, *events: object) -> None: ...
-    def tell_plug(self, *events: object) -> None: ...
     def publish(self, event: str, **facts: Any) -> None: ...
     def beat(self) -> None: ...
 
@@ -57,7 +55,6 @@ class Hardware:
         self.board: Board | None = None
         self.guard: Guard | None = None
         self.power: PowerPerformer | None = None
-        self.pilot: PilotPerformer | None = None
         self._address = address
         self._ears = ears
         self._loop = asyncio.get_running_loop()
@@ -91,7 +88,6 @@ class Hardware:
         self.board = board
         self.guard = guard = Guard(board, on_revoked=self._revoked, on_beat=self._ears.beat)
         self.power = PowerPerformer(self.name, board, guard, self._ears.tell_power, self.broken)
-        self.pilot = PilotPerformer(self.name, board, self._ears.tell_plug, self.broken)
         # The stream is taken before the levels are looked at, so that no change falls between the two.
         events = board.events()
         watch = asyncio.create_task(guard.run(), name=f"{self.name} guard")
@@ -109,9 +105,8 @@ class Hardware:
     async def close(self) -> None:
         """Power off, whatever is under way, and let go of the board."""
         self._closing = True
-        for performer in (self.power, self.pilot):
-            if performer is not None:
-                await performer.close()
+        if self.power is not None:
+            await self.power.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

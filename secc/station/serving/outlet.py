@@ -17,9 +17,10 @@ import asyncio
 import logging
 from typing import Any
 
-from secc import outlet
 from secc.config import Config, OutletSettings
-from secc.conversation import Event, Levels
+from secc.conversation import Levels
+from secc.outlet.effects import CloseSdp, OpenSdp, ReportBasicCharging
+from secc.outlet.events import StopOrdered
 from secc.session.events import LimitChanged
 from secc.station.commands import Commands
 from secc.station.compose import Services, worker
@@ -29,7 +30,8 @@ from secc.station.serving.journal import Journal
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.offers import refusal
 from secc.station.serving.path import PathHost
-from secc.station.serving.plug import PlugHost
+from secc.station.serving.pilot import PilotPorts
+from secc.station.serving.plug import PlugIns
 from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router
 from secc.station.serving.sessions import Sessions
@@ -65,9 +67,9 @@ class OutletHost:
         )
         self.hardware = Hardware(settings.name, settings.hal, self)
         self.router = router = Router(f"outlet {settings.name}", levels=self.hardware.levels)
-        self.path = PathHost(settings, services, self.hardware, router, plug=self.tell_plug, publish=self.publish)
+        self.path = PathHost(settings, services, self.hardware, router, plug=router.tell, publish=self.publish)
         self.matching = MatchHost(settings, config, services, self.hardware, router, publish=self.publish)
-        self.plug = PlugHost(
+        self.plug = PlugIns(
             settings,
             config,
             services,
@@ -75,9 +77,11 @@ class OutletHost:
             self.matching,
             self.path,
             router,
-            self,
+            came=self.car_connected,
+            gone=self._car_gone,
             closing=lambda: self._closing,
         )
+        self.pilot = PilotPorts(self.hardware, router, failed=self.plug.hear)
         self.journal = Journal(settings, config, services, self.hardware, services.disk, self.plug.identity)
         self.sessions = Sessions(
             settings,
@@ -96,12 +100,15 @@ class OutletHost:
         self.sockets = Sockets(settings, services, self._admit, lambda: self.plug.window_open)
         self.commands = Commands(
             settings.name,
-            plug=self.tell_plug,
+            plug=self.plug.hear,
             session=self.sessions.command,
             set_limit=self._limit,
             standing=self.plug.standing,
             verdict=self.plug.verdict,
         )
+        router.performs(OpenSdp, by=self._open_sdp)
+        router.performs(CloseSdp, by=self._close_sdp)
+        router.performs(ReportBasicCharging, by=self._charged_by_pilot)
 
     # Coming up and going down
 
@@ -116,7 +123,7 @@ class OutletHost:
         self._closing = True
         self.sockets.shut()
         if self.sessions.current is not None or self._by_pilot:
-            self.tell_plug(outlet.StopOrdered("shutdown"))
+            self.plug.hear(StopOrdered("shutdown"))
             waits = [asyncio.create_task(self._idle.wait()), asyncio.create_task(self._hurried.wait())]
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
@@ -124,7 +131,7 @@ class OutletHost:
         self.sessions.shut_down()
         await self.hardware.settle()
         if self._by_pilot:
-            self.charged_by_pilot(on=False, text="shutdown")
+            self._charged_by_pilot(ReportBasicCharging(False, "shutdown"))
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -133,6 +140,7 @@ class OutletHost:
         await self.questions.close()
         await self.journal.close()
         await self.router.close()
+        await self.pilot.close()
         await self.hardware.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -156,44 +164,32 @@ class OutletHost:
     def tell_power(self, *events: object) -> None:
         self.path.hear(*events)
 
-    def tell_plug(self, *events: object) -> None:
-        self.plug.hear(*events)
-
     def publish(self, event: str, **facts: Any) -> None:
         self._services.publish({"event": event, "outlet": self.name, "t": round(self._loop.time(), 3), **facts})
 
     def beat(self) -> None:
         self._services.beat(self.name, self._loop.time())
 
-    # The plug-in wants something (``Junction``)
+    # The plug-in says
 
-    def open_window(self) -> None:
+    def _open_sdp(self, said: OpenSdp) -> None:
         self.publish("plugged in")
         self.sockets.open_for_car()
 
-    def shut_window(self) -> None:
+    def _close_sdp(self, said: CloseSdp) -> None:
         self.sockets.shut()
 
-    def close_connection(self) -> None:
-        self.sessions.abort()
-
-    def charged_by_pilot(self, *, on: bool, text: str) -> None:
-        self._by_pilot = on
+    def _charged_by_pilot(self, said: ReportBasicCharging) -> None:
+        self._by_pilot = said.on
         self._changed()
-        self.publish("basic charging", on=on, text=text)
-        self.journal.charged_by_pilot(self.levels(), on=on, text=text)
+        self.publish("basic charging", on=said.on, text=said.text)
+        self.journal.charged_by_pilot(self.levels(), on=said.on, text=said.text)
 
-    def tell_session(self, event: Event) -> None:
-        self.sessions.hear(event)
-
-    def car_gone(self) -> None:
+    def _car_gone(self) -> None:
         self.publish("unplugged")
         self.path.end()
         self.matching.car_gone()
         self.questions.unproved.unplugged()
-
-    def levels(self) -> Levels:
-        return self.hardware.levels()
 
     def _admit(self, peer: str) -> V2gConnection | None:
         return None if self._closing else self.sessions.admit(peer)
@@ -205,6 +201,11 @@ class OutletHost:
         else:
             self._idle.clear()
 
+    # How it is
+
+    def levels(self) -> Levels:
+        return self.hardware.levels()
+
     @property
     def idle(self) -> bool:
         """Nothing is going on: no session, and no power."""
@@ -214,8 +215,8 @@ class OutletHost:
 
     def _limit(self, watts: float | None) -> None:
         self.path.limit(watts)
-        self.tell_session(LimitChanged(watts))
-        self.tell_plug(LimitChanged(watts))
+        self.sessions.hear(LimitChanged(watts))
+        self.plug.hear(LimitChanged(watts))
 
     @property
     def problem(self) -> str:

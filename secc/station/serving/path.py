@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from secc import energy, outlet
+from secc import energy
 from secc.config import OutletSettings
 from secc.conversation import Effect, End
 from secc.energy.effects import (
@@ -25,6 +25,7 @@ from secc.energy.effects import (
     TestInsulationMonitor,
     WithdrawPower,
 )
+from secc.outlet.events import ChargingBegan
 from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
 from secc.station.compose import Services
@@ -138,7 +139,7 @@ class PathHost:
 
     def _started(self, question: StartPower, answer: PowerReported) -> None:
         if answer.done:
-            self._plug(outlet.ChargingBegan())
+            self._plug(ChargingBegan())
 
     def _ended(self, end: End) -> None:
         """With the car gone that is as it should be; in any other case nothing can be delivered until it is unplugged."""

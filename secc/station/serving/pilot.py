@@ -1,67 +1,58 @@
-"""Performs what the plug-in says on the board: pilot, lock, what the driver sees."""
+"""Pilot, lock and indicator of a board: what the plug-in says of them, as commands in the queues of these ports."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-from hal.port_queue import CommandFailed, PortQueue
+from hal.port_queue import Command, CommandFailed, PortQueue
 from hal.ports import Board
-from secc import outlet
 from secc.conversation import Effect
+from secc.outlet.effects import Indicate, LockConnector, SetDuty, SetF, SetX1, UnlockConnector
+from secc.station.serving.hardware import Hardware
+from secc.station.serving.router import Router
 
 
-class PilotPerformer:
-    """One board's pilot, lock and indicator. ``tell`` brings failures back to the plug-in."""
+class PilotPorts:
+    """Lives as long as the outlet; nothing is said before the board is there. ``failed`` hears what a port refused."""
 
-    def __init__(
-        self, name: str, board: Board, tell: Callable[[CommandFailed], None], broken: Callable[[BaseException], None]
-    ) -> None:
-        self._board = board
-        self._tell = tell
-        self._pilot = PortQueue(f"{name} pilot", broken=broken)
-        self._lock = PortQueue(f"{name} lock", broken=broken)
-        self._indicator = PortQueue(f"{name} indicator", broken=broken)
-
-    def perform(self, effect: Effect) -> None:
-        """Start the effect. Raises TypeError for one that is not the plug-in's."""
-        board = self._board
-        match effect:
-            case outlet.SetDuty(duty):
-                self._order(self._pilot, effect, lambda: board.pilot.set_duty(duty))
-            case outlet.SetX1():
-                self._order(self._pilot, effect, board.pilot.set_x1, safe=True)
-            case outlet.SetF():
-                self._order(self._pilot, effect, board.pilot.set_f)
-            case outlet.LockConnector():
-                if board.lock is not None:
-                    self._order(self._lock, effect, board.lock.lock)
-            case outlet.UnlockConnector():
-                if board.lock is not None:
-                    self._order(self._lock, effect, board.lock.unlock)
-            case outlet.Indicate(indication, text):
-                self._order(self._indicator, effect, lambda: board.indicator.show(indication, text), replaceable=True)
-            case _:
-                raise TypeError(f"nobody performs {type(effect).__name__}")
+    def __init__(self, hardware: Hardware, router: Router, *, failed: Callable[[CommandFailed], None]) -> None:
+        self._hardware = hardware
+        self._failed = failed
+        self._pilot = PortQueue(f"{hardware.name} pilot", broken=hardware.broken)
+        self._lock = PortQueue(f"{hardware.name} lock", broken=hardware.broken)
+        self._indicator = PortQueue(f"{hardware.name} indicator", broken=hardware.broken)
+        router.performs(SetDuty, SetX1, SetF, by=self._drive)
+        router.performs(LockConnector, UnlockConnector, by=self._latch)
+        router.performs(Indicate, by=self._show)
 
     async def close(self) -> None:
+        """Cancel what is under way; from now on every command fails."""
         for queue in (self._pilot, self._lock, self._indicator):
             await queue.close()
 
-    def _order(
-        self,
-        queue: PortQueue,
-        effect: Effect,
-        command: Callable[[], Awaitable[Any]],
-        *,
-        safe: bool = False,
-        replaceable: bool = False,
-    ) -> None:
-        name = type(effect).__name__
-        queue.order(
-            name,
-            command,
-            failed=self._tell,
-            safe=safe,
-            replaceable=replaceable,
-        )
+    @property
+    def _board(self) -> Board:
+        assert self._hardware.board is not None
+        return self._hardware.board
+
+    def _drive(self, said: SetDuty | SetX1 | SetF) -> None:
+        pilot = self._board.pilot
+        match said:
+            case SetDuty(duty):
+                self._order(self._pilot, said, lambda: pilot.set_duty(duty))
+            case SetX1():
+                self._order(self._pilot, said, pilot.set_x1)
+            case SetF():
+                self._order(self._pilot, said, pilot.set_f)
+
+    def _latch(self, said: LockConnector | UnlockConnector) -> None:
+        lock = self._board.lock
+        if lock is not None:
+            self._order(self._lock, said, lock.lock if isinstance(said, LockConnector) else lock.unlock)
+
+    def _show(self, said: Indicate) -> None:
+        indicator = self._board.indicator
+        self._order(self._indicator, said, lambda: indicator.show(said.indication, said.text), replaceable=True)
+
+    def _order(self, queue: PortQueue, said: Effect, command: Command, *, replaceable: bool = False) -> None:
+        queue.order(type(said).__name__, command, failed=self._failed, safe=said.safe, replaceable=replaceable)

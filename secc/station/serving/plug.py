@@ -1,16 +1,15 @@
-"""The plug-in of one outlet at work: one conversation after another, each from pilot A to pilot A."""
+"""The plug-ins of one outlet: one conversation after another at its router, each from pilot A to pilot A."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 from hal.faults import standing
-from secc import outlet
 from secc.config import Config, Eim, OutletSettings
-from secc.conversation import Effect, End, Event
+from secc.conversation import End
+from secc.outlet import Plugin, PlugInSettings
 from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
@@ -23,38 +22,15 @@ from secc.uplink.port import Identity
 
 log = logging.getLogger(__name__)
 
-WANTED = (
-    outlet.OpenSdp,
-    outlet.CloseSdp,
-    outlet.CloseConnection,
-    outlet.TellSession,
-    outlet.ReportBasicCharging,
-    outlet.SetDuty,
-    outlet.SetX1,
-    outlet.SetF,
-    outlet.LockConnector,
-    outlet.UnlockConnector,
-    outlet.Indicate,
-)
-
 AFTER_A_BUG_SECONDS = 1.0
 """A plug-in that fails as soon as it begins must not keep the station busy with nothing else."""
 
 
-class Junction(Protocol):
-    """What a plug-in reaches for beyond its board."""
+class PlugIns:
+    """Lives as long as the outlet; the first plug-in begins with ``begin``.
 
-    def open_window(self) -> None: ...
-    def shut_window(self) -> None: ...
-    def close_connection(self) -> None: ...
-    def tell_session(self, event: Event) -> None: ...
-    def car_connected(self) -> None: ...
-    def car_gone(self) -> None: ...
-    def charged_by_pilot(self, *, on: bool, text: str) -> None: ...
-
-
-class PlugHost:
-    """Lives as long as the outlet; the first conversation begins with ``begin``."""
+    ``came`` is called where a car is there already as it begins, ``gone`` when one has left.
+    """
 
     def __init__(
         self,
@@ -65,10 +41,12 @@ class PlugHost:
         matching: MatchHost,
         path: PathHost,
         router: Router,
-        junction: Junction,
+        *,
+        came: Callable[[], None],
+        gone: Callable[[], None],
         closing: Callable[[], bool],
     ) -> None:
-        self.plugin: outlet.Plugin | None = None
+        self.plugin: Plugin | None = None
         """The plug-in of this moment; None before the board is there."""
         self._name = settings.name
         self._settings = settings
@@ -78,24 +56,22 @@ class PlugHost:
         self._services = services
         self._hardware = hardware
         self._router = router
-        self._junction = junction
+        self._came = came
+        self._gone = gone
         self._closing = closing
         self._loop = asyncio.get_running_loop()
         self._seat: Seat | None = None
-        router.performs(*WANTED, by=self._perform)
-        router.told(AuthorizeToken, by=self._token_decided)
         self._token: Identity | None = None
         self._waiting: list[asyncio.Future[Verdict]] = []
         """Who wants to know what becomes of a card."""
+        router.told(AuthorizeToken, by=self._token_decided)
 
     def begin(self) -> None:
         """Begin the next plug-in: cards are heard, the pilot is watched, no power path yet."""
         if self._closing():
             return
         self._token = None
-        self.plugin = plugin = outlet.Plugin(
-            self._plug_settings(), now=self._loop.time(), tickets=self._services.tickets
-        )
+        self.plugin = plugin = Plugin(self._plug_settings(), now=self._loop.time(), tickets=self._services.tickets)
         plugin.state.modem_ready = self._matching.ready
         plugin.state.watts_limit = self._path.watts_limit
         plugin.state.unbooked = self._services.unbooked
@@ -106,12 +82,12 @@ class PlugHost:
         self._seat.performs[Remark] = self._remark
         self._seat.begin()
         if self._hardware.levels().pilot in CONNECTED:
-            self._junction.car_connected()
+            self._came()
 
-    def _plug_settings(self) -> outlet.PlugInSettings:
+    def _plug_settings(self) -> PlugInSettings:
         board, timing, settings = self._hardware.board, self._config.timing, self._settings
         ac = ac_capabilities(board) if board is not None and not settings.transfers[0].is_dc else None
-        return outlet.PlugInSettings(
+        return PlugInSettings(
             free=self._config.uplink.eim is Eim.FREE,
             token_seconds=timing.token_seconds,
             setup_seconds=timing.setup_seconds,
@@ -150,25 +126,9 @@ class PlugHost:
         bug = end.reason.kind == "bug"
         if bug:
             log.error("outlet %s: the plug-in conversation failed: %s", self._name, end.reason.detail)
-        self._junction.car_gone()
+        self._gone()
         # Not from inside the step that has just ended.
         self._loop.call_later(AFTER_A_BUG_SECONDS if bug else 0.0, self.begin)
-
-    def _perform(self, effect: Effect) -> None:
-        match effect:
-            case outlet.OpenSdp():
-                self._junction.open_window()
-            case outlet.CloseSdp():
-                self._junction.shut_window()
-            case outlet.CloseConnection():
-                self._junction.close_connection()
-            case outlet.TellSession(event):
-                self._junction.tell_session(event)
-            case outlet.ReportBasicCharging(on, text):
-                self._junction.charged_by_pilot(on=on, text=text)
-            case _:
-                assert self._hardware.pilot is not None
-                self._hardware.pilot.perform(effect)
 
     def standing(self) -> object:
         """What of the plug-in an order of the operator can change; None before there is one. To a session it always is news."""

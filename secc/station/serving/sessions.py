@@ -9,11 +9,21 @@ from concurrent.futures import Executor
 from typing import Any
 
 from certs import Contract
-from secc import outlet
 from secc.config import Config, OutletSettings
 from secc.conversation import Effect, End, Event, Reason
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
+from secc.outlet.effects import CloseConnection, TellSession
+from secc.outlet.events import (
+    ChargingEnded,
+    ConnectionAccepted,
+    ContractDecided,
+    ContractPresented,
+    ContractRejected,
+    SessionBegan,
+    SessionEnded,
+    SessionSetUp,
+)
 from secc.session.effects import (
     AuthorizeContract,
     Identify,
@@ -35,7 +45,7 @@ from secc.station.serving.hardware import Hardware
 from secc.station.serving.journal import Journal
 from secc.station.serving.offers import offer_for
 from secc.station.serving.path import PathHost
-from secc.station.serving.plug import PlugHost
+from secc.station.serving.plug import PlugIns
 from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router, Seat
 
@@ -52,7 +62,7 @@ class Sessions:
         services: Services,
         hardware: Hardware,
         router: Router,
-        plug: PlugHost,
+        plug: PlugIns,
         path: PathHost,
         questions: Questions,
         journal: Journal,
@@ -90,6 +100,8 @@ class Sessions:
         router.performs(Identify, by=self._identified)
         router.performs(Reach, by=self._reached)
         router.performs(Remark, by=self._remark)
+        router.performs(TellSession, by=self._tell)
+        router.performs(CloseConnection, by=self._close)
 
     # The connection
 
@@ -102,7 +114,7 @@ class Sessions:
         """One car at a time: who comes second is turned away, and the first is not disturbed. (A-NET-06)"""
         if not self._plug.window_open or self.current is not None or self._services.unbooked:
             return None
-        self._plug.hear(outlet.ConnectionAccepted())
+        self._plug.hear(ConnectionAccepted())
         if not self._plug.window_open:
             return None
         connection = V2gConnection(self, self._services.serving(self._settings), peer)
@@ -122,11 +134,6 @@ class Sessions:
         if session is not None:
             session.hear(event)
         return session is not None
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-        if self.current is not None:
-            self.current.abort()
 
     def shut_down(self) -> None:
         """The station goes down: the last answer leaves, then the socket is closed."""
@@ -171,7 +178,7 @@ class Sessions:
         )
         self._journal.began(protocol, offer, now)
         self._publish("session", protocol=protocol.name, payments=[payment.value for payment in offer.payments])
-        self._plug.hear(outlet.SessionBegan(offer.payments))
+        self._plug.hear(SessionBegan(offer.payments))
         return offer
 
     def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
@@ -187,7 +194,7 @@ class Sessions:
         detail = f" ({reason.detail})" if reason.detail else ""
         log.info("outlet %s: session ended: %s%s", self.name, reason.code, detail)
         self._publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=reason.flaw)
-        self._plug.hear(outlet.ChargingEnded(), outlet.SessionEnded(reason))
+        self._plug.hear(ChargingEnded(), SessionEnded(reason))
         self._journal.ended(reason, self._loop.time(), self.router.levels(), report, silent=silent)
         self._milestone = None
         self._changed()
@@ -196,17 +203,17 @@ class Sessions:
     # What sessions say
 
     def _presented(self, question: ValidateContract) -> None:
-        self._plug.hear(outlet.ContractPresented())
+        self._plug.hear(ContractPresented())
 
     def _judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
         """Only the session gets what the backend says of a contract; the outlet believes :class:`Identify` alone."""
         self._journal.judged(question.chain[0], found)
         if isinstance(found, Verdict):
             self._journal.verdict(type(question).__name__, found)
-            self._plug.hear(outlet.ContractRejected())
+            self._plug.hear(ContractRejected())
 
     def _stopping(self, said: StopPower | OpenContactor) -> None:
-        self._plug.hear(outlet.ChargingEnded())
+        self._plug.hear(ChargingEnded())
 
     def _remark(self, remark: Remark) -> None:
         self._journal.remark(remark.code, remark.text)
@@ -214,13 +221,22 @@ class Sessions:
     def _identified(self, said: Identify) -> None:
         contract, verdict = said.contract, said.verdict
         self._journal.identified(contract, verdict)
-        self._plug.hear(outlet.ContractDecided(contract, verdict))
+        self._plug.hear(ContractDecided(contract, verdict))
         self._questions.learned(contract, verdict)
 
     def _reached(self, reach: Reach) -> None:
         self._milestone, facts = reach.milestone, dict(reach.facts)
         milestone = reach.milestone
         if milestone is Milestone.SESSION_SET_UP:
-            self._plug.hear(outlet.SessionSetUp())
+            self._plug.hear(SessionSetUp())
         self._journal.reached(milestone, facts, self.router.levels())
         self._publish("milestone", milestone=milestone.value, **facts)
+
+    # What the plug-in says
+
+    def _tell(self, said: TellSession) -> None:
+        self.hear(said.event)
+
+    def _close(self, said: CloseConnection) -> None:
+        if self.current is not None:
+            self.current.abort()
