@@ -1,38 +1,18 @@
-"""A contract of the lab that a car has proved: by a real signature over a challenge, since nothing else makes one."""
+"""A contract of the lab, and what it is when a car has proved it: for tests of what comes after the proof."""
 
 from __future__ import annotations
 
 import functools
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-
 from certs import Contract, verify_contract_chain
-from secc.iso2.messages import SCHEMA, AuthorizationReq, MessageHeader, V2G_Message
-from secc.session.proof import ProvedContract, prove
-from secc.session.signature import P256_SHA256, sign
+from secc.session import proof
+from secc.session.proof import ProvedContract
 from tests.lab_trust import AT, LAB, anchors
 
-CHALLENGE = bytes(range(16))
 
-
-def signed(challenge: bytes, key: EllipticCurvePrivateKey | None = None) -> V2G_Message:
-    """AuthorizationReq over this challenge, signed with the contract's key or another."""
-    body = AuthorizationReq(id="id1", gen_challenge=challenge)
-    key = key or LAB.contract.leaf.key  # type: ignore[assignment]  # P-256 in this edition
-    assert key is not None
-    return V2G_Message(
-        header=MessageHeader(session_id=bytes(8), signature=sign(body, key, SCHEMA, P256_SHA256)), body=body
-    )
-
-
-def proved(contract: Contract, challenge: bytes = CHALLENGE, message: V2G_Message | None = None) -> ProvedContract:
-    """What ``prove`` makes of this message, by default a good one. Raises what it raises."""
-    message = message or signed(challenge)
-    assert isinstance(message.body, AuthorizationReq)
-    octets = SCHEMA.encode(message)
-    element = ("AuthorizationReq", message.body.id)
-    signature = SCHEMA.decode(octets).header.signature
-    return prove(contract, challenge, message.body.gen_challenge, signature, element, octets, SCHEMA, P256_SHA256)[0]
+def taken_as_proved(contract: Contract) -> ProvedContract:
+    """As ``prove`` makes it of a good signature; that takes a message of some protocol."""
+    return ProvedContract(contract, proof._MADE_BY_PROOF)
 
 
 @functools.cache
@@ -42,4 +22,4 @@ def lab_contract() -> Contract:
 
 @functools.cache
 def lab_proved() -> ProvedContract:
-    return proved(lab_contract())
+    return taken_as_proved(lab_contract())

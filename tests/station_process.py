@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from secc.ops.control import ControlError, ask
-from tests.station_scene import free_udp_port
+from tests.station_config import free_udp_port
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -7,15 +7,10 @@ at the guard's consent, never at what the station says of itself.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
-import functools
 import itertools
-import random
-import shutil
 import socket
 import struct
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -26,30 +21,19 @@ from unittest import mock
 from hal.ports import PlcModem
 from hal.sim.board import SimBoard
 from hal.sim.world import World
-from secc.config import (
-    Clock,
-    Config,
-    Eim,
-    Lab,
-    Log,
-    OutletSettings,
-    Timing,
-    Tls,
-    Trace,
-    TraceMode,
-    Trust,
-    Uplink,
-)
-from secc.config import Station as StationSettings
+from secc.config import Config
 from secc.conversation import Effect, Reason
 from secc.iso2.messages import SCHEMA as ISO2
 from secc.link.v2gtp import Frame
-from secc.session.offer import Payment, Transfer
 from secc.station.compose import Services, compose
 from secc.station.notify import Notifier
 from secc.station.serving.outlet import OutletHost
 from secc.station.serving.router import Seat
 from secc.station.station import Station
+from tests.station_config import BOTH as BOTH
+from tests.station_config import configured as configured
+from tests.station_config import free_udp_port as free_udp_port
+from tests.station_config import lab_pki as lab_pki
 from tools.evcc.battery import Battery, Sensed
 from tools.evcc.behaviour import Behaviour, Current
 from tools.evcc.behaviour import Payment as Paid
@@ -58,21 +42,10 @@ from tools.evcc.line import Line, LineLost
 from tools.evcc.trust import Trust as CarTrust
 from tools.evcc.vocabulary import MoveRelays, SetLoad, SetPilot
 from tools.evcc.wallet import Wallet
-from tools.pki import make_lab_pki
 
-BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
 OPEN_SECONDS = 0.1
 """Within this the contactor is open after a reason to be off, in simulated time."""
 STEP = 0.005
-
-
-@functools.cache
-def lab_pki() -> Path:
-    """A lab PKI of today on the disk, once for each test process."""
-    directory = Path(tempfile.mkdtemp(prefix="lab-pki-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    make_lab_pki(directory, flaws=("expired-leaf", "emaid-mismatch"))
-    return directory
 
 
 def car_trust(car: str = "car") -> CarTrust:
@@ -81,80 +54,6 @@ def car_trust(car: str = "car") -> CarTrust:
 
 def car_wallet(car: str = "car") -> Wallet:
     return Wallet.load(lab_pki() / car)
-
-
-PORTS = range(20_000, 30_000)
-"""Below those that the kernel gives to a process that asks for any."""
-_reserved: list[socket.socket] = []
-
-
-def free_udp_port() -> int:
-    """A port that is ours until this process ends, for a station that binds it later.
-
-    Tests in other processes ask in the same way: a name in the abstract socket namespace, which goes with the process, says who has it.
-    """
-    first = random.randrange(len(PORTS))
-    for port in (*PORTS[first:], *PORTS[:first]):
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            claim.bind(f"\0secc-test-port-{port}")
-            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-                sock.bind(("::", port))
-        except OSError:
-            claim.close()
-            continue
-        _reserved.append(claim)
-        return port
-    raise AssertionError("no UDP port is free")
-
-
-def configured(
-    directory: Path,
-    *,
-    outlets: int = 1,
-    dc: bool = True,
-    tls: Tls = Tls.OFF,
-    payments: tuple[Payment, ...] = (Payment.EXTERNAL,),
-    eim: Eim = Eim.FREE,
-    hal: str = "",
-    transfers: tuple[Transfer, ...] | None = None,
-    timing: Timing | None = None,
-    lab: Lab | None = None,
-    trace: TraceMode = TraceMode.ALWAYS,
-    allow: str = "",
-) -> Config:
-    """A station on the loopback, each outlet with an SDP port of its own. ``allow`` is the text of the allowlist."""
-    state = directory / "state"
-    allowlist = directory / "allowlist.txt"
-    allowlist.write_text(allow or f"emaid {car_wallet().emaid}\n" if Payment.CONTRACT in payments else allow)
-    address = hal or f"sim:?connector={'dc' if dc else 'ac'}&speed=1"
-    wanted = transfers or ((Transfer.DC,) if dc else (Transfer.AC_THREE_PHASE,))
-    trust = Trust()
-    if tls is not Tls.OFF:
-        station = lab_pki() / "station"
-        trust = Trust(station / "truststore", station / "keystore", station / "staples", clock=Clock.RTC)
-    return Config(
-        outlets=tuple(
-            OutletSettings(
-                interface="lo",
-                name=str(number + 1),
-                hal=address.replace("%d", str(number + 1)),
-                evse_id="DE*PNX*E12345",
-                transfers=wanted,
-                payments=payments,
-                tls=tls,
-                sdp_port=free_udp_port(),
-            )
-            for number in range(outlets)
-        ),
-        station=StationSettings(state_directory=state),
-        trust=trust,
-        uplink=Uplink(eim=eim, allowlist=allowlist, sessions=state / "sessions.jsonl"),
-        trace=Trace(mode=trace),
-        log=Log(),
-        timing=timing or Timing(),
-        lab=lab or Lab(),
-    )
 
 
 class WorldHands:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from hal.sim.clock import run_virtual
 from secc.cli import main
 from secc.config import Ac, Config, Dc, Lab, load
 from secc.config.boards import settled
@@ -20,9 +19,8 @@ from secc.session.offer import Transfer
 from secc.station.compose import compose
 from secc.station.notify import Notifier
 from secc.uplink.lists import read_list
-from tests.station_scene import configured, judged, station
+from tests.station_config import configured
 from tests.tools.test_docs import PAGES
-from tools.evcc.behaviour import Current
 
 AC1, AC3, DC = Transfer.AC_SINGLE_PHASE, Transfer.AC_THREE_PHASE, Transfer.DC
 SUPPLY = """board = "chargesom:/dev/ttyLP2"\ndc = "infypower:can0?modules=0,1"\n"""
@@ -68,17 +66,6 @@ def test_transfers_that_are_not_named_are_the_boards(tmp_path: Path, hal: str, t
     (tmp_path / "meter.toml").write_text(SUPPLY.splitlines()[0])
     config = with_outlet(tmp_path, hal=hal.replace("%", str(tmp_path)))
     assert settled(config).outlets[0].transfers == transfers
-
-
-def test_a_car_charges_at_an_ac_board_whose_transfers_are_not_named(tmp_path: Path) -> None:
-    """DC as the default of a board without it would end every session in bug.EncodeError: an empty list of energy transfer modes."""
-
-    async def main() -> None:
-        async with station(with_outlet(tmp_path, hal="sim:?connector=ac")) as scene:
-            await scene.charges(current=Current.AC)
-            judged(scene)
-
-    run_virtual(main())
 
 
 @pytest.mark.parametrize(

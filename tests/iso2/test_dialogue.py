@@ -11,6 +11,7 @@ from secc.exi import Schema
 from secc.exi.tree import from_tree
 from secc.exi.xmldsig import X509IssuerSerial
 from secc.iso2 import messages as iso2
+from secc.iso2 import protocol
 from secc.iso2.dialogue import (
     ITEMS,
     LOOP_REQUESTS,
@@ -22,6 +23,7 @@ from secc.iso2.dialogue import (
     warm_rest,
 )
 from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
+from secc.session import supported_app_protocol as sap
 from secc.session.dialogue import Dialogue
 from secc.session.offer import Offer, Surroundings
 from tests.exi.test_budget import profile, signed
@@ -135,3 +137,24 @@ def test_then_nothing_is_left_to_compile(again: Schema[V2G_Message], compiled: l
     for name, octets in requests.items():
         again.fragment_of(octets, name, "id1")
     assert not compiled
+
+
+@pytest.mark.case("SAP-15")
+def test_a_second_request_after_success_is_no_message_of_the_protocol_agreed_on(dialogue: Dialogue) -> None:
+    spoken = protocol()
+    offered = sap.AppProtocol(
+        protocol_namespace=spoken.namespace,
+        version_number_major=spoken.major,
+        version_number_minor=spoken.minor,
+        schema_id=10,
+        priority=1,
+    )
+    octets = sap.SCHEMA.encode(sap.SupportedAppProtocolReq(app_protocol=(offered,)))
+    with pytest.raises(DecodeError):
+        dialogue.decode(STREAM, octets)
+
+
+def test_the_protocol_is_what_cars_ask_for() -> None:
+    spoken = protocol()
+    assert (spoken.namespace, spoken.major, spoken.minor) == ("urn:iso:15118:2:2013:MsgDef", 2, 0)
+    assert not spoken.tls13

@@ -16,7 +16,7 @@ from secc.conversation import Wall
 from secc.ops import check
 from secc.ops.check import Finding, report
 from secc.uplink.standalone import Eim
-from tests.station_scene import BOTH, configured, lab_pki
+from tests.station_config import BOTH, configured, lab_pki
 
 
 def said(config: Config) -> str:

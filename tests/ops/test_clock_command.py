@@ -13,7 +13,7 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.cli import main
 from secc.ops.calendar import Calendar, read_seen
-from tests.station_scene import configured, station
+from tests.station_config import configured, running
 
 
 @pytest.fixture
@@ -87,14 +87,16 @@ def test_a_running_station_hears_of_it_and_shows_it(
         config = configured(tmp_path)
         config.station.state_directory.mkdir()
         (config.station.state_directory / "last-seen").write_text("2038-01-19T00:00:00+00:00\n")
-        async with station(config, watch=False) as scene:
-            assert not scene.station.state()["clock"]["trusted"]
-            where = ["--state", str(scene.state)]
+        async with running(config) as station:
+            assert not station.state()["clock"]["trusted"]
+            where = ["--state", str(config.station.state_directory)]
             assert await asyncio.to_thread(main, ["clock", *where, "reset"]) == 0
             assert "the running station has been told" in capsys.readouterr().out
-            await scene.until(lambda: scene.station.state()["clock"]["remark"], what="the reset is known")
+            async with asyncio.timeout(30.0):
+                while not station.state()["clock"]["remark"]:
+                    await asyncio.sleep(0.05)
             assert await asyncio.to_thread(main, ["status", *where]) == 0
             assert "note      root has reset the last time seen, from 2038-01-19" in capsys.readouterr().out
-            assert json.dumps(scene.station.state())
+            assert json.dumps(station.state())
 
     run_virtual(run())

@@ -21,7 +21,7 @@ from secc.config.choices import Modem
 from secc.ops import doctor
 from secc.ops.doctor import examine
 from secc.ops.network import Place
-from tests.station_scene import configured
+from tests.station_config import configured
 
 
 def said(config: Config) -> list[str]:

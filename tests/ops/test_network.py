@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from secc.ops.network import PortTaken, holder, locate, sdp_socket
-from tests.station_scene import free_udp_port
+from tests.station_config import free_udp_port
 
 HOLDER = """
 import socket, sys

@@ -17,7 +17,7 @@ from secc.ops.check import findings, report
 from secc.ops.network import locate, sdp_socket, tcp_socket
 from secc.ops.places import is_running, places, ports
 from secc.ops.unit import Unit
-from tests.station_scene import configured
+from tests.station_config import configured
 
 UNIT = Unit(Path("/etc/systemd/system/secc.service"), "secc", capabilities=frozenset({"CAP_NET_RAW"}))
 

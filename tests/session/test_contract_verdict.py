@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from certs import verify_contract_chain
 from secc.conversation import Answered, Conversation, Party, Received, Requests, Session, Ticket, Timeout
 from secc.errors import Refusal
 from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import AuthorizeContract, Decision, Identify, Verdict
-from secc.session.proof import _MADE_BY_PROOF, ProvedContract
-from tests.lab_trust import AT, LAB, anchors
+from tests.lab_proof import lab_proved
 
 LONG = Timeout("sequence", 60.0, "test")
 VERDICT = Verdict(Decision.ACCEPTED)
@@ -30,7 +28,7 @@ class Scene:
         self.seen: list[Verdict | None] = []
         self.verdict: ContractVerdict
         self.ticket: Ticket[Verdict]
-        self.proved = ProvedContract(verify_contract_chain(LAB.contract.ders, anchors(), AT), _MADE_BY_PROOF)
+        self.proved = lab_proved()
 
         def talk(secc: Party) -> Conversation[None]:
             self.ticket = secc.ask(AuthorizeContract(self.proved))

@@ -12,7 +12,8 @@ from secc.session.effects import Decision, Identify, Verdict
 from secc.session.proof import ProvedContract
 from secc.session.signature import Flaw
 from secc.trace.json import TraceBroken, plain, revive
-from tests.lab_proof import CHALLENGE, lab_contract, lab_proved, proved, signed
+from tests.iso2_proof import CHALLENGE, proved, signed
+from tests.lab_proof import lab_contract, lab_proved
 from tests.lab_trust import LAB
 from tools.pki.lab import EMAID
 

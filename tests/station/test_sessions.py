@@ -129,3 +129,16 @@ def test_a_session_whose_board_is_lost_keeps_the_last_reading(tmp_path: Path) ->
             await asyncio.sleep(2.0)
 
     run_virtual(main())
+
+
+def test_a_car_charges_at_an_ac_board_whose_transfers_are_not_named(tmp_path: Path) -> None:
+    """DC as the default of a board without it would end every session in bug.EncodeError: an empty list of energy transfer modes."""
+    config = configured(tmp_path, hal="sim:?connector=ac")
+    unnamed = replace(config, outlets=(replace(config.outlets[0], transfers=()),))
+
+    async def main() -> None:
+        async with station(unnamed) as scene:
+            await scene.charges(current=Current.AC)
+            judged(scene)
+
+    run_virtual(main())

@@ -23,7 +23,7 @@ from secc.session.identification import AuthorizeToken
 from secc.uplink.book import MAX_FAILED, REMEMBERED, FailedContracts
 from secc.uplink.port import Backend, Identity, SessionEnded, SessionStarted
 from secc.uplink.standalone import OFFLINE, Eim, Rules, Standalone
-from tests.lab_proof import lab_contract, lab_proved, proved
+from tests.lab_proof import lab_contract, lab_proved, taken_as_proved
 from tests.lab_trust import AT, LAB, anchors
 from tests.platter import Platter, PowerCut, every_power_cut
 from tools.pki.lab import EMAID as ALICE
@@ -175,7 +175,7 @@ def test_what_was_denied_may_charge_when_the_operator_takes_the_line_back(tmp_pa
 def test_a_contract_of_the_same_name_under_another_root_is_another_contract(tmp_path: Path) -> None:
     """The holder of any installed root can issue, and prove, a contract of any name; that must not lock the customer out."""
     rules = Rules(tmp_path / "state", policy=TRUSTING)
-    mine = proved(UNANCHORED)
+    mine = taken_as_proved(UNANCHORED)
     assert asked(rules, CONTRACT, before=lambda backend: backend.contract_decided(mine, REVOKED)) is Decision.ACCEPTED
 
 
