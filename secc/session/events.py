@@ -1,7 +1,7 @@
 """What happens to a session from outside, in the station's words (SI units, no protocol).
 
 The core decides by the base class what an event does to a conversation: ``Severed`` ends it at once, ``Emergency`` after the safe effects
-and with an answer, every other one is noted (``Party.latest``) until a phase looks.
+and with an answer; every other one reaches the conversations that hear it (``Party.hear``).
 """
 
 from __future__ import annotations

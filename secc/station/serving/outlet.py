@@ -1,12 +1,12 @@
-"""One outlet at work: the junction of its board, its sockets, and the conversations that serve a car.
+"""One outlet at work: its board, its sockets, and the conversations that serve a car.
 
 ::
 
-    board ──events──▶ plug-in, power path; what a V2G session has to hear of them comes from the plug-in     (hardware)
+    board ──events──▶ plug-in, power path, matching; what concerns a V2G session comes from the plug-in      (hardware)
     V2G session ──CheckCable, SetOutput…──▶ power path ──SetSupply, CloseDcContactor…──▶ board              (path, power)
   V2G session ──ValidateContract, AuthorizeContract──▶ trust room, backend; the answers go to the session alone   (questions)
     V2G session ──Identify──▶ plug-in, journal, backend's memory: who the car has proved to be
-    plug-in ──OpenSdp, SetDuty, AuthorizeToken…──▶ sockets, board, backend                                  (plug, window, pilot)
+    plug-in ──OpenSdp, SetDuty, AuthorizeToken…──▶ sockets, board, backend                                  (plug, sockets, pilot)
 
 What stays of a session is the ``journal``'s, what an operator can order is in ``commands``.
 """
