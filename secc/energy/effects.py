@@ -89,6 +89,8 @@ class StartInsulationMonitor(Effect):
 class StopInsulationMonitor(Effect):
     """``Imd.stop()``."""
 
+    safe: ClassVar[bool] = True
+
 
 @dataclass(frozen=True, slots=True)
 class ReportInsulation(Effect):

@@ -16,7 +16,6 @@ from hal.open import open_hal
 from hal.ports import Board
 from secc.conversation import Levels
 from secc.station.serving.levels import levels_of
-from secc.station.serving.power import PowerPerformer
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,6 @@ class Ears(Protocol):
         """To every conversation that hears such events."""
         ...
 
-    def tell_power(self, *events: object) -> None: ...
     def publish(self, event: str, **facts: Any) -> None: ...
     def beat(self) -> None: ...
 
@@ -54,7 +52,6 @@ class Hardware:
         self.name = name
         self.board: Board | None = None
         self.guard: Guard | None = None
-        self.power: PowerPerformer | None = None
         self._address = address
         self._ears = ears
         self._loop = asyncio.get_running_loop()
@@ -87,7 +84,6 @@ class Hardware:
     def _take(self, board: Board) -> None:
         self.board = board
         self.guard = guard = Guard(board, on_revoked=self._revoked, on_beat=self._ears.beat)
-        self.power = PowerPerformer(self.name, board, guard, self._ears.tell_power, self.broken)
         # The stream is taken before the levels are looked at, so that no change falls between the two.
         events = board.events()
         watch = asyncio.create_task(guard.run(), name=f"{self.name} guard")
@@ -105,8 +101,6 @@ class Hardware:
     async def close(self) -> None:
         """Power off, whatever is under way, and let go of the board."""
         self._closing = True
-        if self.power is not None:
-            await self.power.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -32,6 +32,7 @@ from secc.station.serving.offers import refusal
 from secc.station.serving.path import PathHost
 from secc.station.serving.pilot import PilotPorts
 from secc.station.serving.plug import PlugIns
+from secc.station.serving.power import PowerPorts
 from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router
 from secc.station.serving.sessions import Sessions
@@ -67,7 +68,8 @@ class OutletHost:
         )
         self.hardware = Hardware(settings.name, settings.hal, self)
         self.router = router = Router(f"outlet {settings.name}", levels=self.hardware.levels)
-        self.path = PathHost(settings, services, self.hardware, router, plug=router.tell, publish=self.publish)
+        self.path = PathHost(settings, services, self.hardware, router, publish=self.publish)
+        self.power = PowerPorts(self.hardware, router, tell=self.path.hear)
         self.matching = MatchHost(settings, config, services, self.hardware, router, publish=self.publish)
         self.plug = PlugIns(
             settings,
@@ -140,6 +142,7 @@ class OutletHost:
         await self.questions.close()
         await self.journal.close()
         await self.router.close()
+        await self.power.close()
         await self.pilot.close()
         await self.hardware.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -160,9 +163,6 @@ class OutletHost:
 
     def tell(self, *events: object) -> None:
         self.router.tell(*events)
-
-    def tell_power(self, *events: object) -> None:
-        self.path.hear(*events)
 
     def publish(self, event: str, **facts: Any) -> None:
         self._services.publish({"event": event, "outlet": self.name, "t": round(self._loop.time(), 3), **facts})

@@ -1,30 +1,16 @@
-"""The power path of one outlet at work: a conversation for each car, the questions that V2G sessions ask it, and its commands to the board."""
+"""The power path of one outlet at work: a conversation for each car, which answers questions of V2G sessions and of the plug-in."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
-from secc import energy
 from secc.config import OutletSettings
-from secc.conversation import Effect, End
-from secc.energy.effects import (
-    AllowPower,
-    Announce,
-    CloseDcContactor,
-    OpenDcContactor,
-    ReleasePower,
-    ReportInsulation,
-    SeekConsent,
-    SetOvercurrent,
-    SetSupply,
-    StartInsulationMonitor,
-    StopInsulationMonitor,
-    SwitchSupplyOff,
-    TestInsulationMonitor,
-    WithdrawPower,
-)
+from secc.conversation import End
+from secc.energy import AcSettings, DcSettings, power_path
+from secc.energy.effects import Announce
 from secc.outlet.events import ChargingBegan
 from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
@@ -35,25 +21,11 @@ from secc.station.serving.router import Router, Seat
 
 log = logging.getLogger(__name__)
 
-WANTED = (
-    SeekConsent,
-    ReleasePower,
-    AllowPower,
-    WithdrawPower,
-    SetOvercurrent,
-    CloseDcContactor,
-    OpenDcContactor,
-    SetSupply,
-    SwitchSupplyOff,
-    StartInsulationMonitor,
-    StopInsulationMonitor,
-    ReportInsulation,
-    Announce,
-)
+QUESTIONS: Final = (CheckCable, StartPower, StopPower)
 
 
 class PathHost:
-    """Lives as long as the outlet; ``begin`` and ``end`` come with each car. ``plug`` and ``publish`` hear what it reports."""
+    """Lives as long as the outlet; ``begin`` and ``end`` come with each car. ``publish`` hears of faults."""
 
     def __init__(
         self,
@@ -62,7 +34,6 @@ class PathHost:
         hardware: Hardware,
         router: Router,
         *,
-        plug: Callable[..., None],
         publish: Callable[..., None],
     ) -> None:
         self.watts_limit: float | None = None
@@ -72,14 +43,13 @@ class PathHost:
         self._services = services
         self._hardware = hardware
         self._router = router
-        self._plug = plug
         self._publish = publish
         self._seat: Seat | None = None
-        router.performs(*WANTED, by=self._perform)
-        router.performs(ReportFault, by=self._report_fault)
-        router.finds(TestInsulationMonitor, by=self._test_insulation_monitor)
-        router.answers(CheckCable, StartPower, StopPower, otherwise=_nothing)
+        router.answers(*QUESTIONS, otherwise=_nothing)
         router.told(StartPower, by=self._started)
+        router.relays(ReportFault)
+        router.taps(ReportFault, by=self._failed)
+        router.performs(Announce, by=self._announce)
 
     def begin(self) -> None:
         """A car is connected; nothing happens if its path is there already."""
@@ -89,62 +59,54 @@ class PathHost:
         if settings is None:
             log.error("outlet %s: the board has no port for what it is to transfer", self._name)
             return
-        session = energy.power_path(settings, now=asyncio.get_running_loop().time(), tickets=self._services.tickets)
-        self._seat = self._router.join(
-            "power path", session, answers=(CheckCable, StartPower, StopPower), ended=self._ended
-        )
+        session = power_path(settings, now=asyncio.get_running_loop().time(), tickets=self._services.tickets)
+        self._seat = self._router.join("power path", session, answers=QUESTIONS, ended=self._ended)
         self._seat.begin()
 
-    def _path_settings(self) -> energy.DcSettings | energy.AcSettings | None:
+    def _path_settings(self) -> DcSettings | AcSettings | None:
         board, settings = self._hardware.board, self._settings
         if board is None:
             return None
         dc, ac = dc_limits(board), ac_limits(board)
         if settings.transfers[0].is_dc and dc is not None:
-            return energy.DcSettings(
+            return DcSettings(
                 limits=settings.dc.within(dc), watts=self.watts_limit, insulation_monitor=board.imd is not None
             )
         if ac is not None:
-            return energy.AcSettings(limits=settings.ac.within(ac), watts=self.watts_limit)
+            return AcSettings(limits=settings.ac.within(ac), watts=self.watts_limit)
         return None
 
     def end(self) -> None:
         """The car is gone."""
         self.hear(Unplugged())
 
-    def hear(self, *events: object) -> None:
+    def hear(self, event: object) -> None:
+        """Tell it alone: what became of its commands, and its end."""
         if self._seat is not None:
-            for event in events:
-                self._seat.hear(event)
+            self._seat.hear(event)
 
     def limit(self, watts: float | None) -> None:
         """Deliver at most this much from now on."""
         self.watts_limit = watts
         self.hear(LimitChanged(watts))
 
-    # What it wants
+    # What it says
 
-    def _perform(self, effect: Effect) -> None:
-        assert self._hardware.power is not None
-        self._hardware.power.perform(effect)
+    def _announce(self, said: Announce) -> None:
+        log.info("outlet %s: %s", self._name, said.notice.value)
 
-    async def _test_insulation_monitor(self, question: TestInsulationMonitor) -> bool:
-        assert self._hardware.power is not None
-        return await self._hardware.power.test_insulation_monitor()
-
-    def _report_fault(self, fault: ReportFault) -> None:
+    def _failed(self, fault: ReportFault) -> None:
         log.warning("outlet %s: power path: %s: %s", self._name, fault.code, fault.text)
         self._publish("fault", code=fault.code, text=fault.text)
-        self._plug(fault)
 
     def _started(self, question: StartPower, answer: PowerReported) -> None:
         if answer.done:
-            self._plug(ChargingBegan())
+            self._router.tell(ChargingBegan())
 
     def _ended(self, end: End) -> None:
         """With the car gone that is as it should be; in any other case nothing can be delivered until it is unplugged."""
         if end.reason.kind == "bug":
-            self._plug(ReportFault("power-path", end.reason.detail, latched=True))
+            self._router.tell(ReportFault("power-path", end.reason.detail, latched=True))
 
 
 def _nothing(question: object) -> CableChecked | PowerReported:

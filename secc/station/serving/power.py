@@ -1,7 +1,6 @@
-"""Performs what the power path says on the board's ports, and tells it what became of that.
+"""Contactor, supply and insulation monitor of a board: what the power path says, each effect one command.
 
-Supply and contactor are commanded through the guard's ports, the insulation monitor through a queue of its own. What is
-safe overtakes.
+Supply and contactor are commanded through the guard's ports, the insulation monitor through a queue of its own. What is safe overtakes.
 """
 
 from __future__ import annotations
@@ -9,16 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from hal.errors import HalError, HalUnsupported
 from hal.guard import ConsentLost, Guard
+from hal.guarded import GuardedAcPower, GuardedDcPower
 from hal.port_queue import CommandFailed, PortQueue, tell
-from hal.ports import Board
+from hal.ports import Imd
 from secc.conversation import Effect
 from secc.energy.effects import (
     AllowPower,
-    Announce,
     CloseDcContactor,
     OpenDcContactor,
     ReleasePower,
@@ -29,108 +28,108 @@ from secc.energy.effects import (
     StartInsulationMonitor,
     StopInsulationMonitor,
     SwitchSupplyOff,
+    TestInsulationMonitor,
     WithdrawPower,
 )
 from secc.energy.events import ContactorOpeningTold
+from secc.station.serving.hardware import Hardware
+from secc.station.serving.router import Router
 
 log = logging.getLogger(__name__)
 
+P = TypeVar("P")
 
-class PowerPerformer:
-    """One board's power ports. ``tell`` brings events back to the power path, ``broken`` hears of bugs in a driver."""
 
-    def __init__(
-        self,
-        name: str,
-        board: Board,
-        guard: Guard,
-        tell: Callable[[object], None],
-        broken: Callable[[BaseException], None],
-    ) -> None:
-        self._name = name
-        self._board = board
-        self._guard = guard
+class PowerPorts:
+    """Lives as long as the outlet; nothing is said before the board is there.
+
+    ``tell`` brings the power path, and no other conversation, what became of a command: the ports of the plug-in have failures of their own.
+    """
+
+    def __init__(self, hardware: Hardware, router: Router, *, tell: Callable[[object], None]) -> None:
+        self.monitor = PortQueue(f"{hardware.name} insulation monitor")
+        self._hardware = hardware
         self._tell = tell
-        self._broken = broken
-        self._insulation = PortQueue(f"{name} insulation monitor")
-
-    def perform(self, effect: Effect) -> bool:
-        """Start the effect; False if it is none of the power path's."""
-        guard = self._guard
-        match effect:
-            case SeekConsent(purpose):
-                consent = guard.ask(purpose)
-                if not consent:
-                    self._tell(ConsentLost(str(consent)))
-            case ReleasePower():
-                guard.release()
-            case AllowPower():
-                self._command(effect, lambda: self._ac().allow(True, "power path"))
-            case WithdrawPower():
-                self._command(effect, lambda: self._ac().allow(False, "power path"), done=self._told_to_open)
-            case SetOvercurrent(amperes):
-                self._command(effect, lambda: self._ac().set_overcurrent(amperes))
-            case CloseDcContactor():
-                self._command(effect, lambda: self._dc().set_contactor(True))
-            case OpenDcContactor():
-                self._command(effect, lambda: self._dc().set_contactor(False), done=self._told_to_open)
-            case SetSupply(volts, amperes, phase):
-                self._command(effect, lambda: self._dc().set_target(volts, amperes, phase))
-            case SwitchSupplyOff():
-                self._command(effect, lambda: self._dc().off())
-            case StartInsulationMonitor():
-                self._command(effect, lambda: self._insulation.call("start", self._imd().start))
-            case StopInsulationMonitor():
-                self._command(effect, lambda: self._insulation.call("stop", self._imd().stop, safe=True))
-            case ReportInsulation(finding):
-                guard.insulation(finding)
-            case Announce(notice):
-                log.info("outlet %s: %s", self._name, notice.value)
-            case _:
-                return False
-        return True
+        router.performs(*COMMANDS, by=self._command)
+        router.performs(SeekConsent, by=self._seek_consent)
+        router.performs(ReleasePower, by=self._release)
+        router.performs(ReportInsulation, by=self._found)
+        router.finds(TestInsulationMonitor, by=self._test)
 
     async def close(self) -> None:
-        await self._insulation.close()
+        """Cancel what is under way at the insulation monitor; from now on its commands fail. The other queues are the guard's."""
+        await self.monitor.close()
 
-    def _command(
-        self,
-        effect: Effect,
-        command: Callable[[], asyncio.Future[Any]],
-        *,
-        done: Callable[[Any], None] | None = None,
-    ) -> None:
-        name = type(effect).__name__
+    # The ports: HalUnsupported for one that is not there
+
+    @property
+    def ac(self) -> GuardedAcPower:
+        return _present(self._guard.ac, "AC")
+
+    @property
+    def dc(self) -> GuardedDcPower:
+        return _present(self._guard.dc, "DC")
+
+    @property
+    def imd(self) -> Imd:
+        board = self._hardware.board
+        return _present(board.imd if board is not None else None, "insulation monitor")
+
+    @property
+    def _guard(self) -> Guard:
+        assert self._hardware.guard is not None
+        return self._hardware.guard
+
+    # What the power path says
+
+    def _command(self, said: Effect) -> None:
+        name = type(said).__name__
         try:
-            called = command()
+            called = COMMANDS[type(said)](self, said)
         except HalUnsupported as error:
             self._tell(CommandFailed(name, str(error)))
-        else:
-            tell(called, name, done=done, failed=self._tell, broken=self._broken)
+            return
+        done = self._told_to_open if isinstance(said, OpenDcContactor | WithdrawPower) else None
+        tell(called, name, done=done, failed=self._tell, broken=self._hardware.broken)
 
     def _told_to_open(self, _: Any) -> None:
         self._tell(ContactorOpeningTold())
 
-    async def test_insulation_monitor(self) -> bool:
+    def _seek_consent(self, said: SeekConsent) -> None:
+        consent = self._guard.ask(said.purpose)
+        if not consent:
+            self._tell(ConsentLost(str(consent)))
+
+    def _release(self, said: ReleasePower) -> None:
+        self._guard.release()
+
+    def _found(self, said: ReportInsulation) -> None:
+        self._guard.insulation(said.finding)
+
+    async def _test(self, question: TestInsulationMonitor) -> bool:
         """Whether the monitor passes its self-test; one that does not answer has failed it."""
         try:
-            passed: bool = await self._imd().self_test()
+            return await self.imd.self_test()
         except HalError as error:
-            log.warning("outlet %s: the insulation monitor's self-test: %s", self._name, error)
+            log.warning("outlet %s: the insulation monitor's self-test: %s", self._hardware.name, error)
             return False
-        return passed
-
-    def _ac(self) -> Any:
-        return _present(self._guard.ac, "AC")
-
-    def _dc(self) -> Any:
-        return _present(self._guard.dc, "DC")
-
-    def _imd(self) -> Any:
-        return _present(self._board.imd, "insulation monitor")
 
 
-def _present(port: Any, name: str) -> Any:
+COMMANDS: Final[dict[type[Effect], Callable[[PowerPorts, Any], asyncio.Future[Any]]]] = {
+    AllowPower: lambda ports, said: ports.ac.allow(True, "power path"),
+    WithdrawPower: lambda ports, said: ports.ac.allow(False, "power path"),
+    SetOvercurrent: lambda ports, said: ports.ac.set_overcurrent(said.amperes),
+    CloseDcContactor: lambda ports, said: ports.dc.set_contactor(True),
+    OpenDcContactor: lambda ports, said: ports.dc.set_contactor(False),
+    SetSupply: lambda ports, said: ports.dc.set_target(said.volts, said.amperes, said.phase),
+    SwitchSupplyOff: lambda ports, said: ports.dc.off(),
+    StartInsulationMonitor: lambda ports, said: ports.monitor.call("start", ports.imd.start),
+    StopInsulationMonitor: lambda ports, said: ports.monitor.call("stop", ports.imd.stop, safe=True),
+}
+"""One command of a port for each effect that is no more than that."""
+
+
+def _present(port: P | None, name: str) -> P:
     if port is None:
         raise HalUnsupported(f"this board has no {name} port")
     return port

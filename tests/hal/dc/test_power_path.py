@@ -11,24 +11,21 @@ from typing import Any
 import pytest
 
 from hal.events import BoardEvent
-from hal.guard import Guard
+from hal.guard import ConsentLost, Guard
 from hal.readings import DcPhase
 from hal.sim.clock import run_virtual
 from secc import energy
-from secc.energy.effects import TestInsulationMonitor
+from secc.energy.effects import Announce
 from secc.session.effects import CheckCable, ReportFault, SetOutput, StartPower, StopPower
 from secc.station.serving.levels import dc_limits, levels_of
-from secc.station.serving.path import WANTED
-from secc.station.serving.power import PowerPerformer
+from secc.station.serving.path import QUESTIONS
+from secc.station.serving.power import PowerPorts
 from secc.station.serving.router import Router
 from tests.asking import asked
 from tests.energy.bench import CHECKING, START, STOP
 from tests.hal.outfit import Outfit, outfit
 
 BATTERY_VOLTS = 400.0
-
-
-QUESTIONS = (CheckCable, StartPower, StopPower)
 
 
 class Station:
@@ -40,15 +37,15 @@ class Station:
         self.reported: list[str] = []
         self.bugs: list[BaseException] = []
         self._loop = asyncio.get_running_loop()
-        self.guard = Guard(self.board, on_revoked=lambda consent: self.performer.revoked(str(consent)))
-        self.performer = PowerPerformer("test", self.board, self.guard, self.hear, self.bugs.append)
+        self.name, self.broken = "test", self.bugs.append
+        self.guard = Guard(self.board, on_revoked=lambda consent: self.hear(ConsentLost(str(consent))))
         limits = dc_limits(self.board)
         assert limits is not None
         session = energy.power_path(energy.DcSettings(limits=limits), now=self._loop.time())
         self.router = router = Router("test", levels=lambda: levels_of(self.board))
-        router.performs(*WANTED, by=self.performer.perform)
+        self.ports = PowerPorts(self, router, tell=self.hear)  # type: ignore[arg-type]  # all that it needs of a Hardware
         router.performs(ReportFault, by=lambda fault: self.reported.append(fault.code))
-        router.finds(TestInsulationMonitor, by=lambda question: self.performer.test_insulation_monitor())
+        router.performs(Announce, by=lambda announced: None)
         router.answers(*QUESTIONS, otherwise=lambda question: None)
         self.seat = router.join("power path", session, answers=QUESTIONS)
 
@@ -116,7 +113,7 @@ async def station() -> AsyncIterator[Station]:
             yield host
         finally:
             await host.router.close()
-            await host.performer.close()
+            await host.ports.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
