@@ -21,7 +21,6 @@ from secc.config import Config, OutletSettings
 from secc.conversation import Levels
 from secc.outlet.effects import CloseSdp, OpenSdp, ReportBasicCharging
 from secc.outlet.events import StopOrdered
-from secc.session.events import LimitChanged
 from secc.station.commands import Commands
 from secc.station.compose import Services, worker
 from secc.station.serving.connection import V2gConnection
@@ -29,7 +28,7 @@ from secc.station.serving.hardware import Hardware
 from secc.station.serving.journal import Journal
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.offers import refusal
-from secc.station.serving.path import PathHost
+from secc.station.serving.path import PowerPaths
 from secc.station.serving.pilot import PilotPorts
 from secc.station.serving.plug import PlugIns
 from secc.station.serving.power import PowerPorts
@@ -68,7 +67,7 @@ class OutletHost:
         )
         self.hardware = Hardware(settings.name, settings.hal, self)
         self.router = router = Router(f"outlet {settings.name}", levels=self.hardware.levels)
-        self.path = PathHost(settings, services, self.hardware, router, publish=self.publish)
+        self.path = PowerPaths(settings, services, self.hardware, router, publish=self.publish)
         self.power = PowerPorts(self.hardware, router, tell=self.path.hear)
         self.matching = MatchHost(settings, config, services, self.hardware, router, publish=self.publish)
         self.plug = PlugIns(
@@ -104,7 +103,7 @@ class OutletHost:
             settings.name,
             plug=self.plug.hear,
             session=self.sessions.command,
-            set_limit=self._limit,
+            set_limit=self.path.limit,
             standing=self.plug.standing,
             verdict=self.plug.verdict,
         )
@@ -210,13 +209,6 @@ class OutletHost:
     def idle(self) -> bool:
         """Nothing is going on: no session, and no power."""
         return self._idle.is_set() and self.levels().contactor != "closed"
-
-    # Operator and backend
-
-    def _limit(self, watts: float | None) -> None:
-        self.path.limit(watts)
-        self.sessions.hear(LimitChanged(watts))
-        self.plug.hear(LimitChanged(watts))
 
     @property
     def problem(self) -> str:

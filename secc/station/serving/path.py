@@ -1,4 +1,4 @@
-"""The power path of one outlet at work: a conversation for each car, which answers questions of V2G sessions and of the plug-in."""
+"""The power paths of one outlet: a conversation for each car, which answers questions of V2G sessions and of the plug-in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 QUESTIONS: Final = (CheckCable, StartPower, StopPower)
 
 
-class PathHost:
+class PowerPaths:
     """Lives as long as the outlet; ``begin`` and ``end`` come with each car. ``publish`` hears of faults."""
 
     def __init__(
@@ -86,9 +86,9 @@ class PathHost:
             self._seat.hear(event)
 
     def limit(self, watts: float | None) -> None:
-        """Deliver at most this much from now on."""
+        """Deliver at most this much from now on: path, session and plug-in hear of it."""
         self.watts_limit = watts
-        self.hear(LimitChanged(watts))
+        self._router.tell(LimitChanged(watts))
 
     # What it says
 

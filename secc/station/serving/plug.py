@@ -16,7 +16,7 @@ from secc.station.compose import Services
 from secc.station.serving.hardware import CONNECTED, Hardware
 from secc.station.serving.levels import ac_capabilities
 from secc.station.serving.matching import MatchHost
-from secc.station.serving.path import PathHost
+from secc.station.serving.path import PowerPaths
 from secc.station.serving.router import Router, Seat
 from secc.uplink.port import Identity
 
@@ -39,7 +39,7 @@ class PlugIns:
         services: Services,
         hardware: Hardware,
         matching: MatchHost,
-        path: PathHost,
+        path: PowerPaths,
         router: Router,
         *,
         came: Callable[[], None],

@@ -44,7 +44,7 @@ from secc.station.serving.connection import V2gConnection
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.journal import Journal
 from secc.station.serving.offers import offer_for
-from secc.station.serving.path import PathHost
+from secc.station.serving.path import PowerPaths
 from secc.station.serving.plug import PlugIns
 from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router, Seat
@@ -63,7 +63,7 @@ class Sessions:
         hardware: Hardware,
         router: Router,
         plug: PlugIns,
-        path: PathHost,
+        path: PowerPaths,
         questions: Questions,
         journal: Journal,
         executor: Executor,
