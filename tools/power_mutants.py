@@ -13,7 +13,7 @@ POWER_MUTANTS: Final = (
         "secc/energy/supply.py",
         "abs(self._board.levels.amperes) < self._settings.breakable_amperes",
         "abs(self._board.levels.amperes) < 50.0",
-        ("tests/energy/test_path.py::test_the_contactor_waits_for_a_current_that_it_may_break",),
+        ("tests/energy/test_supply.py::test_the_contactor_waits_for_a_current_that_it_may_break",),
     ),
     Mutant(
         "contactor-opens-backwards",
@@ -21,7 +21,7 @@ POWER_MUTANTS: Final = (
         "secc/energy/supply.py",
         "abs(self._board.levels.amperes) < self._settings.breakable_amperes",
         "self._board.levels.amperes < self._settings.breakable_amperes",
-        ("tests/energy/test_path.py::test_the_contactor_waits_for_a_current_that_it_may_break",),
+        ("tests/energy/test_supply.py::test_the_contactor_waits_for_a_current_that_it_may_break",),
     ),
     Mutant(
         "old-insulation-counts",

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hal.guard import ConsentLost
 from hal.port_queue import CommandFailed
 from hal.readings import DcPhase, Severity
-from secc.conversation import Answered, Ask, Asked, Levels, Tell, Ticket
 from secc.energy import AcSettings, DcSettings, power_path
 from secc.energy.effects import (
     AllowPower,
@@ -20,16 +19,15 @@ from secc.energy.effects import (
     OpenDcContactor,
     ReleasePower,
     SeekConsent,
-    StopInsulationMonitor,
     SwitchSupplyOff,
     WithdrawPower,
 )
-from secc.energy.events import ContactorOpeningTold
-from secc.session.effects import CheckCable, OpenContactor, ReportFault, SetOutput, StopPower
+from secc.session.effects import CheckCable, OpenContactor, ReportFault, SetOutput
 from secc.session.events import LimitChanged, Unplugged
 from secc.session.offer import DcLimits
-from tests.board_events import contactor_changed, fault_raised, insulation_measured, pilot_changed
+from tests.board_events import fault_raised, insulation_measured, pilot_changed
 from tests.energy.bench import CHECKING, KEEP, START, STOP, Bench
+from tests.energy.blind import Blind, charging_blindly
 
 DC = DcSettings(limits=DcLimits(50.0, 500.0, 0.0, 200.0, 60_000.0))
 AC = AcSettings()
@@ -225,194 +223,6 @@ def test_a_queued_question_of_a_session_that_is_gone_switches_nothing_on(setting
     assert not any(isinstance(effect, AllowPower | CloseDcContactor | SeekConsent) for effect in bench.effects)
     assert bench.dead
     assert second not in bench.told, "whoever asked is gone"
-
-
-class Blind:
-    """A power path whose board notices nothing by itself: the levels are what the test says."""
-
-    def __init__(self, settings: AcSettings | DcSettings) -> None:
-        self.now, self.pilot, self.contactor, self.volts, self.amperes = 0.0, "C", "open", 0.0, 0.0
-        self.told, self.feedback_age = True, 0.0
-        """Whether the board confirms an order to open; how old its last word about the contactor is."""
-        self.effects: list[Any] = []
-        self.session = power_path(settings, now=0.0)
-        self._step(lambda: self.session.begin(self.now))
-
-    def hear(self, event: Any) -> None:
-        self._step(lambda: self.session.receive(event, self.now))
-
-    def ask(self, number: int, question: Any) -> None:
-        self.hear(Asked(Ticket(number, type(question).__name__), question))
-
-    def run(self, seconds: float) -> None:
-        for _ in range(round(seconds / 0.05)):
-            self.now += 0.05
-            self._step(lambda: self.session.expire(self.now))
-
-    def said(self, kind: type) -> list[Any]:
-        return [effect for effect in self.effects if isinstance(effect, kind)]
-
-    def _step(self, step: Any) -> None:
-        self.session.levels = Levels(
-            self.pilot,  # type: ignore[arg-type]  # a test's strings
-            self.contactor,  # type: ignore[arg-type]  # a test's strings
-            self.volts,
-            self.amperes,
-            self.now,
-            contactor_at=self.now - self.feedback_age,
-        )
-        said = step()
-        self.effects.extend(said)
-        if self.told and any(isinstance(effect, OpenDcContactor) for effect in said):
-            self.hear(ContactorOpeningTold())
-
-
-def charging_blindly() -> Blind:
-    blind = Blind(DC)
-    blind.run(1.0)
-    blind.ask(1, CheckCable(425.0, CHECKING))
-    blind.run(0.2)
-    blind.contactor, blind.volts = "closed", 475.0
-    blind.run(1.5)
-    (test,) = blind.said(Ask)
-    blind.hear(Answered(test.ticket, True))
-    blind.run(0.2)
-    blind.hear(insulation_measured(1e6, blind.now))
-    blind.volts = 10.0
-    blind.run(0.2)
-    blind.hear(SetOutput(380.0, 1.0, DcPhase.PRECHARGE))
-    blind.volts = 380.0
-    blind.ask(2, START)
-    blind.hear(SetOutput(420.0, 50.0, DcPhase.CHARGE))
-    blind.run(0.2)
-    assert [tell.answer.passed if tell.ticket.number == 1 else tell.answer.done for tell in blind.said(Tell)] == [
-        True,
-        True,
-    ]
-    blind.effects.clear()
-    return blind
-
-
-def test_a_contactor_that_stays_closed_is_found_out_without_the_boards_help() -> None:
-    blind = charging_blindly()
-    blind.ask(3, STOP)
-    blind.run(0.4)
-    assert blind.said(ReportFault) == []
-    blind.run(0.3)
-    assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
-    (tell,) = blind.said(Tell)
-    assert not tell.answer.done
-
-
-@pytest.mark.case("A-RES-09")
-def test_an_order_that_waits_in_our_own_queue_is_no_weld() -> None:
-    """The loop is held up between our order and the board: half a second of ours has passed, and none of the contactor's."""
-    blind = charging_blindly()
-    blind.told = False
-    blind.ask(3, STOP)
-    assert blind.said(OpenDcContactor)
-    blind.now += 0.7
-    blind.run(0.05)
-    assert blind.said(ReportFault) == []
-    blind.hear(ContactorOpeningTold())
-    blind.contactor = "open"
-    blind.hear(contactor_changed("open"))
-    blind.run(1.0)
-    assert blind.said(ReportFault) == []
-    (tell,) = blind.said(Tell)
-    assert tell.answer.done
-
-
-@pytest.mark.case("A-RES-09")
-def test_feedback_that_waits_in_our_own_queue_is_no_weld() -> None:
-    """The board opened in time and has said so, but what we have read of it is older than that."""
-    blind = charging_blindly()
-    blind.ask(3, STOP)
-    assert blind.said(OpenDcContactor)
-    blind.now += 0.8
-    blind.feedback_age = 0.75
-    blind.run(0.05)
-    assert blind.said(ReportFault) == []
-    blind.feedback_age, blind.contactor = 0.0, "open"
-    blind.hear(contactor_changed("open"))
-    blind.run(1.0)
-    assert blind.said(ReportFault) == []
-    assert blind.said(Tell)
-
-
-def test_a_driver_that_tells_changes_only_does_not_hide_a_weld() -> None:
-    blind = charging_blindly()
-    blind.feedback_age = math.inf
-    blind.ask(3, STOP)
-    blind.run(1.2)
-    (tell,) = blind.said(Tell)
-    assert not tell.answer.done
-    assert blind.said(ReportFault) == []
-    blind.run(2.2)
-    assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
-
-
-def test_an_order_to_open_that_failed_does_not_hide_a_weld() -> None:
-    blind = charging_blindly()
-    blind.told = False
-    blind.ask(3, STOP)
-    blind.hear(CommandFailed("OpenDcContactor", "the bus is busy"))
-    blind.run(0.7)
-    assert [fault.code for fault in blind.said(ReportFault)] == ["contactor-welded"]
-
-
-def stopping_at(amperes: float, stop: StopPower = STOP) -> Blind:
-    """A supply whose current does not fall below this."""
-    blind = charging_blindly()
-    blind.amperes = amperes
-    blind.ask(3, stop)
-    assert blind.said(SwitchSupplyOff)
-    return blind
-
-
-@pytest.mark.parametrize("amperes", [20.0, -20.0, 5.0, -5.0])
-def test_the_contactor_waits_for_a_current_that_it_may_break(amperes: float) -> None:
-    """5 A and more are not broken before the supply has had its 2 s, whichever way they flow."""
-    blind = stopping_at(amperes)
-    blind.run(1.8)
-    assert blind.said(OpenDcContactor) == []
-    blind.run(0.4)
-    assert blind.said(OpenDcContactor), "the lesser evil"
-    assert [fault.code for fault in blind.said(ReportFault)] == ["supply-not-off"]
-
-
-@pytest.mark.parametrize("amperes", [4.9, -4.9])
-def test_the_contactor_opens_when_the_current_may_be_broken(amperes: float) -> None:
-    blind = stopping_at(20.0)
-    blind.run(0.5)
-    blind.amperes = amperes
-    blind.run(0.15)
-    assert blind.said(OpenDcContactor), "the current is a level, and nothing but the tick tells of it"
-    blind.contactor = "open"
-    blind.run(0.2)
-    assert blind.said(ReportFault) == []
-
-
-@pytest.mark.parametrize("amperes", [20.0, -20.0])
-def test_a_contactor_that_would_stay_closed_over_a_renegotiation_opens_where_the_current_does_not_fall(
-    amperes: float,
-) -> None:
-    blind = stopping_at(amperes, KEEP)
-    blind.run(1.8)
-    assert blind.said(OpenDcContactor) == []
-    blind.run(0.4)
-    assert blind.said(OpenDcContactor)
-    assert [fault.code for fault in blind.said(ReportFault)] == ["supply-not-off"]
-    assert [tell.answer.done for tell in blind.said(Tell)] == [False]
-
-
-def test_a_contactor_stays_closed_over_a_renegotiation() -> None:
-    blind = stopping_at(20.0, KEEP)
-    blind.run(0.5)
-    blind.amperes = 0.0
-    blind.run(5.0)
-    assert [tell.answer.done for tell in blind.said(Tell)] == [True]
-    assert blind.said(OpenDcContactor) == blind.said(ReleasePower) == blind.said(StopInsulationMonitor) == []
 
 
 def test_over_voltage_is_off_in_the_next_step_without_the_boards_help() -> None:
