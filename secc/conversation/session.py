@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from secc.conversation.party import Conversation, Party, Talk
@@ -82,7 +83,10 @@ class Session:
         """One outbox for all, so that effects leave in the order in which they were said."""
         self._posted: deque[Event] = deque()
         self._farewell: tuple[Cause, Reason, Deadline] | None = None
-        self._levels = Levels()
+        self.levels = Levels()
+        """What is true of the hardware: set before each step."""
+        self.deadline: Deadline | None = None
+        """When ``expire`` is to be called next; None: when something happens."""
         self._made_safe = False
         numbers = tickets if tickets is not None else _TICKETS
 
@@ -118,7 +122,8 @@ class Session:
     def receive(self, event: object, now: float) -> tuple[Effect, ...]:
         """Something happened. A deadline that passed before it counts first."""
         self._tick(now)
-        self._expire()
+        if self.deadline is not None and now >= self.deadline.at:
+            self._expire()
         if self.ended is None:
             self._hear(event)
         return self._drain()
@@ -136,20 +141,6 @@ class Session:
         return self._drain()
 
     @property
-    def deadline(self) -> Deadline | None:
-        """When ``expire`` is to be called next; None: when something happens."""
-        if self.ended is not None:
-            return None
-        if self._farewell is not None:
-            return self._farewell[2]
-        found: Deadline | None = None
-        for strand in self._strands:
-            due = strand.wait.deadline
-            if due is not None and strand.talk is not None and (found is None or due.at < found.at):
-                found = due
-        return found
-
-    @property
     def waiting_for(self) -> tuple[type, ...]:
         """The kinds of message and event that the main conversation waits for."""
         return self._main.wait.types if self.ended is None else ()
@@ -158,16 +149,6 @@ class Session:
     def hears(self) -> frozenset[type]:
         """The kinds of event that the conversations hear wherever they wait. Complete once ``begin`` has been called."""
         return frozenset(kind for strand in self._strands for kind in strand.party._hears)
-
-    @property
-    def levels(self) -> Levels:
-        return self._levels
-
-    @levels.setter
-    def levels(self, levels: Levels) -> None:
-        self._levels = levels
-        for strand in self._strands:
-            strand.party.levels = levels
 
     # Hearing
 
@@ -190,8 +171,9 @@ class Session:
                     self._part(event, event.why())
             case _:
                 for strand in self._strands:
-                    if self.ended is None:
-                        self._hear_in(strand, event)
+                    # What a conversation neither waits for nor hears is dropped.
+                    if self.ended is None and strand.talk is not None and strand.wait.wants(event):
+                        self._advance(strand, lambda talk: talk.send(event))
 
     def _receive_message(self, received: Received) -> None:
         strand = self._asked.get(received.stream)
@@ -215,16 +197,11 @@ class Session:
                 self._advance(strand, lambda talk: talk.send(answered))
                 return
 
-    def _hear_in(self, strand: _Strand, event: object) -> None:
-        """What a conversation neither waits for nor hears is dropped."""
-        if strand.talk is not None and strand.wait.wants(event):
-            self._advance(strand, lambda talk: talk.send(event))
-
     # Stepping
 
     def _tick(self, now: float) -> None:
         for strand in self._strands:
-            strand.party.now = now
+            strand.party.now, strand.party.levels = now, self.levels
 
     def _expire(self) -> None:
         now = self._main.party.now
@@ -346,10 +323,26 @@ class Session:
 
     def _drain(self) -> tuple[Effect, ...]:
         while self._posted and self.ended is None:
-            self._hear_in(self._main, self._posted.popleft())
+            posted, main = self._posted.popleft(), self._main
+            if main.talk is not None and main.wait.wants(posted):
+                self._advance(main, partial(_send, posted))
+        self.deadline = None
+        if self._farewell is not None:
+            self.deadline = self._farewell[2]
+        else:
+            for strand in self._strands:
+                due = strand.wait.deadline if strand.talk is not None else None
+                if due is not None and (self.deadline is None or due.at < self.deadline.at):
+                    self.deadline = due
+        if self.ended is not None:
+            self.deadline = None
         effects = tuple(self._effects)
         self._effects.clear()
         return effects
+
+
+def _send(event: object, talk: Conversation[Any]) -> Wait:
+    return talk.send(event)
 
 
 def _bug(error: BaseException) -> Reason:

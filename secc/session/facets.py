@@ -8,62 +8,103 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from secc.exi.declarations import Binary, Occurs, Text, Whole
 
-_Check = Callable[[Any], bool]
-
-
-class _Field(NamedTuple):
-    """A field worth looking at: the check of its facets, the declared types that it may hold, whether it is a list."""
-
-    name: str
-    check: _Check | None
-    nested: tuple[type, ...]
-    many: bool
+_Broken = Callable[[Any], str | None]
 
 
 class Facets:
-    """The facets of a protocol's messages, read from their declarations. ``free`` are fields that may hold anything: type and field, by name."""
+    """The facets of a protocol's messages, read from their declarations. ``free`` are fields that may hold anything: type and field, by name.
+
+    The check of a type is compiled to one function the first time that it is wanted.
+    """
 
     def __init__(self, free: Collection[tuple[str, str]] = ()) -> None:
         self._free = frozenset(free)
-        self._read: dict[type, tuple[_Field, ...]] = {}
+        self._compiled: dict[type, _Broken] = {}
 
     def broken(self, message: Any) -> str | None:
         """The dotted path of the first field that breaks a facet, None if all hold."""
-        for name, check, nested, many in self._fields(type(message)):
-            value = getattr(message, name)
-            if value is None:
-                continue
-            if check is not None and not check(value):
-                return name
-            if nested:
-                for item in value if many else (value,):
-                    inner = self.broken(item)
-                    if inner is not None:
-                        return f"{name}.{inner}"
-        return None
+        cls = type(message)
+        return (self._compiled.get(cls) or self._compile(cls))(message)
 
     def warm(self, *types: type) -> None:
-        """Reads the declarations of these types, and of all that they hold, ahead of time."""
+        """Compiles the checks of these types, and of all that they hold, ahead of time."""
         for cls in types:
-            for field in self._fields(cls):
-                self.warm(*field.nested)
+            if cls not in self._compiled:
+                self._compile(cls)
 
-    def _fields(self, cls: Any) -> tuple[_Field, ...]:
-        if (known := self._read.get(cls)) is not None:
-            return known
+    def _compile(self, cls: type) -> _Broken:
+        body = _Body(self._free)
+        body.fields(cls, "message", "", 1)
+        source = "def broken(message):\n" + "".join(f"{line}\n" for line in [*body.lines, "    return None"])
+        names: dict[str, Any] = {"checks": self._compiled}
+        exec(compile(source, f"<facets of {cls.__name__}>", "exec"), names)  # noqa: S102  # the source is made from declarations alone
+        broken: _Broken = names["broken"]
+        self._compiled[cls] = broken
+        self.warm(*body.elsewhere)
+        return broken
+
+
+class _Body:
+    """The lines of one check. A field of one type is looked at in place; of several types, each has a check of its own."""
+
+    def __init__(self, free: Collection[tuple[str, str]]) -> None:
+        self.lines: list[str] = []
+        self.elsewhere: list[type] = []
+        self._free = free
+        self._within: list[type] = []
+
+    def fields(self, cls: Any, value: str, path: str, depth: int) -> None:
+        """Every field of ``value``, an instance of ``cls`` that stands at ``path``."""
+        self._within.append(cls)
         hints = get_type_hints(cls, include_extras=True)
-        found = []
         for field in dataclasses.fields(cls):
             metadata, leaves, many = _unfold(hints[field.name])
-            check = None if (cls.__name__, field.name) in self._free else _check(metadata, many)
-            nested = tuple(leaf for leaf in leaves if isinstance(leaf, type) and dataclasses.is_dataclass(leaf))
-            if check is not None or nested:
-                found.append(_Field(field.name, check, nested, many))
-        return self._read.setdefault(cls, tuple(found))
+            free = (cls.__name__, field.name) in self._free
+            held, alone = ([], []) if free else _conditions(metadata, many)
+            nested = [leaf for leaf in leaves if isinstance(leaf, type) and dataclasses.is_dataclass(leaf)]
+            if held or alone or nested:
+                self._field(f"{value}.{field.name}", f"{path}{field.name}", held, alone, nested, many, depth)
+        self._within.pop()
+
+    def _field(
+        self, place: str, path: str, held: list[str], alone: list[str], nested: list[Any], many: bool, depth: int
+    ) -> None:
+        """``held`` are conditions of the whole field, ``alone`` those of each value in it."""
+        name = f"v{depth}"
+        self._say(depth, f"{name} = {place}")
+        self._say(depth, f"if {name} is not None:")
+        for condition in held:
+            self._say(depth + 1, f"if not ({condition.format(name)}): return {path!r}")
+        if many and (alone or nested):
+            # All values first, as a field that is a list breaks its facets as one.
+            for condition in alone:
+                self._say(depth + 1, f"for item in {name}:")
+                self._say(depth + 2, f"if not ({condition.format('item')}): return {path!r}")
+            if nested:
+                self._say(depth + 1, f"for w{depth} in {name}:")
+                self._nested(nested, f"w{depth}", path, depth + 2)
+        else:
+            for condition in alone:
+                self._say(depth + 1, f"if not ({condition.format(name)}): return {path!r}")
+            if nested:
+                self._nested(nested, name, path, depth + 1)
+        self._say(depth + 1, "pass")
+
+    def _nested(self, nested: list[Any], value: str, path: str, depth: int) -> None:
+        if len(nested) == 1 and nested[0] not in self._within:
+            self.fields(nested[0], value, f"{path}.", depth)
+            self._say(depth, "pass")
+            return
+        self.elsewhere += nested
+        self._say(depth, f"inner = checks[type({value})]({value})")
+        self._say(depth, f"if inner is not None: return {path + '.'!r} + inner")
+
+    def _say(self, depth: int, line: str) -> None:
+        self.lines.append("    " * depth + line)
 
 
 def _unfold(hint: Any) -> tuple[list[Any], list[Any], bool]:
@@ -89,27 +130,21 @@ def _unfold(hint: Any) -> tuple[list[Any], list[Any], bool]:
     return metadata, leaves, many
 
 
-def _check(metadata: list[Any], many: bool) -> _Check | None:
-    checks = [check for check in (_fact_check(fact, many) for fact in metadata) if check is not None]
-    if not checks:
-        return None
-    return checks[0] if len(checks) == 1 else lambda value: all(check(value) for check in checks)
+def _conditions(metadata: list[Any], many: bool) -> tuple[list[str], list[str]]:
+    """What has to hold of a field, and of each of its values, as expressions of ``{0}``."""
+    held, alone = [], []
+    for fact in metadata:
+        match fact:
+            case Occurs(fewest, most):
+                held += _between("len({0})", fewest, most)
+            case Text(longest, shortest) | Binary(longest, shortest):
+                alone += _between("len({0})", shortest, longest)
+            case Whole(lowest, highest):
+                alone += _between("{0}", lowest, highest)
+    return (held, alone) if many else (held + alone, [])
 
 
-def _fact_check(fact: Any, many: bool) -> _Check | None:
-    match fact:
-        case Occurs(fewest, most):
-            return lambda value: _between(len(value), fewest, most)
-        case Text(longest, shortest) | Binary(longest, shortest):
-            return _each(many, lambda value: _between(len(value), shortest, longest))
-        case Whole(lowest, highest):
-            return _each(many, lambda value: _between(value, lowest, highest))
-    return None
-
-
-def _each(many: bool, check: _Check) -> _Check:
-    return (lambda values: all(map(check, values))) if many else check
-
-
-def _between(value: int, lowest: int | None, highest: int | None) -> bool:
-    return (lowest is None or lowest <= value) and (highest is None or value <= highest)
+def _between(value: str, lowest: int | None, highest: int | None) -> list[str]:
+    low = "" if lowest is None else f"{lowest} <= "
+    high = "" if highest is None else f" <= {highest}"
+    return [f"{low}{value}{high}"] if low or high else []

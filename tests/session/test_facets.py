@@ -64,4 +64,4 @@ def test_a_free_field_may_hold_anything() -> None:
 def test_declarations_can_be_read_ahead_of_time() -> None:
     facets = Facets()
     facets.warm(Request)
-    assert {cls.__name__ for cls in facets._read} == {"Request", "Entry", "Other"}
+    assert {cls.__name__ for cls in facets._compiled} == {"Request", "Entry", "Other"}
