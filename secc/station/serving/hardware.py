@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Protocol
 
 from hal import ports
 from hal.errors import HalError
@@ -16,6 +15,7 @@ from hal.open import open_hal
 from hal.ports import Board
 from secc.conversation import Levels
 from secc.station.serving.levels import levels_of
+from secc.station.serving.router import Router
 
 log = logging.getLogger(__name__)
 
@@ -26,34 +26,30 @@ SETTLE_STEP_SECONDS = 0.02
 CONNECTED = ("B", "C", "D")
 
 
-class Ears(Protocol):
-    """Who hears what the board says."""
-
-    def board_came(self) -> None:
-        """The board is open: the first plug-in may begin."""
-        ...
-
-    def car_connected(self) -> None:
-        """The pilot shows a car."""
-        ...
-
-    def tell(self, *events: object) -> None:
-        """To every conversation that hears such events."""
-        ...
-
-    def publish(self, event: str, **facts: Any) -> None: ...
-    def beat(self) -> None: ...
-
-
 class Hardware:
-    """One outlet's board from ``open`` to ``close``; None of it is there before it answers. All calls from the event loop's thread."""
+    """One outlet's board from ``open`` to ``close``; None of it is there before it answers. All calls from the event loop's thread.
 
-    def __init__(self, name: str, address: str, ears: Ears) -> None:
+    ``came`` is called when the board is open: the first plug-in may begin. ``beat`` is called for every heartbeat that went out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        router: Router,
+        *,
+        came: Callable[[], None],
+        publish: Callable[..., None],
+        beat: Callable[[], None],
+    ) -> None:
         self.name = name
         self.board: Board | None = None
         self.guard: Guard | None = None
         self._address = address
-        self._ears = ears
+        self._router = router
+        self._came = came
+        self._publish = publish
+        self._beat = beat
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self._bugs: set[str] = set()
@@ -83,13 +79,13 @@ class Hardware:
 
     def _take(self, board: Board) -> None:
         self.board = board
-        self.guard = guard = Guard(board, on_revoked=self._revoked, on_beat=self._ears.beat)
+        self.guard = guard = Guard(board, on_revoked=self._revoked, on_beat=self._beat)
         # The stream is taken before the levels are looked at, so that no change falls between the two.
         events = board.events()
         watch = asyncio.create_task(guard.run(), name=f"{self.name} guard")
         watch.add_done_callback(self._guard_ended)
         self._tasks += [watch, asyncio.create_task(self._listen(board, events), name=f"{self.name} board events")]
-        self._ears.board_came()
+        self._came()
 
     async def settle(self) -> None:
         """Wait until the contactor is open; the guard opens it all the same when its task ends."""
@@ -160,7 +156,7 @@ class Hardware:
 
     def _catch_up(self, board: Board) -> None:
         """Some events were missed: what they said stands in the levels, and in the faults of the board."""
-        self._ears.tell(*map(ports.FaultRaised, standing(board)), ports.PilotChanged(board.pilot.reading))
+        self._router.tell(*map(ports.FaultRaised, standing(board)), ports.PilotChanged(board.pilot.reading))
 
     def _heard(self, event: ports.BoardEvent) -> None:
         self._carefully(type(event).__name__, lambda: self._pass_on(event))
@@ -174,32 +170,29 @@ class Hardware:
             self.broken(error)
 
     def _pass_on(self, event: ports.BoardEvent) -> None:
-        ears = self._ears
         match event:
             case ports.PilotChanged(reading):
-                ears.publish("pilot", state=reading.state.value)
-                if reading.state.connected:
-                    ears.car_connected()
+                self._publish("pilot", state=reading.state.value)
             case ports.ContactorChanged(reading):
-                ears.publish("contactor", state=reading.state.value)
+                self._publish("contactor", state=reading.state.value)
                 log.info("outlet %s: contactor %s", self.name, reading.state.value)
             case ports.FaultCleared(fault):
                 log.info("outlet %s: fault cleared: %s", self.name, fault.code)
             case ports.EmergencyStopChanged(stopped):
                 log.warning("outlet %s: emergency stop %s", self.name, "pressed" if stopped else "released")
-                ears.publish("emergency-stop", stopped=stopped)
+                self._publish("emergency-stop", stopped=stopped)
             case ports.TokenPresented():
-                ears.publish("token")
+                self._publish("token")
             case _ if (raised := fault_of(event)) is not None:
                 log.warning("outlet %s: fault %s: %s", self.name, raised.code, raised.text)
-                ears.publish("fault", code=raised.code, text=raised.text)
+                self._publish("fault", code=raised.code, text=raised.text)
             case _:
                 pass
-        ears.tell(event)
+        self._router.tell(event)
 
     def _revoked(self, consent: Consent) -> None:
         """The interlock took a consent back; power is going off already."""
-        self._ears.tell(ConsentLost(str(consent)))
+        self._router.tell(ConsentLost(str(consent)))
 
     def broken(self, error: BaseException) -> None:
         """A driver of the hardware has a bug: nothing it says can be relied on."""

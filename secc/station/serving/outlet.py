@@ -65,8 +65,10 @@ class OutletHost:
             services.work,
             decide_seconds=config.timing.decide_seconds,
         )
-        self.hardware = Hardware(settings.name, settings.hal, self)
-        self.router = router = Router(f"outlet {settings.name}", levels=self.hardware.levels)
+        self.router = router = Router(f"outlet {settings.name}", levels=self.levels)
+        self.hardware = Hardware(
+            settings.name, settings.hal, router, came=self._board_came, publish=self.publish, beat=self._beat
+        )
         self.path = PowerPaths(settings, services, self.hardware, router, publish=self.publish)
         self.power = PowerPorts(self.hardware, router, tell=self.path.hear)
         self.matching = MatchHost(settings, config, services, self.hardware, router, publish=self.publish)
@@ -78,7 +80,7 @@ class OutletHost:
             self.matching,
             self.path,
             router,
-            came=self.car_connected,
+            came=self.path.begin,
             gone=self._car_gone,
             closing=lambda: self._closing,
         )
@@ -150,23 +152,17 @@ class OutletHost:
         """Do not wait for the car any longer."""
         self._hurried.set()
 
-    # The board speaks (``Ears``)
+    # The board
 
-    def board_came(self) -> None:
+    def _board_came(self) -> None:
         assert self.hardware.board is not None
         self.matching.begin(self.hardware.board)
         self.plug.begin()
 
-    def car_connected(self) -> None:
-        self.path.begin()
-
-    def tell(self, *events: object) -> None:
-        self.router.tell(*events)
-
     def publish(self, event: str, **facts: Any) -> None:
         self._services.publish({"event": event, "outlet": self.name, "t": round(self._loop.time(), 3), **facts})
 
-    def beat(self) -> None:
+    def _beat(self) -> None:
         self._services.beat(self.name, self._loop.time())
 
     # The plug-in says

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from hal.events import PilotChanged
 from secc.config import OutletSettings
 from secc.conversation import End
 from secc.energy import AcSettings, DcSettings, power_path
@@ -50,6 +51,7 @@ class PowerPaths:
         router.relays(ReportFault)
         router.taps(ReportFault, by=self._failed)
         router.performs(Announce, by=self._announce)
+        router.taps(PilotChanged, by=self._pilot_changed)
 
     def begin(self) -> None:
         """A car is connected; nothing happens if its path is there already."""
@@ -89,6 +91,10 @@ class PowerPaths:
         """Deliver at most this much from now on: path, session and plug-in hear of it."""
         self.watts_limit = watts
         self._router.tell(LimitChanged(watts))
+
+    def _pilot_changed(self, event: PilotChanged) -> None:
+        if event.reading.state.connected:
+            self.begin()
 
     # What it says
 

@@ -211,7 +211,7 @@ class Router:
             self._otherwise[kind] = otherwise
 
     def taps(self, *kinds: type, by: By) -> None:
-        """Tell ``by`` of effects and questions of these types, before anybody performs or answers them."""
+        """Tell ``by`` of effects, questions and events of these types, before anybody performs, answers or hears them."""
         for kind in kinds:
             self._taps.setdefault(kind, []).append(by)
 
@@ -248,6 +248,8 @@ class Router:
                 self.take(partial(self._tell, event))
 
     def _tell(self, event: object) -> None:
+        for tap in self._taps.get(type(event), ()):
+            tap(event)
         for seat in tuple(self.seats):
             if type(event) in seat.hears:
                 seat.hear(event)
