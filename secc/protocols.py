@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from secc import iso2
-from secc.session.offer import V2gProtocol
+from secc.session.protocol import V2gProtocol
 
 _SPOKEN: Final[list[Callable[[], V2gProtocol]]] = [
     iso2.protocol,
@@ -18,5 +18,5 @@ _SPOKEN: Final[list[Callable[[], V2gProtocol]]] = [
 
 
 def protocols() -> tuple[V2gProtocol, ...]:
-    """Everything that this station speaks."""
+    """Everything that this station speaks, what most cars speak first."""
     return tuple(protocol() for protocol in _SPOKEN)

@@ -24,7 +24,8 @@ from secc.conversation import Effect, Event, Levels, Send, Session, Wall
 from secc.errors import DecodeError, SeccError
 from secc.session.dialogue import Dialogue
 from secc.session.negotiation import open_negotiation
-from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.session.offer import Offer, Surroundings
+from secc.session.protocol import V2gProtocol
 from secc.trace.json import TraceBroken, plain, revive
 from secc.trace.versions import reduced, renewed
 
@@ -111,7 +112,7 @@ class _Replay:
                 raise TraceBroken("the trace goes on after the session ended")
             if self._offer is None:
                 raise NotReplayable("the trace does not say what the station offered")
-            self._dialogue = protocol.open(self._offer, self._surroundings())
+            self._dialogue = protocol.load().open(self._offer, self._surroundings())
             self._begun = False
         session = self._dialogue.session
         if step.levels is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from secc.conversation import Received, Requests
 from secc.errors import DecodeError, Refusal
@@ -28,9 +28,12 @@ of their issuers, a signature; some 7 KiB. Nothing larger comes later in a sessi
 ITEMS: Final = 128
 """Items of lists in a request, over all passes: CertificateUpdateReq has 32, in each of three, of which the first may be taken twice. (A-EXI-11)"""
 
+_BODIES: Final[dict[str, type[Any]]] = {cls.__name__: cls for cls in m.BODY_ELEMENTS}
+RESPONSES: Final = {cls: _BODIES[f"{name[:-3]}Res"] for name, cls in _BODIES.items() if name.endswith("Req")}
+"""By request: the body element that answers it."""
+
 LOOP_REQUESTS: Final = (m.CurrentDemandReq, m.ChargingStatusReq, m.PowerDeliveryReq)
-LOOP_RESPONSES: Final = (m.CurrentDemandRes, m.ChargingStatusRes, m.PowerDeliveryRes)
-"""The messages that come while the contactor is closed."""
+"""The requests that come while the contactor is closed."""
 
 SIGNED: Final = (m.AuthorizationReq, m.MeteringReceiptReq)
 """The requests whose signature is verified."""
@@ -38,22 +41,29 @@ SIGNED: Final = (m.AuthorizationReq, m.MeteringReceiptReq)
 
 def warm() -> None:
     """Compiles the codec and reads the facets of the loop's messages, so that its first answer is as quick as the others."""
-    SCHEMA.warm(reads=(m.V2G_Message, *LOOP_REQUESTS), writes=(m.V2G_Message, *LOOP_RESPONSES))
-    FACETS.warm(*LOOP_REQUESTS)
+    SCHEMA.warm(reads=(m.V2G_Message,), writes=(m.V2G_Message,))
+    for request in LOOP_REQUESTS:
+        prepare(request)
 
 
 def warm_rest() -> Iterator[None]:
-    """Compiles the codec of every other message, a type a step; and the readers that find what a signature covers."""
-    for cls in m.BODY_ELEMENTS:
-        if cls.__name__.endswith("Req"):
-            SCHEMA.warm(reads=(cls,))
-            FACETS.warm(cls)
-        else:
-            SCHEMA.warm(writes=(cls,))
+    """The same for every other message, a request with its response a step."""
+    for request in RESPONSES:
+        prepare(request)
         yield
-    for cls in SIGNED:
-        SCHEMA.warm(spans=(m.V2G_Message, cls))
-        yield
+
+
+def prepare(request: type[Any]) -> None:
+    """Compiles what it takes to answer requests of this type, and last what reads them: what is read on the event loop is answered there
+    without compiling anything."""
+    response = RESPONSES.get(request)
+    if response is None:
+        return
+    SCHEMA.warm(writes=(response,))
+    FACETS.warm(request)
+    if request in SIGNED:
+        SCHEMA.warm(spans=(m.V2G_Message, request))
+    SCHEMA.warm(reads=(request,))
 
 
 def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:
@@ -82,7 +92,7 @@ def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:
     def wrap(body: m.Body) -> m.V2G_Message:
         return m.V2G_Message(header=m.MessageHeader(session_id=state.session_id), body=body)
 
-    return Dialogue(session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, _unwrap, wrap)
+    return Dialogue(session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, _unwrap, wrap, prepare)
 
 
 def _unwrap(message: m.V2G_Message) -> tuple[m.Body, m.MessageHeader]:

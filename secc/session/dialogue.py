@@ -19,13 +19,17 @@ def _as_it_is(message: Any) -> Any:
     return message
 
 
+def _nothing(kind: type) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Dialogue:
     """A session and its messages. What the session hears and says may be the body of a message: its header stands beside it in ``Received``.
 
     ``schemas`` are the codecs by V2GTP payload type. ``payload_limit`` is how many octets one request may have, the largest that makes sense,
     with a margin; ``items`` how many entries its lists may have, over all passes. ``unwrap`` takes a decoded message apart into body and header
-    (and raises DecodeError), ``wrap`` puts a header around a body of ours.
+    (and raises DecodeError), ``wrap`` puts a header around a body of ours. ``prepare`` compiles what answering a request of this type takes.
     """
 
     session: Session
@@ -34,6 +38,7 @@ class Dialogue:
     items: int
     unwrap: Callable[[Any], tuple[Any, Any]] = _bare
     wrap: Callable[[Any], Any] = _as_it_is
+    prepare: Callable[[type], None] = _nothing
 
     @property
     def streams(self) -> frozenset[int]:
@@ -41,9 +46,11 @@ class Dialogue:
         return frozenset(self.schemas)
 
     def decode(self, payload_type: int, octets: bytes) -> Received:
-        """Raises DecodeError, and nothing else, for octets that are not a message. May take a millisecond: not for the event loop."""
-        message = self.schemas[payload_type].decode(octets, items=self.items)
-        return Received(payload_type, *self.unwrap(message), octets)
+        """Raises DecodeError, and nothing else, for octets that are not a message. Takes a millisecond, or more where something is
+        compiled for this message and its answer: not for the event loop."""
+        body, header = self.unwrap(self.schemas[payload_type].decode(octets, items=self.items))
+        self.prepare(type(body))
+        return Received(payload_type, body, header, octets)
 
     def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
         """The message, where reading it takes some tens of microseconds at most; None: ``decode`` has to look at it, sound or not."""

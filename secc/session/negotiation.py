@@ -13,7 +13,8 @@ from typing import Any, Final
 from secc.conversation import Cause, Conversation, Party, Requests, Timeout
 from secc.errors import Refusal
 from secc.session.dialogue import Dialogue
-from secc.session.offer import Surroundings, V2gProtocol
+from secc.session.offer import Surroundings
+from secc.session.protocol import V2gProtocol
 from secc.session.supported_app_protocol import (
     SCHEMA,
     AppProtocol,

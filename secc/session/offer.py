@@ -1,16 +1,15 @@
-"""What the station has to offer a car, and how a protocol takes part in the station.
+"""What the station has to offer a car.
 
 The offer is fixed when a connection begins; what changes later comes as events (``LimitChanged``, ``EimDecided``...).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from secc.conversation import Effect, Requests, Session, Talk, Wall
-from secc.session.dialogue import Dialogue
 
 
 class Payment(StrEnum):
@@ -111,23 +110,3 @@ class Surroundings:
             wall=self.wall,
             tickets=self.tickets,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class V2gProtocol:
-    """What each protocol's folder exports, once."""
-
-    name: str
-    namespace: str
-    major: int
-    minor: int
-    open: Callable[[Offer, Surroundings], Dialogue]
-    """Begins one session. The core is not begun yet: the driver calls ``session.begin(now)``."""
-    warm: Callable[[], None]
-    """Compiles the loop messages' codec, before any contactor closes."""
-    personal: frozenset[str]
-    """The elements of its messages that are about a person, by name: logs and traces show them by hash and length."""
-    warm_rest: Callable[[], Iterable[None]] = tuple
-    """Compiles the codec of all other messages that a session may have, a type a step: in the background, before a car comes."""
-    tls13: bool = False
-    """True if it must never run on anything less than TLS 1.3 with a client certificate. [V2G20-2356]"""

@@ -6,9 +6,9 @@ import asyncio
 import itertools
 import logging
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.ops.calendar import FILE, Calendar
 from secc.protocols import protocols
-from secc.session import negotiation
-from secc.session.offer import Surroundings, V2gProtocol
+from secc.session.offer import Surroundings
+from secc.session.protocol import V2gProtocol
+from secc.station.loading import Protocols
 from secc.station.notify import Notifier
 from secc.station.serving.following import tell_follower
 from secc.station.serving.pace import Pace
@@ -64,7 +65,7 @@ class Services:
     calendar: Calendar
     trust: TrustRoom | None
     uplink: Backend
-    protocols: tuple[V2gProtocol, ...]
+    spoken: InitVar[tuple[V2gProtocol, ...]]
     notifier: Notifier
     publish: Callable[[Mapping[str, Any]], None] = lambda event: None
     identity: Identity = field(default_factory=Identity)
@@ -74,11 +75,13 @@ class Services:
     pace: Pace = field(default_factory=Pace)
     disk: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk"))
     """The one thread that stores what sessions leave behind: traces, and records for ``secc explain``."""
+    protocols: Protocols = field(init=False)
     traces: TraceWriter = field(init=False)
     _beats: dict[str, float] = field(default_factory=dict)
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, spoken: tuple[V2gProtocol, ...]) -> None:
+        self.protocols = Protocols(spoken, self.work, self.work.long)
         cap = int(self.config.trace.cap_megabytes * 1e6)
         self.traces = TraceWriter(TraceDirectory(self.config.trace_directory, cap), self.work, self.disk)
 
@@ -106,17 +109,6 @@ class Services:
             self.calendar.ends(self.identity.ends)
             for problem in self.trust.problems:
                 log.warning("trust: %s", problem)
-
-    def warm(self) -> None:
-        """Compile what the protocols need while a contactor is closed. For the thread for Python work."""
-        negotiation.warm()
-        for protocol in self.protocols:
-            protocol.warm()
-
-    def warm_rest(self) -> Generator[None, None, None]:
-        """Compile what they need before and after, in steps. For the same thread, when no car waits."""
-        for protocol in self.protocols:
-            yield from protocol.warm_rest()
 
     def surroundings(self, now: float) -> Surroundings:
         return Surroundings(now=now, entropy=os.urandom, wall=self.calendar.wall, tickets=self.tickets)
@@ -210,7 +202,7 @@ def compose(config: Config, notifier: Notifier) -> Services:
         calendar=calendar,
         trust=trust,
         uplink=uplink(config, calendar),
-        protocols=protocols(),
+        spoken=protocols(),
         notifier=notifier,
         keylog=keylog,
     )

@@ -17,6 +17,7 @@ from secc.errors import ConfigError, SeccError
 from secc.ops.calendar import PERSIST_SECONDS
 from secc.ops.control import ControlError
 from secc.outlet.events import BookChanged
+from secc.session import negotiation
 from secc.session.offer import Payment
 from secc.station.collector import LOOK_SECONDS as COLLECTOR_SECONDS
 from secc.station.collector import Collector
@@ -58,7 +59,8 @@ class Station:
         self._tasks: list[asyncio.Task[None]] = []
         self._problems: list[str] = []
         """Of each outlet, as last told."""
-        self._warming: asyncio.Future[Any] | None = None
+        self.preparing: asyncio.Future[None] | None = None
+        """What most cars speak is imported and compiled, once the station is ready."""
 
     @property
     def _takes_contracts(self) -> bool:
@@ -70,7 +72,7 @@ class Station:
         await services.uplink.open()
         await self._control.open()
         # Compiled now and not for the first car: a slow board's event loop would stand still, and its heartbeat with it.
-        await asyncio.gather(services.load_trust(), loop.run_in_executor(services.work, services.warm))
+        await asyncio.gather(services.load_trust(), loop.run_in_executor(services.work, negotiation.warm))
         await asyncio.to_thread(services.calendar.remember)
         opened = await asyncio.gather(*(outlet.open() for outlet in self.outlets), return_exceptions=True)
         for problem in opened:
@@ -81,7 +83,7 @@ class Station:
             asyncio.create_task(self._backend(), name="backend events"),
             asyncio.create_task(self._book(), name="book"),
         ]
-        self._warming = loop.run_in_executor(services.work.long, services.warm_rest)
+        self.preparing = services.protocols.prepare()
         # The unit has started, whatever is still missing: what comes late is waited for.
         self._notifier.ready(self._say_ready())
         self._tasks.append(asyncio.create_task(self._follow_readiness(), name="readiness"))
@@ -128,8 +130,8 @@ class Station:
         for outlet, problem in zip(self.outlets, closed, strict=True):
             if isinstance(problem, BaseException):
                 log.error("outlet %s: a bug in going down", outlet.name, exc_info=problem)
-        if self._warming is not None:
-            self._warming.cancel()
+        if self.preparing is not None:
+            self.preparing.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -200,6 +202,16 @@ class Station:
             return "internal error"
         return ""
 
+    @property
+    def idle(self) -> bool:
+        """No contactor is closed, and no session runs."""
+        return all(outlet.idle for outlet in self.outlets)
+
+    def prepared(self, preparing: asyncio.Future[None]) -> None:
+        """What was imported and compiled since the start stays, too. Where a car charges already, the heartbeat comes first."""
+        if not preparing.cancelled() and self.idle:
+            settle()
+
     def mind_garbage(self, collector: Collector) -> None:
         """Let the collector look at all objects when nothing is going on."""
 
@@ -207,7 +219,7 @@ class Station:
             loop = asyncio.get_running_loop()
             while True:
                 await asyncio.sleep(COLLECTOR_SECONDS)
-                collector.look(loop.time(), idle=all(outlet.idle for outlet in self.outlets))
+                collector.look(loop.time(), idle=self.idle)
 
         self._tasks.append(asyncio.create_task(look(), name="garbage"))
 
@@ -294,6 +306,8 @@ async def serve(config: Config, notifier: Notifier) -> int:
         await station.open()
         # What was made on the way up stays: the collector need not look at it again in every charging loop.
         settle()
+        if station.preparing is not None:
+            station.preparing.add_done_callback(station.prepared)
         # Cars are served already, so it is done step by step, and on the thread for long work.
         examining = loop.run_in_executor(services.work.long, examine, config)
         station.mind_garbage(Collector(loop.time()))

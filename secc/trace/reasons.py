@@ -172,6 +172,12 @@ _TABLE: tuple[Meaning, ...] = (
         _KINDS[5].support,
     ),
     Meaning("bug.EncodeError", "The station could not encode its own answer by the schema.", STOPS, _KINDS[5].support),
+    Meaning(
+        "bug.NotLoaded",
+        "Car and station agreed on a protocol, and its modules could not be imported: a bug, or a broken installation.",
+        "Charging does not begin; the car shows an error.",
+        "The log says which module it was. Install the software again.",
+    ),
 )
 
 MEANINGS: Final = Register(*_TABLE, *TLS, *CERTIFICATES, *SIGNATURES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -15,10 +16,11 @@ from secc.iso2 import protocol
 from secc.iso2.dialogue import (
     ITEMS,
     LOOP_REQUESTS,
-    LOOP_RESPONSES,
     PAYLOAD_LIMIT,
+    RESPONSES,
     STREAM,
     open_dialogue,
+    prepare,
     warm,
     warm_rest,
 )
@@ -115,7 +117,7 @@ def said(schema: Schema[V2G_Message], wanted: Callable[[str], bool]) -> int:
 
 
 def test_the_messages_of_the_loop_are_compiled_first(again: Schema[V2G_Message], compiled: list[str]) -> None:
-    names = {cls.__name__ for cls in (*LOOP_REQUESTS, *LOOP_RESPONSES)}
+    names = {cls.__name__ for request in LOOP_REQUESTS for cls in (request, RESPONSES[request])}
     warm()
     # What the station does not do, it does not compile: it writes no request and reads no response.
     assert not {
@@ -158,3 +160,28 @@ def test_the_protocol_is_what_cars_ask_for() -> None:
     spoken = protocol()
     assert (spoken.namespace, spoken.major, spoken.minor) == ("urn:iso:15118:2:2013:MsgDef", 2, 0)
     assert not spoken.tls13
+
+
+def test_who_reads_a_request_has_its_answer_compiled(
+    again: Schema[V2G_Message], compiled: list[str], dialogue: Dialogue
+) -> None:
+    """A request that is not compiled is read off the event loop; its answer is written on it."""
+    here = replace(dialogue, schemas={STREAM: again})
+    warm()
+    setup = V2G_Message(header=MessageHeader(session_id=bytes(8)), body=iso2.SessionSetupReq(evcc_id=b"\2\0\0\0\0\1"))
+    octets = SCHEMA.encode(setup)
+    assert here.decode_at_once(STREAM, octets) is None
+    here.decode(STREAM, octets)
+    assert "write_SessionSetupRes" in compiled
+    compiled.clear()
+    assert here.decode_at_once(STREAM, octets) is not None
+    assert said(again, lambda name: name == "SessionSetupRes") > 0
+    assert not compiled
+
+
+def test_a_request_is_compiled_behind_its_answer(again: Schema[V2G_Message], compiled: list[str]) -> None:
+    """The event loop may read it at any moment between the two."""
+    for request, response in RESPONSES.items():
+        prepare(request)
+        read, written = f"read_{request.__name__}", f"write_{response.__name__}"
+        assert compiled.index(written) < compiled.index(read)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from secc.conversation import End, Send, Wall
 from secc.session.negotiation import PAYLOAD_LIMIT, PAYLOAD_TYPE, SEQUENCE, choose, open_negotiation
-from secc.session.offer import Surroundings, V2gProtocol
+from secc.session.offer import Surroundings
+from secc.session.protocol import V2gProtocol
 from secc.session.supported_app_protocol import (
     SCHEMA,
     AppProtocol,
@@ -29,9 +30,9 @@ def wall() -> Wall:
 
 def spoken(name: str, namespace: str, major: int = 2, *, tls13: bool = False) -> V2gProtocol:
     def never(*_: Any) -> Any:
-        raise AssertionError("negotiation opens nothing")
+        raise AssertionError("negotiation loads nothing")
 
-    return V2gProtocol(name, namespace, major, 0, open=never, warm=never, personal=frozenset(), tls13=tls13)
+    return V2gProtocol(name, namespace, major, 0, personal=frozenset(), load=never, tls13=tls13)
 
 
 ISO2 = spoken("-2", "urn:iso:15118:2:2013:MsgDef")

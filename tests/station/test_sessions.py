@@ -12,7 +12,9 @@ import pytest
 
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
+from secc.session.protocol import LoadedProtocol
 from secc.station.compose import compose
+from secc.station.loading import Protocols
 from secc.station.notify import Notifier
 from secc.station.station import Station
 from secc.trace.history import records
@@ -70,15 +72,22 @@ def test_nothing_is_left_to_compile_when_the_first_car_comes(tmp_path: Path) -> 
         calls: list[bool] = []
         config = configured(tmp_path)
         services = compose(config, Notifier({}))
-        warm = services.protocols[0].warm
+        (protocol,) = services.protocols.spoken
 
-        def noted() -> None:
-            calls.append(threading.current_thread() is threading.main_thread())
-            warm()
+        def noted() -> LoadedProtocol:
+            loaded = protocol.load()
 
-        services.protocols = (replace(services.protocols[0], warm=noted),)
+            def warm() -> None:
+                calls.append(threading.current_thread() is threading.main_thread())
+                loaded.warm()
+
+            return replace(loaded, warm=warm)
+
+        services.protocols = Protocols((replace(protocol, load=noted),), services.work, services.work.long)
         host = Station(services, Notifier({}))
         await host.open()
+        assert host.preparing is not None
+        await host.preparing
         assert calls == [False]
         await host.close()
 

@@ -34,8 +34,9 @@ from secc.session.effects import (
     StopPower,
     ValidateContract,
 )
-from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Surroundings, Transfer, V2gProtocol
+from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Surroundings, Transfer
 from secc.station.listeners import SdpListener, TcpListener
+from secc.station.loading import Protocols
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.pace import Pace
 from secc.station.serving.router import Router
@@ -57,7 +58,7 @@ class MiniStation:
         self.executor: Executor = ThreadPoolExecutor(1)
         self.work: Executor = self.executor
         self.pace = Pace()
-        self.protocols: tuple[V2gProtocol, ...] = (protocol(),)
+        self.protocols = Protocols((protocol(),), self.work, self.work)
         self.offer = offer
         self.outlet = Outlet(
             dc=offer.transfers[0].is_dc, cable_seconds=0.05, power_seconds=0.02, authorize_seconds=0.05

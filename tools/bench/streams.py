@@ -117,7 +117,7 @@ def cost(decode: Callable[[int, bytes], object], octets: bytes, times: int) -> f
 def search(seconds: float, seed: int = 1) -> tuple[bytes, float]:
     """The message that costs most to decode, as far as this time gets; its cost in microseconds."""
     chance = random.Random(seed)  # noqa: S311  # the same search each time
-    protocol = iso2.protocol()
+    protocol = iso2.protocol().load()
     protocol.warm()
     for _ in protocol.warm_rest():
         pass

@@ -18,7 +18,7 @@ from secc.link.v2gtp import Frame, PayloadType
 from secc.session.dialogue import Dialogue
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
-from secc.session.offer import V2gProtocol
+from secc.session.protocol import LoadedProtocol, V2gProtocol
 from secc.station.serving.decoding import Decoder
 from secc.station.serving.host import Host
 from secc.station.serving.router import Seat
@@ -146,7 +146,7 @@ class V2gConnection(asyncio.Protocol):
 
     def _pump(self) -> None:
         self._pumping = False
-        if not self._inbox or self._feeding or self._over:
+        if not self._inbox or self._feeding or self._over or self._decoder.held:
             return
         if self._link.may_block:
             # A private key may live in a chip that takes its time: no other outlet shall wait for it.
@@ -236,19 +236,43 @@ class V2gConnection(asyncio.Protocol):
     # The talk
 
     def _negotiate(self) -> None:
-        negotiation = open_negotiation(self._host.protocols, self._host.surroundings(), tls13=False)
+        negotiation = open_negotiation(self._host.protocols.spoken, self._host.surroundings(), tls13=False)
         self._open(negotiation, "negotiation", self._negotiated)
 
     def _negotiated(self, end: End) -> None:
         result = self._dialogue.session.result if self._dialogue is not None else None
         if end.reason.well and isinstance(result, V2gProtocol):
             self.protocol = result
-            offer = self._host.begin(result, secure=self.secure)
-            # What stood behind the hello was sent before we had agreed on anything.
-            surroundings = replace(self._host.surroundings(), batch=self._decoder.batch)
-            self._open(result.open(offer, surroundings), result.name, self._ended)
+            loaded = self._host.protocols.loaded(result)
+            if loaded is not None:
+                self._begin(result, loaded)
+            else:
+                self._wait_for(result)
         else:
             self._finish(end.reason)
+
+    def _begin(self, protocol: V2gProtocol, loaded: LoadedProtocol) -> None:
+        offer = self._host.begin(protocol, secure=self.secure)
+        # What stood behind the hello was sent before we had agreed on anything.
+        surroundings = replace(self._host.surroundings(), batch=self._decoder.batch)
+        self._open(loaded.open(offer, surroundings), protocol.name, self._ended)
+
+    def _wait_for(self, protocol: V2gProtocol) -> None:
+        """The car has its answer, and what it says next waits until the protocol is loaded: its payload types are not known before."""
+        self._decoder.held = True
+        loading = self._host.protocols.load(protocol)
+        loading.add_done_callback(lambda loading: self._host.pace.take(lambda: self._loaded(protocol, loading)))
+
+    def _loaded(self, protocol: V2gProtocol, loading: asyncio.Future[LoadedProtocol]) -> None:
+        if self._over:
+            return
+        error = asyncio.CancelledError() if loading.cancelled() else loading.exception()
+        if error is not None:
+            self._finish(Reason("bug", "NotLoaded", detail=f"{protocol.name}: {type(error).__name__}"))
+            return
+        self._begin(protocol, loading.result())
+        self._decoder.release()
+        self._pump()
 
     def _open(self, dialogue: Dialogue, name: str, ended: Callable[[End], None]) -> None:
         self._dialogue = dialogue
@@ -267,8 +291,8 @@ class V2gConnection(asyncio.Protocol):
         """Something happened outside, or to the connection itself."""
         if self.seat is not None and self.seat.alive:
             self.seat.hear(event)
-        elif self.seat is None and isinstance(event, Severed | Emergency):
-            # No message has come yet; how it ended is known all the same.
+        elif (self.seat is None or self._decoder.held) and isinstance(event, Severed | Emergency):
+            # No message has come yet, or the protocol is being loaded; how it ended is known all the same.
             self._finish(event.why())
 
     def _send(self, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 A small message is decoded where it arrives. Any other is decoded on the process's thread for such work, and what comes behind it waits: nothing
 overtakes it. As in the core, one message a stream is held back while another is looked at; it was sent before our answer. Further ones are dropped.
+What comes while the agreed protocol is being loaded waits in the same way, and was not sent before our answer.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Decoder:
         self._broken = broken
         self._settled = settled
         self._under_way = False
+        self.held = False
+        """The protocol that was agreed is not loaded yet: what comes now has to wait."""
         self._waiting: deque[Frame] = deque()
         self.batch = 0
         """The number of those messages that were sent without waiting for an answer between them; the newest such."""
@@ -59,8 +62,8 @@ class Decoder:
 
     @property
     def busy(self) -> bool:
-        """Whether a frame is being decoded: what comes now has to wait."""
-        return self._under_way
+        """Whether what comes now has to wait."""
+        return self._under_way or self.held
 
     def take(self, frame: Frame, *, early: bool) -> None:
         """The next frame; ``early``: it came before the message in front of it could be answered."""
@@ -72,10 +75,15 @@ class Decoder:
         elif frame.payload_type in self._seen:
             self._overtaken.add(frame.payload_type)
         self._seen.add(frame.payload_type)
-        if self._under_way:
+        if self.busy:
             self._waiting.append(frame)
         else:
             self._decode(frame)
+
+    def release(self) -> None:
+        """The protocol is loaded: what has waited has its turn."""
+        self.held = False
+        self._go_on()
 
     def stop(self) -> None:
         """The session is over: what is being decoded is dropped."""
@@ -109,9 +117,12 @@ class Decoder:
             self._broken(type(error).__name__)
         else:
             self._say(step.result())
-        while self._waiting and not self._under_way:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and not self.busy:
             self._decode(self._waiting.popleft())
-        if not self._under_way:
+        if not self.busy:
             self._settled()
 
     def _say(self, received: Received) -> None:

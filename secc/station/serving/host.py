@@ -8,7 +8,9 @@ from typing import Any, Protocol
 from secc.conversation import Effect, Reason
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
-from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.session.offer import Offer, Surroundings
+from secc.session.protocol import V2gProtocol
+from secc.station.loading import Protocols
 from secc.station.serving.pace import Pace
 from secc.station.serving.router import Router, Seat
 
@@ -23,7 +25,7 @@ class Host(Protocol):
     work: Executor
     """The process's thread for Python work."""
     pace: Pace
-    protocols: tuple[V2gProtocol, ...]
+    protocols: Protocols
 
     def surroundings(self) -> Surroundings: ...
     def secured(self, handshaken: Handshaken) -> None:

@@ -23,8 +23,9 @@ from secc.link.tls.report import TlsReport
 from secc.session.effects import Milestone, Verdict
 from secc.session.events import ConnectionClosed
 from secc.session.log import about, running_sessions, told
-from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.session.offer import Offer, Surroundings
 from secc.session.proof import ProvedContract
+from secc.session.protocol import V2gProtocol
 from secc.station.compose import Services
 from secc.station.serving.draft import Draft, tls_seen
 from secc.station.serving.hardware import Hardware

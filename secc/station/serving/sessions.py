@@ -38,7 +38,8 @@ from secc.session.effects import (
 )
 from secc.session.events import Shutdown
 from secc.session.identification import AuthorizeToken
-from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.session.offer import Offer, Surroundings
+from secc.session.protocol import V2gProtocol
 from secc.station.compose import Services
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.hardware import Hardware

@@ -65,9 +65,11 @@ def _conversations(services: Services) -> Iterator[tuple[str, Session]]:
     yield from _begun("power path (DC)", energy.power_path(energy.DcSettings(), now=now), now)
     yield from _begun("plug-in", Plugin(PlugInSettings(), now=now).session, now)
     yield from _begun("matching", SlacSession(SlacSettings(evse_mac=bytes(6)), now=now), now)
-    yield from _begun("negotiation", open_negotiation(services.protocols, surroundings, tls13=False).session, now)
-    for protocol in services.protocols:
-        yield from _begun(f"session ({protocol.name})", protocol.open(Offer(), surroundings).session, now)
+    yield from _begun(
+        "negotiation", open_negotiation(services.protocols.spoken, surroundings, tls13=False).session, now
+    )
+    for protocol in services.protocols.spoken:
+        yield from _begun(f"session ({protocol.name})", protocol.load().open(Offer(), surroundings).session, now)
 
 
 def _begun(name: str, session: Session, now: float) -> Iterator[tuple[str, Session]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from secc import iso2
-from secc.conversation import Effect, Levels, Reason
+from secc.conversation import Effect, Event, Levels, Reason, Received
 from secc.exi.budget import AT_ONCE
 from secc.iso2 import messages
 from secc.iso2.dialogue import PAYLOAD_LIMIT
@@ -19,12 +20,15 @@ from secc.iso2.messages import ResponseCode, SessionSetupReq, V2G_Message
 from secc.link.connection import Serving
 from secc.link.v2gtp import Framer, PayloadType, frame
 from secc.session import negotiation
+from secc.session.dialogue import Dialogue
 from secc.session.effects import OpenContactor, Reach
-from secc.session.events import Unplugged
-from secc.session.offer import Offer, Surroundings, V2gProtocol
+from secc.session.events import EmergencyStopped, Unplugged
+from secc.session.offer import Offer, Surroundings
+from secc.session.protocol import LoadedProtocol, V2gProtocol
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
-from secc.station.serving.connection import SLICE_OCTETS, V2gConnection
+from secc.station.loading import Protocols
+from secc.station.serving.connection import INBOX_OCTETS, SLICE_OCTETS, V2gConnection
 from secc.station.serving.pace import Pace
 from secc.station.serving.router import Router
 from tests.iso2_car import wall
@@ -50,7 +54,8 @@ class Held(Executor):
         """Do the next job, and let the loop hear of it."""
         future, call = self.jobs.pop(0)
         try:
-            future.set_result(call())
+            result = call()
+            future.set_result([*result] if isinstance(result, Generator) else result)
         except Exception as error:  # as an executor does
             future.set_exception(error)
         await settle()
@@ -90,9 +95,10 @@ class Outlet:
     """An outlet in which a session may run, and what it is told."""
 
     name = "left"
-    protocols = (ISO2,)
 
-    def __init__(self, work: Executor) -> None:
+    def __init__(self, work: Executor, spoken: V2gProtocol = ISO2) -> None:
+        self.background = Held()
+        self.protocols = Protocols((spoken,), work, self.background)
         self.router = Router("left", levels=lambda: Levels(pilot="B", contactor="open"))
         self.router.performs(OpenContactor, Reach, by=lambda effect: None)
         self.pace = Pace(clock=lambda: 0.0)
@@ -161,14 +167,19 @@ def request(body: Any, session_id: bytes = bytes(8)) -> bytes:
     return messages.SCHEMA.encode(V2G_Message(header=header, body=body))
 
 
-def run(story: Callable[[Outlet, Held], Awaitable[None]]) -> None:
+def run(story: Callable[[Outlet, Held], Awaitable[None]], spoken: V2gProtocol = ISO2, *, prepared: bool = True) -> None:
     async def main() -> None:
-        ISO2.warm()
-        for _ in ISO2.warm_rest():
+        loaded = ISO2.load()
+        loaded.warm()
+        # Whatever this outlet has loaded: in a process the codec is compiled once.
+        for _ in loaded.warm_rest():
             pass
         negotiation.warm()
         work = Held()
-        outlet = Outlet(work)
+        outlet = Outlet(work, spoken)
+        if prepared:
+            outlet.protocols.prepare()
+            await outlet.background.work()
         try:
             await story(outlet, work)
         finally:
@@ -405,3 +416,178 @@ def test_without_a_thread_to_decode_on_the_session_ends() -> None:
         assert outlet.codes == ["severed.stream-broken"]
 
     run(story)
+
+
+# While the agreed protocol is being loaded
+
+
+def test_the_first_request_waits_for_its_protocol_off_the_loop() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        assert outlet.answers == ["OK_SuccessfulNegotiation"], "at once"
+        outlet.say(request(SETUP))
+        await settle()
+        assert [name for name, _ in outlet.heard] == ["SupportedAppProtocolReq"]
+        await work.work()
+        assert outlet.heard[-1] == ("SessionSetupReq", False)
+        assert outlet.answers[1:] == [f"SessionSetupRes {ResponseCode.OK_NEW_SESSION_ESTABLISHED}"]
+        assert len(outlet.background.jobs) == 1, "the other messages are compiled behind it"
+
+    run(story, prepared=False)
+
+
+def test_what_most_cars_speak_is_loaded_when_nothing_waits() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.protocols.prepare()
+        assert outlet.protocols.loaded(ISO2) is None
+        await outlet.background.work()
+        outlet.say(small())
+        outlet.say(request(SETUP))
+        assert len(outlet.answers) == 2
+        assert not work.jobs
+
+    run(story, prepared=False)
+
+
+def test_of_what_comes_while_it_is_loaded_two_at_once_are_two_at_once() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        outlet.say(request(SETUP))
+        outlet.say(request(SETUP))
+        await work.work()
+        assert outlet.heard[1:] == [("SessionSetupReq", False), ("SessionSetupReq", True)]
+        assert outlet.codes == ["refused.FAILED_SequenceError"]
+
+    run(story, prepared=False)
+
+
+def test_what_stood_behind_the_negotiation_is_early_also_where_its_protocol_had_to_be_loaded() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small(), request(SETUP))
+        await work.work()
+        assert outlet.heard == [("SupportedAppProtocolReq", False), ("SessionSetupReq", True)]
+        assert outlet.codes == ["refused.FAILED_SequenceError"]
+
+    run(story, prepared=False)
+
+
+def test_a_frame_on_a_payload_type_of_the_new_protocol_is_not_passed_over() -> None:
+    """Which types there are is known when it is loaded: what comes before is not looked at."""
+    stream = int(PayloadType.COMMON)
+    heard: list[int] = []
+
+    class Elsewhere(Dialogue):
+        def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
+            heard.append(payload_type)
+            return None
+
+    def opened(offer: Offer, surroundings: Surroundings) -> Dialogue:
+        there = ISO2.load().open(offer, surroundings)
+        return Elsewhere(there.session, {stream: messages.SCHEMA}, there.payload_limit, there.items)
+
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        outlet.connection.data_received(frame(PayloadType.COMMON, bytes(5)))
+        await work.work()
+        assert heard == [stream]
+
+    other = replace(ISO2, load=lambda: LoadedProtocol(opened, warm=lambda: None))
+    run(story, other, prepared=False)
+
+
+@pytest.mark.parametrize(
+    ("event", "code"), [(Unplugged(), "severed.unplugged"), (EmergencyStopped(), "emergency.emergency-stop")]
+)
+def test_what_ends_a_session_ends_it_also_while_its_protocol_is_being_loaded(event: Event, code: str) -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        outlet.say(request(SETUP))
+        outlet.connection.hear(event)
+        assert outlet.codes == [code]
+        await work.work()
+        assert [name for name, _ in outlet.heard] == ["SupportedAppProtocolReq"]
+        assert outlet.codes == [code]
+
+    run(story, prepared=False)
+
+
+def test_who_hangs_up_while_its_protocol_is_being_loaded_is_answered_first() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        outlet.say(request(SETUP))
+        outlet.connection.eof_received()
+        await settle()
+        assert outlet.codes == []
+        await work.work()
+        assert len(outlet.answers) == 2
+        assert outlet.codes == ["severed.connection-closed"]
+
+    run(story, prepared=False)
+
+
+def test_a_flood_while_it_is_loaded_ends_the_connection() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        for _ in range(INBOX_OCTETS // 4096 + 1):
+            outlet.say(bytes(4096))
+        assert outlet.codes == ["severed.stream-broken"]
+
+    run(story, prepared=False)
+
+
+def test_a_protocol_that_cannot_be_loaded_costs_this_session_and_is_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries: list[bool] = []
+
+    def load() -> LoadedProtocol:
+        tries.append(True)
+        raise ImportError("planted")
+
+    broken = replace(ISO2, load=load)
+
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        outlet.say(request(SETUP))
+        await work.work()
+        assert outlet.codes == ["bug.NotLoaded"]
+        assert "ISO 15118-2 cannot be loaded" in caplog.text
+        again = outlet.protocols.load(broken)
+        await work.work()
+        assert isinstance(again.exception(), ImportError)
+        assert len(tries) == 2
+        gc.collect()
+
+    run(story, broken, prepared=False)
+
+
+def test_without_a_thread_to_load_on_the_session_ends() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        def closed(*_: Any) -> Any:
+            raise RuntimeError("closed")
+
+        work.submit = closed  # type: ignore[method-assign]  # as after shutdown
+        outlet.say(small())
+        await settle()
+        assert outlet.codes == ["bug.NotLoaded"]
+
+    run(story, prepared=False)
+
+
+def test_cars_that_come_together_have_their_protocol_loaded_once() -> None:
+    loads: list[bool] = []
+
+    def load() -> LoadedProtocol:
+        loads.append(True)
+        return ISO2.load()
+
+    counted = replace(ISO2, load=load)
+
+    async def story(outlet: Outlet, work: Held) -> None:
+        assert outlet.protocols.load(counted) is outlet.protocols.load(counted)
+        assert len(work.jobs) == 1
+        await work.work()
+        assert loads == [True]
+        assert outlet.protocols.loaded(counted) is not None
+
+    run(story, counted, prepared=False)

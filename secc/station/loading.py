@@ -1,0 +1,89 @@
+"""What the station speaks, and how much of it has been imported and compiled so far.
+
+Importing a protocol and compiling its codec takes a second or more on a small board. Both are done on the process's thread for Python work, never
+on the event loop: for the first protocol of the list in the background, once the station is ready; for any as soon as a car makes it likely.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Generator, Iterable
+from concurrent.futures import Executor
+from typing import Any
+
+from secc.session.protocol import LoadedProtocol, V2gProtocol
+
+log = logging.getLogger(__name__)
+
+
+class Protocols:
+    """``work`` is the thread for Python work, ``long`` its queue of what is done in steps. All calls from the event loop's thread."""
+
+    def __init__(self, spoken: Iterable[V2gProtocol], work: Executor, long: Executor) -> None:
+        self.spoken = tuple(spoken)
+        self._work = work
+        self._long = long
+        self._loaded: dict[str, LoadedProtocol] = {}
+        """By name. Written on the thread for Python work, when the loop's messages are compiled."""
+        self._loading: dict[str, asyncio.Future[LoadedProtocol]] = {}
+        """What has been ordered for a car, by name, until it is there."""
+
+    def loaded(self, protocol: V2gProtocol) -> LoadedProtocol | None:
+        """None: not yet; ``load`` it and wait."""
+        return self._loaded.get(protocol.name)
+
+    def load(self, protocol: V2gProtocol) -> asyncio.Future[LoadedProtocol]:
+        """Order it for a car, ahead of what is done in the background. Ordered twice it is loaded once; one that failed is tried again."""
+        loading = self._loading.get(protocol.name)
+        if loading is None:
+            loading = self._loading[protocol.name] = self._order(self._work, self._load, protocol)
+            loading.add_done_callback(lambda loading: self._told(protocol, loading))
+        return loading
+
+    def prepare(self) -> asyncio.Future[None] | None:
+        """Load and compile in the background, in steps, what most cars speak: the first of the list. None where nothing is spoken."""
+        return self._finish(self.spoken[0]) if self.spoken else None
+
+    def _finish(self, protocol: V2gProtocol) -> asyncio.Future[None]:
+        """Do, in the background, whatever is left to do for it."""
+        finishing = self._order(self._long, self._in_steps, protocol)
+        finishing.add_done_callback(lambda finishing: _check(protocol, finishing))
+        return finishing
+
+    def _told(self, protocol: V2gProtocol, loading: asyncio.Future[LoadedProtocol]) -> None:
+        del self._loading[protocol.name]
+        if _check(protocol, loading):
+            self._finish(protocol)
+
+    def _order(self, executor: Executor, call: Any, protocol: V2gProtocol) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        try:
+            return loop.run_in_executor(executor, call, protocol)
+        except RuntimeError as error:  # the station goes down
+            failed = loop.create_future()
+            failed.set_exception(error)
+            return failed
+
+    def _load(self, protocol: V2gProtocol) -> LoadedProtocol:
+        loaded = protocol.load()
+        loaded.warm()
+        self._loaded[protocol.name] = loaded
+        return loaded
+
+    def _in_steps(self, protocol: V2gProtocol) -> Generator[None, None, None]:
+        protocol.load()
+        yield
+        loaded = self._load(protocol)
+        yield
+        yield from loaded.warm_rest()
+
+
+def _check(protocol: V2gProtocol, order: asyncio.Future[Any]) -> bool:
+    """Whether it was done; logged if it failed."""
+    if order.cancelled():
+        return False
+    error = order.exception()
+    if error is not None:
+        log.error("%s cannot be loaded", protocol.name, exc_info=error)
+    return error is None
