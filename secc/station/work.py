@@ -9,12 +9,13 @@ threads of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, InvalidStateError
 from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
@@ -74,8 +75,10 @@ class WorkThread(Executor):
             self._closed = True
             if cancel_futures:
                 for job in (*self._short, *self._long):
+                    # One that ends at this moment keeps its result.
                     if not job.future.cancel():
-                        job.future.set_exception(RuntimeError(f"{self._name} is closed"))
+                        with contextlib.suppress(InvalidStateError):
+                            job.future.set_exception(RuntimeError(f"{self._name} is closed"))
                 self._short.clear()
                 self._long.clear()
             self._turn.notify()
@@ -149,8 +152,8 @@ def _step(job: _Job) -> bool:
         result, error = None, raised
     else:
         return False
-    # ``shutdown`` has told the caller already.
-    if not job.future.done():
+    # ``shutdown`` may have told the caller already.
+    with contextlib.suppress(InvalidStateError):
         if error is None:
             job.future.set_result(result)
         else:

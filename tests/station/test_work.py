@@ -95,6 +95,30 @@ def test_shutting_down_leaves_what_is_long_where_it_is(work: WorkThread) -> None
     assert not [thread for thread in threading.enumerate() if thread.name == "python-work" and thread.is_alive()]
 
 
+def test_what_ends_while_the_thread_is_shut_down_keeps_its_result(work: WorkThread) -> None:
+    """A station that goes down as soon as something long is done."""
+    failed: list[BaseException] = []
+    go, shut = threading.Event(), threading.Event()
+
+    def steps() -> Iterator[None]:
+        go.wait(5.0)
+        yield
+
+    def shut_down(_: object) -> None:
+        try:
+            work.shutdown(wait=False, cancel_futures=True)
+        except BaseException as error:  # the future would only log it
+            failed.append(error)
+        shut.set()
+
+    future = work.long.submit(steps)
+    future.add_done_callback(shut_down)
+    go.set()
+    assert shut.wait(5.0)
+    assert future.result(0) is None
+    assert failed == []
+
+
 def test_shutting_down_in_order_does_what_is_queued(work: WorkThread) -> None:
     futures = [work.submit(lambda: "done") for _ in range(3)]
     work.shutdown()
