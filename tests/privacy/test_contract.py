@@ -22,7 +22,7 @@ from certs.emaid import check_digit
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Lab, Tls
 from secc.ops.report import explanation, status_lines
-from tests import station_scene
+from tests import station_config, station_scene
 from tests.personal_search import Needles
 from tests.station_scene import BOTH, Scene, car_wallet, configured, station
 from tools.evcc.behaviour import Behaviour, Payment
@@ -41,7 +41,8 @@ def own_pki() -> Path:
 
 @pytest.fixture(autouse=True)
 def _nobody_elses_pki(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(station_scene, "lab_pki", own_pki)
+    for module in (station_scene, station_config):
+        monkeypatch.setattr(module, "lab_pki", own_pki)
 
 
 CAR = Behaviour(payment=Payment.CONTRACT, evcc_id=bytes((2, *secrets.token_bytes(5))), loops=30)
@@ -104,7 +105,7 @@ def config_for(tmp_path: Path, case: Case, lab: Lab | None = None) -> Config:
         eim=Eim.LIST,
         lab=lab,
         hal="sim:?connector=dc&speed=10",
-        allow=case.allow,
+        allow=case.allow or f"emaid {car_wallet().emaid}\n",
     )
 
 
