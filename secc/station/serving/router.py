@@ -350,7 +350,9 @@ class Router:
         entry.asker = None
         if entry.task is not None:
             del self._open[ticket]
-            entry.task.cancel()
+            # A cancelled task keeps its frames; held by what they hold, they would stay until garbage is collected, with the question.
+            task, entry.task = entry.task, None
+            task.cancel()
 
     def leave(self, seat: Seat) -> None:
         """A conversation has ended: what was asked of it gets the answer that stands for one that is not there."""

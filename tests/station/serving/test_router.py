@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -298,6 +300,34 @@ def test_a_task_finds_answers_and_is_cancelled_where_the_question_is_abandoned()
         assert cancelled == [True]
 
     in_house(story)
+
+
+def test_nothing_holds_a_question_that_was_given_up() -> None:
+    """It may be about a contract, and that goes with the session, not with the next collection of garbage."""
+    found: list[weakref.ref[Weigh]] = []
+
+    async def story(house: House) -> None:
+        async def weigh(question: Weigh) -> float:
+            await asyncio.sleep(3.0)
+            return 2.5
+
+        house.router.finds(Weigh, by=weigh)
+        question = Weigh()
+        found.append(weakref.ref(question))
+        seat = house.join(asking(question, []))
+        del question
+        await asyncio.sleep(1.0)
+        assert found[0]() is not None
+        seat.hear(Gone())
+        del seat
+        await asyncio.sleep(1.0)
+
+    gc.disable()
+    try:
+        in_house(story)
+        assert found[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_bug_in_finding_an_answer_ends_the_conversation_that_asked() -> None:
