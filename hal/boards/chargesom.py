@@ -296,7 +296,8 @@ class ChargeSom(DrivenBoard):
         if state.safe_state not in (0, 1) or self._phase is Phase.QUIET:
             return  # it does not know its own state yet: as good as silent
         now = self._loop.time()
-        self._state, self._reported, self.levels.heard = state, now, now
+        self._state, self._reported = state, now
+        self.levels.confirm(now)
         if state.normal and self._phase is not Phase.RUNNING:
             if state.duty != 1.0 or any(state.contactors):
                 return  # not yet what was asked for: the safe state that we come up in

@@ -235,7 +235,7 @@ class DrivenBoard(abc.ABC):
         self.demand()
         await self._drive(duty)
 
-    def permit(self, on: bool, reason: str) -> None:
+    async def permit(self, on: bool, reason: str) -> None:
         """The station's wish for power: the contactor follows the pilot while it lasts."""
         if not on:
             log.debug("board %s: no more power (%s)", self._name, reason)
@@ -251,7 +251,7 @@ class DrivenBoard(abc.ABC):
         self.permitted = True
         self.settle()
 
-    def clear(self, code: str) -> None:
+    async def clear(self, code: str) -> None:
         if self.levels.caused(code):
             raise HalRejected(f"the cause of {code} is still there")
         self.levels.forget(code)
@@ -291,9 +291,7 @@ class DrivenBoard(abc.ABC):
         # Before the event goes out: whoever hears it must not find a permission that is over.
         if (ready and not state.ready) or state not in (PilotState.B, PilotState.C, PilotState.D):
             self.trip()
-        self.levels.note_pilot(
-            state, reading.duty, high_volts=reading.high_volts, low_volts=reading.low_volts, at=reading.at
-        )
+        self.levels.note_pilot(reading)
         self.settle()
 
     def hear_inputs(

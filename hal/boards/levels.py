@@ -44,7 +44,10 @@ class Trouble:
 
 
 class Levels:
-    """All readings of one board. ``now`` tells monotonic seconds; every change is published once."""
+    """All readings of one board, stored. ``now`` tells monotonic seconds; every change is published once.
+
+    ``at`` of a ``note_...``: when it was measured, where the board tells; else this moment.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -52,61 +55,45 @@ class Levels:
         self.healthy = False
         self.lost = False
         self.heard = 0.0
-        self._pilot = PilotReading(PilotState.UNKNOWN, 0.0, 0.0)
-        self._contactor = ContactorReading(ContactorState.UNKNOWN, 0.0)
+        self.pilot = PilotReading(PilotState.UNKNOWN, 0.0, 0.0)
+        self.contactor = ContactorReading(ContactorState.UNKNOWN, 0.0)
         self.inputs = InputsReading(False, False, 0.0)
         self.cable = CableReading(None, 0.0)
         self.lock = LockReading(LockState.UNKNOWN, 0.0)
-        self._faults: dict[str, Fault] = {}
+        self.faults: tuple[Fault, ...] = ()
         self._causes: set[str] = set()
 
     # --- readings ---
 
-    @property
-    def pilot(self) -> PilotReading:
-        """The last change, confirmed by whatever was heard since."""
-        return replace(self._pilot, at=max(self._pilot.at, self.heard)) if self.healthy else self._pilot
-
-    @property
-    def contactor(self) -> ContactorReading:
-        """The same of the contactor."""
-        return replace(self._contactor, at=max(self._contactor.at, self.heard)) if self.healthy else self._contactor
-
-    @property
-    def faults(self) -> tuple[Fault, ...]:
-        return tuple(self._faults.values())
+    def confirm(self, at: float) -> None:
+        """The board was heard at this moment: pilot and contactor are still as it last said."""
+        self.heard = at
+        if self.healthy:
+            self.pilot = replace(self.pilot, at=max(self.pilot.at, at))
+            self.contactor = replace(self.contactor, at=max(self.contactor.at, at))
 
     @property
     def emergency(self) -> str:
         """Codes of the faults that forbid power, for a person; empty where there is none."""
-        return ", ".join(fault.code for fault in self._faults.values() if fault.severity is Severity.EMERGENCY)
+        return ", ".join(fault.code for fault in self.faults if fault.severity is Severity.EMERGENCY)
 
-    def note_pilot(
-        self,
-        state: PilotState,
-        duty: float | None,
-        *,
-        high_volts: float | None = None,
-        low_volts: float | None = None,
-        at: float | None = None,
-    ) -> bool:
-        """Note a measurement. True: the state is another one than before."""
-        at = self._now() if at is None else at
-        changed = state is not self._pilot.state
-        since = at if changed else self._pilot.since
-        self._pilot = PilotReading(state, since, at, duty, high_volts, low_volts)
+    def note_pilot(self, reading: PilotReading) -> None:
+        """Note a measurement. Its ``since`` is told here: the moment of the first one with this state."""
+        changed = reading.state is not self.pilot.state
+        self.pilot = replace(reading, since=reading.at if changed else self.pilot.since)
         if changed:
-            self.events.publish(PilotChanged(self._pilot))
-        return changed
+            self.events.publish(PilotChanged(self.pilot))
 
-    def note_contactor(self, state: ContactorState) -> None:
-        changed = state is not self._contactor.state
-        self._contactor = ContactorReading(state, self._now())
+    def note_contactor(self, state: ContactorState, at: float | None = None) -> None:
+        changed = state is not self.contactor.state
+        self.contactor = ContactorReading(state, self._now() if at is None else at)
         if changed:
-            self.events.publish(ContactorChanged(self._contactor))
+            self.events.publish(ContactorChanged(self.contactor))
 
-    def note_inputs(self, *, emergency_stopped: bool | None = None, door_open: bool | None = None) -> None:
-        before, at = self.inputs, self._now()
+    def note_inputs(
+        self, *, emergency_stopped: bool | None = None, door_open: bool | None = None, at: float | None = None
+    ) -> None:
+        before, at = self.inputs, self._now() if at is None else at
         stopped = before.emergency_stopped if emergency_stopped is None else emergency_stopped
         opened = before.door_open if door_open is None else door_open
         self.inputs = InputsReading(stopped, opened, at)
@@ -121,28 +108,34 @@ class Levels:
         if changed:
             self.events.publish(CableChanged(self.cable))
 
-    def note_lock(self, state: LockState) -> None:
+    def note_lock(self, state: LockState, at: float | None = None) -> None:
         changed = state is not self.lock.state
-        self.lock = LockReading(state, self._now())
+        self.lock = LockReading(state, self._now() if at is None else at)
         if changed:
             self.events.publish(LockChanged(self.lock))
 
     # --- faults ---
 
-    def begin(self, trouble: Trouble) -> bool:
-        """The cause of this fault is there. True: it is a new fault."""
+    def begin(self, trouble: Trouble) -> None:
+        """The cause of this fault is there."""
         self._causes.add(trouble.code)
-        if trouble.code in self._faults:
-            return False
-        fault = Fault(trouble.code, trouble.severity, trouble.text, trouble.latched, self._now())
-        self._faults[trouble.code] = fault
-        self.events.publish(FaultRaised(fault))
-        return True
+        if self._fault(trouble.code) is None:
+            self.note_fault(Fault(trouble.code, trouble.severity, trouble.text, trouble.latched, self._now()))
+
+    def note_fault(self, fault: Fault) -> None:
+        """A fault as the board itself tells it."""
+        before = self._fault(fault.code)
+        if fault != before:
+            self.faults = (*(each for each in self.faults if each is not before), fault)
+            self.events.publish(FaultRaised(fault))
+
+    def _fault(self, code: str) -> Fault | None:
+        return next((fault for fault in self.faults if fault.code == code), None)
 
     def end(self, code: str) -> None:
         """The cause has gone; so has the fault, unless it is latched."""
         self._causes.discard(code)
-        fault = self._faults.get(code)
+        fault = self._fault(code)
         if fault is not None and not fault.latched:
             self.forget(code)
 
@@ -152,8 +145,9 @@ class Levels:
     def forget(self, code: str) -> None:
         """The fault is over, latched or not."""
         self._causes.discard(code)
-        fault = self._faults.pop(code, None)
+        fault = self._fault(code)
         if fault is not None:
+            self.faults = tuple(each for each in self.faults if each is not fault)
             self.events.publish(FaultCleared(fault))
 
     # --- whether it answers ---

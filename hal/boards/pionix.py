@@ -277,7 +277,7 @@ class PionixBoard(DrivenBoard):
         elif self._phase is Phase.RESETTING and dialect.heard_config not in values:
             return
         now = self._loop.time()
-        self.levels.heard = now
+        self.levels.confirm(now)
         readers: tuple[tuple[int | None, Callable[[Fields, int], None]], ...] = (
             (dialect.heard_keep_alive, self._hear_keep_alive),
             (dialect.heard_errors, self._hear_errors),

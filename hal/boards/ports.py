@@ -1,10 +1,13 @@
-"""The ports of a driven board, each a thin wish to its driver."""
+"""Ports that boards have in common: each looks at its board's levels, and passes on the commands
+that nothing at the port stands against.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from hal.boards.levels import Levels
 from hal.errors import HalRejected, HalUnsupported
 from hal.readings import (
     AcCapabilities,
@@ -19,19 +22,33 @@ from hal.readings import (
     PilotReading,
 )
 
-if TYPE_CHECKING:
-    from hal.boards.driven import DrivenBoard
-
 log = logging.getLogger(__name__)
 
 
+class Commands(Protocol):
+    """What the ports ask of their board. Errors and times as in :mod:`hal.ports`."""
+
+    @property
+    def levels(self) -> Levels: ...
+
+    async def drive(self, duty: float | None) -> None:
+        """Drive the pilot with this duty: 1 is steady high, 0 steady low, None 0 V."""
+
+    async def permit(self, on: bool, reason: str) -> None: ...
+    async def limit(self, amperes: float) -> None: ...
+    async def switch_phases(self, phases: int) -> None: ...
+    async def test_residual_current(self) -> bool: ...
+    async def move_lock(self, locked: bool) -> None: ...
+    async def clear(self, code: str) -> None: ...
+
+
 class _Port:
-    def __init__(self, board: DrivenBoard) -> None:
+    def __init__(self, board: Commands) -> None:
         self._board = board
 
 
 class Pilot(_Port):
-    def __init__(self, board: DrivenBoard, *, supports_e: bool) -> None:
+    def __init__(self, board: Commands, *, supports_e: bool) -> None:
         super().__init__(board)
         self.capabilities = PilotCapabilities(supports_e=supports_e)
 
@@ -63,7 +80,7 @@ class Proximity(_Port):
 
 
 class Ac(_Port):
-    def __init__(self, board: DrivenBoard, capabilities: AcCapabilities) -> None:
+    def __init__(self, board: Commands, capabilities: AcCapabilities) -> None:
         super().__init__(board)
         self.capabilities = capabilities
 
@@ -72,7 +89,7 @@ class Ac(_Port):
         return self._board.levels.contactor
 
     async def allow(self, on: bool, reason: str) -> None:
-        self._board.permit(on, reason)
+        await self._board.permit(on, reason)
 
     async def set_overcurrent(self, amperes: float) -> None:
         if not amperes > 0.0:
@@ -120,7 +137,7 @@ class BoardFaults(_Port):
         return self._board.levels.faults
 
     async def clear(self, code: str) -> None:
-        self._board.clear(code)
+        await self._board.clear(code)
 
 
 class LoggedIndicator:

@@ -117,7 +117,7 @@ class LinuxBoard(DrivenBoard):
                     part.close()
 
     def _recover(self) -> None:
-        self.levels.heard = self._loop.time()
+        self.levels.confirm(self._loop.time())
         self.levels.recover()
         self.hear_contactor(self._mirror.active if self._mirror is not None else False)
         self._note()
@@ -138,7 +138,7 @@ class LinuxBoard(DrivenBoard):
             self._come_back()
             return
         self._missed = 0
-        self.levels.heard = now
+        self.levels.confirm(now)
         self.report(STALLED, late > STALLED_SECONDS)
         self._debounce.sample(high, low, self._duty)
         self._note(high, low)
