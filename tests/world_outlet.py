@@ -50,12 +50,7 @@ class WorldOutlet(Outlet):
     def levels(self, now: float) -> Levels:
         self.advance(now)
         levels = self.bench.levels
-        return replace(
-            levels,
-            measured_at=levels.measured_at - self._ahead,
-            watt_hours=self.watt_hours,
-            metered_at=levels.measured_at - self._ahead,
-        )
+        return replace(levels, measured_at=levels.measured_at - self._ahead, metered_at=levels.metered_at - self._ahead)
 
     def move(self) -> None:
         """Physics moves by itself here."""

@@ -5,49 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
-from hal.errors import HalError, HalLost
-from hal.events import (
-    BoardEvent,
-    BoardLost,
-    BoardRecovered,
-    ContactorChanged,
-    DoorChanged,
-    EmergencyStopChanged,
-    FaultCleared,
-    FaultRaised,
-    InsulationMeasured,
-    LockChanged,
-    PilotChanged,
-    StopPressed,
-    TokenPresented,
-)
+from hal.boards import ports
+from hal.boards.levels import Levels
+from hal.errors import HalError, HalLost, HalUnsupported
+from hal.events import BoardEvent, InsulationMeasured, StopPressed, TokenPresented
 from hal.readings import (
+    AcCapabilities,
     BoardCapabilities,
-    CableReading,
-    ContactorReading,
     ContactorState,
     DcPresent,
     Fault,
     ImdReading,
-    InputsReading,
-    LockReading,
     LockState,
-    MeterReading,
     PilotReading,
     PilotState,
     Severity,
     Token,
 )
-from hal.sim import parts
+from hal.sim.devices import SimDcPower, SimImd, SimIndicator, SimMeter, SimTokenReader
 from hal.sim.firmware import Message
 from hal.sim.follower import Observer
 from hal.sim.link import Link, NoReply
 from hal.sim.powerline import PowerLine
 from hal.sim.world import Outlet, World
-from hal.stream import Broadcast
 
 COMMAND_SECONDS = 1.0
 SILENT_SECONDS = 1.0
@@ -77,34 +59,25 @@ class SimBoard:
         self._name = name
         self._link = link
         self._release = release
-        self._events: Broadcast[BoardEvent] = Broadcast()
-        self._healthy = False
-        self._lost = False
+        self._cable_amperes = outlet.max_amperes
+        self._loop = asyncio.get_running_loop()
         self._closed = False
-        self._heard = 0.0
-        self._pilot = PilotReading(PilotState.UNKNOWN, 0.0, 0.0)
-        self._faults: dict[str, Fault] = {}
-        self._contactor = ContactorReading(ContactorState.UNKNOWN, 0.0)
-        self.inputs_reading = InputsReading(False, False, 0.0)
-        self.lock_reading = LockReading(LockState.UNKNOWN, 0.0)
-        self.imd_reading: ImdReading | None = None
-        self.latest_token: Token | None = None
-        self._present = DcPresent(0.0, 0.0, 0.0)
-        self._meter: MeterReading | None = None
+        self.levels = Levels(self._loop.time)
         link.on_event = self._hear
-        link.on_lost = self._lose
-        self.pilot = parts.SimPilot(self)
-        self.inputs = parts.SimInputs(self)
-        self.faults = parts.SimFaults(self)
-        self.indicator = parts.SimIndicator()
-        self.proximity = parts.SimProximity(self, CableReading(outlet.max_amperes, 0.0)) if outlet.lock else None
+        link.on_lost = self.levels.lose
+        self.pilot = ports.Pilot(self, supports_e=True)
+        self.inputs = ports.BoardInputs(self)
+        self.faults = ports.BoardFaults(self)
+        self.indicator = SimIndicator()
+        self.proximity = ports.Proximity(self) if outlet.lock else None
         self.plc = line.station if line is not None else None
-        self.ac = None if outlet.dc else parts.SimAcPower(self, outlet)
-        self.dc = parts.SimDcPower(self, outlet) if outlet.dc else None
-        self.imd = parts.SimImd(self) if outlet.dc else None
-        self.meter = parts.SimMeter(self)
-        self.lock = parts.SimLock(self) if outlet.lock else None
-        self.tokens = parts.SimTokenReader(self)
+        able = AcCapabilities(outlet.phases, outlet.volts, 6.0, outlet.max_amperes)
+        self.ac = None if outlet.dc else ports.Ac(self, able)
+        self.dc = SimDcPower(self.command, self.levels, outlet.limits) if outlet.dc else None
+        self.imd = SimImd(self.command) if outlet.dc else None
+        self.meter = SimMeter(self.command)
+        self.lock = ports.PlugLock(self) if outlet.lock else None
+        self.tokens = SimTokenReader()
 
     @property
     def name(self) -> str:
@@ -116,23 +89,23 @@ class SimBoard:
 
     @property
     def healthy(self) -> bool:
-        return self._healthy
+        return self.levels.healthy
 
     async def open(self) -> None:
         """Connect to the firmware. HalLost after a :meth:`close`: the world is gone then; open a new one."""
         if self._closed:
             raise HalLost("this simulated board has been closed")
         reply = await self.command("open", anyhow=True)
-        self._heard = asyncio.get_running_loop().time()
+        self.levels.confirm(self._loop.time())
         self._settle(reply["events"])
 
-    def _settle(self, levels: list[Message]) -> None:
+    def _settle(self, said: list[Message]) -> None:
         """All levels anew: what was missed while the board was away no longer counts."""
-        self._healthy = True
-        for code in set(self._faults) - {level.get("code") for level in levels}:
-            self._take({"event": "cleared", "code": code})
-        for level in levels:
+        for code in {fault.code for fault in self.levels.faults} - {level.get("code") for level in said}:
+            self.levels.forget(code)
+        for level in said:
             self._take(level)
+        self.levels.recover()
 
     async def close(self) -> None:
         if self._closed:
@@ -141,8 +114,8 @@ class SimBoard:
         # A board that does not answer has nobody to tell: its own watchdog opens.
         with contextlib.suppress(HalError):
             await self._link.send({"do": "close"}, COMMAND_SECONDS)
-        self._healthy = False
-        self._events.close()
+        self.levels.healthy = False
+        self.levels.events.close()
         if self.line is not None:
             self.line.close()
         await self._link.close()
@@ -154,27 +127,27 @@ class SimBoard:
             raise HalLost("this board is closed")
         self._link.beat()
         self._check_silence()
-        if not self._healthy:
+        if not self.healthy:
             raise HalLost("the board does not answer")
 
     def _check_silence(self) -> None:
-        silence = asyncio.get_running_loop().time() - self._heard
-        if self._healthy and silence > SILENT_SECONDS:
-            self._lose(f"nothing heard from the safety controller for {silence:.1f} s")
+        silence = self._loop.time() - self.levels.heard
+        if silence > SILENT_SECONDS:
+            self.levels.lose(f"nothing heard from the safety controller for {silence:.1f} s")
 
     def events(self) -> AsyncIterator[BoardEvent]:
-        stream = self._events.stream()
+        stream = self.levels.events.stream()
         if self._closed:
             stream.close()
         return stream
 
-    # --- for the parts ---
+    # --- commands ---
 
     async def command(
         self, name: str, *, within: float = COMMAND_SECONDS, anyhow: bool = False, **arguments: Any
     ) -> Message:
         """Give the firmware one command. HalLost while the board does not answer, unless ``anyhow``."""
-        if not self._healthy and not anyhow:
+        if not self.healthy and not anyhow:
             raise HalLost(f"board {self._name} is not open, or does not answer")
         try:
             return await self._link.send({"do": name, **arguments}, within)
@@ -182,121 +155,75 @@ class SimBoard:
             self._check_silence()
             raise
 
-    @property
-    def pilot_reading(self) -> PilotReading:
-        """The last change, confirmed by whatever was heard since."""
-        return replace(self._pilot, at=max(self._pilot.at, self._heard)) if self._healthy else self._pilot
+    async def drive(self, duty: float | None) -> None:
+        await (self.command("e") if duty is None else self.command("duty", duty=duty))
 
-    @property
-    def contactor_reading(self) -> ContactorReading:
-        """The same of the contactor."""
-        return replace(self._contactor, at=max(self._contactor.at, self._heard)) if self._healthy else self._contactor
+    async def permit(self, on: bool, reason: str) -> None:
+        await self.command("permit", on=on, reason=reason)
 
-    @property
-    def present(self) -> DcPresent:
-        self._refresh()
-        return self._present
+    async def limit(self, amperes: float) -> None:
+        await self.command("overcurrent", amperes=amperes)
 
-    @property
-    def meter_reading(self) -> MeterReading | None:
-        self._refresh()
-        return self._meter
+    async def switch_phases(self, phases: int) -> None:
+        raise HalUnsupported("this outlet does not switch phases")
 
-    def read_meter(self, reply: Message) -> MeterReading:
-        """Note the reading that came with this reply."""
-        self._meter = meter_reading(reply["meter"])
-        return self._meter
+    async def test_residual_current(self) -> bool:
+        return (await self.command("residual_current"))["passed"] is True
 
-    @property
-    def active_faults(self) -> tuple[Fault, ...]:
-        return tuple(self._faults.values())
+    async def move_lock(self, locked: bool) -> None:
+        await self.command("lock" if locked else "unlock")
 
-    def _refresh(self) -> None:
-        if self._healthy:
-            self._link.refresh()
+    async def clear(self, code: str) -> None:
+        await self.command("clear", code=code)
 
     # --- what is heard ---
 
-    def _lose(self, text: str) -> None:
-        if self._healthy:
-            self._healthy, self._lost = False, True
-            self._events.publish(BoardLost(text, asyncio.get_running_loop().time()))
-
     def _hear(self, event: Message) -> None:
-        now = asyncio.get_running_loop().time()
-        self._heard = now
+        self.levels.confirm(self._loop.time())
         if event["event"] != "levels":
             self._take(event)
         elif not self._closed:
             # Also after a silence too short to be noticed: what was said in it has not been heard.
             self._settle(event["events"])
-            if self._lost:
-                self._lost = False
-                self._events.publish(BoardRecovered(now))
 
     def _take(self, event: Message) -> None:
-        """Note one event; publish it where something has really changed."""
+        """Note one event."""
+        levels = self.levels
         match event["event"]:
             case "measured":
                 self._take_measured(event)
             case "pilot":
                 self._take_pilot(event)
             case "contactor":
-                self._contactor = ContactorReading(ContactorState(event["state"]), event["at"])
-                self._events.publish(ContactorChanged(self._contactor))
+                levels.note_contactor(ContactorState(event["state"]), event["at"])
             case "inputs":
-                self._take_inputs(event)
+                stopped, opened = event["emergency_stopped"], event["door_open"]
+                levels.note_inputs(emergency_stopped=stopped, door_open=opened, at=event["at"])
             case "lock":
-                self.lock_reading = LockReading(LockState(event["state"]), event["at"])
-                self._events.publish(LockChanged(self.lock_reading))
-            case "imd":
-                self.imd_reading = ImdReading(event["ohms"], event["at"])
-                self._events.publish(InsulationMeasured(self.imd_reading))
+                levels.note_lock(LockState(event["state"]), event["at"])
+            case "imd" if self.imd is not None:
+                self.imd.reading = ImdReading(event["ohms"], event["at"])
+                levels.events.publish(InsulationMeasured(self.imd.reading))
             case "fault":
                 severity = Severity(event["severity"])
-                fault = Fault(event["code"], severity, event["text"], event["latched"], event["at"])
-                if self._faults.get(fault.code) != fault:
-                    self._faults[fault.code] = fault
-                    self._events.publish(FaultRaised(fault))
+                levels.note_fault(Fault(event["code"], severity, event["text"], event["latched"], event["at"]))
             case "cleared":
-                cleared = self._faults.pop(event["code"], None)
-                if cleared is not None:
-                    self._events.publish(FaultCleared(cleared))
+                levels.forget(event["code"])
             case "token":
-                self.latest_token = Token(event["kind"], event["value"], event["at"])
-                self._events.publish(TokenPresented(self.latest_token))
+                self.tokens.latest = Token(event["kind"], event["value"], event["at"])
+                levels.events.publish(TokenPresented(self.tokens.latest))
             case "stop":
-                self._events.publish(StopPressed(event["at"]))
+                levels.events.publish(StopPressed(event["at"]))
 
     def _take_measured(self, event: Message) -> None:
-        if "present" in event:
-            self._present = DcPresent(**event["present"])
+        if "present" in event and self.dc is not None:
+            self.dc.present = DcPresent(**event["present"])
         if "meter" in event:
-            self._meter = meter_reading(event["meter"])
+            self.meter.note(event["meter"])
 
     def _take_pilot(self, event: Message) -> None:
-        before = self._pilot.state
-        state = PilotState(event["state"])
-        volts = (event["high_volts"], event["low_volts"])
-        self._pilot = PilotReading(state, event["since"], event["at"], event["duty"], *volts)
-        if state is not before:
-            self._events.publish(PilotChanged(self._pilot))
-
-    def _take_inputs(self, event: Message) -> None:
-        before, at = self.inputs_reading, event["at"]
-        self.inputs_reading = InputsReading(event["emergency_stopped"], event["door_open"], at)
-        if self.inputs_reading.emergency_stopped != before.emergency_stopped:
-            self._events.publish(EmergencyStopChanged(self.inputs_reading.emergency_stopped, at))
-        if self.inputs_reading.door_open != before.door_open:
-            self._events.publish(DoorChanged(self.inputs_reading.door_open, at))
-
-
-def meter_reading(message: Message) -> MeterReading:
-    """A reading as the firmware tells it."""
-    return MeterReading(
-        watt_hours_import=message["watt_hours_import"],
-        volts=tuple(message["volts"]),
-        amperes=tuple(message["amperes"]),
-        watts=message["watts"],
-        at=message["at"],
-    )
+        state, at = PilotState(event["state"]), event["at"]
+        self.levels.note_pilot(PilotReading(state, at, at, event["duty"], event["high_volts"], event["low_volts"]))
+        if self.proximity is not None:
+            # A cable of the outlet's own rating, once it is plugged in.
+            self.levels.note_cable(self._cable_amperes if state.connected else None)

@@ -62,7 +62,10 @@ class Contactor:
     @property
     def due(self) -> float | None:
         """The moment of the next movement; None where nothing moves."""
-        return min((at for at in (self._arrives, self._shows) if at is not None), default=None)
+        arrives, shows = self._arrives, self._shows
+        if arrives is None or shows is None:
+            return shows if arrives is None else arrives
+        return min(arrives, shows)
 
     def drive(self, on: bool) -> None:
         """Energise the coil or let go of it. Idempotent."""
@@ -155,7 +158,7 @@ class DcCircuit:
     def connect(self) -> None:
         """Called after contactor or relay moved: settle what cannot be different on two ends of a closed switch."""
         if not self.connected:
-            self.supply.amperes = 0.0
+            self._advance_apart(0.0)
             return
         if abs(self.supply.volts - self.car.battery.open_volts) > INRUSH_VOLTS:
             self.incidents("inrush")

@@ -14,7 +14,7 @@ from hal.errors import HalError, HalRejected, HalTimeout, HalUnsupported
 from hal.readings import ContactorState, DcPhase, Severity
 from hal.sim.clock import Call
 from hal.sim.safety import FAULT_OHMS, SAFE_AMPERES, STEP_SECONDS, SafetyController
-from hal.sim.world import World
+from hal.sim.world import Flow, World
 
 Message = dict[str, Any]
 Reply = Callable[[Message], None]
@@ -124,6 +124,7 @@ class Firmware:
 
     def _await_off(self, reply: Reply, deadline: float) -> None:
         if abs(self.world.present()[1]) <= SAFE_AMPERES:
+            self._report("measured")
             reply({"ok": True})
         elif self.clock.now() >= deadline:
             reply(refusal(HalTimeout("the supply's current does not fall")))
@@ -185,7 +186,7 @@ class Firmware:
     def _do_meter(self, _: Message, reply: Reply) -> None:
         if "meter_lost" in self.world.faults:
             raise HalTimeout("the meter does not answer")
-        reply({"ok": True, "meter": self._meter()})
+        reply({"ok": True, "meter": self._meter(self.world.flow())})
 
     def _do_clear(self, command: Message, reply: Reply) -> None:
         self.safety.clear(str(command.get("code")))
@@ -235,11 +236,9 @@ class Firmware:
 
     def _pilot(self) -> Message:
         high, low = self.world.pilot_volts()
-        outside = self.clock.outside
         return {
             "event": "pilot",
             "state": self.safety.state.value,
-            "since": outside(self.safety.since),
             "at": self._now(),
             "duty": self.world.duty,
             "high_volts": high,
@@ -269,28 +268,25 @@ class Firmware:
             "severity": int(trouble.severity),
             "text": trouble.text,
             "latched": trouble.latched,
-            "at": self.clock.outside(trouble.at),
+            "at": trouble.at,
         }
 
-    def _meter(self) -> Message:
-        volts, amperes = self.world.conductors()
+    def _meter(self, flow: Flow) -> Message:
         return {
-            "watt_hours_import": self.world.books.metered,
-            "volts": volts,
-            "amperes": amperes,
-            "watts": self.world.watts(),
+            "watt_hours_import": flow.watt_hours,
+            "volts": flow.volts,
+            "amperes": flow.amperes,
+            "watts": flow.watts,
             "at": self._now(),
         }
 
     def measure(self) -> Message:
         """Fresh measurements; what is silent keeps its last value and its age."""
-        self.world.advance()
-        faults = self.world.faults
+        flow, faults = self.world.flow(), self.world.faults
         if "supply_silent" not in faults:
-            volts, amperes = self.world.present()
-            self._measured["present"] = {"volts": volts, "amperes": amperes, "at": self._now()}
+            self._measured["present"] = {"volts": flow.pin_volts, "amperes": flow.amperes[0], "at": self._now()}
         if "meter_lost" not in faults:
-            self._measured["meter"] = self._meter()
+            self._measured["meter"] = self._meter(flow)
         return {"event": "measured", "at": self._now(), **self._measured}
 
 

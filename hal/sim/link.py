@@ -31,10 +31,6 @@ class Link(Protocol):
         """One command, its reply. HalTimeout after ``seconds``; HalLost when the wire is gone; what the firmware refuses with."""
 
     def beat(self) -> None: ...
-
-    def refresh(self) -> None:
-        """Have measurements brought up to date now, where that costs nothing."""
-
     async def close(self) -> None: ...
 
 
@@ -81,11 +77,6 @@ class LocalLink:
         if answer is not None:
             self.on_event(answer)
 
-    def refresh(self) -> None:
-        firmware = self._reach()
-        if not firmware.safety.silent:
-            self.on_event(firmware.measure())
-
     async def close(self) -> None:
         return None
 
@@ -122,9 +113,6 @@ class SocketLink:
 
     def beat(self) -> None:
         self.tell({"do": "beat"})
-
-    def refresh(self) -> None:
-        return None
 
     def tell(self, message: Message) -> None:
         """Send a line that has no reply. HalLost when nobody is there to read it."""

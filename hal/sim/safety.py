@@ -8,11 +8,10 @@ through sensors; the world knows what is true. :mod:`hal.sim.firmware` puts a co
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hal.errors import HalRejected
 from hal.pilot import classify
-from hal.readings import ContactorState, DcPhase, PilotState, Severity
+from hal.readings import ContactorState, DcPhase, Fault, PilotState, Severity
 from hal.sim.clock import Call
 from hal.sim.world import World
 
@@ -29,23 +28,14 @@ WELD_SECONDS = 0.15
 CLOSE_SECONDS = 0.5
 SUPERVISION_SECONDS = 0.05
 OVERVOLTAGE = 1.1
+DEAD_VOLTS = 1.0
 OVERCURRENT_SECONDS = 7.0
 FAULT_OHMS = 100_000.0
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A fault as the controller reports it. ``latched``: stays until it is cleared."""
-
-    code: str
-    severity: Severity
-    text: str
-    latched: bool
-    at: float
-
-
 class SafetyController:
-    """Drives pilot, contactor and supply of one world. ``report`` hears what changed: pilot, contactor, inputs, fault...
+    """Drives pilot, contactor and supply of one world. ``report`` hears what changed: pilot, contactor, inputs, fault..., and
+    ``measured`` when current and voltage are to be told anew.
 
     Times that protect people are measured on the world's clock; the heartbeat comes from outside, so it has outside time.
     """
@@ -56,8 +46,7 @@ class SafetyController:
         self.report = report
         self.permitted = False
         self.state = PilotState.A
-        self.since = self.clock.now()
-        self.troubles: dict[str, Trouble] = {}
+        self.troubles: dict[str, Fault] = {}
         self.contactor_state = ContactorState.OPEN
         self._debounce: tuple[PilotState, Call] | None = None
         self._opening: Call | None = None
@@ -168,7 +157,7 @@ class SafetyController:
         """Report a fault once; an EMERGENCY trips before it is reported."""
         if code in self.troubles:
             return
-        self.troubles[code] = Trouble(code, severity, text, latched, self.clock.now())
+        self.troubles[code] = Fault(code, severity, text, latched, self.clock.outside(self.clock.now()))
         if severity is Severity.EMERGENCY:
             self.trip()
         self.report(f"fault:{code}")
@@ -198,6 +187,9 @@ class SafetyController:
             self.report("inputs")
         elif what == "feedback":
             self._settle_contactor()
+        elif what == "current":
+            self.report("measured")
+            self._supervise()
         elif what == "faults":
             self._sense_faults()
         elif what.startswith(("token:", "stop")):
@@ -234,7 +226,7 @@ class SafetyController:
 
     def _settle_pilot(self, state: PilotState, flaw: str | None) -> None:
         self._debounce = None
-        self.state, self.since = state, self.clock.now()
+        self.state = state
         if not state.ready:
             self.trip()
         if state is PilotState.A:
@@ -309,9 +301,10 @@ class SafetyController:
             self.report("contactor")
 
     def _supervise(self) -> None:
-        """While anything is on: look at the voltage, and have the measurements reported."""
+        """While anything is on or live: look at the voltage, and have the measurements reported."""
+        world = self.world
         if self._supervision is None and (
-            self.world.supply.giving or self.world.contactor.driven or self.world.contactor.closed
+            world.supply.giving or world.contactor.driven or world.contactor.closed or world.present()[0] > DEAD_VOLTS
         ):
             # In outside time: what is reported has to be fresh out there, and a fast world need not look more often.
             self._supervision = self.clock.call_at(
@@ -320,19 +313,19 @@ class SafetyController:
 
     def _look(self) -> None:
         self._supervision = None
-        limits = self.world.outlet.limits
-        if self.world.outlet.dc and self.world.present()[0] > limits.max_volts * OVERVOLTAGE:
+        volts, amperes = self.world.present()
+        if self.world.outlet.dc and volts > self.world.outlet.limits.max_volts * OVERVOLTAGE:
             self.raise_trouble(
                 "overvoltage", Severity.EMERGENCY, "the outlet's voltage is above its limit", latched=True
             )
-        self._check_current()
+        self._check_current(amperes)
         self.report("measured")
         self._supervise()
 
-    def _check_current(self) -> None:
+    def _check_current(self, amperes: float) -> None:
         """Above the set current by more than a tenth and half an ampere, for seven seconds: the car does not keep to it."""
         limit = self.max_amperes
-        if limit is None or self.world.present()[1] <= limit * 1.1 + 0.5:
+        if limit is None or amperes <= limit * 1.1 + 0.5:
             self._over_since = None
         elif self._over_since is None:
             self._over_since = self.clock.now()

@@ -69,6 +69,21 @@ class Outlet:
     lock: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What flows at one moment. ``volts`` and ``amperes`` are those of the meter's conductors, ``watt_hours`` its count."""
+
+    pin_volts: float
+    volts: tuple[float, ...]
+    amperes: tuple[float, ...]
+    watt_hours: float
+
+    @property
+    def watts(self) -> float:
+        """True power through the meter."""
+        return sum(u * i for u, i in zip(self.volts, self.amperes, strict=True))
+
+
 class World:
     """The state of the world now, integrated lazily: whoever looks or acts first lets the time pass that has passed."""
 
@@ -93,7 +108,7 @@ class World:
     # --- time and news ---
 
     def watch(self, watcher: Watcher) -> None:
-        """Have ``watcher`` called with the name of whatever changed: pilot, contactor, feedback, inputs, token, faults..."""
+        """Have ``watcher`` called with the name of whatever changed: pilot, current, feedback, inputs, token, faults..."""
         self._watchers.append(watcher)
 
     def advance(self, moment: float = 0.0) -> None:
@@ -134,6 +149,7 @@ class World:
             if not self.contactor.closed and self.outlet.dc and self.supply.amperes > 5.0:
                 self._incident("opened_under_load")
             self._dc.connect()
+            what = "current"
         self._changed(what)
 
     # --- the hands of people ---
@@ -156,6 +172,7 @@ class World:
             self._dc.connect()
             self._mark("unplugged")
             self._changed("pilot")
+            self._changed("current")
 
     def present_token(self, kind: str, value: str) -> None:
         """Hold a card to the reader. HalRejected for a kind with a colon in it, which stands between the two."""
@@ -199,6 +216,7 @@ class World:
             self.car.relay_closed = closed
             self._dc.connect()
             self._mark("relay_closed" if closed else "relay_opened")
+            self._changed("current")
 
     def draw_ac(self, amperes: float, phases: int | None = None) -> None:
         """What the car's charger takes a phase, as settled by digital communication."""
@@ -271,12 +289,22 @@ class World:
         diode = "pilot_diode" not in self.faults
         return pilot_volts(self.car, self.duty, diode=diode, short="pilot_short" in self.faults)
 
-    def present(self) -> tuple[float, float]:
-        """Volts at the pins of the plug and amperes through them; of one phase on an AC outlet."""
+    def flow(self) -> Flow:
+        """What flows now."""
         self.advance()
         if self.outlet.dc:
-            return self._dc.pin_volts, self.supply.amperes if self._dc.connected else 0.0
-        return (self.outlet.volts if self.contactor.closed else 0.0), self._ac.draw(self.duty)[0]
+            amperes = self.supply.amperes if self._dc.connected else 0.0
+            return Flow(self._dc.pin_volts, (self.supply.volts,), (amperes,), self._dc.books.metered)
+        volts = self.outlet.volts if self.contactor.closed else 0.0
+        amperes, loaded = self._ac.draw(self.duty)
+        phases = self.outlet.phases
+        by_phase = tuple(amperes if phase < loaded else 0.0 for phase in range(phases))
+        return Flow(volts, (volts,) * phases, by_phase, self._ac.books.metered)
+
+    def present(self) -> tuple[float, float]:
+        """Volts at the pins of the plug and amperes through them; of the first phase on an AC outlet."""
+        flow = self.flow()
+        return flow.pin_volts, flow.amperes[0]
 
     def insulation_ohms(self) -> float:
         if "insulation_fault" in self.faults:
@@ -289,23 +317,13 @@ class World:
         self.advance()
         return self._dc.books if self.outlet.dc else self._ac.books
 
-    def conductors(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Volts and amperes by conductor, as the meter sees them."""
-        volts, amperes = self.present()
-        if self.outlet.dc:
-            return (self.supply.volts,), (amperes,)
-        phases = self._ac.draw(self.duty)[1]
-        return (volts,) * self.outlet.phases, tuple(amperes if i < phases else 0.0 for i in range(self.outlet.phases))
-
     def watts(self) -> float:
         """True power through the meter."""
-        volts, amperes = self.conductors()
-        return sum(u * i for u, i in zip(volts, amperes, strict=True))
+        return self.flow().watts
 
     def truth(self) -> dict[str, Any]:
         """Everything that is so, as plain values; times on the outside clock. For tests, the demo and its car."""
-        volts, amperes = self.present()
-        books, car = self.books, self.car
+        flow, books, car = self.flow(), self.books, self.car
         high, low = self.pilot_volts()
         return {
             "now": self.clock.outside(self.clock.now()),
@@ -321,10 +339,10 @@ class World:
             "pilot_low_volts": low,
             "contactor_closed": self.contactor.closed,
             "supply_on": self.supply.on,
-            "outlet_volts": volts,
-            "amperes": amperes,
+            "outlet_volts": flow.pin_volts,
+            "amperes": flow.amperes[0],
             "phases": 0 if self.outlet.dc else self._ac.draw(self.duty)[1],
-            "watts": self.watts(),
+            "watts": flow.watts,
             "soc": car.battery.soc,
             "battery_volts": self._dc.battery_volts,
             "capacity_watt_hours": car.battery.capacity_watt_hours,

@@ -157,12 +157,15 @@ class Bench:
     @property
     def levels(self) -> Levels:
         present = self.latest.get("present", {"volts": 0.0, "amperes": 0.0, "at": -math.inf})
+        meter = self.latest.get("meter", {"watt_hours_import": 0.0, "at": -math.inf})
         return Levels(
             pilot=self.latest.get("pilot", {"state": "?"})["state"],
             contactor=self.latest.get("contactor", {"state": "unknown"})["state"],
             volts=present["volts"],
             amperes=present["amperes"],
             measured_at=present["at"],
+            watt_hours=meter["watt_hours_import"],
+            metered_at=meter["at"],
             contactor_at=self.heard_at,
         )
 
@@ -208,7 +211,7 @@ class Bench:
         pilot = self.latest["pilot"]
         return Circumstances(
             asked=self.purpose if purpose is None else purpose,
-            pilot=PilotReading(PilotState(pilot["state"]), pilot["since"], pilot["at"]),
+            pilot=PilotReading(PilotState(pilot["state"]), pilot["at"], pilot["at"]),
             inputs=InputsReading(self.world.emergency_stopped, self.world.door_open, self.clock.now()),
             faults=tuple(self.faults.values()),
             board_healthy=True,
@@ -305,8 +308,7 @@ class Bench:
     def _say(self, message: dict[str, Any]) -> None:
         name = message["event"]
         self.heard_at = self.clock.now()
-        if "present" in message:
-            self.latest["present"] = message["present"]
+        self.latest.update({part: message[part] for part in ("present", "meter") if part in message})
         self.latest[name] = message
         if not self.listening or not hasattr(self, "session"):
             return

@@ -139,7 +139,7 @@ def test_the_supply_goes_off_with_the_contactor_without_being_told(reason: str) 
                 case "emergency stop":
                     world.press_emergency_stop()
                 case "board silent":
-                    made.base._lose("for the test")
+                    made.base.levels.lose("for the test")
                 case _:
                     world.inject("contactor_stuck_open")
             await asyncio.sleep(0.1)
@@ -179,7 +179,7 @@ def test_after_events_were_missed_the_board_is_heard_again() -> None:
         async with outfit("sim:?connector=ac") as made, beating(made.board):
             await powered(made)
             events = made.board.events()
-            made.base._events.lose()
+            made.base.levels.events.lose()
             with pytest.raises(HalLost):
                 await anext(events)
             assert len(made.rack.running) == 2
@@ -206,7 +206,7 @@ def test_what_was_said_in_the_missed_events_switches_the_supply_off_all_the_same
                 case "emergency stop":
                     made.world.press_emergency_stop()
                 case "board silent":
-                    made.base._lose("for the test")
+                    made.base.levels.lose("for the test")
                 case _:
                     made.world.inject("weld")
                     assert made.board.dc is not None
@@ -214,7 +214,7 @@ def test_what_was_said_in_the_missed_events_switches_the_supply_off_all_the_same
             await asyncio.sleep(0.3)
             assert len(made.rack.running) == 2
             made.board._unload = unload  # type: ignore[method-assign]
-            made.base._events.lose()
+            made.base.levels.events.lose()
             await asyncio.sleep(0.1)
             assert not made.rack.running
 

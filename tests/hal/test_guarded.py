@@ -54,7 +54,7 @@ def test_a_release_without_the_car_believes_nothing_that_was_confirmed_before() 
             await it.dc.off()
             await asyncio.sleep(1.0)
             called: list[asyncio.Future[None]] = []
-            publish = it.board._events.publish
+            publish = it.board.levels.events.publish
 
             def hear_first(event: BoardEvent) -> None:
                 """The power path hears of it before the guard."""
@@ -64,7 +64,7 @@ def test_a_release_without_the_car_believes_nothing_that_was_confirmed_before() 
                     called.extend((it.dc.off(), it.dc.set_contactor(False)))
                     it.guard.release()
 
-            it.board._events.publish = hear_first  # type: ignore[method-assign]
+            it.board.levels.events.publish = hear_first  # type: ignore[method-assign]
             it.world.close_s2(False)
             await asyncio.sleep(0.03)
             assert it.port.began == ["off", "open", "off"]
@@ -177,7 +177,7 @@ def test_a_board_that_was_away_or_has_a_fault_is_told_anew(event: object, comman
             await it.dc.off()
             it.port.began.clear()
             if event is not None:
-                it.board._events.publish(event)  # type: ignore[arg-type]
+                it.board.levels.events.publish(event)  # type: ignore[arg-type]
             await asyncio.sleep(0.05)
             await it.dc.off()
             assert it.port.began == commands
@@ -191,7 +191,7 @@ def test_a_board_of_which_events_were_missed_is_told_anew() -> None:
             await it.charge()
             await it.dc.off()
             it.port.began.clear()
-            it.board._events.lose()
+            it.board.levels.events.lose()
             await asyncio.sleep(0.05)
             await it.dc.off()
             assert it.port.began == ["off"]

@@ -77,7 +77,7 @@ class Trial:
                 # A driver that closes by itself.
                 it.port.closed, it.port.moved_at = True, 0.0
             case _:
-                it.board._events.lose()
+                it.board.levels.events.lose()
 
     def note(self, half: str, called: asyncio.Future[Any], *, safe: bool) -> None:
         self.called.append(called)

@@ -202,14 +202,13 @@ async def driver_refuses(scene: Scene, drive: Drive) -> None:
 
 async def readings_raise(scene: Scene, drive: Drive) -> None:
     """A property of the board that must never raise does, for a second; then the car sends its next request."""
-    board = type(scene.board())
-    saved = board.__dict__["meter_reading"]
+    meter = type(scene.board().meter)
 
     def bug(self: Any) -> Any:
         raise ZeroDivisionError("planted")
 
-    board.meter_reading = property(bug)  # type: ignore[assignment]  # a planted bug
-    asyncio.get_running_loop().call_later(1.0, setattr, board, "meter_reading", saved)
+    meter.reading = property(bug, lambda self, value: None)  # type: ignore[assignment]  # a planted bug
+    asyncio.get_running_loop().call_later(1.0, delattr, meter, "reading")
 
 
 async def guard_fails(scene: Scene, drive: Drive) -> None:

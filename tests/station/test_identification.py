@@ -12,7 +12,7 @@ import pytest
 
 from hal.readings import Indication
 from hal.sim.clock import run_virtual
-from hal.sim.parts import SimIndicator
+from hal.sim.devices import SimIndicator
 from secc.config import Config, Eim, Tls
 from secc.session.effects import Decision, Ground, Verdict
 from secc.session.identification import ContractState

@@ -1,8 +1,8 @@
 """How many calls of ours, in how many files, an answer takes: what docs/performance.md calls a walk.
 
 A call is one that ``sys.setprofile`` tells of on the event loop's thread: a function of a file in ``secc``, ``hal`` or ``certs`` is entered, or a
-generator is resumed. Left out are comprehensions, generator expressions and lambdas, generated code (which has no file), the simulator (``hal/sim``,
-but not what it calls), the car, and whatever worker threads do.
+generator is resumed. Left out are comprehensions, generator expressions and lambdas, generated code (which has no file), the simulated board
+(``hal/sim``, and what it shares with other boards in ``hal/boards``, but not what it calls), the car, and whatever worker threads do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .inside import charge, run, station
 from .stations import ROOT, BenchFailed, Ground
 
 OURS: Final = tuple(f"{ROOT / room}/" for room in ("secc", "hal", "certs"))
-SIMULATOR: Final = f"{ROOT / 'hal' / 'sim'}/"
+BOARD: Final = tuple(f"{ROOT / 'hal' / room}/" for room in ("sim", "boards"))
 CAR: Final = f"{ROOT / 'tools'}/"
 UNNAMED: Final = frozenset({"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>", "<lambda>"})
 LOOPS = 20
@@ -80,7 +80,7 @@ class Counting:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith(OURS) and not file.startswith(SIMULATOR)
+    return file.startswith(OURS) and not file.startswith(BOARD)
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ def levels_of(board: Board | None) -> Levels:
         watt_hours, metered_at = reading.watt_hours_import, reading.at
     if board.dc is not None:
         contactor = board.dc.contactor
-        # Taken once: a driver may measure anew for every look, and the three belong together.
+        # Taken once: the three belong together.
         present = board.dc.present
         volts, amperes, measured_at = present.volts, present.amperes, present.at
     else:

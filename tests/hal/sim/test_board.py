@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 import pytest
@@ -239,5 +242,141 @@ def test_the_lock_holds_the_plug_and_lets_go_only_with_the_contactor_open() -> N
             await board.lock.lock()
         assert board.lock.reading.state is LockState.UNLOCKED
         await board.close()
+
+    run_virtual(main())
+
+
+@asynccontextmanager
+async def charging(query: str) -> AsyncIterator[SimBoard]:
+    """A board whose station beats, and a car that draws a steady current: 100 A of DC, three times 16 A of AC."""
+    board = await open_sim(parse(query))
+    world = world_of(board)
+    async with beating(board):
+        world.plug_in()
+        await board.pilot.set_duty(0.05)
+        world.close_s2()
+        await asyncio.sleep(0.1)
+        if board.dc is not None:
+            await board.dc.set_contactor(True)
+            await board.dc.set_target(world.car.battery.open_volts, 1.0, DcPhase.PRECHARGE)
+            await asyncio.sleep(1.0)
+            world.close_relay()
+            await board.dc.set_target(450.0, 100.0, DcPhase.CHARGE)
+        else:
+            assert board.ac is not None
+            await board.ac.allow(True, "test")
+        await asyncio.sleep(3.0)
+        assert world.watts() > 10_000.0
+        yield board
+    await board.close()
+
+
+def looks(board: SimBoard) -> list[Any]:
+    """Everything that can be looked at."""
+    power = board.dc if board.dc is not None else board.ac
+    assert power is not None
+    return [
+        board.pilot.reading,
+        board.inputs.reading,
+        board.faults.active,
+        board.meter.reading,
+        power.contactor,
+        board.tokens.latest,
+        *((board.dc.present,) if board.dc is not None else ()),
+        *((board.imd.reading,) if board.imd is not None else ()),
+        *((board.lock.reading,) if board.lock is not None else ()),
+        *((board.proximity.reading,) if board.proximity is not None else ()),
+    ]
+
+
+@pytest.mark.parametrize("query", ["connector=dc", "connector=ac&lock=1"])
+def test_a_look_finds_what_is_stored_and_asks_for_nothing(query: str) -> None:
+    async def main() -> None:
+        async with charging(query) as board:
+            called: set[str] = set()
+
+            def note(frame: FrameType, event: str, _: Any) -> None:
+                if event == "call":
+                    called.add(frame.f_code.co_filename.rpartition("/")[2])
+
+            before = looks(board)
+            sys.setprofile(note)
+            after = looks(board)
+            sys.setprofile(None)
+            assert all(one is other for one, other in zip(before, after, strict=True))
+            # The ports' own properties, and nothing behind them.
+            assert called <= {"ports.py", "devices.py", "test_board.py"}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("query", ["connector=dc", "connector=ac"])
+def test_what_is_stored_is_young_and_exact(query: str) -> None:
+    async def main() -> None:
+        async with charging(query) as board:
+            world, taken = world_of(board), set()
+            for _ in range(150):
+                await asyncio.sleep(0.007)
+                now, flow = asyncio.get_running_loop().time(), world.flow()
+                meter = board.meter.reading
+                assert meter is not None
+                assert 0.0 <= now - meter.at <= 0.06
+                since = flow.watts * (now - meter.at) / 3600.0
+                assert meter.watt_hours_import + since == pytest.approx(flow.watt_hours, abs=1e-6)
+                assert (meter.amperes, meter.watts) == (flow.amperes, pytest.approx(flow.watts, rel=1e-5))
+                if board.dc is not None:
+                    assert board.dc.present.at == meter.at
+                    assert board.dc.present.amperes == 100.0
+                assert now - board.pilot.reading.at <= 0.06
+                taken.add(meter.at)
+            assert len(taken) >= 20
+
+    run_virtual(main())
+
+
+def test_a_switch_that_moves_is_seen_at_once() -> None:
+    """Nothing beats here, so that nothing else asks for a measurement."""
+
+    async def main() -> None:
+        board = await open_sim(parse("car=plugged"))
+        world = world_of(board)
+        assert board.dc is not None
+        await asyncio.sleep(1.0)
+        world.close_relay()
+        assert board.dc.present.volts == world.present()[0] == pytest.approx(world.car.battery.open_volts)
+        world.unplug()
+        await asyncio.sleep(0.1)
+        assert 100.0 < board.dc.present.volts < world.car.battery.open_volts - 50.0, "it falls, and the board sees it"
+        await asyncio.sleep(1.0)
+        assert board.dc.present.volts == 0.0
+        await board.close()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("query", ["connector=dc", "connector=ac"])
+def test_the_last_watt_hour_stands_in_the_meter_when_the_contactor_is_open(query: str) -> None:
+    async def main() -> None:
+        async with charging(query) as board:
+            world = world_of(board)
+            world.close_s2(False)
+            while world.contactor.closed:
+                await asyncio.sleep(0.001)
+            meter = board.meter.reading
+            assert meter is not None
+            assert meter.watt_hours_import == world.books.metered
+            assert meter.watts == 0.0
+
+    run_virtual(main())
+
+
+def test_the_current_is_told_before_the_supply_says_that_it_is_off() -> None:
+    async def main() -> None:
+        async with charging("connector=dc") as board:
+            assert board.dc is not None
+            assert board.dc.present.amperes == 100.0
+            await board.dc.off()
+            assert board.dc.present.amperes <= 1.0
+            assert board.dc.present.at == asyncio.get_running_loop().time()
 
     run_virtual(main())

@@ -42,10 +42,10 @@ def test_constant_current_is_volts_times_amperes_times_hours() -> None:
     connect(clock, world)
     world.drive_supply(450.0, 100.0, DcPhase.CHARGE)
     clock.advance(2.0)
-    before, volts = world.books.metered, world.conductors()[0][0]
+    before, volts = world.books.metered, world.flow().volts[0]
     assert world.present()[1] == 100.0
     clock.advance(36.0)
-    after = world.conductors()[0][0]
+    after = world.flow().volts[0]
     energy = world.books.metered - before
     assert volts * 100.0 * 0.01 <= energy <= after * 100.0 * 0.01
     assert world.incidents == world.incidents.__class__([])
@@ -231,7 +231,7 @@ def test_ac_draws_what_was_settled_or_what_the_duty_offers() -> None:
     assert world.watts() == 0.0  # x1: no current
     world.drive_pilot(0.05)
     world.draw_ac(10.0, 2)
-    assert world.conductors() == ((230.0, 230.0, 230.0), (10.0, 10.0, 0.0))
+    assert (world.flow().volts, world.flow().amperes) == ((230.0, 230.0, 230.0), (10.0, 10.0, 0.0))
     clock.advance(3600.0)
     books = world.books
     assert books.metered == pytest.approx(4600.0)
@@ -240,7 +240,7 @@ def test_ac_draws_what_was_settled_or_what_the_duty_offers() -> None:
     assert books.stored == pytest.approx(books.delivered * 0.93)
     world.draw_ac(32.0, 3)
     world.drive_pilot(16.0 / 60.0)
-    assert world.conductors()[1] == pytest.approx((16.0, 16.0, 16.0))
+    assert world.flow().amperes == pytest.approx((16.0, 16.0, 16.0))
     world.close_s2(False)
     assert world.watts() == 0.0
 
