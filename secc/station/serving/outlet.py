@@ -65,7 +65,7 @@ class OutletHost:
             services.work,
             decide_seconds=config.timing.decide_seconds,
         )
-        self.router = router = Router(f"outlet {settings.name}", levels=self.levels)
+        self.router = router = Router(f"outlet {settings.name}", levels=lambda: self.hardware.levels())
         self.hardware = Hardware(
             settings.name, settings.hal, router, came=self._board_came, publish=self.publish, beat=self._beat
         )
