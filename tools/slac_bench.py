@@ -27,8 +27,7 @@ from hal.linux import open_modem
 from hal.ports import PlcModem
 from hal.readings import PilotReading, PilotState
 from hal.sim.clock import LoopClock
-from hal.sim.medium import Medium
-from hal.sim.modem import SimModem
+from hal.sim.modem import Medium, SimModem
 from secc.conversation import Effect, Levels, Reason, Session
 from secc.link.slac.dlink import (
     ArmMatching,

@@ -16,8 +16,7 @@ from hal.errors import HalRejected
 from hal.readings import ModemInfo
 from hal.sim.clock import Clock
 from hal.sim.firmware import Message
-from hal.sim.medium import Medium
-from hal.sim.modem import SimModem
+from hal.sim.modem import Medium, SimModem
 from hal.sim.panel import Hand
 from hal.sim.world import World
 

@@ -14,8 +14,7 @@ import pytest
 from hal.errors import HalError
 from hal.linux.errors import NoInterface
 from hal.sim.clock import LoopClock, run_virtual
-from hal.sim.medium import Medium
-from hal.sim.modem import SimModem
+from hal.sim.modem import Medium, SimModem
 from secc.conversation import Effect, Timeout
 from secc.link.slac import mme, timing
 from secc.link.slac.dlink import (

@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from hal.sim.clock import VirtualClock
-from hal.sim.medium import Medium
+from hal.sim.modem import Medium
 from secc.link.slac import mme, timing
 from secc.link.slac.events import FrameReceived
 from secc.link.slac.mme import BROADCAST, AttenCharInd, Message, SlacParmCnf, SlacParmReq

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from hal.events import PilotChanged
 from hal.readings import PilotReading, PilotState
 from hal.sim.clock import Call, VirtualClock
-from hal.sim.medium import Medium
-from hal.sim.modem import SimModem
+from hal.sim.modem import Medium, SimModem
 from secc.conversation import Answered, Ask, Effect, Levels, Session
 from secc.link.slac.dlink import (
     ArmMatching,

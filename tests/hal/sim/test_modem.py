@@ -10,8 +10,7 @@ from hal.errors import HalLost, HalRejected, HalTimeout
 from hal.linux import mme
 from hal.ports import PlcModem
 from hal.sim.clock import LoopClock, VirtualClock, run_virtual
-from hal.sim.medium import Medium
-from hal.sim.modem import SimModem
+from hal.sim.modem import Medium, SimModem
 
 CAR, STATION = bytes.fromhex("02ee00000001"), bytes.fromhex("025ecc000001")
 CAR_MODEM, STATION_MODEM = bytes.fromhex("00b052aa0001"), bytes.fromhex("00b052bb0001")
