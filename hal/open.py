@@ -20,8 +20,8 @@ from hal.sim.process import RemoteFollower, launch
 
 if TYPE_CHECKING:
     from hal.boards.address import BoardPlan
+    from hal.boards.pilot_config import LinuxPlan
     from hal.compose import Plan
-    from hal.linux.pilot_config import LinuxPlan
 
 SERIAL = ("chargesom", "yeti", "phyverso", "tida", "adi", "micromegawatt")
 """Kinds of boards on a serial line; :mod:`hal.boards.address` knows what they can do."""
@@ -48,7 +48,7 @@ def recognise(where: str) -> Options | Plan | BoardPlan | LinuxPlan:
 
         return read_address(where)
     if colon and kind == "linux":
-        from hal.linux.pilot_config import read_board
+        from hal.boards.pilot_config import read_board
 
         return read_board(rest)
     kinds = ", ".join(f"{kind}:" for kind in KINDS)
@@ -77,7 +77,7 @@ def power_of(where: str) -> Power:
         # A supply stands behind the board's contactor, so the board delivers no AC.
         return Power(0, True) if found.supply is not None else power_of(found.board)
     from hal.boards.address import BoardPlan
-    from hal.linux.pilot_config import LinuxPlan
+    from hal.boards.pilot_config import LinuxPlan
 
     assert isinstance(found, BoardPlan | LinuxPlan)
     return Power(found.outlet.phases, False)
@@ -120,7 +120,7 @@ async def open_hal(where: str, *, name: str = "1") -> Board:
         return await open_sim(found, rest, name=name)
     if where.partition(":")[0] in (*SERIAL, "linux"):
         from hal.boards.address import BoardPlan, open_made
-        from hal.linux.pilot_config import LinuxPlan
+        from hal.boards.pilot_config import LinuxPlan
 
         assert isinstance(found, BoardPlan | LinuxPlan)
         return await open_made(found.make(name))

@@ -1,1 +1,1 @@
-"""Drivers for boards with a safety controller of their own, on a serial line. ``docs/boards.md`` says how to bring them up."""
+"""Drivers for boards that have the pilot: behind a safety controller on a serial line, or Linux alone. ``docs/boards.md`` has them."""

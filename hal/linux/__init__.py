@@ -1,4 +1,4 @@
-"""Drivers for what a Linux board has by itself: the power line modem on a network interface."""
+"""Drivers for what Linux itself has: the power line modem on a network interface, GPIO lines, PWM and ADC."""
 
 from hal.linux.errors import InterfaceDown, NoInterface, NoModem, NoPermission
 from hal.linux.modem import LinuxModem, open_modem

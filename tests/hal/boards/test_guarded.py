@@ -13,8 +13,8 @@ from hal.interlock import Consent, Purpose, Reason
 from hal.readings import ContactorState
 from hal.sim.clock import run_virtual
 from tests.hal.boards.bench import Bench
+from tests.hal.boards.pilot_bench import PilotBench
 from tests.hal.boards.pionix_bench import PionixBench
-from tests.hal.linux.pilot_bench import PilotBench
 
 AnyBench = Bench | PionixBench | PilotBench
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from hal.boards.driven import Outlet
+from hal.boards.pilot_board import LinuxBoard
 from hal.errors import HalLost
-from hal.linux.pilot_board import LinuxBoard
 
 RELAY_SECONDS = 0.02
 HIGH = {"A": 12.0, "B": 9.0, "C": 6.0, "D": 3.0, "E": 0.0}

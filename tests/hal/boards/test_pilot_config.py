@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hal.boards.pilot_config import read_board
 from hal.errors import HalError, HalLost, HalRejected
 from hal.linux.gpio import LineName
-from hal.linux.pilot_config import read_board
 from hal.linux.sysfs import Adc, Pwm
 from hal.open import open_hal, recognise, unsafe_options
 

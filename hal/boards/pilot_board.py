@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Input, Outlet
 from hal.boards.levels import Trouble
+from hal.boards.sampling import Debounce
 from hal.errors import HalError, HalTimeout, HalUnsupported
-from hal.linux.sampling import Debounce
 from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState, Severity
 
 log = logging.getLogger(__name__)

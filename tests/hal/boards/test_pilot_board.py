@@ -16,8 +16,8 @@ from hal.events import BoardLost, BoardRecovered
 from hal.readings import ContactorState, LockState, PilotState
 from hal.sim.clock import run_virtual
 from tests.hal.boards.bench import beaten, kinds
+from tests.hal.boards.pilot_bench import PilotBench
 from tests.hal.contract import BoardContract, Collector, Rig
-from tests.hal.linux.pilot_bench import PilotBench
 
 T = TypeVar("T")
 

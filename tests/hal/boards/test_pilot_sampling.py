@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hal.linux.sampling import Debounce
+from hal.boards.sampling import Debounce
 from hal.readings import PilotState
 
 PWM = 0.05

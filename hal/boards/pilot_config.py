@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from hal.boards.driven import Input, Outlet
+from hal.boards.pilot_board import LinuxBoard
 from hal.errors import HalError, HalRejected
 from hal.linux.gpio import InputLine, LineName, OutputLine, line_name
-from hal.linux.pilot_board import LinuxBoard
 from hal.linux.sysfs import Adc, Pwm
 
 _GPIO: Final = ("contactor", "feedback", "gate", "lock", "lock_feedback", "emergency_stop", "door")
