@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 JOBS ?= 2
 
-.PHONY: setup demo run test check format interop arm bench mutants pki docs clean
+.PHONY: setup demo run test check format interop arm bench mutants deletion pki docs clean
 
 setup: $(DEV)
 
@@ -60,6 +60,10 @@ bench: $(DEV)
 # Faults planted on purpose: each has to turn the suite red.
 mutants: $(DEV)
 	$(BIN)/python -m tools.mutants $(MUTANTS)
+
+# Everything but ISO 15118-2: a copy without it, and all tests that are left.
+deletion: $(DEV)
+	$(BIN)/python -m tools.deletion $(DELETION)
 
 docs: $(DEV)
 	$(BIN)/python -m tools.docs

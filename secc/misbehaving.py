@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from secc.conversation import Effect, Received, Send
 
@@ -22,7 +22,7 @@ FAREWELL_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message that was spoken: ``body`` is the decoded message (``secc.iso2.messages``), ``at`` seconds of the loop's clock."""
+    """One message that was spoken: ``body`` is the decoded message, ``at`` seconds of the loop's clock."""
 
     at: float
     direction: str
@@ -133,13 +133,14 @@ class Tap:
 
 
 def _check(answer: str, code: str | None) -> None:
-    from secc.iso2 import messages
-    from secc.session.supported_app_protocol import ResponseCode as Negotiated
+    from secc.protocols import protocols
+    from secc.session.supported_app_protocol import SupportedAppProtocolRes
 
-    negotiation = answer == "SupportedAppProtocolRes"
-    if not negotiation and not (answer.endswith("Res") and isinstance(getattr(messages, answer, None), type)):
+    known = [SupportedAppProtocolRes, *(cls for protocol in protocols() for cls in protocol.load().responses)]
+    kinds = [get_type_hints(cls)["response_code"] for cls in known if cls.__name__ == answer]
+    if not kinds:
         raise ValueError(f"{answer!r} is not an answer of a station, such as CurrentDemandRes")
-    codes = {one.value for one in (Negotiated if negotiation else messages.ResponseCode)}
+    codes = {one.value for kind in kinds for one in kind}
     if code is not None and code not in codes:
         raise ValueError(f"{answer} has no code {code!r}; there are: {', '.join(sorted(codes))}")
 

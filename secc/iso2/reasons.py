@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from secc.trace.meanings import BEFORE, CAR, NOTHING, RETRY, STOPS, Meaning
+from secc.trace.meanings import BEFORE, CAR, RETRY, STOPS, Meaning
 
 REASONS: Final[tuple[Meaning, ...]] = (
-    Meaning(
-        "completed.terminated",
-        "The car ended the session by SessionStop, as it should.",
-        "Charging has finished.",
-        NOTHING,
-    ),
     Meaning(
         "completed.stopped-early",
         "The car ended the session by SessionStop out of its order: before charging began, or from the charging loop without PowerDelivery(Stop).",

@@ -20,6 +20,8 @@ class LoadedProtocol:
     """Compiles the codec of the loop's messages, before any contactor closes."""
     warm_rest: Callable[[], Iterable[None]] = tuple
     """Compiles the codec of all other messages that a session may have, a request with its response a step."""
+    responses: tuple[type, ...] = ()
+    """The types of its answers, each with a ``response_code``: for tests that let the station answer otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

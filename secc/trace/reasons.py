@@ -71,6 +71,12 @@ BEHIND = ("certificate", "signature")
 
 _TABLE: tuple[Meaning, ...] = (
     Meaning(
+        "completed.terminated",
+        "The car ended the session by SessionStop, as it should.",
+        "Charging has finished.",
+        NOTHING,
+    ),
+    Meaning(
         "completed.unplugged",
         "A car that charged by pilot and duty, without a session of ISO 15118, was unplugged.",
         "Charging has finished.",

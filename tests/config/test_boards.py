@@ -19,8 +19,8 @@ from secc.session.offer import Transfer
 from secc.station.compose import compose
 from secc.station.notify import Notifier
 from secc.uplink.lists import read_list
+from tests.pages import PAGES
 from tests.station_config import configured
-from tests.tools.test_docs import PAGES
 
 AC1, AC3, DC = Transfer.AC_SINGLE_PHASE, Transfer.AC_THREE_PHASE, Transfer.DC
 SUPPLY = """board = "chargesom:/dev/ttyLP2"\ndc = "infypower:can0?modules=0,1"\n"""

@@ -61,7 +61,7 @@ ring_kilobytes = 64
 eim_seconds = 20
 
 [lab]
-tolerate = ["Q-45", "Q-50"]
+tolerate = ["Q-16"]
 
 [[outlet]]
 interface = "eth1"
@@ -186,11 +186,11 @@ port = 49152
             "station.toml:9: outlet[1].name: repeats the name of outlet '1'",
         ),
         (
-            PNC + "[lab]\ntolerate = ['Q-45', 'Q-66']\n",
+            PNC + "[lab]\ntolerate = ['Q-16', 'Q-66']\n",
             "station.toml:8: lab.tolerate[1]: Q-66 is none that can be asked for",
         ),
         (
-            PNC + "[lab]\nstrict = true\ntolerate = ['Q-45']\n",
+            PNC + "[lab]\nstrict = true\ntolerate = ['Q-16']\n",
             "station.toml:9: lab.tolerate: tolerates what lab.strict",
         ),
         (
@@ -242,10 +242,10 @@ def test_flags_alone_make_a_station() -> None:
 
 
 def test_flags_lie_over_a_file(tmp_path: Path) -> None:
-    config = loaded(tmp_path, PNC, iface="eth9", transfers="ac-single-phase, dc", tolerate=["Q-45"], keystore="here")
+    config = loaded(tmp_path, PNC, iface="eth9", transfers="ac-single-phase, dc", tolerate=["Q-16"], keystore="here")
     assert config.outlets[0].interface == "eth9"
     assert config.outlets[0].transfers == (Transfer.AC_SINGLE_PHASE, Transfer.DC)
-    assert config.lab.tolerate == ("Q-45",)
+    assert config.lab.tolerate == ("Q-16",)
     assert config.trust.keystore == Path("here").absolute(), (
         "a path in a flag is relative to where the command was given"
     )
@@ -288,7 +288,7 @@ def test_nothing_is_dangerous_unless_asked_for(tmp_path: Path) -> None:
         tmp_path,
         PNC
         + "[uplink]\neim = 'any'\nOfflineTxForUnknownIdEnabled = true\n"
-        + "[lab]\ndanger_trace_personal = true\ndanger_keylog = 'k'\ntolerate = ['Q-45']\n",
+        + "[lab]\ndanger_trace_personal = true\ndanger_keylog = 'k'\ntolerate = ['Q-16']\n",
         clock="rtc",
     )
     named = [line.split(" ")[0] for line in dangers(config)]
@@ -358,7 +358,7 @@ def test_any_octets_are_a_config_error(tmp_path: Path, octets: bytes) -> None:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_file_is_a_config_or_a_config_error(tmp_path: Path, data: st.DataObject) -> None:
-    whole = bytearray((PNC + "[outlet.dc]\nmaximum_volts = 400.0\n[lab]\ntolerate = ['Q-45']\n").encode())
+    whole = bytearray((PNC + "[outlet.dc]\nmaximum_volts = 400.0\n[lab]\ntolerate = ['Q-16']\n").encode())
     for _ in range(data.draw(st.integers(1, 3))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     file = tmp_path / "station.toml"

@@ -42,6 +42,7 @@ def test_the_output_keeps_to_every_limit_of_both_sides(
         assert served.amperes == 0.0
 
 
+@pytest.mark.case("Q-55")
 @given(ANY, ANY, STATION, WATTS, CAR, st.floats(0, 1500))
 def test_the_flags_say_which_of_our_limits_stood_in_the_way(
     volts: float, amperes: float, station: DcLimits, watts: float, car: CarLimits, present: float
@@ -53,7 +54,7 @@ def test_the_flags_say_which_of_our_limits_stood_in_the_way(
         assert served.output.amperes < amperes
 
 
-@pytest.mark.case("A-PWR-02")
+@pytest.mark.case("A-PWR-02", "Q-51")
 @given(ANY, ANY, st.floats(50, 1500), ANY)
 def test_a_precharge_is_never_more_than_two_amperes(volts: float, amperes: float, station: float, ev: float) -> None:
     output = precharge(volts, amperes, DcLimits(maximum_volts=station), CarLimits(ev, 100.0))

@@ -10,6 +10,7 @@ from secc.conversation import Levels
 from secc.session.measured import stale, whole_watt_hours
 
 
+@pytest.mark.case("Q-53", "Q-54")
 @pytest.mark.parametrize(
     ("levels", "why"),
     [

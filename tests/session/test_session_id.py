@@ -9,6 +9,7 @@ from secc.errors import SeccError
 from secc.session.session_id import fresh_session_id
 
 
+@pytest.mark.case("Q-31")
 def test_chance_may_yield_zero_or_the_cars_own_id_but_it_is_not_given() -> None:
     drawn = iter([bytes(8), b"\x11" * 8, b"\x22" * 8])
     assert fresh_session_id(Party(entropy=lambda count: next(drawn)), b"\x11" * 8) == b"\x22" * 8

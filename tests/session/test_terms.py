@@ -20,6 +20,7 @@ def terms(offer: Offer, transfer: Transfer | None = None, watts_limit: float | N
     return made
 
 
+@pytest.mark.case("Q-47")
 @pytest.mark.parametrize(
     ("offer", "transfer", "is_dc", "watts"),
     [

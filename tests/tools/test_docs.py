@@ -11,10 +11,10 @@ import pytest
 
 from secc.cli import TOOLS, main
 from secc.config import load
+from tests.pages import PAGES
 from tools import docs
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 

@@ -86,6 +86,8 @@ def test_every_end_in_order_has_its_entry() -> None:
     places = [path for path in sources() if not path.is_relative_to(ROOT / "secc" / "energy")]
     ends = {f"completed.{end}" for path in places for end in results(path)}
     assert "completed.unplugged" in ends
+    made = (call.args for _, call in calls("Reason") if literal(call.args[0]) == "completed")
+    ends |= {f"completed.{literal(name)}" for _, name in made if literal(name) is not None}
     assert {code for code in MEANINGS if code.startswith("completed.")} == ends
 
 
