@@ -6,21 +6,9 @@ from dataclasses import dataclass
 
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
+from secc.iso2 import messages as m
 from secc.iso2 import timing
-from secc.iso2.messages import (
-    AC_EVChargeParameter,
-    AC_EVSEChargeParameter,
-    AuthorizationReq,
-    ChargeParameterDiscoveryReq,
-    ChargeParameterDiscoveryRes,
-    DC_EVChargeParameter,
-    DC_EVSEChargeParameter,
-    DC_EVSEStatusCode,
-    EVSEProcessing,
-    ResponseCode,
-    SAScheduleList,
-    UnitSymbol,
-)
+from secc.iso2.messages import ResponseCode, UnitSymbol
 from secc.iso2.phases.authorization import finished
 from secc.iso2.schedule import Schedule
 from secc.iso2.session_state import MODES, SessionState, next_request, remark
@@ -48,45 +36,45 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     polled_again = False
     while True:
         if state.terms.tolerates("Q-39") and not polled_again:
-            heard = yield from next_request(secc, ChargeParameterDiscoveryReq, AuthorizationReq)
-            if isinstance(heard, AuthorizationReq):
+            heard = yield from next_request(secc, m.ChargeParameterDiscoveryReq, m.AuthorizationReq)
+            if isinstance(heard, m.AuthorizationReq):
                 polled_again = True
                 remark(secc, "Q-39", "AuthorizationReq once more after it was finished")
                 secc.reply(finished())
                 continue
             request = heard
         else:
-            request = yield from next_request(secc, ChargeParameterDiscoveryReq)
+            request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
         target = _agreed(request, state)
         if state.terms.maximum_watts > 0.0 and not state.wishes.forces(FORCED):
             break
         refuse_late(secc, limit)
-        yield from state.pace.reply(secc, _response(secc, state, EVSEProcessing.ONGOING, None))
+        yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
     state.wishes.renegotiation = False
-    secc.reply(_response(secc, state, EVSEProcessing.FINISHED, target.schedule.as_list()))
+    secc.reply(_response(secc, state, m.EVSEProcessing.FINISHED, target.schedule.as_list()))
     mode = request.requested_energy_transfer_mode
     secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode.value), ("watts", state.terms.maximum_watts))))
     return target
 
 
-def _agreed(request: ChargeParameterDiscoveryReq, state: SessionState) -> Target:
+def _agreed(request: m.ChargeParameterDiscoveryReq, state: SessionState) -> Target:
     mode = request.requested_energy_transfer_mode
     transfer = next((each for each in state.offer.transfers if MODES[each] is mode), None)
     if transfer is None or state.terms.transfer not in (None, transfer):
         raise Refusal(ResponseCode.FAILED_WRONG_ENERGY_TRANSFER_MODE, "[V2G2-476]", mode)
     parameter = request.ev_charge_parameter
-    if isinstance(parameter, DC_EVChargeParameter) is not transfer.is_dc:
+    if isinstance(parameter, m.DC_EVChargeParameter) is not transfer.is_dc:
         raise Refusal(WRONG, "[V2G2-477]", f"{type(parameter).__name__} for {mode}")
     state.terms.transfer = transfer
     schedule = Schedule.covering(
         state.terms.maximum_watts, parameter.departure_time, request.max_entries_sa_schedule_tuple
     )
-    if isinstance(parameter, DC_EVChargeParameter):
+    if isinstance(parameter, m.DC_EVChargeParameter):
         return _dc(parameter, state, schedule)
     return _ac(parameter, state, schedule)
 
 
-def _ac(parameter: AC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
+def _ac(parameter: m.AC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
     amount(parameter.e_amount, UnitSymbol.WH, WRONG)
     most, least = amperes(parameter.ev_max_current, WRONG), amperes(parameter.ev_min_current, WRONG)
     if volts(parameter.ev_max_voltage, WRONG) <= 0.0:
@@ -96,7 +84,7 @@ def _ac(parameter: AC_EVChargeParameter, state: SessionState, schedule: Schedule
     return Target(schedule)
 
 
-def _dc(parameter: DC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
+def _dc(parameter: m.DC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
     dc = state.terms.dc
     most_volts = volts(parameter.ev_maximum_voltage_limit, WRONG)
     most_amperes = amperes(parameter.ev_maximum_current_limit, WRONG)
@@ -111,9 +99,9 @@ def _dc(parameter: DC_EVChargeParameter, state: SessionState, schedule: Schedule
 
 
 def _response(
-    secc: Party, state: SessionState, processing: EVSEProcessing, schedules: SAScheduleList | None
-) -> ChargeParameterDiscoveryRes:
-    return ChargeParameterDiscoveryRes(
+    secc: Party, state: SessionState, processing: m.EVSEProcessing, schedules: m.SAScheduleList | None
+) -> m.ChargeParameterDiscoveryRes:
+    return m.ChargeParameterDiscoveryRes(
         response_code=ResponseCode.OK,
         evse_processing=processing,
         sa_schedules=schedules,
@@ -121,19 +109,19 @@ def _response(
     )
 
 
-def _ac_limits(secc: Party, state: SessionState) -> AC_EVSEChargeParameter:
-    return AC_EVSEChargeParameter(
+def _ac_limits(secc: Party, state: SessionState) -> m.AC_EVSEChargeParameter:
+    return m.AC_EVSEChargeParameter(
         ac_evse_status=present_ac(secc, state),
         evse_nominal_voltage=physical(state.terms.ac.volts, UnitSymbol.V),
         evse_max_current=physical(state.terms.maximum_ac_amperes, UnitSymbol.A),
     )
 
 
-def _dc_limits(secc: Party, state: SessionState, processing: EVSEProcessing) -> DC_EVSEChargeParameter:
+def _dc_limits(secc: Party, state: SessionState, processing: m.EVSEProcessing) -> m.DC_EVSEChargeParameter:
     dc = state.terms.dc
-    finished = processing is EVSEProcessing.FINISHED
-    code = DC_EVSEStatusCode.EVSE_READY if finished else DC_EVSEStatusCode.EVSE_NOT_READY
-    return DC_EVSEChargeParameter(
+    finished = processing is m.EVSEProcessing.FINISHED
+    code = m.DC_EVSEStatusCode.EVSE_READY if finished else m.DC_EVSEStatusCode.EVSE_NOT_READY
+    return m.DC_EVSEChargeParameter(
         dc_evse_status=present_dc(secc, state, code),
         evse_maximum_current_limit=physical(dc.maximum_amperes, UnitSymbol.A),
         evse_maximum_power_limit=physical(state.terms.maximum_watts, UnitSymbol.W),

@@ -6,21 +6,9 @@ from typing import Final
 
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
+from secc.iso2 import messages as m
 from secc.iso2 import timing
-from secc.iso2.messages import (
-    ChargeService,
-    PaymentOption,
-    PaymentOptionList,
-    PaymentServiceSelectionReq,
-    PaymentServiceSelectionRes,
-    ResponseCode,
-    ServiceCategory,
-    ServiceDetailReq,
-    ServiceDetailRes,
-    ServiceDiscoveryReq,
-    ServiceDiscoveryRes,
-    SupportedEnergyTransferMode,
-)
+from secc.iso2.messages import ResponseCode
 from secc.iso2.session_state import SessionState, next_request
 from secc.session.effects import Milestone, Reach
 
@@ -33,42 +21,42 @@ def service_discovery(secc: Party, state: SessionState) -> Conversation[None]:
 
     Scope and category filter value-added services, never the charge service; we have none, so nothing is filtered.
     """
-    yield from next_request(secc, ServiceDiscoveryReq)
+    yield from next_request(secc, m.ServiceDiscoveryReq)
     secc.reply(
-        ServiceDiscoveryRes(
+        m.ServiceDiscoveryRes(
             response_code=ResponseCode.OK,
-            payment_option_list=PaymentOptionList(payment_option=state.payment_options),
-            charge_service=ChargeService(
+            payment_option_list=m.PaymentOptionList(payment_option=state.payment_options),
+            charge_service=m.ChargeService(
                 service_id=CHARGING,
-                service_category=ServiceCategory.EV_CHARGING,
+                service_category=m.ServiceCategory.EV_CHARGING,
                 free_service=state.offer.free,
-                supported_energy_transfer_mode=SupportedEnergyTransferMode(energy_transfer_mode=state.modes),
+                supported_energy_transfer_mode=m.SupportedEnergyTransferMode(energy_transfer_mode=state.modes),
             ),
         )
     )
 
 
-def payment_service_selection(secc: Party, state: SessionState) -> Conversation[PaymentOption]:
+def payment_service_selection(secc: Party, state: SessionState) -> Conversation[m.PaymentOption]:
     """Details of services as often as a car can want them, and the choice."""
     details = 0
     while True:
-        request = yield from next_request(secc, ServiceDetailReq, PaymentServiceSelectionReq)
-        if isinstance(request, PaymentServiceSelectionReq):
+        request = yield from next_request(secc, m.ServiceDetailReq, m.PaymentServiceSelectionReq)
+        if isinstance(request, m.PaymentServiceSelectionReq):
             break
         details += 1
         if details > timing.SERVICE_DETAILS:
             raise Refusal(ResponseCode.FAILED, "A-SES-08", f"more than {timing.SERVICE_DETAILS} ServiceDetailReq")
         if request.service_id != CHARGING:
             raise Refusal(ResponseCode.FAILED_SERVICE_ID_INVALID, "[V2G2-425]", f"service {request.service_id}")
-        secc.reply(ServiceDetailRes(response_code=ResponseCode.OK, service_id=request.service_id))
+        secc.reply(m.ServiceDetailRes(response_code=ResponseCode.OK, service_id=request.service_id))
     _check(request, state)
-    secc.reply(PaymentServiceSelectionRes(response_code=ResponseCode.OK))
+    secc.reply(m.PaymentServiceSelectionRes(response_code=ResponseCode.OK))
     state.payment = request.selected_payment_option
     secc.do(Reach(Milestone.IDENTIFICATION_CHOSEN, (("payment", request.selected_payment_option.value),)))
     return request.selected_payment_option
 
 
-def _check(request: PaymentServiceSelectionReq, state: SessionState) -> None:
+def _check(request: m.PaymentServiceSelectionReq, state: SessionState) -> None:
     if request.selected_payment_option not in state.payment_options:
         raise Refusal(
             ResponseCode.FAILED_PAYMENT_SELECTION_INVALID,
