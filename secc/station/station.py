@@ -169,7 +169,7 @@ class Station:
             except Exception:
                 log.exception("a bug in catching up with the book")
             for outlet in self.outlets:
-                outlet.journal.catch_up()
+                outlet.session_log.catch_up()
             if self._services.unbooked != told:
                 told = self._services.unbooked
                 for outlet in self.outlets:

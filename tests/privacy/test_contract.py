@@ -85,7 +85,7 @@ async def one(scene: Scene, case: Case) -> None:
     await drive.done()
     codes = await scene.ended()
     assert codes[0].startswith(case.code), codes
-    await scene.until(lambda: scene.outlet().journal.idle)
+    await scene.until(lambda: scene.outlet().writes.idle)
     # What lingers of the connection is over after some seconds.
     await asyncio.sleep(15.0)
 
@@ -148,7 +148,7 @@ def test_the_search_would_find_it(tmp_path: Path) -> None:
             assert "EMAID in a" in alive
             await drive.done()
             await scene.ended()
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             assert needles.found_in(shown(scene)) == []
             return needles.found_below(scene.state)
 

@@ -141,13 +141,13 @@ def test_the_record_of_a_session_that_ended_on_a_full_disk_comes_when_there_is_r
     async def main() -> None:
         async with station(configured(tmp_path)) as scene:
             drive = await scene.charging(scene.drive(QUICK))
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             place, kept = scene.state / "history" / "1", scene.state / "kept"
             place.rename(kept)
             place.write_text("in the way")
             await drive.done()
             await scene.ended()
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             place.unlink()
             kept.rename(place)
             assert [record.reason.code for record in records(scene.state)] == ["severed.power-lost"]

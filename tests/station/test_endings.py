@@ -161,7 +161,7 @@ async def bug_in_the_recorder(scene: Scene, drive: Drive) -> None:
     def bug(*facts: Any) -> Any:
         raise ZeroDivisionError("planted")
 
-    scene.outlet().journal.saw = bug  # type: ignore[method-assign, assignment]  # a planted bug
+    scene.outlet().session_log.saw = bug  # type: ignore[method-assign, assignment]  # a planted bug
     scene.world().unplug(force=True)
 
 

@@ -43,7 +43,7 @@ def test_the_meter_the_car_and_the_book_agree(tmp_path: Path, current: Current, 
             drive = await scene.drive(behaviour, tls=contract).done()
             assert drive.outcome == "completed.full"
             assert await scene.ended() == ["completed.terminated"]
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             metered = scene.world().books.metered - before
             assert metered == pytest.approx(WATT_HOURS, rel=0.1)
             book = [json.loads(line) for line in (scene.state / "sessions.jsonl").read_text().splitlines()]
@@ -107,7 +107,7 @@ def test_what_flows_until_the_contactor_is_open_is_in_the_book(tmp_path: Path, c
             await scene.opened()
             assert await scene.ended() == ["severed.connection-closed"]
             await drive.done()
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             metered = scene.world().books.metered - before
             assert metered > 10.0
             started, ended = map(json.loads, (scene.state / "sessions.jsonl").read_text().splitlines())
@@ -125,7 +125,7 @@ def test_a_session_whose_board_is_lost_keeps_the_last_reading(tmp_path: Path) ->
             await asyncio.sleep(7.0)
             scene.world().inject("controller_silent")
             await scene.ended()
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             started, ended = map(json.loads, (scene.state / "sessions.jsonl").read_text().splitlines())
             metered = scene.world().books.metered
             assert ended["watt_hours"] > started["watt_hours"]

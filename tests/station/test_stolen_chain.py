@@ -225,7 +225,7 @@ def test_at_a_free_station_nothing_is_booked_to_the_contract_that_was_only_shown
             await scene.until(lambda: world.contactor.closed, 3.0)
             await scene.until(lambda: len(books(scene)) == 1)
             assert books(scene)[0]["identity"] == "free"
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             told = list(told_by(scene))
             assert len(told) == 3, "the session's record, its trace, and charging by pilot"
             assert not any(car_wallet().masked_emaid in text for text in told), "who showed a chain is not who it names"

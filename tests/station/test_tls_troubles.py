@@ -205,7 +205,7 @@ async def record_of(scene: Scene, client: Client) -> dict[str, Any]:
     assert sockets.port is not None
     await client(sockets.port)
     await scene.ended()
-    await scene.until(lambda: scene.outlet().journal.idle)
+    await scene.until(lambda: scene.outlet().writes.idle)
     return record_in(scene)
 
 
@@ -256,7 +256,7 @@ async def hook(scene: Scene) -> Line:
 
 async def last(scene: Scene) -> dict[str, Any]:
     await scene.ended()
-    await scene.until(lambda: scene.outlet().journal.idle)
+    await scene.until(lambda: scene.outlet().writes.idle)
     return record_in(scene)
 
 
@@ -499,7 +499,7 @@ def test_who_knocks_and_says_nothing_hides_no_session(tmp_path: Path) -> None:
             await says()(port)
             await scene.ended(2)
             assert scene.codes()[1] == "severed.connection-closed"
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             assert record_in(scene) == first
 
     asyncio.run(main())

@@ -89,7 +89,7 @@ def test_fifty_sessions_that_end_at_once(
             for drive in drives[:OUTLETS]:
                 drive.reset()
             await scene.ended(OUTLETS)
-            await scene.until(lambda: all(outlet.journal.idle for outlet in scene.station.outlets))
+            await scene.until(lambda: all(outlet.writes.idle for outlet in scene.station.outlets))
             await asyncio.sleep(2.0)
             passed = asyncio.get_running_loop().time() - before
             assert sum(counting.ends.values()) == OUTLETS

@@ -19,6 +19,7 @@ from secc.link.tls.report import Step, TlsReport
 from secc.session.effects import Milestone, Verdict
 from secc.trace.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen, begun
 from secc.trace.recorder import Exchange
+from secc.uplink.ledger import Transaction
 from secc.uplink.port import Identity
 
 _FLAWS = frozenset(flaw.value for flaw in Flaw)
@@ -92,13 +93,14 @@ class Draft:
         *,
         wall: Wall,
         levels: Levels,
-        watt_hours: float | None,
         faults: tuple[str, ...],
+        transaction: Transaction | None,
         exchanges: Iterable[Exchange] = (),
         tls: TlsSeen | None = None,
         trace: Path | None = None,
     ) -> SessionRecord:
-        """The record, now that it is over."""
+        """The record, now that it is over. Who has paid counts more than who was identified by the contract."""
+        payer = transaction.payer if transaction is not None else None
         measured = levels.measured_at > float("-inf")
         return SessionRecord(
             outlet=self._outlet,
@@ -114,7 +116,7 @@ class Draft:
             seconds=round(now - self._began, 3),
             protocol=self._protocol,
             payment=self._payment,
-            identity=self._identity,
+            identity=payer.masked if payer is not None else self._identity,
             waiting_for=self._waiting,
             messages=tuple(Message(round(one.at, 3), one.direction, one.name, one.code) for one in exchanges),
             tls=tls,
@@ -123,7 +125,7 @@ class Draft:
             contactor=levels.contactor,
             volts=round(levels.volts, 1) if measured else None,
             amperes=round(levels.amperes, 1) if measured else None,
-            watt_hours=watt_hours,
+            watt_hours=transaction.delivered if transaction is not None else None,
             quirks=tuple(self._quirks),
             faults=faults,
             trace=str(trace) if trace is not None else "",

@@ -5,10 +5,10 @@
     board ──events──▶ plug-in, power path, matching; what concerns a V2G session comes from the plug-in      (hardware)
     V2G session ──CheckCable, SetOutput…──▶ power path ──SetSupply, CloseDcContactor…──▶ board              (path, power)
   V2G session ──ValidateContract, AuthorizeContract──▶ trust room, backend; the answers go to the session alone   (questions)
-    V2G session ──Identify──▶ plug-in, journal, backend's memory: who the car has proved to be
+    V2G session ──Identify──▶ plug-in, ledger, backend's memory: who the car has proved to be
     plug-in ──OpenSdp, SetDuty, AuthorizeToken…──▶ sockets, board, backend                                  (plug, sockets, pilot)
 
-What stays of a session is the ``journal``'s, what an operator can order is in ``commands``.
+What stays of a session is in ``session_log`` and ``transactions``, what an operator can order in ``commands``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from secc.station.commands import Commands
 from secc.station.compose import Services, worker
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.hardware import Hardware
-from secc.station.serving.journal import Journal
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.offers import refusal
 from secc.station.serving.path import PowerPaths
@@ -34,8 +33,11 @@ from secc.station.serving.plug import PlugIns
 from secc.station.serving.power import PowerPorts
 from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router
+from secc.station.serving.session_log import SessionLog, why_by_pilot
 from secc.station.serving.sessions import Sessions
 from secc.station.serving.sockets import Sockets
+from secc.station.serving.transactions import Transactions
+from secc.station.serving.writes import Writes
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,9 @@ class OutletHost:
             closing=lambda: self._closing,
         )
         self.pilot = PilotPorts(self.hardware, router, failed=self.plug.hear)
-        self.journal = Journal(settings, config, services, self.hardware, services.disk, self.plug.identity)
+        self.writes = Writes(settings.name)
+        self.session_log = SessionLog(settings, config, services, self.hardware, services.disk, self.writes)
+        self.transactions = Transactions(settings, services, self.hardware, self.writes, self.plug.identity)
         self.sessions = Sessions(
             settings,
             config,
@@ -95,7 +99,8 @@ class OutletHost:
             self.plug,
             self.path,
             self.questions,
-            self.journal,
+            self.session_log,
+            self.transactions,
             self._threads,
             publish=self.publish,
             changed=self._changed,
@@ -141,7 +146,8 @@ class OutletHost:
         await self.sockets.close()
         await self.matching.close()
         await self.questions.close()
-        await self.journal.close()
+        self.session_log.catch_up()
+        await self.writes.close()
         await self.router.close()
         await self.power.close()
         await self.pilot.close()
@@ -177,8 +183,12 @@ class OutletHost:
     def _charged_by_pilot(self, said: ReportBasicCharging) -> None:
         self._by_pilot = said.on
         self._changed()
-        self.publish("basic charging", on=said.on, text=said.text)
-        self.journal.charged_by_pilot(self.levels(), on=said.on, text=said.text)
+        text, levels = said.text, self.levels()
+        self.publish("basic charging", on=said.on, text=text)
+        if said.on:
+            self.transactions.began(self.session_log.began_by_pilot(text), levels)
+        else:
+            self.session_log.ended_by_pilot(text, levels, self.transactions.ended(why_by_pilot(text), levels))
 
     def _car_gone(self) -> None:
         self.publish("unplugged")
@@ -243,6 +253,6 @@ class OutletHost:
             "modem": self._modem(),
             "watts_limit": self.path.watts_limit,
             "faults": list(self.hardware.faults),
-            "last": self.journal.last,
+            "last": self.session_log.last,
             "session": self.sessions.state(),
         }

@@ -43,12 +43,13 @@ from secc.session.protocol import V2gProtocol
 from secc.station.compose import Services
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.hardware import Hardware
-from secc.station.serving.journal import Journal
 from secc.station.serving.offers import offer_for
 from secc.station.serving.path import PowerPaths
 from secc.station.serving.plug import PlugIns
 from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router, Seat
+from secc.station.serving.session_log import SessionLog
+from secc.station.serving.transactions import Transactions
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class Sessions:
         plug: PlugIns,
         path: PowerPaths,
         questions: Questions,
-        journal: Journal,
+        session_log: SessionLog,
+        transactions: Transactions,
         executor: Executor,
         *,
         publish: Callable[..., None],
@@ -85,7 +87,8 @@ class Sessions:
         self._plug = plug
         self._path = path
         self._questions = questions
-        self._journal = journal
+        self._log = session_log
+        self._transactions = transactions
         self._publish = publish
         self._changed = changed
         self._loop = asyncio.get_running_loop()
@@ -98,9 +101,10 @@ class Sessions:
         router.told(ValidateContract, by=self._judged)
         router.relays(SetOutput, OpenContactor)
         router.taps(StopPower, OpenContactor, by=self._stopping)
+        router.taps(Identify, by=transactions.identified)
         router.performs(Identify, by=self._identified)
         router.performs(Reach, by=self._reached)
-        router.performs(Remark, by=self._remark)
+        router.performs(Remark, by=session_log.remarked)
         router.performs(TellSession, by=self._tell)
         router.performs(CloseConnection, by=self._close)
 
@@ -121,7 +125,7 @@ class Sessions:
         connection = V2gConnection(self, self._services.serving(self._settings), peer)
         self._connection = connection
         self._changed()
-        self._journal.connected(peer, self._loop.time())
+        self._log.connected(peer, self._loop.time())
         return connection
 
     def hear(self, event: Event) -> None:
@@ -155,10 +159,10 @@ class Sessions:
     # What a connection needs
 
     def surroundings(self) -> Surroundings:
-        return self._journal.recorded(self._services.surroundings(self._loop.time()))
+        return self._log.recorded(self._services.surroundings(self._loop.time()))
 
     def secured(self, handshaken: Handshaken) -> None:
-        self._journal.secured(handshaken)
+        self._log.secured(handshaken)
         self._publish("tls", version=handshaken.version, suite=handshaken.suite, chain=handshaken.chain)
 
     def begin(self, protocol: V2gProtocol, *, secure: bool) -> Offer:
@@ -177,26 +181,29 @@ class Sessions:
             ask_before_proof=self._questions.unproved.allowed(now),
             now=now,
         )
-        self._journal.began(protocol, offer, now)
+        self._transactions.offered(offer)
+        self._log.began(protocol, offer, now)
         self._publish("session", protocol=protocol.name, payments=[payment.value for payment in offer.payments])
         self._plug.hear(SessionBegan(offer.payments))
         return offer
 
     def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         # The levels that the step saw, not those of now: a trace has to replay.
-        self._journal.saw(now, event, effects, seat.session.levels, seat.session.waiting_for)
+        self._transactions.ledger.reading(seat.session.levels)
+        self._log.saw(now, event, effects, seat.session.levels, seat.session.waiting_for)
         self._services.observe(self._hardware.board, event)
 
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
-        self._journal.sent(self._loop.time(), payload_type, message, octets)
+        self._log.sent(self._loop.time(), payload_type, message, octets)
 
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
-        reason = self._journal.explained(reason)
+        reason = self._log.explained(reason)
         detail = f" ({reason.detail})" if reason.detail else ""
         log.info("outlet %s: session ended: %s%s", self.name, reason.code, detail)
         self._publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=reason.flaw)
         self._plug.hear(ChargingEnded(), SessionEnded(reason))
-        self._journal.ended(reason, self._loop.time(), self.router.levels(), report, silent=silent)
+        levels = self.router.levels()
+        self._log.ended(reason, levels, report, self._transactions.ended(reason, levels), silent=silent)
         self._milestone = None
         self._changed()
         self._services.observe(self._hardware.board, End(reason))
@@ -208,29 +215,26 @@ class Sessions:
 
     def _judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
         """Only the session gets what the backend says of a contract; the outlet believes :class:`Identify` alone."""
-        self._journal.judged(question.chain[0], found)
+        self._log.judged(question, found)
         if isinstance(found, Verdict):
-            self._journal.verdict(type(question).__name__, found)
             self._plug.hear(ContractRejected())
 
     def _stopping(self, said: StopPower | OpenContactor) -> None:
         self._plug.hear(ChargingEnded())
 
-    def _remark(self, remark: Remark) -> None:
-        self._journal.remark(remark.code, remark.text)
-
     def _identified(self, said: Identify) -> None:
         contract, verdict = said.contract, said.verdict
-        self._journal.identified(contract, verdict)
+        self._log.identified(contract, verdict)
         self._plug.hear(ContractDecided(contract, verdict))
         self._questions.learned(contract, verdict)
 
     def _reached(self, reach: Reach) -> None:
-        self._milestone, facts = reach.milestone, dict(reach.facts)
-        milestone = reach.milestone
+        self._milestone = milestone = reach.milestone
+        facts, levels = dict(reach.facts), self.router.levels()
         if milestone is Milestone.SESSION_SET_UP:
             self._plug.hear(SessionSetUp())
-        self._journal.reached(milestone, facts, self.router.levels())
+        self._transactions.reached(self._log.session, milestone, levels)
+        self._log.reached(milestone, facts, levels, self._transactions.ledger.running)
         self._publish("milestone", milestone=milestone.value, **facts)
 
     # What the plug-in says

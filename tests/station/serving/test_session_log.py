@@ -70,7 +70,7 @@ def test_a_refused_contract_is_in_the_history_with_its_flaw(tmp_path: Path) -> N
             contract = replace(QUICK, payment=Payment.CONTRACT)
             wallet = car_wallet("flawed/expired-leaf")
             await scene.drive(contract, tls=True, wallet=wallet, trust=car_trust()).done()
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             (record,) = records(scene.state)
             assert record.reason.code == "refused.FAILED_CertificateExpired"
             assert record.flaw == "certificate.leaf-expired" in MEANINGS
@@ -90,7 +90,7 @@ def test_the_trace_of_a_charged_session_explains_it_as_its_record_does(tmp_path:
     async def main() -> None:
         async with station(config) as scene:
             await scene.drive(replace(QUICK, payment=Payment.CONTRACT), tls=True).done()
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             (record,) = records(scene.state)
             told, again = explanation(record.session, scene.state), explanation(record.trace, scene.state)
             for line in told.splitlines()[1:]:
@@ -107,7 +107,7 @@ def test_a_session_that_the_station_does_not_outlive_is_in_the_history(tmp_path:
         async with station(configured(tmp_path)) as scene:
             await scene.drive(QUICK).done()
             drive = await scene.charging(scene.drive(LONG))
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             first, second = records(scene.state)
             assert (first.ended != "", second.ended, second.reason.code) == (True, "", "severed.power-lost")
             assert second.protocol == "ISO 15118-2"
@@ -118,7 +118,7 @@ def test_a_session_that_the_station_does_not_outlive_is_in_the_history(tmp_path:
             assert "completed.terminated" in text.splitlines()[0] and second.session[:6] in text
             drive.reset()
             await scene.ended(2)
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             _, second = records(scene.state)
             assert second.reason.code == "severed.connection-closed" and second.watt_hours is not None
 
@@ -131,7 +131,7 @@ def test_charging_by_pilot_and_duty_is_in_the_history(tmp_path: Path) -> None:
             await charging(scene)
             scene.world().unplug(force=True)
             await scene.opened()
-            await scene.until(lambda: scene.outlet().journal.idle, 10.0)
+            await scene.until(lambda: scene.outlet().writes.idle, 10.0)
             (record,) = records(scene.state)
             assert record.reason.code == "completed.unplugged"
             assert record.watt_hours is not None and record.watt_hours > 10.0
@@ -154,7 +154,7 @@ def test_who_knocks_and_says_nothing_leaves_neither_record_nor_trace(tmp_path: P
                 _, writer = await asyncio.open_connection("::1", scene.outlet().sockets.port)
                 writer.close()
                 await scene.ended(knocks)
-            await scene.until(lambda: scene.outlet().journal.idle)
+            await scene.until(lambda: scene.outlet().writes.idle)
             assert not list(records(scene.state))
             assert not list(scene.state.glob("traces/*"))
 

@@ -1,0 +1,286 @@
+"""What stays of a session for people: milestones in the log, its trace, its record for ``secc explain``.
+
+What has to reach the disk is written on worker threads, in order, and nothing of the car's contract is kept when it is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from certs import Contract
+from secc.config import Config, OutletSettings
+from secc.conversation import Effect, Levels, Reason, Received
+from secc.link.tls.chain import Handshaken
+from secc.link.tls.report import TlsReport
+from secc.session.effects import Milestone, Remark, ValidateContract, Verdict
+from secc.session.events import ConnectionClosed
+from secc.session.log import about, running_sessions, told
+from secc.session.offer import Offer, Surroundings
+from secc.session.proof import ProvedContract
+from secc.session.protocol import V2gProtocol
+from secc.station.compose import Services
+from secc.station.serving.draft import Draft, tls_seen
+from secc.station.serving.hardware import Hardware
+from secc.station.serving.writes import Writes
+from secc.trace.explain import PILOT_AND_DUTY, SessionRecord
+from secc.trace.explain_trace import certificate_note, tls_note
+from secc.trace.history import History
+from secc.trace.recorder import Recorder, wanted
+from secc.uplink.ledger import Transaction
+from secc.uplink.port import Identity
+from secc.version import version
+
+log = logging.getLogger(__name__)
+
+_BY_PILOT = {
+    "stopped": Reason("completed", "terminated"),
+    "unplugged": Reason("completed", "unplugged"),
+    "shutdown": Reason("severed", "station-shutdown"),
+}
+"""How charging without a session ends in order; any other cause is a fault."""
+
+
+def why_by_pilot(text: str) -> Reason:
+    """Why charging by pilot and duty has ended, of what the plug-in says about it."""
+    return _BY_PILOT.get(text, Reason("emergency", "fault", detail=text))
+
+
+class SessionLog:
+    """One outlet's, whatever comes and goes there. All calls from the event loop's thread."""
+
+    def __init__(
+        self,
+        settings: OutletSettings,
+        config: Config,
+        services: Services,
+        hardware: Hardware,
+        executor: Executor,
+        writes: Writes,
+    ) -> None:
+        self.last = ""
+        """Why the last session ended: the code."""
+        self.session = ""
+        """The id of the newest session."""
+        self._settings = settings
+        self._config = config
+        self._services = services
+        self._hardware = hardware
+        self._executor = executor
+        self._writes = writes
+        self._loop = asyncio.get_running_loop()
+        self._recorder: Recorder | None = None
+        self._draft = Draft(settings.name, "", 0.0, services.calendar.wall())
+        self._history = History(config.station.state_directory, settings.name)
+        self._by_pilot: Draft | None = None
+        """Of a charging session without a protocol."""
+
+    # A connection comes about
+
+    def connected(self, peer: str, now: float) -> None:
+        self._draft = self._begin(now)
+        log.debug("outlet %s: connection from %s", self._settings.name, peer)
+        self._recorder = Recorder(
+            now,
+            ring_octets=self._config.trace.ring_kilobytes * 1024,
+            keep_personal=self._config.lab.danger_trace_personal,
+            outlet=self._settings.name,
+            session=self.session,
+            software=version(),
+            time=self._services.calendar.wall().time.isoformat(timespec="seconds"),
+        )
+
+    def _begin(self, now: float) -> Draft:
+        self.session = secrets.token_hex(8)
+        running_sessions.began(self._settings.name, self.session)
+        return Draft(self._settings.name, self.session, now, self._services.calendar.wall())
+
+    def secured(self, handshaken: Handshaken) -> None:
+        staple = "stapled" if handshaken.stapled else "no staple"
+        text = (
+            f"{handshaken.version} {handshaken.suite}, chain {handshaken.chain} ({handshaken.choice.value}), {staple}"
+        )
+        log.info("outlet %s: %s", self._settings.name, text)
+        for quirk in handshaken.quirks:
+            self._tolerated(quirk, "in the TLS handshake")
+        self._note(text)
+
+    def recorded(self, surroundings: Surroundings) -> Surroundings:
+        """The same surroundings, with every draw in the trace."""
+        if self._recorder is None:
+            return surroundings
+        return Surroundings(
+            now=surroundings.now,
+            entropy=self._recorder.entropy(surroundings.entropy, self._loop.time),
+            wall=self._recorder.wall(surroundings.wall, self._loop.time),
+            tickets=surroundings.tickets,
+        )
+
+    def began(self, protocol: V2gProtocol, offer: Offer, now: float) -> None:
+        payments = ", ".join(payment.value for payment in offer.payments)
+        log.info("outlet %s: %s, offered: %s", self._settings.name, protocol.name, payments)
+        self._draft.spoke(protocol.name)
+        if self._recorder is not None:
+            self._recorder.speaks(protocol.name, protocol.personal, now)
+            self._recorder.offered(offer, now)
+
+    # It goes on
+
+    def saw(
+        self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels, waiting: tuple[type, ...]
+    ) -> None:
+        """A step of the session; ``waiting`` is what it stands still for now."""
+        if self._recorder is not None:
+            self._recorder.stepped(now, event, effects, levels)
+        if waiting or isinstance(event, Received):
+            # A request has ended the wait for it. What was waited for when the session ended stays.
+            self._draft.waits(waiting)
+
+    def sent(self, now: float, payload_type: int, message: Any, octets: bytes) -> None:
+        log.debug("outlet %s: > %s", self._settings.name, type(message).__name__)
+        if self._recorder is not None:
+            self._recorder.sent(now, payload_type, message, octets)
+
+    def remarked(self, remark: Remark) -> None:
+        """The session has tolerated a quirk."""
+        self._tolerated(remark.code, remark.text)
+
+    def _tolerated(self, code: str, text: str) -> None:
+        log.info("outlet %s: tolerated %s: %s", self._settings.name, code, text)
+        self._draft.tolerated(code)
+        self._note(f"tolerated {code}: {text}")
+
+    def judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
+        """A contract's chain was validated; of its leaf the hash is kept. Whose it is does not say who showed it."""
+        self._note(certificate_note(self._draft.judged(question.chain[0], found)))
+        if isinstance(found, Verdict):
+            self._verdict("ValidateContract", found)
+
+    def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
+        """The car has proved this contract, and this was decided about it."""
+        self._verdict("AuthorizeContract", verdict)
+        self._draft.identified(Identity("emaid", contract.contract.emaid.text))
+
+    def _verdict(self, question: str, verdict: Verdict) -> None:
+        why = f" ({verdict.detail})" if verdict.detail else ""
+        log.info("outlet %s: %s: %s%s", self._settings.name, question, verdict.decision.value, why)
+
+    def reached(
+        self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels, transaction: Transaction | None
+    ) -> None:
+        """The session has come so far; ``transaction`` is the one that runs."""
+        if milestone is Milestone.SESSION_SET_UP:
+            self._keep(self._draft.begun)
+        self._draft.reached(milestone, facts)
+        if milestone in (Milestone.CHARGING, Milestone.POWER_ON, Milestone.POWER_OFF):
+            watt_hours = (transaction.delivered if transaction is not None else None) or 0.0
+            facts = {**facts, "volts": levels.volts, "amperes": levels.amperes, "kWh": watt_hours / 1000.0}
+        log.info("outlet %s: %s%s", self._settings.name, milestone.value, told(facts))
+
+    # Without a session
+
+    def began_by_pilot(self, text: str) -> str:
+        """Charging by pilot and duty alone begins; here it is a session like any other. Returns its id."""
+        name = self._settings.name
+        self._by_pilot = self._begin(self._loop.time())
+        self._by_pilot.spoke(PILOT_AND_DUTY)
+        if self._recorder is None:
+            self._draft = self._by_pilot
+        log.info("outlet %s: charging by pilot and duty: %s", name, text)
+        self._keep(self._by_pilot.begun)
+        return self.session
+
+    def ended_by_pilot(self, text: str, levels: Levels, transaction: Transaction | None) -> None:
+        """It has ended; ``transaction`` is what the ledger has of it."""
+        name, now, reason = self._settings.name, self._loop.time(), why_by_pilot(text)
+        log.info("outlet %s: charging by pilot and duty has ended: %s", name, text)
+        running_sessions.ended(name)
+        draft, self._by_pilot = self._by_pilot, None
+        self.last = reason.code
+        wall, faults = self._services.calendar.wall(), self._hardware.faults
+        if draft is not None:
+            self._keep(
+                lambda: draft.finished(reason, now, wall=wall, levels=levels, faults=faults, transaction=transaction)
+            )
+
+    # It is over
+
+    def explained(self, reason: Reason) -> Reason:
+        """Why the session that runs ends, with the flaw that lies behind it."""
+        return self._draft.explained(reason)
+
+    def ended(
+        self,
+        reason: Reason,
+        levels: Levels,
+        tls: TlsReport | None,
+        transaction: Transaction | None,
+        *,
+        silent: bool,
+    ) -> None:
+        """``tls``: how far TLS came. ``transaction``: what the ledger has of it. ``silent``: not one octet had come."""
+        self.last = reason.code
+        running_sessions.ended(self._settings.name)
+        recorder, self._recorder = self._recorder, None
+        draft = self._draft
+        now, wall = self._loop.time(), self._services.calendar.wall()
+        if recorder is None:
+            return
+        seen = tls_seen(tls, reason)
+        if seen is not None:
+            recorder.note(tls_note(seen), now)
+        recorder.ended(reason, now)
+        exchanges = recorder.exchanges()
+        traced: list[Path] = []
+        if silent and reason.name == ConnectionClosed.reason:
+            return  # a connection without an octet: its record must not displace a session's, nor its trace
+        if wanted(self._config.trace.mode.value, reason):
+            self._trace(recorder, traced)
+        faults = self._hardware.faults
+
+        # What was delivered, and where the trace lies, is known when the record is written: report and trace are written first.
+        self._keep(
+            lambda: draft.finished(
+                reason,
+                now,
+                wall=wall,
+                levels=levels,
+                exchanges=exchanges,
+                tls=seen,
+                faults=faults,
+                trace=traced[0] if traced else None,
+                transaction=transaction,
+            )
+        )
+
+    def _keep(self, record: Callable[[], SessionRecord]) -> None:
+        self._writes.put(lambda: self._loop.run_in_executor(self._executor, self._history.write, record()))
+
+    def catch_up(self) -> None:
+        """Have records that wait for the disk stored, if it is back. To be called every few seconds. Why they wait has been said."""
+        if self._history.waits and self._writes.idle:
+            self._writes.put(lambda: self._loop.run_in_executor(self._executor, self._history.try_again))
+
+    def _trace(self, recorder: Recorder, written: list[Path]) -> None:
+        """Have the trace written; ``written`` gets its path."""
+        octets, lines = recorder.octets, recorder.take()
+        moment = self._services.calendar.wall().time
+        name = f"{moment:%Y%m%dT%H%M%S}-{self._settings.name}-{self.session}"
+        session = self.session
+
+        async def write() -> None:
+            path = await self._services.traces.write(name, lines, octets)
+            if path is not None:
+                written.append(path)
+                log.info("outlet %s: trace written: %s", self._settings.name, path, extra=about(session))
+
+        self._writes.put(write)
+
+    def _note(self, text: str) -> None:
+        if self._recorder is not None:
+            self._recorder.note(text, self._loop.time())

@@ -1,0 +1,99 @@
+"""The ledger of one outlet at work: what it is told, and its reports on their way to the backend."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from secc.config import OutletSettings
+from secc.conversation import Levels, Reason, Wall
+from secc.session.effects import Identify, Milestone
+from secc.session.log import about
+from secc.session.offer import Offer
+from secc.station.compose import Services
+from secc.station.serving.hardware import Hardware
+from secc.station.serving.writes import Writes
+from secc.uplink.ledger import Ledger, Transaction
+from secc.uplink.port import Identity
+from secc.uplink.standalone import Eim
+
+log = logging.getLogger(__name__)
+
+REST_SECONDS = 5.0
+REST_STEP_SECONDS = 0.02
+"""How long the last meter reading waits for the contactor: what flows until it is open was delivered, too."""
+
+
+class Transactions:
+    """``beside`` says who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41)."""
+
+    def __init__(
+        self,
+        settings: OutletSettings,
+        services: Services,
+        hardware: Hardware,
+        writes: Writes,
+        beside: Callable[[], Identity | None],
+    ) -> None:
+        self.ledger = Ledger(settings.name, settings.evse_id)
+        self._outlet = settings.name
+        self._services = services
+        self._hardware = hardware
+        self._writes = writes
+        self._beside = beside
+        self._offer: Offer | None = None
+
+    def offered(self, offer: Offer) -> None:
+        """The running session got this offer."""
+        self._offer = offer
+
+    def identified(self, said: Identify) -> None:
+        """The car has proved a contract. It pays where it may charge."""
+        if said.verdict.accepted:
+            self.ledger.proved(Identity("emaid", said.contract.contract.emaid.text))
+
+    def reached(self, session: str, milestone: Milestone, levels: Levels) -> None:
+        """The running session has come so far."""
+        if milestone is Milestone.AUTHORIZED:
+            self.ledger.authorized(self._beside())
+        if milestone is Milestone.POWER_ON:
+            self.began(session, levels)
+        if milestone in (Milestone.CHARGING, Milestone.POWER_ON, Milestone.POWER_OFF):
+            self.ledger.reading(levels)
+
+    def began(self, session: str, levels: Levels) -> None:
+        """Energy may flow: in the running session, or by pilot and duty without one."""
+        offer = self._offer
+        report = self.ledger.began(
+            session,
+            self._services.calendar.wall(),
+            levels,
+            beside=self._beside(),
+            free=self._services.config.uplink.eim is Eim.FREE if offer is None else offer.free,
+            meter_id=offer.meter_id if offer is not None else "",
+        )
+        if report is not None:
+            self._writes.put(lambda: self._services.uplink.session_started(report))
+
+    def ended(self, reason: Reason, levels: Levels) -> Transaction | None:
+        """The session is over, or charging without one. Of its transaction the last reading is known when the next write begins."""
+        self.ledger.reading(levels)
+        self._offer = None
+        transaction = self.ledger.ended()
+        if transaction is not None:
+            wall = self._services.calendar.wall()
+            self._writes.put(lambda: self._settle(transaction, reason, wall))
+        return transaction
+
+    async def _settle(self, transaction: Transaction, reason: Reason, wall: Wall) -> None:
+        """The end for the backend, with the meter read when the contactor is open."""
+        for _ in range(round(REST_SECONDS / REST_STEP_SECONDS)):
+            if self._hardware.levels().contactor != "closed":
+                break
+            await asyncio.sleep(REST_STEP_SECONDS)
+        report = transaction.ended(reason.code, wall, await self._hardware.read_meter())
+        if transaction.delivered is not None:
+            kilowatt_hours = transaction.delivered / 1000.0
+            log.info("outlet %s: delivered %.3f kWh", self._outlet, kilowatt_hours, extra=about(transaction.session))
+        await self._services.uplink.session_ended(report)

@@ -1,0 +1,47 @@
+"""What one outlet has to store, one thing after another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from secc.errors import SeccError
+
+log = logging.getLogger(__name__)
+
+
+class Writes:
+    """A queue of writes. All calls from the event loop's thread; what blocks, a write itself gives to a worker thread."""
+
+    def __init__(self, outlet: str) -> None:
+        self._outlet = outlet
+        self._waiting: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, write: Callable[[], Awaitable[Any]]) -> None:
+        """Have ``write`` done behind those before it. One that fails is logged, and keeps no other back."""
+        self._waiting.put_nowait(write)
+        if self.idle:
+            self._task = asyncio.get_running_loop().create_task(self._write_all(), name=f"{self._outlet} writes")
+
+    @property
+    def idle(self) -> bool:
+        """Everything that was to be stored is stored."""
+        return self._task is None or self._task.done()
+
+    async def close(self) -> None:
+        """Return when everything that was to be stored is stored."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _write_all(self) -> None:
+        while not self._waiting.empty():
+            write = self._waiting.get_nowait()
+            try:
+                await write()
+            except SeccError as error:
+                log.error("outlet %s: %s", self._outlet, error)
+            except Exception:
+                log.exception("outlet %s: a bug in writing down a session", self._outlet)

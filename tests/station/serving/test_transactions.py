@@ -1,0 +1,190 @@
+"""The ledger of an outlet at work: the reports that reach the backend, and when the meter is read for the last one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, Literal, cast
+
+from hal.sim.clock import run_virtual
+from secc.config import Eim, OutletSettings
+from secc.conversation import Levels, Reason, Wall
+from secc.session.effects import Decision, Identify, Milestone, Verdict
+from secc.station.serving.transactions import REST_SECONDS, Transactions
+from secc.station.serving.writes import Writes
+from secc.uplink.port import Identity, SessionEnded, SessionStarted
+from tests.lab_proof import lab_proved
+
+WALL = Wall(datetime(2026, 11, 20, 12, 0, tzinfo=UTC), trusted=True)
+CARD = Identity("rfid", "04A2B3C4")
+DONE = Reason("completed", "terminated")
+
+
+@dataclass
+class Outlet:
+    """Board, backend and calendar as far as transactions need them."""
+
+    now: Levels = field(default_factory=lambda: Levels(contactor="open", watt_hours=100.0, metered_at=1.0))
+    meter: float | None = 100.0
+    beside: Identity | None = None
+    eim: Eim = Eim.FREE
+    reports: list[SessionStarted | SessionEnded] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.writes = Writes("1")
+        services = SimpleNamespace(
+            calendar=SimpleNamespace(wall=lambda: WALL),
+            config=SimpleNamespace(uplink=SimpleNamespace(eim=self.eim)),
+            uplink=SimpleNamespace(session_started=self._report, session_ended=self._report),
+        )
+        self.transactions = Transactions(
+            OutletSettings(interface="lo", name="1", evse_id="DE*PNX*E1"),
+            cast("Any", services),
+            cast("Any", self),
+            self.writes,
+            lambda: self.beside,
+        )
+
+    async def _report(self, report: SessionStarted | SessionEnded) -> None:
+        self.reports.append(report)
+
+    def levels(self) -> Levels:
+        return self.now
+
+    async def read_meter(self) -> float | None:
+        return self.meter
+
+    def moved(self, contactor: Literal["open", "closed"], watt_hours: float) -> Levels:
+        self.now = Levels(contactor=contactor, watt_hours=watt_hours, metered_at=1.0)
+        self.meter = watt_hours
+        return self.now
+
+
+def at(outlet: Outlet, story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        await story()
+        await outlet.writes.close()
+
+    run_virtual(main())
+
+
+def identities(outlet: Outlet) -> list[Identity]:
+    return [report.identity for report in outlet.reports if isinstance(report, SessionStarted)]
+
+
+def test_the_start_is_reported_when_power_is_on_and_not_before() -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        for milestone in (Milestone.SESSION_SET_UP, Milestone.AUTHORIZED):
+            outlet.transactions.reached("s1", milestone, outlet.now)
+        await outlet.writes.close()
+        assert outlet.reports == []
+        outlet.transactions.ledger.reading(outlet.now)
+        outlet.transactions.reached("s1", Milestone.POWER_ON, outlet.moved("closed", 101.0))
+
+    at(outlet, story)
+    (report,) = outlet.reports
+    assert report == SessionStarted("s1", "1", "DE*PNX*E1", Identity("free"), WALL, 100.0)
+
+
+def test_the_last_reading_waits_until_the_contactor_is_open() -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        outlet.transactions.began("s1", outlet.moved("closed", 100.0))
+        transaction = outlet.transactions.ended(DONE, outlet.moved("closed", 200.0))
+        assert transaction is not None
+        await asyncio.sleep(1.0)
+        assert len(outlet.reports) == 1, "the contactor is closed"
+        outlet.moved("open", 203.0)
+        await asyncio.sleep(0.1)
+        assert outlet.reports[1] == SessionEnded("s1", "1", "completed.terminated", WALL, 203.0)
+        assert transaction.delivered == 103.0
+
+    at(outlet, story)
+
+
+def test_a_contactor_that_does_not_open_keeps_no_session_out_of_the_books() -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        outlet.transactions.began("s1", outlet.moved("closed", 100.0))
+        outlet.transactions.ended(DONE, outlet.moved("closed", 200.0))
+        await asyncio.sleep(REST_SECONDS + 0.5)
+        assert outlet.reports[1].watt_hours == 200.0
+
+    at(outlet, story)
+
+
+def test_a_meter_that_cannot_be_read_leaves_what_the_board_said_last() -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        outlet.transactions.began("s1", outlet.moved("closed", 100.0))
+        outlet.transactions.reached("s1", Milestone.CHARGING, outlet.moved("closed", 150.0))
+        outlet.now, outlet.meter = Levels(), None
+        outlet.transactions.ended(DONE, outlet.now)
+
+    at(outlet, story)
+    assert outlet.reports[1].watt_hours == 150.0
+
+
+def test_charging_without_a_session_is_read_at_its_end_although_no_step_was_seen() -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        outlet.transactions.began("s1", outlet.moved("closed", 100.0))
+        outlet.meter = None
+        outlet.transactions.ended(DONE, Levels(contactor="closed", watt_hours=150.0, metered_at=1.0))
+
+    at(outlet, story)
+    assert outlet.reports[1].watt_hours == 150.0
+
+
+def test_who_is_identified_beside_the_session_pays_when_it_is_authorized_and_not_the_contract() -> None:
+    outlet = Outlet(beside=CARD)
+
+    async def story() -> None:
+        outlet.transactions.identified(Identify(lab_proved(), Verdict(Decision.ACCEPTED)))
+        outlet.transactions.reached("s1", Milestone.AUTHORIZED, outlet.now)
+        outlet.beside = None
+        outlet.transactions.reached("s1", Milestone.POWER_ON, outlet.now)
+
+    at(outlet, story)
+    assert identities(outlet) == [CARD]
+
+
+def test_a_contract_pays_that_may_charge_and_no_other() -> None:
+    contract = lab_proved()
+    found: list[Identity] = []
+    for decision in (Decision.ACCEPTED, Decision.REJECTED):
+        outlet = Outlet(eim=Eim.LIST)
+
+        async def story(outlet: Outlet = outlet, decision: Decision = decision) -> None:
+            outlet.transactions.identified(Identify(contract, Verdict(decision)))
+            outlet.transactions.reached("s1", Milestone.POWER_ON, outlet.now)
+
+        at(outlet, story)
+        found += identities(outlet)
+    assert found == [Identity("emaid", contract.contract.emaid.text), Identity("unknown")]
+
+
+def test_what_was_offered_says_whether_charging_is_free_and_which_meter_counts() -> None:
+    outlet = Outlet(eim=Eim.LIST)
+
+    async def story() -> None:
+        outlet.transactions.offered(cast("Any", SimpleNamespace(free=True, meter_id="M1")))
+        outlet.transactions.began("s1", outlet.now)
+        outlet.transactions.ended(DONE, outlet.now)
+        outlet.transactions.began("s2", outlet.now)
+
+    at(outlet, story)
+    first, _, second = outlet.reports
+    assert isinstance(first, SessionStarted)
+    assert isinstance(second, SessionStarted)
+    assert (first.identity.kind, first.meter_id) == ("free", "M1")
+    assert (second.identity.kind, second.meter_id) == ("unknown", "")
