@@ -184,6 +184,12 @@ _TABLE: tuple[Meaning, ...] = (
         "Charging does not begin; the car shows an error.",
         "The log says which module it was. Install the software again.",
     ),
+    Meaning(
+        "bug.PlugIn",
+        "While the car charged by pilot and duty, the part of the station that follows the plug failed: a bug.",
+        "Charging stops, and begins again by itself.",
+        "Keep the log, and report it.",
+    ),
 )
 
 MEANINGS: Final = Register(*_TABLE, *TLS, *CERTIFICATES, *SIGNATURES)

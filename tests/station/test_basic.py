@@ -11,6 +11,7 @@ import pytest
 
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Hlc
+from secc.trace.history import records
 from tests.station_scene import OPEN_SECONDS, Scene, configured, judged, station
 
 AC = "sim:?connector=ac"
@@ -34,6 +35,28 @@ async def charging(scene: Scene) -> None:
 
 def books(scene: Scene) -> list[dict[str, object]]:
     return [json.loads(line) for line in (scene.state / "sessions.jsonl").read_text().splitlines()]
+
+
+def test_what_a_plug_in_delivered_that_failed_is_booked_and_the_next_has_a_transaction_of_its_own(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with station(plain(tmp_path), watch=False) as scene:
+            await charging(scene)
+            scene.seat("plug-in").fail(ZeroDivisionError("planted"))
+            await scene.opened()
+            await asyncio.sleep(20.0)
+            assert scene.world().contactor.closed, "the car is still there, and may charge"
+            scene.world().unplug(force=True)
+            await scene.until(lambda: scene.outlet().writes.idle and len(books(scene)) == 4, 10.0)
+            first, failed, second, gone = books(scene)
+            assert failed["reason"] == "bug.PlugIn"
+            assert gone["reason"] == "completed.unplugged"
+            assert first["session"] == failed["session"] != second["session"] == gone["session"]
+            assert failed["watt_hours"] == pytest.approx(second["watt_hours"], abs=0.1)
+            assert [one.reason.code for one in records(scene.state)] == ["bug.PlugIn", "completed.unplugged"]
+
+    run_virtual(main())
 
 
 def test_from_plugging_to_unplugging_and_in_the_books(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from secc.station.serving.plug import PlugIns
 from secc.station.serving.power import PowerPorts
 from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router
-from secc.station.serving.session_log import SessionLog, why_by_pilot
+from secc.station.serving.session_log import PLUG_IN_FAILED, SessionLog, why_by_pilot
 from secc.station.serving.sessions import Sessions
 from secc.station.serving.sockets import Sockets
 from secc.station.serving.transactions import Transactions
@@ -191,6 +191,9 @@ class OutletHost:
             self.session_log.ended_by_pilot(text, levels, self.transactions.ended(why_by_pilot(text), levels))
 
     def _car_gone(self) -> None:
+        if self._by_pilot:
+            # A plug-in that ended by a bug has not said so, and what the next one delivers is not this one's.
+            self._charged_by_pilot(ReportBasicCharging(False, PLUG_IN_FAILED))
         self.publish("unplugged")
         self.path.end()
         self.matching.car_gone()

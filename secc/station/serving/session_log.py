@@ -38,12 +38,15 @@ from secc.version import version
 
 log = logging.getLogger(__name__)
 
+PLUG_IN_FAILED = "the plug-in failed"
+
 _BY_PILOT = {
     "stopped": Reason("completed", "terminated"),
     "unplugged": Reason("completed", "unplugged"),
     "shutdown": Reason("severed", "station-shutdown"),
+    PLUG_IN_FAILED: Reason("bug", "PlugIn", detail=PLUG_IN_FAILED),
 }
-"""How charging without a session ends in order; any other cause is a fault."""
+"""How charging without a session ends; any other cause is a fault."""
 
 
 def why_by_pilot(text: str) -> Reason:
