@@ -12,11 +12,10 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from hal.dc.can import Bus, Frame, can_interface
 from hal.dc.frames import CONTROLLER, Command, answer, question, setpoint, switch
-from hal.dc.module import ALARMS, Module
+from hal.dc.module import ALARMS, Bounds, Module, together
 from hal.drivers_kit import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Standing, Tell, parse
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout
 from hal.readings import DcCapabilities, DcPhase, DcPresent, Severity
@@ -45,16 +44,6 @@ SMALL_AMPERES = 2.0
 
 LOST, NOT_OFF = "supply-lost", "supply-not-off"
 OPTIONS = frozenset({"modules", "controller", "max_volts", "max_amperes", "max_watts", "ramp"})
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What the outlet allows, within what the modules can. ``ramp`` in amperes a second, upwards; downwards there is none."""
-
-    max_volts: float = math.inf
-    max_amperes: float = math.inf
-    max_watts: float = math.inf
-    ramp: float = 100.0
 
 
 class InfypowerSupply:
@@ -182,7 +171,7 @@ class InfypowerSupply:
                     missing = [module.address for module in self._modules.values() if not module.known]
                     raise HalTimeout(f"supply modules {missing or list(self._modules)} do not answer, or are not off")
                 await asyncio.sleep(0.01)
-            self._capabilities = self._sum()
+            self._capabilities = together(self._modules.values(), self._bounds)
         except BaseException:
             await self._detach()
             raise
@@ -198,23 +187,6 @@ class InfypowerSupply:
         """None of its faults is latched."""
         if self._standing is not None and code in self._standing:
             raise HalRejected(f"{code} stands, and passes by itself")
-
-    def _sum(self) -> DcCapabilities:
-        ratings = [module.ratings for module in self._modules.values() if module.ratings is not None]
-        bounds = self._bounds
-        found = DcCapabilities(
-            min_volts=max(rating.min_volts for rating in ratings),
-            max_volts=min(bounds.max_volts, *(rating.max_volts for rating in ratings)),
-            min_amperes=0.0,
-            max_amperes=min(bounds.max_amperes, sum(rating.max_amperes for rating in ratings)),
-            max_watts=min(bounds.max_watts, sum(rating.watts for rating in ratings)),
-            # The modules regulate to 0.5 % of their rated current, and ripple stays within the same.
-            regulation_amperes=max(1.0, 0.005 * sum(rating.max_amperes for rating in ratings)),
-            ripple_amperes=max(1.0, 0.005 * sum(rating.max_amperes for rating in ratings)),
-        )
-        if not 0.0 <= found.min_volts < found.max_volts or found.max_amperes <= 0.0 or found.max_watts <= 0.0:
-            raise HalRejected(f"the modules say that they can do nothing: {found}")
-        return found
 
     def _attach(self, bus: Bus) -> None:
         bus.on_frame, bus.on_lost = self._hear, self._cut_off

@@ -1,13 +1,15 @@
-"""What is known of one Infypower module, and what its status means for charging."""
+"""What is known of an Infypower module, what its status means for charging, and what modules can do together."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from hal.dc.frames import Answer, External, Measurement, Ratings, Status
-from hal.readings import Severity
+from hal.errors import HalRejected
+from hal.readings import DcCapabilities, Severity
 
 # What a module reports about itself. WARNING: for the log; STOP: this session should end; EMERGENCY: off at once.
 ALARMS: Final[dict[Status, tuple[str, Severity, str]]] = {
@@ -65,3 +67,32 @@ class Module:
 
     def on_since(self, moment: float) -> bool:
         return self.status_at > moment and Status.DC_OFF not in self.status
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the outlet allows, within what the modules can. ``ramp`` in amperes a second, upwards; downwards there is none."""
+
+    max_volts: float = math.inf
+    max_amperes: float = math.inf
+    max_watts: float = math.inf
+    ramp: float = 100.0
+
+
+def together(modules: Iterable[Module], bounds: Bounds) -> DcCapabilities:
+    """What modules in parallel can do, as far as their ratings are known and the outlet allows it. HalRejected if that is nothing."""
+    ratings = [module.ratings for module in modules if module.ratings is not None]
+    # The modules regulate to 0.5 % of their rated current, and ripple stays within the same.
+    tolerance = max(1.0, 0.005 * sum(rating.max_amperes for rating in ratings))
+    found = DcCapabilities(
+        min_volts=max(rating.min_volts for rating in ratings),
+        max_volts=min(bounds.max_volts, *(rating.max_volts for rating in ratings)),
+        min_amperes=0.0,
+        max_amperes=min(bounds.max_amperes, sum(rating.max_amperes for rating in ratings)),
+        max_watts=min(bounds.max_watts, sum(rating.watts for rating in ratings)),
+        regulation_amperes=tolerance,
+        ripple_amperes=tolerance,
+    )
+    if not 0.0 <= found.min_volts < found.max_volts or found.max_amperes <= 0.0 or found.max_watts <= 0.0:
+        raise HalRejected(f"the modules say that they can do nothing: {found}")
+    return found

@@ -26,7 +26,7 @@ Fed = tuple[InfypowerSupply, Rack, list[BoardEvent]]
 
 
 def driver(rack: Rack, **options: float) -> InfypowerSupply:
-    from hal.dc.infypower import Bounds
+    from hal.dc.module import Bounds
 
     return InfypowerSupply(lambda: CanSocket(rack.connect(), "fake"), rack.modules, bounds=Bounds(**options))
 
