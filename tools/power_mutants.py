@@ -8,6 +8,22 @@ from .mutant import Mutant
 
 POWER_MUTANTS: Final = (
     Mutant(
+        "interlock-says-yes",
+        "the interlock consents to everything",
+        "hal/interlock.py",
+        "return Consent(not reasons, reasons)",
+        "return Consent(True)",
+        ("tests/hal/test_interlock.py",),
+    ),
+    Mutant(
+        "guard-does-not-open",
+        "a consent that was lost has no consequence",
+        "hal/guard.py",
+        'log.warning("power off: %s", consent)',
+        'log.warning("power off: %s", consent); return',
+        ("tests/hal/test_guard.py",),
+    ),
+    Mutant(
         "contactor-opens-under-load",
         "the DC contactor opens below 50 A instead of 5 A",
         "secc/energy/supply.py",
