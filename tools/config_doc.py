@@ -17,7 +17,7 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 
 HEAD = """# Configuration
 
-*Made by `make docs` from `secc/config/settings.py`; edit that.*
+*Made by `make docs` from `secc/config/settings.py` and `secc/config/outlet.py`; edit those.*
 
 A station reads one TOML file (`secc run station.toml`), or is told by flags alone (`secc run --iface eth1 --eim free`). Flags given beside a file
 lie over it. `secc check station.toml` reads it and says what is wrong, with line and path, and what would be right:

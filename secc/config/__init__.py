@@ -4,19 +4,8 @@
 """
 
 from secc.config.choices import Clock, LogLevel, Modem, Tls, TraceMode, UplinkKind
-from secc.config.settings import (
-    Ac,
-    Config,
-    Dc,
-    Lab,
-    Log,
-    OutletSettings,
-    Station,
-    Timing,
-    Trace,
-    Trust,
-    Uplink,
-)
+from secc.config.outlet import Ac, Dc, OutletSettings
+from secc.config.settings import Config, Lab, Log, Station, Timing, Trace, Trust, Uplink
 from secc.config.sources import FLAGS, dangers, flag_setting, from_flags, load, overlay
 from secc.outlet.settings import Hlc
 from secc.uplink.standalone import Eim

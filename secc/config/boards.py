@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from hal.errors import HalError
 from hal.open import Power, power_of, unsafe_options
-from secc.config.settings import Ac, Config, Dc, OutletSettings
+from secc.config.outlet import Ac, Dc, OutletSettings
+from secc.config.settings import Config
 from secc.errors import ConfigError
 from secc.session.offer import Transfer
 

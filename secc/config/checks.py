@@ -7,8 +7,9 @@ from typing import Any
 
 import secc.protocols  # noqa: F401  # what protocols add to the register of quirks
 from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
+from secc.config.outlet import OutletSettings
 from secc.config.parser import Wrong
-from secc.config.settings import Config, OutletSettings
+from secc.config.settings import Config
 from secc.link.slac.timing import SLAC_INIT_RANGE
 from secc.session.offer import Payment
 from secc.trace.quirks import on_request

@@ -14,8 +14,9 @@ from hal.address import rooted
 from secc.config.checks import check, complete
 from secc.config.facets import Danger, Setting, settings
 from secc.config.lines import KeyPath, LinesLost, key_lines, line_of
+from secc.config.outlet import OutletSettings
 from secc.config.parser import Parser, Wrong, spelled
-from secc.config.settings import Config, OutletSettings
+from secc.config.settings import Config
 from secc.errors import ConfigError
 
 MAX_OCTETS = 262_144

@@ -12,21 +12,24 @@ from secc.exi import Message
 from secc.exi.declarations import Head, Named, Short, Text, UnsignedShort
 from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Id
-from secc.iso2.messages.datatypes import (
-    EMAID,
+from secc.iso2.messages.charging import (
     AC_EVChargeParameter,
     AC_EVSEChargeParameter,
     AC_EVSEStatus,
-    Certificate,
-    CertificateChain,
-    ChargeService,
     ChargingProfile,
-    ContractSignatureEncryptedPrivateKey,
     DC_EVChargeParameter,
     DC_EVPowerDeliveryParameter,
     DC_EVSEChargeParameter,
     DC_EVSEStatus,
     DC_EVStatus,
+    SAScheduleList,
+)
+from secc.iso2.messages.datatypes import (
+    EMAID,
+    Certificate,
+    CertificateChain,
+    ChargeService,
+    ContractSignatureEncryptedPrivateKey,
     DiffieHellmanPublickey,
     Emaid,
     EvccId,
@@ -37,7 +40,6 @@ from secc.iso2.messages.datatypes import (
     PaymentOptionList,
     PhysicalValue,
     SaId,
-    SAScheduleList,
     SelectedServiceList,
     ServiceId,
     ServiceList,
