@@ -16,7 +16,8 @@ def add_parsers(commands: Any) -> None:
     for parser, command in ((trust, _trust), (identity, _identity)):
         parser.add_argument("--config", type=Path, help="the station's configuration, which names the store")
         parser.add_argument("--store", type=Path, help="the store's directory")
-        parser.set_defaults(command=command)
+        # What is installed is for the one edition that the station speaks.
+        parser.set_defaults(command=command, edition="iso2")
     identity.add_argument(
         "--ocsp-cache", type=Path, help="directory of the OCSP responses (default: ocsp in the store)"
     )
@@ -50,9 +51,9 @@ def _trust(options: argparse.Namespace) -> int:
     if options.act == "list":
         print(stores.roots(store))
     elif options.act == "add":
-        print(stores.add_root(store, options.role, options.file))
+        print(stores.add_root(store, options.edition, options.role, options.file))
     else:
-        print(stores.remove_root(store, options.role, options.fingerprint))
+        print(stores.remove_root(store, options.edition, options.role, options.fingerprint))
     return 0
 
 
@@ -63,7 +64,7 @@ def _identity(options: argparse.Namespace) -> int:
     if options.act == "list":
         print(stores.chains(store))
     elif options.act == "install":
-        print(stores.install_chain(store, options.chain, options.root, options.key, options.password))
+        print(stores.install_chain(store, options.edition, options.chain, options.root, options.key, options.password))
     elif options.act == "requests":
         print(stores.requests(store, options.directory))
     else:

@@ -79,6 +79,9 @@ class _Replay:
         self._passed = (
             {"OpenContactor", "Abandon"} if self._version < 2 and entries[-1].get("code") == FORCED else set()
         )
+        # What TLS has agreed is not in the trace; whether it was enough for such a protocol is.
+        agreed = {entry.get("text") for entry in entries if entry["kind"] == "note"}
+        self._tls13 = any(each.tls13 and f"protocol {each.name}" in agreed for each in protocols)
         self._now = 0.0
         self._dialogue: Dialogue | None = None
         self._begun = False
@@ -105,7 +108,7 @@ class _Replay:
     def _take(self, step: _Step) -> tuple[list[Any], list[str]]:
         self._now = self._began + float(step.entry["t"])
         if self._dialogue is None:
-            self._dialogue = open_negotiation(self._protocols, self._surroundings(), tls13=False)
+            self._dialogue = open_negotiation(self._protocols, self._surroundings(), tls13=self._tls13)
         elif self._dialogue.session.ended is not None:
             protocol = self._dialogue.session.result
             if not isinstance(protocol, V2gProtocol):

@@ -51,7 +51,7 @@ TRUST_MUTANTS: Final = (
         "revoked-charges",
         "the list of revoked certificates is read and not asked",
         "secc/station/trust.py",
-        "                is_revoked=revoked.__contains__,\n",
+        "                is_revoked=None if revoked is None else revoked.__contains__,\n",
         "",
         ("tests/station/test_trust.py",),
     ),

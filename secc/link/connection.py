@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from certs import Edition
 from secc.conversation import Deadline, Timeout
 from secc.errors import FramingError
 from secc.link.tls.chain import Handshaken
@@ -96,6 +97,11 @@ class Connection:
     def handshaken(self) -> Handshaken | None:
         """What TLS has agreed; None before, and on plain TCP."""
         return None if self._tls is None else self._tls.info
+
+    @property
+    def edition(self) -> Edition | None:
+        """Of the certificates with which the ClientHello is answered; None before, and on plain TCP."""
+        return None if self._tls is None else self._tls.profile.edition
 
     @property
     def report(self) -> TlsReport | None:

@@ -180,17 +180,16 @@ def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
     except TlsUnavailable as error:
         yield Finding("libssl", str(error), good=False)
         return
-    try:
-        contents = Keystore(config.trust.keystore).read(Edition.ISO2)
-    except StoreError as error:
-        yield Finding("keystore", str(error), good=False)
-        return
-    for problem in contents.problems:
-        yield Finding("keystore", str(problem), good=False)
-    if not contents.chains and not contents.problems:
+    contents = [Keystore(config.trust.keystore).read(edition) for edition in Edition]
+    chains = [chain for each in contents for chain in each.chains]
+    # What is wrong with the store as a whole is wrong with it for each edition.
+    problems = dict.fromkeys(str(problem) for each in contents for problem in each.problems)
+    for problem in problems:
+        yield Finding("keystore", problem, good=False)
+    if not chains and not problems:
         yield Finding("keystore", f"{config.trust.keystore} holds no chain that can be used", good=False)
     cache = config.ocsp_cache
-    for chain in contents.chains:
+    for chain in chains:
         yield _chain(chain, wall)
         if cache is not None:
             yield _staple(chain, StapleCache(cache), wall)
@@ -209,7 +208,7 @@ def _chain(chain: SeccChain, wall: Wall) -> Finding:
 
 
 def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:
-    staples = cache.staples(chain.path_to_root, wall.time, Edition.ISO2, clock_trusted=wall.trusted)
+    staples = cache.staples(chain.path_to_root, wall.time, chain.edition, clock_trusted=wall.trusted)
     if staples[0] is None:
         return Finding(
             "OCSP",

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from certs import Certificate, Edition, Keystore, OcspRejected, Role, StapleCache, StoreError, Truststore, ocsp_request
 from certs.files import require_directory
-from certs.keystore import SeccChain
 from secc.errors import SeccError
 
 
@@ -23,19 +22,19 @@ def roots(store: Path) -> str:
     return Truststore(store).listing().rstrip("\n")
 
 
-def add_root(store: Path, role: str, file: Path) -> str:
+def add_root(store: Path, edition: str, role: str, file: Path) -> str:
     """Install a root. What was installed, in a line."""
     try:
-        root = Truststore(store).add(Edition.ISO2, Role(role), _read(file))
+        root = Truststore(store).add(Edition(edition), Role(role), _read(file))
     except StoreError as error:
         raise StoreRefused(str(error)) from error
     return f"trusted as {role} root: {_name(root.certificate)}, SHA-256 {root.certificate.fingerprint}"
 
 
-def remove_root(store: Path, role: str, fingerprint: str) -> str:
+def remove_root(store: Path, edition: str, role: str, fingerprint: str) -> str:
     """Take a root away: what stands under it is not trusted any more."""
     try:
-        Truststore(store).remove(Edition.ISO2, Role(role), fingerprint)
+        Truststore(store).remove(Edition(edition), Role(role), fingerprint)
     except StoreError as error:
         raise StoreRefused(str(error)) from error
     return f"removed {fingerprint}"
@@ -44,9 +43,11 @@ def remove_root(store: Path, role: str, fingerprint: str) -> str:
 def chains(store: Path) -> str:
     """The station's own chains, a block each."""
     _require(store)
-    contents = Keystore(store).read(Edition.ISO2)
-    lines = [f"Keystore {store}: {len(contents.chains)} chains, {len(contents.problems)} problems"]
-    for chain in contents.chains:
+    contents = [Keystore(store).read(edition) for edition in Edition]
+    installed = [chain for each in contents for chain in each.chains]
+    problems = dict.fromkeys(str(problem) for each in contents for problem in each.problems)
+    lines = [f"Keystore {store}: {len(installed)} chains, {len(problems)} problems"]
+    for chain in installed:
         lines += [
             f"{chain.path.name}: {_name(chain.leaf)}",
             f"  valid    {chain.leaf.not_before:%Y-%m-%d} to {chain.leaf.not_after:%Y-%m-%d}",
@@ -55,15 +56,15 @@ def chains(store: Path) -> str:
             f"  key      {chain.key.uri}",
             f"  SHA-256  {chain.leaf.fingerprint}",
         ]
-    lines += [f"PROBLEM {problem}" for problem in contents.problems]
+    lines += [f"PROBLEM {problem}" for problem in problems]
     return "\n".join(lines)
 
 
-def install_chain(store: Path, chain: Path, root: Path, key: Path, password: Path | None) -> str:
+def install_chain(store: Path, edition: str, chain: Path, root: Path, key: Path, password: Path | None) -> str:
     """Install a chain of the station's own, with its key and the root above it."""
     secret = None if password is None else _read(password).strip()
     try:
-        installed = Keystore(store).install(Edition.ISO2, _read(chain), _read(root), _read(key), password=secret)
+        installed = Keystore(store).install(Edition(edition), _read(chain), _read(root), _read(key), password=secret)
     except StoreError as error:
         raise StoreRefused(str(error)) from error
     return f"installed {installed.path.name}: {_name(installed.leaf)}, valid until {installed.leaf.not_after:%Y-%m-%d}"
@@ -73,7 +74,7 @@ def requests(store: Path, directory: Path) -> str:
     """Write an OCSP request for every certificate of the station, to be sent to the responder that is named beside it."""
     lines = []
     directory.mkdir(parents=True, exist_ok=True)
-    for certificate, issuer in _issued(store):
+    for _, certificate, issuer in _issued(store):
         file = directory / f"{certificate.fingerprint}.req"
         file.write_bytes(ocsp_request(certificate, issuer))
         lines.append(f"{file}  {_name(certificate)}  {certificate.ocsp_url or 'names no responder'}")
@@ -84,9 +85,9 @@ def staple(store: Path, cache: Path, file: Path) -> str:
     """Keep a responder's answer, if it is proved and speaks of one of our certificates."""
     der, at = _read(file), datetime.now(UTC)
     reasons = []
-    for certificate, issuer in _issued(store):
+    for edition, certificate, issuer in _issued(store):
         try:
-            status = StapleCache(cache).store(der, certificate, issuer, at, Edition.ISO2)
+            status = StapleCache(cache).store(der, certificate, issuer, at, edition)
         except OcspRejected as error:
             reasons.append(f"{_name(certificate)}: {error}")
         except StoreError as error:
@@ -98,12 +99,13 @@ def staple(store: Path, cache: Path, file: Path) -> str:
     )
 
 
-def _issued(store: Path) -> Iterator[tuple[Certificate, Certificate]]:
-    """Every certificate that we present, with the one that issued it."""
+def _issued(store: Path) -> Iterator[tuple[Edition, Certificate, Certificate]]:
+    """Every certificate that we present: its edition, itself, and the one that issued it."""
     _require(store)
-    chain: SeccChain
-    for chain in Keystore(store).read(Edition.ISO2).chains:
-        yield from pairwise(chain.path_to_root)
+    for edition in Edition:
+        for chain in Keystore(store).read(edition).chains:
+            for certificate, issuer in pairwise(chain.path_to_root):
+                yield edition, certificate, issuer
 
 
 def _require(store: Path) -> None:

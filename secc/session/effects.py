@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from certs import Contract
+from certs import Contract, Edition
 from hal.readings import DcPhase
 from secc.conversation import Effect, Question, Timeout
 from secc.exi.frozen import dataclass
@@ -163,13 +163,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ValidateContract(Question["Contract | Verdict"]):
-    """Is this chain (DER, leaf first) good by our truststore, and does it belong to this EMAID? A Contract, or why not.
+    """Is this chain (DER, leaf first) good by our roots of this edition, and does it belong to this EMAID? A Contract, or why not.
 
     ``repr`` shows no contract data.
     """
 
     chain: tuple[bytes, ...]
     emaid: str
+    edition: Edition
 
     def __repr__(self) -> str:
         return f"ValidateContract({len(self.chain)} certificates)"

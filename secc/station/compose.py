@@ -20,7 +20,7 @@ from secc.config.boards import settled
 from secc.errors import ConfigError
 from secc.link.connection import Serving
 from secc.ops.calendar import FILE, Calendar
-from secc.protocols import protocols
+from secc.protocols import editions, protocols
 from secc.session.offer import Surroundings
 from secc.session.protocol import V2gProtocol
 from secc.station.loading import Protocols
@@ -184,7 +184,7 @@ def compose(config: Config, notifier: Notifier) -> Services:
     keylog = Keylog(config.lab.danger_keylog) if config.lab.danger_keylog is not None else None
     for name, store in (("truststore", config.trust.truststore), ("keystore", config.trust.keystore)):
         _require_store(config, name, store)
-    trust = None
+    spoken, trust = protocols(), None
     if config.trust.keystore is not None or config.trust.truststore is not None:
         settings = TrustSettings(
             truststore=config.trust.truststore,
@@ -196,13 +196,13 @@ def compose(config: Config, notifier: Notifier) -> Services:
             central_validation=False,
             strict=config.lab.strict,
         )
-        trust = TrustRoom(settings, calendar.judging, keylog)
+        trust = TrustRoom(settings, calendar.judging, editions(spoken), keylog)
     return Services(
         config=config,
         calendar=calendar,
         trust=trust,
         uplink=uplink(config, calendar),
-        spoken=protocols(),
+        spoken=spoken,
         notifier=notifier,
         keylog=keylog,
     )

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
+from certs import Edition
 from secc.session.protocol import LoadedProtocol, V2gProtocol
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,12 @@ class Protocols:
             loading = self._loading[protocol.name] = self._order(self._work, self._load, protocol)
             loading.add_done_callback(lambda loading: self._told(protocol, loading))
         return loading
+
+    def likely(self, edition: Edition) -> None:
+        """A car's hello is answered with certificates of this edition: it will speak a protocol that goes by them."""
+        for protocol in self.spoken:
+            if protocol.edition is edition and self.loaded(protocol) is None:
+                self.load(protocol)
 
     def prepare(self) -> asyncio.Future[None] | None:
         """Load and compile in the background, in steps, what most cars speak: the first of the list. None where nothing is spoken."""

@@ -6,18 +6,22 @@ Everything here may block (files, signatures) and is called on worker threads, b
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from certs import (
+    CONTRACT_2,
+    CONTRACT_20,
     Anchors,
     ChainRejected,
     Contract,
     Edition,
     Flaw,
     Keystore,
+    OcspStatus,
     Outcome,
     RevokedCertificates,
     StapleCache,
@@ -30,7 +34,7 @@ from certs.files import stamp
 from certs.keystore import SeccChain
 from secc.conversation import Wall
 from secc.errors import ConfigError
-from secc.link.tls.chain import ISO15118_2, ISO15118_2_STRICT, Chain
+from secc.link.tls.chain import Chain, profile_of
 from secc.link.tls.context import ServerContext
 from secc.link.tls.errors import ContextRejected, TlsUnavailable
 from secc.link.tls.key import PemKey
@@ -46,6 +50,10 @@ _BY_OUTCOME = {
     Outcome.REVOKED: Decision.CERTIFICATE_REVOKED,
 }
 
+
+NO_TRUSTSTORE: Final = "no truststore is configured"
+
+_CONTRACTS: Final = {Edition.ISO2: CONTRACT_2, Edition.ISO20: CONTRACT_20}
 
 _BY_FLAW = {
     Flaw.EMAID_MISMATCH: Decision.EMAID_MISMATCH,
@@ -92,20 +100,26 @@ class Identity:
 
 
 class TrustRoom:
-    """Roots and chains of one station."""
+    """Roots and chains of one station, of each of the ``editions`` that its protocols go by. What is not configured is None."""
 
     def __init__(
-        self, settings: TrustSettings, wall: Callable[[], Wall], keylog: Callable[[str], None] | None = None
+        self,
+        settings: TrustSettings,
+        wall: Callable[[], Wall],
+        editions: Iterable[Edition],
+        keylog: Callable[[str], None] | None = None,
     ) -> None:
+        self.editions = tuple(editions)
         self._settings = settings
         self._wall = wall
         self._keylog = keylog
         self._truststore = Truststore(settings.truststore) if settings.truststore is not None else None
         self._keystore = Keystore(settings.keystore) if settings.keystore is not None else None
         self._staples = StapleCache(settings.staples) if settings.staples is not None else None
-        self._anchors = Anchors()
-        self._revoked: RevokedCertificates | None = None if settings.revoked is not None else RevokedCertificates()
-        """None until the list has been read."""
+        self._anchors: dict[Edition, Anchors] = {}
+        """By edition. Empty where the truststore has not been read, or cannot be."""
+        self._revoked: RevokedCertificates | None = None
+        """None without a list, and until it has been read."""
         self._stamps: dict[str, tuple[object, ...]] = {}
         self.roots_problems: tuple[str, ...] = ()
         self.revoked_problem: ConfigError | None = None
@@ -160,40 +174,40 @@ class TrustRoom:
         try:
             roots = self._truststore.read()
         except StoreError as error:
-            self._anchors = Anchors()
+            self._anchors = {}
             return (str(error),)
-        self._anchors = roots.anchors(Edition.ISO2)
+        self._anchors = {edition: roots.anchors(edition) for edition in self.editions}
         return tuple(str(problem) for problem in roots.problems)
 
-    @property
-    def knows_contracts(self) -> bool:
-        """True if there is any root under which a contract could be good."""
-        return bool(self._anchors.mo or self._anchors.v2g)
+    def knows_contracts(self, edition: Edition) -> bool:
+        """True if there is any root of this edition under which a contract could be good."""
+        anchors = self._anchors.get(edition)
+        return anchors is not None and bool(anchors.mo or anchors.v2g)
 
     def identity(self) -> Identity:
         """Read the keystore anew and make TLS contexts of what is good at this moment."""
-        problems: list[str] = []
         if self._keystore is None:
             return Identity()
-        try:
-            contents = self._keystore.read(Edition.ISO2)
-        except StoreError as error:
-            return Identity(problems=(str(error),))
-        problems += [str(problem) for problem in contents.problems]
         contexts: list[ServerContext] = []
-        for chain in contents.chains:
-            try:
-                contexts.append(self._context(chain))
-            except (ChainRejected, StoreError, ContextRejected, TlsUnavailable) as error:
-                problems.append(f"{chain.path}: {error}")
-        ends = max((chain.leaf.not_after for chain in contents.chains), default=None)
-        return Identity(tuple(contexts), tuple(problems), ends)
+        # What is wrong with the store as a whole is wrong with it for each edition.
+        problems: dict[str, None] = {}
+        ends: list[datetime] = []
+        for contents in map(self._keystore.read, self.editions):
+            problems |= dict.fromkeys(map(str, contents.problems))
+            for chain in contents.chains:
+                ends.append(chain.leaf.not_after)
+                try:
+                    contexts.append(self._context(chain))
+                except (ChainRejected, StoreError, ContextRejected, TlsUnavailable) as error:
+                    problems[f"{chain.path}: {error}"] = None
+        return Identity(tuple(contexts), tuple(problems), max(ends, default=None))
 
     def _context(self, chain: SeccChain) -> ServerContext:
-        wall = self._wall()
+        profile, wall = profile_of(chain.edition, strict=self._settings.strict), self._wall()
         chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
-        assert self._staples is not None, "chains come from a keystore, and that names a place for staples"
-        fresh = self._staples.fresh(chain.path_to_root, wall.time, Edition.ISO2, clock_trusted=wall.trusted)
+        fresh: tuple[tuple[OcspStatus, bytes] | None, ...] = (None,)
+        if self._staples is not None:
+            fresh = self._staples.fresh(chain.path_to_root, wall.time, chain.edition, clock_trusted=wall.trusted)
         if fresh[0] is None:
             log.warning("%s: no fresh OCSP response for the leaf: nothing is stapled", chain.path)
         presented = Chain(
@@ -203,22 +217,24 @@ class TrustRoom:
             staples=[None if found is None else found[1] for found in fresh],
             staple_ends=None if fresh[0] is None else fresh[0][0].ends,
         )
-        profile = ISO15118_2_STRICT if self._settings.strict else ISO15118_2
         return ServerContext(presented, _key(chain), profile, keylog=self._keylog)
 
     def validate(self, question: ValidateContract) -> Contract | Verdict:
         """The contract that a car presents, checked against our roots; or what is wrong with it."""
         wall, revoked = self._wall(), self._revoked
-        if revoked is None:
+        if self._truststore is None:
+            return Verdict(Decision.NO_TRUST_ANCHOR, NO_TRUSTSTORE, Ground.SETTING)
+        if revoked is None and self._settings.revoked is not None:
             return Verdict(Decision.NO_ANSWER, "the list of revoked certificates has not been read", Ground.SILENCE)
         try:
             return verify_contract_chain(
                 question.chain,
-                self._anchors,
+                self._anchors.get(question.edition, Anchors()),
                 wall.time,
                 claimed=question.emaid,
+                profile=_CONTRACTS[question.edition],
                 central_validation=self._settings.central_validation,
-                is_revoked=revoked.__contains__,
+                is_revoked=None if revoked is None else revoked.__contains__,
                 clock_trusted=wall.trusted,
                 floor_suffices=self._settings.floor_suffices,
             )

@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-from certs import EMAID, Contract
+from certs import EMAID, Contract, Edition
 from hal.readings import DcPhase
 from secc.conversation import Levels, Ticket, vocabulary
 from secc.errors import SeccError
@@ -34,7 +34,7 @@ _TYPES: dict[str, Any] = {
     for module in (vocabulary, events, effects, identification, offer)
     for name, cls in vars(module).items()
     if isinstance(cls, type) and cls.__module__ == module.__name__
-} | {cls.__name__: cls for cls in (DcPhase, Levels, Ticket)}
+} | {cls.__name__: cls for cls in (DcPhase, Edition, Levels, Ticket)}
 
 
 class TraceBroken(SeccError):

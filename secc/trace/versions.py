@@ -13,7 +13,12 @@ _RENAMED: Final[dict[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
 }
 """By type and its field in version 1: the field since then, and its value."""
 
-_ADDED: Final[dict[str, set[str]]] = {"CheckCable": {"within"}, "StartPower": {"within"}, "StopPower": {"within"}}
+_ADDED: Final[dict[str, set[str]]] = {
+    "CheckCable": {"within"},
+    "StartPower": {"within"},
+    "StopPower": {"within"},
+    "ValidateContract": {"edition"},
+}
 """By type: fields that a value has since version 2."""
 
 

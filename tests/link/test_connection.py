@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from certs import Edition
 from secc.errors import FramingError
 from secc.link.connection import (
     FIRST_MESSAGE,
@@ -21,7 +22,7 @@ from secc.link.connection import (
     dial,
     serve,
 )
-from secc.link.tls.chain import root_named
+from secc.link.tls.chain import Handshaken, root_named
 from secc.link.tls.connection import UNSENT_LIMIT
 from secc.link.tls.context import ClientContext, ServerContext
 from secc.link.tls.errors import HandshakeFailed, HelloRejected, PlainRequired, TlsError, TlsRequired
@@ -60,6 +61,7 @@ def test_a_car_with_tls(serving: Serving) -> None:
     assert station.secure is True
     assert station.handshaken is not None
     assert station.handshaken.chain == "A"
+    assert not station.handshaken.mutual13
     car.send(MESSAGE.payload_type, MESSAGE.payload)
     assert carry(station, car) == ([MESSAGE], [])
     station.send(MESSAGE.payload_type, MESSAGE.payload)
@@ -77,10 +79,36 @@ def test_a_car_without_tls(serving: Serving) -> None:
     assert carry(station, car) == ([MESSAGE], [])
     assert station.secure is False
     assert station.handshaken is None
+    assert station.edition is None
     assert not station.may_block
     station.send(MESSAGE.payload_type, MESSAGE.payload)
     assert station.outgoing() == OCTETS
     assert station.outgoing() == b""
+
+
+def test_whose_certificates_answer_is_known_from_the_hello_on() -> None:
+    station, car = serve(EITHER, 0.0), dial(CAR, 0.0)
+    hello = car.outgoing()
+    station.feed(hello[:-1], 0.0)
+    assert station.edition is None
+    station.feed(hello[-1:], 0.0)
+    assert station.edition is Edition.ISO2
+    assert station.handshaken is None
+
+
+@pytest.mark.parametrize(
+    ("version", "presented", "mutual"),
+    [
+        ("TLSv1.3", (b"leaf",), True),
+        ("TLSv1.3", (), False),
+        ("TLSv1.2", (b"leaf",), False),
+        ("TLSv1.2", (), False),
+    ],
+)
+def test_tls_1_3_with_a_certificate_of_the_car_is_both(
+    version: str, presented: tuple[bytes, ...], mutual: bool
+) -> None:
+    assert Handshaken(version, "", presented=presented).mutual13 is mutual
 
 
 def refused(serving: Serving, octets: bytes) -> tuple[FramingError, bytes]:

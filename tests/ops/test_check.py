@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from certs import Truststore
+from certs import Edition, Keystore, Truststore
 from secc.cli import main
 from secc.config import Config, Lab, Tls, Trust, Uplink
 from secc.conversation import Wall
@@ -17,6 +17,7 @@ from secc.ops import check
 from secc.ops.check import Finding, report
 from secc.uplink.standalone import Eim
 from tests.station_config import BOTH, configured, lab_pki
+from tools.pki.mint import KeyKind, Mint
 
 
 def said(config: Config) -> str:
@@ -121,6 +122,21 @@ def test_a_time_that_was_seen_once_and_is_not_here_yet(tmp_path: Path) -> None:
     assert "BAD  clock: not confirmed, so Contract is not offered: the clock says 20" in text
     assert "this station has seen 2038-01-19 03:14 UTC" in text
     assert "say so as root: secc clock reset" in text
+
+
+def test_chains_of_both_editions_are_looked_at(tmp_path: Path) -> None:
+    config = pnc(tmp_path)
+    keystore = tmp_path / "keystore"
+    shutil.copytree(lab_pki() / "station" / "keystore", keystore)
+    config = replace(config, trust=replace(config.trust, keystore=keystore, ocsp_cache=tmp_path))
+    mint = Mint(datetime.now(UTC).replace(microsecond=0), 3, KeyKind.P521)
+    root = mint.issue("V2G Root 20", "V2G", ca=True)
+    leaf = mint.issue("SECC 20", "CPO", root, days=10)
+    Keystore(keystore).install(Edition.ISO20, leaf.pem, root.pem, leaf.key_pem)
+    assert "(SECC 20) ends on" in said(config)
+    assert said(config).count("no fresh response for the leaf") == 3
+    keystore.chmod(0o775)
+    assert said(config).count("can be changed by others") == 1
 
 
 def test_stores_that_are_not_there(tmp_path: Path) -> None:

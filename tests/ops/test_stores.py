@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from certs import Edition, Keystore
 from secc.cli import main
 from tools.pki import make_lab_pki
+from tools.pki.mint import KeyKind, Mint
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +106,38 @@ def test_an_ocsp_request_that_openssl_reads_and_an_answer_that_is_kept(
     nonsense = tmp_path / "nonsense.der"
     nonsense.write_bytes(b"\x30\x03\x0a\x01\x06")
     assert run(capsys, "identity", "--store", str(store), "--ocsp-cache", str(cache), "staple", str(nonsense))[0] == 1
+
+
+def chain_20(store: Path) -> str:
+    """Install a chain of ISO 15118-20; its file's name."""
+    mint = Mint(datetime.now(UTC).replace(microsecond=0), 3, KeyKind.P521)
+    root = mint.issue("V2G Root 20", "V2G", ca=True)
+    leaf = mint.issue("SECC 20", "CPO", root)
+    return Keystore(store).install(Edition.ISO20, leaf.pem, root.pem, leaf.key_pem).path.name
+
+
+def test_the_stores_chains_of_both_editions_are_listed_and_asked_about(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "keystore"
+    shutil.copytree(lab / "station" / "keystore", store)
+    before = run(capsys, "identity", "--store", str(store), "list")[1]
+    name = chain_20(store)
+    code, text = run(capsys, "identity", "--store", str(store), "list")
+    assert code == 0
+    assert "2 chains, 0 problems" in before
+    assert "3 chains, 0 problems" in text
+    assert f"{name}: SECC 20" in text
+    code, text = run(capsys, "identity", "--store", str(store), "requests", str(tmp_path / "asked"))
+    assert code == 0
+    assert "SECC 20" in text
+    store.chmod(0o775)
+    assert "0 chains, 1 problems" in run(capsys, "identity", "--store", str(store), "list")[1]
+
+
+def test_what_is_installed_is_of_the_edition_that_the_station_speaks(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = next((lab / "station" / "truststore" / "iso2" / "mo").iterdir())
+    assert run(capsys, "trust", "--store", str(tmp_path), "add", "mo", str(root))[0] == 0
+    assert [file.parent.parent.name for file in tmp_path.rglob("*.pem")] == ["iso2"]

@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from certs import Contract, Flaw, Keystore, Truststore, read_revoked, verify_contract_chain
+from certs import Contract, Edition, Flaw, Keystore, Truststore, read_revoked, verify_contract_chain
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
 from secc.conversation import Wall
@@ -36,7 +36,8 @@ from tests.station_scene import BOTH, configured, lab_pki, station
 from tools.pki import FLAWS, make_flawed, write_lab_pki
 from tools.pki.lab import EMAID
 
-SOUND = ValidateContract(tuple(LAB.contract.ders), EMAID)
+EDITIONS = (Edition.ISO2,)
+SOUND = ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def room(lab: Path) -> Callable[..., TrustRoom]:
         settings = TrustSettings(
             store / "truststore", store / "keystore", store / "staples", floor_suffices=floor_suffices
         )
-        trust = TrustRoom(settings, lambda: Wall(at, trusted))
+        trust = TrustRoom(settings, lambda: Wall(at, trusted), EDITIONS)
         assert trust.load_roots() == ()
         return trust
 
@@ -89,7 +90,9 @@ def test_a_store_that_others_can_change_is_not_used(tmp_path: Path) -> None:
     write_lab_pki(LAB, tmp_path)
     store = tmp_path / "station"
     trust = TrustRoom(
-        TrustSettings(store / "truststore", store / "keystore", store / "staples"), lambda: Wall(AT, trusted=True)
+        TrustSettings(store / "truststore", store / "keystore", store / "staples"),
+        lambda: Wall(AT, trusted=True),
+        EDITIONS,
     )
     assert trust.load_roots() == ()
     assert len(trust.identity().contexts) == 2
@@ -97,7 +100,7 @@ def test_a_store_that_others_can_change_is_not_used(tmp_path: Path) -> None:
         (store / name).chmod(0o775)
     (problem,) = trust.load_roots()
     assert "truststore: can be changed by others (mode 0775)" in problem
-    assert not trust.knows_contracts
+    assert not trust.knows_contracts(Edition.ISO2)
     verdict = trust.validate(SOUND)
     assert isinstance(verdict, Verdict)
     assert verdict.decision is Decision.NO_TRUST_ANCHOR
@@ -165,7 +168,7 @@ def revoke(settings: TrustSettings, place: int) -> None:
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_revoked_certificate_is_told_to_the_car_as_revoked(stores: TrustSettings, place: int) -> None:
-    trust = TrustRoom(stores, trusted)
+    trust = TrustRoom(stores, trusted, EDITIONS)
     assert trust.refresh()
     assert isinstance(trust.validate(SOUND), Contract)
     revoke(stores, place)
@@ -177,7 +180,7 @@ def test_a_revoked_certificate_is_told_to_the_car_as_revoked(stores: TrustSettin
 def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(stores: TrustSettings) -> None:
     assert stores.revoked is not None
     stores.revoked.unlink()
-    trust = TrustRoom(stores, trusted)
+    trust = TrustRoom(stores, trusted, EDITIONS)
     for _ in range(2):
         with pytest.raises(ConfigError, match=r"revoked\.txt: trust\.revoked: .*No such file"):
             trust.refresh()
@@ -190,7 +193,7 @@ def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(sto
 
 
 def test_a_bad_list_of_revoked_certificates_takes_nothing_back(stores: TrustSettings) -> None:
-    trust = TrustRoom(stores, trusted)
+    trust = TrustRoom(stores, trusted, EDITIONS)
     revoke(stores, 0)
     trust.refresh()
     assert stores.revoked is not None
@@ -221,7 +224,7 @@ def test_only_what_has_changed_is_read_again(stores: TrustSettings, monkeypatch:
     monkeypatch.setattr(Truststore, "read", noting("roots", Truststore.read))
     monkeypatch.setattr(Keystore, "read", noting("chains", Keystore.read))
     monkeypatch.setattr(trust_module, "read_revoked", noting("revoked", read_revoked))
-    trust = TrustRoom(stores, trusted)
+    trust = TrustRoom(stores, trusted, EDITIONS)
 
     def after(change: Callable[[], object] = lambda: None, **how: bool) -> list[str]:
         change()
@@ -246,7 +249,7 @@ def test_only_what_has_changed_is_read_again(stores: TrustSettings, monkeypatch:
 
 
 def test_no_file_is_looked_at_while_a_car_waits(stores: TrustSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    trust = TrustRoom(stores, trusted)
+    trust = TrustRoom(stores, trusted, EDITIONS)
     trust.refresh()
 
     def forbidden(*arguments: object, **how: object) -> object:
@@ -288,7 +291,7 @@ def test_what_changes_on_the_disk_counts_within_a_minute(tmp_path: Path) -> None
                 return verdict.decision
 
             assert scene.services.trust is not None
-            assert scene.services.trust.knows_contracts
+            assert scene.services.trust.knows_contracts(Edition.ISO2)
             assert len(scene.services.identity.contexts) == 2
             allowlist.write_text("rfid DEAD0001\n")
             for name in ("v2g", "mo"):
@@ -296,11 +299,11 @@ def test_what_changes_on_the_disk_counts_within_a_minute(tmp_path: Path) -> None
             shutil.rmtree(next((stores / "keystore" / "iso2").iterdir()))
             (stores / "revoked.txt").write_text("what is this\n")
             assert await judged("04A2B3C4") is Decision.ACCEPTED
-            assert scene.services.trust.knows_contracts
+            assert scene.services.trust.knows_contracts(Edition.ISO2)
             await asyncio.sleep(LOOK_SECONDS + 1.0)
             assert await judged("04A2B3C4") is Decision.REJECTED
             assert await judged("DEAD0001") is Decision.ACCEPTED
-            assert not scene.services.trust.knows_contracts
+            assert not scene.services.trust.knows_contracts(Edition.ISO2)
             assert len(scene.services.identity.contexts) == 1
             assert "revoked.txt" in str(scene.station.state()["trust"]["problems"])
 
@@ -362,7 +365,7 @@ def test_every_flaw_is_told_to_the_car_as_what_it_is(flaw: Flaw) -> None:
 def test_every_flawed_contract_is_told_to_the_car_as_what_it_is(room: Callable[..., TrustRoom], name: str) -> None:
     """From the chain to the code, below the roots that the lab has installed."""
     flawed = make_flawed(name, LAB)
-    verdict = room().validate(ValidateContract(flawed.chain, flawed.claimed))
+    verdict = room().validate(ValidateContract(flawed.chain, flawed.claimed, Edition.ISO2))
     assert isinstance(verdict, Verdict)
     assert verdict.detail.startswith(f"{flawed.flaw.value} (")
     assert refused(verdict.decision, verdict.detail).code == TOLD[flawed.flaw]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs import Contract, verify_contract_chain
+from certs import Contract, Edition, verify_contract_chain
 from hal.readings import DcPhase, Token
 from secc.conversation import Answered, Ask, Levels, Ticket, Timeout, Wall
 from secc.session.effects import (
@@ -64,8 +64,8 @@ def test_there_and_back(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        ValidateContract(tuple(LAB.contract.ders), EMAID),
-        Ask(Ticket(1, "ValidateContract"), ValidateContract(tuple(LAB.contract.ders), EMAID)),
+        ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2),
+        Ask(Ticket(1, "ValidateContract"), ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2)),
         Answered(Ticket(1, "ValidateContract"), CONTRACT),
         AuthorizeContract(CONTRACT),
         AuthorizeToken("rfid", "04C0FFEE"),
@@ -83,7 +83,7 @@ def test_nothing_personal_gets_through(value: Any) -> None:
 
 
 def test_personal_traces_bring_the_chain_back() -> None:
-    question = ValidateContract(tuple(LAB.contract.ders), EMAID)
+    question = ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2)
     assert revive(plain(question, personal=True)) == question
     answered = json.loads(json.dumps(plain(Answered(Ticket(1, "ValidateContract"), CONTRACT), personal=True)))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from certs import Edition
 from hal.readings import DcPhase
 from secc.conversation import (
     Answered,
@@ -103,7 +104,7 @@ def test_by_default_nothing_personal_is_in_it() -> None:
     recorder = Recorder(0.0)
     recorder.speaks("ISO 15118-2", PERSONAL, 0.0)
     recorder.stepped(1.0, SETUP, ())
-    question = ValidateContract(tuple(LAB.contract.ders), EMAID)
+    question = ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2)
     party = Party()
     party.ask(question)
     recorder.stepped(2.0, PAYMENT, tuple(party.effects))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from certs import Contract
+from certs import Contract, Edition
 from secc.conversation import Conversation, Party
 from secc.iso2 import timing
 from secc.iso2.messages import PaymentDetailsReq, PaymentDetailsRes, ResponseCode
@@ -42,7 +42,7 @@ def _validated(secc: Party, request: PaymentDetailsReq) -> Conversation[Contract
         raise refused(Decision.EMAID_MISMATCH, "no EMAID")
     chain = request.contract_signature_cert_chain
     sub_certificates = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
-    question = secc.ask(ValidateContract((chain.certificate, *sub_certificates), request.emaid))
+    question = secc.ask(ValidateContract((chain.certificate, *sub_certificates), request.emaid, Edition.ISO2))
     if not (yield from secc.until(lambda: secc.answer(question) is not None, within=timing.PAYMENT_DETAILS)):
         raise refused(Decision.NO_ANSWER, "the chain was not validated in time")
     answer = secc.answer(question)

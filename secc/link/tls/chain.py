@@ -11,6 +11,7 @@ from typing import Final
 
 from asn1crypto.x509 import Certificate
 
+from certs import Edition
 from secc.link.tls.errors import ContextRejected, TlsFlaw
 from secc.link.tls.hello import TLS_1_2, ClientHello, IdentifierType, TrustedAuthority
 from secc.link.tls.names import GROUPS, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
@@ -24,6 +25,7 @@ class TlsProfile:
     """
 
     name: str
+    edition: Edition
     version: int
     cipher_list: str
     suites: tuple[int, ...]
@@ -67,6 +69,7 @@ def _apart(what: str, names: Mapping[int, str], offered: Sequence[int], ours: Se
 
 ISO15118_2: Final = TlsProfile(
     name="ISO 15118-2",
+    edition=Edition.ISO2,
     # Exactly 1.2: a server that could do 1.3 but agrees on 1.2 marks its random (RFC 8446 section 4.1.3), and cars that know 1.3 would leave.
     version=TLS_1_2,
     # The prescribed suite first; GCM for the cars whose library has dropped CBC (Q-22). The static ECDH suite exists in no libssl since 1.1.0.
@@ -81,6 +84,7 @@ ISO15118_2: Final = TlsProfile(
 
 ISO15118_2_STRICT: Final = TlsProfile(
     name="ISO 15118-2 strict",
+    edition=Edition.ISO2,
     version=TLS_1_2,
     cipher_list="ECDHE-ECDSA-AES128-SHA256",
     suites=(0xC023,),
@@ -90,6 +94,15 @@ ISO15118_2_STRICT: Final = TlsProfile(
     signature_algorithms=(0x0403,),
 )
 """Without the tolerance Q-22: for conformance runs."""
+
+_PROFILES: Final = {Edition.ISO2: (ISO15118_2, ISO15118_2_STRICT)}
+
+
+def profile_of(edition: Edition, *, strict: bool) -> TlsProfile:
+    """How a chain of this edition is shown. Raises ContextRejected where TLS of that edition is not served."""
+    if edition not in _PROFILES:
+        raise ContextRejected(f"TLS of edition {edition.value} is not served")
+    return _PROFILES[edition][strict]
 
 
 class ChainChoice(StrEnum):
@@ -208,3 +221,8 @@ class Handshaken:
     staple: bytes | None = field(default=None, repr=False)
     """The OCSP response that the peer stapled for its leaf."""
     quirks: tuple[str, ...] = ()
+
+    @property
+    def mutual13(self) -> bool:
+        """Whether it is TLS 1.3 and the peer has shown a certificate. [V2G20-2356]"""
+        return self.version == "TLSv1.3" and bool(self.presented)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from secc.link.tls import libssl
 from secc.link.tls.callback import Facts, current, guarded
-from secc.link.tls.chain import ChainChoice, Handshaken
+from secc.link.tls.chain import ChainChoice, Handshaken, TlsProfile
 from secc.link.tls.context import Choice, ClientContext, Context
 from secc.link.tls.errors import HandshakeFailed, TlsError, TlsFlaw, alert_name, flaw_of_alert
 from secc.link.tls.hello import ClientHello
@@ -76,6 +76,10 @@ class TlsConnection:
     @property
     def closed(self) -> bool:
         return not self._ssl
+
+    @property
+    def profile(self) -> TlsProfile:
+        return self._context.profile
 
     @property
     def info(self) -> Handshaken | None:

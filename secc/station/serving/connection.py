@@ -11,9 +11,7 @@ from dataclasses import replace
 from secc.conversation import Emergency, End, Event, Reason, Received, Send, Severed
 from secc.errors import FramingError
 from secc.link.connection import HANDSHAKE, Connection, Serving, serve
-from secc.link.tls.chain import Handshaken
 from secc.link.tls.errors import TlsError, TlsFlaw
-from secc.link.tls.report import TlsReport
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.dialogue import Dialogue
 from secc.session.events import ConnectionClosed, StreamBroken
@@ -72,17 +70,8 @@ class V2gConnection(asyncio.Protocol):
         """Whether not one octet has come."""
 
     @property
-    def handshaken(self) -> Handshaken | None:
-        return self._link.handshaken
-
-    @property
     def secure(self) -> bool:
         return self._link.secure is True
-
-    @property
-    def tls_report(self) -> TlsReport | None:
-        """How far TLS came, also after a failure."""
-        return self._link.report
 
     @property
     def over(self) -> bool:
@@ -197,15 +186,22 @@ class V2gConnection(asyncio.Protocol):
 
     def _take(self, frames: list[Frame], *, early: bool = False) -> None:
         self._flush()
-        handshaken = self._link.handshaken
-        if handshaken is not None and not self._secured:
-            self._secured = True
-            self._host.secured(handshaken)
+        if self._dialogue is None:
+            self._greet()
         for place, frame in enumerate(frames):
             self._decoder.take(frame, early=early or place > 0)
         if frames:
             self._behind = len(self._inbox)
         self._settle()
+
+    def _greet(self) -> None:
+        """Tell which certificates answer the car's hello, and what TLS has agreed, as soon as it has."""
+        edition, handshaken = self._link.edition, self._link.handshaken
+        if edition is not None:
+            self._host.protocols.likely(edition)
+        if handshaken is not None and not self._secured:
+            self._secured = True
+            self._host.secured(handshaken)
 
     def _settle(self) -> None:
         """All that came is dealt with: now what ends the connection, if anything does."""
@@ -236,7 +232,9 @@ class V2gConnection(asyncio.Protocol):
     # The talk
 
     def _negotiate(self) -> None:
-        negotiation = open_negotiation(self._host.protocols.spoken, self._host.surroundings(), tls13=False)
+        handshaken = self._link.handshaken
+        tls13 = handshaken is not None and handshaken.mutual13
+        negotiation = open_negotiation(self._host.protocols.spoken, self._host.surroundings(), tls13=tls13)
         self._open(negotiation, "negotiation", self._negotiated)
 
     def _negotiated(self, end: End) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hal.ports import Board
 from secc.config import Config, OutletSettings, Tls
 from secc.outlet import Plugin
+from secc.protocols import editions
 from secc.session.offer import Offer, Payment
+from secc.session.protocol import V2gProtocol
 from secc.station.compose import Services
 from secc.station.serving.levels import ac_limits, dc_limits
 from secc.uplink.policy import offers_contract
@@ -19,23 +23,29 @@ def refusal(settings: OutletSettings, config: Config, services: Services) -> str
     if settings.tls is Tls.REQUIRED and not tls:
         return "tls is 'required', and no chain of the keystore can be used"
     if Payment.EXTERNAL in settings.payments or contract_possible(
-        settings, config, services, secure=tls, identified=False
+        settings, config, services, secure=tls, identified=False, spoken=services.protocols.spoken
     ):
         return ""
     return "only contract is offered, and no contract can be judged: look at roots, chain and clock"
 
 
 def contract_possible(
-    settings: OutletSettings, config: Config, services: Services, *, secure: bool, identified: bool
+    settings: OutletSettings,
+    config: Config,
+    services: Services,
+    *,
+    secure: bool,
+    identified: bool,
+    spoken: Iterable[V2gProtocol],
 ) -> bool:
-    """Whether Contract can be carried and checked, and is not pointless.
+    """Whether Contract can be carried and checked by one of these protocols, and is not pointless.
 
     Without a calendar that can judge a certificate every contract would be refused, after the car has shown it. (A-PKI-06)
     """
     return (
         Payment.CONTRACT in settings.payments
         and services.trust is not None
-        and services.trust.knows_contracts
+        and any(map(services.trust.knows_contracts, editions(spoken)))
         and (services.calendar.wall().trusted or config.trust.danger_floor_suffices)
         and offers_contract(
             services.uplink.policy,
@@ -53,6 +63,7 @@ def offer_for(
     services: Services,
     board: Board,
     plugin: Plugin,
+    protocol: V2gProtocol,
     *,
     secure: bool,
     watts_limit: float | None,
@@ -61,7 +72,7 @@ def offer_for(
 ) -> Offer:
     """``secure``: the connection is TLS."""
     authorized = plugin.eim_authorized(now)
-    contract = contract_possible(settings, config, services, secure=secure, identified=authorized)
+    contract = contract_possible(settings, config, services, secure=secure, identified=authorized, spoken=(protocol,))
     payments = plugin.payments(now, contract=contract)
     # A message without any payment option cannot be sent.
     allowed = tuple(payment for payment in payments if payment in settings.payments) or (Payment.EXTERNAL,)

@@ -14,7 +14,7 @@ from secc.errors import SeccError, UplinkError
 from secc.session.effects import AuthorizeContract, Decision, Ground, ValidateContract, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
-from secc.station.trust import TrustRoom
+from secc.station.trust import NO_TRUSTSTORE, TrustRoom
 from secc.uplink.port import Backend
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Questions:
     async def _validate(self, question: ValidateContract) -> Contract | Verdict:
         trust = self._trust()
         if trust is None:
-            return Verdict(Decision.NO_TRUST_ANCHOR, "no truststore is configured", Ground.SETTING)
+            return Verdict(Decision.NO_TRUST_ANCHOR, NO_TRUSTSTORE, Ground.SETTING)
         return await asyncio.get_running_loop().run_in_executor(self._executor, trust.validate, question)
 
     def learned(self, contract: ProvedContract, verdict: Verdict) -> None:

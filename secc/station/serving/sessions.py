@@ -176,6 +176,7 @@ class Sessions:
             self._services,
             board,
             plugin,
+            protocol,
             secure=secure,
             watts_limit=self._path.watts_limit,
             ask_before_proof=self._questions.unproved.allowed(now),

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from certs import Contract
+from certs import Contract, Edition
 from secc.conversation import Abandon, Ask, Wall
 from secc.iso2.messages import CertificateChain, ResponseCode, SubCertificates
 from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict
@@ -54,7 +54,7 @@ def test_what_is_asked_is_the_whole_chain_leaf_first_and_the_emaid_as_claimed() 
     car = due()
     car.payment_details()
     (question,) = car.asked(ValidateContract)
-    assert question == ValidateContract(tuple(LAB.contract.ders), EMAID)
+    assert question == ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2)
     assert EMAID not in repr(question)
 
 
@@ -178,14 +178,14 @@ def test_a_chain_without_sub_certificates_is_asked_about_as_it_is() -> None:
     car = due()
     body = car.payment_details(contract_signature_cert_chain=replace(chain(), sub_certificates=None))
     assert body.response_code is ResponseCode.FAILED_CERT_CHAIN_ERROR
-    assert car.asked(ValidateContract) == [ValidateContract((LAB.contract.ders[0],), EMAID)]
+    assert car.asked(ValidateContract) == [ValidateContract((LAB.contract.ders[0],), EMAID, Edition.ISO2)]
 
 
 @pytest.mark.case("A-SES-11", "A-PNC-13")
 def test_the_contract_is_gone_when_the_session_is() -> None:
     from secc.session.events import Unplugged
 
-    mine = validated(ValidateContract(tuple(LAB.contract.ders), EMAID))
+    mine = validated(ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2))
     assert isinstance(mine, Contract)
     watched = weakref.ref(mine.chain.leaf)
     car = Car(DC_PNC)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from certs import Edition
 from secc.conversation import ENDLESS, Conversation, Event, Levels, Party, Question, Session
 from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict
 from secc.station.serving.questions import HOUR_SECONDS, Questions, UnprovedQuestions
@@ -96,7 +97,7 @@ def test_an_answer_that_the_executor_finds_after_the_question_was_abandoned_is_n
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as executor:
             desk = Desk(questions(trust, executor=executor))
-            seat = desk.ask(ValidateContract((b"",), ""))
+            seat = desk.ask(ValidateContract((b"",), "", Edition.ISO2))
             await loop.run_in_executor(None, trust.began.wait, 5.0)
             seat.hear(GivenUp())
             trust.let_go.set()
@@ -116,7 +117,7 @@ def test_an_answer_that_is_there_in_the_moment_of_the_abandoning_is_not_delivere
         trust = SlowTrust()
         with ThreadPoolExecutor(1) as executor:
             desk = Desk(questions(trust, executor=executor))
-            seat = desk.ask(ValidateContract((b"",), ""))
+            seat = desk.ask(ValidateContract((b"",), "", Edition.ISO2))
             await asyncio.get_running_loop().run_in_executor(None, trust.began.wait, 5.0)
             trust.let_go.set()
             executor.submit(lambda: None).result(5.0)
