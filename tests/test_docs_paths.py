@@ -16,6 +16,9 @@ FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 PATH = re.compile(r"\.?[\w-][\w.-]*(?:/[\w.-]+)+|[\w-]+\.(?:json|md|py|sh|toml|txt)")
 DOTTED = re.compile(r"(secc|hal|certs|tools|tests)((?:\.[A-Za-z_]\w*)+)(?:\(.*\))?")
 
+TEST = re.compile(r"[a-z]+(?:_[a-z]+){3,}")
+"""The name of a test of the core, as its page shortens it."""
+
 PATTERNS = {"tests/x/test_y.py", "x/y.py"}
 """How files are named, by an example that is none."""
 ELSEWHERE = {"secc.tools", "secc.do", "secc.now", "secc.entropy", "secc.wall"}
@@ -82,6 +85,13 @@ def test_every_module_that_the_pages_name_exists() -> None:
     named = {name for page in PAGES for name in named_objects(page)}
     assert {"hal.sim.clock.run_virtual", "certs.Flaw"} <= named
     assert [name for name in sorted(named) if not exists(name)] == []
+
+
+def test_every_test_that_holds_a_promise_of_the_core_exists() -> None:
+    there = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "conversation").glob("test_*.py"))
+    named = {word for word in quoted("core.md") if TEST.fullmatch(word)}
+    assert len(named) > 40
+    assert [name for name in sorted(named) if f"def test_{name}(" not in there] == []
 
 
 def test_what_is_not_there_is_noticed() -> None:

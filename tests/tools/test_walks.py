@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from secc.station.serving.connection import V2gConnection
+from tools.bench import walks as walks_module
 from tools.bench.stations import ROOT, Ground
-from tools.bench.walks import LOOPS, Walk, Walks, count, measure
+from tools.bench.walks import LOOPS, Counting, Walk, Walks, count, measure
 
 DEMAND = Walk(235, 47)
 AUTHORIZATION = Walk(600, 65)
@@ -106,3 +109,33 @@ def test_page_says_what_is_held_here() -> None:
     page = (ROOT / "docs" / "performance.md").read_text()
     for walk in (DEMAND, AUTHORIZATION):
         assert f"| {walk.calls} | {walk.files} |" in page
+
+
+SECTION = re.compile(r"^## Follow one CurrentDemandReq$(.*?)^## ", re.DOTALL | re.MULTILINE)
+ROW = re.compile(r"^\| `([\w/]+\.py)` \| `([\w.<>]+)` \|", re.MULTILINE)
+
+
+def test_page_for_developers_follows_the_calls_in_their_order(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[list[tuple[str, str]]] = []
+
+    class Following(Counting):
+        def begin(self) -> None:
+            followed.append([])
+            super().begin()
+
+        def _note(self, frame: FrameType, event: str, argument: Any) -> None:
+            before = len(self._found)
+            super()._note(frame, event, argument)
+            if len(self._found) > before:
+                followed[-1].append((self._found[-1], frame.f_code.co_qualname))
+
+    section = SECTION.search((ROOT / "docs" / "development.md").read_text(encoding="utf-8"))
+    assert section is not None
+    rows = ROW.findall(section[1])
+    assert len(rows) > 30
+    monkeypatch.setattr(walks_module, "Counting", Following)
+    count(ground)
+    # Behind the walk to the authorization: the first request with a target. The last ones change nothing at the supply.
+    calls = iter(followed[1])
+    missed = next((row for row in rows if row not in calls), None)
+    assert missed is None, "not called, or not behind the row before"
