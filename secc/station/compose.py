@@ -32,7 +32,7 @@ from secc.station.trust import Identity, TrustRoom, TrustSettings
 from secc.station.work import WorkThread
 from secc.trace.files import TraceDirectory
 from secc.uplink.port import Backend
-from secc.uplink.standalone import Eim, Rules, Standalone
+from secc.uplink.standalone import Standalone
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +43,7 @@ BEAT_AGE_SECONDS = 1.0
 def uplink(config: Config, calendar: Calendar) -> Backend:
     """The backend that the configuration names."""
     assert config.uplink.kind is UplinkKind.STANDALONE
-    return Standalone(
-        Rules(
-            state_directory=config.station.state_directory,
-            policy=config.uplink.policy,
-            eim=Eim(config.uplink.eim.value),
-            allowlist=config.uplink.allowlist,
-            denylist=config.uplink.denylist,
-            sessions=config.uplink.sessions,
-            sessions_octets=int(config.uplink.sessions_megabytes * 1e6),
-        ),
-        calendar.wall,
-    )
+    return Standalone(config.rules, calendar.wall)
 
 
 @dataclass
