@@ -160,9 +160,12 @@ def test_the_station_itself_asks_for_nothing_that_it_has(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("missing", ["allowlist", "truststore", "keystore"])
 def test_a_list_or_a_store_that_is_not_there_is_an_error_in_check_and_run_alike(
-    tmp_path: Path, missing: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, missing: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from secc.cli import main
+
+    # The process is that of the tests, and its log is not the station's.
+    monkeypatch.setattr("secc.station.station.take_over", lambda level: None)
 
     flags = ["--iface", "lo", "--state", str(tmp_path / "state"), f"--{missing}", str(tmp_path / "none")]
     flags += ["--sdp-port", str(configured(tmp_path).outlets[0].sdp_port)]
