@@ -48,6 +48,22 @@ TRUST_MUTANTS: Final = (
         ("tests/certs/test_guard.py",),
     ),
     Mutant(
+        "roots-of-the-other-edition",
+        "contracts of one edition are judged by the roots of another",
+        "secc/station/trust.py",
+        "self._anchors = {edition: roots.anchors(edition) for edition in self.editions}",
+        "self._anchors = dict.fromkeys(self.editions, roots.anchors(Edition.ISO2))",
+        ("tests/station/test_trust_editions.py",),
+    ),
+    Mutant(
+        "mutual-tls-not-asked-for",
+        "a protocol that demands mutual TLS 1.3 runs on anything",
+        "secc/session/negotiation.py",
+        "for p in protocols if tls13 or not p.tls13}",
+        "for p in protocols}",
+        ("tests/session/test_negotiation.py",),
+    ),
+    Mutant(
         "revoked-charges",
         "the list of revoked certificates is read and not asked",
         "secc/station/trust.py",
