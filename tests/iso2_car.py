@@ -317,7 +317,7 @@ class Car(Spoken):
                 self.pilot = "C"
             case PowerDeliveryReq(charge_progress=ChargeProgress.STOP):
                 # AC: with the request; DC: after the response.
-                if before is not self.offer.transfers[0].is_dc:
+                if before is not self.offer.is_dc:
                     self.pilot = "B"
 
     # A good run
@@ -351,7 +351,7 @@ class Car(Spoken):
 
     def _steps(self) -> Iterator[tuple[str, Callable[[], Any]]]:
         contract_first = Payment.CONTRACT in self.offer.payments and self.offer.tls
-        dc = self.offer.transfers[0].is_dc
+        dc = self.offer.is_dc
         yield "SessionSetup", lambda: self.says(SessionSetupReq(evcc_id=EVCCID))
         yield "ServiceDiscovery", lambda: self.says(ServiceDiscoveryReq())
         yield "ServiceDetail", lambda: self.says(ServiceDetailReq(service_id=1))

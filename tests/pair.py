@@ -229,7 +229,7 @@ class Pair:
         self.now = BEGAN
         self.line = Line()
         self.battery = battery if battery is not None else Battery()
-        self.outlet = outlet if outlet is not None else Outlet(dc=bool(offer.dc and offer.transfers[0].is_dc))
+        self.outlet = outlet if outlet is not None else Outlet(dc=bool(offer.dc and offer.is_dc))
         self.outlet.volts_of_battery = lambda: self.battery.volts
         self.outlet.changed_at = self.now
         self._offer = offer

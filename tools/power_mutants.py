@@ -190,4 +190,12 @@ POWER_MUTANTS: Final = (
         refuse_late(secc, limit)""",
         ("tests/iso2/phases/test_authorization.py",),
     ),
+    Mutant(
+        "ways-of-the-other-path",
+        "an outlet with AC and DC offers ways of charging that its power path does not serve",
+        "secc/station/serving/supplies.py",
+        "for transfer in settings.transfers if transfer.is_dc is (path is Path.DC))",
+        "for transfer in settings.transfers)",
+        ("tests/station/serving/test_supplies.py",),
+    ),
 )

@@ -87,6 +87,11 @@ class Offer:
     strict: bool = False
     """Switches every tolerance off, for conformance runs."""
 
+    @property
+    def is_dc(self) -> bool:
+        """Whether every way of charging on offer is DC."""
+        return all(transfer.is_dc for transfer in self.transfers)
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:

@@ -17,8 +17,8 @@ class Terms:
 
     @property
     def is_dc(self) -> bool:
-        """Whether this session charges with direct current; before that is agreed, whether the outlet's first way of charging is DC."""
-        return (self.transfer or self.offer.transfers[0]).is_dc
+        """Whether this session charges with direct current; before that is agreed, whether the outlet offers nothing else."""
+        return self.offer.is_dc if self.transfer is None else self.transfer.is_dc
 
     @property
     def ac(self) -> AcLimits:

@@ -98,7 +98,7 @@ GOOD = {"dc": [*SETUP, *DC, "PowerDelivery(Stop)", "WeldingDetection", "SessionS
 
 def going_on(car: Car) -> None:
     """The request that is due, by the car's own count, with what it does to the pilot."""
-    way = "dc" if car.offer.transfers[0].is_dc else "ac"
+    way = "dc" if car.offer.is_dc else "ac"
     last = next((type(s.message).__name__.removesuffix("Res") for _, s in reversed(car.outbox)), None)
     plan = GOOD[way]
     places = [i for i, name in enumerate(plan) if last is not None and name.partition("(")[0] == last]

@@ -12,6 +12,7 @@ from secc.session.wishes import Wishes
 
 DC = Offer(dc=DcLimits(maximum_watts=150_000.0))
 AC = Offer(transfers=(Transfer.AC_THREE_PHASE, Transfer.AC_SINGLE_PHASE), ac=AcLimits(230.0, 32.0, phases=3), dc=None)
+BOTH = replace(AC, transfers=(*AC.transfers, Transfer.DC), dc=DC.dc)
 
 
 def terms(offer: Offer, transfer: Transfer | None = None, watts_limit: float | None = None) -> Terms:
@@ -29,7 +30,11 @@ def terms(offer: Offer, transfer: Transfer | None = None, watts_limit: float | N
         (AC, None, False, 22_080.0),
         (AC, Transfer.AC_THREE_PHASE, False, 22_080.0),
         (AC, Transfer.AC_SINGLE_PHASE, False, 7_360.0),
-        (replace(AC, transfers=(*AC.transfers, Transfer.DC), dc=DC.dc), Transfer.DC, True, 150_000.0),
+        (BOTH, Transfer.DC, True, 150_000.0),
+        (BOTH, Transfer.AC_SINGLE_PHASE, False, 7_360.0),
+        # Until a car has said otherwise, an outlet is DC only where it offers nothing else.
+        (BOTH, None, False, 22_080.0),
+        (replace(BOTH, transfers=BOTH.transfers[::-1]), None, False, 22_080.0),
     ],
 )
 def test_the_way_of_charging_says_what_may_flow(

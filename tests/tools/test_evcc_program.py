@@ -60,9 +60,7 @@ class MiniStation:
         self.pace = Pace()
         self.protocols = Protocols((protocol(),), self.work, self.work)
         self.offer = offer
-        self.outlet = Outlet(
-            dc=offer.transfers[0].is_dc, cable_seconds=0.05, power_seconds=0.02, authorize_seconds=0.05
-        )
+        self.outlet = Outlet(dc=offer.is_dc, cable_seconds=0.05, power_seconds=0.02, authorize_seconds=0.05)
         self.outlet.anchors = anchors
         self.outlet.clock = lambda: datetime.now(UTC)
         self.outlet.pilot = "C"

@@ -14,8 +14,10 @@ from hal.interlock import Consent
 from hal.open import open_hal
 from hal.ports import Board
 from secc.conversation import Levels
+from secc.session.offer import Transfer
 from secc.station.serving.levels import levels_of
 from secc.station.serving.router import Router
+from secc.station.serving.supplies import Path, path_of
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Hardware:
         self,
         name: str,
         address: str,
+        transfers: tuple[Transfer, ...],
         router: Router,
         *,
         came: Callable[[], None],
@@ -46,6 +49,9 @@ class Hardware:
         self.board: Board | None = None
         self.guard: Guard | None = None
         self._address = address
+        self._transfers = transfers
+        self._path: Path | None = None
+        """Of the board."""
         self._router = router
         self._came = came
         self._publish = publish
@@ -79,6 +85,7 @@ class Hardware:
 
     def _take(self, board: Board) -> None:
         self.board = board
+        self._path = path_of(self._transfers, board)
         self.guard = guard = Guard(board, on_revoked=self._revoked, on_beat=self._beat)
         # The stream is taken before the levels are looked at, so that no change falls between the two.
         events = board.events()
@@ -108,7 +115,7 @@ class Hardware:
     def levels(self) -> Levels:
         """What is true now. A driver that cannot say it without a bug says nothing that may be built on."""
         try:
-            return levels_of(self.board)
+            return levels_of(self.board, self._path)
         except Exception as error:  # noqa: BLE001  # it is logged, and ends what is under way
             self._note_bug("its levels", error)
             return Levels()

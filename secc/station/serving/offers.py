@@ -11,7 +11,7 @@ from secc.protocols import editions
 from secc.session.offer import Offer, Payment
 from secc.session.protocol import V2gProtocol
 from secc.station.compose import Services
-from secc.station.serving.levels import ac_limits, dc_limits
+from secc.station.serving.supplies import supplies
 from secc.uplink.policy import offers_contract
 
 
@@ -76,12 +76,12 @@ def offer_for(
     payments = plugin.payments(now, contract=contract)
     # A message without any payment option cannot be sent.
     allowed = tuple(payment for payment in payments if payment in settings.payments) or (Payment.EXTERNAL,)
-    dc, ac = dc_limits(board), ac_limits(board)
+    able = supplies(settings, board)
     return Offer(
         evse_id=settings.evse_id,
-        transfers=settings.transfers,
-        ac=settings.ac.within(ac) if ac is not None else None,
-        dc=settings.dc.within(dc) if dc is not None else None,
+        transfers=able.transfers,
+        ac=able.ac,
+        dc=able.dc,
         payments=allowed,
         eim_authorized=authorized,
         free=plugin.settings.free,

@@ -69,7 +69,13 @@ class OutletHost:
         )
         self.router = router = Router(f"outlet {settings.name}", levels=lambda: self.hardware.levels())
         self.hardware = Hardware(
-            settings.name, settings.hal, router, came=self._board_came, publish=self.publish, beat=self._beat
+            settings.name,
+            settings.hal,
+            settings.transfers,
+            router,
+            came=self._board_came,
+            publish=self.publish,
+            beat=self._beat,
         )
         self.path = PowerPaths(settings, services, self.hardware, router, publish=self.publish)
         self.power = PowerPorts(self.hardware, router, tell=self.path.hear)

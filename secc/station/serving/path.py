@@ -17,8 +17,8 @@ from secc.session.effects import CableChecked, CheckCable, PowerReported, Report
 from secc.session.events import LimitChanged, Unplugged
 from secc.station.compose import Services
 from secc.station.serving.hardware import Hardware
-from secc.station.serving.levels import ac_limits, dc_limits
 from secc.station.serving.router import Router, Seat
+from secc.station.serving.supplies import supplies
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +66,13 @@ class PowerPaths:
         self._seat.begin()
 
     def _path_settings(self) -> DcSettings | AcSettings | None:
-        board, settings = self._hardware.board, self._settings
+        board = self._hardware.board
         if board is None:
             return None
-        dc, ac = dc_limits(board), ac_limits(board)
-        if settings.transfers[0].is_dc and dc is not None:
-            return DcSettings(
-                limits=settings.dc.within(dc), watts=self.watts_limit, insulation_monitor=board.imd is not None
-            )
-        if ac is not None:
-            return AcSettings(limits=settings.ac.within(ac), watts=self.watts_limit)
-        return None
+        able = supplies(self._settings, board)
+        if able.dc is not None:
+            return DcSettings(limits=able.dc, watts=self.watts_limit, insulation_monitor=board.imd is not None)
+        return AcSettings(limits=able.ac, watts=self.watts_limit) if able.ac is not None else None
 
     def end(self) -> None:
         """The car is gone."""

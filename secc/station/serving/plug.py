@@ -14,10 +14,10 @@ from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
 from secc.station.serving.hardware import CONNECTED, Hardware
-from secc.station.serving.levels import ac_capabilities
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.path import PowerPaths
 from secc.station.serving.router import Router, Seat
+from secc.station.serving.supplies import supplies
 from secc.uplink.port import Identity
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,6 @@ class PlugIns:
 
     def _plug_settings(self) -> PlugInSettings:
         board, timing, settings = self._hardware.board, self._config.timing, self._settings
-        ac = ac_capabilities(board) if board is not None and not settings.transfers[0].is_dc else None
         return PlugInSettings(
             free=self._config.uplink.eim is Eim.FREE,
             token_seconds=timing.token_seconds,
@@ -94,7 +93,7 @@ class PlugIns:
             hlc=settings.hlc,
             modem=self._matching.present,
             pwm_delay_seconds=settings.pwm_delay_seconds,
-            ac=settings.ac.within(ac) if ac is not None else None,
+            ac=supplies(settings, board, any_cable=True).ac if board is not None else None,
             lock=board is not None and board.lock is not None,
             strict=self._config.lab.strict,
         )

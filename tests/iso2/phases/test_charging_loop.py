@@ -52,7 +52,7 @@ def loop(offer: Offer = DC_EIM) -> Car:
 
 
 def first(offer: Offer = DC_EIM) -> Car:
-    return Car(offer).drive(until="CurrentDemand" if offer.transfers[0].is_dc else "ChargingStatus")
+    return Car(offer).drive(until="CurrentDemand" if offer.is_dc else "ChargingStatus")
 
 
 # --- ChargingStatus ---------------------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_a_measurement_that_grows_old_ends_the_loop_as_a_malfunction() -> None:
 @pytest.mark.parametrize("offer", [DC_EIM, AC_EIM, DC_PNC, AC_PNC])
 def test_a_stop_at_the_charger_is_announced_until_the_car_stops(offer: Offer) -> None:
     car = loop(offer)
-    dc = offer.transfers[0].is_dc
+    dc = offer.is_dc
     car.hear(StopRequested("driver"))
     for delay in (10, 9, 8):
         body = car.says(current_demand() if dc else STATUS)
@@ -291,7 +291,7 @@ def test_a_stop_at_the_charger_is_announced_until_the_car_stops(offer: Offer) ->
 @pytest.mark.parametrize("offer", [DC_EIM, AC_EIM])
 def test_a_car_that_ignores_it_is_switched_off_when_the_time_is_up(offer: Offer) -> None:
     car = loop(offer)
-    dc = offer.transfers[0].is_dc
+    dc = offer.is_dc
     car.hear(StopRequested("operator"))
     begun = car.now
     while not car.all(OpenContactor):
@@ -327,7 +327,7 @@ def test_two_who_want_a_stop_do_not_give_the_car_more_time() -> None:
 @pytest.mark.parametrize("offer", [DC_EIM, AC_EIM])
 def test_a_renegotiation_that_we_want_is_asked_for_until_it_comes(offer: Offer) -> None:
     car = loop(offer)
-    dc = offer.transfers[0].is_dc
+    dc = offer.is_dc
 
     def notification() -> EVSENotification:
         body = car.says(current_demand() if dc else STATUS)
