@@ -15,12 +15,15 @@ from hal.guard import ConsentLost, Guard
 from hal.readings import DcPhase
 from hal.sim.clock import run_virtual
 from secc import energy
+from secc.config import OutletSettings
 from secc.energy.effects import Announce
 from secc.session.effects import CheckCable, ReportFault, SetOutput, StartPower, StopPower
-from secc.station.serving.levels import dc_limits, levels_of
+from secc.session.offer import Transfer
+from secc.station.serving.levels import levels_of
 from secc.station.serving.path import QUESTIONS
 from secc.station.serving.power import PowerPorts
 from secc.station.serving.router import Router
+from secc.station.serving.supplies import Path, supplies
 from tests.asking import asked
 from tests.energy.bench import CHECKING, START, STOP
 from tests.hal.outfit import Outfit, outfit
@@ -39,10 +42,10 @@ class Station:
         self._loop = asyncio.get_running_loop()
         self.name, self.broken = "test", self.bugs.append
         self.guard = Guard(self.board, on_revoked=lambda consent: self.hear(ConsentLost(str(consent))))
-        limits = dc_limits(self.board)
+        limits = supplies(OutletSettings(interface="lo", transfers=(Transfer.DC,)), self.board).dc
         assert limits is not None
         session = energy.power_path(energy.DcSettings(limits=limits), now=self._loop.time())
-        self.router = router = Router("test", levels=lambda: levels_of(self.board))
+        self.router = router = Router("test", levels=lambda: levels_of(self.board, Path.DC))
         self.ports = PowerPorts(self, router, tell=self.hear)  # type: ignore[arg-type]  # all that it needs of a Hardware
         router.performs(ReportFault, by=lambda fault: self.reported.append(fault.code))
         router.performs(Announce, by=lambda announced: None)
