@@ -237,13 +237,20 @@ class Hearing:
         self._hear(said.ContractDecided, self._contract_decided)
         self._hear(said.ChargingBegan, lambda began: state.charging_began())
         self._hear(said.ChargingEnded, self._charging_ended)
-        self._hear(said.SessionEnded, lambda ended: state.session_ended(ended.reason))
+        self._hear(said.SessionEnded, self._session_ended)
 
     def _connection_accepted(self, accepted: said.ConnectionAccepted) -> None:
         self.state.connections += 1
 
     def _session_set_up(self, set_up: said.SessionSetUp) -> None:
         self.state.set_up = True
+
+    def _session_ended(self, ended: said.SessionEnded) -> None:
+        state = self.state
+        state.session_ended(ended.reason)
+        if state.over == STOPPED and state.identification.external is not None:
+            # Somebody was let charge after the stop, while the session that was stopped went on.
+            state.over = None
 
     def _contract_decided(self, decided: said.ContractDecided) -> None:
         self.state.contract_decided(decided.contract, decided.verdict, self.party.now)

@@ -199,12 +199,14 @@ class Sessions:
 
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
         reason = self._log.explained(reason)
+        # First who pays, and the plug-in: what an onlooker raises must not leave the next car on this one's account.
+        self._plug.hear(ChargingEnded(), SessionEnded(reason))
+        levels = self.router.levels()
+        transaction = self._transactions.ended(reason, levels)
         detail = f" ({reason.detail})" if reason.detail else ""
         log.info("outlet %s: session ended: %s%s", self.name, reason.code, detail)
         self._publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=reason.flaw)
-        self._plug.hear(ChargingEnded(), SessionEnded(reason))
-        levels = self.router.levels()
-        self._log.ended(reason, levels, report, self._transactions.ended(reason, levels), silent=silent)
+        self._log.ended(reason, levels, report, transaction, silent=silent)
         self._milestone = None
         self._changed()
         self._services.observe(self._hardware.board, End(reason))

@@ -83,16 +83,24 @@ class Transactions:
         transaction = self.ledger.ended()
         if transaction is not None:
             wall = self._services.calendar.wall()
-            self._writes.put(lambda: self._settle(transaction, reason, wall))
+            # Read now, and not when its turn to be written has come: by then the next car may be charging.
+            rest = asyncio.get_running_loop().create_task(self._rested(), name=f"{self._outlet} last reading")
+            self._writes.put(lambda: self._settle(transaction, reason, wall, rest))
         return transaction
 
-    async def _settle(self, transaction: Transaction, reason: Reason, wall: Wall) -> None:
-        """The end for the backend, with the meter read when the contactor is open."""
+    async def _rested(self) -> float | None:
+        """What the meter says when the contactor is open."""
         for _ in range(round(REST_SECONDS / REST_STEP_SECONDS)):
             if self._hardware.levels().contactor != "closed":
                 break
             await asyncio.sleep(REST_STEP_SECONDS)
-        report = transaction.ended(reason.code, wall, await self._hardware.read_meter())
+        return await self._hardware.read_meter()
+
+    async def _settle(
+        self, transaction: Transaction, reason: Reason, wall: Wall, rest: asyncio.Task[float | None]
+    ) -> None:
+        """The end for the backend, with the meter as it was read with the contactor open."""
+        report = transaction.ended(reason.code, wall, await rest)
         if transaction.delivered is not None:
             kilowatt_hours = transaction.delivered / 1000.0
             log.info("outlet %s: delivered %.3f kWh", self._outlet, kilowatt_hours, extra=about(transaction.session))
