@@ -172,7 +172,11 @@ class OutletHost:
         self.plug.begin()
 
     def publish(self, event: str, **facts: Any) -> None:
-        self._services.publish({"event": event, "outlet": self.name, "t": round(self._loop.time(), 3), **facts})
+        """To whoever follows the station from outside. A bug there must not stop what is being told of."""
+        try:
+            self._services.publish({"event": event, "outlet": self.name, "t": round(self._loop.time(), 3), **facts})
+        except Exception:
+            log.exception("outlet %s: %s could not be published", self.name, event)
 
     def _beat(self) -> None:
         self._services.beat(self.name, self._loop.time())
