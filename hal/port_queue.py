@@ -142,8 +142,14 @@ class PortQueue:
         self._going = self._task = None
         if going is not None and task is not None:
             task.cancel()
+            task.add_done_callback(self._cut_short)
             going.settle(None, Overtaken(f"{self._name}: {reason}"))
         return task
+
+    def _cut_short(self, task: asyncio.Task[None]) -> None:
+        """A driver that goes on although it was cancelled may have commanded after the safe command that overtook it."""
+        if not task.cancelled():
+            self.doubt()
 
     def _next(self) -> None:
         while self._task is None and self._waiting:

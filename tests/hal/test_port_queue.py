@@ -310,3 +310,29 @@ def test_a_command_that_its_driver_cut_short_has_failed_and_the_next_one_runs() 
         assert isinstance(called.exception(), HalLost)
 
     run_virtual(main())
+
+
+def test_a_command_that_goes_on_although_it_was_cut_leaves_nothing_to_be_believed() -> None:
+    """A driver that swallows its cancellation may close after the opening that overtook it."""
+
+    async def main() -> None:
+        log: list[str] = []
+
+        async def stubborn() -> None:
+            try:
+                await asyncio.sleep(1.0)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.5)
+                log.append("closed all the same")
+
+        contactor = queue()
+        contactor.call("close", stubborn)
+        await asyncio.sleep(0.1)
+        await contactor.call("open", slow(log, "open", 0.1), safe=True, once=True)
+        assert contactor.held_since is not None
+        await asyncio.sleep(1.0)
+        assert contactor.held_since is None
+        await contactor.call("open", slow(log, "open", 0.1), safe=True, once=True)
+        assert log == ["begin open", "end open", "closed all the same", "begin open", "end open"]
+
+    run_virtual(main())
