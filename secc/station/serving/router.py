@@ -133,8 +133,16 @@ class Seat:
         self._arm()
         if end is not None:
             self._router.leave(self)
-            if self._ended is not None:
-                self._ended(end)
+            self._tell_end(end)
+
+    def _tell_end(self, end: End) -> None:
+        if self._ended is None:
+            return
+        try:
+            self._ended(end)
+        except Exception:
+            # What others still have to hear of this step must not wait for what is told next.
+            log.exception("%s: a bug in hearing of its end", self.name)
 
     def _show(self, watch: Watch, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         try:
@@ -249,7 +257,11 @@ class Router:
 
     def _tell(self, event: object) -> None:
         for tap in self._taps.get(type(event), ()):
-            tap(event)
+            try:
+                tap(event)
+            except Exception:
+                # A board's event has no conversation that could end for it, and those that hear it must.
+                log.exception("%s: a bug in being told of %s", self.name, type(event).__name__)
         for seat in tuple(self.seats):
             if type(event) in seat.hears:
                 seat.hear(event)

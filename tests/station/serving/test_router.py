@@ -476,6 +476,49 @@ def test_who_watches_sees_events_and_effects_and_its_bugs_stop_nothing() -> None
     in_house(story)
 
 
+def test_a_bug_in_hearing_of_an_end_keeps_nothing_from_the_others() -> None:
+    heard: list[str] = []
+
+    def ending(party: Party) -> Conversation[None]:
+        yield from party.receive(Knocked, within=ENDLESS)
+        party.do(Ring())
+
+    def hearer(party: Party) -> Conversation[None]:
+        party.hear(Ring, by=lambda ring: heard.append("rung"))
+        yield from party.until(lambda: False, within=ENDLESS)
+
+    def broken(end: End) -> None:
+        raise ZeroDivisionError("planted")
+
+    async def story(house: House) -> None:
+        house.join(hearer, "hearer")
+        seat = house.router.join("ending", session(ending), ended=broken)
+        seat.begin()
+        seat.hear(Knocked())
+        assert heard == ["rung"]
+
+    in_house(story)
+
+
+def test_a_bug_in_being_told_of_an_event_keeps_it_from_no_conversation() -> None:
+    heard: list[int] = []
+
+    def hearer(party: Party) -> Conversation[None]:
+        party.hear(Knocked, by=lambda knocked: heard.append(knocked.times))
+        yield from party.until(lambda: False, within=ENDLESS)
+
+    def broken(knocked: Knocked) -> None:
+        raise ZeroDivisionError("planted")
+
+    async def story(house: House) -> None:
+        house.router.taps(Knocked, by=broken)
+        house.join(hearer)
+        house.router.tell(Knocked(2))
+        assert heard == [2]
+
+    in_house(story)
+
+
 def test_the_wiring_says_who_performs_answers_and_is_told() -> None:
     async def story(house: House) -> None:
         house.router.taps(Ring, by=print)
