@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,17 +51,16 @@ def test_an_onlooker_that_raises_at_the_end_does_not_leave_the_next_car_on_this_
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
         async with station(configured(tmp_path), watch=False) as scene:
             drive = await scene.charging(scene.drive(replace(LONG, patience=1000.0), stay=True))
-            publish = scene.services.publish
+            sessions = scene.outlet().sessions
+            publish = sessions._publish
 
-            def bug(event: Mapping[str, Any]) -> None:
-                if event["event"] == "session ended":
-                    raise ZeroDivisionError("planted")
-                publish(event)
+            def bug(event: str, **facts: Any) -> None:
+                raise ZeroDivisionError(event)
 
-            scene.services.publish = bug
+            sessions._publish = bug
             scene.world().unplug(force=True)
             await asyncio.sleep(2.0)
-            scene.services.publish = publish
+            sessions._publish = publish
             drive.task.cancel()
             await asyncio.sleep(20.0)
             await scene.charges()
@@ -91,5 +89,24 @@ def test_a_card_that_is_accepted_while_a_stopped_session_winds_down_is_not_lost(
             assert plugin is not None
             assert plugin.state.identification.external is not None
             assert plugin.state.over is None
+
+    run_virtual(main())
+
+
+def test_a_stop_in_the_moment_after_a_plug_in_failed_is_not_lost(tmp_path: Path) -> None:
+    """No plug-in hears anything between one that failed by a bug and the next: at a free station the car was given power again."""
+
+    async def main() -> None:
+        async with station(plain(tmp_path), watch=False) as scene:
+            await charging(scene)
+            scene.seat("plug-in").fail(ZeroDivisionError("planted"))
+            await asyncio.sleep(0.3)
+            scene.world().press_stop()
+            await scene.opened()
+            await asyncio.sleep(60.0)
+            assert not scene.world().contactor.closed
+            scene.world().unplug(force=True)
+            await asyncio.sleep(3.0)
+            await charging(scene)
 
     run_virtual(main())

@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from hal.events import StopPressed
 from hal.faults import standing
 from secc.config import Config, Eim, OutletSettings
 from secc.conversation import End
 from secc.outlet import Plugin, PlugInSettings
+from secc.outlet.events import StopOrdered
 from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.compose import Services
@@ -61,10 +63,13 @@ class PlugIns:
         self._closing = closing
         self._loop = asyncio.get_running_loop()
         self._seat: Seat | None = None
+        self._missed_stop: StopOrdered | StopPressed | None = None
+        """A stop that came while no plug-in was there to hear it: between one that failed by a bug and the next."""
         self._token: Identity | None = None
         self._waiting: list[asyncio.Future[Verdict]] = []
         """Who wants to know what becomes of a card."""
         router.told(AuthorizeToken, by=self._token_decided)
+        router.taps(StopPressed, by=self._stop_pressed)
 
     def begin(self) -> None:
         """Begin the next plug-in: cards are heard, the pilot is watched, no power path yet."""
@@ -81,7 +86,10 @@ class PlugIns:
         self._seat = self._router.join("plug-in", plugin.session, ended=self._ended)
         self._seat.performs[Remark] = self._remark
         self._seat.begin()
+        stop, self._missed_stop = self._missed_stop, None
         if self._hardware.levels().pilot in CONNECTED:
+            if stop is not None:
+                self._seat.hear(stop)
             self._came()
 
     def _plug_settings(self) -> PlugInSettings:
@@ -104,9 +112,19 @@ class PlugIns:
         return self.plugin is not None and self.plugin.state.window_open
 
     def hear(self, *events: object) -> None:
-        if self._seat is not None:
-            for event in events:
+        for event in events:
+            if self._listening and self._seat is not None:
                 self._seat.hear(event)
+            elif isinstance(event, StopOrdered):
+                self._missed_stop = event
+
+    @property
+    def _listening(self) -> bool:
+        return self._seat is not None and self._seat.alive
+
+    def _stop_pressed(self, event: StopPressed) -> None:
+        if not self._listening:
+            self._missed_stop = event
 
     def identity(self) -> Identity | None:
         """Who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41); None without one."""
@@ -125,9 +143,9 @@ class PlugIns:
         bug = end.reason.kind == "bug"
         if bug:
             log.error("outlet %s: the plug-in conversation failed: %s", self._name, end.reason.detail)
-        self._gone()
         # Not from inside the step that has just ended.
         self._loop.call_later(AFTER_A_BUG_SECONDS if bug else 0.0, self.begin)
+        self._gone()
 
     def standing(self) -> object:
         """What of the plug-in an order of the operator can change; None before there is one. To a session it always is news."""
