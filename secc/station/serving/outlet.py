@@ -21,6 +21,7 @@ from secc.config import Config, OutletSettings
 from secc.conversation import Levels
 from secc.outlet.effects import CloseSdp, OpenSdp, ReportBasicCharging
 from secc.outlet.events import StopOrdered
+from secc.session.effects import StartPower
 from secc.station.commands import Commands
 from secc.station.compose import Services, worker
 from secc.station.serving.connection import V2gConnection
@@ -120,6 +121,7 @@ class OutletHost:
             standing=self.plug.standing,
             verdict=self.plug.verdict,
         )
+        router.taps(StartPower, by=self.transactions.power_wanted)
         router.performs(OpenSdp, by=self._open_sdp)
         router.performs(CloseSdp, by=self._close_sdp)
         router.performs(ReportBasicCharging, by=self._charged_by_pilot)

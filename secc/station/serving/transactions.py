@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from secc.config import OutletSettings
 from secc.conversation import Levels, Reason, Wall
-from secc.session.effects import Identify, Milestone
+from secc.session.effects import Identify, Milestone, StartPower
 from secc.session.log import about
 from secc.session.offer import Offer
 from secc.station.compose import Services
@@ -52,6 +52,10 @@ class Transactions:
         """The car has proved a contract. It pays where it may charge."""
         if said.verdict.accepted:
             self.ledger.proved(Identity("emaid", said.contract.contract.emaid.text))
+
+    def power_wanted(self, question: StartPower) -> None:
+        """The meter before any power: what flows until the feedback says closed is delivered, too."""
+        self.ledger.reading(self._hardware.levels())
 
     def reached(self, session: str, milestone: Milestone, levels: Levels) -> None:
         """The running session has come so far."""

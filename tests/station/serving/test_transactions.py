@@ -11,8 +11,8 @@ from typing import Any, Literal, cast
 
 from hal.sim.clock import run_virtual
 from secc.config import Eim, OutletSettings
-from secc.conversation import Levels, Reason, Wall
-from secc.session.effects import Decision, Identify, Milestone, Verdict
+from secc.conversation import ENDLESS, Levels, Reason, Wall
+from secc.session.effects import Decision, Identify, Milestone, StartPower, Verdict
 from secc.station.serving.transactions import REST_SECONDS, Transactions
 from secc.station.serving.writes import Writes
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
@@ -188,3 +188,15 @@ def test_what_was_offered_says_whether_charging_is_free_and_which_meter_counts()
     assert isinstance(second, SessionStarted)
     assert (first.identity.kind, first.meter_id) == ("free", "M1")
     assert (second.identity.kind, second.meter_id) == ("unknown", "")
+
+
+def test_what_flows_before_the_feedback_says_closed_is_part_of_it_also_where_no_session_looked_before() -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        outlet.transactions.power_wanted(StartPower(ENDLESS))
+        outlet.transactions.began("s", outlet.moved("closed", 100.5))
+
+    at(outlet, story)
+    (started,) = outlet.reports
+    assert started.watt_hours == 100.0
