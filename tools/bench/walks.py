@@ -8,6 +8,7 @@ generator is resumed. Left out are comprehensions, generator expressions and lam
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -132,12 +133,18 @@ def counting() -> Iterator[Walks]:
     # What was left behind before, sessions that nobody ended among it, would run once more when it is collected.
     gc.collect()
     gc.disable()
+    # Where the log goes is the business of whoever set it up before: here it goes nowhere.
+    root = logging.getLogger()
+    handlers, level, root.handlers = root.handlers, root.level, [logging.NullHandler()]
+    root.setLevel(logging.INFO)
     with mock.patch.object(Line, "send", sent), mock.patch.object(V2gConnection, "data_received", received):
         try:
             yield walks
         finally:
             sys.setprofile(None)
             gc.enable()
+            root.handlers = handlers
+            root.setLevel(level)
 
 
 def _name(octets: bytes) -> str:
