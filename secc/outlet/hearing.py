@@ -164,7 +164,9 @@ class Hearing:
         if fault.severity is Severity.EMERGENCY:
             stopped = fault.code == EMERGENCY_STOP
             self.party.do(TellSession(EmergencyStopped() if stopped else Fault(fault.code, fault.text)))
-            self._raise_emergency()
+            if stopped or self.state.phase is not Phase.MATCHING:
+                self._raise_emergency()
+            # Before there is a link nothing has begun that would have to end: such a fault keeps the car waiting, and may clear by itself.
         else:
             self.party.do(TellSession(StopRequested("power")))
 

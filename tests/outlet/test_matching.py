@@ -24,6 +24,7 @@ from secc.session.effects import Remark
 from secc.session.events import LimitChanged, LinkLost, SetupTimedOut
 from secc.session.offer import AcLimits, Payment
 from tests.board_events import (
+    emergency_stop_changed,
     fault_cleared,
     fault_raised,
     stop_pressed,
@@ -389,6 +390,26 @@ def test_a_fault_holds_matching_up() -> None:
     outlet.hear(fault_cleared("over_temperature"))
     outlet.run(1.0)
     assert outlet.drive == "5%"
+
+
+def test_an_emergency_of_the_board_before_there_is_a_link_holds_matching_up_and_may_clear_by_itself() -> None:
+    """A heartbeat that was late for a moment left the car in F until it was plugged in again, although nothing had begun."""
+    outlet = plugged(DC)
+    outlet.hear(fault_raised("heartbeat_lost", Severity.EMERGENCY))
+    outlet.run(10.0)
+    assert (outlet.drive, outlet.sdp, outlet.shown) == ("x1", False, Indication.FAULTED)
+    outlet.hear(fault_cleared("heartbeat_lost"))
+    outlet.run(60.0)
+    assert (outlet.drive, outlet.armed) == ("5%", True)
+
+
+def test_an_emergency_stop_while_matching_is_over_until_the_car_is_unplugged() -> None:
+    outlet = plugged(DC)
+    outlet.hear(emergency_stop_changed(True))
+    outlet.run(10.0)
+    outlet.hear(emergency_stop_changed(False))
+    outlet.run(100.0)
+    assert (outlet.drive, outlet.shown) == ("x1", Indication.FAULTED)
 
 
 def test_a_stop_while_matching() -> None:
