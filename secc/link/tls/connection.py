@@ -47,7 +47,7 @@ class TlsConnection:
 
     def __init__(self, context: Context, facts: Facts) -> None:
         self._context = context
-        self._lib = lib = context.library
+        self._lib = lib = context.binding
         self._facts = facts
         self._turn = threading.Lock()
         self._abandoned = False

@@ -43,11 +43,11 @@ _CERTIFICATE_REJECTED = 28
 class Context:
     """An SSL_CTX with everything set that the distribution's configuration could otherwise have touched. Use a subclass."""
 
-    def __init__(self, method: str, profile: TlsProfile, keylog: Keylog | None, library: LibSsl | None) -> None:
-        self.library = lib = library or system_libssl()
+    def __init__(self, method: str, profile: TlsProfile, keylog: Keylog | None, binding: LibSsl | None) -> None:
+        self.binding = lib = binding or system_libssl()
         self.profile = profile
         self.chain: Chain | None = None
-        pointer = lib.SSL_CTX_new_ex(lib.library_context, None, getattr(lib, method)())
+        pointer = lib.SSL_CTX_new_ex(lib.ossl_context, None, getattr(lib, method)())
         if not pointer:
             raise ContextRejected(f"SSL_CTX: {lib.errors()}")
         self.pointer: int = pointer
@@ -94,11 +94,11 @@ class Context:
 
     def _check(self, result: int, what: str) -> None:
         if result <= 0:
-            raise ContextRejected(f"{what}: {self.library.errors()}")
+            raise ContextRejected(f"{what}: {self.binding.errors()}")
 
     def _control(self, command: int, number: int = 0, text: str | None = None) -> None:
         octets = None if text is None else text.encode()
-        self._check(self.library.SSL_CTX_ctrl(self.pointer, command, number, octets), text or f"control {command}")
+        self._check(self.binding.SSL_CTX_ctrl(self.pointer, command, number, octets), text or f"control {command}")
 
 
 class ServerContext(Context):
@@ -116,12 +116,12 @@ class ServerContext(Context):
         key: Key,
         profile: TlsProfile = ISO15118_2,
         keylog: Keylog | None = None,
-        library: LibSsl | None = None,
+        binding: LibSsl | None = None,
     ) -> None:
-        super().__init__("TLS_server_method", profile, keylog, library)
+        super().__init__("TLS_server_method", profile, keylog, binding)
         self.chain = chain
         self.sign = key.sign if isinstance(key, DelegatedKey) else None
-        lib = self.library
+        lib = self.binding
         # -2 demands no certificate of the car. [V2G2 section 7.7.3; Q-23]
         lib.SSL_CTX_set_verify(self.pointer, libssl.VERIFY_NONE, None)
         self._use(chain, key)
@@ -146,7 +146,7 @@ class ServerContext(Context):
         )
 
     def _use(self, chain: Chain, key: Key) -> None:
-        lib = self.library
+        lib = self.binding
         certificates: list[int] = []
         stack = lib.OPENSSL_sk_new_null()
         private = 0
@@ -169,7 +169,7 @@ class ServerContext(Context):
         """status_request: the OCSP response of the leaf, where there is one that may still be sent."""
         if facts is None or facts.staple is None:
             return libssl.STATUS_NO_ACKNOWLEDGEMENT
-        response, lib = facts.staple, self.library
+        response, lib = facts.staple, self.binding
         lib.SSL_ctrl(ssl, libssl.CTRL_SET_OCSP_RESPONSE, len(response), lib.owned_copy(response))
         facts.stapled = True
         return libssl.STATUS_OK
@@ -193,10 +193,10 @@ class ClientContext(Context):
         status_request: bool = True,
         profile: TlsProfile = ISO15118_2,
         keylog: Keylog | None = None,
-        library: LibSsl | None = None,
+        binding: LibSsl | None = None,
     ) -> None:
-        super().__init__("TLS_client_method", profile, keylog, library)
-        lib = self.library
+        super().__init__("TLS_client_method", profile, keylog, binding)
+        lib = self.binding
         self.status_request = status_request
         self._verifier = verifier
         lib.SSL_CTX_set_verify(self.pointer, libssl.VERIFY_PEER, None)
@@ -223,7 +223,7 @@ class ClientContext(Context):
             )
 
     def _verify(self, facts: Facts | None, store_context: int, _: int) -> int:
-        lib = self.library
+        lib = self.binding
         result = _CERTIFICATE_REJECTED
         try:
             presented = tuple(lib.presented_chain(store_context))

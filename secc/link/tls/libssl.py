@@ -186,8 +186,8 @@ class LibSsl:
         self.version_text: str = self.OpenSSL_version(0).decode()
         if self.version < OLDEST:
             raise TlsUnavailable(f"{self.version_text} is older than 3.0")
-        self.library_context = self.OSSL_LIB_CTX_new()
-        if not self.library_context or not self.OSSL_PROVIDER_load(self.library_context, b"default"):
+        self.ossl_context = self.OSSL_LIB_CTX_new()
+        if not self.ossl_context or not self.OSSL_PROVIDER_load(self.ossl_context, b"default"):
             raise TlsUnavailable(f"{self.version_text}: {self.errors()}")
         self.can_delegate_signing = all(hasattr(handle, name) for name in _FOREIGN_KEY_SIGNATURES)
         """Whether a key can be a Python callable here."""
@@ -252,7 +252,7 @@ class LibSsl:
         bio = self.BIO_new_mem_buf(pem, len(pem))
         try:
             # The password goes along even when it is empty: without one libcrypto would ask on the terminal.
-            key = self.PEM_read_bio_PrivateKey_ex(bio, None, None, password, self.library_context, None)
+            key = self.PEM_read_bio_PrivateKey_ex(bio, None, None, password, self.ossl_context, None)
         finally:
             self.BIO_free(bio)
         if not key:

@@ -52,7 +52,7 @@ def test_a_certificate_comes_back_as_it_went_in() -> None:
 def test_options_are_64_bits_wide_on_every_machine() -> None:
     # `uint64_t` since 3.0, while a `long` of 32-bit Arm would lose the upper half on its way in or out.
     lib = system_libssl()
-    context = lib.SSL_CTX_new_ex(lib.library_context, None, lib.TLS_server_method())
+    context = lib.SSL_CTX_new_ex(lib.ossl_context, None, lib.TLS_server_method())
     wanted = OP_NO_CERTIFICATE_COMPRESSION | OP_NO_RENEGOTIATION
     before = lib.SSL_CTX_set_options(context, 0)
     assert lib.SSL_CTX_set_options(context, wanted) == before | wanted
@@ -62,7 +62,7 @@ def test_options_are_64_bits_wide_on_every_machine() -> None:
 def test_a_control_says_no_with_a_negative_number() -> None:
     # `long`, 32 or 64 bits wide: read unsigned, or as the wider one on 32-bit Arm, "there is no staple" would be a length.
     lib = system_libssl()
-    context = lib.SSL_CTX_new_ex(lib.library_context, None, lib.TLS_client_method())
+    context = lib.SSL_CTX_new_ex(lib.ossl_context, None, lib.TLS_client_method())
     ssl = lib.SSL_new(context)
     assert lib.SSL_ctrl(ssl, CTRL_GET_OCSP_RESPONSE, 0, ctypes.byref(ctypes.c_void_p())) == -1
     lib.SSL_free(ssl)
