@@ -290,7 +290,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from secc.ops.doctor import examine, packet_filters, table
 
     if options.wiring:
-        from secc.station.serving.wiring import wiring
+        from secc.station.wiring import wiring
 
         _quiet()
         for line in table((wire.name, wire.performers, wire.heard_by) for wire in wiring()):

@@ -204,7 +204,7 @@ class StationUnderTest:
 
     async def _serve(self) -> None:
         from secc.station.compose import compose
-        from secc.station.notify import Notifier
+        from secc.station.shared.notify import Notifier
         from secc.station.station import Station
 
         notifier = Notifier({})

@@ -20,10 +20,10 @@ from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import V2gProtocol
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
-from secc.station.loading import Protocols
 from secc.station.serving.connection import V2gConnection
-from secc.station.serving.pace import Pace
 from secc.station.serving.router import Router
+from secc.station.shared.loading import Protocols
+from secc.station.shared.pace import Pace
 from tests.iso2_car import wall
 
 ISO2 = iso2.protocol()

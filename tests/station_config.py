@@ -29,7 +29,7 @@ from secc.config import (
 from secc.config import Station as StationSettings
 from secc.session.offer import Payment, Transfer
 from secc.station.compose import compose
-from secc.station.notify import Notifier
+from secc.station.shared.notify import Notifier
 from secc.station.station import Station
 from tools.pki import make_lab_pki
 from tools.pki.lab import EMAID

@@ -25,10 +25,11 @@ from secc.config import Config
 from secc.conversation import Effect, Reason
 from secc.iso2.messages import SCHEMA as ISO2
 from secc.link.v2gtp import Frame
-from secc.station.compose import Services, compose
-from secc.station.notify import Notifier
+from secc.station.compose import compose
 from secc.station.serving.outlet import OutletHost
 from secc.station.serving.router import Seat
+from secc.station.shared.notify import Notifier
+from secc.station.shared.services import Services
 from secc.station.station import Station
 from tests.station_config import BOTH as BOTH
 from tests.station_config import configured as configured

@@ -27,7 +27,7 @@ from secc.iso2.messages import (
 )
 from secc.session.events import StreamBroken
 from secc.session.offer import Offer, Surroundings
-from secc.station.serving.following import tell_follower
+from secc.station.shared.following import tell_follower
 from tests.energy.bench import STEP
 from tests.iso2_car import counting_entropy, given_id, wall
 from tests.pair import BEGAN

@@ -169,7 +169,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "unbooked-charges",
         "a book that cannot be written is ignored",
-        "secc/station/compose.py",
+        "secc/station/shared/services.py",
         'return "" if self.config.uplink.danger_charge_unbooked else self.uplink.unbooked',
         'return ""',
         ("tests/station/test_book.py",),

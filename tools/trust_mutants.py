@@ -50,7 +50,7 @@ TRUST_MUTANTS: Final = (
     Mutant(
         "roots-of-the-other-edition",
         "contracts of one edition are judged by the roots of another",
-        "secc/station/trust.py",
+        "secc/station/shared/trust.py",
         "self._anchors = {edition: roots.anchors(edition) for edition in self.editions}",
         "self._anchors = dict.fromkeys(self.editions, roots.anchors(Edition.ISO2))",
         ("tests/station/test_trust_editions.py",),
@@ -66,10 +66,10 @@ TRUST_MUTANTS: Final = (
     Mutant(
         "revoked-charges",
         "the list of revoked certificates is read and not asked",
-        "secc/station/trust.py",
+        "secc/station/shared/trust.py",
         "                is_revoked=None if revoked is None else revoked.__contains__,\n",
         "",
-        ("tests/station/test_trust.py",),
+        ("tests/station/shared/test_trust.py",),
     ),
     Mutant(
         "ended-staple-sent",
@@ -82,10 +82,10 @@ TRUST_MUTANTS: Final = (
     Mutant(
         "any-clock-will-do",
         "the trust room judges every contract as if the clock were confirmed",
-        "secc/station/trust.py",
+        "secc/station/shared/trust.py",
         "                clock_trusted=wall.trusted,\n",
         "                clock_trusted=True,\n",
-        ("tests/station/test_trust.py",),
+        ("tests/station/shared/test_trust.py",),
     ),
     Mutant(
         "cpo-issues-contracts",
@@ -98,10 +98,10 @@ TRUST_MUTANTS: Final = (
     Mutant(
         "sub-ca-is-the-contract",
         "an expired sub-CA is told to the car as an expired contract",
-        "secc/station/trust.py",
+        "secc/station/shared/trust.py",
         "    Flaw.SUB_CA_EXPIRED: Decision.NO_TRUST_ANCHOR,\n",
         "",
-        ("tests/station/test_trust.py",),
+        ("tests/station/shared/test_trust.py",),
     ),
     Mutant(
         "ocsp-signature-not-checked",

@@ -1,161 +1,30 @@
-"""The composition root: which protocols are spoken, which backend decides, what all outlets share."""
+"""The composition root: which protocols are spoken, and which backend decides."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import InitVar, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from certs import StoreError
 from certs.files import require_directory
-from hal.ports import Board
-from secc.config import Clock, Config, OutletSettings, Tls, UplinkKind
+from secc.config import Clock, Config, UplinkKind
 from secc.config.boards import settled
 from secc.errors import ConfigError
-from secc.link.connection import Serving
 from secc.ops.calendar import FILE, Calendar
 from secc.protocols import editions, protocols
-from secc.session.offer import Surroundings
-from secc.session.protocol import V2gProtocol
-from secc.station.loading import Protocols
-from secc.station.notify import Notifier
-from secc.station.serving.following import tell_follower
-from secc.station.serving.pace import Pace
-from secc.station.serving.traces import TraceWriter
-from secc.station.trust import Identity, TrustRoom, TrustSettings
-from secc.station.work import WorkThread
-from secc.trace.files import TraceDirectory
+from secc.station.shared.notify import Notifier
+from secc.station.shared.services import Keylog, Services
+from secc.station.shared.trust import TrustRoom, TrustSettings
 from secc.uplink.port import Backend
 from secc.uplink.standalone import Standalone
 
 log = logging.getLogger(__name__)
-
-BEAT_AGE_SECONDS = 1.0
-"""A board that got no heartbeat for this long speaks for a station that does not work."""
 
 
 def uplink(config: Config, calendar: Calendar) -> Backend:
     """The backend that the configuration names."""
     assert config.uplink.kind is UplinkKind.STANDALONE
     return Standalone(config.rules, calendar.wall)
-
-
-@dataclass
-class Services:
-    """What outlets share. ``work`` is the one thread for Python work; each outlet has threads of its own for what waits for a key or a disk."""
-
-    config: Config
-    calendar: Calendar
-    trust: TrustRoom | None
-    uplink: Backend
-    spoken: InitVar[tuple[V2gProtocol, ...]]
-    notifier: Notifier
-    publish: Callable[[Mapping[str, Any]], None] = lambda event: None
-    identity: Identity = field(default_factory=Identity)
-    tickets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    keylog: Keylog | None = None
-    work: WorkThread = field(default_factory=WorkThread)
-    pace: Pace = field(default_factory=Pace)
-    disk: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk"))
-    """The one thread that stores what sessions leave behind: traces, and records for ``secc explain``."""
-    protocols: Protocols = field(init=False)
-    traces: TraceWriter = field(init=False)
-    _beats: dict[str, float] = field(default_factory=dict)
-    _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def __post_init__(self, spoken: tuple[V2gProtocol, ...]) -> None:
-        self.protocols = Protocols(spoken, self.work, self.work.long)
-        cap = int(self.config.trace.cap_megabytes * 1e6)
-        self.traces = TraceWriter(TraceDirectory(self.config.trace_directory, cap), self.work, self.disk)
-
-    @property
-    def unbooked(self) -> str:
-        """Why no new session may begin: it could not be booked. Empty if it may."""
-        return "" if self.config.uplink.danger_charge_unbooked else self.uplink.unbooked
-
-    async def reload(self, *, anew: bool = True) -> None:
-        """Read roots and lists again where the files have changed, chains and staples too or, ``anew``, in any case. Has root reset the clock?
-
-        Raises ConfigError where a list is wrong; everything goes on with what was good. One at a time, and in no car's way.
-        """
-        async with self._reloading:
-            await asyncio.to_thread(self.calendar.reread)
-            await self.load_trust(anew=anew)
-            await self.uplink.reload()
-            if self.trust is not None and self.trust.revoked_problem is not None:
-                raise self.trust.revoked_problem
-
-    async def load_trust(self, *, anew: bool = True) -> None:
-        """Roots, revoked certificates, chains and staples as they are on the disk now. Raises ConfigError: no list of revoked ones to go by."""
-        if self.trust is not None and await asyncio.to_thread(self.trust.refresh, anew=anew):
-            self.identity = self.trust.shown
-            self.calendar.ends(self.identity.ends)
-            for problem in self.trust.problems:
-                log.warning("trust: %s", problem)
-
-    def surroundings(self, now: float) -> Surroundings:
-        return Surroundings(now=now, entropy=os.urandom, wall=self.calendar.wall, tickets=self.tickets)
-
-    def serving(self, outlet: OutletSettings) -> Serving:
-        """What a car may connect to at this outlet at this moment."""
-        contexts = self.identity.contexts if outlet.tls is not Tls.OFF else ()
-        return Serving(
-            contexts=contexts,
-            plain=outlet.tls is not Tls.REQUIRED,
-            strict=self.config.lab.strict,
-            handshake_seconds=self.config.timing.handshake_seconds,
-            at=self.calendar.wall().time if contexts else None,
-        )
-
-    def describe_trust(self) -> dict[str, Any]:
-        """For ``secc status``."""
-        if self.trust is None:
-            return {"chains": [], "problems": []}
-        return {
-            "chains": [context.chain.name for context in self.identity.contexts],
-            "problems": list(self.trust.problems),
-        }
-
-    def observe(self, board: Board | None, event: object) -> None:
-        """What a car said, and that its session has ended, for the follower of a simulated outlet; tests only."""
-        if self.config.lab.danger_follower:
-            tell_follower(board, event)
-
-    def beat(self, outlet: str, now: float) -> None:
-        """A heartbeat went out to this outlet's board. The service manager hears of it while every board gets its own."""
-        self._beats[outlet] = now
-        if len(self._beats) == len(self.config.outlets) and now - min(self._beats.values()) < BEAT_AGE_SECONDS:
-            self.notifier.beat(now)
-
-    async def close(self) -> None:
-        await self.uplink.close()
-        self.work.shutdown(cancel_futures=True)
-        self.disk.shutdown(wait=False)
-        if self.keylog is not None:
-            self.keylog.close()
-
-
-class Keylog:
-    """``lab.danger_keylog``: an NSS key log that only its owner can read."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ConfigError("lab.danger_keylog", f"{path}: {error.strerror}") from error
-        self._file = os.fdopen(descriptor, "a", buffering=1)
-
-    def __call__(self, line: str) -> None:
-        self._file.write(line.rstrip("\n") + "\n")
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def compose(config: Config, notifier: Notifier) -> Services:
@@ -204,8 +73,3 @@ def _require_store(config: Config, name: str, store: Path | None) -> None:
             require_directory(store)
     except StoreError as error:
         raise ConfigError(f"trust.{name}", str(error), config.source) from error
-
-
-def worker(name: str) -> ThreadPoolExecutor:
-    """Threads of one outlet: a private key or a disk that takes its time holds up nobody else."""
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"outlet-{name}")

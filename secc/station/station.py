@@ -21,13 +21,14 @@ from secc.session import negotiation
 from secc.session.offer import Payment
 from secc.station.collector import LOOK_SECONDS as COLLECTOR_SECONDS
 from secc.station.collector import Collector
-from secc.station.commands import Commands
-from secc.station.compose import Services, compose
+from secc.station.compose import compose
 from secc.station.control import ControlServer
-from secc.station.heap import keep_private, settle, share_arena
-from secc.station.notify import Notifier
+from secc.station.serving.commands import Commands
 from secc.station.serving.outlet import OutletHost
-from secc.station.work import share_interpreter
+from secc.station.shared.heap import keep_private, settle, share_arena
+from secc.station.shared.notify import Notifier
+from secc.station.shared.services import Services
+from secc.station.shared.work import share_interpreter
 from secc.uplink.port import BackendEvent
 from secc.version import version
 

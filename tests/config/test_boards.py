@@ -17,7 +17,7 @@ from secc.ops.doctor import examine
 from secc.session.durable import Disk
 from secc.session.offer import Transfer
 from secc.station.compose import compose
-from secc.station.notify import Notifier
+from secc.station.shared.notify import Notifier
 from secc.uplink.lists import read_list
 from tests.pages import PAGES
 from tests.station_config import configured

@@ -114,5 +114,5 @@ def test_a_private_key_that_takes_its_time_delays_nobody_else(tmp_path: Path) ->
                 await asyncio.gather(one.task, return_exceptions=True)
 
     chip = SlowChip()
-    with mock.patch("secc.station.trust._key", chip.key):
+    with mock.patch("secc.station.shared.trust._key", chip.key):
         asyncio.run(main())

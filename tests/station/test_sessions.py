@@ -14,8 +14,8 @@ from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
 from secc.session.protocol import LoadedProtocol
 from secc.station.compose import compose
-from secc.station.loading import Protocols
-from secc.station.notify import Notifier
+from secc.station.shared.loading import Protocols
+from secc.station.shared.notify import Notifier
 from secc.station.station import Station
 from secc.trace.history import records
 from tests.station_scene import BOTH, LONG, configured, judged, station

@@ -28,7 +28,7 @@ from secc.link.tls.errors import TlsError
 from secc.link.tls.key import DelegatedKey
 from secc.session.events import Shutdown
 from secc.session.offer import Payment
-from secc.station.serving.pace import Pace
+from secc.station.shared.pace import Pace
 from tests.link.tls.chains import pki
 from tests.link.tls.hello import C023, C025, client_hello, numbers
 from tests.station_scene import LONG, Scene, WorldHands, car_trust, configured, station

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hal.sim.clock import run_virtual
-from secc.station.serving.pace import TURN_SECONDS, Pace
+from secc.station.shared.pace import TURN_SECONDS, Pace
 from secc.trace.recorder import Recorder
 from tests.station_scene import LONG, Scene, configured, station
 from tools.evcc.behaviour import Current

@@ -13,7 +13,7 @@ from secc.conversation import Wall
 from secc.link.tls.context import choose
 from secc.link.tls.hello import ClientHello
 from secc.session.effects import Decision, Ground, ValidateContract, Verdict
-from secc.station.trust import NO_TRUSTSTORE, TrustRoom, TrustSettings
+from secc.station.shared.trust import NO_TRUSTSTORE, TrustRoom, TrustSettings
 from tests.lab_trust import AT, LAB
 from tools.pki import Issued, write_lab_pki
 from tools.pki.lab import EMAID

@@ -35,11 +35,11 @@ from secc.session.effects import (
     ValidateContract,
 )
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Surroundings, Transfer
-from secc.station.listeners import SdpListener, TcpListener
-from secc.station.loading import Protocols
 from secc.station.serving.connection import V2gConnection
-from secc.station.serving.pace import Pace
 from secc.station.serving.router import Router
+from secc.station.shared.listeners import SdpListener, TcpListener
+from secc.station.shared.loading import Protocols
+from secc.station.shared.pace import Pace
 from tests.pair import Outlet
 from tools.evcc.__main__ import OK, REFUSED, UNREACHABLE, UNTRUSTED, USAGE, arguments, drive
 from tools.pki import LabPki, make_lab_pki

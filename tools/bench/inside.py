@@ -15,8 +15,8 @@ from typing import Any, TypeVar, TypeVarTuple
 from hal.sim.clock import VirtualLoop
 from secc.config import load
 from secc.station.compose import compose
-from secc.station.notify import Notifier
-from secc.station.serving.pace import Pace
+from secc.station.shared.notify import Notifier
+from secc.station.shared.pace import Pace
 from secc.station.station import Station
 from tools.evcc.behaviour import Behaviour, Payment
 from tools.evcc.driver import Trip, travel

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from certs.keystore import SeccChain
 from secc.config import load
 from secc.link.tls.key import DelegatedKey
-from secc.station import station, trust
+from secc.station import station
+from secc.station.shared import trust
 
 SIGN_SECONDS = 0.3
 

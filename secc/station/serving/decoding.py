@@ -18,7 +18,7 @@ from secc.conversation import Received
 from secc.errors import DecodeError
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.dialogue import Dialogue
-from secc.station.serving.pace import Pace
+from secc.station.shared.pace import Pace
 
 log = logging.getLogger(__name__)
 

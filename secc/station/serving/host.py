@@ -10,9 +10,9 @@ from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
 from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import V2gProtocol
-from secc.station.loading import Protocols
-from secc.station.serving.pace import Pace
 from secc.station.serving.router import Router, Seat
+from secc.station.shared.loading import Protocols
+from secc.station.shared.pace import Pace
 
 
 class Host(Protocol):

@@ -35,10 +35,10 @@ from secc.link.slac.effects import Announce, CheckLink, SendFrame, SetKey
 from secc.link.slac.events import FrameReceived, KeySet, LinkReported
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.settings import SlacSettings
-from secc.station.compose import Services
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.modem import GONE, check_link, set_key
 from secc.station.serving.router import Router, Seat
+from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 

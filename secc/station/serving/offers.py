@@ -10,8 +10,8 @@ from secc.outlet import Plugin
 from secc.protocols import editions
 from secc.session.offer import Offer, Payment
 from secc.session.protocol import V2gProtocol
-from secc.station.compose import Services
 from secc.station.serving.supplies import supplies
+from secc.station.shared.services import Services
 from secc.uplink.policy import offers_contract
 
 

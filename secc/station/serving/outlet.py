@@ -22,8 +22,7 @@ from secc.conversation import Levels
 from secc.outlet.effects import CloseSdp, OpenSdp, ReportBasicCharging
 from secc.outlet.events import StopOrdered
 from secc.session.effects import StartPower
-from secc.station.commands import Commands
-from secc.station.compose import Services, worker
+from secc.station.serving.commands import Commands
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.matching import MatchHost
@@ -39,6 +38,7 @@ from secc.station.serving.sessions import Sessions
 from secc.station.serving.sockets import Sockets
 from secc.station.serving.transactions import Transactions
 from secc.station.serving.writes import Writes
+from secc.station.shared.services import Services, worker
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from secc.energy.effects import Announce
 from secc.outlet.events import ChargingBegan
 from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
-from secc.station.compose import Services
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.router import Router, Seat
 from secc.station.serving.supplies import supplies
+from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from secc.outlet import Plugin, PlugInSettings
 from secc.outlet.events import StopOrdered
 from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
-from secc.station.compose import Services
 from secc.station.serving.hardware import CONNECTED, Hardware
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.path import PowerPaths
 from secc.station.serving.router import Router, Seat
 from secc.station.serving.supplies import supplies
+from secc.station.shared.services import Services
 from secc.uplink.port import Identity
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from secc.errors import SeccError, UplinkError
 from secc.session.effects import AuthorizeContract, Decision, Ground, ValidateContract, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
-from secc.station.trust import NO_TRUSTSTORE, TrustRoom
+from secc.station.shared.trust import NO_TRUSTSTORE, TrustRoom
 from secc.uplink.port import Backend
 
 log = logging.getLogger(__name__)

@@ -24,10 +24,10 @@ from secc.session.log import about, running_sessions, told
 from secc.session.offer import Offer, Surroundings
 from secc.session.proof import ProvedContract
 from secc.session.protocol import V2gProtocol
-from secc.station.compose import Services
 from secc.station.serving.draft import Draft, tls_seen
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.writes import Writes
+from secc.station.shared.services import Services
 from secc.trace.explain import PILOT_AND_DUTY, SessionRecord
 from secc.trace.explain_trace import certificate_note, tls_note
 from secc.trace.history import History

@@ -40,7 +40,6 @@ from secc.session.events import Shutdown
 from secc.session.identification import AuthorizeToken
 from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import V2gProtocol
-from secc.station.compose import Services
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.offers import offer_for
@@ -50,6 +49,7 @@ from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router, Seat
 from secc.station.serving.session_log import SessionLog
 from secc.station.serving.transactions import Transactions
+from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from secc.config import OutletSettings
 from secc.link import sdp
 from secc.ops.network import InterfaceUnusable, Place, PortTaken, holder, locate
-from secc.station.compose import Services
-from secc.station.listeners import SdpListener, TcpListener
 from secc.station.serving.connection import V2gConnection
+from secc.station.shared.listeners import SdpListener, TcpListener
+from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from secc.conversation import Levels, Reason, Wall
 from secc.session.effects import Identify, Milestone, StartPower
 from secc.session.log import about
 from secc.session.offer import Offer
-from secc.station.compose import Services
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.writes import Writes
+from secc.station.shared.services import Services
 from secc.uplink.ledger import Ledger, Transaction
 from secc.uplink.port import Identity
 from secc.uplink.standalone import Eim

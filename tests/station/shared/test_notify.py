@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from secc.station.notify import Notifier
+from secc.station.shared.notify import Notifier
 
 
 def test_the_manager_hears_ready_watchdog_and_stopping(tmp_path: Path) -> None:

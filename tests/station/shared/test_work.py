@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from hal.sim.clock import run_virtual
+from secc.station.shared.work import WorkThread
 from secc.station.station import take_over
-from secc.station.work import WorkThread
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 WORK = "python-work"
 DATA = ["secc.iso2.personal", "secc.iso2.quirks", "secc.iso2.reasons"]
 """What the folder of a protocol has besides: no message, no phase."""
@@ -47,7 +47,7 @@ def note_compiling() -> dict[str, str]:
 
 def told(story: str, *arguments: object) -> Any:
     """What a story below says, run in a process of its own."""
-    call = f"import json, tests.station.test_loading as t; print(json.dumps(t.{story}(*{arguments!r})))"
+    call = f"import json, tests.station.shared.test_loading as t; print(json.dumps(t.{story}(*{arguments!r})))"
     done = subprocess.run([sys.executable, "-c", call], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -74,7 +74,7 @@ def a_station_that_waits(directory: str) -> dict[str, Any]:
     from secc.config import Config, OutletSettings
     from secc.config import Station as StationSettings
     from secc.station.compose import compose
-    from secc.station.notify import Notifier
+    from secc.station.shared.notify import Notifier
     from secc.station.station import Station
 
     seen: dict[str, Any] = {}
@@ -128,7 +128,7 @@ def a_car_that_comes_before_that(directory: str) -> dict[str, str]:
     compiled = note_compiling()
     from hal.sim.clock import run_virtual
     from secc.config import Eim, Tls
-    from secc.station.loading import Protocols
+    from secc.station.shared.loading import Protocols
     from tests.station_scene import BOTH, configured, station
     from tools.evcc.behaviour import Behaviour, Payment
 

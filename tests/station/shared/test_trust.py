@@ -26,11 +26,11 @@ from secc.link.tls.hello import ClientHello
 from secc.session.effects import Decision, Ground, ValidateContract, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station import station as station_module
-from secc.station import trust as trust_module
 from secc.station.compose import compose
-from secc.station.notify import Notifier
+from secc.station.shared import trust as trust_module
+from secc.station.shared.notify import Notifier
+from secc.station.shared.trust import TrustRoom, TrustSettings, decision_of
 from secc.station.station import LOOK_SECONDS
-from secc.station.trust import TrustRoom, TrustSettings, decision_of
 from tests.lab_trust import AT, LAB, anchors
 from tests.station_scene import BOTH, configured, lab_pki, station
 from tools.pki import FLAWS, make_flawed, write_lab_pki

@@ -14,8 +14,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from secc.station.heap import trim
-from secc.station.work import WorkThread
+from secc.station.shared.heap import trim
+from secc.station.shared.work import WorkThread
 from secc.trace.files import TraceDirectory, render
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from secc.station.serving.pace import TURN_SECONDS, Pace
+from secc.station.shared.pace import TURN_SECONDS, Pace
 
 
 class Time:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from secc.station.serving.traces import TraceWriter
-from secc.station.work import WorkThread
+from secc.station.shared.traces import TraceWriter
+from secc.station.shared.work import WorkThread
 from secc.trace.files import TraceDirectory
 
 

@@ -9,7 +9,7 @@ import pytest
 from hal import events
 from secc.cli import main
 from secc.conversation import Effect, Question, vocabulary
-from secc.station.serving.wiring import Wire, wiring
+from secc.station.wiring import Wire, wiring
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,10 @@ from secc.outlet.plugin import Plugin
 from secc.outlet.settings import PlugInSettings
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer
-from secc.station.compose import Services, compose
-from secc.station.notify import Notifier
+from secc.station.compose import compose
 from secc.station.serving.outlet import OutletHost
+from secc.station.shared.notify import Notifier
+from secc.station.shared.services import Services
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def said(program: str) -> list[str]:
 def test_nobody_but_root_looks_into_the_process_and_it_leaves_no_core() -> None:
     program = """
 import ctypes, resource
-from secc.station.heap import keep_private
+from secc.station.shared.heap import keep_private
 get_dumpable = 3
 print(ctypes.CDLL(None).prctl(get_dumpable))
 keep_private()
@@ -34,7 +34,7 @@ print(ctypes.CDLL(None).prctl(get_dumpable), *resource.getrlimit(resource.RLIMIT
 def test_what_is_freed_is_overwritten() -> None:
     program = """
 import ctypes
-from secc.station.heap import keep_private
+from secc.station.shared.heap import keep_private
 keep_private()
 kept = [bytes(50_000) for _ in range(3)]
 contract = b"DE8AAA1B2C3D4E5" * 3000
