@@ -208,7 +208,15 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "late-answers-count",
-        "an answer from an earlier attempt is taken for the present one",
+        "an answer to another question is taken for the one that is waited for",
+        "secc/conversation/party.py",
+        "return answered.answer if answered.ticket in kinds else _WOKEN",
+        "return answered.answer",
+        ("tests/conversation",),
+    ),
+    Mutant(
+        "answer-goes-to-the-first",
+        "an answer goes to the first conversation of a session, whoever asked",
         "secc/conversation/session.py",
         "if strand.talk is not None and strand.party._owns(answered.ticket):",
         "if strand.talk is not None:",

@@ -256,6 +256,16 @@ def test_an_answer_that_came_early_is_there_when_it_is_waited_for() -> None:
     assert sent(session.receive(message(Hello()), 1.0)) == [Res("True")]
 
 
+def test_an_answer_to_another_open_question_does_not_end_the_wait() -> None:
+    session = session_of(asking)
+    session.begin(0.0)
+    first, second = (e.ticket for e in session.receive(message(Hello()), 1.0) if isinstance(e, Ask))
+    assert session.receive(Answered(first, True), 1.1) == ()
+    assert session.waiting_for == (), "nothing but the second answer is waited for"
+    session.receive(Answered(second, False), 1.2)
+    assert sent(session.receive(message(Work()), 1.3)) == [Res("second says False and False, first says None")]
+
+
 @pytest.mark.parametrize("ending", [Gone(), Told(), Smoke()])
 def test_every_open_question_is_abandoned_when_the_session_ends(ending: Event) -> None:
     session = session_of(asking)

@@ -9,10 +9,13 @@ import pytest
 
 from secc.conversation import (
     ENDLESS,
+    Answered,
+    Ask,
     Conversation,
     End,
     Event,
     Party,
+    Question,
     Reason,
     Received,
     Requests,
@@ -142,6 +145,26 @@ def test_a_request_may_be_open_on_each_stream_at_once() -> None:
     assert session.receive(Received(CHARGING, Loop(1.0)), 0.1) == ()
     assert session.receive(Received(METERING, Confirmation(1)), 0.2) == (Send(METERING, ConfirmationRes(1)),)
     assert session.receive(done(), 0.3)[0] == Send(CHARGING, LoopRes(1.0, 0))
+
+
+def test_an_answer_goes_to_the_conversation_that_asked() -> None:
+    class Signed(Question[bool]):
+        pass
+
+    def asks(secc: Party) -> Conversation[None]:
+        request = yield from secc.receive(Confirmation, within=METERS)
+        good = yield from secc.receive(secc.ask(Signed()), within=METERS)
+        secc.reply(ConfirmationRes(request.number if good else 0))
+
+    session = Session(
+        lambda secc: charging(secc, Context("left")),
+        requests=asked_on(CHARGING),
+        sides=[Side(asks, asked_on(METERING))],
+    )
+    session.begin(0.0)
+    (ask,) = session.receive(Received(METERING, Confirmation(1)), 0.1)
+    assert isinstance(ask, Ask)
+    assert session.receive(Answered(ask.ticket, True), 0.2) == (Send(METERING, ConfirmationRes(1)),)
 
 
 def test_a_main_message_on_a_side_stream_is_out_of_order_and_ends_the_session_once(session: Session) -> None:
