@@ -26,7 +26,7 @@ BURST = 40
 """Lines of one kind that may follow each other at once."""
 LINES_A_SECOND = 4.0
 """Of one kind, from then on."""
-KINDS = 512
+KINDS = 2048
 LONGEST = 2000
 """Characters of a line."""
 QUEUE_CHARACTERS = 256 * 1024
@@ -148,15 +148,15 @@ def about(session: str) -> Mapping[str, str]:
 
 
 class Limited(logging.Filter):
-    """Holds back what repeats too often. A kind is one place in the code that logs: its words without what is filled in."""
+    """Holds back what repeats too often. A kind is one place in the code that logs, its words without what is filled in; each outlet has its own."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._kinds: OrderedDict[tuple[str, int, str], tuple[float, float, int]] = OrderedDict()
+        self._kinds: OrderedDict[tuple[str, int, str, str | None], tuple[float, float, int]] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        kind = (record.name, record.levelno, str(record.msg)[:200])
+        kind = (record.name, record.levelno, str(record.msg)[:200], _outlet(record))
         now = self._clock()
         credit, since, held = self._kinds.pop(kind, (float(BURST), now, 0))
         credit = min(BURST, credit + (now - since) * LINES_A_SECOND)

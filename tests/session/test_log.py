@@ -90,6 +90,14 @@ def test_what_repeats_is_held_back_and_counted() -> None:
     assert sum(limited.filter(record("bad frame from %s", n)) for n in range(10_000)) == BURST
 
 
+def test_an_outlet_that_repeats_itself_keeps_no_line_of_another_back() -> None:
+    limited = Limited(lambda: 0.0)
+    for _ in range(2 * BURST):
+        limited.filter(record("outlet %s: %s", "left", "a car that sends nonsense"))
+    assert not limited.filter(record("outlet %s: %s", "left", "authorised"))
+    assert limited.filter(record("outlet %s: %s", "right", "authorised"))
+
+
 def test_the_memory_of_lines_is_bounded() -> None:
     limited = Limited(lambda: 0.0)
     for n in range(3 * KINDS):
