@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from secc.errors import Refusal
 from secc.iso2.messages import PhysicalValue, ResponseCode, UnitSymbol
@@ -24,10 +25,10 @@ def amount(value: PhysicalValue, unit: UnitSymbol, code: ResponseCode = Response
 def physical(quantity: float, unit: UnitSymbol) -> PhysicalValue:
     """The quantity as exactly as Value and Multiplier can say it; beyond their reach, the nearest they can say.
 
-    Not a number is a bug of the caller's: measurements are judged before they are sent.
+    Raises ValueError for NaN, a bug of the caller: measurements are judged before they are sent.
     """
     if math.isnan(quantity):
-        raise ValueError("not a number is no quantity")
+        raise ValueError("cannot encode NaN as a PhysicalValue")
     quantity = min(max(quantity, _SMALLEST * 1000.0), _LARGEST * 1000.0)
     for multiplier in range(-3, 4):
         scaled = quantity * 10**-multiplier if multiplier <= 0 else quantity / 10**multiplier
@@ -38,6 +39,12 @@ def physical(quantity: float, unit: UnitSymbol) -> PhysicalValue:
         value //= 10
         multiplier += 1
     return PhysicalValue(multiplier=multiplier, unit=unit, value=value)
+
+
+@lru_cache(maxsize=16)
+def limit(quantity: float, unit: UnitSymbol) -> PhysicalValue:
+    """:func:`physical`, remembered: each answer of the charging loop repeats the limits."""
+    return physical(quantity, unit)
 
 
 def volts(value: PhysicalValue, code: ResponseCode = ResponseCode.FAILED) -> float:

@@ -29,6 +29,6 @@ class ContractVerdict:
         return verdict
 
     def _look(self) -> None:
-        if self._secc.request is not self._request:
+        if not self._told and self._secc.request is not self._request:
             self._request = self._secc.request
             self.now()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
@@ -20,14 +19,15 @@ from secc.iso2.messages import (
     PhysicalValue,
     PowerDeliveryReq,
     ResponseCode,
+    SessionStopReq,
     UnitSymbol,
 )
 from secc.iso2.phases.power_delivery import renegotiate, stop
 from secc.iso2.schedule import TUPLE_ID
-from secc.iso2.session_state import SessionState, Stopped, next_request, remark
+from secc.iso2.session_state import SessionState, Stopped, remark
 from secc.iso2.status import present_ac, present_dc
-from secc.iso2.units import amperes, physical, volts, watts
-from secc.session.dc_limits import CarLimits, Demand, demand
+from secc.iso2.units import amount, limit, physical
+from secc.session.dc_limits import CarLimits, demand
 from secc.session.effects import Milestone, Reach
 
 
@@ -44,7 +44,8 @@ def charging_loop(secc: Party, state: SessionState, car: CarLimits | None) -> Co
     request = yield from _next(secc, state, status)
     while not isinstance(request, PowerDeliveryReq):
         if car is not None:
-            car = car.completed(_quantity(request.ev_maximum_power_limit, watts))
+            if car.watts is None:
+                car = car.completed(_quantity(request.ev_maximum_power_limit, UnitSymbol.W))
             _current_demand(secc, state, car, request)
         else:
             _charging_status(secc, state)
@@ -62,13 +63,12 @@ def _next(
     secc: Party, state: SessionState, kind: type[ChargingStatusReq | CurrentDemandReq], *others: type[PowerDeliveryReq]
 ) -> Conversation[Any]:
     """The next request. A car that just wants to go may: whoever stops is never punished (D4, Q-38), save by the letter of the tables."""
-    if state.offer.strict:
-        return (yield from secc.receive(kind, *others, within=timing.SEQUENCE))
-    try:
-        return (yield from next_request(secc, kind, *others))
-    except Stopped:
+    tolerated = () if state.offer.strict else (SessionStopReq,)
+    heard = yield from secc.receive(kind, *tolerated, *others, within=timing.SEQUENCE)
+    if isinstance(heard, SessionStopReq):
         remark(secc, "Q-38", "SessionStopReq from the charging loop")
-        raise
+        raise Stopped("SessionStopReq")
+    return heard
 
 
 def _charging_status(secc: Party, state: SessionState) -> None:
@@ -90,7 +90,22 @@ def _charging_status(secc: Party, state: SessionState) -> None:
 def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: CurrentDemandReq) -> None:
     """Answered at once, from what has been measured: there are 25 ms."""
     dc, measured = state.terms.dc, fresh(secc)
-    demanded = _demanded(state, car, request, measured.volts)
+    most_watts = state.terms.maximum_watts
+    lowest_volts = dc.minimum_volts if state.terms.tolerates("Q-50") else 0.0
+    demanded = demand(
+        amount(request.ev_target_voltage, UnitSymbol.V),
+        amount(request.ev_target_current, UnitSymbol.A),
+        dc,
+        most_watts,
+        # A car may lower its own limits with each request, and never raises what was agreed.
+        car.lowered(
+            _quantity(request.ev_maximum_voltage_limit, UnitSymbol.V),
+            _quantity(request.ev_maximum_current_limit, UnitSymbol.A),
+            _quantity(request.ev_maximum_power_limit, UnitSymbol.W),
+        ),
+        measured.volts,
+        lowest_volts,
+    )
     secc.do(demanded.output)
     soc = request.dc_ev_status.ev_ress_soc
     if soc != state.announced_soc:
@@ -105,9 +120,9 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
             evse_current_limit_achieved=demanded.current_limited,
             evse_voltage_limit_achieved=demanded.voltage_limited,
             evse_power_limit_achieved=demanded.power_limited,
-            evse_maximum_voltage_limit=physical(dc.maximum_volts, UnitSymbol.V),
-            evse_maximum_current_limit=physical(dc.maximum_amperes, UnitSymbol.A),
-            evse_maximum_power_limit=physical(state.terms.maximum_watts, UnitSymbol.W),
+            evse_maximum_voltage_limit=limit(dc.maximum_volts, UnitSymbol.V),
+            evse_maximum_current_limit=limit(dc.maximum_amperes, UnitSymbol.A),
+            evse_maximum_power_limit=limit(most_watts, UnitSymbol.W),
             evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=TUPLE_ID,
             meter_info=meter_info(secc, state),
@@ -116,17 +131,5 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
     )
 
 
-def _demanded(state: SessionState, agreed: CarLimits, request: CurrentDemandReq, present_volts: float) -> Demand:
-    """What to deliver. The car may lower its own limits with each request, and never raises what was agreed."""
-    car = agreed.lowered(
-        _quantity(request.ev_maximum_voltage_limit, volts),
-        _quantity(request.ev_maximum_current_limit, amperes),
-        _quantity(request.ev_maximum_power_limit, watts),
-    )
-    asked = volts(request.ev_target_voltage), amperes(request.ev_target_current)
-    lowest = state.terms.dc.minimum_volts if state.terms.tolerates("Q-50") else 0.0
-    return demand(*asked, state.terms.dc, state.terms.maximum_watts, car, present_volts, lowest)
-
-
-def _quantity(said: PhysicalValue | None, read: Callable[[PhysicalValue], float]) -> float | None:
-    return None if said is None else read(said)
+def _quantity(said: PhysicalValue | None, unit: UnitSymbol) -> float | None:
+    return None if said is None else amount(said, unit)

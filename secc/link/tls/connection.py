@@ -10,8 +10,6 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ctypes import byref, c_size_t, c_void_p
 from typing import Any, Final
 
@@ -111,7 +109,10 @@ class TlsConnection:
         Raises HandshakeFailed or TlsError, whose ``answer`` (an alert, as a rule) is to be written before the socket is closed.
         """
         plaintext: list[bytes] = []
-        with self._step():
+        self._turn.acquire()
+        try:
+            if not self._ssl:
+                raise TlsError("the connection is closed")
             for start in range(0, len(octets), PIECE):
                 if self.peer_closed:
                     break
@@ -123,11 +124,19 @@ class TlsConnection:
                         raise self._failure(text, TlsFlaw.TOO_MUCH)
                 self._lib.BIO_write(self._reads, piece, len(piece))
                 self._advance(plaintext)
+        except BaseException:
+            self._abandoned = True
+            raise
+        finally:
+            self._leave()
         return plaintext
 
     def send(self, plaintext: bytes) -> None:
         """Encrypt. Raises TlsError before the handshake is complete, after the end, and when too much is waiting to be written."""
-        with self._step():
+        self._turn.acquire()
+        try:
+            if not self._ssl:
+                raise TlsError("the connection is closed")
             if not self.established:
                 raise self._failure("plaintext before the handshake was complete", TlsFlaw.HANDSHAKE_FAILED)
             if self._lib.BIO_ctrl_pending(self._writes) + len(plaintext) > UNSENT_LIMIT:
@@ -137,6 +146,11 @@ class TlsConnection:
                 if not self._call(self._lib.SSL_write_ex, plaintext[sent:], len(plaintext) - sent, byref(self._length)):
                     raise self._failure("the connection accepts no more plaintext", TlsFlaw.BROKEN)
                 sent += self._length.value
+        except BaseException:
+            self._abandoned = True
+            raise
+        finally:
+            self._leave()
 
     def drain(self) -> bytes:
         """What is to be written to the socket now. Empty while a step runs on another thread: ask again after it."""
@@ -163,19 +177,6 @@ class TlsConnection:
                 self._lib.SSL_shutdown(self._ssl)
                 self._lib.ERR_clear_error()
             return self._drained()
-        finally:
-            self._leave()
-
-    @contextmanager
-    def _step(self) -> Iterator[None]:
-        self._turn.acquire()
-        try:
-            if not self._ssl:
-                raise TlsError("the connection is closed")
-            yield
-        except BaseException:
-            self._abandoned = True
-            raise
         finally:
             self._leave()
 
@@ -206,6 +207,9 @@ class TlsConnection:
             plaintext.append(ctypes.string_at(self._buffer, self._length.value))
             # A connection outlives its session for a while; the contract that came through it must not.
             ctypes.memset(self._buffer, 0, self._length.value)
+            if not self._lib.BIO_ctrl_pending(self._reads) and not self._lib.SSL_has_pending(self._ssl):
+                # As a rule one message is one record, and a second read would only find nothing.
+                break
         if self._lib.BIO_ctrl_pending(self._writes) > UNSENT_LIMIT:
             raise self._unread()
 
@@ -314,6 +318,5 @@ def connect(context: ClientContext) -> TlsConnection:
     lib.SSL_set_connect_state(ssl)
     if context.status_request:
         lib.SSL_ctrl(ssl, libssl.CTRL_STATUS_TYPE, libssl.STATUS_TYPE_OCSP, None)
-    with connection._step():
-        connection._call(lib.SSL_do_handshake)
+    connection._call(lib.SSL_do_handshake)
     return connection

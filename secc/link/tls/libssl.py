@@ -126,6 +126,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "SSL_get_error": (c_int, _P, c_int),
     "SSL_read_ex": (c_int, _P, _P, c_size_t, POINTER(c_size_t)),
     "SSL_write_ex": (c_int, _P, _P, c_size_t, POINTER(c_size_t)),
+    "SSL_has_pending": (c_int, _P),
     "SSL_shutdown": (c_int, _P),
     "SSL_get_version": (c_char_p, _P),
     "SSL_get_current_cipher": (_P, _P),

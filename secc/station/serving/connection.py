@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from secc.conversation import Emergency, End, Event, Reason, Received, Send, Severed
+from secc.conversation import Deadline, Emergency, End, Event, Reason, Received, Send, Severed
 from secc.errors import FramingError
 from secc.link.connection import HANDSHAKE, Connection, Serving, serve
 from secc.link.tls.errors import TlsError, TlsFlaw
@@ -62,6 +62,8 @@ class V2gConnection(asyncio.Protocol):
         """The next slice of the inbox has its turn coming."""
         self._ended_by_peer = False
         self._timer: asyncio.TimerHandle | None = None
+        self._armed: Deadline | None = None
+        """The deadline that the timer is for."""
         self._over = False
         self._secured = False
         self._gone = False
@@ -185,7 +187,9 @@ class V2gConnection(asyncio.Protocol):
             self._pump()
 
     def _take(self, frames: list[Frame], *, early: bool = False) -> None:
-        self._flush()
+        if self._dialogue is None or not frames:
+            # Where a message has come, what TLS says beside it leaves with the answer.
+            self._flush()
         if self._dialogue is None:
             self._greet()
         for place, frame in enumerate(frames):
@@ -362,14 +366,16 @@ class V2gConnection(asyncio.Protocol):
             self._timer = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def _arm(self) -> None:
-        if self._over:
+        deadline = self._link.deadline
+        if self._over or deadline is self._armed:
             return
         self._disarm()
-        deadline = self._link.deadline
+        self._armed = deadline
         if deadline is not None:
             self._timer = self._loop.call_at(deadline.at, self._expired)
 
     def _expired(self) -> None:
+        self._timer = self._armed = None
         deadline = self._link.deadline
         if deadline is None or self._over:
             return
@@ -383,6 +389,7 @@ class V2gConnection(asyncio.Protocol):
         self._end(StreamBroken("v2gtp", timeout.name), Reason("timer", name, timeout.clause, where))
 
     def _disarm(self) -> None:
+        self._armed = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
