@@ -14,11 +14,11 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv6Address
 from pathlib import Path
 
 from hal.errors import HalError
-from hal.linux import NoPermission, open_modem
+from hal.linux.errors import NoPermission
+from hal.linux.modem import open_modem
 from hal.open import open_hal, recognise
 from hal.ports import Board, PlcModem
 from secc.config import Config, OutletSettings
@@ -28,7 +28,7 @@ from secc.link.tls.errors import TlsUnavailable
 from secc.link.tls.libssl import system_libssl
 from secc.ops.check import report
 from secc.ops.finding import Finding
-from secc.ops.firewall import Outcome, Packet, RulesUnreadable, judge_ip6tables, judge_nft
+from secc.ops.firewall import Filter, RulesUnreadable, lets_in, read_filter
 from secc.ops.network import InterfaceUnusable, Place, locate
 from secc.ops.places import is_running
 from secc.ops.unit import Unit
@@ -39,6 +39,8 @@ COMMAND_SECONDS = 5.0
 SPARE_BYTES = 50_000_000
 """For state, a log and an update that is being unpacked, besides what traces and sessions are allowed."""
 LEAST_BYTES = 5_000_000
+SHOWN = 3
+"""So many rules of a packet filter are shown for each thing that cars need."""
 MODEM_REMEDY = "is the modem powered, and on this interface? `secc slac-bench` shows what goes over the line"
 
 _SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40  # linux/sockios.h, net/if.h
@@ -162,7 +164,7 @@ def _has_carrier(interface: str) -> bool | None:
 def _filters() -> Iterator[Text]:
     """What the machine's packet filters print. The ip6tables of today writes into nftables, so it is asked only where nft says nothing."""
     understood = False
-    for command in (("nft", "-j", "list", "ruleset"), ("ip6tables-legacy-save",), ("ip6tables-save",)):
+    for command in (("nft", "-a", "list", "ruleset"), ("ip6tables-legacy-save",), ("ip6tables-save",)):
         path = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if path is None or (command[0] == "ip6tables-save" and understood):
             continue
@@ -183,31 +185,32 @@ def _firewall(subject: str, outlet: OutletSettings, place: Place, filters: tuple
     if not filters:
         why = "nothing is known" if os.geteuid() == 0 else "look as root"
         yield Finding(subject, f"firewall: neither nft nor ip6tables-save says its rules: {why}", skipped=True)
-    packets = {
-        f"SDP requests (UDP {outlet.sdp_port}, {sdp.GROUP})": Packet(
-            outlet.interface, "udp", outlet.sdp_port, IPv6Address(sdp.GROUP)
-        ),
-        "connections (TCP 49152 to 65535)": Packet(outlet.interface, "tcp", outlet.port or 55555, place.address),
-        "neighbour solicitations (ICMPv6)": Packet(outlet.interface, "ipv6-icmp", 0, place.address),
-    }
     for command, text in filters:
-        yield from _judged(subject, command, text, packets)
-
-
-def _judged(subject: str, command: str, text: str, packets: dict[str, Packet]) -> Iterator[Finding]:
-    passing = []
-    for what, packet in packets.items():
         try:
-            judgement = judge_nft(text, packet) if command == "nft" else judge_ip6tables(text, packet)
+            yield from _filtered(subject, outlet, command, read_filter(command, text))
         except RulesUnreadable as error:
             yield Finding(subject, f"firewall: {error}: look at it yourself", skipped=True)
-            return
-        if judgement.outcome is Outcome.PASSES:
+
+
+def _filtered(subject: str, outlet: OutletSettings, command: str, rules: Filter) -> Iterator[Finding]:
+    """Where a packet filter may stand in the way of cars: it is named and not followed."""
+    low, high = (outlet.port, outlet.port) if outlet.port else (49152, 65535)
+    needed = {
+        f"SDP requests (UDP {outlet.sdp_port}, {sdp.GROUP})": rules.naming(low=outlet.sdp_port, high=outlet.sdp_port),
+        "connections (TCP 49152 to 65535)": rules.naming(low=low, high=high),
+        "neighbour solicitations (ICMPv6)": rules.naming("icmpv6", "ipv6-icmp"),
+    }
+    passing = []
+    default = f"; what no rule decides falls to: {rules.defaults[0]}" if rules.defaults else ""
+    for what, named in needed.items():
+        shown = named or (rules.naming(outlet.interface, "fe80", "ff02") if default else [])
+        if all(lets_in(rule, outlet.interface) for rule in named) if named else not default:
             passing.append(what.partition(" (")[0])
-        elif judgement.outcome is Outcome.DROPPED:
-            yield Finding(subject, f"firewall: {what} are dropped by: {judgement.rule}", good=False)
+        elif shown:
+            yield Finding(subject, f"firewall: {what}: look at {' | '.join(shown[:SHOWN])}{default}", remark=True)
         else:
-            yield Finding(subject, f"firewall: {what} may be dropped by: {judgement.rule}; look at it", remark=True)
+            text = f"firewall: {what} are dropped by: {rules.defaults[0]}; no rule lets them in"
+            yield Finding(subject, text, good=False)
     if passing:
         yield Finding(subject, f"firewall: {', '.join(passing)} pass ({command})")
 

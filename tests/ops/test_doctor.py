@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hal.linux import NoModem, NoPermission
+from hal.linux.errors import NoModem, NoPermission
 from hal.readings import ModemInfo
 from secc.cli import main
 from secc.config import Config
@@ -117,10 +116,9 @@ def test_a_disk_that_is_full(
     assert all(remedy in line for line in found)
 
 
-def rules(policy: str) -> str:
-    base = {"type": "filter", "hook": "input", "prio": 0, "policy": policy}
-    chain = {"family": "inet", "table": "f", "name": "input", "handle": 1, **base}
-    return json.dumps({"nftables": [{"chain": chain}]})
+def rules(policy: str, *rules: str) -> str:
+    lines = [f"type filter hook input priority filter; policy {policy};", *rules]
+    return "\n".join(["table inet f { # handle 1", "chain input { # handle 1", *lines, "}", "}", ""])
 
 
 def nft_saying(directory: Path, monkeypatch: pytest.MonkeyPatch, text: str, code: int = 0) -> None:
@@ -140,13 +138,43 @@ def test_a_packet_filter_that_drops(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     nft_saying(tmp_path, monkeypatch, rules("drop"))
     found = bad(config)
     assert len(found) == 3
-    assert f"UDP {config.outlets[0].sdp_port}, ff02::1) are dropped by: policy of chain input: drop" in found[0]
+    assert f"UDP {config.outlets[0].sdp_port}, ff02::1) are dropped by: policy of nft inet f input: drop" in found[0]
 
 
 def test_a_packet_filter_that_lets_cars_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nft_saying(tmp_path, monkeypatch, rules("accept"))
     lines = said(configured(tmp_path))
     assert "OK   outlet 1: firewall: SDP requests, connections, neighbour solicitations pass (nft)" in lines
+
+
+def test_the_rules_of_the_documentation_let_cars_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured(tmp_path)
+    accepted = (
+        f'iifname "lo" udp dport {config.outlets[0].sdp_port} accept # handle 2',
+        'iifname "lo" tcp dport 49152-65535 accept # handle 3',
+        'iifname "lo" meta l4proto ipv6-icmp accept # handle 4',
+    )
+    nft_saying(tmp_path, monkeypatch, rules("drop", *accepted))
+    lines = said(config)
+    assert "OK   outlet 1: firewall: SDP requests, connections, neighbour solicitations pass (nft)" in lines
+
+
+def test_a_rule_that_a_person_has_to_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured(tmp_path)
+    port = config.outlets[0].sdp_port
+    nft_saying(tmp_path, monkeypatch, rules("accept", f"limit rate over 5/second udp dport {port} drop # handle 2"))
+    (line,) = [line for line in said(config) if "look at" in line]
+    assert line == (
+        f"NOTE outlet 1: firewall: SDP requests (UDP {port}, ff02::1): look at nft inet f input: "
+        f"limit rate over 5/second udp dport {port} drop # handle 2"
+    )
+
+
+def test_a_rule_for_the_interface_may_let_cars_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nft_saying(tmp_path, monkeypatch, rules("drop", 'iifname "lo" jump cars # handle 2'))
+    lines = [line for line in said(configured(tmp_path)) if "firewall" in line and "ip6tables" not in line]
+    assert len(lines) == 3
+    assert all(line.startswith("NOTE") and "falls to: policy of nft inet f input: drop" in line for line in lines)
 
 
 @pytest.mark.parametrize(("text", "code"), [("Operation not permitted", 1), ("what is this", 0)])
