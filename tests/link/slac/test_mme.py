@@ -44,7 +44,7 @@ MESSAGES: tuple[Message, ...] = (
     StartAttenCharInd(0, 0, 10, 6, 1, EV, RUN),
     MnbcSoundInd(0, 0, PEV_ID, 9, RUN, b"R" * 8, b"X" * 16),
     AttenProfileInd(EV, GROUPS),
-    AttenCharInd(EV, RUN, 10, GROUPS, 0, 0, PEV_ID, EVSE_ID),
+    AttenCharInd(EV, RUN, 10, GROUPS, source_id=PEV_ID, resp_id=EVSE_ID),
     AttenCharRsp(0, 0, EV, RUN, PEV_ID, EVSE_ID, 0),
     ValidateReq(0, 5, 1),
     ValidateCnf(0, 2, 2),
