@@ -13,12 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hal.address import rooted
+from hal.address import Power, Recognised, Values, load, rooted
 from hal.dc.infypower import InfypowerSupply, supply
 from hal.dc.isocha import IsoCha, insulation_monitor
 from hal.drivers_kit import Part
@@ -28,27 +27,13 @@ from hal.events import (
     BoardLost,
     ContactorChanged,
     EmergencyStopChanged,
-    FaultCleared,
     FaultRaised,
     PilotChanged,
 )
 from hal.meters.meter import ModbusMeter, meter
 from hal.meters.modbus import Lines
-from hal.ports import (
-    AcPower,
-    Board,
-    ControlPilot,
-    DcPower,
-    Imd,
-    Indicator,
-    Inputs,
-    Lock,
-    Meter,
-    PlcModem,
-    ProximityPilot,
-    TokenReader,
-)
-from hal.readings import BoardCapabilities, ContactorReading, ContactorState, DcCapabilities, DcPhase, DcPresent, Fault
+from hal.ports import AcPower, Board, DcPower, Imd, Meter
+from hal.readings import ContactorReading, ContactorState, DcCapabilities, DcPhase, DcPresent, Fault
 from hal.stream import Broadcast
 
 log = logging.getLogger(__name__)
@@ -59,27 +44,32 @@ _KINDS = {"dc": "infypower", "imd": "isocha", "meter": "modbus"}
 
 @dataclass(slots=True)
 class Plan:
-    """What a file asks for: the board's address, and the parts, made but not opened."""
+    """What a file asks for: the board's address, the board as it is recognised, and the parts, made but not opened."""
 
     board: str
+    inner: Recognised
     supply: InfypowerSupply | None = None
     imd: IsoCha | None = None
     meter: ModbusMeter | None = None
 
+    @property
+    def power(self) -> Power:
+        # A supply stands behind the board's contactor, so the board delivers no AC.
+        return Power(0, True) if self.supply is not None else self.inner.power
 
-def read_plan(path: str | Path) -> Plan:
-    """Read ``board.toml``. HalRejected names what is wrong with it; nothing is opened."""
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HalRejected(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:  # TOML and UTF-8 errors are ValueErrors
-        raise HalRejected(f"{path}: {error}") from None
-    for key, value in table.items():
-        if key not in KEYS:
-            raise HalRejected(f"{path}: unknown key {key!r}; there are: {', '.join(KEYS)}")
-        if not isinstance(value, str):
-            raise HalRejected(f"{path}: {key} has to be an address in quotes")
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return self.inner.devices
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        return self.inner.unsafe
+
+
+def read_plan(path: str | Path, recognise: Callable[[str], Recognised]) -> Plan:
+    """Read ``board.toml``, and have ``recognise`` look at the board's own address. HalRejected names what is wrong; nothing is opened."""
+    values = Values(f"{path}: ", load(path), KEYS)
+    table = {key: values.text(key) for key in KEYS if key in values}
     if "board" not in table:
         raise HalRejected(f"{path}: which board has the pilot? board = ...")
     if table["board"].startswith("composed:"):
@@ -87,21 +77,21 @@ def read_plan(path: str | Path) -> Plan:
     for key, kind in _KINDS.items():
         if key in table and not table[key].startswith(f"{kind}:"):
             raise HalRejected(f"{path}: {key} = {table[key]!r}; the kinds of this version are: {kind}:")
+    board = rooted(table["board"], Path(path).parent)
     lines = Lines()
     try:
-        return Plan(
-            rooted(table["board"], Path(path).parent),
-            supply=supply(table["dc"]) if "dc" in table else None,
-            imd=insulation_monitor(table["imd"], lines) if "imd" in table else None,
-            meter=meter(table["meter"], lines) if "meter" in table else None,
+        parts = (
+            supply(table["dc"]) if "dc" in table else None,
+            insulation_monitor(table["imd"], lines) if "imd" in table else None,
+            meter(table["meter"], lines) if "meter" in table else None,
         )
     except HalError as error:
         raise type(error)(f"{path}: {error}") from None
+    return Plan(board, recognise(board), *parts)
 
 
-async def open_composed(path: str | Path, open_board: Callable[[str], Awaitable[Board]]) -> ComposedBoard:
-    """Read the file, open its board with ``open_board``, then the parts. Errors as of all of these."""
-    plan = read_plan(path)
+async def open_composed(plan: Plan, open_board: Callable[[str], Awaitable[Board]]) -> ComposedBoard:
+    """Open the plan's board with ``open_board``, then the parts. Errors as of all of these."""
     board = ComposedBoard(await open_board(plan.board), supply=plan.supply, imd=plan.imd, meter=plan.meter)
     try:
         await board.open()
@@ -124,10 +114,9 @@ class ComposedDcPower:
 
     @property
     def contactor(self) -> ContactorReading:
-        if self._board.dc is not None:
-            return self._board.dc.contactor
-        assert self._board.ac is not None
-        return self._board.ac.contactor
+        port = self._board.dc or self._board.ac
+        assert port is not None
+        return port.contactor
 
     @property
     def present(self) -> DcPresent:
@@ -158,25 +147,15 @@ class ComposedFaults:
     """The board's faults and the parts'."""
 
     def __init__(self, board: Board, parts: tuple[Part, ...]) -> None:
-        self._board = board
-        self._parts = parts
-        self._active: dict[str, Fault] = {}
-
-    def note(self, event: BoardEvent) -> None:
-        match event:
-            case FaultRaised(fault):
-                self._active[fault.code] = fault
-            case FaultCleared(fault):
-                self._active.pop(fault.code, None)
+        self._all = (board.faults, *(part.faults for part in parts))
 
     @property
     def active(self) -> tuple[Fault, ...]:
-        return (*self._board.faults.active, *self._active.values())
+        return tuple(fault for each in self._all for fault in each.active)
 
     async def clear(self, code: str) -> None:
-        for part in self._parts:
-            part.clear(code)
-        await self._board.faults.clear(code)
+        for each in reversed(self._all):
+            await each.clear(code)
 
 
 class ComposedBoard:
@@ -198,79 +177,25 @@ class ComposedBoard:
             raise HalRejected(f"board {board.name} has no contactor for a supply")
         self._board = board
         self._supply = supply
-        self._imd = imd
-        self._meter = meter
         given: tuple[Part | None, ...] = (supply, imd, meter)
         self._parts: tuple[Part, ...] = tuple(part for part in given if part is not None)
-        self._dc = ComposedDcPower(supply, board) if supply is not None else None
-        self._faults = ComposedFaults(board, self._parts)
         self._events: Broadcast[BoardEvent] = Broadcast()
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
-
-    # --- what is the board's ---
-
-    @property
-    def name(self) -> str:
-        return self._board.name
-
-    @property
-    def capabilities(self) -> BoardCapabilities:
-        return self._board.capabilities
+        # What is the board's
+        self.name, self.capabilities = board.name, board.capabilities
+        self.pilot, self.inputs, self.indicator = board.pilot, board.inputs, board.indicator
+        self.proximity, self.plc, self.lock, self.tokens = board.proximity, board.plc, board.lock, board.tokens
+        # What is put together
+        self.faults = ComposedFaults(board, self._parts)
+        self.ac: AcPower | None = board.ac if supply is None else None
+        self.dc: DcPower | None = board.dc if supply is None else ComposedDcPower(supply, board)
+        self.imd: Imd | None = imd or board.imd
+        self.meter: Meter | None = meter or board.meter
 
     @property
     def healthy(self) -> bool:
         return self._pump is not None and self._board.healthy
-
-    @property
-    def pilot(self) -> ControlPilot:
-        return self._board.pilot
-
-    @property
-    def inputs(self) -> Inputs:
-        return self._board.inputs
-
-    @property
-    def indicator(self) -> Indicator:
-        return self._board.indicator
-
-    @property
-    def proximity(self) -> ProximityPilot | None:
-        return self._board.proximity
-
-    @property
-    def plc(self) -> PlcModem | None:
-        return self._board.plc
-
-    @property
-    def lock(self) -> Lock | None:
-        return self._board.lock
-
-    @property
-    def tokens(self) -> TokenReader | None:
-        return self._board.tokens
-
-    # --- what is put together ---
-
-    @property
-    def ac(self) -> AcPower | None:
-        return None if self._dc is not None else self._board.ac
-
-    @property
-    def dc(self) -> DcPower | None:
-        return self._dc if self._dc is not None else self._board.dc
-
-    @property
-    def imd(self) -> Imd | None:
-        return self._imd if self._imd is not None else self._board.imd
-
-    @property
-    def meter(self) -> Meter | None:
-        return self._meter if self._meter is not None else self._board.meter
-
-    @property
-    def faults(self) -> ComposedFaults:
-        return self._faults
 
     async def open(self) -> None:
         """Open the board if it is not open yet, then the parts, all at the same time."""
@@ -282,7 +207,9 @@ class ComposedBoard:
         if not self._board.healthy:
             await self._board.open()
         self._pump = asyncio.get_running_loop().create_task(self._carry(stream), name=f"{self.name} composed")
-        results = await asyncio.gather(*(part.open(self._tell) for part in self._parts), return_exceptions=True)
+        results = await asyncio.gather(
+            *(part.open(self._events.publish) for part in self._parts), return_exceptions=True
+        )
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -312,15 +239,7 @@ class ComposedBoard:
             self._supply.beat()
 
     def events(self) -> AsyncIterator[BoardEvent]:
-        stream = self._events.stream()
-        if self._closed:
-            stream.close()
-        return stream
-
-    def _tell(self, event: BoardEvent) -> None:
-        """A part says something."""
-        self._faults.note(event)
-        self._events.publish(event)
+        return self._events.stream()
 
     async def _carry(self, stream: AsyncIterator[BoardEvent]) -> None:
         """What the board says goes on to our readers."""
@@ -338,13 +257,13 @@ class ComposedBoard:
     def _catch_up(self) -> None:
         """Some events were missed: what they said stands in the levels."""
         board, supply = self._board, self._supply
-        if supply is None or not supply.on or self._dc is None:
+        if supply is None or not supply.on or self.dc is None:
             return
         if (
             not board.healthy
             or not board.pilot.reading.state.ready
             or board.inputs.reading.emergency_stopped
-            or self._dc.contactor.state in (ContactorState.OPEN, ContactorState.WELDED)
+            or self.dc.contactor.state in (ContactorState.OPEN, ContactorState.WELDED)
         ):
             supply.switch_off()
 

@@ -10,13 +10,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qsl
 
-from hal.errors import HalError, HalLost, HalRejected
-from hal.events import BoardEvent, FaultCleared, FaultRaised
-from hal.readings import Fault, Severity
+from hal.errors import HalError, HalLost
+from hal.events import BoardEvent
+from hal.faults import ActiveFaults
 
 log = logging.getLogger(__name__)
 
@@ -38,108 +36,8 @@ class Part(Protocol):
     async def close(self) -> None:
         """Leave the device in its safe state, and let go of it. Never raises."""
 
-    def clear(self, code: str) -> None:
-        """Forget this latched fault. HalRejected while its cause is there; nothing happens where there is none."""
-
-
-# --- addresses ---
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """``KIND:PLACE?option=value&...``, as in ``modbus:rtu:/dev/ttyS1?model=sdm630&unit=2``."""
-
-    kind: str
-    place: str
-    options: dict[str, str]
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.place}"
-
-    def text(self, name: str, default: str) -> str:
-        return self.options.get(name, default)
-
-    def integer(self, name: str, default: int, lowest: int, highest: int) -> int:
-        """HalRejected for what is no whole number within these bounds."""
-        written = self.options.get(name, str(default))
-        try:
-            value = int(written, 0)
-        except ValueError:
-            raise HalRejected(f"{self}: {name}={written!r} is no whole number") from None
-        if not lowest <= value <= highest:
-            raise HalRejected(f"{self}: {name}={value} is not within {lowest} to {highest}")
-        return value
-
-    def quantity(self, name: str, default: float, lowest: float, highest: float) -> float:
-        """HalRejected for what is no number within these bounds."""
-        written = self.options.get(name, str(default))
-        try:
-            value = float(written)
-        except ValueError:
-            raise HalRejected(f"{self}: {name}={written!r} is no number") from None
-        if not lowest <= value <= highest:  # also false for NaN
-            raise HalRejected(f"{self}: {name}={written} is not within {lowest:g} to {highest:g}")
-        return value
-
-
-def parse(where: str, options: frozenset[str]) -> Address:
-    """Parse an address whose options may be these. HalRejected for an unknown or repeated option, or one without a value."""
-    head, _, query = where.partition("?")
-    kind, colon, place = head.partition(":")
-    if not colon or not kind or not place:
-        raise HalRejected(f"{where!r} is no address; it reads KIND:PLACE?option=value")
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-    except ValueError as error:
-        raise HalRejected(f"{where!r}: {error}") from None
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name not in options:
-            raise HalRejected(f"{kind}:{place} knows no option {name!r}; there are: {', '.join(sorted(options))}")
-        if name in given or not value:
-            raise HalRejected(f"{kind}:{place}: the option {name!r} needs one value")
-        given[name] = value
-    return Address(kind, place, given)
-
-
-# --- faults ---
-
-
-class Standing:
-    """The faults of one part as they stand: each is told once when it comes and once when it goes."""
-
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self._faults: dict[str, Fault] = {}
-
-    def __contains__(self, code: object) -> bool:
-        return code in self._faults
-
     @property
-    def active(self) -> tuple[Fault, ...]:
-        return tuple(self._faults.values())
-
-    def raised(self, code: str, severity: Severity, text: str, *, latched: bool = False) -> None:
-        """This is wrong now. A fault that stands already stays as it is, unless it has become more severe, or latched."""
-        standing = self._faults.get(code)
-        if standing is not None and standing.severity >= severity and standing.latched >= latched:
-            return
-        log.warning("%s: %s", code, text)
-        fault = Fault(code, severity, text, latched, asyncio.get_running_loop().time())
-        self._faults[code] = fault
-        self._tell(FaultRaised(fault))
-
-    def passed(self, code: str, *, unlatch: bool = False) -> None:
-        """This is no longer wrong. A latched fault stays, unless ``unlatch``."""
-        standing = self._faults.get(code)
-        if standing is None or (standing.latched and not unlatch):
-            return
-        log.info("%s: over", code)
-        del self._faults[code]
-        self._tell(FaultCleared(standing))
-
-
-# --- polling ---
+    def faults(self) -> ActiveFaults: ...
 
 
 class Poller:
@@ -179,6 +77,10 @@ class Poller:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
 
     def wake(self) -> None:
         """Do not wait for the next turn."""

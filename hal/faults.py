@@ -1,12 +1,16 @@
-"""Which events of a board are faults, and what stands against power at a board: one reading of it for everybody.
+"""Faults of hardware: how they come, go and stay, which events are faults, and what stands against power at a board.
 
 An open door, a pressed emergency stop and a board that does not answer are faults like those that the board names itself.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from hal.errors import HalRejected
 from hal.events import (
     BoardEvent,
     BoardLost,
@@ -24,6 +28,85 @@ DOOR_OPEN: Final = "door-open"
 BOARD_LOST: Final = "board-lost"
 DRIVER_BUG: Final = "driver-bug"
 """A driver raised what no driver may raise: nothing that it says can be relied on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A fault as hardware can have it. ``latched``: stays when its cause has gone, until it is cleared."""
+
+    code: str
+    severity: Severity
+    text: str
+    latched: bool = False
+
+
+class ActiveFaults:
+    """The faults of one board or part as they stand, and the port of ``hal.ports.Faults``.
+
+    ``tell`` hears each once when it comes and once when it goes. ``now``: seconds for ``Fault.at``; None: those of the event loop.
+    """
+
+    def __init__(
+        self, tell: Callable[[BoardEvent], None] = lambda event: None, now: Callable[[], float] | None = None
+    ) -> None:
+        self.tell = tell
+        self._now = now
+        self.active: tuple[Fault, ...] = ()
+        self._active: dict[str, Fault] = {}
+        self._causes: set[str] = set()
+
+    def __contains__(self, code: object) -> bool:
+        return code in self._active
+
+    @property
+    def emergency(self) -> str:
+        """Codes of the faults that forbid power, for a person; empty where there is none."""
+        return ", ".join(fault.code for fault in self._active.values() if fault.severity is Severity.EMERGENCY)
+
+    def caused(self, code: str) -> bool:
+        return code in self._causes
+
+    def begin(self, trouble: Trouble) -> None:
+        """Its cause is there. A fault that stands already stays as it is, unless it has become more severe, or latched."""
+        self._causes.add(trouble.code)
+        before = self._active.get(trouble.code)
+        if before is None or before.severity < trouble.severity or before.latched < trouble.latched:
+            at = self._now() if self._now is not None else asyncio.get_running_loop().time()
+            self.note(Fault(trouble.code, trouble.severity, trouble.text, trouble.latched, at))
+
+    def note(self, fault: Fault) -> None:
+        """A fault as the hardware itself tells it."""
+        if fault != self._active.get(fault.code):
+            self._active[fault.code] = fault
+            self.active = tuple(self._active.values())
+            self.tell(FaultRaised(fault))
+
+    def end(self, code: str) -> None:
+        """The cause has gone; so has the fault, unless it is latched."""
+        self._causes.discard(code)
+        if code in self._active and not self._active[code].latched:
+            self.forget(code)
+
+    def report(self, trouble: Trouble, there: bool) -> None:
+        """A cause that is told as a level."""
+        if there:
+            self.begin(trouble)
+        else:
+            self.end(trouble.code)
+
+    def forget(self, code: str) -> None:
+        """The fault is over, latched or not."""
+        self._causes.discard(code)
+        fault = self._active.pop(code, None)
+        if fault is not None:
+            self.active = tuple(self._active.values())
+            self.tell(FaultCleared(fault))
+
+    async def clear(self, code: str) -> None:
+        """Forget a latched fault. HalRejected while its cause is there; no error where there is no such fault."""
+        if self.caused(code):
+            raise HalRejected(f"the cause of {code} is still there")
+        self.forget(code)
 
 
 def fault_of(event: BoardEvent) -> Fault | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hal.address import Power, Recognised
 from hal.errors import HalError, HalUnsupported
 from hal.ports import Board
 from hal.sim.board import SimBoard
@@ -18,18 +17,13 @@ from hal.sim.panel import Panel
 from hal.sim.powerline import PowerLine
 from hal.sim.process import RemoteFollower, launch
 
-if TYPE_CHECKING:
-    from hal.boards.address import BoardPlan
-    from hal.boards.pilot_config import LinuxPlan
-    from hal.compose import Plan
-
 SERIAL = ("chargesom", "yeti", "phyverso", "tida", "adi", "micromegawatt")
 """Kinds of boards on a serial line; :mod:`hal.boards.address` knows what they can do."""
 
 KINDS = ("sim", *SERIAL, "linux", "composed")
 
 
-def recognise(where: str) -> Options | Plan | BoardPlan | LinuxPlan:
+def recognise(where: str) -> Recognised:
     """Check a board's address without opening anything.
 
     HalUnsupported for a kind that this version does not have, HalRejected for options that it does not understand.
@@ -40,9 +34,7 @@ def recognise(where: str) -> Options | Plan | BoardPlan | LinuxPlan:
     if colon and kind == "composed":
         from hal.compose import read_plan  # with all drivers of parts, which a board in one piece does not need
 
-        plan = read_plan(rest)
-        recognise(plan.board)
-        return plan
+        return read_plan(rest, recognise)
     if colon and kind in SERIAL:
         from hal.boards.address import read_address  # drivers are imported where a configuration asks for them
 
@@ -57,76 +49,37 @@ def recognise(where: str) -> Options | Plan | BoardPlan | LinuxPlan:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Power:
-    """What an outlet can deliver, as its board's address says. ``phases`` 0: no AC."""
-
-    phases: int
-    dc: bool
-
-
 def power_of(where: str) -> Power:
     """What the board at this address can deliver, without opening anything. Errors as in :func:`recognise`."""
-    found = recognise(where)
-    if isinstance(found, Options):
-        return Power(0 if found.outlet.dc else found.outlet.phases, found.outlet.dc)
-    if where.startswith("composed:"):
-        from hal.compose import Plan
-
-        assert isinstance(found, Plan)
-        # A supply stands behind the board's contactor, so the board delivers no AC.
-        return Power(0, True) if found.supply is not None else power_of(found.board)
-    from hal.boards.address import BoardPlan
-    from hal.boards.pilot_config import LinuxPlan
-
-    assert isinstance(found, BoardPlan | LinuxPlan)
-    return Power(found.outlet.phases, False)
+    return recognise(where).power
 
 
 def devices_of(where: str) -> tuple[str, ...]:
     """Device files that the board at this address opens, as far as the address names them. Errors as in :func:`recognise`."""
-    found = recognise(where)
-    if where.startswith("composed:"):
-        from hal.compose import Plan
-
-        assert isinstance(found, Plan)
-        return devices_of(found.board)
-    if where.partition(":")[0] in SERIAL:
-        from hal.boards.address import BoardPlan
-
-        assert isinstance(found, BoardPlan)
-        return (found.address.place,)
-    return ()
+    return recognise(where).devices
 
 
 def unsafe_options(where: str) -> tuple[str, ...]:
     """Names of options in this address that only tests may use; a station refuses them unless it is told to be unsafe."""
-    options = recognise(where)
-    if isinstance(options, Options):
-        return ("follower",) if options.follower is not None else ()
-    if where.startswith("composed:"):
-        from hal.compose import Plan
-
-        assert isinstance(options, Plan)
-        return unsafe_options(options.board)
-    return ()
+    return recognise(where).unsafe
 
 
 async def open_hal(where: str, *, name: str = "1") -> Board:
     """Open the board at this address; ``name`` is the outlet's, for logs. Errors as in :func:`recognise`, and HalLost."""
     found = recognise(where)
-    rest = where.partition(":")[2]
+    kind, _, rest = where.partition(":")
     if isinstance(found, Options):
         return await open_sim(found, rest, name=name)
-    if where.partition(":")[0] in (*SERIAL, "linux"):
-        from hal.boards.address import BoardPlan, open_made
-        from hal.boards.pilot_config import LinuxPlan
+    if kind == "composed":
+        from hal.compose import Plan, open_composed
 
-        assert isinstance(found, BoardPlan | LinuxPlan)
-        return await open_made(found.make(name))
-    from hal.compose import open_composed
+        assert isinstance(found, Plan)
+        return await open_composed(found, lambda board: open_hal(board, name=name))
+    from hal.boards.address import BoardPlan
+    from hal.boards.pilot_config import LinuxPlan
 
-    return await open_composed(rest, lambda board: open_hal(board, name=name))
+    assert isinstance(found, BoardPlan | LinuxPlan)
+    return await found.make(name).opened()
 
 
 async def open_sim(options: Options, query: str = "", *, name: str = "1") -> SimBoard:

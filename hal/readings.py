@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Final
 
 
 class PilotState(enum.StrEnum):
@@ -81,6 +82,10 @@ class DcPresent:
     volts: float
     amperes: float
     at: float
+
+
+SAFE_AMPERES: Final = 1.0
+"""Less than this a contactor may break."""
 
 
 class DcPhase(enum.StrEnum):

@@ -6,37 +6,36 @@ import asyncio
 from collections import deque
 from typing import Generic, TypeVar
 
-from hal.errors import HalLost
+from hal.errors import HalError, HalLost
 
 T = TypeVar("T")
 
 
 class Stream(Generic[T]):
-    """An async iterator over what is published from its creation on. Bounded: a reader that stops reading is told so."""
+    """An async iterator over what is published from its creation on. Bounded: a reader that stops reading is told so, or loses the oldest."""
 
-    def __init__(self, limit: int) -> None:
-        self._items: deque[T] = deque()
-        self._limit = limit
-        self._overrun = False
-        self._closed = False
+    def __init__(self, limit: int, *, drops_oldest: bool = False) -> None:
+        self.closed = False
+        self._items: deque[T] = deque(maxlen=limit)
+        self._drops_oldest = drops_oldest
+        self._error: HalError | None = None
         self._wake: asyncio.Future[None] | None = None
 
     def push(self, item: T) -> None:
-        if len(self._items) >= self._limit:
+        if len(self._items) == self._items.maxlen and not self._drops_oldest:
             # Late events are worse than none here: an old pilot state must not be taken for the present one.
-            self._items.clear()
-            self._overrun = True
+            self.lose()
         self._items.append(item)
         self._ring()
 
-    def lose(self) -> None:
-        """Tell the reader that he has missed some."""
+    def lose(self, error: HalError | None = None) -> None:
+        """Tell the reader that he has missed some, or that nothing comes for now."""
         self._items.clear()
-        self._overrun = True
+        self._error = error or HalLost("this reader of the board's events was too slow and has missed some")
         self._ring()
 
     def close(self) -> None:
-        self._closed = True
+        self.closed = True
         self._ring()
 
     def _ring(self) -> None:
@@ -48,12 +47,12 @@ class Stream(Generic[T]):
 
     async def __anext__(self) -> T:
         while True:
-            if self._overrun:
-                self._overrun = False
-                raise HalLost("this reader of the board's events was too slow and has missed some")
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
             if self._items:
                 return self._items.popleft()
-            if self._closed:
+            if self.closed:
                 raise StopAsyncIteration
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
@@ -62,21 +61,20 @@ class Stream(Generic[T]):
         """No more for this reader."""
         self.close()
 
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
 
 class Broadcast(Generic[T]):
     """The sending end. All calls from the event loop's thread."""
 
-    def __init__(self, limit: int = 1024) -> None:
+    def __init__(self, limit: int = 1024, *, drops_oldest: bool = False) -> None:
         self._streams: list[Stream[T]] = []
-        self._limit = limit
+        self._limit, self._drops_oldest = limit, drops_oldest
+        self._closed = False
 
     def stream(self) -> Stream[T]:
-        stream: Stream[T] = Stream(self._limit)
-        self._streams.append(stream)
+        """A new reader; one that has nothing to read once this is closed."""
+        stream: Stream[T] = Stream(self._limit, drops_oldest=self._drops_oldest)
+        stream.closed = self._closed
+        self._streams = [*(each for each in self._streams if not each.closed), stream]
         return stream
 
     def publish(self, item: T) -> None:
@@ -84,12 +82,13 @@ class Broadcast(Generic[T]):
         for stream in self._streams:
             stream.push(item)
 
-    def lose(self) -> None:
+    def lose(self, error: HalError | None = None) -> None:
         """Something was missed before it came here: every reader is told so."""
         for stream in self._streams:
-            stream.lose()
+            stream.lose(error)
 
     def close(self) -> None:
+        self._closed = True
         for stream in self._streams:
             stream.close()
         self._streams.clear()

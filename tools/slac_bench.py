@@ -23,7 +23,7 @@ from typing import Any
 
 from hal.errors import HalError
 from hal.events import PilotChanged
-from hal.linux import open_modem
+from hal.linux.modem import open_modem
 from hal.ports import PlcModem
 from hal.readings import PilotReading, PilotState
 from hal.sim.clock import LoopClock

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from hal.address import Address, Power
 from hal.boards.chargesom import ChargeSom
 from hal.boards.driven import DrivenBoard, Outlet
 from hal.boards.pionix import PionixBoard
 from hal.boards.pionix_dialects import DIALECTS
 from hal.boards.uart import NEEDS_PYSERIAL, SerialLine
-from hal.drivers_kit import Address, parse
-from hal.errors import HalRejected, HalUnsupported
-from hal.linux.gpio import InputLine, LineName, OutputLine, line_name
+from hal.errors import HalUnsupported
+from hal.linux.gpio import InputLine, OutputLine, line_of
 
 _OUTLET: Final = frozenset({"phases", "volts", "max_amperes", "socket", "reset", "estop", "door"})
 _OPTIONS: Final = {
@@ -36,21 +36,14 @@ _NO_CURRENT: Final = (
 class BoardPlan:
     """A board that can be made, and has not been."""
 
-    address: Address
     outlet: Outlet
+    devices: tuple[str, ...]
     make: Callable[[str], DrivenBoard]
+    unsafe: tuple[str, ...] = ()
 
-
-def _flag(address: Address, name: str) -> bool:
-    return address.integer(name, 0, 0, 1) == 1
-
-
-def _line(address: Address, name: str) -> LineName | None:
-    text = address.text(name, "")
-    try:
-        return line_name(text) if text else None
-    except HalRejected as error:
-        raise HalRejected(f"{address}: {name}: {error}") from None
+    @property
+    def power(self) -> Power:
+        return Power(self.outlet.phases, False)
 
 
 def read_address(where: str) -> BoardPlan:
@@ -58,22 +51,13 @@ def read_address(where: str) -> BoardPlan:
     kind = where.partition(":")[0]
     if kind == "micromegawatt":
         raise HalUnsupported(_NO_CURRENT)
-    address = parse(where, frozenset(_OPTIONS[kind]))
-    phases = address.integer("phases", 3, 1, 3)
-    if phases == 2:
-        raise HalRejected(f"{address}: phases=2: an outlet has one phase or three")
-    outlet = Outlet(
-        volts=address.quantity("volts", 230.0, 100.0, 300.0),
-        phases=phases,
-        max_amperes=address.quantity("max_amperes", 32.0, 6.0, 80.0),
-        socket=_flag(address, "socket"),
-        lock=_flag(address, "lock"),
-        switches_phases=_flag(address, "switches_phases"),
-    )
-    contactors = address.integer("contactors", 1, 1, 3)
-    connector = address.integer("connector", 1, 1, 2)
-    revision = address.integer("revision", 2, 1, 2)
-    reset, stop, door = (_line(address, name) for name in ("reset", "estop", "door"))
+    address = Address(where, sorted(_OPTIONS[kind]))
+    flags = {name: address.flag(name) for name in ("socket", "lock", "switches_phases")}
+    outlet = Outlet.read(address, 3, 32.0, **flags)
+    contactors = address.integer("contactors", 1, 3, 1)
+    connector = address.integer("connector", 1, 2, 1)
+    revision = address.integer("revision", 1, 2, 2)
+    reset, stop, door = (line_of(address, name) for name in ("reset", "estop", "door"))
     if importlib.util.find_spec("serial") is None:
         raise HalUnsupported(f"{address}: {NEEDS_PYSERIAL}")
 
@@ -103,14 +87,4 @@ def read_address(where: str) -> BoardPlan:
         board.wire(emergency_stop=contacts[0], door=contacts[1])
         return board
 
-    return BoardPlan(address, outlet, make)
-
-
-async def open_made(board: DrivenBoard) -> DrivenBoard:
-    """Open a board that was just made. HalError when that fails; nothing stays open then."""
-    try:
-        await board.open()
-    except BaseException:
-        await board.close()
-        raise
-    return board
+    return BoardPlan(outlet, (address.place,), make)

@@ -7,13 +7,12 @@ The frames are repeated here, and only while the station beats: a station that h
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import logging
 from collections.abc import Callable
 from typing import Final
 
-from hal.boards.chargesom_faults import OVER_TEMPERATURE, PILOT_DIODE, TEMPERATURE_SENSOR, levels_of, trouble_of
+from hal.boards.chargesom_faults import OVER_TEMPERATURE, TEMPERATURE_SENSOR, levels_of, trouble_of
 from hal.boards.chargesom_frames import (
     RCM_SELF_TEST,
     ChargeState,
@@ -25,10 +24,12 @@ from hal.boards.chargesom_frames import (
     inquiry,
     temperatures,
 )
-from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet, Reset
-from hal.boards.levels import Trouble
-from hal.boards.uart import Connect, Line
+from hal.boards.driven import COMMAND_SECONDS, Outlet, Reset
+from hal.boards.serial_board import SerialBoard
+from hal.boards.troubles import PILOT_DIODE
+from hal.boards.uart import Connect
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.faults import Trouble
 from hal.readings import BoardCapabilities, ContactorState, PilotReading, PilotState
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,6 @@ ANSWER_SECONDS: Final = 2.0
 RESTART_SECONDS: Final = 10.0
 """A controller that goes back to its safe state at once is not restarted more often than this."""
 
-RECONNECT_SECONDS: Final = 1.0
 SELF_TEST_SECONDS: Final = 5.0
 RESTING: Final = frozenset({"internal_error", "contactor_welded", "residual_current", "residual_current_test"})
 """Safe states that a person looks at first: no restart before :meth:`Faults.clear`."""
@@ -65,7 +65,7 @@ class Phase(enum.Enum):
     RESETTING = "in reset, or just out of it"
 
 
-class ChargeSom(DrivenBoard):
+class ChargeSom(SerialBoard):
     """``contactors``: how many of the controller's outputs make the outlet's contactor, the first ones (1 to 3).
 
     ``reset``: without this line the driver cannot lead the controller out of its safe state; it takes a power cycle then.
@@ -74,20 +74,22 @@ class ChargeSom(DrivenBoard):
     def __init__(
         self, name: str, connect: Connect, outlet: Outlet, *, contactors: int = 1, reset: Reset | None = None
     ) -> None:
-        super().__init__(name, outlet, BoardCapabilities(opens_itself=True, heartbeat_seconds=1.0))
+        super().__init__(
+            name,
+            connect,
+            outlet,
+            BoardCapabilities(opens_itself=True, heartbeat_seconds=1.0),
+            phase=Phase.STARTING,
+            reset=reset,
+            turn_seconds=CONTROL_SECONDS,
+        )
         self.temperatures: tuple[float, ...] = ()
-        self._connect = connect
-        self._line: Line | None = None
         self._deframer = Deframer()
         self._contactors = (1 << contactors) - 1
-        self._reset = reset
-        self._phase = Phase.STARTING
-        self._since = self._sent = self._reported = self._tried = 0.0
+        self._sent = self._reported = 0.0
         self._restarted: float | None = None
-        self._duty = 1.0
         self._state: ChargeState | None = None
         self._waiting: list[tuple[Callable[[ChargeState], bool], asyncio.Future[None]]] = []
-        self._ticker: asyncio.TimerHandle | None = None
         self._resetting: asyncio.Task[None] | None = None
         self._safe_trouble: Trouble | None = None
 
@@ -99,7 +101,7 @@ class ChargeSom(DrivenBoard):
         if self._reset is not None:
             self._begin_reset()
         else:
-            self._enter(Phase.STARTING)
+            self._begin()
         self._tick()
         try:
             async with asyncio.timeout(ANSWER_SECONDS + STARTUP_SECONDS):
@@ -112,52 +114,30 @@ class ChargeSom(DrivenBoard):
             raise HalLost("the safety controller does not answer") from None
 
     async def _stop(self) -> None:
-        if self._ticker is not None:
-            self._ticker.cancel()
         if self._resetting is not None:
             self._resetting.cancel()
-        try:
-            if self._line is not None and self._phase in (Phase.RUNNING, Phase.STARTING):
-                # One frame for the orderly way. After it the silence does the rest: safe state, whatever we missed.
-                self._line.write(charge_control(1.0, 0))
-                await asyncio.sleep(CONTROL_SECONDS)
-        finally:
-            self._refuse_all("this board is closed")
-            if self._line is not None:
-                self._line.close()
-            if self._reset is not None:
-                self._reset.close()
+        await super()._stop()
 
-    def _reconnect(self) -> None:
-        self._tried = self._loop.time()
-        line = self._connect()
-        line.on_octets = self._hear
-        line.on_lost = self._hang_up
-        self._line = line
+    async def _leave(self) -> None:
+        if self._phase in (Phase.RUNNING, Phase.STARTING):
+            # One frame for the orderly way. After it the silence does the rest: safe state, whatever we missed.
+            self._write(charge_control(1.0, 0))
+            await asyncio.sleep(CONTROL_SECONDS)
+
+    def _begin(self) -> None:
         self._deframer = Deframer()
-
-    def _hang_up(self, text: str) -> None:
-        self._line = None
-        self._vanish(text)
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase, self._since = phase, self._loop.time()
+        self._enter(Phase.STARTING)
 
     # --- the turn of the clock ---
 
     def _tick(self) -> None:
-        now = self._loop.time()
-        self._ticker = self._loop.call_later(CONTROL_SECONDS, self._tick)
-        if not self.healthy and self._reported and now - self._since >= QUIET_SECONDS:
+        if not self.healthy and self._reported and self._loop.time() - self._since >= QUIET_SECONDS:
             # It has opened by now: it hears that it shall, or hears nothing and is in its safe state, or has no power.
             self.feedback = False
             self.levels.note_contactor(ContactorState.OPEN)
-        if self._line is None:
-            if now - self._tried >= RECONNECT_SECONDS:
-                with contextlib.suppress(HalError):
-                    self._reconnect()
-                    self._enter(Phase.STARTING)
-            return
+        super()._tick()
+
+    def _turn(self, now: float) -> None:
         self._check_silence(now)
         if self._phase is Phase.SAFE and self._may_restart(now):
             self.lose("the safety controller is restarted out of its safe state")
@@ -180,9 +160,8 @@ class ChargeSom(DrivenBoard):
         if self._line is None or self._phase not in (Phase.RUNNING, Phase.STARTING) or self.abandoned:
             return
         try:
-            self._line.write(charge_control(self._duty, self._contactors if self.commanded else 0))
+            self._write(charge_control(self._duty, self._contactors if self.commanded else 0))
         except HalError as error:
-            self._line.close()
             self._hang_up(str(error))
         else:
             self._sent = self._loop.time()
@@ -191,9 +170,9 @@ class ChargeSom(DrivenBoard):
         self._duty = 1.0
         self.lose(text)
         self._enter(Phase.STARTING)
-        self._refuse_all(text)
+        self._refuse(text)
 
-    def _refuse_all(self, text: str) -> None:
+    def _refuse(self, text: str) -> None:
         for _, future in self._waiting:
             if not future.done():
                 future.set_exception(HalLost(text))
@@ -207,7 +186,7 @@ class ChargeSom(DrivenBoard):
             return False
         if now - self._since < REST_SECONDS:
             return False
-        if any(fault.code in RESTING for fault in self.levels.faults):
+        if any(fault.code in RESTING for fault in self.faults.active):
             return False
         return self._restarted is None or now - self._restarted >= RESTART_SECONDS
 
@@ -233,7 +212,7 @@ class ChargeSom(DrivenBoard):
     async def _drive(self, duty: float | None) -> None:
         assert duty is not None
         if self._phase is Phase.SAFE and duty != 0.0:
-            raise HalRejected(f"the safety controller is in its safe state (fault {self.levels.emergency})")
+            raise HalRejected(f"the safety controller is in its safe state (fault {self.faults.emergency})")
         self._duty = round(duty, 3)
         wanted = self._duty
         if self._phase is Phase.SAFE:
@@ -248,21 +227,18 @@ class ChargeSom(DrivenBoard):
             raise HalTimeout(f"the safety controller does not confirm a duty of {wanted:g}") from None
 
     def _switch(self, closed: bool) -> None:
-        if self._line is None:
-            raise HalLost("the serial line is gone")
-        if closed or not self.abandoned:
+        if self._line is not None and (closed or not self.abandoned):
             self._control()
         else:
             # The last frame before the silence that leads to the safe state.
-            self._line.write(charge_control(self._duty, 0))
+            self._write(charge_control(self._duty, 0))
 
     async def test_residual_current(self) -> bool:
         self.demand()
         if self._state is None or self._state.residual is Residual.NOT_CONFIGURED:
             raise HalUnsupported("no residual-current monitor is configured on this controller")
         began = self._expect(lambda state: state.residual in (Residual.SELF_TEST, Residual.ERROR))
-        assert self._line is not None
-        self._line.write(inquiry(Com.ACTION, RCM_SELF_TEST))
+        self._write(inquiry(Com.ACTION, RCM_SELF_TEST))
         try:
             async with asyncio.timeout(SELF_TEST_SECONDS):
                 await began
@@ -313,7 +289,7 @@ class ChargeSom(DrivenBoard):
         """Normal, pilot x1, contactors open: everything may begin."""
         self._enter(Phase.RUNNING)
         if self._safe_trouble is not None:
-            self.levels.forget(self._safe_trouble.code)
+            self.faults.forget(self._safe_trouble.code)
             self._safe_trouble = None
         self.levels.recover()
 
@@ -324,7 +300,7 @@ class ChargeSom(DrivenBoard):
         self.fail(self._safe_trouble)
         # What led there may be gone; if it is not, the reports say so. So clearing it is not refused for being there.
         if self._safe_trouble.latched:
-            self.levels.end(self._safe_trouble.code)
+            self.faults.end(self._safe_trouble.code)
 
     def _note(self, state: ChargeState) -> None:
         if not self.healthy:
@@ -338,5 +314,5 @@ class ChargeSom(DrivenBoard):
         self.hear_contactor(closed)
         self.hear_pilot(PilotReading(state.pilot, 0.0, self._loop.time(), state.duty))
         if state.pilot is PilotState.A and not state.pilot_diode:
-            self.levels.forget(PILOT_DIODE.code)
+            self.faults.forget(PILOT_DIODE.code)
         self.levels.note_cable(state.cable_amperes)

@@ -6,28 +6,33 @@ from collections.abc import Iterator
 from typing import Final
 
 from hal.boards.chargesom_frames import CABLE_INVALID, ChargeState, Reason, Residual
-from hal.boards.levels import Trouble
+from hal.boards.troubles import (
+    CONTROLLER_DEAF,
+    PILOT_DIODE,
+    PILOT_MALFUNCTION,
+    PILOT_SHORT,
+    PROXIMITY,
+    RESIDUAL,
+    RESIDUAL_TEST,
+)
+from hal.faults import Trouble
 from hal.readings import Severity
 
 _OFF: Final = Severity.EMERGENCY
 
-PILOT_SHORT: Final = Trouble("pilot_short", _OFF, "the pilot is shorted to earth")
-PILOT_DIODE: Final = Trouble("pilot_diode", _OFF, "the car's pilot diode is missing", latched=True)
-PROXIMITY: Final = Trouble("proximity_invalid", Severity.STOP, "the proximity resistor is that of no cable")
-RESIDUAL: Final = Trouble("residual_current", _OFF, "the residual-current monitor has tripped", latched=True)
 OVER_TEMPERATURE: Final = Trouble("over_temperature", _OFF, "a temperature sensor has stopped the charging")
 TEMPERATURE_SENSOR: Final = Trouble("temperature_sensor", Severity.STOP, "a temperature sensor is broken")
 
 _SAFE: Final = {
     Reason.INTERNAL_ERROR: Trouble("internal_error", _OFF, "the safety controller has found an error in itself", True),
-    Reason.COM_TIMEOUT: Trouble("communication_timeout", _OFF, "the safety controller has not heard from us in time"),
+    Reason.COM_TIMEOUT: CONTROLLER_DEAF,
     Reason.PROXIMITY_MALFUNCTION: Trouble("proximity_malfunction", _OFF, "the proximity pilot cannot be measured"),
-    Reason.PILOT_MALFUNCTION: Trouble("pilot_malfunction", _OFF, "the control pilot cannot be driven or measured"),
+    Reason.PILOT_MALFUNCTION: PILOT_MALFUNCTION,
     Reason.PILOT_SHORT: Trouble("safe_state_pilot_short", _OFF, "off because the pilot was shorted"),
     Reason.PILOT_DIODE: Trouble("safe_state_pilot_diode", _OFF, "off because the car's pilot diode was missing"),
     Reason.HV_SWITCH_MALFUNCTION: Trouble("contactor_welded", _OFF, "a contactor does not do what it is told", True),
     Reason.RCM_ERROR: RESIDUAL,
-    Reason.RCM_SELF_TEST: Trouble("residual_current_test", _OFF, "the residual-current monitor failed its test", True),
+    Reason.RCM_SELF_TEST: RESIDUAL_TEST,
 }
 _SENSORS: Final = range(Reason.TEMPERATURE_1_MALFUNCTION, Reason.TEMPERATURE_4_MALFUNCTION + 1)
 _HEAT: Final = range(Reason.OVER_TEMPERATURE_1, Reason.OVER_TEMPERATURE_4 + 1)

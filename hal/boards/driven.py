@@ -10,16 +10,18 @@ import abc
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
+from hal.address import Values
 from hal.boards import ports
-from hal.boards.levels import Levels, Trouble
+from hal.boards.levels import LevelBoard
+from hal.boards.troubles import HEARTBEAT_LOST, STUCK_OPEN, WELDED
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
-from hal.events import BoardEvent
+from hal.faults import Trouble
 from hal.ports import Meter
-from hal.readings import AcCapabilities, BoardCapabilities, ContactorState, PilotReading, PilotState, Severity
+from hal.readings import AcCapabilities, BoardCapabilities, ContactorState, PilotReading, Severity
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +32,6 @@ BEAT_SECONDS = 0.7
 WELD_SECONDS = 0.3
 CLOSE_SECONDS = 1.0
 LATE_SECONDS = 0.1
-
-HEARTBEAT_LOST = Trouble("heartbeat_lost", Severity.EMERGENCY, "the station has stopped beating")
-WELDED = Trouble("contactor_welded", Severity.EMERGENCY, "the contactor does not open", latched=True)
-STUCK_OPEN = Trouble("contactor_stuck_open", Severity.STOP, "the contactor does not close", latched=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,15 @@ class Outlet:
     socket: bool = False
     lock: bool = False
     switches_phases: bool = False
+
+    @classmethod
+    def read(cls, values: Values, phases: int, max_amperes: float, **rest: bool) -> Outlet:
+        """From ``volts``, ``phases`` and ``max_amperes`` of an address or a table; the last two are given for where they are not said."""
+        found = values.integer("phases", 1, 3, phases)
+        if found == 2:
+            raise values.wrong("phases", "1 or 3: an outlet has one phase or three")
+        volts = values.number("volts", 100.0, 300.0, 230.0)
+        return cls(volts, found, max_amperes=values.number("max_amperes", 6.0, 80.0, max_amperes), **rest)
 
     @property
     def capabilities(self) -> AcCapabilities:
@@ -70,8 +77,8 @@ class Reset(Protocol):
     def close(self) -> None: ...
 
 
-class DrivenBoard(abc.ABC):
-    """One AC outlet behind a driver. To be made on a running event loop; all calls from its thread."""
+class DrivenBoard(LevelBoard, abc.ABC):
+    """One AC outlet behind a driver."""
 
     plc = None
     dc = None
@@ -79,15 +86,11 @@ class DrivenBoard(abc.ABC):
     tokens = None
 
     def __init__(self, name: str, outlet: Outlet, capabilities: BoardCapabilities, *, supports_e: bool = False) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._name = name
-        self._capabilities = capabilities
-        self.levels = Levels(self._loop.time)
+        super().__init__(name, capabilities)
         self.permitted = False
         self.commanded = False
         self.feedback: bool | None = None
         self._was_closed = False
-        self.closed = False
         self._last_beat: float | None = None
         self._inputs: list[Input] = []
         self._stops: dict[str, bool] = {}
@@ -95,7 +98,7 @@ class DrivenBoard(abc.ABC):
         self._contactor_check: asyncio.TimerHandle | None = None
         self.pilot = ports.Pilot(self, supports_e=supports_e)
         self.inputs = ports.BoardInputs(self)
-        self.faults = ports.BoardFaults(self)
+        self.faults = self.levels.faults
         self.indicator = ports.LoggedIndicator(name)
         self.proximity = ports.Proximity(self) if outlet.socket else None
         self.ac = ports.Ac(self, outlet.capabilities)
@@ -154,22 +157,18 @@ class DrivenBoard(abc.ABC):
 
     # --- the board ---
 
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def capabilities(self) -> BoardCapabilities:
-        return self._capabilities
-
-    @property
-    def healthy(self) -> bool:
-        return self.levels.healthy
-
     async def open(self) -> None:
-        if self.closed:
-            raise HalLost("this board has been closed")
+        self._usable()
         await self._start()
+
+    async def opened(self) -> Self:
+        """This board, open. HalError when that fails; nothing stays open then."""
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
 
     async def close(self) -> None:
         if self.closed:
@@ -184,25 +183,17 @@ class DrivenBoard(abc.ABC):
             await self._stop()
         for contact in self._inputs:
             contact.close()
-        self.levels.healthy = False
-        self.levels.events.close()
-
-    def events(self) -> AsyncIterator[BoardEvent]:
-        stream = self.levels.events.stream()
-        if self.closed:
-            stream.close()
-        return stream
+        self._fall_silent()
 
     def beat(self) -> None:
-        if self.closed:
-            raise HalLost("this board is closed")
+        self._usable()
         self._last_beat = self._loop.time()
         if self._beat_check is None:
             self._beat_check = self._loop.call_at(self._last_beat + BEAT_SECONDS, self._check_beat)
-        self.levels.end(HEARTBEAT_LOST.code)
+        self.faults.end(HEARTBEAT_LOST.code)
         self._beaten()
         if not self.healthy:
-            raise HalLost(f"board {self._name} does not answer")
+            raise HalLost(f"board {self.name} does not answer")
 
     @property
     def beating(self) -> bool:
@@ -226,11 +217,6 @@ class DrivenBoard(abc.ABC):
 
     # --- commands ---
 
-    def demand(self) -> None:
-        """HalLost unless the board answers."""
-        if not self.healthy:
-            raise HalLost(f"board {self._name} is not open, or does not answer")
-
     async def drive(self, duty: float | None) -> None:
         self.demand()
         await self._drive(duty)
@@ -238,7 +224,7 @@ class DrivenBoard(abc.ABC):
     async def permit(self, on: bool, reason: str) -> None:
         """The station's wish for power: the contactor follows the pilot while it lasts."""
         if not on:
-            log.debug("board %s: no more power (%s)", self._name, reason)
+            log.debug("board %s: no more power (%s)", self.name, reason)
             self.permitted = False
             self.demand()
             self._command(False, anyhow=True)
@@ -247,15 +233,9 @@ class DrivenBoard(abc.ABC):
         against = self.against()
         if against:
             raise HalRejected(f"no power: {against}")
-        log.debug("board %s: power allowed (%s)", self._name, reason)
+        log.debug("board %s: power allowed (%s)", self.name, reason)
         self.permitted = True
         self.settle()
-
-    async def clear(self, code: str) -> None:
-        if self.levels.caused(code):
-            raise HalRejected(f"the cause of {code} is still there")
-        self.levels.forget(code)
-        self._settle_contactor()
 
     def against(self) -> str:
         """What stands against power; empty where nothing does. The pilot is another matter: it may still become ready."""
@@ -267,7 +247,7 @@ class DrivenBoard(abc.ABC):
             return "door open"
         if not self.beating:
             return "no heartbeat"
-        return f"fault {self.levels.emergency}" if self.levels.emergency else ""
+        return f"fault {self.faults.emergency}" if self.faults.emergency else ""
 
     # --- what the driver has heard ---
 
@@ -275,21 +255,21 @@ class DrivenBoard(abc.ABC):
         """The cause of this fault is there. An EMERGENCY takes the power away before it is reported."""
         if trouble.severity is Severity.EMERGENCY:
             self.trip()
-        self.levels.begin(trouble)
+        self.faults.begin(trouble)
 
     def report(self, trouble: Trouble, there: bool) -> None:
         """A cause that the board reports as a level."""
         if there:
             self.fail(trouble)
         else:
-            self.levels.end(trouble.code)
+            self.faults.end(trouble.code)
 
     def hear_pilot(self, reading: PilotReading) -> None:
         """A pilot state, with the time of its measurement."""
         state = reading.state
         ready = self.levels.pilot.state.ready
         # Before the event goes out: whoever hears it must not find a permission that is over.
-        if (ready and not state.ready) or state not in (PilotState.B, PilotState.C, PilotState.D):
+        if (ready and not state.ready) or not state.connected:
             self.trip()
         self.levels.note_pilot(reading)
         self.settle()
@@ -313,7 +293,7 @@ class DrivenBoard(abc.ABC):
         self._was_closed = closed is True
         self.feedback = closed
         if closed is False:
-            self.levels.end(WELDED.code)
+            self.faults.end(WELDED.code)
         if closed and not self.commanded and self._contactor_check is None:
             self._watch_contactor(WELD_SECONDS)
         self._settle_contactor()
@@ -324,7 +304,7 @@ class DrivenBoard(abc.ABC):
         self.feedback = None
         self._was_closed = False
         if self.healthy:
-            log.warning("board %s: %s", self._name, text)
+            log.warning("board %s: %s", self.name, text)
             self.levels.lose(text)
             self.levels.note_contactor(ContactorState.UNKNOWN)
 
@@ -354,7 +334,7 @@ class DrivenBoard(abc.ABC):
             self.permitted = self.commanded = False
             if anyhow:
                 raise
-            log.warning("board %s cannot be told: %s", self._name, error)
+            log.warning("board %s cannot be told: %s", self.name, error)
 
     def _watch_contactor(self, seconds: float) -> None:
         if self._contactor_check is not None:
@@ -376,13 +356,13 @@ class DrivenBoard(abc.ABC):
         elif self.commanded and not self.feedback:
             self.trip()
             self.fail(STUCK_OPEN)
-            self.levels.end(STUCK_OPEN.code)
+            self.faults.end(STUCK_OPEN.code)
 
     def _settle_contactor(self) -> None:
         if self.feedback is None:
             state = ContactorState.UNKNOWN
         elif self.feedback:
-            state = ContactorState.WELDED if self.levels.caused(WELDED.code) else ContactorState.CLOSED
+            state = ContactorState.WELDED if self.faults.caused(WELDED.code) else ContactorState.CLOSED
         else:
             state = ContactorState.OPEN
         self.levels.note_contactor(state)

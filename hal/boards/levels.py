@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
+from hal.errors import HalLost
 from hal.events import (
     BoardEvent,
     BoardLost,
@@ -13,34 +15,22 @@ from hal.events import (
     ContactorChanged,
     DoorChanged,
     EmergencyStopChanged,
-    FaultCleared,
-    FaultRaised,
     LockChanged,
     PilotChanged,
 )
+from hal.faults import ActiveFaults
 from hal.readings import (
+    BoardCapabilities,
     CableReading,
     ContactorReading,
     ContactorState,
-    Fault,
     InputsReading,
     LockReading,
     LockState,
     PilotReading,
     PilotState,
-    Severity,
 )
 from hal.stream import Broadcast
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A fault as a board can have it. ``latched``: stays when its cause has gone, until it is cleared."""
-
-    code: str
-    severity: Severity
-    text: str
-    latched: bool = False
 
 
 class Levels:
@@ -60,8 +50,7 @@ class Levels:
         self.inputs = InputsReading(False, False, 0.0)
         self.cable = CableReading(None, 0.0)
         self.lock = LockReading(LockState.UNKNOWN, 0.0)
-        self.faults: tuple[Fault, ...] = ()
-        self._causes: set[str] = set()
+        self.faults = ActiveFaults(self.events.publish, now)
 
     # --- readings ---
 
@@ -75,11 +64,6 @@ class Levels:
                 self.pilot = PilotReading(pilot.state, pilot.since, at, pilot.duty, pilot.high_volts, pilot.low_volts)
             if contactor.at < at:
                 self.contactor = ContactorReading(contactor.state, at)
-
-    @property
-    def emergency(self) -> str:
-        """Codes of the faults that forbid power, for a person; empty where there is none."""
-        return ", ".join(fault.code for fault in self.faults if fault.severity is Severity.EMERGENCY)
 
     def note_pilot(self, reading: PilotReading) -> None:
         """Note a measurement. Its ``since`` is told here: the moment of the first one with this state."""
@@ -118,42 +102,6 @@ class Levels:
         if changed:
             self.events.publish(LockChanged(self.lock))
 
-    # --- faults ---
-
-    def begin(self, trouble: Trouble) -> None:
-        """The cause of this fault is there."""
-        self._causes.add(trouble.code)
-        if self._fault(trouble.code) is None:
-            self.note_fault(Fault(trouble.code, trouble.severity, trouble.text, trouble.latched, self._now()))
-
-    def note_fault(self, fault: Fault) -> None:
-        """A fault as the board itself tells it."""
-        before = self._fault(fault.code)
-        if fault != before:
-            self.faults = (*(each for each in self.faults if each is not before), fault)
-            self.events.publish(FaultRaised(fault))
-
-    def _fault(self, code: str) -> Fault | None:
-        return next((fault for fault in self.faults if fault.code == code), None)
-
-    def end(self, code: str) -> None:
-        """The cause has gone; so has the fault, unless it is latched."""
-        self._causes.discard(code)
-        fault = self._fault(code)
-        if fault is not None and not fault.latched:
-            self.forget(code)
-
-    def caused(self, code: str) -> bool:
-        return code in self._causes
-
-    def forget(self, code: str) -> None:
-        """The fault is over, latched or not."""
-        self._causes.discard(code)
-        fault = self._fault(code)
-        if fault is not None:
-            self.faults = tuple(each for each in self.faults if each is not fault)
-            self.events.publish(FaultCleared(fault))
-
     # --- whether it answers ---
 
     def lose(self, text: str) -> None:
@@ -168,3 +116,35 @@ class Levels:
         if self.lost:
             self.lost = False
             self.events.publish(BoardRecovered(self._now()))
+
+
+class LevelBoard:
+    """What boards have in common whose driver stores what they say. To be made on a running event loop; all calls from its thread."""
+
+    def __init__(self, name: str, capabilities: BoardCapabilities) -> None:
+        self.name, self.capabilities = name, capabilities
+        self.closed = False
+        self._loop = asyncio.get_running_loop()
+        self.levels = Levels(self._loop.time)
+
+    @property
+    def healthy(self) -> bool:
+        return self.levels.healthy
+
+    def events(self) -> AsyncIterator[BoardEvent]:
+        return self.levels.events.stream()
+
+    def demand(self) -> None:
+        """HalLost unless the board answers."""
+        if not self.healthy:
+            raise HalLost(f"board {self.name} is not open, or does not answer")
+
+    def _usable(self) -> None:
+        """HalLost once the board is closed: another one has to be made."""
+        if self.closed:
+            raise HalLost("this board is closed")
+
+    def _fall_silent(self) -> None:
+        """The board is closed: nothing that it said counts, and nothing follows."""
+        self.levels.healthy = False
+        self.levels.events.close()

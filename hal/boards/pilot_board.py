@@ -12,9 +12,11 @@ import logging
 from typing import Final, Protocol
 
 from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Input, Outlet
-from hal.boards.levels import Trouble
+from hal.boards.driven import Reset as Output
 from hal.boards.sampling import Debounce
+from hal.boards.troubles import PILOT_DIODE, PILOT_SHORT
 from hal.errors import HalError, HalTimeout, HalUnsupported
+from hal.faults import Trouble
 from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState, Severity
 
 log = logging.getLogger(__name__)
@@ -29,8 +31,6 @@ RETRY_SECONDS: Final = 0.5
 STALLED_SECONDS: Final = 0.1
 """The event loop came by so late that an edge may have been missed and the contactor was not guarded."""
 
-PILOT_DIODE: Final = Trouble("pilot_diode", Severity.EMERGENCY, "the car's pilot diode is missing", latched=True)
-PILOT_SHORT: Final = Trouble("pilot_short", Severity.EMERGENCY, "the pilot is shorted to earth")
 STALLED: Final = Trouble("pilot_unwatched", Severity.WARNING, "the pilot was not looked at for more than 100 ms")
 
 
@@ -40,11 +40,6 @@ class Generator(Protocol):
 
 class Peak(Protocol):
     def volts(self) -> float: ...
-    def close(self) -> None: ...
-
-
-class Output(Protocol):
-    def set(self, active: bool) -> None: ...
     def close(self) -> None: ...
 
 
@@ -148,7 +143,7 @@ class LinuxBoard(DrivenBoard):
         self.report(PILOT_SHORT, settled.short)
         self.report(PILOT_DIODE, settled.diode)
         if settled.state is PilotState.A:
-            self.levels.forget(PILOT_DIODE.code)
+            self.faults.forget(PILOT_DIODE.code)
         self.hear_pilot(PilotReading(settled.state, 0.0, self._loop.time(), self._duty, high, low))
 
     def _miss(self, error: HalError) -> None:

@@ -22,17 +22,15 @@ emergency_stop = "!ESTOP"
 from __future__ import annotations
 
 import contextlib
-import math
-import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from hal.address import Power, Values, load
 from hal.boards.driven import Input, Outlet
 from hal.boards.pilot_board import LinuxBoard
 from hal.errors import HalError, HalRejected
-from hal.linux.gpio import InputLine, LineName, OutputLine, line_name
+from hal.linux.gpio import InputLine, LineName, OutputLine, line_of
 from hal.linux.sysfs import Adc, Pwm
 
 _GPIO: Final = ("contactor", "feedback", "gate", "lock", "lock_feedback", "emergency_stop", "door")
@@ -61,6 +59,12 @@ class LinuxPlan:
     outlet: Outlet
     gpio: dict[str, LineName] = field(default_factory=dict)
     bias: str = ""
+    devices: tuple[str, ...] = ()
+    unsafe: tuple[str, ...] = ()
+
+    @property
+    def power(self) -> Power:
+        return Power(self.outlet.phases, False)
 
     def make(self, name: str) -> LinuxBoard:
         """Take hold of everything. HalError when a part is not there; nothing stays open then."""
@@ -100,12 +104,7 @@ class LinuxPlan:
 
 def read_board(path: str | Path) -> LinuxPlan:
     """Read the file without touching any hardware. HalRejected names the key that is wrong."""
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HalRejected(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:  # TOML and UTF-8 errors are ValueErrors
-        raise HalRejected(f"{path}: {error}") from None
+    table = load(path)
     try:
         return _plan(table)
     except HalError as error:
@@ -113,101 +112,35 @@ def read_board(path: str | Path) -> LinuxPlan:
 
 
 def _plan(table: dict[str, Any]) -> LinuxPlan:
-    top = _Table("", table, ("pwm", "adc", "gpio", "outlet"))
+    top = Values("", table, ("pwm", "adc", "gpio", "outlet"))
     pwm = top.table("pwm", ("chip", "channel", "inverted"))
     adc = top.table("adc", ("high", "low"))
     gpio = top.table("gpio", (*_GPIO, "bias"))
     outlet = top.table("outlet", ("phases", "volts", "max_amperes"), needed=False)
-    lines: dict[str, LineName] = {key: _line(gpio, key) for key in _GPIO if key in gpio.values}
+    lines = {key: line for key in _GPIO if (line := line_of(gpio, key)) is not None}
     if "contactor" not in lines:
         raise HalRejected("gpio.contactor: which line closes the contactor?")
     if "lock_feedback" in lines and "lock" not in lines:
         raise HalRejected("gpio.lock_feedback: there is no lock")
-    phases = outlet.integer("phases", 0, 3, default=1)
-    if phases not in (1, 3):
-        raise HalRejected("outlet.phases has to be 1 or 3")
     return LinuxPlan(
         chip=pwm.integer("chip", 0, 999),
         channel=pwm.integer("channel", 0, 999),
         inverted=pwm.flag("inverted"),
         high=_adc(adc, "high"),
         low=_adc(adc, "low"),
-        outlet=Outlet(
-            volts=outlet.number("volts", 100.0, 300.0, default=230.0),
-            phases=phases,
-            max_amperes=outlet.number("max_amperes", 6.0, 80.0, default=16.0),
-            lock="lock" in lines,
-        ),
+        outlet=Outlet.read(outlet, 1, 16.0, lock="lock" in lines),
         gpio=lines,
-        bias=gpio.choice("bias", ("", "up", "down", "none")),
+        bias=gpio.choice("bias", ("up", "down", "none"), ""),
     )
 
 
-def _adc(table: _Table, key: str) -> AdcPlan:
+def _adc(table: Values, key: str) -> AdcPlan:
     adc = table.table(key, ("device", "channel", "scale", "offset"))
     scale = adc.number("scale", -100.0, 100.0)
     if scale == 0.0:
-        raise HalRejected(f"{adc.name}scale: 0 would measure nothing")
+        raise HalRejected(f"adc.{key}.scale: 0 would measure nothing")
     device, channel = adc.text("device"), adc.text("channel")
     for value in (device, channel):
         if "/" in value or value.startswith("."):
-            raise HalRejected(f"{adc.name}device and channel are names, not paths: {value!r}")
-    return AdcPlan(device, channel, scale, adc.number("offset", -100.0, 100.0, default=0.0))
-
-
-def _line(table: _Table, key: str) -> LineName:
-    try:
-        return line_name(table.text(key))
-    except HalRejected as error:
-        raise HalRejected(f"gpio.{key}: {error}") from None
-
-
-class _Table:
-    """One table of the file; every complaint names its key."""
-
-    def __init__(self, name: str, values: object, keys: Iterable[str]) -> None:
-        self.name = f"{name}." if name else ""
-        if not isinstance(values, dict):
-            raise HalRejected(f"{name} has to be a table")
-        self.values: dict[str, Any] = values
-        known = tuple(keys)
-        for key in values:
-            if key not in known:
-                raise HalRejected(f"{self.name}{key}: unknown; there are: {', '.join(known)}")
-
-    def table(self, key: str, keys: Iterable[str], *, needed: bool = True) -> _Table:
-        if key not in self.values and needed:
-            raise HalRejected(f"[{self.name}{key}] is missing")
-        return _Table(f"{self.name}{key}", self.values.get(key, {}), keys)
-
-    def text(self, key: str) -> str:
-        value = self.values.get(key)
-        if not isinstance(value, str) or not value:
-            raise HalRejected(f"{self.name}{key}: has to be a name in quotes")
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self.values.get(key, False)
-        if not isinstance(value, bool):
-            raise HalRejected(f"{self.name}{key}: has to be true or false")
-        return value
-
-    def choice(self, key: str, words: tuple[str, ...]) -> str:
-        value = self.values.get(key, "")
-        if value not in words:
-            raise HalRejected(f"{self.name}{key}: has to be one of {', '.join(word for word in words if word)}")
-        return str(value)
-
-    def integer(self, key: str, lowest: int, highest: int, *, default: int | None = None) -> int:
-        value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-            raise HalRejected(f"{self.name}{key}: has to be a whole number from {lowest} to {highest}")
-        return value
-
-    def number(self, key: str, lowest: float, highest: float, *, default: float | None = None) -> float:
-        value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise HalRejected(f"{self.name}{key}: has to be a number")
-        if not lowest <= value <= highest:
-            raise HalRejected(f"{self.name}{key}: has to be from {lowest:g} to {highest:g}")
-        return float(value)
+            raise HalRejected(f"adc.{key}: device and channel are names, not paths: {value!r}")
+    return AdcPlan(device, channel, scale, adc.number("offset", -100.0, 100.0, 0.0))

@@ -14,19 +14,13 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet, Reset
-from hal.boards.pionix_dialects import (
-    CP_STATES,
-    DIODE,
-    PP_AMPERES,
-    PP_FAULT,
-    PROXIMITY,
-    X1,
-    Dialect,
-)
+from hal.boards.driven import COMMAND_SECONDS, Outlet, Reset
+from hal.boards.pionix_dialects import CP_STATES, PP_AMPERES, PP_FAULT, X1, Dialect
 from hal.boards.pionix_meter import PowerMeter
 from hal.boards.pionix_wire import Fields, Unpacker, field, packet, parse
-from hal.boards.uart import Connect, Line
+from hal.boards.serial_board import SerialBoard
+from hal.boards.troubles import PILOT_DIODE, PROXIMITY
+from hal.boards.uart import Connect
 from hal.errors import HalError, HalLost, HalTimeout, HalUnsupported
 from hal.ports import Meter
 from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState
@@ -41,7 +35,6 @@ LOST_SECONDS: Final = 5.0
 RESET_REASON_SECONDS: Final = 1.0
 COMING_UP_SECONDS: Final = 3.0
 RESET_PULSE_SECONDS: Final = 0.01
-RECONNECT_SECONDS: Final = 1.0
 _LOCKS: Final = {1: LockState.UNLOCKED, 2: LockState.LOCKED}
 
 
@@ -51,7 +44,7 @@ class Phase(enum.Enum):
     RUNNING = "all is known"
 
 
-class PionixBoard(DrivenBoard):
+class PionixBoard(SerialBoard):
     """``connector``: 1 or 2 on a board with two of them. ``reset``: the controller's reset line; without it, the reset message."""
 
     def __init__(
@@ -67,21 +60,23 @@ class PionixBoard(DrivenBoard):
         meter: str = "",
     ) -> None:
         # That they open at pilot and fault is published; that they open in time when we fall silent is not.
-        super().__init__(name, outlet, BoardCapabilities(opens_itself=False, heartbeat_seconds=1.0))
+        super().__init__(
+            name,
+            connect,
+            outlet,
+            BoardCapabilities(opens_itself=False, heartbeat_seconds=1.0),
+            phase=Phase.RESETTING,
+            reset=reset,
+            turn_seconds=TURN_SECONDS,
+        )
         self.software = ""
-        self._connect = connect
         self._dialect = dialect
         self._connector = connector
-        self._reset = reset
         self._revision = revision
-        self._line: Line | None = None
         self._unpacker = Unpacker()
-        self._phase = Phase.RESETTING
-        self._since = self._tried = self._kept = self._alive = 0.0
-        self._duty = 1.0
+        self._kept = self._alive = 0.0
         self._raw_pilot: PilotState | None = None
         self._answered = False
-        self._ticker: asyncio.TimerHandle | None = None
         self._ready: asyncio.Future[None] | None = None
         self._locking: asyncio.Future[None] | None = None
         self._wanted_lock: LockState | None = None
@@ -96,7 +91,7 @@ class PionixBoard(DrivenBoard):
     async def _start(self) -> None:
         self._ready = self._loop.create_future()
         self._reconnect()
-        self._begin_reset()
+        self._begin()
         self._tick()
         try:
             async with asyncio.timeout(RESET_REASON_SECONDS + COMING_UP_SECONDS + 2 * TURN_SECONDS):
@@ -104,36 +99,15 @@ class PionixBoard(DrivenBoard):
         except TimeoutError:
             raise HalLost(f"no {self._dialect.name} controller answers on this line") from None
 
-    async def _stop(self) -> None:
-        if self._ticker is not None:
-            self._ticker.cancel()
-        self._refuse("this board is closed")
-        try:
-            if self._line is not None:
-                # Twice: nobody will be there to say it again.
-                for _ in range(2):
-                    self._say(self._dialect.allow_power(False), field(self._dialect.pwm, X1))
-                    await asyncio.sleep(0.02)
-        finally:
-            if self._line is not None:
-                self._line.close()
-            if self._reset is not None:
-                self._reset.close()
+    async def _leave(self) -> None:
+        # Twice: nobody will be there to say it again.
+        for _ in range(2):
+            self._say(self._dialect.allow_power(False), field(self._dialect.pwm, X1))
+            await asyncio.sleep(0.02)
 
-    def _reconnect(self) -> None:
-        self._tried = self._loop.time()
-        line = self._connect()
-        line.on_octets = self._hear
-        line.on_lost = self._hang_up
-        self._line = line
-        self._unpacker = Unpacker()
-
-    def _hang_up(self, text: str) -> None:
-        self._line = None
-        self._vanish(text)
-
-    def _begin_reset(self) -> None:
+    def _begin(self) -> None:
         """Into a known state; what the controller says on the way up is all that it ever says of levels."""
+        self._unpacker = Unpacker()
         self._enter(Phase.RESETTING)
         self._forget()
         if self._reset is None:
@@ -149,9 +123,6 @@ class PionixBoard(DrivenBoard):
         self._duty = 1.0
         self._say(*(self._greeting() for _ in range(3)))
         self._say(self._dialect.allow_power(False), field(self._dialect.pwm, X1))
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase, self._since = phase, self._loop.time()
 
     def _forget(self) -> None:
         self._raw_pilot, self._answered, self.feedback = None, False, None
@@ -171,26 +142,10 @@ class PionixBoard(DrivenBoard):
 
     # --- the turn of the clock ---
 
-    def _tick(self) -> None:
-        now = self._loop.time()
-        self._ticker = self._loop.call_later(TURN_SECONDS, self._tick)
-        try:
-            self._turn(now)
-        except HalError as error:
-            if self._line is not None:
-                self._line.close()
-            self._hang_up(str(error))
-
     def _turn(self, now: float) -> None:
-        if self._line is None:
-            if now - self._tried >= RECONNECT_SECONDS:
-                with contextlib.suppress(HalError):
-                    self._reconnect()
-                    self._begin_reset()
-            return
         if self._phase is Phase.RUNNING and now - self._alive >= LOST_SECONDS:
             self._vanish(f"no keep-alive from the controller for {now - self._alive:.1f} s")
-            self._begin_reset()
+            self._begin()
         elif self._phase is Phase.RESETTING and now - self._since >= RESET_REASON_SECONDS:
             self._come_up()
         elif self._phase is Phase.COMING_UP and now - self._since >= COMING_UP_SECONDS:
@@ -199,7 +154,7 @@ class PionixBoard(DrivenBoard):
                 self._raw_pilot = PilotState.UNKNOWN
                 self._run()
             else:
-                self._begin_reset()
+                self._begin()
         if self._phase is Phase.RESETTING:
             return
         if self.feedback is not False and not self.commanded:
@@ -218,11 +173,9 @@ class PionixBoard(DrivenBoard):
         return X1 if self._duty == 1.0 else round(self._duty * 10000)
 
     def _say(self, *messages: bytes) -> None:
-        if self._line is None:
-            raise HalLost("the serial line is gone")
         connector = b"" if self._dialect.connector is None else field(self._dialect.connector, self._connector)
         for message in messages:
-            self._line.write(packet(message + connector))
+            self._write(packet(message + connector))
 
     # --- commands ---
 
@@ -308,7 +261,7 @@ class PionixBoard(DrivenBoard):
             self._vanish("the controller has restarted by itself")
         self._forget()
         for trouble in self._dialect.errors.values():
-            self.levels.end(trouble.code)
+            self.faults.end(trouble.code)
         with contextlib.suppress(HalError):
             self._come_up()
 
@@ -337,8 +290,8 @@ class PionixBoard(DrivenBoard):
 
     def _hear_pilot(self, fields: Fields, number: int) -> None:
         self._raw_pilot = CP_STATES.get(fields.number(number), PilotState.UNKNOWN)
-        if self._raw_pilot is PilotState.A and not self.levels.caused(DIODE.code):
-            self.levels.forget(DIODE.code)
+        if self._raw_pilot is PilotState.A and not self.faults.caused(PILOT_DIODE.code):
+            self.faults.forget(PILOT_DIODE.code)
         self._note_pilot()
 
     def _note_pilot(self) -> None:

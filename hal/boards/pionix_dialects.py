@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hal.boards.levels import Trouble
 from hal.boards.pionix_wire import field
+from hal.boards.troubles import CONTROLLER_DEAF, PILOT_DIODE, PILOT_MALFUNCTION, PROXIMITY, RESIDUAL, RESIDUAL_TEST
+from hal.faults import Trouble
 from hal.readings import PilotState, Severity
 
 X1: Final = 10001
@@ -14,22 +15,20 @@ X1: Final = 10001
 
 _OFF: Final = Severity.EMERGENCY
 
-DIODE: Final = Trouble("pilot_diode", _OFF, "the car's pilot diode is missing", latched=True)
 LOCK_FAILED: Final = Trouble("lock_failed", Severity.STOP, "the lock does not do what it is told")
 _COMMON: Final = {
-    1: DIODE,
-    2: Trouble("residual_current_test", _OFF, "the residual-current monitor failed its test", latched=True),
-    3: Trouble("residual_current", _OFF, "the residual-current monitor has tripped", latched=True),
+    1: PILOT_DIODE,
+    2: RESIDUAL_TEST,
+    3: RESIDUAL,
     4: Trouble("ventilation_missing", Severity.STOP, "the car wants a ventilation that is not there"),
     5: LOCK_FAILED,
-    6: Trouble("pilot_malfunction", _OFF, "the control pilot cannot be driven or measured"),
+    6: PILOT_MALFUNCTION,
 }
 _OVERCURRENT: Final = Trouble("overcurrent", _OFF, "the car draws more than it may", latched=True)
 
 CP_STATES: Final = dict(enumerate((PilotState.A, PilotState.B, PilotState.C, PilotState.D, PilotState.E, PilotState.F)))
 PP_AMPERES: Final = {1: 13.0, 2: 20.0, 3: 32.0, 4: 63.0}
 PP_FAULT: Final = 5
-PROXIMITY: Final = Trouble("proximity_invalid", Severity.STOP, "the proximity resistor is that of no cable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ PHYVERSO: Final = Dialect(
     coil=True,
     errors=_COMMON
     | {
-        7: Trouble("communication_timeout", _OFF, "the controller has not heard from us in time"),
+        7: CONTROLLER_DEAF,
         8: Trouble("contactor_feedback", _OFF, "the contactor does not do what it is told", latched=True),
         9: PROXIMITY,
     },

@@ -8,13 +8,14 @@ from typing import Final
 
 from hal.boards.pionix_wire import Fields
 from hal.errors import HalLost, HalTimeout
+from hal.meters.unsigned import UnsignedMeter
 from hal.readings import MeterReading
 
 READ_SECONDS: Final = 1.0
 FRESH_SECONDS: Final = 0.5
 
 
-class PowerMeter:
+class PowerMeter(UnsignedMeter):
     """``identity``: what the operator calls it (MeterID); the protocol has no serial number."""
 
     def __init__(self, identity: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,14 +35,6 @@ class PowerMeter:
                 return await future
         except TimeoutError:
             raise HalTimeout("the controller sends no meter readings") from None
-
-    async def begin(self, transaction: str) -> bytes | None:
-        await self.read()
-        return None
-
-    async def end(self, transaction: str) -> bytes | None:
-        await self.read()
-        return None
 
     def take(self, fields: Fields) -> None:
         """A reading has come. One with a number that is none is dropped: its age tells."""

@@ -14,7 +14,6 @@ from hal.readings import (
     CableReading,
     ContactorReading,
     ContactorState,
-    Fault,
     Indication,
     InputsReading,
     LockReading,
@@ -39,7 +38,6 @@ class Commands(Protocol):
     async def switch_phases(self, phases: int) -> None: ...
     async def test_residual_current(self) -> bool: ...
     async def move_lock(self, locked: bool) -> None: ...
-    async def clear(self, code: str) -> None: ...
 
 
 class _Port:
@@ -129,15 +127,6 @@ class BoardInputs(_Port):
     @property
     def reading(self) -> InputsReading:
         return self._board.levels.inputs
-
-
-class BoardFaults(_Port):
-    @property
-    def active(self) -> tuple[Fault, ...]:
-        return self._board.levels.faults
-
-    async def clear(self, code: str) -> None:
-        await self._board.clear(code)
 
 
 class LoggedIndicator:

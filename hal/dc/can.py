@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import errno
 import socket
 import struct
@@ -11,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.errors import HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.linux.errors import InterfaceDown, NoInterface, NoPermission
+from hal.linux.sockets import FrameSocket, Texts, describe
 
 # include/uapi/linux/can.h: identifier with flags, length, padding, eight octets; in the byte order of the machine.
 _FRAME: Final = struct.Struct("=IB3x8s")
@@ -21,16 +21,12 @@ _IDENTIFIER = 0x1FFFFFFF
 _BUS_OFF = 0x00000040
 _ERROR_FILTER = 2  # CAN_RAW_ERR_FILTER of linux/can/raw.h; typeshed does not know it
 
-FRAMES_AT_A_TIME: Final = 64
-"""So many frames are read before others get their turn in the event loop."""
-
-
-class NoInterface(HalLost):
-    """There is no CAN interface of this name, or not any more."""
-
-
-class InterfaceDown(HalLost):
-    """The interface is there, and down."""
+TEXTS: Final[Texts] = {
+    NoInterface: "there is no CAN interface {interface!r}",
+    InterfaceDown: "the CAN interface {interface} is down: ip link set {interface} up type can bitrate 125000",
+    HalTimeout: "the send queue of {interface} is full: does anybody acknowledge?",
+    NoPermission: "this process may not use {interface}: {error}",
+}
 
 
 class BusOff(HalLost):
@@ -63,10 +59,6 @@ def unpacked(octets: bytes) -> Frame | BusOff | None:
     return Frame(identifier & _IDENTIFIER, data[:length])
 
 
-def _nothing(*_: object) -> None:
-    return None
-
-
 class Bus(Protocol):
     """What carries frames. ``on_frame`` hears each with the time of its arrival, ``on_lost`` that nothing goes now."""
 
@@ -83,80 +75,32 @@ class Bus(Protocol):
     def close(self) -> None: ...
 
 
-def describe(error: OSError, interface: str) -> HalError:
-    """The error that a person can act on."""
-    if error.errno in (errno.ENODEV, errno.ENXIO):
-        return NoInterface(f"there is no CAN interface {interface!r}")
-    if error.errno == errno.ENETDOWN:
-        return InterfaceDown(
-            f"the CAN interface {interface} is down: ip link set {interface} up type can bitrate 125000"
-        )
-    if error.errno in (errno.ENOBUFS, errno.EAGAIN):
-        return HalTimeout(f"the send queue of {interface} is full: does anybody acknowledge?")
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return HalRejected(f"this process may not use {interface}: {error}")
-    return HalLost(f"{interface}: {error}")
-
-
-class CanSocket:
+class CanSocket(FrameSocket):
     """A bound CAN_RAW socket, or anything that speaks its 16 octet packets. To be used on the event loop's thread."""
 
     def __init__(self, opened: socket.socket, interface: str) -> None:
-        self.on_frame: Callable[[float, Frame], None] = _nothing
-        self.on_lost: Callable[[HalLost], None] = _nothing
-        self._interface = interface
-        self._loop = asyncio.get_running_loop()
-        self._socket: socket.socket | None = opened
-        opened.setblocking(False)
-        self._loop.add_reader(opened.fileno(), self._read)
-
-    @property
-    def usable(self) -> bool:
-        return self._socket is not None
+        super().__init__(opened, interface, TEXTS)
+        self.on_frame: Callable[[float, Frame], None] = lambda at, frame: None
 
     def send(self, frame: Frame) -> None:
-        if self._socket is None:
-            raise HalLost(f"{self._interface} is closed")
+        """Queue now. HalTimeout when the queue is full, HalLost when there is no way out."""
         try:
-            self._socket.send(frame.packed())
-        except OSError as error:
-            named = describe(error, self._interface)
-            if isinstance(named, HalLost) and not isinstance(named, InterfaceDown):
+            self._send(frame.packed())
+        except HalLost as error:
+            if not isinstance(error, InterfaceDown):
                 self.close()
-            raise named from error
+            raise
 
-    def close(self) -> None:
-        opened, self._socket = self._socket, None
-        if opened is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self._loop.remove_reader(opened.fileno())
-            opened.close()
-
-    def _read(self) -> None:
-        for _ in range(FRAMES_AT_A_TIME):
-            if self._socket is None:
-                return
-            try:
-                octets = self._socket.recv(128)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                named = describe(error, self._interface)
-                lost = named if isinstance(named, HalLost) else HalLost(str(named))
-                # Down is no end: the socket hears again when the interface is up.
-                if not isinstance(lost, InterfaceDown):
-                    self.close()
-                self.on_lost(lost)
-                return
-            if not octets:
-                self.close()
-                self.on_lost(HalLost(f"{self._interface}: the other end is gone"))
-                return
-            found = unpacked(octets)
-            if isinstance(found, Frame):
-                self.on_frame(self._loop.time(), found)
-            elif found is not None:
-                self.on_lost(found)
+    def _take(self, opened: socket.socket) -> None:
+        octets = opened.recv(128)
+        if not octets:
+            self._lose(HalLost(f"{self.interface}: the other end is gone"))
+            return
+        found = unpacked(octets)
+        if isinstance(found, Frame):
+            self.on_frame(self._loop.time(), found)
+        elif found is not None:
+            self.on_lost(found)
 
 
 def can_interface(interface: str, destination: int) -> CanSocket:
@@ -171,7 +115,7 @@ def can_interface(interface: str, destination: int) -> CanSocket:
     except OSError as error:
         if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
             raise HalUnsupported("this kernel has no CAN: modprobe can can_raw") from error
-        raise describe(error, interface) from error
+        raise describe(error, interface, TEXTS) from error
     try:
         only_ours = struct.pack("=II", _EXTENDED | destination << 8, _EXTENDED | _REMOTE | 0xFF00)
         opened.setsockopt(socket.SOL_CAN_RAW, socket.CAN_RAW_FILTER, only_ours)
@@ -179,5 +123,5 @@ def can_interface(interface: str, destination: int) -> CanSocket:
         opened.bind((interface,))
     except OSError as error:
         opened.close()
-        raise describe(error, interface) from error
+        raise describe(error, interface, TEXTS) from error
     return CanSocket(opened, interface)

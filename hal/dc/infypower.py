@@ -13,11 +13,13 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 
+from hal.address import Address
 from hal.dc.can import Bus, Frame, can_interface
 from hal.dc.frames import CONTROLLER, Command, answer, question, setpoint, switch
 from hal.dc.module import ALARMS, Bounds, Module, together
-from hal.drivers_kit import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Standing, Tell, parse
+from hal.drivers_kit import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Tell
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout
+from hal.faults import ActiveFaults, Trouble
 from hal.readings import DcCapabilities, DcPhase, DcPresent, Severity
 
 log = logging.getLogger(__name__)
@@ -42,8 +44,9 @@ BEAT_SECONDS = 1.0
 SMALL_AMPERES = 2.0
 """The most that flows in cable check and precharge (IEC 61851-23)."""
 
-LOST, NOT_OFF = "supply-lost", "supply-not-off"
-OPTIONS = frozenset({"modules", "controller", "max_volts", "max_amperes", "max_watts", "ramp"})
+LOST = "supply-lost"
+NOT_OFF = Trouble("supply-not-off", Severity.EMERGENCY, f"no confirmation after {OFF_SECONDS:g} s")
+OPTIONS = ("modules", "controller", "max_volts", "max_amperes", "max_watts", "ramp")
 
 
 class InfypowerSupply:
@@ -62,7 +65,7 @@ class InfypowerSupply:
         self._modules = {address: Module(address) for address in modules}
         self._bounds = bounds if bounds is not None else Bounds()
         self._capabilities: DcCapabilities | None = None
-        self._standing: Standing | None = None
+        self.faults = ActiveFaults()
         self._bus: Bus | None = None
         self._task: asyncio.Task[None] | None = None
         self._target: tuple[float, float] | None = None
@@ -106,13 +109,13 @@ class InfypowerSupply:
         if not 0.0 <= amperes <= limits.max_amperes:
             raise HalRejected(f"{amperes:g} A is outside 0 to {limits.max_amperes:g}")
         loop = asyncio.get_running_loop()
-        if self._standing is None or self._bus is None or LOST in self._standing:
+        if self._bus is None or LOST in self.faults:
             raise HalLost("the supply does not answer")
         if loop.time() - self._beat_at > BEAT_SECONDS:
             raise HalRejected("the station does not beat")
         first = self._target is None
-        if first and any(fault.severity > Severity.WARNING for fault in self._standing.active):
-            raise HalRejected(f"the supply has a fault: {', '.join(fault.code for fault in self._standing.active)}")
+        if first and any(fault.severity > Severity.WARNING for fault in self.faults.active):
+            raise HalRejected(f"the supply has a fault: {', '.join(fault.code for fault in self.faults.active)}")
         if first:
             self._amperes, self._ramped_at = 0.0, loop.time()
             self._switched_at, self._off_confirmed = loop.time(), False
@@ -160,7 +163,7 @@ class InfypowerSupply:
     async def open(self, tell: Tell) -> None:
         """Connect, switch off, and ask every module what it can. HalLost without a bus, HalTimeout if a module does not answer."""
         loop = asyncio.get_running_loop()
-        self._standing = Standing(tell)
+        self.faults.tell = tell
         self._attach(self._connect())
         self._switched_at = loop.time()
         self._task = loop.create_task(self._run(), name="supply")
@@ -182,11 +185,6 @@ class InfypowerSupply:
         with contextlib.suppress(HalError):
             await self.off()
         await self._detach()
-
-    def clear(self, code: str) -> None:
-        """None of its faults is latched."""
-        if self._standing is not None and code in self._standing:
-            raise HalRejected(f"{code} stands, and passes by itself")
 
     def _attach(self, bus: Bus) -> None:
         bus.on_frame, bus.on_lost = self._hear, self._cut_off
@@ -311,43 +309,37 @@ class InfypowerSupply:
             self._off_confirmed = off
 
     def _cut_off(self, error: HalLost) -> None:
-        assert self._standing is not None
         self._cut_off_at = asyncio.get_running_loop().time()
         severity = Severity.EMERGENCY if self.on else Severity.STOP
-        self._standing.raised(LOST, severity, str(error))
+        self.faults.begin(Trouble(LOST, severity, str(error)))
         self.switch_off()
 
     def _watch(self) -> None:
-        assert self._standing is not None
         now = asyncio.get_running_loop().time()
         if self._target is not None and now - self._beat_at > BEAT_SECONDS:
             log.error("no heartbeat for %.1f s: supply off", now - self._beat_at)
             self.switch_off()
         self._watch_silence(now)
         if self._target is None and not self._off_confirmed and now - self._switched_at > OFF_SECONDS:
-            self._standing.raised(NOT_OFF, Severity.EMERGENCY, f"no confirmation after {OFF_SECONDS:g} s")
+            self.faults.begin(NOT_OFF)
         elif self._off_confirmed:
-            self._standing.passed(NOT_OFF)
+            self.faults.end(NOT_OFF.code)
         for bit, (code, severity, text) in ALARMS.items():
             who = [module.address for module in self._modules.values() if bit in module.status]
-            if who:
-                self._standing.raised(code, severity, f"modules {who}: {text}")
-                if severity is Severity.EMERGENCY and self._target is not None:
-                    self.switch_off()
-            else:
-                self._standing.passed(code)
+            self.faults.report(Trouble(code, severity, f"modules {who}: {text}"), bool(who))
+            if who and severity is Severity.EMERGENCY and self._target is not None:
+                self.switch_off()
 
     def _watch_silence(self, now: float) -> None:
-        assert self._standing is not None
         if self._capabilities is None:
             return  # still opening
         patience = SILENT_SECONDS if self._target is not None else SILENT_AT_REST_SECONDS
         heard = {module.address: min(module.measured_at, module.status_at) for module in self._modules.values()}
         silent = [address for address, at in heard.items() if now - at > patience]
-        if silent and LOST not in self._standing:
+        if silent and LOST not in self.faults:
             self._cut_off(HalLost(f"supply modules {silent} do not answer"))
         elif min(heard.values()) > self._cut_off_at:
-            self._standing.passed(LOST)
+            self.faults.end(LOST)
 
 
 def supply(where: str) -> InfypowerSupply:
@@ -356,8 +348,8 @@ def supply(where: str) -> InfypowerSupply:
     Options: modules (0), their addresses with commas between; controller (0xF0), our address; max_volts, max_amperes, max_watts, which
     the outlet allows; ramp (100), amperes a second.
     """
-    address = parse(where, OPTIONS)
-    controller = address.integer("controller", CONTROLLER, 0, 0xFF)
+    address = Address(where, OPTIONS)
+    controller = address.integer("controller", 0, 0xFF, CONTROLLER)
     try:
         modules = [int(written, 0) for written in address.text("modules", "0").split(",")]
     except ValueError:
@@ -366,10 +358,10 @@ def supply(where: str) -> InfypowerSupply:
     if len(set(modules)) != len(modules) or not all(0 <= module < 0x3F for module in modules) or len(modules) > 20:
         raise HalRejected(f"{address}: at most 20 different modules, each within 0 to 62")
     bounds = Bounds(
-        max_volts=address.quantity("max_volts", math.inf, 1.0, math.inf),
-        max_amperes=address.quantity("max_amperes", math.inf, 0.1, math.inf),
-        max_watts=address.quantity("max_watts", math.inf, 1.0, math.inf),
-        ramp=address.quantity("ramp", 100.0, 1.0, 1e6),
+        max_volts=address.number("max_volts", 1.0, math.inf, math.inf),
+        max_amperes=address.number("max_amperes", 0.1, math.inf, math.inf),
+        max_watts=address.number("max_watts", 1.0, math.inf, math.inf),
+        ramp=address.number("ramp", 1.0, 1e6, 100.0),
     )
     interface = address.place
     return InfypowerSupply(lambda: can_interface(interface, controller), modules, controller=controller, bounds=bounds)

@@ -12,10 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hal.drivers_kit import Poller, Standing, Tell, parse
+from hal.address import Address
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout
 from hal.events import InsulationMeasured
-from hal.meters.modbus import LINE_OPTIONS, Lines, ModbusLine, Rtu, line
+from hal.faults import Trouble
+from hal.meters.modbus import LINE_OPTIONS, Lines, ModbusLine, ModbusPart, Rtu, line
 from hal.meters.registers import float32, text
 from hal.readings import ImdReading, Severity
 
@@ -34,9 +35,9 @@ TESTING_SECONDS = 0.25
 BREATH_SECONDS = 0.02
 """The monitor gets slow when requests follow each other at once."""
 
-LOST, BROKEN = "imd-lost", "imd-device-error"
+BROKEN = Trouble("imd-device-error", Severity.STOP, "the insulation monitor reports an error of its own")
 FACTORY = Rtu("", 19200, "E", 1)
-OPTIONS = LINE_OPTIONS | {"unit"}
+OPTIONS = sorted(LINE_OPTIONS | {"unit"})
 
 _RESISTANCE = 1000
 _AUTOMATIC_TEST, _DEVICE_ON, _START_TEST = 3021, 3026, 8005
@@ -82,43 +83,20 @@ def channel(registers: Sequence[int]) -> Channel:
     return Channel(0.0 if validity == 1 else ohms, test, device_error)
 
 
-class IsoCha:
+class IsoCha(ModbusPart):
     """The monitor as a part of a board."""
 
+    LOST = "imd-lost"
+
     def __init__(self, modbus: ModbusLine, unit: int) -> None:
-        self._line = modbus
-        self._unit = unit
+        super().__init__(modbus, unit, period=IDLE_SECONDS, patience=LOST_AT_REST_SECONDS)
+        self.reading: ImdReading | None = None
         self._measuring = False
         self._prepared = False
-        self._reading: ImdReading | None = None
-        self._tell: Tell = lambda event: None
-        self._standing: Standing | None = None
-        self._poller: Poller | None = None
-
-    @property
-    def reading(self) -> ImdReading | None:
-        return self._reading
-
-    async def open(self, tell: Tell) -> None:
-        """Begin to watch it. A monitor that does not answer is a fault, and is found when it comes."""
-        self._line.check()
-        self._tell = tell
-        self._standing = Standing(tell)
-        self._poller = Poller(
-            self._poll, period=IDLE_SECONDS, patience=LOST_AT_REST_SECONDS, lost=self._lost, found=self._found
-        )
-        await self._poller.start()
 
     async def close(self) -> None:
         self._measuring = False
-        if self._poller is not None:
-            await self._poller.stop()
-        self._line.close()
-
-    def clear(self, code: str) -> None:
-        """None of its faults is latched."""
-        if self._standing is not None and code in self._standing:
-            raise HalRejected(f"{code} stands, and passes by itself")
+        await super().close()
 
     async def self_test(self) -> bool:
         """The monitor's own test. HalTimeout if it does not begin, or does not end, within 30 s."""
@@ -130,17 +108,16 @@ class IsoCha:
 
     async def start(self) -> None:
         """Measure once a second. HalLost while the monitor does not answer."""
-        if self._poller is None or (self._standing is not None and LOST in self._standing):
+        if not self._poller.running or self.LOST in self.faults:
             raise HalLost(f"{self._line.where}: the insulation monitor does not answer")
-        self._reading = None
+        self.reading = None
         self._measuring = True
         self._poller.period, self._poller.patience = MEASURING_SECONDS, LOST_SECONDS
         self._poller.wake()
 
     async def stop(self) -> None:
         self._measuring = False
-        if self._poller is not None:
-            self._poller.period, self._poller.patience = IDLE_SECONDS, LOST_AT_REST_SECONDS
+        self._poller.period, self._poller.patience = IDLE_SECONDS, LOST_AT_REST_SECONDS
 
     async def _test(self) -> bool:
         before = await self._channel()
@@ -169,15 +146,12 @@ class IsoCha:
             await self._prepare()
         since, asked_at = self._measuring, asyncio.get_running_loop().time()
         found = await self._channel()
-        assert self._standing is not None
-        if found.device_error:
-            self._standing.raised(BROKEN, Severity.STOP, "the insulation monitor reports an error of its own")
-        elif found.test is SelfTest.NONE:
-            self._standing.passed(BROKEN)
+        if found.device_error or found.test is SelfTest.NONE:
+            self.faults.report(BROKEN, found.device_error)
         if since and self._measuring and found.test is SelfTest.NONE and found.ohms is not None:
             # What it answers was measured before the answer came: a caller that wants a measurement from now on must not get an older one.
-            self._reading = ImdReading(found.ohms, asked_at)
-            self._tell(InsulationMeasured(self._reading))
+            self.reading = ImdReading(found.ohms, asked_at)
+            self.faults.tell(InsulationMeasured(self.reading))
 
     async def _prepare(self) -> None:
         """Make it ready. Settings are written only where they differ: the monitor keeps them in a memory that wears out."""
@@ -201,13 +175,8 @@ class IsoCha:
         return channel(await self._line.read_holding(self._unit, _RESISTANCE, 4))
 
     def _lost(self, error: HalError) -> None:
-        assert self._standing is not None
         self._prepared = False  # it may come back as another one, or as it left the factory
-        self._standing.raised(LOST, Severity.STOP, str(error))
-
-    def _found(self) -> None:
-        assert self._standing is not None
-        self._standing.passed(LOST)
+        super()._lost(error)
 
 
 def insulation_monitor(where: str, lines: Lines) -> IsoCha:
@@ -215,6 +184,6 @@ def insulation_monitor(where: str, lines: Lines) -> IsoCha:
 
     Options: unit (3), baud (19200), parity (E), stop_bits (1).
     """
-    address = parse(where, OPTIONS)
-    unit = address.integer("unit", 3, 1, 247)
+    address = Address(where, OPTIONS)
+    unit = address.integer("unit", 1, 247, 3)
     return IsoCha(lines.at(line(address, FACTORY)), unit)

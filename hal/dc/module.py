@@ -9,7 +9,7 @@ from typing import Final
 
 from hal.dc.frames import Answer, External, Measurement, Ratings, Status
 from hal.errors import HalRejected
-from hal.readings import DcCapabilities, Severity
+from hal.readings import SAFE_AMPERES, DcCapabilities, Severity
 
 # What a module reports about itself. WARNING: for the log; STOP: this session should end; EMERGENCY: off at once.
 ALARMS: Final[dict[Status, tuple[str, Severity, str]]] = {
@@ -28,7 +28,6 @@ ALARMS: Final[dict[Status, tuple[str, Severity, str]]] = {
     Status.LOAD_SHARING: ("supply-load-sharing", Severity.WARNING, "the modules share their load badly"),
 }
 
-SAFE_AMPERES = 1.0
 _NOTHING, _OUTSIDE, _FINE = Measurement(0.0, 0.0), External(0.0, 0.0), Status(0)
 
 

@@ -6,7 +6,7 @@ from hal.errors import HalLost, HalRejected, HalTimeout
 
 
 class NoInterface(HalLost):
-    """There is no network interface of this name, or it is no Ethernet interface."""
+    """There is not, or not any more, an interface of this name and kind."""
 
 
 class InterfaceDown(HalLost):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from hal.address import Values
 from hal.errors import HalError, HalLost, HalRejected
 
 _CHIPINFO: Final = 0x8044B401
@@ -62,6 +63,16 @@ def line_name(text: str) -> LineName:
             f"{text!r} names no GPIO line; it reads gpiochip0/17, or the line's name, with ! if it is active low"
         )
     return LineName("", 0, bare, low)
+
+
+def line_of(values: Values, name: str) -> LineName | None:
+    """The line that an option or key names; None where it is not given. HalRejected for what names no line."""
+    if name not in values:
+        return None
+    try:
+        return line_name(values.text(name))
+    except HalRejected as error:
+        raise values.wrong(name, f"a GPIO line: {error}") from None
 
 
 def _describe(where: object, error: OSError) -> HalError:

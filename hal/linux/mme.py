@@ -15,6 +15,8 @@ LOCAL: Final = bytes.fromhex("00b052000001")
 """The modem at this end of the wire, whatever its own address is."""
 BROADCAST: Final = b"\xff" * 6
 MINIMUM_OCTETS: Final = 60
+SHORTEST_OCTETS: Final = 17
+"""Addresses, EtherType, MMV and MMTYPE: without them it is not a management frame."""
 
 HOMEPLUG: Final = 1
 VENDOR: Final = 0
@@ -43,7 +45,7 @@ class Frame:
 
 def parse(octets: bytes) -> Frame | None:
     """The frame, or None for octets that are no management frame."""
-    if len(octets) < 17:
+    if len(octets) < SHORTEST_OCTETS:
         return None
     destination, source, ethertype = _HEADER.unpack_from(octets)
     if ethertype != ETHERTYPE:

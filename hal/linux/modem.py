@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, TypeVar
 
-from hal.errors import HalError, HalLost, HalTimeout, HalUnsupported
+from hal.errors import HalError, HalTimeout, HalUnsupported
 from hal.linux import mme
 from hal.linux.errors import NoModem
 from hal.linux.families import FAMILIES, Family
 from hal.linux.mme import Frame
 from hal.linux.packet import PacketWire, Wire
 from hal.readings import ModemInfo
+from hal.stream import Broadcast
 
 T = TypeVar("T")
 
@@ -26,8 +26,6 @@ KEY_ATTEMPTS: Final = 2
 WAITING_FRAMES: Final = 2048
 RECOGNISE_AGAIN_SECONDS: Final = 5.0
 """A modem that restarts is off the line for some seconds; who could not be recognised is asked again after this."""
-
-
 RESTART_SECONDS: Final = 10.0
 """After a restart a modem may be silent for so long."""
 
@@ -38,45 +36,14 @@ _NEUTRAL: Final[dict[Callable[[Frame], bool | None], Callable[[bytes], bytes]]] 
 """Ways to ask for the link that need no maker."""
 
 
-class _Frames:
-    """Frames for one reader. When he is too slow the oldest are lost, as they would be on the line."""
-
-    def __init__(self) -> None:
-        self.items: deque[tuple[float, bytes]] = deque(maxlen=WAITING_FRAMES)
-        self.end: HalLost | None = None
-        self.closed = False
-        self._wake: asyncio.Future[None] | None = None
-
-    def ring(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-
-    def __aiter__(self) -> _Frames:
-        return self
-
-    async def __anext__(self) -> tuple[float, bytes]:
-        while not self.items:
-            if self.end is not None:
-                end, self.end = self.end, None
-                raise end
-            if self.closed:
-                raise StopAsyncIteration
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
-        return self.items.popleft()
-
-    async def aclose(self) -> None:
-        self.closed = True
-        self.ring()
-
-
 class LinuxModem:
     """The modem on a wire. ``address`` is its own, once it has answered: its attenuation profiles come from there."""
 
     def __init__(self, wire: Wire) -> None:
         self.address: bytes | None = None
         self._wire = wire
-        self._readers: list[_Frames] = []
+        self.interface, self.mac = wire.interface, wire.mac
+        self._frames: Broadcast[tuple[float, bytes]] = Broadcast(WAITING_FRAMES, drops_oldest=True)
         self._family: Family | None = None
         self._info: ModemInfo | None = None
         self._neutral: Callable[[Frame], bool | None] | None = None
@@ -85,29 +52,16 @@ class LinuxModem:
         self._restarted_at: float | None = None
         self._pending: Callable[[Frame], bool] | None = None
         self._turn = asyncio.Lock()
-        self._closed = False
         wire.on_frame = self._receive
-        wire.on_lost = self._lose
-
-    @property
-    def interface(self) -> str:
-        return self._wire.interface
-
-    @property
-    def mac(self) -> bytes:
-        return self._wire.mac
+        wire.on_lost = self._frames.lose
 
     async def send(self, frame: bytes) -> None:
         """Send one frame, padded to 60 octets."""
         self._wire.send(frame.ljust(mme.MINIMUM_OCTETS, b"\0"))
 
     def frames(self) -> AsyncIterator[tuple[float, bytes]]:
-        """Frames from now on, but for the modem's answers to us. HalLost when the interface goes down; it may come back."""
-        reader = _Frames()
-        reader.closed = self._closed
-        self._readers = [each for each in self._readers if not each.closed]
-        self._readers.append(reader)
-        return reader
+        """Frames from now on, but for the modem's answers to us; a slow reader loses the oldest. HalLost while the interface is down."""
+        return self._frames.stream()
 
     async def set_key(self, nid: bytes, nmk: bytes) -> None:
         """Into the network of this key. NoModem when nothing confirms within a second."""
@@ -181,11 +135,8 @@ class LinuxModem:
 
     async def close(self) -> None:
         """Let go of the interface. The key stays in the modem; a second call does nothing."""
-        self._closed = True
         self._wire.close()
-        for reader in self._readers:
-            await reader.aclose()
-        self._readers.clear()
+        self._frames.close()
 
     # --- the maker ---
 
@@ -224,18 +175,11 @@ class LinuxModem:
                 self._pending = None
 
     def _receive(self, at: float, octets: bytes) -> None:
-        frame = mme.parse(octets)
-        if frame is None or (self._pending is not None and self._pending(frame)):
+        # Taken apart only for a question that is open: what is for readers they take apart themselves.
+        if self._pending is not None and (frame := mme.parse(octets)) is not None and self._pending(frame):
             return
-        for reader in self._readers:
-            if not reader.closed:
-                reader.items.append((at, octets))
-                reader.ring()
-
-    def _lose(self, error: HalLost) -> None:
-        for reader in self._readers:
-            reader.end = error
-            reader.ring()
+        if len(octets) >= mme.SHORTEST_OCTETS:
+            self._frames.publish((at, octets))
 
 
 def _with_source(read: Callable[[Frame], ModemInfo | None]) -> Callable[[Frame], tuple[ModemInfo, bytes] | None]:

@@ -10,10 +10,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from hal.drivers_kit import Address
+from hal.address import Address
+from hal.drivers_kit import Poller, Tell
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.faults import ActiveFaults, Trouble
+from hal.readings import Severity
 
 if TYPE_CHECKING:
     from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
@@ -34,7 +37,6 @@ answer on its way meets nobody who could take it for his."""
 INSTALL = "which the extra 'modbus' brings: pip install 'pymodbus>=3.10' pyserial"
 
 LINE_OPTIONS = frozenset({"baud", "parity", "stop_bits"})
-_PARITIES = frozenset("NEO")
 _GATEWAY_SILENT = 0x0B
 _BUSY = 0x06
 _READ_HOLDING, _READ_INPUT, _WRITE = 3, 4, 16
@@ -71,16 +73,14 @@ def line(address: Address, default: Rtu) -> Tcp | Rtu:
     """
     way, _, place = address.place.partition(":")
     if way == "tcp" and place:
-        if LINE_OPTIONS & address.options.keys():
+        if any(name in address for name in LINE_OPTIONS):
             raise HalRejected(f"{address}: {', '.join(sorted(LINE_OPTIONS))} are options of a serial line")
         return _tcp(address, place)
     if way == "rtu" and place:
-        parity = address.text("parity", default.parity).upper()
-        if parity not in _PARITIES:
-            raise HalRejected(f"{address}: parity={parity!r} is none of N, E, O")
+        parity = address.choice("parity", "NEOneo", default.parity).upper()
         # Slower lines cannot answer within the bound of a command.
-        baud = address.integer("baud", default.baud, 9600, 921_600)
-        return Rtu(place, baud, parity, address.integer("stop_bits", default.stop_bits, 1, 2))
+        baud = address.integer("baud", 9600, 921_600, default.baud)
+        return Rtu(place, baud, parity, address.integer("stop_bits", 1, 2, default.stop_bits))
     raise HalRejected(f"{address}: a Modbus device is at tcp:HOST:PORT or rtu:DEVICE")
 
 
@@ -252,3 +252,34 @@ class Lines:
         if found.where != where:
             raise HalRejected(f"one line, two settings: {found.where} and {where}")
         return found
+
+
+class ModbusPart:
+    """A device on a line as a part of a board: asked at a steady pace, and a fault of the code ``LOST`` while it does not answer."""
+
+    LOST: ClassVar[str]
+
+    def __init__(self, line: ModbusLine, unit: int, *, period: float, patience: float) -> None:
+        self.faults = ActiveFaults()
+        self._line = line
+        self._unit = unit
+        self._poller = Poller(
+            self._poll, period=period, patience=patience, lost=self._lost, found=lambda: self.faults.end(self.LOST)
+        )
+
+    async def open(self, tell: Tell) -> None:
+        """Begin to watch it. A device that does not answer is a fault, and is found when it comes."""
+        self._line.check()
+        self.faults.tell = tell
+        await self._poller.start()
+
+    async def close(self) -> None:
+        await self._poller.stop()
+        self._line.close()
+
+    async def _poll(self) -> None:
+        """Ask it. Raises HalError where there is no good answer."""
+        raise NotImplementedError
+
+    def _lost(self, error: HalError) -> None:
+        self.faults.begin(Trouble(self.LOST, Severity.STOP, str(error)))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hal.boards import ports
-from hal.boards.levels import Levels
+from hal.boards.levels import LevelBoard
 from hal.errors import HalError, HalLost, HalUnsupported
-from hal.events import BoardEvent, InsulationMeasured, StopPressed, TokenPresented
+from hal.events import InsulationMeasured, StopPressed, TokenPresented
 from hal.readings import (
     AcCapabilities,
     BoardCapabilities,
@@ -24,7 +23,7 @@ from hal.readings import (
     Severity,
     Token,
 )
-from hal.sim.devices import SimDcPower, SimImd, SimIndicator, SimMeter, SimTokenReader
+from hal.sim.devices import SimDcPower, SimFaults, SimImd, SimIndicator, SimMeter, SimTokenReader
 from hal.sim.firmware import Message
 from hal.sim.follower import Observer
 from hal.sim.link import Link, NoReply
@@ -35,7 +34,7 @@ COMMAND_SECONDS = 1.0
 SILENT_SECONDS = 1.0
 
 
-class SimBoard:
+class SimBoard(LevelBoard):
     """One simulated outlet.
 
     ``world`` is the world behind it where that is in this process, ``follower`` what moves the pilot for a foreign car (only if
@@ -53,21 +52,18 @@ class SimBoard:
         follower: Observer | None = None,
         release: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        super().__init__(name, BoardCapabilities(opens_itself=True, heartbeat_seconds=1.0))
         self.world = world
         self.line = line
         self.follower = follower
-        self._name = name
         self._link = link
         self._release = release
         self._cable_amperes = outlet.max_amperes
-        self._loop = asyncio.get_running_loop()
-        self._closed = False
-        self.levels = Levels(self._loop.time)
         link.on_event = self._hear
         link.on_lost = self.levels.lose
         self.pilot = ports.Pilot(self, supports_e=True)
         self.inputs = ports.BoardInputs(self)
-        self.faults = ports.BoardFaults(self)
+        self.faults = SimFaults(self.command, self.levels)
         self.indicator = SimIndicator()
         self.proximity = ports.Proximity(self) if outlet.lock else None
         self.plc = line.station if line is not None else None
@@ -79,43 +75,29 @@ class SimBoard:
         self.lock = ports.PlugLock(self) if outlet.lock else None
         self.tokens = SimTokenReader()
 
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def capabilities(self) -> BoardCapabilities:
-        return BoardCapabilities(opens_itself=True, heartbeat_seconds=1.0)
-
-    @property
-    def healthy(self) -> bool:
-        return self.levels.healthy
-
     async def open(self) -> None:
         """Connect to the firmware. HalLost after a :meth:`close`: the world is gone then; open a new one."""
-        if self._closed:
-            raise HalLost("this simulated board has been closed")
+        self._usable()
         reply = await self.command("open", anyhow=True)
         self.levels.confirm(self._loop.time())
         self._settle(reply["events"])
 
     def _settle(self, said: list[Message]) -> None:
         """All levels anew: what was missed while the board was away no longer counts."""
-        for code in {fault.code for fault in self.levels.faults} - {level.get("code") for level in said}:
-            self.levels.forget(code)
+        for code in {fault.code for fault in self.levels.faults.active} - {level.get("code") for level in said}:
+            self.levels.faults.forget(code)
         for level in said:
             self._take(level)
         self.levels.recover()
 
     async def close(self) -> None:
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         # A board that does not answer has nobody to tell: its own watchdog opens.
         with contextlib.suppress(HalError):
             await self._link.send({"do": "close"}, COMMAND_SECONDS)
-        self.levels.healthy = False
-        self.levels.events.close()
+        self._fall_silent()
         if self.line is not None:
             self.line.close()
         await self._link.close()
@@ -123,8 +105,7 @@ class SimBoard:
             await self._release()
 
     def beat(self) -> None:
-        if self._closed:
-            raise HalLost("this board is closed")
+        self._usable()
         self._link.beat()
         self._check_silence()
         if not self.healthy:
@@ -135,20 +116,14 @@ class SimBoard:
         if silence > SILENT_SECONDS:
             self.levels.lose(f"nothing heard from the safety controller for {silence:.1f} s")
 
-    def events(self) -> AsyncIterator[BoardEvent]:
-        stream = self.levels.events.stream()
-        if self._closed:
-            stream.close()
-        return stream
-
     # --- commands ---
 
     async def command(
         self, name: str, *, within: float = COMMAND_SECONDS, anyhow: bool = False, **arguments: Any
     ) -> Message:
         """Give the firmware one command. HalLost while the board does not answer, unless ``anyhow``."""
-        if not self.healthy and not anyhow:
-            raise HalLost(f"board {self._name} is not open, or does not answer")
+        if not anyhow:
+            self.demand()
         try:
             return await self._link.send({"do": name, **arguments}, within)
         except NoReply:
@@ -173,16 +148,13 @@ class SimBoard:
     async def move_lock(self, locked: bool) -> None:
         await self.command("lock" if locked else "unlock")
 
-    async def clear(self, code: str) -> None:
-        await self.command("clear", code=code)
-
     # --- what is heard ---
 
     def _hear(self, event: Message) -> None:
         self.levels.confirm(self._loop.time())
         if event["event"] != "levels":
             self._take(event)
-        elif not self._closed:
+        elif not self.closed:
             # Also after a silence too short to be noticed: what was said in it has not been heard.
             self._settle(event["events"])
 
@@ -206,9 +178,9 @@ class SimBoard:
                 levels.events.publish(InsulationMeasured(self.imd.reading))
             case "fault":
                 severity = Severity(event["severity"])
-                levels.note_fault(Fault(event["code"], severity, event["text"], event["latched"], event["at"]))
+                levels.faults.note(Fault(event["code"], severity, event["text"], event["latched"], event["at"]))
             case "cleared":
-                levels.forget(event["code"])
+                levels.faults.forget(event["code"])
             case "token":
                 self.tokens.latest = Token(event["kind"], event["value"], event["at"])
                 levels.events.publish(TokenPresented(self.tokens.latest))

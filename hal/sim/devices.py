@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from hal.boards.levels import Levels
+from hal.meters.unsigned import UnsignedMeter
 from hal.readings import (
     ContactorReading,
     DcCapabilities,
     DcPhase,
     DcPresent,
+    Fault,
     ImdReading,
     Indication,
     MeterReading,
@@ -51,6 +53,19 @@ class SimDcPower:
         await self._command("permit", on=closed)
 
 
+class SimFaults:
+    def __init__(self, command: Command, levels: Levels) -> None:
+        self._command = command
+        self._faults = levels.faults
+
+    @property
+    def active(self) -> tuple[Fault, ...]:
+        return self._faults.active
+
+    async def clear(self, code: str) -> None:
+        await self._command("clear", code=code)
+
+
 class SimImd:
     def __init__(self, command: Command) -> None:
         self.reading: ImdReading | None = None
@@ -67,7 +82,7 @@ class SimImd:
         await self._command("imd", on=False)
 
 
-class SimMeter:
+class SimMeter(UnsignedMeter):
     identity = "SIM-METER-1"
 
     def __init__(self, command: Command) -> None:
@@ -87,14 +102,6 @@ class SimMeter:
 
     async def read(self) -> MeterReading:
         return self.note((await self._command("meter"))["meter"])
-
-    async def begin(self, transaction: str) -> bytes | None:
-        await self.read()
-        return None
-
-    async def end(self, transaction: str) -> bytes | None:
-        await self.read()
-        return None
 
 
 class SimTokenReader:

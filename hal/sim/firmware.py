@@ -6,14 +6,17 @@ says on its own is ``{"event": name, ...}``. Times in both are of the outside cl
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
 from hal.errors import HalError, HalRejected, HalTimeout, HalUnsupported
-from hal.readings import ContactorState, DcPhase, Severity
+from hal.events import BoardEvent, FaultCleared, FaultRaised
+from hal.faults import Trouble
+from hal.readings import SAFE_AMPERES, ContactorState, DcPhase, Fault, Severity
 from hal.sim.clock import Call
-from hal.sim.safety import FAULT_OHMS, SAFE_AMPERES, STEP_SECONDS, SafetyController
+from hal.sim.safety import FAULT_OHMS, STEP_SECONDS, SafetyController
 from hal.sim.world import Flow, World
 
 Message = dict[str, Any]
@@ -24,24 +27,6 @@ MEASURING_SECONDS = 1.0
 OFF_SECONDS = 1.9
 LOCK_SECONDS = 0.1
 
-_COMMANDS = (
-    "open",
-    "close",
-    "duty",
-    "e",
-    "permit",
-    "target",
-    "off",
-    "lock",
-    "unlock",
-    "imd_test",
-    "imd",
-    "meter",
-    "clear",
-    "overcurrent",
-    "residual_current",
-)
-
 
 class Firmware:
     """One board's controller with everything that is wired to it. ``say`` takes the events."""
@@ -50,7 +35,7 @@ class Firmware:
         self.world = world
         self.clock = world.clock
         self._say = say
-        self.safety = SafetyController(world, self._report)
+        self.safety = SafetyController(world, self._report, self._tell)
         self._measuring: Call | None = None
         self._measured: Message = {}
         self._was_silent = False
@@ -70,9 +55,10 @@ class Firmware:
             return
         name = command.get("do")
         try:
-            if name not in _COMMANDS:
+            carry_out: Callable[[Message, Reply], None] | None = getattr(self, f"_do_{name}", None)
+            if carry_out is None:
                 raise HalUnsupported(f"no such command: {name}")
-            getattr(self, f"_do_{name}")(command, reply)
+            carry_out(command, reply)
         except HalError as error:
             reply(refusal(error))
 
@@ -180,7 +166,7 @@ class Firmware:
             self._emit({"event": "imd", "ohms": ohms, "at": self._now()})
             if ohms < FAULT_OHMS:
                 text = f"{ohms:.0f} ohms between conductors and earth"
-                self.safety.raise_trouble("insulation_fault", Severity.EMERGENCY, text, latched=True)
+                self.safety.fail(Trouble("insulation_fault", Severity.EMERGENCY, text, latched=True))
         self._await_measurement()
 
     def _do_meter(self, _: Message, reply: Reply) -> None:
@@ -212,27 +198,31 @@ class Firmware:
 
     def _report(self, what: str) -> None:
         kind, _, detail = what.partition(":")
-        if kind == "pilot":
-            self._emit(self._pilot())
-        elif kind == "contactor":
-            self._emit(self._contactor())
-        elif kind == "inputs":
-            self._emit(self._inputs())
-        elif kind == "measured":
-            self._emit(self.measure())
-        elif kind == "fault":
-            self._emit(self._fault(detail))
-        elif kind == "cleared":
-            self._emit({"event": "cleared", "code": detail})
-        elif kind == "token":
-            form, _, value = detail.partition(":")
-            self._emit({"event": "token", "kind": form, "value": value, "at": self._now()})
-        elif kind == "stop":
-            self._emit({"event": "stop", "at": self._now()})
+        match kind:
+            case "pilot":
+                self._emit(self._pilot())
+            case "contactor":
+                self._emit(self._contactor())
+            case "inputs":
+                self._emit(self._inputs())
+            case "measured":
+                self._emit(self.measure())
+            case "token":
+                form, _, value = detail.partition(":")
+                self._emit({"event": "token", "kind": form, "value": value, "at": self._now()})
+            case "stop":
+                self._emit({"event": "stop", "at": self._now()})
+
+    def _tell(self, event: BoardEvent) -> None:
+        match event:
+            case FaultRaised(fault):
+                self._emit(_fault(fault))
+            case FaultCleared(fault):
+                self._emit({"event": "cleared", "code": fault.code})
 
     def _everything(self) -> list[Message]:
         levels = [self._pilot(), self._contactor(), self._inputs(), self._lock(), self.measure()]
-        return levels + [self._fault(code) for code in self.safety.troubles]
+        return levels + [_fault(fault) for fault in self.safety.faults.active]
 
     def _pilot(self) -> Message:
         high, low = self.world.pilot_volts()
@@ -260,17 +250,6 @@ class Firmware:
     def _lock(self) -> Message:
         return {"event": "lock", "state": "locked" if self.world.locked else "unlocked", "at": self._now()}
 
-    def _fault(self, code: str) -> Message:
-        trouble = self.safety.troubles[code]
-        return {
-            "event": "fault",
-            "code": code,
-            "severity": int(trouble.severity),
-            "text": trouble.text,
-            "latched": trouble.latched,
-            "at": trouble.at,
-        }
-
     def _meter(self, flow: Flow) -> Message:
         return {
             "watt_hours_import": flow.watt_hours,
@@ -288,6 +267,10 @@ class Firmware:
         if "meter_lost" not in faults:
             self._measured["meter"] = self._meter(flow)
         return {"event": "measured", "at": self._now(), **self._measured}
+
+
+def _fault(fault: Fault) -> Message:
+    return {"event": "fault", **dataclasses.asdict(fault), "severity": int(fault.severity)}
 
 
 def refusal(error: HalError) -> Message:

@@ -93,18 +93,10 @@ class SimModem:
         self.keys_set = 0
         self.joins_at = 0.0
         self.on_frame: Callable[[float, bytes], None] | None = None
-        self._mac, self._interface = mac, interface
+        self.mac, self.interface = mac, interface
         self._frames: Broadcast[tuple[float, bytes]] = Broadcast(4096)
         self._closed = False
         medium.attach(self)
-
-    @property
-    def interface(self) -> str:
-        return self._interface
-
-    @property
-    def mac(self) -> bytes:
-        return self._mac
 
     async def send(self, frame: bytes) -> None:
         self.say(frame)
@@ -112,15 +104,12 @@ class SimModem:
     def say(self, frame: bytes) -> None:
         """What ``send`` does, without waiting for anything."""
         if self._closed:
-            raise HalLost(f"the modem on {self._interface} is closed")
+            raise HalLost(f"the modem on {self.interface} is closed")
         if self.alive:
             self.medium.carry(self, frame.ljust(MINIMUM_OCTETS, b"\0"))
 
     def frames(self) -> AsyncIterator[tuple[float, bytes]]:
-        stream = self._frames.stream()
-        if self._closed:
-            stream.close()
-        return stream
+        return self._frames.stream()
 
     async def set_key(self, nid: bytes, nmk: bytes) -> None:
         self.join(nid, nmk)
@@ -180,6 +169,6 @@ class SimModem:
 
     def _expect_answer(self) -> None:
         if self._closed:
-            raise HalLost(f"the modem on {self._interface} is closed")
+            raise HalLost(f"the modem on {self.interface} is closed")
         if not self.alive:
-            raise HalTimeout(f"no modem answers on {self._interface}")
+            raise HalTimeout(f"no modem answers on {self.interface}")

@@ -6,12 +6,10 @@ The text is parsed before anything runs; a wrong option names itself and what th
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import ClassVar
 
+from hal.address import Power, Values, options
 from hal.errors import HalRejected
 from hal.sim.car import Battery, Car
 from hal.sim.clock import Clock, ScaledClock
@@ -46,6 +44,16 @@ class Options:
     follower: Following | None = None
     follower_delay: float = 0.1
     follower_unplug: float | None = None
+
+    devices: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def power(self) -> Power:
+        return Power(0 if self.connector == "dc" else self.phases, self.connector == "dc")
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        return ("follower",) if self.follower is not None else ()
 
     @property
     def outlet(self) -> Outlet:
@@ -82,91 +90,39 @@ class Options:
         return Follower(world, self.follower, self.follower_delay, self.follower_unplug)
 
 
-def _among(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"one of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def _within(low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise ValueError(f"a number from {low:g} to {high:g}")
-        return value
-
-    return parse
-
-
-def _flag(text: str) -> bool:
-    return _among("0", "1")(text) == "1"
-
-
-def _faults(text: str) -> tuple[str, ...]:
-    names = tuple(name for name in text.split(",") if name)
-    for name in names:
-        _among(*FAULTS)(name)
-    return names
-
-
-def _following(text: str) -> Following:
-    return Following(_among(*Following)(text))
-
-
-def _path(text: str) -> str:
-    if not 0 < len(text.encode()) <= 100:
-        raise ValueError("a path of 1 to 100 octets, as a unix socket has it")
-    return text
-
-
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "connector": _among("dc", "ac"),
-    "car": _among("none", "plugged"),
-    "speed": _within(0.01, 10_000.0),
-    "soc": _within(0.0, 1.0),
-    "capacity_watt_hours": _within(1.0, 1e7),
-    "battery_volts": _within(50.0, 1000.0),
-    "phases": lambda text: int(_among("1", "3")(text)),
-    "max_amperes": _within(1.0, 1000.0),
-    "max_volts": _within(60.0, 1000.0),
-    "max_watts": _within(100.0, 1e6),
-    "lock": _flag,
-    "faults": _faults,
-    "control": _path,
-    "process": _flag,
-    "modem": _flag,
-    "follower": _following,
-    "follower_delay": _within(0.0, 60.0),
-    "follower_unplug": _within(0.0, 600.0),
-}
+NAMES = tuple(field.name for field in dataclasses.fields(Options))
 
 
 def parse(text: str) -> Options:
     """What stands behind ``sim:``. HalRejected names the option that is wrong, and what it may be."""
-    query = text.removeprefix("?")
-    values: dict[str, Any] = {}
-    if not query:
-        return Options()
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=50)
-    except ValueError as error:
-        raise HalRejected(f"sim: options have the form name=value&name=value, not {query!r}") from error
-    for name, value in pairs:
-        if name not in _PARSERS:
-            raise HalRejected(f"sim: has no option {name!r}; there are {', '.join(_PARSERS)}")
-        if name in values:
-            raise HalRejected(f"sim: option {name} is given twice")
-        try:
-            values[name] = _PARSERS[name](value)
-        except ValueError as error:
-            raise HalRejected(f"sim: option {name} has to be {error}, not {value!r}") from error
-    options = Options(**values)
-    if options.modem and options.process:
+    given = Values("sim: ", options("sim: ", text.removeprefix("?")), NAMES, written=True)
+    usual = Options()
+    faults = tuple(name for name in given.text("faults", "").split(",") if name)
+    if set(faults) - FAULTS.keys():
+        raise given.wrong("faults", f"one of {', '.join(FAULTS)}, or several with commas between")
+    control = given.text("control", "") or None
+    if control is not None and len(control.encode()) > 100:
+        raise given.wrong("control", "a path of 1 to 100 octets, as a unix socket has it")
+    found = Options(
+        connector=given.choice("connector", ("dc", "ac"), usual.connector),
+        car=given.choice("car", ("none", "plugged"), usual.car),
+        speed=given.number("speed", 0.01, 10_000.0, usual.speed),
+        soc=given.number("soc", 0.0, 1.0, usual.soc),
+        capacity_watt_hours=given.number("capacity_watt_hours", 1.0, 1e7, usual.capacity_watt_hours),
+        battery_volts=given.number("battery_volts", 50.0, 1000.0, usual.battery_volts),
+        phases=int(given.choice("phases", ("1", "3"), "3")),
+        max_amperes=given.number("max_amperes", 1.0, 1000.0) if "max_amperes" in given else None,
+        max_volts=given.number("max_volts", 60.0, 1000.0, usual.max_volts),
+        max_watts=given.number("max_watts", 100.0, 1e6, usual.max_watts),
+        lock=given.flag("lock"),
+        faults=faults,
+        control=control,
+        process=given.flag("process"),
+        modem=given.flag("modem"),
+        follower=Following(given.choice("follower", Following, "follow")) if "follower" in given else None,
+        follower_delay=given.number("follower_delay", 0.0, 60.0, usual.follower_delay),
+        follower_unplug=given.number("follower_unplug", 0.0, 600.0) if "follower_unplug" in given else None,
+    )
+    if found.modem and found.process:
         raise HalRejected("sim: modem=1 needs process=0: the power line ends in this process")
-    return options
+    return found

@@ -89,8 +89,8 @@ class RemoteModem:
     """The car's modem from another process: ``hal.ports.PlcModem`` through a panel."""
 
     def __init__(self, hand: Hand, mac: bytes) -> None:
+        self.interface, self.mac, self.address = "panel", mac, None
         self._hand = hand
-        self._mac = mac
 
     @classmethod
     async def open(cls, hand: Hand) -> RemoteModem | None:
@@ -100,18 +100,6 @@ class RemoteModem:
         except HalRejected:
             return None
         return cls(hand, bytes.fromhex(found["mac"]))
-
-    @property
-    def interface(self) -> str:
-        return "panel"
-
-    @property
-    def mac(self) -> bytes:
-        return self._mac
-
-    @property
-    def address(self) -> bytes | None:
-        return None
 
     async def send(self, frame: bytes) -> None:
         await self._hand.act("line_send", frame=frame.hex())

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hal.boards.troubles import HEARTBEAT_LOST, PILOT_DIODE, PILOT_SHORT, STUCK_OPEN, WELDED
 from hal.errors import HalRejected
+from hal.events import BoardEvent
+from hal.faults import ActiveFaults, Trouble
 from hal.pilot import classify
-from hal.readings import ContactorState, DcPhase, Fault, PilotState, Severity
+from hal.readings import SAFE_AMPERES, ContactorState, DcPhase, PilotState, Severity
 from hal.sim.clock import Call
 from hal.sim.world import World
 
@@ -23,30 +26,37 @@ UNLOADING_SECONDS = 0.03
 """How long the contactor waits for the supply's current to fall when it has to open."""
 
 STEP_SECONDS = 0.005
-SAFE_AMPERES = 1.0
 WELD_SECONDS = 0.15
 CLOSE_SECONDS = 0.5
 SUPERVISION_SECONDS = 0.05
-OVERVOLTAGE = 1.1
+OVERVOLTAGE_FACTOR = 1.1
 DEAD_VOLTS = 1.0
 OVERCURRENT_SECONDS = 7.0
 FAULT_OHMS = 100_000.0
+OVERVOLTAGE = Trouble("overvoltage", Severity.EMERGENCY, "the outlet's voltage is above its limit", latched=True)
+OVERCURRENT = Trouble("overcurrent", Severity.EMERGENCY, "the car draws more than it may", latched=True)
+PILOT_FLAWS = {"diode": PILOT_DIODE, "short": PILOT_SHORT}
+SENSED = (
+    ("residual_current", Severity.EMERGENCY, True),
+    ("meter_lost", Severity.STOP, False),
+    ("over_temperature", Severity.STOP, False),
+)
 
 
 class SafetyController:
-    """Drives pilot, contactor and supply of one world. ``report`` hears what changed: pilot, contactor, inputs, fault..., and
-    ``measured`` when current and voltage are to be told anew.
+    """Drives pilot, contactor and supply of one world. ``report`` hears what changed: pilot, contactor, inputs..., and ``measured``
+    when current and voltage are to be told anew; ``tell`` hears of faults.
 
     Times that protect people are measured on the world's clock; the heartbeat comes from outside, so it has outside time.
     """
 
-    def __init__(self, world: World, report: Callable[[str], None]) -> None:
+    def __init__(self, world: World, report: Callable[[str], None], tell: Callable[[BoardEvent], None]) -> None:
         self.world = world
         self.clock = world.clock
         self.report = report
         self.permitted = False
         self.state = PilotState.A
-        self.troubles: dict[str, Fault] = {}
+        self.faults = ActiveFaults(tell, lambda: self.clock.outside(self.clock.now()))
         self.contactor_state = ContactorState.OPEN
         self._debounce: tuple[PilotState, Call] | None = None
         self._opening: Call | None = None
@@ -77,7 +87,7 @@ class SafetyController:
     def beat(self) -> None:
         """The station lives."""
         self._last_beat = self.clock.now()
-        self._clear("heartbeat_lost")
+        self.faults.end(HEARTBEAT_LOST.code)
         if self._beat_check is None:
             self._beat_check = self.clock.call_at(self._last_beat + self._patience, self._check_beat)
 
@@ -127,12 +137,10 @@ class SafetyController:
             "insulation_fault": self.world.insulation_ohms() < FAULT_OHMS,
             "pilot_diode": self.state is PilotState.UNKNOWN,
         }
-        trouble = self.troubles.get(code)
-        if trouble is None:
-            return
-        if causes.get(code, not trouble.latched):
-            raise HalRejected(f"the cause of {code} is still there")
-        self._clear(code)
+        for fault in self.faults.active:
+            if fault.code == code and causes.get(code, not fault.latched):
+                raise HalRejected(f"the cause of {code} is still there")
+        self.faults.forget(code)
         self._settle_contactor()
 
     # --- what stands against power ---
@@ -145,26 +153,18 @@ class SafetyController:
             return "door open"
         if not self.beating:
             return "no heartbeat"
-        fatal = [trouble.code for trouble in self.troubles.values() if trouble.severity is Severity.EMERGENCY]
-        return f"fault {', '.join(fatal)}" if fatal else ""
+        return f"fault {self.faults.emergency}" if self.faults.emergency else ""
 
     def trip(self) -> None:
         """Something is wrong: no power, and no permission any more."""
         self.permitted = False
         self._open()
 
-    def raise_trouble(self, code: str, severity: Severity, text: str, *, latched: bool = False) -> None:
+    def fail(self, trouble: Trouble) -> None:
         """Report a fault once; an EMERGENCY trips before it is reported."""
-        if code in self.troubles:
-            return
-        self.troubles[code] = Fault(code, severity, text, latched, self.clock.outside(self.clock.now()))
-        if severity is Severity.EMERGENCY:
+        if trouble.severity is Severity.EMERGENCY and trouble.code not in self.faults:
             self.trip()
-        self.report(f"fault:{code}")
-
-    def _clear(self, code: str) -> None:
-        if self.troubles.pop(code, None) is not None:
-            self.report(f"cleared:{code}")
+        self.faults.begin(trouble)
 
     def _check_beat(self) -> None:
         self._beat_check = None
@@ -174,7 +174,7 @@ class SafetyController:
         if self.clock.now() < due:
             self._beat_check = self.clock.call_at(due, self._check_beat)
         else:
-            self.raise_trouble("heartbeat_lost", Severity.EMERGENCY, "the station has stopped beating")
+            self.fail(HEARTBEAT_LOST)
 
     # --- what the sensors say ---
 
@@ -196,17 +196,11 @@ class SafetyController:
             self.report(what)
 
     def _sense_faults(self) -> None:
-        there = self.world.faults
-        sensed = (
-            ("residual_current", Severity.EMERGENCY, True),
-            ("meter_lost", Severity.STOP, False),
-            ("over_temperature", Severity.STOP, False),
-        )
-        for code, severity, latched in sensed:
-            if code in there:
-                self.raise_trouble(code, severity, there[code], latched=latched)
-            elif not latched:
-                self._clear(code)
+        for code, severity, latched in SENSED:
+            if code in self.world.faults:
+                self.fail(Trouble(code, severity, self.world.faults[code], latched))
+            else:
+                self.faults.end(code)
 
     def _sample_pilot(self) -> None:
         high, low = self.world.pilot_volts()
@@ -230,13 +224,11 @@ class SafetyController:
         if not state.ready:
             self.trip()
         if state is PilotState.A:
-            self._clear("pilot_diode")
+            self.faults.forget(PILOT_DIODE.code)
         if flaw != "short":
-            self._clear("pilot_short")
-        if flaw == "diode":
-            self.raise_trouble("pilot_diode", Severity.EMERGENCY, "the car's pilot diode is missing", latched=True)
-        elif flaw == "short":
-            self.raise_trouble("pilot_short", Severity.EMERGENCY, "the pilot is shorted to earth")
+            self.faults.end(PILOT_SHORT.code)
+        if flaw in PILOT_FLAWS:
+            self.fail(PILOT_FLAWS[flaw])
         self.report("pilot")
         self._close()
 
@@ -282,17 +274,17 @@ class SafetyController:
         closed, driven = self.world.feedback(), self.world.contactor.driven
         if closed and not driven:
             self._report_contactor(ContactorState.WELDED)
-            self.raise_trouble("contactor_welded", Severity.EMERGENCY, "the contactor does not open", latched=True)
+            self.fail(WELDED)
         elif driven and not closed:
             self.permitted = False
             self._open()
-            self.raise_trouble("contactor_stuck_open", Severity.STOP, "the contactor does not close", latched=True)
+            self.fail(STUCK_OPEN)
 
     def _settle_contactor(self) -> None:
         if not self.world.feedback():
             state = ContactorState.OPEN
         else:
-            state = ContactorState.WELDED if "contactor_welded" in self.troubles else ContactorState.CLOSED
+            state = ContactorState.WELDED if WELDED.code in self.faults else ContactorState.CLOSED
         self._report_contactor(state)
 
     def _report_contactor(self, state: ContactorState) -> None:
@@ -314,10 +306,8 @@ class SafetyController:
     def _look(self) -> None:
         self._supervision = None
         volts, amperes = self.world.present()
-        if self.world.outlet.dc and volts > self.world.outlet.limits.max_volts * OVERVOLTAGE:
-            self.raise_trouble(
-                "overvoltage", Severity.EMERGENCY, "the outlet's voltage is above its limit", latched=True
-            )
+        if self.world.outlet.dc and volts > self.world.outlet.limits.max_volts * OVERVOLTAGE_FACTOR:
+            self.fail(OVERVOLTAGE)
         self._check_current(amperes)
         self.report("measured")
         self._supervise()
@@ -330,4 +320,4 @@ class SafetyController:
         elif self._over_since is None:
             self._over_since = self.clock.now()
         elif self.clock.now() - self._over_since >= OVERCURRENT_SECONDS:
-            self.raise_trouble("overcurrent", Severity.EMERGENCY, "the car draws more than it may", latched=True)
+            self.fail(OVERCURRENT)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hal.address import Power
 from hal.errors import HalError
-from hal.open import Power, power_of, unsafe_options
+from hal.open import power_of, unsafe_options
 from secc.config.outlet import Ac, Dc, OutletSettings
 from secc.config.settings import Config
 from secc.errors import ConfigError

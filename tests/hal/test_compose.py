@@ -17,6 +17,7 @@ from hal.open import open_hal, recognise, unsafe_options
 from hal.ports import Board
 from hal.readings import ContactorState, DcPhase, PilotState
 from hal.sim.clock import run_virtual
+from hal.sim.options import Options
 from tests.hal.boards.bench import Bench
 from tests.hal.boards.chargesom_fake import REPORT_SECONDS
 from tests.hal.contract import BoardContract, Collector, Rig, beating
@@ -290,7 +291,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
             imd = "isocha:rtu:/dev/ttyS1"
             meter = "modbus:rtu:/dev/ttyS1?baud=19200&parity=E&model=sdm72"
             """,
-        )
+        ),
+        recognise,
     )
     assert isinstance(plan, Plan)
     assert plan.board == "sim:?connector=ac"
@@ -313,17 +315,17 @@ def test_a_whole_file(tmp_path: Path) -> None:
 )
 def test_files_that_are_none(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(HalRejected, match=why) as caught:
-        read_plan(written(tmp_path, text))
+        read_plan(written(tmp_path, text), recognise)
     assert "board.toml" in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(HalRejected):
-        read_plan(tmp_path / "none.toml")
+        read_plan(tmp_path / "none.toml", recognise)
     path = tmp_path / "board.toml"
     path.write_bytes(b"board = '\xff\xfe'")
     with pytest.raises(HalRejected):
-        read_plan(path)
+        read_plan(path, recognise)
 
 
 def test_a_file_is_opened_with_its_board(tmp_path: Path) -> None:
@@ -359,7 +361,7 @@ def test_a_part_that_cannot_be_opened_lets_go_of_the_board(tmp_path: Path) -> No
     async def main() -> None:
         path = written(tmp_path, "board = 'sim:?connector=ac'\ndc = 'infypower:none0'")
         with pytest.raises((HalUnsupported, HalLost, HalTimeout)):
-            await open_composed(path, remember)
+            await open_composed(read_plan(path, recognise), remember)
         assert not opened[0].healthy
         ac = opened[0].ac
         assert ac is not None and ac.contactor.state is ContactorState.OPEN
@@ -368,4 +370,5 @@ def test_a_part_that_cannot_be_opened_lets_go_of_the_board(tmp_path: Path) -> No
 
 
 def test_the_file_of_its_board_is_relative_to_the_file(tmp_path: Path) -> None:
-    assert read_plan(written(tmp_path, 'board = "linux:pilot.toml"')).board == f"linux:{tmp_path}/pilot.toml"
+    plan = read_plan(written(tmp_path, 'board = "linux:pilot.toml"'), lambda where: Options())
+    assert plan.board == f"linux:{tmp_path}/pilot.toml"

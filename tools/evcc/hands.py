@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hal.errors import HalRejected
-from hal.linux import LinuxModem, open_modem
+from hal.linux.modem import LinuxModem, open_modem
 from hal.ports import PlcModem
 from hal.sim.panel import Hand
 from hal.sim.powerline import RemoteModem

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hal.errors import HalError
-from hal.linux import LinuxModem, open_modem
+from hal.linux.modem import LinuxModem, open_modem
 from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
 from secc.config import Config, Modem, OutletSettings

@@ -34,13 +34,13 @@ def test_every_kind_is_recognised_without_opening_anything(kind: str) -> None:
     ("where", "named"),
     [
         ("chargesom:", "KIND:PLACE"),
-        ("chargesom:/dev/x?contactors=4", "contactors=4 is not within 1 to 3"),
-        ("chargesom:/dev/x?lock=1", "no option 'lock'; there are: contactors"),
+        ("chargesom:/dev/x?contactors=4", "contactors: has to be a whole number from 1 to 3, not '4'"),
+        ("chargesom:/dev/x?lock=1", "lock: unknown; there are: contactors"),
         ("yeti:/dev/x?phases=2", "one phase or three"),
-        ("yeti:/dev/x?max_amperes=nan", "not within 6 to 80"),
-        ("yeti:/dev/x?connector=2", "no option 'connector'"),
+        ("yeti:/dev/x?max_amperes=nan", "max_amperes: has to be a number from 6 to 80, not 'nan'"),
+        ("yeti:/dev/x?connector=2", "connector: unknown"),
         ("tida:/dev/x?reset=gpiochip0/x", "reset: .*names no GPIO line"),
-        ("phyverso:/dev/x?connector=3", "connector=3"),
+        ("phyverso:/dev/x?connector=3", "connector: has to be"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_it_may_be(where: str, named: str) -> None:

@@ -88,7 +88,7 @@ def test_the_file_is_read_into_values(tmp_path: Path) -> None:
         ('lock = "gpiochip0/9"', 'lock_feedback = "L"', "there is no lock"),
         ('bias = "up"', 'bias = "left"', "gpio.bias: has to be one of up, down, none"),
         ("phases = 3", "phases = 2", "outlet.phases"),
-        ("max_amperes = 20", "max_amperes = 5", "outlet.max_amperes: has to be from 6 to 80"),
+        ("max_amperes = 20", "max_amperes = 5", "outlet.max_amperes: has to be a number from 6 to 80"),
         ("[pwm]", "[[pwm]]", "pwm has to be a table"),
         ("[outlet]", "[outlet", "board.toml"),
     ],

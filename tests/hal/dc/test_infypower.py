@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.dc.can import CanSocket, NoInterface, can_interface, describe
+from hal.dc.can import TEXTS, CanSocket, can_interface
 from hal.dc.infypower import InfypowerSupply, supply
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
 from hal.events import BoardEvent, FaultCleared, FaultRaised
+from hal.linux.errors import NoInterface
+from hal.linux.sockets import describe
 from hal.readings import DcPhase, Severity
 from hal.sim.clock import run_virtual
 from tests.hal.infypower_fake import Battery, Rack
@@ -288,7 +290,7 @@ def test_a_module_that_falls_silent_at_rest_forbids_the_next_start() -> None:
             await asyncio.sleep(3.0)
             assert faults(said)[0] == "+supply-lost" and severities(said)[0] is Severity.STOP
             with pytest.raises(HalRejected):
-                part.clear("supply-lost")
+                await part.faults.clear("supply-lost")
             rack.modules[0].deaf = False
             await asyncio.sleep(1.0)
             assert faults(said)[-1][0] == "-"
@@ -335,7 +337,7 @@ def test_a_bus_that_takes_no_frames() -> None:
 
         def send(self, frame: object) -> None:
             if self.error is not None:
-                raise describe(OSError(self.error, "no"), "fake")
+                raise describe(OSError(self.error, "no"), "fake", TEXTS)
             super().send(frame)  # type: ignore[arg-type]  # the test has no use for the frame
 
     async def main() -> None:

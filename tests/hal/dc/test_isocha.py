@@ -108,7 +108,7 @@ def test_self_test(validity: int) -> None:
             await asyncio.sleep(1.5)
             assert faults(said) == [("imd-device-error", True)]
             with pytest.raises(HalRejected):
-                part.clear("imd-device-error")
+                await part.faults.clear("imd-device-error")
             fake.broken = fake.breaks_in_test = False
             await asyncio.sleep(1.5)
             assert faults(said)[1:] == [("imd-device-error", False)]

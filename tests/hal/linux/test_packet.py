@@ -14,7 +14,8 @@ import pytest
 
 from hal.errors import HalLost, HalRejected, HalTimeout
 from hal.linux.errors import InterfaceDown, NoInterface, NoPermission
-from hal.linux.packet import PacketWire, describe
+from hal.linux.packet import TEXTS, PacketWire
+from hal.linux.sockets import describe
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -43,7 +44,7 @@ def in_namespace(script: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_every_error_of_the_kernel_has_its_name(number: int, kind: type[Exception]) -> None:
-    error = describe(OSError(number, os.strerror(number)), "eth7")
+    error = describe(OSError(number, os.strerror(number)), "eth7", TEXTS)
     assert type(error) is kind
     assert "eth7" in str(error)
 
@@ -115,7 +116,8 @@ def test_frames_cross_a_pair_of_interfaces_and_trouble_has_a_name() -> None:
 
 NOT_ALLOWED = """
 import asyncio
-from hal.linux import NoPermission, open_modem
+from hal.linux.errors import NoPermission
+from hal.linux.modem import open_modem
 
 async def main():
     try: await open_modem("lo")

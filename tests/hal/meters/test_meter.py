@@ -97,7 +97,7 @@ def test_a_meter_that_falls_silent_is_a_fault_that_stops_and_passes() -> None:
             with pytest.raises(HalTimeout):
                 await part.read()
             with pytest.raises(HalRejected):
-                part.clear("meter-lost")
+                await part.faults.clear("meter-lost")
             await asyncio.sleep(60.0)
             running.trouble.deaf = False
             await asyncio.sleep(11.0)
@@ -182,8 +182,8 @@ def test_a_counter_that_fell_stays_a_fault_until_somebody_looked() -> None:
             assert part.reading is not None and part.reading.watt_hours_import == 100_000.0
             await asyncio.sleep(5.0)
             assert cleared(said) == []
-            part.clear("nothing-of-mine")
-            part.clear("meter-implausible")
+            await part.faults.clear("nothing-of-mine")
+            await part.faults.clear("meter-implausible")
             await asyncio.sleep(1.5)
             assert cleared(said) == ["meter-implausible"]
             assert part.reading.watt_hours_import == 5_000.0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pymodbus.constants import ExcCodes
 
-from hal.drivers_kit import parse
+from hal.address import Address
 from hal.errors import HalLost, HalRejected, HalTimeout, HalUnsupported
 from hal.meters.modbus import COMMAND_SECONDS, Lines, ModbusLine, Rtu, Tcp, line
 from hal.sim.clock import run_virtual
@@ -22,7 +22,7 @@ FACTORY = Rtu("", 19200, "E", 1)
 
 
 def where(text: str) -> Tcp | Rtu:
-    return line(parse(text, OPTIONS), FACTORY)
+    return line(Address(text, OPTIONS), FACTORY)
 
 
 async def bounded(request: Coroutine[Any, Any, object]) -> BaseException:

@@ -11,7 +11,7 @@ import sys
 import time
 
 from hal.errors import HalError
-from hal.linux import open_modem
+from hal.linux.modem import open_modem
 from secc.conversation import Effect
 from secc.link.slac.dlink import (
     DLink,

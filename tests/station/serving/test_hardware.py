@@ -111,5 +111,4 @@ def test_a_plug_that_was_pulled_among_events_that_were_missed_is_gone(tmp_path: 
 def missed(scene: Scene) -> None:
     """The reader of the station's events loses everything up to now."""
     for stream in scene.board().levels.events._streams:
-        stream._items.clear()
-        stream._overrun = True
+        stream.lose()
