@@ -34,16 +34,12 @@ def test_every_response_begins_with_its_code() -> None:
 def test_enumerations_keep_the_literals_of_the_wire() -> None:
     assert ResponseCode.FAILED_SEQUENCE_ERROR.value == "FAILED_SequenceError"
     assert len(ResponseCode) == 26
-    members = [getattr(messages, name) for name in messages.__all__]
-    enumerations = [cls for cls in members if isinstance(cls, type) and issubclass(cls, StrEnum)]
+    declared = [cls for cls in vars(messages).values() if isinstance(cls, type) and issubclass(cls, StrEnum)]
+    enumerations = [cls for cls in declared if cls is not StrEnum]
     assert len(enumerations) == 14
     for cls in enumerations:
         for member in cls:
             assert member.name.replace("_", "").casefold() == member.value.replace("_", "").casefold()
-
-
-def test_the_package_exports_what_it_declares() -> None:
-    assert all(hasattr(messages, name) for name in messages.__all__)
 
 
 def test_importing_compiles_nothing() -> None:

@@ -257,7 +257,7 @@ class V2gConnection(asyncio.Protocol):
         offer = self._host.begin(protocol, secure=self.secure)
         # What stood behind the hello was sent before we had agreed on anything.
         surroundings = replace(self._host.surroundings(), batch=self._decoder.batch)
-        self._open(loaded.open(offer, surroundings), protocol.name, self._ended)
+        self._open(loaded.open(offer, surroundings), protocol.name, lambda end: self._finish(end.reason))
 
     def _wait_for(self, protocol: V2gProtocol) -> None:
         """The car has its answer, and what it says next waits until the protocol is loaded: its payload types are not known before."""
@@ -342,9 +342,6 @@ class V2gConnection(asyncio.Protocol):
             self.seat.hear(event)
         else:
             self._finish(reason)
-
-    def _ended(self, end: End) -> None:
-        self._finish(end.reason)
 
     def _finish(self, reason: Reason) -> None:
         if self._over:
