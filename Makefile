@@ -41,6 +41,7 @@ check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.phrases
 
 format: $(DEV)
 	$(BIN)/ruff format .

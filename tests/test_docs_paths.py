@@ -99,3 +99,35 @@ def test_what_is_not_there_is_noticed() -> None:
     assert not exists("secc.station.driver")
     assert not exists("secc.station.serving.router.Chauffeur")
     assert "secc/station/driver.py" not in files()
+
+
+# What an id stands for is on the page; ids of standards and examples are not ours to explain.
+PAGE_OF_IDS = {r"A-[A-Z0-9]+-\d+": "attacks.md", r"Q-\d+": "quirks.md", r"D\d": "decisions/iso2.md"}
+ID = re.compile(r"(?<![\w\[-])(?!V2G)(?:[A-Z][A-Z0-9]*-[A-Z][A-Z0-9]*-\d+|Q-\d+)\b|(?<=\()D\d(?=[,)])")
+EXAMPLES = {"I2-SS-01", "MAC-QCA7005-1", "SIM-METER-1", "YETI-1"}
+"""Of a list of test cases, a firmware and two meters."""
+
+
+def unexplained(text: str) -> set[str]:
+    """The ids in ``text`` that no page explains."""
+    found = set()
+    for one in set(ID.findall(text)) - EXAMPLES:
+        page = next((page for pattern, page in PAGE_OF_IDS.items() if re.fullmatch(pattern, one)), None)
+        if page is None or not re.search(rf"(?<![\w-]){one}\b", (ROOT / "docs" / page).read_text(encoding="utf-8")):
+            found.add(one)
+    return found
+
+
+def test_every_id_in_the_code_stands_in_a_page() -> None:
+    code = [
+        path.read_text(encoding="utf-8")
+        for room in ("secc", "hal", "certs", "tools")
+        for path in (ROOT / room).rglob("*.py")
+    ]
+    assert len(set(ID.findall("\n".join(code)))) > 40
+    assert unexplained("\n".join(code)) == set()
+
+
+def test_an_id_without_a_page_is_noticed() -> None:
+    assert unexplained("cars round (D6), storms (A-SES-10), [V2G2-723], Q-01") == set()
+    assert unexplained("A-XYZ-01, Q-99, (D7), SL-PARM-10") == {"A-XYZ-01", "Q-99", "D7", "SL-PARM-10"}

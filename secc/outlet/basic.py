@@ -46,7 +46,7 @@ def charge_by_pilot(plug: Plug) -> Conversation[None]:
     plug.drive(SetX1())
     state.phase, state.power_failed = Phase.BASIC, None
     if state.settings.hlc is Hlc.PREFERRED and state.settings.modem and state.modem_ready:
-        # A car may be matched later than we have waited. (SL-PARM-10, SL-PARM-13)
+        # A car may be matched later than we have waited.
         plug.party.do(ArmMatching(limited=False))
     basic = Basic(plug)
     try:
@@ -120,7 +120,7 @@ class Basic:
         self._report_end(state.over or state.power_failed or "held up")
         yield from self.plug.until(lambda: party.levels.contactor == "open", within=CONTACTOR_OPEN)
         if state.matched and not self._begun:
-            # It wants to talk: the next attempt does, from 5 %. (SL-PARM-11)
+            # It wants to talk: the next attempt does, from 5 %.
             state.fallen_back = None
         elif state.matched:
             party.do(ReleaseLink(DLink.TERMINATE))

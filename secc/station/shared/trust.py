@@ -57,7 +57,7 @@ _CONTRACTS: Final = {Edition.ISO2: CONTRACT_2, Edition.ISO20: CONTRACT_20}
 
 _BY_FLAW = {
     Flaw.EMAID_MISMATCH: Decision.EMAID_MISMATCH,
-    # It is not the contract that has ended: the car must not be told to renew it. (I2-PDET-09)
+    # It is not the contract that has ended: the car must not be told to renew it.
     Flaw.SUB_CA_EXPIRED: Decision.NO_TRUST_ANCHOR,
     Flaw.SUB_CA_NOT_YET_VALID: Decision.NO_TRUST_ANCHOR,
     Flaw.ANCHOR_EXPIRED: Decision.NO_TRUST_ANCHOR,
