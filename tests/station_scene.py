@@ -152,7 +152,7 @@ class Drive:
     def hush(self) -> None:
         """From now on this car says nothing, and keeps its connection open."""
 
-        async def nothing(octets: bytes) -> None:
+        async def nothing(octets: bytes, name: str) -> None:
             return
 
         self.line.send = nothing  # type: ignore[method-assign]  # a car that has lost its voice
@@ -253,15 +253,19 @@ class Scene:
             sdp_port=self.config.outlets[number].sdp_port,
             trust=(trust or car_trust()) if tls else None,
             wallet=wallet,
-            stop_after=stop_after,
         )
+        stopped = None if stop_after is None else lambda: asyncio.sleep(stop_after)
         line = self.board(number).line
         hands = hands or WorldHands(self.world(number), modem=line.car if line is not None else None)
 
         async def go() -> None:
             try:
                 drive.reason = await travel(
-                    trip, behaviour, hands, lambda name, text, facts: drive.told.append((name, dict(facts)))
+                    trip,
+                    behaviour,
+                    hands,
+                    lambda name, text, facts: drive.told.append((name, dict(facts))),
+                    stopped=stopped,
                 )
             except (Stopped, OSError, LineLost, Exception) as error:
                 drive.failed = error
@@ -340,9 +344,9 @@ class _Caught(Line):
 
         send = line.send
 
-        async def noted(octets: bytes) -> None:
+        async def noted(octets: bytes, name: str) -> None:
             drive.sent = octets
-            await send(octets)
+            await send(octets, name)
 
         line.send = noted  # type: ignore[method-assign]  # reads along
         line.frames = kept  # type: ignore[method-assign]  # reads along

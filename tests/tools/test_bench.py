@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import os
 import random
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from secc.iso2.dialogue import PAYLOAD_LIMIT
 from secc.link.connection import Serving, serve
 from secc.link.v2gtp import PayloadType, frame
-from tools.bench import main, streams
+from tools.bench import main, reference, streams
 from tools.bench.__main__ import MEASUREMENTS, arguments
+from tools.bench.answers import Window
 from tools.bench.cars import Trips
+from tools.bench.cpu import Cost, without_passing
 from tools.bench.figures import Section, answer_times, quantile, spread, table
 from tools.bench.line import Exchange
+from tools.bench.proc import Cpu, Tree
 from tools.bench.sessions import until_power, waits
 from tools.bench.stations import BenchFailed
-from tools.bench.watched import Watch
+from tools.bench.watched import Boards, Watch
 
 
 def _has_loopback() -> bool:
@@ -83,7 +89,7 @@ def test_a_measurement_that_breaks_does_not_hide_the_others(
 
     monkeypatch.setitem(MEASUREMENTS, "answers", broken)
     monkeypatch.setitem(MEASUREMENTS, "memory", whole)
-    monkeypatch.setattr("tools.bench.__main__.Ground", lambda directory, speed: None)
+    monkeypatch.setattr("tools.bench.__main__.Ground", lambda directory, speed: SimpleNamespace())
     report = tmp_path / "bench.json"
     assert main(["--only", "answers", "memory", "--json", str(report)]) == 1
     out, err = capsys.readouterr()
@@ -122,11 +128,15 @@ def _exchange(name: str, sent: float, took: float = 0.001) -> Exchange:
     return Exchange(name, sent, sent + took, sent + 2 * took)
 
 
-def test_answers_count_while_all_cars_charge() -> None:
+def test_answers_count_in_their_window() -> None:
     one = tuple(_exchange("CurrentDemandReq", at) for at in (1.0, 2.0, 3.0, 4.0))
     other = tuple(_exchange("CurrentDemandReq", at) for at in (2.5, 3.5, 9.0))
-    counted = Trips(2.5, (one, other)).together("CurrentDemandReq")
-    assert sorted(exchange.sent for exchange in counted) == [2.5, 3.0, 3.5, 4.0]
+    found = Window(2.5, 4.0, Cpu(0.003, 0.0)).found([Trips(0.0, (one,)), Trips(0.0, (other,))])
+    assert found["answers"]["count"] == 3
+    assert found["a second"] == pytest.approx(2.0)
+    assert found["cpu us an answer"] == pytest.approx(1000.0)
+    with pytest.raises(BenchFailed):
+        Window(10.0, 11.0, Cpu(0.003, 0.0)).found([Trips(0.0, (one,))])
 
 
 def test_the_way_to_power_ends_with_its_answer() -> None:
@@ -179,7 +189,8 @@ def test_a_search_is_the_same_each_time() -> None:
 
 
 def test_the_watch_sees_how_long_a_turn_was_and_how_late_it_began() -> None:
-    seen = Watch()
+    boards = Boards()
+    seen = Watch(boards)
     loop = asyncio.SelectorEventLoop(seen)
 
     async def main() -> None:
@@ -196,3 +207,92 @@ def test_the_watch_sees_how_long_a_turn_was_and_how_late_it_began() -> None:
         loop.close()
     assert seen.hold >= 0.05
     assert 0.0 < seen.cpu <= seen.hold * 1.5
+    assert boards.spent == 0.0
+
+
+def _busy(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def test_the_account_of_the_boards_stands_still_while_the_driver_hears() -> None:
+    boards = Boards()
+    driver = boards.switch(lambda: _busy(0.02), inside=False)
+
+    def firmware() -> None:
+        _busy(0.01)
+        driver()
+        _busy(0.01)
+
+    boards.switch(firmware, inside=True)()
+    driver()
+    assert boards.spent == pytest.approx(0.02, abs=0.01)
+
+
+def test_a_turn_that_only_a_board_woke_is_the_boards_as_a_whole() -> None:
+    boards = Boards()
+    boards._own = boards._handles = 1
+    boards.switch(lambda: _busy(0.001), inside=True)()
+    boards.turned(0.5)
+    assert boards.spent == 0.5
+    boards._own, boards._handles = 1, 2
+    boards.turned(0.5)
+    assert boards.spent == 0.5
+
+
+def test_seconds_that_pass_are_no_part_of_a_session() -> None:
+    trips = Trips(0.0, ((_exchange("SDP", 10.0), _exchange("SessionStopReq", 13.998)),))
+    cost = Cost(own=0.2, board=0.1, seconds=6.0, began=9.0, ended=15.0, seen={})
+    assert without_passing(cost, trips, silent=0.01, idle=0.001) == pytest.approx(0.2 - 4 * 0.01 - 2 * 0.001)
+
+
+def test_goals_in_seconds_are_those_of_a_slower_machine() -> None:
+    section = Section("cpu", "CPU", factor=1.5)
+    section.judge("a session", 59.0, "ms", 40.0)
+    section.judge("a session", 61.0, "ms", 40.0)
+    section.judge("calls", 59.0, "calls", 40.0, timed=False)
+    section.judge("a turn", 10.0, "ms", 40.0, also=False)
+    assert [one.met for one in section.figures] == [True, False, False, False]
+    assert section.figures[0].goal == "at most 40 x 1.50 = 60 ms"
+
+
+@pytest.mark.parametrize(
+    ("cost", "p99", "met", "said"),
+    [
+        (Cpu(3.0, 0.3), 6.0, True, ""),
+        (Cpu(3.0, 0.3), 14.0, False, ""),
+        (Cpu(3.0, 0.4), 6.0, None, "refused: the station waited for its core 12% of the time"),
+        (Cpu(3.0, 0.4), 99.0, None, "refused"),
+        (Cpu(9.6, 2.0), 6.0, False, "saturated"),
+    ],
+)
+def test_a_p99_is_refused_where_the_station_waited_for_its_core(
+    cost: Cpu, p99: float, met: bool | None, said: str
+) -> None:
+    section = Section("answers", "Answers", factor=2.0)
+    section.judge_p99("20 sessions", {"p50": 1.0, "p99": p99, "max": 99.0, "count": 9}, 6.0, cost, 10.0, "a note")
+    (figure,) = section.figures
+    assert figure.met is met
+    assert figure.note.startswith(said)
+    assert figure.note.endswith("a note")
+
+
+def test_the_factor_is_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(reference.decode(), reference.Demand)
+    monkeypatch.setattr(reference, "timed", lambda call, seconds: 1.5 * reference.GOAL_US * reference.DECODES)
+    assert reference.factor() == pytest.approx(1.5)
+
+
+def test_the_reference_is_what_it_was_when_it_was_compared() -> None:
+    """Another reference is another factor: it would have to be compared anew with the codec that it stands for."""
+    code = Path(reference.__file__).read_text().partition("class Value:")[2].partition("def timed(")[0]
+    assert hashlib.sha256(code.encode()).hexdigest()[:16] == "e07d6f12350e8dbf"
+
+
+def test_cpu_time_of_another_process_is_known_to_less_than_a_tick() -> None:
+    own = Tree(os.getpid())
+    before = own.cpu()
+    _busy(0.02)
+    assert own.cpu().since(before).seconds == pytest.approx(0.02, abs=0.015)
+    assert Cpu(3.0, 1.0).waiting == 0.25

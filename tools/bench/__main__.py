@@ -16,7 +16,7 @@ from typing import Any
 
 from secc.version import version
 
-from . import answers, codec, holds, ports, sessions, slac, starts, walks
+from . import answers, codec, cpu, holds, ports, reference, sessions, slac, starts, walks
 from .figures import Section, table
 from .stations import BenchFailed, Ground
 
@@ -25,6 +25,7 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "memory": starts.memory,
     "codec": lambda ground, quick: codec.measure(ground.pki, quick=quick),
     "sessions": sessions.measure,
+    "cpu": cpu.measure,
     "answers": answers.measure,
     "holds": holds.measure,
     "slac": slac.measure,
@@ -77,13 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in options.only or MEASUREMENTS:
             print(f"measuring: {name}", file=sys.stderr, flush=True)
             load, started = os.getloadavg()[0], time.monotonic()
+            ground.factor = reference.factor()
             try:
                 section = MEASUREMENTS[name](ground, quick=options.quick)
             except BenchFailed as error:
                 broken.append(f"{name}: {error}")
                 continue
             section.facts |= {"load": load, "seconds": time.monotonic() - started}
-            section.title += f" (load of the machine when it began: {load:.1f})"
+            section.title += f" (load of the machine {load:.1f}, factor {ground.factor:.2f} when it began)"
             found.append(section)
     facts |= {"load after": os.getloadavg(), "seconds": round(time.monotonic() - began, 1), "broken": broken}
     head = [

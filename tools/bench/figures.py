@@ -5,7 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
+
+from .proc import Cpu
+
+WAITING: Final = 0.1
+"""The share of its time that the station may have waited for its core, where a time of an answer is to say something about the station."""
+SATURATED: Final = 0.95
+"""The share of its core from which on the station cannot do more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +28,59 @@ class Figure:
 
 @dataclass(slots=True)
 class Section:
-    """What one measurement found: figures for people, ``facts`` for machines; ``missing`` says what could not be measured, and why."""
+    """What one measurement found: figures for people, ``facts`` for machines; ``missing`` says what could not be measured, and why.
+
+    ``factor``: how much slower this machine is than the one of the goals (:mod:`tools.bench.reference`).
+    """
 
     name: str
     title: str
+    factor: float = 1.0
     figures: list[Figure] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     def add(self, what: str, value: str, *, goal: str = "", met: bool | None = None, note: str = "") -> None:
         self.figures.append(Figure(what, value, goal, met, note))
+
+    def judge(
+        self,
+        what: str,
+        value: float,
+        unit: str,
+        goal: float,
+        *,
+        timed: bool = True,
+        shown: str = "",
+        also: bool = True,
+        note: str = "",
+    ) -> None:
+        """A figure that has to be at most ``goal``. ``timed``: it is a time, whose goal is scaled to this machine; ``also``: what else has to
+        hold; ``shown``: what stands in the table in place of the bare figure."""
+        limit, text = goal, f"at most {goal:g} {unit}"
+        if timed:
+            limit = goal * self.factor
+            text = f"at most {goal:g} x {self.factor:.2f} = {limit:.3g} {unit}"
+        self.add(what, shown or f"{value:.3g} {unit}", goal=text, met=value <= limit and also, note=note)
+
+    def judge_p99(
+        self, what: str, times: dict[str, float], goal: float | None, cost: Cpu, seconds: float, note: str
+    ) -> None:
+        """The p99 of answers, in milliseconds; ``cost`` is what the station took in so many ``seconds``. The figure is refused where the station
+        waited for its core, and a station that is saturated misses its goal, whatever the figure."""
+        shown = shown_times(times)
+        saturated = cost.seconds >= SATURATED * seconds
+        if saturated:
+            note = f"saturated; {note}"
+        elif cost.waiting > WAITING:
+            self.add(
+                what, shown, note=f"refused: the station waited for its core {cost.waiting:.0%} of the time; {note}"
+            )
+            return
+        if goal is None:
+            self.add(what, shown, met=False if saturated else None, note=note)
+        else:
+            self.judge(what, times["p99"], "ms p99", goal, shown=shown, also=not saturated, note=note)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -14,8 +14,7 @@ from pathlib import Path
 from secc.errors import SeccError
 from tools.evcc.trust import Trust
 
-from .car import ask
-from .line import TimedLine
+from .line import TimedLine, ask
 
 
 async def shake(port: int, pki: Path, seconds: float) -> dict[str, object]:
@@ -29,7 +28,7 @@ async def shake(port: int, pki: Path, seconds: float) -> dict[str, object]:
             begin = time.perf_counter()
             line = await TimedLine.open(str(found.address), found.port, scope, context)
             took.append(time.perf_counter() - begin)
-            line.close()
+            await line.close()
         except (OSError, SeccError, TimeoutError):
             refused += 1
             await asyncio.sleep(0.02)

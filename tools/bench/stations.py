@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from secc.errors import FramingError
 from secc.link import sdp
@@ -20,6 +22,8 @@ from tools.pki import make_lab_pki
 from .proc import Tree, pin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+WATCHED = ("tools.bench.watched",)
+"""The program that :meth:`Station.look` is for."""
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 
@@ -43,6 +47,8 @@ class Ground:
     def __init__(self, directory: Path, *, speed: float = 1.0, warm: bool = True) -> None:
         self.directory = directory
         self._speed = speed
+        self.factor = 1.0
+        """How much slower this machine is than the one of the goals, when the measurement at hand began."""
         self.pki = directory / "pki"
         self._stations = 0
         if not self.pki.exists():
@@ -55,9 +61,17 @@ class Ground:
             station.wait(places[0].sdp_port)
 
     def configure(
-        self, outlets: int, *, plugged: bool = False, tls: bool = True, connector: str = "dc"
+        self,
+        outlets: int,
+        *,
+        plugged: bool = False,
+        tls: bool = True,
+        connector: str = "dc",
+        speed: float | None = None,
+        **uplink: str,
     ) -> tuple[Path, tuple[Outlet, ...]]:
-        """Write a station's TOML file: Plug & Charge over TLS (or, without ``tls``, charging for free), traces on."""
+        """Write a station's TOML file: Plug & Charge over TLS (or, without ``tls``, charging for free), traces on. ``uplink``: more paths there."""
+        speed = speed or self._speed
         self._stations += 1
         here = self.directory / f"s{self._stations}"
         here.mkdir()
@@ -69,7 +83,7 @@ class Ground:
                 "[[outlet]]",
                 f'name = "{number}"',
                 'interface = "lo"',
-                f'hal = "sim:?connector={connector}&speed={self._speed:g}&control={place.panel}{car}"',
+                f'hal = "sim:?connector={connector}&speed={speed:g}&control={place.panel}{car}"',
                 f"sdp_port = {place.sdp_port}",
                 'payments = ["contract"]' if tls else 'payments = ["external"]',
                 f'tls = "{"required" if tls else "off"}"',
@@ -77,6 +91,7 @@ class Ground:
         (here / "allowlist.txt").touch(0o644)
         (here / "allowlist.txt").write_text(f"emaid {(self.pki / 'car' / 'emaid.txt').read_text().strip()}\n")
         lines += ["[uplink]", f'allowlist = "{here / "allowlist.txt"}"']
+        lines += [f'{name} = "{value}"' for name, value in uplink.items()]
         if not tls:
             lines.append('eim = "free"')
         lines += ["[trust]", 'clock = "rtc"']
@@ -156,13 +171,29 @@ class Station:
 
     def charged_by_contract(self, sessions: int) -> None:
         """BenchFailed unless so many sessions were authorised by their contract: another way in is another measurement."""
-        self._log.flush()
         by_contract(self.directory / "log", sessions)
+
+    @property
+    def log(self) -> str:
+        """All that it has said."""
+        return (self.directory / "log").read_text(errors="replace")
 
     def last_words(self) -> str:
         """The end of its log."""
-        self._log.flush()
-        return " / ".join((self.directory / "log").read_text(errors="replace").splitlines()[-3:])
+        return " / ".join(self.log.splitlines()[-3:])
+
+    def look(self) -> dict[str, Any]:
+        """What a station of :mod:`tools.bench.watched` has seen since the last look."""
+        report = self.directory / "watched.json"
+        report.unlink(missing_ok=True)
+        os.kill(self.tree.pid, signal.SIGUSR1)
+        until = time.monotonic() + 10.0
+        while not report.exists():
+            if time.monotonic() > until:
+                raise BenchFailed(f"the watch does not answer: {self.last_words()}")
+            time.sleep(0.01)
+        found: dict[str, Any] = json.loads(report.read_text())
+        return found
 
     def stop(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):

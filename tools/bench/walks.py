@@ -18,9 +18,6 @@ from types import FrameType
 from typing import Any, Final
 from unittest import mock
 
-from secc.errors import DecodeError
-from secc.iso2.messages import SCHEMA
-from secc.link.v2gtp import HEADER_OCTETS
 from secc.station.serving.connection import V2gConnection
 from tools.evcc.behaviour import Behaviour, Payment
 from tools.evcc.line import Line
@@ -110,9 +107,9 @@ def counting() -> Iterator[Walks]:
     send, arrived = Line.send, V2gConnection.data_received
     under_way = False
 
-    async def sent(line: Line, octets: bytes) -> None:
-        said.append(_name(octets))
-        await send(line, octets)
+    async def sent(line: Line, octets: bytes, name: str = "") -> None:
+        said.append(name)
+        await send(line, octets, name)
 
     def received(connection: V2gConnection, data: bytes) -> None:
         nonlocal under_way
@@ -145,13 +142,6 @@ def counting() -> Iterator[Walks]:
             gc.enable()
             root.handlers = handlers
             root.setLevel(level)
-
-
-def _name(octets: bytes) -> str:
-    try:
-        return type(SCHEMA.decode(octets[HEADER_OCTETS:]).body).__name__
-    except DecodeError:
-        return ""
 
 
 def count(ground: Ground) -> Walks:

@@ -100,7 +100,6 @@ def trip_of(options: argparse.Namespace) -> Trip:
         wallet=Wallet.load(options.pki) if contract else None,
         keylog=options.keylog,
         kill_after=options.kill_after,
-        stop_after=options.stop_after,
         staple_needed=not options.no_staple,
     )
 
@@ -133,7 +132,9 @@ async def drive(options: argparse.Namespace) -> int:
         return USAGE
     hands = hands_of(options)
     try:
-        reason = await travel(trip, behaviour, hands, tell)
+        seconds = options.stop_after
+        stopped = None if seconds is None else lambda: asyncio.sleep(seconds)
+        reason = await travel(trip, behaviour, hands, tell, stopped=stopped)
         if not options.stay:
             await hands.unplug()
     except Stopped as stopped:

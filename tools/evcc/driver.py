@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from secc.conversation import Effect, End, Event, Reason, Send
 from secc.errors import DecodeError, FramingError
-from secc.iso2.messages import ChargingStatusRes, CurrentDemandRes
+from secc.iso2.messages import ChargingStatusRes, CurrentDemandRes, V2G_Message
 from secc.link import sdp
 from secc.session.events import ConnectionClosed, StopRequested, StreamBroken
 
+from .battery import Battery
 from .behaviour import Behaviour
 from .dialogue import Dialogue, drive_in
 from .discovery import discover
@@ -43,8 +43,6 @@ class Trip:
     keylog: Path | None = None
     kill_after: int | None = None
     """The process kills itself after so many answers of the charging loop."""
-    stop_after: float | None = None
-    """The driver of the car stops charging after so many seconds of the session."""
     staple_needed: bool = True
 
 
@@ -70,25 +68,39 @@ class _Run:
     ended: Reason | None = None
 
 
-async def travel(trip: Trip, behaviour: Behaviour, hands: Hands, tell: Tell) -> Reason:
-    """Plug in, find the station, connect, charge, leave. The reason of the session's end; Stopped where there was none."""
+async def travel(
+    trip: Trip,
+    behaviour: Behaviour,
+    hands: Hands,
+    tell: Tell,
+    *,
+    battery: Battery | None = None,
+    connect: Callable[[Trip, Tell], Awaitable[Line]] | None = None,
+    stopped: Callable[[], Awaitable[object]] | None = None,
+) -> Reason:
+    """Plug in, find the station, connect, charge, leave. The reason of the session's end; Stopped where there was none.
+
+    ``connect`` finds the station in another way. ``stopped`` is waited for: then the driver stops the car.
+    """
     await hands.plug_in()
     tell("plugged-in", "plugged in", {})
     modem = await hands.modem()
     if modem is not None:
         await _await_duty(hands)
         await be_matched(modem, tell)
-    line = await _connect(trip, tell)
-    dialogue = drive_in(behaviour, wallet=trip.wallet, now=asyncio.get_running_loop().time())
+    line = await (connect or _connect)(trip, tell)
+    dialogue = drive_in(behaviour, battery=battery, wallet=trip.wallet, now=asyncio.get_running_loop().time())
     run = _Run(dialogue, line, hands, tell, trip)
     await hands.feel(dialogue.battery)
-    reader = asyncio.create_task(_read(run))
+    tasks = [asyncio.create_task(_read(run))]
+    if stopped is not None:
+        tasks.append(asyncio.create_task(_stop(run, stopped)))
     try:
         await _talk(run)
     finally:
-        reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reader
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await line.close()
     assert run.ended is not None
     return run.ended
@@ -159,6 +171,11 @@ async def _read(run: _Run) -> None:
     run.inbox.put_nowait(ConnectionClosed())
 
 
+async def _stop(run: _Run, stopped: Callable[[], Awaitable[object]]) -> None:
+    await stopped()
+    run.inbox.put_nowait(StopRequested("driver"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Octets(Event):
     payload_type: int
@@ -168,8 +185,6 @@ class _Octets(Event):
 async def _talk(run: _Run) -> None:
     loop = asyncio.get_running_loop()
     session = run.dialogue.session
-    if run.trip.stop_after is not None:
-        loop.call_later(run.trip.stop_after, run.inbox.put_nowait, StopRequested("driver"))
     await _perform(run, session.begin(loop.time()))
     while run.ended is None:
         deadline = session.deadline
@@ -202,9 +217,9 @@ async def _perform(run: _Run, effects: tuple[Effect, ...]) -> None:
     for effect in effects:
         run.dialogue.note(effect)
         match effect:
-            case Send():
+            case Send(message=message):
                 try:
-                    await run.line.send(run.dialogue.encode(effect))
+                    await run.line.send(run.dialogue.encode(effect), named(message))
                 except (OSError, LineLost):
                     run.inbox.put_nowait(ConnectionClosed())
             case Announce(name=name, text=text, facts=facts):
@@ -213,3 +228,10 @@ async def _perform(run: _Run, effects: tuple[Effect, ...]) -> None:
                 run.ended = reason
             case _:
                 await run.hands.perform(effect)
+
+
+def named(message: object) -> str:
+    """The name of a message, as in ``PowerDeliveryReq(Start)``."""
+    body = message.body if isinstance(message, V2G_Message) else message
+    progress = getattr(body, "charge_progress", None)
+    return type(body).__name__ + ("" if progress is None else f"({progress.value})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol, Self
 
 from secc.errors import SeccError
 from secc.link.tls.chain import Handshaken
@@ -20,10 +20,28 @@ class LineLost(SeccError):
     """The station cannot be reached, or the TLS handshake did not come about."""
 
 
+class Reader(Protocol):
+    """What a line needs of :class:`asyncio.StreamReader`."""
+
+    async def read(self, n: int) -> bytes: ...
+
+
+class Writer(Protocol):
+    """What a line needs of :class:`asyncio.StreamWriter`."""
+
+    def write(self, data: bytes) -> None: ...
+
+    async def drain(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def wait_closed(self) -> None: ...
+
+
 class Line:
     """An open connection to the station."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tls: TlsConnection | None) -> None:
+    def __init__(self, reader: Reader, writer: Writer, tls: TlsConnection | None) -> None:
         self._reader, self._writer, self._tls = reader, writer, tls
         self._framer = Framer()
         self._early: list[bytes] = []
@@ -34,11 +52,10 @@ class Line:
         return self._tls.info if self._tls is not None else None
 
     @classmethod
-    async def open(cls, host: str, port: int, scope: int, context: ClientContext | None) -> Line:
+    async def open(cls, host: str, port: int, scope: int, context: ClientContext | None) -> Self:
         """Connect, and complete the handshake if a context is given. LineLost."""
-        address = f"{host}%{scope}" if scope else host
         try:
-            reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port), SECONDS)
+            reader, writer = await asyncio.wait_for(cls.connect(host, port, scope), SECONDS)
         except (OSError, TimeoutError) as error:
             raise LineLost(f"[{host}]:{port}: {error}") from error
         line = cls(reader, writer, connect(context) if context is not None else None)
@@ -52,6 +69,11 @@ class Line:
                 raise LineLost(f"TLS with [{host}]:{port}: {error}") from error
         return line
 
+    @staticmethod
+    async def connect(host: str, port: int, scope: int) -> tuple[Reader, Writer]:
+        """A TCP connection. OSError."""
+        return await asyncio.open_connection(f"{host}%{scope}" if scope else host, port)
+
     async def _shake_hands(self, tls: TlsConnection) -> None:
         while True:
             self._writer.write(tls.drain())
@@ -62,8 +84,8 @@ class Line:
                 raise LineLost("the station closed the connection during the handshake")
             self._early += tls.receive(octets)
 
-    async def send(self, octets: bytes) -> None:
-        """Send octets. OSError or LineLost when the connection is gone."""
+    async def send(self, octets: bytes, name: str = "") -> None:
+        """Send octets, the message of this name. OSError or LineLost when the connection is gone."""
         if self._tls is None:
             self._writer.write(octets)
         else:

@@ -1,0 +1,186 @@
+"""Processor time of the station, without that of the simulated boards: a session, a second of charging, an idle outlet, an answer.
+
+The boards' share is what the account of :mod:`tools.bench.watched` says of the same run.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from .answers import LOOP, MANY, orders, ready
+from .car import Order
+from .cars import Cars, Trips
+from .figures import Section, quantile, spread
+from .proc import cores
+from .stations import WATCHED, Ground, Outlet, Station, running
+
+T = TypeVar("T")
+
+LOOPS = 20
+SPEED = 10.0
+"""Of the simulated world of a session: its cable check takes half a second, which is less to take away from the figure than five."""
+SILENT = 5.0
+"""Seconds between two messages of a car that charges in silence."""
+WARM_SECONDS = 3.0
+"""What a station prepares once it is ready belongs to no session."""
+WRITTEN_SECONDS = 1.5
+SESSION_MS, SECOND_MS, IDLE_MS, ANSWER_MS, DECODE_US = 40.0, 7.0, 0.2, 0.4, 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of processor time, the boards' apart; in how many seconds, and at which moments of the clock."""
+
+    own: float
+    board: float
+    seconds: float
+    began: float
+    ended: float
+    seen: dict[str, Any]
+
+    @property
+    def rate(self) -> float:
+        return self.own / self.seconds
+
+
+def measured(station: Station, work: Callable[[], T]) -> tuple[Cost, T]:
+    """What the station takes for this, and what comes of it."""
+    before, began = station.look(), time.time()
+    found = work()
+    ended, after = time.time(), station.look()
+    board = after["board"] - before["board"]
+    own = after["process"] - before["process"] - board
+    return Cost(own, board, ended - began, began, ended, after), found
+
+
+def without_passing(session: Cost, trips: Trips, silent: float, idle: float) -> float:
+    """What is left of a session's cost when the seconds that merely pass are taken away: ``silent`` is what a second takes while a car charges
+    and says nothing, ``idle`` without a car."""
+    exchanges = trips.cars[0]
+    connected = exchanges[-1].seen - exchanges[0].sent
+    return session.own - silent * connected - idle * (session.seconds - connected)
+
+
+def one_outlet(ground: Ground, later: int, seconds: float) -> dict[str, Any]:
+    """Sessions of a fresh process, one after the other; then a car that charges, in silence and at 10 Hz."""
+    configuration, places = ground.configure(1, speed=SPEED)
+    own, other = cores()
+    car = Order(places[0].sdp_port, str(places[0].panel), str(ground.pki / "car"), loops=LOOPS)
+
+    def session() -> Trips:
+        trips = Cars([car], core=other).done()
+        time.sleep(WRITTEN_SECONDS)
+        return trips
+
+    with running(configuration, program=WATCHED, core=own) as station:
+        ready(station, places)
+        time.sleep(WARM_SECONDS)
+        sessions = [measured(station, session) for _ in range(1 + later)]
+        idle, _ = measured(station, lambda: time.sleep(seconds / 2))
+        silent, _ = _charging(ground, station, places, SILENT, SILENT * 0.8)
+        second, _ = _charging(ground, station, places, 0.1, seconds)
+        station.charged_by_contract(3 + later)
+    return {
+        "sessions": [without_passing(cost, trips, silent.rate, idle.rate) for cost, trips in sessions],
+        "with what passes": [cost.own for cost, _ in sessions],
+        "boards": [cost.board for cost, _ in sessions],
+        "silent": silent.rate,
+        "idle": idle.rate,
+        "charging": second.rate,
+        "charging, board": second.board / second.seconds,
+        "turns": second.seen["turns"] / second.seconds,
+        "decodes": second.seen["decodes"],
+    }
+
+
+def _charging(
+    ground: Ground, station: Station, places: tuple[Outlet, ...], period: float, seconds: float
+) -> tuple[Cost, int]:
+    """What so many seconds of charging take, with a message every ``period`` seconds from each car; and how many answers there were."""
+    _, other = cores()
+    cars = Cars(orders(ground, places, period), limit=120.0, core=other)
+    cars.charging()
+    time.sleep(0.5)
+    cost, _ = measured(station, lambda: time.sleep(seconds))
+    cars.leave()
+    exchanges = [one for car in cars.done().cars for one in car if one.name == LOOP]
+    time.sleep(WRITTEN_SECONDS)
+    return cost, sum(cost.began <= one.sent < cost.ended for one in exchanges)
+
+
+def many_outlets(ground: Ground, outlets: int, seconds: float) -> dict[str, Any]:
+    """So many outlets, first without cars, then each with one that charges at 10 Hz."""
+    configuration, places = ground.configure(outlets)
+    own, _ = cores()
+    with running(configuration, program=WATCHED, core=own) as station:
+        ready(station, places)
+        time.sleep(WARM_SECONDS)
+        idle, _ = measured(station, lambda: time.sleep(seconds))
+        cost, answers = _charging(ground, station, places, 0.1, seconds)
+        station.charged_by_contract(outlets)
+    return {
+        "idle": idle.rate / outlets,
+        "idle, board": idle.board / idle.seconds / outlets,
+        "answer": cost.own / answers,
+        "answer, board": cost.board / answers,
+    }
+
+
+def measure(ground: Ground, *, quick: bool) -> Section:
+    """The table of processor time."""
+    section = Section("cpu", "Processor time of the station, simulated boards apart, traces on", ground.factor)
+    outlets = 3 if quick else MANY
+    runs = [one_outlet(ground, 1 if quick else 4, 2.0 if quick else 8.0) for _ in range(1 if quick else 2)]
+    many = many_outlets(ground, outlets, 2.0 if quick else 10.0)
+    section.facts = {"runs": runs, "many": many}
+    first = [1000.0 * run["sessions"][0] for run in runs]
+    later = [1000.0 * one for run in runs for one in run["sessions"][1:]]
+    boards = statistics.median(1000.0 * one for run in runs for one in run["boards"])
+    silent = statistics.median(1000.0 * run["silent"] for run in runs)
+    for what, samples in (("the first of a process", first), ("later ones", later)):
+        section.judge(
+            f"a DC Plug & Charge session with {LOOPS} loops and its trace, {what}: without the seconds that pass",
+            statistics.median(samples),
+            "ms",
+            SESSION_MS,
+            shown=f"{spread(samples)} ms",
+            note=f"beside it {silent:.1f} ms a second that passes, and {boards:.0f} ms of the board",
+        )
+    charging = [1000.0 * run["charging"] for run in runs]
+    board = statistics.median(1000.0 * run["charging, board"] for run in runs)
+    turns = statistics.median(run["turns"] for run in runs)
+    section.judge(
+        "a second of charging at 10 Hz, one outlet",
+        statistics.median(charging),
+        "ms",
+        SECOND_MS,
+        shown=f"{spread(charging)} ms",
+        note=f"{turns:.0f} turns of the loop; beside it {board:.1f} ms of the board",
+    )
+    section.judge(
+        f"a second of an idle outlet, of {outlets}",
+        1000.0 * many["idle"],
+        "ms",
+        IDLE_MS,
+        note=f"beside it {1000.0 * many['idle, board']:.2f} ms of the board",
+    )
+    section.judge(
+        f"an answer at {outlets} outlets, 10 Hz",
+        1000.0 * many["answer"],
+        "ms",
+        ANSWER_MS,
+        note=f"beside it {1000.0 * many['answer, board']:.2f} ms of the board",
+    )
+    decodes = [one for run in runs for one in run["decodes"]]
+    section.judge(
+        "CurrentDemandReq, decoded in a session",
+        statistics.median(decodes),
+        "us",
+        DECODE_US,
+        note=f"p99 {quantile(decodes, 0.99):.0f} us of {len(decodes)}, one every 100 ms",
+    )
+    return section
