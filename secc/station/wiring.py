@@ -44,6 +44,7 @@ async def _wiring() -> tuple[Wire, ...]:
         services = compose(config, Notifier({}))
         try:
             host = OutletHost(services.config.outlets[0], services.config, services)
+            host.matching.prepare()
             table = host.router.wiring()
             hears = {name: session.hears for name, session in _conversations(services)}
         finally:

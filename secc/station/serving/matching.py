@@ -31,12 +31,8 @@ from secc.link.slac.dlink import (
     ReportModem,
     ResumeLink,
 )
-from secc.link.slac.effects import Announce, CheckLink, SendFrame, SetKey
-from secc.link.slac.events import FrameReceived, KeySet, LinkReported
-from secc.link.slac.matching import SlacSession
-from secc.link.slac.settings import SlacSettings
+from secc.link.slac.events import FrameReceived
 from secc.station.serving.hardware import Hardware
-from secc.station.serving.modem import GONE, check_link, set_key
 from secc.station.serving.router import Router, Seat
 from secc.station.shared.services import Services
 
@@ -76,13 +72,10 @@ class MatchHost:
         self._publish = publish
         self._queue = PortQueue(f"{settings.name} power line", broken=self._fell)
         self._modem: PlcModem | None = None
+        self._prepared = False
         self._keeper: asyncio.Task[None] | None = None
         self._armed: ArmMatching | None = None
         """What the plug-in wants while there is nobody to tell: a modem may come later than a car."""
-        router.performs(SendFrame, by=self._send)
-        router.performs(Announce, by=self._announce)
-        router.finds(SetKey, by=self._set_key)
-        router.finds(CheckLink, by=self._check_link)
         router.relays(ArmMatching, ReleaseLink, ResumeLink)
         router.taps(ArmMatching, ReleaseLink, by=self._ordered)
         router.relays(ReportModem, *REPORTS)
@@ -94,7 +87,16 @@ class MatchHost:
         if self._settings.modem is Modem.BOARD:
             self.present = board.plc is not None
         if self.present and self._keeper is None:
+            self.prepare()
             self._keeper = asyncio.create_task(self._keep(board), name=f"{self._settings.name} modem")
+
+    def prepare(self) -> None:
+        """Have SLAC at hand. Outlets without a modem do without it."""
+        from secc.station.serving.modem import ModemPorts
+
+        if not self._prepared:
+            self._prepared = True
+            ModemPorts(self._settings.name, self._router, self._queue, lambda: self._modem)
 
     async def close(self) -> None:
         """Nobody is answered any more. The key stays in the modem, and no car knows the next one."""
@@ -139,6 +141,8 @@ class MatchHost:
     # SLAC
 
     def _talk(self, modem: PlcModem) -> Seat:
+        from secc.station.serving.modem import SlacSession, SlacSettings
+
         settings = SlacSettings(
             evse_mac=modem.mac,
             strict=self._config.lab.strict,
@@ -157,7 +161,7 @@ class MatchHost:
         seat, self.seat = self.seat, None
         if seat is not None:
             seat.stop()
-            self._router.tell(IndicateDlinkReady(False, GONE))
+            self._router.tell(IndicateDlinkReady(False, "the modem is gone"))
 
     def _ended(self, end: End) -> None:
         """It ends by a bug only: a car that was matched has lost its link, and the next conversation begins with a new key."""
@@ -188,24 +192,6 @@ class MatchHost:
     def _ordered(self, order: ArmMatching | ReleaseLink) -> None:
         log.debug("outlet %s: %s", self._settings.name, order)
         self._armed = order if isinstance(order, ArmMatching) else None
-
-    # What it wants
-
-    def _send(self, frame: SendFrame) -> None:
-        modem, octets = self._modem, frame.octets
-        if modem is not None:
-            # A frame that could not be sent is one that was lost on the line: matching has its repeats for that.
-            self._queue.order("SendFrame", lambda: modem.send(octets), failed=lambda failure: None)
-
-    async def _set_key(self, wish: SetKey) -> KeySet:
-        return await set_key(self._modem, wish)
-
-    async def _check_link(self, question: CheckLink) -> LinkReported:
-        return await check_link(self._modem, question)
-
-    def _announce(self, said: Announce) -> None:
-        code = f"tolerated {said.code}: " if said.code else ""
-        log.info("outlet %s: %s%s", self._settings.name, code, said.notice.value)
 
     # How it goes
 

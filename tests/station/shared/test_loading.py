@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 WORK = "python-work"
 DATA = ["secc.iso2.personal", "secc.iso2.quirks", "secc.iso2.reasons"]
@@ -67,7 +69,7 @@ def test_a_protocol_that_nobody_has_loaded_costs_nothing() -> None:
     assert told("the_folder_alone") == ["secc.iso2", *DATA]
 
 
-def a_station_that_waits(directory: str) -> dict[str, Any]:
+def a_station_that_waits(directory: str, hal: str = "sim:") -> dict[str, Any]:
     imports, compiled = Imports(), note_compiling()
     sys.meta_path.insert(0, imports)
     from hal.sim.clock import run_virtual
@@ -80,7 +82,7 @@ def a_station_that_waits(directory: str) -> dict[str, Any]:
     seen: dict[str, Any] = {}
 
     async def main() -> None:
-        settings = OutletSettings(interface="lo", hal="sim:", sdp_port=port())
+        settings = OutletSettings(interface="lo", hal=hal, sdp_port=port())
         config = Config((settings,), station=StationSettings(state_directory=Path(directory)))
         services = compose(config, Notifier({}))
         seen["composed"] = sorted(imports.threads)
@@ -96,6 +98,8 @@ def a_station_that_waits(directory: str) -> dict[str, Any]:
         await station.open()
         assert station.preparing is not None
         await station.preparing
+        await asyncio.sleep(1.0)
+        seen["slac"] = "secc.link.slac.matching" in sys.modules
         await station.close()
 
     run_virtual(main())
@@ -122,6 +126,11 @@ def test_a_station_loads_what_most_cars_speak_when_it_is_up_and_not_on_its_loop(
     assert set(threads.values()) == {WORK}
     assert {"read CurrentDemandReq", "write SessionSetupRes"} <= set(found["compiled"]), found["compiled"]
     assert set(found["compiled"].values()) == {WORK}
+
+
+@pytest.mark.parametrize(("hal", "matched"), [("sim:", False), ("sim:?modem=1", True)])
+def test_an_outlet_without_a_modem_does_not_load_slac(tmp_path: Path, hal: str, matched: bool) -> None:
+    assert told("a_station_that_waits", str(tmp_path), hal)["slac"] is matched
 
 
 def a_car_that_comes_before_that(directory: str) -> dict[str, str]:
