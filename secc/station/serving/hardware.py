@@ -6,13 +6,22 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from hal import ports
 from hal.errors import HalError
+from hal.events import (
+    BoardEvent,
+    ContactorChanged,
+    EmergencyStopChanged,
+    FaultCleared,
+    FaultRaised,
+    PilotChanged,
+    TokenPresented,
+)
 from hal.faults import EMERGENCY_STOP, driver_bug, fault_of, standing
 from hal.guard import ConsentLost, Guard
 from hal.interlock import Consent
 from hal.open import open_hal
 from hal.ports import Board
+from hal.readings import Severity
 from secc.conversation import Levels
 from secc.session.offer import Transfer
 from secc.station.serving.levels import levels_of
@@ -25,7 +34,6 @@ BOARD_RETRY_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
 SETTLE_STEP_SECONDS = 0.02
 """How long contactors and queues get to come to rest when the station goes down."""
-CONNECTED = ("B", "C", "D")
 
 
 class Hardware:
@@ -145,12 +153,12 @@ class Hardware:
         return ", ".join(
             fault.text if fault.code == EMERGENCY_STOP else f"{fault.code}: {fault.text}"
             for fault in standing(self.board)
-            if fault.severity is not ports.Severity.WARNING
+            if fault.severity is not Severity.WARNING
         )
 
     # What it says
 
-    async def _listen(self, board: Board, events: AsyncIterator[ports.BoardEvent]) -> None:
+    async def _listen(self, board: Board, events: AsyncIterator[BoardEvent]) -> None:
         while True:
             try:
                 async for event in events:
@@ -163,9 +171,9 @@ class Hardware:
 
     def _catch_up(self, board: Board) -> None:
         """Some events were missed: what they said stands in the levels, and in the faults of the board."""
-        self._router.tell(*map(ports.FaultRaised, standing(board)), ports.PilotChanged(board.pilot.reading))
+        self._router.tell(*map(FaultRaised, standing(board)), PilotChanged(board.pilot.reading))
 
-    def _heard(self, event: ports.BoardEvent) -> None:
+    def _heard(self, event: BoardEvent) -> None:
         self._carefully(type(event).__name__, lambda: self._pass_on(event))
 
     def _carefully(self, what: str, step: Callable[[], None]) -> None:
@@ -176,19 +184,19 @@ class Hardware:
             log.exception("outlet %s: a bug in hearing %s", self.name, what)
             self.broken(error)
 
-    def _pass_on(self, event: ports.BoardEvent) -> None:
+    def _pass_on(self, event: BoardEvent) -> None:
         match event:
-            case ports.PilotChanged(reading):
+            case PilotChanged(reading):
                 self._publish("pilot", state=reading.state.value)
-            case ports.ContactorChanged(reading):
+            case ContactorChanged(reading):
                 self._publish("contactor", state=reading.state.value)
                 log.info("outlet %s: contactor %s", self.name, reading.state.value)
-            case ports.FaultCleared(fault):
+            case FaultCleared(fault):
                 log.info("outlet %s: fault cleared: %s", self.name, fault.code)
-            case ports.EmergencyStopChanged(stopped):
+            case EmergencyStopChanged(stopped):
                 log.warning("outlet %s: emergency stop %s", self.name, "pressed" if stopped else "released")
                 self._publish("emergency-stop", stopped=stopped)
-            case ports.TokenPresented():
+            case TokenPresented():
                 self._publish("token")
             case _ if (raised := fault_of(event)) is not None:
                 log.warning("outlet %s: fault %s: %s", self.name, raised.code, raised.text)
