@@ -242,6 +242,16 @@ class Levels:
     contactor_at: float = field(default=float("-inf"), compare=False)
     """When the contactor was last known to be so. The same state, confirmed later, is not another level."""
 
+    @property
+    def connected(self) -> bool:
+        """The pilot shows a car on the cable."""
+        return self.pilot in ("B", "C", "D")
+
+    @property
+    def ready(self) -> bool:
+        """The pilot shows a car that asks for power."""
+        return self.pilot in ("C", "D")
+
     def age(self, now: float) -> float:
         """Seconds since volts and amperes were measured."""
         return now - self.measured_at

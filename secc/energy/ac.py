@@ -62,7 +62,7 @@ class AcPath(Path):
         if self.stage is Stage.ON and self.contactor.closed:
             return None
         self.stage, self.live = Stage.STARTING, True
-        if not (yield from self.board.until(lambda: self.pilot_ready, within=READY_STATE, before=due)):
+        if not (yield from self.board.until(lambda: self.board.levels.ready, within=READY_STATE, before=due)):
             raise Halt("pilot-not-ready", f"state {self.board.levels.pilot}", report=False)
         self._close()
         if not (yield from self.board.until(lambda: self.contactor.closed, within=CLOSING, before=due)):
@@ -85,7 +85,7 @@ class AcPath(Path):
         self.live, self.stage, self.hurry = False, Stage.STOPPING, False
         if self.contactor.closed:
             yield from self.board.until(
-                lambda: self.hurry or not self.pilot_ready or self.contactor.open,
+                lambda: self.hurry or not self.board.levels.ready or self.contactor.open,
                 within=STEP_BACK,
                 before=due,
                 every=TICK,
@@ -110,7 +110,7 @@ class AcPath(Path):
         if not self.live:
             return
         if self.stage is Stage.ON:
-            if not self.pilot_ready:
+            if not self.board.levels.ready:
                 self._pause()
             elif not self.contactor.closed:
                 raise Halt("contactor-opened", f"feedback: {self.contactor.feedback}", abrupt=True)
@@ -129,7 +129,7 @@ class AcPath(Path):
         self.announce(Notice.CAR_PAUSED)
 
     def _follow_pause(self) -> None:
-        if self.pilot_ready and not self.contactor.opening:
+        if self.board.levels.ready and not self.contactor.opening:
             self.stage = Stage.RESUMING
             self._close()
             self.announce(Notice.CAR_RESUMED)
@@ -140,7 +140,7 @@ class AcPath(Path):
         super().opening_unknown()
 
     def _follow_resumption(self) -> None:
-        if not self.pilot_ready:
+        if not self.board.levels.ready:
             self._pause()
         elif self.contactor.closed:
             self.stage = Stage.ON
@@ -166,5 +166,5 @@ class AcPath(Path):
         super().session_over(effect)
 
     def consent_lost(self, event: ConsentLost) -> None:
-        if self.pilot_ready:
+        if self.board.levels.ready:
             super().consent_lost(event)

@@ -94,7 +94,7 @@ class DcPath(Path):
         volts = cable_check_volts(question.ev_maximum_volts, self.limits)
         if volts is None:
             return failed(f"no cable check for a car of at most {question.ev_maximum_volts:g} V")
-        if not self.pilot_ready:
+        if not self.board.levels.ready:
             return failed(f"the car is in state {self.board.levels.pilot}, not in C or D")
         self.ev_maximum_volts = question.ev_maximum_volts
         check = CableCheck(
@@ -155,7 +155,7 @@ class DcPath(Path):
 
     @property
     def _in_a_hurry(self) -> bool:
-        return self.hurry or not self.pilot_ready
+        return self.hurry or not self.board.levels.ready
 
     def _fail_current(self, halt: Halt) -> None:
         asked, self.current = self.current, None
@@ -200,7 +200,7 @@ class DcPath(Path):
         super().supervise()
         if not self.live:
             return
-        if not self.pilot_ready:
+        if not self.board.levels.ready:
             raise Halt("pilot-left", f"state {self.board.levels.pilot} with power on", abrupt=True)
         if self.contactor.must_stay_closed and not self.contactor.closed:
             raise Halt("contactor-opened", f"feedback: {self.contactor.feedback}", abrupt=True)

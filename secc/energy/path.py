@@ -194,7 +194,3 @@ class Path(ABC):
             self.latched = halt.code
         if halt.report:
             self.board.do(ReportFault(halt.code, halt.text, halt.latched))
-
-    @property
-    def pilot_ready(self) -> bool:
-        return self.board.levels.pilot in ("C", "D")

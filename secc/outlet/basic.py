@@ -32,7 +32,6 @@ from secc.outlet.settings import (
 from secc.outlet.state import Phase
 from secc.session.effects import OpenContactor, PowerReported, StartPower
 
-READY = ("C", "D")
 RETRY_SECONDS = 5.0
 """Our choice: a power path that could not be switched on is asked again after this."""
 TRIES = 3
@@ -115,7 +114,7 @@ class Basic:
             # Power that is not on yet is in no book, and must not come on while the car has its time to stop.
             at_once = state.power_failed is not None or not self.on
             state.barren += state.power_failed is not None
-            yield from self.plug.until(lambda: at_once or party.levels.pilot not in READY, within=OPEN_UNDER_LOAD)
+            yield from self.plug.until(lambda: at_once or not party.levels.ready, within=OPEN_UNDER_LOAD)
             party.do(OpenContactor())
         self._report_end(state.over or state.power_failed or "held up")
         yield from self.plug.until(lambda: party.levels.contactor == "open", within=CONTACTOR_OPEN)
@@ -169,7 +168,7 @@ class Basic:
 
     def _follow_pilot(self) -> None:
         state, now = self.state, self.party.now
-        ready = self.party.levels.pilot in READY
+        ready = self.party.levels.ready
         offered = isinstance(state.drive, SetDuty)
         if self._ticket is not None and (answer := self.party.answer(self._ticket)) is not None:
             self._ticket = None
@@ -197,7 +196,7 @@ class Basic:
                 self._reported = True
                 self.party.do(ReportBasicCharging(True, self.state.fallen_back or "no high-level communication"))
             return
-        self._failures += self.party.levels.pilot in READY
+        self._failures += self.party.levels.ready
         self._retry_at = self.party.now + RETRY_SECONDS
         if self._failures >= TRIES:
             self.state.over = self.state.over or "power"

@@ -31,8 +31,6 @@ from secc.session.events import SetupTimedOut, Unplugged
 from secc.session.identification import Identification
 from secc.session.offer import Payment
 
-CONNECTED = ("B", "C", "D")
-
 
 class Plugin:
     """One plug-in and its ``session``, which ends (``completed.unplugged``) when the car is gone: then begin the next.
@@ -71,7 +69,7 @@ class Plugin:
         plug = self._plug
         plug.drive(SetX1())
         try:
-            yield from plug.until(lambda: party.levels.pilot in CONNECTED, within=ENDLESS)
+            yield from plug.until(lambda: party.levels.connected, within=ENDLESS)
             state.plugged(party.now, simplified=party.levels.pilot != "B")
             while True:
                 try:

@@ -82,7 +82,7 @@ def _refuse_stopped(state: SessionState) -> None:
 def _already_on(secc: Party, state: SessionState) -> bool:
     """AC after a renegotiation: a contactor that is closed is not closed again. Levels, not edges."""
     levels = secc.levels
-    return state.powered and not state.terms.is_dc and levels.contactor == "closed" and levels.pilot in ("C", "D")
+    return state.powered and not state.terms.is_dc and levels.contactor == "closed" and levels.ready
 
 
 def _reported(secc: Party, question: StartPower | StopPower) -> Conversation[PowerReported]:
@@ -92,7 +92,7 @@ def _reported(secc: Party, question: StartPower | StopPower) -> Conversation[Pow
 
 
 def _not_started(secc: Party, state: SessionState, report: PowerReported) -> Refusal:
-    if not state.terms.is_dc and secc.levels.pilot in ("C", "D"):
+    if not state.terms.is_dc and secc.levels.ready:
         # The car did its part within 250 ms, so it was the contactor. [V2G2-847] [V2G2-862]
         return Refusal(ResponseCode.FAILED_CONTACTOR_ERROR, "[V2G2-865]", report.detail)
     return Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", report.detail)

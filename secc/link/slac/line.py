@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from hal.readings import PilotState
 from secc.conversation import Conversation, Party, Question, TimedOut, Timeout
 from secc.errors import FramingError
 from secc.link.slac import mme, timing
@@ -25,11 +24,6 @@ class Line:
         self.modem: bytes | None = None
         self._held: dict[tuple[bytes, bytes], tuple[float, Mme]] = {}
         self._said: dict[Notice, float] = {}
-
-    @property
-    def connected(self) -> bool:
-        """The pilot shows a car."""
-        return PilotState(self.evse.levels.pilot).connected
 
     # Saying
 
@@ -81,7 +75,7 @@ class Line:
     def hold(self, frame: Mme) -> None:
         """A car that asks before we listen is answered when we do, if that is soon. (Q-01)"""
         message = frame.message
-        if isinstance(message, SlacParmReq) and self.connected and not self.settings.strict:
+        if isinstance(message, SlacParmReq) and self.evse.levels.connected and not self.settings.strict:
             self._held[frame.source, message.run_id] = (self.evse.now + timing.HELD.seconds, frame)
             if len(self._held) > timing.C_EVSE_MATCH_PARALLEL:
                 del self._held[next(iter(self._held))]

@@ -180,7 +180,7 @@ class Slac:
 
     @property
     def listening(self) -> bool:
-        return self.armed and self.line.connected
+        return self.armed and self.evse.levels.connected
 
     def _hear(self, event: FrameReceived) -> None:
         frame = self.line.read(event)

@@ -14,7 +14,7 @@ from secc.outlet import Plugin, PlugInSettings
 from secc.outlet.events import StopOrdered
 from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
-from secc.station.serving.hardware import CONNECTED, Hardware
+from secc.station.serving.hardware import Hardware
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.path import PowerPaths
 from secc.station.serving.router import Router, Seat
@@ -87,7 +87,7 @@ class PlugIns:
         self._seat.performs[Remark] = self._remark
         self._seat.begin()
         stop, self._missed_stop = self._missed_stop, None
-        if self._hardware.levels().pilot in CONNECTED:
+        if self._hardware.levels().connected:
             if stop is not None:
                 self._seat.hear(stop)
             self._came()
