@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CLEAN = ("tools/phrases.py",)
+CLEAN = ("README.md", "docs", "tools/phrases.py")
 """What has to be free of the phrases."""
+PENDING = {"docs/configuration.md", "docs/quirks.md", "docs/reasons.md", "docs/trust.md"}
+"""What is not searched yet: it is generated from rooms that are not clean."""
 SUFFIXES = {".md", ".py", ".rules", ".service", ".sh", ".toml"}
 
 
@@ -36,9 +38,10 @@ def found(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
+    pending = {ROOT / name for name in PENDING}
     for path in paths:
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (file for file in inside if file.suffix in SUFFIXES and file.is_file())
+        yield from (file for file in inside if file.suffix in SUFFIXES and file.is_file() and file not in pending)
 
 
 def main(arguments: list[str]) -> int:
