@@ -1,4 +1,4 @@
-"""Charging by pilot and duty alone, as IEC 61851-1 had it before cars talked: for those that do not, or do no more."""
+"""Charging by pilot and duty alone (IEC 61851-1), for cars that do not use digital communication."""
 
 from __future__ import annotations
 
@@ -33,19 +33,23 @@ from secc.outlet.state import Phase
 from secc.session.effects import OpenContactor, PowerReported, StartPower
 
 RETRY_SECONDS = 5.0
-"""Our choice: a power path that could not be switched on is asked again after this."""
+"""The plug-in asks the power path again after this time when power could not be switched on. Our
+choice.
+"""
 TRIES = 3
 SMALLEST_STEP = 0.001
-"""A tenth of a per cent of duty: no car sees less."""
+"""A tenth of a per cent of duty: cars do not notice less."""
 
 
 def charge_by_pilot(plug: Plug) -> Conversation[None]:
-    """Wait until somebody may charge, offer the current of the moment, follow the car; until it is over, or the car wants to talk after all."""
+    """Wait for a driver who may charge, offer the current limit, follow the car; until it is over,
+    or the car asks to be matched.
+    """
     state = plug.state
     plug.drive(SetX1())
     state.phase, state.power_failed = Phase.BASIC, None
     if state.settings.hlc is Hlc.PREFERRED and state.settings.modem and state.modem_ready:
-        # A car may be matched later than we have waited.
+        # A car may ask to be matched after the plug-in has stopped waiting.
         plug.party.do(ArmMatching(limited=False))
     basic = Basic(plug)
     try:
@@ -63,12 +67,12 @@ def charge_by_pilot(plug: Plug) -> Conversation[None]:
 
 
 class Basic:
-    """One stretch of basic charging."""
+    """Basic charging from one start to its end."""
 
     def __init__(self, plug: Plug) -> None:
         self.plug, self.party, self.state = plug, plug.party, plug.state
         self.on = False
-        """The power path has the order to follow the pilot."""
+        """The power path has been told to follow the pilot."""
         self._begun = self._reported = False
         self._ticket: Ticket[PowerReported] | None = None
         self._failures = 0
@@ -76,12 +80,14 @@ class Basic:
         self._changed_at = float("-inf")
         self._idle_since: float | None = None
         self._asleep = False
-        """The car has not moved for so long that it is to be woken."""
+        """The car has not moved for so long that the station will wake it."""
         self._wakes = 0
 
     @property
     def over(self) -> bool:
-        """There is a reason to end: stopped, a fault, nobody who may charge; or a car that was matched, and is better talked to."""
+        """Whether to end: stopped, a fault, no driver who may charge, or a car that was matched and
+        can have a session.
+        """
         state = self.state
         if state.over is not None or state.blocked(self.party.levels) or state.power_failed is not None:
             return True
@@ -96,7 +102,7 @@ class Basic:
             state.over = state.over or "lock-failed"
 
     def follow(self) -> Conversation[None]:
-        """The current of the moment on the pilot, and power while the car wants it."""
+        """Show the current limit on the pilot, and give power while the car wants it."""
         while not self.over:
             self._adjust()
             with self.party.looking(self._adjust, due=self._next):
@@ -105,13 +111,15 @@ class Basic:
                 yield from self._wake()
 
     def end(self) -> Conversation[None]:
-        """X1, the time that a car needs to open its switch, and then open whatever it does. IEC 61851-1 sequences 9 and 10."""
+        """Drive X1, wait until the car has had its time to open its switch, then open the
+        contactor. IEC 61851-1 sequences 9 and 10.
+        """
         party, state = self.party, self.state
         self.plug.drive(SetX1())
         if self._ticket is not None:
             party.abandon(self._ticket)
         if self.on or self._ticket is not None:
-            # Power that is not on yet is in no book, and must not come on while the car has its time to stop.
+            # Power that is not on yet is not in the books, and must not come on while the car stops.
             at_once = state.power_failed is not None or not self.on
             state.barren += state.power_failed is not None
             yield from self.plug.until(lambda: at_once or not party.levels.ready, within=OPEN_UNDER_LOAD)
@@ -119,13 +127,13 @@ class Basic:
         self._report_end(state.over or state.power_failed or "held up")
         yield from self.plug.until(lambda: party.levels.contactor == "open", within=CONTACTOR_OPEN)
         if state.matched and not self._begun:
-            # It wants to talk: the next attempt does, from 5 %.
+            # The next attempt offers 5 %, as the car asks.
             state.fallen_back = None
         elif state.matched:
             party.do(ReleaseLink(DLink.TERMINATE))
 
     def abort(self, cause: str) -> None:
-        """Off by other hands already; nothing is waited for."""
+        """The power path has switched off already: end without waiting."""
         if self._ticket is not None:
             self.party.abandon(self._ticket)
         if self.on or self._ticket is not None:
@@ -148,8 +156,10 @@ class Basic:
             self._look_for_sleep()
 
     def _offer(self) -> None:
-        """Duty follows limit, cable and car, not more often than a car can follow. A limit below the least current is X1 at once."""
-        # Charging that has begun is in the books already; new charging waits until it can be booked.
+        """Set the duty by limit, cable and car, not more often than a car can follow; X1 at once
+        below the least current.
+        """
+        # Charging that has begun is booked already; new charging waits until it can be booked.
         unbooked = self.state.unbooked and not self._reported
         now, amperes = self.party.now, 0.0 if unbooked else self.state.amperes(self.party.levels)
         if amperes <= 0.0:
@@ -174,10 +184,10 @@ class Basic:
             self._ticket = None
             self._started(answer)
         if self.on:
-            # The power path opens and closes behind the car by itself; here it is only shown.
+            # The power path opens and closes behind the car; this only shows it.
             state.charging = ready and offered
             if ready and not offered and now >= state.drive_at + OPEN_UNDER_LOAD.seconds:
-                # There is nothing to offer, and the car does not let go.
+                # Nothing is offered, and the car keeps its switch closed.
                 self.on, self._retry_at = False, now
                 self.party.do(OpenContactor())
         elif ready and offered and self._ticket is None and now >= self._retry_at:
@@ -202,7 +212,7 @@ class Basic:
             self.state.over = self.state.over or "power"
 
     def _next(self) -> Deadline | None:
-        """When to look again although nothing has happened."""
+        """When to look again although no event has come."""
         now, state = self.party.now, self.state
         due = [self._changed_at + DUTY_CHANGE.seconds, state.leave_x1_at, self._retry_at]
         if self.on:
@@ -212,10 +222,12 @@ class Basic:
         later = [at for at in due if at > now]
         return Deadline(min(later), DUTY_CHANGE) if later else None
 
-    # A car that sleeps
+    # Waking a car
 
     def _wake(self) -> Conversation[None]:
-        """First the toggle from B2 to B1 and back that cars of today listen to, then once the step to F for older ones."""
+        """First toggle from B2 to B1 and back, which current cars react to, then once step to F for
+        older ones.
+        """
         self._wakes += 1
         self._idle_since, self._asleep = None, False
         if self._wakes == 1:

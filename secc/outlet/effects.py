@@ -1,4 +1,5 @@
-"""What the plug-in wants done: by the board's ports, the sockets, and the V2G session. What it tells matching is in ``secc.link.slac.dlink``.
+"""Effects of the plug-in: for the board's ports, the sockets, and the V2G session. Those for
+matching are in ``secc.link.slac.dlink``.
 
 Questions to the backend go out as ``Ask(AuthorizeToken)``.
 """
@@ -43,34 +44,37 @@ class UnlockConnector(Effect):
 
 @dataclass(frozen=True, slots=True)
 class OpenSdp(Effect):
-    """From now on answer SDP and accept connections."""
+    """Answer SDP and accept connections from now on."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloseSdp(Effect):
-    """From now on neither answer SDP nor accept connections; one that is there stays."""
+    """Stop answering SDP and accepting connections; an open connection stays."""
 
     safe: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection(Effect):
-    """Close what is left of this outlet's connection, also in the middle of a handshake."""
+    """Close this outlet's connection, also in the middle of a handshake."""
 
     safe: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
 class TellSession(Effect):
-    """The V2G session hears this event, if there is one: ``EimDecided``, ``StopRequested``, ``Unplugged``, ``EmergencyStopped``, ``Fault``,
-    ``SetupTimedOut``. Nobody else has to send them."""
+    """Pass this event to the V2G session, if there is one: ``EimDecided``, ``StopRequested``,
+    ``Unplugged``, ``EmergencyStopped``, ``Fault``,
+    ``SetupTimedOut``. Only the plug-in sends them."""
 
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class ReportBasicCharging(Effect):
-    """Charging without a session begins or has ended: for the log and the books. ``text`` says why, or how it ended."""
+    """Charging without a session has begun or ended: for the log and the books. ``text`` says why,
+    or how it ended.
+    """
 
     on: bool
     text: str = ""

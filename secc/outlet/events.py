@@ -1,5 +1,6 @@
-"""What the plug-in hears beside the board's own events (``hal.events``), what matching reports (``secc.link.slac.dlink``), ``ReportFault`` of the
-power path, and ports that fail.
+"""Events of the plug-in's own. It also hears the board's events (``hal.events``), matching
+(``secc.link.slac.dlink``), ``ReportFault`` of the
+power path, and failed port commands.
 
 Pilot, contactor, lock and cable are levels (``Session.levels``), set before every step.
 """
@@ -32,7 +33,7 @@ class SessionBegan(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionSetUp(Event):
-    """The V2G session's SessionSetupReq was answered: the setup clock has done its duty. [V2G2-723]"""
+    """The V2G session's SessionSetupReq was answered: the setup clock stops. [V2G2-723]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,14 @@ class ContractPresented(Event):
 
 @dataclass(frozen=True, slots=True)
 class ContractRejected(Event):
-    """The chain does not hold: ``ValidateContract`` was answered with a refusal."""
+    """``ValidateContract`` was answered with a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContractDecided(Event):
-    """The session said ``Identify``: the car has proved this contract, and it may charge, or not."""
+    """The session said ``Identify``: the car has proved this contract, and the verdict says whether
+    it may charge.
+    """
 
     contract: ProvedContract = field(repr=False)
     verdict: Verdict
@@ -65,14 +68,16 @@ class ChargingEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded(Event):
-    """The V2G session said ``End``; also where a connection broke before one had begun."""
+    """The V2G session said ``End``, or the connection broke before a session began."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class BookChanged(Event):
-    """What is delivered can be booked again (``problem`` is empty), or cannot: then nothing new begins. (A-RES-06)"""
+    """Deliveries can be booked again (``problem`` is empty), or cannot: then no charging begins.
+    (A-RES-06)
+    """
 
     problem: str
 
@@ -82,13 +87,15 @@ class BookChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class StartOrdered(Event):
-    """An app, the operator or the backend lets somebody charge here: as good as an accepted card."""
+    """An app, the operator or the backend lets the driver charge here; it counts like an accepted
+    card.
+    """
 
     by: Literal["app", "operator"]
 
 
 @dataclass(frozen=True, slots=True)
 class StopOrdered(Event):
-    """Somebody other than the driver at the button wants an end in good order."""
+    """An operator, the backend or the board, not the driver at the button, wants an orderly end."""
 
     by: Literal["operator", "backend", "shutdown"]

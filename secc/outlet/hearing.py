@@ -1,4 +1,4 @@
-"""What a plug-in hears, whatever it is doing: handlers that keep it in the state, and what is looked at after every step."""
+"""Event handlers of a plug-in, active in every phase, and checks after every step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from secc.session.identification import AuthorizeToken, By
 E = TypeVar("E")
 
 WATCHFUL = (Phase.MATCHING, Phase.WAITING, Phase.SESSION, Phase.BASIC, Phase.PAUSED)
-"""Where a pilot that is neither A, B, C nor D is a fault of the cable or the car."""
+"""Phases in which a pilot that is not A, B, C or D is a fault of the cable or the car."""
 FAULTS: Final[tuple[type[BoardEvent], ...]] = (
     FaultRaised,
     FaultCleared,
@@ -57,24 +57,25 @@ Stopper: TypeAlias = Literal["driver", "operator", "backend", "shutdown"]
 
 
 class CarGone(Exception):
-    """The pilot says A. Never leaves the plug-in."""
+    """The pilot is A. Raised only within the plug-in."""
 
 
 class EmergencyRaised(Exception):
-    """Power is off, and this plug-in is over. Never leaves the plug-in."""
+    """Power is off, and this plug-in is over. Raised only within the plug-in."""
 
 
 class Hearing:
-    """Hears for one plug-in from now on, and keeps ``state``.
+    """Registers the handlers of one plug-in, which update ``state``.
 
-    Where the plug-in waits, ``CarGone`` is raised when the car goes, and ``EmergencyRaised`` in an emergency; nothing else is.
+    Where the plug-in waits, ``CarGone`` is raised when the car has gone, and ``EmergencyRaised`` in
+    an emergency.
     """
 
     def __init__(self, party: Party, state: State) -> None:
         self.party = party
         self.state = state
         self._asked: tuple[Ticket[Verdict], Deadline] | None = None
-        """The question about a card, and until when its answer counts."""
+        """The question about a card, and how long its answer counts."""
         self._hear_board()
         self._hear_link()
         self._hear_session()
@@ -82,12 +83,16 @@ class Hearing:
         party.look(self._look, self._due)
 
     def pilot_changed(self, changed: PilotChanged) -> None:
-        """Two changes may lie between two steps: a plug that was out is another plug-in, whatever the pilot says now."""
+        """Raise ``CarGone`` on pilot A even if the pilot has changed again before this step: the
+        next plug is another plug-in.
+        """
         if self.state.plugged_in and changed.reading.state is PilotState.A:
             raise CarGone
 
     def _hear(self, kind: type[E], by: Callable[[E], object]) -> None:
-        """What is said of a plug that was pulled is not the reason why this plug-in is over: no handler gets it."""
+        """Hear ``kind``, but drop its events once the plug is out: they must not become the reason
+        of the end.
+        """
 
         def heard(event: E) -> None:
             if not (self.state.plugged_in and self.party.levels.pilot == "A"):
@@ -104,7 +109,9 @@ class Hearing:
         self._look_at_pilot()
 
     def _due(self) -> Deadline | None:
-        """What changes with time alone: a card waits too long, a refusal was shown, the pilot has settled, a backend does not answer."""
+        """When a time limit needs a look: card, shown refusal, settling pilot, unanswered question
+        to the backend.
+        """
         state, now = self.state, self.party.now
         expires_at = state.identification.expires_at
         return nearest(
@@ -135,7 +142,7 @@ class Hearing:
             raise CarGone
         if level == "B":
             state.simplified = False
-        # While it is us who drive F, or have just stopped to, E and F say nothing about the car.
+        # While the station drives F, or has just stopped to, E and F say nothing about the car.
         ours = isinstance(state.drive, SetF) or party.now < state.settles_at
         if level in ("E", "F", "?") and state.phase in WATCHFUL and not ours:
             party.do(TellSession(Fault("pilot-fault", f"pilot state {level}")))
@@ -144,9 +151,9 @@ class Hearing:
     # Board and power path
 
     def _hear_board(self) -> None:
-        # This one tells of a plug that was pulled.
+        # This event reports a plug that was pulled, so it is not filtered.
         self.party.hear(PilotChanged, by=self.pilot_changed)
-        # How these are stands in the levels.
+        # The levels hold their values.
         self.party.hear(ContactorChanged, LockChanged, CableChanged)
         for kind in FAULTS:
             self._hear(kind, self._board_changed)
@@ -166,18 +173,19 @@ class Hearing:
             self.party.do(TellSession(EmergencyStopped() if stopped else Fault(fault.code, fault.text)))
             if stopped or self.state.phase is not Phase.MATCHING:
                 self._raise_emergency()
-            # Before there is a link nothing has begun that would have to end: such a fault keeps the car waiting, and may clear by itself.
+            # Before the link there is nothing to end: such a fault keeps the car waiting, and may
+            # clear.
         else:
             self.party.do(TellSession(StopRequested("power")))
 
     def _command_failed(self, failed: CommandFailed) -> None:
         if failed.command == "LockConnector":
-            # The interlock gives no power to a plug that is not locked: better the car hears it now.
+            # The interlock gives no power to a plug that is not locked, so end the session now.
             self.party.do(TellSession(Fault("lock-failed", failed.text)))
             if self.state.phase is Phase.BASIC:
                 self.state.over = self.state.over or "lock-failed"
         elif failed.command in PILOT_COMMANDS and self.state.phase in WATCHFUL:
-            # What the car is told is not what we mean: nothing may be drawn on it.
+            # The pilot does not show what was commanded, so the car must not draw current on it.
             self.party.do(TellSession(Fault("pilot-command-failed", failed.text)))
             self.state.over = self.state.over or "pilot-command-failed"
             self._raise_emergency()
@@ -185,12 +193,12 @@ class Hearing:
     def _power_failed(self, failed: ReportFault) -> None:
         self.state.power_failed = failed.code
         self.party.do(TellSession(Fault(failed.code, failed.text)))
-        # A last word on the car before this one is not about this one.
+        # A report about the previous car does not count for this one.
         if failed.latched and self.state.plugged_in:
             self.state.over = failed.code
 
     def _raise_emergency(self) -> None:
-        """An emergency ends what has begun; one that is there before the car only keeps it waiting."""
+        """End what has begun; before a link, an emergency only keeps the car waiting."""
         if self.state.plugged_in and self.state.phase is not Phase.FAULTED:
             raise EmergencyRaised
 
@@ -206,7 +214,7 @@ class Hearing:
     def _modem_reported(self, report: ReportModem) -> None:
         self.state.modem_ready = report.ready
 
-    # Without a plug these are a last word on the car before this one.
+    # Without a plug these reports are about the previous car.
 
     def _matching_begun(self, report: ReportMatchingBegun) -> None:
         if self.state.plugged_in:
@@ -251,7 +259,7 @@ class Hearing:
         state = self.state
         state.session_ended(ended.reason)
         if state.over == STOPPED and state.identification.external is not None:
-            # Somebody was let charge after the stop, while the session that was stopped went on.
+            # A driver was identified after the stop, while the stopped session still ran.
             state.over = None
 
     def _contract_decided(self, decided: said.ContractDecided) -> None:
@@ -279,7 +287,9 @@ class Hearing:
         self.state.unbooked = changed.problem
 
     def _stop(self, by: Stopper) -> None:
-        """Somebody is done here: the session ends in good order, and whoever wants to go on is to be identified again."""
+        """End the session in good order and drop the identification: to go on, the driver
+        identifies again.
+        """
         state = self.state
         state.identification = state.identification.spent()
         state.contract_kept = ""
@@ -314,6 +324,6 @@ class Hearing:
         state.identification = before.token_decided(verdict, by, self.party.now)
         if state.identification is not before:
             self.party.do(TellSession(EimDecided(True, by)))
-        # Who is let charge again after a stop may; nothing else that is over comes back without unplugging.
+        # An identification takes back a stop; all other ends last until the plug is out.
         if state.over == STOPPED and not state.session_open:
             state.over = None

@@ -1,4 +1,6 @@
-"""From the cable to D-LINK_READY: 5 % is offered, a car is matched, and what is done where none is (ISO 15118-3 section 7)."""
+"""From the cable to D-LINK_READY: offer 5 %, match a car, and what follows if none is matched (ISO
+15118-3 section 7).
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,12 @@ COMMUNICATE = SetDuty(DIGITAL_COMMUNICATION)
 
 
 def link_ready(plug: Plug) -> Conversation[bool]:
-    """True with the link up, SDP open and 5 % on the pilot. False: this plug-in is over, held up, or has fallen back to charging without a link."""
+    """Returns True with the link up, SDP open and 5 % on the pilot; False if this plug-in is over,
+    held up, or has fallen back to charging without a link.
+    """
     state, settings = plug.state, plug.settings
     if not settings.modem or state.link_up:
-        # An interface without a modem between is there as soon as the cable is, and a pause has kept the link.
+        # Without a modem the link is there with the cable, and after a pause it was kept.
         plug.drive(COMMUNICATE)
         return True
     state.phase = Phase.MATCHING
@@ -36,7 +40,7 @@ def link_ready(plug: Plug) -> Conversation[bool]:
             if settings.falls_back:
                 state.fall_back("no modem answers")
                 return False
-            # F would hide a car that leaves, and the next one would charge on its card.
+            # F would hide that the car leaves, and the next car would charge on its card.
             plug.drive(SetX1())
             yield from plug.until(lambda: state.modem_ready or _hindered(plug), within=ENDLESS)
             continue
@@ -50,7 +54,7 @@ def link_ready(plug: Plug) -> Conversation[bool]:
         tries += state.modem_ready
         if tries <= C_SEQU_RETRY and not _hindered(plug) and (settings.ac is not None or not settings.strict):
             if settings.ac is None:
-                # The standard grants it to AC; cars need it at DC outlets as well.
+                # The standard has this for AC only; cars need it at DC outlets, too.
                 plug.party.do(Remark("Q-03", "matching is tried again by state F"))
             yield from step_ef(plug)
         elif tries > C_SEQU_RETRY and settings.falls_back:
@@ -60,17 +64,17 @@ def link_ready(plug: Plug) -> Conversation[bool]:
 
 
 def step_ef(plug: Plug) -> Conversation[None]:
-    """F for T_step_EF: a car that has given up, or is asleep, begins anew."""
+    """F for T_step_EF: a car that has given up, or sleeps, starts again."""
     plug.drive(SetF())
     yield from plug.rest(T_STEP_EF)
 
 
 def _offer(plug: Plug) -> Conversation[None]:
-    """One offer of 5 %: until the link is up, or it is clear that it will not be."""
+    """Offer 5 % once: until the link is up, or this offer has failed."""
     state, party = plug.state, plug.party
     state.match_failure = state.link_lost = None
     if not state.matched:
-        # A car that has charged and gone to sleep is not shaken: it comes when it wants more.
+        # A car that has charged and sleeps is not woken by F: it connects when it wants more.
         party.do(ArmMatching(limited=not state.ever_charged))
     yield from plug.until(lambda: _vain(plug) or state.matched, within=plug.settings.pwm_delay)
     yield from plug.until(lambda: _vain(plug), before=Deadline(state.leave_x1_at, T_STEP_X1))
@@ -79,7 +83,8 @@ def _offer(plug: Plug) -> Conversation[None]:
     while not _vain(plug) and not state.link_up:
         yield from plug.until(lambda: _vain(plug) or state.matched, within=ENDLESS)
         if state.matched and not _vain(plug):
-            # Cars ask for SDP as soon as their modem is there, which they may know before ours says so. (Q-17)
+            # Cars send SDP requests once their modem is linked, possibly before the station's modem
+            # reports it. (Q-17)
             plug.window(True)
             yield from plug.until(lambda: _vain(plug) or not state.matched or state.link_up, within=ENDLESS)
         if not state.link_up:
@@ -88,10 +93,10 @@ def _offer(plug: Plug) -> Conversation[None]:
 
 
 def _vain(plug: Plug) -> bool:
-    """This offer leads to nothing."""
+    """Whether this offer has failed."""
     state = plug.state
     failed = state.match_failure is not None and not state.match_failure.armed
-    # Who did not join asks again by himself, unless nothing is tolerated. (Q-02)
+    # A car that did not join asks again by itself, unless nothing is tolerated. (Q-02)
     lost = state.link_lost is not None and plug.settings.strict
     return _hindered(plug) or failed or lost or not state.modem_ready or _known_first(plug)
 
@@ -101,14 +106,18 @@ def _hindered(plug: Plug) -> bool:
 
 
 def _known_first(plug: Plug) -> bool:
-    """Somebody was identified from outside before any car has asked: it gets its nominal duty. [V2G3-M06-05]"""
+    """Whether a driver was identified from outside before a car asked: the car then gets its
+    nominal duty. [V2G3-M06-05]
+    """
     state = plug.state
     known = state.identification.external is not None
     return known and plug.settings.falls_back and not (state.matching or state.matched or state.ever_charged)
 
 
 def _step_to_nominal(plug: Plug) -> Conversation[None]:
-    """A car that has seen 5 % would wait for a matching: E or F tells it to forget that. [V2G3-M06-05], [V2G3-M06-08]"""
+    """E or F before nominal duty, because a car that has seen 5 % waits for matching.
+    [V2G3-M06-05], [V2G3-M06-08]
+    """
     if plug.state.drive != COMMUNICATE:
         return
     plug.party.do(ReleaseLink(DLink.ERROR))

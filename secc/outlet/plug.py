@@ -1,4 +1,4 @@
-"""One plug-in's side of its conversation: how it waits, and what it tells pilot, window, lock and driver."""
+"""How a plug-in waits, and how it drives pilot, connection window, lock and indicator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Plug:
     def until(
         self, condition: Callable[[], bool], *, within: Timeout | None = None, before: Deadline | None = None
     ) -> Conversation[bool]:
-        """Like ``Party.until``. The driver is shown what has changed whenever the plug-in stands still."""
+        """Like ``Party.until``. The indicator is updated before each wait."""
 
         def met() -> bool:
             so = condition()
@@ -35,13 +35,13 @@ class Plug:
         return self.party.until(met, within=within, before=before)
 
     def rest(self, pause: Timeout) -> Conversation[bool]:
-        """Let time pass, whatever else happens."""
+        """Wait for the time, whatever happens meanwhile."""
         return self.until(lambda: False, within=pause)
 
     # Saying
 
     def drive(self, effect: SetDuty | SetX1 | SetF, *, again: bool = False) -> None:
-        """Tell the pilot; what it was told already only with ``again``."""
+        """Drive the pilot; an effect that is in force is said again only with ``again``."""
         party, state = self.party, self.state
         before = state.drive
         if effect == before and not again:
@@ -55,13 +55,13 @@ class Plug:
         party.do(effect)
 
     def window(self, is_open: bool) -> None:
-        """Answer SDP and accept connections, or not."""
+        """Start or stop answering SDP and accepting connections."""
         if is_open is not self.state.window_open:
             self.state.window_open = is_open
             self.party.do(OpenSdp() if is_open else CloseSdp())
 
     def unlock(self) -> Conversation[None]:
-        """As soon as the contactor is open; a lock under power opens for nobody."""
+        """Unlock as soon as the contactor is open."""
         party = self.party
         if (yield from self.until(lambda: party.levels.contactor == "open", within=CONTACTOR_OPEN)):
             party.do(UnlockConnector())

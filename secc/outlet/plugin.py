@@ -1,4 +1,4 @@
-"""One plug-in, from pilot A to pilot A: matching, attempts, pauses, and what an emergency does to all of it."""
+"""One plug-in, from pilot A to pilot A: matching, attempts, pauses, emergencies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ from secc.session.offer import Payment
 
 
 class Plugin:
-    """One plug-in and its ``session``, which ends (``completed.unplugged``) when the car is gone: then begin the next.
+    """One plug-in and its ``session``, which ends (``completed.unplugged``) when the car has gone:
+    then begin the next.
 
     Besides the session the station reads ``state`` and, for the ``Offer`` of a connection, ``payments`` and ``eim_authorized``.
     """
@@ -53,11 +54,13 @@ class Plugin:
     # What the station reads
 
     def payments(self, now: float, *, contract: bool) -> tuple[Payment, ...]:
-        """For the ``Offer`` of a connection that begins now. ``contract``: this connection and this station can do Plug & Charge."""
+        """For the ``Offer`` of a connection that begins now. ``contract``: Plug & Charge is possible on this connection."""
         return self.state.identification.payments(now, contract=contract)
 
     def eim_authorized(self, now: float) -> bool:
-        """For the ``Offer``: somebody was identified from outside the car (not for ``free``, which the offer says itself)."""
+        """For the ``Offer``: whether a driver was identified from outside the car (not for
+        ``free``, which the offer has itself).
+        """
         identification = self.state.identification
         return identification.external is not None and identification.authorized(now)
 
@@ -92,12 +95,14 @@ class Plugin:
         return "unplugged"
 
     def _attempt(self) -> Conversation[None]:
-        """One offer to the car: the link, the setup clock, at most one session that was set up, and the pause after it."""
+        """One attempt: the link, the setup clock, at most one session that was set up, and the
+        pause after it.
+        """
         plug, party, state = self._plug, self._plug.party, self.state
         state.attempt_began()
         if not (yield from link_ready(plug)):
             if state.fallen_back is not None and state.drive == SetX1():
-                # The car has been told already to forget about 5 %, or has never seen it.
+                # The car has been told to forget 5 %, or has never seen it.
                 party.do(ReleaseLink(DLink.ERROR))
             else:
                 yield from self._close(DLink.ERROR)
@@ -122,7 +127,9 @@ class Plugin:
             yield from self._close(state.outcome)
 
     def _close(self, outcome: DLink) -> Conversation[None]:
-        """The attempt is over: connection and link go, and the oscillator stays off for a while. [V2G2-714]"""
+        """End the attempt: close connection and link, and keep the oscillator off for the pause.
+        [V2G2-714]
+        """
         plug, party, state = self._plug, self._plug.party, self.state
         plug.window(False)
         state.phase = Phase.PAUSE
@@ -130,16 +137,16 @@ class Plugin:
         party.do(ReleaseLink(outcome))
         state.matching = state.matched = state.link_up = False
         if state.link_lost is not None and state.over is None:
-            # Only a step to F makes a car that has lost its link begin anew; it must not open under load.
+            # Only a step to F makes a car that has lost its link start again; the contactor must not open under load.
             yield from plug.until(lambda: party.levels.contactor == "open", within=LINK_GONE_OPEN)
             yield from step_ef(plug)
         yield from self._rest()
 
     def _rest(self) -> Conversation[None]:
-        """X1 between two offers, the longer the more came to nothing."""
+        """X1 between two attempts, longer after each attempt without charging."""
         plug, party, state = self._plug, self._plug.party, self.state
         state.phase = Phase.PAUSE
-        # The power path has opened already; X1 ends what a car may still want to draw.
+        # The power path has opened already; X1 ends what the car may still draw.
         plug.drive(SetX1())
         end = party.limit(Timeout("oscillator off", state.pause_seconds, "ISO 15118-3; our back-off"))
         yield from plug.unlock()
@@ -148,7 +155,9 @@ class Plugin:
             state.phase = Phase.FINISHED
 
     def _sleep(self) -> Conversation[None]:
-        """D-LINK_PAUSE: the key is kept and the oscillator is off until the car toggles, or there is news for it."""
+        """D-LINK_PAUSE: keep the key and the oscillator off until the car toggles, or a limit or
+        start order comes.
+        """
         plug, party, state = self._plug, self._plug.party, self.state
         state.phase, state.waking = Phase.PAUSED, False
         party.do(CloseConnection())
@@ -181,7 +190,9 @@ class Plugin:
             party.do(ResumeLink())
 
     def _emergency(self) -> Conversation[None]:
-        """Power is off by other hands already. The car hears why, then sees F, and can be unplugged; this plug-in is over."""
+        """The power path is off already. Tell the session why, drive F, unlock; this plug-in is
+        over.
+        """
         plug, party, state = self._plug, self._plug.party, self.state
         state.over = state.over or "emergency"
         state.phase = Phase.FAULTED
@@ -191,12 +202,12 @@ class Plugin:
         party.do(ReleaseLink(DLink.ERROR))
         plug.drive(SetF())
         yield from plug.rest(STATE_F)
-        # F hides the car. X1 offers nothing either, and shows when it is gone.
+        # F hides the car. X1 offers nothing either, and shows when the car leaves.
         plug.drive(SetX1())
         yield from plug.unlock()
 
     def _leave(self) -> Conversation[None]:
-        """The car is gone: what it left behind goes, too. The core abandons the open questions."""
+        """The car has gone: clear what belongs to it. The core abandons the open questions."""
         plug, party, state = self._plug, self._plug.party, self.state
         party.do(TellSession(Unplugged()))
         plug.window(False)

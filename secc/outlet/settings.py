@@ -12,25 +12,27 @@ from secc.session.offer import AcLimits
 
 
 class Hlc(StrEnum):
-    """Whether an AC outlet talks to cars (high-level communication), or lets pilot and duty say all there is to say."""
+    """Whether an AC outlet uses high-level communication (digital), or pilot and duty alone."""
 
     REQUIRED = "required"
     PREFERRED = "preferred"
-    """5 % first; charging by pilot and nominal duty where that comes to nothing."""
+    """5 % first; charging by pilot and nominal duty where that fails."""
     OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
 class PlugInSettings:
-    """How this outlet treats whoever plugs in."""
+    """Settings of one outlet for its plug-ins."""
 
     free: bool = False
-    """True: nobody has to be identified."""
+    """True: the driver need not be identified."""
     token_seconds: float = TOKEN_SECONDS
     setup_seconds: float = 20.0
     """V2G_SECC_CommunicationSetup: from the link to SessionSetupReq. Between 18 and 20 s by the standard. [V2G2-723]"""
     oscillator_off_seconds: float = 3.0
-    """X1 between two attempts: what a car needs to notice, and to open its switch. IEC 61851-1 T_step_X1."""
+    """X1 between two attempts: the car notices it and opens its switch within this time. IEC
+    61851-1 T_step_X1.
+    """
     longest_pause_seconds: float = 60.0
     """The pause doubles with every session in a row in which nothing was charged, up to this. (A-SES-10)"""
     sessions: int = 100
@@ -39,15 +41,17 @@ class PlugInSettings:
     """Connections without a session in one setup window; then it is closed. (A-SES-10)"""
     hlc: Hlc = Hlc.PREFERRED
     modem: bool = False
-    """True: a car is matched by SLAC before it can connect. False: the link is there as soon as the cable is."""
+    """True: a car is matched by SLAC before it can connect. False: the link is there with the
+    cable.
+    """
     pwm_delay_seconds: float = 0.5
-    """Between arming the matching and the duty: some cars ask at once. (Q-01)"""
+    """Between arming the matching and the duty: some cars ask immediately. (Q-01)"""
     ac: AcLimits | None = None
-    """What the AC side can do; None: a DC outlet, which never charges without talking."""
+    """Limits of the AC side; None: a DC outlet, which always uses digital communication."""
     lock: bool = False
     """True: power needs a locked plug."""
     strict: bool = False
-    """No tolerance of what cars do against the letter: conformance runs."""
+    """Tolerate no deviation of cars from the standards: for conformance runs."""
 
     @property
     def setup(self) -> Timeout:
@@ -59,16 +63,18 @@ class PlugInSettings:
 
     @property
     def talks(self) -> bool:
-        """False: pilot and nominal duty are all that this outlet knows."""
+        """False: this outlet charges by pilot and nominal duty alone."""
         return self.ac is None or self.hlc is not Hlc.OFF
 
     @property
     def falls_back(self) -> bool:
-        """A car that cannot be talked to may charge all the same. Without a modem there is nothing to fall back from: the wire is the link."""
+        """Whether a car without digital communication may charge. False without a modem: there the
+        link always exists.
+        """
         return self.ac is not None and self.hlc is Hlc.PREFERRED and self.modem
 
 
-TOKEN_ANSWER: Final = Timeout("authorization of a card", 30.0, "our choice: a driver does not stand there longer")
+TOKEN_ANSWER: Final = Timeout("authorization of a card", 30.0, "our choice: longer than a driver waits at the reader")
 OSCILLATOR_RETAIN: Final = Timeout(
     "oscillator retained", 1.5, "ISO 15118-2 section 8.7.4, DIN 70121: the car hears why, and ramps down"
 )
@@ -87,7 +93,7 @@ CONTACTOR_OPEN: Final = Timeout(
 REFUSED_SHOWN: Final = Timeout("refusal shown", 3.0, "our choice")
 CARD_WAITS: Final = Timeout("card waits for a cable", TOKEN_SECONDS, "our choice; the setting ``token_seconds``")
 PILOT_SETTLES: Final = Timeout(
-    "pilot settling after F", 0.5, "our choice: longer than any board debounces what we have driven ourselves"
+    "pilot settling after F", 0.5, "our choice: longer than any board debounces a state that it drives"
 )
 
 # ISO 15118-3, Table 3 and Table A.1
@@ -102,7 +108,7 @@ LINK_GONE_OPEN: Final = Timeout("contactor open before F", 1.5, "our choice: F w
 DIGITAL_COMMUNICATION: Final = 0.05
 """Duty of the pilot that asks for digital communication. IEC 61851-1 Annex A."""
 SIMPLIFIED_AMPERES: Final = 10.0
-"""A car that goes from A to C directly has no switch to open. IEC 61851-1 Annex A sequence 1.2."""
+"""For a car that goes from A to C directly and has no switch. IEC 61851-1 Annex A sequence 1.2."""
 DUTY_CHANGE: Final = Timeout(
     "between two changes of the duty", 5.0, "IEC 61851-1 sequence 6: the car needs 5 s to follow"
 )

@@ -1,4 +1,4 @@
-"""What a plug-in knows: plain facts, and what follows from them. Nothing here waits or says anything."""
+"""State of a plug-in: facts, and what follows from them. No waits, no effects."""
 
 from __future__ import annotations
 
@@ -19,57 +19,58 @@ from secc.session.offer import Payment
 from secc.session.proof import ProvedContract
 
 STOPPED = "stopped"
-"""Why a plug-in is over that somebody ended on purpose; the only reason that an identification takes back."""
+"""The reason of a plug-in that was stopped on purpose; an identification takes back this one only.
+"""
 NO_CABLE = "cable not recognised"
 BOOK = "sessions cannot be booked"
 
 
 class Phase(StrEnum):
-    """Where a plug-in stands."""
+    """Phase of a plug-in."""
 
     AVAILABLE = "available"
     MATCHING = "matching"
-    """Plugged in, and not matched yet."""
+    """Plugged in, not matched yet."""
     WAITING = "waiting"
-    """The link is there, SDP open, the setup clock running."""
+    """The link is up, SDP open, the setup clock running."""
     SESSION = "session"
     BASIC = "basic"
-    """Charging, or about to, by pilot and duty alone."""
+    """Charging by pilot and duty alone, or about to."""
     PAUSE = "pause"
     """Oscillator off between two attempts."""
     PAUSED = "paused"
     """The session is paused: the car sleeps and its link is kept."""
     FINISHED = "finished"
-    """Over until the cable is out, or until somebody is let charge again."""
+    """Over until the cable is out, or an identification takes back a stop."""
     FAULTED = "faulted"
 
 
 @dataclass(slots=True)
 class State:
-    """One plug-in as it is now."""
+    """The state of one plug-in."""
 
     settings: PlugInSettings
     identification: Identification
     phase: Phase = Phase.AVAILABLE
     window_open: bool = False
     over: str | None = None
-    """Why there is no further attempt in this plug-in; None while there is."""
+    """Why there will be no further attempt; None while there will be."""
     faults: dict[str, Fault] = field(default_factory=dict)
-    """What is wrong with the board and forbids power, by code; the emergency stop is one."""
+    """Faults of the board that forbid power, by code; the emergency stop is one."""
 
     unbooked: str = ""
-    """Why deliveries cannot be booked: a session that has begun goes on, none begins. (A-RES-06)"""
+    """Why deliveries cannot be booked: a running session goes on, none begins. (A-RES-06)"""
 
     # Pilot, cable, grid
     drive: Effect | None = None
-    """What the pilot was last told: SetDuty, SetX1 or SetF."""
+    """The last command to the pilot: SetDuty, SetX1 or SetF."""
     drive_at: float = float("-inf")
     leave_x1_at: float = float("-inf")
     """Before this moment the oscillator stays off. T_step_X1."""
     settles_at: float = float("-inf")
-    """Until then E, F and ? may still be what we drove ourselves."""
+    """Until then E, F and ? may be the station's own output."""
     simplified: bool = False
-    """The car has shown no B: it has no switch."""
+    """The car has shown no B, so it has no switch."""
     watts_limit: float | None = None
 
     # Matching
@@ -78,44 +79,47 @@ class State:
     """A car has asked to be matched."""
     match_failure: ReportMatchingFailed | None = None
     matched: bool = False
-    """A car has the key, or is being given it."""
+    """A car has the key, or is about to get it."""
     link_up: bool = False
     link_lost: str | None = None
     fruitless: int = 0
     """Attempts in a row in which no session was set up."""
     fallen_back: str | None = None
-    """Why this plug-in charges by pilot and duty alone; None while the car may be talked to."""
+    """Why this plug-in charges by pilot and duty alone; None while digital communication is tried.
+    """
 
     tolerated: str = ""
-    """The field quirk (``Q-nn``) that has just been tolerated, and not been remarked yet."""
+    """The field quirk (``Q-nn``) that was just tolerated and is not logged yet."""
 
     # The V2G session, or the last one
     session_open: bool = False
     set_up: bool = False
-    """A session of this attempt has come past SessionSetup."""
+    """A session of this attempt has passed SessionSetup."""
     charging: bool = False
     charged: bool = False
-    """The session has charged; still true when it is over."""
+    """The session has charged; stays True after its end."""
     ever_charged: bool = False
-    """Something was charged in this plug-in."""
+    """A session or basic charging of this plug-in has charged."""
     ended: Reason | None = None
     contract: str = field(default="", repr=False)
     """The EMAID that the car of the running session has proved and that may charge."""
     contract_kept: str = field(default="", repr=False)
-    """The EMAID of a session that ended well before anything was charged: who pays for charging by pilot. (Q-41)"""
+    """The EMAID of a session that ended well before it charged: it pays for charging by pilot. (Q-41)"""
     power_failed: str | None = None
 
     sessions: int = 0
     connections: int = 0
     """In this setup window."""
     barren: int = 0
-    """Sessions in a row that came to nothing, and windows that were closed for too many connections without any."""
+    """Sessions in a row without charging, plus windows closed for too many connections without a
+    session.
+    """
 
     asking: bool = False
-    """A card is being asked about."""
+    """A question about a card is open."""
     refused_until: float = float("-inf")
     waking: bool = False
-    """There is news for a car that sleeps."""
+    """A sleeping car has to be woken: a new limit or a start."""
 
     @property
     def plugged_in(self) -> bool:
@@ -126,11 +130,11 @@ class State:
         return EMERGENCY_STOP in self.faults
 
     def blocked(self, levels: Levels) -> bool:
-        """Nothing is offered while something that forbids power is wrong."""
+        """Whether a fault forbids any offer now."""
         return bool(self.faults) or self.no_cable(levels)
 
     def no_cable(self, levels: Levels) -> bool:
-        """A plug whose rating the socket cannot tell: what it may carry is not known."""
+        """Whether the socket cannot read the plug's rating: its current limit is unknown."""
         return self.plugged_in and levels.cable_amperes == 0.0
 
     @property
@@ -145,24 +149,26 @@ class State:
 
     @property
     def pause_seconds(self) -> float:
-        """Longer with every session or storm in a row that came to nothing: a car that storms is slowed down. (A-SES-10)"""
+        """Longer after each session without charging and each connection storm in a row. (A-SES-10)"""
         shortest = self.settings.oscillator_off_seconds
         wanted = shortest * 2.0 ** min(max(self.barren - 2, 0), 16)
         return min(wanted, max(shortest, self.settings.longest_pause_seconds))
 
     @property
     def outcome(self) -> DLink:
-        """What the attempt that is over means for the link."""
+        """How the attempt that is over ends the link."""
         if not self.set_up or self.ended is None or not self.ended.well:
             return DLink.ERROR
         return DLink.PAUSE if self.ended.name == "pause" else DLink.TERMINATE
 
     def may_charge(self, now: float) -> bool:
-        """Somebody is identified who may charge without a session."""
+        """Whether an identified driver may charge without a session."""
         return self.identification.authorized(now) or bool(self.contract_kept)
 
     def amperes(self, levels: Levels) -> float:
-        """What basic charging may offer a phase now: board, cable, grid, and a car without a switch. 0.0: nothing."""
+        """Amperes a phase that basic charging may offer now, by board, cable, grid, and a car
+        without a switch. 0.0: none.
+        """
         ac = self.settings.ac
         if ac is None:
             return 0.0
@@ -175,10 +181,10 @@ class State:
             offered = min(offered, SIMPLIFIED_AMPERES)
         return offered if offered >= max(ac.minimum_amperes, 6.0) else 0.0
 
-    # What happens
+    # Changes
 
     def fault_raised(self, fault: Fault) -> bool:
-        """True if it forbids power; a warning is for the log."""
+        """Returns True if it forbids power; a warning is only logged."""
         if fault.severity is Severity.WARNING:
             return False
         self.faults[fault.code] = fault
@@ -199,22 +205,24 @@ class State:
         self.waking = False
 
     def attempt_ended(self, now: float) -> None:
-        """Whether the car is still worth talking to. (Q-13, Q-41)"""
+        """Decide whether the next attempt tries digital communication. (Q-13, Q-41)"""
         self.fruitless = 0 if self.set_up else self.fruitless + 1
         if self.crowded:
-            # A timeout does not count: it is not a storm, and a car that sleeps has to find the station ready. (A-SES-10)
+            # A timeout does not count: a car that sleeps must find the station ready. (A-SES-10)
             self.barren += 1
         if not self.settings.falls_back or self.ever_charged or self.over is not None or self.outcome is DLink.PAUSE:
             return
         known = self.identification.external is not None or bool(self.contract_kept)
         well = self.set_up and self.ended is not None and self.ended.well
         if known or (well and self.may_charge(now)):
-            self.fall_back("authorised, and the session came to nothing", "Q-41")
+            self.fall_back("authorised, and the session did not charge", "Q-41")
         elif self.fruitless > C_SEQU_RETRY:
             self.fall_back("no session was set up", "Q-13")
 
     def fall_back(self, why: str, code: str = "") -> None:
-        """From here on this plug-in charges by pilot and duty alone. ``code``: the field quirk that this is for."""
+        """Charge by pilot and duty alone for the rest of this plug-in. ``code``: the field quirk
+        that this is for.
+        """
         self.fallen_back, self.tolerated = why, code
 
     def session_began(self, payments: tuple[Payment, ...]) -> None:
@@ -236,7 +244,7 @@ class State:
         accepted = self.identification.contract is ContractState.ACCEPTED
         kept = accepted and reason.well and not self.charged and self.settings.falls_back
         self.contract, self.contract_kept = "", self.contract if kept else ""
-        # An AuthorizationReq that makes a phase fail is not a proof either.
+        # An AuthorizationReq that raises a bug in a phase is not a proof either.
         self.identification = self.identification.session_ended(refused=reason.kind in ("refused", "bug"))
         if self.sessions >= self.settings.sessions:
             self.over = self.over or "too many sessions in one plug-in"
@@ -260,10 +268,10 @@ class State:
         self.matching = self.matched = self.link_up = False
         self.link_lost = cause
 
-    # What people see
+    # Indicator
 
     def indication(self, now: float, levels: Levels) -> tuple[Indication, str]:
-        """What to show, with the reason where there is one. The order is that of importance."""
+        """Returns what to show, most important first, and the reason if there is one."""
         wrong = ", ".join(sorted(self.faults.keys() - {EMERGENCY_STOP}))
         if self.emergency_stopped and not wrong:
             wrong = "emergency stop"

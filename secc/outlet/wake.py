@@ -1,17 +1,20 @@
-"""A sleeping car that wants to be heard toggles its switch: B-C-B, one to three times (ISO 15118-3, T_vald; IEC 61851-1)."""
+"""Wake-up of the station by a sleeping car: B-C-B toggles, one to three (ISO 15118-3, T_vald; IEC
+61851-1).
+"""
 
 from __future__ import annotations
 
 from secc.outlet.settings import BCB_PULSE, BCB_PULSE_TOLERATED, BCB_TOGGLES, BCB_WHOLE
 
 CLOCK_SLACK = 5e-4
-"""Half a millisecond for the arithmetic of clocks."""
+"""Tolerance of clock arithmetic, in seconds."""
 
 
 class BcbToggle:
-    """Counts toggles of the pilot while the oscillator is off. ``see`` every state with its time, ``woken`` when asked.
+    """Counts toggles of the pilot while the oscillator is off. Call ``see`` with each state and its
+    time, then ``woken``.
 
-    A toggle is a C of the right length between two B. ``strict`` takes the standard's 200 to 400 ms, otherwise half a tenth more on both sides.
+    A toggle is a C of the right length between two B. ``strict`` accepts the standard's 200 to 400 ms, otherwise 150 to 450 ms.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -23,7 +26,7 @@ class BcbToggle:
         self._began = 0.0
 
     def see(self, state: str, now: float) -> None:
-        """The pilot says this now."""
+        """Record a state of the pilot."""
         if state == self._state:
             return
         lasted = now - self._since
@@ -39,12 +42,14 @@ class BcbToggle:
 
     @property
     def due(self) -> float | None:
-        """When to look again although nothing has changed; None if nothing is under way."""
+        """When to look again without a change; None if no toggle has begun."""
         waits = (self._state == "B" and self._toggles > 0) or (self._state == "C" and not self._strict)
         return self._since + self._high + 2 * CLOCK_SLACK if waits else None
 
     def woken(self, now: float) -> bool:
-        """The car has toggled and is done with it. One that stays in C wants power as plainly, but the standard does not say so."""
+        """Whether the car has toggled and finished. A car that stays in C does not count: the
+        standard does not define it.
+        """
         if self._state == "B":
             settled = now - self._since > self._high + CLOCK_SLACK
             return self._toggles >= BCB_TOGGLES or (self._toggles > 0 and settled)
