@@ -14,7 +14,7 @@ quirks.QUIRKS.add(*QUIRKS)
 
 
 def protocol() -> V2gProtocol:
-    """ISO 15118-2 as the station takes it in."""
+    """ISO 15118-2 as the station registers it."""
     return V2gProtocol(
         name="ISO 15118-2",
         namespace="urn:iso:15118:2:2013:MsgDef",

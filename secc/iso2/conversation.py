@@ -19,7 +19,7 @@ from secc.iso2.session_state import SessionState, Stopped, next_request
 
 
 def conversation(secc: Party, state: SessionState) -> Conversation[str]:
-    """From SessionSetup to SessionStop; returns how it ended."""
+    """Run from SessionSetup to SessionStop. Returns how the session ended."""
     state.hear(secc)
     try:
         yield from session_setup(secc, state)
@@ -38,7 +38,9 @@ def conversation(secc: Party, state: SessionState) -> Conversation[str]:
 
 
 def charging(secc: Party, state: SessionState) -> Conversation[None]:
-    """ChargeParameterDiscovery to the PowerDelivery that ends it, once for each negotiation. A renegotiated DC session checks its cable again."""
+    """From ChargeParameterDiscovery to the PowerDelivery that ends charging, once a negotiation. A
+    renegotiated DC session repeats the cable check.
+    """
     while True:
         target = yield from charge_parameter_discovery(secc, state)
         if target.car is not None:

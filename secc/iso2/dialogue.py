@@ -1,4 +1,4 @@
-"""A session of ISO 15118-2 and its messages as octets."""
+"""The ``Dialogue`` of ISO 15118-2: a session, and its messages as octets."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ STREAM: Final = 0x8001
 
 
 PAYLOAD_LIMIT: Final = 8192
-"""Octets of a request. The largest that the XSD makes sense of is CertificateUpdateReq: five certificates of 800 octets, twenty roots with the names
-of their issuers, a signature; some 7 KiB. Nothing larger comes later in a session either. (A-EXI-11)"""
+"""Octets of a request. The largest valid one is CertificateUpdateReq, some 7 KiB: five certificates
+of 800 octets, twenty roots with the names
+of their issuers, a signature. (A-EXI-11)"""
 
 ITEMS: Final = 128
-"""Items of lists in a request, over all passes: CertificateUpdateReq has 32, in each of three, of which the first may be taken twice. (A-EXI-11)"""
+"""List items in a request, over all passes: CertificateUpdateReq has 32 in each of three, and the
+first pass may run twice. (A-EXI-11)
+"""
 
 _BODIES: Final[dict[str, type[Any]]] = {cls.__name__: cls for cls in m.BODY_ELEMENTS}
 RESPONSES: Final = {cls: _BODIES[f"{name[:-3]}Res"] for name, cls in _BODIES.items() if name.endswith("Req")}
-"""By request: the body element that answers it."""
+"""The response type of each request type."""
 
 LOOP_REQUESTS: Final = (m.CurrentDemandReq, m.ChargingStatusReq, m.PowerDeliveryReq)
 """The requests that come while the contactor is closed."""
@@ -40,22 +43,25 @@ SIGNED: Final = (m.AuthorizationReq, m.MeteringReceiptReq)
 
 
 def warm() -> None:
-    """Compiles the codec and reads the facets of the loop's messages, so that its first answer is as quick as the others."""
+    """Compile the codec and the facets of the loop's messages, so that the first answer is as quick
+    as the others.
+    """
     SCHEMA.warm(reads=(m.V2G_Message,), writes=(m.V2G_Message,))
     for request in LOOP_REQUESTS:
         prepare(request)
 
 
 def warm_rest() -> Iterator[None]:
-    """The same for every other message, a request with its response a step."""
+    """Compile every other message, a request with its response in each step."""
     for request in RESPONSES:
         prepare(request)
         yield
 
 
 def prepare(request: type[Any]) -> None:
-    """Compiles what it takes to answer requests of this type, and last what reads them: what is read on the event loop is answered there
-    without compiling anything."""
+    """Compile the response of a request type, then its reader: a request that is read on the event
+    loop is also answered
+    without compiling."""
     response = RESPONSES.get(request)
     if response is None:
         return
@@ -67,11 +73,15 @@ def prepare(request: type[Any]) -> None:
 
 
 def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:
-    """One session of ISO 15118-2. Messages are body elements; their header stands beside them in ``Received``."""
+    """One session of ISO 15118-2. Messages are body elements; ``Received`` has the header beside
+    them.
+    """
     state = SessionState(offer)
 
     def admit(received: Received) -> Refusal | None:
-        """The SessionID, before the order of messages (D3). SessionSetupReq brings what it likes. [V2G2-460]"""
+        """Check the SessionID before the order of messages (D3). SessionSetupReq may bring any.
+        [V2G2-460]
+        """
         if not state.established or isinstance(received.message, m.SessionSetupReq):
             return None
         return None if received.header.session_id == state.session_id else refusals.UNKNOWN_SESSION

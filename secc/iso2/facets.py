@@ -1,4 +1,6 @@
-"""What the car hears for a request with a field outside its facets: such numbers never get near the power path. (A-EXI-06)"""
+"""The refusal of a request with a field outside its facets, so that such a value never reaches the
+power path. (A-EXI-06)
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from secc.iso2.messages import ResponseCode
 from secc.session.facets import Facets
 
 FACETS: Final = Facets(free={("SessionSetupReq", "evcc_id"), ("PaymentDetailsReq", "emaid")})
-"""Two fields are free, as cars in the field need it: the EVCCID (Q-32), and an eMAID with its hyphens (Q-78)."""
+"""Two fields are not checked, because of cars in the field: the EVCCID (Q-32), and an eMAID with
+its hyphens (Q-78).
+"""
 
 CODES: Final = {
     ("AuthorizationReq", "gen_challenge"): ResponseCode.FAILED_CHALLENGE_INVALID,
@@ -24,7 +28,7 @@ CODES: Final = {
 
 
 def broken_facet(request: Any) -> Refusal | None:
-    """The refusal of a request with a field outside its facets; None if all hold."""
+    """Returns the refusal of a request with a field outside its facets; None if all hold."""
     path = FACETS.broken(request)
     if path is None:
         return None

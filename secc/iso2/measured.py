@@ -1,4 +1,4 @@
-"""What has been measured, in the words of a response."""
+"""Measured values in the form of a response."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from secc.session.measured import stale, whole_watt_hours
 
 
 def fresh(secc: Party) -> Levels:
-    """The levels, with volts and amperes of this very moment. Raises Malfunction where they are older than a second, or not numbers."""
+    """Returns the levels. Raises Malfunction if volts and amperes are older than a second, or not
+    numbers.
+    """
     if why := stale(secc.levels, secc.now, timing.STALE_SECONDS):
         raise Malfunction(why)
     return secc.levels
 
 
 def meter_info(secc: Party, state: SessionState) -> MeterInfo | None:
-    """The billing meter's reading; None where there is no meter, or no reading yet."""
+    """Returns the billing meter's reading; None without a meter or a reading."""
     reading = whole_watt_hours(secc.levels) if state.offer.meter_id else None
     return None if reading is None else MeterInfo(meter_id=state.offer.meter_id[:32], meter_reading=reading)

@@ -1,4 +1,4 @@
-"""Which elements of a message are about a person: logs and traces show them by hash and length."""
+"""Elements with personal data: logs and traces show their hash and length only."""
 
 from __future__ import annotations
 
@@ -16,4 +16,6 @@ PERSONAL: Final = frozenset(
         "DigestValue",
     }
 )
-"""Elements that name a car or a contract, are a key, or are made with one. A digest of an eMAID is as good as the eMAID."""
+"""They name a car or a contract, are a key, or are made with one. The digest of an eMAID identifies
+the eMAID.
+"""

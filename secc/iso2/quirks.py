@@ -1,4 +1,4 @@
-"""What cars do in ISO 15118-2 that a literal reading would refuse, and what this station does about it."""
+"""Field quirks of cars in ISO 15118-2, and what this station does about each."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from secc.trace.quirks import Quirk, When
 _STRICT, _ASKED = When.UNLESS_STRICT, When.ON_REQUEST
 
 QUIRKS: Final[tuple[Quirk, ...]] = (
-    Quirk("Q-27", "Sign AuthorizationReq although they pay externally.", "The signature is not looked at."),
+    Quirk("Q-27", "Sign AuthorizationReq although they pay externally.", "The signature is not checked."),
+    Quirk("Q-30", "Send the SessionID zero in other lengths than 8.", "Every car gets a new one, whatever it sends."),
+    Quirk("Q-32", "Have an EVCCID that is not a MAC address.", "Any that the schema can carry is accepted."),
     Quirk(
-        "Q-30", "Send the SessionID zero in other lengths than 8.", "Every car gets a fresh one, whatever it brings."
+        "Q-34", "Send SessionStopReq right after SessionSetupRes, and connect again.", "OK; the next session may begin."
     ),
-    Quirk("Q-32", "Have an EVCCID that is no MAC address.", "Any that the schema can carry is accepted."),
-    Quirk("Q-34", "Say SessionStopReq right after SessionSetupRes, and come again.", "OK; the next session may begin."),
     Quirk("Q-35", "Leave when they see services that they cannot use.", "Only charging is offered."),
-    Quirk("Q-36", "Cannot send ServiceDetailReq.", "They never have to."),
-    Quirk("Q-37", "Say SessionStopReq during cable check or precharge.", "OK, and power off in order."),
+    Quirk("Q-36", "Cannot send ServiceDetailReq.", "The station does not require it."),
+    Quirk("Q-37", "Send SessionStopReq during cable check or precharge.", "OK, and power off in order."),
     Quirk(
-        "Q-38", "Say SessionStopReq from the charging loop, without PowerDelivery(Stop).", "OK, and power off.", _STRICT
+        "Q-38",
+        "Send SessionStopReq from the charging loop, without PowerDelivery(Stop).",
+        "OK, and power off.",
+        _STRICT,
     ),
     Quirk(
         "Q-39",
@@ -31,24 +34,24 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk(
         "Q-45",
         "Send a ChargingProfile that has little to do with the schedule.",
-        "It is taken, with a remark; what is delivered keeps the limit all the same.",
+        "It is accepted, with a remark; the station still delivers within the limit.",
         _ASKED,
     ),
     Quirk("Q-46", "Send no ChargingProfile.", "It may be left out."),
     Quirk("Q-48", "Send DepartureTime 0.", "It counts as not given."),
-    Quirk("Q-49", "Name a first precharge voltage that is wrong.", "The target of every request is followed."),
+    Quirk("Q-49", "Send a wrong first precharge voltage.", "The target of every request is followed."),
     Quirk(
         "Q-50",
-        "Name target voltages below the battery's, or below zero, at first.",
-        "Raised to the station's minimum, within what the car bears. Without it they move nothing.",
+        "Send target voltages below the battery's, or below zero, at first.",
+        "Raised to the station's minimum, within what the car bears. Without it they are ignored.",
         _ASKED,
     ),
     Quirk(
         "Q-63", "Need time to ramp down after a stop at the charger.", "Power stays until PowerDelivery(Stop), or 10 s."
     ),
-    Quirk("Q-64", "Ask WeldingDetection slowly, and several times.", "They may, for a minute."),
-    Quirk("Q-65", "Leave WeldingDetection out.", "SessionStopReq is taken in its place."),
+    Quirk("Q-64", "Ask WeldingDetection slowly, and several times.", "The station answers for a minute."),
+    Quirk("Q-65", "Leave WeldingDetection out.", "SessionStopReq is accepted instead."),
     Quirk("Q-78", "Write the EMAID with hyphens or in lower case.", "Compared without hyphens and case."),
     Quirk("Q-79", "Set their clock by EVSETimeStamp.", "It is the calendar's time."),
-    Quirk("Q-80", "Sign every poll of Authorization.", "Only the first signature is looked at, and it has to hold."),
+    Quirk("Q-80", "Sign every poll of Authorization.", "Only the first signature is checked, and it must be valid."),
 )

@@ -1,4 +1,4 @@
-"""Why sessions of ISO 15118-2 end: its response codes, its timers, its ends in order."""
+"""Meanings of the end reasons of ISO 15118-2: response codes, timers, orderly ends."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "completed.stopped-early",
         "The car ended the session by SessionStop out of its order: before charging began, or from the charging loop without PowerDelivery(Stop).",
         "Charging has finished, or did not begin. Some cars come back at once with a new session.",
-        "Nothing, if the driver or the car wanted it. If no energy flowed and the car does not come back: what did it dislike in the last answer?",
+        "Nothing, if the driver or the car wanted it. If no energy flowed and the car does not come back, look at the station's last answer.",
     ),
     Meaning(
         "refused.FAILED",
-        "The car's request could not be served, without a better name for it.",
+        "The station could not serve the car's request; no other code describes why.",
         RETRY,
-        "The detail says why. With a pilot in B: the car has to close S2 before CableCheck, and what the board measures has to show it. "
+        "The detail says why. With a pilot in B: the car has to close S2 before CableCheck, and the board has to measure it. "
         "Otherwise look at the last messages in the trace, and compare with another car.",
     ),
     Meaning(
         "refused.FAILED_SequenceError",
-        "The car sent a message that has no place here in the sequence, or a second one before it had its answer.",
+        "The car sent a message that is not allowed at this place of the sequence, or a second one before it had its answer.",
         RETRY,
         "The detail names the message, the trace what was expected. If a car that works elsewhere does it, look for a field quirk.",
     ),
@@ -31,7 +31,7 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "refused.FAILED_UnknownSession",
         "A message carried the SessionID of another session.",
         RETRY,
-        f"{CAR} If it repeats, somebody may be trying to enter another car's session.",
+        f"{CAR} If it repeats, a device may be trying to enter another car's session.",
     ),
     Meaning(
         "refused.FAILED_ServiceSelectionInvalid",
@@ -49,7 +49,7 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "refused.FAILED_CertificateExpired",
         "The contract certificate, or one above it, is not valid today.",
         BEFORE + " The contract has to be renewed in the car.",
-        "Check the station's clock first (`secc check`). Then it is the driver's mobility operator who has to act.",
+        "Check the station's clock first (`secc check`). Then the driver's mobility operator has to act.",
     ),
     Meaning(
         "refused.FAILED_SignatureError",
@@ -67,13 +67,13 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "refused.FAILED_CertChainError",
         "The contract's certificate chain is not good, or does not belong to the EMAID that the car claims.",
         BEFORE,
-        "The certificate flaw says what is wrong. The mobility operator, or who provisioned the car, has to act.",
+        "The certificate flaw says what is wrong. The mobility operator, or the provisioner of the car, has to act.",
     ),
     Meaning(
         "refused.FAILED_ChallengeInvalid",
         "The car did not repeat the challenge that it was given.",
         BEFORE,
-        f"{CAR} If it repeats, somebody may be replaying a recorded session.",
+        f"{CAR} If it repeats, a device may be replaying a recorded session.",
     ),
     Meaning(
         "refused.FAILED_ContractCanceled",
@@ -98,14 +98,14 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "refused.FAILED_ChargingProfileInvalid",
         "The car's charging profile asks for more than the schedule allows, or reaches beyond it.",
         RETRY,
-        'Some cars do that always: `lab.tolerate = ["Q-45"]` lets it pass; the limit then holds by what is delivered.',
+        'Some cars do that always: `lab.tolerate = ["Q-45"]` accepts it; the station then limits the power itself.',
     ),
     Meaning("refused.FAILED_NoChargeServiceSelected", "The car selected no charge service.", RETRY, CAR),
     Meaning(
         "refused.FAILED_WrongEnergyTransferMode",
-        "The car wants AC where there is DC, other phases, or another mode than it began with.",
+        "The car asks for AC where there is DC, other phases, or another mode than it began with.",
         RETRY,
-        "Compare `transfers` of the outlet with what the cable really is; then it is the car's doing.",
+        "Compare `transfers` of the outlet with the cable. If they agree, the car is wrong.",
     ),
     Meaning(
         "refused.FAILED_ContactorError",
@@ -127,9 +127,9 @@ REASONS: Final[tuple[Meaning, ...]] = (
     ),
     Meaning(
         "timer.V2G_SECC_Ongoing_Performance_Time",
-        "Nobody decided in 55 s whether the contract may charge, or there was no power to offer for so long.",
+        "The backend did not decide within 55 s whether the contract may charge, or there was no power to offer for as long.",
         BEFORE,
-        "The last message says which of the two: the backend is slow or silent (`secc status`), or a limit of no power stood for a minute.",
+        "The last message says which of the two: the backend is slow or silent (`secc status`), or a limit of 0 W lasted for a minute.",
     ),
     Meaning(
         "timer.EIM_Authorization_Limit",
@@ -141,7 +141,7 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "timer.V2G_SECC_CableCheck_Performance_Time",
         "The insulation test did not end in 38 s; the car gives up after 40 s.",
         RETRY,
-        "Insulation monitor, its self-test, or the supply is slow. The trace says which step it stood at.",
+        "Insulation monitor, its self-test, or the supply is slow. The trace shows the step.",
     ),
     Meaning(
         "timer.V2G_SECC_PreCharge_Limit",
@@ -153,12 +153,12 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "timer.V2G_SECC_WeldingDetection_Limit",
         "The car went on testing its contactors for welding for longer than a minute.",
         STOPS,
-        "Does the output discharge? Below 60 V most cars are content.",
+        "Does the output discharge? Most cars accept less than 60 V.",
     ),
     Meaning(
         "timer.NotificationMaxDelay",
-        "The car was told to stop, by StopCharging, and had not done so in the 10 s that were announced to it: the station switched off.",
+        "The car was told to stop, by StopCharging, and had not done so within the announced 10 s, so the station switched off.",
         STOPS,
-        "Somebody wanted the end (stop button, `secc control stop`, a shutdown): the log says who. A car that does not obey is worth a note.",
+        "The log says what asked for the end (stop button, `secc control stop`, a shutdown). Note the type of a car that does not obey.",
     ),
 )

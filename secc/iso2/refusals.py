@@ -1,4 +1,4 @@
-"""The one table from what went wrong to what the car hears, and the responses that say so.
+"""One table from the cause of a refusal to the response code, and the responses with it.
 
 A response with a FAILED code carries every mandatory element with schema-valid filler and leaves the optional ones out; the car looks at
 the code only. [V2G2-735] [V2G2-736] The response's type belongs to the request that came, in order or not. [V2G2-538]
@@ -35,7 +35,7 @@ DECISIONS: Final = {
     Decision.CONTRACT_CANCELLED: (ResponseCode.FAILED_CONTRACT_CANCELED, "ISO 15118-2, ResponseCode"),
     Decision.NO_ANSWER: (ResponseCode.FAILED, "A-OCPP-01"),
 }
-"""What the car hears for a contract that may not charge, in PaymentDetailsRes and in AuthorizationRes."""
+"""The code for a contract that may not charge, in PaymentDetailsRes and in AuthorizationRes."""
 
 AUTHORIZATION_CODES: Final = frozenset(
     {
@@ -44,18 +44,18 @@ AUTHORIZATION_CODES: Final = frozenset(
         ResponseCode.FAILED_CERTIFICATE_NOT_ALLOWED_AT_THIS_EVSE,
     }
 )
-"""Of those, the ones that AuthorizationRes may carry beside its own; every other one is FAILED there."""
+"""The codes of these that AuthorizationRes may carry; the others become FAILED there."""
 
 
 class Malfunction(Refusal):
-    """We cannot go on: the car hears FAILED and, where there is a status, EVSE_Malfunction."""
+    """The station cannot go on: it answers FAILED and, where there is a status, EVSE_Malfunction."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(ResponseCode.FAILED, "EVSE_Malfunction", detail)
 
 
 def refused(decision: Decision, detail: str, *, in_authorization: bool = False) -> Refusal:
-    """The refusal for a contract that may not charge. ``detail`` holds no contract data."""
+    """Returns the refusal of a contract that may not charge. ``detail`` holds no contract data."""
     code, clause = DECISIONS[decision]
     if in_authorization and code not in AUTHORIZATION_CODES:
         code = ResponseCode.FAILED
@@ -63,13 +63,15 @@ def refused(decision: Decision, detail: str, *, in_authorization: bool = False) 
 
 
 def answer(request: Any, cause: Cause, state: SessionState, levels: Levels) -> m.Body | None:
-    """The response to a request that cannot be served; None for what is no request."""
+    """Returns the response to a request that cannot be served; None if ``request`` is not a
+    request.
+    """
     build = _RESPONSES.get(type(request))
     return None if build is None else build(request, _Why(cause, state, levels))
 
 
 class _Why:
-    """Why a request is not served, in the words of a response."""
+    """The cause of a refusal, as fields of a response."""
 
     def __init__(self, cause: Cause, state: SessionState, levels: Levels) -> None:
         self.state = state
@@ -77,7 +79,9 @@ class _Why:
         self.emergency = isinstance(cause, Emergency)
         self.code = _code(cause)
         self.told = ResponseCode.OK if self.emergency else self.code
-        """In a DC response whose status says why: with a FAILED code the car would not look at it. [V2G2-735]"""
+        """The code of a DC response whose status gives the cause: beside a FAILED code a car
+        ignores the status. [V2G2-735]
+        """
         status = m.DC_EVSEStatusCode.EVSE_SHUTDOWN
         if isinstance(cause, EmergencyStopped):
             status = m.DC_EVSEStatusCode.EVSE_EMERGENCY_SHUTDOWN
@@ -87,7 +91,7 @@ class _Why:
         self.dc = dc_status(status, notification=notification)
         self.ac = ac_status(notification=notification)
         self.either = self.dc if state.terms.is_dc else self.ac
-        # What still stands at the outlet is worth telling, also when it is all over.
+        # The values at the outlet are reported even when the session is over.
         self.volts = physical(0.0 if math.isnan(levels.volts) else levels.volts, UnitSymbol.V)
         self.amperes = physical(0.0 if math.isnan(levels.amperes) else levels.amperes, UnitSymbol.A)
 
@@ -142,7 +146,7 @@ def _charge_parameter_discovery(request: m.ChargeParameterDiscoveryReq, why: _Wh
 
 
 def _power_delivery(request: m.PowerDeliveryReq, why: _Why) -> m.PowerDeliveryRes:
-    # In an emergency a stop is what we want, and it is done; anything else fails.
+    # In an emergency power is off already, so a stop succeeds; other requests fail.
     stopping = why.state.terms.is_dc and request.charge_progress is m.ChargeProgress.STOP
     return m.PowerDeliveryRes(response_code=why.told if stopping else why.code, evse_status=why.either)
 
@@ -219,4 +223,4 @@ _RESPONSES: Final[dict[type, Callable[[Any, _Why], m.Body]]] = {
         response_code=why.told, dc_evse_status=why.dc, evse_present_voltage=why.volts
     ),
 }
-"""How a request is answered that is not served: one entry a request, 17 of them."""
+"""The refusal of each of the 17 request types."""

@@ -1,4 +1,4 @@
-"""The SAScheduleList that we offer, and whether a charging profile keeps to it."""
+"""The SAScheduleList of the station, and the check of a charging profile against it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from secc.iso2.messages import (
 from secc.iso2.units import physical, watts
 
 TUPLE_ID: Final = 1
-"""We offer one schedule; its id is in 1..255. [V2G2-773]"""
+"""The id of the one schedule on offer, in 1..255. [V2G2-773]"""
 
 DAY: Final = 86_400
 """Seconds: the longest duration that an entry may have, and the shortest time that a schedule covers. [V2G2-304]"""
@@ -27,7 +27,7 @@ DAY: Final = 86_400
 LATEST_START: Final = 16_777_214
 
 TOLERANCE: Final = 1.01
-"""A profile may exceed PMax by this much: cars round. (D6)"""
+"""A profile may exceed PMax by this factor, because cars round. (D6)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,10 @@ class Schedule:
 
     @classmethod
     def covering(cls, watts: float, departure: int | None, most_entries: int | None) -> Schedule:
-        """For the time until the car leaves, or a day if it does not say. [V2G2-303] [V2G2-304]
+        """A schedule until the car leaves, or for a day if the car gives no time. [V2G2-303]
+        [V2G2-304]
 
-        DepartureTime 0 means that the car does not know (Q-48). Beyond a day it takes two entries; a car that wants only one gets a day.
+        DepartureTime 0 counts as not given (Q-48). More than a day takes two entries; a car that accepts one entry only gets a day.
         """
         seconds = departure or DAY
         if seconds <= DAY:
@@ -52,7 +53,7 @@ class Schedule:
         return cls(watts, min(seconds, LATEST_START + DAY), 2)
 
     def as_list(self) -> SAScheduleList:
-        """On the wire: PMax exactly, and a duration in the last entry."""
+        """Returns the schedule as message elements: PMax exactly, a duration in the last entry."""
         p_max = physical(self.watts, UnitSymbol.W)
         intervals = [RelativeTimeInterval(start=0, duration=self.seconds)]
         if self.entries == 2:
@@ -65,14 +66,15 @@ class Schedule:
         )
 
     def admits(self, tuple_id: int) -> None:
-        """Raises the refusal of a tuple that was not offered. [V2G2-479]"""
+        """Raises Refusal for a tuple that was not offered. [V2G2-479]"""
         if tuple_id != TUPLE_ID:
             raise Refusal(ResponseCode.FAILED_TARIFF_SELECTION_INVALID, "[V2G2-479]", f"tuple {tuple_id}")
 
     def check(self, profile: ChargingProfile, *, strict: bool = False) -> None:
-        """Raises the refusal of a profile that goes beyond PMax, or beyond the schedule. [V2G2-225] [V2G2-478] [V2G2-761]
+        """Raises Refusal for a profile that exceeds PMax or the end of the schedule. [V2G2-225]
+        [V2G2-478] [V2G2-761]
 
-        An entry of 0 W at the very end, or behind it, says that the car is done then; that is none of our business.
+        An entry of 0 W at or after the end means that the car has finished; it is accepted.
         """
         allowed = self.watts if strict else self.watts * TOLERANCE
         before = -1

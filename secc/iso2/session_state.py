@@ -1,4 +1,4 @@
-"""The state of one session: what its phases share beside the talk itself. It dies with the session."""
+"""The state that the phases of one session share. It ends with the session."""
 
 from __future__ import annotations
 
@@ -23,42 +23,44 @@ MODES: Final = {
     Transfer.AC_THREE_PHASE: EnergyTransferMode.AC_THREE_PHASE_CORE,
     Transfer.DC: EnergyTransferMode.DC_EXTENDED,
 }
-"""The one mode by which each way of charging goes: CCS has its DC on the extended pins."""
+"""The energy transfer mode of each transfer: a CCS outlet has its DC on the extended pins."""
 
 _OPTIONS: Final = {Payment.CONTRACT: PaymentOption.CONTRACT, Payment.EXTERNAL: PaymentOption.EXTERNAL_PAYMENT}
 
 
 class Stopped(PeerError):
-    """The car said SessionStopReq where the diagram goes on: it may, in every setup state."""
+    """The car sent SessionStopReq in a setup state, where it always may."""
 
 
 class SessionState:
-    """One session as its phases know it: the offer, what was agreed, and what has been asked of us meanwhile."""
+    """The offer, what was agreed, and what was asked of the session from outside."""
 
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self.wishes = Wishes(offer)
         self.terms = Terms(offer, self.wishes)
-        """The way of charging in them is frozen by the first ChargeParameterDiscovery. (A-SES-06)"""
+        """The transfer in them is fixed by the first ChargeParameterDiscovery. (A-SES-06)"""
         self.pace = Pace(timing.PACE)
         self.session_id = NO_SESSION
-        """Ours, once SessionSetup has chosen it. It stands in the header of every response."""
+        """Chosen in SessionSetup; the header of every response carries it."""
         self.payment: PaymentOption | None = None
         self.isolation: IsolationLevel | None = None
-        """What the last cable check found."""
+        """The result of the last cable check."""
         self.live = False
-        """True once the power path has been asked for anything; then it is asked to stop, too."""
+        """True once the power path was asked for anything; then it is asked to stop, too."""
         self.powered = False
-        """True once PowerDelivery(Start) has been agreed to in this session."""
+        """True once PowerDelivery(Start) was accepted in this session."""
         self.announced_soc: int | None = None
-        """The state of charge that people were told last."""
+        """The state of charge that was last reported."""
 
     def hear(self, secc: Party) -> None:
-        """Hear what is asked of the session, from now on."""
+        """Register the handlers of events from outside."""
         self.wishes.hear(secc, timing.NOTIFICATION_MAX_DELAY, renegotiates=self._renegotiates)
 
     def _renegotiates(self) -> bool:
-        """ChargingStatusRes says EVSEMaxCurrent with external payment only: a contract needs a new schedule."""
+        """Whether a new limit needs a new schedule: ChargingStatusRes has EVSEMaxCurrent with
+        external payment only.
+        """
         return self.terms.transfer is not None and not self.terms.is_dc and self.payment is PaymentOption.CONTRACT
 
     # What is on offer
@@ -69,7 +71,7 @@ class SessionState:
 
     @property
     def payment_options(self) -> tuple[PaymentOption, ...]:
-        """Contract only over TLS."""
+        """Contract is offered only over TLS."""
         allowed = tuple(_OPTIONS[p] for p in self.offer.payments if p is not Payment.CONTRACT or self.offer.tls)
         return allowed or (PaymentOption.EXTERNAL_PAYMENT,)
 
@@ -83,7 +85,9 @@ def next_request(secc: Party, kind: type[A], /) -> Conversation[A]: ...
 @overload
 def next_request(secc: Party, kind: type[A], other: type[B], /) -> Conversation[A | B]: ...
 def next_request(secc: Party, kind: type[Any], *others: type[Any]) -> Conversation[Any]:
-    """The next request of a setup state, where SessionStopReq is always welcome: then :class:`Stopped` is raised. (Q-34, Q-37)"""
+    """Wait for the next request of a setup state. Raises :class:`Stopped` on SessionStopReq. (Q-34,
+    Q-37)
+    """
     heard = yield from secc.receive(kind, SessionStopReq, *others, within=timing.SEQUENCE)
     if isinstance(heard, SessionStopReq):
         raise Stopped("SessionStopReq")
@@ -91,5 +95,5 @@ def next_request(secc: Party, kind: type[Any], *others: type[Any]) -> Conversati
 
 
 def remark(secc: Party, quirk: str, text: str) -> None:
-    """A tolerance has fired: into log and trace, under its stable code."""
+    """Say that a tolerance was used, under its code, for log and trace."""
     secc.do(Remark(quirk, text))

@@ -1,4 +1,4 @@
-"""AC_EVSEStatus and DC_EVSEStatus: what every response of the power phases tells of the station, notifications included."""
+"""AC_EVSEStatus and DC_EVSEStatus of the responses of the power phases, with notifications."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def dc_status(
 
 
 def notified(secc: Party, state: SessionState) -> tuple[EVSENotification, int]:
-    """What the car is asked to do, and within how many seconds. Until then it ramps down, and power is there for that. (Q-63)"""
+    """Returns the notification to the car, and its delay in seconds; power stays on for the car to
+    ramp down. (Q-63)
+    """
     if state.wishes.stop is not None:
         return EVSENotification.STOP_CHARGING, max(0, math.floor(state.wishes.stop.at - secc.now))
     if state.wishes.renegotiation and state.powered:
@@ -52,7 +54,7 @@ def present_ac(secc: Party, state: SessionState) -> AC_EVSEStatus:
 def present_dc(
     secc: Party, state: SessionState, code: DC_EVSEStatusCode = DC_EVSEStatusCode.EVSE_READY
 ) -> DC_EVSEStatus:
-    """``code`` gives way to EVSE_Shutdown when charging is to end."""
+    """``code`` becomes EVSE_Shutdown when charging is to end."""
     notification, delay = notified(secc, state)
     if notification is EVSENotification.STOP_CHARGING:
         code = DC_EVSEStatusCode.EVSE_SHUTDOWN
@@ -60,5 +62,5 @@ def present_dc(
 
 
 def present(secc: Party, state: SessionState) -> AC_EVSEStatus | DC_EVSEStatus:
-    """The status of whichever kind this session charges with."""
+    """The status for the session's kind of current."""
     return present_dc(secc, state) if state.terms.is_dc else present_ac(secc, state)

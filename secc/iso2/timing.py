@@ -1,6 +1,6 @@
-"""Every timer of an ISO 15118-2 session, as data: the standard's name, seconds, and where it is written.
+"""The timers of an ISO 15118-2 session: the standard's name, seconds, and source.
 
-The SECC's performance times are the times in which we answer; the car gives up half a second later.
+The SECC's performance times limit the station's answers; the car gives up half a second later.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import Final
 from secc.conversation import Timeout
 
 SEQUENCE: Final = Timeout("V2G_SECC_Sequence_Timeout", 60.0, "[V2G2-443]", since_reply=True)
-"""From our response to the car's next request; then the connection is closed without a word. [V2G2-536] [V2G2-537]"""
+"""From the station's response to the car's next request; then the connection is closed without an
+answer. [V2G2-536] [V2G2-537]
+"""
 
 ONGOING: Final = Timeout("V2G_SECC_Ongoing_Performance_Time", 55.0, "ISO 15118-2, timing of EVSEProcessing")
 """Authorization by contract, and ChargeParameterDiscovery: EVSEProcessing is Finished by then (the car waits 60 s)."""
@@ -27,24 +29,24 @@ PAYMENT_DETAILS: Final = Timeout("V2G_SECC_Msg_Performance_Time_PaymentDetailsRe
 POWER_DELIVERY: Final = Timeout("V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", 4.5, "ISO 15118-2, message timing")
 
 POWER_SWITCHED: Final = Timeout("power path in PowerDelivery", 4.3, "the 4.5 s, less what the answer takes")
-"""What the power path has to switch on or off, and to say so."""
+"""The time of the power path to switch and to report."""
 
 SESSION_STOP: Final = Timeout("V2G_SECC_Msg_Performance_Time_SessionStopRes", 1.5, "ISO 15118-2, message timing")
 
 CP_STATE_DETECTION: Final = Timeout("T_SECC_CPState_Detection", 1.5, "[V2G2-917]")
-"""How long an answer may wait for the control pilot to be where the request says that it is."""
+"""How long an answer may wait for the pilot state that the request needs."""
 
 CP_STATE_LOOK: Final = Timeout("look at the control pilot", 0.05, "our choice")
 
 NOTIFICATION_MAX_DELAY: Final = Timeout(
     "NotificationMaxDelay", 10.0, "our choice; announced in every EVSEStatus", answered=True
 )
-"""From StopCharging to the end that does not ask."""
+"""From StopCharging until the station switches off by itself."""
 
 PACE: Final = Timeout("pace of polling", 0.02, "our choice: at most 50 answers a second while polling")
 
 STALE_SECONDS: Final = 1.0
-"""A measurement older than this says nothing; the loop ends as with a malfunction."""
+"""An older measurement is not used; the loop ends as with a malfunction."""
 
 SERVICE_DETAILS: Final = 64
-"""ServiceDetail requests in a session. More is no car."""
+"""ServiceDetail requests in a session; further ones are refused with FAILED."""

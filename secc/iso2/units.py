@@ -1,4 +1,4 @@
-"""PhysicalValue to SI floats and back. Scaled wire numbers never leave ``secc.iso2``."""
+"""PhysicalValue to SI floats and back. Scaled numbers stay within ``secc.iso2``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ _SMALLEST = -32_768
 
 
 def amount(value: PhysicalValue, unit: UnitSymbol, code: ResponseCode = ResponseCode.FAILED) -> float:
-    """The quantity in ``unit``, unscaled. Raises :class:`Refusal` with ``code`` for another unit or numbers outside the schema."""
+    """Returns the quantity in ``unit``. Raises :class:`Refusal` with ``code`` for another unit or
+    numbers outside the schema.
+    """
     if value.unit != unit:
         raise Refusal(code, "[V2G2-477]", f"{value.unit} where {unit} belongs")
     if not (-3 <= value.multiplier <= 3 and _SMALLEST <= value.value <= _LARGEST):
         raise Refusal(code, "[V2G2-477]", "a PhysicalValue outside its facets")
-    # Integers as long as it goes, so that 2305 with multiplier -1 is 230.5 and nothing beside it.
+    # Multiply or divide integers, so that 2305 with multiplier -1 is exactly 230.5.
     return float(value.value * 10**value.multiplier) if value.multiplier >= 0 else value.value / 10**-value.multiplier
 
 
 def physical(quantity: float, unit: UnitSymbol) -> PhysicalValue:
-    """The quantity as exactly as Value and Multiplier can say it; beyond their reach, the nearest they can say.
+    """Returns the nearest PhysicalValue.
 
-    Raises ValueError for NaN, a bug of the caller: measurements are judged before they are sent.
+    Raises ValueError for NaN, which is a bug of the caller: measurements are checked before they
+    are sent.
     """
     if math.isnan(quantity):
         raise ValueError("cannot encode NaN as a PhysicalValue")
@@ -43,7 +46,7 @@ def physical(quantity: float, unit: UnitSymbol) -> PhysicalValue:
 
 @lru_cache(maxsize=16)
 def limit(quantity: float, unit: UnitSymbol) -> PhysicalValue:
-    """:func:`physical`, remembered: each answer of the charging loop repeats the limits."""
+    """:func:`physical`, cached: each answer of the charging loop repeats the limits."""
     return physical(quantity, unit)
 
 

@@ -1,4 +1,4 @@
-"""Body elements of ISO 15118-2 (urn:iso:15118:2:2013:MsgBody): the requests and responses themselves, 34 of them.
+"""Body elements of ISO 15118-2 (urn:iso:15118:2:2013:MsgBody): the 34 requests and responses.
 
 ``emaid`` is eMAID on the wire, ``dh_publickey`` DHpublickey, ``remaining_time_to_full_soc`` RemainingTimeToFullSoC. Fields that hold a
 substitution group are named after its head: ``ev_charge_parameter``, ``evse_status``, ``sa_schedules``.
@@ -66,7 +66,7 @@ class Body(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSetupReq(Body):
-    """EVCC -> SECC: here I am; ``evcc_id`` is the car's MAC address."""
+    """EVCC -> SECC: begins a session; ``evcc_id`` is the car's MAC address."""
 
     evcc_id: EvccId
 
@@ -82,7 +82,7 @@ class SessionSetupRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDiscoveryReq(Body):
-    """EVCC -> SECC: which services are there, perhaps only of one scope or category."""
+    """EVCC -> SECC: asks for the services, perhaps only of one scope or category."""
 
     service_scope: Annotated[str | None, Text(64)] = None
     service_category: ServiceCategory | None = None
@@ -90,7 +90,7 @@ class ServiceDiscoveryReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDiscoveryRes(Body):
-    """SECC -> EVCC: how to pay, how to charge, and what else there is."""
+    """SECC -> EVCC: payment options, energy transfer modes, other services."""
 
     response_code: ResponseCode
     payment_option_list: PaymentOptionList
@@ -100,7 +100,7 @@ class ServiceDiscoveryRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDetailReq(Body):
-    """EVCC -> SECC: what about this service?"""
+    """EVCC -> SECC: asks for the parameter sets of a service."""
 
     service_id: ServiceId
 
@@ -116,7 +116,7 @@ class ServiceDetailRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentServiceSelectionReq(Body):
-    """EVCC -> SECC: this way to pay, and these services."""
+    """EVCC -> SECC: selects a payment option and services."""
 
     selected_payment_option: PaymentOption
     selected_service_list: SelectedServiceList
@@ -124,7 +124,7 @@ class PaymentServiceSelectionReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentServiceSelectionRes(Body):
-    """SECC -> EVCC: agreed, or not."""
+    """SECC -> EVCC: accepts the selection or not."""
 
     response_code: ResponseCode
 
@@ -148,7 +148,9 @@ class PaymentDetailsRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationReq(Body):
-    """EVCC -> SECC: may I charge? With a contract the first one returns the challenge and is signed."""
+    """EVCC -> SECC: asks whether it may charge. With a contract the first one returns the challenge
+    and is signed.
+    """
 
     id: Id | None = None
     gen_challenge: GenChallenge | None = None
@@ -156,7 +158,7 @@ class AuthorizationReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRes(Body):
-    """SECC -> EVCC: you may, you may not, or ask again."""
+    """SECC -> EVCC: yes, no, or ask again."""
 
     response_code: ResponseCode
     evse_processing: EVSEProcessing
@@ -164,7 +166,7 @@ class AuthorizationRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeParameterDiscoveryReq(Body):
-    """EVCC -> SECC: what the car wants and bears."""
+    """EVCC -> SECC: the car's request and limits."""
 
     max_entries_sa_schedule_tuple: Annotated[int | None, UnsignedShort()] = None
     requested_energy_transfer_mode: EnergyTransferMode
@@ -173,7 +175,7 @@ class ChargeParameterDiscoveryReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeParameterDiscoveryRes(Body):
-    """SECC -> EVCC: what the station can do, and the schedules to choose from."""
+    """SECC -> EVCC: the station's limits, and the schedules to choose from."""
 
     response_code: ResponseCode
     evse_processing: EVSEProcessing
@@ -183,7 +185,7 @@ class ChargeParameterDiscoveryRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerDeliveryReq(Body):
-    """EVCC -> SECC: power on, power off, or let us negotiate anew."""
+    """EVCC -> SECC: power on, power off, or renegotiation."""
 
     charge_progress: ChargeProgress
     sa_schedule_tuple_id: SaId
@@ -193,7 +195,7 @@ class PowerDeliveryReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerDeliveryRes(Body):
-    """SECC -> EVCC: done, or why not."""
+    """SECC -> EVCC: the result."""
 
     response_code: ResponseCode
     evse_status: Annotated[AC_EVSEStatus | DC_EVSEStatus, Head("EVSEStatus")]
@@ -211,7 +213,7 @@ class MeteringReceiptReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeteringReceiptRes(Body):
-    """SECC -> EVCC: the receipt holds, or not."""
+    """SECC -> EVCC: accepts the receipt or not."""
 
     response_code: ResponseCode
     evse_status: Annotated[AC_EVSEStatus | DC_EVSEStatus, Head("EVSEStatus")]
@@ -219,21 +221,21 @@ class MeteringReceiptRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStopReq(Body):
-    """EVCC -> SECC: good bye, or until later."""
+    """EVCC -> SECC: ends or pauses the session."""
 
     charging_session: ChargingSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStopRes(Body):
-    """SECC -> EVCC: good bye."""
+    """SECC -> EVCC: confirms the end."""
 
     response_code: ResponseCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateUpdateReq(Body):
-    """EVCC -> SECC: my contract certificate runs out; signed with it."""
+    """EVCC -> SECC: asks for a new contract certificate; signed with the old one, which ends soon."""
 
     id: Id
     contract_signature_cert_chain: CertificateChain
@@ -256,7 +258,9 @@ class CertificateUpdateRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateInstallationReq(Body):
-    """EVCC -> SECC: I have no contract; signed with the provisioning certificate of the car's maker."""
+    """EVCC -> SECC: asks for a contract; signed with the provisioning certificate of the car's
+    maker.
+    """
 
     id: Id
     oem_provisioning_cert: Certificate
@@ -277,12 +281,12 @@ class CertificateInstallationRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargingStatusReq(Body):
-    """EVCC -> SECC: AC, still charging."""
+    """EVCC -> SECC: AC, poll while charging."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargingStatusRes(Body):
-    """SECC -> EVCC: AC, how it goes."""
+    """SECC -> EVCC: AC, the state of charging."""
 
     response_code: ResponseCode
     evse_id: EvseId
@@ -295,14 +299,14 @@ class ChargingStatusRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CableCheckReq(Body):
-    """EVCC -> SECC: DC, is the cable safe?"""
+    """EVCC -> SECC: DC, poll of the insulation test."""
 
     dc_ev_status: DC_EVStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CableCheckRes(Body):
-    """SECC -> EVCC: DC, how the insulation test goes."""
+    """SECC -> EVCC: DC, the state of the insulation test."""
 
     response_code: ResponseCode
     dc_evse_status: DC_EVSEStatus
@@ -311,7 +315,7 @@ class CableCheckRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreChargeReq(Body):
-    """EVCC -> SECC: DC, bring the cable to the battery's voltage."""
+    """EVCC -> SECC: DC, asks for the battery's voltage at the outlet."""
 
     dc_ev_status: DC_EVStatus
     ev_target_voltage: PhysicalValue
@@ -329,7 +333,7 @@ class PreChargeRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentDemandReq(Body):
-    """EVCC -> SECC: DC, this current now."""
+    """EVCC -> SECC: DC, the current wanted now."""
 
     dc_ev_status: DC_EVStatus
     ev_target_current: PhysicalValue
@@ -365,7 +369,7 @@ class CurrentDemandRes(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeldingDetectionReq(Body):
-    """EVCC -> SECC: DC, what voltage is left with my contactors open?"""
+    """EVCC -> SECC: DC, asks for the voltage at the outlet with the car's contactors open."""
 
     dc_ev_status: DC_EVStatus
 

@@ -110,7 +110,7 @@ class SAScheduleList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileEntry:
-    """The power that the car means to draw from ``charging_profile_entry_start`` seconds on."""
+    """The power that the car plans to draw from ``charging_profile_entry_start`` seconds on."""
 
     charging_profile_entry_start: Seconds
     charging_profile_entry_max_power: PhysicalValue
@@ -119,7 +119,7 @@ class ProfileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargingProfile:
-    """The power that the car means to draw, over time."""
+    """The power that the car plans to draw, over time."""
 
     profile_entry: Annotated[tuple[ProfileEntry, ...], Occurs(1, 24)]
 
@@ -160,7 +160,7 @@ class DC_EVStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AC_EVChargeParameter:
-    """What an AC car wants and bears."""
+    """Request and limits of an AC car."""
 
     departure_time: Seconds | None = None
     e_amount: PhysicalValue
@@ -171,7 +171,7 @@ class AC_EVChargeParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DC_EVChargeParameter:
-    """What a DC car wants and bears."""
+    """Request and limits of a DC car."""
 
     departure_time: Seconds | None = None
     dc_ev_status: DC_EVStatus
@@ -186,7 +186,7 @@ class DC_EVChargeParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AC_EVSEChargeParameter:
-    """What an AC station can do."""
+    """Limits of an AC station."""
 
     ac_evse_status: AC_EVSEStatus
     evse_nominal_voltage: PhysicalValue
@@ -195,7 +195,7 @@ class AC_EVSEChargeParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DC_EVSEChargeParameter:
-    """What a DC station can do."""
+    """Limits of a DC station."""
 
     dc_evse_status: DC_EVSEStatus
     evse_maximum_current_limit: PhysicalValue
@@ -210,7 +210,7 @@ class DC_EVSEChargeParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DC_EVPowerDeliveryParameter:
-    """State of a DC car when it asks for power, or for its end."""
+    """State of a DC car in PowerDeliveryReq."""
 
     dc_ev_status: DC_EVStatus
     bulk_charging_complete: bool | None = None

@@ -63,7 +63,7 @@ class PhysicalValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A complaint of the other side, in a header."""
+    """A notification of the other side, in a header."""
 
     fault_code: FaultCode
     fault_msg: Annotated[str | None, Text(64)] = None
@@ -190,7 +190,7 @@ class SubCertificates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateChain:
-    """A leaf certificate in DER and its sub-CAs; the root stays at home."""
+    """A leaf certificate in DER and its sub-CAs, without the root."""
 
     id: Id | None = None
     certificate: Certificate

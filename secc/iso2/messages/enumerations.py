@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ResponseCode(StrEnum):
-    """What every response begins with; everything from FAILED on ends the session [V2G2-736]."""
+    """The code of every response; those from FAILED on end the session [V2G2-736]."""
 
     OK = "OK"
     OK_NEW_SESSION_ESTABLISHED = "OK_NewSessionEstablished"
@@ -37,7 +37,7 @@ class ResponseCode(StrEnum):
 
 
 class FaultCode(StrEnum):
-    """Why a Notification stands in a header. The second spelling is the standard's."""
+    """Cause of a Notification in a header. The second spelling is the standard's."""
 
     PARSING_ERROR = "ParsingError"
     NO_TLS_ROOT_CERTIFICAT_AVAILABLE = "NoTLSRootCertificatAvailable"
@@ -45,7 +45,7 @@ class FaultCode(StrEnum):
 
 
 class EVSEProcessing(StrEnum):
-    """Whether the station is done, or wants to be asked again."""
+    """Whether the station has finished, or the car has to ask again."""
 
     FINISHED = "Finished"
     ONGOING = "Ongoing"
@@ -53,7 +53,7 @@ class EVSEProcessing(StrEnum):
 
 
 class EVSENotification(StrEnum):
-    """What the station wants the car to do, within NotificationMaxDelay seconds."""
+    """What the car is asked to do within NotificationMaxDelay seconds."""
 
     NONE = "None"
     STOP_CHARGING = "StopCharging"
@@ -140,7 +140,7 @@ class DC_EVSEStatusCode(StrEnum):
 
 
 class IsolationLevel(StrEnum):
-    """What the insulation monitor says."""
+    """Result of the insulation monitor."""
 
     INVALID = "Invalid"
     VALID = "Valid"
@@ -150,7 +150,7 @@ class IsolationLevel(StrEnum):
 
 
 class DC_EVErrorCode(StrEnum):
-    """What a DC car complains about."""
+    """Error that a DC car reports."""
 
     NO_ERROR = "NO_ERROR"
     FAILED_RESS_TEMPERATURE_INHIBIT = "FAILED_RESSTemperatureInhibit"

@@ -48,12 +48,12 @@ BODY_ELEMENTS: Final[tuple[type[Body], ...]] = (
     body.WeldingDetectionReq,
     body.WeldingDetectionRes,
 )
-"""All body elements; the order means nothing."""
+"""All body elements; their order has no meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageHeader:
-    """Which session, perhaps a complaint, and the signature of what the body holds."""
+    """SessionID, perhaps a notification, and the signature of elements of the body."""
 
     session_id: SessionId
     notification: Notification | None = None

@@ -1,6 +1,7 @@
 """Element and attribute names of the ISO 15118-2 schema set (MsgDef, MsgHeader, MsgBody, MsgDataTypes and xmldsig).
 
-Event codes of roots and fragments count all of them, those too that V2G never sends, so that they are listed and not derived. Source: the
+Event codes of roots and fragments count all of them, those too that V2G never sends, so they are
+listed, not derived. Source: the
 XSD files of ISO 15118-2:2014; a test compares.
 """
 
@@ -24,7 +25,7 @@ _GLOBALS: Final = """
     TimeInterval V2G_Message WeldingDetectionReq WeldingDetectionRes
 """
 
-# A name that two of the four namespaces declare stands twice.
+# A name that two of the four namespaces declare is listed twice.
 _LOCALS: Final = """
     AC_EVSEStatus Body BulkChargingComplete BulkChargingComplete BulkSOC Certificate ChargeProgress ChargeService
     ChargingComplete ChargingComplete ChargingProfile ChargingProfileEntryMaxNumberOfPhasesInUse

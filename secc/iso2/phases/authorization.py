@@ -1,4 +1,4 @@
-"""Authorization: by the contract that was presented, or by something outside of the car."""
+"""Authorization: by the contract that was presented, or from outside the car."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FORCED = "Authorization"
 
 
 def external_authorization(secc: Party, state: SessionState) -> Conversation[None]:
-    """External payment: the car asks until somebody has identified himself. [V2G2-845] [V2G2-854] [V2G2-856]
+    """External payment: the car asks until a driver is identified. [V2G2-845] [V2G2-854] [V2G2-856]
 
-    A refused card changes nothing; another one may come. A signature has no meaning here (Q-27).
+    A refused card changes nothing; the driver may show another. A signature is ignored (Q-27).
     """
     limit = secc.limit(Timeout("EIM_Authorization_Limit", state.offer.eim_seconds, "operator's choice"))
     while True:
@@ -37,7 +37,9 @@ def external_authorization(secc: Party, state: SessionState) -> Conversation[Non
 def contract_authorization(
     secc: Party, state: SessionState, contract: Contract, challenge: bytes
 ) -> Conversation[ProvedContract]:
-    """Authorization with a contract. The backend may be asked while the car signs; nothing counts before challenge and signature hold."""
+    """Authorization with a contract. The backend may be asked before the proof; its answer counts
+    only after challenge and signature were verified.
+    """
     early = secc.ask(AuthorizeContract(contract)) if state.offer.ask_before_proof else None
     request = yield from next_request(secc, AuthorizationReq)
     proved = _proved(secc, request, contract, challenge)
@@ -46,7 +48,7 @@ def contract_authorization(
     while not _decided(state, verdict):
         refuse_late(secc, limit)
         yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING))
-        # The EVCC signs only its first AuthorizationReq; polls repeat it bare, and what some sign again is not looked at. [V2G2-684] (Q-80)
+        # The EVCC signs only its first AuthorizationReq; polls are not signed, and signatures of polls are ignored. [V2G2-684] (Q-80)
         yield from next_request(secc, AuthorizationReq)
     secc.reply(finished())
     by = "external identification" if state.wishes.eim_accepted else "contract"
@@ -63,7 +65,9 @@ def _ongoing(processing: EVSEProcessing) -> AuthorizationRes:
 
 
 def _proved(secc: Party, request: AuthorizationReq, contract: Contract, challenge: bytes) -> ProvedContract:
-    """The car holds the key to the contract, now: our challenge, signed. [V2G2-475] [V2G2-684]"""
+    """Returns the proof that the car holds the contract's key: its signature over the challenge.
+    [V2G2-475] [V2G2-684]
+    """
     assert secc.request is not None
     signature, octets = secc.request.header.signature, secc.request.octets
     element = ("AuthorizationReq", request.id)
@@ -82,12 +86,12 @@ def _proved(secc: Party, request: AuthorizationReq, contract: Contract, challeng
 
 
 def _decided(state: SessionState, asked: ContractVerdict) -> bool:
-    """Whether the car may charge now. Raises the refusal of a contract that may not."""
+    """Whether the car may charge now. Raises Refusal for a contract that may not."""
     if state.wishes.forces(FORCED):
         return False
     verdict = asked.now()
     if state.wishes.eim_accepted:
-        # While Plug & Charge is pending, a card that was accepted counts.
+        # A card that is accepted while the contract is pending counts.
         return True
     if verdict is not None and not verdict.accepted:
         raise refused(verdict.decision, verdict.detail, in_authorization=True)

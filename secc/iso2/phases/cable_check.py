@@ -1,4 +1,4 @@
-"""CableCheck: the insulation is tested before any voltage of use. [V2G2-582] [V2G2-583]"""
+"""CableCheck: the insulation test before charging voltage. [V2G2-582] [V2G2-583]"""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ FORCED: Final = "CableCheck"
 
 
 def cable_check(secc: Party, state: SessionState, car: CarLimits) -> Conversation[None]:
-    """Only with the pilot in C or D; Ongoing until the power path has its finding. [V2G2-917] [V2G2-918]"""
+    """Check the cable with the pilot in C or D; answer Ongoing until the power path has a result.
+    [V2G2-917] [V2G2-918]
+    """
     yield from next_request(secc, CableCheckReq)
     limit = secc.limit(timing.CABLE_CHECK)
     if not (yield from pilot_in(secc, "C", "D", within=timing.CP_STATE_DETECTION, every=timing.CP_STATE_LOOK)):

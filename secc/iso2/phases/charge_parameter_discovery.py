@@ -1,4 +1,4 @@
-"""ChargeParameterDiscovery: what the car bears, what we can do, and the schedules to choose from."""
+"""ChargeParameterDiscovery: limits of car and station, and the schedules on offer."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ WRONG = ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was agreed on: the schedule, and the limits of a DC car; None for an AC one."""
+    """What was agreed: the schedule, and the limits of a DC car (None for AC)."""
 
     schedule: Schedule
     car: CarLimits | None = None
 
 
 def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation[Target]:
-    """Ongoing while there is no power to offer (Q-44), for as long as a car waits."""
+    """Agree on limits and schedule; answer Ongoing while there is no power to offer, up to the time
+    limit. (Q-44)
+    """
     limit = secc.limit(timing.ONGOING)
     polled_again = False
     while True:

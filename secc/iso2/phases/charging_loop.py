@@ -1,4 +1,4 @@
-"""ChargingStatus and CurrentDemand: power flows, and both sides say how it goes."""
+"""ChargingStatus and CurrentDemand: the loop while power flows."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ from secc.session.effects import Milestone, Reach
 
 
 class Ended(Enum):
-    """How the loop came to its end."""
+    """How the loop ended."""
 
     STOPPED = auto()
     RENEGOTIATE = auto()
 
 
 def charging_loop(secc: Party, state: SessionState, car: CarLimits | None) -> Conversation[Ended]:
-    """One status of the car after the other, until PowerDelivery says otherwise. ``car``: what a DC car bears, None for an AC one."""
+    """Answer the car's status requests until PowerDelivery. ``car``: the limits of a DC car, None
+    for AC.
+    """
     status: type[ChargingStatusReq | CurrentDemandReq] = ChargingStatusReq if car is None else CurrentDemandReq
     request = yield from _next(secc, state, status)
     while not isinstance(request, PowerDeliveryReq):
@@ -62,7 +64,7 @@ def charging_loop(secc: Party, state: SessionState, car: CarLimits | None) -> Co
 def _next(
     secc: Party, state: SessionState, kind: type[ChargingStatusReq | CurrentDemandReq], *others: type[PowerDeliveryReq]
 ) -> Conversation[Any]:
-    """The next request. A car that just wants to go may: whoever stops is never punished (D4, Q-38), save by the letter of the tables."""
+    """Wait for the next request. SessionStopReq raises ``Stopped`` (D4, Q-38), unless ``strict``."""
     tolerated = () if state.offer.strict else (SessionStopReq,)
     heard = yield from secc.receive(kind, *tolerated, *others, within=timing.SEQUENCE)
     if isinstance(heard, SessionStopReq):
@@ -72,7 +74,7 @@ def _next(
 
 
 def _charging_status(secc: Party, state: SessionState) -> None:
-    # EVSEMaxCurrent is for external payment; with a contract the schedule says it all.
+    # EVSEMaxCurrent is for external payment; with a contract the schedule is the limit.
     external = state.payment is PaymentOption.EXTERNAL_PAYMENT
     secc.reply(
         ChargingStatusRes(
@@ -88,7 +90,7 @@ def _charging_status(secc: Party, state: SessionState) -> None:
 
 
 def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: CurrentDemandReq) -> None:
-    """Answered at once, from what has been measured: there are 25 ms."""
+    """Answer at once with the stored measurements: the standard allows 25 ms."""
     dc, measured = state.terms.dc, fresh(secc)
     most_watts = state.terms.maximum_watts
     lowest_volts = dc.minimum_volts if state.terms.tolerates("Q-50") else 0.0
@@ -97,7 +99,7 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
         amount(request.ev_target_current, UnitSymbol.A),
         dc,
         most_watts,
-        # A car may lower its own limits with each request, and never raises what was agreed.
+        # With each request a car may lower its limits, but not raise what was agreed.
         car.lowered(
             _quantity(request.ev_maximum_voltage_limit, UnitSymbol.V),
             _quantity(request.ev_maximum_current_limit, UnitSymbol.A),

@@ -1,4 +1,4 @@
-"""PaymentDetails: the car presents its contract, and gets the challenge to sign."""
+"""PaymentDetails: the car presents its contract and gets the challenge."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ LONGEST_EMAID: Final = 18
 
 
 def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Contract, bytes]]:
-    """The contract whose chain holds, not proved yet, and our challenge: drawn anew, used once."""
+    """Returns the contract, whose chain is valid but which is not proved yet, and a new challenge,
+    used once.
+    """
     request = yield from next_request(secc, PaymentDetailsReq)
     contract = yield from _validated(secc, request)
     challenge = secc.entropy(CHALLENGE_OCTETS)
@@ -48,9 +50,9 @@ def _validated(secc: Party, request: PaymentDetailsReq) -> Conversation[Contract
     answer = secc.answer(question)
     assert answer is not None
     if not isinstance(answer, Contract):
-        # A bare yes is no contract: only a validated chain makes one.
+        # An acceptance alone is not a contract: only a validated chain makes one.
         raise refused(Decision.REJECTED if answer.accepted else answer.decision, answer.detail)
     if not answer.is_named_by(request.emaid):
-        # Who pays is worth a second look, whatever the first one said.
+        # Compare the EMAID again here: a wrong one charges another customer.
         raise refused(Decision.EMAID_MISMATCH, "the validated contract is another one")
     return answer

@@ -1,4 +1,4 @@
-"""PowerDelivery: power on, power off, or let us negotiate anew."""
+"""PowerDelivery: power on, power off, or renegotiation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from secc.session.waiting import answer_within
 def power_delivery(
     secc: Party, state: SessionState, schedule: Schedule, request: PowerDeliveryReq
 ) -> Conversation[bool]:
-    """Whether power flows from here on; False if the car stops before it started."""
+    """Returns True if power flows from here on; False if the car stops before it started."""
     if request.charge_progress is ChargeProgress.RENEGOTIATE:
         raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Renegotiate before Start")
     if request.charge_progress is ChargeProgress.STOP:
@@ -50,23 +50,25 @@ def _start(secc: Party, state: SessionState, schedule: Schedule, request: PowerD
 
 
 def stop(secc: Party, state: SessionState) -> Conversation[None]:
-    """Power off, in order. What the car complains of in its status never makes this fail."""
+    """Switch power off in order. Complaints in the car's status never make this fail."""
     if state.live:
         report = yield from _reported(secc, StopPower(timing.POWER_SWITCHED))
         if not report.done:
             code = ResponseCode.FAILED if state.terms.is_dc else ResponseCode.FAILED_CONTACTOR_ERROR
             raise Refusal(code, "[V2G2-480]", f"power is not off: {report.detail}")
     state.live = False
-    # The car has done what was asked of it.
+    # The car has obeyed a stop.
     state.wishes.settle()
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, state)))
     secc.do(Reach(Milestone.POWER_OFF))
 
 
 def renegotiate(secc: Party, state: SessionState) -> Conversation[None]:
-    """Back to ChargeParameterDiscovery. AC goes on meanwhile; DC gets no current, for the cable is checked again. [V2G2-565] [V2G2-582]"""
+    """Return to ChargeParameterDiscovery. AC power stays on; DC current goes off because the cable
+    is checked again. [V2G2-565] [V2G2-582]
+    """
     if state.terms.is_dc:
-        # Cars differ: some open their contactor here, some only at the end of the session.
+        # Some cars open their contactor here, some only at the end of the session.
         report = yield from _reported(secc, StopPower(timing.POWER_SWITCHED, keep_contactor=True))
         if not report.done:
             raise Refusal(ResponseCode.FAILED, "[V2G2-480]", f"power is not off: {report.detail}")
@@ -80,19 +82,19 @@ def _refuse_stopped(state: SessionState) -> None:
 
 
 def _already_on(secc: Party, state: SessionState) -> bool:
-    """AC after a renegotiation: a contactor that is closed is not closed again. Levels, not edges."""
+    """AC after a renegotiation: whether the contactor is closed already."""
     levels = secc.levels
     return state.powered and not state.terms.is_dc and levels.contactor == "closed" and levels.ready
 
 
 def _reported(secc: Party, question: StartPower | StopPower) -> Conversation[PowerReported]:
-    """What the power path says in the 4.5 s that there are for the answer."""
+    """Returns the power path's report, or a failed one after the 4.5 s of the answer."""
     report = yield from answer_within(secc, question, timing.POWER_DELIVERY)
     return report or PowerReported(False, "no report in time")
 
 
 def _not_started(secc: Party, state: SessionState, report: PowerReported) -> Refusal:
     if not state.terms.is_dc and secc.levels.ready:
-        # The car did its part within 250 ms, so it was the contactor. [V2G2-847] [V2G2-862]
+        # The car was in C within 250 ms, so the contactor is the cause. [V2G2-847] [V2G2-862]
         return Refusal(ResponseCode.FAILED_CONTACTOR_ERROR, "[V2G2-865]", report.detail)
     return Refusal(ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, "[V2G2-480]", report.detail)

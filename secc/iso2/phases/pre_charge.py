@@ -1,4 +1,6 @@
-"""PreCharge: the outlet's voltage comes to the battery's, with next to no current. [V2G2-586] [V2G2-589]"""
+"""PreCharge: raise the outlet's voltage to the battery's, with almost no current. [V2G2-586]
+[V2G2-589]
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from secc.session.waiting import refuse_late
 
 
 def pre_charge(secc: Party, state: SessionState, car: CarLimits) -> Conversation[PowerDeliveryReq]:
-    """Each request may name another target (Q-49). The car ends it, with the request that is returned."""
+    """Follow the target of each request (Q-49). Returns the PowerDeliveryReq with which the car
+    ends it.
+    """
     request: PreChargeReq | PowerDeliveryReq = yield from next_request(secc, PreChargeReq)
     limit = secc.limit(timing.PRE_CHARGE)
     while isinstance(request, PreChargeReq):

@@ -1,4 +1,4 @@
-"""ServiceDiscovery, ServiceDetail, which no car has to send (Q-36), and PaymentServiceSelection: what it can have, and what it chooses."""
+"""ServiceDiscovery, ServiceDetail, which cars may leave out (Q-36), and PaymentServiceSelection."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from secc.iso2.session_state import SessionState, next_request
 from secc.session.effects import Milestone, Reach
 
 CHARGING: Final = 1
-"""The ServiceID of EV charging, the one service that we have."""
+"""The ServiceID of EV charging, the only service on offer."""
 
 
 def service_discovery(secc: Party, state: SessionState) -> Conversation[None]:
-    """The list is as short as it can be: some cars close when they see services they cannot use. (Q-35)
+    """Answer with the shortest list, because some cars close when they see services they cannot
+    use. (Q-35)
 
-    Scope and category filter value-added services, never the charge service; we have none, so nothing is filtered.
+    Scope and category filter value-added services, never the charge service; without such services
+    nothing is filtered.
     """
     yield from next_request(secc, m.ServiceDiscoveryReq)
     secc.reply(
@@ -37,7 +39,9 @@ def service_discovery(secc: Party, state: SessionState) -> Conversation[None]:
 
 
 def payment_service_selection(secc: Party, state: SessionState) -> Conversation[m.PaymentOption]:
-    """Details of services as often as a car can want them, and the choice."""
+    """Answer ServiceDetailReq up to the limit, then wait for the selection. Returns the payment
+    option.
+    """
     details = 0
     while True:
         request = yield from next_request(secc, m.ServiceDetailReq, m.PaymentServiceSelectionReq)

@@ -1,4 +1,4 @@
-"""SessionSetup: a new session gets its number. [V2G2-540] [V2G2-542]"""
+"""SessionSetup: a new session gets its SessionID. [V2G2-540] [V2G2-542]"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from secc.session.session_id import fresh_session_id
 
 
 def session_setup(secc: Party, state: SessionState) -> Conversation[None]:
-    """Whatever SessionID the car brings, of whatever length, it gets a fresh one. [V2G2-750] [V2G2-756] (Q-30)"""
+    """Give the car a new SessionID, whatever it sent. [V2G2-750] [V2G2-756] (Q-30)"""
     yield from secc.receive(SessionSetupReq, within=timing.SEQUENCE)
     assert secc.request is not None
     state.session_id = fresh_session_id(secc, secc.request.header.session_id)
@@ -26,5 +26,5 @@ def session_setup(secc: Party, state: SessionState) -> Conversation[None]:
 
 
 def now(secc: Party) -> int:
-    """EVSETimeStamp: the calendar's time. Cars without a clock go by it. (Q-79)"""
+    """EVSETimeStamp: the calendar's time. Some cars set their clock by it. (Q-79)"""
     return int(secc.wall().time.timestamp())

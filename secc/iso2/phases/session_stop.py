@@ -16,7 +16,9 @@ STOPPED_EARLY: Final = "stopped-early"
 
 
 def session_stop(secc: Party, state: SessionState) -> Conversation[str]:
-    """The end of the session, also where welding detection has brought the request already. A pause is taken for an end: nothing is kept."""
+    """Answer SessionStopReq, also one that welding detection received. A pause counts as an end:
+    nothing is kept.
+    """
     if not secc.open:
         yield from secc.receive(SessionStopReq, within=timing.SEQUENCE)
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))
@@ -25,9 +27,11 @@ def session_stop(secc: Party, state: SessionState) -> Conversation[str]:
 
 
 def early_stop(secc: Party, state: SessionState) -> Conversation[str]:
-    """The car said good bye before the diagram did (Q-34, Q-37, Q-38): power off in order, as far as the time for the answer goes."""
+    """Answer a SessionStopReq that came before the end of the diagram (Q-34, Q-37, Q-38): power off
+    in order, within the time for the answer.
+    """
     if state.live:
-        # The car stops. The safe effects of the ending do what is left to be done.
+        # The safe effects of the ending do what does not fit into that time.
         state.wishes.settle()
         yield from answer_within(secc, StopPower(timing.SESSION_STOP), timing.SESSION_STOP)
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))

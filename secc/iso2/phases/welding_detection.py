@@ -1,4 +1,6 @@
-"""WeldingDetection: the car looks whether its contactors have opened. As often as it likes (Q-64), or never (Q-65)."""
+"""WeldingDetection: the car checks that its contactors have opened, several times (Q-64) or never
+(Q-65).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from secc.session.waiting import pilot_in, refuse_late
 
 
 def welding_detection(secc: Party, state: SessionState) -> Conversation[None]:
-    """Up to and including the SessionStopReq that may come at once. Both want the pilot in B. [V2G2-596] [V2G2-920] [V2G2-921]"""
+    """Answer until the SessionStopReq, which may come first. Both need the pilot in B. [V2G2-596]
+    [V2G2-920] [V2G2-921]
+    """
     request = yield from secc.receive(WeldingDetectionReq, SessionStopReq, within=timing.SEQUENCE)
     if not (yield from pilot_in(secc, "B", within=timing.CP_STATE_DETECTION, every=timing.CP_STATE_LOOK)):
         raise Refusal(
