@@ -13,14 +13,17 @@ had expired by the floor is refused, and there must be one moment, not before th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
 
+from cryptography import x509
+
 from certs.certificates import Certificate, parse_certificate
 from certs.errors import ChainRejected, Flaw, Outcome
+from certs.files import paced
 from certs.profile import (
     ANY_EXTENDED_KEY_USAGE,
     CONSTRAINTS,
@@ -38,14 +41,23 @@ from certs.revocation import CertificateHashData, certificate_hash_data
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Installed roots of one edition, by whose they are."""
+    """Installed roots of one edition, by whose they are. Found by their names, so that a search takes as long among many as among few."""
 
     v2g: tuple[Certificate, ...] = ()
     mo: tuple[Certificate, ...] = ()
     oem: tuple[Certificate, ...] = ()
+    _named: Mapping[tuple[Role, x509.Name], list[Certificate]] = field(init=False, repr=False, compare=False)
 
-    def of(self, role: Role) -> tuple[Certificate, ...]:
-        return {Role.V2G: self.v2g, Role.MO: self.mo, Role.OEM: self.oem}[role]
+    def __post_init__(self) -> None:
+        named: dict[tuple[Role, x509.Name], list[Certificate]] = {}
+        for role, roots in ((Role.V2G, self.v2g), (Role.MO, self.mo), (Role.OEM, self.oem)):
+            for root in paced(roots):
+                named.setdefault((role, root.subject), []).append(root)
+        object.__setattr__(self, "_named", named)
+
+    def issuers(self, role: Role, child: Certificate) -> list[Certificate]:
+        """The roots of this role that ``child`` names as its issuer, in the order in which they are installed."""
+        return [root for root in self._named.get((role, child.issuer), ()) if child.names_as_issuer(root)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +176,7 @@ class _Search:
         depth = len(below)
         named = False
         for role in self._profile.anchors:
-            for anchor in self._anchors.of(role):
-                if not child.names_as_issuer(anchor):
-                    continue
+            for anchor in self._anchors.issuers(role, child):
                 named = True
                 if self._holds(depth, partial(self._check_anchor, anchor, role, child, below)):
                     return below, anchor, role

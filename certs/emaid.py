@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
+from operator import mod
 
 from certs.errors import TrustError
 
@@ -18,10 +20,9 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LONGEST = 18
 
 # The check equation runs over two small fields at once: a character stands for a pair over GF(2) and a pair over GF(3)
-# (4 x 9 = 36 characters), and each place of the identifier has its own power of these matrices.
-_Pair = tuple[int, int]
-_P2 = ((0, 1), (1, 1))
-_P3 = ((0, 1), (1, 2))
+# (4 x 9 = 36 characters). A place multiplies the first by ((0, 1), (1, 1)) and the second by ((0, 1), (1, 2)) once more than the place before.
+_MODULI = (2, 2, 3, 3)
+_Weight = tuple[int, ...]
 
 
 class EmaidMalformed(TrustError):
@@ -101,19 +102,21 @@ def check_digit(contract: str) -> str:
     """
     if len(contract) != 14 or any(character not in _ALPHABET for character in contract):
         raise EmaidMalformed(f"a check digit is over 14 letters and digits, not {len(contract)} characters")
-    return next(character for character in _ALPHABET if _syndrome(contract + character) == ((0, 0), (0, 0)))
+    weights, digits = _tables()
+    sums = map(sum, zip(*map(dict.__getitem__, weights, contract), strict=True))
+    return digits[tuple(map(mod, sums, _MODULI))]
 
 
-def _syndrome(text: str) -> tuple[_Pair, _Pair]:
-    binary: _Pair = (0, 0)
-    ternary: _Pair = (0, 0)
-    for character in reversed(text):
-        high, low = divmod(_ALPHABET.index(character), 9)
-        binary = _times((binary[0] + high // 2, binary[1] + high % 2), _P2, 2)
-        ternary = _times((ternary[0] + low // 3, ternary[1] + low % 3), _P3, 3)
-    return binary, ternary
-
-
-def _times(vector: _Pair, matrix: tuple[_Pair, _Pair], modulus: int) -> _Pair:
-    (a, b), (c, d) = matrix
-    return (vector[0] * a + vector[1] * c) % modulus, (vector[0] * b + vector[1] * d) % modulus
+@cache
+def _tables() -> tuple[tuple[dict[str, _Weight], ...], dict[_Weight, str]]:
+    """For 14 places what each character adds to the sums; and the character that brings sums (modulo 2, 2, 3, 3) back to zero."""
+    weights: dict[str, _Weight] = {
+        character: (number // 18, number // 9 % 2, number % 9 // 3, number % 3)
+        for number, character in enumerate(_ALPHABET)
+    }
+    places: list[dict[str, _Weight]] = []
+    for _ in range(15):
+        weights = {character: (b, (a + b) % 2, d, (c + 2 * d) % 3) for character, (a, b, c, d) in weights.items()}
+        places.append(weights)
+    digits = {tuple(-part % modulus for part, modulus in zip(w, _MODULI, strict=True)): c for c, w in weights.items()}
+    return tuple(places[:14]), digits

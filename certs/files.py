@@ -1,70 +1,223 @@
-"""Files that survive a power cut: written whole or not at all, and read within limits."""
+"""Files that survive a power cut: written whole or not at all, and read within limits.
+
+The order of the steps is what keeps the promise: data before name, file before directory. They go through a :class:`Disk`, so that tests can pull
+the plug before, within and after each of them.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
-import secrets
 import stat
 import time
-from collections.abc import Iterator
-from io import BytesIO
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from certs.errors import StoreError
 from certs.guard import require_guarded, require_unwritable
 
 SECRET = 0o600
 PUBLIC = 0o644
+UNFINISHED = ".new"
+"""How the name of a file ends that is being written, and takes the place of another when it is whole."""
 LARGEST_FILE = 64 * 1024
-MOST_STAMPED = 5000
-LINES_AT_ONCE = 128
+MAX_READ = 256 * 1024 * 1024
+MOST_STAMPED = 20_000
+STEP_SECONDS, PAUSE_SECONDS = 0.001, 0.0005
+SETTLED_NS = 2_000_000_000
+"""The longest tick of a file system's clock (FAT)."""
+
+T = TypeVar("T")
+Stamp = tuple[int, ...]
+
+now_ns = time.time_ns
+
+
+class Disk:
+    """The steps of which durability is made. Each raises ``failure`` and nothing else. Blocking: for worker threads."""
+
+    failure: type[StoreError] = StoreError
+    mode = SECRET
+    """Of a file that is made."""
+
+    def guard(self, path: Path) -> None:
+        """Check that only root and our user can change what is found at this path (:mod:`certs.guard`)."""
+        try:
+            require_guarded(path)
+        except StoreError as error:
+            raise self.failure(path, error.text) from None
+
+    def read(self, path: Path) -> bytes | None:
+        """The whole file; None if there is none."""
+        return self.part(path, 0, MAX_READ)
+
+    def part(self, path: Path, begin: int, end: int) -> bytes | None:
+        """The octets of a file from ``begin`` to ``end``, or to the end of the file; None if there is no file."""
+        with self._failing(path):
+            try:
+                # Not blocking: a FIFO that somebody put there must not hang the reader.
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return None
+            with os.fdopen(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError("is no regular file")
+                file.seek(begin)
+                return file.read(end - begin)
+
+    def size(self, path: Path) -> int | None:
+        """Octets in the file; None if there is none."""
+        with self._failing(path):
+            try:
+                return path.stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def stamp(self, path: Path) -> Stamp | None:
+        """Changes whenever the file does; None if there is none. One that is not yet ``settled`` may stay the same all the same."""
+        with self._failing(path):
+            try:
+                return stamp_of(path.stat())
+            except FileNotFoundError:
+                return None
+
+    def files(self, directory: Path, ending: str) -> dict[Path, tuple[int, int]]:
+        """The regular files in a directory whose names end so: when each was last written (nanoseconds), and its octets."""
+        found = {}
+        with self._failing(directory), os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(ending):
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode):
+                        found[directory / entry.name] = status.st_mtime_ns, status.st_size
+        return found
+
+    def write(self, path: Path, octets: bytes) -> None:
+        """A new file, which takes the place of one of that name, or of a link."""
+        with self._failing(path):
+            path.unlink(missing_ok=True)
+        self._put(path, octets, os.O_EXCL)
+
+    def append(self, path: Path, octets: bytes) -> None:
+        """At the end of the file, which is made if need be."""
+        self._put(path, octets, os.O_APPEND)
+
+    def truncate(self, path: Path, size: int) -> None:
+        with self._failing(path):
+            os.truncate(path, size)
+
+    def sync(self, path: Path) -> None:
+        """What was written to the file is on the disk when this returns; of a directory: the names in it."""
+        with self._failing(path):
+            synchronise(path)
+
+    def replace(self, old: Path, new: Path) -> None:
+        with self._failing(new):
+            old.replace(new)
+
+    def remove(self, path: Path) -> None:
+        with self._failing(path):
+            path.unlink(missing_ok=True)
+
+    def require_room(self, path: Path, octets: int) -> None:
+        """Nothing stands in the way of writing so much into the file, or beside it. Changes nothing on the disk."""
+        with self._failing(path):
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
+            except FileNotFoundError:
+                path.parent.stat()
+            else:
+                os.close(descriptor)
+            # Root may write everywhere but on a disk that is mounted read-only; access(2) knows of both.
+            if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
+                raise OSError("its directory cannot be written to")
+            space = os.statvfs(path.parent)
+            if space.f_bavail * space.f_frsize < octets:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def make_directory(self, path: Path) -> None:
+        """The directory with its parents, for us alone where it is new."""
+        with self._failing(path):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _put(self, path: Path, octets: bytes, how: int) -> None:
+        with self._failing(path):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, self.mode)
+            try:
+                rest = memoryview(octets)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+            finally:
+                os.close(descriptor)
+
+    @contextmanager
+    def _failing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise self.failure(path, text) from None
+
+
+def write_whole(disk: Disk, path: Path, octets: bytes) -> None:
+    """The file holds ``octets``, or what it held before; never a part. Raises the disk's ``failure``."""
+    beside = path.with_name(f".{path.name}{UNFINISHED}")
+    try:
+        disk.write(beside, octets)
+        disk.sync(beside)
+        disk.replace(beside, path)
+    except StoreError:
+        # On a full disk every part that stays makes it fuller.
+        with suppress(StoreError):
+            disk.remove(beside)
+        raise
+    disk.sync(path.parent)
+
+
+def remove_unfinished(disk: Disk, directory: Path, ending: str) -> None:
+    """Remove unfinished files that a power cut left. Only the sole writer of such files may call it, before its first write."""
+    for path in disk.files(directory, ending + UNFINISHED):
+        disk.remove(path)
 
 
 def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
-    """``data`` under ``path``: afterwards, and after any crash, either the old content stands there or the new one.
-
-    Data and directory entry are synchronised before this returns. Raises :class:`StoreError`.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    """``write_whole`` for a store: with this mode, and in a directory that is made if need be. Raises :class:`StoreError`."""
+    disk = Disk()
+    disk.mode = mode
     try:
         make_directory(path.parent)
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        synchronise_directory(path.parent)
-    except OSError as error:
-        raise StoreError(path, f"cannot be written: {error.strerror}") from error
+        write_whole(disk, path, data)
+    except (OSError, StoreError) as error:
+        raise StoreError(
+            path, f"cannot be written: {error.strerror if isinstance(error, OSError) else error.text}"
+        ) from error
 
 
 def remove_file(path: Path) -> None:
     """``path`` gone for good. Raises :class:`StoreError`, also if there is no such file."""
     try:
         path.unlink()
-        synchronise_directory(path.parent)
+        synchronise(path.parent)
     except OSError as error:
         raise StoreError(path, f"cannot be removed: {error.strerror}") from error
 
 
-def read_file(path: Path, *, secret: bool = False, store: Path | None = None, largest: int = LARGEST_FILE) -> bytes:
+def read_file(
+    path: Path, *, secret: bool = False, store: Path | None = None, plain: bool = False, largest: int = LARGEST_FILE
+) -> bytes:
     """The file's content, at most ``largest`` octets. A ``secret`` one must belong to us or root and be closed to everybody else.
 
     ``store``: trust rests on the file. It must lie in that directory, and only root and our user may change it or a directory above it.
-    Raises :class:`StoreError`.
+    ``plain``: the file's directory has been found to be such a one, and the file is not a link. Raises :class:`StoreError`.
     """
-    if store is not None:
+    if store is not None and not plain:
         require_guarded(path, store)
     try:
         # Not blocking: a FIFO in the store must not hang the reader.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (os.O_NOFOLLOW if plain else 0))
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
@@ -95,42 +248,56 @@ def require_directory(path: Path) -> None:
         raise StoreError(path, "is not a directory")
 
 
+def stamp_of(status: os.stat_result) -> Stamp:
+    """What changes with each write of a file, as far as the clock of its file system tells two writes apart."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def settled(stamp: Stamp, now: int) -> bool:
+    """Whether every write after ``now`` (nanoseconds) gives the file another stamp.
+
+    Within a tick of the clock a second write gives it the same times: a file that has just been written is to be read once more.
+    """
+    return abs(now - stamp[-1]) > SETTLED_NS
+
+
 def stamp(path: Path) -> tuple[object, ...]:
     """Changes whenever the file at ``path``, or anything below that directory, does, or who may change it. Never raises; looks, reads nothing.
 
-    Of a crowded directory only so much is looked at as any store may hold.
+    Stamps of files that have just been written are equal to no other. Of a crowded directory only so much is looked at as any store may hold.
     """
+    now = now_ns()
     seen: list[object] = []
     try:
         require_guarded(path)
     except StoreError as error:
         seen.append(str(error))
-    seen.append(_look(path))
-    for place, directories, files in os.walk(path):
-        for name in sorted((*directories, *files)):
-            seen.append((place, name, _look(Path(place, name))))
-            if len(seen) > MOST_STAMPED:
-                return tuple(seen)
+    for place in islice(_below(path), MOST_STAMPED):
+        try:
+            mark = stamp_of(place.stat())
+        except OSError:
+            seen.append((os.fspath(place), None))
+        else:
+            seen.append((os.fspath(place), mark, None if settled(mark, now) else object()))
     return tuple(seen)
 
 
-def _look(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def _below(path: Path | os.DirEntry[str]) -> Iterator[Path | os.DirEntry[str]]:
+    yield path
+    if isinstance(path, Path) or path.is_dir(follow_symlinks=False):
+        with suppress(OSError), os.scandir(path) as found:
+            for entry in sorted(found, key=lambda entry: entry.name):
+                yield from _below(entry)
 
 
-def lines_of(octets: bytes) -> Iterator[bytes]:
-    """The lines of a long file, with their ends, without holding the interpreter for as long as it takes to go through them.
-
-    To split all of it at once would stop every other thread, an event loop among them; so would a thread that never lets go. Call it on a thread.
-    """
-    for number, line in enumerate(BytesIO(octets)):
-        if number % LINES_AT_ONCE == LINES_AT_ONCE - 1:
-            time.sleep(0.0005)
-        yield line
+def paced(items: Iterable[T]) -> Iterator[T]:
+    """The items; every millisecond the thread lets others have the interpreter, an event loop among them. For what may be many, and on a thread."""
+    until = time.perf_counter() + STEP_SECONDS
+    for item in items:
+        yield item
+        if time.perf_counter() >= until:
+            time.sleep(PAUSE_SECONDS)
+            until = time.perf_counter() + STEP_SECONDS
 
 
 def make_directory(path: Path) -> None:
@@ -140,12 +307,12 @@ def make_directory(path: Path) -> None:
     make_directory(path.parent)
     # Never open to a group, whatever the umask: what lies in a store that others may write is not used.
     path.mkdir(mode=0o755, exist_ok=True)
-    synchronise_directory(path.parent)
+    synchronise(path.parent)
 
 
-def synchronise_directory(path: Path) -> None:
-    """Bring the directory's entries to the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def synchronise(path: Path) -> None:
+    """Bring a file's data, or a directory's entries, to the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -30,7 +30,7 @@ from certs.files import (
     make_directory,
     read_file,
     require_directory,
-    synchronise_directory,
+    synchronise,
     write_atomically,
 )
 from certs.guard import require_guarded
@@ -141,7 +141,7 @@ class Keystore:
             if final.exists():
                 raise StoreError(final, "this chain is installed already")
             building.rename(final)
-            synchronise_directory(place)
+            synchronise(place)
         except OSError as error:
             raise StoreError(place, f"cannot be written: {error.strerror}") from error
         finally:
@@ -153,7 +153,7 @@ class Keystore:
         leaving = chain.path.with_name(f".removed-{secrets.token_hex(4)}")
         try:
             chain.path.rename(leaving)
-            synchronise_directory(chain.path.parent)
+            synchronise(chain.path.parent)
             shutil.rmtree(leaving)
         except OSError as error:
             raise StoreError(chain.path, f"cannot be removed: {error.strerror}") from error

@@ -14,10 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from certs.errors import StoreError
-from certs.files import lines_of, read_file
+from certs.files import paced, read_file
 from certs.guard import require_guarded
 from certs.revocation import CertificateHashData
 
@@ -44,7 +45,7 @@ def read_revoked(path: Path) -> RevokedCertificates:
     """The certificates in the file. Raises :class:`StoreError`, with the line where one is wrong; nothing of such a file counts."""
     require_guarded(path)
     octets = read_file(path, largest=MAX_OCTETS)
-    return RevokedCertificates(frozenset(_entries(lines_of(octets), path)))
+    return RevokedCertificates(frozenset(_entries(paced(BytesIO(octets)), path)))
 
 
 def _entries(lines: Iterable[bytes], path: Path) -> Iterable[bytes]:

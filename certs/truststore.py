@@ -9,9 +9,10 @@ ends in ``.pem`` is read, and what does not belong there is reported and left al
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from cryptography import x509
@@ -20,14 +21,26 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certs.certificates import Certificate, Edition, parse_certificate
 from certs.chain import Anchors
 from certs.errors import ChainRejected, StoreError
-from certs.files import read_file, remove_file, require_directory, write_atomically
-from certs.guard import require_guarded
+from certs.files import (
+    Stamp,
+    now_ns,
+    paced,
+    read_file,
+    remove_file,
+    require_directory,
+    settled,
+    stamp_of,
+    write_atomically,
+)
+from certs.guard import require_guarded, require_unwritable
 from certs.profile import CONSTRAINTS, KEY_KINDS, KNOWN_CRITICAL, ROLE_MARKERS, SIGNATURE_ALGORITHMS, Role
 
 MAX_ROOTS = 60
 """Roots that a store takes. There are some ten V2G roots in the field and every mobility operator may run its own."""
 MAX_ENTRIES = 1000
-"""Entries of any kind that a directory of the store may have and still be looked at."""
+"""Entries of any kind that a directory of the store may have and still be looked at; more where more roots are allowed."""
+
+_Known = tuple[Stamp, Certificate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +63,24 @@ class Roots:
     def anchors(self, edition: Edition) -> Anchors:
         """The roots of one edition, for :func:`~certs.chain.verify_chain`."""
 
-        def of(role: Role) -> tuple[Certificate, ...]:
-            return tuple(root.certificate for root in self.installed if (root.edition, root.role) == (edition, role))
-
-        return Anchors(v2g=of(Role.V2G), mo=of(Role.MO), oem=of(Role.OEM))
+        of: dict[str, list[Certificate]] = {role.value: [] for role in Role}
+        for root in self.installed:
+            if root.edition is edition:
+                of[root.role].append(root.certificate)
+        return Anchors(**{role: tuple(roots) for role, roots in of.items()})
 
 
 class Truststore:
-    """The roots below ``directory``. Nothing is cached: what is on the disk when a method is called counts."""
+    """The roots below ``directory``. What is on the disk when a method is called counts.
+
+    Each call looks at every file and at who may change it. A file that is the same as when it was read last is not read and checked again.
+    """
 
     def __init__(self, directory: Path, *, max_roots: int = MAX_ROOTS) -> None:
         self.directory = directory
-        self._max_roots = max_roots
+        self._max_roots, self._max_entries = max_roots, max(MAX_ENTRIES, 2 * max_roots)
+        self._known: dict[Path, _Known] = {}
+        """Good roots with the stamps of their files, as they were when the reading began."""
 
     def read(self) -> Roots:
         """All roots, sorted by edition, role and file name. A bad file spoils no other; a store that is not there is a problem.
@@ -79,17 +98,32 @@ class Truststore:
             )
             return Roots((), (crowd, *problems))
         installed: list[InstalledRoot] = []
-        for edition, role, path in files:
+        known, self._known, began = self._known, {}, now_ns()
+        for edition, role, path in paced(files):
             try:
-                certificate = root_certificate(read_file(path, store=self.directory), edition, role, path)
+                certificate = self._root(edition, role, path, known.get(path), began)
             except StoreError as error:
                 problems.append(error)
             else:
                 installed.append(InstalledRoot(certificate, edition, role, path))
         return Roots(tuple(installed), tuple(problems))
 
-    def anchors(self, edition: Edition) -> Anchors:
-        return self.read().anchors(edition)
+    def _root(self, edition: Edition, role: Role, path: Path, known: _Known | None, began: int) -> Certificate:
+        """The root in this file of a directory that is guarded. Raises :class:`StoreError`."""
+        try:
+            status = path.lstat()
+        except OSError as error:
+            raise StoreError(path, f"cannot be read: {error.strerror}") from error
+        mark, plain = stamp_of(status), stat.S_ISREG(status.st_mode)
+        if known is not None and known[0] == mark:
+            require_unwritable(path, status)
+            certificate = known[1]
+        else:
+            certificate = root_certificate(read_file(path, store=self.directory, plain=plain), edition, role, path)
+        # What a link leads to may change without the link.
+        if plain and settled(mark, began):
+            self._known[path] = mark, certificate
+        return certificate
 
     def add(self, edition: Edition, role: Role, data: bytes) -> InstalledRoot:
         """Install the root in ``data`` (PEM or DER) for this edition and role. One that is there already is written again.
@@ -142,10 +176,31 @@ class Truststore:
                 problems.append(error)
                 continue
             for role in Role:
-                files += [
-                    (edition, role, path) for path in _entries(self._place(edition, role), self.directory, problems)
-                ]
+                files += [(edition, role, path) for path in self._entries(self._place(edition, role), problems)]
         return files, problems
+
+    def _entries(self, place: Path, problems: list[StoreError]) -> list[Path]:
+        try:
+            require_guarded(place, self.directory)
+            names = sorted(place.iterdir(), key=os.fspath) if place.is_dir() else []
+        except OSError as error:
+            problems.append(StoreError(place, f"cannot be read: {error.strerror}"))
+            return []
+        except StoreError as error:
+            problems.append(error)
+            return []
+        if len(names) > self._max_entries:
+            raise StoreError(place, f"holds more than {self._max_entries} files: no root of this store is used")
+        roots = []
+        for path in names:
+            # What begins with a dot is the remains of a write that a power cut ended.
+            if path.name.startswith("."):
+                continue
+            if path.suffix == ".pem":
+                roots.append(path)
+            else:
+                problems.append(StoreError(path, "does not belong here: no .pem file"))
+        return roots
 
     def _place(self, edition: Edition, role: Role) -> Path:
         return self.directory / edition.value / role.value
@@ -189,24 +244,6 @@ def only_certificate(data: bytes) -> bytes:
     if len(certificates) != 1:
         raise ValueError(f"holds {len(certificates)} certificates, not one")
     return certificates[0].public_bytes(Encoding.DER)
-
-
-def _entries(place: Path, store: Path, problems: list[StoreError]) -> Iterable[Path]:
-    try:
-        require_guarded(place, store)
-        names = sorted(islice(place.iterdir(), MAX_ENTRIES + 1)) if place.is_dir() else []
-    except OSError as error:
-        problems.append(StoreError(place, f"cannot be read: {error.strerror}"))
-        return []
-    except StoreError as error:
-        problems.append(error)
-        return []
-    if len(names) > MAX_ENTRIES:
-        raise StoreError(place, f"holds more than {MAX_ENTRIES} files: no root of this store is used")
-    # What begins with a dot is the remains of a write that a power cut ended.
-    visible = [path for path in names if not path.name.startswith(".")]
-    problems += [StoreError(path, "does not belong here: no .pem file") for path in visible if path.suffix != ".pem"]
-    return [path for path in visible if path.suffix == ".pem"]
 
 
 def _described(certificate: Certificate) -> Iterable[str]:

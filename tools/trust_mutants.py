@@ -48,6 +48,22 @@ TRUST_MUTANTS: Final = (
         ("tests/certs/test_guard.py",),
     ),
     Mutant(
+        "tick-not-waited-for",
+        "a root that is replaced within a tick of the clock is not read again",
+        "certs/truststore.py",
+        "if plain and settled(mark, began):",
+        "if plain:",
+        ("tests/certs/test_truststore.py",),
+    ),
+    Mutant(
+        "known-root-not-guarded",
+        "a root that was read before is used though others can write it now",
+        "certs/truststore.py",
+        "            require_unwritable(path, status)\n",
+        "",
+        ("tests/certs/test_truststore.py",),
+    ),
+    Mutant(
         "roots-of-the-other-edition",
         "contracts of one edition are judged by the roots of another",
         "secc/station/shared/trust.py",

@@ -14,9 +14,10 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from certs.files import write_whole
 from secc.conversation import Reason
 from secc.errors import SeccError
-from secc.session.durable import Disk, write_whole
+from secc.session.durable import Disk
 from secc.session.log import SHORT_ID, escaped
 from secc.trace.reasons import meaning
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
-from secc.session.durable import Disk, remove_unfinished, write_whole
+from certs.files import remove_unfinished, write_whole
+from secc.session.durable import Disk
 
 STEP_SECONDS = 0.001
 """Rendering runs for so long before it lets other work run."""

@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from secc.session.durable import Disk, StorageFailed, remove_unfinished
+from certs.files import remove_unfinished
+from secc.session.durable import Disk, StorageFailed
 from secc.trace.explain import RecordBroken, SessionRecord, read_record, write_record
 
 SESSIONS: Final = 100

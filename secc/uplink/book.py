@@ -12,14 +12,14 @@ import json
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from certs import EmaidMalformed
+from certs.files import write_whole
 from secc.conversation import Wall
-from secc.session.durable import Disk, Journal, StorageFailed, write_whole
+from secc.session.durable import Disk, Journal, StorageFailed
 from secc.session.effects import Decision
 from secc.uplink.lists import normal
 from secc.uplink.policy import Entry, TokenStatus
@@ -30,8 +30,9 @@ MAX_FAILED = 2000
 REMEMBERED = timedelta(days=180)
 """How long a failed contract is remembered: longer than the short-lived contract certificates of today live on."""
 
-VERSION = 2
-"""Of the file of failed contracts."""
+VERSION = 3
+"""Of the file of failed contracts. The one before had all of them in its heading."""
+MOST_LINES = 2 * MAX_FAILED
 
 MAX_WAITING = 1000
 """Lines of charging sessions that are kept in memory while the disk does not take them: some 400 kB."""
@@ -40,6 +41,9 @@ POWER_LOST = "severed.power-lost"
 """The reason of a session whose end nobody saw: the station was switched off in the middle."""
 
 log = logging.getLogger(__name__)
+
+_Remembered = tuple[Decision, datetime]
+"""Why a contract failed, and until when that is remembered."""
 
 
 class Pseudonyms:
@@ -61,7 +65,8 @@ class Pseudonyms:
 class FailedContracts:
     """Contracts with a good chain that turned out bad: at most 2000, each for half a year; the one remembered longest goes first.
 
-    Blocking, and safe for one thread at a time.
+    A file of JSON lines: a heading, then a line for each contract that failed, and one for each that was accepted after that. It is written
+    anew when it has grown to twice the lines that are needed. Blocking, and safe for one thread at a time.
     """
 
     def __init__(self, path: Path, disk: Disk) -> None:
@@ -70,44 +75,74 @@ class FailedContracts:
         """What was wrong with the file, if anything."""
         self.unsaved = ""
         """Why the newest failure is known in memory only; empty if it is on the disk."""
-        self._until: dict[str, tuple[Decision, datetime]] = {}
+        self._until: dict[str, _Remembered] = {}
+        self._lines = 0
+        """In the file; 0: it has to be written anew."""
         octets = disk.read(path)
         if octets is not None:
             try:
-                self._until = dict(_read(octets))
-                if json.loads(octets).get("version") != VERSION:
-                    # Its entries have no ground: one may be a customer who was only on no list.
-                    log.info("%s is of an earlier version: failed contracts are forgotten", path)
-                    self._until = {}
+                self._read(octets)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
                 # Better a station that has forgotten than one that does not start; the file stays for who wants to look.
                 aside = path.with_name(path.name + ".broken")
                 disk.replace(path, aside)
+                self._until, self._lines = {}, 0
                 self.problem = f"{path} was broken and is now {aside.name}: failed contracts are forgotten"
                 log.error("%s", self.problem)
 
+    def _read(self, octets: bytes) -> None:
+        # What follows the last line's end is what a power cut left of a line; the earlier version ended no line.
+        heading, *lines = octets.split(b"\n")[:-1] or [octets]
+        head = json.loads(heading)
+        for who, decision, until in head["failed"]:
+            self._note(str(who), _remembered(decision, until))
+        if head.get("version") not in (VERSION, VERSION - 1):
+            # Its entries have no ground: one may be a customer who was only on no list.
+            log.info("%s is of an earlier version: failed contracts are forgotten", self._path)
+            self._until = {}
+            return
+        for line in lines:
+            who, *what = json.loads(line)
+            self._note(str(who), _remembered(*what) if what else None)
+        self._lines = 1 + len(lines) if octets.endswith(b"\n") else 0
+
     def remember(self, pseudonym: str, decision: Decision, wall: Wall) -> None:
         """On the disk when this returns. Raises :class:`StorageFailed`; in memory it is remembered all the same."""
-        self._until.pop(pseudonym, None)
-        self._until[pseudonym] = (decision, wall.time + REMEMBERED)
-        while len(self._until) > MAX_FAILED:
-            del self._until[next(iter(self._until))]
-        self._save()
+        self._change(pseudonym, (decision, wall.time + REMEMBERED))
 
     def forget(self, pseudonym: str) -> None:
         """It was accepted. On the disk when this returns, which is at once if the contract was not remembered. Raises :class:`StorageFailed`."""
-        if self._until.pop(pseudonym, None) is not None:
-            self._save()
+        if pseudonym in self._until:
+            self._change(pseudonym, None)
 
     def catch_up(self) -> None:
         """Store what could not be stored. Raises :class:`StorageFailed`."""
         if self.unsaved:
-            self._save()
+            self._save(None)
 
-    def _save(self) -> None:
-        rows = [[who, decision.value, until.isoformat()] for who, (decision, until) in self._until.items()]
+    def _change(self, who: str, entry: _Remembered | None) -> None:
+        self._note(who, entry)
+        self._save([who, *_row(entry)] if entry else [who])
+
+    def _note(self, who: str, entry: _Remembered | None) -> None:
+        self._until.pop(who, None)
+        if entry is not None:
+            self._until[who] = entry
+        while len(self._until) > MAX_FAILED:
+            del self._until[next(iter(self._until))]
+
+    def _save(self, line: list[str] | None) -> None:
+        appended, self._lines = self._lines, 0
         try:
-            write_whole(self._disk, self._path, json.dumps({"version": VERSION, "failed": rows}).encode())
+            if line is not None and 0 < appended < MOST_LINES:
+                self._disk.append(self._path, json.dumps(line).encode() + b"\n")
+                self._disk.sync(self._path)
+                self._lines = appended + 1
+            else:
+                rows = [[who, *_row(entry)] for who, entry in self._until.items()]
+                octets = "".join(json.dumps(one) + "\n" for one in ({"version": VERSION, "failed": []}, *rows)).encode()
+                write_whole(self._disk, self._path, octets)
+                self._lines = 1 + len(rows)
         except StorageFailed as error:
             self.unsaved = f"failed contracts cannot be written down: {error}"
             raise
@@ -124,17 +159,21 @@ class FailedContracts:
         return len(self._until)
 
 
+def _remembered(decision: str, until: str) -> _Remembered:
+    moment = datetime.fromisoformat(until)
+    return Decision(decision), moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _row(entry: _Remembered) -> tuple[str, str]:
+    decision, until = entry
+    return decision.value, until.isoformat()
+
+
 def _text(identity: Identity) -> str:
     try:
         return normal(identity.kind, identity.value)
     except EmaidMalformed:
         return f"{identity.kind}:{identity.value}"
-
-
-def _read(octets: bytes) -> Iterator[tuple[str, tuple[Decision, datetime]]]:
-    for who, decision, until in json.loads(octets)["failed"]:
-        moment = datetime.fromisoformat(until)
-        yield str(who), (Decision(decision), moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 class SessionBook:
@@ -150,8 +189,11 @@ class SessionBook:
         """Why the next session could not be booked; empty if it could."""
         self.dropped = 0
         """Lines that were lost because the queue in memory was full too."""
-        self._waiting: deque[bytes] = deque()
-        self._closed_open = False
+        self._waiting: deque[tuple[bool, str, bytes]] = deque()
+        """Whether the line says that a session began, the session, and the line."""
+        self._open: set[str] = set()
+        """Sessions that have begun, and not ended, by what the file says."""
+        self._looked = False
 
     def started(self, report: SessionStarted) -> None:
         identity = report.identity
@@ -186,10 +228,10 @@ class SessionBook:
         """
         try:
             self._journal.require_room()
-            if not self._closed_open:
+            if not self._looked:
                 self._close_open(wall)
             while self._waiting:
-                self._journal.append(self._waiting[0])
+                self._store(*self._waiting[0])
                 self._waiting.popleft()
         except StorageFailed as error:
             waiting = f"; {len(self._waiting)} lines wait for the disk" if self._waiting else ""
@@ -203,29 +245,52 @@ class SessionBook:
 
     def _close_open(self, wall: Wall) -> None:
         """What waits is of this run; what stands open in the file is of an earlier one."""
-        begun: dict[str, str] = {}
-        for line in self._journal.lines():
-            try:
-                row = json.loads(line)
-                if row["what"] == "started":
-                    begun[str(row["session"])] = str(row["outlet"])
-                else:
-                    begun.pop(str(row["session"]), None)
-            except (ValueError, TypeError, KeyError, RecursionError):
-                continue  # a line that somebody edited; it is not ours to repair
+        begun = _left_open(self._journal)
+        self._open = set(begun)
         for session, outlet in begun.items():
-            self._journal.append(_line("ended", session, outlet, wall, reason=POWER_LOST))
-        self._closed_open = True
+            self._store(False, session, _line("ended", session, outlet, wall, reason=POWER_LOST))
+        self._looked = True
         if begun:
             log.warning("%d charging sessions were open when the power went; they are closed now", len(begun))
+
+    def _store(self, begins: bool, session: str, line: bytes) -> None:
+        """Append a line, with the number of sessions that are open after it."""
+        after = self._open | {session} if begins else self._open - {session}
+        self._journal.append(b'%b, "open": %d}' % (line.removesuffix(b"}"), len(after)))
+        self._open = after
 
     def _write(self, what: str, session: str, outlet: str, at: Wall, **more: Any) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             self.dropped += 1
             log.error("a line of a charging session is lost: %d others wait for the disk already", MAX_WAITING)
-        self._waiting.append(_line(what, session, outlet, at, **more))
+        self._waiting.append((what == "started", session, _line(what, session, outlet, at, **more)))
         self.catch_up(at)
+
+
+def _left_open(journal: Journal) -> dict[str, str]:
+    """Sessions without an end, the oldest first, each with its outlet.
+
+    The last line says how many there are, so that no more of the file is read than it takes to find them. One of an earlier version does not.
+    """
+    found: dict[str, str] = {}
+    known: set[str] = set()
+    count: int | None = None
+    for line in journal.newest_first():
+        try:
+            row = json.loads(line)
+            session, begins = str(row["session"]), row["what"] == "started"
+            outlet = str(row["outlet"]) if begins else ""
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue  # a line that somebody edited; it is not ours to repair
+        if not known:
+            count = row.get("open")
+        if begins and session not in known:
+            found[session] = outlet
+        known.add(session)
+        if len(found) == count:
+            break
+    return dict(reversed(found.items()))
 
 
 def _line(what: str, session: str, outlet: str, at: Wall, **more: Any) -> bytes:

@@ -22,10 +22,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 from certs import EMAID, EmaidMalformed
-from certs.files import lines_of
+from certs.files import paced
 from secc.errors import ConfigError
 from secc.session.durable import Disk, StorageFailed
 from secc.uplink.policy import Entry, TokenStatus
@@ -47,6 +48,7 @@ _MEANT = {
 
 _CARD = re.compile(r"[0-9A-Z]{4,64}")
 _PROVIDER = re.compile(r"([A-Z]{2}[0-9A-Z]{3}[0-9A-Z]{0,8})\*")
+_PROVIDER_LENGTHS = range(len("emaid:DE8AA"), len("emaid:DE8AACA2B3C4D5"))
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 _ROOT = re.compile(r"[0-9a-f]{64}")
 
@@ -70,46 +72,46 @@ def card(kind: str, value: str) -> str | None:
     return text if _CARD.fullmatch(text.partition(":")[2]) else None
 
 
-def hashed(text: str) -> str:
-    """The hash of a normal text as lists have it."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def hashed(text: str) -> bytes:
+    """The hash of a normal text; lists have it in hex."""
+    return hashlib.sha256(text.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One file's entries, by hash and by provider; each with the moment at which it ends, if it does.
+    """One file's entries by what they name (a hash, or a provider), each with the moment at which it ends, if it does.
 
-    The key of an entry that names its root ends with ``@`` and the root's SHA-256.
+    The key of an entry that names its root ends with that root's SHA-256.
     """
 
-    hashes: dict[str, datetime | None]
-    prefixes: dict[str, datetime | None]
+    entries: dict[bytes, datetime | None]
 
     def find(self, text: str, root: str | None = None) -> tuple[bool, datetime | None]:
         """Whether a normal text is listed, and until when: the longest that any entry grants.
 
         ``root`` is the SHA-256 of the root above a contract, lower-case hex; None: there is no root, and entries that name one do not count.
         """
-        key = hashed(text)
-        ends = [self.hashes[one] for one in (key, _bound(key, root)) if one in self.hashes]
-        for prefix, end in self.prefixes.items():
-            start, bound, wanted = prefix.partition("@")
-            if text.startswith(start) and (not bound or wanted == root):
-                ends.append(end)
+        keys = [hashed(text)]
+        if text.startswith("emaid:"):
+            keys += [text[:length].encode() for length in _PROVIDER_LENGTHS]
+        ends = [
+            self.entries[key]
+            for key in (*keys, *(_bound(key, root) for key in keys if root is not None))
+            if key in self.entries
+        ]
         known = [end for end in ends if end is not None]
         return bool(ends), max(known) if known and len(known) == len(ends) else None
 
     @property
     def roots(self) -> frozenset[str]:
         """The roots that entries name."""
-        keys = (*self.hashes, *self.prefixes)
-        return frozenset(root for _, bound, root in (key.partition("@") for key in keys) if bound)
+        return frozenset(key[-32:].hex() for key in self.entries if len(key) > 32)
 
     def __len__(self) -> int:
-        return len(self.hashes) + len(self.prefixes)
+        return len(self.entries)
 
 
-NOBODY = Listed({}, {})
+NOBODY = Listed({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def read_list(path: Path | None, disk: Disk) -> Listed:
         raise ConfigError("list", f"cannot be read: {error.text}", path) from None
     if octets is None:
         raise ConfigError("list", "is not there" if size is None else f"is larger than {MAX_OCTETS} octets", path)
-    return parse_list(_text(lines_of(octets.removeprefix(b"\xef\xbb\xbf")), path), path)
+    return parse_list(_text(paced(BytesIO(octets.removeprefix(b"\xef\xbb\xbf"))), path), path)
 
 
 def _text(lines: Iterable[bytes], path: Path) -> Iterator[str]:
@@ -160,47 +162,57 @@ def _text(lines: Iterable[bytes], path: Path) -> Iterator[str]:
 
 def parse_list(lines: Iterable[str], path: Path) -> Listed:
     """The entries of a file's lines. Raises ConfigError with file and line; no entry is repeated in it."""
-    listed = Listed({}, {})
+    entries: dict[bytes, datetime | None] = {}
     for number, line in enumerate(lines, 1):
-        words = line.split("#", 1)[0].split()
+        words = line.partition("#")[0].split()
         if not words:
             continue
         try:
-            where, key, end = _parse(words, listed)
+            key, end = _parse(words)
         except ValueError as error:
             raise ConfigError("list", str(error), path, number) from None
-        if key in where:
+        if key in entries:
             raise ConfigError("list", "this entry stands in the file before", path, number)
-        if len(listed) >= MAX_ENTRIES:
+        if len(entries) >= MAX_ENTRIES:
             raise ConfigError("list", f"more than {MAX_ENTRIES} entries", path, number)
-        where[key] = end
-    return listed
+        entries[key] = end
+    return Listed(entries)
 
 
-def _parse(words: list[str], listed: Listed) -> tuple[dict[str, datetime | None], str, datetime | None]:
+def _parse(words: list[str]) -> tuple[bytes, datetime | None]:
     if len(words) < 2:
         raise ValueError("an entry is a kind and a value, such as 'emaid DEABC123456789' or 'rfid 04A2B3C4'")
     kind, value = _kind(words[0]), words[1]
-    end, root = _conditions(words[2:])
+    end, root = _conditions(words[2:]) if len(words) > 2 else (None, None)
     if root is not None and kind != "emaid":
         raise ValueError("no root stands above a card: root= is for contracts (emaid)")
+    return _bound(_key(kind, value), root), end
+
+
+def _key(kind: str, value: str) -> bytes:
     if found := _HASH.fullmatch(value.lower()):
-        return listed.hashes, _bound(found.group(1), root), end
+        return bytes.fromhex(found[1])
     if kind != "emaid":
-        text = normal(kind, value)
-        if not _CARD.fullmatch(text.partition(":")[2]):
+        text = card(kind, value)
+        if text is None:
             raise ValueError("a card has 4 to 64 letters and digits")
-        return listed.hashes, hashed(text), end
+        return hashed(text)
     if value.endswith("*"):
         found = _PROVIDER.fullmatch(value.upper().replace("-", ""))
         if not found:
             raise ValueError("before the * stand country and provider at least, such as DE8AA*")
-        return listed.prefixes, _bound(f"emaid:{found.group(1)}", root), end
-    return listed.hashes, _bound(hashed(_emaid(value)), root), end
+        return f"emaid:{found[1]}".encode()
+    try:
+        emaid = EMAID.parse(value)
+    except EmaidMalformed as error:
+        raise ValueError(str(error)) from None
+    if emaid.check_digit_holds is False:
+        raise ValueError("the check digit of this EMAID is wrong; is it mistyped?")
+    return hashed(f"emaid:{emaid.contract}")
 
 
-def _bound(key: str, root: str | None) -> str:
-    return key if root is None else f"{key}@{root}"
+def _bound(key: bytes, root: str | None) -> bytes:
+    return key if root is None else key + bytes.fromhex(root)
 
 
 def _kind(word: str) -> str:
@@ -215,16 +227,6 @@ def _kind(word: str) -> str:
     hint = f"did you mean {meant}?" if meant else "an entry is a kind and a value, such as 'emaid DEABC123456789'"
     # The error does not repeat the word: where the kind was forgotten it is a contract.
     raise ValueError(f"the first word is not a kind ({', '.join(KINDS)}); {hint}")
-
-
-def _emaid(value: str) -> str:
-    try:
-        emaid = EMAID.parse(value)
-    except EmaidMalformed as error:
-        raise ValueError(str(error)) from None
-    if emaid.check_digit_holds is False:
-        raise ValueError("the check digit of this EMAID is wrong; is it mistyped?")
-    return normal("emaid", value)
 
 
 def _conditions(words: list[str]) -> tuple[datetime | None, str | None]:

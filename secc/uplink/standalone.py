@@ -17,6 +17,7 @@ from threading import Lock
 from typing import TypeVar
 
 from certs import Contract
+from certs.files import stamp
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError
 from secc.session.durable import Disk, Journal, StorageFailed
@@ -206,17 +207,7 @@ class Standalone:
             raise UplinkError(str(error)) from error
 
     def _stamps(self) -> tuple[object, ...]:
-        return tuple(
-            (self._disk.stamp(path), self._unguarded(path)) if path is not None else None
-            for path in (self._rules.allowlist, self._rules.denylist)
-        )
-
-    def _unguarded(self, path: Path) -> str:
-        try:
-            self._disk.guard(path)
-        except StorageFailed as error:
-            return error.text
-        return ""
+        return tuple(stamp(path) for path in (self._rules.allowlist, self._rules.denylist) if path is not None)
 
     def _judge_token(self, question: AuthorizeToken) -> Verdict:
         stores, wall = self._opened(), self._wall()

@@ -6,11 +6,13 @@ The refused scenarios are chains of ``tools.pki.flaws``; ``tests/flaws`` proves 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from cryptography import x509
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from certs import (
@@ -492,3 +494,43 @@ def test_key_agreement_is_not_asked_of_a_contract() -> None:
     """Contracts of real test systems carry fewer keyUsage bits than the annex lists."""
     root, chain = mo_line(MINT, leaf={"usage": key_usage("digital_signature", "key_agreement")})
     assert verify_chain(ders(chain), CONTRACT_2, Anchors(mo=roots(root)), AT).outcome is Outcome.VALID
+
+
+@pytest.mark.parametrize("others", [0, 10, 3000])
+def test_a_search_takes_as_long_among_many_roots_as_among_few(others: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted: the certificates that are compared, and the signatures that are verified."""
+    own = certificate(LAB.contract.root)
+    crowd = tuple(
+        replace(own, subject=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Root {n}")])) for n in range(others)
+    )
+    calls: list[str] = []
+    for name in ("names_as_issuer", "is_signed_by"):
+        call = getattr(Certificate, name)
+
+        def counted(self: Certificate, other: Certificate, name: str = name, call: Callable[..., bool] = call) -> bool:
+            calls.append(name)
+            return call(self, other)
+
+        monkeypatch.setattr(Certificate, name, counted)
+    verified = verify_chain(LAB.contract.ders, CONTRACT_2, Anchors(mo=(*crowd, own)), AT)
+    assert verified.anchor is own
+    assert (calls.count("names_as_issuer"), calls.count("is_signed_by")) == (4, 3)
+
+
+def test_roots_are_found_by_name_however_it_is_encoded() -> None:
+    """Names are the same if their texts are; two roots of one name are tried in the order in which they are installed."""
+    own, child = certificate(LAB.contract.root), certificate(LAB.contract.sub1)
+    printable = x509.Name(
+        [
+            x509.NameAttribute(a.oid, a.value, _ASN1Type.PrintableString if a.oid == NameOID.COMMON_NAME else None)
+            for a in own.subject
+        ]
+    )
+    again = replace(own, subject=printable)
+    assert again.subject.public_bytes() != own.subject.public_bytes()
+    other = certificate(LAB.secc.root)
+    found = Anchors(v2g=(other,), mo=(again, other, own))
+    assert [id(root) for root in found.issuers(Role.MO, child)] == [id(again), id(own)]
+    assert found.issuers(Role.V2G, child) == found.issuers(Role.OEM, child) == []
+    keyed = replace(own, subject_key_identifier=b"another key")
+    assert Anchors(mo=(keyed,)).issuers(Role.MO, child) == []

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from certs import StoreError
-from certs.files import LARGEST_FILE, read_file, remove_file, write_atomically
+from certs import StoreError, files
+from certs.files import LARGEST_FILE, SETTLED_NS, paced, read_file, remove_file, settled, stamp, write_atomically
 from tests.power_cut import each_power_cut
+from tests.settle import settle
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -107,3 +109,57 @@ def test_a_secret_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_removing_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         remove_file(tmp_path / "file")
+
+
+def test_a_stamp_changes_with_everything_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(monkeypatch)
+    store = tmp_path / "store"
+    file = store / "a" / "b" / "file"
+    write_atomically(file, b"one")
+    for change in (
+        lambda: write_atomically(file, b"two"),
+        lambda: file.chmod(0o600),
+        lambda: file.rename(file.with_name("other")),
+        lambda: (store / "more").mkdir(),
+        lambda: (store / "link").symlink_to(tmp_path),
+        lambda: (store / "link").unlink(),
+        lambda: tmp_path.chmod(0o777),
+        lambda: tmp_path.chmod(0o700),
+        lambda: shutil.rmtree(store),
+        lambda: store.write_bytes(b"a file now"),
+    ):
+        before = stamp(store)
+        assert stamp(store) == before
+        change()
+        assert stamp(store) != before
+
+
+def test_a_stamp_of_what_was_just_written_is_like_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the tick of a clock a second write leaves the same times."""
+    write_atomically(tmp_path / "file", b"one")
+    assert stamp(tmp_path / "file") != stamp(tmp_path / "file")
+    settle(monkeypatch)
+    assert stamp(tmp_path / "file") == stamp(tmp_path / "file")
+
+
+def test_a_clock_that_goes_wrong_unsettles_no_file_for_long() -> None:
+    now = 1_700_000_000_000_000_000
+    assert not settled((0, now), now)
+    assert not settled((0, now - SETTLED_NS), now)
+    assert not settled((0, now + SETTLED_NS), now)
+    assert settled((0, now - SETTLED_NS - 1), now)
+    assert settled((0, now + 10 * SETTLED_NS), now), "written before the clock was set back: what comes has other times"
+
+
+def test_long_work_lets_others_have_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pauses = [0.0], []
+
+    def work() -> Iterator[int]:
+        for n in range(100):
+            clock[0] += 0.0003
+            yield n
+
+    monkeypatch.setattr(files.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
+    assert list(paced(work())) == list(range(100))
+    assert len(pauses) == 25

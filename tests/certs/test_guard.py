@@ -103,7 +103,7 @@ def test_a_root_of_a_stranger_is_not_used(truststore: Truststore, place: str, mo
 
 def test_a_role_that_others_can_write_spoils_no_other(truststore: Truststore) -> None:
     (truststore.directory / "iso2" / "mo").chmod(0o777)
-    assert [root.der for root in truststore.anchors(Edition.ISO2).v2g] == [LAB.secc.root.der]
+    assert [root.der for root in truststore.read().anchors(Edition.ISO2).v2g] == [LAB.secc.root.der]
 
 
 @pytest.mark.parametrize("bits", [0o020, 0o002], ids=["group", "world"])
@@ -134,7 +134,7 @@ def test_nothing_is_put_into_a_store_that_others_can_write(truststore: Truststor
 
 def test_a_root_is_taken_away_from_a_file_that_others_can_write(truststore: Truststore) -> None:
     """Who repairs a store begins with what he does not trust."""
-    fingerprint = truststore.anchors(Edition.ISO2).mo[0].fingerprint
+    fingerprint = truststore.read().anchors(Edition.ISO2).mo[0].fingerprint
     root_of(truststore).chmod(0o666)
     truststore.remove(Edition.ISO2, Role.MO, fingerprint)
     assert truststore.read().problems == ()
@@ -187,7 +187,7 @@ def test_a_link_within_the_store_is_followed(truststore: Truststore) -> None:
     path.rename(data / path.name)
     path.symlink_to(Path(".data") / path.name)
     assert truststore.read().problems == ()
-    assert len(truststore.anchors(Edition.ISO2).mo) == 1
+    assert len(truststore.read().anchors(Edition.ISO2).mo) == 1
 
 
 def test_the_store_itself_may_be_reached_by_a_link(truststore: Truststore, tmp_path: Path) -> None:

@@ -8,9 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from certs import ChainRejected, Edition, Role, StoreError, Truststore, verify_contract_chain
+from certs import (
+    Certificate,
+    ChainRejected,
+    Edition,
+    Role,
+    Roots,
+    StoreError,
+    Truststore,
+    truststore,
+    verify_contract_chain,
+)
+from certs.files import SETTLED_NS, Stamp
 from tests.lab_trust import AT, LAB, certificate
 from tests.power_cut import each_power_cut
+from tests.settle import settle
 from tools.pki import Issued, KeyKind, Mint, key_usage
 from tools.pki.flaws.registry import names_of_another_company
 from tools.pki.mint import CA_USAGE
@@ -40,11 +52,11 @@ def test_a_missing_store_is_a_problem(tmp_path: Path) -> None:
 
 def test_roots_are_kept_by_edition_and_role(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    anchors = store.anchors(Edition.ISO2)
+    anchors = store.read().anchors(Edition.ISO2)
     assert [root.der for root in anchors.v2g] == [LAB.secc.root.der]
     assert [root.der for root in anchors.mo] == [LAB.contract.root.der]
     assert anchors.oem == ()
-    other = store.anchors(Edition.ISO20)
+    other = store.read().anchors(Edition.ISO20)
     assert (other.v2g, other.mo, other.oem) == ((), (), ())
     (file,) = (tmp_path / "iso2" / "mo").iterdir()
     assert file.name == f"{anchors.mo[0].fingerprint}.pem"
@@ -52,10 +64,10 @@ def test_roots_are_kept_by_edition_and_role(tmp_path: Path) -> None:
 
 def test_a_contract_is_verified_from_the_store(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    assert verify_contract_chain(LAB.contract.ders, store.anchors(Edition.ISO2), AT).is_anchored
-    store.remove(Edition.ISO2, Role.MO, store.anchors(Edition.ISO2).mo[0].fingerprint)
+    assert verify_contract_chain(LAB.contract.ders, store.read().anchors(Edition.ISO2), AT).is_anchored
+    store.remove(Edition.ISO2, Role.MO, store.read().anchors(Edition.ISO2).mo[0].fingerprint)
     with pytest.raises(ChainRejected):
-        verify_contract_chain(LAB.contract.ders, store.anchors(Edition.ISO2), AT)
+        verify_contract_chain(LAB.contract.ders, store.read().anchors(Edition.ISO2), AT)
 
 
 def test_the_same_root_twice_is_one(tmp_path: Path) -> None:
@@ -68,7 +80,7 @@ def test_roots_of_the_other_edition(tmp_path: Path) -> None:
     store = Truststore(tmp_path)
     root = Mint(AT, 5, KeyKind.ED448).issue("V2G Root", "V2G", ca=True)
     store.add(Edition.ISO20, Role.V2G, root.pem)
-    assert len(store.anchors(Edition.ISO20).v2g) == 1
+    assert len(store.read().anchors(Edition.ISO20).v2g) == 1
     with pytest.raises(StoreError, match="outside the profile"):
         store.add(Edition.ISO2, Role.V2G, root.pem)
     with pytest.raises(StoreError, match="outside the profile"):
@@ -116,7 +128,7 @@ def test_a_root_that_says_no_role_takes_the_one_it_is_given(tmp_path: Path) -> N
     """Some mobility operators' roots carry no domainComponent; who installs them knows whose they are."""
     store = Truststore(tmp_path)
     store.add(Edition.ISO2, Role.MO, MINT.issue("Root", None, ca=True).pem)
-    assert len(store.anchors(Edition.ISO2).mo) == 1
+    assert len(store.read().anchors(Edition.ISO2).mo) == 1
 
 
 def test_the_store_has_a_limit(tmp_path: Path) -> None:
@@ -191,7 +203,7 @@ def test_a_root_put_there_by_hand_is_found_and_removed(tmp_path: Path) -> None:
 
 def test_removing_asks_for_edition_and_role(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    fingerprint = store.anchors(Edition.ISO2).mo[0].fingerprint
+    fingerprint = store.read().anchors(Edition.ISO2).mo[0].fingerprint
     for edition, role in ((Edition.ISO20, Role.MO), (Edition.ISO2, Role.V2G)):
         with pytest.raises(StoreError, match="holds no root"):
             store.remove(edition, role, fingerprint)
@@ -202,7 +214,7 @@ def test_the_listing_tells_an_auditor_everything(tmp_path: Path) -> None:
     store = filled(tmp_path)
     (tmp_path / "iso2" / "mo" / "junk.pem").write_bytes(b"junk")
     listing = store.listing()
-    root = store.anchors(Edition.ISO2).mo[0]
+    root = store.read().anchors(Edition.ISO2).mo[0]
     for text in (
         "2 roots, 1 problems",
         "iso2 mo: 1",
@@ -248,8 +260,121 @@ def test_after_a_power_cut_the_store_is_as_before_or_after(tmp_path: Path) -> No
     assert all(state in (before, after) for state in seen)
     assert installed() == after
 
-    fingerprint = Truststore(directory).anchors(Edition.ISO2).mo[0].fingerprint
+    fingerprint = Truststore(directory).read().anchors(Edition.ISO2).mo[0].fingerprint
     removed = sorted([LAB.secc.root.der])
     for _ in each_power_cut(lambda: Truststore(directory).remove(Edition.ISO2, Role.MO, fingerprint), prepare):
         assert installed() in (before, removed)
     assert installed() == removed
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files whose certificates are parsed and checked."""
+    names: list[str] = []
+    check = truststore.root_certificate
+
+    def noted(data: bytes, edition: Edition, role: Role, path: Path) -> Certificate:
+        names.append(path.name)
+        return check(data, edition, role, path)
+
+    monkeypatch.setattr(truststore, "root_certificate", noted)
+    return names
+
+
+def test_a_root_that_has_not_changed_is_not_checked_again(
+    tmp_path: Path, checked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = filled(tmp_path)
+    place = tmp_path / "iso2" / "mo"
+    (place / "junk.pem").write_bytes(b"junk")
+    settle(monkeypatch)
+
+    def read(*changed: str) -> Roots:
+        checked.clear()
+        roots = store.read()
+        assert sorted(checked) == sorted(["junk.pem", *changed]), "what is not good is looked at each time"
+        return roots
+
+    (mo,) = (path for path in place.iterdir() if path.name != "junk.pem")
+    (v2g,) = (tmp_path / "iso2" / "v2g").iterdir()
+    before = read(mo.name, v2g.name)
+    after = read()
+    assert after.installed == before.installed
+    assert [str(problem) for problem in after.problems] == [str(problem) for problem in before.problems]
+    # Every change counts, also one that leaves size and time of writing as they were.
+    status = mo.stat()
+    mo.write_bytes(LAB.provisioning.root.pem[: status.st_size].ljust(status.st_size, b"\n"))
+    os.utime(mo, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert mo.name in {problem.path.name for problem in read(mo.name).problems}
+    mo.write_bytes(LAB.contract.root.pem)
+    assert len(read(mo.name).installed) == 2
+    other = place / "other.pem"
+    mo.rename(other)
+    assert [root.path for root in read("other.pem").installed] == [v2g, other], "a name is part of it"
+    # Who may change it is looked at each time, and so is the way to it.
+    other.chmod(0o666)
+    assert [root.path for root in read().installed] == [v2g]
+    other.chmod(0o644)
+    assert len(read("other.pem").installed) == 2
+    place.chmod(0o777)
+    checked.clear()
+    assert [root.path for root in store.read().installed] == [v2g]
+    assert checked == []
+    place.chmod(0o755)
+    other.unlink()
+    assert [root.path for root in read().installed] == [v2g]
+
+
+def test_a_known_root_that_others_may_write_is_refused_though_its_stamp_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems keep no time of change for permissions."""
+    store = filled(tmp_path)
+    settle(monkeypatch)
+    monkeypatch.setattr(truststore, "stamp_of", lambda status: (status.st_ino, 0))
+    assert len(store.read().installed) == 2
+    (mo,) = (tmp_path / "iso2" / "mo").iterdir()
+    mo.chmod(0o666)
+    roots = store.read()
+    assert [root.role for root in roots.installed] == [Role.V2G]
+    assert "can be changed by others" in str(roots.problems)
+
+
+@pytest.mark.parametrize("tick", [1, SETTLED_NS])
+def test_a_root_that_is_replaced_within_the_tick_of_a_clock_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tick: int
+) -> None:
+    """Both files have the same size, the same times and, as it happens, the same inode."""
+    store = Truststore(tmp_path)
+    names = [f"Root {n}" for n in range(8)]
+    pems = [MINT.issue(name, "MO", ca=True).pem.rstrip().ljust(1100, b"\n") for name in names]
+    file = tmp_path / "iso2" / "mo" / "root.pem"
+    file.parent.mkdir(parents=True)
+
+    def coarse(status: os.stat_result) -> Stamp:
+        return status.st_ino, status.st_size, status.st_ctime_ns - status.st_ctime_ns % tick
+
+    monkeypatch.setattr(truststore, "stamp_of", coarse)
+    found = []
+    for pem in pems:
+        file.write_bytes(pem)
+        (root,) = store.read().installed
+        found += root.certificate.common_names
+    assert found == names
+
+
+def test_what_a_link_leads_to_is_read_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(tmp_path)
+    (mo,) = (tmp_path / "iso2" / "mo").iterdir()
+    (tmp_path / "target").write_bytes(mo.read_bytes())
+    mo.unlink()
+    mo.symlink_to(tmp_path / "target")
+    settle(monkeypatch)
+    assert len(store.read().installed) == 2
+    (tmp_path / "target").write_bytes(b"junk")
+    assert len(store.read().installed) == 1
+
+
+def test_more_roots_where_more_are_allowed(tmp_path: Path) -> None:
+    crowded(tmp_path, 1100)
+    assert len(Truststore(tmp_path, max_roots=1102).read().installed) == 1102

@@ -8,12 +8,22 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from secc.session.durable import Disk, Journal, StorageFailed, write_whole
-from tests.platter import Platter, PowerCut, every_power_cut
+from certs import files
+from certs.files import write_whole
+from secc.session import durable
+from secc.session.durable import Disk, Journal, StorageFailed
+from tests.platter import Inode, Platter, PowerCut, every_power_cut
 from tests.power_cut import each_power_cut
 
 FILE = Path("/state/file")
+
+
+def lines_of(journal: Journal) -> tuple[bytes, ...]:
+    """Every whole line, the oldest first."""
+    return tuple(journal.newest_first())[::-1]
 
 
 def test_a_whole_file_is_old_or_new_after_any_power_cut() -> None:
@@ -57,7 +67,7 @@ def test_a_journal_keeps_every_line_that_it_promised_and_no_half_ones() -> None:
             write(disk, promised)
         again = Journal(FILE, 60, disk.after_power_cut(loss))
         again.append(b'{"after": 1}')
-        found = again.lines()
+        found = lines_of(again)
         assert found[-1] == b'{"after": 1}'
         kept = found[:-1]
         # The cap lets old lines go; what is kept is without gaps, up to what was promised or the one line more that was on its way.
@@ -72,7 +82,7 @@ def test_a_journal_stays_below_its_cap(tmp_path: Path) -> None:
     for n in range(500):
         journal.append(b"%06d" % n)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1000
-    assert journal.lines()[-1] == b"000499" and len(journal.lines()) > 70
+    assert lines_of(journal)[-1] == b"000499" and len(lines_of(journal)) > 70
 
 
 def test_a_full_disk_spoils_nothing(tmp_path: Path) -> None:
@@ -90,7 +100,7 @@ def test_a_full_disk_spoils_nothing(tmp_path: Path) -> None:
     disk.full = True
     with pytest.raises(StorageFailed):
         journal.append(b"second line")
-    assert journal.lines() == (b"first line",)
+    assert lines_of(journal) == (b"first line",)
     disk.full = False
     journal.append(b"third line")
     assert (tmp_path / "j").read_bytes() == b"first line\nthird line\n"
@@ -134,7 +144,7 @@ def test_a_real_journal_is_whole_after_any_power_cut(tmp_path: Path) -> None:
 
     cuts = 0
     for cuts in each_power_cut(write, prepare):  # noqa: B007 - counted after the loop
-        kept, count = Journal(path, 200).lines(), len(promised.read_bytes())
+        kept, count = lines_of(Journal(path, 200)), len(promised.read_bytes())
         end = lines.index(kept[-1]) + 1 if kept else 0
         assert tuple(lines[end - len(kept) : end]) == kept
         assert count <= end <= count + 1
@@ -224,3 +234,64 @@ def test_a_disk_that_gets_full_keeps_no_part_of_what_did_not_fit(tmp_path: Path)
     with pytest.raises(StorageFailed, match="No space left"):
         write_whole(Full(), tmp_path / "f", b"octets")
     assert list(tmp_path.iterdir()) == []
+
+
+class Counting(Disk):
+    """Counts the octets that are read."""
+
+    octets = 0
+
+    def part(self, path: Path, begin: int, end: int) -> bytes | None:
+        found = super().part(path, begin, end)
+        self.octets += len(found or b"")
+        return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")), max_size=12),
+    st.integers(1, 9),
+    st.binary(max_size=9).map(lambda rest: rest.replace(b"\n", b"")),
+)
+def test_lines_are_the_same_in_whatever_parts_they_are_read(lines: list[bytes], part: int, rest: bytes) -> None:
+    older, path = lines[: len(lines) // 2], Path("/state/j")
+    newer = lines[len(older) :]
+    disk = Platter({path: Inode(b"".join(line + b"\n" for line in newer) + rest)})
+    if older:
+        disk.names[Path("/state/j.1")] = Inode(b"".join(line + b"\n" for line in older))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "PART", part)
+        assert lines_of(Journal(path, 1000, disk)) == tuple(lines)
+    assert disk.names[path].data == b"".join(line + b"\n" for line in newer), "the rest of a line is cut off"
+
+
+def test_a_long_journal_is_not_read_to_be_opened(tmp_path: Path) -> None:
+    path, disk = tmp_path / "j", Counting()
+    path.write_bytes(b"a line of twenty-two.\n" * 200_000 + b"what a power cut left")
+    journal = Journal(path, 10_000_000, disk)
+    journal.append(b"one more")
+    assert disk.octets <= durable.PART
+    assert next(journal.newest_first()) == b"one more"
+    assert disk.octets <= 2 * durable.PART
+    assert path.read_bytes().endswith(b"a line of twenty-two.\none more\n")
+
+
+def test_a_journal_that_is_larger_than_what_is_read_at_once_is_not_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_READ", 100)
+    monkeypatch.setattr(durable, "PART", 30)
+    path = tmp_path / "j"
+    path.write_bytes(b"a line\n" * 40)
+    journal = Journal(path, 10_000)
+    journal.append(b"one more")
+    assert lines_of(journal) == (*[b"a line"] * 40, b"one more")
+
+
+def test_a_link_in_the_place_of_an_unfinished_file_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"other")
+    (tmp_path / ".f.new").symlink_to(tmp_path / "other")
+    write_whole(Disk(), tmp_path / "f", b"octets")
+    assert (tmp_path / "f").read_bytes() == b"octets"
+    assert (tmp_path / "other").read_bytes() == b"other"
+    assert not (tmp_path / "f").is_symlink()

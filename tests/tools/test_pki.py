@@ -53,7 +53,7 @@ def test_the_station_finds_its_stores(tmp_path: Path) -> None:
 def test_the_car_finds_its_contract(tmp_path: Path) -> None:
     make_lab_pki(tmp_path, at=AT)
     car = tmp_path / "car"
-    anchors = Truststore(tmp_path / "station" / "truststore").anchors(Edition.ISO2)
+    anchors = Truststore(tmp_path / "station" / "truststore").read().anchors(Edition.ISO2)
     chain = chain_in(car / "contract_chain.pem")
     contract = verify_contract_chain(chain, anchors, AT, claimed=(car / "emaid.txt").read_text().strip())
     key = load_pem_private_key((car / "contract.key").read_bytes(), None)
@@ -94,7 +94,7 @@ def test_a_seed_makes_the_same_certificates(tmp_path: Path) -> None:
 
 def test_flawed_cars_are_written_as_they_are_made(tmp_path: Path) -> None:
     assert main(["make", str(tmp_path), "--flaw", "all", "--seed", "4"]) == 0
-    anchors = Truststore(tmp_path / "station" / "truststore").anchors(Edition.ISO2)
+    anchors = Truststore(tmp_path / "station" / "truststore").read().anchors(Edition.ISO2)
     assert {path.name for path in (tmp_path / "flawed").iterdir()} == set(FLAWS)
     judged = 0
     for path in (tmp_path / "flawed").iterdir():

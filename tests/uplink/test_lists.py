@@ -94,7 +94,7 @@ def test_an_unknown_kind_is_an_error_with_its_line(word: str, meant: str) -> Non
 MINE, OTHER = "a1" * 32, "b2" * 32
 
 
-@pytest.mark.parametrize("entry", ["emaid DE8AACA2B3C4D5", "emaid DE8AA*", "emaid sha256:" + hashed(ALICE)])
+@pytest.mark.parametrize("entry", ["emaid DE8AACA2B3C4D5", "emaid DE8AA*", "emaid sha256:" + hashed(ALICE).hex()])
 def test_an_entry_that_names_its_root_lets_nobody_in_under_another(entry: str) -> None:
     """A-PKI-08: every installed root can issue a contract of every provider."""
     for spelling in (MINE, MINE.upper(), ":".join([MINE[n : n + 2] for n in range(0, 64, 2)])):
@@ -209,3 +209,34 @@ def test_any_text_is_a_list_or_a_config_error(lines: list[str]) -> None:
         assert isinstance(parse_list(lines, FILE), Listed)
     except ConfigError as error:
         assert error.line
+
+
+@pytest.mark.parametrize("length", range(5, 14))
+def test_a_provider_may_be_named_in_any_length(length: int) -> None:
+    contract = ALICE.partition(":")[2]
+    entries = listed(
+        f"emaid {contract[:length]}*", "emaid FR8AA*", f"emaid {contract[: length - 1]}9*" if length > 5 else ""
+    )
+    assert allows(entries, ALICE)
+    other = contract[: length - 1] + ("1" if contract[length - 1] != "1" else "2") + contract[length:]
+    assert not allows(entries, f"emaid:{other}")
+    assert not allows(entries, f"rfid:{contract}")
+    with pytest.raises(ConfigError, match=r"no EMAID|before the"):
+        listed(f"emaid {contract}*")
+
+
+def test_a_long_list_is_looked_into_as_often_as_a_short_one() -> None:
+    class Counted(dict[bytes, datetime | None]):
+        looks = 0
+
+        def __contains__(self, key: object) -> bool:
+            self.looks += 1
+            return super().__contains__(key)
+
+    looks = set()
+    for count in (1, 2000):
+        lines = [f"emaid DE{n:03d}*" for n in range(count % 1000 or 1)] + [f"rfid {n:08d}" for n in range(count)]
+        entries = Counted(listed(*lines).entries)
+        assert Listed(entries).find(ALICE, MINE) == (False, None)
+        looks.add(entries.looks)
+    assert looks == {20}, "itself and nine lengths of its provider, each under any root and under this one"

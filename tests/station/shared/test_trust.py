@@ -32,6 +32,7 @@ from secc.station.shared.notify import Notifier
 from secc.station.shared.trust import TrustRoom, TrustSettings, decision_of
 from secc.station.station import LOOK_SECONDS
 from tests.lab_trust import AT, LAB, anchors
+from tests.settle import settle
 from tests.station_scene import BOTH, configured, lab_pki, station
 from tools.pki import FLAWS, make_flawed, write_lab_pki
 from tools.pki.lab import EMAID
@@ -212,6 +213,7 @@ def test_a_bad_list_of_revoked_certificates_takes_nothing_back(stores: TrustSett
 
 
 def test_only_what_has_changed_is_read_again(stores: TrustSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(monkeypatch)
     read: list[str] = []
 
     def noting(name: str, original: Callable[..., object]) -> Callable[..., object]:
