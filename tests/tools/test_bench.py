@@ -8,6 +8,8 @@ import json
 import os
 import random
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ import pytest
 from secc.iso2.dialogue import PAYLOAD_LIMIT
 from secc.link.connection import Serving, serve
 from secc.link.v2gtp import PayloadType, frame
-from tools.bench import main, reference, streams
+from tools.bench import instructions, main, reference, streams
 from tools.bench.__main__ import MEASUREMENTS, arguments
 from tools.bench.answers import Window
 from tools.bench.cars import Trips
@@ -26,7 +28,7 @@ from tools.bench.figures import Section, answer_times, quantile, spread, table
 from tools.bench.line import Exchange
 from tools.bench.proc import Cpu, Tree
 from tools.bench.sessions import until_power, waits
-from tools.bench.stations import BenchFailed
+from tools.bench.stations import BenchFailed, Ground
 from tools.bench.watched import Boards, Watch
 
 
@@ -296,3 +298,29 @@ def test_cpu_time_of_another_process_is_known_to_less_than_a_tick() -> None:
     _busy(0.02)
     assert own.cpu().since(before).seconds == pytest.approx(0.02, abs=0.015)
     assert Cpu(3.0, 1.0).waiting == 0.25
+
+
+def test_instructions_stand_beside_those_of_the_last_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(instructions.shutil, "which", lambda name: name)
+    monkeypatch.setattr(instructions, "start", lambda ground: 1_600_000_000)
+    monkeypatch.setattr(instructions, "messages", lambda ground: dict.fromkeys(instructions.WAYS, 50_000.0))
+    last = tmp_path / "last.json"
+    last.write_text(json.dumps({"release": "9.9", "counts": {"start": 2000.0, instructions.WAYS[0]: 40_000}}))
+    monkeypatch.setattr(instructions, "LAST", last)
+    start, first, *others = instructions.measure(Ground(tmp_path / "ground", warm=False), quick=True).figures
+    assert (start.met, start.note) == (False, "-20.0% against 2000 of 9.9")
+    assert (first.met, first.note) == (None, "+25.0% against 40000 of 9.9")
+    assert {one.note for one in others} == {""}
+    assert set(json.loads(Path(instructions.__file__).with_suffix(".json").read_text())["counts"]) == {
+        "start",
+        *instructions.WAYS,
+    }
+
+
+def test_what_cachegrind_counted_is_read_from_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("==7== \n==7== I   refs:      1,897,267,420\n")
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        assert instructions.counted(log, process) == 1_897_267_420
+    with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as process, pytest.raises(BenchFailed):
+        instructions.counted(log, process)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from secc.exi.schema import Schema
 from secc.iso2.messages import (
@@ -30,7 +30,9 @@ from secc.iso2.messages import (
 )
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
-from tools.evcc import Wallet
+
+if TYPE_CHECKING:
+    from tools.evcc import Wallet
 
 SAP_NAMESPACE = "urn:iso:15118:2:2010:AppProtocol"
 ISO2_NAMESPACE = "urn:iso:15118:2:2013:MsgDef"
@@ -68,9 +70,13 @@ def samples(wallet: Wallet) -> tuple[Sample, ...]:
             PaymentDetailsReq(emaid=wallet.emaid, contract_signature_cert_chain=wallet.certificate_chain()),
         ),
         _iso2("AuthorizationReq, signed", authorization, signature),
-        _iso2("CurrentDemandReq", _current_demand_req()),
-        _iso2("CurrentDemandRes", _current_demand_res()),
+        *loop_samples(),
     )
+
+
+def loop_samples() -> tuple[Sample, Sample]:
+    """The request and the response of the charging loop."""
+    return _iso2("CurrentDemandReq", _current_demand_req()), _iso2("CurrentDemandRes", _current_demand_res())
 
 
 def _sample(name: str, namespace: str, schema: Schema[Any], message: Any) -> Sample:
