@@ -1,7 +1,7 @@
 """The error tree: what can go wrong, by whose doing.
 
 A :class:`PeerError` is the car's doing (a frame, a message, a signature, silence), an :class:`UplinkError` the backend's, a
-:class:`ConfigError` the operator's. Trust and hardware have trees of their own (``certs.TrustError``, ``hal.HalError``), because those
+:class:`ConfigError` the operator's. Trust and hardware have trees of their own (``certs.errors.TrustError``, ``hal.HalError``), because those
 packages stand alone. Expected outcomes (a rejected token, a fault of the insulation) are values, not exceptions; anything outside these
 trees is a bug and is caught only at the driver's edge.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from certs import Edition
+from certs.certificates import Edition
 from secc import iso2
 from secc.session.protocol import V2gProtocol
 

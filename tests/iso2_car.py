@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from certs import ChainRejected, Contract, verify_contract_chain
+from certs.contract import Contract, verify_contract_chain
+from certs.errors import ChainRejected
 from hal.readings import DcPhase
 from secc.conversation import Effect, Levels, Received, Send, Wall
 from secc.iso2.dialogue import STREAM, open_dialogue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from certs import Contract
+from certs.contract import Contract
 from secc.iso2.messages import SCHEMA, AuthorizationReq, MessageHeader, V2G_Message
 from secc.session.proof import ProvedContract, prove
 from secc.session.signature import P256_SHA256, sign

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from certs import Contract, verify_contract_chain
+from certs.contract import Contract, verify_contract_chain
 from secc.session import proof
 from secc.session.proof import ProvedContract
 from tests.lab_trust import AT, LAB, anchors

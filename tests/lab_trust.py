@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from certs import Anchors, Certificate, Edition, parse_certificate
-from tools.pki import Issued, LabPki, build_lab_pki
+from certs.certificates import Certificate, Edition, parse_certificate
+from certs.chain import Anchors
+from tools.pki.lab import LabPki, build_lab_pki
+from tools.pki.mint import Issued
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LAB = build_lab_pki(AT, seed=1)

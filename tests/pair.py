@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from certs import Anchors, ChainRejected, verify_contract_chain
+from certs.chain import Anchors
+from certs.contract import verify_contract_chain
+from certs.errors import ChainRejected
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Send, Ticket, Wall
 from secc.errors import DecodeError, FramingError
 from secc.iso2 import protocol

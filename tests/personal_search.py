@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from certs import EMAID, Contract
+from certs.contract import Contract
+from certs.emaid import EMAID
 from tools.evcc.wallet import Wallet
 
 WINDOW = 30

@@ -31,8 +31,8 @@ from secc.session.offer import Payment, Transfer
 from secc.station.compose import compose
 from secc.station.shared.notify import Notifier
 from secc.station.station import Station
-from tools.pki import make_lab_pki
 from tools.pki.lab import EMAID
+from tools.pki.layout import make_lab_pki
 
 BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
 

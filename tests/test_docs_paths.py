@@ -83,7 +83,7 @@ def test_every_file_that_the_page_names_exists(page: str) -> None:
 
 def test_every_module_that_the_pages_name_exists() -> None:
     named = {name for page in PAGES for name in named_objects(page)}
-    assert {"hal.sim.clock.run_virtual", "certs.Flaw"} <= named
+    assert {"hal.sim.clock.run_virtual", "certs.errors.Flaw"} <= named
     assert [name for name in sorted(named) if not exists(name)] == []
 
 

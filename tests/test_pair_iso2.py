@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from certs import Anchors
+from certs.chain import Anchors
 from hal.readings import DcPhase
 from secc.iso2.messages import EVSEProcessing
 from secc.session.effects import (
@@ -38,7 +38,7 @@ from tests.ways import AC_EIM, AC_PNC, ANCHORS, BOTH, DC_EIM, DC_OFFER, DC_PNC, 
 from tools.evcc import Battery, Behaviour, Current
 from tools.evcc import Payment as Paid
 from tools.evcc.flaws import FLAWS
-from tools.pki import build_lab_pki
+from tools.pki.lab import build_lab_pki
 
 LONG = Behaviour(loops=10_000)
 

@@ -17,10 +17,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-from certs import StoreError
+from certs.errors import StoreError
 from secc.ops.calendar import FILE, reset_seen
-
-from .pki import make_lab_pki
+from tools.pki.layout import make_lab_pki
 
 
 class DemoFailed(Exception):

@@ -18,7 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from certs import Anchors, TrustError, verify_contract_chain
+from certs.chain import Anchors
+from certs.contract import verify_contract_chain
+from certs.errors import TrustError
 from secc import iso2
 from secc.conversation import Effect, Event, Levels, Send, Session, Wall
 from secc.errors import DecodeError, SeccError

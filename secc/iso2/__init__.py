@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from certs import Edition
+from certs.certificates import Edition
 from secc.iso2.personal import PERSONAL
 from secc.iso2.quirks import QUIRKS
 from secc.iso2.reasons import REASONS

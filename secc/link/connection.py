@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from certs import Edition
+from certs.certificates import Edition
 from secc.conversation import Deadline, Timeout
 from secc.errors import FramingError
 from secc.link.tls.chain import Handshaken

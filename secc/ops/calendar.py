@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
-from certs import StoreError
+from certs.errors import StoreError
 from certs.files import read_file, write_atomically
 from secc.conversation import Wall
 from secc.ops.clocks import Clocks

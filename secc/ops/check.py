@@ -11,9 +11,13 @@ import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
 
-from certs import ChainRejected, Edition, Keystore, StapleCache, StoreError, Truststore, read_revoked
+from certs.certificates import Edition
+from certs.errors import ChainRejected, StoreError
 from certs.guard import exposed
-from certs.keystore import SeccChain
+from certs.keystore import Keystore, SeccChain
+from certs.revocation import StapleCache
+from certs.revoked import read_revoked
+from certs.truststore import Truststore
 from hal.open import unsafe_options
 from secc.config import Clock, Config, Tls, dangers
 from secc.config.boards import settled_outlet

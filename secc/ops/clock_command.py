@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from certs import StoreError
+from certs.errors import StoreError
 from secc.errors import SeccError
 from secc.ops.calendar import BUILT, FILE, Calendar, day, reset_seen
 from secc.ops.clocks import Clocks

@@ -7,8 +7,13 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from certs import Certificate, Edition, Keystore, OcspRejected, Role, StapleCache, StoreError, Truststore, ocsp_request
+from certs.certificates import Certificate, Edition
+from certs.errors import OcspRejected, StoreError
 from certs.files import require_directory
+from certs.keystore import Keystore
+from certs.profile import Role
+from certs.revocation import StapleCache, ocsp_request
+from certs.truststore import Truststore
 from secc.errors import SeccError
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from certs import Contract, Edition
+from certs.certificates import Edition
+from certs.contract import Contract
 from hal.readings import DcPhase
 from secc.conversation import Effect, Question, Timeout
 from secc.exi.frozen import dataclass

@@ -1,6 +1,6 @@
 """That a car holds the key to the contract which it showed: its signature over our challenge.
 
-A certificate chain is not a secret, and a device that has seen it can show it; so a :class:`certs.Contract` says whose contract it is, and not
+A certificate chain is not a secret, and a device that has seen it can show it; so a ``certs.contract.Contract`` says whose contract it is, and not
 who shows it. A backend may be asked about one before the proof. The station believes, shows, books
 and remembers its answer for a :class:`ProvedContract` only.
 """
@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Any
 
-from certs import Contract
+from certs.contract import Contract
 from secc.errors import ChallengeRejected, SignatureRejected
 from secc.exi.schema import Schema
 from secc.exi.xmldsig import Signature

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from certs import Edition
+from certs.certificates import Edition
 from secc.session.dialogue import Dialogue
 from secc.session.offer import Offer, Surroundings
 

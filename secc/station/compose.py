@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from certs import StoreError
+from certs.errors import StoreError
 from certs.files import require_directory
 from secc.config import Clock, Config, UplinkKind
 from secc.config.boards import settled

@@ -64,7 +64,7 @@ class CertificateSeen:
     """``contract``, ``sub-CA 1``, ``vehicle``..."""
     fingerprint: str
     flaw: str = ""
-    """``certs.Flaw``; empty where it was good."""
+    """``certs.errors.Flaw``; empty where it was good."""
 
 
 @dataclass(frozen=True, slots=True)

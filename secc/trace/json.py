@@ -18,7 +18,9 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-from certs import EMAID, Contract, Edition
+from certs.certificates import Edition
+from certs.contract import Contract
+from certs.emaid import EMAID
 from hal.readings import DcPhase
 from secc.conversation import Levels, Ticket, vocabulary
 from secc.errors import SeccError

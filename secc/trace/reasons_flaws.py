@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from certs import Flaw, Outcome
+from certs.errors import Flaw, Outcome
 from secc.session.signature import Flaw as Signature
 from secc.trace.meanings import BEFORE, NOTHING, Meaning
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from certs import EmaidMalformed
+from certs.emaid import EmaidMalformed
 from certs.files import write_whole
 from secc.conversation import Wall
 from secc.session.durable import Disk, Journal, StorageFailed

@@ -25,7 +25,7 @@ from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
-from certs import EMAID, EmaidMalformed
+from certs.emaid import EMAID, EmaidMalformed
 from certs.files import paced
 from secc.errors import ConfigError
 from secc.session.durable import Disk, StorageFailed
@@ -56,7 +56,7 @@ _ROOT = re.compile(r"[0-9a-f]{64}")
 def normal(kind: str, value: str) -> str:
     """The text that identifies somebody, whichever way it was written: ``emaid:DE8AACA2B3C4D5``, ``rfid:04A2B3C4``.
 
-    An EMAID is its 14 characters: the check digit follows from them. Raises :class:`certs.EmaidMalformed`.
+    An EMAID is its 14 characters: the check digit follows from them. Raises :class:`certs.emaid.EmaidMalformed`.
     """
     kind = kind.lower()
     if kind == "emaid":

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from certs import Outcome
+from certs.errors import Outcome
 from secc.session.effects import Decision, Ground, Verdict
 
 

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from certs import EMAID, Contract, EmaidMalformed
+from certs.contract import Contract
+from certs.emaid import EMAID, EmaidMalformed
 from secc.conversation import Wall
 from secc.session.effects import Verdict
 from secc.session.identification import AuthorizeToken

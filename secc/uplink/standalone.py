@@ -1,7 +1,7 @@
 """The backend that needs no network: truststore, allowlist, denylist, and a memory of contracts that failed.
 
 It is the decision table, forever offline (``docs/decisions/standalone.md``). The truststore has spoken before a contract comes here: only
-``certs.verify_contract_chain`` makes one.
+``certs.contract.verify_contract_chain`` makes one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from certs import Contract
+from certs.contract import Contract
 from certs.files import stamp
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError

@@ -15,29 +15,24 @@ from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from certs import (
+from certs.certificates import Certificate, Edition
+from certs.chain import Anchors, verify_chain
+from certs.errors import ChainRejected, Flaw, Outcome
+from certs.profile import (
     CONTRACT_2,
     CONTRACT_20,
     CPS_2,
     OEM_PROVISIONING_2,
+    ROLE_MARKERS,
     SECC_2,
     SECC_20,
     VEHICLE_20,
-    Anchors,
-    ChainRejected,
-    Edition,
-    Flaw,
-    Outcome,
     Profile,
     Role,
-    verify_chain,
 )
-from certs.certificates import Certificate
-from certs.profile import ROLE_MARKERS
 from tests.lab_trust import AT, LAB, anchors, certificate
-from tools.pki import FLAWS, Issued, KeyKind, Mint, key_usage
-from tools.pki.flaws import padding_to
-from tools.pki.mint import CONTRACT_USAGE, DAY, TLS_USAGE
+from tools.pki.flaws import FLAWS, padding_to
+from tools.pki.mint import CONTRACT_USAGE, DAY, TLS_USAGE, Issued, KeyKind, Mint, key_usage
 
 EMAID = "DE8AACA2B3C4D5L"
 

@@ -11,19 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
-from certs import (
-    CONTRACT_2,
-    Anchors,
-    CertificateHashData,
-    ChainRejected,
-    Contract,
-    Flaw,
-    Outcome,
-    verify_chain,
-    verify_contract_chain,
-)
+from certs.chain import Anchors, verify_chain
+from certs.contract import Contract, verify_contract_chain
+from certs.errors import ChainRejected, Flaw, Outcome
+from certs.profile import CONTRACT_2
+from certs.revocation import CertificateHashData
 from tests.lab_trust import AT, LAB, anchors
-from tools.pki import Mint
+from tools.pki.mint import Mint
 
 
 def test_a_contract_holds_what_the_session_needs() -> None:

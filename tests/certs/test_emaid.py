@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs import EMAID, EmaidMalformed
-from certs.emaid import check_digit
+from certs.emaid import EMAID, EmaidMalformed, check_digit
 
 # eMI3 "Check Digit Calculation for Contract-IDs"; eMI3 standard v1.0 part 2, 1.2.2.1; Gireve; tests of public implementations.
 PUBLISHED = [

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from certs import StoreError, files
+from certs import files
+from certs.errors import StoreError
 from certs.files import LARGEST_FILE, SETTLED_NS, paced, read_file, remove_file, settled, stamp, write_atomically
 from tests.power_cut import each_power_cut
 from tests.settle import settle

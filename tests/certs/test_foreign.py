@@ -13,24 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from certs import (
-    CPS_2,
-    OEM_PROVISIONING_2,
-    SECC_2,
-    Anchors,
-    Certificate,
-    ChainRejected,
-    Edition,
-    Flaw,
-    Keystore,
-    Outcome,
-    Profile,
-    Role,
-    Truststore,
-    parse_certificate,
-    verify_chain,
-    verify_contract_chain,
-)
+from certs.certificates import Certificate, Edition, parse_certificate
+from certs.chain import Anchors, verify_chain
+from certs.contract import verify_contract_chain
+from certs.errors import ChainRejected, Flaw, Outcome
+from certs.keystore import Keystore
+from certs.profile import CPS_2, OEM_PROVISIONING_2, SECC_2, Profile, Role
+from certs.truststore import Truststore
 
 CAPTURES = Path(__file__).resolve().parents[2].parent / "shared" / "captures"
 WITH_CONTRACT = sorted(CAPTURES.glob("*PnC*.jsonl"))

@@ -11,20 +11,12 @@ from cryptography.x509 import ocsp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from certs import (
-    Certificate,
-    ChainRejected,
-    Edition,
-    OcspRejected,
-    Role,
-    StoreError,
-    TrustError,
-    Truststore,
-    certificate_hash_data,
-    parse_certificate,
-    verify_contract_chain,
-    verify_ocsp_response,
-)
+from certs.certificates import Certificate, Edition, parse_certificate
+from certs.contract import verify_contract_chain
+from certs.errors import ChainRejected, OcspRejected, StoreError, TrustError
+from certs.profile import Role
+from certs.revocation import certificate_hash_data, verify_ocsp_response
+from certs.truststore import Truststore
 from tests.lab_trust import AT, LAB, anchors, certificate
 
 SEEDS = [*LAB.contract.ders, LAB.contract.root.der, *LAB.secc.ders]

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from certs import Edition, Keystore, Role, StoreError, Truststore, guard
+from certs import guard
+from certs.certificates import Edition
+from certs.errors import StoreError
 from certs.files import read_file
 from certs.guard import require_guarded
+from certs.keystore import Keystore
+from certs.profile import Role
+from certs.truststore import Truststore
 from tests.lab_trust import LAB
 
 STRANGER = 65_534

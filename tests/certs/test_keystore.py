@@ -11,10 +11,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from certs import ChainRejected, Edition, FileKey, Flaw, Keystore, SeccChain, StoreError
+from certs.certificates import Edition
+from certs.errors import ChainRejected, Flaw, StoreError
+from certs.keys import FileKey
+from certs.keystore import Keystore, SeccChain
 from tests.lab_trust import AT, LAB
 from tests.power_cut import each_power_cut
-from tools.pki import Issued, KeyKind, Mint
+from tools.pki.mint import Issued, KeyKind, Mint
 
 SECC = LAB.secc
 MINT = Mint(AT, 13)

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from certs import CONTRACT_2, ChainRejected, Flaw, verify_chain
+from certs.chain import verify_chain
+from certs.errors import ChainRejected, Flaw
+from certs.profile import CONTRACT_2
 from tests.certs import test_chain
 from tests.lab_trust import AT, LAB, anchors
-from tools.pki import FLAWS, make_flawed
+from tools.pki.flaws import FLAWS, make_flawed
 from tools.pki.layout import pem_of
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")

@@ -11,10 +11,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
-from certs import Edition, OcspRejected, StapleCache, Status, StoreError, ocsp_request, verify_ocsp_response
+from certs.certificates import Edition
+from certs.errors import OcspRejected, StoreError
+from certs.revocation import StapleCache, Status, ocsp_request, verify_ocsp_response
 from tests.lab_trust import AT, LAB, certificate
-from tools.pki import Issued, KeyKind, LabPki, Mint, build_lab_pki
-from tools.pki.mint import DAY
+from tools.pki.lab import LabPki, build_lab_pki
+from tools.pki.mint import DAY, Issued, KeyKind, Mint
 
 LEAF, SUB2, SUB1, ROOT = (certificate(issued) for issued in (*LAB.secc.chain, LAB.secc.root))
 SIGNER = LAB.mint.ocsp_signer(LAB.secc.sub2)

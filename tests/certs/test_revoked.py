@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from certs import CertificateHashData, ChainRejected, Flaw, StoreError, read_revoked, verify_contract_chain
-from certs.revoked import MAX_ENTRIES
+from certs.contract import verify_contract_chain
+from certs.errors import ChainRejected, Flaw, StoreError
+from certs.revocation import CertificateHashData
+from certs.revoked import MAX_ENTRIES, read_revoked
 from tests.lab_trust import AT, LAB, anchors
 
 LEAF, SUB2, SUB1 = verify_contract_chain(LAB.contract.ders, anchors(), AT).hash_data

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certs import Edition, Role
-from certs.profile import MAX_CERTIFICATES
+from certs.certificates import Edition
+from certs.profile import MAX_CERTIFICATES, Role
 from certs.truststore import MAX_ROOTS
 from tools.pki.table import flaw_table
 

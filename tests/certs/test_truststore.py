@@ -8,24 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from certs import (
-    Certificate,
-    ChainRejected,
-    Edition,
-    Role,
-    Roots,
-    StoreError,
-    Truststore,
-    truststore,
-    verify_contract_chain,
-)
+from certs import truststore
+from certs.certificates import Certificate, Edition
+from certs.contract import verify_contract_chain
+from certs.errors import ChainRejected, StoreError
 from certs.files import SETTLED_NS, Stamp
+from certs.profile import Role
+from certs.truststore import Roots, Truststore
 from tests.lab_trust import AT, LAB, certificate
 from tests.power_cut import each_power_cut
 from tests.settle import settle
-from tools.pki import Issued, KeyKind, Mint, key_usage
 from tools.pki.flaws.registry import names_of_another_company
-from tools.pki.mint import CA_USAGE
+from tools.pki.mint import CA_USAGE, Issued, KeyKind, Mint, key_usage
 
 MINT = Mint(AT, 11)
 

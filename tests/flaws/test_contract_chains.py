@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from certs import ChainRejected, Flaw, Outcome, verify_contract_chain
+from certs.contract import verify_contract_chain
+from certs.errors import ChainRejected, Flaw, Outcome
 from tests.lab_trust import AT, LAB, anchors
-from tools.pki import FLAWS, make_flawed
-from tools.pki.flaws import describe
+from tools.pki.flaws import FLAWS, describe, make_flawed
 
 # Refused before or beside any chain that could be made as a file; each has its test in tests/certs.
 ELSEWHERE = {Flaw.NO_CERTIFICATE, Flaw.CLOCK_UNTRUSTED, Flaw.REVOKED}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs import Edition
+from certs.certificates import Edition
 from secc.errors import FramingError
 from secc.link.connection import (
     FIRST_MESSAGE,

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from certs import Edition, Keystore, Truststore
+from certs.certificates import Edition
+from certs.keystore import Keystore
+from certs.truststore import Truststore
 from secc.cli import main
 from secc.config import Config, Lab, Tls, Trust, Uplink
 from secc.conversation import Wall

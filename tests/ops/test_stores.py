@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from certs import Edition, Keystore
+from certs.certificates import Edition
+from certs.keystore import Keystore
 from secc.cli import main
-from tools.pki import make_lab_pki
+from tools.pki.layout import make_lab_pki
 from tools.pki.mint import KeyKind, Mint
 
 

@@ -26,7 +26,7 @@ from tests import station_config, station_scene
 from tests.personal_search import Needles
 from tests.station_scene import BOTH, Scene, car_wallet, configured, station
 from tools.evcc.behaviour import Behaviour, Payment
-from tools.pki import make_lab_pki
+from tools.pki.layout import make_lab_pki
 
 
 @functools.cache

@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from certs import Contract, Edition, Keystore, Role, Truststore
+from certs.certificates import Edition
+from certs.contract import Contract
+from certs.keystore import Keystore
+from certs.profile import Role
+from certs.truststore import Truststore
 from secc.conversation import Wall
 from secc.link.tls.context import choose
 from secc.link.tls.hello import ClientHello
 from secc.session.effects import Decision, Ground, ValidateContract, Verdict
 from secc.station.shared.trust import NO_TRUSTSTORE, TrustRoom, TrustSettings
 from tests.lab_trust import AT, LAB
-from tools.pki import Issued, write_lab_pki
 from tools.pki.lab import EMAID
-from tools.pki.mint import CONTRACT_USAGE, KeyKind, Mint
+from tools.pki.layout import write_lab_pki
+from tools.pki.mint import CONTRACT_USAGE, Issued, KeyKind, Mint
 
 BOTH = tuple(Edition)
 HELLO = ClientHello(0x0303, (0xC023,))

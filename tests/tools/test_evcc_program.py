@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from certs import Anchors, Edition, Role, StapleCache, Truststore, parse_certificate
+from certs.certificates import Edition, parse_certificate
+from certs.chain import Anchors
+from certs.profile import Role
+from certs.revocation import StapleCache
+from certs.truststore import Truststore
 from secc.conversation import Effect, Levels, Question, Reason, Wall
 from secc.iso2 import protocol
 from secc.link import sdp
@@ -42,7 +46,8 @@ from secc.station.shared.loading import Protocols
 from secc.station.shared.pace import Pace
 from tests.pair import Outlet
 from tools.evcc.__main__ import OK, REFUSED, UNREACHABLE, UNTRUSTED, USAGE, arguments, drive
-from tools.pki import LabPki, make_lab_pki
+from tools.pki.lab import LabPki
+from tools.pki.layout import make_lab_pki
 
 
 class MiniStation:

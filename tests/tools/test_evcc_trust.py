@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from certs import Edition, OcspRejected, TrustError, parse_certificate
+from certs.certificates import Edition, parse_certificate
+from certs.errors import OcspRejected, TrustError
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.errors import Alert
 from tests.lab_trust import AT, LAB
 from tools.evcc.trust import StationUntrusted, Trust
 from tools.evcc.wallet import Wallet
-from tools.pki import write_lab_pki
+from tools.pki.layout import write_lab_pki
 
 
 def trusting(der: bytes) -> Trust:

@@ -10,21 +10,19 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from certs import (
-    CPS_2,
-    OEM_PROVISIONING_2,
-    SECC_2,
-    ChainRejected,
-    Edition,
-    Keystore,
-    StapleCache,
-    Truststore,
-    verify_chain,
-    verify_contract_chain,
-)
+from certs.certificates import Edition
+from certs.chain import verify_chain
+from certs.contract import verify_contract_chain
+from certs.errors import ChainRejected
+from certs.keystore import Keystore
+from certs.profile import CPS_2, OEM_PROVISIONING_2, SECC_2
+from certs.revocation import StapleCache
+from certs.truststore import Truststore
 from tests.lab_trust import anchors
-from tools.pki import FLAWS, build_lab_pki, make_flawed, make_lab_pki
 from tools.pki.__main__ import main
+from tools.pki.flaws import FLAWS, make_flawed
+from tools.pki.lab import build_lab_pki
+from tools.pki.layout import make_lab_pki
 from tools.pki.mint import DETERMINISTIC
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

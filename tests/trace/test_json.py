@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs import Contract, Edition, verify_contract_chain
+from certs.certificates import Edition
+from certs.contract import Contract, verify_contract_chain
 from hal.readings import DcPhase, Token
 from secc.conversation import Answered, Ask, Levels, Ticket, Timeout, Wall
 from secc.session.effects import (

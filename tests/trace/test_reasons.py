@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import secc.protocols  # noqa: F401  # what protocols add
-from certs import Flaw
+from certs.errors import Flaw
 from secc.conversation import Emergency, Reason, Severed
 from secc.link.tls.errors import TlsFlaw
 from secc.session import events

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from certs import Edition
+from certs.certificates import Edition
 from hal.readings import DcPhase
 from secc.conversation import (
     Answered,

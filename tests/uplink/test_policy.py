@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs import Outcome
+from certs.errors import Outcome
 from secc.session.effects import Decision, Ground, Verdict
 from secc.uplink.policy import (
     AskBackend,

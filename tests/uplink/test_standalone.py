@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from certs import Contract, verify_contract_chain
+from certs.contract import Contract, verify_contract_chain
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError
 from secc.session.durable import Disk, StorageFailed

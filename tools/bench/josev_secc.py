@@ -17,7 +17,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from certs import Edition, parse_certificate
+from certs.certificates import Edition, parse_certificate
 
 from .codec import CACHE, PYTHON, josev_missing
 from .stations import ROOT

@@ -17,7 +17,7 @@ from typing import Any
 
 from secc.errors import FramingError
 from secc.link import sdp
-from tools.pki import make_lab_pki
+from tools.pki.layout import make_lab_pki
 
 from .proc import Tree, pin
 

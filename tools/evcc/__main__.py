@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from certs import TrustError
+from certs.errors import TrustError
 from hal.errors import HalError
 from secc.errors import SeccError
 from secc.link import sdp

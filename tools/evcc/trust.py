@@ -10,18 +10,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs import (
-    SECC_2,
-    Anchors,
-    Certificate,
-    ChainRejected,
-    Edition,
-    Outcome,
-    TrustError,
-    VerifiedChain,
-    parse_certificate,
-    verify_chain,
-)
+from certs.certificates import Certificate, Edition, parse_certificate
+from certs.chain import Anchors, VerifiedChain, verify_chain
+from certs.errors import ChainRejected, Outcome, TrustError
+from certs.profile import SECC_2
 from certs.revocation import Status, verify_ocsp_response
 from secc.link.tls.chain import Handshaken, root_named
 from secc.link.tls.context import ClientContext, Keylog

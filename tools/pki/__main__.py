@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from certs import StoreError
+from certs.errors import StoreError
 
 from .flaws import FLAWS, describe
 from .layout import make_lab_pki

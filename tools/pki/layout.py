@@ -1,8 +1,8 @@
 """The lab PKI on disk: who gets which file.
 
-    DIR/station/truststore   installed roots, as ``certs.Truststore`` keeps them
-    DIR/station/keystore     our chains and keys, as ``certs.Keystore`` keeps them
-    DIR/station/staples      OCSP responses, as ``certs.StapleCache`` keeps them
+    DIR/station/truststore   installed roots, as ``certs.truststore.Truststore`` keeps them
+    DIR/station/keystore     our chains and keys, as ``certs.keystore.Keystore`` keeps them
+    DIR/station/staples      OCSP responses, as ``certs.revocation.StapleCache`` keeps them
     DIR/car                  v2g_root.pem, contract_chain.pem, contract.key, emaid.txt, oem_chain.pem, oem.key, pcid.txt
     DIR/other-car            the same car, but it trusts only the other V2G root
     DIR/stranger             another car: its contract is as good, of the same operator, with another EMAID
@@ -22,7 +22,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from certs import Edition, Keystore, Role, StapleCache, Truststore, parse_certificate
+from certs.certificates import Edition, parse_certificate
+from certs.keystore import Keystore
+from certs.profile import Role
+from certs.revocation import StapleCache
+from certs.truststore import Truststore
 
 from .flaws import FlawedContract, describe, make_flawed
 from .lab import EMAID, PCID, LabPki, build_lab_pki

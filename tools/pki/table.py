@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from certs import Flaw
+from certs.errors import Flaw
 
 from .flaws import FLAWS, make_flawed
 from .lab import build_lab_pki

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from certs import Contract
+from certs.contract import Contract
 from secc.conversation import Conversation, Party, Timeout
 from secc.errors import ChallengeRejected, Refusal, SignatureRejected
 from secc.iso2 import timing

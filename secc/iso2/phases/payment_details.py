@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from certs import Contract, Edition
+from certs.certificates import Edition
+from certs.contract import Contract
 from secc.conversation import Conversation, Party
 from secc.iso2 import timing
 from secc.iso2.messages import PaymentDetailsReq, PaymentDetailsRes, ResponseCode

@@ -11,7 +11,7 @@ from typing import Final
 
 from asn1crypto.x509 import Certificate
 
-from certs import Edition
+from certs.certificates import Edition
 from secc.link.tls.errors import ContextRejected, TlsFlaw
 from secc.link.tls.hello import TLS_1_2, ClientHello, IdentifierType, TrustedAuthority
 from secc.link.tls.names import GROUPS, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named

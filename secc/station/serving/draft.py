@@ -10,7 +10,8 @@ from typing import Any
 
 from asn1crypto.x509 import Name
 
-from certs import Contract, Flaw
+from certs.contract import Contract
+from certs.errors import Flaw
 from secc.conversation import Levels, Reason, Wall
 from secc.link.tls.chain import ChainChoice, root_named
 from secc.link.tls.hello import ClientHello, IdentifierType, TrustedAuthority

@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from certs import Contract
+from certs.contract import Contract
 from secc.config import Config, OutletSettings
 from secc.conversation import Effect, Levels, Reason, Received
 from secc.link.tls.chain import Handshaken

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from certs import Contract
+from certs.contract import Contract
 from secc.config import Config, OutletSettings
 from secc.conversation import Effect, End, Event, Reason
 from secc.link.tls.chain import Handshaken

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
-from certs import Edition
+from certs.certificates import Edition
 from secc.session.protocol import LoadedProtocol, V2gProtocol
 
 log = logging.getLogger(__name__)

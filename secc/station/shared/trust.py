@@ -12,26 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from certs import (
-    CONTRACT_2,
-    CONTRACT_20,
-    Anchors,
-    ChainRejected,
-    Contract,
-    Edition,
-    Flaw,
-    Keystore,
-    OcspStatus,
-    Outcome,
-    RevokedCertificates,
-    StapleCache,
-    StoreError,
-    Truststore,
-    read_revoked,
-    verify_contract_chain,
-)
+from certs.certificates import Edition
+from certs.chain import Anchors
+from certs.contract import Contract, verify_contract_chain
+from certs.errors import ChainRejected, Flaw, Outcome, StoreError
 from certs.files import stamp
-from certs.keystore import SeccChain
+from certs.keystore import Keystore, SeccChain
+from certs.profile import CONTRACT_2, CONTRACT_20
+from certs.revocation import OcspStatus, StapleCache
+from certs.revoked import RevokedCertificates, read_revoked
+from certs.truststore import Truststore
 from secc.conversation import Wall
 from secc.errors import ConfigError
 from secc.link.tls.chain import Chain, profile_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs import Contract
+from certs.contract import Contract
 from secc.conversation import Abandon, Answered, Ask
 from secc.exi.xmldsig import Signature, SignatureValue
 from secc.iso2.messages import (

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from certs import Contract, Edition
+from certs.certificates import Edition
+from certs.contract import Contract
 from secc.conversation import Abandon, Ask, Wall
 from secc.iso2.messages import CertificateChain, ResponseCode, SubCertificates
 from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict

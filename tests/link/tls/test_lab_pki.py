@@ -9,23 +9,18 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from certs import (
-    SECC_2,
-    Anchors,
-    ChainRejected,
-    Edition,
-    Keystore,
-    StapleCache,
-    parse_certificate,
-    verify_chain,
-    verify_ocsp_response,
-)
+from certs.certificates import Edition, parse_certificate
+from certs.chain import Anchors, verify_chain
+from certs.errors import ChainRejected
+from certs.keystore import Keystore
+from certs.profile import SECC_2
+from certs.revocation import StapleCache, verify_ocsp_response
 from secc.link.tls.chain import Chain, ChainChoice, root_named
 from secc.link.tls.context import ClientContext, ServerContext, Verifier
 from secc.link.tls.errors import Alert, HandshakeFailed
 from secc.link.tls.key import PemKey
 from tests.link.tls.talk import shake
-from tools.pki import make_lab_pki
+from tools.pki.layout import make_lab_pki
 
 NOW = datetime.now(UTC)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from certs import Edition
+from certs.certificates import Edition
 from secc.conversation import Event, Received
 from secc.iso2 import messages
 from secc.iso2.messages import ResponseCode

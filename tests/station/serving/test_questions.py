@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from certs import Edition
+from certs.certificates import Edition
 from secc.conversation import ENDLESS, Conversation, Event, Levels, Party, Question, Session
 from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict
 from secc.station.serving.questions import HOUR_SECONDS, Questions, UnprovedQuestions

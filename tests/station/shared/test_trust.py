@@ -14,7 +14,12 @@ from unittest import mock
 
 import pytest
 
-from certs import Contract, Edition, Flaw, Keystore, Truststore, read_revoked, verify_contract_chain
+from certs.certificates import Edition
+from certs.contract import Contract, verify_contract_chain
+from certs.errors import Flaw
+from certs.keystore import Keystore
+from certs.revoked import read_revoked
+from certs.truststore import Truststore
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
 from secc.conversation import Wall
@@ -34,8 +39,9 @@ from secc.station.station import LOOK_SECONDS
 from tests.lab_trust import AT, LAB, anchors
 from tests.settle import settle
 from tests.station_scene import BOTH, configured, lab_pki, station
-from tools.pki import FLAWS, make_flawed, write_lab_pki
+from tools.pki.flaws import FLAWS, make_flawed
 from tools.pki.lab import EMAID
+from tools.pki.layout import write_lab_pki
 
 EDITIONS = (Edition.ISO2,)
 SOUND = ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2)

@@ -1,6 +1,6 @@
 """Flawed contract chains by name: one function each, whose docstring says what is wrong.
 
-Each takes a sound lab PKI and gives a car's contract that a station must refuse, with the :class:`certs.Flaw` that it must name. Most are
+Each takes a sound lab PKI and gives a car's contract that a station must refuse, with the :class:`certs.errors.Flaw` that it must name. Most are
 judged against the lab's own MO root; where the flaw is the root's, ``mo_roots`` are the roots to install instead.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from certs import Flaw
+from certs.errors import Flaw
 
 from ..lab import LabPki, Line
 from ..mint import CONTRACT_USAGE, DAY

@@ -8,7 +8,7 @@ from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives import hashes
 
-from certs import Flaw
+from certs.errors import Flaw
 
 from ..lab import LabPki
 from ..mint import KeyKind

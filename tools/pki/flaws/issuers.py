@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from certs import Flaw
+from certs.errors import Flaw
 
 from ..lab import LabPki
 from ..mint import CA_USAGE, CONTRACT_USAGE, Issued, KeyKind, key_usage

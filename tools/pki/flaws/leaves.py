@@ -7,7 +7,7 @@ from dataclasses import replace
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from certs import Flaw
+from certs.errors import Flaw
 
 from ..lab import LabPki
 from ..mint import CONTRACT_USAGE, key_usage

@@ -11,7 +11,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from certs import Flaw
+from certs.errors import Flaw
 
 from ..lab import LabPki, Line
 from ..mint import CONTRACT_USAGE, Issued
