@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from hal.readings import PilotState
 
-DIGITAL_COMMUNICATION_DUTY = 0.05
 STEADY_HIGH = 1.0
 STEADY_LOW = 0.0
 

@@ -39,8 +39,6 @@ from secc.link.slac.settings import SlacSettings
 from .slac_car import EvSlac
 from .slac_modem import OnModem
 
-BARS = 58
-
 
 class Station(OnModem):
     """Our matching session. ``tell`` hears what it says to others than the modem; it serves until it is cancelled."""

@@ -20,7 +20,7 @@ from hal.errors import HalError
 from secc.errors import SeccError
 from tools.evcc import Battery, Behaviour, Payment, Wallet
 from tools.evcc.driver import Stopped, Tell, Trip, travel
-from tools.evcc.hands import Hands, NoHands, SimHands
+from tools.evcc.hands import Hands, SimHands
 from tools.evcc.trust import Trust
 
 from .line import Exchange, TimedLine, ask
@@ -86,7 +86,7 @@ class Car:
     async def travel(self, limit: float) -> dict[str, Any]:
         """Everything that it saw. Never raises for what goes wrong on the way: the answer says it."""
         problem = ""
-        hands: Hands = NoHands() if self.order.panel is None else OnceHands(Path(self.order.panel))
+        hands: Hands = Hands() if self.order.panel is None else OnceHands(Path(self.order.panel))
         try:
             async with asyncio.timeout(limit):
                 await asyncio.sleep(self.order.delay)

@@ -8,8 +8,9 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from certs.errors import TrustError
 from hal.errors import HalError
@@ -19,9 +20,12 @@ from secc.link import sdp
 from .behaviour import Behaviour, Current, Payment
 from .driver import Stopped, Trip, travel
 from .flaws import FLAWS
-from .hands import Hands, LineHands, NoHands, SimHands
+from .hands import Hands, LineHands, SimHands
 from .trust import Trust
 from .wallet import Wallet
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 OK, REFUSED, USAGE, UNREACHABLE, UNTRUSTED = 0, 1, 2, 3, 4
 
@@ -31,25 +35,39 @@ EPILOG = """exit code: 0 the session ended in order, 1 the station refused or th
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="secc evcc", description="A simulated car.", epilog=EPILOG)
-    parser.add_argument("--iface", default="lo", help="where the station is; lo asks ::1 itself (default)")
+    parser.add_argument(
+        "--iface", dest="interface", default="lo", help="where the station is; lo asks ::1 itself (default)"
+    )
     parser.add_argument("--sdp-port", type=int, default=sdp.PORT, help="UDP port of the station's SDP")
     parser.add_argument(
-        "--mode", choices=[one.value for one in Current], default="dc", help="how it charges (default: dc)"
+        "--mode", choices=[str(one) for one in Current], default="dc", help="how it charges (default: dc)"
     )
     parser.add_argument(
         "--payment",
-        choices=[one.value for one in Payment],
+        choices=[str(one) for one in Payment],
         default="pnc",
         help="Plug & Charge (default), or external payment",
     )
     parser.add_argument("--no-tls", action="store_true", help="plain TCP; only with --payment eim")
     parser.add_argument("--pki", type=Path, help="the car's directory of a lab PKI (DIR/car)")
-    parser.add_argument("--no-staple", action="store_true", help="go on with a station that staples no OCSP response")
+    parser.add_argument(
+        "--no-staple",
+        dest="staple_needed",
+        action="store_false",
+        help="go on with a station that staples no OCSP response",
+    )
     parser.add_argument("--sim-socket", type=Path, help="panel of the simulated world that the car stands in")
     parser.add_argument("--slac", action="store_true", help="be matched through the modem on --iface (raw Ethernet)")
     parser.add_argument("--speed", type=float, default=1.0, help="the battery's seconds in one (without --sim-socket)")
     parser.add_argument("--phases", type=int, choices=(1, 3), default=3, help="AC: phases of the on-board charger")
-    parser.add_argument("--soc", type=float, default=0.8, help="stop at this state of charge, 0..1")
+    parser.add_argument(
+        "--soc",
+        dest="target_state_of_charge",
+        metavar="SOC",
+        type=float,
+        default=0.8,
+        help="stop at this state of charge, 0..1",
+    )
     parser.add_argument("--watt-hours", type=float, help="stop after so much energy")
     parser.add_argument("--loops", type=int, help="stop after so many answers of the charging loop")
     parser.add_argument("--loop-seconds", type=float, default=0.1, help="pause in the charging loop")
@@ -72,42 +90,27 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parsed
 
 
+def _said(kind: type[DataclassInstance], options: argparse.Namespace) -> dict[str, Any]:
+    """The options that have the name of a field, for that field."""
+    return {field.name: getattr(options, field.name) for field in fields(kind) if hasattr(options, field.name)}
+
+
 def behaviour_of(options: argparse.Namespace) -> Behaviour:
-    return Behaviour(
-        current=Current(options.mode),
-        payment=Payment(options.payment),
-        phases=options.phases,
-        target_state_of_charge=options.soc,
-        watt_hours=options.watt_hours,
-        loops=options.loops,
-        loop_seconds=options.loop_seconds,
-        speed=options.speed,
-        patience=options.patience,
-        stop_before=options.stop_before,
-        renegotiate_after=options.renegotiate_after,
-        keep_relays=options.keep_relays,
-        flaw=options.flaw,
-    )
+    kinds = {"current": Current(options.mode), "payment": Payment(options.payment)}
+    return Behaviour(**(_said(Behaviour, options) | kinds))
 
 
 def trip_of(options: argparse.Namespace) -> Trip:
     """OSError, ValueError or TrustError for a PKI that is none."""
-    contract = options.payment == Payment.CONTRACT
-    return Trip(
-        interface=options.iface,
-        sdp_port=options.sdp_port,
-        trust=None if options.no_tls else Trust.load(options.pki),
-        wallet=Wallet.load(options.pki) if contract else None,
-        keylog=options.keylog,
-        kill_after=options.kill_after,
-        staple_needed=not options.no_staple,
-    )
+    trust = None if options.no_tls else Trust.load(options.pki)
+    wallet = Wallet.load(options.pki) if options.payment == Payment.CONTRACT else None
+    return Trip(**_said(Trip, options), trust=trust, wallet=wallet)
 
 
 def hands_of(options: argparse.Namespace) -> Hands:
     if options.sim_socket is not None:
         return SimHands(options.sim_socket, options.phases)
-    return LineHands(options.iface) if options.slac else NoHands()
+    return LineHands(options.interface) if options.slac else Hands()
 
 
 def say(as_json: bool, name: str, text: str, facts: Mapping[str, Any]) -> None:

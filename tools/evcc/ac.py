@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from secc.conversation import Conversation
-from secc.iso2.messages import (
-    ChargeProgress,
-    ChargingStatusReq,
-    ChargingStatusRes,
-    PowerDeliveryReq,
-    PowerDeliveryRes,
-)
+from secc.iso2.messages import ChargeProgress, ChargingStatusReq, ChargingStatusRes
 
 from .battery import Battery
-from .charging import Terms, Turn, reason_to_leave
+from .charging import Terms, Turn, power_delivery, reason_to_leave
 from .exchange import Exchange
 from .quantities import real
 from .vocabulary import Ended, SetLoad, SetPilot, StationWrong
@@ -20,21 +14,8 @@ from .vocabulary import Ended, SetLoad, SetPilot, StationWrong
 
 def power_delivery_start(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
     """Ask for power; the pilot goes to C right after the request has left. [V2G2-847]"""
-    request = PowerDeliveryReq(
-        charge_progress=ChargeProgress.START,
-        sa_schedule_tuple_id=terms.schedule.sa_schedule_tuple_id,
-        charging_profile=terms.profile(_full_watts(car, terms)),
-    )
-    yield from car.ask(request, PowerDeliveryRes, then=SetPilot("C"))
+    yield from power_delivery(car, battery, terms, ChargeProgress.START, then=SetPilot("C"))
     _check_rcd(car)
-
-
-def renegotiation(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
-    """Ask for new terms; power stays on meanwhile."""
-    request = PowerDeliveryReq(
-        charge_progress=ChargeProgress.RENEGOTIATE, sa_schedule_tuple_id=terms.schedule.sa_schedule_tuple_id
-    )
-    yield from car.ask(request, PowerDeliveryRes)
 
 
 def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[Ended | Turn]:
@@ -56,9 +37,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
             car.do(SetLoad(drawn))
         car.draw(battery, drawn * terms.maximum_volts * car.behaviour.phases)
         loops += 1
-        meter = heard.meter_info.meter_reading if heard.meter_info is not None else None
-        car.show_progress(battery, terms.maximum_volts, drawn, meter)
-        leaving = reason_to_leave(car, battery, loops=loops, delivered=battery.delivered)
+        leaving = reason_to_leave(car, battery, heard, loops, terms.maximum_volts, drawn)
         if leaving is not None:
             return leaving
         yield from car.rest(car.behaviour.loop_seconds)
@@ -68,14 +47,7 @@ def power_delivery_stop(car: Exchange, battery: Battery, terms: Terms) -> Conver
     """Draw nothing any more, say so, and go to B right after. [V2G2-848]"""
     car.do(SetLoad(0.0))
     car.draw(battery, 0.0)
-    request = PowerDeliveryReq(
-        charge_progress=ChargeProgress.STOP, sa_schedule_tuple_id=terms.schedule.sa_schedule_tuple_id
-    )
-    yield from car.ask(request, PowerDeliveryRes, then=SetPilot("B"))
-
-
-def _full_watts(car: Exchange, terms: Terms) -> float:
-    return car.behaviour.ac_amperes * terms.maximum_volts * car.behaviour.phases
+    yield from power_delivery(car, battery, terms, ChargeProgress.STOP, then=SetPilot("B"))
 
 
 def _check_rcd(car: Exchange) -> None:

@@ -5,20 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from secc.conversation import Conversation
+from secc.conversation import Conversation, Effect
 from secc.iso2.messages import (
     AC_EVChargeParameter,
     AC_EVSEChargeParameter,
     ChargeParameterDiscoveryReq,
     ChargeParameterDiscoveryRes,
+    ChargeProgress,
     ChargingProfile,
     ChargingSession,
+    ChargingStatusRes,
+    CurrentDemandRes,
     DC_EVChargeParameter,
     DC_EVErrorCode,
+    DC_EVPowerDeliveryParameter,
     DC_EVSEChargeParameter,
     DC_EVStatus,
     EVSENotification,
     EVSEProcessing,
+    PowerDeliveryReq,
+    PowerDeliveryRes,
     ProfileEntry,
     RelativeTimeInterval,
     SAScheduleTuple,
@@ -145,12 +151,40 @@ def _terms(car: Exchange, heard: ChargeParameterDiscoveryRes) -> Terms:
     raise StationWrong("crossed-parameters", "[V2G2-477]", type(heard.evse_charge_parameter).__name__)
 
 
-def reason_to_leave(car: Exchange, battery: Battery, *, loops: int, delivered: float) -> Ended | Turn | None:
-    """Why the loop is to be left after this answer; None: it goes on.
+def power_delivery(
+    car: Exchange, battery: Battery, terms: Terms, progress: ChargeProgress, *, then: Effect | None = None
+) -> Conversation[None]:
+    """Ask for power, for its end, or for new terms; ``then`` is done when the request has left."""
+    behaviour, done = car.behaviour, progress is ChargeProgress.STOP
+    dc = behaviour.current is Current.DC
+    most = battery.maximum_watts if dc else behaviour.ac_amperes * terms.maximum_volts * behaviour.phases
+    status = DC_EVPowerDeliveryParameter(dc_ev_status=ev_status(battery, ready=not done), charging_complete=done)
+    request = PowerDeliveryReq(
+        charge_progress=progress,
+        sa_schedule_tuple_id=terms.schedule.sa_schedule_tuple_id,
+        charging_profile=terms.profile(most) if progress is ChargeProgress.START else None,
+        ev_power_delivery_parameter=status if dc else None,
+    )
+    yield from car.ask(request, PowerDeliveryRes, then=then)
+    if dc:
+        car.draw(battery, 0.0)
 
-    ``loops`` counts the answers since the last start, ``delivered`` is watt hours in this session.
+
+def reason_to_leave(
+    car: Exchange,
+    battery: Battery,
+    heard: CurrentDemandRes | ChargingStatusRes,
+    loops: int,
+    present_volts: float,
+    present_amperes: float,
+) -> Ended | Turn | None:
+    """Tell how charging goes, and why the loop is to be left after this answer; None: it goes on.
+
+    ``loops`` counts the answers since the last start.
     """
     behaviour = car.behaviour
+    meter = heard.meter_info.meter_reading if heard.meter_info is not None else None
+    car.show_progress(battery, present_volts, present_amperes, meter)
     if car.leaving:
         return Ended.BY_CAR
     if car.wishes.notification is EVSENotification.STOP_CHARGING or "Shutdown" in car.wishes.status_code:
@@ -159,7 +193,7 @@ def reason_to_leave(car: Exchange, battery: Battery, *, loops: int, delivered: f
         return Ended.BY_STATION
     if behaviour.loops is not None and loops >= behaviour.loops:
         return Ended.FULL
-    if behaviour.watt_hours is not None and delivered >= behaviour.watt_hours:
+    if behaviour.watt_hours is not None and battery.delivered >= behaviour.watt_hours:
         return Ended.FULL
     if battery.state_of_charge >= behaviour.target_state_of_charge:
         return Ended.FULL

@@ -8,7 +8,7 @@ from secc.iso2.messages import ChargeProgress
 from . import ac, dc
 from .battery import Battery
 from .behaviour import Behaviour, Current, Payment
-from .charging import charge_parameter_discovery, session_stop
+from .charging import charge_parameter_discovery, power_delivery, session_stop
 from .exchange import Exchange, LeaveEarly
 from .setup_phases import (
     authorization,
@@ -55,12 +55,12 @@ def _charge_dc(car: Exchange, battery: Battery) -> Conversation[Ended]:
         terms = yield from charge_parameter_discovery(car, battery)
         yield from dc.cable_check(car, battery)
         yield from dc.pre_charge(car, battery)
-        yield from dc.power_delivery(car, battery, terms, ChargeProgress.START)
+        yield from power_delivery(car, battery, terms, ChargeProgress.START)
         ended = yield from dc.charging_loop(car, battery, terms)
         if isinstance(ended, Ended):
             break
         car.renegotiated = True
-        yield from dc.power_delivery(car, battery, terms, ChargeProgress.RENEGOTIATE)
+        yield from power_delivery(car, battery, terms, ChargeProgress.RENEGOTIATE)
         # The cable check that follows needs an inlet without the battery on it. [V2G2-592]
         if not car.behaviour.keep_relays:
             dc.take_off(car)
@@ -79,7 +79,7 @@ def _charge_ac(car: Exchange, battery: Battery) -> Conversation[Ended]:
         if isinstance(ended, Ended):
             break
         car.renegotiated = True
-        yield from ac.renegotiation(car, battery, terms)
+        yield from power_delivery(car, battery, terms, ChargeProgress.RENEGOTIATE)
         car.announce("renegotiation", "negotiating anew")
     yield from ac.power_delivery_stop(car, battery, terms)
     return ended

@@ -11,12 +11,9 @@ from secc.iso2.messages import (
     ChargeProgress,
     CurrentDemandReq,
     CurrentDemandRes,
-    DC_EVPowerDeliveryParameter,
     DC_EVSEStatusCode,
     EVSEProcessing,
     IsolationLevel,
-    PowerDeliveryReq,
-    PowerDeliveryRes,
     PreChargeReq,
     PreChargeRes,
     WeldingDetectionReq,
@@ -24,7 +21,7 @@ from secc.iso2.messages import (
 )
 
 from .battery import Battery
-from .charging import Terms, Turn, ev_status, reason_to_leave
+from .charging import Terms, Turn, ev_status, power_delivery, reason_to_leave
 from .exchange import Exchange
 from .quantities import amperes, real, volts
 from .timing import CABLE_CHECK, PRE_CHARGE, WELDING_DETECTION
@@ -82,21 +79,6 @@ def pre_charge(car: Exchange, battery: Battery) -> Conversation[None]:
     car.announce("precharge", f"inlet at {present:.0f} V, battery at {battery.volts:.0f} V", {"volts": present})
 
 
-def power_delivery(car: Exchange, battery: Battery, terms: Terms, progress: ChargeProgress) -> Conversation[None]:
-    """Ask for power, for its end, or for new terms."""
-    done = progress is ChargeProgress.STOP
-    request = PowerDeliveryReq(
-        charge_progress=progress,
-        sa_schedule_tuple_id=terms.schedule.sa_schedule_tuple_id,
-        charging_profile=terms.profile(battery.maximum_watts) if progress is ChargeProgress.START else None,
-        ev_power_delivery_parameter=DC_EVPowerDeliveryParameter(
-            dc_ev_status=ev_status(battery, ready=not done), charging_complete=done
-        ),
-    )
-    yield from car.ask(request, PowerDeliveryRes)
-    car.draw(battery, 0.0)
-
-
 def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[Ended | Turn]:
     """Demand current until there is a reason to stop; the battery takes what the station says that it delivers."""
     loops = 0
@@ -117,9 +99,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
             raise StationWrong("overcurrent", "EVMaximumCurrentLimit", f"{present_amperes:.0f} A")
         car.draw(battery, present_volts * present_amperes)
         loops += 1
-        meter = heard.meter_info.meter_reading if heard.meter_info is not None else None
-        car.show_progress(battery, present_volts, present_amperes, meter)
-        leaving = reason_to_leave(car, battery, loops=loops, delivered=battery.delivered)
+        leaving = reason_to_leave(car, battery, heard, loops, present_volts, present_amperes)
         if leaving is not None:
             return leaving
         yield from car.rest(car.behaviour.loop_seconds)

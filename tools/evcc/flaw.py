@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from secc.iso2.messages import Body, V2G_Message
 from secc.session.supported_app_protocol import SupportedAppProtocolReq
+
+F = TypeVar("F", bound=Callable[[Any], Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,43 +40,39 @@ class Flaw:
     stays_out_of: str = ""
 
 
-REGISTERED: Final[dict[str, Flaw]] = {}
-"""By name; whole once ``flaws`` is imported."""
+FLAWS: Final[dict[str, Flaw]] = {}
+"""Every flaw, by its name; whole once ``flaws`` is imported."""
 
 
 def register(flaw: Flaw) -> None:
     """One name, one flaw."""
-    assert flaw.name not in REGISTERED
-    REGISTERED[flaw.name] = flaw
+    assert flaw.name not in FLAWS
+    FLAWS[flaw.name] = flaw
 
 
 def _named(function: Callable[..., Any]) -> tuple[str, str]:
     return function.__name__.replace("_", "-"), (function.__doc__ or "").strip()
 
 
-def body_flaw(bend: Callable[[Body], Body]) -> Callable[[Body], Body]:
-    """Registers what bends a body before it is signed."""
-    register(Flaw(*_named(bend), before_signing=bend))
-    return bend
+def body_flaw(*kinds: type[Body]) -> Callable[[F], F]:
+    """Registers what bends bodies of these kinds before they are signed."""
+
+    def registered(bend: F) -> F:
+        register(Flaw(*_named(bend), before_signing=lambda body: bend(body) if isinstance(body, kinds) else body))
+        return bend
+
+    return registered
 
 
-def message_flaw(bend: Callable[[V2G_Message], tuple[Outgoing, ...]]) -> Callable[[V2G_Message], tuple[Outgoing, ...]]:
-    """Registers what bends a whole message after it is signed."""
+def message_flaw(*kinds: type) -> Callable[[F], F]:
+    """Registers what bends whole messages with bodies of these kinds, after they are signed, or the list of protocols: into messages."""
 
-    def after(message: Outgoing) -> tuple[Outgoing, ...]:
-        return bend(message) if isinstance(message, V2G_Message) else (message,)
+    def registered(bend: F) -> F:
+        def after(message: Outgoing) -> tuple[Outgoing, ...]:
+            bent = isinstance(message.body if isinstance(message, V2G_Message) else message, kinds)
+            return tuple(bend(message)) if bent else (message,)
 
-    register(Flaw(*_named(bend), after_signing=after))
-    return bend
+        register(Flaw(*_named(bend), after_signing=after))
+        return bend
 
-
-def supported_flaw(
-    bend: Callable[[SupportedAppProtocolReq], tuple[Outgoing, ...]],
-) -> Callable[[SupportedAppProtocolReq], tuple[Outgoing, ...]]:
-    """Registers what bends the list of protocols."""
-
-    def after(message: Outgoing) -> tuple[Outgoing, ...]:
-        return bend(message) if isinstance(message, SupportedAppProtocolReq) else (message,)
-
-    register(Flaw(*_named(bend), after_signing=after))
-    return bend
+    return registered

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
 
 from secc.iso2.messages import (
     AC_EVChargeParameter,
     AuthorizationReq,
     Body,
+    CableCheckReq,
     CertificateChain,
     ChargeParameterDiscoveryReq,
     ChargeProgress,
@@ -34,12 +34,11 @@ from secc.iso2.messages import (
 )
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 
-from .flaw import REGISTERED, Flaw, Outgoing, RawOctets, RawPayload, body_flaw, message_flaw, register, supported_flaw
+from .flaw import FLAWS as FLAWS
+from .flaw import Flaw, Outgoing, RawOctets, RawPayload, body_flaw, message_flaw, register
 from .quantities import amperes, volts, watt_hours, watts
 
-FLAWS: Final[Mapping[str, Flaw]] = REGISTERED
-"""Every flaw, by its name."""
-
+LOOP = (CurrentDemandReq, ChargingStatusReq)
 
 # --- the list of protocols ------------------------------------------------------------------------------------------------
 
@@ -51,245 +50,222 @@ def _only(namespace: str, major: int) -> SupportedAppProtocolReq:
     return SupportedAppProtocolReq(app_protocol=(entry,))
 
 
-@supported_flaw
-def foreign_protocol(request: SupportedAppProtocolReq) -> tuple[Outgoing, ...]:
+@message_flaw(SupportedAppProtocolReq)
+def foreign_protocol(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
     """The car speaks only a protocol that no station knows."""
-    return (_only("urn:example:other:MsgDef", 2),)
+    yield _only("urn:example:other:MsgDef", 2)
 
 
-@supported_flaw
-def draft_protocol(request: SupportedAppProtocolReq) -> tuple[Outgoing, ...]:
+@message_flaw(SupportedAppProtocolReq)
+def draft_protocol(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
     """The car speaks only the draft of 2010 of the standard."""
-    return (_only("urn:iso:15118:2:2010:MsgDef", 1),)
+    yield _only("urn:iso:15118:2:2010:MsgDef", 1)
 
 
-@supported_flaw
-def other_major(request: SupportedAppProtocolReq) -> tuple[Outgoing, ...]:
+@message_flaw(SupportedAppProtocolReq)
+def other_major(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
     """The car speaks a major version of ISO 15118-2 that there is not."""
-    return (_only("urn:iso:15118:2:2013:MsgDef", 3),)
+    yield _only("urn:iso:15118:2:2013:MsgDef", 3)
 
 
-@supported_flaw
-def garbage_first(request: SupportedAppProtocolReq) -> tuple[Outgoing, ...]:
+@message_flaw(SupportedAppProtocolReq)
+def garbage_first(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
     """The first message is no EXI."""
-    return (RawPayload(bytes.fromhex("8fffffffffffffff")),)
+    yield RawPayload(bytes.fromhex("8fffffffffffffff"))
 
 
 # --- session and sequence -------------------------------------------------------------------------------------------------
 
 
-@message_flaw
-def wrong_session_id(message: V2G_Message) -> tuple[Outgoing, ...]:
+def _in_session(message: V2G_Message, session_id: bytes) -> V2G_Message:
+    if isinstance(message.body, SessionSetupReq):
+        return message
+    return replace(message, header=replace(message.header, session_id=session_id))
+
+
+@message_flaw(Body)
+def wrong_session_id(message: V2G_Message) -> Iterable[Outgoing]:
     """From ServiceDiscoveryReq on, the SessionID is another one."""
-    if isinstance(message.body, SessionSetupReq):
-        return (message,)
-    return (replace(message, header=replace(message.header, session_id=bytes.fromhex("DEADBEEF00000001"))),)
+    yield _in_session(message, bytes.fromhex("DEADBEEF00000001"))
 
 
-@message_flaw
-def zero_session_id(message: V2G_Message) -> tuple[Outgoing, ...]:
+@message_flaw(Body)
+def zero_session_id(message: V2G_Message) -> Iterable[Outgoing]:
     """From ServiceDiscoveryReq on, the SessionID is zero again."""
-    if isinstance(message.body, SessionSetupReq):
-        return (message,)
-    return (replace(message, header=replace(message.header, session_id=bytes(8))),)
+    yield _in_session(message, bytes(8))
 
 
-@body_flaw
-def skip_service_discovery(body: Body) -> Body:
+@body_flaw(ServiceDiscoveryReq)
+def skip_service_discovery(body: ServiceDiscoveryReq) -> Body:
     """The payment is selected before the services were discovered."""
-    if isinstance(body, ServiceDiscoveryReq):
-        return PaymentServiceSelectionReq(
-            selected_payment_option=PaymentOption.EXTERNAL_PAYMENT,
-            selected_service_list=SelectedServiceList(selected_service=(SelectedService(service_id=1),)),
-        )
-    return body
-
-
-@body_flaw
-def skip_authorization(body: Body) -> Body:
-    """The charge parameters come without an authorisation."""
-    if isinstance(body, AuthorizationReq):
-        return ChargeParameterDiscoveryReq(
-            requested_energy_transfer_mode=EnergyTransferMode.AC_THREE_PHASE_CORE, ev_charge_parameter=_ac_parameter()
-        )
-    return body
-
-
-@body_flaw
-def demand_before_cable_check(body: Body) -> Body:
-    """DC: current is demanded when the cable check is due. AC: a status is asked for before power."""
-    if type(body).__name__ == "CableCheckReq":
-        return CurrentDemandReq(
-            dc_ev_status=body.dc_ev_status,  # type: ignore[attr-defined]  # told by its name, so that AC cars need no import
-            ev_target_current=amperes(20.0),
-            charging_complete=False,
-            ev_target_voltage=volts(400.0),
-        )
-    if isinstance(body, PowerDeliveryReq) and body.ev_power_delivery_parameter is None:
-        return ChargingStatusReq()
-    return body
-
-
-@body_flaw
-def setup_twice(body: Body) -> Body:
-    """SessionSetupReq comes a second time, in the middle of the session."""
-    if isinstance(body, PaymentServiceSelectionReq):
-        return SessionSetupReq(evcc_id=bytes.fromhex("02A1B2C3D4E5"))
-    return body
-
-
-@message_flaw
-def supported_again(message: V2G_Message) -> tuple[Outgoing, ...]:
-    """The list of protocols comes a second time, in the middle of the session."""
-    if isinstance(message.body, ServiceDiscoveryReq):
-        return (_only("urn:iso:15118:2:2013:MsgDef", 2),)
-    return (message,)
-
-
-@message_flaw
-def two_at_once(message: V2G_Message) -> tuple[Outgoing, ...]:
-    """ServiceDiscoveryReq is sent twice without waiting for the answer."""
-    return (message, message) if isinstance(message.body, ServiceDiscoveryReq) else (message,)
-
-
-@message_flaw
-def silent(message: V2G_Message) -> tuple[Outgoing, ...]:
-    """From the authorisation on, the car says nothing more and keeps the connection."""
-    return () if isinstance(message.body, AuthorizationReq) else (message,)
-
-
-@message_flaw
-def silent_while_charging(message: V2G_Message) -> tuple[Outgoing, ...]:
-    """In the charging loop, the car says nothing more and keeps the connection."""
-    return () if isinstance(message.body, CurrentDemandReq | ChargingStatusReq) else (message,)
-
-
-@message_flaw
-def garbage(message: V2G_Message) -> tuple[Outgoing, ...]:
-    """In place of ServiceDiscoveryReq comes a frame whose payload is no EXI."""
-    return (RawPayload(bytes(range(1, 40))),) if isinstance(message.body, ServiceDiscoveryReq) else (message,)
-
-
-@message_flaw
-def garbage_while_charging(message: V2G_Message) -> tuple[Outgoing, ...]:
-    """In the charging loop comes a frame whose payload is no EXI."""
-    looping = isinstance(message.body, CurrentDemandReq | ChargingStatusReq)
-    return (RawPayload(b"\xff" * 30),) if looping else (message,)
-
-
-@message_flaw
-def enormous_frame(message: V2G_Message) -> tuple[Outgoing, ...]:
-    """A V2GTP header announces four gigabytes."""
-    return (
-        (RawOctets(bytes.fromhex("01fe8001ffffffff")),) if isinstance(message.body, ServiceDiscoveryReq) else (message,)
+    return PaymentServiceSelectionReq(
+        selected_payment_option=PaymentOption.EXTERNAL_PAYMENT, selected_service_list=_services(1)
     )
+
+
+@body_flaw(AuthorizationReq)
+def skip_authorization(body: AuthorizationReq) -> Body:
+    """The charge parameters come without an authorisation."""
+    return ChargeParameterDiscoveryReq(
+        requested_energy_transfer_mode=EnergyTransferMode.AC_THREE_PHASE_CORE, ev_charge_parameter=_ac_parameter()
+    )
+
+
+@body_flaw(CableCheckReq, PowerDeliveryReq)
+def demand_before_cable_check(body: CableCheckReq | PowerDeliveryReq) -> Body:
+    """DC: current is demanded when the cable check is due. AC: a status is asked for before power."""
+    if isinstance(body, PowerDeliveryReq):
+        return ChargingStatusReq() if body.ev_power_delivery_parameter is None else body
+    return CurrentDemandReq(
+        dc_ev_status=body.dc_ev_status,
+        ev_target_current=amperes(20.0),
+        charging_complete=False,
+        ev_target_voltage=volts(400.0),
+    )
+
+
+@body_flaw(PaymentServiceSelectionReq)
+def setup_twice(body: PaymentServiceSelectionReq) -> Body:
+    """SessionSetupReq comes a second time, in the middle of the session."""
+    return SessionSetupReq(evcc_id=bytes.fromhex("02A1B2C3D4E5"))
+
+
+@message_flaw(ServiceDiscoveryReq)
+def supported_again(message: V2G_Message) -> Iterable[Outgoing]:
+    """The list of protocols comes a second time, in the middle of the session."""
+    yield _only("urn:iso:15118:2:2013:MsgDef", 2)
+
+
+@message_flaw(ServiceDiscoveryReq)
+def two_at_once(message: V2G_Message) -> Iterable[Outgoing]:
+    """ServiceDiscoveryReq is sent twice without waiting for the answer."""
+    return message, message
+
+
+@message_flaw(AuthorizationReq)
+def silent(message: V2G_Message) -> Iterable[Outgoing]:
+    """From the authorisation on, the car says nothing more and keeps the connection."""
+    return ()
+
+
+@message_flaw(*LOOP)
+def silent_while_charging(message: V2G_Message) -> Iterable[Outgoing]:
+    """In the charging loop, the car says nothing more and keeps the connection."""
+    return ()
+
+
+@message_flaw(ServiceDiscoveryReq)
+def garbage(message: V2G_Message) -> Iterable[Outgoing]:
+    """In place of ServiceDiscoveryReq comes a frame whose payload is no EXI."""
+    yield RawPayload(bytes(range(1, 40)))
+
+
+@message_flaw(*LOOP)
+def garbage_while_charging(message: V2G_Message) -> Iterable[Outgoing]:
+    """In the charging loop comes a frame whose payload is no EXI."""
+    yield RawPayload(b"\xff" * 30)
+
+
+@message_flaw(ServiceDiscoveryReq)
+def enormous_frame(message: V2G_Message) -> Iterable[Outgoing]:
+    """A V2GTP header announces four gigabytes."""
+    yield RawOctets(bytes.fromhex("01fe8001ffffffff"))
 
 
 # --- services and payment -------------------------------------------------------------------------------------------------
 
 
-@body_flaw
-def unknown_service_detail(body: Body) -> Body:
+def _services(*services: int) -> SelectedServiceList:
+    return SelectedServiceList(selected_service=tuple(SelectedService(service_id=service) for service in services))
+
+
+@body_flaw(PaymentServiceSelectionReq)
+def unknown_service_detail(body: PaymentServiceSelectionReq) -> Body:
     """The car asks for the details of a service that was not on offer."""
-    return ServiceDetailReq(service_id=4711) if isinstance(body, PaymentServiceSelectionReq) else body
+    return ServiceDetailReq(service_id=4711)
 
 
-@body_flaw
-def unoffered_payment(body: Body) -> Body:
+@body_flaw(PaymentServiceSelectionReq)
+def unoffered_payment(body: PaymentServiceSelectionReq) -> Body:
     """The car selects Contract where the station offers none."""
-    if isinstance(body, PaymentServiceSelectionReq):
-        return replace(body, selected_payment_option=PaymentOption.CONTRACT)
-    return body
+    return replace(body, selected_payment_option=PaymentOption.CONTRACT)
 
 
-@body_flaw
-def unoffered_service(body: Body) -> Body:
+@body_flaw(PaymentServiceSelectionReq)
+def unoffered_service(body: PaymentServiceSelectionReq) -> Body:
     """The car selects a service that was not on offer."""
-    return _selecting(body, 1, 4711)
+    return replace(body, selected_service_list=_services(1, 4711))
 
 
-@body_flaw
-def no_charge_service(body: Body) -> Body:
+@body_flaw(PaymentServiceSelectionReq)
+def no_charge_service(body: PaymentServiceSelectionReq) -> Body:
     """The car selects only a service that is not charging."""
-    return _selecting(body, 3)
-
-
-def _selecting(body: Body, *services: int) -> Body:
-    if isinstance(body, PaymentServiceSelectionReq):
-        selected = tuple(SelectedService(service_id=service) for service in services)
-        return replace(body, selected_service_list=SelectedServiceList(selected_service=selected))
-    return body
+    return replace(body, selected_service_list=_services(3))
 
 
 # --- Plug & Charge --------------------------------------------------------------------------------------------------------
 
 
-@body_flaw
-def wrong_challenge(body: Body) -> Body:
+@body_flaw(AuthorizationReq)
+def wrong_challenge(body: AuthorizationReq) -> Body:
     """AuthorizationReq returns another challenge than the station's, rightly signed."""
-    if isinstance(body, AuthorizationReq) and body.gen_challenge is not None:
-        return replace(body, gen_challenge=bytes(octet ^ 0x5A for octet in body.gen_challenge))
-    return body
+    challenge = body.gen_challenge
+    return body if challenge is None else replace(body, gen_challenge=bytes(octet ^ 0x5A for octet in challenge))
 
 
-@body_flaw
-def no_challenge(body: Body) -> Body:
+@body_flaw(AuthorizationReq)
+def no_challenge(body: AuthorizationReq) -> Body:
     """AuthorizationReq returns no challenge."""
-    return replace(body, gen_challenge=None) if isinstance(body, AuthorizationReq) else body
+    return replace(body, gen_challenge=None)
 
 
-@message_flaw
-def broken_signature(message: V2G_Message) -> tuple[Outgoing, ...]:
+@message_flaw(Body)
+def broken_signature(message: V2G_Message) -> Iterable[Outgoing]:
     """One bit of the signature's value is flipped."""
     signature = message.header.signature
-    if signature is None:
-        return (message,)
-    octets = bytearray(signature.signature_value.value)
-    octets[40] ^= 1
-    broken = replace(signature, signature_value=replace(signature.signature_value, value=bytes(octets)))
-    return (replace(message, header=replace(message.header, signature=broken)),)
+    if signature is not None:
+        octets = bytearray(signature.signature_value.value)
+        octets[40] ^= 1
+        signature = replace(signature, signature_value=replace(signature.signature_value, value=bytes(octets)))
+    yield replace(message, header=replace(message.header, signature=signature))
 
 
-@message_flaw
-def no_signature(message: V2G_Message) -> tuple[Outgoing, ...]:
+@message_flaw(Body)
+def no_signature(message: V2G_Message) -> Iterable[Outgoing]:
     """AuthorizationReq is not signed."""
-    return (replace(message, header=replace(message.header, signature=None)),)
+    yield replace(message, header=replace(message.header, signature=None))
 
 
-@message_flaw
-def changed_after_signing(message: V2G_Message) -> tuple[Outgoing, ...]:
+@message_flaw(AuthorizationReq)
+def changed_after_signing(message: V2G_Message) -> Iterable[Outgoing]:
     """The Id of AuthorizationReq is changed after it was signed, and the signature's reference with it."""
     signature = message.header.signature
-    if signature is None or not isinstance(message.body, AuthorizationReq):
-        return (message,)
-    info = signature.signed_info
-    reference = replace(info.reference[0], uri="#other")
-    changed = replace(signature, signed_info=replace(info, reference=(reference,)))
-    header = replace(message.header, signature=changed)
-    return (replace(message, header=header, body=replace(message.body, id="other")),)
+    if signature is not None and isinstance(message.body, AuthorizationReq):
+        info = signature.signed_info
+        reference = replace(info.reference[0], uri="#other")
+        changed = replace(signature, signed_info=replace(info, reference=(reference,)))
+        header = replace(message.header, signature=changed)
+        message = replace(message, header=header, body=replace(message.body, id="other"))
+    yield message
 
 
-@body_flaw
-def other_emaid(body: Body) -> Body:
+@body_flaw(PaymentDetailsReq)
+def other_emaid(body: PaymentDetailsReq) -> Body:
     """PaymentDetailsReq claims an EMAID that is not the certificate's."""
-    return replace(body, emaid="DE8AAACVVVVVV1") if isinstance(body, PaymentDetailsReq) else body
+    return replace(body, emaid="DE8AAACVVVVVV1")
 
 
-@body_flaw
-def garbage_certificate(body: Body) -> Body:
+@body_flaw(PaymentDetailsReq)
+def garbage_certificate(body: PaymentDetailsReq) -> Body:
     """The contract certificate is no certificate."""
-    if isinstance(body, PaymentDetailsReq):
-        return replace(body, contract_signature_cert_chain=CertificateChain(certificate=b"\x30\x03\x02\x01\x2a"))
-    return body
+    return replace(body, contract_signature_cert_chain=CertificateChain(certificate=b"\x30\x03\x02\x01\x2a"))
 
 
-@body_flaw
-def leaf_alone(body: Body) -> Body:
+@body_flaw(PaymentDetailsReq)
+def leaf_alone(body: PaymentDetailsReq) -> Body:
     """The contract chain comes without its sub-CAs."""
-    if isinstance(body, PaymentDetailsReq):
-        chain = replace(body.contract_signature_cert_chain, sub_certificates=None)
-        return replace(body, contract_signature_cert_chain=chain)
-    return body
+    chain = replace(body.contract_signature_cert_chain, sub_certificates=None)
+    return replace(body, contract_signature_cert_chain=chain)
 
 
 # --- charging -------------------------------------------------------------------------------------------------------------
@@ -304,51 +280,44 @@ def _ac_parameter() -> AC_EVChargeParameter:
     )
 
 
-@body_flaw
-def unoffered_mode(body: Body) -> Body:
+@body_flaw(ChargeParameterDiscoveryReq)
+def unoffered_mode(body: ChargeParameterDiscoveryReq) -> Body:
     """The car asks for an energy transfer mode that is not on offer, with matching parameters."""
-    if isinstance(body, ChargeParameterDiscoveryReq):
-        return replace(body, requested_energy_transfer_mode=EnergyTransferMode.DC_UNIQUE)
-    return body
+    return replace(body, requested_energy_transfer_mode=EnergyTransferMode.DC_UNIQUE)
 
 
-@body_flaw
-def crossed_parameters(body: Body) -> Body:
+@body_flaw(ChargeParameterDiscoveryReq)
+def crossed_parameters(body: ChargeParameterDiscoveryReq) -> Body:
     """The charge parameters are AC's where DC is asked for."""
-    if isinstance(body, ChargeParameterDiscoveryReq):
-        return replace(body, ev_charge_parameter=_ac_parameter())
-    return body
+    return replace(body, ev_charge_parameter=_ac_parameter())
 
 
-@body_flaw
-def foreign_schedule(body: Body) -> Body:
+@body_flaw(PowerDeliveryReq)
+def foreign_schedule(body: PowerDeliveryReq) -> Body:
     """PowerDeliveryReq chooses a schedule that was not on offer."""
-    return replace(body, sa_schedule_tuple_id=200) if isinstance(body, PowerDeliveryReq) else body
+    return replace(body, sa_schedule_tuple_id=200)
 
 
-@body_flaw
-def profile_above_schedule(body: Body) -> Body:
+@body_flaw(PowerDeliveryReq)
+def profile_above_schedule(body: PowerDeliveryReq) -> Body:
     """The charging profile is far above what the schedule allows."""
-    if isinstance(body, PowerDeliveryReq) and body.charge_progress is ChargeProgress.START:
-        entry = ProfileEntry(charging_profile_entry_start=0, charging_profile_entry_max_power=watts(3_000_000.0))
-        return replace(body, charging_profile=ChargingProfile(profile_entry=(entry,)))
-    return body
+    entry = ProfileEntry(charging_profile_entry_start=0, charging_profile_entry_max_power=watts(3_000_000.0))
+    starts = body.charge_progress is ChargeProgress.START
+    return replace(body, charging_profile=ChargingProfile(profile_entry=(entry,))) if starts else body
 
 
-@body_flaw
-def renegotiate_before_start(body: Body) -> Body:
+@body_flaw(PowerDeliveryReq)
+def renegotiate_before_start(body: PowerDeliveryReq) -> Body:
     """PowerDeliveryReq asks for a renegotiation before power ever flowed."""
-    if isinstance(body, PowerDeliveryReq) and body.charge_progress is ChargeProgress.START:
-        return replace(body, charge_progress=ChargeProgress.RENEGOTIATE)
-    return body
+    starts = body.charge_progress is ChargeProgress.START
+    return replace(body, charge_progress=ChargeProgress.RENEGOTIATE) if starts else body
 
 
-@body_flaw
-def start_in_the_loop(body: Body) -> Body:
+@body_flaw(PowerDeliveryReq)
+def start_in_the_loop(body: PowerDeliveryReq) -> Body:
     """PowerDeliveryReq(Start) comes where Stop is due."""
-    if isinstance(body, PowerDeliveryReq) and body.charge_progress is ChargeProgress.STOP:
-        return replace(body, charge_progress=ChargeProgress.START)
-    return body
+    stops = body.charge_progress is ChargeProgress.STOP
+    return replace(body, charge_progress=ChargeProgress.START) if stops else body
 
 
 register(Flaw("stay-in-b", "The car never goes to pilot state C.", stays_out_of="C"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 from hal.errors import HalRejected
 from hal.linux.modem import LinuxModem, open_modem
@@ -16,12 +15,17 @@ from .battery import Battery, Sensed
 from .vocabulary import MoveRelays, SetLoad, SetPilot
 
 
-class Hands(Protocol):
-    """What a car can do at the outlet. All raise HalError where the world is gone."""
+class Hands:
+    """What a car can do at the outlet. All raise HalError where the world is gone.
 
-    async def plug_in(self) -> None: ...
+    These are the hands of a car that stands in no simulated world: its battery is a model of its own, and its pilot somebody else's business.
+    """
 
-    async def unplug(self) -> None: ...
+    async def plug_in(self) -> None:
+        """Put the plug in."""
+
+    async def unplug(self) -> None:
+        """Pull the plug; a lock that still holds it is left in peace."""
 
     async def perform(self, effect: Effect) -> None:
         """SetPilot, MoveRelays and SetLoad; everything else is not for hands."""
@@ -31,39 +35,17 @@ class Hands(Protocol):
 
     async def modem(self) -> PlcModem | None:
         """The car's power line modem; None where cars are not matched."""
+        return None
 
     async def duty(self) -> float | None:
         """What the station has put on the pilot; 0.0 for what is no duty, None where this car has no pilot."""
-
-    def close(self) -> None: ...
-
-
-class NoHands:
-    """A car that stands in no simulated world: its battery is a model of its own, and its pilot somebody else's business."""
-
-    async def plug_in(self) -> None:
-        return
-
-    async def unplug(self) -> None:
-        return
-
-    async def perform(self, effect: Effect) -> None:
-        return
-
-    async def feel(self, battery: Battery) -> None:
-        return
-
-    async def modem(self) -> PlcModem | None:
-        return None
-
-    async def duty(self) -> float | None:
         return None
 
     def close(self) -> None:
-        return
+        """Let go of the world."""
 
 
-class LineHands(NoHands):
+class LineHands(Hands):
     """A car that has nothing but a modem, behind this interface."""
 
     def __init__(self, interface: str) -> None:
@@ -76,7 +58,7 @@ class LineHands(NoHands):
         return self._modem
 
 
-class SimHands:
+class SimHands(Hands):
     """A car in the world behind a panel's socket (:mod:`hal.sim.panel`)."""
 
     def __init__(self, path: Path, phases: int = 3) -> None:
@@ -90,7 +72,6 @@ class SimHands:
         await self._hand.act("plug_in")
 
     async def unplug(self) -> None:
-        """Pull the plug; a lock that still holds it is left in peace."""
         try:
             await self._hand.act("unplug")
         except HalRejected:
