@@ -76,18 +76,3 @@ def duty_of_amperes(amperes: float) -> float:
         return amperes / 0.6 / 100.0
     # The two formulas overlap between 84.4 and 85 %: there the car would read the lower one's current.
     return min(max(amperes / 2.5 + 64.0, 85.0), 96.0) / 100.0
-
-
-def cable_amperes(ohms: float) -> float | None:
-    """Rating of a cable by its proximity resistor; None: no plug. ValueError for a resistance of no rating (a fault)."""
-    if ohms > 4500.0:
-        return None
-    for floor, ceiling, amperes in (
-        (1100.0, 2460.0, 13.0),
-        (400.0, 936.0, 20.0),
-        (164.0, 308.0, 32.0),
-        (80.0, 140.0, 63.0),
-    ):
-        if floor <= ohms <= ceiling:
-            return amperes
-    raise ValueError(f"a proximity resistor of {ohms} ohms means no cable")

@@ -1,4 +1,4 @@
-"""docs/configuration.md, made from the declarations of the settings: ``python -m tools.config_doc``."""
+"""docs/configuration.md, made from the declarations of the settings."""
 
 from __future__ import annotations
 
@@ -142,8 +142,3 @@ def _inner(kind: Any) -> type | None:
     if typing.get_origin(kind) is tuple:
         kind = typing.get_args(kind)[0]
     return kind if isinstance(kind, type) and is_dataclass(kind) else None
-
-
-if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
-    print(TARGET)

@@ -1,4 +1,4 @@
-"""docs/quirks.md, made from the table of field quirks: ``python -m tools.quirks_doc``."""
+"""docs/quirks.md, made from the table of field quirks."""
 
 from __future__ import annotations
 
@@ -32,8 +32,3 @@ def render() -> str:
 def _count() -> str:
     counts = ", ".join(f"{sum(quirk.when is when for quirk in table())} {when}" for when in When)
     return f"{len(table())} in all: {counts}.\n"
-
-
-if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
-    print(TARGET)

@@ -1,4 +1,4 @@
-"""docs/reasons.md, made from the table of reasons: ``python -m tools.reasons_doc``."""
+"""docs/reasons.md, made from the table of reasons."""
 
 from __future__ import annotations
 
@@ -47,8 +47,3 @@ def render() -> str:
 def _table(entries: Iterable[Meaning]) -> str:
     rows = [f"| `{e.code}` | {e.meaning} | {e.driver} | {e.support} |" for e in entries]
     return "\n".join(["| code | meaning | what the driver sees | what to do |", "|---|---|---|---|", *rows, ""])
-
-
-if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
-    print(TARGET)

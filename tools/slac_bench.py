@@ -71,23 +71,14 @@ class Pass:
         return sum(groups) / len(groups) if groups else float("nan")
 
 
-class Car:
-    """The car's side of one pass after the other, as far as CM_ATTEN_CHAR."""
-
-    def __init__(self, modem: PlcModem, sounds: int = 10) -> None:
-        self.modem = modem
-        self.sounds = sounds
-
-    async def measure(self, number: int) -> Pass:
-        """One pass, with a RunID of its own."""
-        session = Session(
-            lambda ev: EvSlac(ev, self.modem.mac, sounds=self.sounds).measure(), now=asyncio.get_running_loop().time()
-        )
-        ended = await OnModem(self.modem, session).run()
-        if ended.well:
-            _, result = session.result
-            return Pass(number, result)
-        return Pass(number, None, "no CM_ATTEN_CHAR.IND" if ended.kind == "timer" else "no CM_SLAC_PARM.CNF")
+async def measure(modem: PlcModem, number: int, sounds: int = 10) -> Pass:
+    """One pass of the car's side, as far as CM_ATTEN_CHAR, with a RunID of its own."""
+    now = asyncio.get_running_loop().time()
+    session = Session(lambda ev: EvSlac(ev, modem.mac, sounds=sounds).measure(), now=now)
+    ended = await OnModem(modem, session).run()
+    if ended.well:
+        return Pass(number, session.result[1])
+    return Pass(number, None, "no CM_ATTEN_CHAR.IND" if ended.kind == "timer" else "no CM_SLAC_PARM.CNF")
 
 
 def table(passes: list[Pass]) -> str:
@@ -153,10 +144,9 @@ async def bench(arguments: argparse.Namespace) -> list[Pass]:
             serving = asyncio.ensure_future(station.run())
             await asyncio.sleep(arguments.settle)
             station.plug_in()
-        car = Car(car_modem)
         passes = []
         for number in range(1, arguments.passes + 1):
-            passes.append(await car.measure(number))
+            passes.append(await measure(car_modem, number))
             await asyncio.sleep(arguments.pause)
         if serving is not None:
             serving.cancel()

@@ -13,6 +13,7 @@ from secc.link.slac.events import FrameReceived
 from secc.link.slac.mme import (
     BROADCAST,
     MVF_LENGTH_REQ,
+    NO_ID,
     AttenCharInd,
     AttenCharRsp,
     Message,
@@ -23,20 +24,16 @@ from secc.link.slac.mme import (
     SlacParmReq,
     StartAttenCharInd,
 )
+from secc.link.slac.timing import C_EV_MATCH_RETRY, TT_MATCH_JOIN, TT_MATCH_RESPONSE
 
 A = TypeVar("A")
 
-_TABLE: Final = "ISO 15118-3 Table A.1"
-TT_MATCH_RESPONSE: Final = Timeout("TT_match_response", 0.2, _TABLE)
-TT_EV_ATTEN_RESULTS: Final = Timeout("TT_EV_atten_results", 1.2, _TABLE)
-TP_EV_BATCH_MSG_INTERVAL: Final = Timeout("TP_EV_batch_msg_interval", 0.03, _TABLE)
+TT_EV_ATTEN_RESULTS: Final = Timeout("TT_EV_atten_results", 1.2, "ISO 15118-3 Table A.1")
+TP_EV_BATCH_MSG_INTERVAL: Final = Timeout("TP_EV_batch_msg_interval", 0.03, "ISO 15118-3 Table A.1")
 """Between two messages of a batch; the standard allows 20 to 50 ms."""
-TT_MATCH_JOIN: Final = Timeout("TT_match_join", 12.0, _TABLE)
-C_EV_MATCH_RETRY: Final = 2
 C_EV_START_ATTEN_CHAR_INDS: Final = 3
 LINK_POLL: Final = Timeout("link status poll", 0.1, "our choice")
 KEY_ANSWER: Final = Timeout("CM_SET_KEY confirmation", 6.0, "our choice")
-_NO_ID: Final = bytes(17)
 
 
 class EvSlac:
@@ -68,7 +65,7 @@ class EvSlac:
             self._say(StartAttenCharInd(0, 0, sounds, cnf.time_out, 1, self.mac, self.run_id))
             yield from ev.rest(TP_EV_BATCH_MSG_INTERVAL)
         for count in reversed(range(sounds)):
-            self._say(MnbcSoundInd(0, 0, _NO_ID, count, self.run_id, random=ev.entropy(16)))
+            self._say(MnbcSoundInd(0, 0, NO_ID, count, self.run_id, random=ev.entropy(16)))
             yield from ev.rest(TP_EV_BATCH_MSG_INTERVAL)
         yield from ev.until(lambda: bool(self.results) and not self.compares, before=end)
         if not self.results:
@@ -79,7 +76,7 @@ class EvSlac:
         """Measure, choose, join. Returns the address of the station; raises Refusal, TimedOut."""
         ev = self.ev
         station, _ = yield from self.measure()
-        request = SlacMatchReq(0, 0, MVF_LENGTH_REQ, _NO_ID, self.mac, _NO_ID, station, self.run_id)
+        request = SlacMatchReq(0, 0, MVF_LENGTH_REQ, NO_ID, self.mac, NO_ID, station, self.run_id)
         cnf = yield from self._ask(request, lambda: self.matched, station)
         key = ev.ask(SetKey(cnf.nid, cnf.nmk))
         if not (yield from ev.receive(key, within=KEY_ANSWER)).done:
@@ -115,7 +112,7 @@ class EvSlac:
                 self.invited = cnf
             case AttenCharInd() as result:
                 self.results[frame.source] = result
-                self._say(AttenCharRsp(0, 0, self.mac, self.run_id, _NO_ID, _NO_ID, 0), frame.source)
+                self._say(AttenCharRsp(0, 0, self.mac, self.run_id, NO_ID, NO_ID, 0), frame.source)
             case SlacMatchCnf() as cnf:
                 self.matched = cnf
             case _:

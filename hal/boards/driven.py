@@ -138,10 +138,6 @@ class DrivenBoard(LevelBoard, abc.ABC):
         """The meter, where the board has one."""
         return None
 
-    def _beaten(self) -> None:
-        """The station lives. For drivers that pass it on."""
-        return
-
     async def limit(self, amperes: float) -> None:
         """Trip above this current: a board without current sensors leaves it to its breaker."""
         self.demand()
@@ -191,7 +187,6 @@ class DrivenBoard(LevelBoard, abc.ABC):
         if self._beat_check is None:
             self._beat_check = self._loop.call_at(self._last_beat + BEAT_SECONDS, self._check_beat)
         self.faults.end(HEARTBEAT_LOST.code)
-        self._beaten()
         if not self.healthy:
             raise HalLost(f"board {self.name} does not answer")
 

@@ -31,10 +31,8 @@ class Line(Protocol):
     def close(self) -> None: ...
 
 
-class Connect(Protocol):
-    """Opens the line anew, as often as it is needed. HalError when it cannot be opened."""
-
-    def __call__(self) -> Line: ...
+Connect = Callable[[], Line]
+"""Opens the line anew, as often as it is needed. HalError when it cannot be opened."""
 
 
 def _nothing(_: object) -> None:

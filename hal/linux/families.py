@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
+import abc
 import struct
-from typing import Final, Protocol
+from typing import Final
 
 from hal.linux import mme
 from hal.linux.mme import VENDOR, Frame
 from hal.readings import ModemInfo
 
 
-class Family(Protocol):
+class Family(abc.ABC):
     """One maker's own messages. Requests are whole frames; readers return None for a frame that is not their answer."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def reset_is_confirmed(self) -> bool: ...
+    name: str
+    reset_is_confirmed: bool
+    _VERSION: int
+    _LINK: int
+    _RESET: int
 
-    def ask_version(self, source: bytes) -> bytes: ...
+    @abc.abstractmethod
+    def _request(self, source: bytes, mmtype: int) -> bytes: ...
+
+    @abc.abstractmethod
     def version(self, frame: Frame) -> ModemInfo | None: ...
-    def ask_link(self, source: bytes) -> bytes: ...
+
+    @abc.abstractmethod
     def link(self, frame: Frame) -> bool | None: ...
-    def ask_reset(self, source: bytes) -> bytes: ...
+
+    @abc.abstractmethod
     def reset(self, frame: Frame) -> bool | None:
         """Whether the modem agrees to restart."""
 
+    def ask_version(self, source: bytes) -> bytes:
+        return self._request(source, self._VERSION)
 
-class Qualcomm:
+    def ask_link(self, source: bytes) -> bytes:
+        return self._request(source, self._LINK)
+
+    def ask_reset(self, source: bytes) -> bytes:
+        return self._request(source, self._RESET)
+
+
+class Qualcomm(Family):
     """QCA7000, QCA7005, QCA7420 and their kin: OUI 00:B0:52, body behind it."""
 
-    name: Final = "Qualcomm"
-    reset_is_confirmed: Final = True
+    name = "Qualcomm"
+    reset_is_confirmed = True
     _OUI: Final = bytes.fromhex("00b052")
     _VERSION, _RESET, _LINK = 0xA000, 0xA01C, 0xA0B8
     _DEVICES: Final = {0x20: "QCA7420", 0x22: "QCA7000"}
@@ -43,9 +59,6 @@ class Qualcomm:
         """What stands behind the OUI of the confirmation to this request, if it is that, and long enough."""
         ours = frame.mmtype == request + 1 and frame.mmv == VENDOR and frame.body[:3] == self._OUI
         return frame.body[3:] if ours and len(frame.body) >= 3 + octets else None
-
-    def ask_version(self, source: bytes) -> bytes:
-        return self._request(source, self._VERSION)
 
     def version(self, frame: Frame) -> ModemInfo | None:
         body = self._body(frame, self._VERSION, 3)
@@ -59,26 +72,20 @@ class Qualcomm:
         )
         return ModemInfo(f"{self.name} {chip}".strip(), text)
 
-    def ask_link(self, source: bytes) -> bytes:
-        return self._request(source, self._LINK)
-
     def link(self, frame: Frame) -> bool | None:
         body = self._body(frame, self._LINK, 2)
         return None if body is None or body[0] != 0 else body[1] == 1
-
-    def ask_reset(self, source: bytes) -> bytes:
-        return self._request(source, self._RESET)
 
     def reset(self, frame: Frame) -> bool | None:
         body = self._body(frame, self._RESET, 1)
         return None if body is None else body[0] == 0
 
 
-class Lumissil:
+class Lumissil(Family):
     """CG5317: OUI 00:16:E8, a header of 19 octets, body. Public sources do not agree on the MMV of its messages, so both are tried."""
 
-    name: Final = "Lumissil"
-    reset_is_confirmed: Final = False
+    name = "Lumissil"
+    reset_is_confirmed = False
     _OUI: Final = bytes.fromhex("0016e8")
     _HEAD: Final = struct.Struct("<HLB12s")
     _VERSION, _RESET, _LINK = 0xAC6C, 0xAC70, 0xAC9C
@@ -86,7 +93,8 @@ class Lumissil:
     def __init__(self, mmv: int) -> None:
         self._mmv = mmv
 
-    def _request(self, source: bytes, mmtype: int, body: bytes = b"") -> bytes:
+    def _request(self, source: bytes, mmtype: int) -> bytes:
+        body = b"\0" if mmtype == self._RESET else b""
         return mme.build(source, mmtype, self._OUI + self._HEAD.pack(0, 0, 0, bytes(12)) + body, mmv=self._mmv)
 
     def _body(self, frame: Frame, request: int, octets: int) -> bytes | None:
@@ -94,24 +102,15 @@ class Lumissil:
         ours = frame.mmtype == request + 1 and frame.body[:3] == self._OUI
         return frame.body[start:] if ours and len(frame.body) >= start + octets else None
 
-    def ask_version(self, source: bytes) -> bytes:
-        return self._request(source, self._VERSION)
-
     def version(self, frame: Frame) -> ModemInfo | None:
         body = self._body(frame, self._VERSION, 8)
         if body is None:
             return None
         return ModemInfo(f"{self.name} CG5317", ".".join(str(number) for number in struct.unpack_from("<4H", body)))
 
-    def ask_link(self, source: bytes) -> bytes:
-        return self._request(source, self._LINK)
-
     def link(self, frame: Frame) -> bool | None:
         body = self._body(frame, self._LINK, 1)
         return None if body is None else body[0] == 1
-
-    def ask_reset(self, source: bytes) -> bytes:
-        return self._request(source, self._RESET, b"\0")
 
     def reset(self, frame: Frame) -> bool | None:
         """It restarts without a word."""

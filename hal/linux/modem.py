@@ -145,7 +145,12 @@ class LinuxModem:
         if self._info is not None:
             return
         for family in FAMILIES:
-            found = await self._ask(family.ask_version(self.mac), _with_source(family.version), ANSWER_SECONDS)
+
+            def read(frame: Frame, family: Family = family) -> tuple[ModemInfo, bytes] | None:
+                info = family.version(frame)
+                return None if info is None else (info, frame.source)
+
+            found = await self._ask(family.ask_version(self.mac), read, ANSWER_SECONDS)
             if found is not None:
                 self._info, self.address = found
                 self._family, self._neutral = family, None
@@ -180,14 +185,6 @@ class LinuxModem:
             return
         if len(octets) >= mme.SHORTEST_OCTETS:
             self._frames.publish((at, octets))
-
-
-def _with_source(read: Callable[[Frame], ModemInfo | None]) -> Callable[[Frame], tuple[ModemInfo, bytes] | None]:
-    def both(frame: Frame) -> tuple[ModemInfo, bytes] | None:
-        info = read(frame)
-        return None if info is None else (info, frame.source)
-
-    return both
 
 
 async def open_modem(interface: str) -> LinuxModem:

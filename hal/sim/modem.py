@@ -40,8 +40,6 @@ class Medium:
         self.join_seconds = join_seconds
         self.noisy = False
         self.sounds_to_lose = 0
-        self.carried = 0
-        """Frames that went onto the line."""
         self._modems: list[SimModem] = []
 
     def attach(self, modem: SimModem) -> None:
@@ -52,7 +50,6 @@ class Medium:
 
     def carry(self, sender: SimModem, frame: bytes) -> None:
         """From one host to the hosts behind the other modems."""
-        self.carried += 1
         parsed = parse(frame)
         if parsed is None or self.noisy:
             return
@@ -90,7 +87,6 @@ class SimModem:
         self.groups: int | None = GROUPS
         self.tells_link = True
         self.key: tuple[bytes, bytes] | None = None
-        self.keys_set = 0
         self.joins_at = 0.0
         self.on_frame: Callable[[float, bytes], None] | None = None
         self.mac, self.interface = mac, interface
@@ -120,7 +116,6 @@ class SimModem:
             raise HalRejected("a network has an identifier of 7 octets and a key of 16")
         self._expect_answer()
         self.key = (nid, nmk)
-        self.keys_set += 1
         self.joins_at = self.medium.clock.now() + self.medium.join_seconds
 
     async def link_up(self) -> bool | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hal.pilot import amperes_of_duty, cable_amperes, classify, duty_of_amperes
+from hal.pilot import amperes_of_duty, classify, duty_of_amperes
 from hal.readings import PilotState
 
 A, B, C, D, E, F, UNKNOWN = PilotState
@@ -92,14 +92,3 @@ def test_a_duty_offers_what_was_meant_and_never_more(amperes: float) -> None:
 def test_less_than_six_amperes_cannot_be_said() -> None:
     with pytest.raises(ValueError, match="six"):
         duty_of_amperes(5.9)
-
-
-@pytest.mark.parametrize(("ohms", "amperes"), [(1500, 13), (680, 20), (220, 32), (100, 63), (1e6, None)])
-def test_the_proximity_resistor_rates_the_cable(ohms: float, amperes: float | None) -> None:
-    assert cable_amperes(ohms) == amperes
-
-
-@pytest.mark.parametrize("ohms", [0, 59, 150, 350, 1000, 3000])
-def test_other_resistors_are_a_fault(ohms: float) -> None:
-    with pytest.raises(ValueError, match="proximity"):
-        cable_amperes(ohms)

@@ -10,7 +10,7 @@ from tools.config_doc import HEAD, TARGET, render
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert TARGET.read_text(encoding="utf-8") == render(), "run: python -m tools.config_doc"
+    assert TARGET.read_text(encoding="utf-8") == render(), "run: make docs"
 
 
 def test_its_examples_are_configurations(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from tools.quirks_doc import TARGET, render
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert TARGET.read_text(encoding="utf-8") == render(), "run: python -m tools.quirks_doc"
+    assert TARGET.read_text(encoding="utf-8") == render(), "run: make docs"
 
 
 def test_every_quirk_is_on_it() -> None:

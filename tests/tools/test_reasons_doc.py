@@ -7,7 +7,7 @@ from tools.reasons_doc import TARGET, TITLES, render
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert TARGET.read_text(encoding="utf-8") == render(), "run: python -m tools.reasons_doc"
+    assert TARGET.read_text(encoding="utf-8") == render(), "run: make docs"
 
 
 def test_every_code_is_on_it() -> None:

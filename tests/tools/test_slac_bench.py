@@ -26,7 +26,7 @@ from secc.link.slac.dlink import (
 from secc.link.slac.key import NetworkKey
 from secc.link.slac.mme import SlacMatchCnf, SlacMatchReq
 from secc.link.slac.settings import SlacSettings
-from tools.slac_bench import Car, Pass, Station, main, plot, table
+from tools.slac_bench import Pass, Station, main, measure, plot, table
 
 STATION, STATION_MODEM = bytes.fromhex("025ecc000001"), bytes.fromhex("00b052bb0001")
 
@@ -79,7 +79,7 @@ def test_a_car_matches_joins_and_leaves_and_the_next_one_gets_another_key() -> N
             await asyncio.sleep(0.1)
             lab.station.plug_in()
             car = lab.car()
-            keys.append(await lab.match(car, await Car(car).measure(1)))
+            keys.append(await lab.match(car, await measure(car, 1)))
             await asyncio.sleep(2.0)
             assert lab.reported(IndicateDlinkReady)[-1].established
             assert car.linked()
@@ -100,7 +100,7 @@ def test_five_cars_at_once_are_all_characterised_and_one_matches() -> None:
         await asyncio.sleep(0.1)
         lab.station.plug_in()
         cars = [lab.car(number) for number in range(1, 6)]
-        passes = await asyncio.gather(*(Car(car).measure(number) for number, car in enumerate(cars)))
+        passes = await asyncio.gather(*(measure(car, number) for number, car in enumerate(cars)))
         assert [each.text for each in passes] == [""] * 5
         assert {each.result.num_sounds for each in passes if each.result} == {10}
         await lab.match(cars[3], passes[3])
@@ -118,7 +118,7 @@ def test_a_dead_modem_in_the_middle_is_a_lost_link_and_the_next_car_matches() ->
         await asyncio.sleep(0.1)
         lab.station.plug_in()
         car = lab.car()
-        await lab.match(car, await Car(car).measure(1))
+        await lab.match(car, await measure(car, 1))
         await asyncio.sleep(2.0)
         lab.modem.alive = False
         await asyncio.sleep(3.0)
@@ -128,7 +128,7 @@ def test_a_dead_modem_in_the_middle_is_a_lost_link_and_the_next_car_matches() ->
         await asyncio.sleep(2.0)
         assert lab.reported(ReportModem)[-1].ready is True
         lab.station.plug_in()
-        await lab.match(car, await Car(car).measure(2))
+        await lab.match(car, await measure(car, 2))
         await asyncio.sleep(2.0)
         assert lab.reported(IndicateDlinkReady)[-1].established
         await lab.close()
@@ -141,17 +141,17 @@ def test_noise_is_no_answer_and_then_it_is_over() -> None:
         lab = Lab()
         await asyncio.sleep(0.1)
         lab.station.plug_in()
-        car = Car(lab.car())
+        car = lab.car()
         lab.medium.noisy = True
-        assert (await car.measure(1)).text == "no CM_SLAC_PARM.CNF"
+        assert (await measure(car, 1)).text == "no CM_SLAC_PARM.CNF"
         lab.medium.noisy = False
-        assert (await car.measure(2)).text == ""
+        assert (await measure(car, 2)).text == ""
         lab.medium.sounds_to_lose = 4
-        lost = await car.measure(3)
+        lost = await measure(car, 3)
         assert lost.result is not None
         assert lost.result.num_sounds == 6
         lab.medium.sounds_to_lose = 10
-        assert (await car.measure(4)).text == "no CM_ATTEN_CHAR.IND"
+        assert (await measure(car, 4)).text == "no CM_ATTEN_CHAR.IND"
         await lab.close()
 
     run(test)

@@ -29,7 +29,7 @@ MVF_LENGTH_REQ: Final = 0x3E
 MVF_LENGTH_CNF: Final = 0x56
 
 _BODY: Final = 19
-_NO_ID: Final = bytes(17)
+NO_ID: Final = bytes(17)
 _ZEROS: Final = bytes(8)
 
 
@@ -166,8 +166,8 @@ class AttenCharInd(_Groups):
     security_type: int = field(default=0, kw_only=True)
     source_address: bytes
     run_id: bytes
-    source_id: bytes = field(default=_NO_ID, kw_only=True)
-    resp_id: bytes = field(default=_NO_ID, kw_only=True)
+    source_id: bytes = field(default=NO_ID, kw_only=True)
+    resp_id: bytes = field(default=NO_ID, kw_only=True)
     num_sounds: int
     groups: tuple[int, ...]
 
@@ -225,9 +225,9 @@ class SlacMatchCnf(Message):
     application_type: int = field(default=0, kw_only=True)
     security_type: int = field(default=0, kw_only=True)
     mvf_length: int = field(default=MVF_LENGTH_CNF, kw_only=True)
-    pev_id: bytes = field(default=_NO_ID, kw_only=True)
+    pev_id: bytes = field(default=NO_ID, kw_only=True)
     pev_mac: bytes
-    evse_id: bytes = field(default=_NO_ID, kw_only=True)
+    evse_id: bytes = field(default=NO_ID, kw_only=True)
     evse_mac: bytes
     run_id: bytes
     nid: bytes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from hal.events import PilotChanged
 from hal.readings import PilotState
@@ -15,6 +14,7 @@ from secc.link.slac.line import Line
 from secc.link.slac.mme import (
     GROUPS,
     MVF_LENGTH_REQ,
+    NO_ID,
     AttenCharInd,
     AttenCharRsp,
     AttenProfileInd,
@@ -29,7 +29,6 @@ from secc.link.slac.settings import Validation
 
 NOT_READY, READY, SUCCESS, FAILURE, NOT_REQUIRED = range(5)
 """Results of CM_VALIDATE."""
-_NO_ID: Final = bytes(17)
 
 
 class RunFailed(Exception):
@@ -141,7 +140,7 @@ class Run:
 
     def is_confirmed(self, rsp: AttenCharRsp) -> bool:
         plain = rsp.application_type == rsp.security_type == rsp.result == 0
-        return plain and rsp.source_address == self.ev_mac and rsp.source_id == rsp.resp_id == _NO_ID
+        return plain and rsp.source_address == self.ev_mac and rsp.source_id == rsp.resp_id == NO_ID
 
     # Validation
 
@@ -198,7 +197,7 @@ class Run:
 
     def is_match(self, request: SlacMatchReq) -> bool:
         """Whether this request is in order; one that is not is passed over in silence."""
-        ids_are_zero = request.pev_id == request.evse_id == _NO_ID
+        ids_are_zero = request.pev_id == request.evse_id == NO_ID
         good = (
             request.application_type == request.security_type == 0
             and request.mvf_length == MVF_LENGTH_REQ
