@@ -1,4 +1,6 @@
-"""ISO 15118-2:2014, the charger's side: messages, timing, phases, refusals. Deleting this folder leaves the other protocols working."""
+"""ISO 15118-2:2014, the charger's side: messages, timing, phases, refusals. Deleting this folder
+leaves the other protocols working.
+"""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ STREAM: Final = 0x8001
 
 PAYLOAD_LIMIT: Final = 8192
 """Octets of a request. The largest valid one is CertificateUpdateReq, some 7 KiB: five certificates
-of 800 octets, twenty roots with the names
-of their issuers, a signature. (A-EXI-11)"""
+of 800 octets, twenty roots with the names of their issuers, a signature. (A-EXI-11)
+"""
 
 ITEMS: Final = 128
 """List items in a request, over all passes: CertificateUpdateReq has 32 in each of three, and the
@@ -60,8 +60,8 @@ def warm_rest() -> Iterator[None]:
 
 def prepare(request: type[Any]) -> None:
     """Compile the response of a request type, then its reader: a request that is read on the event
-    loop is also answered
-    without compiling."""
+    loop is also answered without compiling.
+    """
     response = RESPONSES.get(request)
     if response is None:
         return

@@ -1,7 +1,8 @@
 """One table from the cause of a refusal to the response code, and the responses with it.
 
-A response with a FAILED code carries every mandatory element with schema-valid filler and leaves the optional ones out; the car looks at
-the code only. [V2G2-735] [V2G2-736] The response's type belongs to the request that came, in order or not. [V2G2-538]
+A response with a FAILED code carries every mandatory element with schema-valid filler and leaves
+the optional ones out; the car looks at the code only. [V2G2-735] [V2G2-736] The response's type
+belongs to the request that came, in order or not. [V2G2-538]
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ TUPLE_ID: Final = 1
 """The id of the one schedule on offer, in 1..255. [V2G2-773]"""
 
 DAY: Final = 86_400
-"""Seconds: the longest duration that an entry may have, and the shortest time that a schedule covers. [V2G2-304]"""
+"""Seconds: the longest duration that an entry may have, and the shortest time that a schedule
+covers. [V2G2-304]
+"""
 
 LATEST_START: Final = 16_777_214
 
@@ -43,7 +45,8 @@ class Schedule:
         """A schedule until the car leaves, or for a day if the car gives no time. [V2G2-303]
         [V2G2-304]
 
-        DepartureTime 0 counts as not given (Q-48). More than a day takes two entries; a car that accepts one entry only gets a day.
+        DepartureTime 0 counts as not given (Q-48). More than a day takes two entries; a car that
+        accepts one entry only gets a day.
         """
         seconds = departure or DAY
         if seconds <= DAY:

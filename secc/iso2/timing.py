@@ -15,7 +15,9 @@ answer. [V2G2-536] [V2G2-537]
 """
 
 ONGOING: Final = Timeout("V2G_SECC_Ongoing_Performance_Time", 55.0, "ISO 15118-2, timing of EVSEProcessing")
-"""Authorization by contract, and ChargeParameterDiscovery: EVSEProcessing is Finished by then (the car waits 60 s)."""
+"""Authorization by contract, and ChargeParameterDiscovery: EVSEProcessing is Finished by then (the
+car waits 60 s).
+"""
 
 CABLE_CHECK: Final = Timeout("V2G_SECC_CableCheck_Performance_Time", 38.0, "ISO 15118-2, timing of CableCheck")
 """From the first CableCheckReq to Finished (the car waits 40 s)."""

@@ -119,7 +119,8 @@ class Basic:
         if self._ticket is not None:
             party.abandon(self._ticket)
         if self.on or self._ticket is not None:
-            # Power that is not on yet is not in the books, and must not come on while the car stops.
+            # Power that is not on yet is not in the books, and must not come on while the car
+            # stops.
             at_once = state.power_failed is not None or not self.on
             state.barren += state.power_failed is not None
             yield from self.plug.until(lambda: at_once or not party.levels.ready, within=OPEN_UNDER_LOAD)

@@ -64,8 +64,8 @@ class CloseConnection(Effect):
 @dataclass(frozen=True, slots=True)
 class TellSession(Effect):
     """Pass this event to the V2G session, if there is one: ``EimDecided``, ``StopRequested``,
-    ``Unplugged``, ``EmergencyStopped``, ``Fault``,
-    ``SetupTimedOut``. Only the plug-in sends them."""
+    ``Unplugged``, ``EmergencyStopped``, ``Fault``, ``SetupTimedOut``. Only the plug-in sends them.
+    """
 
     event: Event
 

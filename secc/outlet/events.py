@@ -1,6 +1,5 @@
 """Events of the plug-in's own. It also hears the board's events (``hal.events``), matching
-(``secc.link.slac.dlink``), ``ReportFault`` of the
-power path, and failed port commands.
+(``secc.link.slac.dlink``), ``ReportFault`` of the power path, and failed port commands.
 
 Pilot, contactor, lock and cable are levels (``Session.levels``), set before every step.
 """

@@ -36,7 +36,8 @@ class Plugin:
     """One plug-in and its ``session``, which ends (``completed.unplugged``) when the car has gone:
     then begin the next.
 
-    Besides the session the station reads ``state`` and, for the ``Offer`` of a connection, ``payments`` and ``eim_authorized``.
+    Besides the session the station reads ``state`` and, for the ``Offer`` of a connection,
+    ``payments`` and ``eim_authorized``.
     """
 
     def __init__(self, settings: PlugInSettings, *, now: float, tickets: Iterator[int] | None = None) -> None:
@@ -54,7 +55,9 @@ class Plugin:
     # What the station reads
 
     def payments(self, now: float, *, contract: bool) -> tuple[Payment, ...]:
-        """For the ``Offer`` of a connection that begins now. ``contract``: Plug & Charge is possible on this connection."""
+        """For the ``Offer`` of a connection that begins now. ``contract``: Plug & Charge is
+        possible on this connection.
+        """
         return self.state.identification.payments(now, contract=contract)
 
     def eim_authorized(self, now: float) -> bool:
@@ -137,7 +140,8 @@ class Plugin:
         party.do(ReleaseLink(outcome))
         state.matching = state.matched = state.link_up = False
         if state.link_lost is not None and state.over is None:
-            # Only a step to F makes a car that has lost its link start again; the contactor must not open under load.
+            # Only a step to F makes a car that has lost its link start again; the contactor must
+            # not open under load.
             yield from plug.until(lambda: party.levels.contactor == "open", within=LINK_GONE_OPEN)
             yield from step_ef(plug)
         yield from self._rest()

@@ -28,13 +28,17 @@ class PlugInSettings:
     """True: the driver need not be identified."""
     token_seconds: float = TOKEN_SECONDS
     setup_seconds: float = 20.0
-    """V2G_SECC_CommunicationSetup: from the link to SessionSetupReq. Between 18 and 20 s by the standard. [V2G2-723]"""
+    """V2G_SECC_CommunicationSetup: from the link to SessionSetupReq. Between 18 and 20 s by the
+    standard. [V2G2-723]
+    """
     oscillator_off_seconds: float = 3.0
     """X1 between two attempts: the car notices it and opens its switch within this time. IEC
     61851-1 T_step_X1.
     """
     longest_pause_seconds: float = 60.0
-    """The pause doubles with every session in a row in which nothing was charged, up to this. (A-SES-10)"""
+    """The pause doubles with every session in a row in which nothing was charged, up to this.
+    (A-SES-10)
+    """
     sessions: int = 100
     """V2G sessions in one plug-in; then it is over until the cable is out. (A-SES-10)"""
     connections: int = 20

@@ -19,8 +19,7 @@ from secc.session.offer import Payment
 from secc.session.proof import ProvedContract
 
 STOPPED = "stopped"
-"""The reason of a plug-in that was stopped on purpose; an identification takes back this one only.
-"""
+"""The reason of a plug-in that was stopped on purpose; an identification takes back this one only."""
 NO_CABLE = "cable not recognised"
 BOOK = "sessions cannot be booked"
 
@@ -85,8 +84,7 @@ class State:
     fruitless: int = 0
     """Attempts in a row in which no session was set up."""
     fallen_back: str | None = None
-    """Why this plug-in charges by pilot and duty alone; None while digital communication is tried.
-    """
+    """Why this plug-in charges by pilot and duty alone; None while digital communication is tried."""
 
     tolerated: str = ""
     """The field quirk (``Q-nn``) that was just tolerated and is not logged yet."""
@@ -104,7 +102,9 @@ class State:
     contract: str = field(default="", repr=False)
     """The EMAID that the car of the running session has proved and that may charge."""
     contract_kept: str = field(default="", repr=False)
-    """The EMAID of a session that ended well before it charged: it pays for charging by pilot. (Q-41)"""
+    """The EMAID of a session that ended well before it charged: it pays for charging by pilot.
+    (Q-41)
+    """
     power_failed: str | None = None
 
     sessions: int = 0

@@ -14,7 +14,8 @@ class BcbToggle:
     """Counts toggles of the pilot while the oscillator is off. Call ``see`` with each state and its
     time, then ``woken``.
 
-    A toggle is a C of the right length between two B. ``strict`` accepts the standard's 200 to 400 ms, otherwise 150 to 450 ms.
+    A toggle is a C of the right length between two B. ``strict`` accepts the standard's 200 to 400
+    ms, otherwise 150 to 450 ms.
     """
 
     def __init__(self, *, strict: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""What all protocols share: the station's words, the offer, negotiation, signatures, who may charge."""
+"""What protocols share: events, effects, offer, negotiation, signatures, identification."""

@@ -1,4 +1,4 @@
-"""What was decided about a contract that the car has proved."""
+"""The verdict on a contract that the car has proved."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from secc.session.proof import ProvedContract
 
 
 class ContractVerdict:
-    """The open question about a proved contract. Its answer leaves the session once, as :class:`Identify`.
+    """The open question about a proved contract. Its answer leaves the session once, as
+    :class:`Identify`.
 
-    Where the session does not wait for the backend (a card was faster, the station is free), the answer may come while the session runs: then
-    the station is told with the next request. Nothing holds on to the contract when the session is over.
+    If the session does not wait for the backend (a card was faster, the station is free), the
+    answer may come while the session runs; the station then gets it with the next request. The
+    contract is dropped with the session.
     """
 
     def __init__(self, secc: Party, contract: ProvedContract, question: Ticket[Verdict]) -> None:
@@ -21,7 +23,7 @@ class ContractVerdict:
         secc.look(self._look)
 
     def now(self) -> Verdict | None:
-        """What was decided, and the station is told; None while that is open."""
+        """Returns the verdict, and says Identify once; None while it is open."""
         verdict = self._secc.answer(self._question)
         if verdict is not None and not self._told:
             self._told = True

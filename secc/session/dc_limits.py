@@ -1,6 +1,7 @@
-"""From what a DC car asks to what a supply is told: the one clamp for targets. Nothing absurd gets through. (A-PWR-01, A-PWR-02, A-PWR-05)
+"""The clamps from a DC car's request to the supply's target. (A-PWR-01, A-PWR-02, A-PWR-05)
 
-A V2G session clamps to serve what it announced; the power path clamps again with the same functions, because it believes no session.
+A V2G session clamps to what it announced; the power path clamps again with the same functions,
+because it trusts no session.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from secc.session.effects import SetOutput
 from secc.session.offer import DcLimits
 
 PRECHARGE_AMPERES: Final = 2.0
-"""The most that may flow into the car's capacitors, whatever it asks. (Q-51)"""
+"""The most that may flow into the car's capacitors, whatever it asks for. (Q-51)"""
 
 
 def clamp_volts(volts: float, highest: float, lowest: float = 0.0) -> float:
-    """A target voltage from ``lowest`` to ``highest``, which counts where both cannot hold; 0 asked for what is not a number. Never negative."""
+    """Returns a voltage from ``lowest`` to ``highest`` (``highest`` wins if both cannot hold),
+    never negative; 0 for NaN.
+    """
     asked = volts if math.isfinite(volts) else 0.0
     return max(0.0, min(max(asked, lowest), highest))
 
 
 def clamp_amperes(amperes: float, highest: float, watts: float | None, volts: float) -> float:
-    """A target current up to ``highest``, and at ``volts`` within ``watts`` (None: no such limit); 0 for what is not a number. Never negative."""
+    """Returns a current up to ``highest`` and, at ``volts``, within ``watts`` (None: no such
+    limit), never negative; 0 for NaN.
+    """
     if not math.isfinite(amperes):
         return 0.0
     allowed = min(amperes, highest)
@@ -34,9 +39,9 @@ def clamp_amperes(amperes: float, highest: float, watts: float | None, volts: fl
 
 
 def power_volts(target_volts: float, measured_volts: float) -> float:
-    """The voltage at which a limit in watts counts: the measured one, or the target where the measurement cannot be believed.
-
-    It is not a number, or below half of the target: the outlet's voltage still rises, or the meter does not work.
+    """Returns the voltage at which a limit in watts counts: the measured one, or the target if the
+    measurement is not a number or below half of the target (the outlet's voltage still rises, or
+    the meter does not work).
     """
     believable = math.isfinite(measured_volts) and measured_volts >= 0.5 * target_volts
     return measured_volts if believable else target_volts
@@ -44,14 +49,16 @@ def power_volts(target_volts: float, measured_volts: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class CarLimits:
-    """What a DC car bears: volts, amperes, watts (None: it did not say)."""
+    """Limits of a DC car: volts, amperes, watts (None: not given)."""
 
     volts: float
     amperes: float
     watts: float | None = None
 
     def lowered(self, volts: float | None, amperes: float | None, watts: float | None) -> CarLimits:
-        """With what a request says now (None: nothing). A car may lower what was agreed, and never raises it."""
+        """Returns the limits with those of a request (None: not given). A car may lower what was
+        agreed, and never raises it.
+        """
         return CarLimits(
             self.volts if volts is None else min(self.volts, volts),
             self.amperes if amperes is None else min(self.amperes, amperes),
@@ -59,13 +66,15 @@ class CarLimits:
         )
 
     def completed(self, watts: float | None) -> CarLimits:
-        """With the power that a car names only while it charges: then it is as good as agreed. Nothing at all is a car that does not know yet."""
+        """Returns the limits with a power that the car names only while it charges; it then counts
+        as agreed. None: not known yet.
+        """
         return replace(self, watts=watts) if self.watts is None and watts is not None and watts > 0.0 else self
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The output to set, and which of our limits stood in the way of what was asked."""
+    """The output to set, and which of the station's limits lowered it."""
 
     output: SetOutput
     voltage_limited: bool
@@ -82,13 +91,14 @@ def demand(
     present_volts: float,
     lowest_volts: float = 0.0,
 ) -> Demand:
-    """Serve what is asked up to every limit. (Q-55)
+    """Returns what was asked, within every limit. (Q-55)
 
-    ``station_watts`` is the station's limit of the moment. It counts at the voltage that stands at the outlet, ``present_volts``, or at the
-    target where nothing does yet. ``lowest_volts`` is our minimum where a target below it is to be raised, within what the car bears.
+    ``station_watts`` is the station's limit now. It counts at ``present_volts``, the voltage at the
+    outlet, or at the target before there is one. ``lowest_volts``: raise a lower target to this
+    minimum, within the car's limits.
     """
     served_volts = clamp_volts(volts, min(station.maximum_volts, car.volts), lowest_volts)
-    # One volt at least, so that a limit in watts says something about the first volts, too.
+    # One volt at least, so that a limit in watts also applies to the first volts.
     at = max(power_volts(served_volts, present_volts), 1.0)
     watts = station_watts if car.watts is None else min(station_watts, car.watts)
     served_amperes = clamp_amperes(amperes, min(station.maximum_amperes, car.amperes), watts, at)
@@ -101,6 +111,8 @@ def demand(
 
 
 def precharge(volts: float, amperes: float, station: DcLimits, car: CarLimits) -> SetOutput:
-    """At most 2 A; a car that asks for none, or for less than none, gets those, or it would never be charged. (Q-51)"""
+    """Returns at most 2 A, also for a car that asks for 0 A or less: it would never be charged
+    otherwise. (Q-51)
+    """
     served = clamp_volts(volts, min(station.maximum_volts, car.volts))
     return SetOutput(served, min(amperes, PRECHARGE_AMPERES) if amperes > 0.0 else PRECHARGE_AMPERES, DcPhase.PRECHARGE)

@@ -1,4 +1,4 @@
-"""One session of one protocol as the driver holds it: the conversation, and its messages as octets."""
+"""One session of one protocol, with its messages as octets, for the caller that drives it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ def _nothing(kind: type) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """A session and its messages. What the session hears and says may be the body of a message: its header stands beside it in ``Received``.
+    """A session and its codecs. A message of the session may be the body of a wire message:
+    ``Received`` has the header beside it.
 
-    ``schemas`` are the codecs by V2GTP payload type. ``payload_limit`` is how many octets one request may have, the largest that makes sense,
-    with a margin; ``items`` how many entries its lists may have, over all passes. ``unwrap`` takes a decoded message apart into body and header
-    (and raises DecodeError), ``wrap`` puts a header around a body of ours. ``prepare`` compiles what answering a request of this type takes.
+    ``schemas`` are the codecs by V2GTP payload type. ``payload_limit`` is the most octets of one
+    request, ``items`` the most entries of its lists, over all passes. ``unwrap`` splits a decoded
+    message into body and header (and raises DecodeError), ``wrap`` adds the header to a body of the
+    station. ``prepare`` compiles what answering a request of this type takes.
     """
 
     session: Session
@@ -42,18 +44,21 @@ class Dialogue:
 
     @property
     def streams(self) -> frozenset[int]:
-        """The payload types that this session listens to; others are counted and ignored."""
+        """The payload types of this session; others are counted and ignored."""
         return frozenset(self.schemas)
 
     def decode(self, payload_type: int, octets: bytes) -> Received:
-        """Raises DecodeError, and nothing else, for octets that are not a message. Takes a millisecond, or more where something is
-        compiled for this message and its answer: not for the event loop."""
+        """Returns the message. Raises DecodeError only. Takes a millisecond, or more if the message
+        and its answer have to be compiled: not for the event loop.
+        """
         body, header = self.unwrap(self.schemas[payload_type].decode(octets, items=self.items))
         self.prepare(type(body))
         return Received(payload_type, body, header, octets)
 
     def decode_at_once(self, payload_type: int, octets: bytes) -> Received | None:
-        """The message, where reading it takes some tens of microseconds at most; None: ``decode`` has to look at it, sound or not."""
+        """Returns the message if reading it takes some tens of microseconds at most; None: call
+        ``decode``, sound or not.
+        """
         message = self.schemas[payload_type].decode_at_once(octets)
         if message is None:
             return None
@@ -63,5 +68,5 @@ class Dialogue:
             return None
 
     def encode(self, send: Send) -> tuple[int, bytes]:
-        """Payload type and octets of a message of ours."""
+        """Returns payload type and octets of a message of the station."""
         return send.stream, self.schemas[send.stream].encode(self.wrap(send.message))

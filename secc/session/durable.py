@@ -1,6 +1,6 @@
-"""What was promised to be stored is there after a power cut.
+"""Files of a station that survive a power cut.
 
-A promise is kept when ``certs.files.write_whole`` or ``Journal.append`` has returned.
+What was written is durable when ``certs.files.write_whole`` or ``Journal.append`` has returned.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from certs.errors import StoreError
 from secc.errors import SeccError
 
 ROOM = 64 * 1024
-"""A disk with less free space counts as full: a session's lines have to fit, with what the file system needs for them."""
+"""Octets: a disk with less free space counts as full. A session's lines and the file system's own
+blocks have to fit.
+"""
 PART = 64 * 1024
-"""So much of a journal is read at once."""
+"""Octets of a journal that are read at once."""
 
 
 class StorageFailed(StoreError, SeccError):
-    """The disk is full, read-only or broken, or the path is not ours to write."""
+    """The disk is full, read-only or broken, or the station may not write the path."""
 
 
 class Disk(files.Disk):
@@ -30,10 +32,12 @@ class Disk(files.Disk):
 
 
 class Journal:
-    """A file of lines that only grows, up to a cap; then it becomes ``<name>.1`` and a new one begins.
+    """A file of lines that grows up to a cap; then it is renamed to ``<name>.1`` and a new one
+    begins.
 
-    A line that ``append`` has returned for is there after a power cut, whole. A line that was being written is there whole or not at all: what
-    a power cut left of it is cut off before the next one is written. Safe to call from several threads.
+    When ``append`` has returned, the line survives a power cut. A line that was being written is
+    there whole or not at all: a part of it is cut off before the next write. Safe to call from
+    several threads.
     """
 
     def __init__(self, path: Path, cap_octets: int, disk: Disk | None = None) -> None:
@@ -43,10 +47,12 @@ class Journal:
         self._disk = disk or Disk()
         self._lock = Lock()
         self._size: int | None = None
-        """Octets of whole lines; None: not looked at yet, or in doubt."""
+        """Octets of whole lines; None: not known."""
 
     def append(self, line: bytes) -> None:
-        """Store one line (without its end). Raises :class:`StorageFailed`; then nothing is promised, and nothing spoiled."""
+        """Store one line (without its end). Raises :class:`StorageFailed`; the file then holds the
+        lines from before.
+        """
         assert b"\n" not in line, "a line is a line"
         with self._lock:
             size = self._whole_lines()
@@ -62,13 +68,15 @@ class Journal:
             self._size = size + len(line) + 1
 
     def require_room(self) -> None:
-        """As far as can be told without writing, the next line can be stored. Raises :class:`StorageFailed`."""
+        """Check, without writing, that the next line can be stored. Raises :class:`StorageFailed`."""
         self._disk.require_room(self.path, ROOM)
 
     def newest_first(self) -> Iterator[bytes]:
-        """Every whole line from the last one back, read in parts as they are asked for. Raises :class:`StorageFailed`.
+        """Returns every whole line, the newest first, read in parts on demand. Raises
+        :class:`StorageFailed`.
 
-        What a power cut left of one more line is cut off first. While lines are taken none may be appended.
+        A part of a line that a power cut left is cut off first. Do not append while lines are being
+        taken.
         """
         with self._lock:
             size = self._whole_lines()
@@ -89,9 +97,9 @@ class Journal:
 
 
 def _lines_back(disk: Disk, path: Path, size: int) -> Iterator[bytes]:
-    """The whole lines within the first ``size`` octets of a file, from the last one back."""
+    """Returns the whole lines within the first ``size`` octets of a file, the newest first."""
     begun: bytes | None = None
-    """The end of a line whose beginning lies in the part before; None while no line has ended."""
+    """The end of a line that begins in an earlier part; None while no line has ended."""
     for _, part in _parts(disk, path, size):
         lines = (part + (begun or b"")).split(b"\n")
         if begun is None:
@@ -104,7 +112,9 @@ def _lines_back(disk: Disk, path: Path, size: int) -> Iterator[bytes]:
 
 
 def _parts(disk: Disk, path: Path, size: int) -> Iterator[tuple[int, bytes]]:
-    """The first ``size`` octets of a file in parts, from the last one back, each with the place where it begins."""
+    """Returns the first ``size`` octets of a file in parts, the last part first, each with its
+    offset.
+    """
     for end in range(size, 0, -PART):
         begin = max(end - PART, 0)
         yield begin, disk.part(path, begin, end) or b""

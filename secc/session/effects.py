@@ -1,6 +1,7 @@
-"""What a session wants done, in the station's words (SI units, no protocol).
+"""Effects and questions of a session, in the station's terms (SI units, no protocol).
 
-The power path (``secc.energy``) hears these as events; the trust room and the backend answer the questions about who may charge.
+The power path (``secc.energy``) hears these as events; trust and the backend answer the questions
+about who may charge.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from secc.session.proof import ProvedContract
 
 @dataclass(frozen=True, slots=True)
 class Remark(Effect):
-    """Something worth a line in log and trace, under a stable code: a field quirk that was tolerated (``Q-69``)."""
+    """A line for log and trace, under a stable code: a field quirk that was tolerated (``Q-69``)."""
 
     code: str
     text: str
@@ -38,17 +39,17 @@ class OpenContactor(Effect):
 
 @dataclass(frozen=True, slots=True)
 class SetOutput(Effect):
-    """DC: follow this target from now on, within every limit; to be repeated, or the power path takes it for stale."""
+    """DC: follow this target within every limit. Repeat it, or the power path treats it as stale."""
 
     volts: float
     amperes: float
     phase: DcPhase
-    """PRECHARGE or CHARGE: the cable check is the power path's own."""
+    """PRECHARGE or CHARGE; only the power path uses the phase of the cable check."""
 
 
 @dataclass(frozen=True, slots=True)
 class CableChecked:
-    """How the insulation test ended. ``isolation`` in the words of the standards."""
+    """Result of the insulation test. ``isolation`` in the terms of the standards."""
 
     passed: bool
     isolation: Literal["invalid", "valid", "warning", "fault", "no_imd"]
@@ -57,9 +58,10 @@ class CableChecked:
 
 @dataclass(frozen=True, slots=True)
 class CheckCable(Question[CableChecked]):
-    """DC: close the contactor, test the insulation at the car's maximum voltage, bring the bus below 60 V.
+    """DC: close the contactor, test the insulation at the car's maximum voltage, bring the bus
+    below 60 V.
 
-    The answer comes ``within``: what is not done by then has failed.
+    The answer comes ``within``; an unfinished check has then failed.
     """
 
     ev_maximum_volts: float
@@ -68,7 +70,7 @@ class CheckCable(Question[CableChecked]):
 
 @dataclass(frozen=True, slots=True)
 class PowerReported:
-    """Whether the power path is where it was asked to be; ``detail`` says what is in the way."""
+    """Whether the power path did what was asked; ``detail`` says why not."""
 
     done: bool
     detail: str = ""
@@ -76,20 +78,24 @@ class PowerReported:
 
 @dataclass(frozen=True, slots=True)
 class StartPower(Question[PowerReported]):
-    """AC: when the car is in C or D, close the contactor. DC: the path is ready to charge. The answer comes ``within``."""
+    """AC: when the car is in C or D, close the contactor. DC: the path is ready to charge. The
+    answer comes ``within``.
+    """
 
     within: Timeout
 
 
 @dataclass(frozen=True, slots=True)
 class StopPower(Question[PowerReported]):
-    """Ramp down in order, and open the contactor: AC after the car went to B, DC when no current flows.
+    """Ramp down in order, and open the contactor: AC after the car went to B, DC when no current
+    flows.
 
-    ``keep_contactor`` (DC, before a renegotiation): supply off and no current, behind a contactor that stays closed. The car may keep its own
-    closed, and the battery behind it must not meet an empty supply when the outlet's contactor closes again.
+    ``keep_contactor`` (DC, before a renegotiation): supply off and no current, with the contactor
+    closed. The car may keep its own closed, and its battery must not meet a discharged supply when
+    the outlet's contactor closes again.
 
-    ``within``: no longer than this does an AC car get to open its switch, and the contactor to say that it is open. The contactor waits for a
-    current that it can break, however soon the answer is wanted.
+    ``within``: the longest time for an AC car to open its switch and for the contactor to report
+    open. The contactor always waits for a current that it can break.
     """
 
     within: Timeout
@@ -98,9 +104,10 @@ class StopPower(Question[PowerReported]):
 
 @dataclass(frozen=True, slots=True)
 class ReportFault(Effect):
-    """The power path cannot go on; power is going off already. The plug-in hears it, and tells the V2G session ``Fault(code, text)``.
+    """The power path cannot go on and switches off. The plug-in hears it, and tells the V2G session
+    ``Fault(code, text)``.
 
-    ``latched``: nothing will be switched on again until the car is unplugged.
+    ``latched``: the power stays off until the car is unplugged.
     """
 
     code: str
@@ -112,7 +119,9 @@ class ReportFault(Effect):
 
 
 class Decision(StrEnum):
-    """What became of the question whether somebody may charge. Each protocol has one table from here to its codes."""
+    """Outcome of the question whether a driver or contract may charge. Each protocol has one table
+    from these to its codes.
+    """
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -127,31 +136,35 @@ class Decision(StrEnum):
 
 
 class Ground(StrEnum):
-    """Why it was decided so: by whom, and about what. A decision without a ground counts for this moment alone."""
+    """What a decision rests on. A decision without a ground counts for this moment only."""
 
     UNSAID = "unsaid"
     CHAIN = "chain"
-    """The station's own look at chain, roots, dates and EMAID."""
+    """The station's own check of chain, roots, dates and EMAID."""
     SETTING = "setting"
-    """A setting of the station: it would be the same for everybody."""
+    """A setting of the station: the same for every contract or card."""
     ALLOWLIST = "allowlist"
-    """An entry that lets charge, or one that has run out."""
+    """An entry of the allowlist, valid or expired."""
     DENYLIST = "denylist"
     UNLISTED = "unlisted"
     """Offline, and on no list."""
     MEMORY = "memory"
-    """What is remembered of an earlier decision, or a cache of the backend's."""
+    """A remembered earlier decision, or a cache of the backend's."""
     BACKEND = "backend"
-    """The backend's word about the identity itself: good, or blocked, expired, invalid, unknown, without credit, revoked, cancelled."""
+    """The backend's answer about the identity: good, or blocked, expired, invalid, unknown, without
+    credit, revoked, cancelled.
+    """
     CIRCUMSTANCES = "circumstances"
-    """The backend's word about this place or moment (another transaction runs, not here, not now), or about a chain of which it saw hashes."""
+    """The backend's answer about this place or moment (another transaction runs, not here, not
+    now), or about a chain of which it saw hashes.
+    """
     SILENCE = "silence"
     """No answer, or none in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision, with the words for the log (they never hold contract data) and its ground."""
+    """The decision, its text for the log (never contract data), and its ground."""
 
     decision: Decision
     detail: str = ""
@@ -164,7 +177,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ValidateContract(Question["Contract | Verdict"]):
-    """Is this chain (DER, leaf first) good by our roots of this edition, and does it belong to this EMAID? A Contract, or why not.
+    """Is this chain (DER, leaf first) valid by the station's roots of this edition, and does it
+    belong to this EMAID? A Contract, or why not.
 
     ``repr`` shows no contract data.
     """
@@ -179,9 +193,10 @@ class ValidateContract(Question["Contract | Verdict"]):
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeContract(Question[Verdict]):
-    """May this contract charge here and now? Only a validated one can be asked about.
+    """May this contract charge here and now? Takes a validated contract only.
 
-    Asked before the proof it saves the car a second; the answer is worth something when the session says :class:`Identify`, and not before.
+    Asked before the proof it saves the car a second; the answer counts when the session says
+    :class:`Identify`.
     """
 
     contract: Contract | ProvedContract
@@ -189,7 +204,9 @@ class AuthorizeContract(Question[Verdict]):
 
 @dataclass(frozen=True, slots=True)
 class Identify(Effect):
-    """The car has proved this contract, and this was decided about it: the only effect about a contract that leaves a session."""
+    """The car has proved this contract; ``verdict`` is the decision. The only effect about a
+    contract that leaves a session.
+    """
 
     contract: ProvedContract
     verdict: Verdict
@@ -199,7 +216,7 @@ class Identify(Effect):
 
 
 class Milestone(StrEnum):
-    """What a person wants to see of a session, in the order in which it comes."""
+    """Progress of a session, in its order."""
 
     SESSION_SET_UP = "session set up"
     IDENTIFICATION_CHOSEN = "identification chosen"
@@ -216,7 +233,9 @@ class Milestone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reach(Effect):
-    """Tell people how far the session has come. ``facts`` are for the log and the status: SI numbers and words, nothing personal."""
+    """Report a milestone. ``facts`` are for the log and the status: SI numbers and words, no
+    personal data.
+    """
 
     milestone: Milestone
     facts: tuple[tuple[str, str | float], ...] = ()

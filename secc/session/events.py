@@ -1,7 +1,8 @@
-"""What happens to a session from outside, in the station's words (SI units, no protocol).
+"""Events of a session from outside, in the station's terms (SI units, no protocol).
 
-The core decides by the base class what an event does to a conversation: ``Severed`` ends it at once, ``Emergency`` after the safe effects
-and with an answer; every other one reaches the conversations that hear it (``Party.hear``).
+The base class tells the core what an event does: ``Severed`` ends a conversation at once,
+``Emergency`` after the safe effects and with an answer; every other one reaches the conversations
+that hear it (``Party.hear``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from secc.exi.frozen import dataclass
 
 
 class Unplugged(Severed):
-    """The pilot says state A: the cable is out."""
+    """The pilot is A: the cable is out."""
 
     __slots__ = ()
     reason: ClassVar[str] = "unplugged"
@@ -35,7 +36,8 @@ class ConnectionClosed(Severed):
 
 @dataclass(frozen=True, slots=True)
 class StreamBroken(Severed):
-    """What came is not a frame, or not a message: the session cannot answer it. ``layer`` is where it broke, ``detail`` how.
+    """The received octets are not a frame or message, so the session cannot answer. ``layer`` is
+    where decoding failed, ``detail`` how.
 
     ``flaw``: how TLS failed, by its stable name; only where the layer is TLS.
     """
@@ -60,7 +62,7 @@ class SetupTimedOut(Severed):
 
 @dataclass(frozen=True, slots=True)
 class Shutdown(Severed):
-    """The station is being stopped and the car did not end by itself in the time it was given."""
+    """The station is being stopped and the car did not end the session in the time given."""
 
     reason: ClassVar[str] = "station-shutdown"
     answerable: ClassVar[bool] = True
@@ -68,7 +70,7 @@ class Shutdown(Severed):
 
 @dataclass(frozen=True, slots=True)
 class EmergencyStopped(Emergency):
-    """Somebody hit the emergency stop."""
+    """The emergency stop was pressed."""
 
     reason: ClassVar[str] = "emergency-stop"
 
@@ -84,14 +86,18 @@ class Fault(Emergency):
 
 @dataclass(frozen=True, slots=True)
 class StopRequested(Event):
-    """Somebody wants charging to end, in order: the car is told and gets the time to ramp down."""
+    """Driver, operator or backend wants charging to end in order: the car is told and gets time to
+    ramp down.
+    """
 
     by: Literal["driver", "operator", "backend", "shutdown", "power"]
 
 
 @dataclass(frozen=True, slots=True)
 class LimitChanged(Event):
-    """The station may now deliver this much and no more, all phases together. None: what its hardware can."""
+    """The station may now deliver at most this, all phases together. None: the limit of its
+    hardware.
+    """
 
     watts: float | None
 
@@ -103,7 +109,9 @@ class RenegotiationRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class OngoingForced(Event):
-    """A command of the lab: answer Ongoing in ``phase`` (Authorization, ChargeParameterDiscovery, CableCheck) while ``on``."""
+    """A command of the lab: answer Ongoing in ``phase`` (Authorization, ChargeParameterDiscovery,
+    CableCheck) while ``on``.
+    """
 
     phase: str
     on: bool
@@ -111,7 +119,7 @@ class OngoingForced(Event):
 
 @dataclass(frozen=True, slots=True)
 class EimDecided(Event):
-    """External identification has an outcome: a card or an app was accepted, or refused, for this plug-in."""
+    """A card or an app was accepted, or refused, for this plug-in."""
 
     accepted: bool
     by: Literal["rfid", "app", "free", "operator"]

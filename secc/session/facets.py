@@ -1,6 +1,8 @@
-"""Which field of a received message breaks a facet of the XSD: a length, a range, a number of entries.
+"""Finds the field of a received message that breaks a facet of the XSD: a length, a range, a number
+of entries.
 
-Decoding is lenient there, because the answer to such a message is a response code and not a closed connection. The protocol says which code.
+Decoding is lenient there, because such a message is answered with a response code. The protocol
+says which code.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ _Broken = Callable[[Any], str | None]
 
 
 class Facets:
-    """The facets of a protocol's messages, read from their declarations. ``free`` are fields that may hold anything: type and field, by name.
+    """The facets of a protocol's messages, read from their declarations. ``free`` are fields that
+    are not checked: type and field, by name.
 
-    The check of a type is compiled to one function the first time that it is wanted.
+    The check of a type is compiled to one function on first use.
     """
 
     def __init__(self, free: Collection[tuple[str, str]] = ()) -> None:
@@ -26,12 +29,12 @@ class Facets:
         self._compiled: dict[type, _Broken] = {}
 
     def broken(self, message: Any) -> str | None:
-        """The dotted path of the first field that breaks a facet, None if all hold."""
+        """Returns the dotted path of the first field that breaks a facet; None if all hold."""
         cls = type(message)
         return (self._compiled.get(cls) or self._compile(cls))(message)
 
     def warm(self, *types: type) -> None:
-        """Compiles the checks of these types, and of all that they hold, ahead of time."""
+        """Compile the checks of these types, and of the types in them, ahead of time."""
         for cls in types:
             if cls not in self._compiled:
                 self._compile(cls)
@@ -49,7 +52,9 @@ class Facets:
 
 
 class _Body:
-    """The lines of one check. A field of one type is looked at in place; of several types, each has a check of its own."""
+    """The lines of one check. A field of one type is checked inline; of several types, each has its
+    own check.
+    """
 
     def __init__(self, free: Collection[tuple[str, str]]) -> None:
         self.lines: list[str] = []
@@ -58,7 +63,7 @@ class _Body:
         self._within: list[type] = []
 
     def fields(self, cls: Any, value: str, path: str, depth: int) -> None:
-        """Every field of ``value``, an instance of ``cls`` that stands at ``path``."""
+        """Check every field of ``value``, an instance of ``cls`` at ``path``."""
         self._within.append(cls)
         hints = get_type_hints(cls, include_extras=True)
         for field in dataclasses.fields(cls):
@@ -80,7 +85,7 @@ class _Body:
         for condition in held:
             self._say(depth + 1, f"if not ({condition.format(name)}): return {path!r}")
         if many and (alone or nested):
-            # All values first, as a field that is a list breaks its facets as one.
+            # All values first: a list breaks its facets as one field.
             for condition in alone:
                 self._say(depth + 1, f"for item in {name}:")
                 self._say(depth + 2, f"if not ({condition.format('item')}): return {path!r}")
@@ -108,7 +113,7 @@ class _Body:
 
 
 def _unfold(hint: Any) -> tuple[list[Any], list[Any], bool]:
-    """What is written beside a type hint, the types in it, and whether it is a tuple of them."""
+    """Returns the annotations of a type hint, its types, and whether it is a tuple of them."""
     metadata: list[Any] = []
     leaves: list[Any] = []
     many = False
@@ -131,7 +136,7 @@ def _unfold(hint: Any) -> tuple[list[Any], list[Any], bool]:
 
 
 def _conditions(metadata: list[Any], many: bool) -> tuple[list[str], list[str]]:
-    """What has to hold of a field, and of each of its values, as expressions of ``{0}``."""
+    """Returns the conditions of a field, and of each of its values, as expressions of ``{0}``."""
     held, alone = [], []
     for fact in metadata:
         match fact:

@@ -1,10 +1,14 @@
-"""The log, for people: one line for each thing, nothing personal, and bounded whatever a car does.
+"""The log: one line an entry, no personal data, bounded whatever a car does.
 
-* Control characters are escaped: what a car sends cannot begin a line of its own or speak to a terminal (A-SES-15).
-* A line that repeats too often is held back and counted (A-RES-02).
-* Who logs never waits for who reads: a thread of its own writes the lines, and what it cannot write in time is dropped and counted (A-RES-08).
-* A line about an outlet carries the short id of the session that runs there: ``outlet left [3fa94c]: charging``.
-* In the journal of systemd each line carries its priority, as sd-daemon(3) wants it, and leaves the time to the journal.
+* Control characters are escaped: text from a car cannot begin a line or control a terminal
+  (A-SES-15).
+* A line that repeats too often is dropped and counted (A-RES-02).
+* Logging never waits for the reader: a thread writes the lines; those it cannot write in time are
+  dropped and counted (A-RES-08).
+* A line about an outlet carries the short id of the session that runs there: ``outlet left
+  [3fa94c]: charging``.
+* In the journal of systemd each line has its priority (sd-daemon(3)) and no time, which the journal
+  adds.
 """
 
 from __future__ import annotations
@@ -23,21 +27,21 @@ from typing import Any, Final
 log = logging.getLogger(__name__)
 
 BURST = 40
-"""Lines of one kind that may follow each other at once."""
+"""Lines of one kind that may come at once."""
 LINES_A_SECOND = 4.0
-"""Of one kind, from then on."""
+"""Lines of one kind a second after that."""
 KINDS = 2048
 LONGEST = 2000
 """Characters of a line."""
 QUEUE_CHARACTERS = 256 * 1024
-"""How much may wait to be written: some thousand lines."""
+"""Characters that may wait to be written: some thousand lines."""
 FLUSH_SECONDS = 1.0
-"""How long a process that ends waits for a reader that does not read."""
+"""Seconds that an ending process waits for a reader that does not read."""
 STANDARD_ERROR = 2
 SHORT_ID: Final = 6
-"""Characters of a session's id that stand in a line; ``secc explain`` takes as many, or all of them."""
+"""Characters of a session's id in a line; ``secc explain`` takes these or the whole id."""
 PRIORITIES: Final = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
-"""From this level on this priority of syslog(3)."""
+"""From this level on, this priority of syslog(3)."""
 _ABOUT_OUTLET: Final = "outlet %s"
 
 # C0, DEL, C1, and the marks that change the direction or the line in a viewer.
@@ -45,7 +49,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\
 
 
 def escaped(text: str) -> str:
-    """``text`` on one line, for a terminal and for a log: control characters as ``\\x0a``, and not without end."""
+    """Returns ``text`` on one line, at most ``LONGEST`` characters, for terminal and log: control
+    characters as ``\\x0a``.
+    """
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… ({len(text)} characters)"
     return _CONTROL.sub(lambda match: _escape(match.group()), text)
@@ -57,9 +63,9 @@ def _escape(character: str) -> str:
 
 
 class OneLine(logging.Formatter):
-    """Time, level where it is not the usual one, and the message; a traceback below it, indented and escaped line by line.
+    """Time, level unless it is INFO, message, then a traceback, indented and escaped line by line.
 
-    With ``journal`` every line begins with its priority, ``<4>``, and without the time.
+    With ``journal`` every line begins with its priority, ``<4>``, and has no time.
     """
 
     def __init__(self, *, journal: bool = False) -> None:
@@ -77,7 +83,7 @@ class OneLine(logging.Formatter):
             line += f" (and {held} more like this)"
         if record.exc_info:
             trace = self.formatException(record.exc_info)
-            # Each line of it is an entry of its own in the journal.
+            # Each line of it is a separate entry in the journal.
             indent = f"{start}    " if self._journal else "    "
             line += "".join(f"\n{indent}{escaped(part)}" for part in trace.split("\n"))
         return line
@@ -97,13 +103,13 @@ def _with_session(record: logging.LogRecord) -> str:
 
 
 def _outlet(record: logging.LogRecord) -> str | None:
-    """Which outlet a line is about; None: it is about something else."""
+    """Returns the outlet that a line is about; None if none."""
     about = str(record.msg).startswith(_ABOUT_OUTLET) and isinstance(record.args, tuple) and record.args
     return str(record.args[0]) if about and isinstance(record.args, tuple) else None
 
 
 class RunningSessions:
-    """Which session runs at which outlet, for the log. One for the process, as the log is."""
+    """The running session of each outlet, for the log. One object for the process."""
 
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}
@@ -115,7 +121,7 @@ class RunningSessions:
         self._ids.pop(outlet, None)
 
     def of(self, outlet: str | None) -> str:
-        """Empty where none runs."""
+        """Empty if no session runs."""
         return self._ids.get(outlet or "", "")
 
 
@@ -123,10 +129,10 @@ running_sessions = RunningSessions()
 
 
 class SessionIds(logging.Filter):
-    """Gives a line about an outlet the id of the session that runs there.
+    """Adds the session's id to a line about an outlet.
 
-    A line is about an outlet if its text begins with ``outlet %s``. What is logged after the session has ended, when the next one may run, names
-    its session by ``extra=about(session)``.
+    A line is about an outlet if its text begins with ``outlet %s``. A line that is logged after the
+    session's end, when the next may run, names its session by ``extra=about(session)``.
     """
 
     def __init__(self, running: RunningSessions = running_sessions) -> None:
@@ -143,12 +149,14 @@ class SessionIds(logging.Filter):
 
 
 def about(session: str) -> Mapping[str, str]:
-    """The ``extra`` of a line about this session, whichever runs now."""
+    """Returns the ``extra`` of a line about this session, whichever runs now."""
     return {"session": session}
 
 
 class Limited(logging.Filter):
-    """Holds back what repeats too often. A kind is one place in the code that logs, its words without what is filled in; each outlet has its own."""
+    """Drops lines that repeat too often. A kind is one logging call, by its format string, of one
+    outlet.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -171,7 +179,9 @@ class Limited(logging.Filter):
 
 
 def told(facts: Mapping[str, Any]) -> str:
-    """What is known of a milestone, behind its name in a line: ``: watts 60000, kWh 0.195``."""
+    """Returns the facts of a milestone as they follow its name in a line: ``: watts 60000, kWh
+    0.195``.
+    """
     words = [
         f"{name} {value:.3f}"
         if name == "kWh"
@@ -184,7 +194,9 @@ def told(facts: Mapping[str, Any]) -> str:
 
 
 class LineWriter:
-    """Writes lines on a thread of its own, in order. ``write`` may block for as long as it likes, and raises OSError where nothing can be written."""
+    """Writes lines on its own thread, in order. ``write`` may block, and raises OSError if nothing
+    can be written.
+    """
 
     def __init__(self, write: Callable[[bytes], object], formatter: logging.Formatter | None = None) -> None:
         self._write = write
@@ -198,7 +210,7 @@ class LineWriter:
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def put(self, line: str) -> None:
-        """Have this line written some time; never waits. Dropped, and counted, while too much waits already."""
+        """Queue this line; never waits. While too much waits the line is dropped and counted."""
         with self._changed:
             if self._size + len(line) > QUEUE_CHARACTERS:
                 self._lost += 1
@@ -208,7 +220,7 @@ class LineWriter:
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until everything has been written, at most so long; whether it has."""
+        """Wait until everything has been written, at most ``seconds``. Returns whether it has."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._lines and not self._busy, seconds)
 
@@ -221,13 +233,14 @@ class LineWriter:
                 lines, lost, self._busy = self._lines, self._lost, True
                 self._lines, self._size, self._lost = [], 0, 0
             if lost:
-                # They came when the queue was full: after these lines, and before the next.
+                # They came while the queue was full: report them after these lines, before the
+                # next.
                 text = f"{lost} lines of the log are lost: its reader is too slow"
                 lines.append(_now(text, logging.WARNING, self._formatter))
             try:
                 self._write("".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
             except OSError:
-                # The reader has gone. Another may come, where it is a socket or a terminal.
+                # The reader has gone. Another may connect, if it is a socket or a terminal.
                 continue
 
 
@@ -236,7 +249,7 @@ def _now(text: str, level: int, formatter: logging.Formatter) -> str:
 
 
 class Queued(logging.Handler):
-    """Hands each line to a writer."""
+    """Passes each line to a writer."""
 
     def __init__(self, writer: LineWriter) -> None:
         super().__init__()
@@ -245,7 +258,7 @@ class Queued(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._writer.put(self.format(record))
-        except Exception as error:  # noqa: BLE001  # the standard library would print it to standard error, and wait there
+        except Exception as error:  # noqa: BLE001  # the standard library would print it to standard error, and block
             text = f"a log line of {record.pathname}:{record.lineno} has a bug: {error!r}"
             self._writer.put(_now(text, logging.ERROR, self.formatter or OneLine()))
 
@@ -254,17 +267,19 @@ class Queued(logging.Handler):
 
 
 def _to_standard_error(octets: bytes) -> None:
-    """Not through ``sys.stderr``: the interpreter cannot end while a thread waits inside of that."""
+    """Write without ``sys.stderr``: the interpreter cannot end while a thread blocks in it."""
     while octets:
         try:
             octets = octets[os.write(STANDARD_ERROR, octets) :]
         except BlockingIOError:
-            # Another process that shares it has made it non-blocking.
+            # Another process that shares the descriptor has made it non-blocking.
             select.select([], [STANDARD_ERROR], [])
 
 
 def set_up_log(level: str = "info", write: Callable[[bytes], object] = _to_standard_error) -> None:
-    """Send the log of the whole process to ``write`` (standard error). Called once, by ``secc run``."""
+    """Send the log of the whole process to ``write`` (standard error). Called once, by ``secc
+    run``.
+    """
     formatter = OneLine(journal=write is _to_standard_error and is_journal(STANDARD_ERROR))
     handler = Queued(LineWriter(write, formatter))
     handler.setFormatter(formatter)
@@ -273,12 +288,14 @@ def set_up_log(level: str = "info", write: Callable[[bytes], object] = _to_stand
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # asyncio's own debugging says what we say, in other words.
+    # asyncio's debug lines repeat the station's.
     logging.getLogger("asyncio").setLevel(max(root.level, logging.INFO))
 
 
 def catch_strays() -> None:
-    """Send to the log what the interpreter would write to standard error itself: warnings, and errors that no code can catch."""
+    """Log what the interpreter would write to standard error: warnings, and exceptions that no code
+    can catch.
+    """
     logging.captureWarnings(True)
     sys.unraisablehook = _unraisable
     threading.excepthook = _in_a_thread
@@ -294,7 +311,9 @@ def _in_a_thread(stray: Any) -> None:
 
 
 def is_journal(descriptor: int, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the journal of systemd reads this file: the service manager says by device and inode which one it has connected."""
+    """Whether this descriptor is the journal of systemd, by the device and inode that the service
+    manager gives.
+    """
     try:
         found = os.fstat(descriptor)
     except OSError:

@@ -1,7 +1,9 @@
-"""SupportedAppProtocol: the car says what it speaks, the station chooses. [V2G2-167] [V2G2-169] [V2G2-172]
+"""SupportedAppProtocol: the car lists its protocols, the station chooses. [V2G2-167] [V2G2-169]
+[V2G2-172]
 
-:func:`choose` is the rule; :func:`open_negotiation` the first exchange of every connection as a session on the core. When that session has
-ended, its ``result`` is the protocol to open on the same connection, or None: then the connection is closed.
+:func:`choose` is the rule; :func:`open_negotiation` makes the first exchange of a connection, a
+session on the core. When it has ended, its ``result`` is the protocol to open on the same
+connection; None: close the connection.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ from secc.session.supported_app_protocol import (
 )
 
 PAYLOAD_TYPE: Final = 0x8001
-"""SupportedAppProtocol always travels as this V2GTP payload type, whatever is chosen."""
+"""The V2GTP payload type of SupportedAppProtocol."""
 
 PAYLOAD_LIMIT: Final = 4096
 """Octets of a request: twenty entries with namespaces of a hundred characters take 2.3 KiB."""
 
 ITEMS: Final = 80
-"""Entries over all passes: the twenty that the XSD allows, in each of three, of which the first may be taken twice. (A-EXI-11)"""
+"""Entries over all passes: the XSD allows twenty in each of three passes, and the first may run
+twice. (A-EXI-11)
+"""
 
 SEQUENCE: Final = Timeout("V2G_SECC_Sequence_Timeout", 60.0, "[V2G2-443]", since_reply=True)
 
@@ -39,14 +43,14 @@ _NO_NEGOTIATION: Final = Refusal(ResponseCode.FAILED_NO_NEGOTIATION, "[V2G2-172]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What comes out of a negotiation: the protocol, and the car's entry that asked for it."""
+    """Result of a negotiation: the protocol, and the car's entry for it."""
 
     protocol: V2gProtocol
     entry: AppProtocol
 
     @property
     def response(self) -> SupportedAppProtocolRes:
-        """The answer, with the car's own SchemaID, which may be any. (Q-29)"""
+        """Returns the answer, with the car's SchemaID, which may be any. (Q-29)"""
         same = self.entry.version_number_minor == self.protocol.minor
         code = (
             ResponseCode.OK_SUCCESSFUL_NEGOTIATION
@@ -57,11 +61,13 @@ class Chosen:
 
 
 def choose(request: SupportedAppProtocolReq, protocols: Iterable[V2gProtocol], *, tls13: bool) -> Chosen | None:
-    """The protocol that the car likes best among those we speak on this transport; None if there is none.
+    """Returns the car's preferred protocol among the station's on this transport; None if there is
+    none.
 
-    Namespace and major version must be ours. The smallest priority wins; of equal ones the entry that stands first. Priorities outside
-    1..20 come after all others, in their order. ``tls13`` is whether the connection is TLS 1.3 with a client certificate: protocols that
-    demand it are not there otherwise. [V2G20-2356]
+    Namespace and major version have to match. The smallest priority wins, among equal ones the
+    first entry. Priorities outside 1..20 come after all others, in their order. ``tls13``: the
+    connection is TLS 1.3 with a client certificate; protocols that require it are not available
+    otherwise. [V2G20-2356]
     """
     spoken = {(p.namespace, p.major): p for p in protocols if tls13 or not p.tls13}
     entries = [e for e in request.app_protocol if (e.protocol_namespace, e.version_number_major) in spoken]
@@ -82,15 +88,15 @@ def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -
 
 
 def warm() -> None:
-    """Compiles the codec of the first exchange."""
+    """Compile the codec of the first exchange."""
     SCHEMA.warm(reads=(SupportedAppProtocolReq,), writes=(SupportedAppProtocolRes,))
 
 
 def open_negotiation(protocols: Iterable[V2gProtocol], surroundings: Surroundings, *, tls13: bool) -> Dialogue:
-    """The first exchange of a connection; the driver calls ``session.begin(now)``.
+    """The first exchange of a connection; the caller calls ``session.begin(now)``.
 
-    ``session.result`` is the :class:`V2gProtocol` chosen once ``session.ended`` is ``well``. Nothing is made safe at its end: nothing has
-    been switched on.
+    ``session.result`` is the :class:`V2gProtocol` chosen once ``session.ended`` is ``well``. It has
+    no safe effects: nothing has been switched on.
     """
     spoken = tuple(protocols)
     session = surroundings.session(

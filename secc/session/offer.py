@@ -1,6 +1,7 @@
-"""What the station has to offer a car.
+"""The station's offer to a car.
 
-The offer is fixed when a connection begins; what changes later comes as events (``LimitChanged``, ``EimDecided``...).
+The offer is fixed when a connection begins; later changes come as events (``LimitChanged``,
+``EimDecided``...).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from secc.conversation import Effect, Requests, Session, Talk, Wall
 
 
 class Payment(StrEnum):
-    """How a driver can be identified: by the car's contract, or by something else (card, app, nothing)."""
+    """How a driver is identified: by the car's contract, or from outside the car (card, app,
+    nothing).
+    """
 
     CONTRACT = "contract"
     EXTERNAL = "external"
@@ -33,7 +36,7 @@ class Transfer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AcLimits:
-    """What the AC side can do: volts phase to neutral, amperes a phase."""
+    """Limits of the AC side: volts phase to neutral, amperes a phase."""
 
     volts: float = 230.0
     maximum_amperes: float = 32.0
@@ -41,17 +44,19 @@ class AcLimits:
     phases: int = 3
 
     def watts(self, phases: int) -> float:
-        """The most on so many phases. Never rounded below volts x amperes x phases: a car that asks for just that must pass (Q-47)."""
+        """Returns the most on ``phases``. Never below volts x amperes x phases by rounding: a car
+        may ask for exactly that (Q-47).
+        """
         return self.volts * self.maximum_amperes * phases
 
     def amperes_within(self, watts: float, phases: int) -> float:
-        """The most a phase, where no more than ``watts`` may flow on all of them."""
+        """Returns the most amperes a phase, with at most ``watts`` on all of them."""
         return min(self.maximum_amperes, watts / (self.volts * phases))
 
 
 @dataclass(frozen=True, slots=True)
 class DcLimits:
-    """What the DC side can do."""
+    """Limits of the DC side."""
 
     minimum_volts: float = 150.0
     maximum_volts: float = 1000.0
@@ -73,15 +78,17 @@ class Offer:
     eim_authorized: bool = False
     """True if a card or app was accepted for this plug-in before the connection began."""
     free: bool = False
-    """True if nobody pays here: whoever plugs in is authorised."""
+    """True if charging is free: every driver is authorised."""
     watts_limit: float | None = None
-    """What the grid or the operator allows now, below what the hardware can; None where there is no such limit."""
+    """Limit of grid or operator now, below that of the hardware; None: no such limit."""
     meter_id: str = ""
     eim_seconds: float = 300.0
-    """How long a driver may take to find the card."""
+    """Seconds for the driver to show a card."""
     tls: bool = False
     ask_before_proof: bool = True
-    """Whether the backend may be asked about a contract before the car has proved it; nothing is believed before in either case."""
+    """Whether the backend may be asked about a contract before the car has proved it; the answer
+    counts only after the proof.
+    """
     tolerances: frozenset[str] = frozenset()
     """Field quirks tolerated beyond the defaults (``Q-nn``)."""
     strict: bool = False
@@ -89,23 +96,23 @@ class Offer:
 
     @property
     def is_dc(self) -> bool:
-        """Whether every way of charging on offer is DC."""
+        """Whether all transfers on offer are DC."""
         return all(transfer.is_dc for transfer in self.transfers)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Time, chance and the calendar, as a session gets them by the door."""
+    """Time, random numbers and calendar for a session."""
 
     now: float
     entropy: Callable[[int], bytes]
     wall: Callable[[], Wall]
     tickets: Iterator[int] | None = None
     batch: int = 0
-    """What was sent together with the last message before this session: more of it has not waited for an answer."""
+    """The batch of the last message before this session: further octets of it were sent too early."""
 
     def session(self, talk: Talk, requests: Requests, *, safe: tuple[Effect, ...] = ()) -> Session:
-        """A session among them, not begun yet."""
+        """Returns a session with them, not begun yet."""
         return Session(
             talk,
             requests=requests,

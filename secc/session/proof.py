@@ -1,8 +1,10 @@
-"""That a car holds the key to the contract which it showed: its signature over our challenge.
+"""Proof that a car holds the key to the contract that it presented: its signature over the
+station's challenge.
 
-A certificate chain is not a secret, and a device that has seen it can show it; so a ``certs.contract.Contract`` says whose contract it is, and not
-who shows it. A backend may be asked about one before the proof. The station believes, shows, books
-and remembers its answer for a :class:`ProvedContract` only.
+A certificate chain is not a secret: a device that has received it can send it. So a
+``certs.contract.Contract`` says whose contract it is, not who presents it. A backend may be asked about
+one before the proof. The station uses, shows, books and remembers the answer for a
+:class:`ProvedContract` only.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ _MADE_BY_PROOF = object()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ProvedContract:
-    """A contract whose key the car holds, now. Only :func:`prove` makes one; it lives as long as the session."""
+    """A contract whose key the car holds. Only :func:`prove` makes one; it lives as long as the
+    session.
+    """
 
     contract: Contract
     _made_by: object
@@ -45,10 +49,11 @@ def prove(
     schema: Schema[Any],
     suite: EcdsaSuite,
 ) -> tuple[ProvedContract, Form]:
-    """The proof, and the grammar in which the car encoded SignedInfo.
+    """Returns the proof, and the grammar in which the car encoded SignedInfo.
 
-    ``challenge`` is what we drew for this session, ``signed_challenge`` what stands in the request; ``element`` is the name and the Id of the
-    request in the document ``octets``, ``suite`` how the protocol signs. Raises SignatureRejected and ChallengeRejected.
+    ``challenge`` was drawn for this session, ``signed_challenge`` is the one in the request;
+    ``element`` is the name and the Id of the request in the document ``octets``, ``suite`` how the
+    protocol signs. Raises SignatureRejected and ChallengeRejected.
     """
     if signature is None:
         raise SignatureRejected(Flaw.MISSING)

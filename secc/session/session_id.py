@@ -1,4 +1,4 @@
-"""The SessionID of eight octets, as every edition has it."""
+"""The SessionID of eight octets, the same in every edition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ _ATTEMPTS: Final = 8
 
 
 def fresh_session_id(secc: Party, brought: bytes) -> bytes:
-    """Eight random octets, neither zero nor the car's own idea. [V2G2-835] (Q-31). Raises SeccError where chance yields nothing else."""
+    """Returns eight random octets, not zero and not the car's. [V2G2-835] (Q-31). Raises SeccError
+    if the random numbers never differ.
+    """
     for _ in range(_ATTEMPTS):
         session_id = secc.entropy(len(NO_SESSION))
         if session_id not in (NO_SESSION, brought):

@@ -1,8 +1,10 @@
-"""XML signatures over EXI fragments, as V2G uses them: who holds the key has said just this.
+"""XML signatures over EXI fragments, as V2G uses them.
 
-The signature stands in the message header; each of its references names an element of the message by Id and carries the digest of that
-element's fragment stream. What is verified are the received bits of the elements, never a re-encoding. Two encodings of SignedInfo are in
-the field: as a fragment of the XML signature schema alone, as ISO 15118-2 annex J has it, and as one of the message's schema set (Q-69).
+The signature stands in the message header; each of its references names an element of the message
+by Id and carries the digest of that element's fragment stream. The received bits of the elements
+are verified, never a re-encoding. Two encodings of SignedInfo are in the field: as a fragment of
+the XML signature schema alone, as ISO 15118-2 annex J has it, and as one of the message's schema
+set (Q-69).
 """
 
 from __future__ import annotations
@@ -48,11 +50,13 @@ MOST_REFERENCES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class EcdsaSuite:
-    """How elements are digested and SignedInfo is signed: a curve, a hash, and their names in the message."""
+    """A way to digest elements and sign SignedInfo: a curve, a hash, and their names in the
+    message.
+    """
 
     curve: EllipticCurve
     order: int
-    """The number of points on the curve: r and s are less, and not zero."""
+    """The number of points on the curve: r and s are smaller, and not zero."""
     hash: HashAlgorithm
     signature_method: str
     digest_method: str
@@ -68,7 +72,9 @@ class EcdsaSuite:
         return digest.finalize()
 
     def read(self, key: object, value: bytes) -> tuple[EllipticCurvePublicKey, bytes]:
-        """The key, and the signature ``r || s`` in DER. Raises :class:`SignatureRejected` for what is not of this suite."""
+        """Returns the key, and the signature ``r || s`` in DER. Raises :class:`SignatureRejected`
+        if they are not of this suite.
+        """
         if not isinstance(key, EllipticCurvePublicKey) or key.curve.name != self.curve.name:
             raise SignatureRejected(Flaw.KEY, f"not on {self.curve.name}")
         if len(value) != 2 * self.half:
@@ -91,11 +97,13 @@ P256_SHA256: Final = EcdsaSuite(
     signature_method="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
     digest_method="http://www.w3.org/2001/04/xmlenc#sha256",
 )
-"""That of ISO 15118-2. The order is that of SEC 2."""
+"""The suite of ISO 15118-2; the order is from SEC 2."""
 
 
 class Form(Enum):
-    """Which grammar the signer encoded SignedInfo in; ``quirk`` is the code under which the less usual one is remarked upon."""
+    """The grammar in which the signer encoded SignedInfo; ``quirk`` is the code of the less usual
+    one.
+    """
 
     XMLDSIG = "XML signature"
     MESSAGE_SET = "the message set"
@@ -106,7 +114,7 @@ class Form(Enum):
 
 
 class Flaw:
-    """The ways in which a signature is bad: stable names, in logs and traces."""
+    """Flaws of a signature: stable names, in logs and traces."""
 
     MISSING = "signature-missing"
     CANONICALIZATION = "canonicalization-method"
@@ -131,9 +139,11 @@ def verify(
     schema: Schema[Any],
     suite: EcdsaSuite,
 ) -> Form:
-    """Holds if ``key`` signed these elements of the received document ``octets``, and no others.
+    """Check that ``key`` signed these elements of the received document ``octets``, and no others.
+    Returns the grammar of SignedInfo.
 
-    ``elements`` are the elements that must be covered: name and Id. Raises :class:`SignatureRejected`, its ``flaw`` one of :class:`Flaw`.
+    ``elements`` are the name and Id of each element that must be covered. Raises
+    :class:`SignatureRejected`, its ``flaw`` one of :class:`Flaw`.
     """
     if signature is None:
         raise SignatureRejected(Flaw.MISSING)
@@ -186,7 +196,9 @@ def _check_value(value: bytes, octets: bytes, key: object, schema: Schema[Any], 
 def sign(
     element: Any, key: EllipticCurvePrivateKey, schema: Schema[Any], suite: EcdsaSuite, *, form: Form = Form.XMLDSIG
 ) -> Signature:
-    """The header signature over one element with an Id, under its only name: what a car does, or a provisioning service."""
+    """Returns the header signature over one element with an Id, under its only name: for a car or a
+    provisioning service.
+    """
     return sign_elements({type(element).__name__: element}, key, schema, suite, form=form)
 
 
@@ -198,7 +210,7 @@ def sign_elements(
     *,
     form: Form = Form.XMLDSIG,
 ) -> Signature:
-    """The header signature over elements with an Id, by their names."""
+    """Returns the header signature over elements with an Id, by their names."""
     references = tuple(
         Reference(
             uri=f"#{element.id}",
@@ -220,6 +232,6 @@ def sign_elements(
 def sign_info(
     info: SignedInfo, key: EllipticCurvePrivateKey, schema: Schema[Any], suite: EcdsaSuite, *, form: Form = Form.XMLDSIG
 ) -> bytes:
-    """``r || s`` over SignedInfo as it stands, right or wrong."""
+    """Returns ``r || s`` over SignedInfo, valid or not."""
     grammar: Schema[Any] = XMLDSIG if form is Form.XMLDSIG else schema
     return suite.sign(key, grammar.fragment(info))

@@ -1,4 +1,4 @@
-"""SupportedAppProtocol: which protocol is spoken from here on (urn:iso:15118:2:2010:AppProtocol).
+"""SupportedAppProtocol: messages that choose the protocol (urn:iso:15118:2:2010:AppProtocol).
 
 The messages keep the XSD's names with a capital: the wire says ``supportedAppProtocolReq``.
 """
@@ -18,7 +18,7 @@ VersionNumber = Annotated[int, UnsignedInt()]
 
 
 class ResponseCode(StrEnum):
-    """The station's verdict on the list of protocols; not the response code of any protocol."""
+    """The station's answer to the list of protocols; not a response code of a protocol."""
 
     OK_SUCCESSFUL_NEGOTIATION = "OK_SuccessfulNegotiation"
     OK_SUCCESSFUL_NEGOTIATION_WITH_MINOR_DEVIATION = "OK_SuccessfulNegotiationWithMinorDeviation"
@@ -27,7 +27,7 @@ class ResponseCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppProtocol:
-    """One protocol that the car speaks; ``priority`` 1 is what it likes best, ``schema_id`` how the answer names it."""
+    """A protocol of the car; ``priority`` 1 is preferred, the answer names it by ``schema_id``."""
 
     protocol_namespace: Annotated[str, Uri(100)]
     version_number_major: VersionNumber
@@ -38,7 +38,7 @@ class AppProtocol:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportedAppProtocolReq(Message):
-    """EVCC -> SECC: the protocols that the car speaks, at most 20."""
+    """EVCC -> SECC: the car's protocols, at most 20."""
 
     element: ClassVar[str] = "supportedAppProtocolReq"
 

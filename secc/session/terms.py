@@ -1,4 +1,6 @@
-"""What may flow between outlet and car: by the offer, by what was agreed, and by the limit of the moment."""
+"""Limits of the flow between outlet and car: by the offer, by what was agreed, and by the limit
+now.
+"""
 
 from __future__ import annotations
 
@@ -7,41 +9,43 @@ from secc.session.wishes import Wishes
 
 
 class Terms:
-    """The terms of one session. The limit of the moment is that of ``wishes``."""
+    """The terms of one session. ``wishes`` has the limit that holds now."""
 
     def __init__(self, offer: Offer, wishes: Wishes) -> None:
         self.offer = offer
         self._wishes = wishes
         self.transfer: Transfer | None = None
-        """How energy reaches the car, once that is agreed."""
+        """The transfer, once agreed."""
 
     @property
     def is_dc(self) -> bool:
-        """Whether this session charges with direct current; before that is agreed, whether the outlet offers nothing else."""
+        """Whether this session charges with DC; before a transfer is agreed, whether the outlet
+        offers DC only.
+        """
         return self.offer.is_dc if self.transfer is None else self.transfer.is_dc
 
     @property
     def ac(self) -> AcLimits:
-        """Of an outlet that has AC."""
+        """Limits of an outlet that has AC."""
         assert self.offer.ac is not None
         return self.offer.ac
 
     @property
     def dc(self) -> DcLimits:
-        """Of an outlet that has DC."""
+        """Limits of an outlet that has DC."""
         assert self.offer.dc is not None
         return self.offer.dc
 
     @property
     def maximum_watts(self) -> float:
-        """The most that may flow now: the hardware's limit and that of the moment. Never negative."""
+        """The most that may flow now, by the hardware's limit and the present one. Never negative."""
         hardware = self.dc.maximum_watts if self.is_dc else self.ac.watts(self._phases)
         limit = self._wishes.watts_limit
         return hardware if limit is None else max(0.0, min(hardware, limit))
 
     @property
     def maximum_ac_amperes(self) -> float:
-        """A phase, within the limit of the moment."""
+        """Amperes a phase, within the present limit."""
         return self.ac.amperes_within(self.maximum_watts, self._phases)
 
     def tolerates(self, quirk: str) -> bool:

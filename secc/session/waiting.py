@@ -1,4 +1,6 @@
-"""How a session lets a car wait, and how long: polls at a pace, deadlines of a phase, the pilot, a question with a time for its answer."""
+"""How a session makes a car wait: paced answers, deadlines of a phase, the pilot, answers with a
+time limit.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ A = TypeVar("A")
 
 
 class Pace:
-    """The pace of polling: answers that it takes longer go out ``interval`` apart at least. (A-SES-08)"""
+    """Pace of polling: answers "ongoing" are at least ``interval`` apart. (A-SES-08)"""
 
     def __init__(self, interval: Timeout) -> None:
         self._interval = interval
         self._answered_at = -math.inf
 
     def reply(self, secc: Party, message: object) -> Conversation[None]:
-        """Answer that it takes longer, as soon as the pace allows."""
+        """Answer "ongoing" as soon as the pace allows."""
         missing = self._answered_at + self._interval.seconds - secc.now
         if missing > 0.0:
             yield from secc.rest(replace(self._interval, seconds=missing))
@@ -28,13 +30,17 @@ class Pace:
 
 
 def refuse_late(secc: Party, limit: Deadline) -> None:
-    """Raises TimedOut for a request that comes when its phase should be over: it is answered FAILED, and the timer is the reason."""
+    """Raises TimedOut for a request after the end of its phase: it is answered FAILED, and the
+    timer is the reason.
+    """
     if secc.now >= limit.at:
         raise TimedOut(limit)
 
 
 def pilot_in(secc: Party, *states: str, within: Timeout, every: Timeout) -> Conversation[bool]:
-    """Whether the control pilot is in one of these states, or comes there in time. It is looked at so often, whatever is heard meanwhile."""
+    """Wait until the control pilot is in one of these states, looking ``every`` so many seconds.
+    Returns False if not in time.
+    """
     limit = secc.limit(within)
     while secc.levels.pilot not in states and secc.now < limit.at:
         yield from secc.rest(every)
@@ -42,7 +48,9 @@ def pilot_in(secc: Party, *states: str, within: Timeout, every: Timeout) -> Conv
 
 
 def answer_within(secc: Party, question: Question[A], within: Timeout) -> Conversation[A | None]:
-    """The answer; None where there is none in time, and then the question is abandoned. Not for questions that None answers."""
+    """Returns the answer; None if it did not come in time: the question is then abandoned. Not for
+    questions whose answer may be None.
+    """
     ticket = secc.ask(question)
     if (yield from secc.until(lambda: secc.answer(ticket) is not None, within=within)):
         return secc.answer(ticket)

@@ -1,4 +1,6 @@
-"""What is asked of a session from outside while it runs: an end, another limit, another schedule, a card that counts; in a lab, Ongoing."""
+"""Requests to a running session from outside: an end, another limit, another schedule, a card; in a
+lab, Ongoing.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +13,24 @@ from secc.session.offer import Offer
 
 
 class Wishes:
-    """Heard wherever the session waits; its phases go by what stands here."""
+    """Heard wherever the session waits; the phases read the fields."""
 
     def __init__(self, offer: Offer) -> None:
         self.stop: Deadline | None = None
-        """By when the car has to have stopped, once somebody wants that."""
+        """When the car has to have stopped; None while no end is wanted."""
         self.renegotiation = False
-        """True while the car is to be asked to negotiate again."""
+        """True while the car has to be asked to renegotiate."""
         self.watts_limit = offer.watts_limit
-        """The limit of the moment, all phases together; None: what the hardware can."""
+        """The limit now, all phases together; None: that of the hardware."""
         self.eim_accepted = offer.eim_authorized or offer.free
         self._forced: set[str] = set()
 
     def hear(self, secc: Party, patience: Timeout, *, renegotiates: Callable[[], bool]) -> None:
-        """From now on, in every wait of ``secc``.
+        """Register the handlers in ``secc``.
 
-        ``patience`` runs from the wish for a stop. When it is over TimedOut is raised where the session waits: a timeout that is ``answered``.
-        ``renegotiates`` says whether the car learns a new limit by a new schedule only.
+        ``patience`` runs from the request to stop. When it is over TimedOut is raised where the
+        session waits (the timeout is ``answered``). ``renegotiates``: whether a new limit needs a
+        new schedule.
         """
 
         def stop(event: StopRequested) -> None:
@@ -36,7 +39,8 @@ class Wishes:
         def limit(event: LimitChanged) -> None:
             watts = event.watts
             self.watts_limit = None if watts is None or math.isnan(watts) else watts
-            # Told once power flows, also when the limit changed between the schedule and the start.
+            # Announced once power flows, also if the limit changed between the schedule and the
+            # start.
             self.renegotiation = self.renegotiation or renegotiates()
 
         def stopped_in_time() -> None:
@@ -51,7 +55,7 @@ class Wishes:
         secc.look(stopped_in_time, lambda: self.stop)
 
     def settle(self) -> None:
-        """The car has stopped, or has power switched off to do so: it has done what was asked of it."""
+        """The car has stopped, or has power switched off to do so."""
         self.stop, self.renegotiation = None, False
 
     def forces(self, phase: str) -> bool:
@@ -65,5 +69,5 @@ class Wishes:
         (self._forced.add if event.on else self._forced.discard)(event.phase)
 
     def _decide(self, event: EimDecided) -> None:
-        # A card that is refused changes nothing: another one may come. [V2G2-854]
+        # A refused card changes nothing: another may be accepted. [V2G2-854]
         self.eim_accepted = self.eim_accepted or event.accepted

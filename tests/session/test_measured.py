@@ -17,8 +17,8 @@ from secc.session.measured import stale, whole_watt_hours
         (Levels(volts=400.0, amperes=20.0, measured_at=99.0), ""),
         (Levels(volts=400.0, amperes=20.0, measured_at=98.5), "the measurement is 1.5 s old"),
         (Levels(volts=400.0, amperes=20.0), "the measurement is inf s old"),
-        (Levels(volts=math.nan, amperes=20.0, measured_at=100.0), "the measurement is no number"),
-        (Levels(volts=400.0, amperes=math.inf, measured_at=100.0), "the measurement is no number"),
+        (Levels(volts=math.nan, amperes=20.0, measured_at=100.0), "the measurement is not a number"),
+        (Levels(volts=400.0, amperes=math.inf, measured_at=100.0), "the measurement is not a number"),
     ],
 )
 def test_a_measurement_is_worth_telling_while_it_is_new_and_a_number(levels: Levels, why: str) -> None:

@@ -1,4 +1,6 @@
-"""Messages of ISO 15118-2:2014, one class a complex type of the XSD, and the codec of their schema set."""
+"""Messages of ISO 15118-2:2014, one class a complex type of the XSD, and the codec of their schema
+set.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Body elements of ISO 15118-2 (urn:iso:15118:2:2013:MsgBody): the 34 requests and responses.
 
-``emaid`` is eMAID on the wire, ``dh_publickey`` DHpublickey, ``remaining_time_to_full_soc`` RemainingTimeToFullSoC. Fields that hold a
-substitution group are named after its head: ``ev_charge_parameter``, ``evse_status``, ``sa_schedules``.
+``emaid`` is eMAID on the wire, ``dh_publickey`` DHpublickey, ``remaining_time_to_full_soc``
+RemainingTimeToFullSoC. Fields that hold a substitution group are named after its head:
+``ev_charge_parameter``, ``evse_status``, ``sa_schedules``.
 """
 
 from __future__ import annotations

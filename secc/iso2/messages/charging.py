@@ -1,7 +1,9 @@
-"""Data types of ISO 15118-2 for charging (urn:iso:15118:2:2013:MsgDataTypes): schedules and tariffs, states, charge parameters.
+"""Data types of ISO 15118-2 for charging (urn:iso:15118:2:2013:MsgDataTypes): schedules and
+tariffs, states, charge parameters.
 
-Irregular spellings: ``ev_ress_soc`` is EVRESSSOC, ``rcd`` RCD; ``start``, ``duration``, ``start_value``, ``cost_kind``, ``amount`` and
-``amount_multiplier`` begin with a small letter on the wire.
+Irregular spellings: ``ev_ress_soc`` is EVRESSSOC, ``rcd`` RCD; ``start``, ``duration``,
+``start_value``, ``cost_kind``, ``amount`` and ``amount_multiplier`` begin with a small letter on
+the wire.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Data types of ISO 15118-2 (urn:iso:15118:2:2013:MsgDataTypes): one class a complex type, one alias a restricted simple type.
-Here are those of services, security and metering; those of charging are in :mod:`secc.iso2.messages.charging`.
+"""Data types of ISO 15118-2 (urn:iso:15118:2:2013:MsgDataTypes): one class a complex type, one
+alias a restricted simple type. Here are those of services, security and metering; those of charging
+are in :mod:`secc.iso2.messages.charging`.
 
-Irregular spellings: ``emaid`` is eMAID, ``dh_publickey`` DHpublickey; ``bool_value`` to ``string_value`` begin with a small letter on
-the wire. A list field keeps the singular of its element: ``SubCertificates.certificate``.
+Irregular spellings: ``emaid`` is eMAID, ``dh_publickey`` DHpublickey; ``bool_value`` to
+``string_value`` begin with a small letter on the wire. A list field keeps the singular of its
+element: ``SubCertificates.certificate``.
 """
 
 from __future__ import annotations
@@ -175,7 +177,9 @@ class DiffieHellmanPublickey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EMAID:
-    """An EMAID that can be signed; PaymentDetailsReq and CertificateUpdateReq carry it as plain text."""
+    """An EMAID that can be signed; PaymentDetailsReq and CertificateUpdateReq carry it as plain
+    text.
+    """
 
     id: Id
     value: Annotated[Emaid, Content()]

@@ -1,4 +1,6 @@
-"""Enumerations of ISO 15118-2: member order is the XSD's (it is the wire value), member values its literals."""
+"""Enumerations of ISO 15118-2: member order is the XSD's (it is the wire value), member values its
+literals.
+"""
 
 from __future__ import annotations
 

@@ -62,7 +62,9 @@ class MessageHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class V2G_Message(Message):
-    """One message. ``body`` is the body element itself; ``None`` is an empty Body, which no peer sends."""
+    """One message. ``body`` is the body element itself; ``None`` is an empty Body, which no peer
+    sends.
+    """
 
     header: MessageHeader
     body: Annotated[Body | None, Members(BODY_ELEMENTS), Head("BodyElement"), Within("Body")] = None

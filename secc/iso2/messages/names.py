@@ -1,8 +1,8 @@
-"""Element and attribute names of the ISO 15118-2 schema set (MsgDef, MsgHeader, MsgBody, MsgDataTypes and xmldsig).
+"""Element and attribute names of the ISO 15118-2 schema set (MsgDef, MsgHeader, MsgBody,
+MsgDataTypes and xmldsig).
 
 Event codes of roots and fragments count all of them, those too that V2G never sends, so they are
-listed, not derived. Source: the
-XSD files of ISO 15118-2:2014; a test compares.
+listed, not derived. Source: the XSD files of ISO 15118-2:2014; a test compares.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ def contract_authorization(
     while not _decided(state, verdict):
         refuse_late(secc, limit)
         yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING))
-        # The EVCC signs only its first AuthorizationReq; polls are not signed, and signatures of polls are ignored. [V2G2-684]
+        # The EVCC signs only its first AuthorizationReq; polls are not signed, and signatures of
+        # polls are ignored. [V2G2-684]
         yield from next_request(secc, AuthorizationReq)
     secc.reply(finished())
     by = "external identification" if state.wishes.eim_accepted else "contract"

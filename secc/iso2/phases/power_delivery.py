@@ -28,7 +28,8 @@ def power_delivery(
 
 def _start(secc: Party, state: SessionState, schedule: Schedule, request: PowerDeliveryReq) -> Conversation[None]:
     schedule.admits(request.sa_schedule_tuple_id)
-    # Cars may leave the profile out, and some send one that has little to do with the schedule.
+    # Cars may leave the profile out, and some send one that has little to do with the
+    # schedule.
     if request.charging_profile is not None:
         try:
             schedule.check(request.charging_profile, strict=state.offer.strict)
