@@ -1,1 +1,3 @@
-"""Octets in, messages and octets out: V2GTP, SDP, the ClientHello, TLS. No sockets, no clock, no asyncio: the station owns those."""
+"""Octets in, messages and octets out: V2GTP, SDP, the ClientHello, TLS. No sockets, no clock, no
+asyncio: the station has those.
+"""

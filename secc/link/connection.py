@@ -1,8 +1,10 @@
-"""One TCP connection from the first octet to V2GTP frames, TLS or not: what the owner of the socket talks to.
+"""One TCP connection, from its first octet to V2GTP frames, with TLS or without: for the owner of
+the socket.
 
-The owner reads the socket and calls :meth:`Connection.feed`, then writes :meth:`Connection.outgoing`, also when ``feed`` has raised: the alert is
-in there. It closes when ``deadline`` has passed. While ``may_block`` is True a ``feed`` may run a private-key operation and belongs on a worker
-thread; ``outgoing`` and ``close`` never wait for that thread.
+The owner reads the socket and calls :meth:`Connection.feed`, then writes
+:meth:`Connection.outgoing`, also after ``feed`` has raised: it may hold an alert. It closes when
+``deadline`` has passed. While ``may_block`` is True a ``feed`` may run a private-key operation and
+belongs on a worker thread; ``outgoing`` and ``close`` never wait for that thread.
 """
 
 from __future__ import annotations
@@ -24,21 +26,25 @@ from secc.link.tls.report import TlsReport
 from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, PayloadType, frame
 
 HANDSHAKE: Final = Timeout("TLS handshake", 10.0, "A-TLS-03")
-"""From the connect (or, where plain TCP is served too, from the first octet of TLS) until the handshake is complete; ``Serving`` may say else."""
+"""From the connect (where plain TCP is served too: from the first octet of TLS) until the handshake
+is complete, unless ``Serving`` has another time.
+"""
 FIRST_MESSAGE: Final = Timeout("V2G_SECC_CommunicationSetup_Timeout", 20.0, "[V2G2-716]")
 """From the connect, or the end of the handshake, until the first frame is complete."""
 PARTIAL_MESSAGE: Final = Timeout("V2GTP message", 10.0, "A-V2G-02")
-"""From the first octet of a frame until its last; octets that trickle in do not extend it."""
+"""From the first octet of a frame to its last; further octets do not extend it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What a station serves on a port: TLS with these contexts (none: no TLS), plain TCP or not. Swapped whole when certificates change.
+    """What a station serves on a port: TLS with these contexts (none: no TLS), and plain TCP or
+    not. Replaced whole when certificates change.
 
-    ``default``: whose chain is presented when the car names none of the roots; the first when not given. ``strict``: no tolerance in reading the
-    hello. ``payload_limit``: octets of one V2GTP payload until a protocol is agreed, which has its own. ``tolerated``:
-    the connection is closed on this many malformed V2GTP headers. ``handshake_seconds``: of a whole handshake, at most.
-    ``at``: the time by the calendar when this was made, for what ends (staples).
+    ``default``: its chain is presented when the car names none of the roots; the first context if
+    None. ``strict``: no tolerance in reading the hello. ``payload_limit``: octets of one V2GTP
+    payload until a protocol with its own limit is agreed. ``tolerated``: the connection is closed
+    on this many malformed V2GTP headers. ``handshake_seconds``: the limit of a whole handshake.
+    ``at``: the calendar time when this was made, to judge the end of staples.
     """
 
     contexts: tuple[ServerContext, ...] = ()
@@ -56,30 +62,36 @@ class Serving:
 
 
 class Connection:
-    """Begin with :func:`serve` or :func:`dial`. After an error or ``close`` it is of no further use."""
+    """Made by :func:`serve` or :func:`dial`. Of no use after an error or ``close``."""
 
     def __init__(self, serving: Serving | None, tls: TlsConnection | None, framer: Framer, now: float) -> None:
         self._serving = serving
-        """What an undecided connection may turn into; None once the first octets, or we ourselves, have decided."""
+        """What an undecided connection may become; None once the first octets, or this side, have
+        decided.
+        """
         self._tls = tls
         self._opening = bytearray()
-        """The beginning of a hello that is not complete yet."""
+        """The received part of an incomplete hello."""
         self._unsent: deque[bytes] = deque()
-        """Plain octets, or the alert with which it all ended: a deque, because a step on another thread may add to it."""
+        """Plain octets, or the final alert: a deque, because a step on another thread may add to
+        it.
+        """
         self._closed = False
         self.framer = framer
-        """Its ``accepted`` and its ``limit`` change once a protocol is agreed; its ``ignored`` says what was passed over."""
+        """Set its ``accepted`` and ``limit`` once a protocol is agreed; ``ignored`` lists the
+        ignored frames.
+        """
         self.failure: FramingError | None = None
-        """Why nothing more can come. ``feed`` has raised it, or will when it is called next."""
+        """Why the connection is over. ``feed`` has raised it, or will on its next call."""
         self._begun = False
         self._handshake = HANDSHAKE if serving is None else replace(HANDSHAKE, seconds=serving.handshake_seconds)
         silent_means_handshake = tls is not None or (serving is not None and serving.tls and not serving.plain)
         self.deadline: Deadline | None = _limit(self._handshake if silent_means_handshake else FIRST_MESSAGE, now)
-        """When to give up if nothing changes; None: the session's own timers are enough."""
+        """When to give up without a change; None: the session's timers are enough."""
 
     @property
     def may_block(self) -> bool:
-        """Whether the next ``feed`` may take long: as long as TLS may still have to be agreed."""
+        """Whether the next ``feed`` may take long: as long as a TLS handshake may be open."""
         if self.failure is not None:
             return False
         if self._tls is not None:
@@ -95,21 +107,25 @@ class Connection:
 
     @property
     def handshaken(self) -> Handshaken | None:
-        """What TLS has agreed; None before, and on plain TCP."""
+        """Result of the handshake; None before, and on plain TCP."""
         return None if self._tls is None else self._tls.info
 
     @property
     def edition(self) -> Edition | None:
-        """Of the certificates with which the ClientHello is answered; None before, and on plain TCP."""
+        """The edition of the certificates that answer the ClientHello; None before, and on plain
+        TCP.
+        """
         return None if self._tls is None else self._tls.profile.edition
 
     @property
     def report(self) -> TlsReport | None:
-        """How far TLS came, also after a failure; None: no complete ClientHello has come."""
+        """How far TLS came, also after a failure; None before a complete ClientHello."""
         return None if self._tls is None else self._tls.report
 
     def left(self) -> HandshakeFailed | None:
-        """What it means if the peer goes now: in the middle of TLS there is a name for it. None: TLS was not begun, or it is complete."""
+        """The error for a peer that leaves now, in the middle of TLS. None: TLS was not begun, or
+        the handshake is complete.
+        """
         if self._tls is not None:
             return self._tls.left()
         if not self._opening:
@@ -118,7 +134,7 @@ class Connection:
 
     @property
     def where(self) -> str:
-        """Where TLS stands while it is not complete, in words."""
+        """Where an incomplete handshake stands, in words."""
         if self._tls is not None:
             return self._tls.where
         if self._opening:
@@ -127,14 +143,18 @@ class Connection:
 
     @property
     def peer_closed(self) -> bool:
-        """Whether the peer has ended its TLS stream. The end of the TCP stream is the socket owner's to see."""
+        """Whether the peer has ended its TLS stream. The owner of the socket sees the end of the
+        TCP stream.
+        """
         return self._tls is not None and self._tls.peer_closed
 
     def feed(self, octets: bytes, now: float) -> list[Frame]:
-        """Octets from the socket at ``now`` (monotonic seconds); the frames that they complete.
+        """Take octets from the socket at ``now`` (monotonic seconds). Returns the frames that they
+        complete.
 
-        Raises FramingError (TlsError for TLS), always fatal. Frames that were complete before the flaw are returned first, with ``failure`` set:
-        answer them, then close; the next call raises.
+        Raises FramingError (TlsError for TLS), always fatal. Frames that were complete before the
+        error are returned first, with ``failure`` set: answer them, then close; the next call
+        raises.
         """
         if self.failure is not None:
             raise self.failure
@@ -148,14 +168,16 @@ class Connection:
             raise
         finally:
             if self._closed and self._tls is not None:
-                # Closed by another thread before there was a TLS connection to close.
+                # Another thread closed the connection before TLS began.
                 self._tls.close()
         if self.failure is None:
             self._watch(bool(frames), now)
         return frames
 
     def send(self, payload_type: PayloadType, payload: bytes) -> None:
-        """Frame and, on TLS, encrypt. Raises TlsError or FramingError when the peer does not read or nothing can be sent."""
+        """Frame and, on TLS, encrypt. Raises TlsError or FramingError if the peer does not read or
+        sending is not possible.
+        """
         octets = frame(payload_type, payload)
         if self._tls is not None:
             self._tls.send(octets)
@@ -165,14 +187,14 @@ class Connection:
             self._unsent.append(octets)
 
     def outgoing(self) -> bytes:
-        """What is to be written to the socket now."""
+        """Returns the octets to write to the socket now."""
         octets = b"" if self._tls is None else self._tls.drain()
         while self._unsent:
             octets += self._unsent.popleft()
         return octets
 
     def close(self) -> bytes:
-        """Give everything back; the last octets to write. Harmless when repeated."""
+        """Free the connection. Returns the last octets to write. May be repeated."""
         self._closed = True
         octets = self.outgoing() + (b"" if self._tls is None else self._tls.close())
         self.deadline = None
@@ -194,7 +216,9 @@ class Connection:
         return frames
 
     def _decide(self, serving: Serving, octets: bytes, now: float) -> bytes:
-        """The first octet tells TLS from V2GTP, the hello which context answers. The octets that go on to the chosen layer."""
+        """Choose TLS or V2GTP by the first octet, the context by the hello. Returns the octets for
+        the chosen layer.
+        """
         opening = self._opening
         if not opening:
             if octets[0] != HANDSHAKE_RECORD:
@@ -217,13 +241,13 @@ class Connection:
         return octets
 
     def _watch(self, received: bool, now: float) -> None:
-        """Which deadline runs after these octets."""
+        """Set the deadline after these octets."""
         if self._serving is not None or (self._tls is not None and not self._tls.established):
             return
         self._begun = self._begun or received
         running = None if self.deadline is None else self.deadline.timeout
         if self.framer.partial and self._begun:
-            # After a whole frame the next one has its own time.
+            # After a whole frame the next one has a new deadline.
             if running is not PARTIAL_MESSAGE or received:
                 self.deadline = _limit(PARTIAL_MESSAGE, now)
         elif self._begun:
@@ -238,7 +262,9 @@ def serve(serving: Serving, now: float) -> Connection:
 
 
 def dial(context: ClientContext | None, now: float) -> Connection:
-    """The simulated car's end of a connection made at ``now``: TLS with this context, or plain. ``outgoing`` has the hello at once."""
+    """The simulated car's end of a connection made at ``now``: TLS with this context, or plain.
+    ``outgoing`` has the hello at once.
+    """
     return Connection(None, None if context is None else connect(context), Framer(), now)
 
 

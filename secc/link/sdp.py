@@ -1,7 +1,9 @@
-"""SDP, the SECC discovery protocol: a car asks on UDP where the SECC is, and whether it speaks TLS.
+"""SDP, the SECC discovery protocol: on UDP a car asks for the address of the SECC, and whether it
+offers TLS.
 
-Request: frame 0x9000 with a security and a transport octet. Response: frame 0x9001 with IPv6 address (16 octets), port (2), security and
-transport. Anything else on the port is passed over without an answer; the car repeats itself. [V2G2-139, V2G2-156, V2G2-159]
+Request: frame 0x9000 with a security and a transport octet. Response: frame 0x9001 with IPv6
+address (16 octets), port (2), security and transport. Other datagrams are not answered; the car
+repeats its request. [V2G2-139, V2G2-156, V2G2-159]
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ PORT: Final = 15118
 GROUP: Final = "ff02::1"
 REQUESTS_PER_SECOND: Final = 10.0
 REQUEST_BURST: Final = 50
-"""A car may repeat its request up to 50 times; each of them is answered even when they come at once. [V2G2-159]"""
+"""A car may repeat its request up to 50 times; each is answered, also if all come at once.
+[V2G2-159]
+"""
 SOURCES: Final = 256
 
 
 class Security(IntEnum):
-    """Second-to-last octet: what is asked for in a request, what will be accepted in a response."""
+    """Second-to-last octet: what a request asks for, what a response will accept."""
 
     TLS = 0x00
     NONE = 0x10
@@ -46,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """SECC discovery response: where to connect, and what is spoken there."""
+    """SECC discovery response: address, port, and security there."""
 
     address: IPv6Address
     port: int
@@ -54,7 +58,7 @@ class Response:
 
 
 def parse_request(datagram: bytes) -> Request:
-    """A car's request; FramingError (not fatal) when the datagram is anything but one. [V2G2-139]"""
+    """Returns a car's request. Raises FramingError (not fatal) for any other datagram. [V2G2-139]"""
     payload = unframe(datagram, (PayloadType.SDP_REQUEST,)).payload
     if len(payload) != 2:
         raise FramingError(f"an SDP request has 2 octets, not {len(payload)}", fatal=False)
@@ -62,12 +66,14 @@ def parse_request(datagram: bytes) -> Request:
 
 
 def build_request(security: Security) -> bytes:
-    """What a car multicasts, 10 octets."""
+    """Returns the 10 octets that a car multicasts."""
     return frame(PayloadType.SDP_REQUEST, bytes((security, Transport.TCP)))
 
 
 def parse_response(datagram: bytes) -> Response:
-    """An SECC's response; FramingError (not fatal) when the datagram is anything but one. [V2G2-156]"""
+    """Returns an SECC's response. Raises FramingError (not fatal) for any other datagram.
+    [V2G2-156]
+    """
     payload = unframe(datagram, (PayloadType.SDP_RESPONSE,)).payload
     if len(payload) != 20:
         raise FramingError(f"an SDP response has 20 octets, not {len(payload)}", fatal=False)
@@ -78,7 +84,7 @@ def parse_response(datagram: bytes) -> Response:
 
 
 def build_response(address: IPv6Address, port: int, security: Security) -> bytes:
-    """What an SECC answers, 28 octets. The listener on ``port`` must be open before it leaves."""
+    """Returns the 28 octets of an SECC's answer. Open the listener on ``port`` before sending it."""
     if not 0 < port <= 0xFFFF:
         raise EncodeError(f"port {port}")
     payload = address.packed + port.to_bytes(2) + bytes((security, Transport.TCP))
@@ -86,7 +92,8 @@ def build_response(address: IPv6Address, port: int, security: Security) -> bytes
 
 
 def answer(offered: Security, *, tls: bool, plain: bool) -> Security | None:
-    """What the station says it will accept, given what the car asked for and what is open; None: say nothing.
+    """Returns what the station will accept, by what the car asked for and what is open; None: do
+    not answer.
 
     The answer is not an echo: the car decides whether to go on. [V2G2-623] (Q-15)
 
@@ -103,9 +110,10 @@ def answer(offered: Security, *, tls: bool, plain: bool) -> Security | None:
 
 
 def answerable(source: str) -> bool:
-    """Whether a datagram from this IPv6 address (a zone after ``%`` may follow) is answered: link-local and loopback sources only.
+    """Whether to answer a datagram from this IPv6 address (a zone after ``%`` may follow):
+    link-local and loopback sources only.
 
-    Everything else could be a victim that someone wants flooded by us (A-NET-03).
+    Any other source could be the victim of a flood that is reflected here (A-NET-03).
     """
     try:
         address = IPv6Address(source)
@@ -115,7 +123,9 @@ def answerable(source: str) -> bool:
 
 
 class RateLimit:
-    """At most ``per_second`` answers to one source, after a burst of ``burst``; constant work and bounded memory for any flood (A-NET-02)."""
+    """At most ``per_second`` answers to one source, after a burst of ``burst``; constant time and
+    bounded memory in a flood (A-NET-02).
+    """
 
     def __init__(
         self, per_second: float = REQUESTS_PER_SECOND, burst: int = REQUEST_BURST, sources: int = SOURCES
@@ -126,11 +136,13 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def admit(self, source: str, now: float) -> bool:
-        """Whether a request from ``source`` (an address, without its port) at ``now`` (monotonic seconds) may be answered."""
+        """Whether a request from ``source`` (an address, without its port) at ``now`` (monotonic
+        seconds) may be answered.
+        """
         left, since = self._buckets.pop(source, (self._burst, now))
         left = min(self._burst, left + max(0.0, now - since) * self._per_second)
         admitted = left >= 1.0
-        # The newest source stands last, so the one evicted is the one not heard for longest.
+        # The newest source is last, so the first is the one not heard for longest.
         self._buckets[source] = (left - 1.0 if admitted else left, now)
         if len(self._buckets) > self._sources:
             self._buckets.popitem(last=False)
@@ -138,7 +150,7 @@ class RateLimit:
 
 
 def _security_over_tcp(payload: bytes) -> Security:
-    """The last two octets of request and response alike."""
+    """Returns the security of a request or response. Raises FramingError unless it is for TCP."""
     if payload[-1] != Transport.TCP:
         raise FramingError(f"SDP transport 0x{payload[-1]:02X}", fatal=False)
     try:

@@ -1,10 +1,11 @@
-"""V2GTP: the eight octets in front of every message, and how a stream is cut into frames.
+"""V2GTP: the header of eight octets before every message, and how a stream is cut into frames.
 
-Header: version ``0x01``, its inverse ``0xFE``, payload type (u16), payload length (u32), all big endian. [V2G2-082 ff.]
+Header: version ``0x01``, its inverse ``0xFE``, payload type (u16), payload length (u32), all big
+endian. [V2G2-082 ff.]
 
-A frame with a bad header is ignored, without an answer and without touching any timer, and the stream stays in step: the octets that its
-length announces are passed over. The third one ends the connection. A length beyond the limit ends it at once, before anything is stored:
-nothing sane can follow.
+A frame with a bad header is ignored without an answer, and no timer restarts; the octets that its
+length announces are skipped, so the stream stays in step. The third bad one ends the connection. A
+length beyond the limit ends it at once, before anything is stored.
 """
 
 from __future__ import annotations
@@ -20,15 +21,19 @@ VERSION: Final = 0x01
 INVERSE: Final = 0xFE
 HEADER_OCTETS: Final = 8
 DEFAULT_LIMIT: Final = 65_536
-"""Octets of payload that a frame of a peer may carry whom we have chosen: a car's framer, a tool's."""
+"""Octets of payload in a frame from a chosen peer: for a car's framer or a tool's."""
 OPENING_LIMIT: Final = 4096
-"""Octets of payload that a stranger's first frame may carry; SupportedAppProtocolReq has 2.3 KiB at most. (A-EXI-11)"""
+"""Octets of payload in the first frame of an unknown peer; SupportedAppProtocolReq has 2.3 KiB at
+most. (A-EXI-11)
+"""
 TOLERATED: Final = 3
-"""So many frames may be bad in one connection; the last of them ends it."""
+"""The connection ends on this many bad frames."""
 
 
 class PayloadType(IntEnum):
-    """What a frame carries. DIN SPEC 70121 and ISO 15118-2 use only ``EXI`` on TCP; the rest of 0x80nn and 0x81nn is ISO 15118-20."""
+    """Type of a payload. DIN SPEC 70121 and ISO 15118-2 use only ``EXI`` on TCP; the rest of 0x80nn
+    and 0x81nn is ISO 15118-20.
+    """
 
     EXI = 0x8001
     """SupportedAppProtocol in every protocol; all messages of DIN SPEC 70121 and ISO 15118-2."""
@@ -50,19 +55,21 @@ class PayloadType(IntEnum):
 
 
 SESSION_TYPES: Final = frozenset(kind for kind in PayloadType if kind < PayloadType.SDP_REQUEST)
-"""Payload types that have a place on TCP. SDP has none there."""
+"""Payload types on TCP. SDP is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One V2GTP message: its type, and 1 octet or more."""
+    """One V2GTP message: its type, and a payload of 1 octet or more."""
 
     payload_type: PayloadType
     payload: bytes
 
 
 def frame(payload_type: PayloadType, payload: bytes) -> bytes:
-    """Header and payload in one piece, so that they leave in one segment. Raises EncodeError for an empty or enormous payload."""
+    """Returns header and payload in one piece, for one segment. Raises EncodeError for an empty
+    payload or one beyond 32 bits of length.
+    """
     if not payload:
         raise EncodeError("a V2GTP frame has a payload of one octet or more")
     if len(payload) > 0xFFFF_FFFF:
@@ -71,9 +78,11 @@ def frame(payload_type: PayloadType, payload: bytes) -> bytes:
 
 
 def unframe(datagram: bytes, accepted: Collection[PayloadType]) -> Frame:
-    """The single frame that is the whole datagram; FramingError (not fatal: the next datagram is another matter) for anything else."""
+    """Returns the frame that is the whole datagram. Raises FramingError (not fatal) for any other
+    datagram.
+    """
     if len(datagram) < HEADER_OCTETS:
-        raise FramingError(f"{len(datagram)} octets are no V2GTP header", fatal=False)
+        raise FramingError(f"{len(datagram)} octets are not a V2GTP header", fatal=False)
     length = int.from_bytes(datagram[4:8])
     flaw = _flaw(datagram, accepted)
     if flaw is None and length != len(datagram) - HEADER_OCTETS:
@@ -84,7 +93,9 @@ def unframe(datagram: bytes, accepted: Collection[PayloadType]) -> Frame:
 
 
 def _flaw(header: bytes | bytearray, accepted: Collection[PayloadType]) -> str | None:
-    """What is wrong with these eight octets, in the order in which the standard checks them; None when nothing is. [V2G2-089 ff.]"""
+    """Returns the flaw of these eight octets, checked in the order of the standard; None if there
+    is none. [V2G2-089 ff.]
+    """
     if header[0] != VERSION:
         return f"V2GTP version 0x{header[0]:02X}"
     if header[1] != INVERSE:
@@ -100,8 +111,9 @@ def _flaw(header: bytes | bytearray, accepted: Collection[PayloadType]) -> str |
 class Framer:
     """Cuts a TCP (or TLS) stream into frames.
 
-    ``limit``: octets of payload at most. ``accepted``: payload types that have a place here; may be narrowed once a protocol is agreed, and a
-    frame of another type is then ignored and counted like an unknown one. ``tolerated``: the how manieth bad frame ends the stream.
+    ``limit``: most octets of payload. ``accepted``: payload types that are allowed here; may be
+    narrowed once a protocol is agreed, and a frame of another type is then ignored and counted like
+    an unknown one. ``tolerated``: the stream ends on this many bad frames.
     """
 
     def __init__(
@@ -114,22 +126,22 @@ class Framer:
         self.accepted = accepted
         self.tolerated = tolerated
         self.ignored: list[str] = []
-        """Why each ignored frame was ignored, in order of arrival; never longer than ``tolerated``."""
+        """Why frames were ignored, in order of arrival; at most ``tolerated``."""
         self.failure: FramingError | None = None
-        """Set once the stream is beyond repair."""
+        """Set once the stream has failed."""
         self._held = bytearray()
         self._skip = 0
 
     @property
     def partial(self) -> bool:
-        """Whether a frame has begun and is not complete: the time when a message deadline should run."""
+        """Whether a frame has begun and is not complete: a message deadline should then run."""
         return bool(self._held) or self._skip > 0
 
     def feed(self, octets: bytes) -> list[Frame]:
-        """The frames that these octets complete.
+        """Take octets. Returns the frames that they complete.
 
-        Raises FramingError (fatal) when the stream cannot go on. Whole frames that came before the offending header are returned first;
-        ``failure`` is set then, and the next call, ``feed(b"")`` included, raises it.
+        Raises FramingError (fatal) if the stream cannot go on. Whole frames before the bad header
+        are returned first, with ``failure`` set; the next call, ``feed(b"")`` included, raises it.
         """
         if self.failure is not None:
             raise self.failure

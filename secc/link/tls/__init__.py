@@ -1,1 +1,3 @@
-"""TLS of ISO 15118 on the system libssl: contexts, connections and what a ClientHello says before the library sees it."""
+"""TLS of ISO 15118 on the system's libssl: contexts, connections, and the reading of a ClientHello
+before libssl gets it.
+"""

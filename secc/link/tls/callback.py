@@ -1,4 +1,6 @@
-"""How libssl's callbacks find their way back into Python: to the connection whose step runs on this thread, and its errors out again."""
+"""Callbacks of libssl: they find the connection whose step runs on this thread, and keep exceptions
+for it.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ from secc.link.tls.names import HANDSHAKE_MESSAGES
 from secc.link.tls.report import Step
 
 STEPS: Final = 24
-"""Handshake messages and alerts that are remembered; a handshake of ours has nine."""
+"""Handshake messages and alerts that are kept; a handshake of this station has nine."""
 
 
 class Facts:
-    """What the callbacks of one connection need to know, and what they learn while a step runs."""
+    """Input of a connection's callbacks, and what they record while a step runs."""
 
     def __init__(
         self,
@@ -30,9 +32,9 @@ class Facts:
         self.hello = hello
         self.choice = choice
         self.sign = sign
-        """How this connection's key signs a digest, where libssl has only its public half."""
+        """Signs a digest with this connection's key, if libssl has only the public half."""
         self.staple = staple
-        """The OCSP response for a car that asks."""
+        """The OCSP response for a car that asks for it."""
         self.stapled = False
         self.presented: tuple[bytes, ...] = ()
         self.raised: BaseException | None = None
@@ -40,7 +42,7 @@ class Facts:
         """The messages of the handshake and the alerts so far."""
 
     def passed(self, ours: bool, content: int, octets: bytes) -> None:
-        """A message went out or came in. ``content``: its TLS content type."""
+        """A message was sent or received. ``content``: its TLS content type."""
         if content == libssl.CONTENT_HANDSHAKE and octets:
             name = HANDSHAKE_MESSAGES.get(octets[0], f"handshake message {octets[0]}")
         elif content == libssl.CONTENT_ALERT and len(octets) == 2:
@@ -52,7 +54,7 @@ class Facts:
 
 
 class _Current(threading.local):
-    """A step runs on one thread from beginning to end, and libssl calls back on the same."""
+    """The facts of the step on this thread; libssl calls back on the same thread."""
 
     facts: Facts | None = None
 
@@ -61,9 +63,10 @@ current = _Current()
 
 
 def guarded(failed: int, callback: Callable[..., int]) -> Callable[..., int]:
-    """The callback with the current facts in front of its arguments.
+    """Returns the callback with the current facts as its first argument.
 
-    ctypes would print and swallow what a callback raises: it is kept for the step to raise, and the call returns ``failed``.
+    ctypes would print and swallow an exception of a callback: it is kept, the step raises it, and
+    the call returns ``failed``.
     """
 
     def call(*arguments: Any) -> int:

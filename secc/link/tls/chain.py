@@ -1,4 +1,6 @@
-"""A certificate chain that the station can present, and which roots it satisfies; the TLS parameters of each edition."""
+"""A certificate chain of the station, and the roots that it leads to; the TLS parameters of each
+edition.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,10 @@ from secc.link.tls.names import GROUPS, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, 
 
 @dataclass(frozen=True, slots=True)
 class TlsProfile:
-    """What one edition of the standard allows on the wire, in libssl's words and as wire numbers.
+    """TLS parameters of one edition, as libssl's strings and as wire numbers.
 
-    ``suites``, ``groups`` and ``signature_algorithms`` are the numbers that stand for the strings beside them, most wanted first.
+    ``suites``, ``groups`` and ``signature_algorithms`` are the numbers of the strings beside them,
+    preferred first.
     """
 
     name: str
@@ -35,11 +38,14 @@ class TlsProfile:
     signature_algorithms: tuple[int, ...]
 
     def suits(self, hello: ClientHello) -> bool:
-        """Whether a handshake with this car can succeed: version, suite, group and signature algorithm in common."""
+        """Whether a handshake with this car can succeed: version, suite, group and signature
+        algorithm in common.
+        """
         return not self.lacks(hello)
 
     def lacks(self, hello: ClientHello) -> dict[TlsFlaw, str]:
-        """What this car and the station do not have in common, each with what both have, in words; the first is the one to tell.
+        """Returns what car and station do not have in common, each with both lists in words; report
+        the first.
 
         libssl calls a wrong group "no shared cipher": its text would mislead.
         """
@@ -70,9 +76,11 @@ def _apart(what: str, names: Mapping[int, str], offered: Sequence[int], ours: Se
 ISO15118_2: Final = TlsProfile(
     name="ISO 15118-2",
     edition=Edition.ISO2,
-    # Exactly 1.2: a server that could do 1.3 but agrees on 1.2 marks its random (RFC 8446 section 4.1.3), and cars that know 1.3 would leave.
+    # Exactly 1.2: a server that could do 1.3 but agrees on 1.2 marks its random (RFC 8446 section
+    # 4.1.3), and cars that know 1.3 would leave.
     version=TLS_1_2,
-    # The prescribed suite first; GCM for the cars whose library has dropped CBC (Q-22). The static ECDH suite exists in no libssl since 1.1.0.
+    # The prescribed suite first; GCM for cars whose library has dropped CBC (Q-22). No libssl since
+    # 1.1.0 has the static ECDH suite.
     cipher_list="ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256",
     suites=(0xC023, 0xC02B),
     group_list="P-256",
@@ -93,13 +101,15 @@ ISO15118_2_STRICT: Final = TlsProfile(
     signature_list="ECDSA+SHA256",
     signature_algorithms=(0x0403,),
 )
-"""Without the tolerance Q-22: for conformance runs."""
+"""Without tolerance Q-22: for conformance runs."""
 
 _PROFILES: Final = {Edition.ISO2: (ISO15118_2, ISO15118_2_STRICT)}
 
 
 def profile_of(edition: Edition, *, strict: bool) -> TlsProfile:
-    """How a chain of this edition is shown. Raises ContextRejected where TLS of that edition is not served."""
+    """Returns the TLS parameters for chains of this edition. Raises ContextRejected if TLS of that
+    edition is not served.
+    """
     if edition not in _PROFILES:
         raise ContextRejected(f"TLS of edition {edition.value} is not served")
     return _PROFILES[edition][strict]
@@ -111,17 +121,21 @@ class ChainChoice(StrEnum):
     NAMED = "named"
     """It ends in a root that the car named. [V2G2-871]"""
     NOT_NAMED = "not named"
-    """The car named roots, and none of them is ours: the default, and the car decides. [V2G2-923]"""
+    """The car named roots, but none of the station's: the default chain, and the car decides.
+    [V2G2-923]
+    """
     NOT_ASKED = "not asked"
     """The car named none (Q-26), or said only that it has some (``pre_agreed``): the default."""
 
 
 class Chain:
-    """Leaf and sub-CAs as DER, leaf first, without the root; the roots that they lead to; an OCSP response for each certificate or None.
+    """Leaf and sub-CAs as DER, leaf first, without the root; the roots that they lead to; an OCSP
+    response for each certificate or None.
 
-    Immutable. ``name`` is for logs. Several roots are for a chain that is cross-signed. ``staples`` must have been verified and be fresh: whoever
-    builds the chain answers for that, builds a new one when they change, and says with ``staple_ends`` until when the leaf's may be sent (None: for
-    ever). Raises ContextRejected for certificates that cannot be read.
+    Immutable. ``name`` is for logs. Several roots belong to a chain that is cross-signed. The
+    caller must have verified ``staples``, builds a new chain when they change, and sets
+    ``staple_ends`` to the time until which the leaf's may be sent (None: no end). Raises
+    ContextRejected for certificates that cannot be read.
     """
 
     __slots__ = ("_hashes", "_key_hashes", "_names", "_staple_ends", "certificates", "name", "roots", "staples")
@@ -149,7 +163,8 @@ class Chain:
             try:
                 certificate = Certificate.load(root, strict=True)
                 names.add(bytes(certificate.subject.dump()))
-                # Computed, not read from the SubjectKeyIdentifier: that may have been made in another way (RFC 7093).
+                # Computed, because the SubjectKeyIdentifier may have been made in another way (RFC
+                # 7093).
                 key = certificate["tbs_certificate"]["subject_public_key_info"]["public_key"]
                 key_hashes.add(sha1(bytes(key.contents)[1:]))
             except (ValueError, TypeError, KeyError) as error:
@@ -158,7 +173,9 @@ class Chain:
         self._key_hashes = key_hashes
 
     def staple(self, at: datetime | None) -> bytes | None:
-        """The leaf's response as it may be sent at ``at``. One that ends is not sent when the time is not known (A-TLS-08)."""
+        """Returns the leaf's response if it may be sent at ``at``. One with an end is not sent when
+        the time is not known (A-TLS-08).
+        """
         ended = self._staple_ends is not None and (at is None or at > self._staple_ends)
         return None if ended else self.staples[0]
 
@@ -182,17 +199,17 @@ class Chain:
 
 
 def sha1(octets: bytes) -> bytes:
-    """An identifier of RFC 6066, not a security measure."""
+    """An identifier of RFC 6066, not used for security."""
     return hashlib.sha1(octets, usedforsecurity=False).digest()
 
 
 def root_named(root: bytes) -> TrustedAuthority:
-    """How a car names a root in trusted_ca_keys: by the hash of the certificate, as nearly all do."""
+    """Returns the root as most cars name it in trusted_ca_keys: by the hash of the certificate."""
     return TrustedAuthority(IdentifierType.CERT_SHA1_HASH, sha1(root))
 
 
 def encode_trusted_ca_keys(authorities: Sequence[TrustedAuthority]) -> bytes:
-    """The body of the extension (RFC 6066 section 6), as a car sends it."""
+    """Returns the body of the extension (RFC 6066 section 6) that a car sends."""
     listed = b""
     for authority in authorities:
         listed += bytes((authority.kind,))
@@ -204,18 +221,20 @@ def encode_trusted_ca_keys(authorities: Sequence[TrustedAuthority]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Handshaken:
-    """What a finished handshake has agreed, for the log and for policy."""
+    """Result of a finished handshake, for log and policy."""
 
     version: str
     suite: str
     chain: str = ""
-    """Name of the chain that we presented; empty on the car's side."""
+    """Name of the station's chain; empty on the car's side."""
     choice: ChainChoice = ChainChoice.NOT_ASKED
     roots_named: tuple[IdentifierType, ...] | None = None
-    """How the car named its roots in trusted_ca_keys, one kind for each root; None: it did not send the extension."""
+    """How the car named its roots in trusted_ca_keys, one type for each root; None: it did not send
+    the extension.
+    """
     stapled: bool = False
     staple_asked: tuple[str, ...] = ()
-    """``status_request`` and ``status_request_v2``, as far as asked for. Only the first is answered."""
+    """``status_request`` and ``status_request_v2``, if asked for. Only the first is answered."""
     presented: tuple[bytes, ...] = field(default=(), repr=False)
     """The peer's certificates as DER, leaf first; empty where none was asked for."""
     staple: bytes | None = field(default=None, repr=False)
@@ -224,5 +243,5 @@ class Handshaken:
 
     @property
     def mutual13(self) -> bool:
-        """Whether it is TLS 1.3 and the peer has shown a certificate. [V2G20-2356]"""
+        """Whether it is TLS 1.3 and the peer has sent a certificate. [V2G20-2356]"""
         return self.version == "TLSv1.3" and bool(self.presented)

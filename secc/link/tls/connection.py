@@ -1,8 +1,10 @@
-"""One TLS connection over memory: octets from the socket in, plaintext out, and the other way round.
+"""One TLS connection over memory: octets from the socket to plaintext, and back.
 
-The owner of the socket does three things: hands what it reads to :meth:`TlsConnection.receive`, writes what :meth:`TlsConnection.drain` gives
-after every call, and closes with what :meth:`TlsConnection.close` gives. While ``established`` is False, ``receive`` may run private-key
-operations (300 ms in a TPM): it may be called on a worker thread, one call at a time. ``drain`` and ``close`` never wait for it.
+The owner of the socket passes what it reads to :meth:`TlsConnection.receive`, writes what
+:meth:`TlsConnection.drain` returns after every call, and closes with what
+:meth:`TlsConnection.close` returns. While ``established`` is False, ``receive`` may run private-key
+operations (300 ms in a TPM): it may be called on a worker thread, one call at a time. ``drain`` and
+``close`` never wait for it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ UNSENT_LIMIT: Final = 262_144
 def _observe(
     facts: Facts | None, ours: int, version: int, content: int, octets: int | None, length: int, *_: Any
 ) -> int:
-    # Records and their headers pass here, too: they are not looked at.
+    # Records and their headers come here, too, and are ignored.
     if facts is not None and octets and content in (libssl.CONTENT_HANDSHAKE, libssl.CONTENT_ALERT):
         facts.passed(bool(ours), content, ctypes.string_at(octets, min(length, 2)))
     return 0
@@ -41,7 +43,7 @@ _OBSERVER: Final = libssl.MESSAGE_FUNCTION(guarded(0, _observe))
 
 
 class TlsConnection:
-    """Begin with :func:`accept` or :func:`connect`. Whatever raises leaves the connection closed."""
+    """Made by :func:`accept` or :func:`connect`. Any exception leaves the connection closed."""
 
     def __init__(self, context: Context, facts: Facts) -> None:
         self._context = context
@@ -56,7 +58,7 @@ class TlsConnection:
         self.established = False
         """Whether plaintext may flow."""
         self.peer_closed = False
-        """Whether the peer has said close_notify: no more plaintext will come."""
+        """Whether the peer has sent close_notify: no more plaintext will come."""
         lib.ERR_clear_error()
         ssl = lib.SSL_new(context.pointer)
         if not ssl:
@@ -81,22 +83,22 @@ class TlsConnection:
 
     @property
     def info(self) -> Handshaken | None:
-        """What the handshake agreed; None before it is complete."""
+        """Result of the handshake; None before it is complete."""
         return self._info
 
     @property
     def report(self) -> TlsReport:
-        """How far it came, also after a failure."""
+        """How far TLS came, also after a failure."""
         facts = self._facts
         return TlsReport(facts.hello, self._context.chain, facts.choice, self._info, tuple(facts.steps))
 
     @property
     def where(self) -> str:
-        """Where the handshake stands, and what the car has been shown."""
+        """Where the handshake stands, and which chain the car has seen."""
         return place(self._facts.steps) + self._shown()
 
     def left(self) -> HandshakeFailed | None:
-        """What it means if the peer goes now; None: nothing that concerns TLS, because the handshake is complete."""
+        """The error for a peer that leaves now; None if the handshake is complete."""
         if self._info is not None:
             return None
         waits = only_greeted(self._facts.steps) and self.report.certificate_sent
@@ -104,9 +106,11 @@ class TlsConnection:
         return HandshakeFailed(f"the car closed the connection {self.where}", flaw=flaw)
 
     def receive(self, octets: bytes) -> list[bytes]:
-        """Take octets from the socket; the pieces of plaintext (at most 16 KiB each) that they complete. The handshake advances here too.
+        """Take octets from the socket and advance the handshake. Returns the pieces of plaintext
+        (at most 16 KiB each) that they complete.
 
-        Raises HandshakeFailed or TlsError, whose ``answer`` (an alert, as a rule) is to be written before the socket is closed.
+        Raises HandshakeFailed or TlsError, whose ``answer`` (usually an alert) has to be written
+        before the socket is closed.
         """
         plaintext: list[bytes] = []
         self._turn.acquire()
@@ -132,7 +136,9 @@ class TlsConnection:
         return plaintext
 
     def send(self, plaintext: bytes) -> None:
-        """Encrypt. Raises TlsError before the handshake is complete, after the end, and when too much is waiting to be written."""
+        """Encrypt. Raises TlsError before the handshake is complete, after the end, and if too much
+        waits to be written.
+        """
         self._turn.acquire()
         try:
             if not self._ssl:
@@ -153,7 +159,9 @@ class TlsConnection:
             self._leave()
 
     def drain(self) -> bytes:
-        """What is to be written to the socket now. Empty while a step runs on another thread: ask again after it."""
+        """Returns the octets to write to the socket. Empty while a step runs on another thread:
+        call it again afterwards.
+        """
         if not self._turn.acquire(blocking=False):
             return b""
         try:
@@ -162,9 +170,11 @@ class TlsConnection:
             self._leave()
 
     def close(self) -> bytes:
-        """End the connection and free it; the last octets to write (close_notify where a handshake was complete). Harmless when repeated.
+        """End the connection and free it. Returns the last octets to write (close_notify after a
+        complete handshake). May be repeated.
 
-        While a step runs on another thread it only marks the connection: the step frees it and returns as if the peer had gone.
+        While a step runs on another thread it only marks the connection: the step frees it and
+        returns as if the peer had closed.
         """
         self._abandoned = True
         if not self._turn.acquire(blocking=False):
@@ -184,7 +194,8 @@ class TlsConnection:
         if self._abandoned:
             self._release_if_abandoned()
         self._turn.release()
-        # Who closed between these two lines found the turn taken and left the freeing to us.
+        # A ``close`` between these two lines could not take the lock, and leaves freeing to this
+        # step.
         if self._abandoned and self._ssl and self._turn.acquire(blocking=False):
             self._release_if_abandoned()
             self._turn.release()
@@ -201,20 +212,20 @@ class TlsConnection:
                 return
             self.established = True
             self._info = self._agreed()
-            # What comes from here on is the session's; a callback for each record of it would cost time for nothing.
+            # The session's records follow; a callback for each would only cost time.
             self._lib.SSL_set_msg_callback(self._ssl, None)
         while self._call(self._lib.SSL_read_ex, self._buffer, PIECE, byref(self._length)):
             plaintext.append(ctypes.string_at(self._buffer, self._length.value))
-            # A connection outlives its session for a while; the contract that came through it must not.
+            # A connection may outlive its session; the plaintext of the contract must not.
             ctypes.memset(self._buffer, 0, self._length.value)
             if not self._lib.BIO_ctrl_pending(self._reads) and not self._lib.SSL_has_pending(self._ssl):
-                # As a rule one message is one record, and a second read would only find nothing.
+                # Usually one message is one record, and a second read would find nothing.
                 break
         if self._lib.BIO_ctrl_pending(self._writes) > UNSENT_LIMIT:
             raise self._unread()
 
     def _call(self, function: Any, *arguments: Any) -> bool:
-        """One libssl call; False when it needs more from the peer."""
+        """Make one libssl call. Returns False if it needs more from the peer."""
         lib = self._lib
         lib.ERR_clear_error()
         current.facts = self._facts
@@ -237,7 +248,9 @@ class TlsConnection:
         raise self._refused(*lib.drain_errors())
 
     def _refused(self, text: str, alert: int | None) -> TlsError:
-        """What libssl gave up for: its own words, and the alert with which the peer ended it, if it did."""
+        """Returns libssl's error in its words, with the alert by which the peer ended the
+        connection, if any.
+        """
         if alert is not None:
             text = f"the peer ended it by the alert {alert_name(alert)}"
         if self.established:
@@ -254,7 +267,7 @@ class TlsConnection:
         return self._failure(f"the peer does not read: more than {UNSENT_LIMIT} octets wait", TlsFlaw.NOT_READ)
 
     def _failure(self, text: str, flaw: TlsFlaw) -> TlsError:
-        """The error to raise, with the alert that libssl has just written."""
+        """Returns the error to raise, with the alert that libssl has just written."""
         answer = self._drained()
         if self.established:
             return TlsError(text, answer, flaw)
@@ -262,7 +275,7 @@ class TlsConnection:
         return HandshakeFailed(f"{text}{where}{self._shown()}", answer, flaw)
 
     def _shown(self) -> str:
-        """Which of our chains the car has seen."""
+        """Which chain the car has seen, as the end of a log line."""
         chain = self._context.chain
         return (
             "" if chain is None or not self.report.certificate_sent else f"; chain {chain.name} ({self._facts.choice})"
@@ -305,14 +318,16 @@ class TlsConnection:
 
 
 def accept(choice: Choice, hello: ClientHello) -> TlsConnection:
-    """The station's end, for a car whose hello has been peeked at. The octets of the hello are still to be received."""
+    """The station's end, for a car whose hello was read. ``receive`` still needs the octets of the
+    hello.
+    """
     connection = TlsConnection(choice.context, Facts(hello, choice.why, choice.context.sign, choice.staple))
     connection._lib.SSL_set_accept_state(connection._ssl)
     return connection
 
 
 def connect(context: ClientContext) -> TlsConnection:
-    """The simulated car's end; ``drain`` has the ClientHello at once."""
+    """The simulated car's end; ``drain`` returns the ClientHello at once."""
     connection = TlsConnection(context, Facts(None, ChainChoice.NOT_ASKED))
     lib, ssl = connection._lib, connection._ssl
     lib.SSL_set_connect_state(ssl)

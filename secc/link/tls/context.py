@@ -1,7 +1,8 @@
-"""TLS contexts: certificate chain, key and parameters, made once and shared by any number of connections.
+"""TLS contexts: certificate chain, key and parameters, shared by any number of connections.
 
-A context never changes. When a certificate, a staple or a root changes, the station builds new contexts and swaps its tuple of them; connections
-under way keep the one that they began with. Which context serves a car is decided by :func:`choose`, before libssl sees an octet.
+A context is immutable. When a certificate, a staple or a root changes, the station builds new
+contexts and replaces its tuple of them; open connections keep theirs. :func:`choose` decides which
+context serves a car, before libssl gets an octet.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from secc.link.tls.libssl import LibSsl, system_libssl
 
 TRUSTED_CA_KEYS: Final = 3
 MAX_CERTIFICATE_OCTETS: Final = 10_240
-"""Of a peer's whole chain: five certificates of 2 KiB (A-TLS-04)."""
+"""Octets of a peer's whole chain: five certificates of 2 KiB (A-TLS-04)."""
 
 Keylog = Callable[[str], None]
 """Takes one line of an NSS key log."""
 Verifier = Callable[[tuple[bytes, ...]], Alert | None]
-"""Takes the peer's chain as DER, leaf first, and says with which alert it is refused; None: it is trusted."""
+"""Takes the peer's chain as DER, leaf first. Returns the alert with which it is refused; None if it
+is trusted.
+"""
 
 _VERIFY_RESULTS = {
     Alert.UNKNOWN_CA: 20,
@@ -41,7 +44,9 @@ _CERTIFICATE_REJECTED = 28
 
 
 class Context:
-    """An SSL_CTX with everything set that the distribution's configuration could otherwise have touched. Use a subclass."""
+    """An SSL_CTX in which every option is set that the distribution's configuration could change.
+    Use a subclass.
+    """
 
     def __init__(self, method: str, profile: TlsProfile, keylog: Keylog | None, binding: LibSsl | None) -> None:
         self.binding = lib = binding or system_libssl()
@@ -59,13 +64,13 @@ class Context:
         self._check(lib.SSL_CTX_set_cipher_list(pointer, profile.cipher_list.encode()), "suites")
         self._control(libssl.CTRL_GROUPS, 0, profile.group_list)
         self._control(libssl.CTRL_SIGNATURE_ALGORITHMS, 0, profile.signature_list)
-        # No resumption of any kind: every car proves and is proven to anew (A-TLS-06).
+        # No resumption: every car authenticates anew (A-TLS-06).
         lib.SSL_CTX_ctrl(pointer, libssl.CTRL_SESSION_CACHE, 0, None)
         lib.SSL_CTX_set_num_tickets(pointer, 0)
         lib.SSL_CTX_set_options(
             pointer,
             libssl.OP_NO_TICKET
-            # What a car has said is not left in libssl's buffer.
+            # Received plaintext does not stay in libssl's buffer.
             | libssl.OP_CLEANSE_PLAINTEXT
             | libssl.OP_NO_RENEGOTIATION
             | libssl.OP_NO_COMPRESSION
@@ -104,8 +109,8 @@ class Context:
 class ServerContext(Context):
     """The station's side: one chain with its key, for the parameters of one edition.
 
-    ``keylog``: given every secret of every connection; for the lab only. Raises ContextRejected when chain and key do not fit together, or the
-    profile does not know the kind of key.
+    ``keylog`` gets every secret of every connection; for the lab only. Raises ContextRejected if
+    chain and key do not match, or the profile does not allow the kind of key.
     """
 
     chain: Chain
@@ -122,7 +127,7 @@ class ServerContext(Context):
         self.chain = chain
         self.sign = key.sign if isinstance(key, DelegatedKey) else None
         lib = self.binding
-        # -2 demands no certificate of the car. [V2G2 section 7.7.3; Q-23]
+        # ISO 15118-2 requires no certificate of the car. [V2G2 section 7.7.3; Q-23]
         lib.SSL_CTX_set_verify(self.pointer, libssl.VERIFY_NONE, None)
         self._use(chain, key)
         staple = self._callback(libssl.STATUS_FUNCTION, self._staple, libssl.STATUS_NO_ACKNOWLEDGEMENT)
@@ -138,7 +143,8 @@ class ServerContext(Context):
                 self._callback(libssl.EXT_ADD_FUNCTION, self._acknowledge, 0),
                 None,
                 None,
-                # The hello has been read already; a body that libssl dislikes must not end a handshake that we tolerate.
+                # The hello was read before; a body that libssl rejects must not end a handshake
+                # that is tolerated.
                 self._callback(libssl.EXT_PARSE_FUNCTION, lambda *_: 1, 1),
                 None,
             ),
@@ -156,7 +162,7 @@ class ServerContext(Context):
             for certificate in certificates[1:]:
                 lib.OPENSSL_sk_push(stack, certificate)
             private = private_key(lib, key, chain.certificates[0])
-            # Takes references of its own, and compares the key with the leaf.
+            # Takes its own references, and compares the key with the leaf.
             result = lib.SSL_CTX_use_cert_and_key(self.pointer, certificates[0], private, stack, 1)
             self._check(result, f"chain {chain.name} and its key")
         finally:
@@ -166,7 +172,7 @@ class ServerContext(Context):
             lib.EVP_PKEY_free(private or None)
 
     def _staple(self, facts: Facts | None, ssl: int, _: int) -> int:
-        """status_request: the OCSP response of the leaf, where there is one that may still be sent."""
+        """status_request: add the leaf's OCSP response, if there is one that may still be sent."""
         if facts is None or facts.staple is None:
             return libssl.STATUS_NO_ACKNOWLEDGEMENT
         response, lib = facts.staple, self.binding
@@ -175,7 +181,9 @@ class ServerContext(Context):
         return libssl.STATUS_OK
 
     def _acknowledge(self, facts: Facts | None, ssl: int, kind: int, where: int, out: Any, length: Any, *_: Any) -> int:
-        """An empty trusted_ca_keys in the ServerHello says that it was heeded (RFC 6066 section 6)."""
+        """Add an empty trusted_ca_keys to the ServerHello: the station has used the car's (RFC 6066
+        section 6).
+        """
         if facts is None or facts.choice is not ChainChoice.NAMED:
             return 0
         out[0] = None
@@ -184,7 +192,7 @@ class ServerContext(Context):
 
 
 class ClientContext(Context):
-    """The car's side, for the simulated car: trusts what ``verifier`` trusts and nothing else, names roots, asks for a staple."""
+    """The simulated car's side: trusts what ``verifier`` accepts, names roots, asks for a staple."""
 
     def __init__(
         self,
@@ -243,7 +251,7 @@ class ClientContext(Context):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which context serves a car, why its chain, and the OCSP response that goes with it."""
+    """The context for a car, why it has its chain, and the OCSP response to send."""
 
     context: ServerContext
     why: ChainChoice
@@ -256,11 +264,13 @@ def choose(
     default: ServerContext | None = None,
     at: datetime | None = None,
 ) -> Choice:
-    """The context for this hello. ``at``: the time, by which a staple may have ended since the contexts were made.
+    """Returns the context for this hello. ``at``: the time, since a staple may have ended after the
+    contexts were made.
 
-    Only contexts of the first edition (in the order of ``contexts``) with which a handshake can succeed are considered; when there is none, all
-    are, and libssl sends the alert that fits. Among them: the first whose root the car names, else ``default``, else the first.
-    Raises ContextRejected without any context.
+    Only contexts of the first edition (in the order of ``contexts``) with which a handshake can
+    succeed are considered; if there is none, all are, and libssl sends the fitting alert. Among
+    them: the first whose root the car names, else ``default``, else the first. Raises
+    ContextRejected without any context.
     """
     if not contexts:
         raise ContextRejected("no TLS context")

@@ -1,4 +1,4 @@
-"""What can go wrong below the V2GTP layer, with the octets that the car still has to be sent."""
+"""Errors below V2GTP, with the octets that the car still has to be sent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def alert_name(number: int) -> str:
 
 
 class TlsFlaw(StrEnum):
-    """One name for every way in which TLS can fail; ``tls.<flaw>`` is the reason code."""
+    """Ways in which TLS can fail; ``tls.<flaw>`` is the reason code."""
 
     TLS_REQUIRED = "required"
     PLAIN_REQUIRED = "plain-required"
@@ -91,12 +91,14 @@ _BY_ALERT = {
 
 
 def flaw_of_alert(number: int) -> TlsFlaw:
-    """What a fatal alert from the car says during the handshake."""
+    """Returns the flaw of a fatal alert from the car during the handshake."""
     return next((flaw for alert, flaw in _BY_ALERT.items() if alert == number), TlsFlaw.REFUSED_BY_CAR)
 
 
 class TlsError(FramingError):
-    """A TLS connection ends for the car's doing; always fatal. ``answer``: octets to write before the socket is closed, often an alert."""
+    """A TLS connection ends because of the peer; always fatal. ``answer``: octets to write before
+    the socket is closed, often an alert.
+    """
 
     usual: ClassVar[TlsFlaw] = TlsFlaw.BROKEN
 
@@ -107,19 +109,21 @@ class TlsError(FramingError):
 
 
 class HelloRejected(TlsError):
-    """The first octets are no ClientHello that could be parsed; no engine has seen them."""
+    """The first octets are not a ClientHello that could be parsed; libssl has not seen them."""
 
     usual = TlsFlaw.HELLO_REJECTED
 
 
 class HandshakeFailed(TlsError):
-    """The engine refused, or the car did, or it went; the text says what was offered where that matters."""
+    """libssl refused, or the car did, or it closed; the text says what was offered where that
+    matters.
+    """
 
     usual = TlsFlaw.HANDSHAKE_FAILED
 
 
 class TlsRequired(TlsError):
-    """A car (or a browser) speaks something else where only TLS is served."""
+    """A car (or a browser) does not speak TLS where only TLS is served."""
 
     usual = TlsFlaw.TLS_REQUIRED
 
@@ -135,4 +139,6 @@ class TlsUnavailable(SeccError):
 
 
 class ContextRejected(SeccError):
-    """Certificate chain, private key and staples make no TLS context: our configuration, not the car's doing."""
+    """Certificate chain, private key and staples do not make a TLS context: an error of the
+    configuration, not of the car.
+    """

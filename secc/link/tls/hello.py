@@ -1,6 +1,8 @@
-"""The ClientHello, read before any TLS engine sees it: it decides which certificate chain, later which protocol, answers it.
+"""The ClientHello, read before libssl gets it: it decides which certificate chain, later which
+protocol, answers it.
 
-Pure and incremental: :func:`peek` looks at what has arrived so far and consumes nothing. At most 16 KiB, in at most 128 records.
+Pure and incremental: :func:`peek` reads what has arrived so far and consumes nothing. At most 16
+KiB, in at most 128 records.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class _Extension(IntEnum):
 class IdentifierType(IntEnum):
     """How a car names a root (RFC 6066 section 6); all of them count (Q-21).
 
-    ``BARE_SHA1`` is not of the RFC: a hash without a type (Q-20), of a key or a certificate.
+    ``BARE_SHA1`` is not in the RFC: a hash without a type (Q-20), of a key or a certificate.
     """
 
     PRE_AGREED = 0
@@ -53,7 +55,7 @@ class TrustedAuthority:
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
-    """What a car offers. Numbers are wire values; None stands for an extension that was not sent."""
+    """The car's offer. Numbers are wire values; None stands for an extension that was not sent."""
 
     legacy_version: int
     suites: tuple[int, ...]
@@ -75,34 +77,40 @@ class ClientHello:
 
     @property
     def status_asked(self) -> tuple[str, ...]:
-        """How the car asks for the status of our certificates, by the names of the extensions."""
+        """How the car asks for the status of the station's certificates, by the names of the
+        extensions.
+        """
         asked = (("status_request", self.status_request), ("status_request_v2", bool(self.status_request_v2)))
         return tuple(name for name, wanted in asked if wanted)
 
     def offers(self, version: int) -> bool:
-        """Whether a server that speaks only ``version`` may answer. Without supported_versions the legacy version means it and all below."""
+        """Whether a server that speaks only ``version`` may answer. Without supported_versions the
+        legacy version means itself and all below.
+        """
         if _Extension.SUPPORTED_VERSIONS in self.extensions:
             return version in self.versions
         return version <= self.legacy_version
 
 
 def peek(octets: bytes | bytearray, *, strict: bool = False) -> ClientHello | None:
-    """The ClientHello at the front of a stream, or None while it is incomplete.
+    """Returns the ClientHello at the front of a stream, or None while it is incomplete.
 
-    Raises HelloRejected, with the alert to send where the peer speaks TLS at all. ``strict`` refuses what is tolerated otherwise (Q-20).
+    Raises HelloRejected, with the alert to send if the peer speaks TLS at all. ``strict`` refuses
+    what is tolerated otherwise (Q-20).
     """
     body = _handshake_body(octets)
     return None if body is None else _parse(body, strict)
 
 
 def _handshake_body(octets: bytes | bytearray) -> bytes | None:
-    """The ClientHello message without its header, put together across records."""
+    """Returns the ClientHello message without its header, joined across records."""
     message = bytearray()
     at = 0
     for _ in range(MAX_RECORDS):
         head = octets[at : at + 5]
         if head and head[0] != HANDSHAKE_RECORD:
-            # Nothing is sent to who does not speak TLS; who fell out of step in the middle hears why.
+            # A peer that does not speak TLS gets no alert; one that fails after its first record
+            # does.
             raise HelloRejected("not a TLS handshake", Alert.UNEXPECTED_MESSAGE.record() if at else b"")
         if len(head) > 1 and head[1] != 3:
             raise HelloRejected(f"TLS record version {head[1]}.x", Alert.PROTOCOL_VERSION.record() if at else b"")
@@ -131,7 +139,7 @@ def _handshake_body(octets: bytes | bytearray) -> bytes | None:
 
 
 class _Reader:
-    """Reads vectors off a byte string; runs short with HelloRejected."""
+    """Reads vectors from octets. Raises HelloRejected at their end."""
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
@@ -212,7 +220,7 @@ def _numbers(octets: bytes) -> tuple[int, ...]:
 
 
 def _server_name(octets: bytes | None) -> str | None:
-    """The first host_name; cars have no use for it, the log has."""
+    """Returns the first host_name; it is logged only."""
     if not octets:
         return None
     names = _Reader(_whole_vector(octets, 2))
@@ -233,7 +241,7 @@ def _names(octets: bytes | None) -> tuple[bytes, ...] | None:
 
 
 def _status_types(octets: bytes | None) -> tuple[int, ...]:
-    """Nothing downstream reads this extension, so a broken one is as good as none."""
+    """Returns the types; a broken extension counts as not sent, since only the log uses it."""
     if octets is None:
         return ()
     kinds = []
@@ -248,17 +256,18 @@ def _status_types(octets: bytes | None) -> tuple[int, ...]:
 
 
 def _fragment_length(octets: bytes | None) -> int | None:
-    """RFC 6066 section 4: codes 1 to 4 stand for 2**9 to 2**12 octets. What else is sent is left for the engine to refuse."""
+    """RFC 6066 section 4: codes 1 to 4 stand for 2**9 to 2**12 octets. libssl refuses other codes."""
     if octets is None or len(octets) != 1 or octets[0] not in (1, 2, 3, 4):
         return None
     return 256 << octets[0]
 
 
 def _trusted_ca_keys(octets: bytes | None, strict: bool) -> tuple[tuple[TrustedAuthority, ...] | None, bool]:
-    """What the extension names, and whether it took tolerance to read it.
+    """Returns the entries of the extension, and whether a tolerance was needed to read it.
 
-    By RFC 6066: a u16 length, then entries of a type octet and its data. A real car leaves the length out, and bare hashes without a type have
-    been seen (Q-20): one lenient reading after another is tried, and what fits none of them is passed over, as if it had not been sent.
+    By RFC 6066: a u16 length, then entries of a type octet and its data. A real car leaves the
+    length out, and bare hashes without a type have been seen (Q-20): lenient readings are tried in
+    order, and if none fits the extension counts as not sent.
     """
     if octets is None:
         return None, False

@@ -1,4 +1,4 @@
-"""Private keys, and how one that lives elsewhere is made to look like one of libssl's."""
+"""Private keys, in PEM or behind a callable, as libssl keys."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from secc.link.tls.errors import ContextRejected
 from secc.link.tls.libssl import SIGN_FUNCTION, LibSsl
 
 P256_SIGNATURE_OCTETS: Final = 72
-"""A P-256 signature in DER has at most so many."""
+"""Most octets of a P-256 signature in DER."""
 
 
 @dataclass(frozen=True, slots=True)
 class PemKey:
-    """A private key as PEM. The text is handed to libssl and is in no repr."""
+    """A private key as PEM. Not shown in repr."""
 
     pem: bytes = field(repr=False)
     password: bytes = field(default=b"", repr=False)
@@ -29,9 +29,11 @@ class PemKey:
 
 @dataclass(frozen=True, slots=True)
 class DelegatedKey:
-    """A P-256 key that lives elsewhere (TPM, PKCS#11, another process): ``sign`` takes 32 octets of SHA-256 and returns the DER signature.
+    """A P-256 key outside this process's memory (TPM, PKCS#11, another process): ``sign`` takes 32
+    octets of SHA-256 and returns the DER signature.
 
-    Called inside a handshake step, on the thread that runs the step. What it raises ends the handshake and comes out of the step.
+    Called inside a handshake step, on its thread. An exception of it ends the handshake and is
+    raised by the step.
     """
 
     sign: Callable[[bytes], bytes]
@@ -41,7 +43,9 @@ Key = PemKey | DelegatedKey
 
 
 def private_key(lib: LibSsl, key: Key, leaf: bytes) -> int:
-    """A new EVP_PKEY, to be freed by the caller. ``leaf`` (DER) has the public half of a delegated key."""
+    """Returns a new EVP_PKEY, to be freed by the caller. ``leaf`` (DER) has the public half of a
+    delegated key.
+    """
     if isinstance(key, PemKey):
         return lib.private_key(key.pem, key.password)
     if not lib.can_delegate_signing:
@@ -66,10 +70,11 @@ def private_key(lib: LibSsl, key: Key, leaf: bytes) -> int:
 
 @functools.cache
 def _delegating_method(lib: LibSsl) -> tuple[int, object]:
-    """The EC_KEY_METHOD of all delegated keys, and the callback that it needs alive.
+    """Returns the EC_KEY_METHOD of all delegated keys, and the callback that has to stay
+    referenced.
 
-    One for the life of the process: keys point to it until the last connection has let go of them, in whatever order that happens. Which key is
-    meant is known from the step that runs.
+    One for the life of the process: keys point to it until the last connection is freed. The step
+    that runs tells which key is meant.
     """
     method: int = lib.EC_KEY_METHOD_new(lib.EC_KEY_OpenSSL())
     setup, raw = c_void_p(), c_void_p()
@@ -82,7 +87,7 @@ def _delegating_method(lib: LibSsl) -> tuple[int, object]:
 def _sign(
     facts: Facts | None, kind: int, digest: Any, length: int, signature: Any, signature_length: Any, *_: Any
 ) -> int:
-    """ECDSA_sign: a digest in, a DER signature out, into a buffer that is as long as the longest."""
+    """ECDSA_sign: writes the DER signature of a digest into a buffer of the greatest length."""
     if facts is None or facts.sign is None:
         return 0
     made = facts.sign(bytes(digest[:length]))

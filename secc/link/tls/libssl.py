@@ -1,8 +1,10 @@
-"""The system's libssl through ctypes: the few dozen functions that a TLS server and client of ISO 15118 need, and nothing of policy.
+"""The system's libssl through ctypes: the functions that a TLS server and client of ISO 15118 need,
+without policy.
 
-Every symbol is resolved through the one libssl handle (its own libcrypto included): the interpreter has usually mapped a libcrypto already, and
-objects must not cross between two copies. The library gets an OSSL_LIB_CTX of its own, so that providers loaded here do not leak into ``ssl`` and
-``hashlib``, nor theirs into us.
+Every symbol is resolved through the one libssl handle (its own libcrypto included): the interpreter
+has usually mapped a libcrypto already, and objects must not cross between two copies. The library
+gets an OSSL_LIB_CTX of its own, so that providers loaded here do not leak into ``ssl`` and
+``hashlib``, nor theirs into this one.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ OP_CIPHER_SERVER_PREFERENCE: Final = 1 << 22
 OP_NO_TICKET: Final = 1 << 14
 OP_NO_RENEGOTIATION: Final = 1 << 30
 OP_NO_CERTIFICATE_COMPRESSION: Final = (1 << 32) | (1 << 33)
-"""Sending and receiving; the bits exist from 3.2 on and mean nothing before."""
+"""Sending and receiving; the bits exist from 3.2 on and have no effect before."""
 MODE_ENABLE_PARTIAL_WRITE: Final = 0x1
 MODE_ACCEPT_MOVING_BUFFER: Final = 0x2
 MODE_RELEASE_BUFFERS: Final = 0x10
@@ -77,7 +79,7 @@ CONTENT_ALERT: Final = 21
 CONTENT_HANDSHAKE: Final = 22
 ERR_LIB_SSL: Final = 20
 ALERT_REASONS: Final = 1000
-"""An error of libssl above this is an alert of the peer's, by its number (openssl/sslerr.h)."""
+"""An error of libssl above this is an alert of the peer, plus its number (openssl/sslerr.h)."""
 
 STATUS_FUNCTION: Final = CFUNCTYPE(c_int, c_void_p, c_void_p)
 VERIFY_FUNCTION: Final = CFUNCTYPE(c_int, c_void_p, c_void_p)
@@ -158,7 +160,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "ERR_reason_error_string": (c_char_p, c_ulong),
     "ERR_error_string_n": (None, c_ulong, _P, c_size_t),
 }
-# Only a key that signs elsewhere needs these; deprecated since 3.0, so one day they may be gone.
+# Only delegated keys need these; deprecated since 3.0, so they may be missing.
 _FOREIGN_KEY_SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "EC_KEY_OpenSSL": (_P,),
     "EC_KEY_METHOD_new": (_P, _P),
@@ -174,9 +176,11 @@ _FOREIGN_KEY_SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
 
 
 class LibSsl:
-    """One loaded libssl: its functions by their C names, and the conversions that several callers share.
+    """One loaded libssl: its functions by their C names, and the conversions that several callers
+    share.
 
-    Functions release the GIL while they run. Objects behind the pointers belong to one thread at a time.
+    Functions release the GIL while they run. Objects behind the pointers belong to one thread at a
+    time.
     """
 
     def __init__(self, handle: ctypes.CDLL) -> None:
@@ -191,7 +195,7 @@ class LibSsl:
         if not self.ossl_context or not self.OSSL_PROVIDER_load(self.ossl_context, b"default"):
             raise TlsUnavailable(f"{self.version_text}: {self.errors()}")
         self.can_delegate_signing = all(hasattr(handle, name) for name in _FOREIGN_KEY_SIGNATURES)
-        """Whether a key can be a Python callable here."""
+        """Whether a private key can be a Python callable here."""
         if self.can_delegate_signing:
             for name, (result, *arguments) in _FOREIGN_KEY_SIGNATURES.items():
                 self._bind(name, result, arguments)
@@ -206,15 +210,18 @@ class LibSsl:
         setattr(self, name, function)
 
     def __getattr__(self, name: str) -> Any:
-        # Bound in __init__ from the table above; here for the type checker, and for a name that is not in the table.
+        # Bound in __init__ from the table above; this is for the type checker and for unknown
+        # names.
         raise AttributeError(name)
 
     def errors(self) -> str:
-        """Drain this thread's error queue into one line, oldest first."""
+        """Empty this thread's error queue. Returns it as one line, oldest first."""
         return self.drain_errors()[0]
 
     def drain_errors(self) -> tuple[str, int | None]:
-        """Drain this thread's error queue: one line, oldest first, and the number of the alert with which the peer ended it, if it did."""
+        """Empty this thread's error queue. Returns one line, oldest first, and the number of the
+        alert by which the peer ended the connection, if any.
+        """
         reasons: list[str] = []
         alert: int | None = None
         while code := self.ERR_get_error():
@@ -226,33 +233,33 @@ class LibSsl:
         return "; ".join(dict.fromkeys(reasons)) or "no reason given", alert
 
     def certificate(self, der: bytes) -> int:
-        """A new X509 from DER, to be freed by the caller."""
+        """Returns a new X509 from DER, to be freed by the caller."""
         pointer = self.d2i_X509(None, byref(c_char_p(der)), len(der))
         if not pointer:
             raise ContextRejected(f"not a certificate: {self.errors()}")
         return int(pointer)
 
     def certificate_der(self, certificate: int) -> bytes:
-        """The DER that an X509 was read from."""
+        """Returns the DER of an X509."""
         length = self.i2d_X509(certificate, None)
         if length <= 0:
             return b""
         buffer = ctypes.create_string_buffer(length)
-        # i2d moves the pointer that it is given, not the buffer.
+        # i2d moves the pointer that it gets, not the buffer.
         self.i2d_X509(certificate, byref(c_void_p(ctypes.addressof(buffer))))
         return buffer.raw
 
     def presented_chain(self, store_context: int) -> list[bytes]:
-        """The certificates the peer sent, leaf first, out of a verification."""
+        """Returns the certificates of the peer in a verification, leaf first."""
         stack = self.X509_STORE_CTX_get0_untrusted(store_context)
         count = self.OPENSSL_sk_num(stack) if stack else 0
         return [self.certificate_der(self.OPENSSL_sk_value(stack, index)) for index in range(count)]
 
     def private_key(self, pem: bytes, password: bytes) -> int:
-        """A new EVP_PKEY from PEM, to be freed by the caller."""
+        """Returns a new EVP_PKEY from PEM, to be freed by the caller."""
         bio = self.BIO_new_mem_buf(pem, len(pem))
         try:
-            # The password goes along even when it is empty: without one libcrypto would ask on the terminal.
+            # Pass the password even when it is empty: without one libcrypto asks on the terminal.
             key = self.PEM_read_bio_PrivateKey_ex(bio, None, None, password, self.ossl_context, None)
         finally:
             self.BIO_free(bio)
@@ -261,7 +268,7 @@ class LibSsl:
         return int(key)
 
     def owned_copy(self, octets: bytes) -> int:
-        """A copy on libcrypto's heap, for the calls that take ownership."""
+        """Returns a copy on libcrypto's heap, for calls that take ownership."""
         pointer = self.CRYPTO_malloc(len(octets), b"", 0)
         if not pointer:
             raise MemoryError
@@ -270,7 +277,9 @@ class LibSsl:
 
 
 def load(sonames: Sequence[str] = SONAMES) -> LibSsl:
-    """The first of these libraries that is there and usable; TlsUnavailable with the reasons when none is."""
+    """Returns the first of these libraries that is present and usable. Raises TlsUnavailable with
+    the reasons if none is.
+    """
     reasons: list[str] = []
     for soname in sonames:
         try:
@@ -284,5 +293,5 @@ def load(sonames: Sequence[str] = SONAMES) -> LibSsl:
 
 @functools.cache
 def system_libssl() -> LibSsl:
-    """The library that this process uses, loaded on first use. To be called after any daemonising fork."""
+    """Returns the library of this process, loaded on first use. Call it after any daemonising fork."""
     return load()

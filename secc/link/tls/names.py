@@ -1,4 +1,4 @@
-"""Numbers of TLS as words, for logs and records (the IANA registries; RFC 5246, 8422, 8446)."""
+"""Names of TLS numbers, for logs and records (the IANA registries; RFC 5246, 8422, 8446)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 LISTED: Final = 16
-"""Numbers of one list that are shown: a hello may hold thousands."""
+"""Most numbers of one list that are shown: a hello may hold thousands."""
 
 VERSIONS: Final = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 SUITES: Final = {
@@ -70,6 +70,6 @@ HANDSHAKE_MESSAGES: Final = {
 
 
 def named(names: Mapping[int, str], numbers: Sequence[int]) -> tuple[str, ...]:
-    """Known numbers by name, others as hex; after sixteen, how many more there are."""
+    """Returns known numbers by name, others as hex; after sixteen, the number of those left out."""
     words = [names.get(number, f"0x{number:04X}") for number in numbers[:LISTED]]
     return (*words, f"{len(numbers) - LISTED} more") if len(numbers) > LISTED else tuple(words)

@@ -1,4 +1,6 @@
-"""How far TLS came with a car, for logs and the record of its session: what it offered, what was shown to it, and which messages passed."""
+"""How far TLS came with a car, for logs and the record of its session: its offer, the chain it saw,
+the messages.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TlsReport:
-    """Of one connection, also of one that failed. ``chain`` is shown to the car once ``certificate_sent``."""
+    """Report of one connection, also of one that failed. The car has seen ``chain`` if
+    ``certificate_sent``.
+    """
 
     hello: ClientHello | None = None
-    """None: it never was complete, or could not be read."""
+    """None: it was not complete, or could not be read."""
     chain: Chain | None = None
     choice: ChainChoice = ChainChoice.NOT_ASKED
     handshaken: Handshaken | None = None
@@ -36,7 +40,9 @@ class TlsReport:
 
 
 def place(steps: Sequence[Step]) -> str:
-    """Where a handshake stands: ``after our ServerHello, Certificate``, ``after the car's Finished``."""
+    """Where a handshake stands: ``after our ServerHello, Certificate``, ``after the car's
+    Finished``.
+    """
     messages = [step for step in steps if not step.alert]
     if not messages:
         return "before the ClientHello"
@@ -51,5 +57,5 @@ def place(steps: Sequence[Step]) -> str:
 
 
 def only_greeted(steps: Sequence[Step]) -> bool:
-    """True if the car has said its ClientHello and nothing since."""
+    """Whether the car has sent its ClientHello and nothing since."""
     return [step.name for step in steps if not step.ours and not step.alert] == ["ClientHello"]
