@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CLEAN = (
     "README.md",
     "docs",
+    "secc/energy",
     "secc/iso2",
     "secc/link/connection.py",
     "secc/link/sdp.py",

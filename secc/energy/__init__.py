@@ -1,25 +1,30 @@
 """The power path of one outlet: supply, contactor and insulation monitor as one conversation on the core.
 
-One ``Session`` lives from plug-in to unplugging, so that whatever one car left behind is gone with it, and every ending is the same safe one::
+One ``Session`` lasts from plug-in to unplugging, so that nothing of one car reaches the next, and
+every ending is the same safe one::
 
     session = power_path(DcSettings(limits=..., watts=...), now=loop.time())      # or AcSettings(...)
     session.levels = levels; effects = session.begin(now)
 
-What the station brings (set ``session.levels`` before every step; what the board says of pilot and contactor only wakes the conversation):
+Its input (set ``session.levels`` before every step; the board's events of pilot and contactor only
+wake the conversation):
 
 ======================================  =============================================================================
 the V2G session                         ``Asked(ticket, CheckCable | StartPower | StopPower)``, its effects ``SetOutput`` and ``OpenContactor``
-the board                               its events, as they are (``hal.events``)
+the board                               its events (``hal.events``)
 its guard                               ``ConsentLost``: ``Guard.ask`` refused, or ``on_revoked``
 a queue of its ports                    ``CommandFailed``, ``ContactorOpeningTold``
 the grid, the operator                  ``LimitChanged`` (``secc.session.events``)
 the plug                                ``Unplugged`` (``secc.session.events``) ends the session
 ======================================  =============================================================================
 
-What it says: the effects of ``secc.energy.effects``, each one call on ``hal.ports`` or ``hal.guard``; ``Tell(ticket, answer)`` for every question
-exactly once; ``ReportFault``, which the V2G session and the plug-in hear as ``Fault``; ``Announce`` for the log; ``Ask(TestInsulationMonitor)``,
-answered by ``Answered(ticket, bool)``. Do not send it the core's emergencies (``Fault``, ``EmergencyStopped``): a fault of the board keeps it
-able to answer.
+Its output: the effects of ``secc.energy.effects``, each one call on ``hal.ports`` or ``hal.guard``;
+``Tell(ticket, answer)`` for every question,
+exactly once; ``ReportFault``, which the V2G session and the plug-in hear as ``Fault``; ``Announce``
+for the log; ``Ask(TestInsulationMonitor)``,
+answered by ``Answered(ticket, bool)``. Do not send it the core's emergencies (``Fault``,
+``EmergencyStopped``): it has to answer questions
+also after a fault of the board.
 """
 
 from __future__ import annotations
@@ -36,7 +41,9 @@ __all__ = ["AcSettings", "DcSettings", "power_path"]
 
 
 def power_path(settings: AcSettings | DcSettings, *, now: float, tickets: Iterator[int] | None = None) -> Session:
-    """The power path for one plug-in, not begun yet. ``tickets`` shared with the outlet's other sessions keeps numbers unique."""
+    """Returns the power path of one plug-in, not begun yet. ``tickets`` shared with the outlet's
+    other sessions keeps numbers unique.
+    """
 
     def talk(board: Party) -> Conversation[None]:
         path = DcPath(board, settings) if isinstance(settings, DcSettings) else AcPath(board, settings)

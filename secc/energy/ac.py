@@ -19,7 +19,7 @@ STEP_BACK = Timeout("state B when power is to end", 3.0, "IEC 61851-1 T_step_X1"
 
 
 class Stage(StrEnum):
-    """Whether the V2G session wants power, and whether the car takes it now."""
+    """Whether the V2G session has asked for power, and whether the car takes it now."""
 
     OFF = "off"
     STARTING = "starting"
@@ -30,7 +30,7 @@ class Stage(StrEnum):
 
 
 class AcPath(Path):
-    """One plug-in's AC power path."""
+    """The AC power path of one plug-in."""
 
     def __init__(self, board: Party, settings: AcSettings) -> None:
         super().__init__(board)
@@ -53,12 +53,12 @@ class AcPath(Path):
                 self.tell(asked, CableChecked(False, "invalid", "this is an AC outlet"))
 
     def _start(self, due: Deadline) -> Conversation[str | None]:
-        """Close for a car in C or D; what stands in the way, or None."""
+        """Close the contactor for a car in C or D. Returns what prevents it, or None."""
         if self.latched is not None:
             return self.latched
         if any(isinstance(later.question, StopPower) for later in self.waiting):
             return "an end has been asked for"
-        # A renegotiation finds the contactor closed already. A level, not an edge.
+        # After a renegotiation the contactor is closed already.
         if self.stage is Stage.ON and self.contactor.closed:
             return None
         self.stage, self.live = Stage.STARTING, True
@@ -80,8 +80,10 @@ class AcPath(Path):
         self.board.do(AllowPower())
 
     def _stop(self, due: Deadline) -> Conversation[None]:
-        """Give the car its time to open its switch, so that the contactor opens without load; then open, under load if need be."""
-        # From here on a car that leaves C does what it should.
+        """Wait for the car to open its switch, so that the contactor opens without load; then open,
+        under load if needed.
+        """
+        # From here on the car may leave C.
         self.live, self.stage, self.hurry = False, Stage.STOPPING, False
         if self.contactor.closed:
             yield from self.board.until(
@@ -93,7 +95,7 @@ class AcPath(Path):
         yield from self.power_off(None, due)
 
     def power_off(self, halt: Halt | None, due: Deadline | None = None) -> Conversation[None]:
-        """Open now."""
+        """Open the contactor now."""
         self.live, self.stage, self.hurry = False, Stage.OFF, False
         self.board.do(WithdrawPower())
         self.board.do(ReleasePower())
@@ -121,7 +123,7 @@ class AcPath(Path):
         self._follow_limit()
 
     def _pause(self) -> None:
-        """The car opened its switch in the middle of charging, which is its right; the board has opened already."""
+        """The car opened its switch while charging, as it may; the board has opened already."""
         self.stage = Stage.PAUSED
         self.contactor.expect_open()
         self.board.do(WithdrawPower())
@@ -148,7 +150,7 @@ class AcPath(Path):
             raise Halt("contactor-not-closed", f"feedback: {self.contactor.feedback}")
 
     def _follow_limit(self) -> None:
-        """Raise the protection at once, lower it when the car has had its time to follow."""
+        """Raise the protection at once; lower it after the car's time to follow."""
         if self._overcurrent is None:
             return
         wanted, now = overcurrent_amperes(self.settings.limits, self.watts), self.board.now
@@ -161,7 +163,7 @@ class AcPath(Path):
             self.board.do(SetOvercurrent(wanted))
 
     def session_over(self, effect: OpenContactor) -> None:
-        # Who waits for the car to open its switch stops waiting.
+        # Stop waiting for the car to open its switch.
         self.hurry = True
         super().session_over(effect)
 

@@ -1,4 +1,6 @@
-"""The arithmetic of the power path: no time of its own, no state but the ramp's. What comes from a car may be any float."""
+"""Calculations of the power path, without time and without state but the ramp's. A value from a car
+may be any float.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from secc.session.offer import AcLimits, DcLimits
 
 
 def cable_check_volts(ev_maximum_volts: float, limits: DcLimits) -> float | None:
-    """The voltage of the insulation test for this car; None if it is no number or out of our range. IEC 61851-23:2023 CC.4.1.2."""
+    """Returns the voltage of the insulation test for this car; None if it is not a number or beyond
+    the station's limits. IEC 61851-23:2023 CC.4.1.2.
+    """
     if not math.isfinite(ev_maximum_volts) or ev_maximum_volts <= 0.0:
         return None
     if ev_maximum_volts <= 500.0:
@@ -20,7 +24,9 @@ def cable_check_volts(ev_maximum_volts: float, limits: DcLimits) -> float | None
 
 
 def over_voltage(maximum_volts: float) -> float:
-    """The voltage above which everything is off at once, by the highest voltage of this session. IEC 61851-23:2023 6.3.1.106."""
+    """Returns the voltage above which power goes off at once, by the highest voltage of this
+    session. IEC 61851-23:2023 6.3.1.106.
+    """
     for highest, threshold in ((500.0, 550.0), (750.0, 825.0), (850.0, 935.0), (1000.0, 1100.0)):
         if maximum_volts <= highest:
             return threshold
@@ -28,25 +34,29 @@ def over_voltage(maximum_volts: float) -> float:
 
 
 def watts_allowed(watts: float | None) -> float | None:
-    """The limit of the moment; one that is no number, or negative, allows nothing."""
+    """Returns the present limit; NaN or a negative one allows nothing."""
     if watts is None:
         return None
     return watts if math.isfinite(watts) and watts > 0.0 else 0.0
 
 
 def overcurrent_amperes(limits: AcLimits, watts: float | None) -> float:
-    """What a phase may carry now. The tolerance of a car's regulation (10 % and 0.5 A, for some seconds) is the protection's own."""
+    """Returns the amperes that a phase may carry now. The protection itself has the tolerance of a
+    car's regulation (10 % and 0.5 A, for some seconds).
+    """
     allowed = watts_allowed(watts)
     return limits.maximum_amperes if allowed is None else limits.amperes_within(allowed, limits.phases)
 
 
 @dataclass(slots=True)
 class Ramp:
-    """Setpoints that rise no faster than this, and fall at once. Units a second."""
+    """A setpoint that rises at most at ``rate``, and falls at once. Units a second."""
 
     rate: float
     longest_step: float = 0.25
-    """Seconds that one step may make up for, so that a silence does not become a jump."""
+    """Longest time between steps that one step covers, in seconds, so that a pause does not cause a
+    jump.
+    """
     value: float = 0.0
     at: float = 0.0
 
@@ -54,7 +64,7 @@ class Ramp:
         self.value, self.at = value, now
 
     def follow(self, goal: float, now: float) -> float:
-        """The setpoint for now, on the way to ``goal``."""
+        """Returns the setpoint for now, towards ``goal``."""
         step = self.rate * min(max(now - self.at, 0.0), self.longest_step)
         self.value, self.at = min(goal, self.value + step), now
         return self.value

@@ -1,4 +1,6 @@
-"""The cable check (IEC 61851-23:2023 CC.4.1): nothing is at the car's pins before cable and inlet are known to be insulated."""
+"""The cable check (IEC 61851-23:2023 CC.4.1): test the insulation of cable and inlet before
+charging voltage is applied.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,13 @@ MEASURING = Timeout("insulation measurement", 5.0, "IEC 61851-23:2023 CC.4.1.2")
 
 
 class CableCheck:
-    """One cable check. A failure is an answer, and who runs it switches off; what supervision finds meanwhile is raised by its waits.
+    """One cable check. A failure is a result, and the caller switches off; supervision raises where
+    this waits.
 
-    ``volts`` is the voltage of the test, ``within`` the time that there is for all of it. ``held``: a renegotiation, and the outlet's contactor
-    is closed since charging. The car may have kept its own closed then, so that its battery stands at the output and no test voltage may be put
-    beside it. In any other check such a voltage is a car with a welded contactor.
+    ``volts`` is the test voltage, ``within`` the time for all of it. ``held``: a renegotiation with
+    the outlet's contactor closed since charging. If the car has kept its own closed, its battery is
+    at the output and no test voltage may be applied. In any other check such a voltage means a car
+    with a welded contactor.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class CableCheck:
         return checked
 
     def _at_test_voltage(self, whole: Deadline) -> Conversation[CableChecked]:
-        """Close the contactor, test and measure with nothing but our own voltage at the output."""
+        """Close the contactor, test and measure with only the station's voltage at the output."""
         board, supply, contactor, volts = self._board, self._supply, self._contactor, self._volts
         contactor.close()
         board.do(CloseDcContactor())
@@ -81,21 +85,23 @@ class CableCheck:
         measured = yield from self._measured(whole)
 
         supply.off()
-        # Some cars close their relay at whatever is on the bus. (Q-52)
+        # Some cars close their relay at any voltage on the bus. (Q-52)
         if measured.passed and not (yield from board.until(lambda: supply.low, within=LOW_VOLTAGE, before=whole)):
             return failed(f"{board.levels.volts:.0f} V at the output after the check")
         return measured
 
     def _with_battery(self, whole: Deadline) -> Conversation[CableChecked]:
-        """The car kept its contactor closed over the renegotiation: its own battery is the voltage, and nothing is put beside it.
+        """The car kept its contactor closed over the renegotiation: measure at its battery's
+        voltage, without a test voltage.
 
-        The self-test is not repeated, because it may load the conductors; it must have passed in this plug-in, and the monitor must run since then.
+        The self-test is not repeated, because it may load the conductors; it must have passed in
+        this plug-in, and the monitor must run since then.
         """
         if not (self._insulation.running and self._insulation.self_tested):
             return failed(f"{self._board.levels.volts:.0f} V at the output, and the insulation monitor does not run")
         measured = yield from self._measured(whole)
         if measured.passed and self._supply.low:
-            # The car has let go meanwhile, and can be tested like any other.
+            # The car has opened its contactor meanwhile: test it like any other.
             return (yield from self._at_test_voltage(whole))
         return measured
 
@@ -110,7 +116,9 @@ class CableCheck:
         return self._insulation.self_tested
 
     def _measured(self, whole: Deadline) -> Conversation[CableChecked]:
-        """Wait for the measurements that the settings ask for, and judge them. Supervision ends it all at a bad one."""
+        """Wait for as many measurements as the settings ask for, and judge them. Supervision raises
+        at a bad one.
+        """
         insulation = self._insulation
         for count in range(1, self._settings.isolation_measurements + 1):
             if not (yield from self._board.until(partial(insulation.has, count), within=MEASURING, before=whole)):
@@ -120,5 +128,5 @@ class CableCheck:
 
 
 def failed(detail: str) -> CableChecked:
-    """The answer about a cable that is not known to be insulated."""
+    """Returns the result for a cable whose insulation is not known."""
     return CableChecked(False, "invalid", detail)

@@ -1,4 +1,4 @@
-"""The contactor of an outlet, as it was ordered and as its feedback says it is."""
+"""The contactor of an outlet: what was commanded, and its feedback."""
 
 from __future__ import annotations
 
@@ -9,35 +9,39 @@ from secc.conversation import Party, Timeout
 RELEASE = Timeout(
     "contactor release",
     0.5,
-    "IEC 61851-1: the board judges within 50 to 100 ms; ours is the backstop. From when the board was told, to when the feedback was read",
+    "IEC 61851-1: the board judges within 50 to 100 ms; this is the backstop. From when the board was told, to when the feedback was read",
 )
-FEEDBACK = Timeout("contactor feedback", 1.0, "our choice: release, and the way of order and feedback")
+FEEDBACK = Timeout("contactor feedback", 1.0, "our choice: release, and the delay of order and feedback")
 LOOK_SECONDS = 0.1
 UNCONFIRMED_LOOKS = 30
-"""So many times the contactor is seen closed before it is welded though no feedback is new enough: a driver may tell changes only."""
+"""After this many looks at a closed contactor it counts as welded though no feedback is new enough:
+a driver may report changes only.
+"""
 
 
 class Opening(StrEnum):
-    """What has become of an order to open."""
+    """State of an order to open."""
 
     OVER = "over"
-    """It is open; or there was no such order."""
+    """It is open, or no order was given."""
     UNDER_WAY = "under way"
     UNKNOWN = "unknown"
-    """It has had its time, and the board does not know."""
+    """Its time is over, and the board does not know."""
     WELDED = "welded"
 
 
 class Contactor:
-    """One outlet's contactor in one plug-in, AC or DC. It says nothing to the board itself: who does, tells it."""
+    """One outlet's contactor in one plug-in, AC or DC. The caller commands the board and calls the
+    methods here.
+    """
 
     def __init__(self, board: Party) -> None:
         self.must_stay_closed = False
-        """True once it has closed as it was told, until it is told to open."""
+        """True from closing as commanded until an order to open."""
         self._board = board
         self._opening_since: float | None = None
         self._told_at: float | None = None
-        """When the board had been told so. Our order may have waited in our own queue."""
+        """When the board had the order, which may have waited in the port queue."""
         self._looks = 0
         self._looked_at = 0.0
 
@@ -55,15 +59,15 @@ class Contactor:
 
     @property
     def opening(self) -> bool:
-        """True from the order to open until it is obeyed, or it is certain that nothing more will be known."""
+        """True from the order to open until it is obeyed, or until it cannot be known."""
         return self._opening_since is not None
 
     def close(self) -> None:
-        """It is told to close."""
+        """The contactor is commanded to close."""
         self._opening_since = None
 
     def expect_open(self) -> None:
-        """It is told to open: from now on it is looked at until it has."""
+        """The contactor is commanded to open: watch it until it has."""
         self.must_stay_closed = False
         self._opening_since, self._told_at = self._board.now, None
         self._looks, self._looked_at = 0, self._board.now
@@ -73,14 +77,14 @@ class Contactor:
         self._told_at = self._board.now
 
     def give_up(self) -> None:
-        """Nothing more will be known of the opening."""
+        """It cannot be known whether the contactor opens."""
         self._opening_since = None
 
     def look(self) -> Opening:
-        """What has become of the opening.
+        """Returns the state of the opening.
 
-        Order and feedback both wait in the queue of our event loop. So what counts is not how late it is for us, but a feedback that was read when
-        the board had been told for long enough.
+        Order and feedback both wait in the queue of the event loop. So the contactor counts as
+        welded only by a feedback that was read long enough after the board had the order.
         """
         feedback, now = self._board.levels.contactor, self._board.now
         if feedback == "welded":

@@ -1,6 +1,8 @@
-"""The DC power path: cable check, precharge, charging, and every way out of them (IEC 61851-23:2023).
+"""The DC power path: cable check, precharge, charging, and every exit from them (IEC
+61851-23:2023).
 
-Live stages follow one another only in this order; each way out leads to OFF, where the supply is off and the contactor open.
+Live stages follow one another only in this order; each exit leads to OFF, where the supply is off
+and the contactor open.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ HURRIED_UNLOADING = Timeout("supply off, contactor must open", 0.04, "IEC 61851-
 
 
 class Stage(StrEnum):
-    """How far the path has come. Power can reach the car from PRECHARGE on."""
+    """Stage of the path. Power can reach the car from PRECHARGE on."""
 
     OFF = "off"
     CHECKING = "checking"
@@ -34,11 +36,11 @@ class Stage(StrEnum):
     PRECHARGE = "precharge"
     CHARGE = "charge"
     HELD = "held"
-    """No supply and no current behind a closed contactor, while the car negotiates anew."""
+    """No supply and no current behind a closed contactor, while the car renegotiates."""
 
 
 class DcPath(Path):
-    """One plug-in's DC power path."""
+    """The DC power path of one plug-in."""
 
     def __init__(self, board: Party, settings: DcSettings) -> None:
         super().__init__(board)
@@ -53,7 +55,7 @@ class DcPath(Path):
         self._too_high_since: float | None = None
         board.hear(InsulationMeasured, by=self.insulation_measured)
 
-    # The questions
+    # Questions
 
     def answer(self, asked: Asked) -> Conversation[None]:
         match asked.question:
@@ -112,10 +114,12 @@ class DcPath(Path):
     # Switching off
 
     def _hold(self) -> Conversation[None]:
-        """Supply off and no current, with the contactor as it is; the insulation monitor goes on measuring."""
+        """Switch the supply off and wait for no current, with the contactor as it is; the
+        insulation monitor goes on.
+        """
         self.supply.off()
         if not (yield from self.board.until(lambda: self.supply.breakable, within=UNLOADING)):
-            # It has had its time already: the contactor opens at once.
+            # The time to fall is over: the contactor opens at once.
             raise self._supply_not_off(abrupt=True)
         self.stage, self._target_at = Stage.HELD, self.board.now
 
@@ -124,7 +128,9 @@ class DcPath(Path):
         return Halt("supply-not-off", text, abrupt=abrupt, latched=True)
 
     def power_off(self, halt: Halt | None, due: Deadline | None = None) -> Conversation[None]:
-        """Supply off, then the contactor when no current flows any more; whatever was under way has failed."""
+        """Switch the supply off, then the contactor when no current flows; the sequence under way
+        has failed.
+        """
         self.hurry = halt is not None and halt.abrupt
         on = self.live or not self.contactor.open
         self.live, self.stage = False, Stage.OFF
@@ -144,10 +150,10 @@ class DcPath(Path):
         yield from self.until_opened(due)
 
     def _wait_for_no_current(self) -> Conversation[None]:
-        """Until the contactor can break the current; or as long as there is time for that."""
+        """Wait until the contactor can break the current, or the time is over."""
         board, supply = self.board, self.supply
         patient, hurried = board.limit(UNLOADING), board.limit(HURRIED_UNLOADING)
-        # The current is a level, and nothing tells of it.
+        # No event announces the current, so look at it every tick.
         if not (yield from board.until(lambda: supply.breakable or self._in_a_hurry, before=patient, every=TICK)):
             self.report(self._supply_not_off())
         else:
@@ -166,7 +172,7 @@ class DcPath(Path):
         else:
             self.tell(asked, PowerReported(False, str(halt)))
 
-    # Hearing
+    # Handlers
 
     def target_set(self, target: SetOutput) -> None:
         # Some cars ask for less than zero at first.
@@ -176,7 +182,7 @@ class DcPath(Path):
         if not meant or not (precharging or charging):
             self.announce(Notice.TARGET_IGNORED)
             return
-        # The supply cannot go below its minimum, and a car that asks for less draws nothing from it.
+        # The supply has a minimum; a car that asks for less draws nothing from it.
         highest = min(self.limits.maximum_volts, self.ev_maximum_volts)
         volts = clamp_volts(target.volts, highest, self.limits.minimum_volts)
         self._target_at = self.board.now
@@ -185,7 +191,7 @@ class DcPath(Path):
             self.announce(Notice.TARGET_FRESH)
         if precharging:
             self.stage = Stage.PRECHARGE
-            # Cars ask for 0 A here and expect the voltage all the same (Q-51).
+            # Some cars ask for 0 A here and expect the voltage (Q-51).
             self.supply.aim(volts, self.settings.precharge_amperes, DcPhase.PRECHARGE)
         else:
             self.supply.aim(volts, target.amperes, DcPhase.CHARGE)
@@ -220,7 +226,7 @@ class DcPath(Path):
         patience = self.settings.stale_measurement_seconds
         if now - max(levels.measured_at, self.supply.on_since) > patience:
             raise Halt("measurement-stale", f"nothing measured for more than {patience:g} s", latched=True)
-        # "not <=" so that a measurement that is no number is a bad one.
+        # "not <=" so that NaN counts as over-voltage.
         session_volts = min(self.ev_maximum_volts, self.limits.maximum_volts)
         if not levels.volts <= over_voltage(max(session_volts, goal.volts)):
             raise Halt("over-voltage", f"{levels.volts:.0f} V", abrupt=True, latched=True)

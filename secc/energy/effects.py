@@ -1,4 +1,6 @@
-"""What the power path wants done: each effect is one call on the board's ports or on its guard (``hal.guard.Guard``)."""
+"""Effects of the power path: each is one call on the board's ports or on its guard
+(``hal.guard.Guard``).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from secc.exi.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SeekConsent(Effect):
-    """``Guard.ask(purpose)``. A refusal comes back as ``ConsentLost``, as does the loss of a consent that was held."""
+    """``Guard.ask(purpose)``. A refusal comes back as ``ConsentLost``, as does the loss of a
+    consent that was held.
+    """
 
     purpose: Purpose
 
@@ -27,7 +31,9 @@ class ReleasePower(Effect):
 
 @dataclass(frozen=True, slots=True)
 class AllowPower(Effect):
-    """``AcPower.allow(True)``: the board closes in pilot C or D, and opens by itself when they are left."""
+    """``AcPower.allow(True)``: the board closes in pilot C or D, and opens by itself when they are
+    left.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +80,11 @@ class SwitchSupplyOff(Effect):
 
 @dataclass(frozen=True, slots=True)
 class TestInsulationMonitor(Question[bool]):
-    """``Imd.self_test()``: did the monitor find itself in order? False also where it raised."""
+    """``Imd.self_test()``: whether the monitor has passed its self-test. False also if the call
+    raised.
+    """
 
-    # Not a test class, whatever its name begins with.
+    # Not a test class for pytest, in spite of its name.
     __test__: ClassVar[bool] = False
 
 
@@ -94,17 +102,17 @@ class StopInsulationMonitor(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ReportInsulation(Effect):
-    """``Guard.insulation(finding)``: the interlock lets no power into a car before it is VALID."""
+    """``Guard.insulation(finding)``: the interlock refuses DC power until it is VALID."""
 
     finding: Insulation
 
 
 class Notice(StrEnum):
-    """What people should know, and no conversation has to."""
+    """Lines for the log that no conversation hears."""
 
     TARGET_STALE = "no target from the car: current down to zero"
     TARGET_FRESH = "the car sends targets again"
-    TARGET_IGNORED = "a target that is no number, or comes out of turn, is ignored"
+    TARGET_IGNORED = "a target that is not a number, or comes at the wrong stage, is ignored"
     CAR_PAUSED = "the car opened its switch: power off until it closes it again"
     CAR_RESUMED = "the car closed its switch again: power on"
 

@@ -1,4 +1,4 @@
-"""What the power path hears beside the board's own events, its guard's, and what V2G sessions say."""
+"""Events of the power path's own, beside those of the board, its guard and V2G sessions."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from secc.exi.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ContactorOpeningTold(Event):
-    """The board has been told to open the contactor, and has confirmed that; whether it is open stands in the levels."""
+    """The board has confirmed the order to open the contactor; the levels say whether it is open."""

@@ -1,4 +1,4 @@
-"""The insulation of cable and car, as the outlet's monitor measures it."""
+"""The insulation of cable and car, by the outlet's monitor."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class InsulationWatch:
         self.self_tested = False
         """True once the monitor has passed its self-test in this plug-in."""
         self.ohms: list[float] = []
-        """The newest measurements that were taken since ``measure_anew``, as many as the settings ask for."""
+        """The newest measurements since ``measure_anew``, at most as many as the settings ask for."""
         self._board, self._settings = board, settings
         self._counts_from = math.inf
         self._heard_at = -math.inf
 
     def start(self) -> None:
-        """Run the monitor; what it measured before does not count."""
+        """Run the monitor; drop earlier measurements."""
         self.measure_anew()
         self.running = True
         self._board.do(StartInsulationMonitor())
@@ -36,21 +36,21 @@ class InsulationWatch:
             self._board.do(StopInsulationMonitor())
 
     def measure_anew(self) -> None:
-        """From now on only what is measured from now on counts."""
+        """Drop earlier measurements."""
         self.ohms.clear()
         self._counts_from = self._heard_at = self._board.now
 
     def has(self, count: int) -> bool:
-        """At least so many measurements count."""
+        """Whether at least ``count`` measurements were taken."""
         return len(self.ohms) >= count
 
     @property
     def silent(self) -> bool:
-        """The monitor runs, and has not been heard for too long."""
+        """Whether the monitor runs but has not reported for too long."""
         return self.running and self._board.now - self._heard_at > self._settings.isolation_silence_seconds
 
     def take(self, measured: ImdReading) -> bool:
-        """Take one measurement; False if it is a fault."""
+        """Take one measurement. Returns False if it is a fault."""
         if not self.running:
             return True
         self._heard_at = self._board.now

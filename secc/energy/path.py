@@ -1,4 +1,4 @@
-"""What the AC and the DC path have in common: what is heard wherever they wait, questions in a row, supervision, faults that stay."""
+"""What the AC and the DC path share: handlers, questions in a row, supervision, faults that stay."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from secc.session.events import LimitChanged
 TICK = Timeout(
     "power path supervision",
     0.1,
-    "our choice: ramps, stale values and levels are looked at this often while power is on",
+    "our choice: ramps, stale values and levels are checked this often while power is on",
 )
 
 OPENING = (OpenDcContactor.__name__, WithdrawPower.__name__)
 
 
 class Halt(Exception):
-    """The sequence at hand cannot go on. An expected outcome of a wait; it never leaves this package.
+    """The sequence cannot go on. An expected outcome of a wait; raised only within this package.
 
-    ``code`` names what went wrong (empty: nothing, somebody wants it off); ``abrupt``: do not wait for the current to fall;
-    ``report``: others have to hear of it; ``latched``: no power again until the car is unplugged.
+    ``code`` names the cause (empty: a stop was asked for); ``abrupt``: do not wait for the current
+    to fall; ``report``: V2G session and plug-in have to hear of it; ``latched``: no power again
+    until the car is unplugged.
     """
 
     def __init__(
@@ -42,22 +43,24 @@ class Halt(Exception):
 
 
 class Path(ABC):
-    """The state of one power path for one plug-in. Handlers and supervision raise ``Halt`` while it is live, and only then."""
+    """The state of one power path for one plug-in. Handlers and supervision raise ``Halt`` while it
+    is live, and only then.
+    """
 
     def __init__(self, board: Party) -> None:
         self.board = board
         self.waiting: deque[Asked] = deque()
         self.current: Asked | None = None
-        """The question that is being worked on; it is answered once, whatever happens."""
+        """The question that is being worked on; it is answered exactly once."""
         self.latched: str | None = None
-        """Why nothing may be switched on any more."""
+        """Why no power may be switched on again in this plug-in."""
         self.live = False
-        """True from the moment when power is asked for until it is certainly off: then causes raise ``Halt``."""
+        """True from the request for power until it is certainly off: only then is ``Halt`` raised."""
         self.hurry = False
-        """Something happened while switching off that does not wait for the current to fall."""
+        """While switching off, an event came that does not allow waiting for the current to fall."""
         self.watts: float | None = None
         self.contactor = Contactor(board)
-        # These two only wake: what they tell of is a level.
+        # These two only wake the path: the levels have their values.
         board.hear(PilotChanged, ContactorChanged)
         board.hear(Asked, by=self.asked)
         board.hear(SetOutput, by=self.target_set)
@@ -72,7 +75,7 @@ class Path(ABC):
     # The loop
 
     def serve(self) -> Conversation[None]:
-        """Answer one question after the other; supervision goes on between them."""
+        """Answer one question after the other; supervise between them."""
         while True:
             yield from self.board.until(lambda: bool(self.waiting), within=ENDLESS)
             self.current = self.waiting.popleft()
@@ -85,13 +88,14 @@ class Path(ABC):
 
     @abstractmethod
     def power_off(self, halt: Halt | None, due: Deadline | None = None) -> Conversation[None]:
-        """Everything off, in order; ``halt`` is why, and whatever was being worked on has failed by it. Never raises ``Halt``.
+        """Switch everything off in order; ``halt`` is the cause, with which the question under way
+        has failed. Never raises ``Halt``.
 
-        ``due`` is when whoever asked for it wants to hear whether the contactor is open.
+        ``due`` is when the caller needs to know whether the contactor is open.
         """
 
     def run(self) -> Conversation[None]:
-        """The whole conversation; it goes on until the plug is out, which ends it from outside."""
+        """The whole conversation; unplugging ends it from outside."""
         halt: Halt | None = None
         while True:
             try:
@@ -100,7 +104,7 @@ class Path(ABC):
             except Halt as cause:
                 halt = cause
 
-    # Hearing
+    # Handlers
 
     def asked(self, asked: Asked) -> None:
         self.waiting.append(asked)
@@ -115,7 +119,7 @@ class Path(ABC):
         self.watts = event.watts
 
     def session_over(self, effect: OpenContactor) -> None:
-        """The session is over. Its queued questions must not switch anything on any more."""
+        """The session has ended: drop its queued questions so that none can switch power on."""
         del effect
         self.waiting.clear()
         self.stop(Halt("", "the session is over", report=False))
@@ -125,7 +129,9 @@ class Path(ABC):
         self.contactor.opening_told()
 
     def board_fault(self, event: FaultRaised | EmergencyStopChanged | DoorChanged | BoardLost) -> None:
-        """The V2G session hears of it elsewhere, and ends in good order where the board leaves time for that."""
+        """Halt. The V2G session hears the event by itself, and ends in good order if the board
+        leaves time.
+        """
         fault = fault_of(event)
         if fault is not None and fault.severity is Severity.EMERGENCY:
             self.stop(Halt(fault.code, fault.text, abrupt=True, report=False))
@@ -135,12 +141,12 @@ class Path(ABC):
 
     def command_failed(self, event: CommandFailed) -> None:
         if event.command in OPENING:
-            # The guard goes on telling it, and the board opens by itself without the guard's beats.
+            # The guard repeats the order, and the board opens by itself without the guard's beats.
             self.contactor.opening_told()
         self.stop(Halt("command-failed", f"{event.command}: {event.text}", abrupt=False))
 
     def stop(self, halt: Halt) -> None:
-        """End what is going on; while it is ending already, at most hurry."""
+        """End the sequence under way; one that ends already may only be made to hurry."""
         if self.live:
             raise halt
         if halt.abrupt:
@@ -149,11 +155,13 @@ class Path(ABC):
     # Supervision
 
     def _tick(self) -> Deadline | None:
-        """Levels are looked at ten times a second as long as there is power, or may be."""
+        """Check the levels ten times a second while there is power, or may be."""
         return self.board.limit(TICK) if self.live or self.contactor.opening else None
 
     def supervise(self) -> None:
-        """Look at the levels; to be extended. Here: a contactor that stays closed after it was told to open."""
+        """Check the levels; subclasses extend it. Here: a contactor that stays closed after an
+        order to open.
+        """
         match self.contactor.look():
             case Opening.WELDED:
                 self._weld()
@@ -169,18 +177,20 @@ class Path(ABC):
             self.report(halt)
 
     def opening_unknown(self) -> None:
-        """Without feedback the path cannot see whether the contactor is open, and does not report it open."""
+        """Without feedback the path cannot see whether the contactor is open, and does not report
+        it open.
+        """
         self.contactor.give_up()
 
     def until_opened(self, due: Deadline | None) -> Conversation[None]:
-        """Until the contactor is open, or it is known that it is not."""
+        """Wait until the contactor is open, or known not to be."""
         yield from self.board.until(lambda: not self.contactor.opening, within=FEEDBACK, before=due)
 
     def whether_open(self) -> PowerReported:
         contactor = self.contactor
         return PowerReported(contactor.open, "" if contactor.open else f"contactor {contactor.feedback}")
 
-    # Saying
+    # Reports
 
     def tell(self, asked: Asked, answer: object) -> None:
         self.board.do(Tell(asked.ticket, answer))
@@ -189,7 +199,7 @@ class Path(ABC):
         self.board.do(Announce(notice))
 
     def report(self, halt: Halt) -> None:
-        """Let the others know, and remember what must not be forgotten before the car is unplugged."""
+        """Report to V2G session and plug-in, and keep a latched fault until the car is unplugged."""
         if halt.latched:
             self.latched = halt.code
         if halt.report:

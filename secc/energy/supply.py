@@ -1,4 +1,4 @@
-"""The DC supply: the setpoint that is on its way to the target, and what is measured at the output."""
+"""The DC supply: its setpoint, and the measurements at the output."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from secc.energy.settings import DcSettings
 from secc.session.dc_limits import clamp_amperes, power_volts
 
 POWER_MARGIN: Final = 1.005
-"""The measured voltage is up to a tick old, and rises while the battery fills; the power limit holds all the same."""
+"""Keeps the power limit although the measured voltage is up to a tick old, and rises while the
+battery fills.
+"""
 
 
 class Supply:
-    """One outlet's supply in one plug-in."""
+    """The supply of one outlet in one plug-in."""
 
     def __init__(self, board: Party, settings: DcSettings) -> None:
         self.goal: SetSupply | None = None
-        """Where the setpoint ramps to; None while the supply is off. Within every limit but that of power, which depends on the measured voltage."""
+        """The end of the ramp; None while the supply is off. Within every limit but that of power,
+        which depends on the measured voltage.
+        """
         self.on_since = -math.inf
         self._board, self._settings, self._limits = board, settings, settings.limits
         self._setpoint: SetSupply | None = None
@@ -39,34 +43,36 @@ class Supply:
         self.goal = SetSupply(volts, amperes, phase)
 
     def starve(self) -> None:
-        """No current, at the voltage of now."""
+        """Set no current, at the present voltage."""
         if self.goal is not None:
             self.goal = replace(self.goal, amperes=0.0)
 
     def drop(self) -> None:
-        """Forget the setpoint: nothing more is commanded."""
+        """Forget the setpoint: command nothing more."""
         self.goal = self._setpoint = None
 
     def off(self) -> None:
-        """Nothing at the output, with the contactor as it is."""
+        """Switch the supply off, with the contactor as it is."""
         self.drop()
         self._board.do(SwitchSupplyOff())
 
     def regulate(self, watts: float | None) -> None:
-        """Command the setpoint of this moment where it differs from the last one. ``watts`` is the limit of the moment, None for none."""
+        """Command the setpoint for now if it differs from the last one. ``watts`` is the present
+        limit, None for none.
+        """
         goal, now = self.goal, self._board.now
         if goal is None:
             return
         charging = goal.phase is DcPhase.CHARGE
         highest = min(self._limits.maximum_amperes, math.inf if charging else self._settings.precharge_amperes)
-        # The supply is given its minimum at once: below it there is nothing to ramp through.
+        # The supply's minimum is commanded at once: there is nothing to ramp below it.
         volts = max(self._limits.minimum_volts, math.floor(self._volts.follow(goal.volts, now) * 10.0) / 10.0)
         allowed = self._allowed(watts) if charging else None
         amperes = clamp_amperes(goal.amperes, highest, allowed, self._power_volts(volts))
         if charging:
             amperes = self._amperes.follow(amperes, now)
         else:
-            # The supply's limit of 2 A is nothing to ramp to, but it is where the charging ramp begins.
+            # In precharge the current is not ramped; the charging ramp begins at its value.
             self._amperes.reset(amperes, now)
         setpoint = SetSupply(volts, math.floor(amperes * 100.0) / 100.0, goal.phase)
         if setpoint != self._setpoint:
@@ -81,23 +87,23 @@ class Supply:
         measured = self._board.levels.volts if self.fresh else math.nan
         return power_volts(setpoint_volts, measured) * POWER_MARGIN
 
-    # What is measured at the output
+    # Measurements at the output
 
     @property
     def fresh(self) -> bool:
-        """The measured volts and amperes are new enough to act on."""
+        """Whether the measured volts and amperes are new enough to act on."""
         return self._board.levels.age(self._board.now) <= self._settings.stale_measurement_seconds
 
     @property
     def low(self) -> bool:
-        """Nothing dangerous at the output, by a measurement that is fresh."""
+        """Whether the output is below 60 V, by a fresh measurement."""
         return self.fresh and self._board.levels.volts < self._settings.safe_volts
 
     @property
     def breakable(self) -> bool:
-        """A contactor may open: the current is small enough for it to break, by a measurement that is fresh."""
+        """Whether the current is small enough for a contactor to break, by a fresh measurement."""
         return self.fresh and abs(self._board.levels.amperes) < self._settings.breakable_amperes
 
     def reached(self, volts: float) -> bool:
-        """The output stands at this voltage, by a measurement that is fresh."""
+        """Whether the output has this voltage, by a fresh measurement."""
         return self.fresh and abs(self._board.levels.volts - volts) <= self._settings.reached_volts
