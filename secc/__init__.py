@@ -2,7 +2,7 @@
 
 
 def __getattr__(name: str) -> str:
-    """``secc.__version__``, looked up when somebody asks: in a checkout it costs a call of git."""
+    """``secc.__version__``, looked up on first use: in a checkout it costs a call of git."""
     if name == "__version__":
         from secc.version import version
 

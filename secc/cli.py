@@ -1,6 +1,8 @@
-"""The command line: ``secc run|check|doctor|status|control|clock|explain``, and the tools of the lab.
+"""The command line: ``secc run|check|doctor|status|control|clock|explain``, and the tools of the
+lab.
 
-Exit codes: 0 all is well, 1 something is wrong (and was said), 2 the configuration or the command line is wrong.
+Exit codes: 0 success, 1 something is wrong (and was printed), 2 the configuration or the command
+line is wrong.
 """
 
 from __future__ import annotations
@@ -20,42 +22,45 @@ from secc import cli_stores
 from secc.errors import ConfigError, SeccError
 
 TOOLS = {
-    "decode": "EXI octets or a capture as messages, and back",
-    "diagram": "a trace as a sequence diagram",
-    "evcc": "the simulated car",
-    "pki": "a lab PKI, and its flawed siblings",
-    "replay": "a trace through the session code again",
-    "slac-bench": "how well a cable carries",
+    "decode": "show EXI octets or a capture as messages, and encode messages",
+    "diagram": "draw a trace as a sequence diagram",
+    "evcc": "run the simulated car",
+    "pki": "make a lab PKI, with flawed chains if wanted",
+    "replay": "run a trace through the session code again",
+    "slac-bench": "measure the attenuation of a cable",
 }
-"""What lives in ``tools`` and travels in the wheel as ``secc.tools``."""
+"""The modules of ``tools`` that the wheel has as ``secc.tools``, with their help."""
 
 CLOSED_PIPE = 141
-"""128 and the number of SIGPIPE, as shells say it."""
+"""128 and the number of SIGPIPE, as shells report it."""
 
 FORCED = ("Authorization", "ChargeParameterDiscovery", "CableCheck")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. What is wrong outside of the program is a line, never a traceback."""
+    """Run one command. Returns the exit code. An error outside of the program is printed as one
+    line, without a traceback.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_streams()
     try:
         try:
             code = _command(arguments)
         finally:
-            # A closed pipe is noticed here, and not when the interpreter ends.
+            # Notice a closed pipe here, not when the interpreter ends.
             sys.stdout.flush()
     except ConfigError as error:
         return _failed(error, 2)
     except SeccError as error:
         return _failed(error, 1)
     except BrokenPipeError:
-        # The reader has closed the pipe (`secc check | head`); flushing the rest must not raise at the end.
+        # The reader has closed the pipe (`secc check | head`); flushing the rest must not raise at
+        # the end.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except OSError as error:
-        # A directory that cannot be made, a file that is not there or of another kind.
+        # A directory that cannot be made, or a file that is missing or of another kind.
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
     except UnicodeDecodeError as error:
         return _failed(f"a file is not text: {error}", 1)
@@ -65,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Open ``/dev/null`` for a standard stream that was closed at the start: else the next file or socket gets its number, and the log's lines."""
+    """Open ``/dev/null`` for a standard stream that was closed at the start; otherwise the next
+    file or socket gets its number, and the log's lines.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
@@ -99,32 +106,32 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="secc",
         description="The charger side of ISO 15118 Plug & Charge.",
-        epilog="secc help COMMAND, or secc COMMAND --help, says what a command takes. Exit codes: 0 success, 1 something is wrong, "
+        epilog="secc help COMMAND, or secc COMMAND --help, shows its arguments. Exit codes: 0 success, 1 something is wrong, "
         "2 the configuration or the command line is wrong.",
     )
     parser.add_argument("--version", action=_ShowVersion, help="print the version and exit")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     _run_parser(commands.add_parser("run", help="serve cars until stopped"))
-    check = commands.add_parser("check", help="look at configuration, trust and interfaces, and say what is wrong")
+    check = commands.add_parser("check", help="check configuration, trust and interfaces, and report what is wrong")
     _config_flags(check)
     check.set_defaults(command=_check)
-    doctor = commands.add_parser("doctor", help="try out machine, network and hardware, and say what to do")
+    doctor = commands.add_parser("doctor", help="test machine, network and hardware, and report what to do")
     _config_flags(doctor)
     for parsed in (check, doctor):
         parsed.add_argument(
             "--as-user",
             metavar="USER",
-            help="look with the rights of this user. Default, for root: the one that the unit secc.service names",
+            help="check with the rights of this user (default, for root: the user of the unit secc.service)",
         )
     doctor.add_argument(
-        "--wiring", action="store_true", help="print who performs and who hears what at an outlet, and look at nothing"
+        "--wiring", action="store_true", help="print which part of an outlet performs and hears what, and check nothing"
     )
     doctor.set_defaults(command=_doctor)
-    status = commands.add_parser("status", help="how a running station is")
+    status = commands.add_parser("status", help="show the state of a running station")
     _place(status)
     status.add_argument("--json", action="store_true", help="as JSON")
     status.set_defaults(command=_status)
-    explain = commands.add_parser("explain", help="why a session ended as it did")
+    explain = commands.add_parser("explain", help="explain why a session ended")
     _place(explain)
     explain.add_argument("--outlet", help="of this outlet (default: the newest of all)")
     explain.add_argument(
@@ -147,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _ShowVersion(argparse.Action):
-    """In a checkout the version costs a call of git, so it is looked up only when it is asked for."""
+    """Looks the version up when it is asked for, because in a checkout that costs a call of git."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # argparse's name
         super().__init__(option_strings, dest, nargs=0, help=help)
@@ -172,7 +179,10 @@ def _config_flags(parser: argparse.ArgumentParser) -> None:
     from secc.config import FLAGS, flag_setting
 
     parser.add_argument(
-        "file", nargs="?", type=Path, help="the station's TOML file (docs/configuration.md); without it the flags alone"
+        "file",
+        nargs="?",
+        type=Path,
+        help="the station's TOML file (docs/configuration.md); without it only flags count",
     )
     parser.add_argument("--config", type=Path, help="the same, as a flag")
     for flag in FLAGS:
@@ -181,13 +191,14 @@ def _config_flags(parser: argparse.ArgumentParser) -> None:
         if setting.kind is bool:
             parser.add_argument(name, action="store_const", const=True, help=text)
         else:
-            # The parser of the configuration says what is wrong with a value, so that a file and a flag get the same text.
+            # The parser of the configuration reports a wrong value, so that file and flag give the
+            # same text.
             kind = int if setting.kind is int else str
             parser.add_argument(name, type=kind, metavar=setting.metavar, help=text)
 
 
 def _place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, help="the configuration of the station that is meant")
+    parser.add_argument("--config", type=Path, help="the station's configuration")
     parser.add_argument("--state", type=Path, help="its state directory (default: secc-state)")
     parser.add_argument("--socket", type=Path, help="its control socket")
 
@@ -198,8 +209,8 @@ def _clock_parser(clock: argparse.ArgumentParser) -> None:
     clock.add_argument(
         "act",
         choices=("show", "reset"),
-        help="show: what each clock says, and whether the station believes it; "
-        "reset: root confirms that the system clock is right, and that a later time that the station has seen was wrong",
+        help="show: each clock's time, and whether the station trusts it; "
+        "reset: root confirms that the system clock is right, and that a later time seen before was wrong",
     )
 
 
@@ -208,20 +219,20 @@ def _control_parser(control: argparse.ArgumentParser) -> None:
     control.add_argument("--outlet", help="name of the outlet (default: the only one)")
     control.set_defaults(command=_control)
     orders = control.add_subparsers(dest="order", required=True, metavar="COMMAND")
-    orders.add_parser("state", help="everything, as JSON")
+    orders.add_parser("state", help="print the station's whole state as JSON")
     orders.add_parser("start", help="let the car at the outlet charge, as the operator's decision")
     orders.add_parser("stop", help="end charging in good order")
     limit = orders.add_parser("limit", help="deliver at most this much")
     limit.add_argument("watts", help="a number, or 'none'")
-    token = orders.add_parser("token", help="as if this card had been shown")
+    token = orders.add_parser("token", help="act as if this card had been shown")
     token.add_argument("value", help="the card's UID")
-    token.add_argument("--kind", default="rfid", help="the kind of the card, as the lists name it (default: rfid)")
+    token.add_argument("--kind", default="rfid", help="the card's kind as in the lists (default: rfid)")
     orders.add_parser("renegotiate", help="ask the car to negotiate again")
     ongoing = orders.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
-    ongoing.add_argument("phase", choices=FORCED, help="which answer")
-    ongoing.add_argument("switch", choices=("on", "off"), help="on: from now on; off: no longer")
-    orders.add_parser("reload", help="read certificates, staples and lists anew")
-    orders.add_parser("events", help="everything that happens, a JSON line each, until interrupted")
+    ongoing.add_argument("phase", choices=FORCED, help="the phase to hold")
+    ongoing.add_argument("switch", choices=("on", "off"), help="on or off")
+    orders.add_parser("reload", help="read certificates, staples and lists again")
+    orders.add_parser("events", help="print each event as a line of JSON, until interrupted")
 
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
@@ -271,7 +282,9 @@ def _clock(options: argparse.Namespace) -> int:
 
 
 def _as_user(options: argparse.Namespace) -> Any:
-    """Become the user that runs the station, before anything is looked at; returns the unit, where there is one that runs it."""
+    """Become the user that runs the station, before any check. Returns the unit that runs it, if
+    there is one.
+    """
     from secc.ops.unit import become, find_unit
 
     unit = find_unit(options.file or options.config)
@@ -282,7 +295,7 @@ def _as_user(options: argparse.Namespace) -> Any:
 
 
 def _quiet() -> None:
-    """The findings say it all; what modules log besides goes nowhere."""
+    """Switch other log lines off: the findings are the output."""
     logging.getLogger().addHandler(logging.NullHandler())
 
 
@@ -296,7 +309,7 @@ def _doctor(options: argparse.Namespace) -> int:
         for line in table((wire.name, wire.performers, wire.heard_by) for wire in wiring()):
             print(line)
         return 0
-    filters = packet_filters()  # root alone may read them
+    filters = packet_filters()  # only root may read them
     unit = _as_user(options)
     config = _load(options)
     _quiet()
@@ -350,7 +363,7 @@ def _control(options: argparse.Namespace) -> int:
         request |= {"phase": options.phase, "on": options.switch == "on"}
     if options.order == "events":
         if options.outlet is not None:
-            ask(_socket(options), request | {"do": "state"})  # whether there is such an outlet
+            ask(_socket(options), request | {"do": "state"})  # fails if the outlet does not exist
         for event in listen(_socket(options), request):
             if options.outlet is None or event.get("outlet", options.outlet) == options.outlet:
                 print(json.dumps(event), flush=True)
@@ -365,7 +378,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError("watts", f"is no number: {text}") from None
+        raise ConfigError("watts", f"is not a number: {text}") from None
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""``secc trust`` and ``secc identity`` on the command line; what they do is in ``secc/ops/stores.py``."""
+"""The command line of ``secc trust`` and ``secc identity``; ``secc/ops/stores.py`` does the work."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from secc.errors import ConfigError
 
 
 def add_parsers(commands: Any) -> None:
-    """``secc trust`` and ``secc identity``; both name the store by --store, or by the configuration that does."""
-    trust = commands.add_parser("trust", help="the roots that contracts and provisioning are checked against")
-    identity = commands.add_parser("identity", help="the station's own chains, keys and OCSP responses")
+    """Add ``secc trust`` and ``secc identity``; both find the store by --store, or by the
+    configuration.
+    """
+    trust = commands.add_parser("trust", help="list, add or remove the roots that contracts are checked against")
+    identity = commands.add_parser("identity", help="list or install the station's chains, keys and OCSP responses")
     for parser, command in ((trust, _trust), (identity, _identity)):
         parser.add_argument("--config", type=Path, help="the station's configuration, which names the store")
         parser.add_argument("--store", type=Path, help="the store's directory")
-        # What is installed is for the one edition that the station speaks.
+        # The store of the one edition that the station uses.
         parser.set_defaults(command=command, edition="iso2")
     identity.add_argument(
         "--ocsp-cache", type=Path, help="directory of the OCSP responses (default: ocsp in the store)"
     )
     acts = trust.add_subparsers(dest="act", required=True, metavar="ACT")
-    acts.add_parser("list", help="every root, for an auditor")
+    acts.add_parser("list", help="list every root")
     add = acts.add_parser("add", help="install a root")
     remove = acts.add_parser("remove", help="remove a root")
     for parser in (add, remove):
@@ -30,7 +32,7 @@ def add_parsers(commands: Any) -> None:
     add.add_argument("file", type=Path, help="PEM or DER")
     remove.add_argument("fingerprint", help="SHA-256, as listed")
     acts = identity.add_subparsers(dest="act", required=True, metavar="ACT")
-    acts.add_parser("list", help="every chain")
+    acts.add_parser("list", help="list every chain")
     install = acts.add_parser("install", help="install a chain with its key")
     install.add_argument("chain", type=Path, help="PEM: leaf, then sub-CAs")
     install.add_argument("root", type=Path, help="PEM: the V2G root above them")
@@ -39,7 +41,7 @@ def add_parsers(commands: Any) -> None:
     ask = acts.add_parser("requests", help="write an OCSP request for each certificate, and name its responder")
     ask.add_argument("directory", type=Path, help="where the requests are written")
     staple = acts.add_parser(
-        "staple", help="keep an OCSP response, if it is proved and about a certificate of this station"
+        "staple", help="store an OCSP response, if it is valid and about a certificate of this station"
     )
     staple.add_argument("file", type=Path, help="the responder's answer, DER")
 
@@ -76,7 +78,7 @@ def _store(options: argparse.Namespace, name: str) -> Path:
     if options.store is not None:
         return Path(options.store)
     if options.config is None:
-        raise ConfigError("--store", f"name the {name}, or the configuration that does (--config)")
+        raise ConfigError("--store", f"give the {name}, or a configuration that has it (--config)")
     from secc.config import load
 
     store: Path | None = getattr(load(options.config).trust, name)

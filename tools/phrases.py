@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CLEAN = (
     "README.md",
     "docs",
+    "secc/__init__.py",
+    "secc/cli.py",
+    "secc/cli_stores.py",
     "secc/energy",
     "secc/iso2",
     "secc/link/connection.py",
