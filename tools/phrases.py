@@ -26,6 +26,7 @@ CLEAN = (
     "secc/link/v2gtp.py",
     "secc/outlet",
     "secc/session",
+    "tools/evcc",
     "tools/phrases.py",
 )
 """What has to be free of the phrases."""

@@ -1,7 +1,8 @@
-"""A simulated car: the mirror conversations of the station's, on the same core.
+"""A simulated car: the counterpart of the station's conversations, on the same core.
 
-``conversation`` is one ISO 15118-2 session from SupportedAppProtocol to SessionStop, as the car speaks it; it knows no socket and no clock.
-``Dialogue`` joins it with the codec, ``flaws`` bends what it says by name, ``secc evcc`` runs it against a station.
+``conversation`` is one ISO 15118-2 session of the car, from SupportedAppProtocol to SessionStop,
+without sockets or clock. ``Dialogue`` adds the codec, ``flaws`` changes what the car sends, by
+name, ``secc evcc`` runs it against a station.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .wallet import Wallet
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program, as ``secc evcc`` starts it."""
+    """Run the program ``secc evcc``."""
     from .__main__ import main as run
 
     return run(argv)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 OK, REFUSED, USAGE, UNREACHABLE, UNTRUSTED = 0, 1, 2, 3, 4
 
 EPILOG = """exit code: 0 the session ended in order, 1 the station refused or the session broke, 2 a wrong option,
-3 no station or no connection, 4 a station that is not to be trusted"""
+3 no station or no connection, 4 a station that cannot be trusted"""
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -40,7 +40,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--sdp-port", type=int, default=sdp.PORT, help="UDP port of the station's SDP")
     parser.add_argument(
-        "--mode", choices=[str(one) for one in Current], default="dc", help="how it charges (default: dc)"
+        "--mode", choices=[str(one) for one in Current], default="dc", help="kind of current (default: dc)"
     )
     parser.add_argument(
         "--payment",
@@ -56,9 +56,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_false",
         help="go on with a station that staples no OCSP response",
     )
-    parser.add_argument("--sim-socket", type=Path, help="panel of the simulated world that the car stands in")
+    parser.add_argument("--sim-socket", type=Path, help="panel socket of the simulated world with this car")
     parser.add_argument("--slac", action="store_true", help="be matched through the modem on --iface (raw Ethernet)")
-    parser.add_argument("--speed", type=float, default=1.0, help="the battery's seconds in one (without --sim-socket)")
+    parser.add_argument("--speed", type=float, default=1.0, help="battery seconds in one second (without --sim-socket)")
     parser.add_argument("--phases", type=int, choices=(1, 3), default=3, help="AC: phases of the on-board charger")
     parser.add_argument(
         "--soc",
@@ -68,13 +68,15 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=0.8,
         help="stop at this state of charge, 0..1",
     )
-    parser.add_argument("--watt-hours", type=float, help="stop after so much energy")
-    parser.add_argument("--loops", type=int, help="stop after so many answers of the charging loop")
+    parser.add_argument("--watt-hours", type=float, help="stop after this energy")
+    parser.add_argument("--loops", type=int, help="stop after this many answers of the charging loop")
     parser.add_argument("--loop-seconds", type=float, default=0.1, help="pause in the charging loop")
     parser.add_argument("--stop-after", type=float, metavar="SECONDS", help="the driver stops the car")
     parser.add_argument("--stop-before", metavar="REQUEST", help="send SessionStopReq in place of this request")
     parser.add_argument("--renegotiate-after", type=int, metavar="N", help="renegotiate after N answers of the loop")
-    parser.add_argument("--keep-relays", action="store_true", help="DC: leave the battery on the inlet over that")
+    parser.add_argument(
+        "--keep-relays", action="store_true", help="DC: keep the battery on the inlet while renegotiating"
+    )
     parser.add_argument("--patience", type=float, default=1.0, help="factor on every timeout of the car")
     parser.add_argument("--kill-after", type=int, metavar="N", help="SIGKILL to itself after N answers of the loop")
     parser.add_argument("--stay", action="store_true", help="leave the plug in at the end")
@@ -86,12 +88,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if parsed.no_tls and parsed.payment == Payment.CONTRACT:
         parser.error("Plug & Charge needs TLS: --no-tls goes with --payment eim")
     if parsed.pki is None and not parsed.no_tls and not parsed.list_flaws:
-        parser.error("--pki DIR names whom the car trusts; or take --no-tls")
+        parser.error("give --pki DIR, which has the roots that the car trusts, or --no-tls")
     return parsed
 
 
 def _said(kind: type[DataclassInstance], options: argparse.Namespace) -> dict[str, Any]:
-    """The options that have the name of a field, for that field."""
+    """Returns the options that have the name of a field, for that field."""
     return {field.name: getattr(options, field.name) for field in fields(kind) if hasattr(options, field.name)}
 
 
@@ -101,7 +103,7 @@ def behaviour_of(options: argparse.Namespace) -> Behaviour:
 
 
 def trip_of(options: argparse.Namespace) -> Trip:
-    """OSError, ValueError or TrustError for a PKI that is none."""
+    """Raises OSError, ValueError or TrustError for an unusable PKI."""
     trust = None if options.no_tls else Trust.load(options.pki)
     wallet = Wallet.load(options.pki) if options.payment == Payment.CONTRACT else None
     return Trip(**_said(Trip, options), trust=trust, wallet=wallet)
@@ -114,7 +116,7 @@ def hands_of(options: argparse.Namespace) -> Hands:
 
 
 def say(as_json: bool, name: str, text: str, facts: Mapping[str, Any]) -> None:
-    """One milestone, out at once: somebody may be reading along."""
+    """Print one milestone, and flush: a reader may follow the output."""
     if as_json:
         print(json.dumps({"at": round(time.time(), 3), "name": name, "text": text, "facts": dict(facts)}), flush=True)
     else:
@@ -122,7 +124,7 @@ def say(as_json: bool, name: str, text: str, facts: Mapping[str, Any]) -> None:
 
 
 async def drive(options: argparse.Namespace) -> int:
-    """The whole trip; the exit code."""
+    """Drive one car. Returns the exit code."""
 
     def tell(name: str, text: str, facts: Mapping[str, Any]) -> None:
         say(options.json, name, text, facts)

@@ -1,4 +1,4 @@
-"""The AC car: power through the station's contactor, drawn by the on-board charger."""
+"""The AC car: its on-board charger draws power through the station's contactor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def power_delivery_start(car: Exchange, battery: Battery, terms: Terms) -> Conve
 
 
 def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[Ended | Turn]:
-    """Draw what the schedule and the station allow until there is a reason to stop."""
+    """Draw what schedule and station allow, until there is a reason to stop."""
     loops = 0
     began = car.party.now
     drawn = 0.0
@@ -44,7 +44,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
 
 
 def power_delivery_stop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
-    """Draw nothing any more, say so, and go to B right after. [V2G2-848]"""
+    """Stop drawing, send PowerDelivery(Stop), and go to B right after. [V2G2-848]"""
     car.do(SetLoad(0.0))
     car.draw(battery, 0.0)
     yield from power_delivery(car, battery, terms, ChargeProgress.STOP, then=SetPilot("B"))

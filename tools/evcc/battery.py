@@ -1,4 +1,4 @@
-"""The battery of the car: charge in, voltage out. Where a simulated world has one, this is what the car senses of it."""
+"""The battery of the car: charge in, voltage out; a model, or readings from a simulated world."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sensed:
-    """What a battery of the simulated world shows; ``stored_watt_hours`` is what came in since the car plugged in."""
+    """Readings of a battery in the simulated world; ``stored_watt_hours`` came in since the car
+    plugged in.
+    """
 
     volts: float
     stored_watt_hours: float
@@ -15,9 +17,10 @@ class Sensed:
 
 @dataclass(slots=True)
 class Battery:
-    """A battery whose open-circuit voltage rises in a straight line with its state of charge, 0 to 1.
+    """A battery whose open-circuit voltage rises linearly with its state of charge, 0 to 1.
 
-    With ``sensed`` set, voltage and energy are the world's, and ``take`` adds nothing: the world counts what flows.
+    With ``sensed`` set, voltage and energy are the world's, and ``take`` adds nothing: the world
+    counts what flows.
     """
 
     capacity_watt_hours: float = 60_000.0
@@ -31,7 +34,7 @@ class Battery:
 
     @property
     def volts(self) -> float:
-        """The voltage at its terminals."""
+        """Volts at its terminals."""
         if self.sensed is not None:
             return self.sensed.volts
         return self.empty_volts + (self.full_volts - self.empty_volts) * self.state_of_charge
@@ -47,11 +50,11 @@ class Battery:
         return max(0, min(100, int(self.state_of_charge * 100.0)))
 
     def room(self, up_to: float) -> float:
-        """Watt hours that fit in until this state of charge."""
+        """Watt hours up to this state of charge."""
         return max(0.0, (up_to - self.state_of_charge) * self.capacity_watt_hours)
 
     def take(self, watts: float, seconds: float) -> None:
-        """So much power came in for so long; a full battery takes no more."""
+        """Add this power for this time; a full battery takes no more."""
         if self.sensed is not None:
             return
         energy = min(max(0.0, watts) * max(0.0, seconds) / 3600.0, self.room(1.0))

@@ -1,4 +1,4 @@
-"""How a simulated car behaves: what it wants, how it is paid for, how patient it is, and what it does wrong."""
+"""Behaviour of a simulated car: its wishes, payment, patience, and flaw."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from secc.iso2.messages import EnergyTransferMode
 
 
 class Current(StrEnum):
-    """What kind of current the car wants."""
+    """The kind of current that the car wants."""
 
     AC = "ac"
     DC = "dc"
@@ -25,41 +25,41 @@ class Payment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """One car's mind. Times are seconds of the clock that the conversation is given, unless said otherwise."""
+    """Behaviour of one car. Times are seconds of the conversation's clock, unless said otherwise."""
 
     current: Current = Current.DC
     payment: Payment = Payment.EXTERNAL
     evcc_id: bytes = bytes.fromhex("02A1B2C3D4E5")
     phases: int = 3
-    """AC: how many phases the on-board charger uses."""
+    """AC: phases of the on-board charger."""
     ac_amperes: float = 16.0
     target_state_of_charge: float = 0.8
     watt_hours: float | None = None
-    """Stop after so much energy; None: at the target state of charge."""
+    """Stop after this energy; None: at the target state of charge."""
     loops: int | None = None
-    """Stop after so many answers of the charging loop; None: do not count."""
+    """Stop after this many answers of the charging loop; None: do not count."""
     loop_seconds: float = 0.1
     """Pause between an answer of the charging loop and the next request."""
     poll_seconds: float = 0.2
-    """Pause before an Ongoing is asked again."""
+    """Pause before the car asks again after Ongoing."""
     speed: float = 1.0
-    """The battery's seconds in one second of the conversation's clock."""
+    """Battery seconds in one second of the conversation's clock."""
     patience: float = 1.0
-    """Factor on every timeout of the car: slow machines, or a car that would rather see the station give up."""
+    """Factor on every timeout of the car, for slow machines or to wait until the station gives up."""
     eim_seconds: float = 300.0
-    """How long the driver may look for a card."""
+    """Seconds for the driver to show a card."""
     stop_before: str | None = None
     """Name of the request (without ``Req``) in place of which the car sends SessionStopReq."""
     renegotiate_after: int | None = None
-    """Ask for a renegotiation, once, after so many answers of the charging loop."""
+    """Ask for a renegotiation, once, after this many answers of the charging loop."""
     keep_relays: bool = False
-    """DC: leave the battery on the inlet while the car negotiates anew, as some cars do."""
+    """DC: leave the battery on the inlet during a renegotiation, as some cars do."""
     ask_detail: bool = False
     """Ask for the details of every service on offer."""
     pre_charge_at_least: int = 1
-    """So many PreChargeReq are sent at least."""
+    """The least number of PreChargeReq to send."""
     flaw: str | None = None
-    """Name of what the car does wrong, of ``tools.evcc.flaws``."""
+    """Name of the car's flaw, from ``tools.evcc.flaws``."""
 
     @property
     def transfer_mode(self) -> EnergyTransferMode:
@@ -68,5 +68,5 @@ class Behaviour:
         return EnergyTransferMode.AC_SINGLE_PHASE_CORE if self.phases == 1 else EnergyTransferMode.AC_THREE_PHASE_CORE
 
     def patient(self, timeout: Timeout) -> Timeout:
-        """The timeout as this car takes it."""
+        """Returns the timeout times this car's patience."""
         return Timeout(timeout.name, timeout.seconds * self.patience, timeout.clause)

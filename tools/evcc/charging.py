@@ -1,4 +1,4 @@
-"""What AC and DC cars have in common while they charge: the parameters, the schedule, and the reasons to stop."""
+"""What AC and DC cars share while they charge: parameters, schedule, reasons to stop."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ PROFILE_ENTRIES = 24
 
 
 class Turn(StrEnum):
-    """Why the charging loop was left, where that is not its end."""
+    """Why the charging loop was left before its end."""
 
     RENEGOTIATE = "renegotiate"
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the station can do, and the schedule that the car chose; SI units."""
+    """The station's limits, and the schedule that the car chose; SI units."""
 
     schedule: SAScheduleTuple
     maximum_volts: float
@@ -58,7 +58,7 @@ class Terms:
     maximum_watts: float
 
     def profile(self, car_watts: float) -> ChargingProfile:
-        """The power that the car means to draw: what the schedule allows, up to what it can take."""
+        """Returns the power that the car plans to draw: the schedule's, up to the car's limit."""
         entries = []
         for entry in self.schedule.p_max_schedule.p_max_schedule_entry[:PROFILE_ENTRIES]:
             interval = entry.time_interval
@@ -70,7 +70,7 @@ class Terms:
         return ChargingProfile(profile_entry=tuple(entries))
 
     def watts_at(self, seconds: float) -> float:
-        """What the schedule allows so many seconds after it began."""
+        """Returns the watts of the schedule this many seconds after its begin."""
         allowed = 0.0
         for entry in self.schedule.p_max_schedule.p_max_schedule_entry:
             if isinstance(entry.time_interval, RelativeTimeInterval) and entry.time_interval.start <= seconds:
@@ -84,7 +84,7 @@ def ev_status(battery: Battery, *, ready: bool = True) -> DC_EVStatus:
 
 
 def charge_parameter_discovery(car: Exchange, battery: Battery) -> Conversation[Terms]:
-    """Say what the car wants, until the station says what there is. [V2G2-565]"""
+    """Send the car's parameters until the station answers Finished. Returns the terms. [V2G2-565]"""
     behaviour = car.behaviour
     limit = car.party.limit(behaviour.patient(ONGOING))
     while True:
@@ -154,7 +154,7 @@ def _terms(car: Exchange, heard: ChargeParameterDiscoveryRes) -> Terms:
 def power_delivery(
     car: Exchange, battery: Battery, terms: Terms, progress: ChargeProgress, *, then: Effect | None = None
 ) -> Conversation[None]:
-    """Ask for power, for its end, or for new terms; ``then`` is done when the request has left."""
+    """Ask for power, its end, or a renegotiation; perform ``then`` when the request has left."""
     behaviour, done = car.behaviour, progress is ChargeProgress.STOP
     dc = behaviour.current is Current.DC
     most = battery.maximum_watts if dc else behaviour.ac_amperes * terms.maximum_volts * behaviour.phases
@@ -178,7 +178,7 @@ def reason_to_leave(
     present_volts: float,
     present_amperes: float,
 ) -> Ended | Turn | None:
-    """Tell how charging goes, and why the loop is to be left after this answer; None: it goes on.
+    """Report progress. Returns why to leave the loop after this answer; None: continue.
 
     ``loops`` counts the answers since the last start.
     """
@@ -205,5 +205,5 @@ def reason_to_leave(
 
 
 def session_stop(car: Exchange) -> Conversation[None]:
-    """Say good bye; afterwards the car closes the connection."""
+    """End the session; afterwards the car closes the connection."""
     yield from car.ask(SessionStopReq(charging_session=ChargingSession.TERMINATE), SessionStopRes)

@@ -1,4 +1,4 @@
-"""One ISO 15118-2 session as the car speaks it, in the order of the standard's sequence diagram."""
+"""One ISO 15118-2 session of the car, in the order of the standard's sequence diagram."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .wallet import Wallet
 
 
 def conversation(party: Party, behaviour: Behaviour, battery: Battery, wallet: Wallet | None) -> Conversation[str]:
-    """The whole session; returns the name of the way in which it ended, for the reason code."""
+    """The whole session. Returns the name of its ending, for the reason code."""
     car = Exchange(party, behaviour, wallet)
     yield from supported_app_protocol(car)
     ended = yield from _session(car, battery)
@@ -42,7 +42,8 @@ def _session(car: Exchange, battery: Battery) -> Conversation[Ended]:
         yield from authorization(car, challenge)
         ended = yield from charge(car, battery)
     except LeaveEarly:
-        # The station answers a stop of a DC session only when it sees that the car wants no power. [V2G2-921]
+        # The station answers a stop of a DC session only when it sees that the car wants no power.
+        # [V2G2-921]
         car.do(MoveRelays(closed=False))
         car.do(SetPilot("B"))
         ended = Ended.EARLY

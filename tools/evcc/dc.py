@@ -28,11 +28,11 @@ from .timing import CABLE_CHECK, PRE_CHARGE, WELDING_DETECTION
 from .vocabulary import Ended, MoveRelays, SetPilot, StationWrong
 
 CLOSE_ENOUGH_VOLTS: Final = 20.0
-"""The relays may be closed when the inlet is this near to the battery."""
+"""The relays may close when the inlet is this near to the battery's voltage."""
 PRE_CHARGE_AMPERES: Final = 2.0
 SAFE_VOLTS: Final = 60.0
 OVERSHOOT: Final = 1.1
-"""A voltage this far beyond what the car said it bears is a danger to it."""
+"""A voltage this far above the car's limit is dangerous for it."""
 
 
 def cable_check(car: Exchange, battery: Battery) -> Conversation[None]:
@@ -57,7 +57,7 @@ def cable_check(car: Exchange, battery: Battery) -> Conversation[None]:
 
 
 def pre_charge(car: Exchange, battery: Battery) -> Conversation[None]:
-    """Have the inlet brought to the battery's voltage, then close the relays."""
+    """Let the station bring the inlet to the battery's voltage, then close the relays."""
     limit = car.party.limit(car.behaviour.patient(PRE_CHARGE))
     sent = 0
     while True:
@@ -80,7 +80,7 @@ def pre_charge(car: Exchange, battery: Battery) -> Conversation[None]:
 
 
 def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[Ended | Turn]:
-    """Demand current until there is a reason to stop; the battery takes what the station says that it delivers."""
+    """Demand current until there is a reason to stop; the battery takes what the station reports."""
     loops = 0
     while True:
         request = CurrentDemandReq(
@@ -106,19 +106,21 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
 
 
 def take_off(car: Exchange) -> None:
-    """Take the battery off the inlet; the pilot stays in C, because charging goes on."""
+    """Open the relays; the pilot stays in C, because charging goes on."""
     car.do(MoveRelays(closed=False))
 
 
 def ramp_down(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
-    """End the delivery, take the battery off, pilot to B."""
+    """Stop the current, open the relays, pilot to B."""
     yield from power_delivery(car, battery, terms, ChargeProgress.STOP)
     take_off(car)
     car.do(SetPilot("B"))
 
 
 def welding_detection(car: Exchange, battery: Battery) -> Conversation[None]:
-    """With our relays open, the voltage at the inlet must be gone: if not, a contactor of the station or a relay of ours is welded."""
+    """With the car's relays open, the inlet must have no voltage: otherwise a contactor of the
+    station or a relay is welded.
+    """
     limit = car.party.limit(car.behaviour.patient(WELDING_DETECTION))
     while True:
         heard = yield from car.ask(

@@ -1,4 +1,4 @@
-"""The car's session joined with its codec: octets in, octets out, still without a socket or a clock."""
+"""The car's session with its codec: octets in, octets out, without a socket or a clock."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ STREAM: Final = int(PayloadType.EXI)
 
 @dataclass(slots=True)
 class Dialogue:
-    """One session of the car. ``agreed`` becomes True when SupportedAppProtocol is through: tell it every effect by ``note``."""
+    """One session of the car. ``agreed`` is True after SupportedAppProtocol: pass every effect to
+    ``note``.
+    """
 
     session: Session
     battery: Battery
     agreed: bool = field(default=False)
 
     def decode(self, payload_type: int, octets: bytes) -> Received:
-        """The station's message. DecodeError for anything else."""
+        """Returns the station's message. Raises DecodeError for other octets."""
         if payload_type != STREAM:
             raise DecodeError(f"payload type 0x{payload_type:04X}")
         if not self.agreed:
@@ -45,7 +47,7 @@ class Dialogue:
         return Received(STREAM, message.body, message.header, octets)
 
     def encode(self, send: Send) -> bytes:
-        """A message of the car as a whole V2GTP frame, or what a flaw puts in its place."""
+        """Returns a message of the car as a whole V2GTP frame, or what a flaw sends instead."""
         match send.message:
             case RawOctets(octets):
                 return octets
@@ -57,7 +59,7 @@ class Dialogue:
                 return frame(PayloadType.EXI, ISO2.encode(message))
 
     def note(self, effect: object) -> None:
-        """What the conversation has just decided that concerns the codec."""
+        """Take note of an effect that changes the codec."""
         if isinstance(effect, SpeakProtocol):
             self.agreed = True
 
@@ -70,7 +72,9 @@ def drive_in(
     now: float = 0.0,
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> Dialogue:
-    """A car that has just connected; call ``session.begin(now)``. The session says nothing to a station that speaks out of turn."""
+    """Returns a car that has just connected; call ``session.begin(now)``. The session does not
+    answer a station that speaks out of turn.
+    """
     cells = battery if battery is not None else Battery()
     session = Session(
         lambda party: conversation(party, behaviour, cells, wallet),

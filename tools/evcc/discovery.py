@@ -35,9 +35,10 @@ class _Client(asyncio.DatagramProtocol):
 async def discover(
     interface: str, security: sdp.Security, *, port: int = sdp.PORT, attempts: int = ATTEMPTS
 ) -> tuple[sdp.Response, int]:
-    """The first answer, and the scope of its address (0 on loopback).
+    """Returns the first answer, and the scope of its address (0 on loopback).
 
-    ``lo`` has no multicast route: there the question goes to ``::1`` itself. Raises NotDiscovered, or OSError for a bad interface.
+    ``lo`` has no multicast route: there the request goes to ``::1``. Raises NotDiscovered, or
+    OSError for a bad interface.
     """
     index = socket.if_nametoindex(interface)
     loopback = interface == "lo"

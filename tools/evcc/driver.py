@@ -1,4 +1,6 @@
-"""The car on real sockets: discovery, connection, trust, one session, and its hands at the outlet."""
+"""The car on real sockets: discovery, connection, trust, one session, and its actions at the
+outlet.
+"""
 
 from __future__ import annotations
 
@@ -28,21 +30,21 @@ from .vocabulary import Announce
 from .wallet import Wallet
 
 Tell = Callable[[str, str, Mapping[str, Any]], None]
-"""Takes a milestone: its stable name, one line for people, facts for machines."""
+"""Takes a milestone: its stable name, one line of text, facts as JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """Where the car goes, and what it has with it."""
+    """Where the car connects, and its PKI."""
 
     interface: str = "lo"
     sdp_port: int = sdp.PORT
     trust: Trust | None = None
-    """None: the car speaks no TLS."""
+    """None: the car does not use TLS."""
     wallet: Wallet | None = None
     keylog: Path | None = None
     kill_after: int | None = None
-    """The process kills itself after so many answers of the charging loop."""
+    """The process kills itself after this many answers of the charging loop."""
     staple_needed: bool = True
 
 
@@ -78,9 +80,10 @@ async def travel(
     connect: Callable[[Trip, Tell], Awaitable[Line]] | None = None,
     stopped: Callable[[], Awaitable[object]] | None = None,
 ) -> Reason:
-    """Plug in, find the station, connect, charge, leave. The reason of the session's end; Stopped where there was none.
+    """Plug in, find the station, connect, charge, leave. Returns the reason of the session's end.
+    Raises Stopped if no session began.
 
-    ``connect`` finds the station in another way. ``stopped`` is waited for: then the driver stops the car.
+    ``connect`` replaces discovery. When ``stopped`` returns, the driver stops the car.
     """
     await hands.plug_in()
     tell("plugged-in", "plugged in", {})
@@ -107,7 +110,7 @@ async def travel(
 
 
 async def _await_duty(hands: Hands) -> None:
-    """5 % on the pilot: the station wants to talk."""
+    """Wait for 5 % on the pilot."""
     loop = asyncio.get_running_loop()
     end = loop.time() + DUTY_SECONDS
     while (duty := await hands.duty()) is not None and not 0.03 <= duty <= 0.07:
@@ -130,7 +133,7 @@ async def _connect(trip: Trip, tell: Tell) -> Line:
         line = await Line.open(str(found.address), found.port, scope, context)
     except LineLost as error:
         if trip.trust is not None and trip.trust.refused is not None:
-            raise Stopped(4, f"the station's chain does not hold: {trip.trust.refused}") from error
+            raise Stopped(4, f"the station's chain is not valid: {trip.trust.refused}") from error
         raise
     info = line.info
     if trip.trust is not None and info is not None:
@@ -152,7 +155,7 @@ def _keylog(path: Path | None) -> Callable[[str], None] | None:
         return None
 
     def write(line: str) -> None:
-        # Whoever has these lines reads the session: nobody but the owner of the file.
+        # These lines decrypt the session: only the owner may read the file.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a") as file:
             file.write(line + "\n")
 
@@ -163,7 +166,7 @@ async def _read(run: _Run) -> None:
     try:
         while (frames := await run.line.frames()) is not None:
             for frame in frames:
-                # What the octets mean depends on what was agreed before them, so they are decoded when their turn comes.
+                # The agreed protocol decides how octets are decoded, so decode them in order.
                 run.inbox.put_nowait(_Octets(int(frame.payload_type), frame.payload))
     except (OSError, FramingError) as error:
         run.inbox.put_nowait(StreamBroken("v2gtp", str(error)))
@@ -231,7 +234,7 @@ async def _perform(run: _Run, effects: tuple[Effect, ...]) -> None:
 
 
 def named(message: object) -> str:
-    """The name of a message, as in ``PowerDeliveryReq(Start)``."""
+    """Returns the name of a message, such as ``PowerDeliveryReq(Start)``."""
     body = message.body if isinstance(message, V2G_Message) else message
     progress = getattr(body, "charge_progress", None)
     return type(body).__name__ + ("" if progress is None else f"({progress.value})")

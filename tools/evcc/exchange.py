@@ -1,4 +1,4 @@
-"""One request and its answer, as the car takes it: what is said is bent by the car's flaw, what is heard is checked."""
+"""One request and its answer: a flaw may change the request, the answer is checked."""
 
 from __future__ import annotations
 
@@ -31,12 +31,10 @@ R = TypeVar("R", bound=Body)
 
 NO_SESSION: Final = bytes(8)
 SHOWN: Final = 10
-"""So many lines of progress at most.
-
-A line for every answer would be ten a second."""
+"""Most lines of progress. A line for every answer would be ten a second."""
 
 WORTH_SHOWING_AMPERES: Final = 2.5
-"""More than precharge gives: below, charging has not begun."""
+"""More than the current of precharge: below, charging has not begun."""
 
 BEFORE_POWER: Final = (
     "ServiceDiscovery",
@@ -48,16 +46,18 @@ BEFORE_POWER: Final = (
     "PreCharge",
     "PowerDelivery",
 )
-"""In place of the first of each of these a car may say SessionStopReq. Once power flows, it is switched off in order instead."""
+"""Instead of the first of each of these a car may send SessionStopReq. Once power flows, it
+switches off in order first.
+"""
 
 
 class LeaveEarly(Exception):
-    """The car stops before power flows. It never leaves the conversation."""
+    """The car stops before power flows. Raised only within the conversation."""
 
 
 @dataclass(slots=True)
 class Wishes:
-    """What the station has asked for in its last answers."""
+    """Requests in the station's last answers."""
 
     notification: EVSENotification = EVSENotification.NONE
     status_code: str = ""
@@ -65,7 +65,7 @@ class Wishes:
 
 
 class Exchange:
-    """The car's side of the line in one session."""
+    """The car's side of one session."""
 
     def __init__(self, party: Party, behaviour: Behaviour, wallet: Wallet | None) -> None:
         self.party = party
@@ -86,16 +86,16 @@ class Exchange:
         del event
         self.leaving = True
 
-    # Saying
+    # Sending
 
     def do(self, effect: Effect) -> None:
-        """Say what should happen, unless this car is one that does not do it."""
+        """Say an effect, unless a flaw suppresses it."""
         if isinstance(effect, SetPilot) and self.flaw is not None and effect.state in self.flaw.stays_out_of:
             return
         self.party.do(effect)
 
     def announce(self, name: str, text: str, facts: Mapping[str, Any] | None = None) -> None:
-        """Tell people of a milestone."""
+        """Report a milestone."""
         self.party.do(Announce(name, text, facts or {}))
 
     def say(self, body: Body, *, signed: bool = False) -> None:
@@ -103,7 +103,7 @@ class Exchange:
         if self.flaw is not None:
             body = self.flaw.before_signing(body)
         signature = None
-        # A flaw may have put a body in its place that has no Id to refer to.
+        # A flaw may have replaced the body by one without an Id.
         if signed and self.wallet is not None and getattr(body, "id", None) is not None:
             signature = self.wallet.sign(body)
         message = V2G_Message(header=MessageHeader(session_id=self.session_id, signature=signature), body=body)
@@ -114,7 +114,9 @@ class Exchange:
         self._send((request,) if self.flaw is None else self.flaw.after_signing(request))
 
     def settle(self) -> None:
-        """The last answer was good and we go on. To the core, a message heard is open until then: a bad one ends the session at once."""
+        """Accept the last answer. The core keeps it open until then: a bad one ends the session at
+        once.
+        """
         self.party.requests.open = False
 
     def _send(self, messages: tuple[Outgoing, ...]) -> None:
@@ -122,13 +124,14 @@ class Exchange:
         for message in messages:
             self.party.send(message)
 
-    # Hearing
+    # Receiving
 
     def ask(self, body: Body, answer: type[R], *, signed: bool = False, then: Effect | None = None) -> Conversation[R]:
-        """A request and its answer, checked: its kind, its session, its response code. ``then`` is done when the request has left.
+        """Send a request. Returns its answer, checked: kind, session, response code. ``then`` is
+        performed when the request has left.
 
-        StationRefused for a code that ends the session, StationWrong for an answer that is none, TimedOut when none comes, LeaveEarly where
-        this car stops instead.
+        Raises StationRefused for a code that ends the session, StationWrong for a wrong answer,
+        TimedOut without one, LeaveEarly if this car stops instead.
         """
         self.stay_for(body)
         self.say(body, signed=signed)
@@ -138,7 +141,7 @@ class Exchange:
         heard = yield from self.party.receive(Body, within=self.behaviour.patient(message_timeout(name)))
         code: ResponseCode | None = getattr(heard, "response_code", None)
         if code is None:
-            raise StationWrong("no-answer", "[V2G2-538]", f"{type(heard).__name__} is no response")
+            raise StationWrong("no-answer", "[V2G2-538]", f"{type(heard).__name__} is not a response")
         if code.value.startswith("FAILED"):
             raise StationRefused(code, "[V2G2-735]", type(heard).__name__)
         if not isinstance(heard, answer):
@@ -148,9 +151,10 @@ class Exchange:
         return heard
 
     def stay_for(self, body: Body) -> None:
-        """Raises LeaveEarly where this car says SessionStopReq in place of the request: by its behaviour, or because its driver wants to leave.
+        """Raises LeaveEarly if this car sends SessionStopReq instead of the request: by its
+        behaviour, or because its driver leaves.
 
-        Repeats are not looked at: what has begun gets its end.
+        Repeated requests do not count: a step that has begun is completed.
         """
         name, before = _name(body), self._asked
         self._asked = name
@@ -160,22 +164,24 @@ class Exchange:
             raise LeaveEarly
 
     def hear_supported(self) -> Conversation[SupportedAppProtocolRes]:
-        """The station's choice of protocol."""
+        """Returns the station's choice of protocol."""
         within = self.behaviour.patient(message_timeout("supportedAppProtocol"))
         answer: SupportedAppProtocolRes = yield from self.party.receive(SupportedAppProtocolRes, within=within)
         return answer
 
     def rest(self, seconds: float) -> Conversation[None]:
-        """Let time pass."""
+        """Wait."""
         yield from self.party.rest(Timeout("rest", seconds, "the car's own pace"))
 
     def draw(self, battery: Battery, watts: float) -> None:
-        """This much flows into the battery from now on; what flowed since the last call is counted."""
+        """Charge the battery with this power from now on, after counting the energy since the last
+        call.
+        """
         battery.take(self._drawn, (self.party.now - self._drawn_since) * self.behaviour.speed)
         self._drawn, self._drawn_since = watts, self.party.now
 
     def show_progress(self, battery: Battery, volts: float, amperes: float, meter: int | None) -> None:
-        """Tell people how charging goes: at its first answer with current, and whenever a tenth of the way more is done."""
+        """Report progress: at the first answer with current, and after each further tenth."""
         behaviour = self.behaviour
         way = battery.delivered + battery.room(behaviour.target_state_of_charge)
         if behaviour.watt_hours is not None:

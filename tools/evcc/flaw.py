@@ -1,4 +1,4 @@
-"""What it is to be wrong in one way, and the list in which every such way has its name."""
+"""Flaws of a car, and the register of their names."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ F = TypeVar("F", bound=Callable[[Any], Any])
 
 @dataclass(frozen=True, slots=True)
 class RawPayload:
-    """Octets sent as the payload of a V2GTP frame, whatever they are."""
+    """Octets sent as the payload of a V2GTP frame."""
 
     octets: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class RawOctets:
-    """Octets sent as they are, without a frame."""
+    """Octets sent without a frame."""
 
     octets: bytes
 
@@ -31,7 +31,9 @@ Outgoing: TypeAlias = V2G_Message | SupportedAppProtocolReq | RawPayload | RawOc
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One way to be wrong: what becomes of a body before it is signed, of a message before it is sent, and pilot states not taken."""
+    """One flaw: changes to a body before signing, changes to a message before sending, and pilot
+    states that the car avoids.
+    """
 
     name: str
     wrong: str
@@ -41,7 +43,7 @@ class Flaw:
 
 
 FLAWS: Final[dict[str, Flaw]] = {}
-"""Every flaw, by its name; whole once ``flaws`` is imported."""
+"""Every flaw by name; complete once ``flaws`` is imported."""
 
 
 def register(flaw: Flaw) -> None:
@@ -55,7 +57,7 @@ def _named(function: Callable[..., Any]) -> tuple[str, str]:
 
 
 def body_flaw(*kinds: type[Body]) -> Callable[[F], F]:
-    """Registers what bends bodies of these kinds before they are signed."""
+    """Register a change to bodies of these kinds before they are signed."""
 
     def registered(bend: F) -> F:
         register(Flaw(*_named(bend), before_signing=lambda body: bend(body) if isinstance(body, kinds) else body))
@@ -65,7 +67,9 @@ def body_flaw(*kinds: type[Body]) -> Callable[[F], F]:
 
 
 def message_flaw(*kinds: type) -> Callable[[F], F]:
-    """Registers what bends whole messages with bodies of these kinds, after they are signed, or the list of protocols: into messages."""
+    """Register a change to whole messages with bodies of these kinds, after signing, or to the list
+    of protocols. It returns the messages to send.
+    """
 
     def registered(bend: F) -> F:
         def after(message: Outgoing) -> tuple[Outgoing, ...]:

@@ -1,6 +1,6 @@
-"""What a car can do wrong, each by name: one function a flaw, whose docstring says what is wrong with it.
+"""The flaws of a car: one function each, whose docstring says what is wrong.
 
-``secc evcc --flaw NAME`` drives a car with it; the tests do so against the station's conversation.
+``secc evcc --flaw NAME`` runs a car with it; the tests run it against the station's conversation.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ def draft_protocol(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
 
 @message_flaw(SupportedAppProtocolReq)
 def other_major(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
-    """The car speaks a major version of ISO 15118-2 that there is not."""
+    """The car's major version of ISO 15118-2 does not exist."""
     yield _only("urn:iso:15118:2:2013:MsgDef", 3)
 
 
 @message_flaw(SupportedAppProtocolReq)
 def garbage_first(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
-    """The first message is no EXI."""
+    """The first message is not EXI."""
     yield RawPayload(bytes.fromhex("8fffffffffffffff"))
 
 
@@ -144,25 +144,25 @@ def two_at_once(message: V2G_Message) -> Iterable[Outgoing]:
 
 @message_flaw(AuthorizationReq)
 def silent(message: V2G_Message) -> Iterable[Outgoing]:
-    """From the authorisation on, the car says nothing more and keeps the connection."""
+    """From the authorisation on, the car sends nothing and keeps the connection."""
     return ()
 
 
 @message_flaw(*LOOP)
 def silent_while_charging(message: V2G_Message) -> Iterable[Outgoing]:
-    """In the charging loop, the car says nothing more and keeps the connection."""
+    """In the charging loop, the car sends nothing more and keeps the connection."""
     return ()
 
 
 @message_flaw(ServiceDiscoveryReq)
 def garbage(message: V2G_Message) -> Iterable[Outgoing]:
-    """In place of ServiceDiscoveryReq comes a frame whose payload is no EXI."""
+    """Instead of ServiceDiscoveryReq comes a frame whose payload is not EXI."""
     yield RawPayload(bytes(range(1, 40)))
 
 
 @message_flaw(*LOOP)
 def garbage_while_charging(message: V2G_Message) -> Iterable[Outgoing]:
-    """In the charging loop comes a frame whose payload is no EXI."""
+    """In the charging loop comes a frame whose payload is not EXI."""
     yield RawPayload(b"\xff" * 30)
 
 
@@ -208,7 +208,7 @@ def no_charge_service(body: PaymentServiceSelectionReq) -> Body:
 
 @body_flaw(AuthorizationReq)
 def wrong_challenge(body: AuthorizationReq) -> Body:
-    """AuthorizationReq returns another challenge than the station's, rightly signed."""
+    """AuthorizationReq returns another challenge than the station's, correctly signed."""
     challenge = body.gen_challenge
     return body if challenge is None else replace(body, gen_challenge=bytes(octet ^ 0x5A for octet in challenge))
 
@@ -238,7 +238,9 @@ def no_signature(message: V2G_Message) -> Iterable[Outgoing]:
 
 @message_flaw(AuthorizationReq)
 def changed_after_signing(message: V2G_Message) -> Iterable[Outgoing]:
-    """The Id of AuthorizationReq is changed after it was signed, and the signature's reference with it."""
+    """The Id of AuthorizationReq is changed after it was signed, and the signature's reference with
+    it.
+    """
     signature = message.header.signature
     if signature is not None and isinstance(message.body, AuthorizationReq):
         info = signature.signed_info
@@ -257,7 +259,7 @@ def other_emaid(body: PaymentDetailsReq) -> Body:
 
 @body_flaw(PaymentDetailsReq)
 def garbage_certificate(body: PaymentDetailsReq) -> Body:
-    """The contract certificate is no certificate."""
+    """The contract certificate is not a certificate."""
     return replace(body, contract_signature_cert_chain=CertificateChain(certificate=b"\x30\x03\x02\x01\x2a"))
 
 

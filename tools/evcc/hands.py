@@ -1,4 +1,6 @@
-"""The car's hands: plug, pilot, relays and load, in the simulated world behind a socket, or nowhere."""
+"""The car's actions at the outlet: plug, pilot, relays and load, in the simulated world behind a
+socket, or none.
+"""
 
 from __future__ import annotations
 
@@ -16,37 +18,38 @@ from .vocabulary import MoveRelays, SetLoad, SetPilot
 
 
 class Hands:
-    """What a car can do at the outlet. All raise HalError where the world is gone.
+    """Actions of a car at the outlet. All raise HalError if the world is gone.
 
-    These are the hands of a car that stands in no simulated world: its battery is a model of its own, and its pilot somebody else's business.
+    This class is for a car without a simulated world: its battery is a model, and it does not move
+    a pilot.
     """
 
     async def plug_in(self) -> None:
         """Put the plug in."""
 
     async def unplug(self) -> None:
-        """Pull the plug; a lock that still holds it is left in peace."""
+        """Pull the plug, unless a lock holds it."""
 
     async def perform(self, effect: Effect) -> None:
-        """SetPilot, MoveRelays and SetLoad; everything else is not for hands."""
+        """Perform SetPilot, MoveRelays and SetLoad; ignore other effects."""
 
     async def feel(self, battery: Battery) -> None:
-        """Bring the battery in step with what is so."""
+        """Copy the world's battery to this one."""
 
     async def modem(self) -> PlcModem | None:
-        """The car's power line modem; None where cars are not matched."""
+        """Returns the car's power line modem; None if cars are not matched."""
         return None
 
     async def duty(self) -> float | None:
-        """What the station has put on the pilot; 0.0 for what is no duty, None where this car has no pilot."""
+        """Returns the duty on the pilot; 0.0 without a duty, None if this car has no pilot."""
         return None
 
     def close(self) -> None:
-        """Let go of the world."""
+        """Disconnect from the world."""
 
 
 class LineHands(Hands):
-    """A car that has nothing but a modem, behind this interface."""
+    """A car with a modem only, behind this interface."""
 
     def __init__(self, interface: str) -> None:
         self._interface = interface
@@ -64,7 +67,7 @@ class SimHands(Hands):
     def __init__(self, path: Path, phases: int = 3) -> None:
         self._hand = Hand(path)
         self._line = Hand(path)
-        """For the modem: what is said on the line must not wait for what the hands do."""
+        """For the modem, so that its calls do not wait for the others."""
         self._phases = phases
         self._stored_before: float | None = None
 
@@ -90,7 +93,7 @@ class SimHands(Hands):
         try:
             await self._hand.act(verb, closed=closed)
         except HalRejected:
-            # Somebody has pulled the plug. The station sees it on the pilot; there is nothing left to move.
+            # The plug was pulled. The station sees that on the pilot; there is nothing to move.
             if (await self._hand.state())["plugged"]:
                 raise
 

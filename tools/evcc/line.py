@@ -17,17 +17,17 @@ SECONDS: Final = 5.0
 
 
 class LineLost(SeccError):
-    """The station cannot be reached, or the TLS handshake did not come about."""
+    """The station cannot be reached, or the TLS handshake failed."""
 
 
 class Reader(Protocol):
-    """What a line needs of :class:`asyncio.StreamReader`."""
+    """The methods of :class:`asyncio.StreamReader` that a line needs."""
 
     async def read(self, n: int) -> bytes: ...
 
 
 class Writer(Protocol):
-    """What a line needs of :class:`asyncio.StreamWriter`."""
+    """The methods of :class:`asyncio.StreamWriter` that a line needs."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -48,12 +48,12 @@ class Line:
 
     @property
     def info(self) -> Handshaken | None:
-        """What TLS agreed; None on plain TCP."""
+        """Result of the handshake; None on plain TCP."""
         return self._tls.info if self._tls is not None else None
 
     @classmethod
     async def open(cls, host: str, port: int, scope: int, context: ClientContext | None) -> Self:
-        """Connect, and complete the handshake if a context is given. LineLost."""
+        """Connect, and complete the handshake if a context is given. Raises LineLost."""
         try:
             reader, writer = await asyncio.wait_for(cls.connect(host, port, scope), SECONDS)
         except (OSError, TimeoutError) as error:
@@ -71,7 +71,7 @@ class Line:
 
     @staticmethod
     async def connect(host: str, port: int, scope: int) -> tuple[Reader, Writer]:
-        """A TCP connection. OSError."""
+        """Returns a TCP connection. Raises OSError."""
         return await asyncio.open_connection(f"{host}%{scope}" if scope else host, port)
 
     async def _shake_hands(self, tls: TlsConnection) -> None:
@@ -85,7 +85,9 @@ class Line:
             self._early += tls.receive(octets)
 
     async def send(self, octets: bytes, name: str = "") -> None:
-        """Send octets, the message of this name. OSError or LineLost when the connection is gone."""
+        """Send octets, the message of this name. Raises OSError or LineLost if the connection is
+        gone.
+        """
         if self._tls is None:
             self._writer.write(octets)
         else:
@@ -97,7 +99,9 @@ class Line:
         await self._writer.drain()
 
     async def frames(self) -> list[Frame] | None:
-        """The next frames; None at the end of the stream. OSError, or FramingError for what is no V2GTP."""
+        """Returns the next frames; None at the end of the stream. Raises OSError, or FramingError
+        for other octets than V2GTP.
+        """
         while True:
             pieces, self._early = self._early, []
             if not pieces:
@@ -114,7 +118,7 @@ class Line:
                 return None
 
     async def close(self) -> None:
-        """End the connection; harmless when it is gone already."""
+        """End the connection; may be repeated."""
         try:
             if self._tls is not None:
                 self._writer.write(self._tls.close())

@@ -1,4 +1,4 @@
-"""The car's matching: as many attempts as a car makes, until a station has it."""
+"""The car's matching: attempts until a station matches it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..slac_modem import OnModem
 TT_MATCHING_RATE: Final = 0.4
 C_CONN_MAX_MATCH: Final = 3
 DUTY_SECONDS: Final = 20.0
-"""How long a car waits for 5 % on the pilot before it gives the station up. Our choice."""
+"""Seconds that a car waits for 5 % on the pilot. Our choice."""
 SDP_AFTER_SECONDS: Final = 0.5
-"""From the link to the first SDP request: the quickest of cars take this long."""
+"""From the link to the first SDP request, as the fastest cars do it."""
 DUTY_STEP_SECONDS: Final = 0.02
 
 
@@ -26,7 +26,7 @@ class NotMatched(SeccError):
 
 
 async def be_matched(modem: PlcModem, tell: Callable[[str, str, dict[str, Any]], None]) -> None:
-    """Until the link is up; NotMatched where it does not come, after so many attempts as a car makes."""
+    """Wait until the link is up. Raises NotMatched after a car's number of attempts."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     for number in range(C_CONN_MAX_MATCH):

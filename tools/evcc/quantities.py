@@ -1,4 +1,4 @@
-"""The car's way between SI floats and PhysicalValue."""
+"""The car's conversion between SI floats and PhysicalValue."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from secc.iso2.messages import PhysicalValue, UnitSymbol
 
 
 def physical(value: float, unit: UnitSymbol) -> PhysicalValue:
-    """The value with the finest multiplier under which it fits a short; -3 is never finer than the meter's milli."""
+    """Returns the value with the finest multiplier under which it fits a short; -3 is the finest."""
     for multiplier in (-1, 0, 1, 2, 3):
         scaled = round(value / 10.0**multiplier)
         if -32_768 <= scaled <= 32_767:
             return PhysicalValue(multiplier=multiplier, unit=unit, value=scaled)
-    raise ValueError(f"{value} {unit} fits no PhysicalValue")
+    raise ValueError(f"{value} {unit} does not fit a PhysicalValue")
 
 
 def volts(value: float) -> PhysicalValue:
@@ -31,5 +31,5 @@ def watt_hours(value: float) -> PhysicalValue:
 
 
 def real(value: PhysicalValue) -> float:
-    """The quantity in its unit."""
+    """Returns the quantity in its unit."""
     return float(value.value * 10.0**value.multiplier)

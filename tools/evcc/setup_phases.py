@@ -1,4 +1,4 @@
-"""The car from SupportedAppProtocol to the authorisation: which protocol, which station, which payment, may I charge."""
+"""The car from SupportedAppProtocol to the authorisation: protocol, session, services, payment."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def supported_app_protocol(car: Exchange) -> Conversation[None]:
 
 
 def session_setup(car: Exchange) -> Conversation[None]:
-    """Begin a session: the station gives it a number."""
+    """Begin a session: the station assigns its SessionID."""
     heard = yield from car.ask(SessionSetupReq(evcc_id=car.behaviour.evcc_id), SessionSetupRes)
     if heard.response_code is not ResponseCode.OK_NEW_SESSION_ESTABLISHED:
         raise StationWrong("not-a-new-session", "[V2G2-750]", heard.response_code)
@@ -71,7 +71,7 @@ def session_setup(car: Exchange) -> Conversation[None]:
 
 
 def service_discovery(car: Exchange) -> Conversation[ServiceDiscoveryRes]:
-    """What is on offer; StationWrong if nothing that this car can use is."""
+    """Returns the services. Raises StationWrong if this car can use none."""
     heard = yield from car.ask(ServiceDiscoveryReq(), ServiceDiscoveryRes)
     behaviour = car.behaviour
     modes = heard.charge_service.supported_energy_transfer_mode.energy_transfer_mode
@@ -91,7 +91,7 @@ def service_discovery(car: Exchange) -> Conversation[ServiceDiscoveryRes]:
 
 
 def payment_service_selection(car: Exchange) -> Conversation[None]:
-    """Choose how to pay, and the charging service."""
+    """Select payment and the charging service."""
     request = PaymentServiceSelectionReq(
         selected_payment_option=_option(car.behaviour.payment),
         selected_service_list=SelectedServiceList(selected_service=(SelectedService(service_id=1),)),
@@ -100,7 +100,7 @@ def payment_service_selection(car: Exchange) -> Conversation[None]:
 
 
 def payment_details(car: Exchange) -> Conversation[bytes]:
-    """Show the contract; the station's challenge comes back. [V2G2-697]"""
+    """Present the contract. Returns the station's challenge. [V2G2-697]"""
     assert car.wallet is not None
     request = PaymentDetailsReq(
         emaid=car.wallet.emaid, contract_signature_cert_chain=car.wallet.certificate_chain(id="id1")
@@ -112,7 +112,9 @@ def payment_details(car: Exchange) -> Conversation[bytes]:
 
 
 def authorization(car: Exchange, challenge: bytes | None) -> Conversation[None]:
-    """Ask to charge until the station says Finished: with a contract by a signed challenge once, then bare. [V2G2-684]"""
+    """Ask to charge until the station answers Finished: with a contract first by a signed
+    challenge, then unsigned. [V2G2-684]
+    """
     contract = challenge is not None
     if challenge is not None:
         request = AuthorizationReq(id="id1", gen_challenge=challenge)

@@ -1,4 +1,6 @@
-"""The car's timers in ISO 15118-2: how long it waits for each answer, and how long it repeats a request."""
+"""The car's timers in ISO 15118-2: how long it waits for each answer, and how long it repeats a
+request.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Whom the car trusts: its own V2G roots and nobody else. The station's chain, and the OCSP response stapled to it."""
+"""The car's trust: its own V2G roots only. Checks the station's chain, and the OCSP response
+stapled to it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ _ALERTS = {
 
 
 class StationUntrusted(TrustError):
-    """The station's chain or staple does not hold; the text says what is wrong."""
+    """The station's chain or staple is not valid; the text says why."""
 
 
 def _utc_now() -> datetime:
@@ -36,7 +38,9 @@ def _utc_now() -> datetime:
 
 @dataclass(slots=True)
 class Trust:
-    """The car's V2G roots, and what they made of the last station. ``context`` makes TLS connections that ask them."""
+    """The car's V2G roots, and their judgment on the last station. ``context`` makes TLS
+    connections that use them.
+    """
 
     roots: tuple[Certificate, ...]
     clock: Callable[[], datetime] = _utc_now
@@ -45,18 +49,20 @@ class Trust:
 
     @classmethod
     def load(cls, directory: Path) -> Trust:
-        """From ``v2g_root.pem``, as ``tools.pki`` writes it. OSError, ValueError or TrustError."""
+        """Load ``v2g_root.pem``, as ``tools.pki`` writes it. Raises OSError, ValueError or
+        TrustError.
+        """
         found = x509.load_pem_x509_certificates((directory / "v2g_root.pem").read_bytes())
         roots = (parse_certificate(one.public_bytes(Encoding.DER), Edition.ISO2, "root") for one in found)
         return cls(tuple(roots))
 
     def context(self, keylog: Keylog | None = None, *, status_request: bool = True) -> ClientContext:
-        """A TLS context that names our roots (trusted_ca_keys) and asks for a staple."""
+        """Returns a TLS context that names the car's roots (trusted_ca_keys) and asks for a staple."""
         named = [root_named(root.der) for root in self.roots]
         return ClientContext(self.judge, named, status_request, keylog=keylog)
 
     def judge(self, presented: tuple[bytes, ...]) -> Alert | None:
-        """The alert for a chain that does not hold; None when it does."""
+        """Returns the alert for an invalid chain; None for a valid one."""
         try:
             self.verified = verify_chain(presented, SECC_2, Anchors(v2g=self.roots), self.clock())
         except ChainRejected as refused:
@@ -65,7 +71,9 @@ class Trust:
         return None
 
     def check_staple(self, info: Handshaken) -> str:
-        """The staple of the leaf, which a station must have when it was asked for. [V2G2-873] Returns what it says."""
+        """Check the leaf's staple, which a station must have if asked. [V2G2-873] Returns its
+        status.
+        """
         chain = self.verified
         if chain is None:
             raise StationUntrusted("no chain has been verified")
@@ -73,7 +81,7 @@ class Trust:
             raise StationUntrusted("the station stapled no OCSP response")
         issuer = chain.sub_cas[0] if chain.sub_cas else chain.anchor
         if issuer is None:
-            raise StationUntrusted("the chain hangs below no root of ours")
+            raise StationUntrusted("the chain is below no root of this car")
         at = self.clock()
         said = verify_ocsp_response(info.staple, chain.leaf, issuer, at)
         if said.status is not Status.GOOD:
@@ -83,7 +91,7 @@ class Trust:
         return said.status.value
 
     def describe(self) -> str:
-        """The chain from the leaf upwards, by its common names."""
+        """Returns the chain from the leaf upwards, by its common names."""
         chain = self.verified
         if chain is None:
             return ""

@@ -1,4 +1,4 @@
-"""What the car's conversation wants done, and what it hears beside messages."""
+"""Effects of the car's conversation, and its reasons to end."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from secc.errors import Refusal
 
 @dataclass(frozen=True, slots=True)
 class SetPilot(Effect):
-    """Load the control pilot: B is plugged in and no power wanted, C is ready for power."""
+    """Set the control pilot: B is plugged in without a wish for power, C is ready for power."""
 
     state: Literal["B", "C"]
 
 
 @dataclass(frozen=True, slots=True)
 class MoveRelays(Effect):
-    """DC: connect the battery to the inlet, or take it off."""
+    """DC: connect the battery to the inlet, or disconnect it."""
 
     closed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetLoad(Effect):
-    """AC: what the on-board charger draws from now on, amperes a phase."""
+    """AC: the current of the on-board charger from now on, amperes a phase."""
 
     amperes: float
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakProtocol(Effect):
-    """SupportedAppProtocol is through: what follows is in this schema."""
+    """SupportedAppProtocol has ended: the next messages are in this schema."""
 
     namespace: str
 
 
 @dataclass(frozen=True, slots=True)
 class Announce(Effect):
-    """A milestone for people. ``name`` is stable, ``facts`` are for machines, ``text`` is one line."""
+    """A milestone. ``name`` is stable, ``facts`` are JSON values, ``text`` is one line."""
 
     name: str
     text: str
@@ -49,7 +49,7 @@ class Announce(Effect):
 
 
 class Ended(StrEnum):
-    """How the car's session ended, when it ended in order: SessionStopRes came."""
+    """How the car's session ended in order, that is with SessionStopRes."""
 
     FULL = "the battery has what it wanted"
     BY_CAR = "the driver of the car stopped it"
@@ -62,4 +62,4 @@ class StationRefused(Refusal):
 
 
 class StationWrong(Refusal):
-    """The station's answer breaks the standard, or is not what this car can use; ``code`` names how."""
+    """The station's answer breaks the standard, or this car cannot use it; ``code`` names how."""

@@ -1,4 +1,4 @@
-"""What a Plug & Charge car carries: its contract certificate chain, the key to it, and its EMAID."""
+"""Credentials of a Plug & Charge car: contract certificate chain, key, EMAID."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from secc.session.signature import P256_SHA256, sign
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A contract as the car holds it. ``chain`` is DER, leaf first, without the root."""
+    """A contract of the car. ``chain`` is DER, leaf first, without the root."""
 
     emaid: str
     chain: tuple[bytes, ...]
@@ -26,25 +26,27 @@ class Wallet:
 
     @classmethod
     def load(cls, directory: Path) -> Wallet:
-        """From ``contract_chain.pem``, ``contract.key`` and ``emaid.txt``, as ``tools.pki`` writes them. OSError or ValueError."""
+        """Load ``contract_chain.pem``, ``contract.key`` and ``emaid.txt``, as ``tools.pki`` writes
+        them. Raises OSError or ValueError.
+        """
         certificates = x509.load_pem_x509_certificates((directory / "contract_chain.pem").read_bytes())
         key = load_pem_private_key((directory / "contract.key").read_bytes(), None)
         if not isinstance(key, EllipticCurvePrivateKey):
-            raise ValueError(f"{directory / 'contract.key'} is no key of an elliptic curve")
+            raise ValueError(f"{directory / 'contract.key'} is not an elliptic-curve key")
         chain = tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
         return cls((directory / "emaid.txt").read_text("utf-8").strip(), chain, key)
 
     @property
     def masked_emaid(self) -> str:
-        """For the eyes of people."""
+        """The EMAID for display, masked."""
         return EMAID.parse(self.emaid).masked
 
     def certificate_chain(self, id: str | None = None) -> CertificateChain:
-        """The chain as PaymentDetailsReq carries it."""
+        """Returns the chain for PaymentDetailsReq."""
         leaf, *others = self.chain
         sub_certificates = SubCertificates(certificate=tuple(others)) if others else None
         return CertificateChain(id=id, certificate=leaf, sub_certificates=sub_certificates)
 
     def sign(self, body: Body) -> Signature:
-        """The header signature over a body that has an Id. [V2G2-684]"""
+        """Returns the header signature over a body that has an Id. [V2G2-684]"""
         return sign(body, self.key, ISO2, P256_SHA256)
