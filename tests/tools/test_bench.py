@@ -48,8 +48,9 @@ def test_a_quick_run_measures_starts_and_a_whole_session(tmp_path: Path, capsys:
     told = json.loads(report.read_text())
     facts = {section["name"]: section["facts"] for section in told["sections"]}
     assert set(facts) == {"start", "sessions"}
-    assert len(facts["start"]["wall"]) == 2
-    assert all(0.0 < cpu <= wall * 2.0 for cpu, wall in zip(facts["start"]["cpu"], facts["start"]["wall"], strict=True))
+    ways = facts["start"]["ways"]
+    assert {what: len(starts) for what, starts in ways.items()} == dict.fromkeys(ways, 2) | {"without byte code": 1}
+    assert all(0.0 < cpu["seconds"] <= wall * 2.0 for starts in ways.values() for wall, cpu in starts)
     run = facts["sessions"]["own"][0]
     assert run["answers"] > 10
     assert 0.0 < run["share"] < run["wall"]
@@ -266,7 +267,8 @@ def test_goals_in_seconds_are_those_of_a_slower_machine() -> None:
         (Cpu(3.0, 0.3), 14.0, False, ""),
         (Cpu(3.0, 0.4), 6.0, None, "refused: the station waited for its core 12% of the time"),
         (Cpu(3.0, 0.4), 99.0, None, "refused"),
-        (Cpu(9.6, 2.0), 6.0, False, "saturated"),
+        (Cpu(9.6, 0.4), 6.0, False, "saturated"),
+        (Cpu(9.6, 0.4), 99.0, False, "saturated"),
     ],
 )
 def test_a_p99_is_refused_where_the_station_waited_for_its_core(

@@ -16,13 +16,14 @@ from typing import Any
 
 from secc.version import version
 
-from . import answers, codec, cpu, holds, instructions, ports, reference, sessions, slac, starts, walks
+from . import answers, codec, cpu, holds, instructions, ports, reference, roots, sessions, slac, starts, walks
 from .figures import Section, table
 from .stations import BenchFailed, Ground
 
 MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "start": starts.starts,
     "instructions": instructions.measure,
+    "roots": roots.measure,
     "memory": starts.memory,
     "codec": lambda ground, quick: codec.measure(ground.pki, quick=quick),
     "sessions": sessions.measure,

@@ -42,6 +42,9 @@ class Order:
     loops: int | None = None
     loop_seconds: float = 0.1
     delay: float = 0.0
+    sessions: int = 1
+    """One after the other; the exchanges are those of the last."""
+    poll_seconds: float = 0.2
     volts: float | None = None
     """A battery of this voltage at any state of charge; such a car does without welding detection."""
 
@@ -86,19 +89,25 @@ class Car:
     async def travel(self, limit: float) -> dict[str, Any]:
         """Everything that it saw. Never raises for what goes wrong on the way: the answer says it."""
         problem = ""
-        hands: Hands = Hands() if self.order.panel is None else OnceHands(Path(self.order.panel))
         try:
             async with asyncio.timeout(limit):
                 await asyncio.sleep(self.order.delay)
-                problem = await self._travel(hands)
-                await hands.unplug()
+                for _ in range(self.order.sessions):
+                    problem = problem or await self._trip()
         except (OSError, SeccError, HalError, Stopped, TimeoutError) as error:
             problem = f"{type(error).__name__}: {error}"
-        finally:
-            hands.close()
         self._charges()
         exchanges = self.asked + (self.line.stream.exchanges if self.line is not None else [])
         return {"problem": problem, "exchanges": [asdict(one) for one in exchanges]}
+
+    async def _trip(self) -> str:
+        hands: Hands = Hands() if self.order.panel is None else OnceHands(Path(self.order.panel))
+        try:
+            problem = await self._travel(hands)
+            await hands.unplug()
+        finally:
+            hands.close()
+        return problem
 
     async def _travel(self, hands: Hands) -> str:
         """What was wrong with the end of its session; empty where nothing was."""
@@ -115,6 +124,7 @@ class Car:
             target_state_of_charge=1.0,
             loops=order.loops,
             loop_seconds=order.loop_seconds,
+            poll_seconds=order.poll_seconds,
             patience=PATIENCE,
             stop_before=None if order.volts is None else "WeldingDetection",
         )
@@ -128,7 +138,7 @@ class Car:
     async def _connect(self, trip: Trip, _: Tell) -> TimedLine:
         tls = trip.trust is not None
         found, scope, asked = await asyncio.to_thread(ask, trip.interface, trip.sdp_port, tls=tls)
-        self.asked.append(asked)
+        self.asked = [asked]
         context = None if trip.trust is None else trip.trust.context()
         self.line = await TimedLine.open(str(found.address), found.port, scope, context)
         return self.line

@@ -48,39 +48,36 @@ class Section:
         what: str,
         value: float,
         unit: str,
-        goal: float,
+        goal: float | None,
         *,
         timed: bool = True,
         shown: str = "",
         also: bool = True,
+        waiting: float = 0.0,
         note: str = "",
     ) -> None:
-        """A figure that has to be at most ``goal``. ``timed``: it is a time, whose goal is scaled to this machine; ``also``: what else has to
-        hold; ``shown``: what stands in the table in place of the bare figure."""
-        limit, text = goal, f"at most {goal:g} {unit}"
-        if timed:
+        """A figure that has to be at most ``goal``, where there is one. ``timed``: it is a time, whose goal is scaled to this machine; ``also``:
+        what else has to hold; ``shown``: what stands in the table in place of the bare figure. ``waiting`` is the share of its time that the
+        station waited for its core: above a tenth the figure is refused, because it is the machine's."""
+        limit, text = goal, "" if goal is None else f"at most {goal:g} {unit}"
+        if timed and goal is not None:
             limit = goal * self.factor
             text = f"at most {goal:g} x {self.factor:.2f} = {limit:.3g} {unit}"
-        self.add(what, shown or f"{value:.3g} {unit}", goal=text, met=value <= limit and also, note=note)
+        met = None if limit is None else value <= limit and also
+        if waiting > WAITING:
+            met, note = None, f"refused: the station waited for its core {waiting:.0%} of the time; {note}"
+        self.add(what, shown or f"{value:.3g} {unit}", goal=text, met=met, note=note)
 
     def judge_p99(
         self, what: str, times: dict[str, float], goal: float | None, cost: Cpu, seconds: float, note: str
     ) -> None:
-        """The p99 of answers, in milliseconds; ``cost`` is what the station took in so many ``seconds``. The figure is refused where the station
-        waited for its core, and a station that is saturated misses its goal, whatever the figure."""
-        shown = shown_times(times)
-        saturated = cost.seconds >= SATURATED * seconds
-        if saturated:
-            note = f"saturated; {note}"
-        elif cost.waiting > WAITING:
-            self.add(
-                what, shown, note=f"refused: the station waited for its core {cost.waiting:.0%} of the time; {note}"
-            )
-            return
-        if goal is None:
-            self.add(what, shown, met=False if saturated else None, note=note)
+        """The p99 of answers, in milliseconds; ``cost`` is what the station took in so many ``seconds``. A station that is saturated has waited for
+        itself, and misses its goal whatever the figure."""
+        if cost.seconds >= SATURATED * seconds:
+            self.add(what, shown_times(times), met=False, note=f"saturated; {note}")
         else:
-            self.judge(what, times["p99"], "ms p99", goal, shown=shown, also=not saturated, note=note)
+            shown = shown_times(times)
+            self.judge(what, times["p99"], "ms p99", goal, shown=shown, waiting=cost.waiting, note=note)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -68,9 +68,10 @@ class Ground:
         tls: bool = True,
         connector: str = "dc",
         speed: float | None = None,
-        **uplink: str,
+        **uplink: str | int,
     ) -> tuple[Path, tuple[Outlet, ...]]:
-        """Write a station's TOML file: Plug & Charge over TLS (or, without ``tls``, charging for free), traces on. ``uplink``: more paths there."""
+        """Write a station's TOML file: Plug & Charge over TLS (or, without ``tls``, charging for free), traces on, with more settings of the
+        ``uplink``."""
         speed = speed or self._speed
         self._stations += 1
         here = self.directory / f"s{self._stations}"
@@ -91,7 +92,7 @@ class Ground:
         (here / "allowlist.txt").touch(0o644)
         (here / "allowlist.txt").write_text(f"emaid {(self.pki / 'car' / 'emaid.txt').read_text().strip()}\n")
         lines += ["[uplink]", f'allowlist = "{here / "allowlist.txt"}"']
-        lines += [f'{name} = "{value}"' for name, value in uplink.items()]
+        lines += [f"{name} = {json.dumps(value)}" for name, value in uplink.items()]
         if not tls:
             lines.append('eim = "free"')
         lines += ["[trust]", 'clock = "rtc"']
@@ -129,15 +130,22 @@ def environment(ground: Path) -> dict[str, str]:
 
 
 class Station:
-    """A running station. ``program`` is the module that runs, with the path of the configuration as its last argument."""
+    """A running station. ``program`` is the module that runs, with the path of the configuration as its last argument; ``bytecode`` is where
+    byte code is kept, in place of the ground's."""
 
-    def __init__(self, configuration: Path, program: Sequence[str] = ("secc", "run"), core: int | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Path,
+        program: Sequence[str] = ("secc", "run"),
+        core: int | None = None,
+        bytecode: Path | None = None,
+    ) -> None:
         self.directory = configuration.parent
         self._log = (self.directory / "log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-m", *program, str(configuration)],
             cwd=ROOT,
-            env=environment(self.directory.parent),
+            env=environment(bytecode or self.directory.parent),
             stdout=self._log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
