@@ -86,33 +86,39 @@ class Keystore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def read(self, edition: Edition) -> KeystoreContents:
-        """The chains of one edition; where several stand below the same root, the one that began last comes first.
+    def read(self, *editions: Edition) -> KeystoreContents:
+        """The chains of these editions; where several of one stand below the same root, the one that began last comes first.
 
         Nothing that others may change is used (:mod:`certs.guard`).
         """
-        place = self.directory / edition.value
         chains: list[SeccChain] = []
-        problems: list[StoreError] = []
+        problems: dict[str, StoreError] = {}
+        for edition in editions:
+            found: list[SeccChain] = []
+            for path in self._places(edition, problems):
+                try:
+                    found.append(_read_chain(path, edition, self.directory))
+                except StoreError as error:
+                    problems[str(error)] = error
+            chains += sorted(found, key=lambda chain: chain.leaf.not_before, reverse=True)
+        # What is wrong with the store as a whole is wrong with it for each edition, and told once.
+        return KeystoreContents(tuple(chains), tuple(problems.values()))
+
+    def _places(self, edition: Edition, problems: dict[str, StoreError]) -> list[Path]:
+        place = self.directory / edition.value
         try:
             require_directory(self.directory)
             require_guarded(self.directory)
             require_guarded(place, self.directory)
             names = sorted(place.iterdir()) if place.is_dir() else []
         except StoreError as error:
-            return KeystoreContents((), (error,))
+            problems[str(error)] = error
         except OSError as error:
-            return KeystoreContents((), (StoreError(place, f"cannot be read: {error.strerror}"),))
-        for path in names:
+            problems[str(place)] = StoreError(place, f"cannot be read: {error.strerror}")
+        else:
             # What begins with a dot is an installation that was cut off, or a chain on its way out.
-            if path.name.startswith("."):
-                continue
-            try:
-                chains.append(_read_chain(path, edition, self.directory))
-            except StoreError as error:
-                problems.append(error)
-        chains.sort(key=lambda chain: chain.leaf.not_before, reverse=True)
-        return KeystoreContents(tuple(chains), tuple(problems))
+            return [path for path in names if not path.name.startswith(".")]
+        return []
 
     def install(
         self, edition: Edition, chain_pem: bytes, root_pem: bytes, key_pem: bytes, *, password: bytes | None = None

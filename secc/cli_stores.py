@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ def add_parsers(commands: Any) -> None:
         parser.add_argument("--config", type=Path, help="the station's configuration, which names the store")
         parser.add_argument("--store", type=Path, help="the store's directory")
         # The store of the one edition that the station uses.
-        parser.set_defaults(command=command, edition="iso2")
+        parser.set_defaults(command=partial(_act, command), edition="iso2")
     identity.add_argument(
         "--ocsp-cache", type=Path, help="directory of the OCSP responses (default: ocsp in the store)"
     )
@@ -46,7 +48,18 @@ def add_parsers(commands: Any) -> None:
     staple.add_argument("file", type=Path, help="the responder's answer, DER")
 
 
-def _trust(options: argparse.Namespace) -> int:
+def _act(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+    from certs.errors import StoreError
+    from secc.ops.stores import StoreRefused
+
+    try:
+        command(options)
+    except StoreError as error:
+        raise StoreRefused(str(error)) from error
+    return 0
+
+
+def _trust(options: argparse.Namespace) -> None:
     from secc.ops import stores
 
     store = _store(options, "truststore")
@@ -56,10 +69,9 @@ def _trust(options: argparse.Namespace) -> int:
         print(stores.add_root(store, options.edition, options.role, options.file))
     else:
         print(stores.remove_root(store, options.edition, options.role, options.fingerprint))
-    return 0
 
 
-def _identity(options: argparse.Namespace) -> int:
+def _identity(options: argparse.Namespace) -> None:
     from secc.ops import stores
 
     store = _store(options, "keystore")
@@ -71,7 +83,6 @@ def _identity(options: argparse.Namespace) -> int:
         print(stores.requests(store, options.directory))
     else:
         print(stores.staple(store, options.ocsp_cache or _ocsp_cache(options, store), options.file))
-    return 0
 
 
 def _store(options: argparse.Namespace, name: str) -> Path:

@@ -7,9 +7,9 @@ Nothing is written, and no hardware is opened; ports are bound for a moment.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from certs.certificates import Edition
 from certs.errors import ChainRejected, StoreError
@@ -17,7 +17,7 @@ from certs.guard import exposed
 from certs.keystore import Keystore, SeccChain
 from certs.revocation import StapleCache
 from certs.revoked import read_revoked
-from certs.truststore import Truststore
+from certs.truststore import InstalledRoot, Roots, Truststore
 from hal.open import unsafe_options
 from secc.config import Clock, Config, Tls, dangers
 from secc.config.boards import settled_outlet
@@ -26,7 +26,7 @@ from secc.errors import ConfigError
 from secc.link.tls.errors import TlsUnavailable
 from secc.link.tls.libssl import system_libssl
 from secc.ops.calendar import FILE, Calendar, day
-from secc.ops.finding import Finding
+from secc.ops.finding import Finding, bad, note
 from secc.ops.network import InterfaceUnusable, locate
 from secc.ops.places import is_running, places, ports
 from secc.ops.unit import Unit
@@ -49,10 +49,12 @@ def findings(config: Config) -> Iterator[Finding]:
     yield _configuration(config)
     yield _state(config)
     for line in dangers(config):
-        yield Finding("danger", line, remark=True)
+        yield note("danger", line)
     yield from _calendar(config, calendar, calendar.wall())
-    yield from _roots(config, calendar.judging())
-    yield from _lists(config)
+    roots = None if config.trust.truststore is None else Truststore(config.trust.truststore).read()
+    if roots is not None:
+        yield from _roots(roots, config.trust.truststore, calendar.judging())
+    yield from _lists(config, () if roots is None else roots.installed)
     yield from _revoked(config)
     yield from _book(config)
     yield from _chains(config, calendar.judging())
@@ -63,9 +65,7 @@ def _before_the_start(config: Config, unit: Unit | None) -> Iterator[Finding]:
     yield from places(config, unit)
     running = is_running(config)
     if running:
-        yield Finding(
-            "station", f"one is running on {config.control_socket}: `secc status` says how it is", remark=True
-        )
+        yield note("station", f"one is running on {config.control_socket}: `secc status` says how it is")
     yield from ports(config, running=running)
 
 
@@ -73,7 +73,7 @@ def _configuration(config: Config) -> Finding:
     if config.source is None:
         return Finding("configuration", "from flags alone")
     if problem := exposed(config.source):
-        return Finding("configuration", problem, good=False)
+        return bad("configuration", problem)
     return Finding("configuration", str(config.source))
 
 
@@ -81,7 +81,7 @@ def _state(config: Config) -> Finding:
     """A user who can replace ``last-seen`` can have expired certificates accepted. (A-PKI-05, A-PKI-07)"""
     directory = config.station.state_directory
     if problem := exposed(directory / FILE):
-        return Finding("state", problem, good=False)
+        return bad("state", problem)
     return Finding("state", f"kept in {directory}")
 
 
@@ -90,59 +90,43 @@ def _calendar(config: Config, calendar: Calendar, wall: Wall) -> Iterator[Findin
     if wall.trusted:
         yield Finding("clock", f"{day(wall.time)}, confirmed")
     elif contracts and not config.trust.danger_floor_suffices:
-        yield Finding("clock", f"not confirmed, so Contract is not offered: {calendar.problem()}", good=False)
+        yield bad("clock", f"not confirmed, so Contract is not offered: {calendar.problem()}")
     else:
-        yield Finding("clock", f"not confirmed: {calendar.problem()}", remark=True)
+        yield note("clock", f"not confirmed: {calendar.problem()}")
     if contracts and (remark := calendar.remark()):
-        yield Finding("clock", remark, remark=True)
+        yield note("clock", remark)
 
 
-def _roots(config: Config, wall: Wall) -> Iterator[Finding]:
-    if config.trust.truststore is None:
-        return
-    try:
-        roots = Truststore(config.trust.truststore).read()
-    except StoreError as error:
-        yield Finding("truststore", str(error), good=False)
-        return
+def _roots(roots: Roots, store: Path | None, wall: Wall) -> Iterator[Finding]:
     for problem in roots.problems:
-        yield Finding("truststore", str(problem), good=False)
+        yield bad("truststore", str(problem))
     if not roots.installed and not roots.problems:
-        yield Finding("truststore", f"{config.trust.truststore} holds no root: no contract can be good", good=False)
+        yield bad("truststore", f"{store} holds no root: no contract can be good")
     for root in roots.installed:
         name = f"{root.edition.value} {root.role.value} root {', '.join(root.certificate.common_names)!r}"
         ends = f"{root.certificate.not_after:%Y-%m-%d}"
         if root.certificate.not_after < wall.time:
-            yield Finding("truststore", f"{name} has ended on {ends}: install its successor", good=False)
+            yield bad("truststore", f"{name} has ended on {ends}: install its successor")
         elif root.certificate.not_after - wall.time < EXPIRY_WARNING:
-            yield Finding("truststore", f"{name} ends on {ends}: install its successor now", remark=True)
+            yield note("truststore", f"{name} ends on {ends}: install its successor now")
         else:
             yield Finding("truststore", f"{name}, valid until {ends}")
 
 
-def _lists(config: Config) -> Iterator[Finding]:
+def _lists(config: Config, roots: tuple[InstalledRoot, ...]) -> Iterator[Finding]:
     """Whether the lists can be read, and whether the roots that they name are there."""
-    installed: frozenset[str] = frozenset()
-    if config.trust.truststore is not None:
-        with contextlib.suppress(StoreError):
-            installed = frozenset(
-                root.certificate.fingerprint for root in Truststore(config.trust.truststore).read().installed
-            )
+    installed = {root.certificate.fingerprint for root in roots}
     for subject, path in (("allowlist", config.uplink.allowlist), ("denylist", config.uplink.denylist)):
         if path is None:
             continue
         try:
             listed = read_list(path, Disk())
         except ConfigError as error:
-            yield Finding(subject, str(error), good=False)
+            yield bad(subject, str(error))
             continue
         yield Finding(subject, f"{path}, {len(listed)} entries")
         for root in sorted(listed.roots - installed):
-            yield Finding(
-                subject,
-                f"{path} names the root {root}, which is not installed: those entries match no contract",
-                good=False,
-            )
+            yield bad(subject, f"{path} names the root {root}, which is not installed: those entries match no contract")
 
 
 def _book(config: Config) -> Iterator[Finding]:
@@ -155,10 +139,10 @@ def _book(config: Config) -> Iterator[Finding]:
         Disk().require_room(path if path.absolute().parent == there else there / path.name, ROOM)
     except StorageFailed as error:
         then = "sessions are lost with the next power cut" if config.uplink.danger_charge_unbooked else "no car charges"
-        yield Finding("sessions", f"cannot be stored, so {then}: {error}", good=False)
+        yield bad("sessions", f"cannot be stored, so {then}: {error}")
         return
     if problem := exposed(path):
-        yield Finding("sessions", problem, good=False)
+        yield bad("sessions", problem)
     else:
         yield Finding("sessions", f"stored in {path}")
 
@@ -169,7 +153,7 @@ def _revoked(config: Config) -> Iterator[Finding]:
     try:
         revoked = read_revoked(config.trust.revoked)
     except StoreError as error:
-        yield Finding("revoked", str(error), good=False)
+        yield bad("revoked", str(error))
     else:
         yield Finding("revoked", f"{config.trust.revoked}, {len(revoked)} certificates")
 
@@ -177,23 +161,20 @@ def _revoked(config: Config) -> Iterator[Finding]:
 def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
     if config.trust.keystore is None:
         if any(outlet.tls is not Tls.OFF for outlet in config.outlets):
-            yield Finding("keystore", "none is set, but an outlet is to speak TLS", good=False)
+            yield bad("keystore", "none is set, but an outlet is to speak TLS")
         return
     try:
         system_libssl()
     except TlsUnavailable as error:
-        yield Finding("libssl", str(error), good=False)
+        yield bad("libssl", str(error))
         return
-    contents = [Keystore(config.trust.keystore).read(edition) for edition in Edition]
-    chains = [chain for each in contents for chain in each.chains]
-    # What is wrong with the store as a whole is wrong with it for each edition.
-    problems = dict.fromkeys(str(problem) for each in contents for problem in each.problems)
-    for problem in problems:
-        yield Finding("keystore", problem, good=False)
-    if not chains and not problems:
-        yield Finding("keystore", f"{config.trust.keystore} holds no chain that can be used", good=False)
+    contents = Keystore(config.trust.keystore).read(*Edition)
+    for problem in contents.problems:
+        yield bad("keystore", str(problem))
+    if not contents.chains and not contents.problems:
+        yield bad("keystore", f"{config.trust.keystore} holds no chain that can be used")
     cache = config.ocsp_cache
-    for chain in chains:
+    for chain in contents.chains:
         yield _chain(chain, wall)
         if cache is not None:
             yield _staple(chain, StapleCache(cache), wall)
@@ -205,20 +186,16 @@ def _chain(chain: SeccChain, wall: Wall) -> Finding:
     try:
         chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
     except ChainRejected as error:
-        return Finding("keystore", f"{chain.path.name} ({name}): {error}", good=False)
+        return bad("keystore", f"{chain.path.name} ({name}): {error}")
     if chain.leaf.not_after - wall.time < EXPIRY_WARNING:
-        return Finding("keystore", f"{chain.path.name} ({name}) ends on {ends}: renew it now", remark=True)
+        return note("keystore", f"{chain.path.name} ({name}) ends on {ends}: renew it now")
     return Finding("keystore", f"{chain.path.name} ({name}), valid until {ends}")
 
 
 def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:
     staples = cache.staples(chain.path_to_root, wall.time, chain.edition, clock_trusted=wall.trusted)
     if staples[0] is None:
-        return Finding(
-            "OCSP",
-            f"{chain.path.name}: no fresh response for the leaf; cars that ask may leave [V2G2-873]",
-            remark=True,
-        )
+        return note("OCSP", f"{chain.path.name}: no fresh response for the leaf; cars that ask may leave [V2G2-873]")
     return Finding("OCSP", f"{chain.path.name}: a fresh response is stapled")
 
 
@@ -228,7 +205,7 @@ def _outlets(config: Config) -> Iterator[Finding]:
         try:
             place = locate(outlet.interface)
         except InterfaceUnusable as error:
-            yield Finding(subject, str(error), good=False)
+            yield bad(subject, str(error))
         else:
             yield Finding(subject, f"{outlet.interface} has {place.address}")
         yield from _hardware(config, number, subject)
@@ -238,7 +215,7 @@ def _hardware(config: Config, number: int, subject: str) -> Iterator[Finding]:
     try:
         outlet = settled_outlet(config, number)
     except ConfigError as error:
-        yield Finding(subject, f"{error.path.partition('.')[2]}: {error.hint}", good=False)
+        yield bad(subject, f"{error.path.partition('.')[2]}: {error.hint}")
         return
     unsafe = unsafe_options(outlet.hal)
     text = f"hardware {outlet.hal}, {', '.join(outlet.transfers)}"

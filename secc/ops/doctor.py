@@ -27,7 +27,7 @@ from secc.link import sdp
 from secc.link.tls.errors import TlsUnavailable
 from secc.link.tls.libssl import system_libssl
 from secc.ops.check import report
-from secc.ops.finding import Finding
+from secc.ops.finding import Finding, bad, note, skipped
 from secc.ops.firewall import Filter, RulesUnreadable, lets_in, read_filter
 from secc.ops.network import InterfaceUnusable, Place, locate
 from secc.ops.places import is_running
@@ -82,7 +82,7 @@ def _libssl() -> Finding:
     try:
         return Finding("libssl", system_libssl().version_text)
     except TlsUnavailable as error:
-        return Finding("libssl", f"{error}: install libssl3 (Debian) or openssl 3 (Yocto)", good=False)
+        return bad("libssl", f"{error}: install libssl3 (Debian) or openssl 3 (Yocto)")
 
 
 def _storage(config: Config) -> Iterator[Finding]:
@@ -109,15 +109,15 @@ def _directory(directory: Path, needed: int) -> Finding:
         free = shutil.disk_usage(there).free
     except OSError as error:
         remedy = f"give it to the user that the station runs as: chown USER {there}"
-        return Finding("disk", f"{directory} cannot be written: {error.strerror or error}; {remedy}", good=False)
+        return bad("disk", f"{directory} cannot be written: {error.strerror or error}; {remedy}")
     room = f"{directory}{'' if there == directory else ' (to be made)'} can be written, {free / 1e6:.0f} MB free"
     if free < LEAST_BYTES:
-        return Finding("disk", f"{room}: full; make room", good=False)
+        return bad("disk", f"{room}: full; make room")
     if free < needed:
         text = (
             f"{room}, but {needed / 1e6:.0f} MB may be needed: lower trace.cap_megabytes or uplink.sessions_megabytes"
         )
-        return Finding("disk", text, remark=True)
+        return note("disk", text)
     return Finding("disk", room)
 
 
@@ -127,26 +127,24 @@ def _directory(directory: Path, needed: int) -> Finding:
 def _network(outlet: OutletSettings, filters: tuple[Text, ...]) -> Iterator[Finding]:
     subject = f"outlet {outlet.name}"
     if _has_carrier(outlet.interface) is False:
-        yield Finding(
-            subject, f"{outlet.interface} has no carrier: is the modem powered, and its cable in?", good=False
-        )
+        yield bad(subject, f"{outlet.interface} has no carrier: is the modem powered, and its cable in?")
     try:
         place = locate(outlet.interface)
     except InterfaceUnusable as error:
         # What is wrong with it has been said; without an address there is nothing to filter.
-        yield Finding(subject, f"firewall not looked at: {error}", skipped=True)
+        yield skipped(subject, f"firewall not looked at: {error}")
         return
     yield from _firewall(subject, outlet, place, filters)
 
 
 def _raw_sockets(config: Config) -> Finding:
     if all(outlet.modem is not Modem.PACKET for outlet in config.outlets):
-        return Finding("raw sockets", "not needed: no outlet has modem = 'packet'", skipped=True)
+        return skipped("raw sockets", "not needed: no outlet has modem = 'packet'")
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
     except OSError as error:
         remedy = "AmbientCapabilities=CAP_NET_RAW in the unit"
-        return Finding("raw sockets", f"may not be opened ({error.strerror}): {remedy}", good=False)
+        return bad("raw sockets", f"may not be opened ({error.strerror}): {remedy}")
     return Finding("raw sockets", "may be opened (CAP_NET_RAW)")
 
 
@@ -184,12 +182,12 @@ def _firewall(subject: str, outlet: OutletSettings, place: Place, filters: tuple
         return
     if not filters:
         why = "nothing is known" if os.geteuid() == 0 else "look as root"
-        yield Finding(subject, f"firewall: neither nft nor ip6tables-save says its rules: {why}", skipped=True)
+        yield skipped(subject, f"firewall: neither nft nor ip6tables-save says its rules: {why}")
     for command, text in filters:
         try:
             yield from _filtered(subject, outlet, command, read_filter(command, text))
         except RulesUnreadable as error:
-            yield Finding(subject, f"firewall: {error}: look at it yourself", skipped=True)
+            yield skipped(subject, f"firewall: {error}: look at it yourself")
 
 
 def _filtered(subject: str, outlet: OutletSettings, command: str, rules: Filter) -> Iterator[Finding]:
@@ -207,10 +205,10 @@ def _filtered(subject: str, outlet: OutletSettings, command: str, rules: Filter)
         if all(lets_in(rule, outlet.interface) for rule in named) if named else not default:
             passing.append(what.partition(" (")[0])
         elif shown:
-            yield Finding(subject, f"firewall: {what}: look at {' | '.join(shown[:SHOWN])}{default}", remark=True)
+            yield note(subject, f"firewall: {what}: look at {' | '.join(shown[:SHOWN])}{default}")
         else:
             text = f"firewall: {what} are dropped by: {rules.defaults[0]}; no rule lets them in"
-            yield Finding(subject, text, good=False)
+            yield bad(subject, text)
     if passing:
         yield Finding(subject, f"firewall: {', '.join(passing)} pass ({command})")
 
@@ -223,7 +221,7 @@ async def _hardware(config: Config, running: bool) -> list[Finding]:
     for outlet in config.outlets:
         subject = f"outlet {outlet.name}"
         if running:
-            findings.append(Finding(subject, "hardware belongs to the station that is running", skipped=True))
+            findings.append(skipped(subject, "hardware belongs to the station that is running"))
             continue
         if outlet.modem is Modem.PACKET:
             findings.append(await _packet_modem(subject, outlet.interface))
@@ -241,19 +239,19 @@ async def _board(subject: str, outlet: OutletSettings) -> list[Finding]:
     try:
         board = await asyncio.wait_for(open_hal(outlet.hal, name=outlet.name), BOARD_SECONDS)
     except TimeoutError:
-        return [Finding(subject, f"board: {outlet.hal} does not open within {BOARD_SECONDS:g} s", good=False)]
+        return [bad(subject, f"board: {outlet.hal} does not open within {BOARD_SECONDS:g} s")]
     except HalError as error:
-        return [Finding(subject, f"board: {error}", good=False)]
+        return [bad(subject, f"board: {error}")]
     try:
         findings = list(_answers(subject, board))
         if outlet.modem is Modem.BOARD:
             if board.plc is None:
-                findings.append(Finding(subject, "modem: the board brings none, so cars are not matched", skipped=True))
+                findings.append(skipped(subject, "modem: the board brings none, so cars are not matched"))
             else:
                 findings.append(await _modem(subject, board.plc))
                 findings.append(_offset(subject, outlet.attenuation_offset))
         elif outlet.modem is Modem.NONE:
-            findings.append(Finding(subject, "modem: none is to be used (modem = 'none')", skipped=True))
+            findings.append(skipped(subject, "modem: none is to be used (modem = 'none')"))
     finally:
         await board.close()
     return findings
@@ -270,24 +268,22 @@ def _answers(subject: str, board: Board) -> Iterator[Finding]:
         text += f", AC {ac.phases} phases of {ac.volts:g} V, {ac.min_amperes:g} to {ac.max_amperes:g} A"
     yield Finding(subject, text)
     if not board.capabilities.opens_itself:
-        yield Finding(
-            subject,
-            "board: does not open its contactors by itself: for a bench, or with an interlock in hardware",
-            remark=True,
+        yield note(
+            subject, "board: does not open its contactors by itself: for a bench, or with an interlock in hardware"
         )
     for fault in board.faults.active:
-        yield Finding(subject, f"board: fault {fault.code}: {fault.text}", good=False)
+        yield bad(subject, f"board: fault {fault.code}: {fault.text}")
     if board.inputs.reading.emergency_stopped:
-        yield Finding(subject, "board: the emergency stop is pressed", good=False)
+        yield bad(subject, "board: the emergency stop is pressed")
 
 
 async def _packet_modem(subject: str, interface: str) -> Finding:
     try:
         modem = await asyncio.wait_for(open_modem(interface), BOARD_SECONDS)
     except NoPermission as error:
-        return Finding(subject, f"modem: {error}", good=False)
+        return bad(subject, f"modem: {error}")
     except (HalError, TimeoutError) as error:
-        return Finding(subject, f"modem: {error or 'no answer'}; {MODEM_REMEDY}", good=False)
+        return bad(subject, f"modem: {error or 'no answer'}; {MODEM_REMEDY}")
     try:
         return await _modem(subject, modem)
     finally:
@@ -298,9 +294,9 @@ async def _modem(subject: str, modem: PlcModem) -> Finding:
     try:
         info = await asyncio.wait_for(modem.info(), BOARD_SECONDS)
     except (HalError, TimeoutError) as error:
-        return Finding(subject, f"modem: {error or 'no answer'}; {MODEM_REMEDY}", good=False)
+        return bad(subject, f"modem: {error or 'no answer'}; {MODEM_REMEDY}")
     if info.vendor == "unknown":
-        return Finding(subject, f"modem: on {modem.interface}, of a make that is not known here", remark=True)
+        return note(subject, f"modem: on {modem.interface}, of a make that is not known here")
     return Finding(subject, f"modem: {info.vendor} on {modem.interface}, firmware {info.version}")
 
 
@@ -311,4 +307,4 @@ def _offset(subject: str, offset: int) -> Finding:
     text = (
         "attenuation_offset is not set: a neighbour that is calibrated may get this outlet's cars (docs/board.md, 11)"
     )
-    return Finding(subject, f"modem: {text}", remark=True)
+    return note(subject, f"modem: {text}")

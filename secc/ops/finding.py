@@ -18,3 +18,18 @@ class Finding:
     def __str__(self) -> str:
         mark = "BAD " if not self.good else "SKIP" if self.skipped else "NOTE" if self.remark else "OK  "
         return f"{mark} {self.subject}: {self.text}"
+
+
+def bad(subject: str, text: str) -> Finding:
+    """Something to mend."""
+    return Finding(subject, text, good=False)
+
+
+def note(subject: str, text: str) -> Finding:
+    """Good, and still worth a line."""
+    return Finding(subject, text, remark=True)
+
+
+def skipped(subject: str, text: str) -> Finding:
+    """Not looked at."""
+    return Finding(subject, text, skipped=True)

@@ -13,7 +13,7 @@ from hal.errors import HalError
 from hal.open import devices_of
 from secc.config import Config, Modem, OutletSettings, TraceMode
 from secc.link import sdp
-from secc.ops.finding import Finding
+from secc.ops.finding import Finding, bad, note, skipped
 from secc.ops.network import InterfaceUnusable, PortTaken, holder, locate, sdp_socket, tcp_socket
 from secc.ops.unit import Unit
 
@@ -33,7 +33,7 @@ def places(config: Config, unit: Unit | None) -> Iterator[Finding]:
         and any(outlet.modem is Modem.PACKET for outlet in config.outlets)
     ):
         text = f"modem = 'packet' needs {RAW}, which {unit.path} does not give: AmbientCapabilities={RAW}"
-        yield Finding("raw sockets", text, good=False)
+        yield bad("raw sockets", text)
     for outlet in config.outlets:
         yield from _devices(outlet)
 
@@ -64,9 +64,7 @@ def _user(unit: Unit | None) -> Finding:
             "user", f"looked at with the rights of {name}; {unit.path} runs it as {unit.user}", remark=name != unit.user
         )
     if os.geteuid() == 0:
-        return Finding(
-            "user", "root may access everything: use --as-user to look with the rights of another user", remark=True
-        )
+        return note("user", "root may access everything: use --as-user to look with the rights of another user")
     return Finding("user", f"looked at with the rights of {name}")
 
 
@@ -85,17 +83,12 @@ def _directory(subject: str, directory: Path, unit: Unit | None) -> Finding:
     directory = directory.absolute()
     if unit is not None:
         if below := _below(directory, unit.private):
-            return Finding(
+            return bad(
                 subject,
                 f"{directory}: {unit.path} keeps what is below {below} from the station; take another directory",
-                good=False,
             )
         if unit.writable is not None and _below(directory, unit.writable) is None:
-            return Finding(
-                subject,
-                f"{directory} is read-only for the station: ReadWritePaths={directory} in {unit.path}",
-                good=False,
-            )
+            return bad(subject, f"{directory} is read-only for the station: ReadWritePaths={directory} in {unit.path}")
     there = next((one for one in (directory, *directory.parents) if _exists(one)), directory)
     if (
         there != directory
@@ -106,15 +99,13 @@ def _directory(subject: str, directory: Path, unit: Unit | None) -> Finding:
         return Finding(subject, f"{directory} is made at the start")
     try:
         if not stat.S_ISDIR(there.stat().st_mode):
-            return Finding(subject, f"{there} is not a directory", good=False)
+            return bad(subject, f"{there} is not a directory")
     except OSError as error:
-        return Finding(subject, f"{directory}: {error.strerror}", good=False)
+        return bad(subject, f"{directory}: {error.strerror}")
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
         who = _name(os.geteuid())
         deed = "be written" if there == directory else "be made"
-        return Finding(
-            subject, f"{directory} cannot {deed} by {who}: install -d -o {who} -m 0750 {directory}", good=False
-        )
+        return bad(subject, f"{directory} cannot {deed} by {who}: install -d -o {who} -m 0750 {directory}")
     return Finding(subject, f"{directory} can be {'written' if there == directory else 'made'}")
 
 
@@ -122,7 +113,7 @@ def _control(config: Config) -> Iterator[Finding]:
     path = config.control_socket
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            yield Finding("control socket", f"{path} exists and is not a socket", good=False)
+            yield bad("control socket", f"{path} exists and is not a socket")
     except OSError:
         return
 
@@ -135,16 +126,16 @@ def _devices(outlet: OutletSettings) -> Iterator[Finding]:
     for device in map(Path, devices):
         subject = f"outlet {outlet.name}"
         if not _exists(device):
-            yield Finding(subject, f"there is no device {device}", good=False)
+            yield bad(subject, f"there is no device {device}")
         elif not os.access(device, os.R_OK | os.W_OK, effective_ids=True):
             group = f"; it belongs to the group {_group_of(device)}"
-            yield Finding(subject, f"{_name(os.geteuid())} may not open {device}{group} (docs/boards.md)", good=False)
+            yield bad(subject, f"{_name(os.geteuid())} may not open {device}{group} (docs/boards.md)")
 
 
 def _ports(subject: str, outlet: OutletSettings, running: bool) -> Iterator[Finding]:
     named = f"UDP port {outlet.sdp_port} on {outlet.interface}"
     if running:
-        yield Finding(subject, f"{named} belongs to the station that is running", skipped=True)
+        yield skipped(subject, f"{named} belongs to the station that is running")
         return
     try:
         place = locate(outlet.interface)
@@ -155,9 +146,9 @@ def _ports(subject: str, outlet: OutletSettings, running: bool) -> Iterator[Find
         if outlet.port:
             tcp_socket(place, outlet.port).close()
     except PortTaken as error:
-        yield Finding(subject, f"{error} by {holder(outlet.sdp_port)}", good=False)
+        yield bad(subject, f"{error} by {holder(outlet.sdp_port)}")
     except InterfaceUnusable as error:
-        yield Finding(subject, str(error), good=False)
+        yield bad(subject, str(error))
     else:
         group = "" if place.loopback else f", {sdp.GROUP} can be joined"
         yield Finding(subject, f"{named} is free{group}" + (f", TCP port {outlet.port} too" if outlet.port else ""))

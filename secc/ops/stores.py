@@ -1,4 +1,8 @@
-"""``secc trust`` and ``secc identity``: what lies in the stores, and how it gets there. For operators, and for auditors."""
+"""``secc trust`` and ``secc identity``: what lies in the stores, and how it gets there. For operators, and for auditors.
+
+A store that is not there is an error, and not an empty one: the path may be mistyped. The first entry makes it. All raise
+:class:`~certs.errors.StoreError` where a certificate, a key or a file is not fit for the store; nothing was changed then.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from certs.certificates import Certificate, Edition
-from certs.errors import OcspRejected, StoreError
+from certs.errors import OcspRejected
 from certs.files import require_directory
 from certs.keystore import Keystore
 from certs.profile import Role
@@ -23,36 +27,28 @@ class StoreRefused(SeccError):
 
 def roots(store: Path) -> str:
     """Every installed root, for an auditor: edition, role, subject, validity, fingerprint; then what is wrong with the store."""
-    _require(store)
+    require_directory(store)
     return Truststore(store).listing().rstrip("\n")
 
 
 def add_root(store: Path, edition: str, role: str, file: Path) -> str:
     """Install a root. What was installed, in a line."""
-    try:
-        root = Truststore(store).add(Edition(edition), Role(role), _read(file))
-    except StoreError as error:
-        raise StoreRefused(str(error)) from error
+    root = Truststore(store).add(Edition(edition), Role(role), file.read_bytes())
     return f"trusted as {role} root: {_name(root.certificate)}, SHA-256 {root.certificate.fingerprint}"
 
 
 def remove_root(store: Path, edition: str, role: str, fingerprint: str) -> str:
     """Take a root away: what stands under it is not trusted any more."""
-    try:
-        Truststore(store).remove(Edition(edition), Role(role), fingerprint)
-    except StoreError as error:
-        raise StoreRefused(str(error)) from error
+    Truststore(store).remove(Edition(edition), Role(role), fingerprint)
     return f"removed {fingerprint}"
 
 
 def chains(store: Path) -> str:
     """The station's own chains, a block each."""
-    _require(store)
-    contents = [Keystore(store).read(edition) for edition in Edition]
-    installed = [chain for each in contents for chain in each.chains]
-    problems = dict.fromkeys(str(problem) for each in contents for problem in each.problems)
-    lines = [f"Keystore {store}: {len(installed)} chains, {len(problems)} problems"]
-    for chain in installed:
+    require_directory(store)
+    contents = Keystore(store).read(*Edition)
+    lines = [f"Keystore {store}: {len(contents.chains)} chains, {len(contents.problems)} problems"]
+    for chain in contents.chains:
         lines += [
             f"{chain.path.name}: {_name(chain.leaf)}",
             f"  valid    {chain.leaf.not_before:%Y-%m-%d} to {chain.leaf.not_after:%Y-%m-%d}",
@@ -61,17 +57,15 @@ def chains(store: Path) -> str:
             f"  key      {chain.key.uri}",
             f"  SHA-256  {chain.leaf.fingerprint}",
         ]
-    lines += [f"PROBLEM {problem}" for problem in problems]
+    lines += [f"PROBLEM {problem}" for problem in contents.problems]
     return "\n".join(lines)
 
 
 def install_chain(store: Path, edition: str, chain: Path, root: Path, key: Path, password: Path | None) -> str:
     """Install a chain of the station's own, with its key and the root above it."""
-    secret = None if password is None else _read(password).strip()
-    try:
-        installed = Keystore(store).install(Edition(edition), _read(chain), _read(root), _read(key), password=secret)
-    except StoreError as error:
-        raise StoreRefused(str(error)) from error
+    secret = None if password is None else password.read_bytes().strip()
+    parts = (file.read_bytes() for file in (chain, root, key))
+    installed = Keystore(store).install(Edition(edition), *parts, password=secret)
     return f"installed {installed.path.name}: {_name(installed.leaf)}, valid until {installed.leaf.not_after:%Y-%m-%d}"
 
 
@@ -88,15 +82,13 @@ def requests(store: Path, directory: Path) -> str:
 
 def staple(store: Path, cache: Path, file: Path) -> str:
     """Keep a responder's answer, if it is proved and speaks of one of our certificates."""
-    der, at = _read(file), datetime.now(UTC)
+    der, at = file.read_bytes(), datetime.now(UTC)
     reasons = []
     for edition, certificate, issuer in _issued(store):
         try:
             status = StapleCache(cache).store(der, certificate, issuer, at, edition)
         except OcspRejected as error:
             reasons.append(f"{_name(certificate)}: {error}")
-        except StoreError as error:
-            raise StoreRefused(str(error)) from error
         else:
             return f"{_name(certificate)}: {status.status.value}"
     raise StoreRefused(
@@ -106,27 +98,11 @@ def staple(store: Path, cache: Path, file: Path) -> str:
 
 def _issued(store: Path) -> Iterator[tuple[Edition, Certificate, Certificate]]:
     """Every certificate that we present: its edition, itself, and the one that issued it."""
-    _require(store)
-    for edition in Edition:
-        for chain in Keystore(store).read(edition).chains:
-            for certificate, issuer in pairwise(chain.path_to_root):
-                yield edition, certificate, issuer
-
-
-def _require(store: Path) -> None:
-    """A store that is not there is an error, and not an empty one: the path may be mistyped. The first entry makes it."""
-    try:
-        require_directory(store)
-    except StoreError as error:
-        raise StoreRefused(str(error)) from error
+    require_directory(store)
+    for chain in Keystore(store).read(*Edition).chains:
+        for certificate, issuer in pairwise(chain.path_to_root):
+            yield chain.edition, certificate, issuer
 
 
 def _name(certificate: Certificate) -> str:
     return ", ".join(certificate.common_names)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise StoreRefused(f"{file}: {error.strerror}") from error

@@ -161,11 +161,7 @@ class TrustRoom:
         """Read the truststore anew; what is wrong with it, in words. The good roots count from now on."""
         if self._truststore is None:
             return ()
-        try:
-            roots = self._truststore.read()
-        except StoreError as error:
-            self._anchors = {}
-            return (str(error),)
+        roots = self._truststore.read()
         self._anchors = {edition: roots.anchors(edition) for edition in self.editions}
         return tuple(str(problem) for problem in roots.problems)
 
@@ -178,19 +174,16 @@ class TrustRoom:
         """Read the keystore anew and make TLS contexts of what is good at this moment."""
         if self._keystore is None:
             return Identity()
+        contents = self._keystore.read(*self.editions)
         contexts: list[ServerContext] = []
-        # What is wrong with the store as a whole is wrong with it for each edition.
-        problems: dict[str, None] = {}
-        ends: list[datetime] = []
-        for contents in map(self._keystore.read, self.editions):
-            problems |= dict.fromkeys(map(str, contents.problems))
-            for chain in contents.chains:
-                ends.append(chain.leaf.not_after)
-                try:
-                    contexts.append(self._context(chain))
-                except (ChainRejected, StoreError, ContextRejected, TlsUnavailable) as error:
-                    problems[f"{chain.path}: {error}"] = None
-        return Identity(tuple(contexts), tuple(problems), max(ends, default=None))
+        problems = [str(problem) for problem in contents.problems]
+        for chain in contents.chains:
+            try:
+                contexts.append(self._context(chain))
+            except (ChainRejected, StoreError, ContextRejected, TlsUnavailable) as error:
+                problems.append(f"{chain.path}: {error}")
+        ends = max((chain.leaf.not_after for chain in contents.chains), default=None)
+        return Identity(tuple(contexts), tuple(problems), ends)
 
     def _context(self, chain: SeccChain) -> ServerContext:
         profile, wall = profile_of(chain.edition, strict=self._settings.strict), self._wall()
