@@ -25,157 +25,102 @@ class Outcome(StrEnum):
 class Flaw(StrEnum):
     """The ways a chain can be refused. Values are stable: they stand in logs, traces and session end reasons."""
 
-    outcome: Outcome
     meaning: str
+    outcome: Outcome
 
-    def __new__(cls, value: str, outcome: Outcome, meaning: str) -> Flaw:
+    def __new__(cls, value: str, meaning: str, outcome: Outcome = Outcome.BAD_CHAIN) -> Flaw:
         member = str.__new__(cls, value)
-        member._value_ = value
-        member.outcome = outcome
-        member.meaning = meaning
+        member._value_, member.meaning, member.outcome = value, meaning, outcome
         return member
 
-    NO_CERTIFICATE = "no-certificate", Outcome.BAD_CHAIN, "The chain is empty."
-    TOO_MANY_CERTIFICATES = (
-        "too-many-certificates",
-        Outcome.BAD_CHAIN,
-        "More certificates than a leaf and four sub-CAs.",
-    )
+    NO_CERTIFICATE = "no-certificate", "The chain is empty."
+    TOO_MANY_CERTIFICATES = "too-many-certificates", "More certificates than a leaf and four sub-CAs."
     CERTIFICATE_TOO_LARGE = (
         "certificate-too-large",
-        Outcome.BAD_CHAIN,
         "A certificate is larger than the edition allows: 800 octets in ISO 15118-2, 1600 in ISO 15118-20.",
     )
-    MALFORMED = (
-        "malformed",
-        Outcome.BAD_CHAIN,
-        "A certificate is no DER-encoded X.509, or one of its parts cannot be read.",
-    )
-    NOT_VERSION_3 = "not-version-3", Outcome.BAD_CHAIN, "A certificate is not X.509 version 3."
+    MALFORMED = "malformed", "A certificate is no DER-encoded X.509, or one of its parts cannot be read."
+    NOT_VERSION_3 = "not-version-3", "A certificate is not X.509 version 3."
     SIGNATURE_ALGORITHM_NOT_ALLOWED = (
         "signature-algorithm-not-allowed",
-        Outcome.BAD_CHAIN,
         "A certificate is signed with an algorithm outside the edition's profile (RSA, SHA-1, another hash).",
     )
-    KEY_NOT_ALLOWED = (
-        "key-not-allowed",
-        Outcome.BAD_CHAIN,
-        "A public key is of a kind or on a curve outside the edition's profile.",
-    )
+    KEY_NOT_ALLOWED = "key-not-allowed", "A public key is of a kind or on a curve outside the edition's profile."
     UNKNOWN_CRITICAL_EXTENSION = (
         "unknown-critical-extension",
-        Outcome.BAD_CHAIN,
         "A certificate carries a critical extension that V2G does not know.",
     )
     CONSTRAINTS = (
         "constraints",
-        Outcome.BAD_CHAIN,
         "A certificate carries nameConstraints or policyConstraints, critical or not: V2G validation does not evaluate them.",
     )
-    LEAF_EXPIRED = "leaf-expired", Outcome.EXPIRED, "The leaf's validity has ended."
+    LEAF_EXPIRED = "leaf-expired", "The leaf's validity has ended.", Outcome.EXPIRED
     LEAF_NOT_YET_VALID = (
         "leaf-not-yet-valid",
-        Outcome.NOT_YET_VALID,
         "The leaf's validity has not begun. Is the clock right?",
+        Outcome.NOT_YET_VALID,
     )
-    SUB_CA_EXPIRED = "sub-ca-expired", Outcome.EXPIRED, "A sub-CA's validity has ended."
+    SUB_CA_EXPIRED = "sub-ca-expired", "A sub-CA's validity has ended.", Outcome.EXPIRED
     SUB_CA_NOT_YET_VALID = (
         "sub-ca-not-yet-valid",
-        Outcome.NOT_YET_VALID,
         "A sub-CA's validity has not begun. Is the clock right?",
+        Outcome.NOT_YET_VALID,
     )
     ANCHOR_EXPIRED = (
         "anchor-expired",
-        Outcome.EXPIRED,
         "The installed root's validity has ended; install its successor.",
+        Outcome.EXPIRED,
     )
     ANCHOR_NOT_YET_VALID = (
         "anchor-not-yet-valid",
-        Outcome.NOT_YET_VALID,
         "The installed root's validity has not begun. Is the clock right?",
+        Outcome.NOT_YET_VALID,
     )
     CLOCK_UNTRUSTED = (
         "clock-untrusted",
-        Outcome.EXPIRED,
         "The station does not know the time, so it cannot say whether the chain is valid today.",
+        Outcome.EXPIRED,
     )
-    LEAF_IS_CA = "leaf-is-ca", Outcome.BAD_CHAIN, "The first certificate is a CA certificate."
-    LEAF_KEY_USAGE = (
-        "leaf-key-usage",
-        Outcome.BAD_CHAIN,
-        "The leaf's keyUsage is missing or does not permit what the leaf is used for.",
-    )
+    LEAF_IS_CA = "leaf-is-ca", "The first certificate is a CA certificate."
+    LEAF_KEY_USAGE = "leaf-key-usage", "The leaf's keyUsage is missing or does not permit what the leaf is used for."
     LEAF_EXTENDED_KEY_USAGE = (
         "leaf-extended-key-usage",
-        Outcome.BAD_CHAIN,
         "The leaf's extendedKeyUsage is missing where it is required, or restricts it to other purposes.",
     )
     LEAF_DOMAIN_COMPONENT = (
         "leaf-domain-component",
-        Outcome.BAD_CHAIN,
         "The leaf does not carry the domainComponent of its role (CPO, MO, OEM, CPS), or carries another. [V2G2-925]",
     )
     LEAF_SUBJECT = (
         "leaf-subject",
-        Outcome.BAD_CHAIN,
         "The leaf's subject does not hold exactly one commonName, or not the names of its role.",
     )
-    SELF_SIGNED = "self-signed", Outcome.BAD_CHAIN, "The leaf is issued by itself."
-    SUB_CA_NOT_CA = (
-        "sub-ca-not-ca",
-        Outcome.BAD_CHAIN,
-        "An issuing certificate is not marked as a CA (basicConstraints).",
-    )
-    SUB_CA_KEY_USAGE = (
-        "sub-ca-key-usage",
-        Outcome.BAD_CHAIN,
-        "An issuing certificate may not sign certificates (keyUsage keyCertSign).",
-    )
+    SELF_SIGNED = "self-signed", "The leaf is issued by itself."
+    SUB_CA_NOT_CA = "sub-ca-not-ca", "An issuing certificate is not marked as a CA (basicConstraints)."
+    SUB_CA_KEY_USAGE = "sub-ca-key-usage", "An issuing certificate may not sign certificates (keyUsage keyCertSign)."
     SUB_CA_EXTENDED_KEY_USAGE = (
         "sub-ca-extended-key-usage",
-        Outcome.BAD_CHAIN,
         "A critical extendedKeyUsage restricts an issuing certificate to other purposes.",
     )
     SUB_CA_DOMAIN_COMPONENT = (
         "sub-ca-domain-component",
-        Outcome.BAD_CHAIN,
         "A sub-CA belongs to another role: below a V2G root only a mobility operator's sub-CAs issue contracts, and below an MO root "
         "none that says CPO, CPS or OEM.",
     )
-    PATH_LENGTH = "path-length", Outcome.BAD_CHAIN, "More sub-CAs stand below a CA than its pathLenConstraint permits."
-    TOO_MANY_SUB_CAS = "too-many-sub-cas", Outcome.BAD_CHAIN, "More than two sub-CAs stand between leaf and root."
-    BAD_SIGNATURE = (
-        "bad-signature",
-        Outcome.BAD_CHAIN,
-        "A certificate is not signed with the key of the issuer that it names.",
-    )
-    CHAIN_BROKEN = (
-        "chain-broken",
-        Outcome.BAD_CHAIN,
-        "No certificate in the chain is the issuer that another one names.",
-    )
-    ISSUER_LOOP = "issuer-loop", Outcome.BAD_CHAIN, "The sub-CAs issued each other in a circle."
-    ANCHOR_UNFIT = (
-        "anchor-unfit",
-        Outcome.BAD_CHAIN,
-        "The installed root of that name is not a CA certificate of this edition's profile.",
-    )
+    PATH_LENGTH = "path-length", "More sub-CAs stand below a CA than its pathLenConstraint permits."
+    TOO_MANY_SUB_CAS = "too-many-sub-cas", "More than two sub-CAs stand between leaf and root."
+    BAD_SIGNATURE = "bad-signature", "A certificate is not signed with the key of the issuer that it names."
+    CHAIN_BROKEN = "chain-broken", "No certificate in the chain is the issuer that another one names."
+    ISSUER_LOOP = "issuer-loop", "The sub-CAs issued each other in a circle."
+    ANCHOR_UNFIT = "anchor-unfit", "The installed root of that name is not a CA certificate of this edition's profile."
     NO_TRUST_ANCHOR = (
         "no-trust-anchor",
-        Outcome.NO_ROOT,
         "The chain hangs together, but its root is not installed for this role and edition.",
+        Outcome.NO_ROOT,
     )
-    REVOKED = "revoked", Outcome.REVOKED, "A certificate of the chain is known to be revoked."
-    EMAID_MALFORMED = (
-        "emaid-malformed",
-        Outcome.BAD_CHAIN,
-        "The contract's commonName, or the claimed EMAID, is no EMAID.",
-    )
-    EMAID_MISMATCH = (
-        "emaid-mismatch",
-        Outcome.BAD_CHAIN,
-        "The car claims another EMAID than its contract certificate names.",
-    )
+    REVOKED = "revoked", "A certificate of the chain is known to be revoked.", Outcome.REVOKED
+    EMAID_MALFORMED = "emaid-malformed", "The contract's commonName, or the claimed EMAID, is no EMAID."
+    EMAID_MISMATCH = "emaid-mismatch", "The car claims another EMAID than its contract certificate names."
 
 
 class TrustError(Exception):

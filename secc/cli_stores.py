@@ -102,5 +102,5 @@ def _ocsp_cache(options: argparse.Namespace, store: Path) -> Path:
     if options.config is not None:
         from secc.config import load
 
-        return load(options.config).ocsp_cache or store / "ocsp"
+        return load(options.config).trust.staples or store / "ocsp"
     return store / "ocsp"

@@ -83,6 +83,11 @@ class Trust:
         ),
     ] = False
 
+    @property
+    def staples(self) -> Path | None:
+        """Where OCSP responses lie; None without a keystore."""
+        return self.ocsp_cache or (self.keystore / "ocsp" if self.keystore is not None else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
@@ -267,8 +272,3 @@ class Config:
             sessions=uplink.sessions,
             sessions_octets=int(uplink.sessions_megabytes * 1_000_000),
         )
-
-    @property
-    def ocsp_cache(self) -> Path | None:
-        """Where staples lie; None without a keystore."""
-        return self.trust.ocsp_cache or (self.trust.keystore / "ocsp" if self.trust.keystore is not None else None)

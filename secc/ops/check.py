@@ -173,7 +173,7 @@ def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
         yield bad("keystore", str(problem))
     if not contents.chains and not contents.problems:
         yield bad("keystore", f"{config.trust.keystore} holds no chain that can be used")
-    cache = config.ocsp_cache
+    cache = config.trust.staples
     for chain in contents.chains:
         yield _chain(chain, wall)
         if cache is not None:

@@ -14,7 +14,7 @@ from secc.ops.calendar import FILE, Calendar
 from secc.protocols import editions, protocols
 from secc.station.shared.notify import Notifier
 from secc.station.shared.services import Keylog, Services
-from secc.station.shared.trust import TrustRoom, TrustSettings
+from secc.station.shared.trust import TrustRoom
 from secc.uplink.port import Backend
 from secc.uplink.standalone import Standalone
 
@@ -44,17 +44,7 @@ def compose(config: Config, notifier: Notifier) -> Services:
         _require_store(config, name, store)
     spoken, trust = protocols(), None
     if config.trust.keystore is not None or config.trust.truststore is not None:
-        settings = TrustSettings(
-            truststore=config.trust.truststore,
-            keystore=config.trust.keystore,
-            staples=config.ocsp_cache,
-            revoked=config.trust.revoked,
-            floor_suffices=config.trust.danger_floor_suffices,
-            # `standalone` cannot judge a chain whose root is not here.
-            central_validation=False,
-            strict=config.lab.strict,
-        )
-        trust = TrustRoom(settings, calendar.judging, editions(spoken), keylog)
+        trust = TrustRoom(config.trust, calendar.judging, editions(spoken), keylog, strict=config.lab.strict)
     return Services(
         config=config,
         calendar=calendar,

@@ -85,7 +85,7 @@ port = 49152
     assert first.dc.within(DcLimits(maximum_watts=150_000.0)).maximum_watts == 60_000.0
     assert config.trust.truststore == tmp_path / "roots" and config.trust.keystore == Path("/keys")
     assert config.control_socket == tmp_path / "state/control.sock"
-    assert config.trace_directory == tmp_path / "state/traces" and config.ocsp_cache == Path("/keys/ocsp")
+    assert config.trace_directory == tmp_path / "state/traces" and config.trust.staples == Path("/keys/ocsp")
     assert config.trace.mode is TraceMode.ALWAYS and config.timing.eim_seconds == 20.0
     assert isinstance(config.timing.eim_seconds, float)
     assert config.uplink.policy.offline_tx_for_unknown_id_enabled and config.uplink.policy.contract_validation_offline

@@ -13,11 +13,12 @@ from certs.contract import Contract
 from certs.keystore import Keystore
 from certs.profile import Role
 from certs.truststore import Truststore
+from secc.config.settings import Trust
 from secc.conversation import Wall
 from secc.link.tls.context import choose
 from secc.link.tls.hello import ClientHello
 from secc.session.effects import Decision, Ground, ValidateContract, Verdict
-from secc.station.shared.trust import NO_TRUSTSTORE, TrustRoom, TrustSettings
+from secc.station.shared.trust import NO_TRUSTSTORE, TrustRoom
 from tests.lab_trust import AT, LAB
 from tools.pki.lab import EMAID
 from tools.pki.layout import write_lab_pki
@@ -44,22 +45,23 @@ SOUND_20 = ValidateContract(tuple(one.der for one in CONTRACT_20), EMAID, Editio
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> TrustSettings:
+def settings(tmp_path: Path) -> Trust:
     """Roots and chains of both editions."""
     write_lab_pki(LAB, tmp_path)
     store = tmp_path / "station"
     Truststore(store / "truststore").add(Edition.ISO20, Role.MO, MO_20.pem)
     pem = b"".join(one.pem for one in SECC_20)
     Keystore(store / "keystore").install(Edition.ISO20, pem, V2G_20.pem, SECC_20[0].key_pem)
-    return TrustSettings(store / "truststore", store / "keystore", store / "staples")
+    return Trust(store / "truststore", store / "keystore", store / "staples")
 
 
 @pytest.fixture
-def room(settings: TrustSettings) -> Callable[..., TrustRoom]:
+def room(settings: Trust) -> Callable[..., TrustRoom]:
     """Makes a trust room for these editions, with everything read."""
 
-    def made(editions: Iterable[Edition] = BOTH, **changes: object) -> TrustRoom:
-        trust = TrustRoom(replace(settings, **changes), lambda: Wall(AT, trusted=True), editions)  # type: ignore[arg-type]
+    def made(editions: Iterable[Edition] = BOTH, *, strict: bool = False, **changes: object) -> TrustRoom:
+        stores = replace(settings, **changes)  # type: ignore[arg-type]
+        trust = TrustRoom(stores, lambda: Wall(AT, trusted=True), editions, strict=strict)
         assert trust.refresh()
         return trust
 
@@ -104,7 +106,7 @@ def test_the_strict_parameters_are_of_the_same_edition(room: Callable[..., Trust
         assert (0xC02B in context.profile.suites) is not strict
 
 
-def test_what_is_wrong_with_the_keystore_is_told_once(room: Callable[..., TrustRoom], settings: TrustSettings) -> None:
+def test_what_is_wrong_with_the_keystore_is_told_once(room: Callable[..., TrustRoom], settings: Trust) -> None:
     assert settings.keystore is not None
     settings.keystore.chmod(0o775)
     (problem,) = room().problems
@@ -120,7 +122,7 @@ def test_without_a_truststore_no_contract_is_judged_at_all(room: Callable[..., T
 
 
 def test_without_a_keystore_there_is_no_chain(room: Callable[..., TrustRoom]) -> None:
-    trust = room(keystore=None, staples=None)
+    trust = room(keystore=None, ocsp_cache=None)
     assert trust.shown.contexts == ()
     assert trust.shown.ends is None
     assert isinstance(trust.validate(SOUND_2), Contract)
@@ -128,7 +130,7 @@ def test_without_a_keystore_there_is_no_chain(room: Callable[..., TrustRoom]) ->
 
 def test_without_a_place_for_staples_nothing_is_stapled(room: Callable[..., TrustRoom]) -> None:
     for staples in (False, True):
-        trust = room((Edition.ISO2,), **({} if staples else {"staples": None}))
+        trust = room((Edition.ISO2,), **({} if staples else {"ocsp_cache": None}))
         assert (choose(HELLO, trust.shown.contexts, None, AT).staple is not None) is staples
 
 

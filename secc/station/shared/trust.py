@@ -22,6 +22,7 @@ from certs.profile import CONTRACT_2, CONTRACT_20
 from certs.revocation import OcspStatus, StapleCache
 from certs.revoked import RevokedCertificates, read_revoked
 from certs.truststore import Truststore
+from secc.config.settings import Trust
 from secc.conversation import Wall
 from secc.errors import ConfigError
 from secc.link.tls.chain import Chain, profile_of
@@ -62,24 +63,6 @@ def decision_of(flaw: Flaw) -> Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class TrustSettings:
-    """Where trust lies on the disk, and how strict it is. A store that is None is not configured: it is empty, and that is not a problem.
-
-    ``revoked``: a list of revoked certificates (:mod:`certs.revoked`), None where there is none.
-    ``floor_suffices``: while the calendar is not confirmed, a chain may be accepted that was valid at one moment after the newest time known.
-    ``central_validation``: the backend may have the last word on a contract whose root is not installed (OCPP CentralContractValidationAllowed).
-    """
-
-    truststore: Path | None
-    keystore: Path | None
-    staples: Path | None
-    revoked: Path | None = None
-    floor_suffices: bool = False
-    central_validation: bool = False
-    strict: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
     """What the station can show a car in TLS: contexts made from the chains that are good today, newest first."""
 
@@ -94,13 +77,16 @@ class TrustRoom:
 
     def __init__(
         self,
-        settings: TrustSettings,
+        settings: Trust,
         wall: Callable[[], Wall],
         editions: Iterable[Edition],
         keylog: Callable[[str], None] | None = None,
+        *,
+        strict: bool = False,
     ) -> None:
         self.editions = tuple(editions)
         self._settings = settings
+        self._strict = strict
         self._wall = wall
         self._keylog = keylog
         self._truststore = Truststore(settings.truststore) if settings.truststore is not None else None
@@ -186,7 +172,7 @@ class TrustRoom:
         return Identity(tuple(contexts), tuple(problems), ends)
 
     def _context(self, chain: SeccChain) -> ServerContext:
-        profile, wall = profile_of(chain.edition, strict=self._settings.strict), self._wall()
+        profile, wall = profile_of(chain.edition, strict=self._strict), self._wall()
         chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
         fresh: tuple[tuple[OcspStatus, bytes] | None, ...] = (None,)
         if self._staples is not None:
@@ -216,10 +202,9 @@ class TrustRoom:
                 wall.time,
                 claimed=question.emaid,
                 profile=_CONTRACTS[question.edition],
-                central_validation=self._settings.central_validation,
                 is_revoked=None if revoked is None else revoked.__contains__,
                 clock_trusted=wall.trusted,
-                floor_suffices=self._settings.floor_suffices,
+                floor_suffices=self._settings.danger_floor_suffices,
             )
         except ChainRejected as error:
             return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})", Ground.CHAIN)

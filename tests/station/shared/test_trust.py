@@ -22,6 +22,7 @@ from certs.revoked import read_revoked
 from certs.truststore import Truststore
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
+from secc.config.settings import Trust
 from secc.conversation import Wall
 from secc.errors import ConfigError
 from secc.iso2.messages import ResponseCode
@@ -34,7 +35,7 @@ from secc.station import station as station_module
 from secc.station.compose import compose
 from secc.station.shared import trust as trust_module
 from secc.station.shared.notify import Notifier
-from secc.station.shared.trust import TrustRoom, TrustSettings, decision_of
+from secc.station.shared.trust import TrustRoom, decision_of
 from secc.station.station import LOOK_SECONDS
 from tests.lab_trust import AT, LAB, anchors
 from tests.settle import settle
@@ -60,8 +61,8 @@ def room(lab: Path) -> Callable[..., TrustRoom]:
 
     def made(at: datetime = AT, *, trusted: bool = True, floor_suffices: bool = False) -> TrustRoom:
         store = lab / "station"
-        settings = TrustSettings(
-            store / "truststore", store / "keystore", store / "staples", floor_suffices=floor_suffices
+        settings = Trust(
+            store / "truststore", store / "keystore", store / "staples", danger_floor_suffices=floor_suffices
         )
         trust = TrustRoom(settings, lambda: Wall(at, trusted), EDITIONS)
         assert trust.load_roots() == ()
@@ -97,7 +98,7 @@ def test_a_store_that_others_can_change_is_not_used(tmp_path: Path) -> None:
     write_lab_pki(LAB, tmp_path)
     store = tmp_path / "station"
     trust = TrustRoom(
-        TrustSettings(store / "truststore", store / "keystore", store / "staples"),
+        Trust(store / "truststore", store / "keystore", store / "staples"),
         lambda: Wall(AT, trusted=True),
         EDITIONS,
     )
@@ -155,26 +156,26 @@ def test_a_car_that_connects_when_the_staple_has_ended_gets_none(
 
 
 @pytest.fixture
-def stores(lab: Path, tmp_path: Path) -> TrustSettings:
+def stores(lab: Path, tmp_path: Path) -> Trust:
     """Stores of this test's own, and a list of revoked certificates that names none."""
     shutil.copytree(lab / "station", tmp_path / "station")
     store, revoked = tmp_path / "station", tmp_path / "revoked.txt"
     revoked.write_text("# none\n")
-    return TrustSettings(store / "truststore", store / "keystore", store / "staples", revoked)
+    return Trust(store / "truststore", store / "keystore", store / "staples", revoked)
 
 
 def trusted() -> Wall:
     return Wall(AT, trusted=True)
 
 
-def revoke(settings: TrustSettings, place: int) -> None:
+def revoke(settings: Trust, place: int) -> None:
     data = verify_contract_chain(LAB.contract.ders, anchors(), AT).hash_data[place]
     assert settings.revoked is not None
     settings.revoked.write_text(f"sha256 {data.issuer_name_hash} {data.issuer_key_hash} {data.serial_number}\n")
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_revoked_certificate_is_told_to_the_car_as_revoked(stores: TrustSettings, place: int) -> None:
+def test_a_revoked_certificate_is_told_to_the_car_as_revoked(stores: Trust, place: int) -> None:
     trust = TrustRoom(stores, trusted, EDITIONS)
     assert trust.refresh()
     assert isinstance(trust.validate(SOUND), Contract)
@@ -184,7 +185,7 @@ def test_a_revoked_certificate_is_told_to_the_car_as_revoked(stores: TrustSettin
     assert verdict == Verdict(Decision.CERTIFICATE_REVOKED, "revoked (chain)", Ground.CHAIN)
 
 
-def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(stores: TrustSettings) -> None:
+def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(stores: Trust) -> None:
     assert stores.revoked is not None
     stores.revoked.unlink()
     trust = TrustRoom(stores, trusted, EDITIONS)
@@ -199,7 +200,7 @@ def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(sto
     assert isinstance(trust.validate(SOUND), Contract)
 
 
-def test_a_bad_list_of_revoked_certificates_takes_nothing_back(stores: TrustSettings) -> None:
+def test_a_bad_list_of_revoked_certificates_takes_nothing_back(stores: Trust) -> None:
     trust = TrustRoom(stores, trusted, EDITIONS)
     revoke(stores, 0)
     trust.refresh()
@@ -218,7 +219,7 @@ def test_a_bad_list_of_revoked_certificates_takes_nothing_back(stores: TrustSett
         assert verdict.decision is Decision.CERTIFICATE_REVOKED
 
 
-def test_only_what_has_changed_is_read_again(stores: TrustSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_has_changed_is_read_again(stores: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
     settle(monkeypatch)
     read: list[str] = []
 
@@ -252,11 +253,11 @@ def test_only_what_has_changed_is_read_again(stores: TrustSettings, monkeypatch:
     assert after(root.unlink) == ["roots"]
     assert after(lambda: stores.truststore.parent.chmod(0o777)) == ["roots", "chains"], "a directory above counts"
     assert after(lambda: stores.truststore.parent.chmod(0o755)) == ["roots", "chains"]
-    assert after(lambda: next(stores.staples.iterdir()).unlink()) == ["chains"]
+    assert after(lambda: next(stores.ocsp_cache.iterdir()).unlink()) == ["chains"]
     assert after(lambda: revoke(stores, 0)) == ["revoked"]
 
 
-def test_no_file_is_looked_at_while_a_car_waits(stores: TrustSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_looked_at_while_a_car_waits(stores: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
     trust = TrustRoom(stores, trusted, EDITIONS)
     trust.refresh()
 
