@@ -102,19 +102,24 @@ def as_text(line: Sequence[Step]) -> Iterator[str]:
     """For a terminal: the car on the left, the station on the right."""
     yield f"{'':>10}  car{'':{WIDTH - 6}}station"
     for step in line:
-        times = f" x {step.times}" if step.times > 1 else ""
-        at = f"{step.at:10.3f}"
-        match step.kind:
-            case "received":
-                yield f"{at}   |{'--' + step.text + times:-<{WIDTH - 3}}>|  {step.detail}".rstrip()
-            case "sent":
-                yield f"{at}   |<{'--' + step.text + times:-<{WIDTH - 3}}|  {step.detail}".rstrip()
-            case "happened":
-                yield f"{at}   |{'':{WIDTH - 2}}|  * {step.text}"
-            case "done":
-                yield f"{at}   |{'':{WIDTH - 2}}|  > {step.text}"
-            case "note":
-                yield f"{at}   {step.text}"
+        name = f"--{_counted(step)}"
+        drawn = {
+            "received": f"|{name:-<{WIDTH - 3}}>|  {step.detail}",
+            "sent": f"|<{name:-<{WIDTH - 3}}|  {step.detail}",
+            "happened": f"|{'':{WIDTH - 2}}|  * {step.text}",
+            "done": f"|{'':{WIDTH - 2}}|  > {step.text}",
+            "note": step.text,
+        }
+        yield f"{step.at:10.3f}   {drawn[step.kind]}".rstrip()
+
+
+MERMAID: Mapping[str, str] = {
+    "received": "EVCC->>SECC",
+    "sent": "SECC-->>EVCC",
+    "happened": "Note right of SECC",
+    "done": "Note right of SECC",
+    "note": "Note over EVCC,SECC",
+}
 
 
 def as_mermaid(line: Sequence[Step]) -> Iterator[str]:
@@ -123,17 +128,12 @@ def as_mermaid(line: Sequence[Step]) -> Iterator[str]:
     yield "    participant EVCC as car"
     yield "    participant SECC as station"
     for step in line:
-        times = f" x {step.times}" if step.times > 1 else ""
-        label = _harmless(f"{step.text}{times}" + (f": {step.detail}" if step.detail else ""))
-        match step.kind:
-            case "received":
-                yield f"    EVCC->>SECC: {label}"
-            case "sent":
-                yield f"    SECC-->>EVCC: {label}"
-            case "happened" | "done":
-                yield f"    Note right of SECC: {label}"
-            case "note":
-                yield f"    Note over EVCC,SECC: {label}"
+        label = _harmless(_counted(step) + (f": {step.detail}" if step.detail else ""))
+        yield f"    {MERMAID[step.kind]}: {label}"
+
+
+def _counted(step: Step) -> str:
+    return f"{step.text} x {step.times}" if step.times > 1 else step.text
 
 
 def _harmless(text: str) -> str:

@@ -73,9 +73,8 @@ class Levels:
             self.events.publish(PilotChanged(self.pilot))
 
     def note_contactor(self, state: ContactorState, at: float | None = None) -> None:
-        changed = state is not self.contactor.state
-        self.contactor = ContactorReading(state, self._now() if at is None else at)
-        if changed:
+        before, self.contactor = self.contactor, ContactorReading(state, self._now() if at is None else at)
+        if state is not before.state:
             self.events.publish(ContactorChanged(self.contactor))
 
     def note_inputs(
@@ -91,15 +90,13 @@ class Levels:
             self.events.publish(DoorChanged(opened, at))
 
     def note_cable(self, amperes: float | None) -> None:
-        changed = amperes != self.cable.amperes
-        self.cable = CableReading(amperes, self._now())
-        if changed:
+        before, self.cable = self.cable, CableReading(amperes, self._now())
+        if amperes != before.amperes:
             self.events.publish(CableChanged(self.cable))
 
     def note_lock(self, state: LockState, at: float | None = None) -> None:
-        changed = state is not self.lock.state
-        self.lock = LockReading(state, self._now() if at is None else at)
-        if changed:
+        before, self.lock = self.lock, LockReading(state, self._now() if at is None else at)
+        if state is not before.state:
             self.events.publish(LockChanged(self.lock))
 
     # --- whether it answers ---

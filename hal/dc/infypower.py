@@ -137,13 +137,9 @@ class InfypowerSupply:
         Whatever becomes of this call, the order is repeated until it is confirmed.
         """
         self.switch_off()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + OFF_SECONDS
-        while not self._off_confirmed:
-            if loop.time() >= end or self._task is None:
-                late = [module.address for module in self._modules.values() if not module.off_since(self._switched_at)]
-                raise HalTimeout(f"supply modules {late} do not confirm that they are off")
-            await asyncio.sleep(0.01)
+        if not await _until(lambda: self._off_confirmed, OFF_SECONDS if self._task is not None else 0.0):
+            late = [module.address for module in self._modules.values() if not module.off_since(self._switched_at)]
+            raise HalTimeout(f"supply modules {late} do not confirm that they are off")
 
     def switch_off(self) -> None:
         """Order "off" now, without waiting for anything. Never raises."""
@@ -167,14 +163,12 @@ class InfypowerSupply:
         self._attach(self._connect())
         self._switched_at = loop.time()
         self._task = loop.create_task(self._run(), name="supply")
-        end = loop.time() + OPEN_SECONDS
+        modules = self._modules.values()
         try:
-            while not (all(module.known for module in self._modules.values()) and self._off_confirmed):
-                if loop.time() >= end:
-                    missing = [module.address for module in self._modules.values() if not module.known]
-                    raise HalTimeout(f"supply modules {missing or list(self._modules)} do not answer, or are not off")
-                await asyncio.sleep(0.01)
-            self._capabilities = together(self._modules.values(), self._bounds)
+            if not await _until(lambda: all(each.known for each in modules) and self._off_confirmed, OPEN_SECONDS):
+                missing = [module.address for module in modules if not module.known]
+                raise HalTimeout(f"supply modules {missing or list(self._modules)} do not answer, or are not off")
+            self._capabilities = together(modules, self._bounds)
         except BaseException:
             await self._detach()
             raise
@@ -283,16 +277,15 @@ class InfypowerSupply:
         self._bus.send(frame)
 
     async def _come_on(self) -> None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + ON_SECONDS
-        while self._target is not None:
-            if all(module.on_since(self._switched_at) for module in self._modules.values()):
-                return
-            if loop.time() >= end:
-                self.switch_off()
-                raise HalTimeout(f"the supply does not come on within {ON_SECONDS:g} s")
-            await asyncio.sleep(0.01)
-        raise HalRejected("the supply was switched off meanwhile")
+        modules = self._modules.values()
+        done = await _until(
+            lambda: self._target is None or all(module.on_since(self._switched_at) for module in modules), ON_SECONDS
+        )
+        if self._target is None:
+            raise HalRejected("the supply was switched off meanwhile")
+        if not done:
+            self.switch_off()
+            raise HalTimeout(f"the supply does not come on within {ON_SECONDS:g} s")
 
     # --- what is heard, and what is not ---
 
@@ -340,6 +333,17 @@ class InfypowerSupply:
             self._cut_off(HalLost(f"supply modules {silent} do not answer"))
         elif min(heard.values()) > self._cut_off_at:
             self.faults.end(LOST)
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until it is so, at most this long; returns whether it is."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not condition():
+        if loop.time() >= end:
+            return False
+        await asyncio.sleep(0.01)
+    return True
 
 
 def supply(where: str) -> InfypowerSupply:
