@@ -22,14 +22,7 @@ from hal.dc.infypower import InfypowerSupply, supply
 from hal.dc.isocha import IsoCha, insulation_monitor
 from hal.drivers_kit import Part
 from hal.errors import HalError, HalLost, HalRejected
-from hal.events import (
-    BoardEvent,
-    BoardLost,
-    ContactorChanged,
-    EmergencyStopChanged,
-    FaultRaised,
-    PilotChanged,
-)
+from hal.events import BoardEvent, BoardLost, ContactorChanged, EmergencyStopChanged, FaultRaised, PilotChanged
 from hal.meters.meter import ModbusMeter, meter
 from hal.meters.modbus import Lines
 from hal.ports import AcPower, Board, DcPower, Imd, Meter

@@ -19,12 +19,7 @@ class Measured:
 
 
 # Nominal bands by the high peak, and what lies between two bands: there the pilot keeps the higher state if it had it.
-_BANDS = (
-    (11.0, 13.0, PilotState.A),
-    (8.0, 10.0, PilotState.B),
-    (5.0, 7.0, PilotState.C),
-    (2.0, 4.0, PilotState.D),
-)
+_BANDS = ((11.0, 13.0, PilotState.A), (8.0, 10.0, PilotState.B), (5.0, 7.0, PilotState.C), (2.0, 4.0, PilotState.D))
 
 
 def classify(high_volts: float, low_volts: float, duty: float | None, before: PilotState) -> Measured:

@@ -29,9 +29,7 @@ from hal.readings import PilotReading, PilotState
 from hal.sim.clock import LoopClock
 from hal.sim.modem import Medium, SimModem
 from secc.conversation import Effect, Levels, Reason, Session
-from secc.link.slac.dlink import (
-    ArmMatching,
-)
+from secc.link.slac.dlink import ArmMatching
 from secc.link.slac.matching import SlacSession
 from secc.link.slac.mme import AttenCharInd
 from secc.link.slac.settings import SlacSettings

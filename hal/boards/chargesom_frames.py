@@ -141,14 +141,7 @@ class Deframer:
         del self._buffer[:count]
 
 
-_PILOT: Final = {
-    1: PilotState.A,
-    2: PilotState.B,
-    3: PilotState.C,
-    4: PilotState.D,
-    5: PilotState.E,
-    6: PilotState.F,
-}
+_PILOT: Final = {1: PilotState.A, 2: PilotState.B, 3: PilotState.C, 4: PilotState.D, 5: PilotState.E, 6: PilotState.F}
 _CABLE: Final = {1: 13.0, 2: 20.0, 3: 32.0, 4: 63.0}
 CABLE_INVALID: Final = 7
 

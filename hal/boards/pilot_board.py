@@ -62,10 +62,7 @@ class LinuxBoard(DrivenBoard):
         bolt_feedback: Input | None = None,
     ) -> None:
         super().__init__(
-            name,
-            outlet,
-            BoardCapabilities(opens_itself=False, heartbeat_seconds=1.0),
-            supports_e=gate is not None,
+            name, outlet, BoardCapabilities(opens_itself=False, heartbeat_seconds=1.0), supports_e=gate is not None
         )
         self._generator = generator
         self._high, self._low = high, low

@@ -103,10 +103,7 @@ class Panel:
     """Carries out requests on one world."""
 
     def __init__(
-        self,
-        world: World,
-        follower: Observer | None = None,
-        line: Callable[[str, Message], Message] | None = None,
+        self, world: World, follower: Observer | None = None, line: Callable[[str, Message], Message] | None = None
     ) -> None:
         self._world = world
         self._line = line

@@ -89,8 +89,7 @@ def charge_parameter_discovery(car: Exchange, battery: Battery) -> Conversation[
     limit = car.party.limit(behaviour.patient(ONGOING))
     while True:
         request = ChargeParameterDiscoveryReq(
-            requested_energy_transfer_mode=behaviour.transfer_mode,
-            ev_charge_parameter=_wanted(car, battery),
+            requested_energy_transfer_mode=behaviour.transfer_mode, ev_charge_parameter=_wanted(car, battery)
         )
         heard = yield from car.ask(request, ChargeParameterDiscoveryRes)
         if heard.evse_processing is EVSEProcessing.FINISHED:

@@ -102,8 +102,7 @@ class SimHands(Hands):
         if self._stored_before is None:
             self._stored_before = truth["stored_watt_hours"]
         battery.sensed = Sensed(
-            volts=truth["battery_volts"],
-            stored_watt_hours=truth["stored_watt_hours"] - self._stored_before,
+            volts=truth["battery_volts"], stored_watt_hours=truth["stored_watt_hours"] - self._stored_before
         )
         battery.capacity_watt_hours = truth["capacity_watt_hours"]
         battery.state_of_charge = truth["soc"]

@@ -40,11 +40,7 @@ CHALLENGE_OCTETS: Final = 16
 def supported_app_protocol(car: Exchange) -> Conversation[None]:
     """Agree on ISO 15118-2, the only protocol of this car. [V2G2-169]"""
     entry = AppProtocol(
-        protocol_namespace=NAMESPACE,
-        version_number_major=2,
-        version_number_minor=0,
-        schema_id=SCHEMA_ID,
-        priority=1,
+        protocol_namespace=NAMESPACE, version_number_major=2, version_number_minor=0, schema_id=SCHEMA_ID, priority=1
     )
     car.say_supported(SupportedAppProtocolReq(app_protocol=(entry,)))
     answer = yield from car.hear_supported()

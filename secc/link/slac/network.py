@@ -7,13 +7,7 @@ from collections.abc import Collection
 
 from secc.conversation import ENDLESS, Conversation, Party, Timeout
 from secc.link.slac import timing
-from secc.link.slac.dlink import (
-    DLink,
-    IndicateDlinkReady,
-    ReleaseLink,
-    ReportMatched,
-    ResumeLink,
-)
+from secc.link.slac.dlink import DLink, IndicateDlinkReady, ReleaseLink, ReportMatched, ResumeLink
 from secc.link.slac.effects import CheckLink, Notice
 from secc.link.slac.events import FrameReceived, LinkReported
 from secc.link.slac.key import NetworkKey
