@@ -42,7 +42,11 @@ from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings
 from secc.trace.recorder import Recorder
-from tools.evcc import Announce, Battery, Behaviour, MoveRelays, SetLoad, SetPilot, SpeakProtocol, Wallet, drive_in
+from tools.evcc.battery import Battery
+from tools.evcc.behaviour import Behaviour
+from tools.evcc.dialogue import drive_in
+from tools.evcc.vocabulary import Announce, MoveRelays, SetLoad, SetPilot, SpeakProtocol
+from tools.evcc.wallet import Wallet
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 WIRE_SECONDS = 0.002

@@ -35,8 +35,9 @@ from secc.session.events import (
 from tests.lab_trust import AT
 from tests.pair import Line, Outlet, Pair
 from tests.ways import AC_EIM, AC_PNC, ANCHORS, BOTH, DC_EIM, DC_OFFER, DC_PNC, EVERY_KIND, WALLET, WAYS, Way
-from tools.evcc import Battery, Behaviour, Current
-from tools.evcc import Payment as Paid
+from tools.evcc.battery import Battery
+from tools.evcc.behaviour import Behaviour, Current
+from tools.evcc.behaviour import Payment as Paid
 from tools.evcc.flaws import FLAWS
 from tools.pki.lab import build_lab_pki
 

@@ -38,7 +38,7 @@ from secc.session.events import (
 )
 from tests.pair import Line, Outlet, Pair
 from tests.ways import EVERY_KIND, Way
-from tools.evcc import Behaviour
+from tools.evcc.behaviour import Behaviour
 from tools.evcc.flaws import FLAWS
 
 moments = st.floats(min_value=0.0, max_value=12.0)

@@ -11,7 +11,7 @@ from secc.session.events import LimitChanged, RenegotiationRequested, StopReques
 from tests.pair import BEGAN, Line, Pair
 from tests.ways import AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, Way
 from tests.world_outlet import DC_LIMITS, WorldOutlet
-from tools.evcc import Behaviour, Current
+from tools.evcc.behaviour import Behaviour, Current
 
 LONG = Behaviour(loops=10_000)
 SAFE_SECONDS = 0.1

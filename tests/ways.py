@@ -8,8 +8,9 @@ from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
 from secc.trace.recorder import Recorder
 from tests.lab_trust import LAB, anchors
 from tests.pair import Outlet, Pair
-from tools.evcc import Behaviour, Current, Wallet
-from tools.evcc import Payment as Paid
+from tools.evcc.behaviour import Behaviour, Current
+from tools.evcc.behaviour import Payment as Paid
+from tools.evcc.wallet import Wallet
 
 DC_OFFER = Offer(evse_id="DE*PNX*E12345", transfers=(Transfer.DC,), dc=DcLimits(), free=True)
 AC_OFFER = Offer(evse_id="DE*PNX*E12345", transfers=(Transfer.AC_THREE_PHASE,), ac=AcLimits(), dc=None, free=True)

@@ -12,7 +12,7 @@ from secc.trace.recorder import Recorder
 from tests.pair import BEGAN
 from tests.ways import AC_EIM, DC_PNC, Way
 from tools.diagram import TraceUnreadable, as_mermaid, as_text, folded, main, read_trace, steps
-from tools.evcc import Behaviour
+from tools.evcc.behaviour import Behaviour
 
 
 def trace(way: Way, event: object | None = None) -> list[str]:

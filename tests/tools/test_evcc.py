@@ -50,9 +50,10 @@ from secc.iso2.messages import (
 from secc.session.events import ConnectionClosed, StopRequested
 from secc.session.supported_app_protocol import ResponseCode as Negotiated
 from secc.session.supported_app_protocol import SupportedAppProtocolRes
-from tools.evcc import Behaviour, Dialogue, MoveRelays, SetLoad, SetPilot, drive_in
-from tools.evcc.dialogue import STREAM
+from tools.evcc.behaviour import Behaviour
+from tools.evcc.dialogue import STREAM, Dialogue, drive_in
 from tools.evcc.quantities import amperes, real, volts, watts
+from tools.evcc.vocabulary import MoveRelays, SetLoad, SetPilot
 
 SESSION = bytes.fromhex("0102030405060708")
 OK = ResponseCode.OK

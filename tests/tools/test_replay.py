@@ -14,7 +14,7 @@ from secc.trace.recorder import Recorder
 from tests.pair import BEGAN
 from tests.ways import AC_EIM, AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, Way
 from tools.diagram import TraceUnreadable
-from tools.evcc import Behaviour
+from tools.evcc.behaviour import Behaviour
 from tools.evcc.flaws import FLAWS
 from tools.replay import NotReplayable, main, replay
 

@@ -18,10 +18,12 @@ from typing import Any
 
 from hal.errors import HalError
 from secc.errors import SeccError
-from tools.evcc import Battery, Behaviour, Payment, Wallet
+from tools.evcc.battery import Battery
+from tools.evcc.behaviour import Behaviour, Payment
 from tools.evcc.driver import Stopped, Tell, Trip, travel
 from tools.evcc.hands import Hands, SimHands
 from tools.evcc.trust import Trust
+from tools.evcc.wallet import Wallet
 
 from .line import Exchange, TimedLine, ask
 

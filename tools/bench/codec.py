@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.evcc import Wallet
+from tools.evcc.wallet import Wallet
 
 from .figures import Section, spread
 from .messages import SAP_NAMESPACE, Sample, samples

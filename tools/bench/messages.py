@@ -32,7 +32,7 @@ from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 
 if TYPE_CHECKING:
-    from tools.evcc import Wallet
+    from tools.evcc.wallet import Wallet
 
 SAP_NAMESPACE = "urn:iso:15118:2:2010:AppProtocol"
 ISO2_NAMESPACE = "urn:iso:15118:2:2013:MsgDef"

@@ -9,33 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .battery import Battery
-from .behaviour import Behaviour, Current, Payment
-from .dialogue import Dialogue, drive_in
-from .vocabulary import Announce, Ended, MoveRelays, SetLoad, SetPilot, SpeakProtocol
-from .wallet import Wallet
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program ``secc evcc``."""
     from .__main__ import main as run
 
     return run(argv)
-
-
-__all__ = [
-    "Announce",
-    "Battery",
-    "Behaviour",
-    "Current",
-    "Dialogue",
-    "Ended",
-    "MoveRelays",
-    "Payment",
-    "SetLoad",
-    "SetPilot",
-    "SpeakProtocol",
-    "Wallet",
-    "drive_in",
-    "main",
-]
