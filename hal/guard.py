@@ -18,11 +18,9 @@ from hal.guarded import GuardedAcPower, GuardedDcPower
 from hal.interlock import DENIED, Circumstances, Consent, Insulation, Interlock, Purpose
 from hal.ports import Board
 from hal.readings import PilotState
+from hal.ticker import TICK_SECONDS, Ticker
 
 log = logging.getLogger(__name__)
-
-BEAT_SECONDS = 0.1
-"""Ten a second: twice the least that a board may expect."""
 
 UNLOADING_SECONDS = 0.04
 """How long an immediate opening waits for the supply's current to fall: 100 ms have to hold debounce and release time too."""
@@ -48,8 +46,8 @@ class ConsentLost:
 class Guard:
     """Keeps one board safe while :meth:`run` is running. All calls from the event loop's thread.
 
-    ``on_revoked`` hears every loss of a consent that was held, ``on_beat`` every heartbeat that went out (a service watchdog
-    may live on it).
+    It beats and looks with every tick of ``ticker``, which it shares with others, or has for itself. ``on_revoked`` hears every loss
+    of a consent that was held, ``on_beat`` every heartbeat that went out (a service watchdog may live on it).
     """
 
     def __init__(
@@ -57,6 +55,7 @@ class Guard:
         board: Board,
         interlock: Interlock | None = None,
         *,
+        ticker: Ticker | None = None,
         on_revoked: Callable[[Consent], None] | None = None,
         on_beat: Callable[[], None] | None = None,
     ) -> None:
@@ -72,9 +71,10 @@ class Guard:
         self._withheld = False
         self._opening: asyncio.Task[None] | None = None
         self._opening_at_once = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticker = ticker if ticker is not None else Ticker()
         self.ac = GuardedAcPower(board.ac, self, board.name) if board.ac is not None else None
         self.dc = GuardedDcPower(board.dc, self, board.name) if board.dc is not None else None
+        self._ports: tuple[GuardedAcPower | GuardedDcPower, ...] = tuple(filter(None, (self.ac, self.dc)))
 
     # --- for the power path ---
 
@@ -114,11 +114,11 @@ class Guard:
 
     async def run(self) -> None:
         """Watch until the board is closed or this task is cancelled; either way the power is off at the end."""
-        loop = asyncio.get_running_loop()
         self._running = True
-        self._last_turn = loop.time()
-        self._turn()
+        self._last_turn = asyncio.get_running_loop().time()
         try:
+            self._turn()
+            self._ticker.join(self._turn)
             while True:
                 with contextlib.suppress(
                     HalLost
@@ -131,8 +131,7 @@ class Guard:
                 self._evaluate()
         finally:
             self._running = False
-            if self._timer is not None:
-                self._timer.cancel()
+            self._ticker.leave(self._turn)
             self._asked = Purpose.NONE
             self._take_away(DENIED)
             if self._opening is not None:
@@ -152,9 +151,7 @@ class Guard:
 
     def _turn(self) -> None:
         """One beat: only if the loop came by in time, and only if what was to be opened could be commanded so."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        self._timer = loop.call_later(BEAT_SECONDS, self._turn)
+        now = asyncio.get_running_loop().time()
         late = self._last_turn is None or now - self._last_turn > self._interlock.limits.heartbeat_seconds
         self._last_turn = now
         self._evaluate()
@@ -197,27 +194,19 @@ class Guard:
         # A new car, or the same one plugged in again, has insulation of its own.
         if board.healthy and board.pilot.reading.state is PilotState.A:
             self._insulation = Insulation.UNKNOWN
-        consent = self._consent(self._asked)
-        if consent:
+        if self._asked is Purpose.NONE:
+            now = asyncio.get_running_loop().time()
+            if [port for port in self._ports if port.stays_closed(now)]:
+                # Though power is not asked for: a driver's bug, or a command that was lost on its way.
+                self._take_away(self._consent(Purpose.NONE), join=True)
             return
-        if self._asked is not Purpose.NONE:
+        consent = self._consent(self._asked)
+        if not consent:
             self._asked = Purpose.NONE
             log.warning("power off: %s", consent)
             self._take_away(consent)
             if self._on_revoked is not None:
                 self._on_revoked(consent)
-        elif self._closed():
-            # Though nobody may have power: a driver's bug, or a command that was lost on its way.
-            self._take_away(consent, join=True)
-
-    @property
-    def _ports(self) -> tuple[GuardedAcPower | GuardedDcPower, ...]:
-        return tuple(port for port in (self.ac, self.dc) if port is not None)
-
-    def _closed(self) -> bool:
-        """A contactor is closed, and was not told to open just now."""
-        now = asyncio.get_running_loop().time()
-        return any(tuple(port.stays_closed(now) for port in self._ports))
 
     # --- taking the power away ---
 
@@ -251,7 +240,7 @@ class Guard:
                     "opening failed, withholding the heartbeat: %s", error, exc_info=not isinstance(error, HalError)
                 )
                 self._withheld = True
-                await asyncio.sleep(BEAT_SECONDS)
+                await asyncio.sleep(TICK_SECONDS)
                 self._doubt()
             else:
                 self._withheld = False

@@ -31,7 +31,8 @@ from hal.sim.powerline import PowerLine
 from hal.sim.world import Outlet, World
 
 COMMAND_SECONDS = 1.0
-SILENT_SECONDS = 1.0
+SILENT_SECONDS = 0.95
+"""Ten heartbeats without a word: the board is lost before its measurements are too old to act on."""
 
 
 class SimBoard(LevelBoard):

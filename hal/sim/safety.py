@@ -28,7 +28,8 @@ UNLOADING_SECONDS = 0.03
 STEP_SECONDS = 0.005
 WELD_SECONDS = 0.15
 CLOSE_SECONDS = 0.5
-SUPERVISION_SECONDS = 0.05
+SUPERVISION_SECONDS = 0.12
+"""Outside time between two looks at voltage and current. A beat is a look, too, so that one a tenth of a second leaves nothing to do between."""
 OVERVOLTAGE_FACTOR = 1.1
 DEAD_VOLTS = 1.0
 OVERCURRENT_SECONDS = 7.0
@@ -90,6 +91,9 @@ class SafetyController:
         self.faults.end(HEARTBEAT_LOST.code)
         if self._beat_check is None:
             self._beat_check = self.clock.call_at(self._last_beat + self._patience, self._check_beat)
+        if self._supervision is not None:
+            self._supervision.cancel()
+            self._inspect()
 
     def permit(self, on: bool) -> None:
         """The station's wish for power. On an AC outlet the contactor follows the pilot while it lasts.
@@ -304,12 +308,15 @@ class SafetyController:
             )
 
     def _look(self) -> None:
+        self._inspect()
+        self.report("measured")
+
+    def _inspect(self) -> None:
         self._supervision = None
         volts, amperes = self.world.present()
         if self.world.outlet.dc and volts > self.world.outlet.limits.max_volts * OVERVOLTAGE_FACTOR:
             self.fail(OVERVOLTAGE)
         self._check_current(amperes)
-        self.report("measured")
         self._supervise()
 
     def _check_current(self, amperes: float) -> None:

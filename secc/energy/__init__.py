@@ -3,7 +3,7 @@
 One ``Session`` lasts from plug-in to unplugging, so that nothing of one car reaches the next, and
 every ending is the same safe one::
 
-    session = power_path(DcSettings(limits=..., watts=...), now=loop.time())      # or AcSettings(...)
+    session = PowerPath(DcSettings(limits=..., watts=...), now=loop.time())      # or AcSettings(...)
     session.levels = levels; effects = session.begin(now)
 
 Its input (set ``session.levels`` before every step; the board's events of pilot and contactor only
@@ -15,6 +15,7 @@ the board                               its events (``hal.events``)
 its guard                               ``ConsentLost``: ``Guard.ask`` refused, or ``on_revoked``
 a queue of its ports                    ``CommandFailed``, ``ContactorOpeningTold``
 the grid, the operator                  ``LimitChanged`` (``secc.session.events``)
+the clock, while ``session.supervised``  ``Ticked``, ten times a second
 the plug                                ``Unplugged`` (``secc.session.events``) ends the session
 ======================================  =============================================================================
 
@@ -37,22 +38,26 @@ from secc.energy.dc import DcPath
 from secc.energy.effects import ReleasePower, StopInsulationMonitor, SwitchSupplyOff, WithdrawPower
 from secc.energy.settings import AcSettings, DcSettings
 
-__all__ = ["AcSettings", "DcSettings", "power_path"]
+__all__ = ["AcSettings", "DcSettings", "PowerPath"]
 
 
-def power_path(settings: AcSettings | DcSettings, *, now: float, tickets: Iterator[int] | None = None) -> Session:
-    """Returns the power path of one plug-in, not begun yet. ``tickets`` shared with the outlet's
-    other sessions keeps numbers unique.
+class PowerPath(Session):
+    """The power path of one plug-in, not begun yet. ``tickets`` shared with the outlet's other
+    sessions keeps numbers unique.
     """
 
-    def talk(board: Party) -> Conversation[None]:
-        path = DcPath(board, settings) if isinstance(settings, DcSettings) else AcPath(board, settings)
-        return path.run()
+    def __init__(self, settings: AcSettings | DcSettings, *, now: float, tickets: Iterator[int] | None = None) -> None:
+        self._settings = settings
+        ac = isinstance(settings, AcSettings)
+        safe = (WithdrawPower(), ReleasePower()) if ac else (SwitchSupplyOff(), ReleasePower(), StopInsulationMonitor())
+        super().__init__(self._talk, safe=safe, now=now, tickets=tickets)
 
-    ac = isinstance(settings, AcSettings)
-    return Session(
-        talk,
-        safe=(WithdrawPower(), ReleasePower()) if ac else (SwitchSupplyOff(), ReleasePower(), StopInsulationMonitor()),
-        now=now,
-        tickets=tickets,
-    )
+    def _talk(self, board: Party) -> Conversation[None]:
+        settings = self._settings
+        self._path = DcPath(board, settings) if isinstance(settings, DcSettings) else AcPath(board, settings)
+        return self._path.run()
+
+    @property
+    def supervised(self) -> bool:
+        """Whether it wants ``Ticked`` ten times a second: there is power, or may be."""
+        return self.ended is None and self._path.supervised

@@ -9,9 +9,10 @@ from hal.interlock import Purpose
 from secc.conversation import Asked, Conversation, Deadline, Party, Timeout
 from secc.energy.arithmetic import overcurrent_amperes
 from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, SetOvercurrent, WithdrawPower
-from secc.energy.path import TICK, Halt, Path
+from secc.energy.path import Halt, Path
 from secc.energy.settings import AcSettings
 from secc.session.effects import CableChecked, CheckCable, OpenContactor, PowerReported, StartPower, StopPower
+from secc.session.events import LimitChanged
 
 READY_STATE = Timeout("state C or D when power is to flow", 3.0, "IEC 61851-1 sequence 4")
 CLOSING = Timeout("contactor closing", 3.0, "IEC 61851-1: from state C or D to the supply")
@@ -35,7 +36,7 @@ class AcPath(Path):
     def __init__(self, board: Party, settings: AcSettings) -> None:
         super().__init__(board)
         self.settings = settings
-        self.watts = settings.watts
+        self._watts = settings.watts
         self.stage = Stage.OFF
         self._overcurrent: float | None = None
         self._lower_at: float | None = None
@@ -73,7 +74,7 @@ class AcPath(Path):
     def _close(self) -> None:
         self.contactor.close()
         self._closing_at = self.board.now
-        self._overcurrent = overcurrent_amperes(self.settings.limits, self.watts)
+        self._overcurrent = overcurrent_amperes(self.settings.limits, self._watts)
         self._lower_at = None
         self.board.do(SetOvercurrent(self._overcurrent))
         self.board.do(SeekConsent(Purpose.AC))
@@ -90,7 +91,6 @@ class AcPath(Path):
                 lambda: self.hurry or not self.board.levels.ready or self.contactor.open,
                 within=STEP_BACK,
                 before=due,
-                every=TICK,
             )
         yield from self.power_off(None, due)
 
@@ -153,7 +153,7 @@ class AcPath(Path):
         """Raise the protection at once; lower it after the car's time to follow."""
         if self._overcurrent is None:
             return
-        wanted, now = overcurrent_amperes(self.settings.limits, self.watts), self.board.now
+        wanted, now = overcurrent_amperes(self.settings.limits, self._watts), self.board.now
         if wanted >= self._overcurrent:
             self._lower_at = None
         elif self._lower_at is None:
@@ -161,6 +161,9 @@ class AcPath(Path):
         if wanted > self._overcurrent or (self._lower_at is not None and now >= self._lower_at):
             self._overcurrent, self._lower_at = wanted, None
             self.board.do(SetOvercurrent(wanted))
+
+    def limit_changed(self, event: LimitChanged) -> None:
+        self._watts = event.watts
 
     def session_over(self, effect: OpenContactor) -> None:
         # Stop waiting for the car to open its switch.

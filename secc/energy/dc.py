@@ -16,12 +16,14 @@ from secc.conversation import Asked, Conversation, Deadline, Party, Timeout
 from secc.energy.arithmetic import cable_check_volts, over_voltage
 from secc.energy.cable_check import CableCheck, failed
 from secc.energy.effects import Notice, OpenDcContactor, ReleasePower
+from secc.energy.events import Ticked
 from secc.energy.insulation import InsulationWatch
-from secc.energy.path import TICK, Halt, Path
+from secc.energy.path import Halt, Path
 from secc.energy.settings import DcSettings
 from secc.energy.supply import Supply
 from secc.session.dc_limits import clamp_volts
 from secc.session.effects import CableChecked, CheckCable, PowerReported, SetOutput, StartPower, StopPower
+from secc.session.events import LimitChanged
 
 UNLOADING = Timeout("supply off", 2.0, "IEC 61851-23: the current falls before the contactor opens; a supply has 2 s")
 HURRIED_UNLOADING = Timeout("supply off, contactor must open", 0.04, "IEC 61851-1: open within 100 ms")
@@ -45,7 +47,6 @@ class DcPath(Path):
     def __init__(self, board: Party, settings: DcSettings) -> None:
         super().__init__(board)
         self.settings, self.limits = settings, settings.limits
-        self.watts = settings.watts
         self.stage = Stage.OFF
         self.ev_maximum_volts = settings.limits.maximum_volts
         self.supply = Supply(board, settings)
@@ -54,6 +55,7 @@ class DcPath(Path):
         self._stale = False
         self._too_high_since: float | None = None
         board.hear(InsulationMeasured, by=self.insulation_measured)
+        board.hear(Ticked, by=self.ticked)
 
     # Questions
 
@@ -153,8 +155,8 @@ class DcPath(Path):
         """Wait until the contactor can break the current, or the time is over."""
         board, supply = self.board, self.supply
         patient, hurried = board.limit(UNLOADING), board.limit(HURRIED_UNLOADING)
-        # No event announces the current, so look at it every tick.
-        if not (yield from board.until(lambda: supply.breakable or self._in_a_hurry, before=patient, every=TICK)):
+        # No event announces the current: each tick wakes this wait.
+        if not (yield from board.until(lambda: supply.breakable or self._in_a_hurry, before=patient)):
             self.report(self._supply_not_off())
         else:
             yield from board.until(lambda: supply.breakable, before=hurried)
@@ -196,11 +198,17 @@ class DcPath(Path):
         else:
             self.supply.aim(volts, target.amperes, DcPhase.CHARGE)
 
+    def limit_changed(self, event: LimitChanged) -> None:
+        self.supply.limit(event.watts)
+
     def insulation_measured(self, event: InsulationMeasured) -> None:
         if not self.insulation.take(event.reading):
             self.stop(Halt("insulation-fault", f"{event.reading.ohms:.0f} ohms", abrupt=True, latched=True))
 
     # Supervision
+
+    def ticked(self, event: Ticked) -> None:
+        self.supply.due = True
 
     def supervise(self) -> None:
         super().supervise()
@@ -214,7 +222,7 @@ class DcPath(Path):
         if self.insulation.silent:
             raise Halt("insulation-monitor-silent", latched=True)
         self._supervise_target()
-        self.supply.regulate(self.watts)
+        self.supply.regulate()
 
     def _supervise_measurements(self) -> None:
         levels, now, goal = self.board.levels, self.board.now, self.supply.goal

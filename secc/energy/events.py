@@ -9,3 +9,10 @@ from secc.exi.frozen import dataclass
 @dataclass(frozen=True, slots=True)
 class ContactorOpeningTold(Event):
     """The board has confirmed the order to open the contactor; the levels say whether it is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked(Event):
+    """A tenth of a second has passed: check the levels. Ramps, measurements and their age have no
+    event of their own.
+    """

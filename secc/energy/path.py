@@ -10,18 +10,12 @@ from hal.faults import fault_of
 from hal.guard import ConsentLost
 from hal.port_queue import CommandFailed
 from hal.readings import Severity
-from secc.conversation import ENDLESS, Asked, Conversation, Deadline, Party, Tell, Timeout
+from secc.conversation import ENDLESS, Asked, Conversation, Deadline, Party, Tell
 from secc.energy.contactor import FEEDBACK, Contactor, Opening
 from secc.energy.effects import Announce, Notice, OpenDcContactor, WithdrawPower
-from secc.energy.events import ContactorOpeningTold
+from secc.energy.events import ContactorOpeningTold, Ticked
 from secc.session.effects import OpenContactor, PowerReported, ReportFault, SetOutput, StopPower
 from secc.session.events import LimitChanged
-
-TICK = Timeout(
-    "power path supervision",
-    0.1,
-    "our choice: ramps, stale values and levels are checked this often while power is on",
-)
 
 OPENING = (OpenDcContactor.__name__, WithdrawPower.__name__)
 
@@ -58,10 +52,11 @@ class Path(ABC):
         """True from the request for power until it is certainly off: only then is ``Halt`` raised."""
         self.hurry = False
         """While switching off, an event came that does not allow waiting for the current to fall."""
-        self.watts: float | None = None
+        self.resting = False
+        """True while it waits for a question."""
         self.contactor = Contactor(board)
-        # These two only wake the path: the levels have their values.
-        board.hear(PilotChanged, ContactorChanged)
+        # These only wake the path: the levels have their values.
+        board.hear(PilotChanged, ContactorChanged, Ticked)
         board.hear(Asked, by=self.asked)
         board.hear(SetOutput, by=self.target_set)
         board.hear(OpenContactor, by=self.session_over)
@@ -70,14 +65,16 @@ class Path(ABC):
         board.hear(FaultRaised, EmergencyStopChanged, DoorChanged, BoardLost, by=self.board_fault)
         board.hear(ConsentLost, by=self.consent_lost)
         board.hear(CommandFailed, by=self.command_failed)
-        board.look(self.supervise, self._tick)
+        board.look(self.supervise)
 
     # The loop
 
     def serve(self) -> Conversation[None]:
         """Answer one question after the other; supervise between them."""
         while True:
+            self.resting = True
             yield from self.board.until(lambda: bool(self.waiting), within=ENDLESS)
+            self.resting = False
             self.current = self.waiting.popleft()
             yield from self.answer(self.current)
             self.current = None
@@ -98,6 +95,7 @@ class Path(ABC):
         """The whole conversation; unplugging ends it from outside."""
         halt: Halt | None = None
         while True:
+            self.resting = False
             try:
                 yield from self.power_off(halt)
                 yield from self.serve()
@@ -115,8 +113,9 @@ class Path(ABC):
         del target
         self.announce(Notice.TARGET_IGNORED)
 
+    @abstractmethod
     def limit_changed(self, event: LimitChanged) -> None:
-        self.watts = event.watts
+        """Set the power limit from now on."""
 
     def session_over(self, effect: OpenContactor) -> None:
         """The session has ended: drop its queued questions so that none can switch power on."""
@@ -154,9 +153,10 @@ class Path(ABC):
 
     # Supervision
 
-    def _tick(self) -> Deadline | None:
-        """Check the levels ten times a second while there is power, or may be."""
-        return self.board.limit(TICK) if self.live or self.contactor.opening else None
+    @property
+    def supervised(self) -> bool:
+        """Whether each tick has to check the levels: there is power, or may be."""
+        return self.live or not self.resting or self.contactor.opening
 
     def supervise(self) -> None:
         """Check the levels; subclasses extend it. Here: a contactor that stays closed after an

@@ -28,10 +28,21 @@ class Supply:
         which depends on the measured voltage.
         """
         self.on_since = -math.inf
+        self.due = True
+        """Whether to command in this step. A setpoint rises with ticks, so that the supply gets ten
+        commands a second, and falls at once.
+        """
         self._board, self._settings, self._limits = board, settings, settings.limits
-        self._setpoint: SetSupply | None = None
+        self.limit(settings.watts)
+        self._setpoint: tuple[float, float, DcPhase] | None = None
         self._volts = Ramp(settings.ramp_volts_per_second)
         self._amperes = Ramp(settings.ramp_amperes_per_second)
+
+    def limit(self, watts: float | None) -> None:
+        """Set the power limit from now on; None for no limit but the supply's."""
+        allowed = watts_allowed(watts)
+        self._watts = self._limits.maximum_watts if allowed is None else min(allowed, self._limits.maximum_watts)
+        self.due = True
 
     def aim(self, volts: float, amperes: float, phase: DcPhase) -> None:
         """Ramp to this setpoint from now on."""
@@ -40,12 +51,16 @@ class Supply:
             self.on_since = now
             self._volts.reset(0.0, now)
             self._amperes.reset(0.0, now)
+        last = self._setpoint
+        if last is None or volts < last[0] or amperes < last[1] or phase is not last[2]:
+            self.due = True
         self.goal = SetSupply(volts, amperes, phase)
 
     def starve(self) -> None:
         """Set no current, at the present voltage."""
         if self.goal is not None:
             self.goal = replace(self.goal, amperes=0.0)
+            self.due = True
 
     def drop(self) -> None:
         """Forget the setpoint: command nothing more."""
@@ -56,43 +71,33 @@ class Supply:
         self.drop()
         self._board.do(SwitchSupplyOff())
 
-    def regulate(self, watts: float | None) -> None:
-        """Command the setpoint for now if it differs from the last one. ``watts`` is the present
-        limit, None for none.
-        """
-        goal, now = self.goal, self._board.now
-        if goal is None:
+    def regulate(self) -> None:
+        """Command the setpoint for now if it is due and differs from the last one."""
+        goal, now, limits = self.goal, self._board.now, self._limits
+        if goal is None or not self.due:
             return
-        charging = goal.phase is DcPhase.CHARGE
-        highest = min(self._limits.maximum_amperes, math.inf if charging else self._settings.precharge_amperes)
+        self.due = False
         # The supply's minimum is commanded at once: there is nothing to ramp below it.
-        volts = max(self._limits.minimum_volts, math.floor(self._volts.follow(goal.volts, now) * 10.0) / 10.0)
-        allowed = self._allowed(watts) if charging else None
-        amperes = clamp_amperes(goal.amperes, highest, allowed, self._power_volts(volts))
-        if charging:
-            amperes = self._amperes.follow(amperes, now)
+        volts = max(limits.minimum_volts, math.floor(self._volts.follow(goal.volts, now) * 10.0) / 10.0)
+        if goal.phase is DcPhase.CHARGE:
+            at = power_volts(volts, self._board.levels.volts if self.fresh else math.nan) * POWER_MARGIN
+            amperes = self._amperes.follow(clamp_amperes(goal.amperes, limits.maximum_amperes, self._watts, at), now)
         else:
+            highest = min(limits.maximum_amperes, self._settings.precharge_amperes)
+            amperes = clamp_amperes(goal.amperes, highest, None, volts)
             # In precharge the current is not ramped; the charging ramp begins at its value.
             self._amperes.reset(amperes, now)
-        setpoint = SetSupply(volts, math.floor(amperes * 100.0) / 100.0, goal.phase)
+        setpoint = volts, math.floor(amperes * 100.0) / 100.0, goal.phase
         if setpoint != self._setpoint:
             self._setpoint = setpoint
-            self._board.do(setpoint)
-
-    def _allowed(self, watts: float | None) -> float:
-        allowed = watts_allowed(watts)
-        return self._limits.maximum_watts if allowed is None else min(allowed, self._limits.maximum_watts)
-
-    def _power_volts(self, setpoint_volts: float) -> float:
-        measured = self._board.levels.volts if self.fresh else math.nan
-        return power_volts(setpoint_volts, measured) * POWER_MARGIN
+            self._board.do(SetSupply(*setpoint))
 
     # Measurements at the output
 
     @property
     def fresh(self) -> bool:
         """Whether the measured volts and amperes are new enough to act on."""
-        return self._board.levels.age(self._board.now) <= self._settings.stale_measurement_seconds
+        return self._board.now - self._board.levels.measured_at <= self._settings.stale_measurement_seconds
 
     @property
     def low(self) -> bool:

@@ -63,8 +63,8 @@ def _conversations(services: Services) -> Iterator[tuple[str, Session]]:
     """Each conversation of an outlet, begun: what it hears it says at its start."""
     now = asyncio.get_running_loop().time()
     surroundings = services.surroundings(now)
-    yield from _begun("power path (AC)", energy.power_path(energy.AcSettings(), now=now), now)
-    yield from _begun("power path (DC)", energy.power_path(energy.DcSettings(), now=now), now)
+    yield from _begun("power path (AC)", energy.PowerPath(energy.AcSettings(), now=now), now)
+    yield from _begun("power path (DC)", energy.PowerPath(energy.DcSettings(), now=now), now)
     yield from _begun("plug-in", Plugin(PlugInSettings(), now=now).session, now)
     yield from _begun("matching", SlacSession(SlacSettings(evse_mac=bytes(6)), now=now), now)
     yield from _begun(

@@ -18,7 +18,7 @@ from hal.sim.clock import ScaledClock, VirtualClock
 from hal.sim.firmware import Firmware
 from hal.sim.world import Outlet, World
 from secc.conversation import Abandon, Answered, Ask, Asked, Effect, End, Levels, Tell, Ticket, Timeout
-from secc.energy import AcSettings, DcSettings, power_path
+from secc.energy import AcSettings, DcSettings, PowerPath
 from secc.energy.effects import (
     AllowPower,
     Announce,
@@ -36,7 +36,7 @@ from secc.energy.effects import (
     TestInsulationMonitor,
     WithdrawPower,
 )
-from secc.energy.events import ContactorOpeningTold
+from secc.energy.events import ContactorOpeningTold, Ticked
 from secc.session.effects import CheckCable, ReportFault, StartPower, StopPower
 from secc.session.events import Unplugged
 from tests.board_events import (
@@ -81,7 +81,7 @@ class Bench:
         """Called after every step of time: a property to be held."""
         self._inbox: list[object] = []
         self._numbers = itertools.count(1000)
-        self._next_beat = self.clock.now()
+        self._next_beat = self._next_tick = self.clock.now()
         self._busy = False
         self.board.beat()
         self._answer(self.board.submit, {"do": "open"}, "open")
@@ -96,7 +96,7 @@ class Bench:
 
     def begin(self) -> None:
         """The power path's conversation for one plug-in."""
-        self.session = power_path(self.settings, now=self.clock.now())
+        self.session = PowerPath(self.settings, now=self.clock.now())
         self.ended = None
         self.reported.clear()
         self._inbox.clear()
@@ -184,6 +184,10 @@ class Bench:
         due = self.session.deadline
         if due is not None and self.clock.now() >= due.at:
             self._step(lambda now: self.session.expire(now))
+        if self.clock.now() >= self._next_tick:
+            self._next_tick = self.clock.now() + 0.1
+            if self.session.supervised:
+                self.hear(Ticked())
 
     def _deliver(self) -> None:
         while self._inbox and not self._busy:

@@ -6,9 +6,9 @@ from typing import Any
 
 from hal.readings import DcPhase
 from secc.conversation import Answered, Ask, Asked, Levels, Tell, Ticket
-from secc.energy import AcSettings, DcSettings, power_path
+from secc.energy import AcSettings, DcSettings, PowerPath
 from secc.energy.effects import OpenDcContactor
-from secc.energy.events import ContactorOpeningTold
+from secc.energy.events import ContactorOpeningTold, Ticked
 from secc.session.effects import CheckCable, SetOutput
 from secc.session.offer import DcLimits
 from tests.board_events import insulation_measured
@@ -25,7 +25,8 @@ class Blind:
         self.told, self.feedback_age = True, 0.0
         """Whether the board confirms an order to open; how old its last word about the contactor is."""
         self.effects: list[Any] = []
-        self.session = power_path(settings, now=0.0)
+        self._next_tick = 0.1
+        self.session = PowerPath(settings, now=0.0)
         self._step(lambda: self.session.begin(self.now))
 
     def hear(self, event: Any) -> None:
@@ -38,6 +39,10 @@ class Blind:
         for _ in range(round(seconds / 0.05)):
             self.now += 0.05
             self._step(lambda: self.session.expire(self.now))
+            if self.now >= self._next_tick:
+                self._next_tick = self.now + 0.0999
+                if self.session.supervised:
+                    self.hear(Ticked())
 
     def said(self, kind: type) -> list[Any]:
         return [effect for effect in self.effects if isinstance(effect, kind)]

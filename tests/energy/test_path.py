@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hal.guard import ConsentLost
 from hal.port_queue import CommandFailed
 from hal.readings import DcPhase, Severity
-from secc.energy import AcSettings, DcSettings, power_path
+from secc.energy import AcSettings, DcSettings, PowerPath
 from secc.energy.effects import (
     AllowPower,
     CloseDcContactor,
@@ -298,7 +298,7 @@ def test_every_question_of_a_living_session_is_answered_once(
 
 
 def test_what_nobody_waits_for_does_not_disturb_it() -> None:
-    session = power_path(DC, now=0.0)
+    session = PowerPath(DC, now=0.0)
     session.begin(0.0)
     for number in range(100):
         session.receive(SetOutput(400.0, 1.0, DcPhase.CHARGE), float(number))

@@ -17,12 +17,13 @@ from hal.sim.board import SimBoard
 from hal.sim.clock import VirtualLoop, run_virtual
 from hal.sim.options import parse
 from hal.sim.world import World
+from hal.ticker import Ticker
 
 
 class Bench:
     """A board with a guard and a car in state C."""
 
-    def __init__(self, board: SimBoard) -> None:
+    def __init__(self, board: SimBoard, ticker: Ticker | None = None) -> None:
         assert board.world is not None
         self.board = board
         self.world: World = board.world
@@ -30,6 +31,7 @@ class Bench:
         self.beats: list[float] = []
         self.guard = Guard(
             board,
+            ticker=ticker,
             on_revoked=self.revoked.append,
             on_beat=lambda: self.beats.append(asyncio.get_running_loop().time()),
         )
@@ -55,9 +57,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(query: str = "?car=plugged") -> AsyncIterator[Bench]:
+async def bench(query: str = "?car=plugged", ticker: Ticker | None = None) -> AsyncIterator[Bench]:
     board = await open_sim(parse(query))
-    it = Bench(board)
+    it = Bench(board, ticker)
     task = asyncio.create_task(it.guard.run())
     await board.pilot.set_duty(0.05)
     it.world.close_s2()
@@ -298,6 +300,58 @@ def test_a_loop_that_is_held_up_gets_no_beat_and_loses_the_consent(query: str) -
             assert len([beat for beat in it.beats if beat > before]) >= 9
             it.guard.insulation(Insulation.VALID)
             assert it.guard.ask(Purpose.DC if it.board.dc else Purpose.AC)
+
+    run_virtual(main())
+
+
+def test_a_guard_with_a_bug_costs_its_own_board_the_beats_and_no_other() -> None:
+    """Two outlets on one ticker. What one guard raises neither feeds its board nor stops the other's beats."""
+
+    async def main() -> None:
+        ticker = Ticker()
+        async with bench(ticker=ticker) as ill, bench("?car=plugged&connector=ac", ticker=ticker) as well:
+            await ill.charge()
+            await well.charge()
+            well.beats.clear()
+
+            def bug() -> None:
+                raise ZeroDivisionError("planted")
+
+            ill.guard._evaluate = bug  # type: ignore[method-assign]  # a planted bug
+            ill.beats.clear()
+            await asyncio.sleep(1.0)
+            assert ill.beats == []
+            assert not ill.world.contactor.closed, "its board has opened by itself"
+            await asyncio.sleep(9.0)
+            assert 99 <= len(well.beats) <= 101
+            assert well.world.contactor.closed
+            assert ill.beats == []
+
+    run_virtual(main())
+
+
+def test_a_guard_that_fails_as_it_begins_or_has_ended_feeds_nothing() -> None:
+    async def main() -> None:
+        async with bench() as it:
+
+            def bug() -> None:
+                raise ZeroDivisionError("planted")
+
+            other: list[float] = []
+            second = Guard(it.board, on_beat=lambda: other.append(0.0))
+            second._evaluate = bug  # type: ignore[method-assign]  # a planted bug
+            with pytest.raises(ZeroDivisionError):
+                await second.run()
+            del second._evaluate  # type: ignore[method-assign]  # the planted bug
+            await asyncio.sleep(1.0)
+            assert other == []
+            third = asyncio.create_task(second.run())
+            await asyncio.sleep(0.25)
+            third.cancel()
+            await asyncio.gather(third, return_exceptions=True)
+            assert len(other) == 3
+            await asyncio.sleep(1.0)
+            assert len(other) == 3
 
     run_virtual(main())
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from secc.version import version
 
-from . import answers, codec, cpu, holds, instructions, ports, reference, roots, sessions, slac, starts, walks
+from . import answers, beats, codec, cpu, holds, instructions, ports, reference, roots, sessions, slac, starts, walks
 from .figures import Section, table
 from .stations import BenchFailed, Ground
 
@@ -33,6 +33,7 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "slac": slac.measure,
     "walks": walks.measure,
     "ports": ports.measure,
+    "beats": beats.measure,
 }
 
 

@@ -22,6 +22,7 @@ from hal.interlock import Consent
 from hal.open import open_hal
 from hal.ports import Board
 from hal.readings import Severity
+from hal.ticker import Ticker
 from secc.conversation import Levels
 from secc.session.offer import Transfer
 from secc.station.serving.levels import levels_of
@@ -48,6 +49,7 @@ class Hardware:
         address: str,
         transfers: tuple[Transfer, ...],
         router: Router,
+        ticker: Ticker,
         *,
         came: Callable[[], None],
         publish: Callable[..., None],
@@ -61,6 +63,7 @@ class Hardware:
         self._path: Path | None = None
         """Of the board."""
         self._router = router
+        self._ticker = ticker
         self._came = came
         self._publish = publish
         self._beat = beat
@@ -94,7 +97,7 @@ class Hardware:
     def _take(self, board: Board) -> None:
         self.board = board
         self._path = path_of(self._transfers, board)
-        self.guard = guard = Guard(board, on_revoked=self._revoked, on_beat=self._beat)
+        self.guard = guard = Guard(board, ticker=self._ticker, on_revoked=self._revoked, on_beat=self._beat)
         # The stream is taken before the levels are looked at, so that no change falls between the two.
         events = board.events()
         watch = asyncio.create_task(guard.run(), name=f"{self.name} guard")

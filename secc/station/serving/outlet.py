@@ -74,6 +74,7 @@ class OutletHost:
             settings.hal,
             settings.transfers,
             router,
+            services.ticker,
             came=self._board_came,
             publish=self.publish,
             beat=self._beat,

@@ -10,8 +10,9 @@ from typing import Final
 from hal.events import PilotChanged
 from secc.config import OutletSettings
 from secc.conversation import End
-from secc.energy import AcSettings, DcSettings, power_path
+from secc.energy import AcSettings, DcSettings, PowerPath
 from secc.energy.effects import Announce
+from secc.energy.events import Ticked
 from secc.outlet.events import ChargingBegan
 from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
@@ -23,6 +24,7 @@ from secc.station.shared.services import Services
 log = logging.getLogger(__name__)
 
 QUESTIONS: Final = (CheckCable, StartPower, StopPower)
+TICKED: Final = Ticked()
 
 
 class PowerPaths:
@@ -45,6 +47,7 @@ class PowerPaths:
         self._hardware = hardware
         self._router = router
         self._publish = publish
+        self._session: PowerPath | None = None
         self._seat: Seat | None = None
         router.answers(*QUESTIONS, otherwise=_nothing)
         router.told(StartPower, by=self._started)
@@ -61,9 +64,15 @@ class PowerPaths:
         if settings is None:
             log.error("outlet %s: the board has no port for what it is to transfer", self._name)
             return
-        session = power_path(settings, now=asyncio.get_running_loop().time(), tickets=self._services.tickets)
-        self._seat = self._router.join("power path", session, answers=QUESTIONS, ended=self._ended)
+        now = asyncio.get_running_loop().time()
+        self._session = PowerPath(settings, now=now, tickets=self._services.tickets)
+        self._seat = self._router.join("power path", self._session, answers=QUESTIONS, ended=self._ended)
         self._seat.begin()
+        self._services.ticker.join(self._tick)
+
+    def _tick(self) -> None:
+        if self._session is not None and self._session.supervised:
+            self.hear(TICKED)
 
     def _path_settings(self) -> DcSettings | AcSettings | None:
         board = self._hardware.board
@@ -107,6 +116,7 @@ class PowerPaths:
 
     def _ended(self, end: End) -> None:
         """With the car gone that is as it should be; in any other case nothing can be delivered until it is unplugged."""
+        self._services.ticker.leave(self._tick)
         if end.reason.kind == "bug":
             self._router.tell(ReportFault("power-path", end.reason.detail, latched=True))
 

@@ -79,11 +79,11 @@ class Seat:
         return self.session.ended is None and not self._stopped
 
     def begin(self) -> None:
-        self._router.take(lambda: self._step(None, self._begin))
+        self._router.take(partial(self._step, None, self._begin))
 
     def hear(self, event: object) -> None:
         """Tell this conversation and no other; nothing happens when it has ended."""
-        self._router.take(lambda: self._step(event, lambda now: self.session.receive(event, now)))
+        self._router.take(partial(self._step, event, partial(self.session.receive, event)))
 
     def fail(self, error: BaseException) -> None:
         """End it for a bug found outside of it."""
@@ -92,9 +92,7 @@ class Seat:
     def stop(self) -> None:
         """Bring it nothing more: the station goes down. It leaves without an end."""
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
         self._router.leave(self)
 
     def _begin(self, now: float) -> tuple[Effect, ...]:
@@ -104,7 +102,11 @@ class Seat:
 
     def _expire(self) -> None:
         self._timer = None
-        self._router.take(lambda: self._step(None, self.session.expire))
+        deadline = self.session.deadline
+        if deadline is not None and self._loop.time() >= deadline.at:
+            self._router.take(partial(self._step, None, self.session.expire))
+        else:
+            self._arm()
 
     def _step(self, event: object, step: Callable[[float], tuple[Effect, ...]]) -> None:
         if self.session.ended is not None or self._stopped:
@@ -118,7 +120,11 @@ class Seat:
             log.exception("%s: a bug ended the session", self.name)
             effects = self.session.fail(error)
         if self._watch is not None:
-            self._show(self._watch, now, event, effects)
+            try:
+                self._watch(now, event, effects)
+            except Exception:
+                # Whoever only looks on must not keep a contactor closed.
+                log.exception("%s: a bug in recording a step", self.name)
         end: End | None = None
         # As they were said. "On" and then "off" in one step has to leave it off: what is safe overtakes in the queues of the ports.
         for effect in effects:
@@ -130,8 +136,10 @@ class Seat:
             except Exception as error:
                 log.exception("%s: %s could not be performed", self.name, type(effect).__name__)
                 self.fail(error)
-        self._arm()
-        if end is not None:
+        if end is None:
+            self._arm()
+        else:
+            self._disarm()
             self._router.leave(self)
             self._tell_end(end)
 
@@ -144,20 +152,17 @@ class Seat:
             # What others still have to hear of this step must not wait for what is told next.
             log.exception("%s: a bug in hearing of its end", self.name)
 
-    def _show(self, watch: Watch, now: float, event: object, effects: tuple[Effect, ...]) -> None:
-        try:
-            watch(now, event, effects)
-        except Exception:
-            # Whoever only looks on must not keep a contactor closed.
-            log.exception("%s: a bug in recording a step", self.name)
-
     def _arm(self) -> None:
+        """Have the timer ring no later than the deadline, which moves away with nearly every step: ringing too early costs less than a new timer."""
+        deadline = self.session.deadline
+        if deadline is not None and (self._timer is None or deadline.at < self._timer.when()):
+            self._disarm()
+            self._timer = self._loop.call_at(deadline.at, self._expire)
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        deadline = self.session.deadline
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline.at, self._expire)
 
 
 @dataclass(slots=True)
@@ -378,19 +383,16 @@ class Router:
 
     def wiring(self) -> dict[str, list[str]]:
         """Who performs what, who answers what, who is told, by the names of the types. What a conversation hears its seat knows."""
+        rows: list[tuple[type, str]] = [
+            *((kind, "whoever hears it") for kind in self._relayed),
+            *((kind, "whoever answers it") for kind in self._otherwise),
+            *((kind, _named(by)) for kind, by in (*self._performers.items(), *self._finders.items())),
+            *((kind, f"tells {_named(tap)}") for kind, taps in self._taps.items() for tap in taps),
+            *((kind, f"tells {_named(tap)} the answer") for kind, told in self._told.items() for tap in told),
+        ]
         table: dict[str, list[str]] = {}
-        for kind in self._relayed:
-            table.setdefault(kind.__name__, []).append("whoever hears it")
-        for kind in self._otherwise:
-            table.setdefault(kind.__name__, []).append("whoever answers it")
-        for kind, by in self._performers.items():
-            table.setdefault(kind.__name__, []).append(_named(by))
-        for kind, find in self._finders.items():
-            table.setdefault(kind.__name__, []).append(_named(find))
-        for kind, taps in self._taps.items():
-            table.setdefault(kind.__name__, []).extend([f"tells {_named(tap)}" for tap in taps])
-        for kind, told in self._told.items():
-            table.setdefault(kind.__name__, []).extend([f"tells {_named(tap)} the answer" for tap in told])
+        for kind, says in rows:
+            table.setdefault(kind.__name__, []).append(says)
         return dict(sorted(table.items()))
 
 

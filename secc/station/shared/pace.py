@@ -22,18 +22,19 @@ class Pace:
         self._clock = clock
         self._waiting: deque[Callable[[], None]] = deque()
         self._spent = 0.0
+        """Since somebody had to wait. Turns that are over since then count, too, so that the end of a turn needs no call of its own."""
         self._ahead: asyncio.Handle | None = None
-        """The beginning of the loop's next turn."""
+        """The beginning of the loop's next turn, where somebody waits for it."""
         self._running = False
 
     def take(self, call: Callable[[], None]) -> None:
         """Run it: at once if there is room in this turn and nothing waits. From within a call it always waits."""
         if self._running or self._waiting or self._spent >= TURN_SECONDS:
             self._waiting.append(call)
+            if self._ahead is None:
+                self._ahead = asyncio.get_running_loop().call_soon(self._turn)
         else:
             self._run(call)
-        if self._ahead is None:
-            self._ahead = asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
         self._ahead = None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hal.ports import Board
+from hal.ticker import Ticker
 from secc.config import Config, OutletSettings, Tls
 from secc.errors import ConfigError
 from secc.link.connection import Serving
@@ -51,6 +52,7 @@ class Services:
     keylog: Keylog | None = None
     work: WorkThread = field(default_factory=WorkThread)
     pace: Pace = field(default_factory=Pace)
+    ticker: Ticker = field(default_factory=Ticker)
     disk: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk"))
     """The one thread that stores what sessions leave behind: traces, and records for ``secc explain``."""
     protocols: Protocols = field(init=False)

@@ -14,9 +14,11 @@ from hal.events import BoardEvent
 from hal.guard import ConsentLost, Guard
 from hal.readings import DcPhase
 from hal.sim.clock import run_virtual
+from hal.ticker import Ticker
 from secc import energy
 from secc.config import OutletSettings
 from secc.energy.effects import Announce
+from secc.energy.events import Ticked
 from secc.session.effects import CheckCable, ReportFault, SetOutput, StartPower, StopPower
 from secc.session.offer import Transfer
 from secc.station.serving.levels import levels_of
@@ -41,16 +43,24 @@ class Station:
         self.bugs: list[BaseException] = []
         self._loop = asyncio.get_running_loop()
         self.name, self.broken = "test", self.bugs.append
-        self.guard = Guard(self.board, on_revoked=lambda consent: self.hear(ConsentLost(str(consent))))
+        self.ticker = Ticker()
+        self.guard = Guard(
+            self.board, ticker=self.ticker, on_revoked=lambda consent: self.hear(ConsentLost(str(consent)))
+        )
         limits = supplies(OutletSettings(interface="lo", transfers=(Transfer.DC,)), self.board).dc
         assert limits is not None
-        session = energy.power_path(energy.DcSettings(limits=limits), now=self._loop.time())
+        self.session = energy.PowerPath(energy.DcSettings(limits=limits), now=self._loop.time())
         self.router = router = Router("test", levels=lambda: levels_of(self.board, Path.DC))
         self.ports = PowerPorts(self, router, tell=self.hear)  # type: ignore[arg-type]  # all that it needs of a Hardware
         router.performs(ReportFault, by=lambda fault: self.reported.append(fault.code))
         router.performs(Announce, by=lambda announced: None)
         router.answers(*QUESTIONS, otherwise=lambda question: None)
-        self.seat = router.join("power path", session, answers=QUESTIONS)
+        self.seat = router.join("power path", self.session, answers=QUESTIONS)
+        self.ticker.join(self._tick)
+
+    def _tick(self) -> None:
+        if self.session.supervised:
+            self.hear(Ticked())
 
     def hear(self, event: object) -> None:
         self.seat.hear(event)

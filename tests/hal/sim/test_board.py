@@ -320,16 +320,16 @@ def test_what_is_stored_is_young_and_exact(query: str) -> None:
                 now, flow = asyncio.get_running_loop().time(), world.flow()
                 meter = board.meter.reading
                 assert meter is not None
-                assert 0.0 <= now - meter.at <= 0.06
+                assert 0.0 <= now - meter.at <= 0.101
                 since = flow.watts * (now - meter.at) / 3600.0
-                assert meter.watt_hours_import + since == pytest.approx(flow.watt_hours, abs=1e-6)
+                assert meter.watt_hours_import + since == pytest.approx(flow.watt_hours, abs=5e-6)
                 assert (meter.amperes, meter.watts) == (flow.amperes, pytest.approx(flow.watts, rel=1e-5))
                 if board.dc is not None:
                     assert board.dc.present.at == meter.at
                     assert board.dc.present.amperes == 100.0
-                assert now - board.pilot.reading.at <= 0.06
+                assert now - board.pilot.reading.at <= 0.101
                 taken.add(meter.at)
-            assert len(taken) >= 20
+            assert len(taken) >= 10
 
     run_virtual(main())
 
@@ -345,7 +345,7 @@ def test_a_switch_that_moves_is_seen_at_once() -> None:
         world.close_relay()
         assert board.dc.present.volts == world.present()[0] == pytest.approx(world.car.battery.open_volts)
         world.unplug()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.13)
         assert 100.0 < board.dc.present.volts < world.car.battery.open_volts - 50.0, "it falls, and the board sees it"
         await asyncio.sleep(1.0)
         assert board.dc.present.volts == 0.0

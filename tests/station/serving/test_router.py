@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 
@@ -375,6 +376,39 @@ def test_a_deadline_is_kept_without_anybody_asking() -> None:
         assert house.ended == []
         await asyncio.sleep(0.2)
         assert house.ended == ["talk timer.soon"]
+
+    in_house(story)
+
+
+def test_a_deadline_that_moves_away_needs_no_new_timer_and_one_that_comes_nearer_is_kept() -> None:
+    def talk(party: Party) -> Conversation[None]:
+        for _ in range(10):
+            yield from party.receive(Knocked, within=SOON)
+        yield from party.receive(Knocked, within=Timeout("at once", 0.05, "test"))
+
+    async def story(house: House) -> None:
+        loop: Any = asyncio.get_running_loop()
+        seat, armed, call_at = house.join(talk), 0, loop.call_at
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            nonlocal armed
+            armed += 1
+            return call_at(*arguments, **named)
+
+        def knock() -> None:
+            with mock.patch.object(loop, "call_at", counted):
+                seat.hear(Knocked())
+
+        for _ in range(9):
+            await asyncio.sleep(0.5)
+            knock()
+        assert armed == 0
+        await asyncio.sleep(4.9)
+        assert house.ended == [], "the first timer rang long ago, before the deadline of now"
+        knock()
+        assert armed == 1
+        await asyncio.sleep(0.25)
+        assert house.ended == ["talk timer.at once"]
 
     in_house(story)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,17 @@ def test_a_quiet_station_answers_at_once() -> None:
         done.append("then")
 
     assert run(story) == ["now", "then"]
+
+
+def test_a_quiet_station_has_no_turn_of_the_loop_for_it() -> None:
+    """One message, and the loop sleeps again: nothing waits for a turn."""
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        Pace(Time()).take(lambda: None)
+        assert not loop._ready
+
+    asyncio.run(main())
 
 
 def test_who_goes_on_comes_behind_those_who_wait() -> None:

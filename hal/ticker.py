@@ -1,0 +1,63 @@
+"""One timer for everything that a process does ten times a second, so that the event loop wakes once for all of it.
+
+Guards feed and watch their boards with it, power paths look at their levels. ``docs/decisions/beat.md`` says why it is built so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS: Final = 0.1
+"""Ten a second: twice the least that a board may expect of heartbeats."""
+
+TOGETHER: Final = 4
+"""So many calls are made in one turn of the event loop. All calls of a hundred outlets in one turn would hold up every car's answer."""
+
+
+class Ticker:
+    """Makes every call that has joined, ten times a second and in the order in which they joined. All calls from the event loop's thread.
+
+    A call that raises is logged, and is made again with the next tick; it costs no other call its turn.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[Callable[[], None], None] = {}
+        self._due: list[Callable[[], None]] = []
+        """Those that this tick has not come to yet."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def join(self, call: Callable[[], None]) -> None:
+        """From now on make this call with every tick. Harmless when repeated."""
+        self._calls[call] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+
+    def leave(self, call: Callable[[], None]) -> None:
+        """Do not make this call any more, from this moment on. Harmless when it has not joined."""
+        self._calls.pop(call, None)
+        if not self._calls and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+        # Where a tick takes longer than a tenth of a second the next one is left out, so that the last to join have their turn too.
+        if not self._due:
+            self._due = list(self._calls)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        now, self._due = self._due[:TOGETHER], self._due[TOGETHER:]
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        for call in now:
+            if call in self._calls:
+                try:
+                    call()
+                except (Exception, asyncio.CancelledError):
+                    log.exception("a bug in what is done ten times a second")
