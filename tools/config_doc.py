@@ -19,12 +19,12 @@ HEAD = """# Configuration
 
 *Made by `make docs` from `secc/config/settings.py` and `secc/config/outlet.py`; edit those.*
 
-A station reads one TOML file (`secc run station.toml`), or is told by flags alone (`secc run --iface eth1 --eim free`). Flags given beside a file
-lie over it. `secc check station.toml` reads it and says what is wrong, with line and path, and what would be right:
+A station reads one TOML file (`secc run station.toml`), or takes flags alone (`secc run --iface eth1 --eim free`). Flags beside a file
+override it. `secc check station.toml` reads it and reports each error with line and path, and what is allowed:
 
     station.toml:14: outlet[0].dc.maximum_volts: must be from 50 to 1500, not 5000
 
-Nothing is ignored: a key that is not known is an error. Relative paths are relative to the file. The smallest file that charges a car with a card:
+An unknown key is an error. Relative paths are relative to the file. The smallest file that charges a car with a card:
 
 ```toml
 [uplink]
@@ -63,14 +63,14 @@ hal = "chargesom:/dev/ttyLP3"
 maximum_amperes = 16
 ```
 
-**Strict by default means trust, money and power.** What weakens one of them begins with `danger_`, or is marked *danger* below (a value of an
-enumeration, or a name that OCPP gave); the station names every one of them in its log when it starts. Lists are described in
+**Strict by default means trust, money and power.** A setting that weakens one of them begins with `danger_`, or is marked *danger*
+below (a value of an enumeration, or a name that OCPP gave); the station logs each of them when it starts. Lists are described in
 [decisions/standalone.md](decisions/standalone.md).
 """
 
 
 def render() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     return HEAD + "\n" + "\n".join(_tables(Config, "")) + "\n## Flags\n\n" + "\n".join(_flags()) + "\n"
 
 
@@ -119,7 +119,7 @@ def _default(setting: Setting, doc: Doc) -> str:
         return doc.default
     if setting.required:
         return "*required*"
-    return "as the hardware says" if setting.default is None else f"`{_toml(setting.default)}`"
+    return "from the hardware" if setting.default is None else f"`{_toml(setting.default)}`"
 
 
 def _toml(value: object) -> str:
@@ -131,14 +131,14 @@ def _toml(value: object) -> str:
 
 
 def _flags() -> Iterator[str]:
-    yield "Each lies over one setting; those of an outlet only where there is a single one. Lists are written with commas.\n"
+    yield "Each flag overrides one setting; those of an outlet need a single outlet. Lists are written with commas.\n"
     yield "| flag | setting |\n|---|---|"
     for flag, (table, *rest) in FLAGS.items():
         yield f"| `--{flag.replace('_', '-')}` | `{table}.{rest[-1]}` |"
 
 
 def _inner(kind: Any) -> type | None:
-    """The table behind a setting that is one."""
+    """Returns the class of a setting that is a table."""
     if typing.get_origin(kind) is tuple:
         kind = typing.get_args(kind)[0]
     return kind if isinstance(kind, type) and is_dataclass(kind) else None

@@ -1,8 +1,9 @@
-"""EXI octets as messages and back, and captures as the sessions that they hold.
+"""EXI octets as messages and back, and captures as sessions.
 
-``secc decode --schema iso15118-2`` reads hex, a line each, and prints the message tree as JSON, a line each; ``--encode`` does the
-reverse. A set with ``fragment:`` in front is its fragment grammar, what signatures are made over. A line that fails becomes
-``{"error": "..."}``. A pcap or pcapng file is printed as a session: SDP, SupportedAppProtocol, messages; with ``--keylog``, what TLS hides too.
+``secc decode --schema iso15118-2`` reads hex, a line each, and prints the message tree as JSON, a
+line each; ``--encode`` does the reverse. A set with ``fragment:`` before its name is its fragment
+grammar, used for signatures. A line that fails becomes ``{"error": "..."}``. A pcap or pcapng file
+is printed as a session: SDP, SupportedAppProtocol, messages; with ``--keylog`` also TLS.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CAPTURE_MAGIC: Final = {"a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "0a0d0d0
 
 
 def decode_line(name: str, line: str) -> dict[str, Any]:
-    """The message tree of a stream in hex. Raises SeccError or ValueError."""
+    """Returns the message tree of a stream in hex. Raises SeccError or ValueError."""
     octets = bytes.fromhex(line)
     if name in FRAGMENTS:
         element_name, element = FRAGMENTS[name].fragment_decode(octets)
@@ -41,7 +42,7 @@ def decode_line(name: str, line: str) -> dict[str, Any]:
 
 
 def encode_line(name: str, line: str) -> str:
-    """The stream in hex of a message tree in JSON. Raises SeccError or ValueError."""
+    """Returns the stream in hex of a message tree in JSON. Raises SeccError or ValueError."""
     tree = json.loads(line)
     if name in FRAGMENTS:
         element_name, element = fragment_from_tree(FRAGMENTS[name], tree)
@@ -50,7 +51,7 @@ def encode_line(name: str, line: str) -> str:
 
 
 def lines_of(name: str, lines: Iterable[str], *, encode: bool) -> Iterator[str]:
-    """What stands for each line of the input that is not blank."""
+    """Yields the output for each line of the input that is not blank."""
     for line in lines:
         if not line.strip():
             continue
@@ -61,13 +62,13 @@ def lines_of(name: str, lines: Iterable[str], *, encode: bool) -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 0 when everything was read, whatever it held, 2 when it could not be."""
+    """Run the command. Returns 0 if all input was read, whatever it held, otherwise 2."""
     options = _parser().parse_args(argv)
     try:
         for line in _output(options):
             print(line, flush=True)
     except BrokenPipeError:
-        # Whoever reads us has seen enough; what is left in the buffer must not complain at exit.
+        # The reader has closed the pipe; flushing the rest must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (SeccError, OSError) as error:
         print(f"secc decode: {error}", file=sys.stderr)
@@ -95,7 +96,7 @@ def _output(options: argparse.Namespace) -> Iterator[str]:
         yield from decode_capture.session_lines(Path(options.file), options.keylog, DOCUMENTS.get(options.schema or ""))
         return
     if options.schema is None:
-        _parser().error("--schema says which set the streams follow; only captures do without")
+        _parser().error("give --schema, the set that the streams follow; only captures do not need it")
     if options.file == "-":
         yield from lines_of(options.schema, _replacing(sys.stdin), encode=options.encode)
         return
@@ -104,7 +105,9 @@ def _output(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _replacing(stream: IO[str]) -> IO[str]:
-    """Octets that are no text become characters that are no hex: an error of their line, not of the run."""
+    """Replace octets that are not text by characters that are not hex: an error of their line, not
+    of the run.
+    """
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")
     return stream

@@ -1,7 +1,8 @@
-"""A pcap or pcapng file as V2G sessions: SDP, TCP put in order, TLS opened with a key log, V2GTP, messages.
+"""A pcap or pcapng file as V2G sessions: SDP, reordered TCP, TLS with a key log, V2GTP, messages.
 
-Each line of the output is a JSON object: ``time`` in seconds from the first packet, ``from`` (EVCC or SECC), and ``message`` (a tree, with
-the ``schema`` that it follows), ``sdp``, ``tls`` or ``error``.
+Each line of the output is a JSON object: ``time`` in seconds from the first packet, ``from`` (EVCC
+or SECC), and ``message`` (a tree, with the ``schema`` that it follows), ``sdp``, ``tls`` or
+``error``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PROTOCOLS: Final[dict[str, Schema[Any]]] = {"urn:iso:15118:2:2013:MsgDef": iso2.
 
 SDP_PORT: Final = 15118
 LARGEST_GAP: Final = 4096
-"""Segments that may wait for one that is missing."""
+"""Segments that may wait for a missing one."""
 
 Address = tuple[str, int]
 Line = dict[str, Any]
@@ -35,7 +36,9 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What a packet says to us. ``number`` is TCP's sequence number, None on UDP; ``starts`` a SYN."""
+    """The relevant fields of a packet. ``number`` is TCP's sequence number, None on UDP; ``starts``
+    a SYN.
+    """
 
     time: float
     source: Address
@@ -46,9 +49,10 @@ class Segment:
 
 
 def session_lines(path: Path, keylog: Path | None, assumed: Schema[Any] | None = None) -> Iterator[str]:
-    """The sessions of a capture, a JSON line for everything said. ``assumed``: the set of connections whose beginning is missing.
+    """Yields the sessions of a capture as lines of JSON. ``assumed``: the set for connections whose
+    beginning is missing.
 
-    Raises SeccError where the file or scapy cannot be read, OSError for a missing key log.
+    Raises SeccError if the file or scapy cannot be read, OSError for a missing key log.
     """
     secrets = decode_tls.read_keylog(keylog) if keylog else {}
     connections: dict[frozenset[Address], Conversation] = {}
@@ -135,7 +139,9 @@ class Ordered:
     waiting: dict[int, bytes] = field(default_factory=dict)
 
     def take(self, segment: Segment) -> bytes:
-        """The octets that are in order now. Raises FramingError when too many wait for one that is missing."""
+        """Returns the octets that are in order now. Raises FramingError if too many segments wait
+        for a missing one.
+        """
         assert segment.number is not None
         if segment.starts:
             self.expected = (segment.number + 1) % 2**32
@@ -154,14 +160,14 @@ class Ordered:
             if number is None:
                 return ready
             octets = self.waiting.pop(number)
-            # What was sent again is passed over.
+            # Skip octets that were sent again.
             fresh = octets[-_behind(self.expected, number) :]
             ready += fresh
             self.expected = (self.expected + len(fresh)) % 2**32
 
 
 def _behind(expected: int, number: int) -> int:
-    """How far a sequence number lies beyond the expected one, around the end of 32 bits."""
+    """Returns how far a sequence number is beyond the expected one, modulo 32 bits."""
     return (number - expected + 2**31) % 2**32 - 2**31
 
 
@@ -181,7 +187,7 @@ class Conversation:
         self._failed = False
 
     def take(self, segment: Segment) -> Iterator[Line]:
-        """What a packet adds to the talk."""
+        """Yields the lines of a packet."""
         if self._failed:
             return
         from_client = segment.source == self.client
@@ -206,7 +212,7 @@ class Conversation:
             yield {"from": sender, **self._message(found)}
 
     def finish(self) -> Iterator[Line]:
-        """What is wrong at the end of the capture."""
+        """Yields errors at the end of the capture."""
         for from_client, ordered in self._ordered.items():
             if ordered.waiting and not self._failed:
                 yield {"from": "EVCC" if from_client else "SECC", "error": "octets are missing from the capture"}
@@ -229,7 +235,7 @@ class Conversation:
         try:
             return self._schema.decode(octets)
         except DecodeError:
-            # A capture that begins within a session has no SupportedAppProtocol to go by.
+            # A capture that begins within a session has no SupportedAppProtocol.
             if self._schema is not sap.SCHEMA or self._offered or self._assumed is None:
                 raise
             self._schema = self._assumed
@@ -240,5 +246,7 @@ class Conversation:
 
 
 def _unknown(namespace: str) -> Schema[Any]:
-    """Stands for a protocol that is not read here: everything in it is an error that names it."""
+    """Returns a schema for a protocol that is not read here: every message of it is an error with
+    its name.
+    """
     return Schema(namespace or "unknown protocol", roots=(), globals_=(), vocabulary=sap.SCHEMA.vocabulary)

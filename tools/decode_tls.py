@@ -1,7 +1,8 @@
-"""TLS 1.2 read from outside, with the key log of one of its ends.
+"""Decrypts TLS 1.2 with the key log of one of its ends.
 
-What V2G uses of it: ephemeral or static ECDH, AES-128-CBC with SHA-256, AES-GCM (RFC 5246, 5288, 5289), encrypt-then-MAC (RFC 7366). The key
-log holds the master secret by client random, so that neither certificates nor the key exchange matter here.
+What V2G uses: ephemeral or static ECDH, AES-128-CBC with SHA-256, AES-GCM (RFC 5246, 5288, 5289),
+encrypt-then-MAC (RFC 7366). The key log holds the master secret by client random, so certificates
+and key exchange are not needed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ SUITES: Final = {
 
 
 def read_keylog(path: Path) -> dict[bytes, bytes]:
-    """Master secrets by client random. Lines of other kinds are passed over; raises OSError."""
+    """Returns master secrets by client random; skips lines of other kinds. Raises OSError."""
     secrets = {}
     for line in path.read_text(encoding="ascii", errors="replace").splitlines():
         words = line.split()
@@ -59,7 +60,9 @@ def read_keylog(path: Path) -> dict[bytes, bytes]:
 
 
 class _Direction:
-    """Records of one side: held octets, handshake octets, and the keys from its ChangeCipherSpec on."""
+    """Records of one side: held octets, handshake octets, and the keys from its ChangeCipherSpec
+    on.
+    """
 
     def __init__(self) -> None:
         self.held = bytearray()
@@ -69,7 +72,7 @@ class _Direction:
 
 
 class Connection:
-    """One TLS connection. Feed both directions in the order of their arrival; application data comes out."""
+    """One TLS connection. Feed both directions in the order of arrival."""
 
     def __init__(self, secrets: dict[bytes, bytes]) -> None:
         self.secrets = secrets
@@ -80,14 +83,16 @@ class Connection:
         self._encrypt_then_mac = False
 
     def feed(self, *, from_client: bool, octets: bytes) -> bytes:
-        """The application data that these octets complete. Raises FramingError where they cannot be read, and from then on."""
+        """Returns the application data that these octets complete. Raises FramingError if they
+        cannot be read, and on every later call.
+        """
         side = self._client if from_client else self._server
         side.held += octets
         data = b""
         while len(side.held) >= 5:
             length = int.from_bytes(side.held[3:5], "big")
             if length > LARGEST_RECORD or side.held[1] != 3:
-                raise FramingError("no TLS record")
+                raise FramingError("not a TLS record")
             if len(side.held) < 5 + length:
                 break
             kind, body = side.held[0], bytes(side.held[5 : 5 + length])
@@ -156,7 +161,7 @@ class Connection:
         side.number = 0
 
     def _open(self, side: _Direction, kind: int, body: bytes) -> bytes:
-        """A protected record's content; FramingError where it was not made with these keys."""
+        """Returns the content of a protected record. Raises FramingError if other keys were used."""
         assert self.suite is not None
         assert side.number is not None
         head = side.number.to_bytes(8, "big") + bytes((kind, 3, 3))

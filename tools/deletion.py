@@ -1,6 +1,8 @@
-"""Deletes ISO 15118-2 from a copy of the repository, and runs what is left: ``python -m tools.deletion [TEST...]``.
+"""Deletes ISO 15118-2 from a copy of the repository, and runs the remaining tests: ``python -m
+tools.deletion [TEST...]``.
 
-A protocol is a folder, its tests, and two lines in ``secc/protocols.py``. Whatever else needed it would not survive this.
+A protocol is a folder, its tests, and two lines in ``secc/protocols.py``. Other code that needed it
+would fail here.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIED: Final = ("secc", "hal", "certs", "tools", "tests", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 
 LIST: Final = "secc/protocols.py"
-"""Where the protocols stand that are spoken: an import and a line each."""
+"""The list of protocols: an import and a line each."""
 
 GONE: Final[Mapping[str, tuple[str, ...]]] = {
     "the protocol": ("secc/iso2", "tests/iso2", "tests/iso2_*.py", "tests/recordings.py"),
@@ -93,11 +95,13 @@ assert not [name for name in sys.modules if name.startswith("secc.iso2")]
 
 
 class NotDeleted(Exception):
-    """The tree is not as this expects it."""
+    """The tree does not have the expected files."""
 
 
 def without_iso2(directory: Path) -> Path:
-    """A copy of the repository in ``directory``, without the protocol and what is about it. Raises NotDeleted."""
+    """Make a copy of the repository in ``directory``, without the protocol and its tools and tests.
+    Raises NotDeleted.
+    """
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
@@ -123,7 +127,7 @@ def without_iso2(directory: Path) -> Path:
 
 
 def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """A command of this Python in the copy."""
+    """Run a command of this Python in the copy."""
     environment = os.environ | {"PYTHONPATH": str(directory)}
     return subprocess.run(
         [sys.executable, *command], cwd=directory, env=environment, capture_output=True, text=True, check=False
@@ -131,12 +135,12 @@ def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def imports(directory: Path) -> subprocess.CompletedProcess[str]:
-    """Import every module that is left."""
+    """Import every remaining module."""
     return run(directory, "-c", EVERY_MODULE)
 
 
 def doors(directory: Path) -> subprocess.CompletedProcess[str]:
-    """Whether the rooms that are left import downwards only."""
+    """Check the layers of the remaining rooms."""
     return run(directory, "-c", "from importlinter.cli import lint_imports_command as lint; lint()")
 
 

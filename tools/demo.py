@@ -1,7 +1,9 @@
-"""``make demo``: a station with simulated hardware and a simulated car, two processes, one whole charging session between them.
+"""``make demo``: a station with simulated hardware and a simulated car, two processes, one charging
+session.
 
-Makes the lab PKI, starts ``python -m secc run`` and ``python -m tools.evcc`` on the loopback, and says what happens, one milestone a line. The exit
-code is 0 only when all of it truly happened, as the simulated world's contactor and meter saw it. Needs no root and no network.
+Makes the lab PKI, starts ``python -m secc run`` and ``python -m tools.evcc`` on the loopback, and
+prints one milestone a line. The exit code is 0 only if contactor and meter of the simulated world
+confirm all of it. Needs no root and no network.
 """
 
 from __future__ import annotations
@@ -38,11 +40,13 @@ from .demo_script import CarFailed, CarLine, Story, StoryIncomplete, read_car_li
 START_SECONDS: Final = 15.0
 CAR_SECONDS: Final = 60.0
 WORLD_SECONDS: Final = 6000.0
-"""What a car may take: so long, and so long by the world's clock, in which an AC car charges for more than an hour."""
+"""Time limit for a car, in seconds and in seconds of the world's clock, in which an AC car charges
+for more than an hour.
+"""
 POWER_SECONDS: Final = 1.0
-"""How long power flows before a misfortune."""
+"""Seconds of power before a misfortune."""
 NEXT_CAR_SECONDS: Final = 2.0
-"""Until the next car: the modem needs its new key."""
+"""Seconds until the next car: the modem needs its new key."""
 OPEN_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 15.0
 OK, FAILED, USAGE = 0, 1, 2
@@ -57,12 +61,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--no-tls", action="store_true", help="plain TCP; Plug & Charge needs TLS")
     parser.add_argument("--speed", type=float, default=None, help="simulated seconds in one (DC 120, AC 600)")
     parser.add_argument(
-        "--kill", action="store_true", help="the car is killed in the middle; then the next one charges"
+        "--kill", action="store_true", help="kill the car's process while power flows; then the next car charges"
     )
     parser.add_argument(
-        "--misfortune", choices=tuple(MISFORTUNES), help="what happens in the middle; then the next car charges"
+        "--misfortune", choices=tuple(MISFORTUNES), help="what happens while power flows; then the next car charges"
     )
-    parser.add_argument("--directory", type=Path, default=Path("var/demo"), help="where everything is kept")
+    parser.add_argument("--directory", type=Path, default=Path("var/demo"), help="where all files are kept")
     parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.no_tls and options.payment == "pnc":
@@ -81,7 +85,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 @dataclass(slots=True)
 class Children:
-    """The processes that we started, and no others."""
+    """The processes that this program started."""
 
     running: list[asyncio.subprocess.Process] = field(default_factory=list)
 
@@ -93,7 +97,7 @@ class Children:
         return child
 
     async def stop(self, child: asyncio.subprocess.Process, seconds: float = STOP_SECONDS) -> int | None:
-        """SIGTERM, and SIGKILL where that is not enough; the exit code."""
+        """Send SIGTERM, and SIGKILL if needed. Returns the exit code."""
         if child.returncode is None:
             child.send_signal(signal.SIGTERM)
             try:
@@ -119,10 +123,10 @@ class Demo:
     station: asyncio.subprocess.Process | None = None
     station_log: list[str] = field(default_factory=list)
     trace: Path | None = None
-    """Of the session, once it is over."""
+    """Of the session, once it has ended."""
 
     async def run(self) -> None:
-        """Everything, in order. DemoFailed names what did not happen."""
+        """Run all steps. Raises DemoFailed with the one that failed."""
         began = time.time()
         configuration = self.place.write_configuration(self.options)
         self.station = await self.children.start(
@@ -164,7 +168,7 @@ class Demo:
         deadline = time.monotonic() + START_SECONDS
         while True:
             if self.station is None or self.station.returncode is not None:
-                raise DemoFailed("the station did not start: " + (self.station_log or ["it said nothing"])[-1])
+                raise DemoFailed("the station did not start: " + (self.station_log or ["it printed nothing"])[-1])
             try:
                 await hand.state()
                 return
@@ -193,16 +197,18 @@ class Demo:
                     self._hear_car(line, story)
                 code = await car.wait()
         except TimeoutError as error:
-            raise DemoFailed(f"the car was not done in {patience:.0f} s") from error
+            raise DemoFailed(f"the car did not finish in {patience:.0f} s") from error
         if killed:
             if code != -signal.SIGKILL:
-                raise DemoFailed(f"the car was to be killed, and ended with code {code}")
+                raise DemoFailed(f"the car should have been killed, but ended with code {code}")
             tell("demo", "the car's process is dead")
         elif code != OK:
             raise DemoFailed(f"the car ended with code {code}")
 
     async def _cut_off(self, hand: Hand, misfortune: Misfortune) -> None:
-        """A car charges until something befalls it; from then on it may do and say what it likes."""
+        """Start a car, apply the misfortune, and check the contactor; the car's messages do not
+        count after it.
+        """
         car = await self.children.start(*self._car_command(), stderr=asyncio.subprocess.STDOUT)
         assert car.stdout is not None
         async with asyncio.timeout(CAR_SECONDS):
@@ -230,7 +236,7 @@ class Demo:
         tell("car", said.text)
 
     async def _wait_until_open(self, hand: Hand, seconds: float = OPEN_SECONDS) -> dict[str, Any]:
-        """The contactor of the simulated world, not what anybody says of it."""
+        """Wait for the contactor of the simulated world to open; other reports do not count."""
         deadline = time.monotonic() + seconds
         while (state := await hand.state())["contactor_closed"]:
             if time.monotonic() > deadline:
@@ -262,7 +268,7 @@ class Demo:
 
     async def _next_car(self, hand: Hand, pause: float) -> None:
         await hand.act("unplug", force=True)
-        tell("demo", "that car is unplugged and gone; the next one comes")
+        tell("demo", "that car is unplugged; the next one comes")
         await asyncio.sleep(pause)
         story = self.story.of_next_car()
         await self._drive_car(killed=False, more=("--loops", "20"), story=story)
@@ -288,7 +294,7 @@ class Demo:
 
 
 STATION_LINE = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} ")
-"""The time of day, which stands before the text in a line of the station's log."""
+"""The time of day at the beginning of a line of the station's log."""
 
 
 async def demonstrate(options: argparse.Namespace, place: Place) -> int:
@@ -321,7 +327,7 @@ async def demonstrate(options: argparse.Namespace, place: Place) -> int:
 
 
 def what_next(trace: Path | None, mode: str) -> Iterator[str]:
-    """What a user may want to see or do next; commands as they are typed in the checkout."""
+    """Yields commands to try next, as typed in the checkout."""
     secc = _here(Path(sys.executable).with_name("secc"))
     yield "what to try next:"
     yield f"  {secc} diagram {_here(trace) if trace is not None else 'TRACE'}"
@@ -332,7 +338,7 @@ def what_next(trace: Path | None, mode: str) -> Iterator[str]:
 
 
 def _here(path: Path) -> str:
-    """As it is typed in the working directory."""
+    """Returns the path as typed in the working directory."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
@@ -346,7 +352,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             enter_namespace(list(sys.argv[1:] if argv is None else argv))
         tell(
             "demo",
-            "FAILED: IPv6 is switched off on this machine, and cars speak nothing else: try sysctl net.ipv6.conf.lo.disable_ipv6=0",
+            "FAILED: IPv6 is switched off on this machine, and cars use nothing else: try sysctl net.ipv6.conf.lo.disable_ipv6=0",
         )
         return FAILED
     directory: Path = options.directory.absolute()

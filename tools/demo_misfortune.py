@@ -1,4 +1,4 @@
-"""What may befall the demo's car in the middle of charging, and what has to be put right before the next one comes."""
+"""Misfortunes of the demo's car while it charges, and their repair before the next one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ Acts = tuple[tuple[str, Mapping[str, Any]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Misfortune:
-    """``acts`` and ``mends`` are verbs of the world's panel; ``seconds`` is how soon the contactor has to be open, ``pause`` how long
-    the next car keeps away: while the station drives F it sees no car go."""
+    """``acts`` and ``mends`` are verbs of the world's panel; ``seconds`` is the limit for the
+    contactor to open, ``pause`` the time before the next car: while the station drives F it cannot
+    see a car leave.
+    """
 
     text: str
     acts: Acts
@@ -35,7 +37,7 @@ async def _do(hand: Hand, acts: Acts) -> None:
 
 
 MISFORTUNES: dict[str, Misfortune] = {
-    "unplug": Misfortune("the plug is torn out", (("unplug", {"force": True}),), 1.0),
+    "unplug": Misfortune("the plug is pulled", (("unplug", {"force": True}),), 1.0),
     "emergency-stop": Misfortune(
         "the emergency stop is pressed",
         (("emergency_stop", {"pressed": True}),),
@@ -44,14 +46,20 @@ MISFORTUNES: dict[str, Misfortune] = {
         7.0,
     ),
     "link": Misfortune(
-        "noise drowns the power line",
+        "noise covers the power line",
         (("inject", {"name": "line_noise"}),),
         4.0,
         (("heal", {"name": "line_noise"}),),
         6.0,
     ),
     "modem": Misfortune(
-        "the station's modem dies", (("inject", {"name": "modem_dead"}),), 4.0, (("heal", {"name": "modem_dead"}),), 6.0
+        "the station's modem fails",
+        (("inject", {"name": "modem_dead"}),),
+        4.0,
+        (("heal", {"name": "modem_dead"}),),
+        6.0,
     ),
 }
-"""By the name of ``--misfortune``. The seconds leave room for a busy machine; the exact times are held by tests in virtual time."""
+"""By the name in ``--misfortune``. The seconds leave room for a busy machine; tests in virtual time
+check exact times.
+"""

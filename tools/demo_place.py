@@ -1,4 +1,6 @@
-"""What the demo needs before it begins: IPv6 on the loopback, a free port, the lab PKI, the station's configuration."""
+"""Preparations of the demo: IPv6 on the loopback, a free port, the lab PKI, the station's
+configuration.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ from tools.pki.layout import make_lab_pki
 
 
 class DemoFailed(Exception):
-    """Something that the demo shows did not happen; the text is the one line that says what."""
+    """A step of the demo did not happen; the text is one line that says which."""
 
 
 def tell(who: str, text: str) -> None:
-    """One milestone."""
+    """Print one milestone."""
     print(f"{who:8} {text}", flush=True)
 
 
@@ -35,7 +37,7 @@ def tell(who: str, text: str) -> None:
 
 
 def has_ipv6_loopback() -> bool:
-    """Whether ``::1`` can be bound to."""
+    """Whether ``::1`` can be bound."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             sock.bind(("::1", 0))
@@ -54,7 +56,9 @@ def raise_loopback() -> None:
 
 
 def enter_namespace(argv: Sequence[str]) -> None:
-    """Start again in a user and network namespace of our own, where IPv6 may be switched on. Returns only where that cannot be tried."""
+    """Start again in a new user and network namespace, where IPv6 may be available. Returns only if
+    that is not possible.
+    """
     unshare = shutil.which("unshare")
     if unshare is None:
         return
@@ -74,7 +78,7 @@ def enter_namespace(argv: Sequence[str]) -> None:
 
 
 def free_sdp_port() -> int:
-    """15118, or where somebody else has it a free one."""
+    """Returns 15118, or another free port if it is taken."""
     for port in (15118, 0):
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             try:
@@ -87,7 +91,7 @@ def free_sdp_port() -> int:
 
 
 def prepare_pki(directory: Path) -> None:
-    """The lab PKI, made where it is missing or where something in it ends within the day."""
+    """Make the lab PKI if it is missing or a part of it ends within a day."""
     if not _is_fresh(directory):
         tell("demo", f"making a lab PKI in {directory}")
         if directory.exists():
@@ -96,7 +100,7 @@ def prepare_pki(directory: Path) -> None:
 
 
 def _is_fresh(directory: Path) -> bool:
-    # Staples live for a week; a PKI made days ago would be refused by the car for its OCSP responses.
+    # Staples live for a week; the car would refuse an older PKI for its OCSP responses.
     needed = (
         directory / "car" / "contract_chain.pem",
         directory / "car" / "v2g_root.pem",
@@ -143,14 +147,16 @@ mode = "always"
 directory = "{traces}"
 
 [lab]
-# The certificates are synthetic, and whoever reads along wants to see them.
+# The certificates are synthetic, so the trace may show them.
 danger_trace_personal = true
 """
 
 
 @dataclass(slots=True)
 class Place:
-    """Where the files of one run are. Sockets lie in a short directory, because their paths may have only about 100 octets."""
+    """The files of one run. Sockets are in a directory with a short path, because their paths may
+    have about 100 octets only.
+    """
 
     directory: Path
     sockets: Path
@@ -169,7 +175,7 @@ class Place:
         return self.directory / "traces"
 
     def write_configuration(self, options: argparse.Namespace) -> Path:
-        """The station's TOML file."""
+        """Write the station's TOML file."""
         pnc = options.payment == "pnc"
         allowlist = self.directory / "allowlist.txt"
         emaid = (self.pki / "car" / "emaid.txt").read_text().strip()
@@ -197,7 +203,9 @@ class Place:
         return path
 
     def _take_the_clock_at_its_word(self, state: Path) -> None:
-        """What ``secc clock reset`` does on a new board whose clock is right: the station has seen what this machine says."""
+        """Do what ``secc clock reset`` does on a new board with a correct clock: store this
+        machine's time.
+        """
         state.mkdir(exist_ok=True)
         try:
             reset_seen(state / FILE)

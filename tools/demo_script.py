@@ -1,4 +1,4 @@
-"""What has to be seen in the demo, in this order; kept apart from the processes, so that it can be tested."""
+"""The milestones of the demo in their order; apart from the processes, so that it can be tested."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 METER_TOLERANCE_WATT_HOURS = 2.0
 METER_TOLERANCE = 0.02
-"""The car counts what it stores; the meter also counts what the cable and the battery's resistance take."""
+"""The car counts what it stores; the meter also counts the losses of cable and battery."""
 LOSSES = 0.15
 
 
 class CarFailed(Exception):
-    """The car says that it cannot go on."""
+    """The car reports that it cannot go on."""
 
 
 class StoryIncomplete(Exception):
-    """Something did not happen, or not in its order."""
+    """A milestone is missing or out of order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class CarLine:
 
 
 def read_car_line(line: bytes) -> CarLine:
-    """A line of ``tools.evcc --json``. CarFailed for a failure that the car names, and for what is no milestone (a traceback)."""
+    """Read a line of ``tools.evcc --json``. Raises CarFailed for a failure in it, and for a line
+    that is not a milestone (a traceback).
+    """
     try:
         said = json.loads(line)
         milestone = CarLine(said["name"], said["text"], said["facts"])
@@ -44,19 +46,19 @@ def read_car_line(line: bytes) -> CarLine:
 
 @dataclass(slots=True)
 class Story:
-    """The milestones that have to come."""
+    """The expected milestones."""
 
     mode: str
     payment: str
     tls: bool
     killed: bool = False
     cut: bool = False
-    """Something befalls it in the middle of charging."""
+    """A misfortune comes while it charges."""
     heard: list[CarLine] = field(default_factory=list)
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """Names of milestones in their order; others may stand between them."""
+        """Returns the names of milestones in their order; others may come between them."""
         dc = ("cable-check", "precharge") if self.mode == "dc" else ()
         end = (
             ("killed",)
@@ -80,25 +82,27 @@ class Story:
         )
 
     def of_next_car(self) -> Story:
-        """The same story for the car that comes after one that was killed or cut off."""
+        """Returns the milestones of the car after one that was killed or cut off."""
         return replace(self, killed=False, cut=False, heard=[])
 
     def hear(self, line: CarLine) -> None:
         self.heard.append(line)
 
     def check(self, metered: float | None) -> None:
-        """StoryIncomplete if a milestone is missing, came too early, or disagrees with the meter (watt hours; None: not looked at)."""
+        """Raises StoryIncomplete if a milestone is missing, came too early, or disagrees with the
+        meter (watt hours; None: not compared).
+        """
         names = iter(line.name for line in self.heard)
         for wanted in self.wanted:
             if wanted not in names:
                 seen = ", ".join(line.name for line in self.heard)
-                raise StoryIncomplete(f"{wanted} was not seen in its place; seen: {seen}")
+                raise StoryIncomplete(f"{wanted} was not seen in its order; seen: {seen}")
         facts = {line.name: line.facts for line in self.heard}
         payment = "contract" if self.payment == "pnc" else "external"
         if facts["authorized"].get("payment") != payment:
             raise StoryIncomplete(f"authorised by {facts['authorized'].get('payment')}, not by {payment}")
         if self.tls and facts["tls"].get("ocsp") != "good":
-            raise StoryIncomplete("the station's certificate was not proved by OCSP")
+            raise StoryIncomplete("the station's certificate was not confirmed by OCSP")
         if metered is not None and not self.killed and not self.cut:
             self._check_energy(facts["stopped"].get("watt_hours", 0.0), metered)
 

@@ -1,6 +1,8 @@
-"""A session trace as a sequence diagram: ``secc diagram TRACE``, as text for a terminal or as Mermaid for a document.
+"""A session trace as a sequence diagram: ``secc diagram TRACE``, as text for a terminal or as
+Mermaid for a document.
 
-Loops are drawn once, with how often they repeat; beside the messages stand the values that tell how charging goes, and what happened meanwhile.
+Loops are drawn once, with the number of repetitions; beside the messages are the main values and
+the events.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ SCALED = ("Multiplier", "Unit", "Value")
 
 
 class TraceUnreadable(Exception):
-    """The file is no session trace; the text says where."""
+    """The file is not a session trace; the text says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the diagram. ``times`` is how often it was seen in a row with its answer."""
+    """One line of the diagram. ``times``: how often it came in a row with its answer."""
 
     at: float
     kind: Literal["received", "sent", "happened", "done", "note"]
@@ -38,13 +40,13 @@ class Step:
 
 
 def read_trace(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """The entries of a trace. TraceUnreadable for anything else."""
+    """Returns the entries of a trace. Raises TraceUnreadable for other input."""
     entries: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise TraceUnreadable(f"line {number} is no JSON") from error
+            raise TraceUnreadable(f"line {number} is not JSON") from error
         if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
             raise TraceUnreadable(f"line {number} is not an entry of a trace")
         entries.append(entry)
@@ -54,7 +56,9 @@ def read_trace(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
-    """What the diagram shows of each entry. Raises TraceUnreadable where one holds something else than a station writes."""
+    """Yields the lines of each entry. Raises TraceUnreadable for an entry that a station does not
+    write.
+    """
     for number, entry in enumerate(entries, 1):
         try:
             yield from _steps(entry)
@@ -83,7 +87,9 @@ def _steps(entry: Mapping[str, Any]) -> Iterator[Step]:
 
 
 def folded(line: Iterable[Step]) -> list[Step]:
-    """Repetitions of a loop's request with its answer become one pair that is counted; the newest values are kept."""
+    """Returns the steps with repetitions of a loop's request and answer as one counted pair; the
+    newest values are kept.
+    """
     found: list[Step] = []
     for step in line:
         loop = len(found) >= 3 and step.kind == "sent" and found[-1].text in LOOP_REQUESTS
@@ -99,7 +105,7 @@ def folded(line: Iterable[Step]) -> list[Step]:
 
 
 def as_text(line: Sequence[Step]) -> Iterator[str]:
-    """For a terminal: the car on the left, the station on the right."""
+    """Yields text for a terminal: the car on the left, the station on the right."""
     yield f"{'':>10}  car{'':{WIDTH - 6}}station"
     for step in line:
         name = f"--{_counted(step)}"
@@ -123,7 +129,7 @@ MERMAID: Mapping[str, str] = {
 
 
 def as_mermaid(line: Sequence[Step]) -> Iterator[str]:
-    """For a document that renders Mermaid."""
+    """Yields Mermaid for a document."""
     yield "sequenceDiagram"
     yield "    participant EVCC as car"
     yield "    participant SECC as station"
@@ -137,12 +143,12 @@ def _counted(step: Step) -> str:
 
 
 def _harmless(text: str) -> str:
-    # Mermaid ends a statement at a semicolon and takes a hash for an entity.
+    # Mermaid ends a statement at a semicolon and reads a hash as an entity.
     return text.replace("#", "no.").replace(";", ",").replace("\n", " ")
 
 
 def _named(message: Any) -> tuple[str, Mapping[str, Any]]:
-    """The name of the body element in a message tree, and its content."""
+    """Returns the name of the body element in a message tree, and its content."""
     while isinstance(message, Mapping) and len(message) == 1:
         name, content = next(iter(message.items()))
         if name in ("V2G_Message", "Body"):
@@ -159,7 +165,7 @@ def _short(name: str) -> str:
 
 
 def _facts(content: Mapping[str, Any]) -> Iterator[str]:
-    """What is worth a glance: response codes, processing, volts, amperes, state of charge."""
+    """Yields the main values: response codes, processing, volts, amperes, state of charge."""
     for key, value in content.items():
         name = _short(key)
         if isinstance(value, Mapping) and set(map(_short, value)) >= set(SCALED):

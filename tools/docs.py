@@ -1,7 +1,9 @@
-"""``make docs``: every generated page anew, and the sequence diagrams from charging sessions of the demo.
+"""``make docs``: writes the generated pages, and sequence diagrams from charging sessions of the
+demo.
 
-``python -m tools.docs`` writes; ``--check`` only says which pages are not what the code makes, and ends with code 1 if there is one. Diagrams hold
-the times of the run they were drawn from, so they are written and never compared; ``--no-diagrams`` leaves them alone.
+``python -m tools.docs`` writes; ``--check`` only lists stale pages, with exit code 1 if there is
+one. Diagrams hold the times of their run, so they are written and never compared; ``--no-diagrams``
+leaves them alone.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ DIAGRAMS: Mapping[str, tuple[str, str]] = {
 
 
 def trust_page() -> str:
-    """docs/trust.md with its table of flaws anew; the rest of it is written by hand."""
+    """Returns docs/trust.md with a new table of flaws; the rest of it is written by hand."""
     page = TRUST.read_text(encoding="utf-8")
     before, head, rest = page.partition(TABLE_HEAD)
     if not head:
@@ -49,12 +51,12 @@ PAGES: Mapping[Path, Callable[[], str]] = {
 
 
 def stale() -> list[Path]:
-    """The pages that are not what the code makes."""
+    """Returns the stale pages."""
     return [path for path, render in PAGES.items() if not path.exists() or path.read_text(encoding="utf-8") != render()]
 
 
 def draw(title: str, arguments: str) -> str:
-    """The page of one diagram: a demo is run for it. RuntimeError if that does not charge."""
+    """Run a demo and return the page of its diagram. Raises RuntimeError if the demo fails."""
     said = io.StringIO()
     with tempfile.TemporaryDirectory() as directory:
         with contextlib.redirect_stdout(said):
@@ -71,7 +73,7 @@ def draw(title: str, arguments: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: written, or all up to date; 1: something is stale, or a demo failed."""
+    """Returns 0 if written or up to date, 1 if a page is stale or a demo failed."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.docs", description="The generated pages of the documentation."
     )
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.check:
         found = stale()
         for path in found:
-            print(f"{path.relative_to(DOCS.parent)} is not what the code makes: make docs")
+            print(f"{path.relative_to(DOCS.parent)} is stale: make docs")
         return 1 if found else 0
     for path, render in PAGES.items():
         _write(path, render())

@@ -1,4 +1,4 @@
-"""What a planted fault is."""
+"""A planted fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: in ``path``, ``old`` (which stands there exactly once) becomes ``new``; ``tests`` have to notice."""
+    """One fault: in ``path``, ``old`` (which occurs exactly once) becomes ``new``; ``tests`` have
+    to fail.
+    """
 
     name: str
     why: str

@@ -1,8 +1,9 @@
-"""Faults planted on purpose: each one has to turn the suite red, or the suite does not guard what it says it guards.
+"""Faults planted on purpose: each one has to make the tests fail.
 
-``python -m tools.mutants [NAME ...]`` plants one fault after another in a copy of the tree and runs the tests that should notice. The same tests run
-once without any fault before that: a test that fails anyway notices nothing. Exit code 1 if a fault goes unnoticed, 2 if one cannot be planted any
-more because the code has changed (then the list below has to follow it), or if the tests fail without one.
+``python -m tools.mutants [NAME ...]`` plants one fault after another in a copy of the tree and runs
+the tests that should notice. The same tests run once without a fault before that, because a test
+that fails anyway proves nothing. Exit code 1 if a fault goes unnoticed, 2 if one cannot be planted
+because the code has changed (then adapt the list below), or if the tests fail without one.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from .trust_mutants import TRUST_MUTANTS
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("secc", "hal", "certs", "tools", "tests", "pyproject.toml", "README.md", "docs")
 SECONDS = 240
-"""A suite that hangs on a fault has noticed it, but not well."""
+"""Seconds for all tests of a fault; a suite that hangs has noticed it."""
 LIMIT = "timeout=200"
-"""For each test: one that spins because of a fault is a red test with a name."""
+"""For each test, so that one that spins because of a fault fails by name."""
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -40,7 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "challenge-half-constant",
-        "half of the challenge is the same for everybody",
+        "half of the challenge is the same in every session",
         "secc/iso2/phases/payment_details.py",
         "challenge = secc.entropy(CHALLENGE_OCTETS)",
         "challenge = secc.entropy(CHALLENGE_OCTETS // 2) + bytes(CHALLENGE_OCTETS // 2)",
@@ -72,7 +73,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "unproved-questions-not-counted",
-        "the backend is asked about unproved contracts as often as a thief likes",
+        "the backend is asked about unproved contracts without a limit",
         "secc/station/serving/questions.py",
         "            self.unproved.asked(asyncio.get_running_loop().time())",
         "            pass",
@@ -96,7 +97,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "delivered-before-power-on-not-booked",
-        "a session's energy counts from the word that power is on, and not from the last reading with an open contactor",
+        "a session's energy counts from the report of power on, and not from the last reading with an open contactor",
         "secc/uplink/ledger.py",
         "        first = now if self._at_rest is None else self._at_rest",
         "        first = now",
@@ -128,7 +129,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "everything-is-remembered",
-        "a contract refused once, for whatever reason, is refused for half a year",
+        "a contract refused once, for any reason, is refused for half a year",
         "secc/uplink/policy.py",
         "    return not verdict.accepted and verdict.ground is Ground.BACKEND",
         "    return not verdict.accepted",
@@ -136,7 +137,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "abandoned-answers-are-delivered",
-        "who is told of answers hears one that comes after its question was abandoned",
+        "an answer that comes after its question was abandoned is reported",
         "secc/station/serving/router.py",
         "            del self._open[ticket]\n            # A cancelled",
         "            # A cancelled",
@@ -144,7 +145,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "disk-not-synchronised",
-        "what was promised to be stored is still in memory",
+        "what counts as stored is still in memory",
         "certs/files.py",
         "        os.fsync(descriptor)",
         "        pass",
@@ -176,7 +177,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "unbooked-lost",
-        "what could not be stored is forgotten",
+        "what could not be stored is lost",
         "secc/uplink/book.py",
         "                self._store(*self._waiting[0])\n                self._waiting.popleft()",
         "                self._store(*self._waiting.popleft())",
@@ -216,7 +217,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "answer-goes-to-the-first",
-        "an answer goes to the first conversation of a session, whoever asked",
+        "an answer goes to the first conversation of a session, not to the one that asked",
         "secc/conversation/session.py",
         "if strand.talk is not None and strand.party._owns(answered.ticket):",
         "if strand.talk is not None:",
@@ -248,7 +249,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "identified-twice",
-        "a card that is shown counts though somebody is identified",
+        "a card that is shown counts though a driver is identified",
         "secc/session/identification.py",
         "if not verdict.accepted or self.identified(now):",
         "if not verdict.accepted:",
@@ -256,7 +257,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "node-budget-off",
-        "a message may cost what it likes to read, in every pass",
+        "reading a message may take any time, in every pass",
         "secc/exi/reader.py",
         'self.source.line("w.items -= 1")',
         'self.source.line("pass")',
@@ -330,7 +331,7 @@ def _run(mutants: Sequence[Mutant], directory: Path) -> int:
 
 
 def _baseline(directory: Path, mutants: Sequence[Mutant]) -> str:
-    """What is wrong with the tests that have to notice, before anything is planted; empty where all of them pass."""
+    """Returns why the tests fail before a fault is planted; empty if all pass."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     # A folder holds its files.
     tests = [test for test in tests if not any(test != other and test.startswith(f"{other}/") for other in tests)]
@@ -348,7 +349,7 @@ def _baseline(directory: Path, mutants: Sequence[Mutant]) -> str:
 def _run_tests(
     directory: Path, tests: Sequence[str], options: Sequence[str] = (), *, seconds: float = SECONDS
 ) -> subprocess.CompletedProcess[str] | str:
-    """The run, or why there is none."""
+    """Returns the run, or why it is not possible."""
     environment = os.environ | {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [
         sys.executable,
@@ -373,7 +374,9 @@ def _run_tests(
 
 
 def _notices(directory: Path, tests: Sequence[str]) -> tuple[bool, str]:
-    """Whether the tests fail, and which was the first to. A suite that cannot even be collected has not noticed anything."""
+    """Returns whether the tests fail, and the first that did. A suite that cannot be collected has
+    not noticed anything.
+    """
     run = _run_tests(directory, tests)
     if isinstance(run, str):
         return False, run

@@ -1,4 +1,4 @@
-"""Faults planted in what switches power: the power path, the boards, and the guard over them."""
+"""Faults planted in the code that switches power: the power path, the boards, and their guard."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "spoilt-command-joined",
-        "whoever wants a port safe joins a command that is not to be relied on any more",
+        "a safe command joins one that can no longer be relied on",
         "hal/port_queue.py",
         "if once and not going.doubted:",
         "if once:",

@@ -13,18 +13,18 @@ HEAD = """# Field quirks
 
 *Made by `make docs` from `secc/trace/quirks.py` and the tables of the protocols (`secc/iso2/quirks.py`); edit those.*
 
-What cars do that a literal reading of the standards would refuse, and what this station does then. Where it can tell that a tolerance has fired,
+What cars do that a literal reading of the standards would refuse, and what this station does then. Where it notices that a tolerance was used,
 log, trace and `secc explain` say so under its code.
 
 * *always*: the standard allows it, or is silent.
 * *unless `lab.strict`*: `strict = true` in `[lab]` (`--strict`) switches it off, for conformance runs.
-* *with `lab.tolerate`*: off until somebody asks for it, `tolerate = ["Q-45"]` in `[lab]` (`--tolerate Q-45`), because it costs trust, money or power,
+* *with `lab.tolerate`*: off unless named in `tolerate = ["Q-45"]` in `[lab]` (`--tolerate Q-45`), because it costs trust, money or power,
   or is for old tools. Other codes in `tolerate` are an error.
 """
 
 
 def render() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     rows = [f"| {quirk.code} | {quirk.cars} | {quirk.ours} | {quirk.when} |" for quirk in table()]
     return "\n".join([HEAD, "| code | some cars | this station | when |", "|---|---|---|---|", *rows, "", _count()])
 

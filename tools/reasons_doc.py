@@ -15,8 +15,8 @@ HEAD = """# Why sessions end
 
 *Made by `make docs` from `secc/trace/reasons.py`, the tables beside it and those of the protocols (`secc/iso2/reasons.py`); edit those.*
 
-Every session that has ended, and every attempt at one, has one code. It stands in the log, in the trace, in the books and in the history of
-`secc explain`. Codes are stable. One that is not below falls to the entry of its kind, the part before the dot.
+Every session that has ended, and every attempt at one, has one code. The log, the trace, the books and the history have it, as has
+`secc explain`. Codes are stable. For one that is not below, the entry of its kind (the part before the dot) applies.
 
 A refusal may have a flaw behind it: the field `flaw` of its record names it. Flaws are at the end of this page: no session ends with such a code.
 """
@@ -25,18 +25,18 @@ TITLES = {
     "completed": "In order",
     "refused": "Refused: the response code that the car heard",
     "timer": "Timers",
-    "tls": "TLS: no session came about, or TLS cut it off",
+    "tls": "TLS: no session began, or TLS ended it",
     "severed": "Cut off",
     "emergency": "Emergencies",
-    "bug": "Mistakes of this software",
+    "bug": "Errors of this software",
     "certificate": "Flaws behind a refusal: certificates",
     "signature": "Flaws behind a refusal: signatures",
 }
-"""First what sessions end with, then what lies behind a refusal."""
+"""First the kinds with which sessions end, then those of flaws behind a refusal."""
 
 
 def render() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     parts = [HEAD]
     for kind, title in TITLES.items():
         parts.append(f"\n## {title}\n\n{KINDS[kind].meaning} {KINDS[kind].support}\n")

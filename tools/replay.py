@@ -1,7 +1,9 @@
-"""A session trace through the session code again: ``secc replay TRACE``. Does today's code say what the station said then?
+"""Runs a session trace through the session code again: ``secc replay TRACE``. Does the current code
+send what the station sent then?
 
-The trace has to be whole: recorded with ``lab.danger_trace_personal``, and not thinned. What went in (messages, events, answers, levels, the
-offer, draws of chance and calendar, the moments of deadlines) is given to fresh sessions; what comes out (octets, effects) is compared.
+The trace has to be whole: recorded with ``lab.danger_trace_personal``, and not thinned. Its input
+(messages, events, answers, levels, the offer, random numbers, calendar, times of deadlines) goes to
+new sessions; their output (octets, effects) is compared.
 """
 
 from __future__ import annotations
@@ -36,11 +38,11 @@ from .diagram import TraceUnreadable, read_trace
 OFFER: Final = "offer "
 STEPS: Final = frozenset({"received", "event", "begun", "expired"})
 ROUNDED: Final = 2e-6
-"""Seconds: a little more than what rounding takes from a time in a trace."""
+"""Seconds: a little more than the rounding of times in a trace."""
 FORCED: Final = "timer.NotificationMaxDelay"
-"""How a session ends whose car was told to stop and did not."""
+"""How a session ends if the car was told to stop and did not."""
 SHOWN: Final = 20
-"""So many differences are worth reading."""
+"""Most differences that are kept."""
 
 
 class NotReplayable(SeccError):
@@ -49,7 +51,7 @@ class NotReplayable(SeccError):
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a replay."""
+    """Result of a replay."""
 
     steps: int = 0
     messages: int = 0
@@ -58,7 +60,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Step:
-    """One step of the session as it was recorded: what it drew, what it saw and heard, what came of it."""
+    """One step of the session as recorded: random numbers, levels, input, and output."""
 
     entry: Mapping[str, Any]
     draws: list[Mapping[str, Any]]
@@ -77,11 +79,12 @@ class _Replay:
         self._tickets = _tickets(entries)
         self._began = float(entries[0]["clock"])
         self._version = int(entries[0]["version"])
-        # Until version 2 such an end opened the contactor twice, and gave up its questions the second time only.
+        # Before version 2 such an end opened the contactor twice, and abandoned its questions the
+        # second time only.
         self._passed = (
             {"OpenContactor", "Abandon"} if self._version < 2 and entries[-1].get("code") == FORCED else set()
         )
-        # What TLS has agreed is not in the trace; whether it was enough for such a protocol is.
+        # The trace does not have the result of TLS, but whether it was enough for such a protocol.
         agreed = {entry.get("text") for entry in entries if entry["kind"] == "note"}
         self._tls13 = any(each.tls13 and f"protocol {each.name}" in agreed for each in protocols)
         self._now = 0.0
@@ -139,9 +142,10 @@ class _Replay:
             case "event":
                 event = revive(entry["value"], {"Contract": self._contract})
                 if not isinstance(event, Event):
-                    raise TraceBroken(f"{type(event).__name__} is no event")
+                    raise TraceBroken(f"{type(event).__name__} is not an event")
                 return session.receive(event, self._now)
-        # Times in the trace are rounded: the deadline that passed then passes now, and none that came just behind it.
+        # Times in the trace are rounded: the deadline that passed then passes now, and none just
+        # after it.
         due = session.deadline
         if due is not None and (self._now < due.at or math.isclose(self._now, due.at, abs_tol=ROUNDED)):
             self._now = due.at
@@ -163,7 +167,7 @@ class _Replay:
         at = float(step.entry["t"])
         self.outcome.differences.append(f"{at:.3f} {step.entry['kind']}: {what}: now {now}, then {then}")
 
-    # By the door
+    # Time, random numbers, calendar
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(self._now, self._entropy, self._wall, self._tickets, self._batch)
@@ -184,7 +188,9 @@ class _Replay:
         return self._draws.popleft()
 
     def _contract(self, value: dict[str, Any]) -> Any:
-        """The contract that the station had validated: its chain is checked again, but its root is not here."""
+        """Returns the contract that the station had validated: its chain is checked again, without
+        its root.
+        """
         if "chain" not in value:
             raise NotReplayable("the contract was left out as personal")
         chain = [bytes.fromhex(certificate["$hex"]) for certificate in value["chain"]]
@@ -194,7 +200,9 @@ class _Replay:
 
 
 def replay(lines: Iterable[str], protocols: tuple[V2gProtocol, ...] | None = None) -> Outcome:
-    """Run a trace again. Raises TraceUnreadable for what is none, NotReplayable for one that holds too little."""
+    """Run a trace again. Raises TraceUnreadable for another file, NotReplayable for a trace that
+    holds too little.
+    """
     entries = read_trace(lines)
     if entries[0].get("personal") is not True:
         raise NotReplayable("recorded without personal data: set lab.danger_trace_personal, for synthetic certificates")
@@ -229,15 +237,17 @@ def _steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[_Step]:
 
 
 def _tickets(entries: Iterable[Mapping[str, Any]]) -> Iterator[int]:
-    """The numbers of the questions in the order in which they were asked; an outlet shares its sequence with others."""
+    """Yields the numbers of the questions in the order of asking; an outlet shares its sequence
+    with others.
+    """
     asked = [e["value"] for e in entries if e["kind"] == "effect" and e["value"].get("type") == "Ask"]
     numbers = [int(value["ticket"]["number"]) for value in asked]
-    # A question that was not asked then gets a number that no answer has.
+    # A question that the recorded session did not ask gets a number without an answer.
     return iter([*numbers, *range(-1, -1000, -1)])
 
 
 def _offer(entries: Iterable[Mapping[str, Any]]) -> Offer | None:
-    """What the station offered; None where no session came about."""
+    """Returns the station's offer; None if no session began."""
     for entry in entries:
         if entry["kind"] == "note" and str(entry.get("text", "")).startswith(OFFER):
             offer = revive(json.loads(entry["text"][len(OFFER) :]))
@@ -252,7 +262,7 @@ def _comparable(effect: Effect) -> Any:
 
 
 def _without_personal_outcome(value: Any) -> Any:
-    """A contract is judged without its root in a replay: whether it was anchored is not compared."""
+    """Remove the anchor of a contract: a replay has no root, so it is not compared."""
     if isinstance(value, dict):
         hidden = "outcome" if value.get("type") == "Contract" else None
         return {key: _without_personal_outcome(part) for key, part in value.items() if key != hidden}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the virtual environment. On Debian the parts of Python that it needs are packages of their own; as root they are installed, as somebody
-# else the line that installs them is printed.
+# Makes the virtual environment. On Debian the parts of Python that it needs are packages of their own; as root they are installed, as another
+# user the command that installs them is printed.
 set -eu
 python=$1
 venv=$2

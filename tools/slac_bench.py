@@ -1,13 +1,15 @@
-"""``secc slac-bench``: how well a cable carries, pass after pass, as a table and a plot.
+"""``secc slac-bench``: measures the attenuation of a cable, pass after pass, as a table and a plot.
 
-One interface plays the car: it asks, sounds and reads what the station heard, and goes no further. The station is any station at the other end, or
-ours on a second interface of this machine (``--station``), or a simulated pair of modems (``--sim``).
+One interface plays the car: it asks, sounds and reads what the station measured, and stops there.
+The station is any station at the other end,
+this program on a second interface of this machine (``--station``), or a simulated pair of modems
+(``--sim``).
 
 ::
 
-    secc slac-bench eth1                      against whatever station is on the line
+    secc slac-bench eth1                      against the station on the line
     secc slac-bench eth1 --station eth2       two modems on one bench, this machine at both ends
-    secc slac-bench --sim --passes 3          no hardware at all
+    secc slac-bench --sim --passes 3          no hardware
 """
 
 from __future__ import annotations
@@ -39,13 +41,15 @@ from .slac_modem import OnModem
 
 
 class Station(OnModem):
-    """Our matching session. ``tell`` hears what it says to others than the modem; it serves until it is cancelled."""
+    """A matching session of the station. ``tell`` gets its effects for others than the modem; it
+    serves until it is cancelled.
+    """
 
     def __init__(self, modem: PlcModem, settings: SlacSettings, tell: Callable[[Effect], None]) -> None:
         super().__init__(modem, SlacSession(settings, now=asyncio.get_running_loop().time()), tell)
 
     def plug_in(self) -> None:
-        """The pilot says B, and cars are answered from now on."""
+        """Set the pilot to B: cars are answered from now on."""
         self.pilot("B")
         self.say(ArmMatching())
 
@@ -57,7 +61,9 @@ class Station(OnModem):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass: what the station said it heard. ``result`` is None where it did not answer; ``text`` says how far the pass came."""
+    """One pass: what the station measured. ``result`` is None without an answer; ``text`` says how
+    far the pass came.
+    """
 
     number: int
     result: AttenCharInd | None
@@ -70,7 +76,7 @@ class Pass:
 
 
 async def measure(modem: PlcModem, number: int, sounds: int = 10) -> Pass:
-    """One pass of the car's side, as far as CM_ATTEN_CHAR, with a RunID of its own."""
+    """Run one pass of the car's side, as far as CM_ATTEN_CHAR, with a RunID of its own."""
     now = asyncio.get_running_loop().time()
     session = Session(lambda ev: EvSlac(ev, modem.mac, sounds=sounds).measure(), now=now)
     ended = await OnModem(modem, session).run()
@@ -80,7 +86,7 @@ async def measure(modem: PlcModem, number: int, sounds: int = 10) -> Pass:
 
 
 def table(passes: list[Pass]) -> str:
-    """One line a pass, and the spread of all."""
+    """Returns a table with a line a pass, and the spread of all."""
     lines = ["pass  sounds  mean dB   min   max"]
     for each in passes:
         if each.result is None:
@@ -98,7 +104,9 @@ def table(passes: list[Pass]) -> str:
 
 
 def plot(passes: list[Pass], height: int = 10) -> str:
-    """Attenuation over the groups of carriers, mean of all passes: low frequencies on the left, what is lost upwards."""
+    """Returns a plot of attenuation over the groups of carriers, mean of all passes: low
+    frequencies on the left, loss upwards.
+    """
     results = [each.result.groups for each in passes if each.result is not None and each.result.groups]
     if not results:
         return ""
@@ -117,7 +125,7 @@ def plot(passes: list[Pass], height: int = 10) -> str:
 
 @contextlib.asynccontextmanager
 async def ends(arguments: argparse.Namespace) -> AsyncIterator[tuple[PlcModem, PlcModem | None]]:
-    """The car's modem, and ours at the station's end where there is one."""
+    """Yields the car's modem, and one for the station's end if there is one."""
     if arguments.sim:
         medium = Medium(LoopClock(), attenuation=arguments.attenuation)
         car = SimModem(medium, bytes.fromhex("02ee00000001"), bytes.fromhex("00b052aa0001"), measures=False)
@@ -134,7 +142,7 @@ async def ends(arguments: argparse.Namespace) -> AsyncIterator[tuple[PlcModem, P
 
 
 async def bench(arguments: argparse.Namespace) -> list[Pass]:
-    """All passes."""
+    """Run all passes."""
     async with ends(arguments) as (car_modem, station_modem):
         serving: asyncio.Task[Reason] | None = None
         if station_modem is not None:
@@ -158,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument("--station", metavar="INTERFACE", help="a second modem on this machine, as the station")
     parsed.add_argument("--sim", action="store_true", help="simulated modems")
     parsed.add_argument("--attenuation", type=int, default=12, help="of the simulated cable, dB")
-    parsed.add_argument("--passes", type=int, default=10, help="how often it is measured (default: 10)")
+    parsed.add_argument("--passes", type=int, default=10, help="number of passes (default: 10)")
     parsed.add_argument("--pause", type=float, default=0.5, help="seconds between passes")
     parsed.add_argument("--settle", type=float, default=1.0, help="seconds for the station's modem to take its key")
     parsed.add_argument("--json", action="store_true", help="one line of JSON for each pass")
@@ -166,7 +174,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None, run: Callable[[Any], Any] = asyncio.run) -> int:
-    """0: every pass was answered; 1: one was not; 2: it could not be tried."""
+    """Returns 0 if every pass was answered, 1 if one was not, 2 if the bench could not run."""
     parsed = parser()
     arguments = parsed.parse_args(argv)
     if not arguments.sim and arguments.interface is None:

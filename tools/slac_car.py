@@ -1,4 +1,6 @@
-"""A car on the power line (ISO 15118-3 Annex A): the mirror of :mod:`secc.link.slac.matching`, on the same core."""
+"""A car's matching on the power line (ISO 15118-3 Annex A): the counterpart of
+:mod:`secc.link.slac.matching`, on the same core.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,8 @@ KEY_ANSWER: Final = Timeout("CM_SET_KEY confirmation", 6.0, "our choice")
 class EvSlac:
     """One attempt of one car.
 
-    ``sounds``: how many it makes; None: as many as the station asks for. ``compares``: it hears what every station says, and takes the one that
-    heard it best; otherwise it takes the first.
+    ``sounds``: the number of its sounds; None: as many as the station asks for. ``compares``: it
+    waits for the results of all stations, and takes the best; otherwise it takes the first.
     """
 
     def __init__(self, ev: Party, mac: bytes, *, sounds: int | None = None, compares: bool = False) -> None:
@@ -51,12 +53,14 @@ class EvSlac:
         self.run_id = ev.entropy(8)
         self.invited: SlacParmCnf | None = None
         self.results: dict[bytes, AttenCharInd] = {}
-        """What each station said of this attempt, by its address."""
+        """Each station's result of this attempt, by its address."""
         self.matched: SlacMatchCnf | None = None
         ev.hear(FrameReceived, by=self._hear)
 
     def measure(self) -> Conversation[tuple[bytes, AttenCharInd]]:
-        """Ask, sound, be told how well it was heard. Returns the nearest station and what it said; raises Refusal, TimedOut."""
+        """Ask, sound, and wait for the results. Returns the nearest station and its result. Raises
+        Refusal, TimedOut.
+        """
         ev = self.ev
         cnf = yield from self._ask(SlacParmReq(0, 0, self.run_id), lambda: self.invited)
         end = ev.limit(TT_EV_ATTEN_RESULTS)
@@ -73,14 +77,14 @@ class EvSlac:
         return min(self.results.items(), key=lambda said: sum(said[1].groups) / max(1, len(said[1].groups)))
 
     def match(self) -> Conversation[bytes]:
-        """Measure, choose, join. Returns the address of the station; raises Refusal, TimedOut."""
+        """Measure, choose, join. Returns the address of the station. Raises Refusal, TimedOut."""
         ev = self.ev
         station, _ = yield from self.measure()
         request = SlacMatchReq(0, 0, MVF_LENGTH_REQ, NO_ID, self.mac, NO_ID, station, self.run_id)
         cnf = yield from self._ask(request, lambda: self.matched, station)
         key = ev.ask(SetKey(cnf.nid, cnf.nmk))
         if not (yield from ev.receive(key, within=KEY_ANSWER)).done:
-            raise Refusal("no-key", "the car's modem took no key")
+            raise Refusal("no-key", "the car's modem did not take the key")
         end = ev.limit(TT_MATCH_JOIN)
         while not (yield from ev.receive(ev.ask(CheckLink()), before=end)).up:
             yield from ev.rest(LINK_POLL)
@@ -92,7 +96,7 @@ class EvSlac:
         self.ev.do(SendFrame(destination, self.mac, message))
 
     def _ask(self, request: Message, answer: Callable[[], A | None], destination: bytes = BROADCAST) -> Conversation[A]:
-        """Ask until there is an answer, three times at most."""
+        """Ask until there is an answer, at most three times."""
         for _ in range(1 + C_EV_MATCH_RETRY):
             self._say(request, destination)
             yield from self.ev.until(lambda: answer() is not None, within=TT_MATCH_RESPONSE)
@@ -120,5 +124,7 @@ class EvSlac:
 
 
 def ev_slac(mac: bytes, *, now: float, compares: bool = False) -> Session:
-    """One attempt of a car, not begun yet. Its result is the address of the station that has it now."""
+    """Returns one attempt of a car, not begun yet. Its result is the address of the matching
+    station.
+    """
     return Session(lambda ev: EvSlac(ev, mac, compares=compares).match(), now=now)

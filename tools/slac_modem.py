@@ -1,4 +1,4 @@
-"""A matching session, the station's or a car's, on a modem and the event loop's time."""
+"""Runs a matching session, the station's or a car's, on a modem and the event loop's time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from secc.station.serving.modem import check_link, set_key
 
 
 class OnModem:
-    """Drives one session. ``tell`` hears what the session says to others than the modem."""
+    """Drives one session. ``tell`` gets its effects for others than the modem."""
 
     def __init__(self, modem: PlcModem, session: Session, tell: Callable[[Effect], None] = lambda effect: None) -> None:
         self.modem = modem
@@ -26,7 +26,7 @@ class OnModem:
         self._asked: dict[Ticket[Any], asyncio.Task[None]] = {}
 
     async def run(self) -> Reason:
-        """Until the session has ended; HalError when the interface is gone."""
+        """Run until the session has ended. Raises HalError if the interface is gone."""
         loop = asyncio.get_running_loop()
         reader = asyncio.create_task(self._read(self.modem.frames()), name="frames of a modem")
         try:
@@ -50,7 +50,7 @@ class OnModem:
         return self.session.ended
 
     def say(self, event: object) -> None:
-        """Something that the session hears beside frames."""
+        """Give the session an event other than a frame."""
         self._inbox.put_nowait(event)
 
     async def _read(self, frames: AsyncIterator[tuple[float, bytes]]) -> None:
@@ -64,7 +64,7 @@ class OnModem:
         for effect in effects:
             match effect:
                 case SendFrame():
-                    # A frame that cannot go out is one that was lost on the line.
+                    # A frame that cannot be sent counts as lost on the line.
                     with contextlib.suppress(HalError):
                         await self.modem.send(effect.octets)
                 case Ask(ticket, SetKey() | CheckLink() as question):

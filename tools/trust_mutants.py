@@ -1,4 +1,4 @@
-"""Faults planted in what is believed: signatures, certificates, chains, and the EMAID that a chain is for."""
+"""Faults planted in checks of trust: signatures, certificates, chains, and the EMAID of a chain."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "ocsp-signature-not-checked",
-        "anybody can make an OCSP response",
+        "any signer can make an OCSP response",
         "certs/revocation.py",
         """        raise OcspRejected("its signature is not its signer's") from None""",
         "        return",

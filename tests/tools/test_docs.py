@@ -37,7 +37,7 @@ def test_a_stale_page_is_noticed_and_written_anew(
     good = copy.read_text()
     copy.write_text(re.sub(r"\| `revoked` \|.*\n", "", good) + "\nAnd more.\n")
     assert docs.main(["--check"]) == 1
-    assert "docs/trust.md is not what the code makes" in capsys.readouterr().out
+    assert "docs/trust.md is stale" in capsys.readouterr().out
     assert docs.main(["--no-diagrams"]) == 0
     assert copy.read_text() == good + "\nAnd more.\n", "the table is made anew, what stands around it is kept"
 
