@@ -21,6 +21,7 @@ CLEAN = (
     "secc/cli.py",
     "secc/cli_stores.py",
     "secc/energy",
+    "secc/exi",
     "secc/iso2",
     "secc/link/connection.py",
     "secc/link/sdp.py",

@@ -1,7 +1,8 @@
-"""Fixed-width pieces of a stream, gathered so that a run of them costs one shift.
+"""Batches of fixed-width pieces of a stream, so that a run of them costs one shift.
 
-Event codes, booleans, enumerations, small integers and the first octets of numbers follow one another for long stretches; each shift of the
-stream makes a new integer, so that readers cut out, and writers append, as many pieces at once as stand together.
+Event codes, booleans, enumerations, small integers and the first octets of numbers often follow one
+another. Each shift of the stream makes a new integer, so readers and writers cut out or append
+adjacent pieces together.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from typing import Final
 from secc.exi.source import Source
 
 WIDEST_BATCH: Final = 56
-"""Bits cut out at once; beyond two digits of CPython's integers masks get slower, not faster."""
+"""Bits of one batch; beyond two digits of CPython's integers masks get slower."""
 
 
 class ReadBatch:
-    """Fixed-width pieces waiting to be cut out together."""
+    """Fixed-width pieces to be cut out together."""
 
     def __init__(self, source: Source, where: str) -> None:
         self.source = source
@@ -27,11 +28,13 @@ class ReadBatch:
         self._add(width, value, None)
 
     def take(self, width: int, template: str) -> None:
-        """``template`` is the statement that receives the value; ``{}`` stands for it, ``{raw}`` for it without a shift (is it zero?)."""
+        """``template`` is the statement that takes the value: ``{}`` is the value, ``{raw}`` the
+        value before its shift (to compare with zero).
+        """
         self._add(width, 0, template)
 
     def then(self, statement: str) -> None:
-        """A statement that must wait for the pieces before it."""
+        """Add a statement that needs the pieces before it."""
         self._add(0, 0, statement)
 
     def _add(self, width: int, value: int, template: str | None) -> None:
@@ -83,11 +86,13 @@ class ReadBatch:
 
 
 State = tuple[int | str, int | str]
-"""Width and lowest production of the state that the next event code belongs to: numbers, or locals where they depend on the message."""
+"""Width and lowest production of the state of the next event code: numbers, or locals if they
+depend on the message.
+"""
 
 
 class WriteBatch:
-    """Fixed-width pieces waiting to be appended together."""
+    """Fixed-width pieces to be appended together."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -104,7 +109,7 @@ class WriteBatch:
         self.bits += width
 
     def event(self, state: State, production: int) -> None:
-        """An event code, of static or dynamic width."""
+        """Add an event code, of static or dynamic width."""
         width, base = state
         if isinstance(width, int) and isinstance(base, int):
             self.constant(width, production - base)
@@ -113,7 +118,9 @@ class WriteBatch:
         self.base = f"(n << {width} | {production} - {base})"
 
     def joined(self, extra: int = 0, value: str = "") -> str:
-        """All pieces as an expression that appends them, and ``extra`` bits of ``value``, to ``n``; they are taken out."""
+        """Returns an expression that appends all pieces, and ``extra`` bits of ``value``, to ``n``;
+        empties the batch.
+        """
         total = self.bits + extra
         constant = 0
         terms: list[str] = []

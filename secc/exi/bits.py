@@ -1,8 +1,8 @@
-"""What compiled readers and writers call for values of variable length.
+"""Run-time functions of compiled readers and writers, for values of variable length.
 
-A reader sees the stream as one integer ``n`` and the number ``r`` of bits that it has not read yet; a writer grows one integer ``n`` from its
-low end. Shifting by a negative count raises ValueError, so a reader that runs out of bits needs no check of its own: the schema takes
-that for what it is, a truncated stream.
+A reader has the stream as one integer ``n`` and the number ``r`` of unread bits; a writer appends
+to the low end of one integer ``n``. A shift by a negative count raises ValueError, so a reader
+needs no check for the end of the stream: the schema reports a truncated stream.
 """
 
 from __future__ import annotations
@@ -13,27 +13,29 @@ from secc.errors import DecodeError, EncodeError
 from secc.exi.budget import CHARACTERS, Budget
 
 MASKS: Final = tuple((1 << 8 * count) - 1 for count in range(129))
-"""Masks of so many octets; making one costs as much as using it."""
+"""Masks by number of octets; making one costs as much as using it."""
 
 SURROGATES: Final = range(0xD800, 0xE000)
 LARGEST_CODE_POINT: Final = 0x10FFFF
 LONGEST_CODE_POINT: Final = 21
-"""Bits. Without this bound one code point could be as long as the stream, and reading it would take the square of that."""
+"""Bits. Without this limit one code point could be as long as the stream, and reading it would take
+the square of its length.
+"""
 
 
 class Overfull(DecodeError):
-    """A list with more items than its type allows, or than V2G has a use for: no pass can make a message of that."""
+    """A list has more items than its type allows, or than V2G uses; no pass can read the message."""
 
 
 class Exhausted(Overfull):
-    """The message costs more than its budget. The budget is spent, so no other pass can read it either."""
+    """The message costs more than its budget, so no other pass can read it."""
 
 
 def read_more(n: int, r: int, first: int, octets: int) -> tuple[int, int]:
-    """An unsigned integer whose first octet says that more follow, of at most ``octets`` octets in all."""
+    """Read an unsigned integer of several octets, at most ``octets``; ``first`` was read already."""
     value = first & 127
     shift = 7
-    # Cut out once, because each shift of a long stream costs its length.
+    # One cut, because each shift of a long stream costs its length.
     available = min(octets - 1, r // 8)
     for octet in (n >> r - 8 * available & MASKS[available]).to_bytes(available, "big"):
         r -= 8
@@ -47,14 +49,16 @@ def read_more(n: int, r: int, first: int, octets: int) -> tuple[int, int]:
 
 
 def read_octets(n: int, r: int, count: int) -> tuple[bytes, int]:
-    """``count`` octets."""
+    """Read ``count`` octets."""
     r -= 8 * count
     cut = n >> r
     return (cut & (MASKS[count] if count < 129 else (1 << 8 * count) - 1)).to_bytes(count, "big"), r
 
 
 def read_text(n: int, r: int, count: int, budget: Budget) -> tuple[str, int]:
-    """A string whose length field says ``count``: two more than its code points; less would point into a string table."""
+    """Read a string. ``count`` is its length field, two more than its code points; less would refer
+    to a string table.
+    """
     count -= 2
     if count < 0:
         raise DecodeError("reference to a string table")
@@ -70,7 +74,8 @@ def _read_code_points(n: int, r: int, count: int, budget: Budget) -> tuple[str, 
     budget.items -= count // CHARACTERS
     if budget.items < 0:
         raise Exhausted("too many characters beyond ASCII")
-    # A code point takes at most three octets; they are cut out once, because each shift of a long stream costs its length.
+    # A code point takes at most three octets; one cut, because each shift of a long stream costs
+    # its length.
     available = min(3 * count, r // 8)
     octets = (n >> r - 8 * available & (1 << 8 * available) - 1).to_bytes(available, "big")
     characters = []
@@ -87,19 +92,19 @@ def _read_code_points(n: int, r: int, count: int, budget: Budget) -> tuple[str, 
                 break
             shift += 7
         if value > LARGEST_CODE_POINT or value in SURROGATES:
-            raise DecodeError(f"{value:#x} is no character")
+            raise DecodeError(f"{value:#x} is not a character")
         characters.append(chr(value))
     return "".join(characters), r - 8 * at
 
 
 def join(n: int, piece: int) -> int:
-    """``n`` with the bits behind the leading 1 of ``piece`` behind it."""
+    """Returns ``n`` with the bits after the leading 1 of ``piece`` appended."""
     length = piece.bit_length() - 1
     return n << length | piece ^ 1 << length
 
 
 def write_unsigned(n: int, value: int) -> int:
-    """``n`` with an unsigned integer behind it."""
+    """Returns ``n`` with an unsigned integer appended."""
     while value > 127:
         n = n << 8 | value & 127 | 128
         value >>= 7
@@ -107,7 +112,7 @@ def write_unsigned(n: int, value: int) -> int:
 
 
 def write_octets(n: int, octets: bytes, shortest: int, longest: int | None, where: str) -> int:
-    """``n`` with a binary value behind it. Raises EncodeError outside of the length facets."""
+    """Returns ``n`` with a binary value appended. Raises EncodeError outside of the length facets."""
     count = len(octets)
     if count < shortest or (longest is not None and count > longest):
         raise EncodeError(f"{where}: {count} octets where {shortest} to {longest} may stand")
@@ -117,7 +122,9 @@ def write_octets(n: int, octets: bytes, shortest: int, longest: int | None, wher
 
 
 def write_text(n: int, text: str, shortest: int, longest: int | None, where: str) -> int:
-    """``n`` with a string behind it. Raises EncodeError outside of the length facets, and for lone surrogates."""
+    """Returns ``n`` with a string appended. Raises EncodeError outside of the length facets, and
+    for lone surrogates.
+    """
     count = len(text)
     if count < shortest or (longest is not None and count > longest):
         raise EncodeError(f"{where}: {count} characters where {shortest} to {longest} may stand")
@@ -126,6 +133,6 @@ def write_text(n: int, text: str, shortest: int, longest: int | None, where: str
         return n << 8 * count | int.from_bytes(text.encode("ascii"), "big")
     for character in text:
         if ord(character) in SURROGATES:
-            raise EncodeError(f"{where}: a surrogate is no character")
+            raise EncodeError(f"{where}: a surrogate is not a character")
         n = write_unsigned(n, ord(character))
     return n

@@ -1,7 +1,8 @@
-"""What it may cost to read one message, from any sender.
+"""The budget for reading one message, from any sender.
 
-The schema bounds what stands once in a message. Lists are what a peer can make costly: thousands of empty items fit into a few KiB, and a stream that
-is read in several passes costs that much in each of them. So the items of all lists, in all passes over one message, come out of one budget.
+The schema bounds single elements. Lists can be costly: thousands of empty items fit into a few KiB,
+and each pass over the stream reads them again. So the items of all lists, in all passes over one
+message, share one budget.
 """
 
 from __future__ import annotations
@@ -9,19 +10,21 @@ from __future__ import annotations
 from typing import Any, Final
 
 ITEMS: Final = 65_536
-"""More than any stream of 64 KiB holds in all passes together: what tools and a car read with, who chose their peer."""
+"""More than a stream of 64 KiB holds in all passes: for tools and a car, which chose their peer."""
 
 AT_ONCE: Final = 8
-"""Items of a message that is read in passing, where nothing else may wait: some fifty microseconds."""
+"""Items of a message that is read on the event loop: some fifty microseconds."""
 
 CHARACTERS: Final = 16
-"""So many characters beyond ASCII, which are read one by one, cost as much as an item."""
+"""This many characters beyond ASCII, which are read one by one, cost as much as an item."""
 
 
 class Budget:
-    """Counts down while one message is read. ``items`` are left; ``compiles``: whether a reader may be compiled on the way.
+    """Counts down while one message is read. ``items`` are left; ``compiles``: whether a reader may
+    be compiled meanwhile.
 
-    ``spans`` are the notes of where elements stand, for readers that note it: name, element, bits left at its start and at its end.
+    ``spans`` are the positions of elements, if the reader notes them: name, element, bits left at
+    its start and at its end.
     """
 
     __slots__ = ("compiles", "items", "spans")

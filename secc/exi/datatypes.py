@@ -1,4 +1,4 @@
-"""How values stand in the stream: the EXI datatype of each XSD type, computed from its facets (EXI 1.0 section 7.1)."""
+"""EXI datatypes of XSD types, computed from their facets (EXI 1.0 section 7.1)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from secc.exi.declarations import Binary, Text, Whole
 from secc.exi.frozen import dataclass
 
 LARGEST_N_BIT_RANGE: Final = 4096
-"""Integers with at most so many values take a fixed number of bits (EXI 1.0 section 7.1.9)."""
+"""Integers with at most this many values take a fixed number of bits (EXI 1.0 section 7.1.9)."""
 
 INTEGER_OCTETS: Final = 32
-"""Octets that an integer without limits may take; X509SerialNumber, 20 octets of 8 bits, needs 23 of 7."""
+"""Most octets of an integer without limits; X509SerialNumber, 20 octets of 8 bits, needs 23 of 7."""
 
 
 def bits_for(codes: int) -> int:
-    """Bits of a field that tells ``codes`` values apart."""
+    """Returns the bits of a field with ``codes`` different values."""
     return max(0, (codes - 1).bit_length())
 
 
@@ -91,13 +91,17 @@ Datatype = Boolean | Enumeration | NBit | Unsigned | Signed | String | Octets
 
 
 def integer_octets(datatype: Unsigned | Signed) -> int:
-    """How many octets the XSD's base type can fill; a longer integer is malformed, whatever its value."""
+    """Returns the most octets of the XSD's base type; a longer integer is malformed, whatever its
+    value.
+    """
     bounds = {"short": 3, "unsignedShort": 3, "int": 5, "unsignedInt": 5, "long": 10, "unsignedLong": 10}
     return bounds.get(datatype.xsd, INTEGER_OCTETS)
 
 
 def datatype_of(hint: object, facet: Text | Binary | Whole | None) -> Datatype:
-    """The datatype of a field whose type hint is ``hint`` and whose annotation carries ``facet``."""
+    """Returns the datatype of a field with the type hint ``hint`` and the annotation ``facet``.
+    Raises TypeError if the facet is missing.
+    """
     match facet:
         case Text(longest, shortest, xsd):
             return String(shortest, longest, xsd)

@@ -1,14 +1,16 @@
-"""The words in which messages are declared: XSD base types with their facets, and how a field stands in its element.
+"""Annotations of message declarations: XSD base types with their facets, and occurrences of fields.
 
-A complex type is a frozen dataclass. Its fields stand in the order of the XSD (attributes first); an optional element is ``... | None``,
-a repeating one a ``tuple``; what the type hint cannot say stands in ``Annotated``::
+A complex type is a frozen dataclass. Its fields have the order of the XSD (attributes first); an
+optional element is ``... | None``,
+a repeating one a ``tuple``; ``Annotated`` has what the type hint cannot express::
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class PaymentDetailsReq(Body):
         emaid: Annotated[str, Text(15, shortest=14), Named("eMAID")]
         contract_signature_cert_chain: CertificateChain
 
-Declarations state facts (base type, occurrence, order); bit widths and event codes are computed from them, never written down.
+Declarations state base type, occurrence and order; bit widths and event codes are computed from
+them.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from secc.exi.frozen import dataclass
 
 
 class Message:
-    """Marker of everything that may travel as a message: roots of a schema, and the body elements of ISO 15118-2 and DIN."""
+    """Base of all messages: roots of a schema, and the body elements of ISO 15118-2 and DIN."""
 
     __slots__ = ()
 
@@ -29,7 +31,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """xs:string of at most ``longest`` (and at least ``shortest``) code points; ``None`` is no limit."""
+    """xs:string of at most ``longest`` (and at least ``shortest``) code points; ``None``: no limit."""
 
     longest: int | None = None
     shortest: int = 0
@@ -52,14 +54,16 @@ class Identifier(Text):
 
 @dataclass(frozen=True, slots=True)
 class IdentifierReference(Text):
-    """xs:IDREF, which DIN SPEC 70121 takes for the Id of what is signed."""
+    """xs:IDREF, which DIN SPEC 70121 uses for the Id of a signed element."""
 
     xsd: str = "IDREF"
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Octets, at most ``longest`` and at least ``shortest``; use :class:`Hex` or :class:`Base64`, as the XSD does."""
+    """Octets, at most ``longest`` and at least ``shortest``; use :class:`Hex` or :class:`Base64`,
+    as the XSD does.
+    """
 
     longest: int | None = None
     shortest: int = 0
@@ -82,7 +86,9 @@ class Base64(Binary):
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A whole number from ``lowest`` to ``highest``; ``None`` is no limit. Use the subclass of the XSD's base type."""
+    """A whole number from ``lowest`` to ``highest``; ``None``: no limit. Use the subclass of the
+    XSD's base type.
+    """
 
     lowest: int | None = None
     highest: int | None = None
@@ -171,7 +177,9 @@ class UnsignedLong(Whole):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The element's (or attribute's) name where :func:`spelled` does not yield it from the field's name."""
+    """The element's (or attribute's) name if :func:`spelled` does not derive it from the field's
+    name.
+    """
 
     name: str
 
@@ -188,9 +196,10 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Occurs:
-    """A repeating element: from ``fewest`` to ``most`` times, ``None`` is unbounded.
+    """A repeating element: from ``fewest`` to ``most`` times; ``None`` is unbounded.
 
-    ``enough``: of an unbounded one so many are read and no more, because V2G has no use for them. It does not change the grammar.
+    ``enough``: at most this many items of an unbounded one are read, because V2G does not use more.
+    It does not change the grammar.
     """
 
     fewest: int
@@ -200,38 +209,47 @@ class Occurs:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One branch of an xs:choice: of consecutive fields so marked exactly one is present, or at most one where ``fewest`` is 0."""
+    """One branch of an xs:choice: of consecutive fields with this mark exactly one is present, or
+    at most one if ``fewest`` is 0.
+    """
 
     fewest: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The *abstract* head of the substitution group that the field's union lists: it takes an event code and is never sent."""
+    """The *abstract* head of the substitution group that the field's union lists: it takes an event
+    code and is never sent.
+    """
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """The members of the substitution group, where the type hint names their base class in place of the union."""
+    """The members of the substitution group, if the type hint names their base class instead of the
+    union.
+    """
 
     types: tuple[type, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The field's element stands in a wrapper element of this name, which has no other content and no class of its own."""
+    """The field's element is in a wrapper element of this name, which has no other content and no
+    class.
+    """
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A particle of the XSD that V2G never uses, declared as ``name: ClassVar[Refused]`` in its place among the fields.
+    """A particle of the XSD that V2G never uses, declared as ``name: ClassVar[Refused]`` at its
+    place among the fields.
 
-    It takes part in counting event codes, and both directions refuse it. ``name`` is the element's, ``"*"`` a wildcard, ``"#text"`` the
-    untyped text of a mixed type.
+    It counts for event codes, and both directions refuse it. ``name`` is the element's, ``"*"`` a
+    wildcard, ``"#text"`` the untyped text of a mixed type.
     """
 
     name: str
@@ -242,14 +260,16 @@ class Refused:
 # --- names ----------------------------------------------------------------------------------------------------------------
 
 ACRONYMS: Final = frozenset({"ev", "evcc", "evse", "id", "oem", "ress", "sa", "secc", "soc"})
-"""Words of field names that the XSDs write in capitals."""
+"""Words of field names that are in capitals in the XSDs."""
 
 PREFIXES: Final = {"ac": "AC_", "dc": "DC_"}
-"""First words of field names that the XSDs set off by an underscore."""
+"""First words of field names that an underscore follows in the XSDs."""
 
 
 def spelled(field: str) -> str:
-    """The XSD's spelling of a field name: ``evse_id`` is EVSEID, ``dc_ev_status`` is DC_EVStatus, ``p_max`` is PMax."""
+    """Returns the XSD's spelling of a field name: ``evse_id`` is EVSEID, ``dc_ev_status`` is
+    DC_EVStatus, ``p_max`` is PMax.
+    """
     words = field.split("_")
     prefix = PREFIXES.get(words[0], "")
     rest = words[1:] if prefix else words

@@ -1,4 +1,6 @@
-"""Fragment grammars: the names that they count, received elements as spans of bits, and the relaxed grammar of ambiguous names."""
+"""Fragment grammars: the names that they count, received elements as spans of bits, and the relaxed
+grammar of ambiguous names.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,17 @@ from secc.exi.grammar import ComplexType
 
 
 class Vocabulary:
-    """What a fragment grammar counts: all element names, and all attribute names, each sorted by local name and then namespace.
+    """The names of a fragment grammar: all element names, and all attribute names, each sorted by
+    local name and then namespace.
 
-    A name that stands in several namespaces is listed once for each.
+    A name of several namespaces is listed once for each.
     """
 
     def __init__(self, elements: tuple[str, ...], attributes: tuple[str, ...] = (), id_code: int = 0) -> None:
         self.elements = elements
         self.attributes = attributes
         self.id_code = id_code
-        """The code of the attribute Id of the data types, where several namespaces have one."""
+        """The code of the attribute Id of the data types, if several namespaces have one."""
 
     @property
     def bits(self) -> int:
@@ -40,17 +43,21 @@ class Vocabulary:
         return {name: code for code, name in enumerate(self.elements) if self.elements.count(name) == 1}
 
     def code(self, name: str) -> int | None:
-        """The code of a name, None where the set has no such name or has it in several namespaces."""
+        """Returns the code of a name; None if the set does not have the name, or has it in several
+        namespaces.
+        """
         return self._codes.get(name)
 
     def name(self, code: int) -> str | None:
-        """The name of a code, None beyond the last."""
+        """Returns the name of a code; None beyond the last."""
         return self.elements[code] if code < len(self.elements) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """An element of a received document: ``content`` are the bits from behind its start through its end."""
+    """An element of a received document: ``content`` are the bits after its start, its end
+    included.
+    """
 
     name: str
     element: Any
@@ -72,10 +79,12 @@ class Span:
 
 
 class Relaxed:
-    """EXI's grammar for an element whose name has different types in the set (EXI 1.0 section 8.5.3), for text with an Id.
+    """EXI's grammar for an element whose name has different types in the set (EXI 1.0 section
+    8.5.3), for text with an Id.
 
-    In ISO 15118-2 this is eMAID, plain text in PaymentDetailsReq. The state behind the start lists all attributes of the set, any
-    attribute, all elements, any element, the end, and characters; behind characters the attributes are gone.
+    In ISO 15118-2 this is eMAID, plain text in PaymentDetailsReq. The state after the start lists
+    all attributes of the set, any attribute, all elements, any element, the end, and characters;
+    the state after characters has no attributes.
     """
 
     def __init__(self, vocabulary: Vocabulary, ctype: ComplexType) -> None:
@@ -92,13 +101,15 @@ class Relaxed:
 
     @staticmethod
     def fits(ctype: ComplexType) -> bool:
-        """Whether elements of this type can be written: text with one attribute, the Id, and nothing else."""
+        """Whether elements of this type can be written: text with one attribute, the Id."""
         return [part.kind for part in ctype.parts] == ["attribute", "text"] and isinstance(
             ctype.parts[1].alternatives[0].type, String
         )
 
     def write(self, n: int, element: Any, *, strict: bool = True) -> int:
-        """``n`` with the element's content and end behind it. Raises EncodeError outside of the facets if ``strict``."""
+        """Returns ``n`` with the element's content and end appended. Raises EncodeError outside of
+        the facets if ``strict``.
+        """
         shortest, longest = (self.text.shortest, self.text.longest) if strict else (0, None)
         n = bits.write_text(n << self.first_bits | self.vocabulary.id_code, element.id, 0, None, "Id")
         n = bits.write_text(
@@ -111,7 +122,7 @@ class Relaxed:
         return n << self.content_bits | self.end
 
     def read(self, n: int, r: int, budget: Budget) -> tuple[Any, int]:
-        """The element, and the bits that are left. Raises DecodeError."""
+        """Returns the element, and the bits that are left. Raises DecodeError."""
         try:
             r = self._expect(n, r, self.first_bits, self.vocabulary.id_code)
             identifier, r = self._text(n, r, budget)

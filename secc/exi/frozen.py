@@ -1,9 +1,12 @@
-"""``dataclass`` for wire types, events and effects: the same declarations and the same behaviour, a tenth of the time at import.
+"""``dataclass`` for wire types, events and effects: the same behaviour, a tenth of the time at
+import.
 
-The standard library compiles six methods for every frozen dataclass as it is defined, half a millisecond a class; the wire types of one
-protocol are more than a hundred, the events and effects of a station another; it is to listen in well under a second on a small board.
-Here ``__init__`` is compiled at the first instance and the other methods are shared. To the type checker this *is*
-``dataclasses.dataclass``; at run time ``dataclasses.fields``, ``replace`` and ``asdict`` work as ever.
+The standard library compiles six methods for every frozen dataclass as it is defined, half a
+millisecond a class; the wire types of one protocol are more than a hundred, the events and effects
+of a station another; it is to listen in well under a second on a small board. Here ``__init__`` is
+compiled at the first instance and the other methods are shared. To the type checker this *is*
+``dataclasses.dataclass``; at run time ``dataclasses.fields``, ``replace`` and ``asdict`` work as
+ever.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[[type], type]:
-        """Class decorator; ``frozen`` and ``slots`` are spelled out for the reader and must be True."""
+        """Class decorator; ``frozen`` and ``slots`` are spelled out for the reader and must be
+        True.
+        """
         if not (frozen and slots):
             raise TypeError("wire types are frozen and have slots")
 
@@ -30,7 +35,7 @@ else:
                     f"{cls.__name__}: values are taken as they come here; this needs the standard library's"
                 )
             for name, method in SHARED.items():
-                # What a class says of itself (a ``__repr__`` that keeps a secret) stands.
+                # Keep the methods of the class itself (a ``__repr__`` that hides a secret).
                 if name not in cls.__dict__:
                     setattr(made, name, method)
             return made
@@ -54,7 +59,9 @@ def _init(self: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _compile_init(cls: Any) -> Callable[..., None]:
-    """``__init__`` of a frozen class: each value goes through its slot's descriptor, past ``__setattr__``."""
+    """Returns ``__init__`` of a frozen class: it sets each value by its slot's descriptor, without
+    ``__setattr__``.
+    """
     namespace: dict[str, Any] = {}
     parameters = ["self"]
     body = []
@@ -99,7 +106,7 @@ def _reduce(self: Any) -> tuple[Any, ...]:
 
 
 def _restore(cls: type, values: tuple[Any, ...]) -> Any:
-    """Pickling and copying: an instance from its values."""
+    """Make an instance from its values, for pickling and copying."""
     return cls(**{field.name: value for field, value in zip(dataclasses.fields(cls), values, strict=True)})
 
 

@@ -1,8 +1,10 @@
-"""Declarations read into content models, and the counting of event codes (EXI 1.0 section 8.5.4, default fidelity, not strict).
+"""Content models from declarations, and the counting of event codes (EXI 1.0 section 8.5.4, default
+fidelity, not strict).
 
-A content model is a row of *parts*: attributes, elements (one, or a choice or substitution group of them), the text of simple content.
-A *state* of the grammar stands before a part; its productions are the alternatives of every part from there through the first one that must
-come, plus the end of the element where none must. One more code is the escape to what no V2G peer sends.
+A content model is a row of *parts*: attributes, elements (one, or a choice or substitution group of
+them), the text of simple content. A *state* of the grammar is before a part; its productions are
+the alternatives of every part from there to the first mandatory one, plus the end of the element if
+there is none. One more code is the escape, which no V2G peer sends.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ TEXT: Final = "#text"
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One production: the element (or attribute) ``name`` of ``type``, kept in ``field``. ``type`` None: counted, never accepted."""
+    """One production: the element (or attribute) ``name`` of ``type``, stored in ``field``.
+    ``type`` None: counted, never accepted.
+    """
 
     name: str
     type: ComplexType | Datatype | None
@@ -44,9 +48,11 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A particle: ``alternatives`` in the order of their event codes, from ``fewest`` to ``most`` times (None: unbounded; ``enough`` are read).
+    """A particle: ``alternatives`` in the order of their event codes, from ``fewest`` to ``most``
+    times (None: unbounded; at most ``enough`` are read).
 
-    ``kind`` is "attribute", "element", "group" (a substitution group: one field, told apart by the class), "choice" (a field a branch), "text".
+    ``kind`` is "attribute", "element", "group" (a substitution group: one field, the class tells
+    which), "choice" (a field for each branch), "text".
     """
 
     kind: str
@@ -62,12 +68,14 @@ class Part:
 
     @property
     def refused(self) -> bool:
-        """Whether no alternative is ever accepted."""
+        """Whether all alternatives are refused."""
         return all(alternative.type is None for alternative in self.alternatives)
 
 
 class ComplexType:
-    """Content model of a class, or (``cls`` None) of a wrapper element whose only part is the field's own value."""
+    """Content model of a class, or (``cls`` None) of a wrapper element whose only part is the
+    field's value.
+    """
 
     def __init__(self, name: str, cls: type | None, parts: tuple[Part, ...], *, mixed: bool = False) -> None:
         self.name = name
@@ -100,12 +108,16 @@ class ComplexType:
         return bits_for(self.productions(state) + 1)
 
     def loop_width(self, index: int) -> int:
-        """Bits of an event code after an item of the repeating part ``index``, while one more is allowed."""
+        """Bits of an event code after an item of the repeating part ``index``, while one more is
+        allowed.
+        """
         return bits_for(self.productions(index + 1) + 2)
 
     @property
     def simple(self) -> bool:
-        """Whether every part is one mandatory element of simple type: such a type is read and written in place."""
+        """Whether every part is one mandatory element of simple type: such a type is read and
+        written inline.
+        """
         return (
             self.cls is not None
             and not self.mixed
@@ -125,13 +137,15 @@ _TYPES: dict[type, ComplexType] = {}
 
 
 def element_name(cls: type) -> str:
-    """The element name of a class that is a root or a member of a substitution group."""
+    """Returns the element name of a class that is a root or a member of a substitution group."""
     name: str = cls.__dict__.get("element", cls.__name__)
     return name
 
 
 def complex_type(cls: type) -> ComplexType:
-    """The content model of a declared class. Raises TypeError for a declaration that says too little."""
+    """Returns the content model of a declared class. Raises TypeError for an incomplete
+    declaration.
+    """
     found = _TYPES.get(cls)
     if found is None:
         found = _TYPES[cls] = _read(cls)
@@ -167,7 +181,7 @@ def _read(cls: type) -> ComplexType:
 
 
 class _Use:
-    """One field of a declaration, its type hint taken apart."""
+    """One field of a declaration, with its type hint taken apart."""
 
     def __init__(self, cls: type, field: str, hint: Any) -> None:
         self.where = f"{cls.__name__}.{field}"

@@ -1,9 +1,10 @@
 """Compiles a content model into a straight-line reader.
 
-``read_X(n, r, w)`` returns the object and the bits that are left; ``w`` is the message's :class:`~secc.exi.budget.Budget`. Pieces of fixed width
-that follow one another (event codes, enumerations, booleans, the first octet of a number) are cut out in one shift and compared with one mask. A
-reader fills a *draft*, a class with the same slots and no ``__init__``, and hands it over by giving it the declared class: three times faster than a
-frozen constructor.
+``read_X(n, r, w)`` returns the object and the bits that are left; ``w`` is the message's
+:class:`~secc.exi.budget.Budget`. Adjacent pieces of fixed width (event codes, enumerations,
+booleans, the first octet of a number) are cut out in one shift and compared with one mask. A reader
+fills a *draft*, a class with the same slots and no ``__init__``, and then sets its class to the
+declared one: three times faster than a frozen constructor.
 """
 
 from __future__ import annotations
@@ -31,16 +32,19 @@ from secc.exi.grammar import Alternative, ComplexType, Part
 from secc.exi.source import Namespace, Source
 
 NARROWING: Final = 24
-"""Every so many items of a long list the bits already read are dropped, because a shift costs the length of what it shifts."""
+"""After this many items of a long list the bits already read are dropped, because a shift costs the
+length of its operand.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Leniency:
-    """What a reader accepts beyond EXI as its first pass expects it.
+    """What a reader accepts beyond the specification.
 
-    ``empty``: an empty value written as the end of its element instead of empty characters (EXIficient from XML).
-    ``loose``: lists filled to their maximum whose end is written as if one more could follow (cbexigen).
-    ``spans``: not a leniency: the positions of elements that have an Id are noted in the budget.
+    ``empty``: an empty value written as the end of its element instead of empty characters
+    (EXIficient from XML). ``loose``: lists filled to their maximum whose end is written as if one
+    more could follow (cbexigen). ``spans``: not a leniency: the reader notes the positions of
+    elements with an Id in the budget.
     """
 
     empty: bool = False
@@ -53,7 +57,7 @@ def _refuse(*_: Any) -> Any:
 
 
 def readers(leniency: Leniency) -> Namespace:
-    """A namespace of readers."""
+    """Returns a namespace of readers."""
     runtime = {
         "more": bits.read_more,
         "octets": bits.read_octets,
@@ -75,7 +79,7 @@ def _compiler(leniency: Leniency) -> Callable[[Namespace, ComplexType, Source], 
 
 
 def draft(cls: type) -> type:
-    """A class of the same layout as ``cls`` whose instances can be filled field by field."""
+    """Returns a class of the same layout as ``cls`` whose instances can be filled field by field."""
     body = {"__slots__": cls.__dict__["__slots__"], "__init__": object.__init__, "__setattr__": object.__setattr__}
     return type(cls.__name__, cls.__bases__, body)
 
@@ -94,7 +98,7 @@ class _Reader:
         self.source.line(f"return {result}, r")
 
     def instance(self, ctype: ComplexType, target: str | None = None) -> str:
-        """Reads attributes, content and end of an element into a new local, and into ``target``."""
+        """Read attributes, content and end of an element into a new local, and into ``target``."""
         name = self.source.fresh("o")
         if ctype.cls is not None:
             assigned = f"{target} = {name}" if target else name
@@ -107,7 +111,9 @@ class _Reader:
     # --- content ----------------------------------------------------------------------------------------------------------
 
     def content(self, ctype: ComplexType, owner: str) -> None:
-        """``pending`` names the local that holds the production chosen, counted from the first part of the type."""
+        """``pending`` is the local with the chosen production, counted from the first part of the
+        type.
+        """
         pending: str | None = None
         end = ctype.offsets[-1]
         for index, part in enumerate(ctype.parts):
@@ -176,7 +182,7 @@ class _Reader:
             self.source.line(f"{' = '.join(fields)} = None")
 
     def branches(self, ctype: ComplexType, part: Part, owner: str, pending: str, offset: int) -> None:
-        """Which branch of a choice, which member of a substitution group."""
+        """Read a branch of a choice, or a member of a substitution group."""
         chosen = f"{pending} - {offset}" if offset else pending
         if part.kind == "group":
             self.member(ctype, part, owner, chosen)
@@ -204,7 +210,7 @@ class _Reader:
             self.source.line(f"if name is not None: w.spans.append((name, {target}, {start}, r))")
 
     def note_start(self, wanted: bool) -> str | None:
-        """A local that holds where an element starts, if positions are noted and this one's is wanted."""
+        """Returns a local with the position where an element starts, if it is wanted."""
         if not (self.leniency.spans and wanted):
             return None
         start = self.source.fresh("s")
@@ -237,7 +243,7 @@ class _Reader:
         return None if part.fewest == part.most else after
 
     def items(self, ctype: ComplexType, index: int, items: str, after: str) -> None:
-        """All items of a list, from behind the event code of the first."""
+        """Read all items of a list, after the event code of the first."""
         part, following = ctype.parts[index], ctype.offsets[index + 1]
         self.item(part, items)
         for _ in range(1, part.fewest):
@@ -245,7 +251,7 @@ class _Reader:
             self.item(part, items)
         if part.fewest == part.most:
             return
-        # A list that cbexigen filled keeps the wide code; its lists of two agree with everyone's.
+        # A full list of cbexigen has the wide code; its lists of two follow the specification.
         endless = part.most is None or (self.leniency.loose and part.most > 2)
         with self.source.block("while True:" if endless else f"while len({items}) < {part.most}:"):
             self.event(ctype.loop_width(index), following - 1, after)
@@ -274,7 +280,7 @@ class _Reader:
     # --- one element, attribute or text -----------------------------------------------------------------------------------
 
     def alternative(self, part: Part, alternative: Alternative, target: str) -> None:
-        """What stands behind the event code, the end of the element included."""
+        """Read an element after its event code, its end included."""
         kind = alternative.type
         if isinstance(kind, ComplexType):
             if kind.simple:
@@ -305,7 +311,7 @@ class _Reader:
         self.batch.take(1, f"{escape} = {{}}")
         self.batch.flush()
         with self.source.block(f"if {escape}:"):
-            # Second level of the state, its first production: the end of the element.
+            # Second level of the state, first production: the end of the element.
             self.batch.constant(3, 0)
             self.batch.flush()
             self.source.line(f"{target} = {'' if isinstance(kind, String) else b''!r}")
@@ -344,7 +350,7 @@ class _Reader:
                 self.source.line(f"{target}, r = octets(n, r, {length})")
 
     def number(self, most: int) -> str:
-        """An unsigned integer; one or two octets, the common case, are read in place."""
+        """Read an unsigned integer; the common case of one or two octets inline."""
         name = self.source.fresh("v")
         self.batch.take(8, f"{name} = {{}}")
         self.batch.flush()
@@ -358,7 +364,7 @@ class _Reader:
         return name
 
     def text(self, target: str) -> None:
-        """A string; a short one of ASCII alone, the common case, is read in place."""
+        """Read a string; the common case, short and ASCII, inline."""
         length = self.length()
         with self.source.block(f"if 1 < {length} < {len(bits.MASKS)}:"):
             self.source.line(f"b = r - 8 * {length} + 16")

@@ -1,7 +1,8 @@
-"""A schema set: which messages are its roots, which names its grammars count, and the streams that are made of them.
+"""A schema set: its messages, the names that its grammars count, and its streams.
 
-Two kinds of stream exist. A *document* holds one message; its first code counts the global elements of all schemas of the set. A *fragment*
-holds one element on its own and is what signatures are made over; its first code counts every element name of the set.
+There are two kinds of stream. A *document* holds one message; its first code counts the global
+elements of all schemas of the set. A *fragment* holds one element, for signatures; its first code
+counts every element name of the set.
 """
 
 from __future__ import annotations
@@ -25,24 +26,25 @@ HEADER: Final = 0x80
 """Distinguishing bits 10, no options, final version 1: the only header in V2G."""
 
 LARGEST_STREAM: Final = 64 * 1024
-"""Octets. The longest streams that V2G schemas make sense of are a tenth of that."""
+"""Octets. The longest valid V2G streams have a tenth of that."""
 
 PASSES: Final = (Leniency(), Leniency(empty=True), Leniency(empty=True, loose=True))
-"""Ways to read a stream, the specification's first; see docs/decisions/exi.md."""
+"""Passes over a stream, the specification's first; see docs/decisions/exi.md."""
 
 SMALL: Final = 4096
-"""Octets of a stream that may be read in passing; a shift of a longer one costs its length."""
+"""Octets of a stream that may be read on the event loop; a shift of a longer one costs its length."""
 
 M = TypeVar("M", bound=Message)
 Note = tuple[str, Any, int, int]
-"""Name and element, and how many bits of the stream were left at its start and at its end."""
+"""Name and element, and the bits of the stream left at its start and at its end."""
 
 
 class Schema(Generic[M]):
-    """Codec of one schema set; compiled from the declarations as messages come by.
+    """Codec of one schema set; readers and writers are compiled on first use.
 
-    ``roots`` are the messages, ``globals_`` the local names of all global elements in the order of their codes, ``vocabulary`` the names of
-    its fragment grammar, and ``elements`` complex types that occur in fragments without being reachable from a root.
+    ``roots`` are the messages, ``globals_`` the local names of all global elements in the order of
+    their codes, ``vocabulary`` the names of its fragment grammar, and ``elements`` complex types
+    that occur in fragments without being reachable from a root.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Schema(Generic[M]):
 
     @cached_property
     def _starts(self) -> dict[type, tuple[int, str]]:
-        """For every root the stream's start behind a leading 1, and the writer's name."""
+        """For every root the start of its stream after a leading 1, and the writer's name."""
         return {
             cls: ((0x100 | HEADER) << self._root_bits | code, self._writers.function(complex_type(cls)))
             for cls, code in self._root_codes.items()
@@ -76,7 +78,7 @@ class Schema(Generic[M]):
 
     @cached_property
     def _entries(self) -> dict[int, str]:
-        """For every stream start, header and root code, the reader's name."""
+        """For every start of a stream (header and root code) the reader's name."""
         return {
             HEADER << self._root_bits | code: self._first.function(complex_type(cls))
             for cls, code in self._root_codes.items()
@@ -85,9 +87,11 @@ class Schema(Generic[M]):
     # --- documents --------------------------------------------------------------------------------------------------------
 
     def decode(self, octets: bytes, *, items: int = ITEMS) -> M:
-        """The message that a document stream holds. ``items`` is what it may cost in all passes; see :mod:`secc.exi.budget`.
+        """Returns the message in a document stream. ``items`` is its budget over all passes; see
+        :mod:`secc.exi.budget`.
 
-        Strict in structure, lenient in length and value facets. Octets behind the end are ignored. Raises DecodeError, and nothing else.
+        Strict in structure, lenient in length and value facets. Octets after the end are ignored.
+        Raises DecodeError only.
         """
         budget = Budget(items)
         message: M | None = self._read_first(octets, budget, LARGEST_STREAM)
@@ -98,14 +102,16 @@ class Schema(Generic[M]):
         return message
 
     def decode_at_once(self, octets: bytes) -> M | None:
-        """The message, if reading it takes no time to speak of: short, with few items, as the specification says, its reader compiled.
+        """Returns the message if it can be read in microseconds: short, few items, by the
+        specification, reader compiled.
 
-        None for any other stream, sound or not: ``decode`` may take milliseconds for it, so it must not run on the event loop. Raises nothing.
+        None for any other stream, sound or not: ``decode`` may take milliseconds, so it must not
+        run on the event loop. Raises nothing.
         """
         return self._read_first(octets, Budget(AT_ONCE, compiles=False), SMALL)
 
     def _read_first(self, octets: bytes, budget: Budget, longest: int) -> M | None:
-        """Nearly every message takes this way: the first pass, and nothing in between. None where there is more to it."""
+        """Read in the first pass, as nearly every message can be. None if that is not enough."""
         r = 8 * len(octets) - 8 - self._root_bits
         if not 0 < r <= 8 * longest:
             return None
@@ -117,27 +123,31 @@ class Schema(Generic[M]):
         try:
             message, left = self._first.globals[name](n, r, budget)
         except (DecodeError, ValueError, IndexError):
-            return None  # the passes find out why, or read it
+            return None  # the other passes read it, or find the error
         return message if left < 8 else None
 
     def encode(self, message: M) -> bytes:
-        """A document stream. Raises EncodeError for what the schema does not allow: structure, ranges, lengths, occurrence."""
+        """Returns a document stream. Raises EncodeError for a violation of the schema: structure,
+        ranges, lengths, occurrence.
+        """
         start = self._starts.get(type(message))
         if start is None:
-            raise EncodeError(f"{type(message).__name__} is no message of {self.name}")
+            raise EncodeError(f"{type(message).__name__} is not a message of {self.name}")
         return _octets(self._write(start[0], start[1], message))
 
     def warm(self, *, reads: Iterable[type] = (), writes: Iterable[type] = (), spans: Iterable[type] = ()) -> None:
-        """Compile ahead of time what reads these types, writes them, or finds their elements for signatures (``spans``).
+        """Compile ahead of time the readers of these types, their writers, or those that find
+        elements for signatures (``spans``).
 
-        Just these types and what they are made of: a body element does not name the root around it. Only the first pass is compiled.
+        Only these types and the types in them: a body element does not imply the root around it.
+        Only the first pass is compiled.
         """
         self._first.warm(map(complex_type, reads))
         self._writers.warm(map(complex_type, writes))
         self._spanning[0].warm(map(complex_type, spans))
 
     def _open(self, octets: bytes) -> tuple[int, int, type[M]]:
-        """The stream as a number, the bits behind its root code, and the root."""
+        """Returns the stream as a number, the bits after its root code, and the root."""
         if not 2 <= len(octets) <= LARGEST_STREAM:
             raise DecodeError(f"a stream of {len(octets)} octets")
         if octets[0] != HEADER:
@@ -147,13 +157,15 @@ class Schema(Generic[M]):
         code = n >> r & (1 << self._root_bits) - 1
         cls = self._root_types.get(code)
         if cls is None:
-            raise DecodeError(f"root {code} is no message of {self.name}")
+            raise DecodeError(f"root {code} is not a message of {self.name}")
         return n, r, cls
 
     def _first_fit(
         self, n: int, r: int, ctype: ComplexType, budget: Budget, *, spanning: bool = False
     ) -> tuple[Any, list[Note]]:
-        """Reads in the first way that uses the stream up, else in the first that reads at all; the object, and where its parts stand."""
+        """Read in the first pass that uses up the stream, else in the first that reads at all.
+        Returns the object and the positions of its parts.
+        """
         spare: tuple[Any, list[Note]] | None = None
         failure: DecodeError | None = None
         for namespace in self._spanning if spanning else self._readers:
@@ -162,7 +174,7 @@ class Schema(Generic[M]):
             try:
                 value, left = self._read(namespace, ctype, n, r, budget)
             except Overfull:
-                # To the strict pass such a stream may look like a full list with octets behind its end.
+                # The strict pass may take such a stream for a full list with octets after its end.
                 raise
             except DecodeError as error:
                 failure = failure or error
@@ -178,12 +190,13 @@ class Schema(Generic[M]):
         try:
             return cast("tuple[Any, int]", namespace.globals[namespace.function(ctype)](n, r, budget))
         except (ValueError, IndexError):
-            # A shift by a negative count, an index beyond an enumeration: the only ways in which compiled readers raise these.
+            # Compiled readers raise these for a shift by a negative count or an index beyond an
+            # enumeration only.
             raise DecodeError(f"{ctype.name}: truncated, or a value beyond its enumeration") from None
 
     @cached_property
     def _spanning(self) -> list[Namespace]:
-        """The same passes, noting positions."""
+        """The same passes, with positions."""
         return [readers(Leniency(empty=way.empty, loose=way.loose, spans=True)) for way in PASSES]
 
     def _write(self, n: int, function: str, value: object) -> int:
@@ -199,9 +212,10 @@ class Schema(Generic[M]):
     # --- fragments --------------------------------------------------------------------------------------------------------
 
     def fragment(self, element: object, name: str | None = None) -> bytes:
-        """The fragment stream of an element of ours: what we hash when we sign it.
+        """Returns the fragment stream of an element of this side, which a signature hashes.
 
-        ``name`` is the element's name where its type occurs under several (a certificate chain). Raises EncodeError.
+        ``name`` is the element's name if its type has several (a certificate chain). Raises
+        EncodeError.
         """
         ctype = complex_type(type(element))
         name = name or self._only_name(ctype)
@@ -218,7 +232,7 @@ class Schema(Generic[M]):
         return _octets(body << self.vocabulary.bits | self.vocabulary.end)
 
     def fragment_decode(self, octets: bytes) -> tuple[str, Any]:
-        """The name and the element of a fragment stream. Raises DecodeError."""
+        """Returns the name and the element of a fragment stream. Raises DecodeError."""
         if not 2 <= len(octets) <= LARGEST_STREAM or octets[0] != HEADER:
             raise DecodeError("no EXI header without options, or a stream too short or too long")
         bits = self.vocabulary.bits
@@ -258,9 +272,11 @@ class Schema(Generic[M]):
     # --- received elements ------------------------------------------------------------------------------------------------
 
     def spans(self, octets: bytes) -> tuple[Span, ...]:
-        """Where in a received document every element stands whose type has an Id, in the order of their ends. Raises DecodeError."""
+        """Returns the spans of all elements with an Id in a received document, in the order of
+        their ends. Raises DecodeError.
+        """
         n, r, cls = self._open(octets)
-        # The same passes decide how the stream is read as in decode().
+        # Read the stream as decode() does.
         _, notes = self._first_fit(n, r, complex_type(cls), Budget(), spanning=True)
         total = 8 * len(octets)
         return tuple(Span(name, element, n, total - start, total - stop, total) for name, element, start, stop in notes)
@@ -268,10 +284,11 @@ class Schema(Generic[M]):
     def fragment_of(
         self, octets: bytes, name: str, id: str | None = None, *, grammar: Schema[Any] | None = None
     ) -> bytes:
-        """The fragment stream of a received element: its own bits, never a re-encoding.
+        """Returns the fragment stream of a received element: its own bits, never a re-encoding.
 
-        ``octets`` is the whole document, ``name`` the element's, ``id`` its Id; without one it must be the only one of its name. ``grammar`` is
-        the schema that frames the fragment, this one by default; xmldsig's for SignedInfo. Raises DecodeError where there is no such element.
+        ``octets`` is the whole document, ``name`` the element's, ``id`` its Id; without one the
+        name must be unique. ``grammar`` is the schema that frames the fragment, by default this
+        one; xmldsig's for SignedInfo. Raises DecodeError if the element is missing.
         """
         found = [span for span in self.spans(octets) if span.name == name and (id is None or span.id == id)]
         if len(found) != 1:
@@ -279,14 +296,17 @@ class Schema(Generic[M]):
         return (grammar or self).splice(found[0])
 
     def splice(self, span: Span) -> bytes:
-        """The fragment stream of a received element in this schema's fragment grammar. Raises DecodeError where it has no such name."""
+        """Returns the fragment stream of a received element in this schema's fragment grammar.
+        Raises DecodeError if the grammar does not have its name.
+        """
         frame = self._frame(span.name)
         if frame is None:
             raise DecodeError(f"{self.name} has no element {span.name} for signatures")
         code, relaxed = frame
         start = (0x100 | HEADER) << self.vocabulary.bits | code
         if relaxed is not None:
-            # The relaxed grammar has other event codes around the same values; only those can be carried over.
+            # The relaxed grammar has other event codes around the same values, so only the values
+            # can be copied.
             body = relaxed.write(start, span.element, strict=False)
         else:
             body = start << span.stop - span.start | span.content
@@ -304,13 +324,15 @@ class Schema(Generic[M]):
         return {name: tuple(kinds) for name, kinds in found.items()}
 
     def types_of(self, name: str) -> tuple[ComplexType, ...]:
-        """The complex types of an element name, in fragments: where the name is ambiguous, the one that can be signed."""
+        """Returns the complex types of an element name in fragments; of an ambiguous name the one
+        that can be signed.
+        """
         kinds = self._types.get(name, ())
         return tuple(kind for kind in kinds if Relaxed.fits(kind)) if name in self.ambiguous else kinds
 
     @cached_property
     def ambiguous(self) -> frozenset[str]:
-        """Element names that do not have the same type everywhere: the relaxed grammar is theirs."""
+        """Element names with different types in the set: they have the relaxed grammar."""
         first: dict[str, object] = {}
         return frozenset(name for name, kind in self._uses() if first.setdefault(name, kind) != kind)
 
@@ -339,7 +361,9 @@ class Schema(Generic[M]):
         return names[0]
 
     def _frame(self, name: str) -> tuple[int, Relaxed | None] | None:
-        """The code of an element in fragments, and its relaxed grammar where it has one; None for what cannot be signed."""
+        """Returns the code of an element in fragments, and its relaxed grammar if it has one; None
+        for an element that cannot be signed.
+        """
         code = self.vocabulary.code(name)
         if code is None or name not in self.ambiguous:
             return None if code is None else (code, None)
@@ -354,7 +378,7 @@ class Schema(Generic[M]):
 
 
 def _octets(n: int) -> bytes:
-    """The bits behind the leading 1 of ``n``, padded with zero bits."""
+    """Returns the bits after the leading 1 of ``n``, padded with zero bits."""
     length = n.bit_length() - 1
     padding = -length % 8
     return (n << padding ^ 1 << length + padding).to_bytes((length + padding) // 8, "big")

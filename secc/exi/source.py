@@ -1,4 +1,4 @@
-"""Python source as it is put together, and the namespace in which compiled functions find one another."""
+"""Python source under construction, and the namespace of the compiled functions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Source:
         self._names = 0
 
     def line(self, text: str) -> None:
-        """Adds a line at the current depth."""
+        """Add a line at the current depth."""
         self.lines.append("    " * self._depth + text)
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
-        """Adds ``head`` and what is added within it, one level deeper."""
+        """Add ``head``, and one level deeper the lines added in the block."""
         self.line(head)
         self._depth += 1
         before = len(self.lines)
@@ -37,7 +37,7 @@ class Source:
         self._depth -= 1
 
     def fresh(self, stem: str) -> str:
-        """A local name that nothing else in this function uses."""
+        """Returns an unused local name."""
         self._names += 1
         return f"{stem}{self._names}"
 
@@ -45,8 +45,8 @@ class Source:
 class Namespace:
     """The globals of the readers (or writers) of one schema and one way of reading.
 
-    A type is compiled when it is first called: until then its name is bound to a function that compiles it, takes its own place and goes on.
-    Several threads may call at once; one compiles.
+    A type is compiled on its first call: until then its name is bound to a function that compiles
+    it, replaces itself and calls it. Several threads may call at once; one compiles.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Namespace:
         self._turn = threading.RLock()
 
     def bind(self, stem: str, value: object) -> str:
-        """A global name for a constant; equal stems with the same constant share it."""
+        """Returns a global name for a constant; equal stems with the same constant share it."""
         name, number = stem, 0
         while name in self._bound and self._bound[name] != value:
             number += 1
@@ -77,7 +77,7 @@ class Namespace:
         return name
 
     def function(self, ctype: ComplexType) -> str:
-        """The global name of the function of a type, which need not be compiled yet."""
+        """Returns the global name of a type's function, which need not be compiled yet."""
         return self._names.get(ctype) or self._reserve(ctype)
 
     def _reserve(self, ctype: ComplexType) -> str:
@@ -98,7 +98,7 @@ class Namespace:
             return name
 
     def compile(self, ctype: ComplexType) -> Callable[..., Any]:
-        """Compiles a type and puts its function in place."""
+        """Compile a type and bind its function."""
         name = self.function(ctype)
         with self._turn:
             if ctype not in self._compiled:
@@ -113,7 +113,9 @@ class Namespace:
         return function
 
     def warm(self, ctypes: Iterable[ComplexType]) -> None:
-        """Compiles types and all that their elements are made of, save what a wrapper (the Body) may hold."""
+        """Compile types and the types of their elements, except those that a wrapper (the Body) may
+        hold.
+        """
         waiting = list(ctypes)
         met: set[ComplexType] = set()
         while waiting:
@@ -126,7 +128,9 @@ class Namespace:
 
 
 def _called(ctype: ComplexType) -> Iterator[ComplexType]:
-    """The types whose functions the type's own function calls: members of a group from a table, others unless they are dealt with in place."""
+    """Yields the types whose functions the type's function calls: members of a group, and types
+    that are not inlined.
+    """
     for part in ctype.parts:
         for alternative in part.alternatives:
             kind = alternative.type

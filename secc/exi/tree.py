@@ -1,8 +1,8 @@
-"""Messages as plain trees of dicts, lists, numbers and strings, for people, JSON and test vectors.
+"""Messages as plain trees of dicts, lists, numbers and strings, for display, JSON and test vectors.
 
-Keys are the XSD's element names in schema order; an attribute is ``@Name``, the text beside attributes ``#text``; a member of a
-substitution group stands under its own name; what may repeat is always a list; an absent option has no key; octets are
-``{"$hex": "..."}``.
+Keys are the XSD's element names in schema order; an attribute is ``@Name``, the text beside
+attributes ``#text``; a member of a substitution group has its own name; a repeating element is
+always a list; an absent option has no key; octets are ``{"$hex": "..."}``.
 """
 
 from __future__ import annotations
@@ -21,21 +21,25 @@ Tree = dict[str, Any]
 
 
 def to_tree(message: object, name: str | None = None) -> Tree:
-    """A message, or any declared element, under its element name (``name`` where the class does not tell)."""
+    """Returns the tree of a message, or of any declared element (``name`` if the class has several
+    names).
+    """
     return {name or element_name(type(message)): _out(complex_type(type(message)), message)}
 
 
 def from_tree(schema: Schema[Any], tree: object) -> Any:
-    """The message of ``schema`` that a tree describes. Raises EncodeError where it describes none."""
+    """Returns the message of ``schema`` for a tree. Raises EncodeError for another tree."""
     name, content = _single(tree)
     for cls in schema.roots:
         if element_name(cls) == name:
             return _in(complex_type(cls), content, name)
-    raise EncodeError(f"{name} is no message of {schema.name}")
+    raise EncodeError(f"{name} is not a message of {schema.name}")
 
 
 def fragment_from_tree(schema: Schema[Any], tree: object) -> tuple[str, Any]:
-    """The element of ``schema`` that a tree describes, for a fragment, and its name. Raises EncodeError where it describes none."""
+    """Returns the element of ``schema`` for a tree, for a fragment, and its name. Raises
+    EncodeError for another tree.
+    """
     name, content = _single(tree)
     ctypes = schema.types_of(name)
     if len(ctypes) != 1:
@@ -71,7 +75,9 @@ def _out(kind: ComplexType | Datatype, value: Any) -> Any:
 
 
 def _present(part: Part, kind: ComplexType, value: Any) -> list[Alternative]:
-    """The alternatives to look at: of a substitution group the member whose class it is."""
+    """Returns the alternatives to consider: of a substitution group the member of the value's
+    class.
+    """
     if part.kind != "group":
         return [alternative for alternative in part.alternatives if alternative.type is not None]
     field = next(alternative.field for alternative in part.alternatives if alternative.field)

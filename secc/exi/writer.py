@@ -1,8 +1,9 @@
 """Compiles a content model into a straight-line writer.
 
-``write_X(n, v)`` returns ``n`` with the element's content and end behind it. Event codes are literals; fixed-width values that follow one
-another are joined to them in one expression. Every rule of the XSD that the type hints cannot hold (ranges, lengths, occurrence,
-exactly one branch of a choice) is checked on the way: EncodeError.
+``write_X(n, v)`` returns ``n`` with the element's content and end appended. Event codes are
+literals; adjacent fixed-width values are joined to them in one expression. The rules of the XSD
+that type hints do not express (ranges, lengths, occurrence, exactly one branch of a choice) are
+checked: EncodeError.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ BITS: Final = {False: 0, True: 1}
 
 LONG_LIST: Final = 24
 SHORT_TEXT: Final = 125
-"""The length field of a longer one, two more than its characters, takes a second octet."""
+"""The length field of a longer text, two more than its characters, takes a second octet."""
 LARGEST_PIECE: Final = 4096
-"""Lists that may grow longer are written in pieces of so many bits, because a shift costs the length of what it shifts."""
+"""Longer lists are written in pieces of this many bits, because a shift costs the length of its
+operand.
+"""
 
 
 def writers() -> Namespace:
-    """A namespace of writers."""
+    """Returns a namespace of writers."""
     runtime: dict[str, Any] = {
         "unsigned": bits.write_unsigned,
         "octets": bits.write_octets,
@@ -108,7 +111,7 @@ class _Writer:
         return width, base
 
     def locals(self, state: State) -> tuple[str, str]:
-        """The state as two locals that the branches of an ``if`` can set."""
+        """Returns the state as two locals that the branches of an ``if`` can set."""
         width, base = state
         if isinstance(width, str) and isinstance(base, str):
             return width, base
@@ -122,7 +125,7 @@ class _Writer:
     def choice(
         self, ctype: ComplexType, index: int, owner: str, state: State, after: tuple[str, str] | None = None
     ) -> None:
-        """``after``: the locals that hold the state behind a choice that may be absent."""
+        """``after``: the locals of the state after a choice that may be absent."""
         part, offset = ctype.parts[index], ctype.offsets[index]
         self.batch.flush()
         fields = [self.field(ctype, owner, alternative) for alternative in part.alternatives]
@@ -140,7 +143,7 @@ class _Writer:
                     self.advance(*after, ctype.width(index + 1), ctype.offsets[index + 1])
 
     def member(self, ctype: ComplexType, part: Part, offset: int, value: str, state: State) -> None:
-        """A member of a substitution group, told by its class."""
+        """Write a member of a substitution group, by its class."""
         self.batch.flush()
         table = {
             alternative.type.cls: (offset + number, self.namespace.function(alternative.type))
@@ -180,7 +183,7 @@ class _Writer:
             self.batch.base = f"(n << {width} | {offset} - {base})"
             self.alternative(ctype, part, alternative, item)
             self.batch.flush()
-            # After an item the next one is production 0; below the fewest it is the only one.
+            # After an item another one is production 0; below the fewest it is the only production.
             wide = ctype.loop_width(index)
             if part.fewest > 1:
                 self.source.line(f"{count} += 1")
@@ -205,7 +208,7 @@ class _Writer:
     # --- one element, attribute or text -----------------------------------------------------------------------------------
 
     def alternative(self, ctype: ComplexType, part: Part, alternative: Alternative, value: str) -> None:
-        """What stands behind the event code, the end of the element included."""
+        """Write an element after its event code, its end included."""
         kind = alternative.type
         if isinstance(kind, ComplexType):
             if kind.simple:
@@ -264,7 +267,7 @@ class _Writer:
         return name
 
     def text(self, value: str, shortest: int, longest: int | None, where: str) -> None:
-        """A string; a short one of ASCII alone, the common case, is written in place."""
+        """Write a string; the common case, short and ASCII, inline."""
         local, count = self.local(value), self.source.fresh("k")
         self.source.line(f"{count} = len({local})")
         pieces, base, width = list(self.batch.pieces), self.batch.base, self.batch.bits
@@ -277,7 +280,7 @@ class _Writer:
             self.source.line(f"n = text({self.batch.joined()}, {local}, {shortest}, {longest}, {where!r})")
 
     def number(self, local: str) -> None:
-        """An unsigned integer; one or two octets, the common case, are written in place."""
+        """Write an unsigned integer; the common case of one or two octets inline."""
         pieces, base, width = list(self.batch.pieces), self.batch.base, self.batch.bits
         with self.source.block(f"if {local} < 128:"):
             self.source.line(f"n = {self.batch.joined(8, local)}")

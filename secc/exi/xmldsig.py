@@ -1,6 +1,8 @@
-"""XML signature (xmldsig-core), as far as V2G uses it: ECDSA over SHA-256, detached references, no KeyInfo, no Object.
+"""XML signature (xmldsig-core), the part that V2G uses: ECDSA over SHA-256, detached references, no
+KeyInfo, no Object.
 
-Particles that no V2G peer sends are declared as refused: they take their event codes, and neither direction accepts them.
+Particles that no V2G peer sends are declared as refused: they count for event codes, and neither
+direction accepts them.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ Id = Annotated[str, Identifier(), Attribute(), Named("Id")]
 Algorithm = Annotated[str, Uri(), Attribute()]
 
 REFERENCES: Final = 8
-"""V2G signs up to four elements. [V2G2-909] A few more are read, so that such a signature is refused by its code; thousands are an attack."""
+"""V2G signs up to four elements. [V2G2-909] A few more are read, so that such a signature is
+refused with its code; thousands are an attack.
+"""
 
 TRANSFORMS: Final = 8
 """V2G has exactly one a reference. [V2G2-767]"""
@@ -55,7 +59,7 @@ class SignatureMethod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transform:
-    """What is done with the referenced element before it is hashed: canonical EXI, always."""
+    """The transformation of the referenced element before it is hashed: always canonical EXI."""
 
     algorithm: Algorithm
     x_path: ClassVar[Refused] = Refused("XPath", 0, None)
@@ -81,7 +85,9 @@ class DigestMethod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """One signed element: ``uri`` is ``#`` and the element's Id, ``digest_value`` the hash of its fragment stream."""
+    """One signed element: ``uri`` is ``#`` and the element's Id, ``digest_value`` the hash of its
+    fragment stream.
+    """
 
     id: Id | None = None
     uri: Annotated[str | None, Uri(), Attribute(), Named("URI")] = None
@@ -93,7 +99,9 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedInfo:
-    """What the signature covers: the algorithms and a digest of every signed element. V2G peers give it no Id."""
+    """The content of the signature: the algorithms and a digest of every signed element. V2G peers
+    give it no Id.
+    """
 
     id: Id | None = None
     canonicalization_method: CanonicalizationMethod
@@ -122,13 +130,16 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class X509IssuerSerial:
-    """Names a root certificate, in the lists of roots that a car trusts. Serial numbers take up to 20 octets."""
+    """Names a root certificate, in the lists of roots that a car trusts. Serial numbers take up to
+    20 octets.
+    """
 
     x509_issuer_name: Annotated[str, Text(), Named("X509IssuerName")]
     x509_serial_number: Annotated[int, Integer(), Named("X509SerialNumber")]
 
 
-# Source of the names: xmldsig-core-schema.xsd (W3C); event codes count those too that are never sent. A test compares.
+# Source of the names: xmldsig-core-schema.xsd (W3C); event codes count also names that are never
+# sent. A test compares.
 
 _GLOBALS: Final = """
     CanonicalizationMethod DSAKeyValue DigestMethod DigestValue KeyInfo KeyName KeyValue Manifest MgmtData Object
@@ -150,4 +161,6 @@ LOCALS: Final = tuple(_LOCALS.split())
 SCHEMA: Schema[Message] = Schema(
     "xmldsig", roots=(), globals_=GLOBALS, vocabulary=Vocabulary(tuple(sorted(GLOBALS + LOCALS))), elements=(Signature,)
 )
-"""XML signature on its own: SignedInfo is signed as a fragment of this schema, not of the message's (ISO 15118-2 annex J)."""
+"""XML signature as a schema of its own: SignedInfo is signed as a fragment of it, not of the
+message's (ISO 15118-2 annex J).
+"""

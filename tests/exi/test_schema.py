@@ -165,7 +165,7 @@ def test_supported_app_protocol_takes_twenty_offers() -> None:
 
 
 def test_foreign_messages_are_no_messages() -> None:
-    with pytest.raises(EncodeError, match="no message"):
+    with pytest.raises(EncodeError, match="not a message"):
         SCHEMA.encode(sap.SupportedAppProtocolRes(response_code=sap.ResponseCode.FAILED_NO_NEGOTIATION))  # type: ignore[arg-type]  # on purpose
     with pytest.raises(EncodeError):
         SCHEMA.encode(Message())  # type: ignore[arg-type]  # on purpose

@@ -52,7 +52,7 @@ def test_an_empty_body() -> None:
     ("tree", "where"),
     [
         (None, "one key"),
-        ({"SessionStopReq": {}}, "no message"),
+        ({"SessionStopReq": {}}, "not a message"),
         ({"V2G_Message": {"Header": HEADER, "Body": {}, "Tail": 1}}, "Tail"),
         ({"V2G_Message": {"Body": {}}}, "header"),
         ({"V2G_Message": {"Header": {"SessionID": {"$hex": "0"}}, "Body": {}}}, "SessionID"),
