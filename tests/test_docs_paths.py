@@ -104,8 +104,8 @@ def test_what_is_not_there_is_noticed() -> None:
 # What an id stands for is on the page; ids of standards and examples are not ours to explain.
 PAGE_OF_IDS = {r"A-[A-Z0-9]+-\d+": "attacks.md", r"Q-\d+": "quirks.md", r"D\d": "decisions/iso2.md"}
 ID = re.compile(r"(?<![\w\[-])(?!V2G)(?:[A-Z][A-Z0-9]*-[A-Z][A-Z0-9]*-\d+|Q-\d+)\b|(?<=\()D\d(?=[,)])")
-EXAMPLES = {"I2-SS-01", "MAC-QCA7005-1", "SIM-METER-1", "YETI-1"}
-"""Of a list of test cases, a firmware and two meters."""
+EXAMPLES = {"MAC-QCA7005-1", "SIM-METER-1", "YETI-1"}
+"""Of a firmware and two meters."""
 
 
 def unexplained(text: str) -> set[str]:

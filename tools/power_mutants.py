@@ -49,7 +49,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "beat-without-a-look",
-        "a guard that cannot look at its board feeds it all the same",
+        "a guard that cannot look at its board feeds it",
         "hal/guard.py",
         "        self._evaluate()\n        if late",
         "        with contextlib.suppress(Exception):\n            self._evaluate()\n        if late",
