@@ -1,6 +1,7 @@
-"""What the plug-in and matching say to each other: the D-LINK services of ISO 15118-3, and how matching goes.
+"""Effects between plug-in and matching: the D-LINK services of ISO 15118-3, and the progress of
+matching.
 
-Each is an effect of the one, and the other hears it as it is. Addresses of cars show themselves in no ``repr``.
+Each is an effect of one side, which the other hears. Addresses of cars are not shown in ``repr``.
 """
 
 from __future__ import annotations
@@ -15,35 +16,36 @@ from secc.conversation import Effect
 
 @dataclass(frozen=True, slots=True)
 class ArmMatching(Effect):
-    """Answer cars that ask to be matched from now on, while the pilot says B, C or D; said before the duty is set. (Q-01)
+    """Answer cars that ask to be matched, while the pilot is B, C or D; said before the duty is
+    set. (Q-01)
 
-    ``limited``: TT_EVSE_SLAC_init runs. Without it (nominal duty) a car may come as late as it likes.
+    ``limited``: TT_EVSE_SLAC_init runs. Without it (nominal duty) a car may ask at any time.
     """
 
     limited: bool = True
 
 
 class DLink(StrEnum):
-    """What becomes of the link when a V2G session is over."""
+    """How the link ends, or stays, after a V2G session."""
 
     TERMINATE = "D-LINK_TERMINATE"
-    """The session is over: leave the network."""
+    """The session has ended: leave the network."""
     ERROR = "D-LINK_ERROR"
     """The layers above cannot go on: leave the network."""
     PAUSE = "D-LINK_PAUSE"
-    """Stay matched, and do not mind a modem that sleeps."""
+    """Stay matched, and accept that the modem sleeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseLink(Effect):
-    """How the session ended. A wired interface has nothing to do for it."""
+    """How the session ended. Without effect on a wired interface."""
 
     outcome: DLink
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeLink(Effect):
-    """The car was woken, or woke us: the link has to be there again within T_conn_resume."""
+    """Car or station woke the other: the link has to be up again within T_conn_resume."""
 
 
 # --- Matching to the plug-in ------------------------------------------------------------------------------------------
@@ -51,7 +53,9 @@ class ResumeLink(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ReportModem(Effect):
-    """Whether the modem takes keys. Without one that does, no car is answered. Said when it changes, and once at the start."""
+    """Whether the modem takes keys; otherwise no car is answered. Said once at the start and at
+    each change.
+    """
 
     ready: bool
     text: str = ""
@@ -59,14 +63,14 @@ class ReportModem(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ReportMatchingBegun(Effect):
-    """A car asked, and was answered. Which car it is nobody knows yet: it may be a neighbour's. (Q-11)"""
+    """A car asked, and was answered. It may be a neighbour's: the car is not known yet. (Q-11)"""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportMatchingFailed(Effect):
-    """No run is left and none has matched. ``cause``: the timer or count that ended it.
+    """All runs have ended without a match. ``cause``: the timer or count that ended the last one.
 
-    ``armed``: a car that asks again is answered; otherwise none is before ``ArmMatching``.
+    ``armed``: a car that asks again is answered; otherwise only after ``ArmMatching``.
     """
 
     cause: str
@@ -75,7 +79,9 @@ class ReportMatchingFailed(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ReportMatched(Effect):
-    """This car chose us, and CM_SLAC_MATCH.CNF follows: SDP has to listen now, cars ask 0.4 to 7 s later."""
+    """The car has chosen this station, and CM_SLAC_MATCH.CNF follows: open SDP now, cars ask 0.4 to
+    7 s later.
+    """
 
     ev_mac: bytes = field(repr=False)
     run_id: bytes = field(repr=False)
@@ -83,8 +89,9 @@ class ReportMatched(Effect):
 
 @dataclass(frozen=True, slots=True)
 class IndicateDlinkReady(Effect):
-    """D-LINK_READY.indication. Once with ``established`` when the link is up (``watched``: the modem can tell), and, whatever happened
-    before, exactly once without it when the network of a matched car is left; ``cause`` says why.
+    """D-LINK_READY.indication. Said once with ``established`` when the link is up (``watched``: the
+    modem can tell), and exactly once without it when the network of a matched car is left, in any
+    case; ``cause`` says why.
 
     The first begins the setup clock of the plug-in. [V2G2-723]
     """

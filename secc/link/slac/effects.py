@@ -1,4 +1,6 @@
-"""What the matching conversation wants done, beside what it tells the plug-in (``dlink``). Network keys show themselves in no ``repr``."""
+"""Effects of the matching conversation, beside those for the plug-in (``dlink``). Network keys are
+not shown in ``repr``.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,15 @@ class SendFrame(Effect):
 
     @property
     def octets(self) -> bytes:
-        """The frame, key and all."""
+        """The frame, with the key."""
         return mme.build(self.destination, self.source, self.message)
 
 
 @dataclass(frozen=True, slots=True)
 class SetKey(Question[KeySet]):
-    """``PlcModem.set_key(nid, nmk.octets)``; a ``HalError`` is answered as ``KeySet(False, text=...)``."""
+    """``PlcModem.set_key(nid, nmk.octets)``; a ``HalError`` is answered as ``KeySet(False,
+    text=...)``.
+    """
 
     nid: bytes
     nmk: NetworkKey
@@ -43,27 +47,29 @@ class CheckLink(Question[LinkReported]):
 
 
 class Notice(StrEnum):
-    """What people should know, and no conversation has to."""
+    """Lines for the log that no conversation hears."""
 
-    EARLY = "CM_SLAC_PARM.REQ before we listened: answered now"
+    EARLY = "CM_SLAC_PARM.REQ before the station listened: answered now"
     AGAIN = "the car starts matching anew"
     LATE = "matching started outside of 20 to 50 s"
-    TIME_OUT = "the car announces another time than ours"
+    TIME_OUT = "the car announces another time than the station"
     NO_PROFILE = "no usable attenuation profile from the modem: the configured constant is reported"
     START_REPEATED = "CM_START_ATTEN_CHAR.IND repeated after the first sound"
     MATCH_REPEATED = "CM_SLAC_MATCH.REQ repeated more often than the standard says"
     SLOW_JOIN = "the link came after TT_match_join"
     FOREIGN_IDS = "PEV_ID or EVSE_ID that is not zero"
-    FOREIGN_PROFILE = "an attenuation profile that does not come from our modem is ignored"
+    FOREIGN_PROFILE = "an attenuation profile that does not come from the station's modem is ignored"
     MALFORMED = "frames that cannot be read are ignored"
     FLOODED = "more CM_SLAC_PARM.REQ than are answered"
-    CROWDED = "more runs than are kept: the one that was heard least is dropped"
-    LINK_UNKNOWN = "the modem cannot tell whether the link is up: taken for up"
+    CROWDED = "too many runs: the one with the fewest sounds is dropped"
+    LINK_UNKNOWN = "the modem cannot tell whether the link is up: it counts as up"
 
 
 @dataclass(frozen=True, slots=True)
 class Announce(Effect):
-    """Write this to the log. ``code``: the tolerance (``Q-nn``) that made it possible. The same notice is said once in ten seconds."""
+    """Write this to the log. ``code``: the tolerance (``Q-nn``). The same notice is said at most
+    once in ten seconds.
+    """
 
     notice: Notice
     code: str = ""

@@ -1,4 +1,6 @@
-"""What the matching conversation hears of its modem. The board's ``PilotChanged`` and the plug-in (``dlink``) it hears as they are."""
+"""Events from the modem. Matching also hears the board's ``PilotChanged`` and the plug-in's effects
+(``dlink``).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,16 @@ from secc.conversation import Event
 
 @dataclass(frozen=True, slots=True)
 class FrameReceived(Event):
-    """The modem handed us an Ethernet frame. A trace writes ``mme.redacted(octets)``."""
+    """The modem has received an Ethernet frame. A trace writes ``mme.redacted(octets)``."""
 
     octets: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The answer to ``SetKey``. ``modem``: the address that the modem confirmed from, and sends its profiles from, where known."""
+    """The answer to ``SetKey``. ``modem``: the address from which the modem confirmed, and sends
+    its profiles, if known.
+    """
 
     done: bool
     modem: bytes | None = None
@@ -25,7 +29,9 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True)
 class LinkReported:
-    """The answer to ``CheckLink``. ``up`` is None where the modem cannot tell; ``error`` says that it did not answer at all."""
+    """The answer to ``CheckLink``. ``up`` is None if the modem cannot tell; ``error`` is set if it
+    did not answer.
+    """
 
     up: bool | None
     error: str = ""

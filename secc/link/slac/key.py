@@ -9,7 +9,9 @@ from secc.errors import EncodeError
 
 
 class NetworkKey:
-    """A network membership key (NMK), 16 octets. It shows itself to nobody: only ``octets`` tells it, to whoever puts it on the wire."""
+    """A network membership key (NMK), 16 octets. Only ``octets`` returns it; ``repr`` does not show
+    it.
+    """
 
     __slots__ = ("_octets",)
 
@@ -24,7 +26,9 @@ class NetworkKey:
 
     @property
     def network_id(self) -> bytes:
-        """The network identifier (NID) that belongs to this key: SHA-256 five times over, 52 bits of it, security level 0 above them."""
+        """Returns the network identifier (NID) of this key: SHA-256 five times, 52 bits of it,
+        security level 0 above them.
+        """
         digest = self._octets
         for _ in range(5):
             digest = hashlib.sha256(digest).digest()

@@ -1,4 +1,6 @@
-"""The power line at one outlet: which frames count, what is said on it, and which requests are held until cars are answered."""
+"""The power line at one outlet: which frames count, sending, and requests that are held until cars
+are answered.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ A = TypeVar("A")
 
 
 class Line:
-    """What every state of matching stands on. ``modem``: the address that our modem sends its profiles from, where it is known."""
+    """Used by every state of matching. ``modem``: the address from which the station's modem sends
+    its profiles, if known.
+    """
 
     def __init__(self, evse: Party, settings: SlacSettings) -> None:
         self.evse = evse
@@ -25,21 +29,21 @@ class Line:
         self._held: dict[tuple[bytes, bytes], tuple[float, Mme]] = {}
         self._said: dict[Notice, float] = {}
 
-    # Saying
+    # Sending
 
     def send(self, ev_mac: bytes, message: Message) -> None:
-        """A frame to this car."""
+        """Send a frame to this car."""
         self.evse.do(SendFrame(ev_mac, self.settings.evse_mac, message))
 
     def announce(self, notice: Notice, code: str = "") -> None:
-        """Into the log, but not again and again."""
+        """Log a notice, at most once in ten seconds."""
         said = self._said.get(notice)
         if said is None or self.evse.now - said >= timing.QUIET:
             self._said[notice] = self.evse.now
             self.evse.do(Announce(notice, code))
 
     def ask_modem(self, question: Question[A], within: Timeout, otherwise: A) -> Conversation[A]:
-        """What the modem answers, or ``otherwise`` where it does not answer in time."""
+        """Returns the modem's answer, or ``otherwise`` if it does not answer in time."""
         ticket = self.evse.ask(question)
         try:
             return (yield from self.evse.receive(ticket, within=within))
@@ -48,10 +52,10 @@ class Line:
         finally:
             self.evse.abandon(ticket)
 
-    # Hearing
+    # Receiving
 
     def read(self, event: FrameReceived) -> Mme | None:
-        """The message in this frame, if it is one for us that we can read."""
+        """Returns the message of this frame if it can be read and is for this station."""
         try:
             frame = mme.parse(event.octets)
         except FramingError:
@@ -67,13 +71,17 @@ class Line:
         return frame
 
     def _from_modem(self, source: bytes, profile: AttenProfileInd) -> bool:
-        """Only our own modem measures. A car, or somebody on the line, that measures itself would choose its station."""
+        """Accept profiles of the station's modem only. A car or another device that sends profiles
+        could choose the station.
+        """
         return source != profile.pev_mac if self.modem is None else source == self.modem
 
     # Requests that come too early
 
     def hold(self, frame: Mme) -> None:
-        """A car that asks before we listen is answered when we do, if that is soon. (Q-01)"""
+        """Keep the request of a car that asks too early, to answer it if the station listens soon.
+        (Q-01)
+        """
         message = frame.message
         if isinstance(message, SlacParmReq) and self.evse.levels.connected and not self.settings.strict:
             self._held[frame.source, message.run_id] = (self.evse.now + timing.HELD.seconds, frame)
@@ -81,7 +89,7 @@ class Line:
                 del self._held[next(iter(self._held))]
 
     def take_held(self) -> list[Mme]:
-        """The requests that are still waited for. They are held no longer."""
+        """Returns the requests whose cars still wait, and drops all."""
         held, self._held = self._held, {}
         return [frame for until, frame in held.values() if self.evse.now <= until]
 

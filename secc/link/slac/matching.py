@@ -5,10 +5,13 @@
     session = SlacSession(SlacSettings(evse_mac=modem.mac), now=loop.time())
     session.levels = levels; effects = session.begin(now)
 
-A key that nobody knows goes into the modem; once it is confirmed, and the plug-in has armed us, and the pilot says B, C or D, cars are answered.
-One of them matches, gets the key, and the link is watched until the network is left, for which a new key goes into the modem: before the next
-car comes, and while the last one may still be there. The session has no ending but a bug; then the driver opens the next one, which begins with a
-new key as well.
+It sets a new key in the modem. Once the key is confirmed, the plug-in has armed matching, and the
+pilot is B, C or D, it answers cars.
+One of them matches and gets the key, and the link is watched until the network is left. Then a new
+key goes into the modem at once, before the next
+car comes, and while the last one may still be there. The session ends only by a bug; then the
+caller opens the next one, which also begins with a
+new key.
 
 =======================  ============================================================================================
 the board brings         ``PilotChanged``; the level is in ``session.levels``
@@ -18,8 +21,10 @@ the plug-in hears        ``ReportMatchingBegun``, ``ReportMatchingFailed``, ``Re
 the log hears            ``Announce``
 =======================  ============================================================================================
 
-Retries by E or F, nominal duty and the like are the plug-in's: it arms us again when it wants to be asked again. Pilot A ends everything by
-itself. After an unplugging, D-LINK_TERMINATE, D-LINK_ERROR or a lost link nobody is answered until the plug-in has armed us again.
+Retries by E or F and nominal duty are the plug-in's: it arms matching again for another attempt.
+Pilot A ends everything.
+After an unplugging, D-LINK_TERMINATE, D-LINK_ERROR or a lost link no car is answered until the
+plug-in arms matching again.
 """
 
 from __future__ import annotations
@@ -70,12 +75,14 @@ class SlacSession(Session):
 
     @property
     def remembered(self) -> int:
-        """Cars that were invited, and runs: what a flood of requests could let grow."""
+        """Number of invited cars and runs: what a flood of requests could let grow."""
         return self._slac.runs.size
 
 
 class Slac:
-    """The station's side of matching. States by their names: ``new_key``, ``unmatched``, and ``network.Network`` for matched."""
+    """The station's side of matching. States: ``new_key``, ``unmatched``, and ``network.Network``
+    for matched.
+    """
 
     def __init__(self, evse: Party, settings: SlacSettings) -> None:
         self.evse = evse
@@ -83,10 +90,10 @@ class Slac:
         self.armed = False
         self.limited = True
         self.init: Deadline | None = None
-        """TT_EVSE_SLAC_init, once it runs."""
+        """TT_EVSE_SLAC_init, while it runs."""
         self.init_began: float | None = None
         self.matched: deque[tuple[bytes, bytes]] = deque(maxlen=timing.REMEMBERED)
-        """Cars and RunIDs that have matched, the last ones."""
+        """The last cars and RunIDs that have matched."""
         self.line = Line(evse, settings)
         self.runs = Runs(evse, self.line)
         self.begun = False
@@ -105,12 +112,12 @@ class Slac:
         while True:
             key = yield from self.new_key()
             run, request = yield from self.unmatched()
-            # A match is a promise of a key that nobody had before: it goes out once.
+            # Each key goes to one car only, so a match uses it up.
             self.armed = False
             self.matched.append((run.ev_mac, run.run_id))
             network = Network(evse, self.line, run, request, key, self.matched)
             again = yield from network.talk()
-            # It may have seen before us that the car is gone.
+            # The network may have noticed before this handler that the car has gone.
             self._see_pilot()
             self.armed = again or self.armed
 
@@ -122,7 +129,7 @@ class Slac:
             self.line.hold(frame)
 
     def _arm(self, event: ArmMatching) -> None:
-        # What the pilot says by now was so before we were armed.
+        # A change of the pilot before arming does not count.
         self._see_pilot()
         self.armed, self.limited = True, event.limited
         self.init = None
@@ -133,7 +140,7 @@ class Slac:
             self.armed = False
 
     def _see_pilot(self) -> None:
-        """When the car goes, nothing of what it did stays. (Q-12)"""
+        """When the car has gone, drop all its state. (Q-12)"""
         before, self._unplugged = self._unplugged, self.evse.levels.pilot == "A"
         if self._unplugged and not before:
             self.armed = False
@@ -142,7 +149,7 @@ class Slac:
     # Key
 
     def new_key(self) -> Conversation[NetworkKey]:
-        """A fresh key into the modem, however often it has to be asked. Until it confirms, no car is answered."""
+        """Set a new key in the modem, with retries. Until the modem confirms, no car is answered."""
         key = NetworkKey(self.evse.entropy(16))
         within = timing.KEY_CONFIRMATION
         silence = KeySet(False, text=f"no answer in {within.seconds:g} s")
@@ -198,7 +205,7 @@ class Slac:
             self._answered_parm()
 
     def _answered_parm(self) -> None:
-        """The first car has come: TT_EVSE_SLAC_init has done its work."""
+        """The first car has asked: stop TT_EVSE_SLAC_init."""
         if self.failed:
             self.failed = False
             self.line.announce(Notice.AGAIN, "Q-02")
@@ -210,7 +217,7 @@ class Slac:
             self.evse.do(ReportMatchingBegun())
 
     def _look(self) -> None:
-        """After every step: what is due, and what is over."""
+        """After every step: act on what is due or over."""
         self.runs.expire()
         self._expire()
         if self.listening:
@@ -227,7 +234,9 @@ class Slac:
         return nearest(self.runs.deadline, self.init)
 
     def _watch_init(self) -> None:
-        """TT_EVSE_SLAC_init runs while a car is on the cable, we are armed, and nobody has asked."""
+        """Run TT_EVSE_SLAC_init while a car is on the cable, matching is armed, and no car has
+        asked.
+        """
         if not self.listening or self.begun or not self.limited:
             self.init = self.init_began = None
         elif self.init is None:
@@ -240,12 +249,14 @@ class Slac:
         if self.init is not None and self.init.at <= self.evse.now:
             if self.settings.init_seconds < timing.SLAC_INIT_RANGE[0]:
                 self.line.announce(Notice.LATE, "Q-04")
-            # A car that comes after this is not answered: the plug-in has something else in mind by now.
+            # A later request is not answered: the plug-in is doing something else by then.
             self.armed = False
             self.evse.do(ReportMatchingFailed(self.init.timeout.name, armed=False))
 
     def _report_failure(self) -> None:
-        """The last run has ended without a match. Cars try again without being replugged, so we go on listening."""
+        """The last run has ended without a match. Cars try again without being replugged, so keep
+        listening.
+        """
         if self.runs.failure is None or not self.runs.idle:
             return
         cause, self.runs.failure = self.runs.failure, None

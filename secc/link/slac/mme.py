@@ -1,11 +1,12 @@
 """HomePlug Green PHY management messages of SLAC: octets in, messages out, and back. No sockets.
 
-Ethernet II, EtherType 0x88E1: destination, source, ``88 E1``, MMV, MMTYPE (little endian), two octets of fragmentation, payload. The messages are
-those of HomePlug Green PHY 1.1 that ISO 15118-3 Annex A uses between car and station. What a host says to its own modem is the business of its
-driver (``hal``). Integers are single octets, but for two lengths.
+Ethernet II, EtherType 0x88E1: destination, source, ``88 E1``, MMV, MMTYPE (little endian), two
+octets of fragmentation, payload. The messages are those of HomePlug Green PHY 1.1 that ISO 15118-3
+Annex A uses between car and station. Messages between a host and its modem are in the modem's
+driver (``hal``). Integers are single octets, except two lengths.
 
-On receive a frame has to hold the fields of its message and may be longer; Ethernet's 60 octets are not asked for, because a modem on SPI does
-not pad. On send it is padded.
+A received frame has to hold the fields of its message and may be longer; fewer than Ethernet's 60
+octets are accepted, because a modem on SPI does not pad. Sent frames are padded.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ _ZEROS: Final = bytes(8)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Payload of a management message: fields in the order of the wire, laid out by ``FORMAT``.
+    """Payload of a management message: fields in the order of the wire, in the layout ``FORMAT``.
 
-    ``SHORTEST``: so many octets have to be there; the fields behind them are read as zeros where they are missing.
+    ``SHORTEST``: the least number of octets; missing fields after them are read as zeros.
     """
 
     TYPE: ClassVar[int]
@@ -46,12 +47,14 @@ class Message:
     NAMES: ClassVar[tuple[str, ...]]
 
     def pack(self) -> bytes:
-        """The payload. EncodeError for a field that does not fit its place."""
+        """Returns the payload. Raises EncodeError for a value that does not fit its field."""
         return _pack(self.FORMAT, *(getattr(self, name) for name in self.NAMES))
 
     @classmethod
     def unpack(cls, payload: bytes) -> Self:
-        """The message that begins this payload; what stands behind it is padding. FramingError (not fatal) where it is too short."""
+        """Returns the message at the start of this payload; the rest is padding. Raises
+        FramingError (not fatal) if it is too short.
+        """
         return cls(**dict(zip(cls.NAMES, cls._values(payload), strict=True)))
 
     @classmethod
@@ -86,7 +89,9 @@ _MESSAGES: Final[dict[int, type[Message]]] = {}
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def _message(mmtype: int, layout: str, *, shortest: int | None = None) -> Callable[[type[_M]], type[_M]]:
-    """Makes a class the message of this type: fields as in a dataclass, in the order of the wire."""
+    """Class decorator for the message of this type: fields as in a dataclass, in the order of the
+    wire.
+    """
 
     def made(kind: type[_M]) -> type[_M]:
         kind = dataclass(frozen=True, slots=True)(kind)
@@ -100,7 +105,7 @@ def _message(mmtype: int, layout: str, *, shortest: int | None = None) -> Callab
 
 @_message(0x6064, "<BB8s")
 class SlacParmReq(Message):
-    """CM_SLAC_PARM.REQ, EV to all: who is there?"""
+    """CM_SLAC_PARM.REQ, EV to all: asks for stations."""
 
     application_type: int
     security_type: int
@@ -109,7 +114,7 @@ class SlacParmReq(Message):
 
 @_message(0x6065, "<6sBBB6sBB8s")
 class SlacParmCnf(Message):
-    """CM_SLAC_PARM.CNF, EVSE to EV: how the sounding is to be done. ``time_out`` counts 100 ms."""
+    """CM_SLAC_PARM.CNF, EVSE to EV: the parameters of the sounding. ``time_out`` counts 100 ms."""
 
     m_sound_target: bytes
     num_sounds: int
@@ -123,7 +128,7 @@ class SlacParmCnf(Message):
 
 @_message(0x606A, "<BBBBB6s8s")
 class StartAttenCharInd(Message):
-    """CM_START_ATTEN_CHAR.IND, EV to all, three times: sounds follow."""
+    """CM_START_ATTEN_CHAR.IND, EV to all, three times: announces sounds."""
 
     application_type: int
     security_type: int
@@ -136,9 +141,9 @@ class StartAttenCharInd(Message):
 
 @_message(0x6076, "<BB17sB8s8s16s", shortest=28)
 class MnbcSoundInd(Message):
-    """CM_MNBC_SOUND.IND, EV to all: a sound; ``count`` says how many follow.
+    """CM_MNBC_SOUND.IND, EV to all: a sound; ``count`` is the number of those that follow.
 
-    Debian's ``pev`` leaves seven octets out behind the RunID; what comes there is random and nobody's business.
+    Debian's ``pev`` leaves seven octets out after the RunID; the random octets there are not used.
     """
 
     application_type: int
@@ -152,7 +157,9 @@ class MnbcSoundInd(Message):
 
 @_message(0x6086, "<6sBx")
 class AttenProfileInd(_Groups):
-    """CM_ATTEN_PROFILE.IND, our modem to its host: how one sound came through, dB for each group of carriers. No groups: it cannot tell."""
+    """CM_ATTEN_PROFILE.IND, modem to its host: attenuation of one sound, dB for each group of
+    carriers. No groups: not measured.
+    """
 
     pev_mac: bytes
     groups: tuple[int, ...]
@@ -174,7 +181,7 @@ class AttenCharInd(_Groups):
 
 @_message(0x606F, "<BB6s8s17s17sB")
 class AttenCharRsp(Message):
-    """CM_ATTEN_CHAR.RSP, EV to EVSE: heard."""
+    """CM_ATTEN_CHAR.RSP, EV to EVSE: confirms the result."""
 
     application_type: int
     security_type: int
@@ -187,7 +194,9 @@ class AttenCharRsp(Message):
 
 @_message(0x6078, "<BBB")
 class ValidateReq(Message):
-    """CM_VALIDATE.REQ, EV to EVSE: may I toggle the pilot to show that this cable is mine? ``timer`` counts 100 ms, less one."""
+    """CM_VALIDATE.REQ, EV to EVSE: asks to toggle the pilot as a proof of the cable. ``timer``
+    counts 100 ms, less one.
+    """
 
     signal_type: int
     timer: int
@@ -196,7 +205,9 @@ class ValidateReq(Message):
 
 @_message(0x6079, "<BBB")
 class ValidateCnf(Message):
-    """CM_VALIDATE.CNF, EVSE to EV. ``result``: 0 not ready, 1 ready, 2 success, 3 failure, 4 not required."""
+    """CM_VALIDATE.CNF, EVSE to EV. ``result``: 0 not ready, 1 ready, 2 success, 3 failure, 4 not
+    required.
+    """
 
     signal_type: int
     toggle_num: int
@@ -205,7 +216,7 @@ class ValidateCnf(Message):
 
 @_message(0x607C, "<BBH17s6s17s6s8s8s")
 class SlacMatchReq(Message):
-    """CM_SLAC_MATCH.REQ, EV to EVSE: it is you."""
+    """CM_SLAC_MATCH.REQ, EV to EVSE: chooses this station."""
 
     application_type: int
     security_type: int
@@ -220,7 +231,7 @@ class SlacMatchReq(Message):
 
 @_message(0x607D, "<BBH17s6s17s6s8s8x7sx16s")
 class SlacMatchCnf(Message):
-    """CM_SLAC_MATCH.CNF, EVSE to EV: the key of the network in which we shall meet."""
+    """CM_SLAC_MATCH.CNF, EVSE to EV: the key of the common network."""
 
     application_type: int = field(default=0, kw_only=True)
     security_type: int = field(default=0, kw_only=True)
@@ -241,7 +252,9 @@ class SlacMatchCnf(Message):
 
 @_message(0x601C, "<H")
 class AmpMapReq(Message):
-    """CM_AMP_MAP.REQ, either side: send with no more than this, four bits for each carrier, the first in the low half of its octet."""
+    """CM_AMP_MAP.REQ, either side: limits of the sending amplitude, four bits for each carrier, the
+    first in the low half of its octet.
+    """
 
     carriers: tuple[int, ...]
 
@@ -269,7 +282,9 @@ class AmpMapCnf(Message):
 
 @dataclass(frozen=True, slots=True)
 class Mme:
-    """One frame: from whom, to whom, what. ``message`` is None for a type that has no part in SLAC."""
+    """One frame: source, destination, message. ``message`` is None for a type that SLAC does not
+    use.
+    """
 
     destination: bytes
     source: bytes
@@ -278,15 +293,15 @@ class Mme:
 
 
 _KEYS: Final = {0x607D: _BODY + 74, 0x6008: _BODY + 22, 0x600D: _BODY + 22}
-"""Where a network key stands, by message type: CM_SLAC_MATCH.CNF, CM_SET_KEY.REQ, CM_GET_KEY.CNF."""
+"""Offset of a network key, by message type: CM_SLAC_MATCH.CNF, CM_SET_KEY.REQ, CM_GET_KEY.CNF."""
 
 
 def parse(octets: bytes) -> Mme:
-    """Take a frame apart. FramingError (never fatal: the next frame is another matter) for octets that are no management message."""
+    """Parse a frame. Raises FramingError (not fatal) for octets that are not a management message."""
     frame = ethernet.parse(octets)
     if frame is None:
         raise FramingError(
-            f"{len(octets)} octets of EtherType 0x{octets[12:14].hex()} are no management message", fatal=False
+            f"{len(octets)} octets of EtherType 0x{octets[12:14].hex()} are not a management message", fatal=False
         )
     kind = _MESSAGES.get(frame.mmtype) if frame.mmv == HOMEPLUG else None
     if kind is None:
@@ -304,7 +319,7 @@ def build(destination: bytes, source: bytes, message: Message) -> bytes:
 
 
 def redacted(frame: bytes) -> bytes:
-    """The frame as a log or a trace may show it: a network key in it is overwritten with zeros."""
+    """Returns the frame for a log or trace: zeros in place of a network key."""
     if len(frame) < _BODY or frame[12:14] != b"\x88\xe1":
         return frame
     start = _KEYS.get(frame[15] | frame[16] << 8)

@@ -17,7 +17,9 @@ from secc.link.slac.run import Run
 
 
 class Left(Exception):
-    """The network is to be left: an expected outcome, which never leaves matching. ``armed``: the car may ask again at once."""
+    """The network has to be left. Raised only within matching. ``armed``: the car may ask again at
+    once.
+    """
 
     def __init__(self, cause: str, *, armed: bool = False) -> None:
         super().__init__(cause)
@@ -26,7 +28,7 @@ class Left(Exception):
 
 
 class Network:
-    """The network that one car was given the key of. ``known``: cars and RunIDs that have matched before."""
+    """The network whose key one car has. ``known``: cars and RunIDs that have matched before."""
 
     def __init__(
         self,
@@ -45,10 +47,12 @@ class Network:
         self.joined = False
         self.paused = False
         self.mapped = False
-        """The car has confirmed our amplitude map."""
+        """The car has confirmed the station's amplitude map."""
 
     def talk(self) -> Conversation[bool]:
-        """From CM_SLAC_MATCH.CNF until the network is left; True where the car may ask again without being armed for."""
+        """Run from CM_SLAC_MATCH.CNF until the network is left. Returns True if the car may ask
+        again without arming.
+        """
         evse = self.evse
         evse.do(ReportMatched(self.run.ev_mac, self.run.run_id))
         self.confirm()
@@ -70,10 +74,10 @@ class Network:
             return left.armed
 
     def confirm(self) -> None:
-        """CM_SLAC_MATCH.CNF, the same each time."""
+        """Send CM_SLAC_MATCH.CNF, the same each time."""
         request, key = self.request, self.key
         cnf = SlacMatchCnf(self.run.ev_mac, self.settings.evse_mac, self.run.run_id, key.network_id, key)
-        # A car that has an identity finds it again.
+        # A car that sent identities gets them back.
         cnf = dataclasses.replace(cnf, pev_id=request.pev_id, evse_id=request.evse_id)
         self.send(cnf)
 
@@ -83,13 +87,13 @@ class Network:
     # The link
 
     def join(self, timeout: Timeout) -> Conversation[None]:
-        """Ask the modem until the car is there; Left when it does not come."""
+        """Ask the modem until the car has joined. Raises Left if it does not."""
         evse = self.evse
         begun = evse.now
         end = evse.limit(timeout)
         while True:
             link = yield from self.poll()
-            # A modem that does not answer is another matter than one that cannot tell.
+            # A modem that does not answer differs from one that cannot tell.
             if link.up or (link.up is None and not link.error):
                 break
             yield from evse.until(lambda: False, within=timing.LINK_POLL_JOINING, before=end)
@@ -107,7 +111,7 @@ class Network:
             yield from self.exchange_amplitude_map()
 
     def watch(self) -> Conversation[None]:
-        """Look at the link until it is gone (Left), or we are told to pause."""
+        """Watch the link until a pause. Raises Left when it is lost."""
         doubts = 0
         while not self.paused:
             link = yield from self.poll()
@@ -118,7 +122,7 @@ class Network:
             yield from self.evse.rest(timing.LINK_POLL_JOINING if doubts else timing.LINK_POLL)
 
     def exchange_amplitude_map(self) -> Conversation[None]:
-        """Ask the car to keep to our map, where we have one. A car that does not answer is not asked a fourth time."""
+        """Send the amplitude map to the car, if there is one, at most three times."""
         if not self.settings.amplitude_map:
             return
         self.mapped = False
@@ -128,20 +132,20 @@ class Network:
                 return
 
     def poll(self) -> Conversation[LinkReported]:
-        """One question to the modem."""
+        """Ask the modem once."""
         within = timing.LINK_ANSWER
         silence = LinkReported(None, f"no link status in {within.seconds:g} s")
         return (yield from self.line.ask_modem(CheckLink(), within, silence))
 
-    # Hearing
+    # Handlers
 
     def see_pilot(self) -> None:
-        """Raises Left as soon as the plug is out: before whatever else is heard, and after every step."""
+        """Raises Left as soon as the plug is out: before any other handler, and after every step."""
         if self.evse.levels.pilot == "A":
             raise Left("unplugged")
 
     def release(self, order: ReleaseLink) -> None:
-        """The plug-in is done with the link, or knows that the car sleeps."""
+        """The plug-in needs the link no more, or knows that the car sleeps."""
         self.see_pilot()
         if order.outcome is not DLink.PAUSE:
             raise Left(order.outcome.value)
@@ -153,14 +157,14 @@ class Network:
         self.paused = False
 
     def hear(self, event: FrameReceived) -> None:
-        """A frame. Only the matched car is heard."""
+        """Handle a frame. Only the matched car counts."""
         self.see_pilot()
         frame = self.line.read(event)
         if frame is not None and frame.source == self.run.ev_mac:
             self.hear_car(frame)
 
     def hear_car(self, frame: Mme) -> None:
-        """What the matched car may still say: repeats and amplitude maps are answered, CM_SLAC_PARM.REQ is not."""
+        """Answer repeats and amplitude maps of the matched car, but not CM_SLAC_PARM.REQ."""
         if frame.destination == BROADCAST and not isinstance(frame.message, SlacParmReq):
             return
         match frame.message:
@@ -177,8 +181,8 @@ class Network:
             case AmpMapCnf():
                 self.mapped = True
             case SlacParmReq() as request if not self.joined and not self.settings.strict:
-                # It did not like what it got, and starts anew; its request is answered when the next key is in. A RunID that has matched
-                # before is a record played again.
+                # The car starts again; its request is answered when the next key is set. A RunID
+                # that has matched before is a replayed recording.
                 if (frame.source, request.run_id) not in self.known:
                     self.line.announce(Notice.AGAIN, "Q-02")
                     self.line.hold(frame)

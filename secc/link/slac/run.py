@@ -1,4 +1,4 @@
-"""One matching run: a car sounds, hears how well it was heard, and says whether it is us."""
+"""One matching run: a car sends sounds, gets the result, and chooses this station or not."""
 
 from __future__ import annotations
 
@@ -32,20 +32,24 @@ NOT_READY, READY, SUCCESS, FAILURE, NOT_REQUIRED = range(5)
 
 
 class RunFailed(Exception):
-    """This run is over without a match: an expected outcome, which never leaves matching. Its text is the cause in ReportMatchingFailed."""
+    """This run has ended without a match. Raised only within matching. Its text is the cause in
+    ReportMatchingFailed.
+    """
 
 
 def mean(profiles: Sequence[tuple[int, ...]], offset: int = 0) -> tuple[int, ...]:
-    """Group by group, rounded half up, less ``offset``, never below zero."""
+    """Returns the mean of each group, rounded half up, less ``offset``, never below zero."""
     count = len(profiles)
     return tuple(max(0, (2 * sum(group) + count) // (2 * count) - offset) for group in zip(*profiles, strict=True))
 
 
 class Run:
-    """One run, from its first CM_START_ATTEN_CHAR.IND. It ends with the CM_SLAC_MATCH.REQ, or by RunFailed or TimedOut."""
+    """One run, from its first CM_START_ATTEN_CHAR.IND to CM_SLAC_MATCH.REQ, or until RunFailed or
+    TimedOut.
+    """
 
     evse: Party
-    """Its own, within that of matching."""
+    """The run's own party, a child of matching's."""
 
     def __init__(
         self, line: Line, ev_mac: bytes, start: StartAttenCharInd, claim_validation: Callable[[Run], bool]
@@ -58,7 +62,7 @@ class Run:
         self.sounds = 0
         self.profiles: list[tuple[int, ...]] = []
         self.blank = 0
-        """Profiles in which the modem says nothing about any group."""
+        """Profiles without a value for any group."""
         self.validating = False
         self._claim_validation = claim_validation
 
@@ -85,7 +89,7 @@ class Run:
     # Sounds
 
     def sounding(self, window: Deadline) -> Conversation[None]:
-        """Listen until every sound announced has its profile, or the time is over. Lost sounds are lost."""
+        """Listen until every announced sound has its profile, or the time is over."""
         with contextlib.suppress(TimedOut):
             while len(self.profiles) + self.blank < self.announced:
                 message = yield from self.evse.receive(MnbcSoundInd, AttenProfileInd, StartAttenCharInd, before=window)
@@ -95,7 +99,7 @@ class Run:
                     case AttenProfileInd():
                         self.take(message)
                     case StartAttenCharInd() if self.heard:
-                        # All three belong before the first sound.
+                        # All three come before the first sound.
                         if self.settings.strict:
                             raise RunFailed("CM_START_ATTEN_CHAR.IND out of sequence")
                         self.line.announce(Notice.START_REPEATED, "Q-08")
@@ -110,7 +114,9 @@ class Run:
             self.blank += 1
 
     def averaged(self) -> AttenCharInd:
-        """What the car is told. RunFailed where nothing was heard: who is deaf must not win the car by a good looking figure."""
+        """Returns the result for the car. Raises RunFailed without a sound: a deaf station must not
+        win the car with a good figure.
+        """
         settings = self.settings
         if self.profiles:
             groups, sounds = mean(self.profiles, settings.attenuation_offset), len(self.profiles)
@@ -127,7 +133,7 @@ class Run:
         return AttenCharInd(self.ev_mac, self.run_id, sounds, groups)
 
     def atten_char(self) -> Conversation[None]:
-        """Tell the car how well it was heard until it says that it knows."""
+        """Send the result until the car confirms it."""
         result = self.averaged()
         for _ in range(1 + timing.C_EV_MATCH_RETRY):
             self.send(result)
@@ -145,9 +151,11 @@ class Run:
     # Validation
 
     def validate(self, request: ValidateReq) -> Conversation[None]:
-        """CM_VALIDATE in two steps: may I, and then the toggles. Whatever its outcome, the car may still ask for a match."""
+        """CM_VALIDATE in two steps: request, then toggles. Whatever the result, the car may still
+        ask for a match.
+        """
         if request.signal_type != 0:
-            # Only toggles of the pilot are defined. A car that knows another proof is told that it may do without.
+            # Only toggles of the pilot are defined. For another proof the answer is "not required".
             self.send(ValidateCnf(0, 0, NOT_REQUIRED))
         elif self.settings.validation is not Validation.OFFERED:
             unsupported = self.settings.validation is Validation.UNSUPPORTED
@@ -167,7 +175,9 @@ class Run:
                 self.validating = False
 
     def count_toggles(self, request: ValidateReq) -> Conversation[None]:
-        """The second step: B-C-B, each C of the right length, for as long as the car said."""
+        """The second step: count B-C-B toggles, each C of the right length, for the time that the
+        car announced.
+        """
         seconds = (request.timer + 1) * 0.1
         if request.signal_type != 0:
             self.send(ValidateCnf(0, 0, NOT_REQUIRED))
@@ -180,13 +190,13 @@ class Run:
         toggles, began, before = 0, None, PilotState(self.evse.levels.pilot)
         with contextlib.suppress(TimedOut):
             while True:
-                # What it was and when: the level may be another one by now.
+                # Use the event's reading: the level may have changed again.
                 changed = (yield from self.evse.receive(PilotChanged, before=end)).reading
                 match before, changed.state:
                     case PilotState.B, PilotState.C:
                         began = changed.since
                     case PilotState.C, PilotState.B if began is not None:
-                        # Half a millisecond for the arithmetic of clocks.
+                        # Half a millisecond for clock arithmetic.
                         toggles += low - 5e-4 <= changed.since - began <= high + 5e-4
                         began = None
                 before = changed.state
@@ -196,7 +206,7 @@ class Run:
     # Match
 
     def is_match(self, request: SlacMatchReq) -> bool:
-        """Whether this request is in order; one that is not is passed over in silence."""
+        """Whether this request is correct; otherwise it is ignored."""
         ids_are_zero = request.pev_id == request.evse_id == NO_ID
         good = (
             request.application_type == request.security_type == 0

@@ -1,4 +1,6 @@
-"""All cars that are asking at the same time: who was invited, which runs go on, who hears which frame. Bounded, whatever comes."""
+"""All runs that go on at once: invitations, runs, and which run gets which frame. Bounded in any
+case.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ _Name = tuple[bytes, bytes]
 
 @dataclass(slots=True)
 class _Invitation:
-    """A CM_SLAC_PARM.REQ that was heard, and, if it was answered, holds until ``deadline``."""
+    """A CM_SLAC_PARM.REQ that came; if it was answered, it counts until ``deadline``."""
 
     deadline: Deadline
     answered: bool
@@ -39,14 +41,14 @@ class _Invitation:
 
 @dataclass(slots=True)
 class _Going:
-    """A run, and the conversation that it is."""
+    """A run, and its conversation."""
 
     run: Run
     talk: Child[SlacMatchReq]
 
 
 class Bucket:
-    """So many a second on average, and so many at once."""
+    """A token bucket: a rate a second on average, with a burst."""
 
     def __init__(self, per_second: float, burst: float) -> None:
         self._rate, self._burst, self._level, self._at = per_second, burst, burst, 0.0
@@ -61,14 +63,16 @@ class Bucket:
 
 
 class Runs:
-    """The runs of one plug-in. ``matched``: the one that has come to its end. ``failure``: why the last one did not."""
+    """The runs of one plug-in. ``matched``: the one that has matched. ``failure``: why the last one
+    failed.
+    """
 
     def __init__(self, evse: Party, line: Line) -> None:
         self.matched: tuple[Run, SlacMatchReq] | None = None
         self.failure: str | None = None
-        """Set when a run has failed; to be taken once nothing is left (``idle``)."""
+        """Set when a run has failed; to be read once ``idle``."""
         self.answered = 0
-        """CM_SLAC_PARM.REQ that got their CM_SLAC_PARM.CNF, ever."""
+        """Number of CM_SLAC_PARM.REQ that were answered."""
         self._evse, self._line = evse, line
         self._invited: OrderedDict[_Name, _Invitation] = OrderedDict()
         self._going: dict[_Name, _Going] = {}
@@ -77,32 +81,32 @@ class Runs:
 
     @property
     def idle(self) -> bool:
-        """Nobody was invited and no run goes on."""
+        """No car is invited and no run goes on."""
         return not self._going and not self._invited
 
     @property
     def size(self) -> int:
-        """Entries that are kept, for those who watch the memory."""
+        """Number of entries, to watch the memory."""
         return len(self._going) + len(self._invited)
 
     @property
     def deadline(self) -> Deadline | None:
-        """When ``expire`` is to be called next; what runs wait for is the core's."""
-        # All were invited for the same time, so the oldest is the first to go.
+        """When to call ``expire``; the core keeps the deadlines of runs."""
+        # All invitations have the same length, so the oldest ends first.
         return next(iter(self._invited.values())).deadline if self._invited else None
 
     def clear(self) -> None:
-        """Drop everything: the car is gone, or somebody has matched."""
+        """Drop everything: the car has gone, or one has matched."""
         for going in self._going.values():
             going.talk.close()
         self._going.clear()
         self._invited.clear()
         self.matched = self.failure = None
 
-    # Hearing
+    # Receiving
 
     def hear(self, mme: Mme) -> None:
-        """A frame for us, or for all."""
+        """Handle a frame to this station or to all."""
         message, ev_mac = mme.message, mme.source
         match message:
             case SlacParmReq():
@@ -112,7 +116,7 @@ class Runs:
             case MnbcSoundInd(application_type=0, security_type=0):
                 self._tell(self._going.get((ev_mac, message.run_id)), message)
             case AttenProfileInd():
-                # A profile names the car and no run; it belongs to the run that the car began last.
+                # A profile names the car and not the run; it belongs to the car's newest run.
                 self._tell(self._latest(message.pev_mac, AttenProfileInd), message)
             case AttenCharRsp() | SlacMatchReq() if mme.destination != BROADCAST:
                 self._tell(self._going.get((ev_mac, message.run_id)), message)
@@ -122,12 +126,12 @@ class Runs:
                 pass
 
     def see_pilot(self, event: PilotChanged) -> None:
-        """An edge of the pilot: every run may be waiting for it."""
+        """Pass a change of the pilot to every run."""
         for going in tuple(self._going.values()):
             going.talk.hear(event)
 
     def expire(self) -> None:
-        """Time has passed: forget who was invited and did not begin."""
+        """Forget invitations whose cars did not begin."""
         while (due := self.deadline) is not None and due.at <= self._evse.now:
             _, invitation = self._invited.popitem(last=False)
             if invitation.answered:
@@ -136,12 +140,13 @@ class Runs:
     # One message each
 
     def _parm(self, ev_mac: bytes, request: SlacParmReq) -> None:
-        """Answer, and remember that the car was invited; a run of the same name begins anew."""
+        """Answer, and remember the invitation; a run of the same name begins again."""
         if request.application_type != 0 or request.security_type != 0:
             return
         name = (ev_mac, request.run_id)
         invitation = self._invited.get(name)
-        # Who repeats himself is rather a car than a flood of random RunIDs: repeats have an account of their own.
+        # Repeats come from a car rather than from a flood of random RunIDs, so they have their own
+        # bucket.
         answered = (self._first if invitation is None else self._repeats).take(self._evse.now)
         if invitation is None:
             invitation = self._invited[name] = _Invitation(self._evse.limit(timing.TT_MATCH_SEQUENCE), False)
@@ -156,12 +161,12 @@ class Runs:
         invitation.deadline = self._evse.limit(timing.TT_MATCH_SEQUENCE)
         self._invited.move_to_end(name)
         sounds = timing.C_EV_MATCH_MNBC
-        # Exactly these values: a car of a big name insists on them. (Q-05)
+        # Exactly these values: some cars insist on them. (Q-05)
         cnf = SlacParmCnf(BROADCAST, sounds, timing.TIME_OUT, timing.RESP_TYPE, ev_mac, 0, 0, request.run_id)
         self._line.send(ev_mac, cnf)
 
     def _start(self, ev_mac: bytes, start: StartAttenCharInd) -> None:
-        """The first one that is in order and in time begins the run; the others are its repeats."""
+        """The first correct one in time begins the run; the others are repeats."""
         good = (
             start.application_type == start.security_type == 0
             and start.resp_type == timing.RESP_TYPE
@@ -184,14 +189,14 @@ class Runs:
             self._line.announce(Notice.TIME_OUT, "Q-06")
         if len(self._going) >= timing.C_EVSE_MATCH_PARALLEL:
             self._line.announce(Notice.CROWDED)
-            # The one that was heard least; among equals the oldest, which is the first.
+            # Drop the run with the fewest sounds, among equals the oldest, which is the first.
             self._drop(min(self._going, key=lambda each: self._going[each].run.heard))
         run = Run(self._line, ev_mac, start, self._claim_validation)
         talk = self._evse.spawn(run.talk, lambda how: self._ended(name, run, how), expects=(TimedOut, RunFailed))
         self._going[name] = _Going(run, talk)
 
     def _claim_validation(self, run: Run) -> bool:
-        """One pilot: one car at a time can toggle it."""
+        """Let one car at a time toggle the pilot."""
         return not any(going.run.validating for going in self._going.values() if going.run is not run)
 
     def _latest(self, ev_mac: bytes, kind: type[Message]) -> _Going | None:
@@ -201,11 +206,11 @@ class Runs:
         return None
 
     def _tell(self, going: _Going | None, message: Message) -> None:
-        """What a run does not wait for is passed over."""
+        """Pass a message to a run, which ignores it unless it waits for it."""
         if going is not None:
             going.talk.hear(message)
 
-    # How a run ends
+    # End of a run
 
     def _ended(self, name: _Name, run: Run, how: SlacMatchReq | Exception) -> None:
         if isinstance(how, SlacMatchReq):

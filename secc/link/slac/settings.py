@@ -1,4 +1,4 @@
-"""How one outlet matches."""
+"""Settings of matching at one outlet."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from secc.link.slac import timing
 
 
 class Validation(Enum):
-    """What a car is told that wants to prove its cable by toggling the pilot (CM_VALIDATE)."""
+    """The answer to a car that wants to prove its cable by toggling the pilot (CM_VALIDATE)."""
 
     NOT_REQUIRED = "not required"
-    """There is one cable to this modem."""
+    """One cable to this modem."""
     UNSUPPORTED = "unsupported"
     OFFERED = "offered"
-    """Toggles are counted. Needs a pilot whose every edge is reported."""
+    """Toggles are counted. Needs a board that reports every edge of the pilot."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlacSettings:
-    """What a vendor or an installer decides about matching. Raises ConfigError for what cannot be.
+    """Settings of vendor and installer. Raises ConfigError for invalid values.
 
-    ``evse_mac``: address of our interface (EVSE_MAC). ``strict``: no tolerance of what cars do against the letter. ``init_seconds``:
-    TT_EVSE_SLAC_init. ``assumed_attenuation``: dB in each group where the modem measures none. ``attenuation_offset``: dB between plug and
-    modem, subtracted from what is measured. ``amplitude_map``: what the car is asked to keep to, 0..15 for each of 917 carriers, or nothing.
+    ``evse_mac``: address of the station's interface (EVSE_MAC). ``strict``: tolerate no deviation
+    of cars from the standard. ``init_seconds``: TT_EVSE_SLAC_init. ``assumed_attenuation``: dB in
+    each group if the modem measures none. ``attenuation_offset``: dB between plug and modem,
+    subtracted from the measurement. ``amplitude_map``: limits for the car, 0..15 for each of 917
+    carriers, or empty.
     """
 
     evse_mac: bytes
