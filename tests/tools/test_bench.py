@@ -19,13 +19,14 @@ import pytest
 from secc.iso2.dialogue import PAYLOAD_LIMIT
 from secc.link.connection import Serving, serve
 from secc.link.v2gtp import PayloadType, frame
-from tools.bench import instructions, main, reference, streams
+from tools.bench import codec, instructions, main, reference, streams
 from tools.bench.__main__ import MEASUREMENTS, arguments
 from tools.bench.answers import Window
 from tools.bench.cars import Trips
 from tools.bench.cpu import Cost, without_passing
 from tools.bench.figures import Section, answer_times, quantile, spread, table
 from tools.bench.line import Exchange
+from tools.bench.messages import Sample
 from tools.bench.proc import Cpu, Tree
 from tools.bench.sessions import until_power, waits
 from tools.bench.stations import BenchFailed, Ground
@@ -326,3 +327,28 @@ def test_what_cachegrind_counted_is_read_from_its_log(tmp_path: Path) -> None:
         assert instructions.counted(log, process) == 1_897_267_420
     with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as process, pytest.raises(BenchFailed):
         instructions.counted(log, process)
+
+
+def test_both_codecs_are_measured_alike(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As many calls of both in each round, and as many before the first that counts."""
+    asked: list[tuple[str, int]] = []
+    done: list[int] = []
+
+    class Other:
+        version = "other"
+
+        def measure(self, sample: Sample, calls: int) -> dict[str, object]:
+            asked.append((sample.name, calls))
+            return {"same": True, "objects": [3000.0, 2000.0]}
+
+        def close(self) -> None:
+            return
+
+    monkeypatch.setattr(codec, "JosevCodec", Other)
+    monkeypatch.setattr(codec, "josev_missing", lambda: "")
+    monkeypatch.setattr(codec, "mean", lambda call, calls: done.append(calls) or 4.0)
+    section = codec.measure(Ground(tmp_path / "ground", warm=False), quick=True)
+    assert done == [calls for _, calls in asked for _ in ("decode", "encode")]
+    messages = len({name for name, _ in asked})
+    assert len(asked) == 2 * messages
+    assert [figure.note for figure in section.figures[2:]] == ["750 times", "500 times"] * messages

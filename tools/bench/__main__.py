@@ -25,7 +25,7 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "instructions": instructions.measure,
     "roots": roots.measure,
     "memory": starts.memory,
-    "codec": lambda ground, quick: codec.measure(ground.pki, quick=quick),
+    "codec": codec.measure,
     "sessions": sessions.measure,
     "cpu": cpu.measure,
     "answers": answers.measure,

@@ -97,7 +97,9 @@ def loaded(ground: Ground, sessions: int, seconds: float, *, ending: int = 0, re
         groups = [Cars(some, limit=seconds + 120.0, core=other) for some in (each[ending:], each[:ending]) if some]
         for cars in groups:
             cars.charging()
+        before = sum(cars.tree.cpu().seconds for cars in groups)
         window = Window.of(station, lambda: time.sleep(seconds))
+        busy = (sum(cars.tree.cpu().seconds for cars in groups) - before) / seconds
         resident = station.tree.resident()
         beside = None
         if ending or reloads:
@@ -112,6 +114,7 @@ def loaded(ground: Ground, sessions: int, seconds: float, *, ending: int = 0, re
     return window.found(trips) | {
         "sessions": sessions,
         "resident": resident,
+        "cars": busy,
         "lost": problems,
         "beside": None if beside is None else beside.found(trips[:1]),
     }
@@ -225,4 +228,5 @@ def _costs(found: dict[str, Any]) -> str:
     return (
         f"{found['a second']:.0f} answers a second, at the car {found['seen by the car']['p99']:.2f} ms p99; station's CPU "
         f"{found['cpu us an answer']:.0f} us an answer ({found['cpu'].seconds / found['seconds']:.0%} of a core)"
+        + (f"; the cars took {found['cars']:.0%} of theirs" if found.get("cars", 0.0) > 0.5 else "")
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .car import Order
 from .line import Exchange
-from .proc import pin
+from .proc import Tree, pin
 from .stations import ROOT, BenchFailed
 
 
@@ -45,6 +45,7 @@ class Cars:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.tree = Tree(self._process.pid)
         if core is not None:
             pin(self._process.pid, core)
         descriptor, report = tempfile.mkstemp(prefix="cars", suffix=".json")

@@ -16,7 +16,7 @@ from typing import Final
 
 from secc.errors import FramingError
 from secc.link import sdp
-from tools.evcc.line import Line
+from tools.evcc.line import READ, Line
 
 SO_TIMESTAMPNS: Final = 35
 ASKING: Final = 200
@@ -61,23 +61,27 @@ class Stamped:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._sent: float | None = None
+        self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.name = "TLS"
         self.exchanges: list[Exchange] = []
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._readable)
 
-    async def read(self, n: int) -> bytes:
-        loop = asyncio.get_running_loop()
-        readable: asyncio.Future[None] = loop.create_future()
-        # Until it is read, the loop says again and again that there is something.
-        loop.add_reader(self._sock, lambda: None if readable.done() else readable.set_result(None))
+    def _readable(self) -> None:
         try:
-            await readable
-        finally:
-            loop.remove_reader(self._sock)
-        octets, arrived = stamped(self._sock, n)
-        if self._sent is not None and octets:
+            octets, arrived = stamped(self._sock, READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            octets, arrived = b"", 0.0
+        if not octets:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+        elif self._sent is not None:
             self.exchanges.append(Exchange(self.name, self._sent, arrived, time.time()))
             self._sent = None
-        return octets
+        self._inbox.put_nowait(octets)
+
+    async def read(self, n: int) -> bytes:
+        return await self._inbox.get()
 
     def write(self, data: bytes) -> None:
         if data:
@@ -89,7 +93,9 @@ class Stamped:
         return
 
     def close(self) -> None:
-        self._sock.close()
+        if self._sock.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._sock.close()
 
     async def wait_closed(self) -> None:
         return
