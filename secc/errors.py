@@ -1,9 +1,10 @@
-"""The error tree: what can go wrong, by whose doing.
+"""The error tree, by cause.
 
-A :class:`PeerError` is the car's doing (a frame, a message, a signature, silence), an :class:`UplinkError` the backend's, a
-:class:`ConfigError` the operator's. Trust and hardware have trees of their own (``certs.errors.TrustError``, ``hal.HalError``), because those
-packages stand alone. Expected outcomes (a rejected token, a fault of the insulation) are values, not exceptions; anything outside these
-trees is a bug and is caught only at the driver's edge.
+A :class:`PeerError` is caused by the car (a frame, a message, a signature, silence), an
+:class:`UplinkError` by the backend, a :class:`ConfigError` by the operator. Trust and hardware have
+their own trees (``certs.errors.TrustError``, ``hal.HalError``), because those packages are
+independent. Expected outcomes (a rejected token, an insulation fault) are values, not exceptions.
+Any other exception is a bug and is caught only by the caller of a conversation.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from pathlib import Path
 
 
 class SeccError(Exception):
-    """Base of everything that the stack raises on purpose."""
+    """Base of all errors that the stack raises itself."""
 
 
 class PeerError(SeccError):
-    """The other end of the cable did something that ends this exchange."""
+    """The car did something that ends this exchange."""
 
 
 class FramingError(PeerError):
-    """Octets that are no V2GTP, SDP or TLS frame. ``fatal`` tells whether the stream can still be resynchronised."""
+    """Octets that are not a V2GTP, SDP or TLS frame. ``fatal``: the stream cannot be
+    resynchronised.
+    """
 
     def __init__(self, text: str, *, fatal: bool = True) -> None:
         super().__init__(text)
@@ -28,15 +31,15 @@ class FramingError(PeerError):
 
 
 class DecodeError(PeerError):
-    """Octets that are no EXI stream of the schema at hand. The only exception that decoding raises."""
+    """Octets that are not an EXI stream of the schema. Decoding raises nothing else."""
 
 
 class Refusal(PeerError):
     """A request is answered with this response code, and the session ends.
 
-    ``code`` is the literal of the protocol's ResponseCode, ``clause`` the requirement (or document) that asks for it,
-    ``detail`` what exactly was wrong, for the log and the trace; it never holds contract data. ``flaw`` is its stable name, where it has one
-    (``signature.digest``).
+    ``code`` is the literal of the protocol's ResponseCode, ``clause`` the requirement (or document)
+    for it, ``detail`` the cause, for log and trace, without contract data. ``flaw`` is the cause's
+    stable name, if it has one (``signature.digest``).
     """
 
     def __init__(self, code: str, clause: str, detail: str = "", flaw: str = "") -> None:
@@ -48,7 +51,7 @@ class Refusal(PeerError):
 
 
 class SignatureRejected(PeerError):
-    """An XML signature over EXI fragments does not hold; ``flaw`` names why."""
+    """An XML signature over EXI fragments is not valid; ``flaw`` names why."""
 
     def __init__(self, flaw: str, detail: str = "") -> None:
         super().__init__(flaw + (f": {detail}" if detail else ""))
@@ -57,19 +60,21 @@ class SignatureRejected(PeerError):
 
 
 class ChallengeRejected(PeerError):
-    """What was signed is not the challenge that we drew for this session."""
+    """The signed challenge is not the one of this session."""
 
 
 class EncodeError(SeccError):
-    """A message of ours breaks the schema: a bug on our side, never the car's doing."""
+    """A message of the station breaks the schema: a bug of the station."""
 
 
 class UplinkError(SeccError):
-    """The backend cannot be reached, or answered with something that is no answer."""
+    """The backend cannot be reached, or its answer is not usable."""
 
 
 class ConfigError(SeccError):
-    """A setting is wrong; raised before anything runs. ``where`` is file and line, ``path`` the dotted name of the setting."""
+    """A setting is wrong; raised at the start. ``where`` is file and line, ``path`` the dotted name
+    of the setting.
+    """
 
     def __init__(self, path: str, hint: str, where: Path | str | None = None, line: int | None = None) -> None:
         place = "" if where is None else f"{where}:{line}: " if line else f"{where}: "

@@ -1,6 +1,7 @@
-"""A station that gives wrong answers on purpose, for tests of cars: an answer that comes late, says FAILED, or never comes.
+"""Wrong answers of a station, for tests of cars: late, with another code, or never.
 
-Part of ``secc.testing``. The station behind it is the real one and stays safe; only what leaves it for the car is changed.
+Part of ``secc.testing``. The station is the real one and stays safe; only its messages to the car
+are changed.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from secc.station.serving.router import Seat
 
 FAREWELL_SECONDS = 5.0
-"""After an answer that says FAILED the car closes; where it does not, the station does. [V2G2-539]"""
+"""After an answer with FAILED the car closes; otherwise the station does. [V2G2-539]"""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message that was spoken: ``body`` is the decoded message, ``at`` seconds of the loop's clock."""
+    """One message of a session: ``body`` is the decoded message, ``at`` seconds of the loop's
+    clock.
+    """
 
     at: float
     direction: str
@@ -35,7 +38,9 @@ class Message:
 
 @dataclass(slots=True)
 class Fault:
-    """What is to go wrong with an answer: see ``secc.testing.StationUnderTest.misbehave``. ValueError for what no station could say."""
+    """What to change in an answer: see ``secc.testing.StationUnderTest.misbehave``. Raises
+    ValueError for an impossible change.
+    """
 
     answer: str
     _: KW_ONLY
@@ -51,7 +56,7 @@ class Fault:
             raise ValueError("say what is to go wrong: late=, code= or cut=")
 
     def meets(self, name: str) -> bool:
-        """Whether this answer is to go wrong. Counts."""
+        """Whether to change this answer. Counts."""
         if name != self.answer or self.times <= 0:
             return False
         if self.skip > 0:
@@ -62,18 +67,18 @@ class Fault:
 
 
 class Tap:
-    """Between the sessions of one outlet and their sockets: writes down what is spoken, and changes what is to go wrong."""
+    """Between the sessions of one outlet and their sockets: records messages, and changes answers."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self._faults: list[Fault] = []
 
     def plan(self, fault: Fault) -> None:
-        """From any thread."""
+        """May be called from any thread."""
         self._faults.append(fault)
 
     def listen(self, outlet: OutletHost) -> None:
-        """Begin, before the outlet is opened."""
+        """Begin; call it before the outlet is opened."""
         sessions = outlet.sessions
         saw, sent, admit = sessions.saw, sessions.sent, outlet.sockets._admit
 
@@ -92,7 +97,7 @@ class Tap:
                 self._stand_between(connection)
             return connection
 
-        sessions.saw, sessions.sent = seen, left  # type: ignore[method-assign]  # this is what a tap is
+        sessions.saw, sessions.sent = seen, left  # type: ignore[method-assign]  # a tap replaces them
         outlet.sockets._admit = admitted
 
     def _note(self, at: float, direction: str, body: Any, octets: bytes) -> None:
@@ -120,12 +125,12 @@ class Tap:
             if fault.late > 0.0:
                 loop.call_later(fault.late, go)
             elif fault.cut:
-                # Not from inside the step that says it.
+                # Not within the step that says it.
                 loop.call_soon(go)
             else:
                 go()
 
-        connection._send = between  # type: ignore[method-assign, assignment]  # its seats are made with it later
+        connection._send = between  # type: ignore[method-assign, assignment]  # its seats are made later
 
     def _met(self, effect: Send) -> Fault | None:
         name = type(effect.message).__name__

@@ -1,7 +1,7 @@
-"""Which protocols this station speaks: a folder each, and an import and a line here.
+"""The protocols of this station: a folder each, and an import and a line here.
 
-What they add to the registers of reasons and quirks is there once this is imported. Light, so that neither a configuration nor ``secc explain``
-loads a station for it.
+Importing this adds their reasons and quirks to the registers. It is light, so that neither a
+configuration nor ``secc explain`` loads a station.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _SPOKEN: Final[list[Callable[[], V2gProtocol]]] = [
 
 
 def protocols() -> tuple[V2gProtocol, ...]:
-    """Everything that this station speaks, what most cars speak first."""
+    """Returns the protocols of this station, the most common first."""
     return tuple(protocol() for protocol in _SPOKEN)
 
 
 def editions(spoken: Iterable[V2gProtocol]) -> tuple[Edition, ...]:
-    """The editions of certificates that these protocols go by, each once."""
+    """Returns the editions of certificates that these protocols use, each once."""
     return tuple(dict.fromkeys(protocol.edition for protocol in spoken if protocol.edition is not None))

@@ -1,13 +1,14 @@
-"""A pytest fixture for other projects: a whole station on free ports, with a simulated car's worth of world in front of it.
+"""A pytest fixture for other projects: a whole station on free ports, with a simulated world.
 
-Installed with the package, pytest finds it by itself::
+pytest finds it once the package is installed::
 
     def test_my_car_charges(secc_station):
         secc_station.world.plug_in()
         my_car.charge(secc_station.address, sdp_port=secc_station.sdp_port)
         assert secc_station.world.watt_hours > 0
 
-``docs/testing.md`` has the whole of it. The station is the real one, on real sockets; the hardware is ``hal.sim``.
+``docs/testing.md`` describes it. The station is the real one, on real sockets; the hardware is
+``hal.sim``.
 """
 
 from __future__ import annotations
@@ -41,14 +42,15 @@ PANEL = "world.sock"
 STEP_SECONDS = 0.01
 MARKER = (
     "secc_station(connector='dc', speed=1, eim='free', tls=False, flaws=(), allow=(), hal='', settings={}): "
-    "what the station of this test is like"
+    "options of this test's station"
 )
 
 
 class World:
-    """The simulated world in front of the station's outlet: the hands of a car, a driver and bad luck. From any thread.
+    """The simulated world at the station's outlet, for any thread. ``hal.sim.world.FAULTS`` names
+    faults.
 
-    What is not possible raises ``hal.HalRejected``. Misfortunes are named in ``hal.sim.world.FAULTS``.
+    An impossible action raises ``hal.HalRejected``.
     """
 
     def __init__(self, call: Callable[[Callable[[SimulatedWorld], Any]], Any]) -> None:
@@ -59,7 +61,7 @@ class World:
         self._call(lambda world: world.plug_in())
 
     def unplug(self, *, force: bool = False) -> None:
-        """Pull the plug; ``force`` where it is locked."""
+        """Pull the plug; ``force``: even if it is locked."""
         self._call(lambda world: world.unplug(force=force))
 
     def close_s2(self, closed: bool = True) -> None:
@@ -71,7 +73,7 @@ class World:
         self._call(lambda world: world.close_relay(closed))
 
     def draw_ac(self, amperes: float, phases: int = 3) -> None:
-        """AC: what the car's charger takes of each phase."""
+        """AC: the current of the car's charger, amperes a phase."""
         self._call(lambda world: world.draw_ac(amperes, phases))
 
     def present_token(self, value: str, kind: str = "rfid") -> None:
@@ -88,7 +90,7 @@ class World:
         self._call(lambda world: world.open_door(opened))
 
     def inject(self, fault: str) -> None:
-        """Let something go wrong."""
+        """Cause a fault."""
         self._call(lambda world: world.inject(fault))
 
     def heal(self, fault: str) -> None:
@@ -96,7 +98,7 @@ class World:
         self._call(lambda world: world.heal(fault))
 
     def truth(self) -> dict[str, Any]:
-        """Everything that is so, as plain values: ``hal.sim.world.World.truth``."""
+        """Returns the true state as plain values: ``hal.sim.world.World.truth``."""
         found: dict[str, Any] = self._call(lambda world: world.truth())
         return found
 
@@ -106,12 +108,12 @@ class World:
 
     @property
     def watt_hours(self) -> float:
-        """What the outlet's meter has counted."""
+        """The count of the outlet's meter."""
         return float(self.truth()["metered_watt_hours"])
 
 
 class Commands:
-    """What ``secc control`` can do, over the station's own control socket. A refusal raises ``secc.station.control.ControlError``."""
+    """The commands of ``secc control``. A refusal raises ``secc.station.control.ControlError``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -122,12 +124,12 @@ class Commands:
         return ask(self.path, {"do": name, **arguments})
 
     def state(self) -> dict[str, Any]:
-        """The outlet's entry of ``secc status --json``."""
+        """Returns the outlet's entry of ``secc status --json``."""
         outlet: dict[str, Any] = self._pull("state")["outlets"][0]
         return outlet
 
     def start(self) -> None:
-        """Let whoever is plugged in charge."""
+        """Let the car at the outlet charge."""
         self._pull("start")
 
     def stop(self) -> None:
@@ -135,11 +137,11 @@ class Commands:
         self._pull("stop")
 
     def limit(self, watts: float | None) -> None:
-        """Deliver at most this much from now on; None: what the hardware can."""
+        """Deliver at most this much from now on; None: the limit of the hardware."""
         self._pull("limit", watts=watts)
 
     def token(self, value: str, kind: str = "rfid") -> None:
-        """As if this card had been shown."""
+        """Act as if this card had been shown."""
         self._pull("token", kind=kind, value=value)
 
     def renegotiate(self) -> None:
@@ -147,12 +149,14 @@ class Commands:
         self._pull("renegotiate")
 
     def ongoing(self, phase: str, on: bool) -> None:
-        """Answer Ongoing in Authorization, ChargeParameterDiscovery or CableCheck until switched off."""
+        """Answer Ongoing in Authorization, ChargeParameterDiscovery or CableCheck while ``on``."""
         self._pull("ongoing", phase=phase, on=on)
 
 
 class StationUnderTest:
-    """A running station with one outlet on the loopback. ``world`` is what happens to it, ``control`` what can be ordered."""
+    """A running station, one outlet on the loopback: ``world`` is its hardware, ``control`` its
+    commands.
+    """
 
     interface = "lo"
     address = "::1"
@@ -160,15 +164,17 @@ class StationUnderTest:
     def __init__(self, config: Config, pki: Path | None) -> None:
         self.config = config
         self.sdp_port = config.outlets[0].sdp_port
-        """Where SDP requests go, by unicast: the loopback has no multicast."""
+        """The port for SDP requests, by unicast: the loopback has no multicast."""
         self.pki = pki
-        """What a car of this lab carries (``v2g_root.pem``, ``contract_chain.pem``, ``contract.key``...); None without TLS."""
+        """The files of a car of this lab, as ``secc pki make`` writes them; None without TLS."""
         self.stranger = pki.with_name("stranger") if pki is not None else None
-        """Another car: its contract is as good, and its EMAID is on no list of this station."""
+        """Another car: its contract is valid, and its EMAID is on no list of this station."""
         self.flawed = {path.name: path for path in pki.with_name("flawed").glob("*")} if pki is not None else {}
-        """With ``flaws``: cars whose contract has that flaw, by its name (``secc pki flaws``); ``flaw.txt`` in each says what is wrong."""
+        """With ``flaws``: cars by the flaw of their contract (``secc pki flaws``), described in
+        ``flaw.txt``.
+        """
         self.events: list[dict[str, Any]] = []
-        """Everything that ``secc control events`` would have shown."""
+        """All events of ``secc control events``."""
         self.panel = config.control_socket.with_name(PANEL)
         """Socket of the simulated world, for a car in another process: ``secc evcc --sim-socket``."""
         self.world = World(self._in_world)
@@ -180,15 +186,15 @@ class StationUnderTest:
         self._up: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="secc-station", daemon=True)
 
-    # Coming up and going down
+    # Start and stop
 
     def start(self) -> None:
-        """Returns when a car can come. Raises what kept the station from it."""
+        """Start; returns when a car can charge. Raises the error that prevents it."""
         self._thread.start()
         self._up.result(START_SECONDS)
 
     def close(self) -> None:
-        """Stop the station as SIGTERM would, with a car that gets no time; nothing that it started is left."""
+        """Stop the station as SIGTERM does, without time for the car. Nothing stays behind."""
         if self._loop is not None and self._stopping is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(START_SECONDS)
@@ -198,7 +204,7 @@ class StationUnderTest:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001  # whoever waits in ``start`` is to see it, whatever it is
+        except BaseException as error:  # noqa: BLE001  # ``start`` raises it
             if not self._up.done():
                 self._up.set_exception(error)
 
@@ -229,7 +235,7 @@ class StationUnderTest:
         finally:
             await station.close()
 
-    # What a test asks
+    # For tests
 
     @property
     def port(self) -> int | None:
@@ -244,16 +250,16 @@ class StationUnderTest:
 
     @property
     def messages(self) -> list[Message]:
-        """Every message of every session so far, decoded, oldest first: ``name``, ``direction``, ``body``, ``octets``, ``at``."""
+        """Every message of every session so far, decoded, oldest first."""
         return list(self._tap.messages)
 
     @property
     def trace(self) -> list[dict[str, Any]]:
-        """The trace of the last session that has ended, a dictionary a line (``secc/trace/recorder.py`` says what they hold); empty before."""
+        """The trace of the last ended session, a dictionary a line; empty before."""
         traces = sorted(self.config.trace_directory.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
         return [json.loads(line) for line in traces[-1].read_text().splitlines()] if traces else []
 
-    # What a car has to live with
+    # Wrong answers
 
     def misbehave(
         self,
@@ -265,16 +271,19 @@ class StationUnderTest:
         skip: int = 0,
         times: int = 1,
     ) -> None:
-        """Let the station get an answer wrong: ``misbehave("CurrentDemandRes", late=1.0)``. The hardware stays safe.
+        """Make an answer of the station wrong: ``misbehave("CurrentDemandRes", late=1.0)``. The
+        hardware stays safe.
 
-        ``late``: seconds by which it comes too late; ``code``: what it says instead of its own response code, such as ``FAILED``, after which the
-        station hangs up in 5 s if the car does not; ``cut``: the TCP connection ends in its place. ``skip`` answers of this name are good before,
-        ``times`` of them go wrong. ValueError for an answer or a code that does not exist.
+        ``late``: the answer comes this many seconds too late; ``code``: a response code instead of
+        its own, such as ``FAILED``, after which the station hangs up within 5 s if the car does
+        not; ``cut``: the TCP connection ends instead. ``skip`` answers of this name are right
+        before, ``times`` of them are wrong. Raises ValueError for an answer or a code that does not
+        exist.
         """
         self._tap.plan(Fault(answer, late=late, code=code, cut=cut, skip=skip, times=times))
 
     def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
-        """Wait until it is so; AssertionError where it is not in this time."""
+        """Wait until ``condition`` holds. Raises AssertionError if it does not in time."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, (
@@ -289,7 +298,7 @@ class StationUnderTest:
         def do() -> None:
             try:
                 result.set_result(act(self._world()))
-            except Exception as error:  # noqa: BLE001  # it belongs to the thread that asked
+            except Exception as error:  # noqa: BLE001  # for the thread that asked
                 result.set_exception(error)
 
         self._loop.call_soon_threadsafe(do)
@@ -317,16 +326,18 @@ def configuration(
     hal: str = "",
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Config, Path | None]:
-    """A station below ``directory`` and, with ``tls``, the directory of a car that it serves by Plug & Charge.
+    """Returns a configuration below ``directory`` and, with ``tls``, the directory of a car that
+    may charge by Plug & Charge.
 
-    ``connector`` is dc or ac, ``speed`` how fast the simulated world's time runs, ``allow`` lines of the allowlist (``rfid 04A2B3C4``), ``hal``
-    another address of simulated hardware, ``settings`` more of ``secc.config.FLAGS``; ``flaws``, with ``tls``, names flawed contracts.
-    Raises ConfigError, ValueError for a flaw that there is not.
+    ``connector`` is dc or ac, ``speed`` the factor of the simulated world's time, ``allow`` lines
+    of the allowlist (``rfid 04A2B3C4``), ``hal`` another address of simulated hardware,
+    ``settings`` more of ``secc.config.FLAGS``; ``flaws``, with ``tls``, names flawed contracts.
+    Raises ConfigError, and ValueError for an unknown flaw.
     """
     from secc.config import from_flags
 
     allowlist = directory / "allowlist.txt"
-    # A socket's path may have about 100 octets, which the directory of a test easily has by itself.
+    # The path of a socket may have about 100 octets, and a test's directory often has more.
     sockets = Path(tempfile.mkdtemp(prefix="secc-"))
     flags: dict[str, Any] = {
         "iface": "lo",
@@ -345,17 +356,17 @@ def configuration(
     lines, pki = list(allow), None
     if tls:
         pki = directory / "pki"
-        lab = importlib.import_module("secc.tools.pki")
-        if unknown := [name for name in flaws if name not in lab.FLAWS]:
+        known = importlib.import_module("secc.tools.pki.flaws").FLAWS
+        if unknown := [name for name in flaws if name not in known]:
             raise ValueError(f"no flaw {', '.join(unknown)}; `secc pki flaws` names them")
-        lab.make_lab_pki(pki, flaws=flaws)
+        importlib.import_module("secc.tools.pki.layout").make_lab_pki(pki, flaws=flaws)
         station = pki / "station"
         flags |= {"truststore": station / "truststore", "keystore": station / "keystore"}
         (station / "staples").rename(station / "keystore" / "ocsp")
         pki = pki / "car"
         lines.append(f"emaid {(pki / 'emaid.txt').read_text().strip()}")
     allowlist.write_text("".join(f"{line}\n" for line in lines))
-    # Under any umask: a list that others may write is not read.
+    # The station does not read a list that others may write, so ignore the umask.
     allowlist.chmod(0o644)
     return from_flags(flags | dict(settings or {})), pki
 
@@ -373,7 +384,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def secc_station(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StationUnderTest]:
-    """A running station, new for each test. The marker ``secc_station`` says what it is like."""
+    """A running station, new for each test. The marker ``secc_station`` configures it."""
     marker = request.node.get_closest_marker("secc_station")
     config, pki = configuration(tmp_path, **(marker.kwargs if marker is not None else {}))
     station = StationUnderTest(config, pki)

@@ -1,9 +1,10 @@
-"""Which version this is: the last release, then the moment of the newest change, then its commit.
+"""The version: the last release, the time of the newest change, its commit.
 
-``0.1.0.post20261120131548+g71b7290``: of two wheels the one of the newer tree is the newer, so that ``pip install --upgrade`` takes it. The
-moment (UTC) is the commit's; with changes that are not committed it is the newest of theirs, and the commit has ``.changed`` behind it. A tree
-that comes from ``git archive`` carries its commit with it; one without either is as new as its newest file. A wheel knows its version
-(``setup.py`` writes it down), a checkout looks when it is asked.
+``0.1.0.post20261120131548+g71b7290``: the wheel of the newer tree is the newer one, so ``pip
+install --upgrade`` takes it. The time (UTC) is that of the commit; with uncommitted changes it is
+that of the newest file, and ``.changed`` follows the commit. A tree from ``git archive`` has its
+commit in this file; without it or git the newest file counts. ``setup.py`` stores the version in a
+wheel; a checkout looks it up.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 RELEASE = "0.1.0"
-"""What was released last. To be set with a release, and with nothing else."""
+"""The last release. Change it with a release only."""
 
 EXPORTED = "$Format:%ct %h$"
 """``git archive`` writes the commit's seconds and its hash here (.gitattributes)."""
@@ -27,7 +28,9 @@ SOURCES = ("secc", "hal", "certs", "tools", "pyproject.toml", "setup.py")
 
 @cache
 def version() -> str:
-    """The version of the code that runs. Blocks for some milliseconds in a checkout, the first time."""
+    """Returns the version of the running code. Blocks for some milliseconds in a checkout, the
+    first time.
+    """
     try:
         from secc._built import VERSION  # type: ignore[import-not-found]  # only a wheel has it
     except ImportError:
@@ -36,7 +39,9 @@ def version() -> str:
 
 
 def tree_version(root: Path, exported: str = EXPORTED) -> str:
-    """The version of the tree at ``root``. ``exported``: what ``git archive`` left in this file."""
+    """Returns the version of the tree at ``root``. ``exported``: the commit that ``git archive``
+    wrote into this file.
+    """
     if found := re.fullmatch(r"(\d+) ([0-9a-f]+)", exported):
         return _named(int(found.group(1)), f"+g{found.group(2)}")
     if (root / ".git").exists() and (commit := _commit(root)):
@@ -45,7 +50,7 @@ def tree_version(root: Path, exported: str = EXPORTED) -> str:
 
 
 def _commit(root: Path) -> str | None:
-    """None without a git that answers."""
+    """Returns None without a working git."""
     last = _git(root, "log", "-1", "--format=%ct %h").split()
     if len(last) != 2:
         return None
@@ -59,7 +64,8 @@ def _commit(root: Path) -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    # The tree may belong to another user than the one who builds (sudo); what git would run for it is switched off.
+    # The tree may belong to another user than the one who builds (sudo); programs that git would
+    # run for it are switched off.
     command = ("git", "-C", str(root), "-c", "safe.directory=*", "-c", "core.fsmonitor=false", *arguments)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=False)  # noqa: S603  # nothing from outside

@@ -17,9 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CLEAN = (
     "README.md",
     "docs",
-    "secc/__init__.py",
-    "secc/cli.py",
-    "secc/cli_stores.py",
+    "secc/*.py",
+    "secc/conversation",
     "secc/energy",
     "secc/exi",
     "secc/iso2",

@@ -40,7 +40,7 @@ TRUST_MUTANTS: Final = (
         ("tests/certs/test_chain.py", "tests/flaws"),
     ),
     Mutant(
-        "any-anchor-for-any-role",
+        "writable-anchors-used",
         "a root that others can write is used",
         "certs/guard.py",
         "    if status.st_mode & _OTHERS_MAY_WRITE:\n",

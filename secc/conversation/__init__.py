@@ -1,10 +1,12 @@
 """The sans-IO core: a session is a conversation.
 
-A conversation is a generator that reads from top to bottom like a sequence diagram. It waits for a message or an event, checks, says what
-should happen (effects), answers. It never sleeps, opens a socket, reads a clock or draws a random number: time, chance and the calendar come
-in by the door, so that a recorded session replays to the octet and a test of a timeout takes no time.
+A conversation is a generator that reads from top to bottom like a sequence diagram. It waits for a
+message or an event, checks, says effects, answers. It never sleeps, opens a socket, reads a clock
+or draws a random number: its party has time, random numbers and the calendar, so that a recorded
+session replays to the octet and a test of a timeout takes no time.
 
-This module knows neither a protocol nor a role. What it promises is listed in ``docs/core.md``, each promise with the test that holds it.
+This room knows no protocol and no role. ``docs/core.md`` lists its promises, each with the test for
+it.
 """
 
 from secc.conversation.party import Child, Conversation, Party, Talk

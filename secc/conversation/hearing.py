@@ -1,4 +1,4 @@
-"""What a conversation hears and looks at wherever it waits."""
+"""Handlers and looks of a conversation, active wherever it waits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def _never() -> Deadline | None:
 
 
 class Hearing:
-    """Handlers by kind of event, and looks. A handler may raise only what ends the sequence at hand, and cannot wait."""
+    """Handlers by type of event, and looks. A handler may raise only what ends the sequence at
+    hand, and cannot wait.
+    """
 
     def __init__(self) -> None:
         self._hears: dict[type, Callable[[Any], None] | None] = {}
@@ -30,18 +32,20 @@ class Hearing:
     @overload
     def hear(self, *kinds: type[Any], by: Callable[[Any], None] | None = ...) -> None: ...
     def hear(self, *kinds: type[Any], by: Callable[[Any], None] | None = None) -> None:
-        """From now on hear these kinds wherever the conversation waits: call ``by``; without it the event only wakes ``until``.
+        """Hear these types wherever the conversation waits: call ``by``; without it the event only
+        wakes ``until``.
 
-        Kinds are exact types. A wait that names the kind comes first. Said at the start, so that who routes events can ask what is heard.
+        Types match exactly. A wait for the type comes first. Call it at the start, so that a router
+        can ask what is heard.
         """
         for kind in kinds:
             self._hears[kind] = by
 
     @contextmanager
     def hearing(self, *kinds: type[Any], by: Callable[[Any], None] | None = None) -> Iterator[None]:
-        """Hear kinds that ``hear`` has named in another way for a while; then the handlers from before come back."""
+        """Use another handler for types that ``hear`` has named, within the block."""
         if unknown := [kind.__name__ for kind in kinds if kind not in self._hears]:
-            raise SeccError(f"{', '.join(unknown)}: to be named by hear() first")
+            raise SeccError(f"{', '.join(unknown)}: call hear() for it first")
         before = {kind: self._hears[kind] for kind in kinds}
         self._hears.update(dict.fromkeys(kinds, by))
         try:
@@ -50,12 +54,14 @@ class Hearing:
             self._hears.update(before)
 
     def look(self, look: Callable[[], None], due: Due = _never) -> None:
-        """From now on call ``look`` after every step, and when ``due()`` has come: supervision, pilots, indications."""
+        """Call ``look`` after every step, and when ``due()`` has come: for supervision, pilots,
+        indications.
+        """
         self._looks.append((look, due))
 
     @contextmanager
     def looking(self, look: Callable[[], None], due: Due = _never) -> Iterator[None]:
-        """``look``, for as long as the block lasts."""
+        """``look``, within the block."""
         entry = (look, due)
         self._looks.append(entry)
         try:
@@ -68,6 +74,6 @@ class Hearing:
             look()
 
     def _deafen(self) -> None:
-        """The conversation is over: handlers hold what it knew."""
+        """The conversation has ended: drop the handlers, which hold its data."""
         self._hears.clear()
         self._looks.clear()

@@ -1,4 +1,4 @@
-"""One side of the talk, as a conversation sees it: what it can say, know, hear and wait for."""
+"""The party of a conversation: what it can say, know, hear and wait for."""
 
 from __future__ import annotations
 
@@ -39,14 +39,15 @@ Conversation: TypeAlias = Generator[Wait, Any, A]
 Talk: TypeAlias = Callable[["Party"], Conversation[Any]]
 
 _WOKEN: Final = object()
-"""In place of what was waited for: something has happened, so conditions are looked at again."""
+"""Result of a step in which another event came: conditions are checked again."""
 
 
 class Party(Hearing):
-    """One side of the talk, as a conversation sees it.
+    """What a conversation can say, know, hear and wait for.
 
-    Handlers and looks run inside the conversation, where it waits, and what they raise is raised there. They may raise only what ends the
-    sequence at hand. A handler is a plain function: it cannot wait.
+    Handlers and looks run inside the conversation, where it waits, and their exceptions are raised
+    there. They may raise only what ends the sequence at hand. A handler is a plain function: it
+    cannot wait.
     """
 
     def __init__(
@@ -76,14 +77,14 @@ class Party(Hearing):
 
     @property
     def requests(self) -> Requests:
-        """Those of this conversation. Raises SeccError where it is never asked."""
+        """The requests of this conversation. Raises SeccError if it has none."""
         if self._requests is None:
             raise SeccError("this conversation hears events only")
         return self._requests
 
     @property
     def request(self) -> Received | None:
-        """The newest message that this conversation was handed, with header and octets."""
+        """The newest message of this conversation, with header and octets."""
         return None if self._requests is None else self._requests.newest
 
     @property
@@ -92,30 +93,34 @@ class Party(Hearing):
         return self._requests is not None and self._requests.open
 
     def reply(self, message: object) -> None:
-        """Answer the open request, on its stream. Answering twice, or with nothing asked, is a bug of the phase."""
+        """Answer the open request, on its stream. A second answer, or one without a request, is a
+        bug of the phase.
+        """
         request = (self._requests or self.requests).settle(message)
         self._replied_at = self.now
         self.effects.append(Send(request.stream, message))
 
     def send(self, message: object) -> None:
-        """Say something that answers nothing: what the side that asks does, on the first of its streams."""
+        """Send a message that is not an answer, on the first stream: for the side that asks."""
         self._replied_at = self.now
         self.effects.append(Send(self.requests.streams[0], message))
 
     def do(self, effect: Effect) -> None:
-        """Say what should happen."""
+        """Say an effect."""
         self.effects.append(effect)
 
     def ask(self, question: Question[A]) -> Ticket[A]:
-        """Ask for something that takes time; ``answer`` or ``receive`` the ticket later. The answer wakes ``until``."""
+        """Ask a question; use ``answer`` or ``receive`` with the ticket later. The answer wakes
+        ``until``.
+        """
         return self._questions.ask(question)
 
     def abandon(self, ticket: Ticket[Any]) -> None:
-        """Lose interest in an answer; one that comes all the same is dropped."""
+        """Give a question up; its answer is dropped."""
         self._questions.abandon(ticket)
 
     def post(self, event: Event) -> None:
-        """Tell the main conversation; what a side conversation does."""
+        """Post an event to the main conversation, from a side conversation."""
         if self._post is None:
             raise SeccError("only a side conversation posts")
         self._post(event)
@@ -127,10 +132,12 @@ class Party(Hearing):
         *,
         expects: tuple[type[Exception], ...] = (),
     ) -> Child[A]:
-        """Begin a conversation within this one. It has a party of its own, and hears what its :class:`Child` is told.
+        """Begin a conversation within this one. It has its own party, and hears what its
+        :class:`Child` gets.
 
-        ``ended`` is called with what it returns, or with an exception that ``expects`` names; any other is raised where this conversation
-        waits. It may have ended when ``spawn`` returns. Its time and its answers reach it while this conversation waits.
+        ``ended`` is called with its result, or with an exception that ``expects`` names; any other
+        is raised where this conversation waits. It may have ended when ``spawn`` returns. Its
+        deadlines and answers reach it while this conversation waits.
         """
         child = Child(self, talk, ended, expects)
         self._children.append(child)
@@ -140,11 +147,11 @@ class Party(Hearing):
     # Knowing
 
     def answer(self, ticket: Ticket[A]) -> A | None:
-        """This question's answer and no other's; None while it is open."""
+        """Returns the answer to this question; None while it is open."""
         return self._questions.answer(ticket)
 
     def limit(self, timeout: Timeout) -> Deadline:
-        """A deadline that outlives single waits: at most this long from now."""
+        """Returns a deadline from now, for several waits."""
         return Deadline(self.now + timeout.seconds, timeout)
 
     # Waiting
@@ -193,10 +200,10 @@ class Party(Hearing):
         within: Timeout | None = None,
         before: Deadline | None = None,
     ) -> Conversation[Any]:
-        """Stand still for one of these. ``within`` restarts with each wait, ``before`` spans waits.
+        """Wait for one of these. ``within`` restarts with each wait, ``before`` spans waits.
 
-        A message kind yields the message, an event kind the event, a ticket its answer (at once, if it is already there). Raises TimedOut.
-        A wait with neither is an error, unless ``within=ENDLESS`` says so.
+        Returns the message or event of a type, or the answer of a ticket (at once, if it has come).
+        Raises TimedOut. A wait without a deadline is an error, unless ``within=ENDLESS``.
         """
         for kind in kinds:
             if isinstance(kind, Ticket) and (answered := self._questions.answered(kind)) is not None:
@@ -214,9 +221,11 @@ class Party(Hearing):
         before: Deadline | None = None,
         every: Timeout | None = None,
     ) -> Conversation[bool]:
-        """Wait until it is so; False if it is not in time. ``condition`` is looked at after every step, and ``every`` so often.
+        """Wait until ``condition`` holds. Returns False if it does not in time. It is checked after
+        every step, and every ``every`` seconds.
 
-        Conditions speak of state, never of time: nothing wakes a condition because time has passed. Two waits in a row are the right form.
+        Conditions are about state, not time: time alone wakes nothing. For times use two waits in a
+        row.
         """
         deadlines = self._deadlines(within, before)
         while not condition():
@@ -232,7 +241,7 @@ class Party(Hearing):
         return True
 
     def rest(self, pause: Timeout) -> Conversation[None]:
-        """Let time pass."""
+        """Wait for a time."""
         yield from self.until(_not_yet, within=pause)
 
     def _deadlines(self, within: Timeout | None, before: Deadline | None) -> tuple[Deadline, ...]:
@@ -247,7 +256,7 @@ class Party(Hearing):
 
     def _step(self, kinds: tuple[type[Any] | Ticket[Any], ...], deadlines: tuple[Deadline, ...]) -> Conversation[Any]:
         """The only place that yields. Returns what was waited for, or _WOKEN."""
-        # Our own deadlines stand first: among equals they count.
+        # The wait's own deadlines come first: among equals they count.
         due = deadlines if not self._looks and not self._children else (*deadlines, *self._due())
         try:
             heard = yield Wait(kinds, due, self._hears)
@@ -279,11 +288,11 @@ class Party(Hearing):
     # Answers
 
     def _owns(self, ticket: Ticket[Any]) -> bool:
-        """Whether this conversation, or one within it, waits for this answer."""
+        """Whether this conversation, or a child, waits for this answer."""
         return self._questions.waits(ticket) or any(child.party._owns(ticket) for child in self._children)
 
     def _take(self, answered: Answered, kinds: tuple[Any, ...]) -> object:
-        """Ours, for now or for later; or that of a conversation within."""
+        """Take an answer for this conversation, now or later, or pass it to a child."""
         if self._questions.waits(answered.ticket):
             self._questions.take(answered)
             return answered.answer if answered.ticket in kinds else _WOKEN
@@ -295,13 +304,13 @@ class Party(Hearing):
     # The end
 
     def _close(self) -> None:
-        """Close the conversations within, and abandon every question."""
+        """Close the children, and abandon every question."""
         for child in tuple(self._children):
             child.close()
         self._questions.abandon_all()
 
     def _forget(self) -> None:
-        """The conversation is over: nothing of what the other side said is held on to."""
+        """The conversation has ended: drop everything that the other side has sent."""
         if self._requests is not None:
             self._requests.forget()
         self._questions = Questions(self._questions.numbers, self.effects)
@@ -309,7 +318,7 @@ class Party(Hearing):
 
 
 class Child(Generic[A]):
-    """A conversation within another one, as the outer one sees it."""
+    """A child conversation, as its parent sees it."""
 
     def __init__(
         self,
@@ -337,14 +346,14 @@ class Child(Generic[A]):
         return self._talk is not None
 
     def hear(self, event: object) -> bool:
-        """Hand it what has happened; False if it does not wait for that, nor hears it."""
+        """Give it an event. Returns False if it neither waits for it nor hears it."""
         if self._talk is None or not self.waits.wants(event):
             return False
         self._send(event)
         return True
 
     def close(self) -> None:
-        """End it, without a word to ``ended``. Its questions are abandoned. Harmless when repeated."""
+        """End it without a call of ``ended``. Its questions are abandoned. May be repeated."""
         talk, self._talk = self._talk, None
         self._leave()
         if talk is not None:

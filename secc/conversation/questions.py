@@ -1,4 +1,4 @@
-"""The questions of one conversation: each has a ticket, and its answer fits that ticket and no other."""
+"""The questions of one conversation: each has a ticket, and an answer fits its own ticket only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ A = TypeVar("A")
 
 
 class Questions:
-    """What was asked and not given up, open or answered. ``effects`` takes what is to be said."""
+    """Questions that were not abandoned, open or answered. ``effects`` collects the effects."""
 
     def __init__(self, numbers: Iterator[int], effects: list[Effect]) -> None:
         self.numbers = numbers
@@ -37,11 +37,11 @@ class Questions:
         return None if answered is None else answered.answer
 
     def answered(self, ticket: Ticket[Any]) -> Answered | None:
-        """The event, which tells an answer of None from no answer."""
+        """Returns the event, because an answer may be None."""
         return self._answers.get(ticket)
 
     def waits(self, ticket: Ticket[Any]) -> bool:
-        """Whether this one is open."""
+        """Whether the question is open."""
         return ticket in self._answers and self._answers[ticket] is None
 
     def take(self, answered: Answered) -> None:

@@ -1,4 +1,6 @@
-"""The requests of one conversation: which may come now, the one answer that each gets, and those that come too early."""
+"""The requests of one conversation: which may come now, the one answer to each, and those that come
+too early.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from secc.conversation.vocabulary import MAIN, Emergency, Received, TimedOut, Wa
 from secc.errors import Refusal, SeccError
 
 Cause: TypeAlias = Refusal | TimedOut | Emergency | BaseException
-"""Why a request cannot be served: what ``refuse`` builds its answer from."""
+"""Why a request cannot be served; ``refuse`` builds the answer from it."""
 
 
 def _admit(received: Received) -> Refusal | None:
@@ -18,11 +20,12 @@ def _admit(received: Received) -> Refusal | None:
 
 
 class Requests:
-    """A value that a session is given for a conversation that is asked; one a conversation, and never shared.
+    """The requests of a conversation that answers; one for each conversation, never shared.
 
-    ``refuse(request, cause)`` builds the answer to a request that cannot be served (None: say nothing); ``out_of_order`` is the protocol's
-    sequence refusal. ``admit`` looks at a message before its order (the SessionID), ``check`` after it (facets). ``streams`` are those on which
-    the conversation is asked; it answers on the stream of the request.
+    ``refuse(request, cause)`` builds the answer to a request that cannot be served (None: no
+    answer); ``out_of_order`` is the protocol's sequence refusal. ``admit`` checks a message before
+    its order (the SessionID), ``check`` after it (facets). ``streams`` are those of the
+    conversation; it answers on the stream of the request.
     """
 
     def __init__(
@@ -37,18 +40,20 @@ class Requests:
     ) -> None:
         self.streams = tuple(streams)
         self.newest: Received | None = None
-        """The newest request that the conversation was handed."""
+        """The newest request of the conversation."""
         self.open = False
-        """True while it waits for its answer."""
+        """True while it has no answer yet."""
         self._refuse, self._out_of_order = refuse, out_of_order
         self._admit, self._check = admit, check
         self._early: Received | None = None
         self._batch = batch
 
-    # Coming in
+    # Requests
 
     def take(self, received: Received) -> bool:
-        """Hand one over. False: one is open, and this one waits for our answer, which will be followed by its refusal; further ones are dropped."""
+        """Take a request. Returns False while one is open: this one waits for that answer and is
+        then refused; further ones are dropped.
+        """
         if self.open:
             self._early = self._early or received
             return False
@@ -56,7 +61,9 @@ class Requests:
         return True
 
     def refusal(self, wait: Wait | None) -> Refusal | None:
-        """Why the request just taken cannot be served by who waits so (None: by a conversation that has ended)."""
+        """Returns why the request just taken cannot be served in this wait (None: the conversation
+        has ended).
+        """
         received = self.newest
         assert received is not None
         behind, self._batch = received.batch != 0 and received.batch == self._batch, received.batch
@@ -70,7 +77,7 @@ class Requests:
         return refusal
 
     def next_early(self) -> bool:
-        """Hand over the one that did not wait for our answer, now that it is out; False if there is none."""
+        """Take the request that came too early, after the answer. Returns False if there is none."""
         if self._early is None or self.open:
             return False
         self.newest, self._early, self.open = self._early, None, True
@@ -79,20 +86,22 @@ class Requests:
     def too_early(self) -> Refusal:
         return Refusal(self._out_of_order.code, self._out_of_order.clause, "sent before the answer to the last request")
 
-    # Going out
+    # Answers
 
     def settle(self, message: object) -> Received:
-        """The answer goes out: the request that it answers. Raises SeccError where none is open: a bug of the phase."""
+        """Take an answer. Returns the request that it answers. Raises SeccError if none is open: a
+        bug of the phase.
+        """
         if not self.open or self.newest is None:
             raise SeccError(f"{type(message).__name__} answers no open request")
         self.open = False
         return self.newest
 
     def farewell(self, cause: Cause) -> object | None:
-        """The answer to an open request that will not be served; None: say nothing."""
+        """Returns the answer to an open request that will not be served; None: no answer."""
         return None if self.newest is None else self._refuse(self.newest.message, cause)
 
     def forget(self) -> None:
-        """The conversation is over: nothing of what was asked is held on to."""
+        """The conversation has ended: drop all requests."""
         self.newest = self._early = None
         self.open = False

@@ -1,4 +1,4 @@
-"""What the driver holds: events and the time go in, effects come out. Safe in every ending."""
+"""A session: events and the time go in, effects come out. Every ending is safe."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ from secc.conversation.vocabulary import (
 from secc.errors import Refusal, SeccError
 
 _TICKETS = itertools.count(1)
-"""One sequence for the whole process: the answer to a question of a session that is gone must not fit one of the next session."""
+"""One sequence for the whole process: an answer for an ended session must not fit a question of the
+next.
+"""
 
 FAREWELL = Timeout("answer to the request that comes after the end", 5.0, "design: interruption table")
 
 
 @dataclass(slots=True)
 class _Strand:
-    """One conversation of a session, with what it waits for."""
+    """One conversation of a session, and its wait."""
 
     party: Party
     talk: Conversation[Any] | None
@@ -58,10 +60,11 @@ class Side:
 
 
 class Session:
-    """What the driver holds: it brings events and the time, and gets effects. Safe in every ending.
+    """A session: the caller passes events and the time, and performs the effects. Every ending is
+    safe.
 
-    ``main`` is the conversation; ``requests`` are its own, where it is asked; ``sides`` are conversations on other streams. ``safe`` are the
-    effects of every ending.
+    ``main`` is the conversation; ``requests`` are its own, if it answers any; ``sides`` are
+    conversations on other streams. ``safe`` are the effects of every ending.
     """
 
     def __init__(
@@ -80,13 +83,13 @@ class Session:
         self.result: Any = None
         self._safe = safe
         self._effects: list[Effect] = []
-        """One outbox for all, so that effects leave in the order in which they were said."""
+        """One list for all conversations, so that effects leave in their order."""
         self._posted: deque[Event] = deque()
         self._farewell: tuple[Cause, Reason, Deadline] | None = None
         self.levels = Levels()
-        """What is true of the hardware: set before each step."""
+        """The state of the hardware: set before each step."""
         self.deadline: Deadline | None = None
-        """When ``expire`` is to be called next; None: when something happens."""
+        """When to call ``expire`` next; None: not before an event."""
         self._made_safe = False
         numbers = tickets if tickets is not None else _TICKETS
 
@@ -108,10 +111,10 @@ class Session:
         for side, each in zip(sides, self._strands[1:], strict=True):
             self._asked.update(dict.fromkeys(side.requests.streams, each))
 
-    # What the driver does
+    # For the caller
 
     def begin(self, now: float) -> tuple[Effect, ...]:
-        """Start talking. To be called once, before anything else."""
+        """Begin. Call it once, before anything else."""
         self._tick(now)
         for strand in self._strands:
             strand.party._replied_at = now
@@ -120,7 +123,7 @@ class Session:
         return self._drain()
 
     def receive(self, event: object, now: float) -> tuple[Effect, ...]:
-        """Something happened. A deadline that passed before it counts first."""
+        """An event has come. A deadline that passed before it counts first."""
         self._tick(now)
         if self.deadline is not None and now >= self.deadline.at:
             self._expire()
@@ -129,28 +132,30 @@ class Session:
         return self._drain()
 
     def expire(self, now: float) -> tuple[Effect, ...]:
-        """The time has come to look at the deadlines."""
+        """A deadline has come."""
         self._tick(now)
         self._expire()
         return self._drain()
 
     def fail(self, error: BaseException) -> tuple[Effect, ...]:
-        """A bug: the driver caught what no one may raise. Same safe effects, same one answer."""
+        """The caller caught an unexpected exception: end with the same safe effects and one answer."""
         if self.ended is None:
             self._finish(error, _bug(error))
         return self._drain()
 
     @property
     def waiting_for(self) -> tuple[type, ...]:
-        """The kinds of message and event that the main conversation waits for."""
+        """The types of message and event that the main conversation waits for."""
         return self._main.wait.types if self.ended is None else ()
 
     @property
     def hears(self) -> frozenset[type]:
-        """The kinds of event that the conversations hear wherever they wait. Complete once ``begin`` has been called."""
+        """The types of event that the conversations hear wherever they wait. Complete after
+        ``begin``.
+        """
         return frozenset(kind for strand in self._strands for kind in strand.party._hears)
 
-    # Hearing
+    # Events
 
     def _hear(self, event: object) -> None:
         match event:
@@ -161,7 +166,8 @@ class Session:
             case Severed():
                 self._do_safe()
                 self._interrupt(event)
-                # What ended the conversation before the line went dead stays the reason.
+                # The cause that ended the conversation before the connection was lost stays the
+                # reason.
                 reason = event.why() if self._farewell is None else self._farewell[1]
                 self._finish(Interrupted(event), reason, mute=not event.answerable)
             case Emergency():
@@ -171,7 +177,7 @@ class Session:
                     self._part(event, event.why())
             case _:
                 for strand in self._strands:
-                    # What a conversation neither waits for nor hears is dropped.
+                    # Drop an event that a conversation neither waits for nor hears.
                     if self.ended is None and strand.talk is not None and strand.wait.wants(event):
                         self._advance(strand, lambda talk: talk.send(event))
 
@@ -221,7 +227,8 @@ class Session:
         try:
             self._advance(strand, lambda talk: talk.throw(error))
         finally:
-            # One refusal serves all sessions. Its traceback would grow with each, and keep what was in their frames, contracts too.
+            # All sessions share this refusal. Its traceback would grow with each, and keep their
+            # frames, with contracts.
             error.__traceback__ = error.__context__ = None
 
     def _advance(self, strand: _Strand, step: Callable[[Conversation[Any]], Wait]) -> None:
@@ -265,7 +272,7 @@ class Session:
             raise SeccError(f"the conversation waits on after {type(event).__name__}")
 
     def _part(self, cause: Cause, reason: Reason) -> None:
-        """End, but not without an answer: to the open request now, or to the next one if it comes soon."""
+        """End with an answer: to the open request now, or to the next one if it comes soon."""
         if any(strand.party.open for strand in self._strands):
             self._finish(cause, reason)
             return
@@ -286,11 +293,11 @@ class Session:
         self._effects.append(End(self.ended))
 
     def _settle(self, party: Party, cause: Cause | None) -> None:
-        """The one answer to the open request, if there is one."""
+        """Answer the open request, if there is one."""
         if not party.open or party.request is None:
             return
         if cause is None:
-            cause = SeccError(f"nobody answered {type(party.request.message).__name__}")
+            cause = SeccError(f"no answer to {type(party.request.message).__name__}")
             self.ended = Reason("bug", "Unanswered", detail=str(cause))
         try:
             message = party.requests.farewell(cause)
@@ -301,7 +308,9 @@ class Session:
             party.reply(message)
 
     def _close(self) -> Reason | None:
-        """End every conversation and question. What a phase's clean-up raises must not stop the ending; it is the reason then."""
+        """End every conversation and question. An exception of a phase's clean-up does not stop the
+        ending; it becomes the reason.
+        """
         bug: Reason | None = None
         for strand in self._strands:
             talk, strand.talk = strand.talk, None

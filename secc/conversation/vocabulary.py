@@ -1,4 +1,4 @@
-"""The words of the core: events, effects, questions, time. Knows neither a protocol nor a role."""
+"""Types of the core: events, effects, questions, time. No protocol, no role."""
 
 from __future__ import annotations
 
@@ -16,47 +16,52 @@ A = TypeVar("A")
 _NOTHING_HEARD: Mapping[type, object] = MappingProxyType({})
 
 MAIN = 0
-"""The stream of the main conversation where a protocol has only one."""
+"""The stream of the main conversation if a protocol has only one."""
 
 
 # --- What comes in ---------------------------------------------------------------------------------------------------
 
 
 class Event:
-    """Something that happened outside: a message, an answer, a relay, a button. Named by a past participle."""
+    """An event from outside: a message, an answer, a relay, a button. Named by a past participle."""
 
     __slots__ = ()
 
 
 class Severed(Event):
-    """Ends the conversation at once. ``answerable`` is False where the other side can no longer be reached."""
+    """Ends the conversation at once. ``answerable`` is False if the other side can no longer be
+    reached.
+    """
 
     __slots__ = ()
     answerable: ClassVar[bool] = False
     reason: ClassVar[str] = "severed"
 
     def why(self) -> Reason:
-        """Why a conversation ends that hears this."""
+        """Returns the reason of a conversation that this ends."""
         return Reason("severed", self.reason)
 
 
 class Emergency(Event):
-    """Ends the conversation after the safe effects have gone out; the open or the next request still gets its answer."""
+    """Ends the conversation after the safe effects have gone out; the open or the next request
+    still gets its answer.
+    """
 
     __slots__ = ()
     reason: ClassVar[str] = "emergency"
 
     def why(self) -> Reason:
-        """Why a conversation ends that hears this."""
+        """Returns the reason of a conversation that this ends."""
         return Reason("emergency", self.reason, detail=str(self))
 
 
 @dataclass(frozen=True, slots=True)
 class Received(Event):
-    """A decoded message on a stream (the V2GTP payload type), with its header and the octets it was decoded from.
+    """A decoded message on a stream (the V2GTP payload type), with its header and its octets.
 
-    Messages of one ``batch`` (0: not known) were sent without waiting for an answer between them. The connection knows the batch; whether two
-    of its messages belong to one conversation, and the second is too early, only the session knows.
+    Messages of one ``batch`` (0: not known) were sent without waiting for an answer between them.
+    The connection knows the batch; only the session knows whether two of its messages belong to one
+    conversation, and the second is too early.
     """
 
     stream: int
@@ -68,7 +73,7 @@ class Received(Event):
 
 @dataclass(frozen=True, slots=True)
 class Ticket(Generic[A]):
-    """Stands for the answer to one question and to no other."""
+    """The number of one question, for its answer."""
 
     number: int
     question: str
@@ -84,7 +89,7 @@ class Answered(Event):
 
 @dataclass(frozen=True, slots=True)
 class Asked(Event):
-    """Another conversation's question, as the one that answers hears it. It answers by ``Tell``."""
+    """Another conversation's question, as heard by the one that answers. It answers by ``Tell``."""
 
     ticket: Ticket[Any]
     question: Question[Any]
@@ -94,7 +99,7 @@ class Asked(Event):
 
 
 class Effect:
-    """Something that the outside must now do. Named by an imperative."""
+    """An action for the outside. Named by an imperative."""
 
     __slots__ = ()
     safe: ClassVar[bool] = False
@@ -102,7 +107,7 @@ class Effect:
 
 
 class Question(Generic[A]):
-    """An effect that wants an answer of type ``A``."""
+    """A question whose answer has type ``A``."""
 
     __slots__ = ()
 
@@ -117,7 +122,7 @@ class Send(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Ask(Effect):
-    """Find the answer and bring it back as ``Answered(ticket, answer)``."""
+    """Find the answer and return it as ``Answered(ticket, answer)``."""
 
     ticket: Ticket[Any]
     question: Question[Any]
@@ -125,7 +130,7 @@ class Ask(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Abandon(Effect):
-    """Nobody waits for this answer any more: stop looking for it, and undo what an answer would have to be undone for."""
+    """This answer is no longer waited for: stop looking for it, and undo effects of the question."""
 
     ticket: Ticket[Any]
 
@@ -140,9 +145,10 @@ class Tell(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a conversation ended: ``code`` is stable (``timer.V2G_SECC_Sequence_Timeout``), and so is ``flaw``, the rest is for people.
+    """Why a conversation ended: ``code`` is stable (``timer.V2G_SECC_Sequence_Timeout``), and so is
+    ``flaw``; the other fields are text.
 
-    ``flaw`` names what lies behind it, where that has a name: ``signature.digest``.
+    ``flaw`` names the cause behind it, if it has a name: ``signature.digest``.
     """
 
     kind: Literal["completed", "refused", "timer", "severed", "tls", "emergency", "bug"]
@@ -157,13 +163,13 @@ class Reason:
 
     @property
     def well(self) -> bool:
-        """True if nothing went wrong."""
+        """Whether it is an orderly end."""
         return self.kind == "completed"
 
 
 @dataclass(frozen=True, slots=True)
 class End(Effect):
-    """The conversation is over; close what carries it."""
+    """The conversation has ended: close its connection."""
 
     reason: Reason
 
@@ -173,10 +179,11 @@ class End(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """A named duration, with where it is written.
+    """A named duration, with its source.
 
-    ``since_reply`` makes it run from our last reply, not from the wait. Where one ends a conversation, ``answered`` gives the open or the next
-    request its answer, as an emergency does; without it the end is silent unless a request is open.
+    ``since_reply``: it runs from the station's last reply, not from the wait. ``answered``: when it
+    ends a conversation, the open or the next request gets its answer, as in an emergency; otherwise
+    only an open request does.
     """
 
     name: str
@@ -187,7 +194,7 @@ class Timeout:
 
 
 ENDLESS = Timeout("endless", math.inf, "our choice: may wait as long as the conversation lives")
-"""In place of a timeout, where a wait may last as long as the conversation. Said in words, so that no wait is endless by accident."""
+"""For a wait that may last as long as the conversation, so that no wait is endless by accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +222,9 @@ class TimedOut(PeerError):
 
 
 class Interrupted(BaseException):
-    """Thrown into a conversation that must stop. A BaseException, so that no phase swallows it with an ``except Exception``."""
+    """Thrown into a conversation that must stop. A BaseException, so that ``except Exception`` does
+    not catch it.
+    """
 
     def __init__(self, event: Event) -> None:
         super().__init__(type(event).__name__)
@@ -224,7 +233,9 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """What is true of the hardware right now; set before every step. Levels, not edges: a closed contactor needs no event."""
+    """The state of the hardware now; set before every step. Levels, not edges: a closed contactor
+    needs no event.
+    """
 
     pilot: Literal["A", "B", "C", "D", "E", "F", "?"] = "?"
     contactor: Literal["open", "closed", "welded", "unknown"] = "unknown"
@@ -233,23 +244,25 @@ class Levels:
     measured_at: float = float("-inf")
     """When volts and amperes were measured, monotonic seconds."""
     watt_hours: float = 0.0
-    """What the billing meter has counted since it was installed."""
+    """The billing meter's count since it was installed."""
     metered_at: float = float("-inf")
     locked: bool = False
-    """True while the plug is locked; False also where there is no lock."""
+    """True while the plug is locked; False also without a lock."""
     cable_amperes: float | None = None
-    """What the cable in the socket may carry; 0.0 for one that the socket does not know or for none, None where there is no socket."""
+    """Amperes of the cable in the socket; 0.0 for an unknown cable or none, None without a socket."""
     contactor_at: float = field(default=float("-inf"), compare=False)
-    """When the contactor was last known to be so. The same state, confirmed later, is not another level."""
+    """When the contactor's state was last confirmed. A confirmation alone does not change the
+    level.
+    """
 
     @property
     def connected(self) -> bool:
-        """The pilot shows a car on the cable."""
+        """Whether the pilot shows a car on the cable."""
         return self.pilot in ("B", "C", "D")
 
     @property
     def ready(self) -> bool:
-        """The pilot shows a car that asks for power."""
+        """Whether the pilot shows a car that asks for power."""
         return self.pilot in ("C", "D")
 
     def age(self, now: float) -> float:
@@ -258,7 +271,9 @@ class Levels:
 
 
 class Wait:
-    """What a conversation stands still for: these messages, events or answers, this long; ``hearing`` are the kinds that it hears besides."""
+    """What a conversation waits for: messages, events or answers, and deadlines; ``hearing`` are
+    the types that it also hears.
+    """
 
     __slots__ = ("deadline", "deadlines", "hearing", "kinds", "types")
 
@@ -272,7 +287,7 @@ class Wait:
         self.deadlines = deadlines
         self.hearing = hearing
         self.types = tuple([kind for kind in kinds if isinstance(kind, type)])
-        # The nearest one; among equals the first.
+        # The nearest deadline; among equals the first.
         self.deadline: Deadline | None = deadlines[0] if deadlines else None
         for deadline in deadlines[1:]:
             assert self.deadline is not None
@@ -280,16 +295,18 @@ class Wait:
                 self.deadline = deadline
 
     def wants(self, event: object) -> bool:
-        """Whether the conversation waits for this or hears it. Waits go by ``isinstance``, what is heard besides by the exact type."""
+        """Whether the conversation waits for this (by ``isinstance``) or hears it (by the exact
+        type).
+        """
         return isinstance(event, self.types) or type(event) in self.hearing
 
 
 NOTHING_WAITED_FOR = Wait()
-"""Of a conversation that is in the middle of a step, or over."""
+"""For a conversation in the middle of a step, or at its end."""
 
 
 def nearest(*deadlines: Deadline | None) -> Deadline | None:
-    """The deadline that passes first; among equals the first of them. None where there is none."""
+    """Returns the nearest deadline; among equals the first; None if there is none."""
     found: Deadline | None = None
     for deadline in deadlines:
         if deadline is not None and (found is None or deadline.at < found.at):
@@ -298,5 +315,5 @@ def nearest(*deadlines: Deadline | None) -> Deadline | None:
 
 
 def trusted_system_clock() -> Wall:
-    """The system's calendar, taken at its word."""
+    """Returns the system's calendar as trusted."""
     return Wall(datetime.now(UTC), trusted=True)

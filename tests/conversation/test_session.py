@@ -630,7 +630,7 @@ def test_hearing_changes_a_handler_for_a_while_and_names_nothing_new() -> None:
 
     def talk(secc: Party) -> Conversation[None]:
         secc.hear(Tapped, by=outer.append)
-        with pytest.raises(SeccError, match="Closed: to be named"), secc.hearing(Closed):
+        with pytest.raises(SeccError, match="Closed: call hear"), secc.hearing(Closed):
             pass
         with secc.hearing(Tapped, by=inner.append):
             yield from secc.receive(Hello, within=SEQUENCE)
