@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator
-from dataclasses import is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from secc.config.facets import Danger, Doc, Pattern, Range, Setting, settings
 from secc.config.settings import Config
@@ -76,13 +74,13 @@ def render() -> str:
 
 def _tables(table: type, name: str) -> Iterator[str]:
     for setting in settings(table):
-        inner = _inner(setting.kind)
+        inner = setting.table
         if inner is None:
             continue
         here = f"{name}.{setting.key}".strip(".")
         repeated = typing.get_origin(setting.kind) is tuple
         yield f"## `{f'[[{here}]]' if repeated else f'[{here}]'}`\n\n{(inner.__doc__ or '').strip()}\n"
-        plain = [entry for entry in settings(inner) if _inner(entry.kind) is None]
+        plain = [entry for entry in settings(inner) if entry.table is None]
         yield "| key | value | default | meaning |\n|---|---|---|---|"
         yield "\n".join(map(_row, plain)) + "\n"
         yield from _tables(inner, here)
@@ -99,10 +97,7 @@ def _row(setting: Setting) -> str:
 
 
 def _value(setting: Setting) -> str:
-    kind: Any = setting.kind
-    repeated = typing.get_origin(kind) is tuple
-    if repeated:
-        kind = typing.get_args(kind)[0]
+    kind, repeated = setting.element, typing.get_origin(setting.kind) is tuple
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         text = ", ".join(f'`"{member.value}"`' for member in kind)
     elif (allowed := setting.facet(Range)) is not None:
@@ -135,10 +130,3 @@ def _flags() -> Iterator[str]:
     yield "| flag | setting |\n|---|---|"
     for flag, (table, *rest) in FLAGS.items():
         yield f"| `--{flag.replace('_', '-')}` | `{table}.{rest[-1]}` |"
-
-
-def _inner(kind: Any) -> type | None:
-    """Returns the class of a setting that is a table."""
-    if typing.get_origin(kind) is tuple:
-        kind = typing.get_args(kind)[0]
-    return kind if isinstance(kind, type) and is_dataclass(kind) else None

@@ -10,8 +10,9 @@ import re
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,16 @@ class Setting:
         return next((facet for facet in self.facets if isinstance(facet, wanted)), None)
 
     @property
+    def element(self) -> Any:
+        """Its type, or that of a list's entries."""
+        return typing.get_args(self.kind)[0] if typing.get_origin(self.kind) is tuple else self.kind
+
+    @property
+    def table(self) -> type | None:
+        """The table that it is, or that each entry of its list is."""
+        return self.element if isinstance(self.element, type) and is_dataclass(self.element) else None
+
+    @property
     def help(self) -> str:
         """Its meaning on a command line: plain text, without the marks of a page."""
         doc = self.facet(Doc)
@@ -88,15 +99,21 @@ class Setting:
     @property
     def metavar(self) -> str:
         """Its values on a command line."""
-        inner = typing.get_args(self.kind)[0] if typing.get_origin(self.kind) is tuple else self.kind
+        inner = self.element
         if isinstance(inner, type) and issubclass(inner, StrEnum):
             return ("," if inner is not self.kind else "|").join(inner)
         return {int: "N", Path: "PATH", str: self.key.upper()}.get(inner, "VALUE")
 
 
-def settings(table: type) -> Iterator[Setting]:
+def settings(table: type) -> tuple[Setting, ...]:
     """The settings that a table's dataclass declares, in order. Fields without a ``Doc`` are not the file's business."""
+    return _settings(table)
+
+
+@cache
+def _settings(table: type) -> tuple[Setting, ...]:
     hints = typing.get_type_hints(table, include_extras=True)
+    found = []
     for field in fields(table):
         hint = hints[field.name]
         facets: tuple[Any, ...] = ()
@@ -114,4 +131,14 @@ def settings(table: type) -> Iterator[Setting]:
         if field.default_factory is not MISSING:
             default = field.default_factory()
         name = next((facet.key for facet in facets if isinstance(facet, Named)), field.name)
-        yield Setting(field.name, name, hint, optional, default is MISSING, default, facets)
+        found.append(Setting(field.name, name, hint, optional, default is MISSING, default, facets))
+    return tuple(found)
+
+
+def leaves(table: type) -> Iterator[tuple[tuple[str, ...], Setting]]:
+    """The settings of a table and of those in it, each with its key path; those that are tables themselves are left out."""
+    for setting in settings(table):
+        if setting.table is None:
+            yield (setting.key,), setting
+        else:
+            yield from (((setting.key, *path), leaf) for path, leaf in leaves(setting.table))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import dataclass, field, replace
+from typing import Annotated, TypeVar
 
 from secc.config.choices import (
     EVSE_ID,
@@ -20,6 +20,8 @@ from secc.config.facets import Doc, Length, Pattern, Range
 from secc.outlet.settings import Hlc
 from secc.session.offer import AcLimits, DcLimits, Payment, Transfer
 
+L = TypeVar("L", AcLimits, DcLimits)
+
 
 @dataclass(frozen=True, slots=True)
 class Ac:
@@ -32,13 +34,8 @@ class Ac:
     ] = None
 
     def within(self, hardware: AcLimits) -> AcLimits:
-        """These limits where they are set and stricter, else the hardware's."""
-        return AcLimits(
-            volts=hardware.volts if self.volts is None else self.volts,
-            maximum_amperes=_lower(self.maximum_amperes, hardware.maximum_amperes),
-            minimum_amperes=_higher(self.minimum_amperes, hardware.minimum_amperes),
-            phases=hardware.phases,
-        )
+        """These limits where they are set and stricter, else the hardware's; the volts are the operator's."""
+        return _stricter(self, hardware)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +50,7 @@ class Dc:
 
     def within(self, hardware: DcLimits) -> DcLimits:
         """These limits where they are set and stricter, else the hardware's."""
-        return DcLimits(
-            minimum_volts=_higher(self.minimum_volts, hardware.minimum_volts),
-            maximum_volts=_lower(self.maximum_volts, hardware.maximum_volts),
-            minimum_amperes=_higher(self.minimum_amperes, hardware.minimum_amperes),
-            maximum_amperes=_lower(self.maximum_amperes, hardware.maximum_amperes),
-            maximum_watts=_lower(self.maximum_watts, hardware.maximum_watts),
-            ripple_amperes=hardware.ripple_amperes,
-        )
+        return _stricter(self, hardware)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +158,10 @@ class OutletSettings:
     dc: Annotated[Dc, Doc("Limits of the DC side.")] = field(default_factory=Dc)
 
 
-def _lower(setting: float | None, hardware: float) -> float:
-    return hardware if setting is None else min(setting, hardware)
-
-
-def _higher(setting: float | None, hardware: float) -> float:
-    return hardware if setting is None else max(setting, hardware)
+def _stricter(limits: Ac | Dc, hardware: L) -> L:
+    chosen = {}
+    for name in limits.__slots__:
+        if (value := getattr(limits, name)) is not None:
+            pick = min if name.startswith("maximum_") else max if name.startswith("minimum_") else None
+            chosen[name] = value if pick is None else pick(value, getattr(hardware, name))
+    return replace(hardware, **chosen)

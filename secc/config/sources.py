@@ -12,9 +12,8 @@ from typing import Any
 
 from hal.address import rooted
 from secc.config.checks import check, complete
-from secc.config.facets import Danger, Setting, settings
+from secc.config.facets import Danger, Setting, leaves, settings
 from secc.config.lines import KeyPath, LinesLost, key_lines, line_of
-from secc.config.outlet import OutletSettings
 from secc.config.parser import Parser, Wrong, spelled
 from secc.config.settings import Config
 from secc.errors import ConfigError
@@ -145,19 +144,8 @@ def _build(
 
 
 def _tables() -> dict[str, str]:
-    """Which table knows a key, for the hint to who wrote it into the wrong one."""
-    found: dict[str, str] = {}
-
-    def look(table: type, name: str) -> None:
-        for setting in settings(table):
-            kind = setting.kind if not hasattr(setting.kind, "__args__") else setting.kind.__args__[0]
-            if hasattr(kind, "__dataclass_fields__"):
-                look(kind, f"{name}.{setting.key}".strip("."))
-            else:
-                found.setdefault(setting.key, name)
-
-    look(Config, "")
-    return found
+    """Which table knows a key, for the hint to who wrote it into the wrong one; the first where several do."""
+    return {path[-1]: ".".join(path[:-1]) for path, _ in reversed([*leaves(Config)])}
 
 
 def _read(path: Path) -> str:
@@ -208,12 +196,7 @@ def _absolute(flag: str, value: Any) -> Any:
 
 def flag_setting(flag: str) -> Setting:
     """The setting that a flag lies over. KeyError for a flag that there is not."""
-    kind: Any = Config
-    for part in FLAGS[flag]:
-        if isinstance(part, str):
-            setting = next(setting for setting in settings(kind) if setting.key == part)
-            kind = setting.kind.__args__[0] if setting.kind == tuple[OutletSettings, ...] else setting.kind
-    return setting
+    return dict(leaves(Config))[tuple(part for part in FLAGS[flag] if isinstance(part, str))]
 
 
 def _kind(flag: str) -> Any:

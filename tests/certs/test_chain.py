@@ -31,7 +31,8 @@ from certs.profile import (
     Role,
 )
 from tests.lab_trust import AT, LAB, anchors, certificate
-from tools.pki.flaws import FLAWS, padding_to
+from tools.pki.flaws import FLAWS
+from tools.pki.flaws.parts import padding_to
 from tools.pki.mint import CONTRACT_USAGE, DAY, TLS_USAGE, Issued, KeyKind, Mint, key_usage
 
 EMAID = "DE8AACA2B3C4D5L"

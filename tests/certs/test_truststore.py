@@ -18,7 +18,7 @@ from certs.truststore import Roots, Truststore
 from tests.lab_trust import AT, LAB, certificate
 from tests.power_cut import each_power_cut
 from tests.settle import settle
-from tools.pki.flaws.registry import names_of_another_company
+from tools.pki.flaws.parts import names_of_another_company
 from tools.pki.mint import CA_USAGE, Issued, KeyKind, Mint, key_usage
 
 MINT = Mint(AT, 11)

@@ -28,7 +28,8 @@ from certs.profile import Role
 from certs.revocation import StapleCache
 from certs.truststore import Truststore
 
-from .flaws import FlawedContract, describe, make_flawed
+from .flaws import describe, make_flawed
+from .flaws.parts import FlawedContract
 from .lab import EMAID, PCID, LabPki, build_lab_pki
 from .mint import CONTRACT_USAGE, Issued
 

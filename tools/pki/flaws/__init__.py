@@ -4,18 +4,31 @@ Each takes a sound lab PKI and gives a car's contract that a station must refuse
 judged against the lab's own MO root; where the flaw is the root's, ``mo_roots`` are the roots to install instead.
 """
 
-# Importing a module of flaws enters them into the registry.
-from . import dates_and_roles, forms, issuers, leaves
-from .registry import FLAWS, FlawedContract, describe, make_flawed, padding_to
+from __future__ import annotations
 
-__all__ = [
-    "FLAWS",
-    "FlawedContract",
-    "dates_and_roles",
-    "describe",
-    "forms",
-    "issuers",
-    "leaves",
-    "make_flawed",
-    "padding_to",
-]
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..lab import LabPki
+from . import dates_and_roles, forms, issuers, leaves
+from .parts import FlawedContract
+
+FLAWS: dict[str, Callable[[LabPki], FlawedContract]] = {
+    name.replace("_", "-"): maker
+    for module in (dates_and_roles, forms, issuers, leaves)
+    for name, maker in vars(module).items()
+    if getattr(maker, "__module__", "") == module.__name__
+}
+"""Every function of these modules, by its name."""
+
+
+def make_flawed(name: str, lab: LabPki) -> FlawedContract:
+    """The flawed contract of that name (KeyError if there is none)."""
+    flawed = FLAWS[name](lab)
+    return flawed if flawed.claimed else replace(flawed, claimed=lab.emaid)
+
+
+def describe(name: str) -> str:
+    """What is wrong with it, in one sentence."""
+    return inspect.getdoc(FLAWS[name]) or ""

@@ -12,34 +12,29 @@ from certs.errors import Flaw
 
 from ..lab import LabPki
 from ..mint import KeyKind
-from .registry import FlawedContract, edited_leaf, named, ordered, padding_to, sent, unknown_extension
+from .parts import FlawedContract, edited_leaf, ordered, padding_to, sent, unknown_extension
 
 
-@named
 def rsa_sub_ca(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA has an RSA key."""
     return ordered(lab, Flaw.SIGNATURE_ALGORITHM_NOT_ALLOWED, sub2={"kind": KeyKind.RSA})
 
 
-@named
 def rsa_leaf(lab: LabPki) -> FlawedContract:
     """The leaf has an RSA key."""
     return ordered(lab, Flaw.KEY_NOT_ALLOWED, leaf={"kind": KeyKind.RSA, "key_identifiers": False, "ocsp_url": None})
 
 
-@named
 def p384_leaf(lab: LabPki) -> FlawedContract:
     """The leaf's key is on the curve P-384."""
     return ordered(lab, Flaw.KEY_NOT_ALLOWED, leaf={"kind": KeyKind.P384})
 
 
-@named
 def sha384_signature(lab: LabPki) -> FlawedContract:
     """The leaf is signed with ECDSA over SHA-384."""
     return ordered(lab, Flaw.SIGNATURE_ALGORITHM_NOT_ALLOWED, leaf={"hash_": hashes.SHA384()})
 
 
-@named
 def sha1_signature(lab: LabPki) -> FlawedContract:
     """The leaf is signed with ECDSA over SHA-1."""
     line = lab.contract
@@ -48,7 +43,6 @@ def sha1_signature(lab: LabPki) -> FlawedContract:
     return FlawedContract(chain, line.leaf.key_pem, Flaw.SIGNATURE_ALGORITHM_NOT_ALLOWED)
 
 
-@named
 def point_off_curve(lab: LabPki) -> FlawedContract:
     """The leaf's public key is no point of its curve."""
 
@@ -61,25 +55,21 @@ def point_off_curve(lab: LabPki) -> FlawedContract:
     return edited_leaf(lab, bend, Flaw.KEY_NOT_ALLOWED)
 
 
-@named
 def unknown_critical_extension(lab: LabPki) -> FlawedContract:
     """The leaf has a critical extension that nobody knows."""
     return ordered(lab, Flaw.UNKNOWN_CRITICAL_EXTENSION, leaf={"extra": unknown_extension()})
 
 
-@named
 def unknown_critical_extension_in_sub_ca(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA has a critical extension that nobody knows."""
     return ordered(lab, Flaw.UNKNOWN_CRITICAL_EXTENSION, sub2={"extra": unknown_extension()})
 
 
-@named
 def oversized_leaf(lab: LabPki) -> FlawedContract:
     """The leaf has 801 octets or more, where the message allows 800."""
     return ordered(lab, Flaw.CERTIFICATE_TOO_LARGE, leaf={"extra": padding_to(801)})
 
 
-@named
 def too_many_certificates(lab: LabPki) -> FlawedContract:
     """Six certificates, where a leaf and four sub-CAs are the most."""
     others = (lab.cps.sub1.der, lab.cps.sub2.der, lab.secc.sub1.der)
@@ -87,14 +77,12 @@ def too_many_certificates(lab: LabPki) -> FlawedContract:
     return replace(flawed, chain=(*flawed.chain, *others))
 
 
-@named
 def truncated_leaf(lab: LabPki) -> FlawedContract:
     """The last octet of the leaf is missing."""
     flawed = sent(lab.contract, Flaw.MALFORMED)
     return replace(flawed, chain=(flawed.chain[0][:-1], *flawed.chain[1:]))
 
 
-@named
 def version_1_leaf(lab: LabPki) -> FlawedContract:
     """The leaf is an X.509 version 1 certificate, properly signed."""
 
@@ -105,7 +93,6 @@ def version_1_leaf(lab: LabPki) -> FlawedContract:
     return edited_leaf(lab, downgrade, Flaw.NOT_VERSION_3)
 
 
-@named
 def duplicate_extension(lab: LabPki) -> FlawedContract:
     """The leaf has two keyUsage extensions, properly signed."""
 

@@ -12,22 +12,19 @@ from certs.errors import Flaw
 
 from ..lab import LabPki
 from ..mint import CA_USAGE, CONTRACT_USAGE, Issued, KeyKind, key_usage
-from .registry import FlawedContract, named, names_of_another_company, ordered, sent, unknown_extension
+from .parts import FlawedContract, names_of_another_company, ordered, sent, unknown_extension
 
 
-@named
 def sub_ca_not_ca(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA says CA:FALSE."""
     return ordered(lab, Flaw.SUB_CA_NOT_CA, sub2={"ca": False, "path_length": None, "usage": CA_USAGE})
 
 
-@named
 def sub_ca_without_constraints(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA has no basicConstraints."""
     return ordered(lab, Flaw.SUB_CA_NOT_CA, sub2={"constraints": False, "usage": CA_USAGE})
 
 
-@named
 def leaf_as_sub_ca(lab: LabPki) -> FlawedContract:
     """Another contract's leaf issued this one."""
     leaf = lab.mint.issue("DE8AACA2B3C4D6", "MO", lab.contract.leaf, usage=CONTRACT_USAGE)
@@ -35,56 +32,47 @@ def leaf_as_sub_ca(lab: LabPki) -> FlawedContract:
     return FlawedContract(chain, leaf.key_pem, Flaw.SUB_CA_NOT_CA, claimed="DE8AACA2B3C4D6")
 
 
-@named
 def sub_ca_without_cert_sign(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA may sign revocation lists only."""
     return ordered(lab, Flaw.SUB_CA_KEY_USAGE, sub2={"usage": key_usage("crl_sign")})
 
 
-@named
 def sub_ca_restricted_purpose(lab: LabPki) -> FlawedContract:
     """A critical extendedKeyUsage restricts the issuing sub-CA to certificates of TLS servers."""
     order = {"purposes": [ExtendedKeyUsageOID.SERVER_AUTH], "purposes_critical": True}
     return ordered(lab, Flaw.SUB_CA_EXTENDED_KEY_USAGE, sub2=order)
 
 
-@named
 def sub_ca_name_constraints(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA may only issue names of another company, by nameConstraints that are not critical."""
     return ordered(lab, Flaw.CONSTRAINTS, sub2={"extra": [(names_of_another_company(), False)]})
 
 
-@named
 def sub_ca_critical_name_constraints(lab: LabPki) -> FlawedContract:
     """The upper sub-CA may only issue names of another company, by critical nameConstraints."""
     return ordered(lab, Flaw.CONSTRAINTS, sub1={"extra": [(names_of_another_company(), True)]})
 
 
-@named
 def sub_ca_policy_constraints(lab: LabPki) -> FlawedContract:
     """The upper sub-CA demands a policy that no certificate below it has, by policyConstraints that are not critical."""
     return ordered(lab, Flaw.CONSTRAINTS, sub1={"extra": [(x509.PolicyConstraints(0, None), False)]})
 
 
-@named
 def leaf_name_constraints(lab: LabPki) -> FlawedContract:
     """The leaf carries nameConstraints, which are a CA's."""
     return ordered(lab, Flaw.CONSTRAINTS, leaf={"extra": [(names_of_another_company(), False)]})
 
 
-@named
 def path_length_broken(lab: LabPki) -> FlawedContract:
     """The upper sub-CA permits no sub-CA below it, and has one."""
     return ordered(lab, Flaw.PATH_LENGTH, sub1={"path_length": 0})
 
 
-@named
 def root_path_length_broken(lab: LabPki) -> FlawedContract:
     """The root permits one sub-CA below it, and there are two."""
     return ordered(lab, Flaw.PATH_LENGTH, root={"path_length": 1})
 
 
-@named
 def three_sub_cas(lab: LabPki) -> FlawedContract:
     """Three sub-CAs stand between leaf and root."""
     mint, below = lab.mint, lab.contract.root
@@ -96,7 +84,6 @@ def three_sub_cas(lab: LabPki) -> FlawedContract:
     return FlawedContract((leaf.der, *(sub.der for sub in subs)), leaf.key_pem, Flaw.TOO_MANY_SUB_CAS)
 
 
-@named
 def issuer_loop(lab: LabPki) -> FlawedContract:
     """The two sub-CAs issued each other."""
     mint = lab.mint
@@ -107,7 +94,6 @@ def issuer_loop(lab: LabPki) -> FlawedContract:
     return FlawedContract((leaf.der, first_by_second.der, second_by_first.der), leaf.key_pem, Flaw.ISSUER_LOOP)
 
 
-@named
 def issuer_name_mismatch(lab: LabPki) -> FlawedContract:
     """The leaf is signed with the sub-CA's key but names another issuer."""
     mint, line = lab.mint, lab.contract
@@ -116,26 +102,22 @@ def issuer_name_mismatch(lab: LabPki) -> FlawedContract:
     return sent(replace(line, leaf=leaf), Flaw.CHAIN_BROKEN)
 
 
-@named
 def missing_sub_ca(lab: LabPki) -> FlawedContract:
     """The issuing sub-CA is not sent along."""
     line = lab.contract
     return FlawedContract((line.leaf.der, line.sub1.der), line.leaf.key_pem, Flaw.CHAIN_BROKEN)
 
 
-@named
 def bad_signature(lab: LabPki) -> FlawedContract:
     """All names are right, but the leaf is signed with a stranger's key."""
     return ordered(lab, Flaw.BAD_SIGNATURE, leaf={"signing_key": lab.mint.key()})
 
 
-@named
 def forged_sub_ca(lab: LabPki) -> FlawedContract:
     """The upper sub-CA is signed with a stranger's key in the root's name."""
     return ordered(lab, Flaw.BAD_SIGNATURE, sub1={"signing_key": lab.mint.key()})
 
 
-@named
 def tampered_leaf(lab: LabPki) -> FlawedContract:
     """One octet of the leaf's serial number was changed after signing."""
     line = lab.contract
@@ -146,51 +128,43 @@ def tampered_leaf(lab: LabPki) -> FlawedContract:
     )
 
 
-@named
 def root_is_no_ca(lab: LabPki) -> FlawedContract:
     """The installed root is not a CA certificate."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"constraints": False, "usage": CA_USAGE})
 
 
-@named
 def root_on_p384(lab: LabPki) -> FlawedContract:
     """The installed root's key is on the curve P-384."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"kind": KeyKind.P384}, sub1={"hash_": hashes.SHA256()})
 
 
-@named
 def root_with_unknown_critical_extension(lab: LabPki) -> FlawedContract:
     """The installed root has a critical extension that nobody knows."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"extra": unknown_extension()})
 
 
-@named
 def root_with_name_constraints(lab: LabPki) -> FlawedContract:
     """The installed root may only stand above names of another company."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"extra": [(names_of_another_company(), False)]})
 
 
-@named
 def root_with_restricted_purpose(lab: LabPki) -> FlawedContract:
     """A critical extendedKeyUsage restricts the installed root to certificates of TLS servers."""
     order = {"purposes": [ExtendedKeyUsageOID.SERVER_AUTH], "purposes_critical": True}
     return ordered(lab, Flaw.ANCHOR_UNFIT, root=order)
 
 
-@named
 def foreign_root(lab: LabPki) -> FlawedContract:
     """A sound contract of a mobility operator whose root is not installed."""
     return replace(ordered(lab, Flaw.NO_TRUST_ANCHOR, root={}), mo_roots=())
 
 
-@named
 def foreign_root_sent_along(lab: LabPki) -> FlawedContract:
     """A sound contract of a stranger, who sends his own root along."""
     flawed = ordered(lab, Flaw.NO_TRUST_ANCHOR, root={})
     return replace(flawed, chain=(*flawed.chain, flawed.mo_roots[0].der), mo_roots=())
 
 
-@named
 def other_root_of_same_name(lab: LabPki) -> FlawedContract:
     """The chain stands below a root that has the name of an installed one, but another key, and carries no key identifiers."""
     flawed = ordered(lab, Flaw.BAD_SIGNATURE, root={}, sub1={"key_identifiers": False})

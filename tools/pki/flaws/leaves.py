@@ -11,42 +11,36 @@ from certs.errors import Flaw
 
 from ..lab import LabPki
 from ..mint import CONTRACT_USAGE, key_usage
-from .registry import FlawedContract, named, neighbour, ordered, sent
+from .parts import FlawedContract, neighbour, ordered, sent
 
 
-@named
 def leaf_is_ca(lab: LabPki) -> FlawedContract:
     """The leaf is marked as a CA."""
     usage = key_usage("digital_signature", "key_cert_sign")
     return ordered(lab, Flaw.LEAF_IS_CA, leaf={"ca": True, "usage": usage})
 
 
-@named
 def no_digital_signature(lab: LabPki) -> FlawedContract:
     """The leaf's keyUsage permits key agreement only."""
     return ordered(lab, Flaw.LEAF_KEY_USAGE, leaf={"usage": key_usage("key_agreement")})
 
 
-@named
 def no_key_usage(lab: LabPki) -> FlawedContract:
     """The leaf has no keyUsage."""
     return ordered(lab, Flaw.LEAF_KEY_USAGE, leaf={"usage": None})
 
 
-@named
 def restricted_purpose(lab: LabPki) -> FlawedContract:
     """A critical extendedKeyUsage restricts the leaf to TLS servers."""
     order = {"purposes": [ExtendedKeyUsageOID.SERVER_AUTH], "purposes_critical": True}
     return ordered(lab, Flaw.LEAF_EXTENDED_KEY_USAGE, leaf=order)
 
 
-@named
 def no_common_name(lab: LabPki) -> FlawedContract:
     """The leaf names no EMAID."""
     return ordered(lab, Flaw.LEAF_SUBJECT, leaf={"common_name": None})
 
 
-@named
 def two_common_names(lab: LabPki) -> FlawedContract:
     """The leaf names two EMAIDs."""
     names = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in (lab.emaid, neighbour(lab.emaid))]
@@ -54,26 +48,22 @@ def two_common_names(lab: LabPki) -> FlawedContract:
     return ordered(lab, Flaw.LEAF_SUBJECT, leaf={"subject": subject})
 
 
-@named
 def emaid_mismatch(lab: LabPki) -> FlawedContract:
     """The message claims another contract than the certificate."""
     return replace(sent(lab.contract, Flaw.EMAID_MISMATCH), claimed=neighbour(lab.emaid))
 
 
-@named
 def emaid_malformed(lab: LabPki) -> FlawedContract:
     """The leaf's commonName is no EMAID."""
     return ordered(lab, Flaw.EMAID_MALFORMED, leaf={"common_name": "Max Mustermann"})
 
 
-@named
 def self_signed(lab: LabPki) -> FlawedContract:
     """The leaf is signed by itself."""
     leaf = lab.mint.issue(lab.emaid, "MO", usage=CONTRACT_USAGE)
     return FlawedContract((leaf.der,), leaf.key_pem, Flaw.SELF_SIGNED)
 
 
-@named
 def self_signed_installed(lab: LabPki) -> FlawedContract:
     """The leaf is signed by itself, and somebody put it among the roots."""
     leaf = lab.mint.issue(lab.emaid, "MO", usage=CONTRACT_USAGE)

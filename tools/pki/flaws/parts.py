@@ -1,10 +1,9 @@
-"""How a flawed chain is declared: the registry, and the lines that the functions start from."""
+"""What flawed chains are made from."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from asn1crypto import x509 as asn1_x509
@@ -27,26 +26,6 @@ class FlawedContract:
     claimed: str = ""
     """Empty: the one in the certificate."""
     mo_roots: tuple[Issued, ...] = ()
-
-
-_Maker = Callable[[LabPki], FlawedContract]
-FLAWS: dict[str, _Maker] = {}
-
-
-def make_flawed(name: str, lab: LabPki) -> FlawedContract:
-    """The flawed contract of that name (KeyError if there is none)."""
-    flawed = FLAWS[name](lab)
-    return flawed if flawed.claimed else replace(flawed, claimed=lab.emaid)
-
-
-def describe(name: str) -> str:
-    """What is wrong with it, in one sentence."""
-    return inspect.getdoc(FLAWS[name]) or ""
-
-
-def named(maker: _Maker) -> _Maker:
-    FLAWS[maker.__name__.replace("_", "-")] = maker
-    return maker
 
 
 def ordered(
