@@ -13,7 +13,7 @@ from typing import Any
 from hal.address import rooted
 from secc.config.checks import check, complete
 from secc.config.facets import Danger, Setting, leaves, settings
-from secc.config.lines import KeyPath, LinesLost, key_lines, line_of
+from secc.config.lines import KeyPath, line_of
 from secc.config.parser import Parser, Wrong, spelled
 from secc.config.settings import Config
 from secc.errors import ConfigError
@@ -56,13 +56,9 @@ def load(path: Path | str, flags: Mapping[str, Any] | None = None) -> Config:
     path = Path(path)
     text = _read(path)
     tree = _toml(text, path)
-    try:
-        lines = key_lines(text)
-    except LinesLost:
-        lines = {}
     # Paths in the file are relative to the file; those in flags to where the command was given.
     flags = {flag: _absolute(flag, value) for flag, value in (flags or {}).items()}
-    config = _build(overlay(tree, flags), path, lines, flags)
+    config = _build(overlay(tree, flags), path, text, flags)
     outlets = tuple(replace(outlet, hal=rooted(outlet.hal, path.parent)) for outlet in config.outlets)
     return replace(config, outlets=outlets)
 
@@ -70,7 +66,7 @@ def load(path: Path | str, flags: Mapping[str, Any] | None = None) -> Config:
 def from_flags(flags: Mapping[str, Any]) -> Config:
     """A whole configuration from flags alone: ``{"iface": "eth1", "eim": "free"}``. Raises :class:`ConfigError`, and nothing else."""
     tree: dict[str, Any] = {"station": {"state_directory": "secc-state"}}
-    return _build(overlay(tree, flags), None, {}, flags)
+    return _build(overlay(tree, flags), None, "", flags)
 
 
 def overlay(tree: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,9 +120,7 @@ def _first_outlet(outlets: object, flag: str) -> dict[str, Any]:
     return dict(outlets[0]) if outlets else {}
 
 
-def _build(
-    tree: Mapping[str, Any], path: Path | None, lines: Mapping[KeyPath, int], flags: Mapping[str, Any]
-) -> Config:
+def _build(tree: Mapping[str, Any], path: Path | None, text: str, flags: Mapping[str, Any]) -> Config:
     parser = Parser(path.parent if path is not None else Path(), _tables)
     try:
         config = parser.table(Config, complete(tree), ())
@@ -139,7 +133,7 @@ def _build(
             )
         ) or (flag := "iface" if path is None and wrong.path == FLAGS["iface"] else None):
             raise ConfigError(_dashed(flag), wrong.hint) from None
-        raise ConfigError(spelled(wrong.path), wrong.hint, path, line_of(lines, wrong.path)) from None
+        raise ConfigError(spelled(wrong.path), wrong.hint, path, line_of(text, wrong.path)) from None
     return replace(config, source=path)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secc.config.lines import KeyPath, key_lines, line_of
+from secc.config.lines import KeyPath, line_of
 
 FILE = """\
 # comment = 1
@@ -46,6 +46,15 @@ when = 2020-01-01 10:00:00
 price = 1
 [[outlet.tariff]]
 price = 2
+nested = [
+  [
+    { text = \"\"\"
+nested = "\"\"\" },
+    1
+  ],
+  2,
+]
+last = 1
 """
 
 
@@ -74,21 +83,24 @@ price = 2
         (("outlet", 1, "when"), 30),
         (("outlet", 1, "tariff", 0, "price"), 32),
         (("outlet", 1, "tariff", 1, "price"), 34),
+        (("outlet", 1, "tariff", 1, "nested", 0, 0, "text"), 37),
+        (("outlet", 1, "tariff", 1, "nested", 0, 1), 39),
+        (("outlet", 1, "tariff", 1, "nested", 1), 41),
+        (("outlet", 1, "tariff", 1, "last"), 43),
     ],
 )
 def test_a_key_is_found_on_its_line(path: KeyPath, line: int) -> None:
     tomllib.loads(FILE)
-    assert key_lines(FILE)[path] == line
+    assert line_of(FILE, path) == line
 
 
 def test_a_missing_key_has_the_line_of_its_table() -> None:
-    lines = key_lines(FILE)
-    assert line_of(lines, ("outlet", 1, "evse_id")) == 27
-    assert line_of(lines, ("uplink", "eim")) is None
+    assert line_of(FILE, ("outlet", 1, "evse_id")) == 27
+    assert line_of(FILE, ("uplink", "eim")) is None
 
 
 def test_windows_line_ends_count_once() -> None:
-    assert key_lines("a = 1\r\n\r\n[b]\r\nc = 2\r\n")[("b", "c")] == 4
+    assert line_of("a = 1\r\n\r\n[b]\r\nc = 2\r\n", ("b", "c")) == 4
 
 
 keys = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=8)
@@ -122,5 +134,11 @@ def written(value: Any) -> str:
 def test_every_key_that_tomllib_reads_has_its_line(pairs: list[tuple[str, Any]]) -> None:
     text = "".join(f"\n# {'[x]'}\n{written(key)} = {written(value)}\n" for key, value in pairs)
     assert tomllib.loads(text) == dict(pairs)
-    lines = key_lines(text)
-    assert [lines[(key,)] for key, _ in pairs] == [3 * n + 3 for n in range(len(pairs))]
+    assert [line_of(text, (key,)) for key, _ in pairs] == [3 * n + 3 for n in range(len(pairs))]
+
+
+def test_a_text_that_is_contrived_costs_a_line_and_not_the_day() -> None:
+    """Every beginning of it leaves more open than is closed behind it."""
+    text = "a = [[[[[\n" + "1,\n" * 300 + "]]]]]\nb = 1\n"
+    assert line_of(text, ("b",)) is None
+    assert line_of(text.replace("[[[[[", "[[[").replace("]]]]]", "]]]"), ("b",)) == 303

@@ -337,7 +337,7 @@ def test_any_tree_is_a_config_or_a_config_error(tree: dict[str, Any]) -> None:
     from secc.config.sources import _build
 
     try:
-        assert isinstance(_build(overlay(tree, {"log": "info"}), None, {}, {}), Config)
+        assert isinstance(_build(overlay(tree, {"log": "info"}), None, "", {}), Config)
     except ConfigError as error:
         assert error.path
 
