@@ -95,6 +95,6 @@ class StartOrdered(Event):
 
 @dataclass(frozen=True, slots=True)
 class StopOrdered(Event):
-    """An operator, the backend or the board, not the driver at the button, wants an orderly end."""
+    """Operator, backend or a shutdown of the station wants an orderly end, not the driver."""
 
     by: Literal["operator", "backend", "shutdown"]
