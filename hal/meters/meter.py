@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from hal.address import Address
 from hal.errors import HalRejected, HalTimeout
@@ -94,13 +95,7 @@ class ModbusMeter(ModbusPart, UnsignedMeter):
             raise Implausible(f"{self._line.where}: {flaw.text}")
         self._implausible = 0
         self.faults.end(IMPLAUSIBLE)
-        self.reading = MeterReading(
-            watt_hours_import=measured.watt_hours_import,
-            volts=measured.volts,
-            amperes=measured.amperes,
-            watts=measured.watts,
-            at=now,
-        )
+        self.reading = replace(measured, at=now)
         return self.reading
 
 

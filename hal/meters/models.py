@@ -9,16 +9,7 @@ from typing import Protocol
 from hal.errors import HalError, HalRejected
 from hal.meters.modbus import ModbusLine
 from hal.meters.registers import float32, int16, text, uint32
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one round of requests brought, not yet judged: anything may be NaN."""
-
-    watt_hours_import: float
-    volts: tuple[float, ...]
-    amperes: tuple[float, ...]
-    watts: float
+from hal.readings import MeterReading
 
 
 class MeterModel(Protocol):
@@ -27,7 +18,8 @@ class MeterModel(Protocol):
     async def serial_number(self, line: ModbusLine, unit: int) -> str:
         """The meter's own number; empty where it has none."""
 
-    async def measure(self, line: ModbusLine, unit: int) -> Measured: ...
+    async def measure(self, line: ModbusLine, unit: int) -> MeterReading:
+        """What one round of requests brought, not yet judged: anything may be NaN, and ``at`` is zero."""
 
 
 # --- Eastron: input registers (function 4), each value a float32 ---
@@ -50,7 +42,7 @@ class Eastron:
             return ""  # older firmware has no such register
         return str(number) if number not in (0, 0xFFFFFFFF) else ""
 
-    async def measure(self, line: ModbusLine, unit: int) -> Measured:
+    async def measure(self, line: ModbusLine, unit: int) -> MeterReading:
         registers: dict[int, int] = {}
         for first, count in self.blocks:
             registers.update(enumerate(await line.read_input(unit, first, count), first))
@@ -59,7 +51,8 @@ class Eastron:
             return float32((registers[address], registers[address + 1]), 0)
 
         phases = range(self.phases)
-        return Measured(
+        return MeterReading(
+            at=0.0,
             watt_hours_import=value(_IMPORT_KWH) * 1000.0,
             volts=tuple(value(_VOLTS + 2 * phase) for phase in phases),
             amperes=tuple(value(_AMPERES + 2 * phase) for phase in phases),
@@ -95,7 +88,7 @@ class SunSpec:
             return ""
         return text((await line.read_holding(unit, self._common, 66))[_COMMON_SERIAL])
 
-    async def measure(self, line: ModbusLine, unit: int) -> Measured:
+    async def measure(self, line: ModbusLine, unit: int) -> MeterReading:
         at = await self._find(line, unit)
         try:
             registers = await line.read_holding(unit, at, 72 if self._model > 210 else 55)
@@ -141,14 +134,15 @@ def _scaled(registers: tuple[int, ...], at: int, scale: int) -> float:
     return float(int16(registers, at) * 10.0**exponent)
 
 
-def _integers(registers: tuple[int, ...]) -> Measured:
+def _integers(registers: tuple[int, ...]) -> MeterReading:
     phases = _PHASES[registers[0] % 10]
     volts = tuple(_scaled(registers, 8 + phase, 15) for phase in range(phases))
     if any(math.isnan(value) for value in volts) and phases == 3:
         volts = tuple(_scaled(registers, 12 + phase, 15) for phase in range(3))  # delta: between phases
     exponent = int16(registers, 54)
     energy = uint32(registers, 46)
-    return Measured(
+    return MeterReading(
+        at=0.0,
         watt_hours_import=energy * 10.0**exponent if -10.0 <= exponent <= 10.0 else math.nan,
         volts=volts,
         amperes=tuple(_scaled(registers, 3 + phase, 6) for phase in range(phases)),
@@ -156,12 +150,13 @@ def _integers(registers: tuple[int, ...]) -> Measured:
     )
 
 
-def _floats(registers: tuple[int, ...]) -> Measured:
+def _floats(registers: tuple[int, ...]) -> MeterReading:
     phases = _PHASES[registers[0] % 10]
     volts = tuple(float32(registers, 12 + 2 * phase) for phase in range(phases))
     if any(math.isnan(value) for value in volts) and phases == 3:
         volts = tuple(float32(registers, 20 + 2 * phase) for phase in range(3))
-    return Measured(
+    return MeterReading(
+        at=0.0,
         watt_hours_import=float32(registers, 68),
         volts=volts,
         amperes=tuple(float32(registers, 4 + 2 * phase) for phase in range(phases)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hal.meters.models import Measured
+from hal.readings import MeterReading
 
 COUNTER_WATT_HOURS = 100.0
 """What a counter may gain at once besides the energy that can have flowed: the coarsest SDM shows steps of 10 Wh."""
@@ -39,14 +39,14 @@ class Plausibility:
         """Take the next counter value as it is: the meter was exchanged, or reset."""
         self._watt_hours = None
 
-    def flaw(self, measured: Measured, now: float) -> Flaw | None:
+    def flaw(self, measured: MeterReading, now: float) -> Flaw | None:
         """What is wrong with this reading, or None; then it is remembered."""
         found = self._out_of_range(measured) or self._counter(measured, now)
         if found is None:
             self._watt_hours, self._at = measured.watt_hours_import, now
         return found
 
-    def _out_of_range(self, measured: Measured) -> Flaw | None:
+    def _out_of_range(self, measured: MeterReading) -> Flaw | None:
         values = (measured.watt_hours_import, measured.watts, *measured.volts, *measured.amperes)
         if not all(math.isfinite(value) for value in values):
             return Flaw("a value is no number")
@@ -65,7 +65,7 @@ class Plausibility:
             return Flaw(f"a counter of {measured.watt_hours_import:.0f} Wh")
         return None
 
-    def _counter(self, measured: Measured, now: float) -> Flaw | None:
+    def _counter(self, measured: MeterReading, now: float) -> Flaw | None:
         before = self._watt_hours
         if before is None:
             return None

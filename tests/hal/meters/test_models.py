@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 
 from hal.errors import HalError, HalRejected
 from hal.meters.modbus import ModbusLine, Tcp
-from hal.meters.models import NAMES, Measured, model
+from hal.meters.models import NAMES, model
 from hal.meters.registers import float32, int16, text, uint32
+from hal.readings import MeterReading
 from hal.sim.clock import run_virtual
 from tests.hal.meter_maps import sdm230, sdm630, sunspec
 from tests.hal.modbus_fake import Device, tcp_device
 
 
-def measured(device: Device, name: str) -> tuple[Measured, str]:
-    async def main() -> tuple[Measured, str]:
+def measured(device: Device, name: str) -> tuple[MeterReading, str]:
+    async def main() -> tuple[MeterReading, str]:
         async with tcp_device(device) as running:
             modbus = ModbusLine(Tcp("127.0.0.1", running.port))
             kind = model(name)
@@ -38,7 +39,7 @@ def test_three_phase_eastron(name: str) -> None:
     device = sdm630(unit=7)
     got, serial = measured(device, name)
     assert serial == "1234567"
-    assert got == Measured(1_234_500.0, (230.0, 231.0, 229.0), (16.0, 15.5, 16.5), 11039.0)
+    assert got == MeterReading(1_234_500.0, (230.0, 231.0, 229.0), (16.0, 15.5, 16.5), 11039.0, 0.0)
     # One request a reading, within the 80 registers that these meters send at once.
     assert device.asked[1:] == [(4, 0, 74)] * 2
 
@@ -46,7 +47,7 @@ def test_three_phase_eastron(name: str) -> None:
 @pytest.mark.parametrize("name", ["sdm230", "sdm120"])
 def test_one_phase_eastron_without_a_serial_number(name: str) -> None:
     got, serial = measured(sdm230(), name)
-    assert (got, serial) == (Measured(7250.0, (230.0,), (10.0,), 2300.0), "")
+    assert (got, serial) == (MeterReading(7250.0, (230.0,), (10.0,), 2300.0, 0.0), "")
 
 
 @pytest.mark.parametrize("base", [40000, 50000, 0])
@@ -60,7 +61,7 @@ def test_sunspec_integers_with_scale_factors(base: int) -> None:
 
 def test_sunspec_floats() -> None:
     got, _ = measured(sunspec(213), "sunspec")
-    assert got == Measured(655360.0, (230.0, 231.0, 229.0), (16.5, 16.0, 15.5), 11040.0)
+    assert got == MeterReading(655360.0, (230.0, 231.0, 229.0), (16.5, 16.0, 15.5), 11040.0, 0.0)
 
 
 @pytest.mark.parametrize(("number", "phases"), [(201, 1), (202, 2), (211, 1), (212, 2)])

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.meters.models import Measured
 from hal.meters.plausibility import Bounds, Plausibility
+from hal.readings import MeterReading
 
-GOOD = Measured(1000.0, (230.0, 230.0, 230.0), (16.0, 16.0, 16.0), 11040.0)
+GOOD = MeterReading(1000.0, (230.0, 230.0, 230.0), (16.0, 16.0, 16.0), 11040.0, 0.0)
 
 
 def test_a_good_reading() -> None:
@@ -42,7 +42,7 @@ def test_what_is_no_number(value: float) -> None:
         (replace(GOOD, watt_hours_import=-1.0), "counter of"),
     ],
 )
-def test_what_the_outlet_cannot_have(bad: Measured, why: str) -> None:
+def test_what_the_outlet_cannot_have(bad: MeterReading, why: str) -> None:
     flaw = Plausibility(Bounds()).flaw(bad, 0.0)
     assert flaw is not None and why in flaw.text and not flaw.standing
 
@@ -65,7 +65,7 @@ def test_a_counter_that_falls_or_jumps_stays_unbelieved() -> None:
 def test_what_is_believed_is_finite_and_never_falls(values: list[float], now: float) -> None:
     plausible = Plausibility(Bounds())
     assert plausible.flaw(GOOD, 0.0) is None
-    measured = Measured(values[0], tuple(values[1:3]), tuple(values[3:5]), 0.0)
+    measured = MeterReading(values[0], tuple(values[1:3]), tuple(values[3:5]), 0.0, 0.0)
     if plausible.flaw(measured, now) is None:
         assert all(math.isfinite(value) for value in values)
         assert measured.watt_hours_import >= 999.0
