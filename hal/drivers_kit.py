@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
-from hal.errors import HalError, HalLost
+from hal.errors import HalError, HalLost, HalTimeout
 from hal.events import BoardEvent
 from hal.faults import ActiveFaults
 
@@ -38,6 +38,16 @@ class Part(Protocol):
 
     @property
     def faults(self) -> ActiveFaults: ...
+
+
+@contextlib.asynccontextmanager
+async def within(seconds: float, text: str, error: type[HalError] = HalTimeout) -> AsyncIterator[None]:
+    """What the block awaits gets this long; then it is cut off, and ``error`` says ``text``."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise error(text) from None
 
 
 class Poller:

@@ -28,7 +28,8 @@ from hal.boards.driven import COMMAND_SECONDS, Outlet, Reset
 from hal.boards.serial_board import SerialBoard
 from hal.boards.troubles import PILOT_DIODE
 from hal.boards.uart import Connect
-from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
+from hal.drivers_kit import within
+from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
 from hal.faults import Trouble
 from hal.readings import BoardCapabilities, ContactorState, PilotReading, PilotState
 
@@ -220,11 +221,8 @@ class ChargeSom(SerialBoard):
         # A later command makes this one pointless; it is done then, too.
         confirmed = self._expect(lambda state: state.duty == wanted or self._duty != wanted)
         self._control()
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                await confirmed
-        except TimeoutError:
-            raise HalTimeout(f"the safety controller does not confirm a duty of {wanted:g}") from None
+        async with within(COMMAND_SECONDS, f"the safety controller does not confirm a duty of {wanted:g}"):
+            await confirmed
 
     def _switch(self, closed: bool) -> None:
         if self._line is not None and (closed or not self.abandoned):
@@ -239,12 +237,9 @@ class ChargeSom(SerialBoard):
             raise HalUnsupported("no residual-current monitor is configured on this controller")
         began = self._expect(lambda state: state.residual in (Residual.SELF_TEST, Residual.ERROR))
         self._write(inquiry(Com.ACTION, RCM_SELF_TEST))
-        try:
-            async with asyncio.timeout(SELF_TEST_SECONDS):
-                await began
-                await self._expect(lambda state: state.residual is not Residual.SELF_TEST)
-        except TimeoutError:
-            raise HalTimeout("the self-test of the residual-current monitor does not end") from None
+        async with within(SELF_TEST_SECONDS, "the self-test of the residual-current monitor does not end"):
+            await began
+            await self._expect(lambda state: state.residual is not Residual.SELF_TEST)
         return self._state.residual is Residual.MONITORING
 
     def _expect(self, what: Callable[[ChargeState], bool]) -> asyncio.Future[None]:

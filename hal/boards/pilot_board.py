@@ -15,7 +15,8 @@ from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Input, Outlet
 from hal.boards.driven import Reset as Output
 from hal.boards.sampling import Debounce
 from hal.boards.troubles import PILOT_DIODE, PILOT_SHORT
-from hal.errors import HalError, HalTimeout, HalUnsupported
+from hal.drivers_kit import within
+from hal.errors import HalError, HalUnsupported
 from hal.faults import Trouble
 from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState, Severity
 
@@ -200,13 +201,10 @@ class LinuxBoard(DrivenBoard):
         if self._bolt_mirror is None:
             self._hear_bolt(locked)
             return
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                while self._bolt_mirror.active is not locked:
-                    self._bolt_moved.clear()
-                    await self._bolt_moved.wait()
-        except TimeoutError:
-            raise HalTimeout("the lock does not confirm") from None
+        async with within(COMMAND_SECONDS, "the lock does not confirm"):
+            while self._bolt_mirror.active is not locked:
+                self._bolt_moved.clear()
+                await self._bolt_moved.wait()
         self._hear_bolt(locked)
 
     def _hear_bolt(self, locked: bool) -> None:

@@ -21,7 +21,8 @@ from hal.boards.pionix_wire import Fields, Unpacker, field, packet, parse
 from hal.boards.serial_board import SerialBoard
 from hal.boards.troubles import PILOT_DIODE, PROXIMITY
 from hal.boards.uart import Connect
-from hal.errors import HalError, HalLost, HalTimeout, HalUnsupported
+from hal.drivers_kit import within
+from hal.errors import HalError, HalLost, HalUnsupported
 from hal.ports import Meter
 from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState
 
@@ -93,11 +94,9 @@ class PionixBoard(SerialBoard):
         self._reconnect()
         self._begin()
         self._tick()
-        try:
-            async with asyncio.timeout(RESET_REASON_SECONDS + COMING_UP_SECONDS + 2 * TURN_SECONDS):
-                await self._ready
-        except TimeoutError:
-            raise HalLost(f"no {self._dialect.name} controller answers on this line") from None
+        patience = RESET_REASON_SECONDS + COMING_UP_SECONDS + 2 * TURN_SECONDS
+        async with within(patience, f"no {self._dialect.name} controller answers on this line", HalLost):
+            await self._ready
 
     async def _leave(self) -> None:
         # Twice: nobody will be there to say it again.
@@ -204,11 +203,8 @@ class PionixBoard(SerialBoard):
             return
         self._wanted_lock = wanted
         self._locking = self._loop.create_future()
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                await self._locking
-        except TimeoutError:
-            raise HalTimeout(f"the lock does not confirm that it is {wanted.value}") from None
+        async with within(COMMAND_SECONDS, f"the lock does not confirm that it is {wanted.value}"):
+            await self._locking
 
     # --- what it says ---
 

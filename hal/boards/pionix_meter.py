@@ -7,7 +7,8 @@ import math
 from typing import Final
 
 from hal.boards.pionix_wire import Fields
-from hal.errors import HalLost, HalTimeout
+from hal.drivers_kit import within
+from hal.errors import HalLost
 from hal.meters.unsigned import UnsignedMeter
 from hal.readings import MeterReading
 
@@ -30,11 +31,8 @@ class PowerMeter(UnsignedMeter):
             return self.reading
         future: asyncio.Future[MeterReading] = self._loop.create_future()
         self._waiting.append(future)
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                return await future
-        except TimeoutError:
-            raise HalTimeout("the controller sends no meter readings") from None
+        async with within(READ_SECONDS, "the controller sends no meter readings"):
+            return await future
 
     def take(self, fields: Fields) -> None:
         """A reading has come. One with a number that is none is dropped: its age tells."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hal.address import Address
+from hal.drivers_kit import within
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout
 from hal.events import InsulationMeasured
 from hal.faults import Trouble
@@ -100,11 +101,10 @@ class IsoCha(ModbusPart):
 
     async def self_test(self) -> bool:
         """The monitor's own test. HalTimeout if it does not begin, or does not end, within 30 s."""
-        try:
-            async with asyncio.timeout(SELF_TEST_SECONDS):
-                return await self._test()
-        except TimeoutError:
-            raise HalTimeout(f"{self._line.where}: the self-test has no end after {SELF_TEST_SECONDS:g} s") from None
+        async with within(
+            SELF_TEST_SECONDS, f"{self._line.where}: the self-test has no end after {SELF_TEST_SECONDS:g} s"
+        ):
+            return await self._test()
 
     async def start(self) -> None:
         """Measure once a second. HalLost while the monitor does not answer."""

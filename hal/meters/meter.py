@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hal.address import Address
-from hal.errors import HalRejected, HalTimeout
+from hal.drivers_kit import within
+from hal.errors import HalRejected
 from hal.faults import ActiveFaults, Trouble
 from hal.meters.modbus import COMMAND_SECONDS, LINE_OPTIONS, Lines, ModbusLine, ModbusPart, Rtu, line
 from hal.meters.models import MeterModel, model
@@ -70,11 +71,8 @@ class ModbusMeter(ModbusPart, UnsignedMeter):
 
     async def read(self) -> MeterReading:
         """A fresh reading. HalTimeout or HalLost without an answer, HalRejected for one that cannot be true."""
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                return await self._measure()
-        except TimeoutError:
-            raise HalTimeout(f"{self._line.where}: no reading in {COMMAND_SECONDS:g} s") from None
+        async with within(COMMAND_SECONDS, f"{self._line.where}: no reading in {COMMAND_SECONDS:g} s"):
+            return await self._measure()
 
     async def _poll(self) -> None:
         if not self._asked_for_identity:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from hal.address import Address
-from hal.drivers_kit import Poller, Tell
+from hal.drivers_kit import Poller, Tell, within
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
 from hal.faults import ActiveFaults, Trouble
 from hal.readings import Severity
@@ -155,17 +155,14 @@ class ModbusLine:
         return tuple(answer.registers)
 
     async def _ask(self, what: str, function: int, call: Callable[[Client], Awaitable[ModbusPDU]]) -> ModbusPDU:
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS), self._lock:
-                await asyncio.sleep(max(0.0, self._quiet_until - asyncio.get_running_loop().time()))
-                try:
-                    return await self._attempt(what, function, call)
-                except HalTimeout:
-                    # One frame in some thousands is lost on a long line: that alone is no fault of the device. This need not
-                    # be quiet: both answers are to the same question.
-                    return await self._attempt(what, function, call)
-        except TimeoutError:
-            raise HalTimeout(f"{self.where}: {what}: no answer in {COMMAND_SECONDS:g} s") from None
+        async with within(COMMAND_SECONDS, f"{self.where}: {what}: no answer in {COMMAND_SECONDS:g} s"), self._lock:
+            await asyncio.sleep(max(0.0, self._quiet_until - asyncio.get_running_loop().time()))
+            try:
+                return await self._attempt(what, function, call)
+            except HalTimeout:
+                # One frame in some thousands is lost on a long line: that alone is no fault of the device. This need not
+                # be quiet: both answers are to the same question.
+                return await self._attempt(what, function, call)
 
     async def _attempt(self, what: str, function: int, call: Callable[[Client], Awaitable[ModbusPDU]]) -> ModbusPDU:
         client = await self._connected()
