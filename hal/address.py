@@ -76,8 +76,8 @@ class Values:
             raise self.wrong(name, f"one of {', '.join(known)}")
         return str(value)
 
-    def flag(self, name: str) -> bool:
-        value = self._read(name, False, {"0": False, "1": True}.__getitem__)
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self._read(name, default, {"0": False, "1": True}.__getitem__)
         if not isinstance(value, bool):
             raise self.wrong(name, "one of 0, 1" if self._written else "true or false")
         return value

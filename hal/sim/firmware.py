@@ -7,10 +7,10 @@ says on its own is ``{"event": name, ...}``. Times in both are of the outside cl
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
+from hal.address import Values
 from hal.errors import HalError, HalRejected, HalTimeout, HalUnsupported
 from hal.events import BoardEvent, FaultCleared, FaultRaised
 from hal.faults import Trouble
@@ -280,12 +280,4 @@ def refusal(error: HalError) -> Message:
 
 def number(command: Message, name: str, low: float, high: float) -> float:
     """A number out of a message. HalRejected for anything else, or outside its bounds."""
-    value = command.get(name)
-    if (
-        not isinstance(value, (int, float))
-        or isinstance(value, bool)
-        or not math.isfinite(value)
-        or not low <= value <= high
-    ):
-        raise HalRejected(f"{name} has to be a number from {low:g} to {high:g}, not {value!r}")
-    return float(value)
+    return Values("", command, command).number(name, low, high)

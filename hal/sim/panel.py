@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hal.address import Values
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout
 from hal.sim.firmware import Message, number, refusal
 from hal.sim.follower import Observer
@@ -23,10 +24,7 @@ ANSWER_SECONDS = 5.0
 
 
 def _flag(request: Message, name: str, default: bool = True) -> bool:
-    value = request.get(name, default)
-    if not isinstance(value, bool):
-        raise HalRejected(f"{name} has to be true or false, not {value!r}")
-    return value
+    return Values("", request, request).flag(name, default)
 
 
 def _text(request: Message, name: str) -> str:
