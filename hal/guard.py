@@ -63,6 +63,7 @@ class Guard:
         self._interlock = interlock if interlock is not None else Interlock()
         self._on_revoked = on_revoked
         self._on_beat = on_beat
+        self._loop = asyncio.get_running_loop()
         self._asked = Purpose.NONE
         self._insulation = Insulation.UNKNOWN
         self._last_turn: float | None = None
@@ -115,7 +116,7 @@ class Guard:
     async def run(self) -> None:
         """Watch until the board is closed or this task is cancelled; either way the power is off at the end."""
         self._running = True
-        self._last_turn = asyncio.get_running_loop().time()
+        self._last_turn = self._loop.time()
         try:
             self._turn()
             self._ticker.join(self._turn)
@@ -151,7 +152,7 @@ class Guard:
 
     def _turn(self) -> None:
         """One beat: only if the loop came by in time, and only if what was to be opened could be commanded so."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         late = self._last_turn is None or now - self._last_turn > self._interlock.limits.heartbeat_seconds
         self._last_turn = now
         self._evaluate()
@@ -187,7 +188,7 @@ class Guard:
         if not self._running:
             return DENIED
         circumstances = self._circumstances(purpose)
-        return self._interlock.consent(circumstances, asyncio.get_running_loop().time())
+        return self._interlock.consent(circumstances, self._loop.time())
 
     def _evaluate(self) -> None:
         board = self._board
@@ -195,13 +196,13 @@ class Guard:
         if board.healthy and board.pilot.reading.state is PilotState.A:
             self._insulation = Insulation.UNKNOWN
         if self._asked is Purpose.NONE:
-            now = asyncio.get_running_loop().time()
+            now = self._loop.time()
             if [port for port in self._ports if port.stays_closed(now)]:
                 # Though power is not asked for: a driver's bug, or a command that was lost on its way.
                 self._take_away(self._consent(Purpose.NONE), join=True)
             return
         consent = self._consent(self._asked)
-        if not consent:
+        if not consent.allowed:
             self._asked = Purpose.NONE
             log.warning("power off: %s", consent)
             self._take_away(consent)
@@ -222,7 +223,7 @@ class Guard:
             # An emergency commands anew, whatever was confirmed before.
             self._doubt(under_way=not join)
         self._opening_at_once = immediate
-        self._opening = asyncio.get_running_loop().create_task(self._open(immediate))
+        self._opening = self._loop.create_task(self._open(immediate))
 
     def _doubt(self, *, under_way: bool = True) -> None:
         for port in self._ports:

@@ -121,7 +121,11 @@ class Interlock:
             yield Reason.NOT_ASKED
         if not state.board_healthy:
             yield Reason.BOARD_LOST
-        yield from self._pilot(state.pilot, now)
+        pilot, limit = state.pilot, self.limits.pilot_seconds
+        if pilot is None or (limit is not None and now - pilot.at > limit):
+            yield Reason.PILOT_UNKNOWN
+        elif not pilot.state.ready:
+            yield Reason.PILOT_NOT_READY
         if state.inputs is None:
             yield Reason.INPUTS_UNKNOWN
         else:
@@ -145,10 +149,3 @@ class Interlock:
         if fault.severity is Severity.STOP and held:
             return now - fault.at > self.limits.stop_fault_seconds
         return fault.severity is not Severity.WARNING
-
-    def _pilot(self, pilot: PilotReading | None, now: float) -> Iterable[Reason]:
-        limit = self.limits.pilot_seconds
-        if pilot is None or (limit is not None and now - pilot.at > limit):
-            yield Reason.PILOT_UNKNOWN
-        elif not pilot.state.ready:
-            yield Reason.PILOT_NOT_READY

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.1
 """Ten a second: twice the least that a board may expect of heartbeats."""
 
-TOGETHER: Final = 4
+TOGETHER: Final = 8
 """So many calls are made in one turn of the event loop. All calls of a hundred outlets in one turn would hold up every car's answer."""
 
 

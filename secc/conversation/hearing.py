@@ -14,10 +14,6 @@ A = TypeVar("A")
 Due: TypeAlias = Callable[[], Deadline | None]
 
 
-def _never() -> Deadline | None:
-    return None
-
-
 class Hearing:
     """Handlers by type of event, and looks. A handler may raise only what ends the sequence at
     hand, and cannot wait.
@@ -25,7 +21,8 @@ class Hearing:
 
     def __init__(self) -> None:
         self._hears: dict[type, Callable[[Any], None] | None] = {}
-        self._looks: list[tuple[Callable[[], None], Due]] = []
+        self._looks: list[Callable[[], None]] = []
+        self._dues: list[Due] = []
 
     @overload
     def hear(self, kind: type[A], /, *, by: Callable[[A], None] | None = ...) -> None: ...
@@ -53,27 +50,31 @@ class Hearing:
         finally:
             self._hears.update(before)
 
-    def look(self, look: Callable[[], None], due: Due = _never) -> None:
+    def look(self, look: Callable[[], None], due: Due | None = None) -> None:
         """Call ``look`` after every step, and when ``due()`` has come: for supervision, pilots,
         indications.
         """
-        self._looks.append((look, due))
+        self._looks.append(look)
+        if due is not None:
+            self._dues.append(due)
 
     @contextmanager
-    def looking(self, look: Callable[[], None], due: Due = _never) -> Iterator[None]:
+    def looking(self, look: Callable[[], None], due: Due | None = None) -> Iterator[None]:
         """``look``, within the block."""
-        entry = (look, due)
-        self._looks.append(entry)
+        self.look(look, due)
         try:
             yield
         finally:
-            self._looks.remove(entry)
+            self._looks.remove(look)
+            if due is not None:
+                self._dues.remove(due)
 
     def _look(self) -> None:
-        for look, _ in tuple(self._looks):
+        for look in tuple(self._looks):
             look()
 
     def _deafen(self) -> None:
         """The conversation has ended: drop the handlers, which hold its data."""
         self._hears.clear()
         self._looks.clear()
+        self._dues.clear()

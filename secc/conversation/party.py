@@ -257,9 +257,9 @@ class Party(Hearing):
     def _step(self, kinds: tuple[type[Any] | Ticket[Any], ...], deadlines: tuple[Deadline, ...]) -> Conversation[Any]:
         """The only place that yields. Returns what was waited for, or _WOKEN."""
         # The wait's own deadlines come first: among equals they count.
-        due = deadlines if not self._looks and not self._children else (*deadlines, *self._due())
+        due = deadlines if not self._dues and not self._children else (*deadlines, *self._due())
         try:
-            heard = yield Wait(kinds, due, self._hears)
+            heard = yield (wait := Wait(kinds, due, self._hears))
         except TimedOut as late:
             if late.deadline in deadlines:
                 if self._looks:
@@ -271,7 +271,7 @@ class Party(Hearing):
         else:
             if type(heard) is Answered:
                 heard = self._take(heard, kinds)
-            elif type(heard) in self._hears and not isinstance(heard, tuple(k for k in kinds if isinstance(k, type))):
+            elif type(heard) in self._hears and not isinstance(heard, wait.types):
                 if (by := self._hears[type(heard)]) is not None:
                     by(heard)
                 heard = _WOKEN
@@ -280,7 +280,7 @@ class Party(Hearing):
         return heard
 
     def _due(self) -> list[Deadline]:
-        found = [deadline for _, due in self._looks if (deadline := due()) is not None]
+        found = [deadline for due in self._dues if (deadline := due()) is not None]
         for child in self._children:
             found += child.waits.deadlines
         return found

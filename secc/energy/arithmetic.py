@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from secc.session.offer import AcLimits, DcLimits
 
@@ -23,6 +24,7 @@ def cable_check_volts(ev_maximum_volts: float, limits: DcLimits) -> float | None
     return volts if volts >= limits.minimum_volts else None
 
 
+@lru_cache(maxsize=16)
 def over_voltage(maximum_volts: float) -> float:
     """Returns the voltage above which power goes off at once, by the highest voltage of this
     session. IEC 61851-23:2023 6.3.1.106.

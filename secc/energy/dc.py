@@ -214,9 +214,10 @@ class DcPath(Path):
         super().supervise()
         if not self.live:
             return
-        if not self.board.levels.ready:
-            raise Halt("pilot-left", f"state {self.board.levels.pilot} with power on", abrupt=True)
-        if self.contactor.must_stay_closed and not self.contactor.closed:
+        levels = self.board.levels
+        if not levels.ready:
+            raise Halt("pilot-left", f"state {levels.pilot} with power on", abrupt=True)
+        if self.contactor.must_stay_closed and levels.contactor != "closed":
             raise Halt("contactor-opened", f"feedback: {self.contactor.feedback}", abrupt=True)
         self._supervise_measurements()
         if self.insulation.silent:

@@ -69,16 +69,6 @@ class Path(ABC):
 
     # The loop
 
-    def serve(self) -> Conversation[None]:
-        """Answer one question after the other; supervise between them."""
-        while True:
-            self.resting = True
-            yield from self.board.until(lambda: bool(self.waiting), within=ENDLESS)
-            self.resting = False
-            self.current = self.waiting.popleft()
-            yield from self.answer(self.current)
-            self.current = None
-
     @abstractmethod
     def answer(self, asked: Asked) -> Conversation[None]:
         """Work on one question and tell the answer."""
@@ -92,15 +82,22 @@ class Path(ABC):
         """
 
     def run(self) -> Conversation[None]:
-        """The whole conversation; unplugging ends it from outside."""
+        """The whole conversation: answer one question after the other, and supervise between them.
+        Unplugging ends it from outside.
+        """
         halt: Halt | None = None
         while True:
-            self.resting = False
             try:
                 yield from self.power_off(halt)
-                yield from self.serve()
+                while True:
+                    self.resting = True
+                    yield from self.board.until(lambda: bool(self.waiting), within=ENDLESS)
+                    self.resting = False
+                    self.current = self.waiting.popleft()
+                    yield from self.answer(self.current)
+                    self.current = None
             except Halt as cause:
-                halt = cause
+                halt, self.resting = cause, False
 
     # Handlers
 

@@ -71,8 +71,8 @@ class PowerPaths:
         self._services.ticker.join(self._tick)
 
     def _tick(self) -> None:
-        if self._session is not None and self._session.supervised:
-            self.hear(TICKED)
+        if self._session is not None and self._seat is not None and self._session.supervised:
+            self._seat.hear(TICKED)
 
     def _path_settings(self) -> DcSettings | AcSettings | None:
         board = self._hardware.board

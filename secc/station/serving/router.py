@@ -29,6 +29,7 @@ from secc.conversation import (
     Answered,
     Ask,
     Asked,
+    Deadline,
     Effect,
     End,
     Levels,
@@ -103,17 +104,17 @@ class Seat:
     def _expire(self) -> None:
         self._timer = None
         deadline = self.session.deadline
-        if deadline is not None and self._loop.time() >= deadline.at:
+        if deadline is not None and self._loop.time() < deadline.at:
+            self._arm(deadline)
+        elif deadline is not None:
             self._router.take(partial(self._step, None, self.session.expire))
-        else:
-            self._arm()
 
     def _step(self, event: object, step: Callable[[float], tuple[Effect, ...]]) -> None:
         if self.session.ended is not None or self._stopped:
             return
         now = self._loop.time()
         try:
-            self.session.levels = self._router.levels()
+            self.session.levels = self._router.now or self._router.levels()
             effects = step(now)
         except Exception as error:
             # The one place where a bug in a conversation is caught: it costs this session, and nothing else.
@@ -137,27 +138,26 @@ class Seat:
                 log.exception("%s: %s could not be performed", self.name, type(effect).__name__)
                 self.fail(error)
         if end is None:
-            self._arm()
+            deadline = self.session.deadline
+            if deadline is not None and (self._timer is None or deadline.at < self._timer.when()):
+                self._arm(deadline)
         else:
             self._disarm()
             self._router.leave(self)
             self._tell_end(end)
 
     def _tell_end(self, end: End) -> None:
-        if self._ended is None:
-            return
         try:
-            self._ended(end)
+            if self._ended is not None:
+                self._ended(end)
         except Exception:
             # What others still have to hear of this step must not wait for what is told next.
             log.exception("%s: a bug in hearing of its end", self.name)
 
-    def _arm(self) -> None:
-        """Have the timer ring no later than the deadline, which moves away with nearly every step: ringing too early costs less than a new timer."""
-        deadline = self.session.deadline
-        if deadline is not None and (self._timer is None or deadline.at < self._timer.when()):
-            self._disarm()
-            self._timer = self._loop.call_at(deadline.at, self._expire)
+    def _arm(self, deadline: Deadline) -> None:
+        """Only for a deadline that came nearer: most move away with each step, and a timer that rings too early costs less than a new one."""
+        self._disarm()
+        self._timer = self._loop.call_at(deadline.at, self._expire)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -177,14 +177,14 @@ class _Open:
 
 
 class Router:
-    """All calls from the event loop's thread. ``levels`` is read once for each run of steps."""
+    """All calls from the event loop's thread. ``levels`` is read once for each run of steps, and stands in ``now`` until its end."""
 
     def __init__(self, name: str, *, levels: Callable[[], Levels]) -> None:
         self.name = name
         self.seats: list[Seat] = []
         """The conversations that go on now, in the order in which they joined."""
         self._read_levels = levels
-        self._levels: Levels | None = None
+        self.now: Levels | None = None
         self._performers: dict[type, By] = {}
         self._finders: dict[type, Find] = {}
         self._relayed: set[type] = set()
@@ -276,7 +276,7 @@ class Router:
         self._steps.append(step)
         if self._busy:
             return
-        self._busy, self._levels = True, None
+        self._busy, self.now = True, None
         try:
             while self._steps:
                 self._steps.popleft()()
@@ -285,9 +285,9 @@ class Router:
 
     def levels(self) -> Levels:
         """Those of this run of steps. Nothing that a step says changes them before the loop comes round."""
-        if self._levels is None or not self._busy:
-            self._levels = self._read_levels()
-        return self._levels
+        if self.now is None or not self._busy:
+            self.now = self._read_levels()
+        return self.now
 
     async def close(self) -> None:
         """Find no more answers, and bring no more deadlines."""
