@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from typing import TypeVar
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from certs.errors import ChainRejected, Flaw
 
 PublicKey = ec.EllipticCurvePublicKey | ed448.Ed448PublicKey
+E = TypeVar("E", bound=x509.ExtensionType)
 
 _UNREADABLE = (
     ValueError,
@@ -107,11 +109,6 @@ class Certificate:
         return self._octets("issuer")
 
     @cached_property
-    def subject_der(self) -> bytes:
-        """The subject Name, octet for octet as in the certificate: what trusted_ca_keys and certificate_authorities compare."""
-        return self._octets("subject")
-
-    @cached_property
     def key_bits(self) -> bytes:
         """The content of the subjectPublicKey BIT STRING: what key hashes are over (for P-256 the 65 octets 04 X Y)."""
         return self._octets("subject_public_key_info", "public_key")
@@ -174,13 +171,18 @@ def _read(der: bytes) -> Certificate:
     if certificate.serial_number <= 0:
         raise ValueError("serial number is not positive")
     extensions = certificate.extensions
-    found = {extension.oid: extension.value for extension in extensions}
+    values = {extension.oid: extension.value for extension in extensions}
     key_kind, public_key = _key(certificate)
-    constraints = found.get(ExtensionOID.BASIC_CONSTRAINTS)
-    key_usage = found.get(ExtensionOID.KEY_USAGE)
-    extended = found.get(ExtensionOID.EXTENDED_KEY_USAGE)
-    ski = found.get(ExtensionOID.SUBJECT_KEY_IDENTIFIER)
-    aki = found.get(ExtensionOID.AUTHORITY_KEY_IDENTIFIER)
+
+    def value(kind: type[E]) -> E | None:
+        found = values.get(kind.oid)
+        return found if isinstance(found, kind) else None
+
+    purposes, ski, aki = (
+        value(x509.ExtendedKeyUsage),
+        value(x509.SubjectKeyIdentifier),
+        value(x509.AuthorityKeyIdentifier),
+    )
     return Certificate(
         der=der,
         parsed=certificate,
@@ -192,14 +194,12 @@ def _read(der: bytes) -> Certificate:
         signature_algorithm=certificate.signature_algorithm_oid.dotted_string,
         key_kind=key_kind,
         public_key=public_key,
-        basic_constraints=constraints if isinstance(constraints, x509.BasicConstraints) else None,
-        key_usage=key_usage if isinstance(key_usage, x509.KeyUsage) else None,
-        extended_key_usage=(
-            frozenset(oid.dotted_string for oid in extended) if isinstance(extended, x509.ExtendedKeyUsage) else None
-        ),
-        subject_key_identifier=ski.digest if isinstance(ski, x509.SubjectKeyIdentifier) else None,
-        authority_key_identifier=aki.key_identifier if isinstance(aki, x509.AuthorityKeyIdentifier) else None,
-        ocsp_url=_ocsp_url(found.get(ExtensionOID.AUTHORITY_INFORMATION_ACCESS)),
+        basic_constraints=value(x509.BasicConstraints),
+        key_usage=value(x509.KeyUsage),
+        extended_key_usage=None if purposes is None else frozenset(oid.dotted_string for oid in purposes),
+        subject_key_identifier=None if ski is None else ski.digest,
+        authority_key_identifier=None if aki is None else aki.key_identifier,
+        ocsp_url=_ocsp_url(value(x509.AuthorityInformationAccess)),
         extensions=frozenset(extension.oid.dotted_string for extension in extensions),
         critical=frozenset(extension.oid.dotted_string for extension in extensions if extension.critical),
     )
@@ -219,10 +219,8 @@ def _key(certificate: x509.Certificate) -> tuple[str, PublicKey | None]:
     return type(key).__name__.removesuffix("PublicKey").lower(), None
 
 
-def _ocsp_url(access: x509.ExtensionType | None) -> str | None:
-    if not isinstance(access, x509.AuthorityInformationAccess):
-        return None
-    for description in access:
+def _ocsp_url(access: x509.AuthorityInformationAccess | None) -> str | None:
+    for description in access or ():
         location = description.access_location
         if description.access_method == AuthorityInformationAccessOID.OCSP and isinstance(
             location, x509.UniformResourceIdentifier

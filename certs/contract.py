@@ -54,10 +54,6 @@ class Contract:
         """What logs and traces may hold of the leaf: SHA-256 and length, ``sha256:3f…/623``."""
         return f"sha256:{self.chain.leaf.fingerprint}/{len(self.chain.leaf.der)}"
 
-    def pem_chain(self) -> str:
-        """Leaf and sub-CAs as PEM, without the root: what a central validation asks for. Personal data."""
-        return b"".join(c.pem for c in (self.chain.leaf, *self.chain.sub_cas)).decode("ascii")
-
     def is_named_by(self, emaid: str) -> bool:
         """Whether this text names the contract: another way to write the same EMAID does."""
         try:

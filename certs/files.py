@@ -272,7 +272,7 @@ def stamp(path: Path) -> tuple[object, ...]:
         require_guarded(path)
     except StoreError as error:
         seen.append(str(error))
-    for place in islice(_below(path), MOST_STAMPED):
+    for place in paced(islice(_below(path), MOST_STAMPED)):
         try:
             mark = stamp_of(place.stat())
         except OSError:

@@ -116,7 +116,7 @@ class Keystore:
         except OSError as error:
             problems[str(place)] = StoreError(place, f"cannot be read: {error.strerror}")
         else:
-            # What begins with a dot is an installation that was cut off, or a chain on its way out.
+            # What begins with a dot is an installation that was cut off.
             return [path for path in names if not path.name.startswith(".")]
         return []
 
@@ -131,7 +131,7 @@ class Keystore:
         place = self.directory / edition.value
         require_guarded(self.directory)
         require_guarded(place, self.directory)
-        for remains in (*place.glob(".installing-*"), *place.glob(".removed-*")):
+        for remains in place.glob(".installing-*"):
             shutil.rmtree(remains, ignore_errors=True)
         building = place / f".installing-{secrets.token_hex(4)}"
         try:
@@ -153,16 +153,6 @@ class Keystore:
         finally:
             shutil.rmtree(building, ignore_errors=True)
         return _read_chain(final, edition, self.directory)
-
-    def remove(self, chain: SeccChain) -> None:
-        """Take a chain and its key away. Raises :class:`StoreError`."""
-        leaving = chain.path.with_name(f".removed-{secrets.token_hex(4)}")
-        try:
-            chain.path.rename(leaving)
-            synchronise(chain.path.parent)
-            shutil.rmtree(leaving)
-        except OSError as error:
-            raise StoreError(chain.path, f"cannot be removed: {error.strerror}") from error
 
 
 def _read_chain(path: Path, edition: Edition, store: Path) -> SeccChain:

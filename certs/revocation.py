@@ -7,7 +7,7 @@ certificate or by a responder whom that issuer certified for it (RFC 6960 sectio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certs.certificates import Certificate, Edition, parse_certificate
 from certs.errors import ChainRejected, OcspRejected, StoreError
-from certs.files import read_file, remove_file, write_atomically
+from certs.files import read_file, write_atomically
 from certs.profile import KEY_KINDS, KNOWN_CRITICAL, SIGNATURE_ALGORITHMS
 
 MAX_AGE = timedelta(days=7)
@@ -183,16 +183,6 @@ class StapleCache:
             usable = found and found[0].status is Status.GOOD and found[0].is_fresh(at, clock_trusted=clock_trusted)
             kept.append(found if usable else None)
         return tuple(kept)
-
-    def prune(self, keep: Iterable[Certificate]) -> int:
-        """Remove the responses for all certificates but these; how many went. Raises :class:`StoreError`."""
-        names = {self._path(certificate).name for certificate in keep}
-        if not self.directory.is_dir():
-            return 0
-        old = [path for path in self.directory.glob("*.der") if path.name not in names]
-        for path in old:
-            remove_file(path)
-        return len(old)
 
     def _path(self, certificate: Certificate) -> Path:
         return self.directory / f"{certificate.fingerprint}.der"

@@ -13,7 +13,7 @@ import socket
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from hal.errors import HalError
@@ -217,44 +217,41 @@ def _filtered(subject: str, outlet: OutletSettings, command: str, rules: Filter)
 
 
 async def _hardware(config: Config, running: bool) -> list[Finding]:
-    findings: list[Finding] = []
-    for outlet in config.outlets:
-        subject = f"outlet {outlet.name}"
-        if running:
-            findings.append(skipped(subject, "hardware belongs to the station that is running"))
-            continue
-        if outlet.modem is Modem.PACKET:
-            findings.append(await _packet_modem(subject, outlet.interface))
-            findings.append(_offset(subject, outlet.attenuation_offset))
-        try:
-            recognise(outlet.hal)
-        except HalError:
-            continue  # has been said already
-        findings += await _board(subject, outlet)
-    return findings
+    return [finding for outlet in config.outlets async for finding in _parts(f"outlet {outlet.name}", outlet, running)]
 
 
-async def _board(subject: str, outlet: OutletSettings) -> list[Finding]:
-    """Open it, look, close it: it comes up and goes down in its safe state."""
+async def _parts(subject: str, outlet: OutletSettings, running: bool) -> AsyncIterator[Finding]:
+    if running:
+        yield skipped(subject, "hardware belongs to the station that is running")
+        return
+    if outlet.modem is Modem.PACKET:
+        yield await _packet_modem(subject, outlet.interface)
+        yield _offset(subject, outlet.attenuation_offset)
+    try:
+        recognise(outlet.hal)
+    except HalError:
+        return  # has been said already
     try:
         board = await asyncio.wait_for(open_hal(outlet.hal, name=outlet.name), BOARD_SECONDS)
     except TimeoutError:
-        return [bad(subject, f"board: {outlet.hal} does not open within {BOARD_SECONDS:g} s")]
+        yield bad(subject, f"board: {outlet.hal} does not open within {BOARD_SECONDS:g} s")
+        return
     except HalError as error:
-        return [bad(subject, f"board: {error}")]
+        yield bad(subject, f"board: {error}")
+        return
+    # Open it, look, close it: it comes up and goes down in its safe state.
     try:
-        findings = list(_answers(subject, board))
-        if outlet.modem is Modem.BOARD:
-            if board.plc is None:
-                findings.append(skipped(subject, "modem: the board brings none, so cars are not matched"))
-            else:
-                findings.append(await _modem(subject, board.plc))
-                findings.append(_offset(subject, outlet.attenuation_offset))
-        elif outlet.modem is Modem.NONE:
-            findings.append(skipped(subject, "modem: none is to be used (modem = 'none')"))
+        for finding in _answers(subject, board):
+            yield finding
+        if outlet.modem is Modem.NONE:
+            yield skipped(subject, "modem: none is to be used (modem = 'none')")
+        elif outlet.modem is Modem.BOARD and board.plc is None:
+            yield skipped(subject, "modem: the board brings none, so cars are not matched")
+        elif outlet.modem is Modem.BOARD and board.plc is not None:
+            yield await _modem(subject, board.plc)
+            yield _offset(subject, outlet.attenuation_offset)
     finally:
         await board.close()
-    return findings
 
 
 def _answers(subject: str, board: Board) -> Iterator[Finding]:

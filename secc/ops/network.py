@@ -7,6 +7,8 @@ import os
 import secrets
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -71,14 +73,22 @@ def locate(interface: str) -> Place:
     raise InterfaceUnusable(f"{interface} has no IPv6 link-local address: is it up, and is IPv6 switched on there?")
 
 
-def _tie(sock: socket.socket, interface: str) -> None:
-    """Hear nothing that came in by another interface, whatever its addresses say."""
+@contextmanager
+def _tied(place: Place, kind: socket.SocketKind) -> Iterator[socket.socket]:
+    """A socket that hears nothing from any other interface, whatever its addresses say; closed again where an error comes."""
+    sock = socket.socket(socket.AF_INET6, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
-    except PermissionError:
-        raise InterfaceUnusable(
-            f"may not bind to {interface}: the kernel is older than 5.7, which asks for CAP_NET_RAW"
-        ) from None
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, place.interface.encode() + b"\0")
+        except PermissionError:
+            raise InterfaceUnusable(
+                f"may not bind to {place.interface}: the kernel is older than 5.7, which asks for CAP_NET_RAW"
+            ) from None
+        yield sock
+    except BaseException:
+        sock.close()
+        raise
 
 
 def sdp_socket(place: Place, port: int = sdp.PORT) -> socket.socket:
@@ -87,46 +97,33 @@ def sdp_socket(place: Place, port: int = sdp.PORT) -> socket.socket:
     Raises PortTaken, InterfaceUnusable. The port is not shared (no SO_REUSEADDR): of two programs that do, each would believe that it serves the cars
     of this interface. Outlets have the same port all the same, each on an interface of its own.
     """
-    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    group = socket.inet_pton(socket.AF_INET6, sdp.GROUP) + struct.pack("@I", place.index)
     try:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        _tie(sock, place.interface)
-        sock.bind(("::", port))
-        if not place.loopback:
-            group = socket.inet_pton(socket.AF_INET6, sdp.GROUP) + struct.pack("@I", place.index)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+        with _tied(place, socket.SOCK_DGRAM) as sock:
+            sock.bind(("::", port))
+            if not place.loopback:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+            return sock
     except OSError as error:
-        sock.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(f"UDP port {port} on {place.interface} is taken") from error
         raise InterfaceUnusable(f"UDP port {port} on {place.interface}: {error.strerror or error}") from error
-    except InterfaceUnusable:
-        sock.close()
-        raise
-    return sock
 
 
 def tcp_socket(place: Place, port: int = 0) -> socket.socket:
     """A listening socket on the car's interface; port 0 takes a random one of the dynamic range."""
     last: OSError | None = None
     for candidate in [port] if port else [secrets.choice(DYNAMIC_PORTS) for _ in range(32)]:
-        sock = socket.socket(socket.AF_INET6, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _tie(sock, place.interface)
-            sock.bind(place.sockaddr(candidate))
-            sock.listen(4)
+            with _tied(place, socket.SOCK_STREAM) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(place.sockaddr(candidate))
+                sock.listen(4)
+                return sock
         except OSError as error:
-            sock.close()
             last = error
             if error.errno != errno.EADDRINUSE:
                 break
-        except InterfaceUnusable:
-            sock.close()
-            raise
-        else:
-            return sock
     raise InterfaceUnusable(f"no TCP port on {place.interface}: {last.strerror if last else 'none free'}") from last
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
@@ -124,14 +123,6 @@ def test_a_contract_is_announced_to_end_three_weeks_before() -> None:
     contract = verify_contract_chain(LAB.contract.ders, anchors(), AT)
     assert contract.expires_soon(contract.not_after - timedelta(days=21))
     assert not contract.expires_soon(contract.not_after - timedelta(days=21, seconds=1))
-
-
-def test_the_pem_chain_is_leaf_first_without_the_root() -> None:
-    line = LAB.contract
-    shuffled = [line.leaf.der, line.root.der, line.sub1.der, line.sub2.der]
-    pem = verify_contract_chain(shuffled, anchors(), AT).pem_chain()
-    certificates = x509.load_pem_x509_certificates(pem.encode())
-    assert certificates == [line.leaf.certificate, line.sub2.certificate, line.sub1.certificate]
 
 
 def test_logs_see_a_hash_and_a_length() -> None:

@@ -87,7 +87,7 @@ def test_several_chains_by_root_newest_first(tmp_path: Path) -> None:
     chains = Keystore(tmp_path).read(Edition.ISO2).chains
     assert chains[0].path == new.path
     assert {chain.root.der for chain in chains} == {SECC.root.der, other.root.der}
-    Keystore(tmp_path).remove(old)
+    shutil.rmtree(old.path)
     assert old.path not in [chain.path for chain in Keystore(tmp_path).read(Edition.ISO2).chains]
     assert not old.path.exists()
 
@@ -238,21 +238,3 @@ def test_what_a_power_cut_left_is_swept_away(tmp_path: Path) -> None:
     assert list((tmp_path / "iso2").glob(".*"))
     install(tmp_path)
     assert not list((tmp_path / "iso2").glob(".*"))
-
-
-def test_after_a_power_cut_a_removed_chain_is_there_or_gone(tmp_path: Path) -> None:
-    directory = tmp_path / "keystore"
-
-    def prepare() -> None:
-        shutil.rmtree(directory, ignore_errors=True)
-        install(directory)
-
-    def remove() -> None:
-        (chain,) = Keystore(directory).read(Edition.ISO2).chains
-        Keystore(directory).remove(chain)
-
-    for _ in each_power_cut(remove, prepare):
-        contents = Keystore(directory).read(Edition.ISO2)
-        assert contents.problems == ()
-        assert len(contents.chains) in (0, 1)
-    assert Keystore(directory).read(Edition.ISO2).chains == ()

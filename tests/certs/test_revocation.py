@@ -171,16 +171,6 @@ def test_a_spoiled_file_is_not_stapled(tmp_path: Path) -> None:
     assert cache.staples([LEAF, SUB2], AT, Edition.ISO2) == (None,)
 
 
-def test_responses_for_chains_that_are_gone_are_pruned(tmp_path: Path) -> None:
-    cache = StapleCache(tmp_path / "staples")
-    assert cache.prune([]) == 0
-    leaf, sub2, _ = LAB.ocsp_responses(LAB.secc)
-    cache.store(leaf, LEAF, SUB2, AT, Edition.ISO2)
-    cache.store(sub2, SUB2, SUB1, AT, Edition.ISO2)
-    assert cache.prune([LEAF, SUB1]) == 1
-    assert cache.staples([LEAF, SUB2, SUB1], AT, Edition.ISO2) == (leaf, None)
-
-
 def test_a_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError):

@@ -146,24 +146,20 @@ class Mint:
             .not_valid_before(not_before or self.at - DAY)
             .not_valid_after(not_after or self.at + days * DAY)
         )
-        if constraints:
-            builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
         chosen = CA_USAGE if ca and usage is TLS_USAGE else usage
-        if chosen is not None:
-            builder = builder.add_extension(chosen, critical=True)
-        if key_identifiers:
-            builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            if issuer:
-                identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
-                builder = builder.add_extension(identifier, critical=False)
-        if purposes:
-            builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=purposes_critical)
-        if issuer and ocsp_url:
-            place = x509.UniformResourceIdentifier(ocsp_url)
-            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
-            builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
-        for extension, critical in extra:
-            builder = builder.add_extension(extension, critical=critical)
+        own, above = key.public_key(), issuer.key.public_key() if issuer else None
+        extensions: list[tuple[x509.ExtensionType | None, bool]] = [
+            (x509.BasicConstraints(ca=ca, path_length=path_length) if constraints else None, True),
+            (chosen, True),
+            (x509.SubjectKeyIdentifier.from_public_key(own) if key_identifiers else None, False),
+            (x509.AuthorityKeyIdentifier.from_issuer_public_key(above) if above and key_identifiers else None, False),
+            (x509.ExtendedKeyUsage(purposes) if purposes else None, purposes_critical),
+            (_responder(ocsp_url) if issuer and ocsp_url else None, False),
+            *extra,
+        ]
+        for extension, critical in extensions:
+            if extension is not None:
+                builder = builder.add_extension(extension, critical=critical)
         return Issued(self._sign(builder, signer, hash_), key, issuer)
 
     def name(self, common_name: str | None, domain_component: str | Sequence[str] | None) -> x509.Name:
@@ -255,6 +251,11 @@ class Mint:
         if self.seed is not None and isinstance(key, ec.EllipticCurvePrivateKey) and DETERMINISTIC:
             return builder.sign(key, hash_ or _hash_for(key), ecdsa_deterministic=True)
         return builder.sign(key, hash_ or _hash_for(key))
+
+
+def _responder(url: str) -> x509.AuthorityInformationAccess:
+    place = x509.UniformResourceIdentifier(url)
+    return x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)])
 
 
 def _hash_for(key: Key) -> Hash | None:
