@@ -28,7 +28,6 @@ from tools.bench.figures import Section, answer_times, quantile, spread, table
 from tools.bench.line import Exchange
 from tools.bench.messages import Sample
 from tools.bench.proc import Cpu, Tree
-from tools.bench.sessions import until_power, waits
 from tools.bench.stations import BenchFailed, Ground
 from tools.bench.watched import Boards, Watch
 
@@ -43,23 +42,25 @@ def _has_loopback() -> bool:
 
 
 @pytest.mark.skipif(not _has_loopback(), reason="no IPv6 on the loopback")
-def test_a_quick_run_measures_starts_and_a_whole_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quick_run_measures_starts_and_processor_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "bench.json"
-    assert main(["--quick", "--only", "start", "sessions", "--json", str(report)]) == 0
+    assert main(["--quick", "--only", "start", "cpu", "sessions", "--json", str(report)]) == 0
     told = json.loads(report.read_text())
     facts = {section["name"]: section["facts"] for section in told["sections"]}
-    assert set(facts) == {"start", "sessions"}
+    assert set(facts) == {"start", "cpu", "sessions"}
     ways = facts["start"]["ways"]
-    assert {what: len(starts) for what, starts in ways.items()} == dict.fromkeys(ways, 2) | {"without byte code": 1}
+    assert [len(starts) for starts in ways.values()] == [1, 1, 1, 1]
     assert all(0.0 < cpu["seconds"] <= wall * 2.0 for starts in ways.values() for wall, cpu in starts)
-    run = facts["sessions"]["own"][0]
-    assert run["answers"] > 10
-    assert 0.0 < run["share"] < run["wall"]
-    assert run["hardware"] >= 0.0
-    assert run["cpu"] > 0.0
+    (run,) = facts["cpu"]["runs"]
+    assert len(run["sessions"]) == 2
+    assert all(0.0 < own <= whole for own, whole in zip(run["sessions"], run["with what passes"], strict=True))
+    assert 0.0 < run["idle"] < run["silent"] < run["charging"]
+    assert run["charging, board"] > 0.0
+    assert min(run["decodes"]) > 0.0
+    assert facts["cpu"]["many"]["answer"] > facts["cpu"]["many"]["answer, board"] > 0.0
     printed = capsys.readouterr().out
     assert "| wall clock |" in printed
-    assert "our share" in printed
+    assert "| a second of charging at 10 Hz, one outlet |" in printed
     assert "Josev's SECC beside ours: not with --quick" in printed
 
 
@@ -141,34 +142,6 @@ def test_answers_count_in_their_window() -> None:
     assert found["cpu us an answer"] == pytest.approx(1000.0)
     with pytest.raises(BenchFailed):
         Window(10.0, 11.0, Cpu(0.003, 0.0)).found([Trips(0.0, (one,))])
-
-
-def test_the_way_to_power_ends_with_its_answer() -> None:
-    car = (_exchange("SDP", 0.0), _exchange("PowerDeliveryReq(Start)", 1.0), _exchange("CurrentDemandReq", 2.0))
-    assert [one.name for one in until_power(car)] == ["SDP", "PowerDeliveryReq(Start)"]
-    with pytest.raises(BenchFailed):
-        until_power(car[:1])
-
-
-def test_waits_for_hardware_are_told_from_our_own() -> None:
-    def answered(at: float, question: str) -> dict[str, object]:
-        return {"t": at, "kind": "event", "value": {"type": "Answered", "ticket": {"question": question}}}
-
-    trace = [
-        {"t": 1.0, "kind": "received", "message": {"PaymentDetailsReq": {}}},
-        answered(1.5, "ValidateContract"),
-        {"t": 1.5, "kind": "sent"},
-        {"t": 2.0, "kind": "received", "message": {"CableCheckReq": {}}},
-        {"t": 2.25, "kind": "expired"},
-        {"t": 2.3, "kind": "sent"},
-        answered(3.0, "CheckCable"),
-        {"t": 4.0, "kind": "received", "message": {"PowerDeliveryReq": {"ChargeProgress": "Start"}}},
-        answered(4.5, "StartPower"),
-        {"t": 4.6, "kind": "sent"},
-        {"t": 5.0, "kind": "received", "message": {"PowerDeliveryReq": {"ChargeProgress": "Stop"}}},
-        answered(6.0, "StopPower"),
-    ]
-    assert waits(json.dumps(line) for line in trace) == pytest.approx(0.25 + 0.5)
 
 
 def test_the_streams_that_are_sent_are_what_they_are_called() -> None:

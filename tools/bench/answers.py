@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-from hal.sim.panel import Hand
 
 from .car import Order
 from .cars import Cars, Trips
 from .figures import Section, answer_times
-from .proc import Cpu, cores, pin
-from .stations import ROOT, BenchFailed, Ground, Outlet, Station, running
+from .proc import Cpu, cores
+from .stations import BenchFailed, Ground, Outlet, Station, running
 
 LOOP = "CurrentDemandReq"
 MANY = 20
@@ -133,50 +127,19 @@ def beside_slow_key(ground: Ground, seconds: float) -> dict[str, Any]:
     """One outlet charges while another shakes hands again and again with a key that takes 300 ms."""
     configuration, places = ground.configure(2)
     own, other = cores()
+    car, shaking = orders(ground, places)
     with running(configuration, program=("tools.bench.slow_key",), core=own) as station:
         ready(station, places)
-        asyncio.run(_plug_in(places[1]))
-        cars = Cars(orders(ground, places[:1]), core=other)
-        shaking = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tools.bench.handshakes",
-                str(places[1].sdp_port),
-                str(ground.pki / "car"),
-                str(seconds + (3.0 if seconds < 3.0 else 8.0)),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        pin(shaking.pid, other)
-        try:
-            cars.charging()
-            window = Window.of(station, lambda: time.sleep(seconds))
-            cars.leave()
-            trips = cars.done()
-            text, _ = shaking.communicate(timeout=60.0)
-        finally:
-            if shaking.poll() is None:
-                shaking.kill()
-                shaking.communicate()
+        cars = Cars([car, replace(shaking, shakes=True)], core=other)
+        cars.charging()
+        window = Window.of(station, lambda: time.sleep(seconds))
+        cars.leave()
+        trips = cars.done()
         station.charged_by_contract(1)
-    shook = json.loads(text)
-    if len(shook["took"]) < 3:
-        raise BenchFailed(f"only {len(shook['took'])} handshakes came about beside the session")
-    return window.found([trips]) | {
-        "handshakes": len(shook["took"]),
-        "handshake ms": answer_times(shook["took"]),
-    }
-
-
-async def _plug_in(place: Outlet) -> None:
-    hand = Hand(place.panel)
-    try:
-        await hand.act("plug_in")
-    finally:
-        hand.close()
+    shook = [one.answer_seen for one in trips.cars[1] if window.began <= one.sent < window.ended]
+    if len(shook) < 3:
+        raise BenchFailed(f"only {len(shook)} handshakes came about beside the session")
+    return window.found([trips]) | {"handshakes": len(shook), "handshake ms": answer_times(shook)}
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:

@@ -47,6 +47,8 @@ class Order:
     sessions: int = 1
     """One after the other; the exchanges are those of the last."""
     poll_seconds: float = 0.2
+    shakes: bool = False
+    """It only shakes hands by TLS, again and again, until it is told to stop."""
     volts: float | None = None
     """A battery of this voltage at any state of charge; such a car does without welding detection."""
 
@@ -95,12 +97,35 @@ class Car:
             async with asyncio.timeout(limit):
                 await asyncio.sleep(self.order.delay)
                 for _ in range(self.order.sessions):
-                    problem = problem or await self._trip()
+                    problem = problem or await (self._shake() if self.order.shakes else self._trip())
         except (OSError, SeccError, HalError, Stopped, TimeoutError) as error:
             problem = f"{type(error).__name__}: {error}"
         self._charges()
         exchanges = self.asked + (self.line.stream.exchanges if self.line is not None else [])
         return {"problem": problem, "exchanges": [asdict(one) for one in exchanges]}
+
+    async def _shake(self) -> str:
+        hands = SimHands(Path(self.order.panel or ""))
+        await hands.plug_in()
+        hands.close()
+        shaken: list[Exchange] = []
+        while not self.group.stop.is_set():
+            try:
+                began = time.time()
+                line = await self._connect(self._where(), self._hear)
+                shaken.append(Exchange("shaken", began, time.time(), time.time()))
+                await line.close()
+                self._charges()
+            except (OSError, SeccError, TimeoutError):
+                await asyncio.sleep(0.02)
+        self.asked, self.line = shaken, None
+        return ""
+
+    def _where(self) -> Trip:
+        """Where it goes, and what it has with it."""
+        order, pki = self.order, None if self.order.pki is None else Path(self.order.pki)
+        trust, wallet = (None, None) if pki is None else (Trust.load(pki), Wallet.load(pki))
+        return Trip(order.interface, order.sdp_port, trust=trust, wallet=wallet)
 
     async def _trip(self) -> str:
         hands: Hands = Hands() if self.order.panel is None else OnceHands(Path(self.order.panel))
@@ -113,16 +138,9 @@ class Car:
 
     async def _travel(self, hands: Hands) -> str:
         """What was wrong with the end of its session; empty where nothing was."""
-        order = self.order
-        pki = None if order.pki is None else Path(order.pki)
-        trip = Trip(
-            order.interface,
-            order.sdp_port,
-            trust=None if pki is None else Trust.load(pki),
-            wallet=None if pki is None else Wallet.load(pki),
-        )
+        order, trip = self.order, self._where()
         behaviour = Behaviour(
-            payment=Payment.EXTERNAL if pki is None else Payment.CONTRACT,
+            payment=Payment.EXTERNAL if order.pki is None else Payment.CONTRACT,
             target_state_of_charge=1.0,
             loops=order.loops,
             loop_seconds=order.loop_seconds,

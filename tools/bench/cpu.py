@@ -23,10 +23,10 @@ T = TypeVar("T")
 LOOPS = 20
 SPEED = 10.0
 """Of the simulated world of a session: its cable check takes half a second, which is less to take away from the figure than five."""
-SILENT = 5.0
-"""Seconds between two messages of a car that charges in silence."""
-WARM_SECONDS = 3.0
-"""What a station prepares once it is ready belongs to no session."""
+SILENT = 4.0
+"""Seconds between two messages of a car that charges in silence; of one that is silent for longer the current is taken away."""
+PREPARED = 0.3
+"""What a station prepares once it is ready belongs to no session: it has three seconds for it, or where all is shorter its share of the time."""
 WRITTEN_SECONDS = 1.5
 SESSION_MS, SECOND_MS, IDLE_MS, ANSWER_MS, DECODE_US = 40.0, 7.0, 0.2, 0.4, 20.0
 
@@ -65,11 +65,11 @@ def without_passing(session: Cost, trips: Trips, silent: float, idle: float) -> 
     return session.own - silent * connected - idle * (session.seconds - connected)
 
 
-def one_outlet(ground: Ground, later: int, seconds: float) -> dict[str, Any]:
+def one_outlet(ground: Ground, later: int, loops: int, seconds: float) -> dict[str, Any]:
     """Sessions of a fresh process, one after the other; then a car that charges, in silence and at 10 Hz."""
     configuration, places = ground.configure(1, speed=SPEED)
     own, other = cores()
-    car = Order(places[0].sdp_port, str(places[0].panel), str(ground.pki / "car"), loops=LOOPS)
+    car = Order(places[0].sdp_port, str(places[0].panel), str(ground.pki / "car"), loops=loops)
 
     def session() -> Trips:
         trips = Cars([car], core=other).done()
@@ -78,10 +78,10 @@ def one_outlet(ground: Ground, later: int, seconds: float) -> dict[str, Any]:
 
     with running(configuration, program=WATCHED, core=own) as station:
         ready(station, places)
-        time.sleep(WARM_SECONDS)
+        time.sleep(PREPARED * seconds)
         sessions = [measured(station, session) for _ in range(1 + later)]
         idle, _ = measured(station, lambda: time.sleep(seconds / 2))
-        silent, _ = _charging(ground, station, places, SILENT, SILENT * 0.8)
+        silent, _ = _charging(ground, station, places, SILENT, min(3.0, seconds))
         second, _ = _charging(ground, station, places, 0.1, seconds)
         station.charged_by_contract(3 + later)
     return {
@@ -118,7 +118,7 @@ def many_outlets(ground: Ground, outlets: int, seconds: float) -> dict[str, Any]
     own, _ = cores()
     with running(configuration, program=WATCHED, core=own) as station:
         ready(station, places)
-        time.sleep(WARM_SECONDS)
+        time.sleep(PREPARED * seconds)
         idle, _ = measured(station, lambda: time.sleep(seconds))
         cost, answers = _charging(ground, station, places, 0.1, seconds)
         station.charged_by_contract(outlets)
@@ -134,16 +134,17 @@ def measure(ground: Ground, *, quick: bool) -> Section:
     """The table of processor time."""
     section = Section("cpu", "Processor time of the station, simulated boards apart, traces on", ground.factor)
     outlets = 3 if quick else MANY
-    runs = [one_outlet(ground, 1 if quick else 4, 2.0 if quick else 8.0) for _ in range(1 if quick else 2)]
-    many = many_outlets(ground, outlets, 2.0 if quick else 10.0)
+    later, loops, seconds = (1, 5, 1.0) if quick else (4, LOOPS, 10.0)
+    runs = [one_outlet(ground, later, loops, seconds) for _ in range(1 if quick else 2)]
+    many = many_outlets(ground, outlets, seconds)
     section.facts = {"runs": runs, "many": many}
     first = [1000.0 * run["sessions"][0] for run in runs]
-    later = [1000.0 * one for run in runs for one in run["sessions"][1:]]
+    others = [1000.0 * one for run in runs for one in run["sessions"][1:]]
     boards = statistics.median(1000.0 * one for run in runs for one in run["boards"])
     silent = statistics.median(1000.0 * run["silent"] for run in runs)
-    for what, samples in (("the first of a process", first), ("later ones", later)):
+    for what, samples in (("the first of a process", first), ("later ones", others)):
         section.judge(
-            f"a DC Plug & Charge session with {LOOPS} loops and its trace, {what}: without the seconds that pass",
+            f"a DC Plug & Charge session with {loops} loops and its trace, {what}: without the seconds that pass",
             statistics.median(samples),
             "ms",
             SESSION_MS,

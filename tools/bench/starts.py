@@ -12,13 +12,14 @@ from typing import Any
 from .answers import LOOP
 from .car import Order
 from .cars import Cars
-from .cpu import WARM_SECONDS
 from .figures import Section, spread
 from .proc import Cpu, cores
 from .stations import Ground, Station, running
 
 WALL_SECONDS = 0.25
 IDLE_MIB, SESSIONS_MIB, RESIDENT_MIB = 45.0, 47.0, 50.0
+PREPARED_SECONDS = 3.0
+"""What a station prepares once it is ready."""
 SESSIONS = 100
 SPEED = 100.0
 """Of the simulated world: a hundred cable checks take time."""
@@ -41,7 +42,7 @@ def started(configuration: Path, port: int, bytecode: Path | None = None) -> tup
 def starts(ground: Ground, *, quick: bool) -> Section:
     """Until SDP is answered; a car is plugged in already, since without one nothing is answered."""
     section = Section("start", "`secc run` until it answers SDP", ground.factor)
-    number = 2 if quick else 5
+    number = 1 if quick else 5
     configuration, (place,) = ground.configure(1, plugged=True)
     ways: dict[str, list[tuple[float, Cpu]]] = {}
     ways["wall clock"] = [started(configuration, place.sdp_port) for _ in range(number)]
@@ -100,7 +101,7 @@ def memory(ground: Ground, *, quick: bool) -> Section:
     order = Order(place.sdp_port, str(place.panel), str(ground.pki / "car"), loops=3, loop_seconds=0.0)
     with running(configuration, core=own) as station:
         station.wait_for(place.panel)
-        time.sleep(WARM_SECONDS)
+        time.sleep(PREPARED_SECONDS)
         idle = station.tree.resident()
         Cars([replace(order, sessions=sessions, poll_seconds=0.02)], core=other, limit=300.0).done()
         time.sleep(1.0)
