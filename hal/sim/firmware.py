@@ -172,7 +172,7 @@ class Firmware:
     def _do_meter(self, _: Message, reply: Reply) -> None:
         if "meter_lost" in self.world.faults:
             raise HalTimeout("the meter does not answer")
-        reply({"ok": True, "meter": self._meter(self.world.flow())})
+        reply({"ok": True, "meter": _meter(self.world.flow(), self._now())})
 
     def _do_clear(self, command: Message, reply: Reply) -> None:
         self.safety.clear(str(command.get("code")))
@@ -250,27 +250,28 @@ class Firmware:
     def _lock(self) -> Message:
         return {"event": "lock", "state": "locked" if self.world.locked else "unlocked", "at": self._now()}
 
-    def _meter(self, flow: Flow) -> Message:
-        return {
-            "watt_hours_import": flow.watt_hours,
-            "volts": flow.volts,
-            "amperes": flow.amperes,
-            "watts": flow.watts,
-            "at": self._now(),
-        }
-
     def measure(self) -> Message:
         """Fresh measurements; what is silent keeps its last value and its age."""
-        flow, faults = self.world.flow(), self.world.faults
+        flow, faults, at = self.world.flow(), self.world.faults, self._now()
         if "supply_silent" not in faults:
-            self._measured["present"] = {"volts": flow.pin_volts, "amperes": flow.amperes[0], "at": self._now()}
+            self._measured["present"] = {"volts": flow.pin_volts, "amperes": flow.amperes[0], "at": at}
         if "meter_lost" not in faults:
-            self._measured["meter"] = self._meter(flow)
-        return {"event": "measured", "at": self._now(), **self._measured}
+            self._measured["meter"] = _meter(flow, at)
+        return {"event": "measured", "at": at, **self._measured}
 
 
 def _fault(fault: Fault) -> Message:
     return {"event": "fault", **dataclasses.asdict(fault), "severity": int(fault.severity)}
+
+
+def _meter(flow: Flow, at: float) -> Message:
+    return {
+        "watt_hours_import": flow.watt_hours,
+        "volts": flow.volts,
+        "amperes": flow.amperes,
+        "watts": flow.watts,
+        "at": at,
+    }
 
 
 def refusal(error: HalError) -> Message:

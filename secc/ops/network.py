@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from secc.link import sdp
 DYNAMIC_PORTS = range(49152, 65536)
 """Where the TCP port of the station has to lie. [V2G2-160 ff., IANA dynamic range]"""
 
+_ADDRESSES = Path("/proc/net/if_inet6")
 _TENTATIVE = 0x40
 _LINK_SCOPE = 0x20
 _HOST_SCOPE = 0x10
@@ -56,11 +58,17 @@ def locate(interface: str) -> Place:
     except OSError:
         raise InterfaceUnusable(f"there is no interface {interface}") from None
     try:
-        table = Path("/proc/net/if_inet6").read_text()
+        table = _ADDRESSES.read_bytes()
     except OSError:
         raise InterfaceUnusable("IPv6 is switched off on this machine") from None
+    return _place(interface, index, table)
+
+
+@lru_cache(maxsize=64)
+def _place(interface: str, index: int, table: bytes) -> Place:
+    """As the kernel's ``table`` has it. It is read every second at each outlet, and hardly ever another one."""
     tentative = False
-    for line in table.splitlines():
+    for line in table.decode().splitlines():
         octets, _, _, scope, flags, name = line.split()
         if name != interface or int(scope, 16) not in (_LINK_SCOPE, _HOST_SCOPE):
             continue

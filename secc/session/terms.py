@@ -4,6 +4,8 @@ now.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from secc.session.offer import AcLimits, DcLimits, Offer, Transfer
 from secc.session.wishes import Wishes
 
@@ -22,15 +24,15 @@ class Terms:
         """Whether this session charges with DC; before a transfer is agreed, whether the outlet
         offers DC only.
         """
-        return self.offer.is_dc if self.transfer is None else self.transfer.is_dc
+        return self.offer.is_dc if self.transfer is None else self.transfer is Transfer.DC
 
-    @property
+    @cached_property
     def ac(self) -> AcLimits:
         """Limits of an outlet that has AC."""
         assert self.offer.ac is not None
         return self.offer.ac
 
-    @property
+    @cached_property
     def dc(self) -> DcLimits:
         """Limits of an outlet that has DC."""
         assert self.offer.dc is not None

@@ -54,7 +54,6 @@ class OutletHost:
         self._services = services
         self._threads = worker(settings.name)
         self._loop = asyncio.get_running_loop()
-        self._keeper: asyncio.Task[None] | None = None
         self._by_pilot = False
         """Charging without a session."""
         self._closing = False
@@ -133,7 +132,7 @@ class OutletHost:
         """Bring up board and sockets. What is not there yet (an interface, a board) is waited for in the background."""
         await self.hardware.open()
         await self.sockets.open()
-        self._keeper = asyncio.create_task(self.sockets.keep(), name=f"{self.name} window")
+        self.sockets.keep()
 
     async def close(self, seconds: float) -> None:
         """A car is told and gets ``seconds`` to end by itself; then power is off, whatever it does."""
@@ -149,9 +148,6 @@ class OutletHost:
         await self.hardware.settle()
         if self._by_pilot:
             self._charged_by_pilot(ReportBasicCharging(False, "shutdown"))
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
         await self.sockets.close()
         await self.matching.close()
         await self.questions.close()

@@ -17,7 +17,7 @@ from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+TICKS_A_LOOK = 10
 """How often an interface that is missing is looked for, and one that is there is looked at."""
 FIRST_LOOK_SECONDS = 0.05
 """A link-local address is tentative for a moment after the interface came up."""
@@ -42,6 +42,7 @@ class Sockets:
         self._tcp: TcpListener | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._closed = False
+        self._ticks = 0
         self.problem = ""
         """Why a car cannot find this outlet; empty when it can."""
 
@@ -69,18 +70,22 @@ class Sockets:
                 return
             await asyncio.sleep(FIRST_LOOK_SECONDS)
 
-    async def keep(self) -> None:
+    def keep(self) -> None:
         """Follow the interface: it may come up late, lose its address, or be taken away with its modem."""
-        while not self._closed:
-            await asyncio.sleep(LOOK_SECONDS)
+        self._services.ticker.join(self._tick)
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        if self._ticks % TICKS_A_LOOK == 0:
             try:
                 self._look()
             except PortTaken as error:
-                # Somebody took it while the interface was away. Other outlets may be charging: we go on.
+                # Another program took the port while the interface was away. Other outlets may be charging.
                 self._note(str(error))
 
     async def close(self) -> None:
         self._closed = True
+        self._services.ticker.leave(self._tick)
         self.shut()
         if self._sdp is not None:
             self._sdp.close()

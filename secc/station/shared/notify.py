@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 
@@ -19,7 +20,8 @@ class Notifier:
         microseconds = environment.get("WATCHDOG_USEC", "")
         self.watchdog_seconds = int(microseconds) / 1e6 if microseconds.isdecimal() else 0.0
         """The manager ends the service after this long without ``beat``; 0 where it does not watch."""
-        self._next_beat = 0.0
+        self.next_beat = 0.0 if self.watchdog_seconds else math.inf
+        """When the manager has to hear a beat again, monotonic seconds."""
 
     def ready(self, status: str) -> None:
         self._say(f"READY=1\nSTATUS={status}")
@@ -32,8 +34,8 @@ class Notifier:
 
     def beat(self, now: float) -> None:
         """To be called with every heartbeat of the boards; passes on four in the time that the watchdog grants."""
-        if self.watchdog_seconds and now >= self._next_beat:
-            self._next_beat = now + self.watchdog_seconds / 4
+        if now >= self.next_beat:
+            self.next_beat = now + self.watchdog_seconds / 4
             self._say("WATCHDOG=1")
 
     def _say(self, text: str) -> None:

@@ -121,7 +121,9 @@ class Services:
     def beat(self, outlet: str, now: float) -> None:
         """A heartbeat went out to this outlet's board. The service manager hears of it while every board gets its own."""
         self._beats[outlet] = now
-        if len(self._beats) == len(self.config.outlets) and now - min(self._beats.values()) < BEAT_AGE_SECONDS:
+        if now < self.notifier.next_beat or len(self._beats) < len(self.config.outlets):
+            return
+        if now - min(self._beats.values()) < BEAT_AGE_SECONDS:
             self.notifier.beat(now)
 
     async def close(self) -> None:
