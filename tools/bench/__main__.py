@@ -9,6 +9,7 @@ import platform
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,8 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             ground.factor = reference.factor()
             try:
                 section = MEASUREMENTS[name](ground, quick=options.quick)
-            except BenchFailed as error:
-                broken.append(f"{name}: {error}")
+            except Exception as error:  # noqa: BLE001  # what breaks one measurement does not hide the others
+                broken.append(f"{name}: {error or type(error).__name__}")
+                if not isinstance(error, BenchFailed):
+                    traceback.print_exc()
                 continue
             section.facts |= {"load": load, "seconds": time.monotonic() - started}
             section.title += f" (load of the machine {load:.1f}, factor {ground.factor:.2f} when it began)"
