@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from hal.errors import HalRejected
 from hal.interlock import Consent, Purpose, Reason
 from hal.port_queue import PortQueue
 from hal.ports import AcPower, DcPower
 from hal.readings import AcCapabilities, ContactorReading, ContactorState, DcCapabilities, DcPhase, DcPresent
+
+P = TypeVar("P", bound=AcPower | DcPower)
 
 FEEDBACK_SECONDS: Final = 0.1
 """So long the feedback of a contactor may lag behind the confirmed command to open."""
@@ -35,17 +37,17 @@ class Permit(Protocol):
         ...
 
 
-class _Guarded:
+class _Guarded(Generic[P]):
     """A port with a contactor, which ``_contactor`` commands."""
 
-    def __init__(self, port: AcPower | DcPower, permit: Permit, name: str) -> None:
+    def __init__(self, port: P, permit: Permit, name: str) -> None:
         self._permit = permit
-        self._switched = port
+        self._port: P = port
         self._contactor = PortQueue(f"{name} contactor")
 
     @property
     def contactor(self) -> ContactorReading:
-        return self._switched.contactor
+        return self._port.contactor
 
     def doubt(self, *, under_way: bool = True) -> None:
         """What the port was told may not hold any more: what is safe is commanded anew (:meth:`PortQueue.doubt`)."""
@@ -78,12 +80,8 @@ class _Guarded:
             raise HalRejected(f"interlock: {Reason.NOT_ASKED}")
 
 
-class GuardedAcPower(_Guarded):
+class GuardedAcPower(_Guarded[AcPower]):
     """The AC port: one queue, because permission, phases and protection are settings of one contactor."""
-
-    def __init__(self, port: AcPower, permit: Permit, name: str) -> None:
-        super().__init__(port, permit, name)
-        self._port = port
 
     @property
     def capabilities(self) -> AcCapabilities:
@@ -108,7 +106,7 @@ class GuardedAcPower(_Guarded):
         return self._contactor.call("test residual current", self._port.test_residual_current)
 
 
-class GuardedDcPower(_Guarded):
+class GuardedDcPower(_Guarded[DcPower]):
     """The DC port: supply and contactor have a queue each, because an opening does not wait for a supply.
 
     Voltage for the cable check has a permission of its own, without a car behind it.
@@ -116,7 +114,6 @@ class GuardedDcPower(_Guarded):
 
     def __init__(self, port: DcPower, permit: Permit, name: str) -> None:
         super().__init__(port, permit, name)
-        self._port = port
         self._supply = PortQueue(f"{name} supply")
 
     @property
