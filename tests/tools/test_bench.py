@@ -19,16 +19,16 @@ import pytest
 from secc.iso2.dialogue import PAYLOAD_LIMIT
 from secc.link.connection import Serving, serve
 from secc.link.v2gtp import PayloadType, frame
-from tools.bench import codec, instructions, main, reference, streams
+from tools.bench import codec, holds, instructions, main, reference, streams
 from tools.bench.__main__ import MEASUREMENTS, arguments
-from tools.bench.answers import Window
+from tools.bench.answers import found_in
 from tools.bench.cars import Trips
-from tools.bench.cpu import Cost, without_passing
+from tools.bench.cpu import without_passing
 from tools.bench.figures import Section, answer_times, quantile, spread, table
 from tools.bench.line import Exchange
 from tools.bench.messages import Sample
 from tools.bench.proc import Cpu, Tree
-from tools.bench.stations import BenchFailed, Ground
+from tools.bench.stations import ROOT, BenchFailed, Ground, Span
 from tools.bench.watched import Boards, Watch
 
 
@@ -136,12 +136,12 @@ def _exchange(name: str, sent: float, took: float = 0.001) -> Exchange:
 def test_answers_count_in_their_window() -> None:
     one = tuple(_exchange("CurrentDemandReq", at) for at in (1.0, 2.0, 3.0, 4.0))
     other = tuple(_exchange("CurrentDemandReq", at) for at in (2.5, 3.5, 9.0))
-    found = Window(2.5, 4.0, Cpu(0.003, 0.0)).found([Trips(0.0, (one,)), Trips(0.0, (other,))])
+    found = found_in(Span(2.5, 4.0, Cpu(0.003, 0.0)), [Trips((one,)), Trips((other,))])
     assert found["answers"]["count"] == 3
     assert found["a second"] == pytest.approx(2.0)
     assert found["cpu us an answer"] == pytest.approx(1000.0)
     with pytest.raises(BenchFailed):
-        Window(10.0, 11.0, Cpu(0.003, 0.0)).found([Trips(0.0, (one,))])
+        found_in(Span(10.0, 11.0, Cpu(0.003, 0.0)), [Trips((one,))])
 
 
 def test_the_streams_that_are_sent_are_what_they_are_called() -> None:
@@ -219,8 +219,8 @@ def test_a_turn_that_only_a_board_woke_is_the_boards_as_a_whole() -> None:
 
 
 def test_seconds_that_pass_are_no_part_of_a_session() -> None:
-    trips = Trips(0.0, ((_exchange("SDP", 10.0), _exchange("SessionStopReq", 13.998)),))
-    cost = Cost(own=0.2, board=0.1, seconds=6.0, began=9.0, ended=15.0, seen={})
+    trips = Trips(((_exchange("SDP", 10.0), _exchange("SessionStopReq", 13.998)),))
+    cost = Span(9.0, 15.0, Cpu(0.3, 0.0), board=0.1)
     assert without_passing(cost, trips, silent=0.01, idle=0.001) == pytest.approx(0.2 - 4 * 0.01 - 2 * 0.001)
 
 
@@ -325,3 +325,9 @@ def test_both_codecs_are_measured_alike(monkeypatch: pytest.MonkeyPatch, tmp_pat
     messages = len({name for name, _ in asked})
     assert len(asked) == 2 * messages
     assert [figure.note for figure in section.figures[2:]] == ["750 times", "500 times"] * messages
+
+
+def test_the_lines_of_the_log_that_the_bench_counts_are_those_that_the_station_writes() -> None:
+    assert f'log.warning("{holds.WITHHELD}: ' in (ROOT / "hal" / "guard.py").read_text()
+    assert holds.WELDED.search("halted: contactor-welded")
+    assert holds.WELDED.search("fault contactor_welded")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .car import Order
 from .cars import Cars, Trips
 from .figures import Section, answer_times
-from .proc import Cpu, cores
-from .stations import BenchFailed, Ground, Outlet, Station, running
+from .proc import cores
+from .stations import BenchFailed, Ground, Outlet, Span, Station, running
 
 LOOP = "CurrentDemandReq"
 MANY = 20
@@ -43,41 +43,19 @@ def ready(station: Station, places: Sequence[Outlet]) -> None:
         station.wait_for(place.panel)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What a station took in some seconds, and the exchanges that were sent in them."""
-
-    began: float
-    ended: float
-    cost: Cpu
-
-    @classmethod
-    def of(cls, station: Station, work: Callable[[], object]) -> Window:
-        before, began = station.tree.cpu(), time.time()
-        work()
-        ended, after = time.time(), station.tree.cpu()
-        return cls(began, ended, after.since(before))
-
-    def found(self, trips: Sequence[Trips]) -> dict[str, Any]:
-        """What was answered in it, and what it cost."""
-        seconds = self.ended - self.began
-        sent = [
-            one
-            for each in trips
-            for car in each.cars
-            for one in car
-            if one.name == LOOP and self.began <= one.sent < self.ended
-        ]
-        if not sent:
-            raise BenchFailed("nothing was answered")
-        return {
-            "answers": answer_times(one.answer for one in sent),
-            "seen by the car": answer_times(one.answer_seen for one in sent),
-            "a second": len(sent) / seconds,
-            "seconds": seconds,
-            "cpu": self.cost,
-            "cpu us an answer": 1e6 * self.cost.seconds / len(sent),
-        }
+def found_in(span: Span, trips: Sequence[Trips]) -> dict[str, Any]:
+    """What was answered of what was sent in it, and what it cost. BenchFailed where it is nothing."""
+    sent = [one for each in trips for one in each.sent(LOOP, span.began, span.ended)]
+    if not sent:
+        raise BenchFailed("nothing was answered")
+    return {
+        "answers": answer_times(one.answer for one in sent),
+        "seen by the car": answer_times(one.answer_seen for one in sent),
+        "a second": len(sent) / span.seconds,
+        "seconds": span.seconds,
+        "cpu": span.cost,
+        "cpu us an answer": 1e6 * span.cost.seconds / len(sent),
+    }
 
 
 def loaded(ground: Ground, sessions: int, seconds: float, *, ending: int = 0, reloads: bool = False) -> dict[str, Any]:
@@ -92,25 +70,25 @@ def loaded(ground: Ground, sessions: int, seconds: float, *, ending: int = 0, re
         for cars in groups:
             cars.charging()
         before = sum(cars.tree.cpu().seconds for cars in groups)
-        window = Window.of(station, lambda: time.sleep(seconds))
+        window = station.span(lambda: time.sleep(seconds))
         busy = (sum(cars.tree.cpu().seconds for cars in groups) - before) / seconds
         resident = station.tree.resident()
         beside = None
         if ending or reloads:
             leaving = groups[1] if ending else None
-            beside = Window.of(station, lambda: _beside(station, leaving, min(BESIDE_SECONDS, seconds)))
+            beside = station.span(lambda: _beside(station, leaving, min(BESIDE_SECONDS, seconds)))
         for cars in groups:
             cars.leave()
         trips = [cars.done(all_well=False) for cars in groups]
         problems = [problem for each_trips in trips for problem in each_trips.problems]
         if not problems:
             station.charged_by_contract(sessions)
-    return window.found(trips) | {
+    return found_in(window, trips) | {
         "sessions": sessions,
         "resident": resident,
         "cars": busy,
         "lost": problems,
-        "beside": None if beside is None else beside.found(trips[:1]),
+        "beside": None if beside is None else found_in(beside, trips[:1]),
     }
 
 
@@ -132,14 +110,14 @@ def beside_slow_key(ground: Ground, seconds: float) -> dict[str, Any]:
         ready(station, places)
         cars = Cars([car, replace(shaking, shakes=True)], core=other)
         cars.charging()
-        window = Window.of(station, lambda: time.sleep(seconds))
+        window = station.span(lambda: time.sleep(seconds))
         cars.leave()
         trips = cars.done()
         station.charged_by_contract(1)
-    shook = [one.answer_seen for one in trips.cars[1] if window.began <= one.sent < window.ended]
+    shook = [one.answer_seen for one in trips.sent("shaken", window.began, window.ended)]
     if len(shook) < 3:
         raise BenchFailed(f"only {len(shook)} handshakes came about beside the session")
-    return window.found([trips]) | {"handshakes": len(shook), "handshake ms": answer_times(shook)}
+    return found_in(window, [trips]) | {"handshakes": len(shook), "handshake ms": answer_times(shook)}
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:

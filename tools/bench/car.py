@@ -59,13 +59,11 @@ class Group:
 
     cars: int
     charging: int = 0
-    began: float = 0.0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def one_charges(self) -> None:
         self.charging += 1
         if self.charging == self.cars:
-            self.began = time.time()
             print(CHARGING, flush=True)
 
 
@@ -179,7 +177,7 @@ async def drive(orders: list[Order], limit: float) -> dict[str, Any]:
     group = Group(len(orders))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, group.stop.set)
     cars = await asyncio.gather(*(Car(order, group).travel(limit) for order in orders))
-    return {"began": group.began, "cars": cars}
+    return {"cars": cars}
 
 
 def main() -> int:

@@ -19,16 +19,14 @@ from .stations import ROOT, BenchFailed
 
 @dataclass(frozen=True, slots=True)
 class Trips:
-    """What the cars of one process saw. ``began`` is when the last of them had begun to charge; ``problems`` is what those say whose session
-    did not end in order."""
+    """What the cars of one process saw; ``problems`` is what those say whose session did not end in order."""
 
-    began: float
     cars: tuple[tuple[Exchange, ...], ...]
     problems: tuple[str, ...] = ()
 
-    def together(self, name: str, until: float) -> list[Exchange]:
-        """Exchanges of this name from when the last car began to charge until this moment."""
-        return [one for car in self.cars for one in car if one.name == name and self.began <= one.sent < until]
+    def sent(self, name: str, began: float, ended: float) -> list[Exchange]:
+        """Exchanges of this name whose request went out between these moments."""
+        return [one for car in self.cars for one in car if one.name == name and began <= one.sent < ended]
 
 
 class Cars:
@@ -92,4 +90,4 @@ class Cars:
         if problems and all_well:
             raise BenchFailed("cars: " + "; ".join(sorted(set(problems))[:3]))
         cars = tuple(tuple(Exchange(**one) for one in car["exchanges"]) for car in told["cars"])
-        return Trips(told["began"], cars, problems)
+        return Trips(cars, problems)

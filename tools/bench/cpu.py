@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from .answers import LOOP, MANY, orders, ready
 from .car import Order
 from .cars import Cars, Trips
 from .figures import Section, quantile, spread
 from .proc import cores
-from .stations import WATCHED, Ground, Outlet, Station, running
-
-T = TypeVar("T")
+from .stations import WATCHED, Ground, Outlet, Span, Station, running
 
 LOOPS = 20
 SPEED = 10.0
@@ -31,33 +27,7 @@ WRITTEN_SECONDS = 1.5
 SESSION_MS, SECOND_MS, IDLE_MS, ANSWER_MS, DECODE_US = 40.0, 7.0, 0.2, 0.4, 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Seconds of processor time, the boards' apart; in how many seconds, and at which moments of the clock."""
-
-    own: float
-    board: float
-    seconds: float
-    began: float
-    ended: float
-    seen: dict[str, Any]
-
-    @property
-    def rate(self) -> float:
-        return self.own / self.seconds
-
-
-def measured(station: Station, work: Callable[[], T]) -> tuple[Cost, T]:
-    """What the station takes for this, and what comes of it."""
-    before, began = station.look(), time.time()
-    found = work()
-    ended, after = time.time(), station.look()
-    board = after["board"] - before["board"]
-    own = after["process"] - before["process"] - board
-    return Cost(own, board, ended - began, began, ended, after), found
-
-
-def without_passing(session: Cost, trips: Trips, silent: float, idle: float) -> float:
+def without_passing(session: Span, trips: Trips, silent: float, idle: float) -> float:
     """What is left of a session's cost when the seconds that merely pass are taken away: ``silent`` is what a second takes while a car charges
     and says nothing, ``idle`` without a car."""
     exchanges = trips.cars[0]
@@ -71,23 +41,26 @@ def one_outlet(ground: Ground, later: int, loops: int, seconds: float) -> dict[s
     own, other = cores()
     car = Order(places[0].sdp_port, str(places[0].panel), str(ground.pki / "car"), loops=loops)
 
-    def session() -> Trips:
-        trips = Cars([car], core=other).done()
+    def session() -> None:
+        trips.append(Cars([car], core=other).done())
         time.sleep(WRITTEN_SECONDS)
-        return trips
+
+    trips: list[Trips] = []
 
     with running(configuration, program=WATCHED, core=own) as station:
         ready(station, places)
         time.sleep(PREPARED * seconds)
-        sessions = [measured(station, session) for _ in range(1 + later)]
-        idle, _ = measured(station, lambda: time.sleep(seconds / 2))
+        sessions = [station.span(session, watched=True) for _ in range(1 + later)]
+        idle = station.span(lambda: time.sleep(seconds / 2), watched=True)
         silent, _ = _charging(ground, station, places, SILENT, min(3.0, seconds))
         second, _ = _charging(ground, station, places, 0.1, seconds)
         station.charged_by_contract(3 + later)
     return {
-        "sessions": [without_passing(cost, trips, silent.rate, idle.rate) for cost, trips in sessions],
-        "with what passes": [cost.own for cost, _ in sessions],
-        "boards": [cost.board for cost, _ in sessions],
+        "sessions": [
+            without_passing(cost, trip, silent.rate, idle.rate) for cost, trip in zip(sessions, trips, strict=True)
+        ],
+        "with what passes": [cost.own for cost in sessions],
+        "boards": [cost.board for cost in sessions],
         "silent": silent.rate,
         "idle": idle.rate,
         "charging": second.rate,
@@ -99,17 +72,17 @@ def one_outlet(ground: Ground, later: int, loops: int, seconds: float) -> dict[s
 
 def _charging(
     ground: Ground, station: Station, places: tuple[Outlet, ...], period: float, seconds: float
-) -> tuple[Cost, int]:
+) -> tuple[Span, int]:
     """What so many seconds of charging take, with a message every ``period`` seconds from each car; and how many answers there were."""
     _, other = cores()
     cars = Cars(orders(ground, places, period), limit=120.0, core=other)
     cars.charging()
     time.sleep(0.5)
-    cost, _ = measured(station, lambda: time.sleep(seconds))
+    cost = station.span(lambda: time.sleep(seconds), watched=True)
     cars.leave()
-    exchanges = [one for car in cars.done().cars for one in car if one.name == LOOP]
+    answers = cars.done().sent(LOOP, cost.began, cost.ended)
     time.sleep(WRITTEN_SECONDS)
-    return cost, sum(cost.began <= one.sent < cost.ended for one in exchanges)
+    return cost, len(answers)
 
 
 def many_outlets(ground: Ground, outlets: int, seconds: float) -> dict[str, Any]:
@@ -119,7 +92,7 @@ def many_outlets(ground: Ground, outlets: int, seconds: float) -> dict[str, Any]
     with running(configuration, program=WATCHED, core=own) as station:
         ready(station, places)
         time.sleep(PREPARED * seconds)
-        idle, _ = measured(station, lambda: time.sleep(seconds))
+        idle = station.span(lambda: time.sleep(seconds), watched=True)
         cost, answers = _charging(ground, station, places, 0.1, seconds)
         station.charged_by_contract(outlets)
     return {

@@ -11,8 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from secc.errors import FramingError
 from secc.link import sdp
 from tools.pki.layout import make_lab_pki
 
-from .proc import Tree, pin
+from .proc import Cpu, Tree, pin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WATCHED = ("tools.bench.watched",)
@@ -131,6 +131,32 @@ def environment(ground: Path) -> dict[str, str]:
     return kept | {"PYTHONPYCACHEPREFIX": str(ground / "bytecode")}
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a station took from one moment to another, seconds since the epoch. ``board`` is the share of its simulated boards, in seconds, and
+    ``seen`` what it saw itself, where it is watched."""
+
+    began: float
+    ended: float
+    cost: Cpu
+    board: float = 0.0
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+    @property
+    def own(self) -> float:
+        """Seconds of processor time, boards apart."""
+        return self.cost.seconds - self.board
+
+    @property
+    def rate(self) -> float:
+        """The same, a second."""
+        return self.own / self.seconds
+
+
 class Station:
     """A running station. ``program`` is the module that runs, with the path of the configuration as its last argument; ``bytecode`` is where
     byte code is kept, in place of the ground's."""
@@ -204,6 +230,15 @@ class Station:
             time.sleep(0.01)
         found: dict[str, Any] = json.loads(report.read_text())
         return found
+
+    def span(self, work: Callable[[], object], *, watched: bool = False) -> Span:
+        """What it takes while this runs; its boards apart, if it is ``watched``."""
+        board = self.look()["board"] if watched else 0.0
+        before, began = self.tree.cpu(), time.time()
+        work()
+        ended, cost = time.time(), self.tree.cpu().since(before)
+        seen = self.look() if watched else {}
+        return Span(began, ended, cost, seen.get("board", 0.0) - board, seen)
 
     def stop(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):

@@ -8,7 +8,7 @@ Whenever SIGUSR1 comes, and at the end, what the watch has seen since the last t
 * ``full``: how often the collector looked at all objects, how long that took at most, at how many, and how many it freed.
 * ``decodes``: what it took to decode each CurrentDemandReq on the loop's thread. Microseconds.
 
-And since the start, in seconds of processor time: ``process``, all of it; ``board``, what the simulated boards took of it.
+And since the start ``board``: seconds of processor time that the simulated boards took.
 
 **Board apart.** A simulated board is firmware and world behind a wire (:mod:`hal.sim.link`); in front of the wire is the driver, which a real board
 has as well. Its account runs while a command or a heartbeat is in the firmware, and while a call runs that world or firmware have left with the
@@ -180,7 +180,6 @@ def main() -> int:
 
     def tell() -> None:
         facts: dict[str, Any] = {
-            "process": time.process_time(),
             "board": boards.spent,
             "hold": 1000.0 * watch.hold,
             "cpu": 1000.0 * watch.cpu,
