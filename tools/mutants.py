@@ -351,20 +351,8 @@ def _run_tests(
 ) -> subprocess.CompletedProcess[str] | str:
     """Returns the run, or why it is not possible."""
     environment = os.environ | {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-p",
-        "no:randomly",
-        "-m",
-        "not live",
-        "-o",
-        LIMIT,
-        *options,
-        *tests,
-    ]
+    pytest = ["-m", "pytest", "-x", "-p", "no:randomly", "-m"]
+    command = [sys.executable, *pytest, "not live", "-o", LIMIT, *options, *tests]
     try:
         return subprocess.run(
             command, cwd=directory, env=environment, capture_output=True, text=True, timeout=seconds, check=False
