@@ -3,37 +3,9 @@
 ``load(path, flags)`` and ``from_flags(flags)`` raise :class:`~secc.errors.ConfigError` and nothing else.
 """
 
-from secc.config.choices import Clock, LogLevel, Modem, Tls, TraceMode, UplinkKind
+from secc.config.choices import Clock, Modem, Tls, TraceMode, UplinkKind
 from secc.config.outlet import Ac, Dc, OutletSettings
 from secc.config.settings import Config, Lab, Log, Station, Timing, Trace, Trust, Uplink
 from secc.config.sources import FLAGS, dangers, flag_setting, from_flags, load, overlay
 from secc.outlet.settings import Hlc
 from secc.uplink.standalone import Eim
-
-__all__ = [
-    "FLAGS",
-    "Ac",
-    "Clock",
-    "Config",
-    "Dc",
-    "Eim",
-    "Hlc",
-    "Lab",
-    "Log",
-    "LogLevel",
-    "Modem",
-    "OutletSettings",
-    "Station",
-    "Timing",
-    "Tls",
-    "Trace",
-    "TraceMode",
-    "Trust",
-    "Uplink",
-    "UplinkKind",
-    "dangers",
-    "flag_setting",
-    "from_flags",
-    "load",
-    "overlay",
-]

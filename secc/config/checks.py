@@ -95,21 +95,14 @@ def _in_order(path: tuple[str | int, ...], unit: str, low: float | None, high: f
 
 
 def _check_neighbours(outlets: tuple[OutletSettings, ...]) -> None:
+    seen: dict[object, str] = {}
     for number, outlet in enumerate(outlets):
-        for earlier in outlets[:number]:
-            for key, same, what in (
-                ("name", outlet.name == earlier.name, "the name"),
-                ("evse_id", outlet.evse_id == earlier.evse_id != "ZZ00000", "the EVSEID"),
-                (
-                    "sdp_port",
-                    (outlet.interface, outlet.sdp_port) == (earlier.interface, earlier.sdp_port),
-                    "the interface and SDP port",
-                ),
-                (
-                    "port",
-                    outlet.port != 0 and (outlet.interface, outlet.port) == (earlier.interface, earlier.port),
-                    "the interface and TCP port",
-                ),
-            ):
-                if same:
-                    raise Wrong(("outlet", number, key), f"repeats {what} of outlet {earlier.name!r}")
+        for key, value, what in (
+            ("name", outlet.name, "the name"),
+            ("evse_id", outlet.evse_id if outlet.evse_id != "ZZ00000" else None, "the EVSEID"),
+            ("sdp_port", (outlet.interface, outlet.sdp_port), "the interface and SDP port"),
+            ("port", (outlet.interface, outlet.port) if outlet.port else None, "the interface and TCP port"),
+        ):
+            if value is not None and (key, value) in seen:
+                raise Wrong(("outlet", number, key), f"repeats {what} of outlet {seen[key, value]!r}")
+            seen[key, value] = outlet.name
