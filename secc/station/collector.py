@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import logging
+import resource
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 60.0
 QUIET_SECONDS = 600.0
-"""While nothing is going on, all objects are looked at this often."""
-LONGEST_SECONDS = 24 * 3600.0
-"""A station that always charges somewhere collects once a day all the same, so that no garbage in circles grows for ever."""
-NEVER = 2**31 - 1
+"""Between two collections, at least."""
+GROWN_OCTETS = 64 * 1024 * 1024
+"""A station that is never idle collects when its memory has grown by so much since the last time: no known garbage does that."""
+YOUNG, MIDDLE, NEVER = 700, 10, 2**31 - 1
+"""Thresholds of the three generations (gc.set_threshold)."""
 
 
 class Collector:
@@ -25,16 +27,23 @@ class Collector:
 
     def __init__(self, now: float) -> None:
         self._collected_at = now
-        young, middle, _ = gc.get_threshold()
-        gc.set_threshold(young, middle, NEVER)
+        self._peak = peak()
+        gc.set_threshold(YOUNG, MIDDLE, NEVER)
 
     def look(self, now: float, *, idle: bool) -> bool:
         """To be called now and then. ``idle``: no contactor is closed, and no session runs. Whether it has collected."""
-        since = now - self._collected_at
-        if since < (QUIET_SECONDS if idle else LONGEST_SECONDS):
+        if now - self._collected_at < QUIET_SECONDS:
+            return False
+        if not idle and (grown := peak() - self._peak) < GROWN_OCTETS:
             return False
         if not idle:
-            log.info("garbage is collected with power on: there was no quiet moment for %.0f hours", since / 3600.0)
+            log.warning("garbage is collected with power on: memory has grown by %.0f MiB", grown / 2**20)
         self._collected_at = now
         gc.collect()
+        self._peak = peak()
         return True
+
+
+def peak() -> int:
+    """The most memory that the process has taken, octets."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

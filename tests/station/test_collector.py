@@ -11,7 +11,7 @@ import pytest
 
 from hal.sim.clock import run_virtual
 from secc.station import collector
-from secc.station.collector import LONGEST_SECONDS, QUIET_SECONDS, Collector
+from secc.station.collector import GROWN_OCTETS, QUIET_SECONDS, Collector, peak
 from tests.station_scene import LONG, configured, station
 
 
@@ -58,15 +58,24 @@ def test_a_quiet_station_collects_now_and_then(collections: list[int]) -> None:
     assert collections == [1]
 
 
-def test_a_station_that_always_charges_collects_once_a_day(
-    collections: list[int], caplog: pytest.LogCaptureFixture
+def test_a_station_that_always_charges_collects_only_when_its_memory_has_grown(
+    collections: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    memory = [50 * 2**20]
+    monkeypatch.setattr(collector, "peak", lambda: memory[0])
     one = Collector(0.0)
-    assert not one.look(LONGEST_SECONDS - 60.0, idle=False)
-    assert one.look(LONGEST_SECONDS, idle=False)
-    assert "24 hours" in caplog.text
+    assert not one.look(1000 * QUIET_SECONDS, idle=False)
+    memory[0] += GROWN_OCTETS - 1
+    assert not one.look(2000 * QUIET_SECONDS, idle=False)
+    memory[0] += 1
+    assert one.look(2000 * QUIET_SECONDS, idle=False)
+    assert "grown by 64 MiB" in caplog.text
+    assert not one.look(4000 * QUIET_SECONDS, idle=False), "from there on"
     assert collections == [1]
+
+
+def test_memory_of_this_process_is_known() -> None:
+    assert 2**20 < peak() < 2**40
 
 
 @pytest.mark.case("A-RES-09")
