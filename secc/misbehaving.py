@@ -97,7 +97,7 @@ class Tap:
                 self._stand_between(connection)
             return connection
 
-        sessions.saw, sessions.sent = seen, left  # type: ignore[method-assign]  # a tap replaces them
+        sessions.saw, sessions.sent = seen, left
         outlet.sockets._admit = admitted
 
     def _note(self, at: float, direction: str, body: Any, octets: bytes) -> None:

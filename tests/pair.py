@@ -454,7 +454,7 @@ class Pair:
             self._negotiating = False
             surroundings = replace(self._surroundings, now=self.now, batch=self._batch)
             self.station = chosen.load().open(self._offer, surroundings)
-            self._recorder.speaks(chosen.name, chosen.personal, self.now)
+            self._recorder.speaks(chosen, self.now)
             self._recorder.offered(self._offer, self.now)
             self._station_steps(self.station.session.begin(self.now), None)
             return

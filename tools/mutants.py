@@ -267,7 +267,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "trace-tells-all",
         "personal values stand in traces as they are",
         "secc/trace/recorder.py",
-        "        if not self._keep_personal and not isinstance(entry.value, NEGOTIATION):",
+        "        if not self._keep_personal:",
         "        if False:",
         ("tests/trace/test_recorder.py",),
     ),

@@ -170,7 +170,7 @@ class Trace:
         int,
         Doc("Memory of one session's trace; when it is full, repetitions in loops are dropped first."),
         Range(16, 65536),
-    ] = 512
+    ] = 256
     cap_megabytes: Annotated[
         float, Doc("How large all traces together may become; the oldest are removed first."), Range(0.1, 100_000)
     ] = 50.0

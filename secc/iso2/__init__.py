@@ -29,6 +29,6 @@ def protocol() -> V2gProtocol:
 
 
 def _load() -> LoadedProtocol:
-    from secc.iso2.dialogue import RESPONSES, open_dialogue, warm, warm_rest
+    from secc.iso2.dialogue import RESPONSES, open_dialogue, read, warm, warm_rest
 
-    return LoadedProtocol(open_dialogue, warm, warm_rest, tuple(RESPONSES.values()))
+    return LoadedProtocol(open_dialogue, read, warm, warm_rest, tuple(RESPONSES.values()))

@@ -105,6 +105,11 @@ def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:
     return Dialogue(session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, _unwrap, wrap, prepare)
 
 
+def read(payload_type: int, octets: bytes) -> tuple[m.Body, m.MessageHeader]:
+    """A message of the car or of ours again, for a trace: body and header. Raises DecodeError."""
+    return _unwrap(SCHEMA.decode(octets))
+
+
 def _unwrap(message: m.V2G_Message) -> tuple[m.Body, m.MessageHeader]:
     if message.body is None:
         raise DecodeError("a message with an empty Body")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from certs.certificates import Edition
 from secc.session.dialogue import Dialogue
 from secc.session.offer import Offer, Surroundings
+
+Read = Callable[[int, bytes], tuple[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,10 @@ class LoadedProtocol:
 
     open: Callable[[Offer, Surroundings], Dialogue]
     """Makes one session, not begun yet: the caller calls ``session.begin(now)``."""
+    read: Read
+    """Decodes a recorded message of the car or of ours, by payload type and octets: what the session
+    heard or said, and its header. Raises DecodeError. May compile: not for the event loop.
+    """
     warm: Callable[[], None]
     """Compiles the codec of the loop's messages, before any contactor closes."""
     warm_rest: Callable[[], Iterable[None]] = tuple

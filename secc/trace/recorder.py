@@ -17,21 +17,27 @@ Each line is one thing, in order, with the seconds since the recorder began::
 A trace that was recorded with ``personal=True`` and not thinned replays to the octet: events, levels, draws and the moments of ``expired`` are all
 that a session depends on. By default personal octets and values stand as hash and length; a message that holds any has no octets at all.
 
-Recording is cheap (nothing is rendered while the session runs) and knows no disk; :mod:`secc.trace.files` renders and stores.
+Recording is cheap: the ring keeps octets, numbers and texts, packed. What a message says is read from its octets again when the trace is rendered.
+The recorder knows no disk; :mod:`secc.trace.files` renders and stores.
 """
 
 from __future__ import annotations
 
 import json
+import marshal
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any, Final, Literal
 
+from hal.readings import DcPhase
 from secc.conversation import Effect, Levels, Reason, Received, Send, Wall
-from secc.errors import SeccError
 from secc.exi.tree import to_tree
-from secc.session.supported_app_protocol import SupportedAppProtocolReq, SupportedAppProtocolRes
+from secc.session.effects import SetOutput
+from secc.session.protocol import Read, V2gProtocol
+from secc.session.supported_app_protocol import SCHEMA
+from secc.trace.explain import Message
 from secc.trace.json import fingerprint, plain, redacted
 from secc.trace.versions import VERSION
 
@@ -41,28 +47,15 @@ RUN_HEAD, RUN_TAIL = 2, 6
 """Of a loop, so many repetitions at its beginning and its end always stay together."""
 MAX_ENTRIES = 256
 """Of one exchange: while no message comes, levels may change for a minute."""
-ENTRY_OCTETS = 300
-"""What an entry costs in memory, about, beside its octets."""
-
-NEGOTIATION = (SupportedAppProtocolReq, SupportedAppProtocolRes)
-"""Messages that are about nobody."""
+EXCHANGE_OCTETS, PACKED_OCTETS, OBJECT_OCTETS = 160, 48, 1000
+"""What an exchange, a packed entry (beside what is in it) and one that holds an object take of memory, about."""
 
 TAIL = 12
 """The newest messages that are remembered for a person."""
 
 Mode = Literal["on-failure", "always", "off"]
 
-
-@dataclass(slots=True)
-class _Entry:
-    at: float
-    kind: str
-    value: Any = None
-    octets: bytes | None = None
-    header: Any = None
-    payload_type: int = 0
-    personal: frozenset[str] | None = None
-    early: bool = False
+_LEVELS: Final = attrgetter(*(field.name for field in fields(Levels)))
 
 
 @dataclass(slots=True)
@@ -70,22 +63,13 @@ class _Exchange:
     """A request with everything up to the next one. Repetitions of the same request are a loop."""
 
     name: str
-    entries: list[_Entry] = field(default_factory=list)
-    cost: int = 0
+    entries: list[bytes | tuple[Any, ...]] = field(default_factory=list)
+    """When, of what kind, and what; packed, unless there is an object in it."""
+    cost: int = EXCHANGE_OCTETS
     thinned: int = 0
     """Exchanges that were left out just before this one."""
     lost: int = 0
     """Entries that were left out in the middle of this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One message, for a person who asks what the last ones were."""
-
-    at: float
-    direction: Literal["received", "sent"]
-    name: str
-    code: str = ""
 
 
 class Recorder:
@@ -95,29 +79,27 @@ class Recorder:
         self,
         began: float,
         *,
-        ring_octets: int = 512 * 1024,
+        ring_octets: int = 256 * 1024,
         keep_personal: bool = False,
         **facts: str | int | bool | None,
     ) -> None:
         self._began, self._ring_octets, self._keep_personal = began, ring_octets, keep_personal
         self._facts = facts
-        self._exchanges: list[_Exchange] = [_Exchange("")]
+        self._exchanges: list[_Exchange] = [_Exchange("", cost=0)]
         self._cost = 0
         self._levels: Levels | None = None
         self._begun = False
-        self._personal: frozenset[str] | None = None
-        self._tail: deque[Exchange] = deque(maxlen=TAIL)
+        self._spoken: list[V2gProtocol] = []
+        self._tail: deque[tuple[float, str, str, str]] = deque(maxlen=TAIL)
         self._batch = 0
 
     # What the station tells it
 
-    def speaks(self, protocol: str, personal: frozenset[str], now: float) -> None:
-        """From here on messages are this protocol's; ``personal`` (``V2gProtocol.personal``) names what in them is about a person.
-
-        Until then only the negotiation's messages are shown: nobody knows what others hold.
-        """
-        self._personal, self._begun = personal, False
-        self.note(f"protocol {protocol}", now)
+    def speaks(self, protocol: V2gProtocol, now: float) -> None:
+        """From here on messages are this protocol's, which also says what in them is about a person. Until then they are the negotiation's."""
+        self._spoken.append(protocol)
+        self._begun = False
+        self.note(f"protocol {protocol.name}", now)
 
     def offered(self, offer: object, now: float) -> None:
         """What the session offers the car, as a note ``offer {...}``: a replay needs it."""
@@ -125,40 +107,50 @@ class Recorder:
 
     def stepped(self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels | None = None) -> None:
         """One step of the session: what it heard (None: it began, or a deadline passed), what it saw, what it wants done."""
+        entries: list[tuple[Any, ...]] = []
         if levels is not None and levels != self._levels:
             self._levels = levels
-            self._add(_Entry(now, "levels", levels))
+            entries.append((now, "levels", *_LEVELS(levels)))
         if isinstance(event, Received):
-            self._receive(event, now)
+            name = type(event.message).__name__
+            self._exchanges.append(_Exchange(name))
+            self._cost += EXCHANGE_OCTETS
+            early = event.batch != 0 and event.batch == self._batch
+            self._batch = event.batch
+            entries.append((now, "received", event.octets, event.stream, len(self._spoken), early))
+            self._tail.append((now, "received", name, ""))
         elif event is not None:
-            self._add(_Entry(now, "event", event))
+            entries.append((now, "event", event))
         else:
-            self._add(_Entry(now, "expired" if self._begun else "begun"))
+            entries.append((now, "expired" if self._begun else "begun"))
         self._begun = True
         for effect in effects:
-            if not isinstance(effect, Send):
-                self._add(_Entry(now, "effect", effect))
+            if isinstance(effect, SetOutput):
+                # In a charging loop every step says it.
+                entries.append((now, "output", effect.volts, effect.amperes, effect.phase.value))
+            elif not isinstance(effect, Send):
+                entries.append((now, "effect", effect))
+        self._add(*entries)
 
     def sent(self, now: float, payload_type: int, message: object, octets: bytes) -> None:
         """A message of ours has left."""
-        self._add(_Entry(now, "sent", message, bytes(octets), None, payload_type, self._personal))
-        code = getattr(message, "response_code", "")
-        self._tail.append(Exchange(now - self._began, "sent", type(message).__name__, str(code)))
+        self._add((now, "sent", octets, payload_type, len(self._spoken), False))
+        self._tail.append((now, "sent", type(message).__name__, str(getattr(message, "response_code", ""))))
 
     def note(self, text: str, now: float) -> None:
         """Something that fits nowhere else, in words."""
-        self._add(_Entry(now, "note", text))
+        self._add((now, "note", text))
 
     def ended(self, reason: Reason, now: float) -> None:
         """It is over, and why."""
-        self._add(_Entry(now, "ended", reason))
+        self._add((now, "ended", reason))
 
     def entropy(self, source: Callable[[int], bytes], clock: Callable[[], float]) -> Callable[[int], bytes]:
         """``source``, with every draw recorded: what ``Surroundings.entropy`` should be."""
 
         def draw(count: int) -> bytes:
             drawn = source(count)
-            self._add(_Entry(clock(), "entropy", octets=drawn))
+            self._add((clock(), "entropy", drawn))
             return drawn
 
         return draw
@@ -168,16 +160,16 @@ class Recorder:
 
         def look() -> Wall:
             seen = source()
-            self._add(_Entry(clock(), "wall", seen))
+            self._add((clock(), "wall", seen))
             return seen
 
         return look
 
     # What comes out
 
-    def exchanges(self) -> tuple[Exchange, ...]:
+    def exchanges(self) -> tuple[Message, ...]:
         """The newest messages, up to a dozen."""
-        return tuple(self._tail)
+        return tuple(Message(round(at - self._began, 3), *said) for at, *said in self._tail)
 
     @property
     def octets(self) -> int:
@@ -185,31 +177,31 @@ class Recorder:
         return self._cost
 
     def take(self) -> Iterator[str]:
-        """The trace, a line each, rendered as it is read; the recorder is empty from here on and holds nothing of the car."""
-        exchanges, self._exchanges = self._exchanges, [_Exchange("")]
-        self._cost, self._levels, self._personal = 0, None, None
+        """The trace, a line each, rendered as it is read; the recorder is empty from here on and holds nothing of the car.
+
+        To be read on the thread for Python work: it takes long, and may compile what reads a message.
+        """
+        exchanges, self._exchanges = self._exchanges, [_Exchange("", cost=0)]
+        self._cost, self._levels = 0, None
         self._tail.clear()
         return self._render(exchanges)
 
-    def _receive(self, received: Received, now: float) -> None:
-        name = type(received.message).__name__
-        self._exchanges.append(_Exchange(name))
-        entry = _Entry(
-            now, "received", received.message, received.octets, received.header, received.stream, self._personal
-        )
-        entry.early = received.batch != 0 and received.batch == self._batch
-        self._batch = received.batch
-        self._add(entry)
-        self._tail.append(Exchange(now - self._began, "received", name))
-
-    def _add(self, entry: _Entry) -> None:
-        exchange = self._exchanges[-1]
-        exchange.entries.append(entry)
-        cost = ENTRY_OCTETS + len(entry.octets or b"")
-        if len(exchange.entries) > MAX_ENTRIES:
-            gone = exchange.entries.pop(MAX_ENTRIES // 2)
-            exchange.lost += 1
-            cost -= ENTRY_OCTETS + len(gone.octets or b"")
+    def _add(self, *entries: tuple[Any, ...]) -> None:
+        """Keep these entries, each ``(at, kind, ...)``."""
+        exchange, cost = self._exchanges[-1], 0
+        for entry in entries:
+            try:
+                packed = marshal.dumps(entry)
+            except ValueError:
+                exchange.entries.append(entry)
+                cost += OBJECT_OCTETS
+            else:
+                exchange.entries.append(packed)
+                cost += PACKED_OCTETS + len(packed)
+            if len(exchange.entries) > MAX_ENTRIES:
+                gone = exchange.entries.pop(MAX_ENTRIES // 2)
+                cost -= PACKED_OCTETS + len(gone) if isinstance(gone, bytes) else OBJECT_OCTETS
+                exchange.lost += 1
         exchange.cost += cost
         self._cost += cost
         if self._cost > self._ring_octets:
@@ -257,43 +249,55 @@ class Recorder:
                 **facts,
             }
         )
-        for exchange in exchanges:
+        ways: list[tuple[Read, frozenset[str]]] = [(_negotiated, frozenset())]
+        ways += [(protocol.load().read, protocol.personal) for protocol in self._spoken]
+        exchanges.reverse()
+        while exchanges:
+            # What has been rendered is not held any longer.
+            exchange = exchanges.pop()
+            packed = exchange.entries
+            entries = [marshal.loads(one) if isinstance(one, bytes) else one for one in packed]  # noqa: S302  # our own
             if exchange.thinned:
-                at = exchange.entries[0].at if exchange.entries else self._began
+                at = entries[0][0] if entries else self._began
                 yield _line({"t": self._seconds(at), "kind": "thinned", "exchanges": exchange.thinned})
-            for number, entry in enumerate(exchange.entries):
+            for number, (at, kind, *what) in enumerate(entries):
                 if exchange.lost and number == MAX_ENTRIES // 2:
-                    yield _line({"t": self._seconds(entry.at), "kind": "thinned", "entries": exchange.lost})
-                yield _line({"t": self._seconds(entry.at), "kind": entry.kind, **self._rendered(entry)})
+                    yield _line({"t": self._seconds(at), "kind": "thinned", "entries": exchange.lost})
+                facts = self._rendered(kind, what, ways)
+                yield _line({"t": self._seconds(at), "kind": kind, **facts})
 
-    def _rendered(self, entry: _Entry) -> dict[str, Any]:
-        match entry.kind:
-            case "received" | "sent":
-                return {"type": f"{entry.payload_type:04x}", **self._message(entry)}
-            case "event" | "effect" | "levels":
-                return {"value": plain(entry.value, personal=self._keep_personal)}
-            case "entropy":
-                return {"octets": (entry.octets or b"").hex()}
-            case "wall":
-                return {"time": entry.value.time.isoformat(), "trusted": entry.value.trusted}
-            case "note":
-                return {"text": entry.value}
-            case "ended":
-                reason: Reason = entry.value
+    def _rendered(self, kind: str, what: list[Any], ways: list[tuple[Read, frozenset[str]]]) -> dict[str, Any]:
+        match kind, what:
+            case "received" | "sent", [octets, stream, number, early]:
+                return {"type": f"{stream:04x}", **self._message(octets, stream, early, kind == "sent", *ways[number])}
+            case "levels", levels:
+                return {"value": plain(Levels(*levels))}
+            case "output", [volts, amperes, phase]:
+                return {"kind": "effect", "value": plain(SetOutput(volts, amperes, DcPhase(phase)))}
+            case "event" | "effect", [value]:
+                return {"value": plain(value, personal=self._keep_personal)}
+            case "entropy", [octets]:
+                return {"octets": octets.hex()}
+            case "wall", [seen]:
+                return {"time": seen.time.isoformat(), "trusted": seen.trusted}
+            case "note", [text]:
+                return {"text": text}
+            case "ended", [reason]:
                 return {"code": reason.code, "clause": reason.clause, "detail": reason.detail, "flaw": reason.flaw}
         return {}
 
-    def _message(self, entry: _Entry) -> dict[str, Any]:
-        octets = entry.octets or b""
-        message, header = _tree(entry.value), _tree(entry.header, "Header")
+    def _message(
+        self, octets: bytes, stream: int, early: bool, ours: bool, read: Read, personal: frozenset[str]
+    ) -> dict[str, Any]:
+        message, header = _trees(read, stream, octets)
+        header = None if ours else header
         shown, shown_header = message, header
-        if not self._keep_personal and not isinstance(entry.value, NEGOTIATION):
-            known = entry.personal
-            shown, shown_header = (None if known is None else redacted(tree, known) for tree in (message, header))
-        # A message that could not be made a tree has not been looked through: its octets stay out as well.
-        whole = self._keep_personal or (shown == message and shown_header == header and message is not None)
+        if not self._keep_personal:
+            shown, shown_header = redacted(message, personal), redacted(header, personal)
+        # A message that cannot be read again has not been looked through: its octets stay out as well.
+        whole = self._keep_personal or (message is not None and (shown, shown_header) == (message, header))
         found: dict[str, Any] = {"octets": octets.hex() if whole else fingerprint(octets)}
-        if entry.early:
+        if early:
             found["early"] = True
         if shown is not None:
             found["message"] = shown
@@ -322,14 +326,17 @@ def _runs(exchanges: list[_Exchange]) -> Iterator[tuple[int, int, _Exchange]]:
         start = end
 
 
-def _tree(message: object, name: str | None = None) -> Any:
-    if message is None:
-        return None
+def _negotiated(stream: int, octets: bytes) -> tuple[Any, Any]:
+    return SCHEMA.decode(octets), None
+
+
+def _trees(read: Read, stream: int, octets: bytes) -> tuple[Any, Any]:
+    """What a message and its header say, None for what there is not."""
     try:
-        return to_tree(message, name)
-    except (SeccError, TypeError, KeyError, AttributeError, ValueError):
-        # The trace of a session that a strange message has broken is the one that is wanted most.
-        return None
+        message, header = read(stream, octets)
+        return to_tree(message), None if header is None else to_tree(header, "Header")
+    except Exception:  # noqa: BLE001  # the trace of a session that a strange message has broken is wanted most
+        return None, None
 
 
 def _line(value: dict[str, Any]) -> str:

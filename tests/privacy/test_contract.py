@@ -133,6 +133,32 @@ def test_nothing_of_the_contract_is_left(tmp_path: Path, case: Case, caplog: pyt
     assert needles.found_below(tmp_path / "state") == {}
 
 
+@pytest.mark.parametrize("broken", ["secc.iso2.dialogue.read", "secc.trace.recorder.Recorder._rendered"])
+def test_nothing_is_left_where_a_trace_cannot_be_rendered(
+    tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The octets of the session are in the ring by then: where a message cannot be read again, and where a bug ends the rendering."""
+
+    def bug(*arguments: Any) -> Any:
+        raise ZeroDivisionError("planted")
+
+    needles = Needles(car_wallet(), CAR.evcc_id, own_pki() / "authorities")
+    monkeypatch.setattr(broken, bug)
+    # What pytest shows of a test that fails would keep the frames of the bug.
+    monkeypatch.setattr(logging.getLogger("secc.station.shared.traces"), "disabled", True)
+
+    async def main() -> None:
+        async with station(config_for(tmp_path, CASES[0]), watch=False) as scene:
+            await one(scene, CASES[0])
+            assert needles.found_alive(beside=[car_wallet(), CAR]) == []
+
+    run_virtual(main())
+    assert needles.found_below(tmp_path / "state") == {}
+    traces = [path.read_text() for path in (tmp_path / "state" / "traces").glob("*")]
+    assert len(traces) == (1 if broken.endswith("read") else 0)
+    assert "PaymentDetailsReq" not in "".join(traces)
+
+
 def test_the_search_would_find_it(tmp_path: Path) -> None:
     """While the session runs it is in memory; with ``danger_trace_personal`` it stands in the trace, and there alone."""
     needles = Needles(car_wallet(), CAR.evcc_id, own_pki() / "authorities")

@@ -161,7 +161,9 @@ async def bug_in_the_recorder(scene: Scene, drive: Drive) -> None:
     def bug(*facts: Any) -> Any:
         raise ZeroDivisionError("planted")
 
-    scene.outlet().session_log.saw = bug  # type: ignore[method-assign, assignment]  # a planted bug
+    recorder = scene.outlet().session_log._recorder
+    assert recorder is not None
+    recorder.stepped = bug  # type: ignore[method-assign]  # a planted bug
     scene.world().unplug(force=True)
 
 

@@ -30,18 +30,21 @@ from secc.conversation import (
     Wall,
 )
 from secc.errors import Refusal
+from secc.iso2 import protocol
 from secc.iso2.messages import SCHEMA, Body, MessageHeader, PaymentDetailsReq, SessionSetupReq, V2G_Message
 from secc.iso2.messages import datatypes as iso2
-from secc.iso2.personal import PERSONAL
 from secc.session.effects import CableChecked, CheckCable, OpenContactor, SetOutput, ValidateContract
 from secc.session.events import StopRequested, Unplugged
 from secc.session.offer import Offer
+from secc.session.supported_app_protocol import SCHEMA as NEGOTIATION
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
+from secc.trace.explain import Message
 from secc.trace.json import revive
-from secc.trace.recorder import Exchange, Recorder, wanted
+from secc.trace.recorder import Recorder, wanted
 from tests.lab_trust import AT, LAB
 from tools.pki.lab import EMAID
 
+ISO2 = protocol()
 STREAM = 0x8001
 EVCCID = b"\x02\x00\x5e\x10\x20\x30"
 WAIT = Timeout("test", 10.0, "test")
@@ -102,7 +105,7 @@ def test_what_happened_stands_in_order() -> None:
 @pytest.mark.case("A-PNC-13")
 def test_by_default_nothing_personal_is_in_it() -> None:
     recorder = Recorder(0.0)
-    recorder.speaks("ISO 15118-2", PERSONAL, 0.0)
+    recorder.speaks(ISO2, 0.0)
     recorder.stepped(1.0, SETUP, ())
     question = ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2)
     party = Party()
@@ -132,10 +135,11 @@ def test_what_nobody_looks_through_has_no_octets() -> None:
             ),
         )
     )
-    recorder.stepped(1.0, Received(STREAM, hello, None, b"hello"), ())
+    octets = NEGOTIATION.encode(hello)
+    recorder.stepped(1.0, Received(STREAM, hello, None, octets), ())
     recorder.stepped(2.0, PAYMENT, ())
     first, second = (line for line in lines(recorder) if line["kind"] == "received")
-    assert first["octets"] == b"hello".hex() and "supportedAppProtocolReq" in first["message"]
+    assert first["octets"] == octets.hex() and "supportedAppProtocolReq" in first["message"]
     assert second["octets"]["length"] == len(PAYMENT.octets) and "message" not in second, (
         "no protocol has been chosen yet"
     )
@@ -144,7 +148,7 @@ def test_what_nobody_looks_through_has_no_octets() -> None:
 def test_what_a_replay_needs_beside_the_messages() -> None:
     recorder = Recorder(0.0)
     recorder.stepped(0.0, None, ())
-    recorder.speaks("ISO 15118-2", PERSONAL, 1.0)
+    recorder.speaks(ISO2, 1.0)
     offer = Offer(tolerances=frozenset({"Q-66", "Q-45"}))
     recorder.offered(offer, 1.0)
     recorder.stepped(1.0, None, ())
@@ -163,7 +167,7 @@ def test_what_a_replay_needs_beside_the_messages() -> None:
 
 def test_personal_traces_are_whole() -> None:
     recorder = Recorder(0.0, keep_personal=True)
-    recorder.speaks("ISO 15118-2", PERSONAL, 0.0)
+    recorder.speaks(ISO2, 0.0)
     recorder.stepped(2.0, PAYMENT, ())
     (line,) = [line for line in lines(recorder) if line["kind"] == "received"]
     assert bytes.fromhex(line["octets"]) == PAYMENT.octets
@@ -172,7 +176,7 @@ def test_personal_traces_are_whole() -> None:
 
 def test_a_message_that_is_no_tree_leaves_no_octets() -> None:
     recorder = Recorder(0.0)
-    recorder.speaks("ISO 15118-2", PERSONAL, 0.0)
+    recorder.speaks(ISO2, 0.0)
     broken = PaymentDetailsReq(emaid=EMAID, contract_signature_cert_chain=5)  # type: ignore[arg-type]  # nothing that a decoder makes
     recorder.stepped(1.0, Received(STREAM, broken, None, b"secret octets"), ())
     line = lines(recorder)[2]
@@ -239,7 +243,7 @@ def test_the_last_messages_for_a_person() -> None:
     for n in range(10):
         loop(recorder, 1, 5.0 + n)
     newest = recorder.exchanges()
-    assert len(newest) == 12 and newest[-1] == Exchange(9.0, "sent", "SessionSetupReq")
+    assert len(newest) == 12 and newest[-1] == Message(9.0, "sent", "SessionSetupReq")
 
 
 # --- Replay ----------------------------------------------------------------------------------------------------------

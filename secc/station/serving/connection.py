@@ -280,12 +280,7 @@ class V2gConnection(asyncio.Protocol):
         self._dialogue = dialogue
         self._link.framer.accepted = frozenset(PayloadType(stream) for stream in dialogue.streams)
         self._link.framer.limit = dialogue.payload_limit
-        self.seat = seat = self._host.router.join(
-            name,
-            dialogue.session,
-            ended=ended,
-            watch=lambda now, event, effects: self._host.saw(seat, now, event, effects),
-        )
+        self.seat = seat = self._host.router.join(name, dialogue.session, ended=ended, watch=self._host.saw)
         seat.performs[Send] = self._send
         seat.begin()
 

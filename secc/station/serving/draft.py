@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from secc.link.tls.names import GROUPS, LISTED, SIGNATURE_ALGORITHMS, SUITES, VE
 from secc.link.tls.report import Step, TlsReport
 from secc.session.effects import Milestone, Verdict
 from secc.trace.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen, begun
-from secc.trace.recorder import Exchange
 from secc.uplink.ledger import Transaction
 from secc.uplink.port import Identity
 
@@ -46,7 +45,8 @@ class Draft:
         self._identity = ""
         self._certificates: dict[str, CertificateSeen] = {}
         self._quirks: dict[str, None] = {}
-        self._waiting: tuple[str, ...] = ()
+        self.waiting: tuple[type, ...] = ()
+        """What the session stands still for; the last word before it ends counts."""
 
     def spoke(self, protocol: str) -> None:
         self._protocol = protocol
@@ -55,10 +55,6 @@ class Draft:
         """The record for as long as the session has not ended: what stays of it if the station dies."""
         wall = self._wall
         return begun(self._session, self._outlet, self._protocol, wall.time, clock_trusted=wall.trusted)
-
-    def waits(self, kinds: tuple[type, ...]) -> None:
-        """The messages that the session stands still for; the last word before it ends counts."""
-        self._waiting = tuple(kind.__name__ for kind in kinds if kind.__name__.endswith("Req"))
 
     def reached(self, milestone: Milestone, facts: Mapping[str, Any]) -> None:
         if milestone is Milestone.IDENTIFICATION_CHOSEN:
@@ -96,7 +92,7 @@ class Draft:
         levels: Levels,
         faults: tuple[str, ...],
         transaction: Transaction | None,
-        exchanges: Iterable[Exchange] = (),
+        messages: tuple[Message, ...] = (),
         tls: TlsSeen | None = None,
         trace: Path | None = None,
     ) -> SessionRecord:
@@ -118,8 +114,8 @@ class Draft:
             protocol=self._protocol,
             payment=self._payment,
             identity=payer.masked if payer is not None else self._identity,
-            waiting_for=self._waiting,
-            messages=tuple(Message(round(one.at, 3), one.direction, one.name, one.code) for one in exchanges),
+            waiting_for=tuple(kind.__name__ for kind in self.waiting if kind.__name__.endswith("Req")),
+            messages=messages,
             tls=tls,
             certificates=tuple(self._certificates.values()),
             pilot=levels.pilot,

@@ -95,8 +95,10 @@ class OutletHost:
         )
         self.pilot = PilotPorts(self.hardware, router, failed=self.plug.hear)
         self.writes = Writes(settings.name)
-        self.session_log = SessionLog(settings, config, services, self.hardware, services.disk, self.writes)
         self.transactions = Transactions(settings, services, self.hardware, self.writes, self.plug.identity)
+        self.session_log = SessionLog(
+            settings, config, services, self.hardware, services.disk, self.writes, self.transactions.ledger
+        )
         self.sessions = Sessions(
             settings,
             config,

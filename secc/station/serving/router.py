@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 A = TypeVar("A")
 By = Callable[[Any], None]
 Find = Callable[[Any], Awaitable[Any]]
-Watch = Callable[[float, Any, tuple[Effect, ...]], None]
+Watch = Callable[["Seat", float, Any, tuple[Effect, ...]], None]
 """Sees every event (None: time has come) and the effects that it led to: the recorder."""
 
 
@@ -122,7 +122,7 @@ class Seat:
             effects = self.session.fail(error)
         if self._watch is not None:
             try:
-                self._watch(now, event, effects)
+                self._watch(self, now, event, effects)
             except Exception:
                 # Whoever only looks on must not keep a contactor closed.
                 log.exception("%s: a bug in recording a step", self.name)

@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ from secc.session.proof import ProvedContract
 from secc.session.protocol import V2gProtocol
 from secc.station.serving.draft import Draft, tls_seen
 from secc.station.serving.hardware import Hardware
+from secc.station.serving.router import Seat
 from secc.station.serving.writes import Writes
 from secc.station.shared.services import Services
 from secc.trace.explain import PILOT_AND_DUTY, SessionRecord
 from secc.trace.explain_trace import certificate_note, tls_note
 from secc.trace.history import History
 from secc.trace.recorder import Recorder, wanted
-from secc.uplink.ledger import Transaction
+from secc.uplink.ledger import Ledger, Transaction
 from secc.uplink.port import Identity
 from secc.version import version
 
@@ -65,6 +67,7 @@ class SessionLog:
         hardware: Hardware,
         executor: Executor,
         writes: Writes,
+        ledger: Ledger,
     ) -> None:
         self.last = ""
         """Why the last session ended: the code."""
@@ -76,6 +79,7 @@ class SessionLog:
         self._hardware = hardware
         self._executor = executor
         self._writes = writes
+        self._ledger = ledger
         self._loop = asyncio.get_running_loop()
         self._recorder: Recorder | None = None
         self._draft = Draft(settings.name, "", 0.0, services.calendar.wall())
@@ -129,25 +133,27 @@ class SessionLog:
         log.info("outlet %s: %s, offered: %s", self._settings.name, protocol.name, payments)
         self._draft.spoke(protocol.name)
         if self._recorder is not None:
-            self._recorder.speaks(protocol.name, protocol.personal, now)
+            self._recorder.speaks(protocol, now)
             self._recorder.offered(offer, now)
 
     # It goes on
 
-    def saw(
-        self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels, waiting: tuple[type, ...]
-    ) -> None:
-        """A step of the session; ``waiting`` is what it stands still for now."""
+    def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
+        """A step of the session."""
+        session = seat.session
+        # The levels that the step saw, not those of now: a trace has to replay.
+        levels, waiting = session.levels, session.waiting_for
+        self._ledger.reading(levels)
         if self._recorder is not None:
             self._recorder.stepped(now, event, effects, levels)
         if waiting or isinstance(event, Received):
             # A request has ended the wait for it. What was waited for when the session ended stays.
-            self._draft.waits(waiting)
+            self._draft.waiting = waiting
 
-    def sent(self, now: float, payload_type: int, message: Any, octets: bytes) -> None:
+    def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
         log.debug("outlet %s: > %s", self._settings.name, type(message).__name__)
         if self._recorder is not None:
-            self._recorder.sent(now, payload_type, message, octets)
+            self._recorder.sent(self._loop.time(), payload_type, message, octets)
 
     def remarked(self, remark: Remark) -> None:
         """The session has tolerated a quirk."""
@@ -173,15 +179,14 @@ class SessionLog:
         why = f" ({verdict.detail})" if verdict.detail else ""
         log.info("outlet %s: %s: %s%s", self._settings.name, question, verdict.decision.value, why)
 
-    def reached(
-        self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels, transaction: Transaction | None
-    ) -> None:
-        """The session has come so far; ``transaction`` is the one that runs."""
+    def reached(self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels) -> None:
+        """The session has come so far."""
         if milestone is Milestone.SESSION_SET_UP:
             self._keep(self._draft.begun)
         self._draft.reached(milestone, facts)
         if milestone in (Milestone.CHARGING, Milestone.POWER_ON, Milestone.POWER_OFF):
-            watt_hours = (transaction.delivered if transaction is not None else None) or 0.0
+            running = self._ledger.running
+            watt_hours = (running.delivered if running is not None else None) or 0.0
             facts = {**facts, "volts": levels.volts, "amperes": levels.amperes, "kWh": watt_hours / 1000.0}
         log.info("outlet %s: %s%s", self._settings.name, milestone.value, told(facts))
 
@@ -208,7 +213,7 @@ class SessionLog:
         wall, faults = self._services.calendar.wall(), self._hardware.faults
         if draft is not None:
             self._keep(
-                lambda: draft.finished(reason, now, wall=wall, levels=levels, faults=faults, transaction=transaction)
+                partial(draft.finished, reason, now, wall=wall, levels=levels, faults=faults, transaction=transaction)
             )
 
     # It is over
@@ -230,7 +235,6 @@ class SessionLog:
         self.last = reason.code
         running_sessions.ended(self._settings.name)
         recorder, self._recorder = self._recorder, None
-        draft = self._draft
         now, wall = self._loop.time(), self._services.calendar.wall()
         if recorder is None:
             return
@@ -238,51 +242,44 @@ class SessionLog:
         if seen is not None:
             recorder.note(tls_note(seen), now)
         recorder.ended(reason, now)
-        exchanges = recorder.exchanges()
-        traced: list[Path] = []
         if silent and reason.name == ConnectionClosed.reason:
             return  # a connection without an octet: its record must not displace a session's, nor its trace
-        if wanted(self._config.trace.mode.value, reason):
-            self._trace(recorder, traced)
-        faults = self._hardware.faults
-
-        # What was delivered, and where the trace lies, is known when the record is written: report and trace are written first.
-        self._keep(
-            lambda: draft.finished(
-                reason,
-                now,
-                wall=wall,
-                levels=levels,
-                exchanges=exchanges,
-                tls=seen,
-                faults=faults,
-                trace=traced[0] if traced else None,
-                transaction=transaction,
-            )
+        record = partial(
+            self._draft.finished,
+            reason,
+            now,
+            wall=wall,
+            levels=levels,
+            messages=recorder.exchanges(),
+            tls=seen,
+            faults=self._hardware.faults,
+            transaction=transaction,
         )
+        self._keep(record, self._trace(recorder, reason) if wanted(self._config.trace.mode.value, reason) else None)
 
-    def _keep(self, record: Callable[[], SessionRecord]) -> None:
-        self._writes.put(lambda: self._loop.run_in_executor(self._executor, self._history.write, record()))
+    def _keep(self, record: Callable[..., SessionRecord], traced: asyncio.Future[Path | None] | None = None) -> None:
+        """Have a record written. What was delivered, and where the trace lies, is known by then: report and trace are written first."""
+        name, extra = self._settings.name, about(self.session)
+
+        async def write() -> None:
+            facts = {}
+            if traced is not None and (path := await traced) is not None:
+                facts["trace"] = path
+                log.info("outlet %s: trace written: %s", name, path, extra=extra)
+            await self._loop.run_in_executor(self._executor, self._history.write, record(**facts))
+
+        self._writes.put(write)
 
     def catch_up(self) -> None:
         """Have records that wait for the disk stored, if it is back. To be called every few seconds. Why they wait has been said."""
         if self._history.waits and self._writes.idle:
             self._writes.put(lambda: self._loop.run_in_executor(self._executor, self._history.try_again))
 
-    def _trace(self, recorder: Recorder, written: list[Path]) -> None:
-        """Have the trace written; ``written`` gets its path."""
-        octets, lines = recorder.octets, recorder.take()
+    def _trace(self, recorder: Recorder, reason: Reason) -> asyncio.Future[Path | None]:
+        """Have the trace written; the result is where it lies."""
         moment = self._services.calendar.wall().time
         name = f"{moment:%Y%m%dT%H%M%S}-{self._settings.name}-{self.session}"
-        session = self.session
-
-        async def write() -> None:
-            path = await self._services.traces.write(name, lines, octets)
-            if path is not None:
-                written.append(path)
-                log.info("outlet %s: trace written: %s", self._settings.name, path, extra=about(session))
-
-        self._writes.put(write)
+        return self._services.traces.put(name, recorder.octets, recorder.take(), well=reason.well)
 
     def _note(self, text: str) -> None:
         if self._recorder is not None:

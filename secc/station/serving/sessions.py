@@ -49,6 +49,7 @@ from secc.station.serving.questions import Questions
 from secc.station.serving.router import Router, Seat
 from secc.station.serving.session_log import SessionLog
 from secc.station.serving.transactions import Transactions
+from secc.station.shared.following import tell_follower
 from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ class Sessions:
         self._transactions = transactions
         self._publish = publish
         self._changed = changed
+        self.saw = self._saw_followed if config.lab.danger_follower else session_log.saw
+        self.sent = session_log.sent
         self._loop = asyncio.get_running_loop()
         self._connection: V2gConnection | None = None
         self._milestone: Milestone | None = None
@@ -188,14 +191,10 @@ class Sessions:
         self._plug.hear(SessionBegan(offer.payments))
         return offer
 
-    def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
-        # The levels that the step saw, not those of now: a trace has to replay.
-        self._transactions.ledger.reading(seat.session.levels)
-        self._log.saw(now, event, effects, seat.session.levels, seat.session.waiting_for)
-        self._services.observe(self._hardware.board, event)
-
-    def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
-        self._log.sent(self._loop.time(), payload_type, message, octets)
+    def _saw_followed(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
+        """For tests: the follower of a simulated outlet hears what the car said."""
+        self._log.saw(seat, now, event, effects)
+        tell_follower(self._hardware.board, event)
 
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
         reason = self._log.explained(reason)
@@ -209,7 +208,8 @@ class Sessions:
         self._log.ended(reason, levels, report, transaction, silent=silent)
         self._milestone = None
         self._changed()
-        self._services.observe(self._hardware.board, End(reason))
+        if self._config.lab.danger_follower:
+            tell_follower(self._hardware.board, End(reason))
 
     # What sessions say
 
@@ -237,7 +237,7 @@ class Sessions:
         if milestone is Milestone.SESSION_SET_UP:
             self._plug.hear(SessionSetUp())
         self._transactions.reached(self._log.session, milestone, levels)
-        self._log.reached(milestone, facts, levels, self._transactions.ledger.running)
+        self._log.reached(milestone, facts, levels)
         self._publish("milestone", milestone=milestone.value, **facts)
 
     # What the plug-in says

@@ -12,7 +12,6 @@ from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hal.ports import Board
 from hal.ticker import Ticker
 from secc.config import Config, OutletSettings, Tls
 from secc.errors import ConfigError
@@ -20,7 +19,6 @@ from secc.link.connection import Serving
 from secc.ops.calendar import Calendar
 from secc.session.offer import Surroundings
 from secc.session.protocol import V2gProtocol
-from secc.station.shared.following import tell_follower
 from secc.station.shared.loading import Protocols
 from secc.station.shared.notify import Notifier
 from secc.station.shared.pace import Pace
@@ -32,6 +30,8 @@ from secc.uplink.port import Backend
 
 log = logging.getLogger(__name__)
 
+WAITING_RINGS = 16
+"""Full rings that may wait to be written, at least; with more outlets one of each, for they may all end at once."""
 BEAT_AGE_SECONDS = 1.0
 """A board that got no heartbeat for this long speaks for a station that does not work."""
 
@@ -62,8 +62,10 @@ class Services:
 
     def __post_init__(self, spoken: tuple[V2gProtocol, ...]) -> None:
         self.protocols = Protocols(spoken, self.work, self.work.long)
-        cap = int(self.config.trace.cap_megabytes * 1e6)
-        self.traces = TraceWriter(TraceDirectory(self.config.trace_directory, cap), self.work, self.disk)
+        trace = self.config.trace
+        directory = TraceDirectory(self.config.trace_directory, int(trace.cap_megabytes * 1e6))
+        waiting = trace.ring_kilobytes * 1024 * max(len(self.config.outlets), WAITING_RINGS)
+        self.traces = TraceWriter(directory, self.work, self.disk, waiting)
 
     @property
     def unbooked(self) -> str:
@@ -112,11 +114,6 @@ class Services:
             "chains": [context.chain.name for context in self.identity.contexts],
             "problems": list(self.trust.problems),
         }
-
-    def observe(self, board: Board | None, event: object) -> None:
-        """What a car said, and that its session has ended, for the follower of a simulated outlet; tests only."""
-        if self.config.lab.danger_follower:
-            tell_follower(board, event)
 
     def beat(self, outlet: str, now: float) -> None:
         """A heartbeat went out to this outlet's board. The service manager hears of it while every board gets its own."""

@@ -2,6 +2,9 @@
 
 Sessions that end by one cause end together, and all of them want their trace written while other cars still charge. So there is one writer: it
 renders in steps on the thread for Python work, stores on the thread of the disk, and does one trace after the other.
+
+What waits for it is bounded: a full ring takes a tenth of a second of processor time to render, and its memory until then. Of what is too much the
+oldest trace of a session that ended well is dropped; where there is none, the oldest.
 """
 
 from __future__ import annotations
@@ -14,63 +17,75 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+from secc.session.durable import StorageFailed
 from secc.station.shared.heap import trim
 from secc.station.shared.work import WorkThread
 from secc.trace.files import TraceDirectory, render
 
 log = logging.getLogger(__name__)
 
+FIRST_SECONDS = 0.2
+"""Between the end of a session and the rendering: contactors open first."""
+
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
     name: str
-    lines: Iterator[str]
     octets: int
+    lines: Iterator[str]
+    well: bool
     stored: asyncio.Future[Path | None]
+
+    def settle(self, path: Path | None) -> None:
+        if not self.stored.done():
+            self.stored.set_result(path)
 
 
 class TraceWriter:
-    """All calls from the event loop's thread. ``disk`` is a single thread."""
+    """All calls from the event loop's thread. ``disk`` is a single thread; ``most_octets``: how much memory what waits may take."""
 
-    def __init__(self, directory: TraceDirectory, work: WorkThread, disk: Executor) -> None:
+    def __init__(self, directory: TraceDirectory, work: WorkThread, disk: Executor, most_octets: int) -> None:
         self._directory = directory
         self._work = work
         self._disk = disk
+        self._most_octets = most_octets
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    async def write(self, name: str, lines: Iterator[str], octets: int) -> Path | None:
-        """Render and store a trace whose ring took about so many octets of memory; where it lies. Raises StorageFailed.
+    def put(self, name: str, octets: int, lines: Iterator[str], *, well: bool) -> asyncio.Future[Path | None]:
+        """Have a trace rendered and stored whose ring takes about so many octets of memory; ``well``: its session ended well.
 
-        None if it was given up: more wait than the directory may hold, and of those the oldest go first, as they would there.
+        The result is where it lies; None where it was dropped or could not be written, which the log says.
         """
-        waiting = _Waiting(name, lines, octets, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(name, octets, lines, well, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        self._give_up()
+        while len(self._waiting) > 1 and sum(one.octets for one in self._waiting) > self._most_octets:
+            dropped = next((one for one in self._waiting if one.well), self._waiting[0])
+            self._waiting.remove(dropped)
+            log.warning("trace dropped, too many wait to be written: %s", dropped.name)
+            dropped.settle(None)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write_all(), name="traces")
-        return await waiting.stored
-
-    def _give_up(self) -> None:
-        total = sum(one.octets for one in self._waiting)
-        while total > self._directory.cap_octets and len(self._waiting) > 1:
-            oldest = self._waiting.popleft()
-            total -= oldest.octets
-            log.warning("trace dropped, too many wait to be written: %s", oldest.name)
-            _settle(oldest, None)
+        return waiting.stored
 
     async def _write_all(self) -> None:
-        loop = asyncio.get_running_loop()
+        await asyncio.sleep(FIRST_SECONDS)
         while self._waiting:
             one = self._waiting.popleft()
+            path = None
+            # Said here: an error that is handed on keeps the frames in which it was raised, and what they hold of a car.
             try:
-                octets = await self._work.in_steps(render, one.lines, self._directory.cap_octets)
-                path = await loop.run_in_executor(self._disk, self._store, one.name, octets)
-            except Exception as error:  # noqa: BLE001  # the caller that waits gets it
-                _settle(one, error)
-            else:
-                _settle(one, path)
+                path = await self._write(one.name, one.lines)
+            except StorageFailed as error:
+                log.error("trace not written: %s", error)
+            except Exception:
+                log.exception("a bug in writing trace %s", one.name)
+            one.settle(path)
             del one
+
+    async def _write(self, name: str, lines: Iterator[str]) -> Path:
+        octets = await self._work.in_steps(render, lines, self._directory.cap_octets)
+        return await asyncio.get_running_loop().run_in_executor(self._disk, self._store, name, octets)
 
     def _store(self, name: str, octets: bytes) -> Path:
         """On the disk's thread; behind the last, what rendering took of memory is given back."""
@@ -79,12 +94,3 @@ class TraceWriter:
         finally:
             if not self._waiting:
                 trim()
-
-
-def _settle(waiting: _Waiting, result: Path | Exception | None) -> None:
-    if waiting.stored.done():
-        return  # no caller waits any more
-    if isinstance(result, Exception):
-        waiting.stored.set_exception(result)
-    else:
-        waiting.stored.set_result(result)

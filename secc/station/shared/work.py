@@ -133,9 +133,15 @@ def _do(job: _Job) -> None:
     try:
         result = job.call()
     except BaseException as error:  # noqa: BLE001  # the caller that waits gets it
-        job.future.set_exception(error)
+        job.future.set_exception(_bare(error))
     else:
         job.future.set_result(result)
+
+
+def _bare(error: BaseException) -> BaseException:
+    """The error without the frame that caught it. That frame holds the future, so they would hold each other, and what lies in the frames
+    below, until garbage is collected."""
+    return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
 
 
 def _step(job: _Job) -> bool:
@@ -149,7 +155,7 @@ def _step(job: _Job) -> bool:
     except StopIteration as end:
         result, error = end.value, None
     except BaseException as raised:  # noqa: BLE001  # the same
-        result, error = None, raised
+        result, error = None, _bare(raised)
     else:
         return False
     # ``shutdown`` may have told the caller already.

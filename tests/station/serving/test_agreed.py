@@ -95,7 +95,7 @@ def test_a_frame_on_a_payload_type_of_the_new_protocol_is_not_passed_over() -> N
         await work.work()
         assert heard == [stream]
 
-    other = replace(ISO2, load=lambda: LoadedProtocol(opened, warm=lambda: None))
+    other = replace(ISO2, load=lambda: replace(ISO2.load(), open=opened, warm=lambda: None))
     run(story, other, prepared=False)
 
 

@@ -495,7 +495,7 @@ def test_who_watches_sees_events_and_effects_and_its_bugs_stop_nothing() -> None
         party.do(Light(False))
 
     async def story(house: House) -> None:
-        def watch(now: float, event: object, effects: tuple[Effect, ...]) -> None:
+        def watch(seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
             seen.append((event, effects))
             raise ValueError("a bug in looking on")
 
