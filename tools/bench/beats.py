@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -90,9 +91,15 @@ class Beats:
             mock.patch.object(loop, "call_at", armed),
             mock.patch.object(asyncio.TimerHandle, "cancel", cancelled),
         ):
+            # A generator that is collected as garbage goes on once more, whosever it was.
+            gc.collect()
+            gc.disable()
             sys.setprofile(self._note)
-            await asyncio.sleep(seconds)
-            sys.setprofile(None)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                sys.setprofile(None)
+                gc.enable()
         counted = self._turns, self._armed, self._cancelled, self._calls
         return Rate(*(round(count / seconds, 1) for count in counted))
 
