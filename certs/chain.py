@@ -41,7 +41,7 @@ from certs.revocation import CertificateHashData, certificate_hash_data
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Installed roots of one edition, by whose they are. Found by their names, so that a search takes as long among many as among few."""
+    """Installed roots of one edition by role, with an index by name: the time of a search does not depend on their number."""
 
     v2g: tuple[Certificate, ...] = ()
     mo: tuple[Certificate, ...] = ()

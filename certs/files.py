@@ -1,7 +1,7 @@
 """Files that survive a power cut: written whole or not at all, and read within limits.
 
-The order of the steps is what keeps the promise: data before name, file before directory. They go through a :class:`Disk`, so that tests can pull
-the plug before, within and after each of them.
+A file is durable by the order of the steps: data before name, file before directory. The steps are methods of a :class:`Disk`, so that tests can cut
+the power before, within and after each of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from certs.guard import require_guarded, require_unwritable
 SECRET = 0o600
 PUBLIC = 0o644
 UNFINISHED = ".new"
-"""How the name of a file ends that is being written, and takes the place of another when it is whole."""
+"""Suffix of a file that is being written and will replace another."""
 LARGEST_FILE = 64 * 1024
 MAX_READ = 256 * 1024 * 1024
 MOST_STAMPED = 20_000
@@ -37,11 +37,11 @@ now_ns = time.time_ns
 
 
 class Disk:
-    """The steps of which durability is made. Each raises ``failure`` and nothing else. Blocking: for worker threads."""
+    """The steps that make a file durable. Each raises ``failure`` and nothing else. Blocking: for worker threads."""
 
     failure: type[StoreError] = StoreError
     mode = SECRET
-    """Of a file that is made."""
+    """Permissions of a new file."""
 
     def guard(self, path: Path) -> None:
         """Check that only root and our user can change what is found at this path (:mod:`certs.guard`)."""
@@ -77,7 +77,7 @@ class Disk:
                 return None
 
     def stamp(self, path: Path) -> Stamp | None:
-        """Changes whenever the file does; None if there is none. One that is not yet ``settled`` may stay the same all the same."""
+        """The file's stamp; None if there is no file. Until it is ``settled``, a further write may leave it as it is."""
         with self._failing(path):
             try:
                 return stamp_of(path.stat())
@@ -96,7 +96,7 @@ class Disk:
         return found
 
     def write(self, path: Path, octets: bytes) -> None:
-        """A new file, which takes the place of one of that name, or of a link."""
+        """Write a new file; a file or a link of that name is removed first."""
         with self._failing(path):
             path.unlink(missing_ok=True)
         self._put(path, octets, os.O_EXCL)
@@ -184,7 +184,7 @@ def remove_unfinished(disk: Disk, directory: Path, ending: str) -> None:
 
 
 def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
-    """``write_whole`` for a store: with this mode, and in a directory that is made if need be. Raises :class:`StoreError`."""
+    """``write_whole`` for a store: sets the mode and makes the directory if it is missing. Raises :class:`StoreError`."""
     disk = Disk()
     disk.mode = mode
     try:
@@ -249,22 +249,22 @@ def require_directory(path: Path) -> None:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """What changes with each write of a file, as far as the clock of its file system tells two writes apart."""
+    """The values that a write changes. Two writes within one tick of the file system's clock may leave the same times."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def settled(stamp: Stamp, now: int) -> bool:
-    """Whether every write after ``now`` (nanoseconds) gives the file another stamp.
+    """Whether every write after ``now`` (nanoseconds) changes the stamp.
 
-    Within a tick of the clock a second write gives it the same times: a file that has just been written is to be read once more.
+    If not, the tick in which the file was written is not over: the caller has to read the file once more later.
     """
     return abs(now - stamp[-1]) > SETTLED_NS
 
 
 def stamp(path: Path) -> tuple[object, ...]:
-    """Changes whenever the file at ``path``, or anything below that directory, does, or who may change it. Never raises; looks, reads nothing.
+    """Stamps of the file, or of everything below the directory, with whether only root and our user may change it. Opens no file, never raises.
 
-    Stamps of files that have just been written are equal to no other. Of a crowded directory only so much is looked at as any store may hold.
+    While a file is not ``settled`` the result never equals another one. In a directory with more than ``MOST_STAMPED`` entries the rest is ignored.
     """
     now = now_ns()
     seen: list[object] = []
@@ -291,7 +291,7 @@ def _below(path: Path | os.DirEntry[str]) -> Iterator[Path | os.DirEntry[str]]:
 
 
 def paced(items: Iterable[T]) -> Iterator[T]:
-    """The items; every millisecond the thread lets others have the interpreter, an event loop among them. For what may be many, and on a thread."""
+    """Yield the items and sleep briefly every millisecond, so that the event loop gets the interpreter. For worker threads."""
     until = time.perf_counter() + STEP_SECONDS
     for item in items:
         yield item

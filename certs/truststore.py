@@ -73,14 +73,14 @@ class Roots:
 class Truststore:
     """The roots below ``directory``. What is on the disk when a method is called counts.
 
-    Each call looks at every file and at who may change it. A file that is the same as when it was read last is not read and checked again.
+    Each call looks at every file and at who may change it. A file with the stamp of the last read is not read and checked again.
     """
 
     def __init__(self, directory: Path, *, max_roots: int = MAX_ROOTS) -> None:
         self.directory = directory
         self._max_roots, self._max_entries = max_roots, max(MAX_ENTRIES, 2 * max_roots)
         self._known: dict[Path, _Known] = {}
-        """Good roots with the stamps of their files, as they were when the reading began."""
+        """Good roots, each with the stamp that its file had before it was read."""
 
     def read(self) -> Roots:
         """All roots, sorted by edition, role and file name. A bad file spoils no other; a store that is not there is a problem.
@@ -109,7 +109,7 @@ class Truststore:
         return Roots(tuple(installed), tuple(problems))
 
     def _root(self, edition: Edition, role: Role, path: Path, known: _Known | None, began: int) -> Certificate:
-        """The root in this file of a directory that is guarded. Raises :class:`StoreError`."""
+        """The root in this file; its directory has been found guarded. Raises :class:`StoreError`."""
         try:
             status = path.lstat()
         except OSError as error:

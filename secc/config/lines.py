@@ -17,7 +17,7 @@ _CLOSING = [*map("".join, product(("", '"""', "'''"), ("", "]", "]]", "]]]", "}"
 
 
 _MOST_TRIES = 500
-"""A text so contrived that they are not enough has errors without a line."""
+"""If they are not enough, the error has no line."""
 
 
 def line_of(text: str, path: KeyPath) -> int | None:

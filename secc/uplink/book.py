@@ -65,8 +65,8 @@ class Pseudonyms:
 class FailedContracts:
     """Contracts with a good chain that turned out bad: at most 2000, each for half a year; the one remembered longest goes first.
 
-    A file of JSON lines: a heading, then a line for each contract that failed, and one for each that was accepted after that. It is written
-    anew when it has grown to twice the lines that are needed. Blocking, and safe for one thread at a time.
+    The file has a heading, then a JSON line for each contract that failed and for each that was accepted after that. It is written anew
+    when it has ``MOST_LINES``. Blocking, and safe for one thread at a time.
     """
 
     def __init__(self, path: Path, disk: Disk) -> None:
@@ -77,7 +77,7 @@ class FailedContracts:
         """Why the newest failure is known in memory only; empty if it is on the disk."""
         self._until: dict[str, _Remembered] = {}
         self._lines = 0
-        """In the file; 0: it has to be written anew."""
+        """Lines of the file; 0: the next change writes the file anew."""
         octets = disk.read(path)
         if octets is not None:
             try:
@@ -91,7 +91,7 @@ class FailedContracts:
                 log.error("%s", self.problem)
 
     def _read(self, octets: bytes) -> None:
-        # What follows the last line's end is what a power cut left of a line; the earlier version ended no line.
+        # A power cut may leave a part of a line behind the last one. The earlier version wrote no line ends.
         heading, *lines = octets.split(b"\n")[:-1] or [octets]
         head = json.loads(heading)
         for who, decision, until in head["failed"]:
