@@ -48,6 +48,10 @@ class Journal:
         self._lock = Lock()
         self._size: int | None = None
         """Octets of whole lines; None: not known."""
+        self._settled = False
+        """Whether the file, with all that is in it, is on the disk. After a failure only the cache may
+        have it.
+        """
 
     def append(self, line: bytes) -> None:
         """Store one line (without its end). Raises :class:`StorageFailed`; the file then holds the
@@ -55,17 +59,19 @@ class Journal:
         """
         assert b"\n" not in line, "a line is a line"
         with self._lock:
-            size = self._whole_lines()
+            settled, self._settled = self._settled, False
+            size, self._size = self._whole_lines(), None
             if size and size + len(line) + 1 > self._half:
+                if not settled:
+                    self._disk.sync(self.path)
                 self._disk.replace(self.path, self.older)
                 self._disk.sync(self.path.parent)
                 size = 0
-            self._size = None
             self._disk.append(self.path, line + b"\n")
             self._disk.sync(self.path)
-            if size == 0:
+            if size == 0 or not settled:
                 self._disk.sync(self.path.parent)
-            self._size = size + len(line) + 1
+            self._size, self._settled = size + len(line) + 1, True
 
     def require_room(self) -> None:
         """Check, without writing, that the next line can be stored. Raises :class:`StorageFailed`."""

@@ -77,6 +77,36 @@ def test_a_journal_keeps_every_line_that_it_promised_and_no_half_ones() -> None:
         assert len(kept) >= min(2, len(promised)), (plug, loss, promised, found)
 
 
+class OneFailure(Platter):
+    """A disk whose n-th synchronisation fails, and no other."""
+
+    def __init__(self, failing: int) -> None:
+        super().__init__()
+        self.left = failing
+
+    def sync(self, path: Path) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise StorageFailed(path, "input/output error")
+        super().sync(path)
+
+
+@pytest.mark.parametrize("failing", range(1, 12))
+def test_what_a_failure_left_in_a_journal_is_on_the_disk_with_the_next_line(failing: int) -> None:
+    disk = OneFailure(failing)
+    journal, failures = Journal(FILE, 60, disk), 0
+    for number in range(6):
+        try:
+            journal.append(b'{"n": %d}' % number)
+        except StorageFailed:
+            failures += 1
+            lines_of(journal)
+        else:
+            found = disk.after_power_cut("everything unsynced")
+            assert lines_of(Journal(FILE, 60, found)) == lines_of(Journal(FILE, 60, disk))
+    assert failures == (1 if disk.left <= 0 else 0), "a failure costs one line, and no other"
+
+
 def test_a_journal_stays_below_its_cap(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j", 1000)
     for n in range(500):
