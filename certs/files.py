@@ -25,6 +25,8 @@ UNFINISHED = ".new"
 """Suffix of a file that is being written and will replace another."""
 LARGEST_FILE = 64 * 1024
 MAX_READ = 256 * 1024 * 1024
+LONGEST_LINE = 4096
+"""Octets of a line in a list. Python takes a line apart in one call, and holds the event loop meanwhile."""
 MOST_STAMPED = 20_000
 STEP_SECONDS, PAUSE_SECONDS = 0.001, 0.0005
 SETTLED_NS = 2_000_000_000

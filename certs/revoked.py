@@ -18,7 +18,7 @@ from io import BytesIO
 from pathlib import Path
 
 from certs.errors import StoreError
-from certs.files import paced, read_file
+from certs.files import LONGEST_LINE, paced, read_file
 from certs.guard import require_guarded
 from certs.revocation import CertificateHashData
 
@@ -51,6 +51,8 @@ def read_revoked(path: Path) -> RevokedCertificates:
 def _entries(lines: Iterable[bytes], path: Path) -> Iterable[bytes]:
     count = 0
     for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST_LINE:
+            raise StoreError(path, f"line {number}: is longer than {LONGEST_LINE} octets")
         text = line.partition(b"#")[0].removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").strip()
         if not text:
             continue

@@ -26,7 +26,7 @@ from io import BytesIO
 from pathlib import Path
 
 from certs.emaid import EMAID, EmaidMalformed
-from certs.files import paced
+from certs.files import LONGEST_LINE, paced
 from secc.errors import ConfigError
 from secc.session.durable import Disk, StorageFailed
 from secc.uplink.policy import Entry, TokenStatus
@@ -154,6 +154,8 @@ def read_list(path: Path | None, disk: Disk) -> Listed:
 
 def _text(lines: Iterable[bytes], path: Path) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST_LINE:
+            raise ConfigError("list", f"is longer than {LONGEST_LINE} octets", path, number)
         try:
             yield line.decode()
         except UnicodeDecodeError:

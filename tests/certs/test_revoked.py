@@ -97,6 +97,9 @@ def test_files_that_do_not_serve(tmp_path: Path) -> None:
         read_revoked(tmp_path / "none")
     with pytest.raises(StoreError):
         read_revoked(tmp_path)
+    long = write(tmp_path / "long", line(LEAF).ljust(4095), line(SUB2).ljust(4096))
+    with pytest.raises(StoreError, match="line 2: is longer than 4096 octets"):
+        read_revoked(long)
     full = write(tmp_path / "full", *(line(LEAF) for _ in range(MAX_ENTRIES + 1)))
     with pytest.raises(StoreError, match=r"more than|larger than"):
         read_revoked(full)

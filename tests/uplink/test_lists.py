@@ -174,10 +174,12 @@ def test_files_that_do_not_serve(tmp_path: Path) -> None:
     assert read_list(None, disk) == NOBODY
     (tmp_path / "latin").write_bytes(b"# fine\nrfid 04A2B3C4 # J\xf6rg\n")
     os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "long").write_bytes(b"rfid 04A2B3C4 #".ljust(4095) + b"\nrfid " + b"-A" * 2046)
     for name, complaint in (
         ("none", "none: list: is not there"),
         ("latin", "latin:2: list: is not UTF-8 text"),
         ("fifo", "fifo: list: cannot be read: is no regular file"),
+        ("long", "long:2: list: is longer than 4096 octets"),
         (".", ": list: cannot be read"),
     ):
         with pytest.raises(ConfigError) as caught:
