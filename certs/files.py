@@ -266,7 +266,7 @@ def settled(stamp: Stamp, now: int) -> bool:
 def stamp(path: Path) -> tuple[object, ...]:
     """Stamps of the file, or of everything below the directory, with whether only root and our user may change it. Opens no file, never raises.
 
-    While a file is not ``settled`` the result never equals another one. In a directory with more than ``MOST_STAMPED`` entries the rest is ignored.
+    The result never equals another one while a file is not ``settled``, or where there are more than ``MOST_STAMPED`` entries.
     """
     now = now_ns()
     seen: list[object] = []
@@ -274,14 +274,15 @@ def stamp(path: Path) -> tuple[object, ...]:
         require_guarded(path)
     except StoreError as error:
         seen.append(str(error))
-    for place in paced(islice(_below(path), MOST_STAMPED)):
+    places = _below(path)
+    for place in paced(islice(places, MOST_STAMPED)):
         try:
             mark = stamp_of(place.stat())
         except OSError:
             seen.append((os.fspath(place), None))
         else:
             seen.append((os.fspath(place), mark, None if settled(mark, now) else object()))
-    return tuple(seen)
+    return (*seen, object()) if next(places, None) is not None else tuple(seen)
 
 
 def _below(path: Path | os.DirEntry[str]) -> Iterator[Path | os.DirEntry[str]]:

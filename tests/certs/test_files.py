@@ -143,6 +143,21 @@ def test_a_stamp_of_what_was_just_written_is_like_no_other(tmp_path: Path, monke
     assert stamp(tmp_path / "file") == stamp(tmp_path / "file")
 
 
+def test_a_stamp_of_more_than_is_looked_at_is_like_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a root could be removed behind twenty thousand files, and be trusted on."""
+    settle(monkeypatch)
+    (tmp_path / "backup").mkdir()
+    for name in ("backup/1", "backup/2", "root"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(files, "MOST_STAMPED", 5)
+    before = stamp(tmp_path)
+    assert stamp(tmp_path) == before
+    (tmp_path / "root").write_bytes(b"another")
+    assert stamp(tmp_path) != before
+    monkeypatch.setattr(files, "MOST_STAMPED", 4)
+    assert stamp(tmp_path) != stamp(tmp_path)
+
+
 def test_a_clock_that_goes_wrong_unsettles_no_file_for_long() -> None:
     now = 1_700_000_000_000_000_000
     assert not settled((0, now), now)
