@@ -13,7 +13,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TypeVar
 
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from certs.errors import ChainRejected, Flaw
+from certs.parts import Parts, parts_of
 
 PublicKey = ec.EllipticCurvePublicKey | ed448.Ed448PublicKey
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -103,15 +103,15 @@ class Certificate:
     def is_ca(self) -> bool:
         return self.basic_constraints is not None and self.basic_constraints.ca
 
-    @cached_property
+    @property
     def issuer_der(self) -> bytes:
         """The issuer Name, octet for octet as in the certificate."""
-        return self._octets("issuer")
+        return self._parts.issuer
 
-    @cached_property
+    @property
     def key_bits(self) -> bytes:
         """The content of the subjectPublicKey BIT STRING: what key hashes are over (for P-256 the 65 octets 04 X Y)."""
-        return self._octets("subject_public_key_info", "public_key")
+        return self._parts.key_bits
 
     @property
     def pem(self) -> bytes:
@@ -135,14 +135,11 @@ class Certificate:
         wanted, offered = self.authority_key_identifier, candidate.subject_key_identifier
         return wanted is None or offered is None or wanted == offered
 
-    def _octets(self, *names: str) -> bytes:
+    @cached_property
+    def _parts(self) -> Parts:
         try:
-            part = asn1_x509.Certificate.load(self.der)["tbs_certificate"]
-            for name in names:
-                part = part[name]
-            # A BIT STRING begins with the number of its unused bits.
-            return bytes(part.contents[1:] if names[-1] == "public_key" else part.dump())
-        except (ValueError, TypeError, LookupError) as error:
+            return parts_of(self.der)
+        except ValueError as error:
             raise ChainRejected(Flaw.MALFORMED, f"certificate {self.fingerprint[:16]}", str(error)) from None
 
     def _names(self, oid: x509.ObjectIdentifier) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ had expired by the floor is refused, and there must be one moment, not before th
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -37,9 +38,10 @@ from certs.profile import (
     Role,
 )
 from certs.revocation import CertificateHashData, certificate_hash_data
+from frozen import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Anchors:
     """Installed roots of one edition by role, with an index by name: the time of a search does not depend on their number."""
 

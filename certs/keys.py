@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from certs.errors import StoreError
 from certs.files import read_file
+from frozen import dataclass
 
 _Key = ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +36,7 @@ from certs.guard import require_guarded
 from certs.keys import FileKey, PrivateKey, open_private_key
 from certs.profile import MAX_CERTIFICATES, SECC_2, SECC_20, Role
 from certs.truststore import root_certificate
+from frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -26,6 +25,7 @@ from certs.certificates import Certificate, Edition, parse_certificate
 from certs.errors import ChainRejected, OcspRejected, StoreError
 from certs.files import read_file, write_atomically
 from certs.profile import KEY_KINDS, KNOWN_CRITICAL, SIGNATURE_ALGORITHMS
+from frozen import dataclass
 
 MAX_AGE = timedelta(days=7)
 """A staple is fetched again at least weekly. [V2G2-649], [V2G20-1021]"""

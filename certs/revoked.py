@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from certs.errors import StoreError
 from certs.files import LONGEST_LINE, paced, read_file
 from certs.guard import require_guarded
 from certs.revocation import CertificateHashData
+from frozen import dataclass
 
 MAX_OCTETS = 8 * 1024 * 1024
 MAX_ENTRIES = 50_000

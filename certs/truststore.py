@@ -12,7 +12,6 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -34,6 +33,7 @@ from certs.files import (
 )
 from certs.guard import require_guarded, require_unwritable
 from certs.profile import CONSTRAINTS, KEY_KINDS, KNOWN_CRITICAL, ROLE_MARKERS, SIGNATURE_ALGORITHMS, Role
+from frozen import dataclass
 
 MAX_ROOTS = 60
 """Roots that a store takes. There are some ten V2G roots in the field and every mobility operator may run its own."""

@@ -5,8 +5,7 @@ Readings in an event are as old as the event; ``at`` is monotonic seconds on the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from frozen import dataclass
 from hal.readings import CableReading, ContactorReading, Fault, ImdReading, LockReading, PilotReading, Token
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from frozen import dataclass
 from hal.errors import HalRejected
 from hal.events import (
     BoardEvent,

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from frozen import dataclass
 from hal.errors import HalError, HalLost, HalTimeout
 from hal.events import BoardEvent, BoardLost, BoardRecovered, FaultRaised, InsulationMeasured
 from hal.guarded import GuardedAcPower, GuardedDcPower

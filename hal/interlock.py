@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from frozen import dataclass
 from hal.readings import Fault, InputsReading, LockState, PilotReading, Severity
 
 
@@ -88,7 +88,7 @@ class Consent:
     """``allowed`` only if there is not one reason against it. Truth-tests as ``allowed``."""
 
     allowed: bool
-    reasons: frozenset[Reason] = field(default_factory=frozenset)
+    reasons: frozenset[Reason] = frozenset()
 
     def __bool__(self) -> bool:
         return self.allowed

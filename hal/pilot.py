@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from frozen import dataclass
 from hal.readings import PilotState
 
 STEADY_HIGH = 1.0

@@ -12,12 +12,14 @@ goes out, or until somebody has reason to doubt it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from frozen import dataclass
 from hal.errors import HalError, HalLost, HalRejected
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class Overtaken(HalRejected):
     """The command was dropped: a safe one overtook it, a newer one took its place, or the queue was closed."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclasses.dataclass(slots=True, eq=False)
 class _Order:
     name: str
     command: Command

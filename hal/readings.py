@@ -7,8 +7,10 @@ the moment at which the driver took the reading, not the one at which somebody l
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from frozen import dataclass
 
 
 class PilotState(enum.StrEnum):

@@ -1,4 +1,4 @@
-"""The command line: ``secc run|check|doctor|status|control|clock|explain``, and the tools of the
+"""The command line: ``secc run|check|doctor|compile|status|control|clock|explain``, and the tools of the
 lab.
 
 Exit codes: 0 success, 1 something is wrong (and was printed), 2 the configuration or the command
@@ -14,12 +14,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from secc import cli_stores
+from secc import cli_flags, cli_stores
 from secc.errors import ConfigError, SeccError
+from secc.late import late
 
 TOOLS = {
     "decode": "show EXI octets or a capture as messages, and encode messages",
@@ -34,13 +35,13 @@ TOOLS = {
 CLOSED_PIPE = 141
 """128 and the number of SIGPIPE, as shells report it."""
 
-FORCED = ("Authorization", "ChargeParameterDiscovery", "CableCheck")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code. An error outside of the program is printed as one
     line, without a traceback.
     """
+    # asyncio imports them for its own TLS; the station's is secc.link.tls.
+    late("ssl", "asyncio.sslproto")
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_streams()
     try:
@@ -88,7 +89,7 @@ def _command(arguments: list[str]) -> int:
         return _tool(arguments[0], arguments[1:])
     if arguments and arguments[0] == "help":
         return _command([*arguments[1:], "--help"])
-    options = _parser().parse_args(arguments)
+    options = _parser(next((word for word in arguments if not word.startswith("-")), "")).parse_args(arguments)
     code: int = options.command(options)
     return code
 
@@ -102,7 +103,10 @@ def _tool(name: str, arguments: list[str]) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(wanted: str | None = None) -> argparse.ArgumentParser:
+    """``wanted``: the command whose arguments are needed; None: those of all. Those of a configuration
+    are read from its settings, which takes long.
+    """
     parser = argparse.ArgumentParser(
         prog="secc",
         description="The charger side of ISO 15118 Plug & Charge.",
@@ -111,45 +115,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_ShowVersion, help="print the version and exit")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    _run_parser(commands.add_parser("run", help="serve cars until stopped"))
-    check = commands.add_parser("check", help="check configuration, trust and interfaces, and report what is wrong")
-    _config_flags(check)
-    check.set_defaults(command=_check)
-    doctor = commands.add_parser("doctor", help="test machine, network and hardware, and report what to do")
-    _config_flags(doctor)
-    for parsed in (check, doctor):
-        parsed.add_argument(
-            "--as-user",
-            metavar="USER",
-            help="check with the rights of this user (default, for root: the user of the unit secc.service)",
-        )
-    doctor.add_argument(
-        "--wiring", action="store_true", help="print which part of an outlet performs and hears what, and check nothing"
-    )
-    doctor.set_defaults(command=_doctor)
-    status = commands.add_parser("status", help="show the state of a running station")
-    _place(status)
-    status.add_argument("--json", action="store_true", help="as JSON")
-    status.set_defaults(command=_status)
-    explain = commands.add_parser("explain", help="explain why a session ended")
-    _place(explain)
-    explain.add_argument("--outlet", help="of this outlet (default: the newest of all)")
-    explain.add_argument(
-        "--list", action="store_true", help="list every session in the history instead of explaining one"
-    )
-    explain.add_argument(
-        "what",
-        nargs="?",
-        help="a trace, a record, or a session's id as in the log (default: the newest session that has ended)",
-    )
-    explain.set_defaults(command=_explain)
-    _clock_parser(commands.add_parser("clock", help="show the station's clock, or confirm it as root"))
-    cli_stores.add_parsers(commands)
-    _control_parser(commands.add_parser("control", help="give a running station an operator's command"))
-    commands.add_parser("version", help="print the version").set_defaults(command=_version)
-    commands.add_parser("help", help="show the flags and arguments of a command")
-    for name, what in TOOLS.items():
-        commands.add_parser(name, help=f"tool: {what}", add_help=False)
+    there: dict[str, tuple[str, Callable[[argparse.Namespace], int], Callable[[argparse.ArgumentParser], None]]] = {
+        "run": ("serve cars until stopped", _run, cli_flags.config_flags),
+        "check": (
+            "check configuration, trust and interfaces, and report what is wrong",
+            _check,
+            cli_flags.check_flags,
+        ),
+        "doctor": ("test machine, network and hardware, and report what to do", _doctor, cli_flags.doctor_flags),
+        "compile": ("compile the station's code, once after installing", _compile, cli_flags.no_flags),
+        "status": ("show the state of a running station", _status, cli_flags.status_flags),
+        "explain": ("explain why a session ended", _explain, cli_flags.explain_flags),
+        "clock": ("show the station's clock, or confirm it as root", _clock, cli_flags.clock_flags),
+        "trust": (
+            "list, add or remove the roots that contracts are checked against",
+            cli_stores.trust,
+            cli_stores.trust_flags,
+        ),
+        "identity": (
+            "list or install the station's chains, keys and OCSP responses",
+            cli_stores.identity,
+            cli_stores.identity_flags,
+        ),
+        "control": ("give a running station an operator's command", _control, cli_flags.control_flags),
+        "version": ("print the version", _version, cli_flags.no_flags),
+    }
+    for name, (text, command, flags) in there.items():
+        if wanted not in there or wanted == name:
+            one = commands.add_parser(name, help=text)
+            one.set_defaults(command=command)
+            if wanted in (None, name):
+                flags(one)
+    if wanted not in there:
+        commands.add_parser("help", help="show the flags and arguments of a command")
+        for name, what in TOOLS.items():
+            commands.add_parser(name, help=f"tool: {what}", add_help=False)
     return parser
 
 
@@ -168,71 +168,6 @@ def _version(options: argparse.Namespace) -> int:
 
     print(f"secc {version()}")
     return 0
-
-
-def _run_parser(run: argparse.ArgumentParser) -> None:
-    _config_flags(run)
-    run.set_defaults(command=_run)
-
-
-def _config_flags(parser: argparse.ArgumentParser) -> None:
-    from secc.config import FLAGS, flag_setting
-
-    parser.add_argument(
-        "file",
-        nargs="?",
-        type=Path,
-        help="the station's TOML file (docs/configuration.md); without it only flags count",
-    )
-    parser.add_argument("--config", type=Path, help="the same, as a flag")
-    for flag in FLAGS:
-        name, setting = "--" + flag.replace("_", "-"), flag_setting(flag)
-        text = setting.help.replace("%", "%%")
-        if setting.kind is bool:
-            parser.add_argument(name, action="store_const", const=True, help=text)
-        else:
-            # The parser of the configuration reports a wrong value, so that file and flag give the
-            # same text.
-            kind = int if setting.kind is int else str
-            parser.add_argument(name, type=kind, metavar=setting.metavar, help=text)
-
-
-def _place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, help="the station's configuration")
-    parser.add_argument("--state", type=Path, help="its state directory (default: secc-state)")
-    parser.add_argument("--socket", type=Path, help="its control socket")
-
-
-def _clock_parser(clock: argparse.ArgumentParser) -> None:
-    _place(clock)
-    clock.set_defaults(command=_clock)
-    clock.add_argument(
-        "act",
-        choices=("show", "reset"),
-        help="show: each clock's time, and whether the station trusts it; "
-        "reset: root confirms that the system clock is right, and that a later time seen before was wrong",
-    )
-
-
-def _control_parser(control: argparse.ArgumentParser) -> None:
-    _place(control)
-    control.add_argument("--outlet", help="name of the outlet (default: the only one)")
-    control.set_defaults(command=_control)
-    orders = control.add_subparsers(dest="order", required=True, metavar="COMMAND")
-    orders.add_parser("state", help="print the station's whole state as JSON")
-    orders.add_parser("start", help="let the car at the outlet charge, as the operator's decision")
-    orders.add_parser("stop", help="end charging in good order")
-    limit = orders.add_parser("limit", help="deliver at most this much")
-    limit.add_argument("watts", help="a number, or 'none'")
-    token = orders.add_parser("token", help="act as if this card had been shown")
-    token.add_argument("value", help="the card's UID")
-    token.add_argument("--kind", default="rfid", help="the card's kind as in the lists (default: rfid)")
-    orders.add_parser("renegotiate", help="ask the car to negotiate again")
-    ongoing = orders.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
-    ongoing.add_argument("phase", choices=FORCED, help="the phase to hold")
-    ongoing.add_argument("switch", choices=("on", "off"), help="on or off")
-    orders.add_parser("reload", help="read certificates, staples and lists again")
-    orders.add_parser("events", help="print each event as a line of JSON, until interrupted")
 
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
@@ -266,6 +201,14 @@ def _check(options: argparse.Namespace) -> int:
     for finding in findings:
         print(finding)
     return 0 if all(finding.good for finding in findings) else 1
+
+
+def _compile(options: argparse.Namespace) -> int:
+    from secc.ops.installed import install
+
+    for line in install():
+        print(line, flush=True)
+    return 0
 
 
 def _clock(options: argparse.Namespace) -> int:

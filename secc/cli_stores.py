@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from secc.errors import ConfigError
 
 
-def add_parsers(commands: Any) -> None:
-    """Add ``secc trust`` and ``secc identity``; both find the store by --store, or by the
-    configuration.
-    """
-    trust = commands.add_parser("trust", help="list, add or remove the roots that contracts are checked against")
-    identity = commands.add_parser("identity", help="list or install the station's chains, keys and OCSP responses")
-    for parser, command in ((trust, _trust), (identity, _identity)):
-        parser.add_argument("--config", type=Path, help="the station's configuration, which names the store")
-        parser.add_argument("--store", type=Path, help="the store's directory")
-        # The store of the one edition that the station uses.
-        parser.set_defaults(command=partial(_act, command), edition="iso2")
-    identity.add_argument(
-        "--ocsp-cache", type=Path, help="directory of the OCSP responses (default: ocsp in the store)"
-    )
+def trust_flags(trust: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``secc trust``; it finds the store by --store, or by the configuration."""
+    _store_flags(trust)
     acts = trust.add_subparsers(dest="act", required=True, metavar="ACT")
     acts.add_parser("list", help="list every root")
     add = acts.add_parser("add", help="install a root")
@@ -33,6 +20,14 @@ def add_parsers(commands: Any) -> None:
         parser.add_argument("role", choices=("v2g", "mo", "oem"), help="what the root is trusted for")
     add.add_argument("file", type=Path, help="PEM or DER")
     remove.add_argument("fingerprint", help="SHA-256, as listed")
+
+
+def identity_flags(identity: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``secc identity``; it finds the store in the same way."""
+    _store_flags(identity)
+    identity.add_argument(
+        "--ocsp-cache", type=Path, help="directory of the OCSP responses (default: ocsp in the store)"
+    )
     acts = identity.add_subparsers(dest="act", required=True, metavar="ACT")
     acts.add_parser("list", help="list every chain")
     install = acts.add_parser("install", help="install a chain with its key")
@@ -46,6 +41,23 @@ def add_parsers(commands: Any) -> None:
         "staple", help="store an OCSP response, if it is valid and about a certificate of this station"
     )
     staple.add_argument("file", type=Path, help="the responder's answer, DER")
+
+
+def _store_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="the station's configuration, which names the store")
+    parser.add_argument("--store", type=Path, help="the store's directory")
+    # The store of the one edition that the station uses.
+    parser.set_defaults(edition="iso2")
+
+
+def trust(options: argparse.Namespace) -> int:
+    """Run ``secc trust``. Returns the exit code."""
+    return _act(_trust, options)
+
+
+def identity(options: argparse.Namespace) -> int:
+    """Run ``secc identity``. Returns the exit code."""
+    return _act(_identity, options)
 
 
 def _act(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:

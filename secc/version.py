@@ -23,7 +23,7 @@ EXPORTED = "$Format:%ct %h$"
 """``git archive`` writes the commit's seconds and its hash here (.gitattributes)."""
 
 GIT_SECONDS = 5.0
-SOURCES = ("secc", "hal", "certs", "tools", "pyproject.toml", "setup.py")
+SOURCES = ("secc", "frozen", "hal", "certs", "tools", "pyproject.toml", "setup.py")
 
 
 @cache

@@ -6,10 +6,10 @@ from enum import StrEnum
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
+from frozen import dataclass
 from secc.exi import Schema, declarations, xmldsig
 from secc.exi.declarations import Attribute, Binary, Choice, Head, Members, Named, Occurs, Text, Whole
 from secc.exi.fragments import Vocabulary
-from secc.exi.frozen import dataclass
 
 if TYPE_CHECKING:
     from tests.xsd import XsdSet

@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
+from frozen import dataclass
 from secc.exi import Message, Schema
 from secc.exi.declarations import Choice, Head, Named, Occurs
 from secc.exi.fragments import Vocabulary
-from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import GLOBALS
 from tests.exi_iso20_types import (
     AbsolutePriceSchedule,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
+from frozen import dataclass
 from secc.exi import Message
 from secc.exi.declarations import (
     Attribute,
@@ -21,7 +22,6 @@ from secc.exi.declarations import (
     UnsignedLong,
     UnsignedShort,
 )
-from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Signature
 
 Id = Annotated[str, Identifier(), Attribute(), Named("Id")]

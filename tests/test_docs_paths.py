@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("core.md", "development.md")
-ROOMS = ("secc", "hal", "certs", "tools", "tests", "docs", ".ci")
+ROOMS = ("secc", "frozen", "hal", "certs", "tools", "tests", "docs", ".ci")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 PATH = re.compile(r"\.?[\w-][\w.-]*(?:/[\w.-]+)+|[\w-]+\.(?:json|md|py|sh|toml|txt)")
 DOTTED = re.compile(r"(secc|hal|certs|tools|tests)((?:\.[A-Za-z_]\w*)+)(?:\(.*\))?")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOPS = ("secc", "hal", "certs", "tools")
+TOPS = ("secc", "frozen", "hal", "certs", "tools")
 LONGEST = 400
 
 PARTS = ("secc.iso2.phases", "tools.pki.flaws")

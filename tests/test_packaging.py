@@ -19,7 +19,7 @@ import pytest
 from secc.version import RELEASE, tree_version
 
 ROOT = Path(__file__).resolve().parent.parent
-TOPS = ("secc", "hal", "certs", "tools")
+TOPS = ("secc", "frozen", "hal", "certs", "tools")
 BESIDE = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "docs")
 VERSION = re.compile(rf"{re.escape(RELEASE)}\.post\d{{14}}(\+g[0-9a-f]+(\.changed)?)?")
 

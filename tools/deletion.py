@@ -18,7 +18,18 @@ from pathlib import Path
 from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED: Final = ("secc", "hal", "certs", "tools", "tests", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
+COPIED: Final = (
+    "secc",
+    "frozen",
+    "hal",
+    "certs",
+    "tools",
+    "tests",
+    "docs",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+)
 
 LIST: Final = "secc/protocols.py"
 """The list of protocols: an import and a line each."""
@@ -84,7 +95,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in 
 
 EVERY_MODULE: Final = """
 import importlib, pathlib, sys
-for room in ("secc", "hal", "certs", "tools"):
+for room in ("secc", "frozen", "hal", "certs", "tools"):
     for path in sorted(pathlib.Path(room).rglob("*.py")):
         if path.name != "__main__.py":
             name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")

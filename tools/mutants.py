@@ -23,7 +23,7 @@ from .power_mutants import POWER_MUTANTS
 from .trust_mutants import TRUST_MUTANTS
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("secc", "hal", "certs", "tools", "tests", "pyproject.toml", "README.md", "docs")
+COPIED = ("secc", "frozen", "hal", "certs", "tools", "tests", "pyproject.toml", "README.md", "docs")
 SECONDS = 240
 """Seconds for all tests of a fault; a suite that hangs has noticed it."""
 LIMIT = "timeout=200"

@@ -19,3 +19,5 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable .
+# What an installation does once, so that a start need not.
+"$venv/bin/python" -m secc compile >/dev/null

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from frozen import dataclass
 from hal.address import Address, Power
 from hal.boards.chargesom import ChargeSom
 from hal.boards.driven import DrivenBoard, Outlet

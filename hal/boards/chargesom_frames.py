@@ -6,9 +6,9 @@ A frame is ``A5 COM DATA(8, big endian) CRC8 03``. Bit numbers are those of DATA
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Final
 
+from frozen import dataclass
 from hal.readings import PilotState
 
 SOF: Final = 0xA5

@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, Self
 
+from frozen import dataclass
 from hal.address import Values
 from hal.boards import ports
 from hal.boards.levels import LevelBoard

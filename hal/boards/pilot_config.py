@@ -22,10 +22,12 @@ emergency_stop = "!ESTOP"
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from frozen import dataclass
 from hal.address import Power, Values, load
 from hal.boards.driven import Input, Outlet
 from hal.boards.pilot_board import LinuxBoard
@@ -47,7 +49,7 @@ class AdcPlan:
     offset: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class LinuxPlan:
     """A Linux-native board that can be made, and has not been."""
 

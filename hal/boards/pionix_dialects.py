@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from frozen import dataclass
 from hal.boards.pionix_wire import field
 from hal.boards.troubles import CONTROLLER_DEAF, PILOT_DIODE, PILOT_MALFUNCTION, PROXIMITY, RESIDUAL, RESIDUAL_TEST
 from hal.faults import Trouble

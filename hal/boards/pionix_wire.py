@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import Final
+
+from frozen import dataclass
 
 MAX_PACKET: Final = 2048
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

@@ -5,8 +5,7 @@ Pure: samples in, states out. The bands and their hysteresis are those of :mod:`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from frozen import dataclass
 from hal.pilot import classify
 from hal.readings import PilotState
 

@@ -6,9 +6,9 @@ import errno
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from frozen import dataclass
 from hal.errors import HalLost, HalRejected, HalTimeout, HalUnsupported
 from hal.linux.errors import InterfaceDown, NoInterface, NoPermission
 from hal.linux.sockets import FrameSocket, Texts, describe

@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 import math
 import struct
-from dataclasses import dataclass
 
+from frozen import dataclass
 from hal.dc.can import Frame
 
 MODULE = 0x0A

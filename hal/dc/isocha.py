@@ -10,8 +10,8 @@ import enum
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from frozen import dataclass
 from hal.address import Address
 from hal.drivers_kit import within
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout

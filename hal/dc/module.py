@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
+from frozen import dataclass
 from hal.dc.frames import Answer, External, Measurement, Ratings, Status
 from hal.errors import HalRejected
 from hal.readings import SAFE_AMPERES, DcCapabilities, Severity
@@ -31,7 +32,7 @@ ALARMS: Final[dict[Status, tuple[str, Severity, str]]] = {
 _NOTHING, _OUTSIDE, _FINE = Measurement(0.0, 0.0), External(0.0, 0.0), Status(0)
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Module:
     """One module as it last said. Times are of the event loop; minus infinity: never."""
 

@@ -12,10 +12,10 @@ import fcntl
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from frozen import dataclass
 from hal.address import Values
 from hal.errors import HalError, HalLost, HalRejected
 

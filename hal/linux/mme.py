@@ -7,8 +7,10 @@ octets of fragmentation, vendors' messages MMV 0, none, and the vendor's OUI. Wh
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from frozen import dataclass
 
 ETHERTYPE: Final = 0x88E1
 LOCAL: Final = bytes.fromhex("00b052000001")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from frozen import dataclass
 from hal.address import Address
 from hal.drivers_kit import Poller, Tell, within
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Protocol
 
+from frozen import dataclass
 from hal.errors import HalError, HalRejected
 from hal.meters.modbus import ModbusLine
 from hal.meters.registers import float32, int16, text, uint32

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from frozen import dataclass
 from hal.readings import MeterReading
 
 COUNTER_WATT_HOURS = 100.0

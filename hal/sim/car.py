@@ -47,7 +47,7 @@ class Battery:
         self.soc = min(1.0, self.soc + watt_hours / self.capacity_watt_hours)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Car:
     """A car at the outlet, or beside it while ``plugged`` is False.
 

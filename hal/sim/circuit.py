@@ -35,7 +35,7 @@ class Books:
     car_loss: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Contactor:
     """A contactor with its times and its mirror contact. ``closed`` is the truth, ``feedback`` what the controller sees.
 
@@ -109,7 +109,7 @@ class Contactor:
         return at
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Supply:
     """A DC supply with ramps. ``volts`` and ``amperes`` are what it gives now; targets are followed at the slopes."""
 
@@ -133,7 +133,7 @@ class Supply:
         return not self.dead and (self.on or (self.runaway and self.target_volts > 0.0))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class DcCircuit:
     """Supply, contactor, cable, inlet relay, battery in series."""
 
@@ -237,7 +237,7 @@ def _towards(value: float, goal: float, up: float, down: float, seconds: float) 
     return max(goal, value - down * seconds)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class AcCircuit:
     """Mains, contactor, cable, the car's charger."""
 

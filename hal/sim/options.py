@@ -6,9 +6,9 @@ The text is parsed before anything runs; a wrong option names itself and what th
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import ClassVar
 
+from frozen import dataclass
 from hal.address import Power, Values, options
 from hal.errors import HalRejected
 from hal.sim.car import Battery, Car

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+from frozen import dataclass
 from hal.errors import HalRejected
 from hal.readings import DcCapabilities, DcPhase
 from hal.sim.car import Car, pilot_volts
@@ -64,7 +64,7 @@ class Outlet:
     phases: int = 3
     volts: float = 230.0
     max_amperes: float = 32.0
-    limits: DcCapabilities = field(default_factory=lambda: DC_LIMITS)
+    limits: DcCapabilities = DC_LIMITS
     cable_ohms: float = 0.01
     lock: bool = False
 

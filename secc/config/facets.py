@@ -10,11 +10,13 @@ import re
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,6 @@ def _settings(table: type) -> tuple[Setting, ...]:
             assert len(kinds) == 1, f"{table.__name__}.{field.name}: a setting has one type"
             hint, optional = kinds[0], True
         default = field.default
-        if field.default_factory is not MISSING:
-            default = field.default_factory()
         name = next((facet.key for facet in facets if isinstance(facet, Named)), field.name)
         found.append(Setting(field.name, name, hint, optional, default is MISSING, default, facets))
     return tuple(found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Annotated, TypeVar
 
+from frozen import dataclass
 from secc.config.choices import (
     EVSE_ID,
     HAL,
@@ -154,8 +155,8 @@ class OutletSettings:
         Doc("The billing meter's identity as cars are told.", "what the meter says"),
         Pattern(METER, "1 to 32 ASCII characters"),
     ] = ""
-    ac: Annotated[Ac, Doc("Limits of the AC side.")] = field(default_factory=Ac)
-    dc: Annotated[Dc, Doc("Limits of the DC side.")] = field(default_factory=Dc)
+    ac: Annotated[Ac, Doc("Limits of the AC side.")] = Ac()
+    dc: Annotated[Dc, Doc("Limits of the DC side.")] = Dc()
 
 
 def _stricter(limits: Ac | Dc, hardware: L) -> L:

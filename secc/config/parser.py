@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from frozen import dataclass
 from secc.config.facets import Length, Pattern, Range, Setting, settings
 from secc.config.lines import KeyPath
 

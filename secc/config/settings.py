@@ -8,10 +8,10 @@ enumeration; they carry a ``Danger``, and ``Config.dangers`` lists all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from frozen import dataclass
 from secc.config.choices import (
     LABEL,
     QUIRK,
@@ -241,13 +241,13 @@ class Config:
     """A whole station, checked."""
 
     outlets: Annotated[tuple[OutletSettings, ...], Named("outlet"), Doc("One table for each outlet."), Length(1)]
-    station: Annotated[Station, Doc("The station as a whole.")] = field(default_factory=Station)
-    trust: Annotated[Trust, Doc("Certificates.")] = field(default_factory=Trust)
-    uplink: Annotated[Uplink, Doc("The backend.")] = field(default_factory=Uplink)
-    trace: Annotated[Trace, Doc("Traces.")] = field(default_factory=Trace)
-    log: Annotated[Log, Doc("The log.")] = field(default_factory=Log)
-    timing: Annotated[Timing, Doc("Times that are the operator's choice.")] = field(default_factory=Timing)
-    lab: Annotated[Lab, Doc("What a laboratory may switch on.")] = field(default_factory=Lab)
+    station: Annotated[Station, Doc("The station as a whole.")] = Station()
+    trust: Annotated[Trust, Doc("Certificates.")] = Trust()
+    uplink: Annotated[Uplink, Doc("The backend.")] = Uplink()
+    trace: Annotated[Trace, Doc("Traces.")] = Trace()
+    log: Annotated[Log, Doc("The log.")] = Log()
+    timing: Annotated[Timing, Doc("Times that are the operator's choice.")] = Timing()
+    lab: Annotated[Lab, Doc("What a laboratory may switch on.")] = Lab()
     source: Path | None = None
     """The file it came from; None where flags alone made it."""
 

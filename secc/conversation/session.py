@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from frozen import dataclass
 from secc.conversation.party import Conversation, Party, Talk
 from secc.conversation.requests import Cause, Requests
 from secc.conversation.vocabulary import (
@@ -41,7 +42,7 @@ next.
 FAREWELL = Timeout("answer to the request that comes after the end", 5.0, "design: interruption table")
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Strand:
     """One conversation of a session, and its wait."""
 

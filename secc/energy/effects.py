@@ -7,10 +7,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from frozen import dataclass
 from hal.interlock import Insulation, Purpose
 from hal.readings import DcPhase
 from secc.conversation import Effect, Question
-from secc.exi.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from frozen import dataclass
 from secc.conversation import Event
-from secc.exi.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

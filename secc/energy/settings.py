@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from frozen import dataclass
 from secc.session.dc_limits import PRECHARGE_AMPERES
 from secc.session.offer import AcLimits, DcLimits
 
@@ -14,7 +13,7 @@ class DcSettings:
     for none.
     """
 
-    limits: DcLimits = field(default_factory=DcLimits)
+    limits: DcLimits = DcLimits()
     watts: float | None = None
     insulation_monitor: bool = True
     """False: there is none, so every cable check fails."""
@@ -52,7 +51,7 @@ class AcSettings:
     none.
     """
 
-    limits: AcLimits = field(default_factory=AcLimits)
+    limits: AcLimits = AcLimits()
     watts: float | None = None
     adaptation_seconds: float = 5.0
     """Seconds for a car to follow a lowered limit before the protection is lowered. IEC 61851-1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from frozen import dataclass
 from secc.exi.declarations import Binary, Text, Whole
-from secc.exi.frozen import dataclass
 
 LARGEST_N_BIT_RANGE: Final = 4096
 """Integers with at most this many values take a fixed number of bits (EXI 1.0 section 7.1.9)."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from secc.exi.frozen import dataclass
+from frozen import dataclass
 
 
 class Message:

@@ -7,11 +7,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from frozen import dataclass
 from secc.errors import DecodeError
 from secc.exi import bits
 from secc.exi.budget import Budget
 from secc.exi.datatypes import INTEGER_OCTETS, String, bits_for
-from secc.exi.frozen import dataclass
 from secc.exi.grammar import ComplexType
 
 

@@ -13,6 +13,7 @@ import types
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin, get_type_hints
 
+from frozen import dataclass
 from secc.exi.datatypes import Datatype, bits_for, datatype_of
 from secc.exi.declarations import (
     Attribute,
@@ -29,7 +30,6 @@ from secc.exi.declarations import (
     Within,
     spelled,
 )
-from secc.exi.frozen import dataclass
 
 WILDCARD: Final = "*"
 TEXT: Final = "#text"

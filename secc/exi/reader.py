@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from frozen import dataclass
 from secc.errors import DecodeError
 from secc.exi import bits
 from secc.exi.batches import ReadBatch
@@ -27,7 +28,6 @@ from secc.exi.datatypes import (
     Unsigned,
     integer_octets,
 )
-from secc.exi.frozen import dataclass
 from secc.exi.grammar import Alternative, ComplexType, Part
 from secc.exi.source import Namespace, Source
 

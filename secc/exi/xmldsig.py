@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final
 
+from frozen import dataclass
 from secc.exi.declarations import (
     Attribute,
     Base64,
@@ -23,7 +24,6 @@ from secc.exi.declarations import (
     Uri,
 )
 from secc.exi.fragments import Vocabulary
-from secc.exi.frozen import dataclass
 from secc.exi.schema import Schema
 
 Id = Annotated[str, Identifier(), Attribute(), Named("Id")]

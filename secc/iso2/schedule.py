@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from frozen import dataclass
 from secc.errors import Refusal
 from secc.iso2.messages import (
     ChargingProfile,

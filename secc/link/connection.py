@@ -10,11 +10,12 @@ belongs on a worker thread; ``outgoing`` and ``close`` never wait for that threa
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from certs.certificates import Edition
+from frozen import dataclass
 from secc.conversation import Deadline, Timeout
 from secc.errors import FramingError
 from secc.link.tls.chain import Handshaken

@@ -9,11 +9,11 @@ repeats its request. [V2G2-139, V2G2-156, V2G2-159]
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
+from frozen import dataclass
 from secc.errors import EncodeError, FramingError
 from secc.link.v2gtp import PayloadType, frame, unframe
 

@@ -11,10 +11,10 @@ length beyond the limit ends it at once, before anything is stored.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from frozen import dataclass
 from secc.errors import EncodeError, FramingError
 
 VERSION: Final = 0x01

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
 from certs.errors import StoreError
 from certs.files import read_file, write_atomically
+from frozen import dataclass
 from secc.conversation import Wall
 from secc.ops.clocks import Clocks
 

@@ -26,6 +26,7 @@ from secc.config.choices import Modem
 from secc.link import sdp
 from secc.link.tls.errors import TlsUnavailable
 from secc.link.tls.libssl import system_libssl
+from secc.ops import installed
 from secc.ops.check import report
 from secc.ops.finding import Finding, bad, note, skipped
 from secc.ops.firewall import Filter, RulesUnreadable, lets_in, read_filter
@@ -66,6 +67,7 @@ def table(wires: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> Iter
 def examine(config: Config, unit: Unit | None = None, filters: tuple[Text, ...] | None = None) -> Iterator[Finding]:
     """Everything about this configuration on this machine, one finding after the other as they are made. Blocking."""
     yield from report(config, unit)
+    yield from installed.findings()
     yield _libssl()
     yield from _storage(config)
     filters = packet_filters() if filters is None else filters

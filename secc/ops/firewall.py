@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from frozen import dataclass
 
 _CATCH_ALL: Final = re.compile(r"(counter( packets \d+ bytes \d+)? |log( \S+)* )*(drop|reject)\b")
 """An nft rule without a condition that lets nothing through."""

@@ -9,11 +9,11 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address
 from pathlib import Path
 
+from frozen import dataclass
 from secc.errors import SeccError
 from secc.link import sdp
 

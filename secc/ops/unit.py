@@ -12,10 +12,10 @@ import pwd
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import secc
+from frozen import dataclass
 from secc.errors import ConfigError
 
 NAME = "secc.service"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from frozen import dataclass
 from hal.readings import Indication
 from secc.conversation import Effect, Event
-from secc.exi.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
+from frozen import dataclass
 from secc.conversation import Event, Reason
-from secc.exi.frozen import dataclass
 from secc.session.effects import Verdict
 from secc.session.offer import Payment
 from secc.session.proof import ProvedContract

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from frozen import dataclass
 from secc.conversation import Timeout
 from secc.session.identification import TOKEN_SECONDS
 from secc.session.offer import AcLimits

@@ -44,7 +44,7 @@ class Phase(StrEnum):
     FAULTED = "faulted"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class State:
     """The state of one plug-in."""
 

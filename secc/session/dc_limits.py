@@ -7,9 +7,10 @@ because it trusts no session.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from frozen import dataclass
 from hal.readings import DcPhase
 from secc.session.effects import SetOutput
 from secc.session.offer import DcLimits

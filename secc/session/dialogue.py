@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from frozen import dataclass
 from secc.conversation import Received, Send, Session
 from secc.errors import DecodeError
 from secc.exi.schema import Schema

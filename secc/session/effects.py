@@ -11,9 +11,9 @@ from typing import ClassVar, Literal
 
 from certs.certificates import Edition
 from certs.contract import Contract
+from frozen import dataclass
 from hal.readings import DcPhase
 from secc.conversation import Effect, Question, Timeout
-from secc.exi.frozen import dataclass
 from secc.session.proof import ProvedContract
 
 # --- For people and the trace -------------------------------------------------------------------------------------

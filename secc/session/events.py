@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from frozen import dataclass
 from secc.conversation import Emergency, Event, Reason, Severed
-from secc.exi.frozen import dataclass
 
 
 class Unplugged(Severed):

@@ -22,10 +22,11 @@ code of its table) and costs the car a chance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from frozen import dataclass
 from secc.conversation import Question
 from secc.session.effects import Verdict
 from secc.session.offer import Payment

@@ -9,9 +9,9 @@ connection; None: close the connection.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from frozen import dataclass
 from secc.conversation import Cause, Conversation, Party, Requests, Timeout
 from secc.errors import Refusal
 from secc.session.dialogue import Dialogue

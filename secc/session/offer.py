@@ -7,9 +7,9 @@ The offer is fixed when a connection begins; later changes come as events (``Lim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from frozen import dataclass
 from secc.conversation import Effect, Requests, Session, Talk, Wall
 
 
@@ -73,7 +73,7 @@ class Offer:
     evse_id: str = "ZZ00000"
     transfers: tuple[Transfer, ...] = (Transfer.DC,)
     ac: AcLimits | None = None
-    dc: DcLimits | None = field(default_factory=DcLimits)
+    dc: DcLimits | None = DcLimits()
     payments: tuple[Payment, ...] = (Payment.EXTERNAL,)
     eim_authorized: bool = False
     """True if a card or app was accepted for this plug-in before the connection began."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from certs.certificates import Edition
+from frozen import dataclass
 from secc.session.dialogue import Dialogue
 from secc.session.offer import Offer, Surroundings
 

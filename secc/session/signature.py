@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, Hash, HashAlgorithm
 
+from frozen import dataclass
 from secc.errors import DecodeError, SignatureRejected
 from secc.exi.schema import Schema
 from secc.exi.xmldsig import (

@@ -8,10 +8,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
+from frozen import dataclass
 from secc.exi import Message, Schema
 from secc.exi.declarations import Occurs, UnsignedByte, UnsignedInt, Uri
 from secc.exi.fragments import Vocabulary
-from secc.exi.frozen import dataclass
 
 SchemaId = Annotated[int, UnsignedByte()]
 VersionNumber = Annotated[int, UnsignedInt()]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from certs.guard import exposed
+from frozen import code
 from secc.config import Config, dangers
 from secc.errors import ConfigError, SeccError
 from secc.ops.calendar import PERSIST_SECONDS
@@ -51,7 +52,6 @@ class Station:
         self._services = services
         self._notifier = notifier
         self._dangers = dangers(config)
-        self._version = version()
         self._began = time.monotonic()
         self._stopping = asyncio.Event()
         self._control = ControlServer(config.control_socket, self._commands())
@@ -87,6 +87,8 @@ class Station:
         self.preparing = services.protocols.prepare()
         # The unit has started, whatever is still missing: what comes late is waited for.
         self._notifier.ready(self._say_ready())
+        # In a checkout git is asked. It is that of the code that runs, not of a tree that has changed since.
+        loop.run_in_executor(None, version)
         self._tasks.append(asyncio.create_task(self._follow_readiness(), name="readiness"))
 
     def _say_ready(self) -> str:
@@ -278,7 +280,7 @@ class Station:
         status = self._services.uplink.status()
         return {
             "station": self._config.station.name,
-            "version": self._version,
+            "version": version(),
             "uptime_seconds": round(time.monotonic() - self._began, 1),
             "clock": {
                 "time": wall.time.isoformat(timespec="seconds"),
@@ -348,6 +350,8 @@ def take_over(level: str) -> None:
 def run(config: Config) -> int:
     """``secc run``."""
     take_over(config.log.level)
+    if code.problem:
+        log.warning("generated code is compiled at each start: %s", code.problem)
     for line in dangers(config):
         log.warning("danger: %s", line)
     if config.source is not None and (problem := exposed(config.source)):

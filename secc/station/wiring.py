@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from frozen import dataclass
 from secc import energy
 from secc.config import Config, OutletSettings, Station
 from secc.conversation import Session

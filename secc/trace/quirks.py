@@ -6,10 +6,10 @@ code (``Remark``), where the station can tell that it fired. ``docs/quirks.md`` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from frozen import dataclass
 from secc.trace.register import Register
 
 

@@ -20,13 +20,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
 from certs.emaid import EMAID, EmaidMalformed
 from certs.files import LONGEST_LINE, paced
+from frozen import dataclass
 from secc.errors import ConfigError
 from secc.session.durable import Disk, StorageFailed
 from secc.uplink.policy import Entry, TokenStatus

@@ -9,12 +9,12 @@ mended by a central validation. A backend that is sent hashes cannot see a bad s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from certs.errors import Outcome
+from frozen import dataclass
 from secc.session.effects import Decision, Ground, Verdict
 
 

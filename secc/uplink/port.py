@@ -8,11 +8,12 @@ after its chain has been checked. It may be asked about before the car has prove
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol, TypeAlias
 
 from certs.contract import Contract
 from certs.emaid import EMAID, EmaidMalformed
+from frozen import dataclass
 from secc.conversation import Wall
 from secc.session.effects import Verdict
 from secc.session.identification import AuthorizeToken

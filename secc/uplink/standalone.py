@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock
@@ -18,6 +19,7 @@ from typing import TypeVar
 
 from certs.contract import Contract
 from certs.files import stamp
+from frozen import dataclass
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError
 from secc.session.durable import Disk, Journal, StorageFailed
@@ -58,7 +60,7 @@ class Rules:
     sessions_octets: int = 10_000_000
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Stores:
     pseudonyms: Pseudonyms
     failed: FailedContracts

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import pytest
 
+from frozen import dataclass
 from secc.exi.datatypes import NBit, Octets, Signed, String, Unsigned, datatype_of, integer_octets
 from secc.exi.declarations import Byte, Hex, Integer, Short, Text, UnsignedByte, UnsignedInt, UnsignedShort, spelled
-from secc.exi.frozen import dataclass
 from secc.exi.grammar import complex_type
 from secc.exi.xmldsig import CanonicalizationMethod, Signature, SignatureMethod, Transform
 from secc.iso2 import messages as iso2

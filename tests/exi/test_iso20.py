@@ -12,10 +12,10 @@ from typing import Annotated, Any, ClassVar, get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from frozen import dataclass
 from secc.errors import DecodeError, EncodeError
 from secc.exi import Schema
 from secc.exi.declarations import Choice
-from secc.exi.frozen import dataclass
 from secc.exi.grammar import complex_type, element_name
 from secc.exi.tree import from_tree, to_tree
 from tests import exi_iso20 as iso20

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import pytest
 
+from frozen import dataclass
 from secc.exi.declarations import Choice, Head, UnsignedShort
-from secc.exi.frozen import dataclass
 from secc.exi.grammar import complex_type
 from tests import exi_iso20
 from tests.exi_facts import FINGERPRINTS, compare, compare_types, fingerprints, names_with_id, types_of

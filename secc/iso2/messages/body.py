@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from frozen import dataclass
 from secc.exi import Message
 from secc.exi.declarations import Head, Named, Short, Text, UnsignedShort
-from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Id
 from secc.iso2.messages.charging import (
     AC_EVChargeParameter,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from frozen import dataclass
 from secc.exi.declarations import (
     Byte,
     Head,
@@ -20,7 +21,6 @@ from secc.exi.declarations import (
     UnsignedInt,
     UnsignedShort,
 )
-from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Id
 from secc.iso2.messages.datatypes import Multiplier, Percent, PhysicalValue, SaId, Seconds
 from secc.iso2.messages.enumerations import (

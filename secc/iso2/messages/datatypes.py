@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from frozen import dataclass
 from secc.exi.declarations import (
     Attribute,
     Base64,
@@ -29,7 +30,6 @@ from secc.exi.declarations import (
     UnsignedLong,
     UnsignedShort,
 )
-from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Id, X509IssuerSerial
 from secc.iso2.messages.enumerations import (
     EnergyTransferMode,

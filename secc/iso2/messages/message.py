@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+from frozen import dataclass
 from secc.exi import Message
 from secc.exi.declarations import Head, Members, Within
-from secc.exi.frozen import dataclass
 from secc.exi.xmldsig import Signature
 from secc.iso2.messages import body
 from secc.iso2.messages.body import Body

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from frozen import dataclass
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import messages as m

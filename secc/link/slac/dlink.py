@@ -6,9 +6,10 @@ Each is an effect of one side, which the other hears. Addresses of cars are not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from frozen import dataclass
 from secc.conversation import Effect
 
 # --- The plug-in to matching ------------------------------------------------------------------------------------------

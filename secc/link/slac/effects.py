@@ -4,9 +4,9 @@ not shown in ``repr``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from frozen import dataclass
 from secc.conversation import Effect, Question
 from secc.link.slac import mme
 from secc.link.slac.events import KeySet, LinkReported

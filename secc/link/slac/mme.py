@@ -15,9 +15,10 @@ import functools
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, ClassVar, Final, Self, TypeVar, dataclass_transform
 
+from frozen import dataclass
 from hal.linux import mme as ethernet
 from hal.linux.mme import BROADCAST as BROADCAST
 from hal.linux.mme import HOMEPLUG

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from asn1crypto.x509 import Certificate
-
 from certs.certificates import Edition
+from certs.parts import parts_of
+from frozen import dataclass
 from secc.link.tls.errors import ContextRejected, TlsFlaw
 from secc.link.tls.hello import TLS_1_2, ClientHello, IdentifierType, TrustedAuthority
 from secc.link.tls.names import GROUPS, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
@@ -161,14 +161,13 @@ class Chain:
         names, key_hashes = set(), set()
         for root in self.roots:
             try:
-                certificate = Certificate.load(root, strict=True)
-                names.add(bytes(certificate.subject.dump()))
-                # Computed, because the SubjectKeyIdentifier may have been made in another way (RFC
-                # 7093).
-                key = certificate["tbs_certificate"]["subject_public_key_info"]["public_key"]
-                key_hashes.add(sha1(bytes(key.contents)[1:]))
-            except (ValueError, TypeError, KeyError) as error:
+                parts = parts_of(root)
+            except ValueError as error:
                 raise ContextRejected(f"chain {name}: root cannot be read: {error}") from None
+            names.add(parts.subject)
+            # Computed, because the SubjectKeyIdentifier may have been made in another way (RFC
+            # 7093).
+            key_hashes.add(sha1(parts.key_bits))
         self._names = names
         self._key_hashes = key_hashes
 

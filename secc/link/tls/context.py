@@ -11,10 +11,10 @@ import ctypes
 import weakref
 from collections.abc import Callable, Sequence
 from ctypes import c_void_p
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from frozen import dataclass
 from secc.link.tls import libssl
 from secc.link.tls.callback import Facts, guarded
 from secc.link.tls.chain import ISO15118_2, Chain, ChainChoice, TlsProfile, encode_trusted_ca_keys

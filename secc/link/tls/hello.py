@@ -7,10 +7,10 @@ KiB, in at most 128 records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from frozen import dataclass
 from secc.link.tls.errors import Alert, HelloRejected
 
 MAX_OCTETS: Final = 16_384

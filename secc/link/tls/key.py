@@ -6,11 +6,11 @@ import ctypes
 import functools
 from collections.abc import Callable
 from ctypes import byref, c_char_p, c_void_p
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
-from asn1crypto.x509 import Certificate
-
+from certs.parts import parts_of
+from frozen import dataclass
 from secc.link.tls.callback import Facts, guarded
 from secc.link.tls.errors import ContextRejected
 from secc.link.tls.libssl import SIGN_FUNCTION, LibSsl
@@ -51,8 +51,8 @@ def private_key(lib: LibSsl, key: Key, leaf: bytes) -> int:
     if not lib.can_delegate_signing:
         raise ContextRejected(f"{lib.version_text} cannot sign through a callable")
     try:
-        public = Certificate.load(leaf)["tbs_certificate"]["subject_public_key_info"].dump()
-    except (ValueError, TypeError, KeyError) as error:
+        public = parts_of(leaf).key
+    except ValueError as error:
         raise ContextRejected(f"leaf cannot be read: {error}") from None
     elliptic = lib.d2i_EC_PUBKEY(None, byref(c_char_p(public)), len(public))
     if not elliptic:

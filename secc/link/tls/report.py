@@ -5,8 +5,8 @@ the messages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from frozen import dataclass
 from secc.link.tls.chain import Chain, ChainChoice, Handshaken
 from secc.link.tls.hello import ClientHello
 

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from asn1crypto.x509 import Name
-
 from certs.contract import Contract
 from certs.errors import Flaw
+from certs.parts import name_text
 from secc.conversation import Levels, Reason, Wall
 from secc.link.tls.chain import ChainChoice, root_named
 from secc.link.tls.hello import ClientHello, IdentifierType, TrustedAuthority
@@ -176,7 +175,6 @@ def _authority(authority: TrustedAuthority) -> str:
 
 def _name(der: bytes) -> str:
     try:
-        text: str = Name.load(der, strict=True).human_friendly
-    except (ValueError, TypeError, KeyError):
+        return name_text(der)[:NAME_CHARACTERS]
+    except (ValueError, TypeError):
         return der.hex()[:NAME_CHARACTERS]
-    return text[:NAME_CHARACTERS]

@@ -6,9 +6,10 @@ Plug-in, power path, levels and offer go by it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
+from frozen import dataclass
 from hal.ports import Board
 from secc.config import OutletSettings
 from secc.session.offer import AcLimits, DcLimits, Transfer

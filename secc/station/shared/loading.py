@@ -12,7 +12,9 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
+import frozen
 from certs.certificates import Edition
+from frozen import code
 from secc.session.protocol import LoadedProtocol, V2gProtocol
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Protocols:
         """Do, in the background, whatever is left to do for it."""
         finishing = self._order(self._long, self._in_steps, protocol)
         finishing.add_done_callback(lambda finishing: _check(protocol, finishing))
+        finishing.add_done_callback(lambda _: code.forget())
         return finishing
 
     def _told(self, protocol: V2gProtocol, loading: asyncio.Future[LoadedProtocol]) -> None:
@@ -73,17 +76,19 @@ class Protocols:
             return failed
 
     def _load(self, protocol: V2gProtocol) -> LoadedProtocol:
+        code.recall()
         loaded = protocol.load()
         loaded.warm()
         self._loaded[protocol.name] = loaded
         return loaded
 
     def _in_steps(self, protocol: V2gProtocol) -> Generator[None, None, None]:
-        protocol.load()
-        yield
-        loaded = self._load(protocol)
+        code.recall()
+        loaded = protocol.load()
         yield
         yield from loaded.warm_rest()
+        self._load(protocol)
+        yield from frozen.make_all()
 
 
 def _check(protocol: V2gProtocol, order: asyncio.Future[Any]) -> bool:

@@ -36,7 +36,7 @@ BEAT_AGE_SECONDS = 1.0
 """A board that got no heartbeat for this long speaks for a station that does not work."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Services:
     """What outlets share. ``work`` is the one thread for Python work; each outlet has threads of its own for what waits for a key or a disk."""
 

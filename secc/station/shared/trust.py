@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from certs.profile import CONTRACT_2, CONTRACT_20
 from certs.revocation import OcspStatus, StapleCache
 from certs.revoked import RevokedCertificates, read_revoked
 from certs.truststore import Truststore
+from frozen import dataclass
 from secc.config.settings import Trust
 from secc.conversation import Wall
 from secc.errors import ConfigError

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
+from typing import ClassVar, Generic, TypeVar
 
 import pytest
 
-from secc.exi.frozen import dataclass
+from frozen import FIELDS, _make_init, dataclass
 from secc.iso2.messages import ChargeService, PhysicalValue, ServiceCategory, SupportedEnergyTransferMode, UnitSymbol
 
 VALUE = PhysicalValue(multiplier=0, unit=UnitSymbol.A, value=3)
@@ -101,3 +103,76 @@ def test_what_it_cannot_do_it_refuses() -> None:
 
             def __post_init__(self) -> None:
                 raise AssertionError
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    fixed: ClassVar[int] = 7
+    x: int
+    seen: float = dataclasses.field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Derived(Base, Generic[T]):
+    of: T | None = None
+    named: int = dataclasses.field(default=3, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    pass
+
+
+def test_a_class_may_extend_another() -> None:
+    value: Derived[str] = Derived(1, of="a")
+    assert (value.x, value.seen, value.of, value.named, value.fixed) == (1, 0.0, "a", 3, 7)
+    assert [field.name for field in dataclasses.fields(value)] == ["x", "seen", "of", "named"]
+    assert Derived.__match_args__ == ("x", "seen", "of")
+    assert Derived.__slots__ == ("of", "named")
+    assert value == Derived(1, 5.0, "a")
+    assert hash(value) == hash(Derived(1, 5.0, "a"))
+    assert value != Derived(1, of="b")
+    assert dataclasses.is_dataclass(Derived)
+    with pytest.raises(TypeError):
+        Derived(1, 0.0, "a", 4)  # type: ignore[misc]  # on purpose
+    assert Empty() == Empty()
+    assert hash(Empty()) == hash(Empty())
+
+
+def test_a_value_equals_itself_whatever_it_holds() -> None:
+    value = Base(float("nan"))  # type: ignore[arg-type]  # what would not equal itself
+    assert value == value
+    assert value == dataclasses.replace(value)
+
+
+def test_it_agrees_with_the_standard_library() -> None:
+    """The same declaration, made by both."""
+    for cls in (Base, Derived, Empty, PhysicalValue, ChargeService):
+        of_ours = {field.name: field for field in dataclasses.fields(cls)}
+        assert list(inspect.signature(_make_init(cls)).parameters)[1:] == list(of_ours)
+        for name, field in of_ours.items():
+            own = getattr(cls, FIELDS)[name]
+            assert (own.default, own.kw_only, own.compared) == (field.default, field.kw_only, field.compare)
+
+
+def test_a_default_that_can_change_is_refused() -> None:
+    with pytest.raises(ValueError, match="shared"):
+
+        @dataclass(frozen=True, slots=True)
+        class Shared:
+            values: list[int] = []  # noqa: RUF012  # on purpose
+
+
+def test_it_does_not_mix_with_the_standard_library_s() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Heavy:
+        x: int
+
+    with pytest.raises(TypeError, match="standard library"):
+
+        @dataclass(frozen=True, slots=True)
+        class Light(Heavy):
+            y: int

@@ -1,0 +1,129 @@
+"""What an installation leaves beside the modules so that a start is quick: their byte code, and the code that is generated from declarations.
+
+``secc compile`` makes it, ``secc doctor`` looks whether it is there and fresh; the station writes neither. docs/decisions/generated-code.md.
+"""
+
+from __future__ import annotations
+
+import compileall
+import contextlib
+import importlib
+import importlib.util
+import pkgutil
+from collections import deque
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import frozen
+from certs.files import write_atomically
+from frozen import code
+from secc.errors import SeccError
+from secc.ops.finding import Finding
+from secc.protocols import protocols
+from secc.session import negotiation
+
+PACKAGES: Final = ("frozen", "certs", "hal", "secc")
+REMEDY: Final = "run `secc compile` as the owner of the installation"
+_OTHERS_WRITE: Final = 0o022
+_FRESH_HEAD: Final = 16
+"""Octets of a module's byte code before the code: the interpreter's number, flags, time and size of the source."""
+
+
+def install() -> Iterator[str]:
+    """Compile the modules, then what they generate; what was done, line by line. Imports everything: for a process of its own.
+
+    Raises SeccError where byte code cannot be written, StoreError for the generated code.
+    """
+    for place in _places():
+        if not compileall.compile_dir(place, quiet=1):
+            raise SeccError(f"{place}: not every module could be compiled: run this as the owner of the installation")
+    yield f"byte code of {len(list(_sources()))} modules"
+    entries = _generate()
+    directory = code.PLACE.parent
+    with contextlib.suppress(OSError):
+        directory.chmod(directory.stat().st_mode & ~_OTHERS_WRITE)
+    write_atomically(code.PLACE, code.packed(_fingerprint(), entries))
+    yield f"{len(entries)} generated functions: {code.PLACE}"
+
+
+def findings() -> Iterator[Finding]:
+    """What ``secc doctor`` says about both."""
+    sources = list(_sources())
+    stale = sum(not _is_fresh(source) for source in sources)
+    if stale:
+        text = f"{stale} of {len(sources)} modules have none that is fresh, so a start takes longer; {REMEDY}"
+        yield Finding("byte code", text, remark=True)
+    else:
+        yield Finding("byte code", f"of all {len(sources)} modules is there")
+    yield _generated()
+
+
+def _generated() -> Finding:
+    if not code.PLACE.exists():
+        return Finding("generated code", f"is not there, so a start takes longer; {REMEDY}", remark=True)
+    try:
+        fingerprint, entries = code.read(code.PLACE)
+    except code.Unusable as error:
+        return Finding("generated code", f"is not used: {error}; {REMEDY}", good=False)
+    if fingerprint != _fingerprint():
+        return Finding("generated code", f"was made from other sources, so a start takes longer; {REMEDY}", remark=True)
+    return Finding("generated code", f"{len(entries)} functions are there")
+
+
+def _generate() -> code.Entries:
+    """Everything that a station may generate, compiled."""
+    code.gathered = {}
+    try:
+        for name in PACKAGES:
+            for module in pkgutil.walk_packages([str(_place(name))], f"{name}."):
+                # What this machine has no library for is not what its station runs; tools and programs are neither.
+                if not module.name.startswith("secc.tools") and not module.name.endswith("__main__"):
+                    with contextlib.suppress(ImportError):
+                        importlib.import_module(module.name)
+        deque(frozen.make_all(), maxlen=0)
+        negotiation.warm()
+        for protocol in protocols():
+            loaded = protocol.load()
+            loaded.warm()
+            deque(loaded.warm_rest(), maxlen=0)
+        return code.gathered
+    finally:
+        code.gathered = None
+
+
+def _place(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def _places() -> Iterator[Path]:
+    return map(_place, PACKAGES)
+
+
+def _sources() -> Iterator[Path]:
+    for place in _places():
+        yield from sorted(place.rglob("*.py"))
+
+
+def _fingerprint() -> str:
+    digest = sha256()
+    for source in _sources():
+        digest.update(sha256(source.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _is_fresh(source: Path) -> bool:
+    """Whether the interpreter would take the module's byte code as it is."""
+    try:
+        with Path(importlib.util.cache_from_source(str(source))).open("rb") as file:
+            head = file.read(_FRESH_HEAD)
+        status = source.stat()
+    except OSError:
+        return False
+    flags, seconds, size = (int.from_bytes(head[at : at + 4], "little") for at in (4, 8, 12))
+    # Byte code that goes by the source's hash is compared by the interpreter, or trusted; either way it is fresh.
+    named = flags or (seconds, size) == (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
+    return head.startswith(importlib.util.MAGIC_NUMBER) and bool(named)
