@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from frozen import code
+
 # Many distributions let a user's group write new files. Lists, stores and configuration that others may write are not used (A-PKI-07), and the tests
 # write them as an operator does on a board.
 os.umask(0o022)
@@ -39,14 +41,14 @@ def process(tmp_path: Path, sockets: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of all functions that the EXI codec compiles meanwhile: ``read_`` or ``write_`` and the type."""
+    """The names of all functions that the EXI codec makes meanwhile: ``read_`` or ``write_`` and the type."""
     found: list[str] = []
 
-    def noted(text: str, *how: Any) -> Any:
+    def noted(text: str, file: str) -> Any:
         found.append(text.partition("(")[0].removeprefix("def "))
-        return compile(text, *how)
+        return code.compiled(text, file)
 
-    monkeypatch.setattr("secc.exi.source.compile", noted, raising=False)
+    monkeypatch.setattr("secc.exi.source.compiled", noted)
     return found
 
 

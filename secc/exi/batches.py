@@ -117,6 +117,14 @@ class WriteBatch:
         self.flush()
         self.base = f"(n << {width} | {production} - {base})"
 
+    def zeros(self) -> int:
+        """How many bits wait, if all of them are zero: they are taken out, to be appended with what follows."""
+        if self.base != "n" or any(value or expression for _, value, expression in self.pieces):
+            return 0
+        bits, self.bits = self.bits, 0
+        self.pieces.clear()
+        return bits
+
     def joined(self, extra: int = 0, value: str = "") -> str:
         """Returns an expression that appends all pieces, and ``extra`` bits of ``value``, to ``n``;
         empties the batch.

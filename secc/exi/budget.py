@@ -28,8 +28,8 @@ class Budget:
     """
 
     __slots__ = ("compiles", "items", "spans")
+    spans: list[tuple[str, Any, int, int]]
 
     def __init__(self, items: int = ITEMS, *, compiles: bool = True) -> None:
         self.items = items
         self.compiles = compiles
-        self.spans: list[tuple[str, Any, int, int]] = []

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin, get_type_hints
 
 from frozen import dataclass
-from secc.exi.datatypes import Datatype, bits_for, datatype_of
+from secc.exi.datatypes import Boolean, Datatype, Enumeration, NBit, Signed, Unsigned, bits_for, datatype_of
 from secc.exi.declarations import (
     Attribute,
     Binary,
@@ -131,6 +131,16 @@ class ComplexType:
             )
         )
 
+    @property
+    def counted(self) -> bool:
+        """Whether it is a number behind values of fixed width, as a PhysicalValue: cars send the same
+        ones again and again, and they hold nothing about a person.
+        """
+        *fixed, last = (part.alternatives[0].type for part in self.parts) if self.simple else (None,)
+        return isinstance(last, Unsigned | Signed) and all(
+            isinstance(kind, Boolean | Enumeration | NBit) for kind in fixed
+        )
+
 
 LARGEST_INLINE: Final = 4
 _TYPES: dict[type, ComplexType] = {}
@@ -146,10 +156,8 @@ def complex_type(cls: type) -> ComplexType:
     """Returns the content model of a declared class. Raises TypeError for an incomplete
     declaration.
     """
-    found = _TYPES.get(cls)
-    if found is None:
-        found = _TYPES[cls] = _read(cls)
-    return found
+    # Of two threads that read a class at once, both get what the first has made.
+    return _TYPES.get(cls) or _TYPES.setdefault(cls, _read(cls))
 
 
 def _read(cls: type) -> ComplexType:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import linecache
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from frozen.code import compiled
 from secc.errors import DecodeError
 from secc.exi.budget import Budget
 from secc.exi.grammar import ComplexType
@@ -55,8 +55,11 @@ class Namespace:
         parameters: str,
         compiler: Callable[[Namespace, ComplexType, Source], None],
         runtime: dict[str, Any],
+        in_place: Callable[[ComplexType], bool],
     ) -> None:
         self.verb = verb
+        self.in_place = in_place
+        """Whether a type is inlined, and has no function."""
         self.parameters = parameters
         self.globals: dict[str, Any] = dict(runtime)
         self.globals["G"] = self.globals
@@ -105,9 +108,7 @@ class Namespace:
                 source = Source()
                 self._compiler(self, ctype, source)
                 text = f"def {name}({self.parameters}):\n" + "\n".join(source.lines) + "\n"
-                file = f"<{self.verb} {ctype.name} {id(self):x}>"
-                linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-                exec(compile(text, file, "exec"), self.globals)  # noqa: S102  # source is ours, made from declarations
+                exec(compiled(text, f"<{name}>"), self.globals)  # noqa: S102  # source is ours, made from declarations
                 self._compiled.add(ctype)
         function: Callable[..., Any] = self.globals[name]
         return function
@@ -124,15 +125,14 @@ class Namespace:
                 met.add(ctype)
                 self.compile(ctype)
                 if ctype.cls is not None:
-                    waiting.extend(_called(ctype))
+                    waiting.extend(self._called(ctype))
 
-
-def _called(ctype: ComplexType) -> Iterator[ComplexType]:
-    """Yields the types whose functions the type's function calls: members of a group, and types
-    that are not inlined.
-    """
-    for part in ctype.parts:
-        for alternative in part.alternatives:
-            kind = alternative.type
-            if isinstance(kind, ComplexType) and (part.kind == "group" or not kind.simple):
-                yield kind
+    def _called(self, ctype: ComplexType) -> Iterator[ComplexType]:
+        """Yields the types whose functions the type's function calls: members of a group, and types
+        that are not inlined.
+        """
+        for part in ctype.parts:
+            for alternative in part.alternatives:
+                kind = alternative.type
+                if isinstance(kind, ComplexType) and (part.kind == "group" or not self.in_place(kind)):
+                    yield kind

@@ -22,6 +22,8 @@ BITS: Final = {False: 0, True: 1}
 LONG_LIST: Final = 24
 SHORT_TEXT: Final = 125
 """The length field of a longer text, two more than its characters, takes a second octet."""
+TWO_OCTETS: Final = (1 << 14) - 1
+"""The largest number that takes no third octet."""
 LARGEST_PIECE: Final = 4096
 """Longer lists are written in pieces of this many bits, because a shift costs the length of its
 operand.
@@ -40,9 +42,11 @@ def writers() -> Namespace:
         "join": bits.join,
         "E": EncodeError,
     }
-    return Namespace(
-        "write", "n, v", lambda namespace, ctype, source: _Writer(namespace, source).function(ctype), runtime
-    )
+    return Namespace("write", "n, v", _compiler, runtime, lambda ctype: ctype.simple)
+
+
+def _compiler(namespace: Namespace, ctype: ComplexType, source: Source) -> None:
+    _Writer(namespace, source).function(ctype)
 
 
 class _Writer:
@@ -92,22 +96,28 @@ class _Writer:
 
     def optional(self, ctype: ComplexType, index: int, owner: str, state: State) -> State:
         part, offset = ctype.parts[index], ctype.offsets[index]
-        self.batch.flush()
-        width, base = self.locals(state)
-        here: State = (width, base) if isinstance(state[0], str) else state
         if part.kind == "choice":
-            self.choice(ctype, index, owner, here, (width, base))
+            self.batch.flush()
+            width, base = self.locals(state)
+            self.choice(ctype, index, owner, (width, base) if isinstance(state[0], str) else state, (width, base))
             return width, base
+        # Zeros that wait are appended with the next event code, whichever that is.
+        zeros = self.batch.zeros() if isinstance(state[0], int) else 0
+        self.batch.flush()
+        width, base = self.locals((state[0] + zeros, state[1]) if isinstance(state[0], int) else state)
+        here: State = (width, base) if isinstance(state[0], str) else state
         value = self.source.fresh("x")
         self.source.line(f"{value} = {self.field(ctype, owner, _field_of(part))}")
         with self.source.block(f"if {value} is not None:"):
+            self.batch.constant(zeros, 0)
             if part.kind == "group":
                 self.member(ctype, part, offset, value, here)
             else:
                 self.batch.event(here, offset)
                 self.alternative(ctype, part, part.alternatives[0], value)
+            zeros = self.batch.zeros()
             self.batch.flush()
-            self.advance(width, base, ctype.width(index + 1), ctype.offsets[index + 1])
+            self.advance(width, base, ctype.width(index + 1) + zeros, ctype.offsets[index + 1])
         return width, base
 
     def locals(self, state: State) -> tuple[str, str]:
@@ -240,22 +250,8 @@ class _Writer:
                 name = f"from_{lowest}_to_{highest}".replace("-", "m")
                 codes_of = {number: number - lowest for number in range(lowest, highest + 1)}
                 self.batch.add(kind.bits, f"{self.namespace.bind(name, codes_of)}[{value}]")
-            case Unsigned(lowest, highest, _):
-                local = self.local(value)
-                limit = f"{local} < {lowest}" if highest is None else f"not {lowest} <= {local} <= {highest}"
-                self.source.line(f"if {limit}: raise E(f'{where}: {{{local}}} is out of range')")
-                self.number(local)
-            case Signed(lowest, highest, _):
-                local = self.local(value)
-                if lowest is not None and highest is not None:
-                    self.source.line(
-                        f"if not {lowest} <= {local} <= {highest}: raise E(f'{where}: {{{local}}} is out of range')"
-                    )
-                sign = self.source.fresh("g")
-                self.source.line(f"{sign} = 0")
-                self.source.line(f"if {local} < 0: {sign} = 1; {local} = ~{local}")
-                self.batch.add(1, sign)
-                self.number(local)
+            case Unsigned(lowest, highest, _) | Signed(lowest, highest, _):
+                self.number(kind, value, where)
             case String(shortest, longest, _):
                 self.text(value, shortest, longest, where)
             case Octets(shortest, longest, _):
@@ -279,16 +275,34 @@ class _Writer:
         with self.source.block("else:"):
             self.source.line(f"n = text({self.batch.joined()}, {local}, {shortest}, {longest}, {where!r})")
 
-    def number(self, local: str) -> None:
-        """Write an unsigned integer; the common case of one or two octets inline."""
+    def number(self, kind: Unsigned | Signed, value: str, where: str) -> None:
+        """Write a number; a positive one of one or two octets, the common case, inline."""
+        local, signed = self.local(value), isinstance(kind, Signed)
         pieces, base, width = list(self.batch.pieces), self.batch.base, self.batch.bits
-        with self.source.block(f"if {local} < 128:"):
-            self.source.line(f"n = {self.batch.joined(8, local)}")
-        self.batch.pieces, self.batch.base, self.batch.bits = list(pieces), base, width
-        with self.source.block(f"elif {local} < 16384:"):
-            self.source.line(f"n = {self.batch.joined(16, f'({local} & 127 | 128) << 8 | {local} >> 7')}")
-        self.batch.pieces, self.batch.base, self.batch.bits = pieces, base, width
+        most = TWO_OCTETS if kind.highest is None else min(TWO_OCTETS, kind.highest)
+        with self.source.block(f"if {max(kind.lowest or 0, 0)} <= {local} <= {most}:"):
+            for test, bits, expression in (
+                (f"if {local} < 128:", 8, local),
+                ("else:", 16, f"({local} & 127 | 128) << 8 | {local} >> 7"),
+            ):
+                with self.source.block(test):
+                    if signed:
+                        self.batch.constant(1, 0)
+                    self.source.line(f"n = {self.batch.joined(bits, expression)}")
+                self.batch.pieces, self.batch.base, self.batch.bits = list(pieces), base, width
         with self.source.block("else:"):
+            self.beyond(kind, local, where)
+
+    def beyond(self, kind: Unsigned | Signed, local: str, where: str) -> None:
+        """Write any other number."""
+        lowest, highest = kind.lowest, kind.highest
+        low, high = "" if lowest is None else f"{lowest} <= ", "" if highest is None else f" <= {highest}"
+        if low or high:
+            self.source.line(f"if not {low}{local}{high}: raise E(f'{where}: {{{local}}} is out of range')")
+        if isinstance(kind, Signed):
+            self.batch.add(1, f"({local} < 0)")
+            self.source.line(f"n = unsigned({self.batch.joined()}, ~{local} if {local} < 0 else {local})")
+        else:
             self.source.line(f"n = unsigned({self.batch.joined()}, {local})")
 
 

@@ -52,7 +52,11 @@ def warm() -> None:
 
 
 def warm_rest() -> Iterator[None]:
-    """Compile every other message, a request with its response in each step."""
+    """Compile every message, what is around them and a request with its response in each step."""
+    SCHEMA.warm(reads=(m.V2G_Message,))
+    yield
+    SCHEMA.warm(writes=(m.V2G_Message,))
+    yield
     for request in RESPONSES:
         prepare(request)
         yield

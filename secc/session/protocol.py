@@ -28,9 +28,7 @@ class LoadedProtocol:
     warm: Callable[[], None]
     """Compiles the codec of the loop's messages, before any contactor closes."""
     warm_rest: Callable[[], Iterable[None]] = tuple
-    """Compiles the codec of all other messages of a session, a request with its response in each
-    step.
-    """
+    """Compiles the codec of all messages of a session, a request with its response in each step."""
     responses: tuple[type, ...] = ()
     """The types of its responses, each with a ``response_code``: for tests that change answers."""
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import pytest
 
 from frozen import dataclass
+from secc.exi import grammar
 from secc.exi.datatypes import NBit, Octets, Signed, String, Unsigned, datatype_of, integer_octets
 from secc.exi.declarations import Byte, Hex, Integer, Short, Text, UnsignedByte, UnsignedInt, UnsignedShort, spelled
-from secc.exi.grammar import complex_type
+from secc.exi.grammar import ComplexType, complex_type
 from secc.exi.xmldsig import CanonicalizationMethod, Signature, SignatureMethod, Transform
 from secc.iso2 import messages as iso2
 
@@ -105,3 +106,23 @@ def test_a_declaration_without_its_xsd_type_is_no_declaration() -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bad:
     number: Annotated[int, "no facet"]
+
+
+def test_of_two_threads_that_read_a_class_at_once_both_get_the_same_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one would compile a function that the other does not find."""
+
+    @dataclass(frozen=True, slots=True)
+    class Unread:
+        flag: bool
+
+    read = grammar._read
+    other: list[object] = []
+
+    def interrupted(cls: type) -> ComplexType:
+        if not other:
+            other.append(cls)
+            other[0] = complex_type(cls)
+        return read(cls)
+
+    monkeypatch.setattr(grammar, "_read", interrupted)
+    assert complex_type(Unread) is other[0]

@@ -163,3 +163,51 @@ def test_what_a_car_needs_that_comes_early_is_not_compiled_on_the_loop(tmp_path:
     }
     assert {"read SessionSetupReq", "read AuthorizationReq", "write PaymentDetailsRes"} <= set(ours), ours
     assert set(ours.values()) == {WORK}
+
+
+def warm_the_car() -> None:
+    """The car of this test is in the same process: it writes requests and reads responses."""
+    from secc.exi import xmldsig
+    from secc.iso2 import messages as m
+    from secc.iso2.dialogue import RESPONSES
+    from secc.session import supported_app_protocol as sap
+
+    sap.SCHEMA.warm(reads=(sap.SupportedAppProtocolRes,), writes=(sap.SupportedAppProtocolReq,))
+    m.SCHEMA.warm(reads=tuple(RESPONSES.values()), writes=tuple(RESPONSES))
+    xmldsig.SCHEMA.warm(writes=(xmldsig.SignedInfo,))
+
+
+def a_car_that_comes_after_that(directory: str, dc: bool) -> list[str]:
+    from frozen import code
+    from hal.sim.clock import run_virtual
+    from secc.config import Eim, Tls
+    from tests.station_scene import BOTH, configured, station
+    from tools.evcc.behaviour import Behaviour, Current, Payment
+
+    config = configured(Path(directory), dc=dc, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.LIST)
+    made: list[str] = []
+    compiled = code.compiled
+
+    def noted(source: str, file: str) -> Any:
+        made.append(source.partition(":")[0])
+        return compiled(source, file)
+
+    async def main() -> None:
+        async with station(config) as scene:
+            assert scene.station.preparing is not None
+            await scene.station.preparing
+            warm_the_car()
+            code.compiled = noted
+            sys.modules["secc.exi.source"].compiled = noted  # type: ignore[attr-defined]  # a spy
+            drive = scene.drive(
+                Behaviour(payment=Payment.CONTRACT, loops=3, current=Current.DC if dc else Current.AC), tls=True
+            )
+            assert (await drive.done()).outcome == "completed.full"
+
+    run_virtual(main())
+    return made
+
+
+@pytest.mark.parametrize("dc", [False, True], ids=["AC", "DC"])
+def test_for_the_first_car_nothing_is_compiled_any_more(tmp_path: Path, dc: bool) -> None:
+    assert told("a_car_that_comes_after_that", str(tmp_path), dc) == []
