@@ -20,20 +20,21 @@ TOGETHER: Final = 8
 
 
 class Ticker:
-    """Makes every call that has joined, ten times a second and in the order in which they joined. All calls from the event loop's thread.
+    """Makes the calls that have joined, ten times a second and in the order in which they joined. To be used from the event loop's thread.
 
     A call that raises is logged, and is made again with the next tick; it costs no other call its turn.
     """
 
     def __init__(self) -> None:
-        self._calls: dict[Callable[[], None], None] = {}
+        self._calls: dict[Callable[[], None], int] = {}
+        self._ticks = 0
         self._due: list[Callable[[], None]] = []
         """Those that this tick has not come to yet."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def join(self, call: Callable[[], None]) -> None:
-        """From now on make this call with every tick. Harmless when repeated."""
-        self._calls[call] = None
+    def join(self, call: Callable[[], None], *, every: int = 1) -> None:
+        """From now on make this call with every tick, or with each of so many. Harmless when repeated."""
+        self._calls[call] = every
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
@@ -48,7 +49,8 @@ class Ticker:
         self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
         # Where a tick takes longer than a tenth of a second the next one is left out, so that the last to join have their turn too.
         if not self._due:
-            self._due = list(self._calls)
+            self._ticks += 1
+            self._due = [call for call, every in self._calls.items() if self._ticks % every == 0]
             self._go_on()
 
     def _go_on(self) -> None:

@@ -40,7 +40,7 @@ BOOK_SECONDS = 10.0
 LOOK_SECONDS = 60.0
 """How often it is looked whether roots, lists and certificates have changed on the disk; ``secc control reload`` looks at once."""
 LOOKS_AN_HOUR = round(PERSIST_SECONDS / LOOK_SECONDS)
-READY_SECONDS = 1.0
+TICKS_A_LOOK = 10
 """How often it is looked whether cars can charge."""
 
 
@@ -89,7 +89,7 @@ class Station:
         self._notifier.ready(self._say_ready())
         # In a checkout git is asked. It is that of the code that runs, not of a tree that has changed since.
         loop.run_in_executor(None, version)
-        self._tasks.append(asyncio.create_task(self._follow_readiness(), name="readiness"))
+        services.ticker.join(self._follow_readiness, every=TICKS_A_LOOK)
 
     def _say_ready(self) -> str:
         """Name the outlets where a car could charge now, and log as errors what keeps the others from it; in one line for the service manager."""
@@ -106,12 +106,10 @@ class Station:
             log.info("ready: %s", ", ".join(ready))
         return f"{len(ready)} of {len(self.outlets)} outlets ready"
 
-    async def _follow_readiness(self) -> None:
+    def _follow_readiness(self) -> None:
         """Say when it changes."""
-        while True:
-            await asyncio.sleep(READY_SECONDS)
-            if [outlet.problem for outlet in self.outlets] != self._problems:
-                self._notifier.status(self._say_ready())
+        if [outlet.problem for outlet in self.outlets] != self._problems:
+            self._notifier.status(self._say_ready())
 
     async def run(self) -> None:
         """Serve until ``stop``."""
@@ -135,6 +133,7 @@ class Station:
                 log.error("outlet %s: a bug in going down", outlet.name, exc_info=problem)
         if self.preparing is not None:
             self.preparing.cancel()
+        self._services.ticker.leave(self._follow_readiness)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

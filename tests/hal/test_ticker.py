@@ -57,6 +57,18 @@ def test_a_call_joins_once_and_is_not_made_any_more_once_it_has_left() -> None:
     run(story)
 
 
+def test_a_call_may_be_made_with_each_tenth_tick_only() -> None:
+    async def story(ticker: Ticker) -> None:
+        loop, often, seldom = asyncio.get_running_loop(), [], []
+        ticker.join(lambda: often.append(loop.time()))
+        ticker.join(lambda: seldom.append(loop.time()), every=10)
+        await asyncio.sleep(30.5 * TICK_SECONDS)
+        assert seldom == often[9::10]
+        assert len(seldom) == 3
+
+    run(story)
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("planted"), asyncio.CancelledError("planted")])
 def test_a_bug_in_one_call_costs_no_other_its_turn(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     async def story(ticker: Ticker) -> None:

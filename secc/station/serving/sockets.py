@@ -42,7 +42,6 @@ class Sockets:
         self._tcp: TcpListener | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._closed = False
-        self._ticks = 0
         self.problem = ""
         """Why a car cannot find this outlet; empty when it can."""
 
@@ -72,20 +71,18 @@ class Sockets:
 
     def keep(self) -> None:
         """Follow the interface: it may come up late, lose its address, or be taken away with its modem."""
-        self._services.ticker.join(self._tick)
+        self._services.ticker.join(self._look_again, every=TICKS_A_LOOK)
 
-    def _tick(self) -> None:
-        self._ticks += 1
-        if self._ticks % TICKS_A_LOOK == 0:
-            try:
-                self._look()
-            except PortTaken as error:
-                # Another program took the port while the interface was away. Other outlets may be charging.
-                self._note(str(error))
+    def _look_again(self) -> None:
+        try:
+            self._look()
+        except PortTaken as error:
+            # Another program took the port while the interface was away. Other outlets may be charging.
+            self._note(str(error))
 
     async def close(self) -> None:
         self._closed = True
-        self._services.ticker.leave(self._tick)
+        self._services.ticker.leave(self._look_again)
         self.shut()
         if self._sdp is not None:
             self._sdp.close()
