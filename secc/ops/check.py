@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from certs.certificates import Edition
+from certs.certificates import Certificate, Edition
 from certs.errors import ChainRejected, StoreError
 from certs.guard import exposed
 from certs.keystore import Keystore, SeccChain
@@ -104,13 +104,16 @@ def _roots(roots: Roots, store: Path | None, wall: Wall) -> Iterator[Finding]:
         yield bad("truststore", f"{store} holds no root: no contract can be good")
     for root in roots.installed:
         name = f"{root.edition.value} {root.role.value} root {', '.join(root.certificate.common_names)!r}"
-        ends = f"{root.certificate.not_after:%Y-%m-%d}"
-        if root.certificate.not_after < wall.time:
-            yield bad("truststore", f"{name} has ended on {ends}: install its successor")
-        elif root.certificate.not_after - wall.time < EXPIRY_WARNING:
-            yield note("truststore", f"{name} ends on {ends}: install its successor now")
-        else:
-            yield Finding("truststore", f"{name}, valid until {ends}")
+        yield _ends("truststore", name, root.certificate, wall, "install its successor")
+
+
+def _ends(subject: str, name: str, certificate: Certificate, wall: Wall, remedy: str) -> Finding:
+    ends = f"{certificate.not_after:%Y-%m-%d}"
+    if certificate.not_after < wall.time:
+        return bad(subject, f"{name} has ended on {ends}: {remedy}")
+    if certificate.not_after - wall.time < EXPIRY_WARNING:
+        return note(subject, f"{name} ends on {ends}: {remedy} now")
+    return Finding(subject, f"{name}, valid until {ends}")
 
 
 def _lists(config: Config, roots: tuple[InstalledRoot, ...]) -> Iterator[Finding]:
@@ -181,15 +184,12 @@ def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
 
 
 def _chain(chain: SeccChain, wall: Wall) -> Finding:
-    name = ", ".join(chain.leaf.common_names)
-    ends = f"{chain.leaf.not_after:%Y-%m-%d}"
+    name = f"{chain.path.name} ({', '.join(chain.leaf.common_names)})"
     try:
         chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
     except ChainRejected as error:
-        return bad("keystore", f"{chain.path.name} ({name}): {error}")
-    if chain.leaf.not_after - wall.time < EXPIRY_WARNING:
-        return note("keystore", f"{chain.path.name} ({name}) ends on {ends}: renew it now")
-    return Finding("keystore", f"{chain.path.name} ({name}), valid until {ends}")
+        return bad("keystore", f"{name}: {error}")
+    return _ends("keystore", name, chain.leaf, wall, "renew it")
 
 
 def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:

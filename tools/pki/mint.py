@@ -26,17 +26,7 @@ Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 
 DAY = timedelta(days=1)
 OCSP_URL = "http://ocsp.lab.example/"
-_USAGES = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-    "encipher_only",
-    "decipher_only",
-)
+_USAGES = tuple(inspect.signature(x509.KeyUsage).parameters)
 
 
 class KeyKind(StrEnum):
@@ -49,12 +39,6 @@ class KeyKind(StrEnum):
 
 # cryptography before 45 draws a random number for every signature: then only keys and serial numbers are the same for a seed.
 DETERMINISTIC = "ecdsa_deterministic" in inspect.signature(x509.CertificateBuilder.sign).parameters
-
-_CURVES: dict[KeyKind, Callable[[], ec.EllipticCurve]] = {
-    KeyKind.P256: ec.SECP256R1,
-    KeyKind.P384: ec.SECP384R1,
-    KeyKind.P521: ec.SECP521R1,
-}
 
 
 def key_usage(*bits: str) -> x509.KeyUsage:
@@ -105,7 +89,7 @@ class Mint:
         material = self._octets(72)
         if kind is KeyKind.ED448:
             return ed448.Ed448PrivateKey.from_private_bytes(material[:57])
-        curve = _CURVES[kind]()
+        curve: ec.EllipticCurve = getattr(ec, kind.value.upper())()
         # Below the group order for every curve: its leading octet is cleared.
         return ec.derive_private_key(1 + int.from_bytes(material[: (curve.key_size + 7) // 8 - 1], "big"), curve)
 
