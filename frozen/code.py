@@ -39,6 +39,10 @@ class Unusable(Exception):
     """The file is not to be used; the text says why."""
 
 
+class Missing(Unusable):
+    """There is no file."""
+
+
 def compiled(source: str, file: str) -> CodeType:
     """Returns ``compile(source, file, "exec")``, from the store if it holds just this."""
     key = sha256(f"{file}\n{source}".encode()).digest()[:16]
@@ -66,12 +70,17 @@ def recall() -> None:
 
 def _stored() -> Entries:
     global _entries, problem
-    if _entries is None:
+    # Another thread may recall it meanwhile.
+    entries = _entries
+    if entries is None:
         try:
-            _entries = read(PLACE)[1] if PLACE.exists() else {}
+            entries = read(PLACE)[1]
+        except Missing:
+            entries = {}
         except Unusable as error:
-            _entries, problem = {}, str(error)
-    return _entries
+            entries, problem = {}, str(error)
+        _entries = entries
+    return entries
 
 
 def read(path: Path) -> tuple[str, Entries]:
@@ -86,6 +95,8 @@ def read(path: Path) -> tuple[str, Entries]:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123  # no link is followed
             _require_ours(path, os.fstat(file.fileno()))
             octets = file.read()
+    except FileNotFoundError:
+        raise Missing(f"{path} is not there") from None
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror or error}") from None
     if not octets.startswith(HEAD):

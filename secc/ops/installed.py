@@ -61,10 +61,10 @@ def findings() -> Iterator[Finding]:
 
 
 def _generated() -> Finding:
-    if not code.PLACE.exists():
-        return Finding("generated code", f"is not there, so a start takes longer; {REMEDY}", remark=True)
     try:
         fingerprint, entries = code.read(code.PLACE)
+    except code.Missing:
+        return Finding("generated code", f"is not there, so a start takes longer; {REMEDY}", remark=True)
     except code.Unusable as error:
         return Finding("generated code", f"is not used: {error}; {REMEDY}", good=False)
     if fingerprint != _fingerprint():

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,43 @@ def test_without_a_store_everything_is_compiled(store: Path) -> None:
     store.unlink()
     assert value() == 1
     assert code.problem == "", "an installation without one is in order"
+
+
+CLOSED = """
+import os, sys
+from pathlib import Path
+from frozen import code
+code.PLACE = Path(sys.argv[1])
+os.setresuid(12345, 12345, 12345)
+code.compiled("1", "<f>")
+print(code.problem)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root may look everywhere")
+def test_a_store_that_the_station_may_not_look_into_is_not_used(store: Path) -> None:
+    """Byte code that root has compiled with a strict umask lies in a directory that is closed to the station's user."""
+    store.parent.chmod(0o700)
+    command = [sys.executable, "-c", CLOSED, str(store)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{store}: Permission denied\n"), done.stderr
+
+
+def test_another_thread_may_recall_the_store_at_any_moment(store: Path) -> None:
+    store.unlink()
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code is code._stored.__code__:
+            code.recall()
+            return trace
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        assert value() == 1
+    finally:
+        sys.settrace(before)
 
 
 def test_memory_is_given_back_and_the_store_read_again(store: Path) -> None:
