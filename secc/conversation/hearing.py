@@ -69,10 +69,6 @@ class Hearing:
             if due is not None:
                 self._dues.remove(due)
 
-    def _look(self) -> None:
-        for look in tuple(self._looks):
-            look()
-
     def _deafen(self) -> None:
         """The conversation has ended: drop the handlers, which hold its data."""
         self._hears.clear()

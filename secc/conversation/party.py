@@ -262,8 +262,8 @@ class Party(Hearing):
             heard = yield (wait := Wait(kinds, due, self._hears))
         except TimedOut as late:
             if late.deadline in deadlines:
-                if self._looks:
-                    self._look()
+                for look in tuple(self._looks):
+                    look()
                 raise
             for child in tuple(self._children):
                 child._expire()
@@ -275,8 +275,8 @@ class Party(Hearing):
                 if (by := self._hears[type(heard)]) is not None:
                     by(heard)
                 heard = _WOKEN
-        if self._looks:
-            self._look()
+        for look in tuple(self._looks):
+            look()
         return heard
 
     def _due(self) -> list[Deadline]:

@@ -125,7 +125,8 @@ class Session:
 
     def receive(self, event: object, now: float) -> tuple[Effect, ...]:
         """An event has come. A deadline that passed before it counts first."""
-        self._tick(now)
+        for strand in self._strands:
+            strand.party.now, strand.party.levels = now, self.levels
         if self.deadline is not None and now >= self.deadline.at:
             self._expire()
         if self.ended is None:

@@ -266,10 +266,6 @@ class Levels:
         """Whether the pilot shows a car that asks for power."""
         return self.pilot in ("C", "D")
 
-    def age(self, now: float) -> float:
-        """Seconds since volts and amperes were measured."""
-        return now - self.measured_at
-
 
 class Wait:
     """What a conversation waits for: messages, events or answers, and deadlines; ``hearing`` are

@@ -40,7 +40,8 @@ class Contactor:
         self.must_stay_closed = False
         """True from closing as commanded until an order to open."""
         self._board = board
-        self._opening_since: float | None = None
+        self.opening_since: float | None = None
+        """When it was ordered to open; None once that is over."""
         self._told_at: float | None = None
         """When the board had the order, which may have waited in the port queue."""
         self._looks = 0
@@ -61,16 +62,16 @@ class Contactor:
     @property
     def opening(self) -> bool:
         """True from the order to open until it is obeyed, or until it cannot be known."""
-        return self._opening_since is not None
+        return self.opening_since is not None
 
     def close(self) -> None:
         """The contactor is commanded to close."""
-        self._opening_since = None
+        self.opening_since = None
 
     def expect_open(self) -> None:
         """The contactor is commanded to open: watch it until it has."""
         self.must_stay_closed = False
-        self._opening_since, self._told_at = self._board.now, None
+        self.opening_since, self._told_at = self._board.now, None
         self._looks, self._looked_at = 0, self._board.now
 
     def opening_told(self) -> None:
@@ -79,7 +80,7 @@ class Contactor:
 
     def give_up(self) -> None:
         """It cannot be known whether the contactor opens."""
-        self._opening_since = None
+        self.opening_since = None
 
     def look(self) -> Opening:
         """Returns the state of the opening.
@@ -90,11 +91,11 @@ class Contactor:
         feedback, now = self._board.levels.contactor, self._board.now
         if feedback == "welded":
             return Opening.WELDED
-        if self._opening_since is None or feedback == "open":
-            self._opening_since = None
+        if self.opening_since is None or feedback == "open":
+            self.opening_since = None
             return Opening.OVER
         if feedback != "closed":
-            return Opening.UNKNOWN if now >= self._opening_since + RELEASE.seconds else Opening.UNDER_WAY
+            return Opening.UNKNOWN if now >= self.opening_since + RELEASE.seconds else Opening.UNDER_WAY
         if self._told_at is not None and self._board.levels.contactor_at >= self._told_at + RELEASE.seconds:
             return Opening.WELDED
         if now >= self._looked_at + LOOK_SECONDS:

@@ -222,7 +222,16 @@ class DcPath(Path):
         self._supervise_measurements()
         if self.insulation.silent:
             raise Halt("insulation-monitor-silent", latched=True)
-        self._supervise_target()
+        goal, silent = self.supply.goal, self.board.now - self._target_at
+        supplied = self.stage in (Stage.PRECHARGE, Stage.CHARGE)
+        patience = self.settings.lost_target_seconds if supplied else self.settings.lost_session_seconds
+        if self.stage is not Stage.CHECKING and silent > patience:
+            raise Halt("target-lost", f"no target for {silent:.0f} s")
+        charging = self.stage is Stage.CHARGE and goal is not None and not self._stale
+        if charging and silent >= self.settings.stale_target_seconds:
+            self._stale = True
+            self.supply.starve()
+            self.announce(Notice.TARGET_STALE)
         self.supply.regulate()
 
     def _supervise_measurements(self) -> None:
@@ -248,16 +257,3 @@ class DcPath(Path):
             raise Halt(
                 "over-voltage", f"{levels.volts:.0f} V, the car allows {self.ev_maximum_volts:.0f} V", latched=True
             )
-
-    def _supervise_target(self) -> None:
-        goal, silent = self.supply.goal, self.board.now - self._target_at
-        supplied = self.stage in (Stage.PRECHARGE, Stage.CHARGE)
-        patience = self.settings.lost_target_seconds if supplied else self.settings.lost_session_seconds
-        if self.stage is not Stage.CHECKING and silent > patience:
-            raise Halt("target-lost", f"no target for {silent:.0f} s")
-        if self.stage is not Stage.CHARGE or goal is None or self._stale:
-            return
-        if silent >= self.settings.stale_target_seconds:
-            self._stale = True
-            self.supply.starve()
-            self.announce(Notice.TARGET_STALE)

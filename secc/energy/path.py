@@ -159,11 +159,12 @@ class Path(ABC):
         """Check the levels; subclasses extend it. Here: a contactor that stays closed after an
         order to open.
         """
-        match self.contactor.look():
-            case Opening.WELDED:
-                self._weld()
-            case Opening.UNKNOWN:
-                self.opening_unknown()
+        if self.contactor.opening_since is not None or self.board.levels.contactor == "welded":
+            match self.contactor.look():
+                case Opening.WELDED:
+                    self._weld()
+                case Opening.UNKNOWN:
+                    self.opening_unknown()
 
     def _weld(self) -> None:
         self.contactor.give_up()

@@ -11,7 +11,7 @@ def stale(levels: Levels, now: float, seconds: float) -> str:
     """Returns why volts and amperes cannot be reported: older than ``seconds``, or not numbers.
     Empty if they can.
     """
-    age = levels.age(now)
+    age = now - levels.measured_at
     if age > seconds:
         return f"the measurement is {age:.1f} s old"
     if not (math.isfinite(levels.volts) and math.isfinite(levels.amperes)):

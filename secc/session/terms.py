@@ -41,9 +41,12 @@ class Terms:
     @property
     def maximum_watts(self) -> float:
         """The most that may flow now, by the hardware's limit and the present one. Never negative."""
-        hardware = self.dc.maximum_watts if self.is_dc else self.ac.watts(self._phases)
+        return self.limited(self.dc.maximum_watts if self.is_dc else self.ac.watts(self._phases))
+
+    def limited(self, watts: float) -> float:
+        """So many watts, within the present limit. Never negative."""
         limit = self._wishes.watts_limit
-        return hardware if limit is None else max(0.0, min(hardware, limit))
+        return watts if limit is None else max(0.0, min(watts, limit))
 
     @property
     def maximum_ac_amperes(self) -> float:

@@ -92,7 +92,7 @@ def _charging_status(secc: Party, state: SessionState) -> None:
 def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: CurrentDemandReq) -> None:
     """Answer at once with the stored measurements: the standard allows 25 ms."""
     dc, measured = state.terms.dc, fresh(secc)
-    most_watts = state.terms.maximum_watts
+    most_watts = state.terms.limited(dc.maximum_watts)
     lowest_volts = dc.minimum_volts if state.terms.tolerates("Q-50") else 0.0
     demanded = demand(
         amount(request.ev_target_voltage, UnitSymbol.V),

@@ -97,7 +97,8 @@ class V2gConnection(asyncio.Protocol):
             self._broken(StreamBroken("tls", text, TlsFlaw.TOO_MUCH) if self._feeding else StreamBroken("v2gtp", text))
             return
         if not self._pumping:
-            self._pump_soon()
+            self._pumping = True
+            self._host.pace.take(self._pump)
 
     def eof_received(self) -> bool:
         # What the car said before it hung up is heard first, and can still be answered: an alert that refuses us, as a rule.
