@@ -22,7 +22,7 @@ TOGETHER: Final = 8
 class Ticker:
     """Makes the calls that have joined, ten times a second and in the order in which they joined. To be used from the event loop's thread.
 
-    A call that raises is logged, and is made again with the next tick; it costs no other call its turn.
+    A call that raises is logged, the first time in a row, and is made again with the next tick; it costs no other call its turn.
     """
 
     def __init__(self) -> None:
@@ -30,6 +30,8 @@ class Ticker:
         self._ticks = 0
         self._due: list[Callable[[], None]] = []
         """Those that this tick has not come to yet."""
+        self._failing: set[Callable[[], None]] = set()
+        """Those that raised when they were last made. Logged ten times a second they would push everything else out of the log."""
         self._timer: asyncio.TimerHandle | None = None
 
     def join(self, call: Callable[[], None], *, every: int = 1) -> None:
@@ -41,6 +43,7 @@ class Ticker:
     def leave(self, call: Callable[[], None]) -> None:
         """Do not make this call any more, from this moment on. Harmless when it has not joined."""
         self._calls.pop(call, None)
+        self._failing.discard(call)
         if not self._calls and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -62,4 +65,9 @@ class Ticker:
                 try:
                     call()
                 except (Exception, asyncio.CancelledError):
-                    log.exception("a bug in what is done ten times a second")
+                    if call not in self._failing:
+                        self._failing.add(call)
+                        log.exception("a bug in what is done ten times a second")
+                else:
+                    if self._failing:
+                        self._failing.discard(call)

@@ -88,6 +88,33 @@ def test_a_bug_in_one_call_costs_no_other_its_turn(error: BaseException, caplog:
     run(story)
 
 
+def test_a_bug_is_logged_once_until_it_has_gone(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(ticker: Ticker) -> None:
+        good = False
+
+        def broken() -> None:
+            if not good:
+                raise ZeroDivisionError("planted")
+
+        async def logged() -> int:
+            caplog.clear()
+            await asyncio.sleep(100 * TICK_SECONDS)
+            return caplog.text.count("ZeroDivisionError: planted")
+
+        ticker.join(lambda: None)
+        ticker.join(broken)
+        assert [await logged(), await logged()] == [1, 0]
+        good = True
+        assert await logged() == 0
+        good = False
+        assert await logged() == 1
+        ticker.leave(broken)
+        ticker.join(broken)
+        assert await logged() == 1
+
+    run(story)
+
+
 def test_the_event_loop_comes_round_between_a_few_calls_and_the_next() -> None:
     async def story(ticker: Ticker) -> None:
         loop: Any = asyncio.get_running_loop()
