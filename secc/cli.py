@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import json
 import logging
@@ -89,8 +90,15 @@ def _command(arguments: list[str]) -> int:
         return _tool(arguments[0], arguments[1:])
     if arguments and arguments[0] == "help":
         return _command([*arguments[1:], "--help"])
-    options = _parser(next((word for word in arguments if not word.startswith("-")), "")).parse_args(arguments)
-    code: int = options.command(options)
+    wanted = next((word for word in arguments if not word.startswith("-")), "")
+    if wanted == "run":
+        # A start leaves hardly any garbage. The station collects at its end, and switches this on again.
+        gc.disable()
+    try:
+        options = _parser(wanted).parse_args(arguments)
+        code: int = options.command(options)
+    finally:
+        gc.enable()
     return code
 
 

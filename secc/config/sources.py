@@ -7,6 +7,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,12 @@ def _absolute(flag: str, value: Any) -> Any:
 
 def flag_setting(flag: str) -> Setting:
     """The setting that a flag lies over. KeyError for a flag that there is not."""
-    return dict(leaves(Config))[tuple(part for part in FLAGS[flag] if isinstance(part, str))]
+    return _leaves()[tuple(part for part in FLAGS[flag] if isinstance(part, str))]
+
+
+@cache
+def _leaves() -> dict[tuple[str, ...], Setting]:
+    return dict(leaves(Config))
 
 
 def _kind(flag: str) -> Any:

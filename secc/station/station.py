@@ -84,9 +84,9 @@ class Station:
             asyncio.create_task(self._backend(), name="backend events"),
             asyncio.create_task(self._book(), name="book"),
         ]
-        self.preparing = services.protocols.prepare()
         # The unit has started, whatever is still missing: what comes late is waited for.
         self._notifier.ready(self._say_ready())
+        self.preparing = services.protocols.prepare()
         # In a checkout git is asked. It is that of the code that runs, not of a tree that has changed since.
         loop.run_in_executor(None, version)
         services.ticker.join(self._follow_readiness, every=TICKS_A_LOOK)

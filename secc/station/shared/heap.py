@@ -41,6 +41,7 @@ def keep_private() -> None:
 
 def settle() -> None:
     """At the end of the start: collect once, and spare the collector what stays. It need not look at it again in every charging loop."""
+    gc.enable()
     gc.collect()
     gc.freeze()
     trim()
