@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hal.readings import DcPhase
 from secc.conversation import Tell
-from secc.energy.effects import OpenDcContactor, ReleasePower, StopInsulationMonitor, SwitchSupplyOff
-from secc.session.effects import ReportFault, StopPower
+from secc.energy.effects import OpenDcContactor, ReleasePower, SetSupply, StopInsulationMonitor, SwitchSupplyOff
+from secc.session.effects import ReportFault, SetOutput, StopPower
+from secc.session.events import LimitChanged
 from tests.energy.bench import KEEP, STOP
 from tests.energy.blind import Blind, charging_blindly
 
@@ -63,3 +65,42 @@ def test_a_contactor_stays_closed_over_a_renegotiation() -> None:
     blind.run(5.0)
     assert [tell.answer.done for tell in blind.said(Tell)] == [True]
     assert blind.said(OpenDcContactor) == blind.said(ReleasePower) == blind.said(StopInsulationMonitor) == []
+
+
+def ramping() -> Blind:
+    """A car that gets 60 of the 150 A that it asks for, and more with each tick."""
+    blind = charging_blindly()
+    blind.hear(SetOutput(420.0, 150.0, DcPhase.CHARGE))
+    blind.run(2.0)
+    assert 55.0 < blind.said(SetSupply)[-1].amperes < 65.0
+    blind.effects.clear()
+    return blind
+
+
+def test_a_setpoint_rises_with_ticks_however_often_the_car_asks() -> None:
+    blind = ramping()
+    for amperes in (151.0, 152.0, 153.0, 152.5):
+        blind.hear(SetOutput(420.0, amperes, DcPhase.CHARGE))
+    assert blind.said(SetSupply) == []
+    blind.run(1.0)
+    given = [setpoint.amperes for setpoint in blind.said(SetSupply)]
+    assert len(given) == 10
+    assert given == sorted(given)
+
+
+@pytest.mark.parametrize(("volts", "amperes"), [(420.0, 20.0), (350.0, 150.0), (420.0, 0.0)])
+def test_a_setpoint_falls_at_once(volts: float, amperes: float) -> None:
+    """Between two ticks: what a car does not bear any more it must not get for another tenth of a second."""
+    blind = ramping()
+    blind.hear(SetOutput(volts, amperes, DcPhase.CHARGE))
+    (setpoint,) = blind.said(SetSupply)
+    assert setpoint.volts == volts
+    assert setpoint.amperes <= max(amperes, 65.0)
+    assert amperes > 65.0 or setpoint.amperes == amperes
+
+
+def test_a_lowered_power_limit_counts_at_once() -> None:
+    blind = ramping()
+    blind.hear(LimitChanged(8_000.0))
+    (setpoint,) = blind.said(SetSupply)
+    assert 15.0 < setpoint.amperes <= 8_000.0 / 380.0
