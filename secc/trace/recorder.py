@@ -28,6 +28,7 @@ import marshal
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, Literal
 
@@ -64,7 +65,7 @@ class _Exchange:
 
     name: str
     entries: list[bytes | tuple[Any, ...]] = field(default_factory=list)
-    """When, of what kind, and what; packed, unless there is an object in it."""
+    """When, of what kind, and what: names with their values for the rarer kinds. Packed, unless there is an object in it."""
     cost: int = EXCHANGE_OCTETS
     thinned: int = 0
     """Exchanges that were left out just before this one."""
@@ -139,18 +140,19 @@ class Recorder:
 
     def note(self, text: str, now: float) -> None:
         """Something that fits nowhere else, in words."""
-        self._add((now, "note", text))
+        self._add((now, "note", ("text", text)))
 
     def ended(self, reason: Reason, now: float) -> None:
         """It is over, and why."""
-        self._add((now, "ended", reason))
+        facts = ("code", reason.code), ("clause", reason.clause), ("detail", reason.detail), ("flaw", reason.flaw)
+        self._add((now, "ended", *facts))
 
     def entropy(self, source: Callable[[int], bytes], clock: Callable[[], float]) -> Callable[[int], bytes]:
         """``source``, with every draw recorded: what ``Surroundings.entropy`` should be."""
 
         def draw(count: int) -> bytes:
             drawn = source(count)
-            self._add((clock(), "entropy", drawn))
+            self._add((clock(), "entropy", ("octets", drawn.hex())))
             return drawn
 
         return draw
@@ -160,7 +162,7 @@ class Recorder:
 
         def look() -> Wall:
             seen = source()
-            self._add((clock(), "wall", seen))
+            self._add((clock(), "wall", ("time", seen.time.isoformat()), ("trusted", seen.trusted)))
             return seen
 
         return look
@@ -211,14 +213,15 @@ class Recorder:
         """Every second repetition in the middle of each loop goes; if there is no loop to thin, the oldest after the first ones."""
         kept: list[_Exchange] = []
         carried = 0
-        for position, length, exchange in _runs(self._exchanges):
-            middle = RUN_HEAD <= position < length - RUN_TAIL
-            if middle and (position - RUN_HEAD) % 2:
-                carried += exchange.thinned + 1
-            else:
-                exchange.thinned += carried
-                carried = 0
-                kept.append(exchange)
+        for _, repeated in groupby(self._exchanges, attrgetter("name")):
+            loop = list(repeated)
+            for place, exchange in enumerate(loop):
+                if RUN_HEAD <= place < len(loop) - RUN_TAIL and (place - RUN_HEAD) % 2:
+                    carried += exchange.thinned + 1
+                else:
+                    exchange.thinned += carried
+                    carried = 0
+                    kept.append(exchange)
         kept[-1].thinned += carried
         cost, head = sum(exchange.cost for exchange in kept), self._head(kept)
         # Room for some time, so that thinning stays rare.
@@ -239,16 +242,8 @@ class Recorder:
 
     def _render(self, exchanges: list[_Exchange]) -> Iterator[str]:
         facts = {key: value for key, value in self._facts.items() if value is not None}
-        yield _line(
-            {
-                "t": 0.0,
-                "kind": "trace",
-                "version": VERSION,
-                "personal": self._keep_personal,
-                "clock": self._began,
-                **facts,
-            }
-        )
+        head = {"version": VERSION, "personal": self._keep_personal, "clock": self._began}
+        yield self._line(self._began, "trace", head | facts)
         ways: list[tuple[Read, frozenset[str]]] = [(_negotiated, frozenset())]
         ways += [(protocol.load().read, protocol.personal) for protocol in self._spoken]
         exchanges.reverse()
@@ -258,55 +253,35 @@ class Recorder:
             packed = exchange.entries
             entries = [marshal.loads(one) if isinstance(one, bytes) else one for one in packed]  # noqa: S302  # our own
             if exchange.thinned:
-                at = entries[0][0] if entries else self._began
-                yield _line({"t": self._seconds(at), "kind": "thinned", "exchanges": exchange.thinned})
+                yield self._line(entries[0][0] if entries else self._began, "thinned", {"exchanges": exchange.thinned})
             for number, (at, kind, *what) in enumerate(entries):
                 if exchange.lost and number == MAX_ENTRIES // 2:
-                    yield _line({"t": self._seconds(at), "kind": "thinned", "entries": exchange.lost})
-                facts = self._rendered(kind, what, ways)
-                yield _line({"t": self._seconds(at), "kind": kind, **facts})
+                    yield self._line(at, "thinned", {"entries": exchange.lost})
+                yield self._line(at, kind, self._rendered(kind, what, ways))
 
     def _rendered(self, kind: str, what: list[Any], ways: list[tuple[Read, frozenset[str]]]) -> dict[str, Any]:
         match kind, what:
             case "received" | "sent", [octets, stream, number, early]:
-                return {"type": f"{stream:04x}", **self._message(octets, stream, early, kind == "sent", *ways[number])}
+                read, personal = ways[number]
+                parts = _parts(read, stream, octets, ours=kind == "sent")
+                shown = parts
+                if not self._keep_personal:
+                    shown = {name: redacted(tree, personal) for name, tree in parts.items()}
+                # A message that cannot be read again has not been looked through: its octets stay out as well.
+                whole = self._keep_personal or (parts and shown == parts)
+                told = {"type": f"{stream:04x}", "octets": octets.hex() if whole else fingerprint(octets)}
+                return told | ({"early": True} if early else {}) | shown
             case "levels", levels:
                 return {"value": plain(Levels(*levels))}
             case "output", [volts, amperes, phase]:
                 return {"kind": "effect", "value": plain(SetOutput(volts, amperes, DcPhase(phase)))}
             case "event" | "effect", [value]:
                 return {"value": plain(value, personal=self._keep_personal)}
-            case "entropy", [octets]:
-                return {"octets": octets.hex()}
-            case "wall", [seen]:
-                return {"time": seen.time.isoformat(), "trusted": seen.trusted}
-            case "note", [text]:
-                return {"text": text}
-            case "ended", [reason]:
-                return {"code": reason.code, "clause": reason.clause, "detail": reason.detail, "flaw": reason.flaw}
-        return {}
+        return dict(what)
 
-    def _message(
-        self, octets: bytes, stream: int, early: bool, ours: bool, read: Read, personal: frozenset[str]
-    ) -> dict[str, Any]:
-        message, header = _trees(read, stream, octets)
-        header = None if ours else header
-        shown, shown_header = message, header
-        if not self._keep_personal:
-            shown, shown_header = redacted(message, personal), redacted(header, personal)
-        # A message that cannot be read again has not been looked through: its octets stay out as well.
-        whole = self._keep_personal or (message is not None and (shown, shown_header) == (message, header))
-        found: dict[str, Any] = {"octets": octets.hex() if whole else fingerprint(octets)}
-        if early:
-            found["early"] = True
-        if shown is not None:
-            found["message"] = shown
-        if shown_header is not None:
-            found["header"] = shown_header
-        return found
-
-    def _seconds(self, at: float) -> float:
-        return round(at - self._began, 6)
+    def _line(self, at: float, kind: str, facts: dict[str, Any]) -> str:
+        line = {"t": round(at - self._began, 6), "kind": kind, **facts}
+        return json.dumps(line, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
 def wanted(mode: Mode, reason: Reason) -> bool:
@@ -314,30 +289,15 @@ def wanted(mode: Mode, reason: Reason) -> bool:
     return mode == "always" or (mode == "on-failure" and not reason.well)
 
 
-def _runs(exchanges: list[_Exchange]) -> Iterator[tuple[int, int, _Exchange]]:
-    """Each exchange with its place in, and the length of, the run of equal names that it stands in."""
-    start = 0
-    while start < len(exchanges):
-        end = start
-        while end < len(exchanges) and exchanges[end].name == exchanges[start].name:
-            end += 1
-        for place in range(start, end):
-            yield place - start, end - start, exchanges[place]
-        start = end
-
-
 def _negotiated(stream: int, octets: bytes) -> tuple[Any, Any]:
     return SCHEMA.decode(octets), None
 
 
-def _trees(read: Read, stream: int, octets: bytes) -> tuple[Any, Any]:
-    """What a message and its header say, None for what there is not."""
+def _parts(read: Read, stream: int, octets: bytes, *, ours: bool) -> dict[str, Any]:
+    """Message and header as trees; without the header if it is ours. Empty for a message that cannot be read again."""
     try:
         message, header = read(stream, octets)
-        return to_tree(message), None if header is None else to_tree(header, "Header")
+        parts = {"message": to_tree(message)}
+        return parts if ours or header is None else parts | {"header": to_tree(header, "Header")}
     except Exception:  # noqa: BLE001  # the trace of a session that a strange message has broken is wanted most
-        return None, None
-
-
-def _line(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+        return {}
