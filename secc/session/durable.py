@@ -6,6 +6,7 @@ What was written is durable when ``certs.files.write_whole`` or ``Journal.append
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -67,10 +68,16 @@ class Journal:
                 self._disk.replace(self.path, self.older)
                 self._disk.sync(self.path.parent)
                 size = 0
-            self._disk.append(self.path, line + b"\n")
-            self._disk.sync(self.path)
-            if size == 0 or not settled:
-                self._disk.sync(self.path.parent)
+            try:
+                self._disk.append(self.path, line + b"\n")
+                self._disk.sync(self.path)
+                if size == 0 or not settled:
+                    self._disk.sync(self.path.parent)
+            except StorageFailed:
+                # Or each attempt would leave the line once more.
+                with suppress(StorageFailed):
+                    self._disk.truncate(self.path, size)
+                raise
             self._size, self._settled = size + len(line) + 1, True
 
     def require_room(self) -> None:

@@ -254,9 +254,11 @@ class SessionBook:
             log.warning("%d charging sessions were open when the power went; they are closed now", len(begun))
 
     def _store(self, begins: bool, session: str, line: bytes) -> None:
-        """Append a line, with the number of sessions that are open after it."""
+        """Append a line, with the number of sessions that are open after it, where that is known."""
         after = self._open | {session} if begins else self._open - {session}
-        self._journal.append(b'%b, "open": %d}' % (line.removesuffix(b"}"), len(after)))
+        # A line that was dropped may stand in the file all the same, so that the count is not known: everything is to be read.
+        count = b"" if self.dropped else b', "open": %d' % len(after)
+        self._journal.append(b"%b%b}" % (line.removesuffix(b"}"), count))
         self._open = after
 
     def _write(self, what: str, session: str, outlet: str, at: Wall, **more: Any) -> None:

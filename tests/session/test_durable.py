@@ -91,6 +91,17 @@ class OneFailure(Platter):
         super().sync(path)
 
 
+def test_a_line_that_cannot_be_stored_leaves_nothing_however_often_it_is_tried() -> None:
+    disk = OneFailure(0)
+    journal = Journal(FILE, 10_000, disk)
+    journal.append(b"good")
+    for _ in range(100):
+        disk.left = 1
+        with pytest.raises(StorageFailed):
+            journal.append(b"bad")
+        assert lines_of(journal) == (b"good",)
+
+
 @pytest.mark.parametrize("failing", range(1, 12))
 def test_what_a_failure_left_in_a_journal_is_on_the_disk_with_the_next_line(failing: int) -> None:
     disk = OneFailure(failing)

@@ -228,6 +228,35 @@ def test_a_session_whose_end_was_not_stored_stays_open_in_the_count(tmp_path: Pa
     assert rows(tmp_path)[-2:] == [f"ended s1{POWER_LOST[-10:]}", f"ended s2{POWER_LOST[-10:]}"]
 
 
+class Sticky(Disk):
+    """Takes what is written, and says that it does not."""
+
+    ill = False
+
+    def sync(self, path: Path) -> None:
+        if self.ill:
+            raise StorageFailed(path, "input/output error")
+
+    def truncate(self, path: Path, size: int) -> None:
+        self.sync(path)
+        super().truncate(path, size)
+
+
+def test_a_session_whose_beginning_was_stored_and_dropped_is_found(tmp_path: Path) -> None:
+    disk = Sticky()
+    kept = book(tmp_path, disk)
+    disk.ill = True
+    for report in (started("lost"), *(started(f"s{n}") for n in range(MAX_WAITING))):
+        with pytest.raises(StorageFailed):
+            kept.started(report)
+    disk.ill = False
+    kept.catch_up(WALL)
+    for n in range(MAX_WAITING):
+        kept.ended(ended(f"s{n}"))
+    book(tmp_path, Disk()).catch_up(WALL)
+    assert rows(tmp_path)[-1] == f"ended lost{POWER_LOST[-10:]}"
+
+
 def test_a_session_that_began_in_the_file_before_is_found(tmp_path: Path) -> None:
     kept = SessionBook(Journal(tmp_path / "book", 4000, Counting()), Pseudonyms(tmp_path / "key", Disk()))
     kept.started(started("long"))
