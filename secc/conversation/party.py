@@ -360,24 +360,24 @@ class Child(Generic[A]):
             talk.close()
 
     def _begin(self) -> None:
-        self._advance(lambda talk: next(talk))
+        self._advance()
 
     def _send(self, heard: object) -> None:
-        self._advance(lambda talk: talk.send(heard))
+        self._advance(heard)
 
     def _expire(self) -> None:
         due = self.waits.deadline
         if due is not None and self._parent.now >= due.at:
-            self._advance(lambda talk: talk.throw(TimedOut(due)))
+            self._advance(error=TimedOut(due))
             if due in self.waits.deadlines:
                 raise SeccError(f"the conversation waits again for the deadline that passed: {due.timeout.name}")
 
-    def _advance(self, step: Callable[[Conversation[A]], Wait]) -> None:
+    def _advance(self, heard: object = None, *, error: Exception | None = None) -> None:
         talk, self.waits = self._talk, NOTHING_WAITED_FOR
         assert talk is not None
         self.party.now, self.party.levels = self._parent.now, self._parent.levels
         try:
-            self.waits = step(talk)
+            self.waits = talk.send(heard) if error is None else talk.throw(error)
         except StopIteration as stop:
             self._leave()
             self._ended(stop.value)

@@ -7,7 +7,6 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from frozen import dataclass
@@ -120,7 +119,7 @@ class Session:
         for strand in self._strands:
             strand.party._replied_at = now
             if self.ended is None:
-                self._advance(strand, lambda talk: next(talk))
+                self._advance(strand)
         return self._drain()
 
     def receive(self, event: object, now: float) -> tuple[Effect, ...]:
@@ -181,7 +180,7 @@ class Session:
                 for strand in self._strands:
                     # Drop an event that a conversation neither waits for nor hears.
                     if self.ended is None and strand.talk is not None and strand.wait.wants(event):
-                        self._advance(strand, lambda talk: talk.send(event))
+                        self._advance(strand, event)
 
     def _receive_message(self, received: Received) -> None:
         strand = self._asked.get(received.stream)
@@ -193,7 +192,7 @@ class Session:
             return
         refusal = strand.requests.refusal(strand.wait if strand.talk is not None else None)
         if refusal is None:
-            self._advance(strand, lambda talk: talk.send(received.message))
+            self._advance(strand, received.message)
         elif strand.talk is None:
             self._finish(refusal, _refused(refusal, received))
         else:
@@ -202,7 +201,7 @@ class Session:
     def _receive_answer(self, answered: Answered) -> None:
         for strand in self._strands:
             if strand.talk is not None and strand.party._owns(answered.ticket):
-                self._advance(strand, lambda talk: talk.send(answered))
+                self._advance(strand, answered)
                 return
 
     # Stepping
@@ -227,17 +226,18 @@ class Session:
 
     def _throw(self, strand: _Strand, error: Exception) -> None:
         try:
-            self._advance(strand, lambda talk: talk.throw(error))
+            self._advance(strand, error=error)
         finally:
             # All sessions share this refusal. Its traceback would grow with each, and keep their
             # frames, with contracts.
             error.__traceback__ = error.__context__ = None
 
-    def _advance(self, strand: _Strand, step: Callable[[Conversation[Any]], Wait]) -> None:
+    def _advance(self, strand: _Strand, heard: object = None, *, error: Exception | None = None) -> None:
+        """Go on with what was ``heard`` (None: begin), or with an ``error``."""
         assert strand.talk is not None
         strand.wait = NOTHING_WAITED_FOR
         try:
-            strand.wait = step(strand.talk)
+            strand.wait = strand.talk.send(heard) if error is None else strand.talk.throw(error)
         except StopIteration as stop:
             strand.talk = None
             if strand is self._main:
@@ -336,7 +336,7 @@ class Session:
         while self._posted and self.ended is None:
             posted, main = self._posted.popleft(), self._main
             if main.talk is not None and main.wait.wants(posted):
-                self._advance(main, partial(_send, posted))
+                self._advance(main, posted)
         self.deadline = None
         if self._farewell is not None:
             self.deadline = self._farewell[2]
@@ -350,10 +350,6 @@ class Session:
         effects = tuple(self._effects)
         self._effects.clear()
         return effects
-
-
-def _send(event: object, talk: Conversation[Any]) -> Wait:
-    return talk.send(event)
 
 
 def _bug(error: BaseException) -> Reason:
