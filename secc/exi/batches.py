@@ -7,9 +7,10 @@ adjacent pieces together.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from secc.exi.source import Source
+from secc.exi.source import Namespace, Source
 
 WIDEST_BATCH: Final = 56
 """Bits of one batch; beyond two digits of CPython's integers masks get slower."""
@@ -85,6 +86,9 @@ class ReadBatch:
         self.bits = 0
 
 
+Coded = tuple[str, Mapping[Any, int], str]
+"""A table of codes with its name, and the expression of the value to look up."""
+
 State = tuple[int | str, int | str]
 """Width and lowest production of the state of the next event code: numbers, or locals if they
 depend on the message.
@@ -94,10 +98,11 @@ depend on the message.
 class WriteBatch:
     """Fixed-width pieces to be appended together."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, namespace: Namespace) -> None:
         self.source = source
+        self.namespace = namespace
         self.base = "n"
-        self.pieces: list[tuple[int, int, str]] = []
+        self.pieces: list[tuple[int, int, str | Coded]] = []
         self.bits = 0
 
     def constant(self, width: int, value: int) -> None:
@@ -106,6 +111,11 @@ class WriteBatch:
 
     def add(self, width: int, expression: str) -> None:
         self.pieces.append((width, 0, expression))
+        self.bits += width
+
+    def coded(self, width: int, name: str, codes: Mapping[Any, int], value: str) -> None:
+        """Add the code of a value, from a table."""
+        self.pieces.append((width, 0, (name, codes, value)))
         self.bits += width
 
     def event(self, state: State, production: int) -> None:
@@ -132,12 +142,17 @@ class WriteBatch:
         total = self.bits + extra
         constant = 0
         terms: list[str] = []
+        coded: list[tuple[int, Coded]] = []
         at = total
         for width, number, expression in self.pieces:
             at -= width
             constant |= number << at
-            if expression:
-                terms.append(f"{expression} << {at}" if at else expression)
+            if isinstance(expression, str):
+                terms += [_shifted(expression, at)] if expression else []
+            else:
+                coded.append((at, expression))
+        while coded:
+            terms.append(self._looked_up(coded))
         if constant:
             terms.insert(0, f"{constant:#x}")
         if value:
@@ -147,6 +162,22 @@ class WriteBatch:
         self.pieces.clear()
         return " | ".join([shifted, *terms])
 
+    def _looked_up(self, coded: list[tuple[int, Coded]]) -> str:
+        """Take from the end as many table codes as tables shifted against each other can give, and shift them once."""
+        lowest, _ = coded[-1]
+        found: list[str] = []
+        while coded and coded[-1][0] - lowest <= WIDEST_BATCH:
+            at, (name, codes, value) = coded.pop()
+            shift = at - lowest
+            table = {member: code << shift for member, code in codes.items()}
+            found.insert(0, f"{self.namespace.bind(f'{name}_{shift}' if shift else name, table)}[{value}]")
+        together = " | ".join(found)
+        return _shifted(f"({together})" if len(found) > 1 else together, lowest)
+
     def flush(self) -> None:
         if self.bits or self.base != "n":
             self.source.line(f"n = {self.joined()}")
+
+
+def _shifted(expression: str, bits: int) -> str:
+    return f"{expression} << {bits}" if bits else expression

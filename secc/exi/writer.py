@@ -37,7 +37,6 @@ def writers() -> Namespace:
         "octets": bits.write_octets,
         "text": bits.write_text,
         "whole": int.from_bytes,
-        "B": BITS,
         "LONG": 1 << LARGEST_PIECE,
         "join": bits.join,
         "E": EncodeError,
@@ -53,7 +52,7 @@ class _Writer:
     def __init__(self, namespace: Namespace, source: Source) -> None:
         self.namespace = namespace
         self.source = source
-        self.batch = WriteBatch(source)
+        self.batch = WriteBatch(source, namespace)
 
     def function(self, ctype: ComplexType) -> None:
         self.content(ctype, "v")
@@ -242,14 +241,14 @@ class _Writer:
     def value(self, kind: Datatype, value: str, where: str) -> None:
         match kind:
             case Boolean():
-                self.batch.add(1, f"B[{value}]")
+                self.batch.coded(1, "B", BITS, value)
             case Enumeration():
                 codes = {member: code for code, member in enumerate(kind.type)}
-                self.batch.add(kind.bits, f"{self.namespace.bind(kind.type.__name__, codes)}[{value}]")
+                self.batch.coded(kind.bits, kind.type.__name__, codes, value)
             case NBit(lowest, highest, _):
                 name = f"from_{lowest}_to_{highest}".replace("-", "m")
                 codes_of = {number: number - lowest for number in range(lowest, highest + 1)}
-                self.batch.add(kind.bits, f"{self.namespace.bind(name, codes_of)}[{value}]")
+                self.batch.coded(kind.bits, name, codes_of, value)
             case Unsigned(lowest, highest, _) | Signed(lowest, highest, _):
                 self.number(kind, value, where)
             case String(shortest, longest, _):
