@@ -45,8 +45,14 @@ class Station(OnModem):
     serves until it is cancelled.
     """
 
-    def __init__(self, modem: PlcModem, settings: SlacSettings, tell: Callable[[Effect], None]) -> None:
-        super().__init__(modem, SlacSession(settings, now=asyncio.get_running_loop().time()), tell)
+    def __init__(
+        self,
+        modem: PlcModem,
+        settings: SlacSettings,
+        tell: Callable[[Effect], None],
+        session: type[SlacSession] = SlacSession,
+    ) -> None:
+        super().__init__(modem, session(settings, now=asyncio.get_running_loop().time()), tell)
 
     def plug_in(self) -> None:
         """Set the pilot to B: cars are answered from now on."""

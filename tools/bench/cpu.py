@@ -23,6 +23,7 @@ SILENT = 4.0
 """Seconds between two messages of a car that charges in silence; of one that is silent for longer the current is taken away."""
 PREPARED = 0.3
 """What a station prepares once it is ready belongs to no session: it has three seconds for it, or where all is shorter its share of the time."""
+WINDOWS = 3
 WRITTEN_SECONDS = 1.5
 SESSION_MS, SECOND_MS, IDLE_MS, ANSWER_MS, DECODE_US = 40.0, 7.0, 0.2, 0.4, 20.0
 
@@ -47,57 +48,65 @@ def one_outlet(ground: Ground, later: int, loops: int, seconds: float) -> dict[s
 
     trips: list[Trips] = []
 
-    with running(configuration, program=WATCHED, core=own) as station:
+    with running(configuration, program=WATCHED, core=own, first=True) as station:
         ready(station, places)
         time.sleep(PREPARED * seconds)
         sessions = [station.span(session, watched=True) for _ in range(1 + later)]
-        idle = station.span(lambda: time.sleep(seconds / 2), watched=True)
-        silent, _ = _charging(ground, station, places, SILENT, min(3.0, seconds))
-        second, _ = _charging(ground, station, places, 0.1, seconds)
+        idle = _windows(station, seconds / 6)
+        silent = _charging(ground, station, places, SILENT, min(1.0, seconds / 3))
+        second = _charging(ground, station, places, 0.1, seconds / WINDOWS)
         station.charged_by_contract(3 + later)
+    passing = [statistics.median(span.rate for span in spans) for spans in (silent, idle)]
     return {
-        "sessions": [
-            without_passing(cost, trip, silent.rate, idle.rate) for cost, trip in zip(sessions, trips, strict=True)
-        ],
+        "sessions": [without_passing(cost, trip, *passing) for cost, trip in zip(sessions, trips, strict=True)],
         "with what passes": [cost.own for cost in sessions],
         "boards": [cost.board for cost in sessions],
-        "silent": silent.rate,
-        "idle": idle.rate,
-        "charging": second.rate,
-        "charging, board": second.board / second.seconds,
-        "turns": second.seen["turns"] / second.seconds,
-        "decodes": second.seen["decodes"],
+        "silent": passing[0],
+        "idle": passing[1],
+        "charging": statistics.median(span.rate for span in second),
+        "charging, board": statistics.median(span.board / span.seconds for span in second),
+        "turns": statistics.median(span.seen["turns"] / span.seconds for span in second),
+        "decodes": [one for span in second for one in span.seen["decodes"]],
     }
+
+
+def _windows(station: Station, seconds: float) -> list[Span]:
+    """What it takes in some windows of so many seconds: their median leaves out what comes once a minute."""
+    return [station.span(lambda: time.sleep(seconds), watched=True) for _ in range(WINDOWS)]
 
 
 def _charging(
     ground: Ground, station: Station, places: tuple[Outlet, ...], period: float, seconds: float
-) -> tuple[Span, int]:
-    """What so many seconds of charging take, with a message every ``period`` seconds from each car; and how many answers there were."""
+) -> list[Span]:
+    """The same while a car charges at each outlet, with a message every ``period`` seconds."""
     _, other = cores()
     cars = Cars(orders(ground, places, period), limit=120.0, core=other)
     cars.charging()
-    time.sleep(0.5)
-    cost = station.span(lambda: time.sleep(seconds), watched=True)
+    time.sleep(0.2)
+    spans = _windows(station, seconds)
     cars.leave()
-    answers = cars.done().sent(LOOP, cost.began, cost.ended)
+    cars.done()
     time.sleep(WRITTEN_SECONDS)
-    return cost, len(answers)
+    return spans
 
 
 def many_outlets(ground: Ground, outlets: int, seconds: float) -> dict[str, Any]:
     """So many outlets, first without cars, then each with one that charges at 10 Hz."""
     configuration, places = ground.configure(outlets)
-    own, _ = cores()
-    with running(configuration, program=WATCHED, core=own) as station:
+    own, other = cores()
+    with running(configuration, program=WATCHED, core=own, first=True) as station:
         ready(station, places)
         time.sleep(PREPARED * seconds)
-        idle = station.span(lambda: time.sleep(seconds), watched=True)
-        cost, answers = _charging(ground, station, places, 0.1, seconds)
+        idle = _windows(station, seconds / WINDOWS)
+        cars = Cars(orders(ground, places), limit=120.0, core=other)
+        cars.charging()
+        cost = station.span(lambda: time.sleep(seconds), watched=True)
+        cars.leave()
+        answers = len(cars.done().sent(LOOP, cost.began, cost.ended))
         station.charged_by_contract(outlets)
     return {
-        "idle": idle.rate / outlets,
-        "idle, board": idle.board / idle.seconds / outlets,
+        "idle": statistics.median(span.rate for span in idle) / outlets,
+        "idle, board": statistics.median(span.board / span.seconds for span in idle) / outlets,
         "answer": cost.own / answers,
         "answer, board": cost.board / answers,
     }

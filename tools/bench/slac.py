@@ -5,11 +5,12 @@ Frames go in and come out as octets, so reading and building them counts. The pa
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from typing import Any
 
-from hal.sim.clock import VirtualClock
+from hal.sim.clock import LoopClock, run_virtual
 from hal.sim.modem import Medium
 from secc.link.slac import mme, timing
 from secc.link.slac.events import FrameReceived
@@ -17,81 +18,86 @@ from secc.link.slac.mme import BROADCAST, AttenCharInd, Message, SlacParmCnf, Sl
 
 from .figures import Section, quantile, spread
 from .proc import Tree
-from .slac_line import Car, pair
+from .slac_line import Car, Outlet
 from .stations import Ground
 
 FLOOD_PER_SECOND = 10_000
 CARS = 5
+BEGUN_SECONDS = 0.5
+"""A station has its key, or has seen that the link is up."""
 TABLE_ENTRIES = timing.INVITATIONS + timing.C_EVSE_MATCH_PARALLEL
 
 
-def answers(kept: type[Message], count: int) -> list[tuple[float, float]]:
+async def answers(kept: type[Message], count: int) -> list[tuple[float, float]]:
     """What the steps took that made so many answers of this kind: one unknown car after the other, each gone before the next one comes."""
-    clock = VirtualClock(100.0)
-    outlet, car = pair(clock, Medium(clock), 1, kept)
-    while len(outlet.steps) < count:
-        outlet.plug()
-        car = Car(clock, car.modem)
-        car.begin()
-        clock.advance(0.02 if kept is SlacParmCnf else 0.5)
-        car.gone = True
-        outlet.plug(connected=False)
-    return outlet.steps
+    outlet = Outlet(Medium(LoopClock()), 1, kept)
+    await asyncio.sleep(BEGUN_SECONDS)
+    while len(outlet.session.steps) < count:
+        car = outlet.arrive()
+        await asyncio.sleep(0.02 if kept is SlacParmCnf else 0.5)
+        await car.go()
+        outlet.pilot("A")
+        await asyncio.sleep(0.001)
+    outlet.task.cancel()
+    return outlet.session.steps
 
 
-def crowd() -> tuple[int, float, float]:
+async def crowd() -> tuple[int, float, float]:
     """Cars and stations on one line, all cars at the same moment: how many have the link to their own station, CPU and virtual seconds."""
-    clock = VirtualClock(100.0)
-    medium = Medium(clock)
-    pairs = [pair(clock, medium, number) for number in range(1, CARS + 1)]
-    before = sum(outlet.cpu for outlet, _ in pairs)
-    for outlet, car in pairs:
-        outlet.plug()
-        car.begin()
-    began = clock.now()
-    while not all(outlet.linked for outlet, _ in pairs) and clock.now() < began + 20.0:
-        clock.advance(0.05)
-    matched = sum(outlet.linked and car.station == outlet.modem.mac for outlet, car in pairs)
-    return matched, sum(outlet.cpu for outlet, _ in pairs) - before, clock.now() - began
+    loop, medium = asyncio.get_running_loop(), Medium(LoopClock())
+    outlets = [Outlet(medium, number) for number in range(1, CARS + 1)]
+    await asyncio.sleep(BEGUN_SECONDS)
+    before, began = sum(outlet.session.cpu for outlet in outlets), loop.time()
+    cars = [outlet.arrive(number) for number, outlet in enumerate(outlets, 1)]
+    await asyncio.wait([car.task for car in cars], timeout=20.0)
+    ended = loop.time()
+    await asyncio.sleep(BEGUN_SECONDS)
+    matched = sum(outlet.linked and car.station == outlet.mac for outlet, car in zip(outlets, cars, strict=True))
+    for outlet, car in zip(outlets, cars, strict=True):
+        await car.go()
+        outlet.task.cancel()
+    return matched, sum(outlet.session.cpu for outlet in outlets) - before, ended - began
 
 
-def flood(seconds: float) -> dict[str, Any]:
+async def flood(seconds: float) -> dict[str, Any]:
     """CM_SLAC_PARM.REQ from cars that nobody has seen before, all the time; in the middle of it a real one comes."""
-    clock = VirtualClock(100.0)
-    outlet, car = pair(clock, Medium(clock), 1)
-    outlet.plug()
+    loop, outlet = asyncio.get_running_loop(), Outlet(Medium(LoopClock()), 1)
+    outlet.plug_in()
+    await asyncio.sleep(BEGUN_SECONDS)
     gc.collect()
     before, most = Tree(os.getpid()).resident(), 0
     spent, frames = {True: 0.0, False: 0.0}, {True: 0, False: 0}
     template = mme.build(BROADCAST, bytes(6), SlacParmReq(0, 0, b"a RunID!"))
     at = template.index(b"a RunID!")
-    total = round(FLOOD_PER_SECOND * seconds)
-    began = clock.now()
+    total, began, session = round(FLOOD_PER_SECOND * seconds), loop.time(), outlet.session
+    car: Car | None = None
     for number in range(total):
         # What expires between two frames is the flood's doing as well.
-        matched, cpu = car.station is not None, outlet.cpu
-        clock.advance(max(0.0, began + number / FLOOD_PER_SECOND - clock.now()))
+        matched, cpu = car is not None and car.station is not None, session.cpu
         if number == total // 2:
-            car.begin()
+            car = outlet.arrive()
         chance = os.urandom(13)
-        octets = template[:6] + b"\x06" + chance[:5] + template[12:at] + chance[5:] + template[at + 8 :]
-        outlet.step(FrameReceived(octets))
-        spent[matched] += outlet.cpu - cpu
+        outlet.say(
+            FrameReceived(template[:6] + b"\x06" + chance[:5] + template[12:at] + chance[5:] + template[at + 8 :])
+        )
+        await asyncio.sleep(began + (number + 1) / FLOOD_PER_SECOND - loop.time())
+        spent[matched] += session.cpu - cpu
         frames[matched] += 1
         if number % 100 == 0:
-            most = max(most, outlet.session.remembered)
-    clock.advance(3.0)
+            most = max(most, session.remembered)
+    assert car is not None
+    await asyncio.sleep(3.0)
     gc.collect()
+    outlet.task.cancel()
     return {
         "frames": total,
         "us a frame": 1e6 * spent[False] / frames[False],
         "us a frame, matched": 1e6 * spent[True] / frames[True] if frames[True] else None,
         "cpu": sum(spent.values()),
-        "matched": outlet.linked and car.station == outlet.modem.mac,
+        "matched": outlet.linked and car.station == outlet.mac,
         "attempt": car.attempt,
-        "requests": car.asked,
         "entries": most,
-        "entries left": outlet.session.remembered,
+        "entries left": session.remembered,
         "resident": (before, Tree(os.getpid()).resident()),
     }
 
@@ -105,7 +111,7 @@ def measure(ground: Ground | None, *, quick: bool) -> Section:
         ("last CM_ATTEN_PROFILE.IND to CM_ATTEN_CHAR.IND", AttenCharInd, 100 if quick else 2000),
     )
     for what, kept, count in kinds:
-        steps = answers(kept, count)
+        steps = run_virtual(answers(kept, count))
         wall = [1e6 * one for one, _ in steps]
         cpu = 1e6 * sum(one for _, one in steps) / len(steps)
         middle, late = quantile(wall, 0.5), quantile(wall, 0.99)
@@ -117,7 +123,7 @@ def measure(ground: Ground | None, *, quick: bool) -> Section:
             met=late < 1e6 * limit if kept is SlacParmCnf else None,
             note=f"CPU {cpu:.0f} us an answer",
         )
-    rounds = [crowd() for _ in range(3 if quick else 20)]
+    rounds = [run_virtual(crowd()) for _ in range(3 if quick else 20)]
     costs = [1000 * cpu for _, cpu, _ in rounds]
     fewest = min(matched for matched, _, _ in rounds)
     section.facts["crowd"] = {"matched": [matched for matched, _, _ in rounds], "cpu ms": costs}
@@ -128,7 +134,7 @@ def measure(ground: Ground | None, *, quick: bool) -> Section:
         met=fewest == CARS,
         note=f"{fewest} of {CARS} matched in each of {len(rounds)} rounds; link after {rounds[0][2]:.2f} s of virtual time",
     )
-    found = flood(1.0 if quick else 10.0)
+    found = run_virtual(flood(1.0 if quick else 10.0))
     section.facts["flood"] = found
     before, after = found["resident"]
     matched = found["us a frame, matched"]
@@ -142,7 +148,7 @@ def measure(ground: Ground | None, *, quick: bool) -> Section:
         "matched" if found["matched"] else "not matched",
         goal="matched",
         met=found["matched"],
-        note=f"attempt {found['attempt']}, with CM_SLAC_PARM.REQ number {found['requests']} of it",
+        note=f"attempt {found['attempt']}",
     )
     section.add(
         "— cars that the station remembers, at most",

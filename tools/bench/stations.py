@@ -20,7 +20,7 @@ from secc.errors import FramingError
 from secc.link import sdp
 from tools.pki.layout import make_lab_pki
 
-from .proc import Cpu, Tree, pin
+from .proc import Cpu, Tree, pin, precede
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WATCHED = ("tools.bench.watched",)
@@ -255,11 +255,14 @@ class Station:
 
 @contextlib.contextmanager
 def running(
-    configuration: Path, *, program: Sequence[str] = ("secc", "run"), core: int | None = None
+    configuration: Path, *, program: Sequence[str] = ("secc", "run"), core: int | None = None, first: bool = False
 ) -> Iterator[Station]:
-    """A station for the time of the block."""
+    """A station for the time of the block. ``first``: with priority over what else the machine does, where the bench may give it; nothing is
+    measured then that depends on when the station gets its core."""
     station = Station(configuration, program, core)
     try:
+        if first:
+            precede(station.tree.pid)
         yield station
     finally:
         station.stop()
