@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Final
 
 from hal.port_queue import Command, CommandFailed, PortQueue
 from hal.ports import Board
@@ -18,41 +19,35 @@ class PilotPorts:
     def __init__(self, hardware: Hardware, router: Router, *, failed: Callable[[CommandFailed], None]) -> None:
         self._hardware = hardware
         self._failed = failed
-        self._pilot = PortQueue(f"{hardware.name} pilot", broken=hardware.broken)
-        self._lock = PortQueue(f"{hardware.name} lock", broken=hardware.broken)
-        self._indicator = PortQueue(f"{hardware.name} indicator", broken=hardware.broken)
-        router.performs(SetDuty, SetX1, SetF, by=self._drive)
-        router.performs(LockConnector, UnlockConnector, by=self._latch)
-        router.performs(Indicate, by=self._show)
+        self._queues = {
+            port: PortQueue(f"{hardware.name} {port}", broken=hardware.broken) for port in (PILOT, LOCK, INDICATOR)
+        }
+        router.performs(*COMMANDS, by=self._command)
 
     async def close(self) -> None:
         """Cancel what is under way; from now on every command fails."""
-        for queue in (self._pilot, self._lock, self._indicator):
+        for queue in self._queues.values():
             await queue.close()
 
-    @property
-    def _board(self) -> Board:
-        assert self._hardware.board is not None
-        return self._hardware.board
+    def _command(self, said: Effect) -> None:
+        board = self._hardware.board
+        assert board is not None
+        port, command_of = COMMANDS[type(said)]
+        command = command_of(board, said)
+        if command is not None:
+            # A newer text makes one that waits pointless.
+            self._queues[port].order(
+                type(said).__name__, command, failed=self._failed, safe=said.safe, replaceable=port is INDICATOR
+            )
 
-    def _drive(self, said: SetDuty | SetX1 | SetF) -> None:
-        pilot = self._board.pilot
-        match said:
-            case SetDuty(duty):
-                self._order(self._pilot, said, lambda: pilot.set_duty(duty))
-            case SetX1():
-                self._order(self._pilot, said, pilot.set_x1)
-            case SetF():
-                self._order(self._pilot, said, pilot.set_f)
 
-    def _latch(self, said: LockConnector | UnlockConnector) -> None:
-        lock = self._board.lock
-        if lock is not None:
-            self._order(self._lock, said, lock.lock if isinstance(said, LockConnector) else lock.unlock)
-
-    def _show(self, said: Indicate) -> None:
-        indicator = self._board.indicator
-        self._order(self._indicator, said, lambda: indicator.show(said.indication, said.text), replaceable=True)
-
-    def _order(self, queue: PortQueue, said: Effect, command: Command, *, replaceable: bool = False) -> None:
-        queue.order(type(said).__name__, command, failed=self._failed, safe=said.safe, replaceable=replaceable)
+PILOT, LOCK, INDICATOR = "pilot", "lock", "indicator"
+COMMANDS: Final[dict[type[Effect], tuple[str, Callable[[Board, Any], Command | None]]]] = {
+    SetDuty: (PILOT, lambda board, said: lambda: board.pilot.set_duty(said.duty)),
+    SetX1: (PILOT, lambda board, said: board.pilot.set_x1),
+    SetF: (PILOT, lambda board, said: board.pilot.set_f),
+    LockConnector: (LOCK, lambda board, said: board.lock.lock if board.lock is not None else None),
+    UnlockConnector: (LOCK, lambda board, said: board.lock.unlock if board.lock is not None else None),
+    Indicate: (INDICATOR, lambda board, said: lambda: board.indicator.show(said.indication, said.text)),
+}
+"""The port and the command of each effect; None where the board has no such port."""
