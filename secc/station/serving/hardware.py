@@ -31,6 +31,8 @@ from secc.station.serving.supplies import Path, path_of
 
 log = logging.getLogger(__name__)
 
+OPEN_SECONDS = 10.0
+"""How long a board may take to open: twice what drivers promise. The station is ready when all boards have opened, or failed."""
 BOARD_RETRY_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
 SETTLE_STEP_SECONDS = 0.02
@@ -81,9 +83,15 @@ class Hardware:
 
     async def _try(self) -> bool:
         try:
-            board = await open_hal(self._address, name=self.name)
-        except HalError as error:
-            log.error("outlet %s: the board does not open: %s", self.name, error)
+            async with asyncio.timeout(OPEN_SECONDS):
+                board = await open_hal(self._address, name=self.name)
+        except (HalError, TimeoutError) as error:
+            text = str(error) or f"not within {OPEN_SECONDS:g} s"
+            log.error("outlet %s: the board does not open: %s", self.name, text)
+            return False
+        except Exception:
+            # The other outlets have boards of their own.
+            log.exception("outlet %s: a bug in opening the board", self.name)
             return False
         self._take(board)
         return True

@@ -38,6 +38,33 @@ def test_a_board_that_does_not_open_is_tried_again(tmp_path: Path) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("trouble", ["hangs", "bug"])
+def test_a_board_that_hangs_or_has_a_bug_as_it_opens_keeps_no_other_outlet_down(tmp_path: Path, trouble: str) -> None:
+    ill = True
+
+    async def one_of_two(where: str, *, name: str = "1") -> Any:
+        if ill and name == "1":
+            if trouble == "bug":
+                raise ZeroDivisionError("planted")
+            await asyncio.sleep(3600.0)
+        return await open_hal(where, name=name)
+
+    async def main() -> None:
+        nonlocal ill
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with mock.patch("secc.station.serving.hardware.open_hal", one_of_two):
+            async with station(configured(tmp_path, outlets=2), watch=False) as scene:
+                assert loop.time() - began < 15.0
+                assert scene.outlet(0).state()["problem"] == "the board does not open"
+                await scene.charges(1)
+                ill = False
+                await scene.until(lambda: scene.outlet(0).state()["phase"] == "available", 30.0)
+                await scene.charges(0)
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("trouble", ["emergency-stop", "door", "fault", "silent board"])
 def test_what_was_wrong_before_the_car_came_is_wrong_for_it_too(tmp_path: Path, trouble: str) -> None:
     """The plug-in before it heard of it; this one was not there."""
