@@ -98,6 +98,21 @@ def test_a_session_that_has_begun_is_booked_when_the_disk_is_back(tmp_path: Path
     run_virtual(main())
 
 
+def test_a_meter_that_hangs_keeps_no_session_out_of_the_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene:
+            meter = scene.board().meter
+            monkeypatch.setattr(meter, "read", lambda: asyncio.sleep(3600.0))
+            await scene.charges()
+            await scene.until(lambda: len(booked(scene)) == 2, 10.0, "booked")
+            assert booked(scene)[1]["watt_hours"] > booked(scene)[0]["watt_hours"], "what the board said last"
+            await asyncio.sleep(5.0)
+            await scene.charging(scene.drive(LONG, stay=True))
+            await scene.until(lambda: len(booked(scene)) == 3, 1.0, "booked while it charges")
+
+    run_virtual(main())
+
+
 def test_a_setting_lets_cars_charge_all_the_same(tmp_path: Path) -> None:
     async def main() -> None:
         config = configured(tmp_path)

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 10.0
 """How long a board may take to open: twice what drivers promise. The station is ready when all boards have opened, or failed."""
+METER_SECONDS = 5.0
+"""How long a reading is waited for. The end of a session is booked behind it, and then the beginning of the next one."""
 BOARD_RETRY_SECONDS = 5.0
 SETTLE_SECONDS = 3.0
 SETTLE_STEP_SECONDS = 0.02
@@ -145,9 +147,11 @@ class Hardware:
         if meter is None:
             return None
         try:
-            return (await meter.read()).watt_hours_import
-        except HalError as error:
-            log.warning("outlet %s: the meter cannot be read: %s", self.name, error)
+            async with asyncio.timeout(METER_SECONDS):
+                return (await meter.read()).watt_hours_import
+        except (HalError, TimeoutError) as error:
+            text = str(error) or f"no answer in {METER_SECONDS:g} s"
+            log.warning("outlet %s: the meter cannot be read: %s", self.name, text)
             return None
         except Exception as error:  # noqa: BLE001  # the same
             self._note_bug("the meter", error)
