@@ -143,4 +143,12 @@ TRUST_MUTANTS: Final = (
         "if False:",
         ("tests/iso2/phases/test_payment_details.py",),
     ),
+    Mutant(
+        "generated-code-that-others-write",
+        "code is run from a file that others can write",
+        "frozen/code.py",
+        "or status.st_mode & (S_IWGRP | S_IWOTH):",
+        "or False:",
+        ("tests/frozen/test_code.py",),
+    ),
 )

@@ -10,8 +10,10 @@ from typing import Any, cast
 
 import pytest
 
+from frozen import code
 from hal.sim.clock import run_virtual
 from secc.errors import UplinkError
+from secc.station.station import run
 from secc.uplink.port import BackendEvent, LimitOrdered, StopOrdered
 from secc.uplink.standalone import Standalone
 from tests.station_scene import LONG, configured, judged, station
@@ -81,3 +83,18 @@ def test_a_backend_whose_orders_break_off_is_listened_to_again(tmp_path: Path, m
             assert scene.outlet().path.watts_limit is None
 
     run_virtual(main())
+
+
+def test_generated_code_that_is_refused_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("secc.station.station.take_over", lambda level: None)
+    monkeypatch.setattr("secc.station.station.serve", lambda config, notifier: "served")
+    monkeypatch.setattr("secc.station.station.asyncio.run", lambda served: 0)
+    config = configured(tmp_path)
+    for problem in ("", "/x/code.generated can be changed by others"):
+        monkeypatch.setattr(code, "problem", problem)
+        caplog.clear()
+        assert run(config) == 0
+        told = [record.getMessage() for record in caplog.records if "generated code" in record.getMessage()]
+        assert told == ([f"generated code is compiled at each start: {problem}"] if problem else [])
