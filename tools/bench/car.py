@@ -46,7 +46,6 @@ class Order:
     delay: float = 0.0
     sessions: int = 1
     """One after the other; the exchanges are those of the last."""
-    poll_seconds: float = 0.2
     shakes: bool = False
     """It only shakes hands by TLS, again and again, until it is told to stop."""
     volts: float | None = None
@@ -142,7 +141,6 @@ class Car:
             target_state_of_charge=1.0,
             loops=order.loops,
             loop_seconds=order.loop_seconds,
-            poll_seconds=order.poll_seconds,
             patience=PATIENCE,
             stop_before=None if order.volts is None else "WeldingDetection",
         )

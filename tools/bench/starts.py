@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .answers import LOOP
 from .car import Order
 from .cars import Cars
+from .cpu import SPEED
 from .figures import Section, spread
 from .proc import Cpu, cores
 from .stations import Ground, Station, running
@@ -20,9 +20,8 @@ WALL_SECONDS = 0.25
 IDLE_MIB, SESSIONS_MIB, RESIDENT_MIB = 45.0, 47.0, 50.0
 PREPARED_SECONDS = 3.0
 """What a station prepares once it is ready."""
-SESSIONS = 100
-SPEED = 100.0
-"""Of the simulated world: a hundred cable checks take time."""
+SESSIONS, OUTLETS = 100, 5
+"""Sessions, and at how many outlets: one after the other they would take four minutes."""
 FLAT_MIB = 1.0
 """Growth over the second half of the messages that still counts as none: an arena of the allocator."""
 BOOK_OCTETS, LISTED = 10_000_000, 100_000
@@ -95,18 +94,16 @@ def _book(octets: int) -> str:
 def memory(ground: Ground, *, quick: bool) -> Section:
     """Resident memory of a station with one outlet: idle, after many sessions, and over many messages."""
     section = Section("memory", "Resident memory, one outlet, traces on", ground.factor)
-    exchanges, sessions = (1000, 5) if quick else (5000, SESSIONS)
-    configuration, (place,) = ground.configure(1, speed=SPEED)
+    exchanges, sessions = (1000, OUTLETS) if quick else (5000, SESSIONS)
+    grown = _grown(ground, sessions)
+    configuration, (place,) = ground.configure(1)
     own, other = cores()
-    order = Order(place.sdp_port, str(place.panel), str(ground.pki / "car"), loops=3, loop_seconds=0.0)
+    order = Order(place.sdp_port, str(place.panel), str(ground.pki / "car"), loops=exchanges, loop_seconds=0.0)
     with running(configuration, core=own, first=True) as station:
         station.wait_for(place.panel)
         time.sleep(PREPARED_SECONDS)
         idle = station.tree.resident()
-        Cars([replace(order, sessions=sessions, poll_seconds=0.02)], core=other, limit=300.0).done()
-        time.sleep(1.0)
-        after_sessions = station.tree.resident()
-        cars = Cars([replace(order, loops=exchanges)], core=other, limit=120.0)
+        cars = Cars([order], core=other, limit=120.0)
         samples: list[tuple[float, float]] = []
         # Until the car has unplugged: its process has ended.
         while cars.running:
@@ -120,15 +117,34 @@ def memory(ground: Ground, *, quick: bool) -> Section:
     half = max(mib for at, mib in samples if at <= middle)
     full = max(mib for at, mib in samples if at <= end)
     most = max(mib for _, mib in samples)
-    section.facts = {"idle": idle, "sessions": after_sessions, "half": half, "full": full, "most": most, "after": after}
+    section.facts = {"idle": idle, "grown": grown, "half": half, "full": full, "most": most, "after": after}
     _mib(section, "idle", idle, IDLE_MIB)
-    _mib(section, f"after {sessions} sessions", after_sessions, SESSIONS_MIB)
+    note = f"idle, and the {grown:.1f} MiB by which a station of {OUTLETS} outlets grows in as many sessions"
+    _mib(section, f"after {sessions} sessions", idle + grown, SESSIONS_MIB, note=note)
     section.add(f"after {exchanges} messages", f"{half:.1f} MiB")
     spent = f"{1e3 * (end - sent[0]) / len(sent):.2f} ms an exchange, back to back"
     _mib(section, f"after {2 * exchanges} messages", full, RESIDENT_MIB, also=full - half <= FLAT_MIB, note=spent)
     note = f"at most {most:.1f} on the way"
     section.add("when the session is over and its trace written", f"{after:.1f} MiB", note=note)
     return section
+
+
+def _grown(ground: Ground, sessions: int) -> float:
+    """MiB by which resident memory is more after so many short sessions, equally many at each outlet."""
+    configuration, places = ground.configure(OUTLETS, speed=SPEED)
+    own, other = cores()
+    pki = str(ground.pki / "car")
+    short = [
+        Order(one.sdp_port, str(one.panel), pki, loops=3, loop_seconds=0.0, sessions=sessions // OUTLETS)
+        for one in places
+    ]
+    with running(configuration, core=own, first=True) as station:
+        station.wait_for(places[-1].panel)
+        time.sleep(PREPARED_SECONDS)
+        idle = station.tree.resident()
+        Cars(short, core=other, limit=300.0).done()
+        time.sleep(1.0)
+        return station.tree.resident() - idle
 
 
 def _mib(section: Section, what: str, value: float, goal: float, **more: Any) -> None:
