@@ -57,6 +57,7 @@ TAIL = 12
 Mode = Literal["on-failure", "always", "off"]
 
 _LEVELS: Final = attrgetter(*(field.name for field in fields(Levels)))
+_COMPARED: Final = attrgetter(*(field.name for field in fields(Levels) if field.compare))
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ class Recorder:
         self._facts = facts
         self._exchanges: list[_Exchange] = [_Exchange("", cost=0)]
         self._cost = 0
-        self._levels: Levels | None = None
+        self._levels: tuple[Any, ...] | None = None
         self._begun = False
         self._spoken: list[V2gProtocol] = []
         self._tail: deque[tuple[float, str, str, str]] = deque(maxlen=TAIL)
@@ -109,8 +110,8 @@ class Recorder:
     def stepped(self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels | None = None) -> None:
         """One step of the session: what it heard (None: it began, or a deadline passed), what it saw, what it wants done."""
         entries: list[tuple[Any, ...]] = []
-        if levels is not None and levels != self._levels:
-            self._levels = levels
+        if levels is not None and (seen := _COMPARED(levels)) != self._levels:
+            self._levels = seen
             entries.append((now, "levels", *_LEVELS(levels)))
         if isinstance(event, Received):
             name = type(event.message).__name__
