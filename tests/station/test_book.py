@@ -14,6 +14,7 @@ from hal.readings import Indication
 from hal.sim.clock import run_virtual
 from secc.config import Hlc
 from secc.ops.report import status_lines
+from secc.station.shared import traces
 from secc.trace.history import records
 from tests.station_scene import LONG, QUICK, Scene, configured, judged, station
 
@@ -109,6 +110,27 @@ def test_a_meter_that_hangs_keeps_no_session_out_of_the_book(tmp_path: Path, mon
             await asyncio.sleep(5.0)
             await scene.charging(scene.drive(LONG, stay=True))
             await scene.until(lambda: len(booked(scene)) == 3, 1.0, "booked while it charges")
+
+    run_virtual(main())
+
+
+def test_a_session_is_booked_while_the_trace_of_the_one_before_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "FIRST_SECONDS", 600.0)
+
+    async def main() -> None:
+        async with station(configured(tmp_path), watch=False) as scene:
+            await scene.charges()
+            await asyncio.sleep(5.0)
+            drive = await scene.charging(scene.drive(LONG, stay=True))
+            await scene.until(lambda: len(booked(scene)) == 3, 1.0, "booked while it charges")
+            drive.reset()
+            await drive.done()
+            await scene.until(lambda: len(booked(scene)) == 4, 10.0, "booked though no trace is written")
+            assert not scene.outlet().writes.idle
+            await scene.until(lambda: scene.outlet().writes.idle, 1000.0)
+            assert all(record.ended and record.trace for record in records(scene.state))
 
     run_virtual(main())
 

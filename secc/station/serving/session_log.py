@@ -268,12 +268,12 @@ class SessionLog:
                 log.info("outlet %s: trace written: %s", name, path, extra=extra)
             await self._loop.run_in_executor(self._executor, self._history.write, record(**facts))
 
-        self._writes.put(write)
+        self._writes.put_record(write)
 
     def catch_up(self) -> None:
         """Have records that wait for the disk stored, if it is back. To be called every few seconds. Why they wait has been said."""
         if self._history.waits and self._writes.idle:
-            self._writes.put(lambda: self._loop.run_in_executor(self._executor, self._history.try_again))
+            self._writes.put_record(lambda: self._loop.run_in_executor(self._executor, self._history.try_again))
 
     def _trace(self, recorder: Recorder, reason: Reason) -> asyncio.Future[Path | None]:
         """Have the trace written; the result is where it lies."""

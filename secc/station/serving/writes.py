@@ -19,22 +19,38 @@ class Writes:
         self._outlet = outlet
         self._waiting: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._records: Writes | None = None
 
     def put(self, write: Callable[[], Awaitable[Any]]) -> None:
         """Have ``write`` done behind those before it. One that fails is logged, and keeps no other back."""
         self._waiting.put_nowait(write)
-        if self.idle:
+        if self._done:
             self._task = asyncio.get_running_loop().create_task(self._write_all(), name=f"{self._outlet} writes")
+
+    def put_record(self, write: Callable[[], Awaitable[Any]]) -> None:
+        """As ``put``, but only other records wait for this one: a trace may take long, and what a customer owes has to be booked."""
+        records = self._records = self._records or Writes(self._outlet)
+
+        async def hand_over() -> None:
+            records.put(write)
+
+        self.put(hand_over)
 
     @property
     def idle(self) -> bool:
         """Everything that was to be stored is stored."""
+        return self._done and (self._records is None or self._records.idle)
+
+    @property
+    def _done(self) -> bool:
         return self._task is None or self._task.done()
 
     async def close(self) -> None:
         """Return when everything that was to be stored is stored."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._records is not None:
+            await self._records.close()
 
     async def _write_all(self) -> None:
         while not self._waiting.empty():

@@ -39,6 +39,30 @@ def test_writes_come_one_after_another_in_the_order_in_which_they_were_put() -> 
     run_virtual(main())
 
 
+def test_no_report_waits_for_a_record_and_a_record_waits_for_the_report_before_it() -> None:
+    async def main() -> None:
+        writes, done = Writes("1"), list[str]()
+
+        async def write(name: str, seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            done.append(name)
+
+        writes.put(lambda: write("first report", 3.0))
+        writes.put_record(lambda: write("first record", 100.0))
+        writes.put_record(lambda: write("second record", 0.0))
+        await asyncio.sleep(4.0)
+        assert done == ["first report"]
+        writes.put(lambda: write("second report", 3.0))
+        await asyncio.sleep(4.0)
+        assert done == ["first report", "second report"]
+        assert not writes.idle
+        await writes.close()
+        assert done[2:] == ["first record", "second record"]
+        assert writes.idle
+
+    run_virtual(main())
+
+
 def test_a_disk_that_takes_nothing_and_a_bug_are_logged_and_the_next_is_written(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
