@@ -283,7 +283,7 @@ def _permits_purpose(leaf: Certificate, profile: Profile) -> bool:
         return True
     if profile.extended_key_usage is not None:
         return profile.extended_key_usage in purposes
-    # No purpose is defined for contracts. A list that its issuer marked critical binds all the same, and cannot be met.
+    # No purpose is defined for contracts. A list that its issuer marked critical still binds, and cannot be met.
     return EXTENDED_KEY_USAGE not in leaf.critical
 
 

@@ -33,7 +33,7 @@ class Contract:
     not_after: datetime
     """End of the leaf's validity."""
     outcome: Outcome
-    """VALID, or NO_ROOT where the caller left the last word to a central validation."""
+    """VALID, or NO_ROOT where the caller leaves the decision to a central validation."""
     hash_data: tuple[CertificateHashData, ...]
     """For OCSP by the backend, leaf first; entries without responder URL cannot be expressed in OCPP."""
     dates_proven: bool
@@ -84,7 +84,7 @@ def verify_contract_chain(
     """The contract behind ``chain`` (DER, leaf first, sub-CAs in any order), or :class:`ChainRejected`.
 
     ``claimed`` is the EMAID of the message; it must name the same contract as the leaf's commonName. ``central_validation``: a backend
-    may have the last word on a chain whose root is not installed; the contract then says ``NO_ROOT``. Every other flaw is final.
+    may decide about a chain whose root is not installed; the contract then says ``NO_ROOT``. Every other flaw is final.
     ``is_revoked`` is asked for leaf and sub-CAs. Dates: see :mod:`certs.chain`.
     """
     verified = verify_chain(

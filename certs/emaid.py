@@ -26,7 +26,7 @@ _Weight = tuple[int, ...]
 
 
 class EmaidMalformed(TrustError):
-    """A text that is no EMAID. The text itself is not repeated: it may be one mistyped letter away from a customer."""
+    """A text that is not an EMAID. The text itself is not repeated: it may be one mistyped letter away from a customer."""
 
 
 @dataclass(frozen=True, slots=True)

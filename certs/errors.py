@@ -39,7 +39,7 @@ class Flaw(StrEnum):
         "certificate-too-large",
         "A certificate is larger than the edition allows: 800 octets in ISO 15118-2, 1600 in ISO 15118-20.",
     )
-    MALFORMED = "malformed", "A certificate is no DER-encoded X.509, or one of its parts cannot be read."
+    MALFORMED = "malformed", "A certificate is not DER-encoded X.509, or one of its parts cannot be read."
     NOT_VERSION_3 = "not-version-3", "A certificate is not X.509 version 3."
     SIGNATURE_ALGORITHM_NOT_ALLOWED = (
         "signature-algorithm-not-allowed",
@@ -119,7 +119,7 @@ class Flaw(StrEnum):
         Outcome.NO_ROOT,
     )
     REVOKED = "revoked", "A certificate of the chain is known to be revoked.", Outcome.REVOKED
-    EMAID_MALFORMED = "emaid-malformed", "The contract's commonName, or the claimed EMAID, is no EMAID."
+    EMAID_MALFORMED = "emaid-malformed", "The contract's commonName, or the claimed EMAID, is not an EMAID."
     EMAID_MISMATCH = "emaid-mismatch", "The car claims another EMAID than its contract certificate names."
 
 
@@ -138,7 +138,7 @@ class ChainRejected(TrustError):
 
 
 class OcspRejected(TrustError):
-    """Octets that are no OCSP response, or one that says nothing trustworthy about the certificate at hand."""
+    """Octets that are not an OCSP response, or a response that proves nothing about the certificate at hand."""
 
 
 class StoreError(TrustError):

@@ -60,13 +60,13 @@ class Disk:
         """The octets of a file from ``begin`` to ``end``, or to the end of the file; None if there is no file."""
         with self._failing(path):
             try:
-                # Not blocking: a FIFO that somebody put there must not hang the reader.
+                # Not blocking: the path may be a FIFO, which must not hang the reader.
                 descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             except FileNotFoundError:
                 return None
             with os.fdopen(descriptor, "rb") as file:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise OSError("is no regular file")
+                    raise OSError("is not a regular file")
                 file.seek(begin)
                 return file.read(end - begin)
 
@@ -141,7 +141,7 @@ class Disk:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def make_directory(self, path: Path) -> None:
-        """The directory with its parents, for us alone where it is new."""
+        """The directory with its parents, new ones for the station's user only."""
         with self._failing(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -199,7 +199,7 @@ def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """``path`` gone for good. Raises :class:`StoreError`, also if there is no such file."""
+    """Delete ``path`` durably. Raises :class:`StoreError`, also if there is no such file."""
     try:
         path.unlink()
         synchronise(path.parent)
@@ -210,7 +210,7 @@ def remove_file(path: Path) -> None:
 def read_file(
     path: Path, *, secret: bool = False, store: Path | None = None, plain: bool = False, largest: int = LARGEST_FILE
 ) -> bytes:
-    """The file's content, at most ``largest`` octets. A ``secret`` one must belong to us or root and be closed to everybody else.
+    """The file's content, at most ``largest`` octets. A ``secret`` one must belong to root or the station's user, and no other user may read it.
 
     ``store``: trust rests on the file. It must lie in that directory, and only root and our user may change it or a directory above it.
     ``plain``: the file's directory has been found to be such a one, and the file is not a link. Raises :class:`StoreError`.
@@ -223,7 +223,7 @@ def read_file(
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise StoreError(path, "is no file")
+                raise StoreError(path, "is not a file")
             if secret and status.st_mode & 0o077:
                 raise StoreError(
                     path, f"holds a secret and is open to others (mode {status.st_mode & 0o777:04o}); chmod 600"

@@ -100,5 +100,5 @@ def _load(path: Path, pem: bytes, password: bytes | None) -> object:
         # A password that is not needed does no harm.
         return _load(path, pem, None)
     except (ValueError, UnsupportedAlgorithm) as error:
-        reason = "the password is wrong, or it is no private key" if password else "is no private key in PEM"
+        reason = "the password is wrong, or it is not a private key" if password else "is not a private key in PEM"
         raise StoreError(path, reason) from error

@@ -74,7 +74,7 @@ class SeccChain:
 
 @dataclass(frozen=True, slots=True)
 class KeystoreContents:
-    """What reading a keystore gave: the usable chains, newest first, and one error for each directory that is none."""
+    """What reading a keystore gave: the usable chains, newest first, and one error for each unusable directory."""
 
     chains: tuple[SeccChain, ...]
     problems: tuple[StoreError, ...]

@@ -90,7 +90,7 @@ _MO_BELOW_V2G = {Role.V2G: frozenset({"MO"})}
 _OEM_BELOW_V2G = {Role.V2G: frozenset({"OEM"})}
 _CPO_BELOW_V2G = {Role.V2G: frozenset({"V2G", "CPO", "CSO"})}
 _CPS_BELOW_V2G = {Role.V2G: frozenset({"CPS"})}
-# An operator's own root need not say who its sub-CAs are, and many say nothing. One that names itself another role issues no contracts all the same:
+# An operator's own root need not say who its sub-CAs are, and many say nothing. One that names itself another role still issues no contracts:
 # a company that is operator, charge point operator and car maker under one root could otherwise issue them with each of its sub-CAs.
 _FOREIGN_BELOW_MO = {Role.MO: frozenset({"CPO", "CSO", "CPS", "OEM"})}
 

@@ -88,7 +88,7 @@ class OcspStatus:
     def is_fresh(self, at: datetime, *, clock_trusted: bool = True) -> bool:
         """Whether the response may be used at ``at``: begun, not ended, not older than a week.
 
-        With an untrusted clock ``at`` is a floor: a response that began after it is no contradiction.
+        With an untrusted clock ``at`` is a floor: a response that began after it may be valid.
         """
         begun = self.this_update <= at + MAX_SKEW or not clock_trusted
         return begun and at <= self.ends

@@ -55,7 +55,7 @@ class InstalledRoot:
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """What reading a store gave: the good roots, and one error for each file that is none."""
+    """What reading a store gave: the good roots, and one error for each unusable file."""
 
     installed: tuple[InstalledRoot, ...]
     problems: tuple[StoreError, ...]

@@ -155,7 +155,7 @@ class ComposedBoard:
     """``board`` with the given parts in the place of its own. With a supply it is a DC outlet, whatever the board was made for.
 
     The board keeps pilot, inputs, contactor and heartbeat, and opens by itself as it always does. When it does, the supply is switched off
-    here at once, without waiting for anybody's decision.
+    here at once, without waiting for a decision.
     """
 
     def __init__(

@@ -110,7 +110,7 @@ class ActiveFaults:
 
 
 def fault_of(event: BoardEvent) -> Fault | None:
-    """The fault that begins with this event; None where it is no fault, or ends one."""
+    """The fault that begins with this event; None if it is not a fault, or ends one."""
     match event:
         case FaultRaised(fault):
             return fault

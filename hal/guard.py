@@ -1,6 +1,6 @@
 """The interlock at work: watches one board, feeds its heartbeat, and takes the power away when the consent goes.
 
-Nobody asks a session here. The power path asks for permission with :meth:`Guard.ask` and uses the guarded ports
+No session is asked here. The power path asks for permission with :meth:`Guard.ask` and uses the guarded ports
 :attr:`Guard.ac` and :attr:`Guard.dc`, which close nothing without it. Once lost, a permission never comes back by itself.
 """
 
@@ -33,7 +33,7 @@ CLOSING_SECONDS = 3.0
 """How long the end of the watch waits for the opening: a supply may take two seconds to go off."""
 
 FAULT_OHMS = 100_000.0
-"""Below this the insulation is faulty (IEC 61851-23), whoever measured it."""
+"""Below this the insulation is faulty (IEC 61851-23), whatever measured it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Guard:
         """No more power is wanted: the supply goes off, then the contactors open. Also right when nothing was asked."""
         if self._asked is not Purpose.NONE:
             self._asked = Purpose.NONE
-            # Whoever releases may have commanded all that a moment ago: one command is enough.
+            # The caller may have commanded all that a moment ago: one command is enough.
             self._take_away(self._consent(Purpose.NONE), join=True)
 
     def insulation(self, finding: Insulation) -> None:
@@ -212,7 +212,7 @@ class Guard:
     # --- taking the power away ---
 
     def _take_away(self, consent: Consent, *, join: bool = False) -> None:
-        """``join``: a command to open that is under way is as good as ours."""
+        """``join``: a command to open that is under way serves as this one."""
         immediate = consent.immediate
         if self._opening is not None and not self._opening.done():
             if self._opening_at_once or not immediate:
@@ -236,7 +236,7 @@ class Guard:
                 await self._command_open(immediate)
             except Exception as error:
                 if not self._board.healthy:
-                    return  # its own watchdog opens; there is nobody to tell
+                    return  # its own watchdog opens; it cannot be told
                 log.error(
                     "opening failed, withholding the heartbeat: %s", error, exc_info=not isinstance(error, HalError)
                 )
@@ -252,7 +252,7 @@ class Guard:
         if self.ac is not None:
             await _confirmed(self.ac.allow(False, "interlock"))
         if self.dc is not None:
-            # What becomes of it (a supply may not obey) is a fault of the board; the contactor opens in any case.
+            # A supply that does not obey is a fault of the board; the contactor opens in any case.
             off = self.dc.off()
             await asyncio.wait((off,), timeout=UNLOADING_SECONDS if immediate else OFF_SECONDS)
             await _confirmed(self.dc.set_contactor(False))

@@ -1,8 +1,8 @@
 """The power ports of a board behind the interlock, with one stream of commands to each.
 
 What makes power flow needs the consent of the moment, what ends it needs nothing. Every command goes through the queue
-of its port, whoever gives it: the power path, or the guard that takes the power away. Methods start at once and return
-futures; :class:`hal.port_queue.PortQueue` says what becomes of them.
+of its port, from the power path or from the guard that takes the power away. Methods start at once and return
+futures; :class:`hal.port_queue.PortQueue` decides how they end.
 """
 
 from __future__ import annotations

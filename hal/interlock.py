@@ -33,7 +33,7 @@ class Insulation(enum.StrEnum):
 class Reason(enum.StrEnum):
     """Why there is no consent. The text is for logs; the member is the stable code."""
 
-    NOT_ASKED = "nobody asks for power"
+    NOT_ASKED = "power is not asked for"
     PILOT_UNKNOWN = "the pilot has not been read, or too long ago"
     PILOT_NOT_READY = "the pilot is not in state C or D"
     EMERGENCY_STOP = "the emergency stop is pressed"

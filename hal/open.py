@@ -45,7 +45,7 @@ def recognise(where: str) -> Recognised:
         return read_board(rest)
     kinds = ", ".join(f"{kind}:" for kind in KINDS)
     raise HalUnsupported(
-        f"{where!r} is no board; an address is KIND:DETAILS, and the kinds of this version are: {kinds}"
+        f"{where!r} is not a board; an address is KIND:DETAILS, and the kinds of this version are: {kinds}"
     )
 
 

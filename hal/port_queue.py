@@ -6,7 +6,7 @@ for the supply), it takes its place.
 
 Several may want a port to be safe, and one command is enough for them: a safe command that is ordered ``once`` is
 joined while it is under way, and not repeated while it holds. It holds from its confirmation until another command
-goes out, or until somebody has reason to doubt it.
+goes out, or until it may no longer be true.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Order:
         return self.safe or not all(called.cancelled() for called in self.heard)
 
     def settle(self, result: Any, error: Exception | None = None) -> None:
-        """Tell everybody who joined."""
+        """Tell all who joined."""
         heard, self.heard = self.heard, []
         for called in heard:
             if called.done():
@@ -126,7 +126,7 @@ class PortQueue:
             if once and not going.doubted:
                 going.heard += order.heard
                 return
-            # It is given anew. Whoever waits for the one before hears of this one.
+            # It is given anew. Those who wait for the one before get the result of this one.
             order.heard, going.heard = going.heard + order.heard, []
         self._cut(f"{order.name} has come")
         self._waiting.append(order)
@@ -240,6 +240,6 @@ def tell(
 
 
 def _seen(called: asyncio.Future[Any]) -> None:
-    """It has been logged: nobody has to look at a future that failed."""
+    """It has been logged: a failed future need not be awaited."""
     if not called.cancelled():
         called.exception()

@@ -76,7 +76,7 @@ class PlcModem(Protocol):
 
     @property
     def address(self) -> bytes | None:
-        """The modem's own: its attenuation profiles come from there, and nobody else's count. None until it has answered."""
+        """The modem's own: its attenuation profiles come from there, and no others count. None until it has answered."""
 
     async def send(self, frame: bytes) -> None:
         """Send one Ethernet frame (EtherType 0x88E1), padded to 60 octets."""

@@ -1,7 +1,7 @@
 """What the ports speak in: readings with their time, and capabilities. The events of a board are in :mod:`hal.events`.
 
 Quantities are SI floats named by their unit. ``at`` is monotonic seconds on the clock of the event loop (``loop.time()``):
-the moment at which the driver took the reading, not the one at which somebody looked, so ``now - at`` is its age.
+the moment at which the driver took the reading, not the one at which it is read, so ``now - at`` is its age.
 """
 
 from __future__ import annotations

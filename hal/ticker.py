@@ -50,7 +50,7 @@ class Ticker:
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
-        # Where a tick takes longer than a tenth of a second the next one is left out, so that the last to join have their turn too.
+        # Where a tick takes longer than a tenth of a second the next one is left out, so that the last to join are called, too.
         if not self._due:
             self._ticks += 1
             self._due = [call for call, every in self._calls.items() if self._ticks % every == 0]

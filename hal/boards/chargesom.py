@@ -36,7 +36,7 @@ from hal.readings import BoardCapabilities, ContactorState, PilotReading, PilotS
 log = logging.getLogger(__name__)
 
 CONTROL_SECONDS: Final = 0.05
-"""Half of the interval at which the controller wants to hear us: one late turn of the event loop is no time-out."""
+"""Half of the interval at which the controller expects a frame: one late turn of the event loop is not a time-out."""
 
 SILENT_SECONDS: Final = 0.29
 """Two reports missing in a row. A controller that restarts is silent for 300 ms, so none goes by unseen."""
@@ -265,7 +265,7 @@ class ChargeSom(SerialBoard):
 
     def _take(self, state: ChargeState) -> None:
         if state.safe_state not in (0, 1) or self._phase is Phase.QUIET:
-            return  # it does not know its own state yet: as good as silent
+            return  # it does not know its own state yet, and counts as silent
         now = self._loop.time()
         self._state, self._reported = state, now
         self.levels.confirm(now)

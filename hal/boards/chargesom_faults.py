@@ -40,7 +40,7 @@ _STOPS: Final = range(Reason.EMERGENCY_INPUT_1, Reason.EMERGENCY_INPUT_3 + 1)
 
 
 def trouble_of(reason: int) -> Trouble:
-    """The fault for a safe state. A reason that nobody has told us of is one that a person has to look at."""
+    """The fault for a safe state. An unknown reason needs a person to look at it."""
     if reason in _SENSORS:
         return Trouble(
             "safe_state_temperature_sensor", _OFF, f"off because sensor {reason - _SENSORS.start + 1} is broken"

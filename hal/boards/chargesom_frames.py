@@ -133,7 +133,7 @@ class Deframer:
                 found.append((body[0], int.from_bytes(body[1:], "big")))
                 del self._buffer[:FRAME_OCTETS]
             else:
-                # This start was no start; a true one may follow inside of what looked like a frame.
+                # This was not the start of a frame; the true one may follow within the octets that looked like one.
                 self._drop(1)
 
     def _drop(self, count: int) -> None:

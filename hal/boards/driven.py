@@ -174,7 +174,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
         for timer in (self._beat_check, self._contactor_check):
             if timer is not None:
                 timer.cancel()
-        # A board that does not answer has nobody to tell.
+        # A board that does not answer cannot be told.
         with contextlib.suppress(HalError):
             await self._stop()
         for contact in self._inputs:
@@ -263,7 +263,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
         """A pilot state, with the time of its measurement."""
         state = reading.state
         ready = self.levels.pilot.state.ready
-        # Before the event goes out: whoever hears it must not find a permission that is over.
+        # Before the event goes out, because its readers must not find a permission that has ended.
         if (ready and not state.ready) or not state.connected:
             self.trip()
         self.levels.note_pilot(reading)
@@ -272,7 +272,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
     def hear_inputs(
         self, *, emergency_stopped: bool | None = None, door_open: bool | None = None, source: str = "board"
     ) -> None:
-        """What one ``source`` says of the inputs: pressed is pressed, whoever else says that it is not."""
+        """What one ``source`` says of the inputs: pressed counts, whatever other sources say."""
         if emergency_stopped is not None:
             self._stops[source] = emergency_stopped
             emergency_stopped = any(self._stops.values())

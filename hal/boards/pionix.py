@@ -99,7 +99,7 @@ class PionixBoard(SerialBoard):
             await self._ready
 
     async def _leave(self) -> None:
-        # Twice: nobody will be there to say it again.
+        # Twice: it cannot be repeated later.
         for _ in range(2):
             self._say(self._dialect.allow_power(False), field(self._dialect.pwm, X1))
             await asyncio.sleep(0.02)
@@ -161,7 +161,7 @@ class PionixBoard(SerialBoard):
         if now - self._kept >= KEEP_ALIVE_SECONDS and not self.abandoned:
             self._kept = now
             self._say(self._greeting(), self._dialect.allow_power(self.commanded))
-            # In state A a controller may have gone to x1 by itself; an oscillator there says nothing to anybody.
+            # In state A a controller may have gone to x1 by itself; an oscillator there has no effect.
             if self._duty in (0.0, 1.0) or self._raw_pilot is not PilotState.A:
                 self._say(field(self._dialect.pwm, self._hundredths()))
 

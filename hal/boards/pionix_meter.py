@@ -35,7 +35,7 @@ class PowerMeter(UnsignedMeter):
             return await future
 
     def take(self, fields: Fields) -> None:
-        """A reading has come. One with a number that is none is dropped: its age tells."""
+        """A reading has come. One with NaN is dropped, so the last one ages."""
         reading = MeterReading(
             watt_hours_import=fields.real(12),
             volts=tuple(fields.real(number) for number in (2, 3, 4)),

@@ -140,7 +140,7 @@ class Fields:
 
 
 def parse(octets: bytes) -> Fields | None:
-    """None for what is no message."""
+    """None for octets that are not a message."""
     values: dict[int, int | bytes] = {}
     at = 0
     while at < len(octets):

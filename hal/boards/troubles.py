@@ -1,4 +1,4 @@
-"""Faults that boards of several makers have, whoever finds them."""
+"""Faults that boards of several makers have."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ PILOT_MALFUNCTION: Final = Trouble(
     "pilot_malfunction", Severity.EMERGENCY, "the control pilot cannot be driven or measured"
 )
 CONTROLLER_DEAF: Final = Trouble(
-    "communication_timeout", Severity.EMERGENCY, "the controller has not heard from us in time"
+    "communication_timeout", Severity.EMERGENCY, "the controller has not heard from the station in time"
 )

@@ -80,7 +80,7 @@ class SerialLine:
         except OSError as error:
             raise HalLost(f"{self._path}: {error}") from error
         if taken != len(octets):
-            # Kilobytes are waiting: the line does not move, and half a frame helps nobody.
+            # Kilobytes are waiting: the line does not move, and half a frame is of no use.
             raise HalLost(f"{self._path} does not take what is sent")
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ _ERROR_FILTER = 2  # CAN_RAW_ERR_FILTER of linux/can/raw.h; typeshed does not kn
 TEXTS: Final[Texts] = {
     NoInterface: "there is no CAN interface {interface!r}",
     InterfaceDown: "the CAN interface {interface} is down: ip link set {interface} up type can bitrate 125000",
-    HalTimeout: "the send queue of {interface} is full: does anybody acknowledge?",
+    HalTimeout: "the send queue of {interface} is full: does another device acknowledge?",
     NoPermission: "this process may not use {interface}: {error}",
 }
 
@@ -41,14 +41,14 @@ class Frame:
     data: bytes
 
     def packed(self) -> bytes:
-        """As the kernel takes it. HalRejected for what is no such frame."""
+        """As the kernel takes it. Raises HalRejected for a frame that does not fit."""
         if not 0 <= self.identifier <= _IDENTIFIER or len(self.data) > 8:
             raise HalRejected(f"no extended CAN frame: {self.identifier:#x} with {len(self.data)} octets")
         return _FRAME.pack(self.identifier | _EXTENDED, len(self.data), self.data)
 
 
 def unpacked(octets: bytes) -> Frame | BusOff | None:
-    """A frame as the kernel gives it; None for what is not for us: standard, remote and other error frames, CAN FD, scraps."""
+    """A frame as the kernel gives it; None for others: standard, remote and other error frames, CAN FD, scraps."""
     if len(octets) != _FRAME.size:
         return None
     identifier, length, data = _FRAME.unpack(octets)
@@ -70,7 +70,7 @@ class Bus(Protocol):
         """False once the socket is of no more use and has to be opened anew."""
 
     def send(self, frame: Frame) -> None:
-        """Queue now. HalTimeout when the queue is full (nobody acknowledges), HalLost when there is no way out."""
+        """Queue now. HalTimeout when the queue is full (no device acknowledges), HalLost when there is no way out."""
 
     def close(self) -> None: ...
 

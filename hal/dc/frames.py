@@ -101,7 +101,7 @@ def setpoint(volts: float, amperes: float, module: int, controller: int = CONTRO
 
 
 def answer(frame: Frame, controller: int = CONTROLLER) -> tuple[int, Answer] | None:
-    """Which module says what; None for a frame that is no good answer to us."""
+    """Returns module and answer; None for a frame that is not a valid answer to the station."""
     source, destination = frame.identifier & 0xFF, frame.identifier >> 8 & 0xFF
     command, device, error = frame.identifier >> 16 & 0x3F, frame.identifier >> 22 & 0x0F, frame.identifier >> 26
     if destination != controller or device != MODULE or error or len(frame.data) != 8:

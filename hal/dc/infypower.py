@@ -134,7 +134,7 @@ class InfypowerSupply:
     async def off(self) -> None:
         """Switch off; returns when every module has confirmed it and less than 1 A flows. HalTimeout after 2 s.
 
-        Whatever becomes of this call, the order is repeated until it is confirmed.
+        Whatever the result of this call, the order is repeated until it is confirmed.
         """
         self.switch_off()
         if not await _until(lambda: self._off_confirmed, OFF_SECONDS if self._task is not None else 0.0):
@@ -358,7 +358,7 @@ def supply(where: str) -> InfypowerSupply:
         modules = [int(written, 0) for written in address.text("modules", "0").split(",")]
     except ValueError:
         raise HalRejected(f"{address}: modules are numbers with commas between") from None
-    # 0x3F is everybody.
+    # 0x3F addresses all.
     if len(set(modules)) != len(modules) or not all(0 <= module < 0x3F for module in modules) or len(modules) > 20:
         raise HalRejected(f"{address}: at most 20 different modules, each within 0 to 62")
     bounds = Bounds(

@@ -29,7 +29,7 @@ IDLE_SECONDS = 5.0
 
 LOST_SECONDS = 3.0
 LOST_AT_REST_SECONDS = 8.0
-"""At rest one question that nobody answered is not yet a lost monitor."""
+"""At rest one question without an answer does not yet mean a lost monitor."""
 
 SELF_TEST_SECONDS = 30.0
 TESTING_SECONDS = 0.25
@@ -67,7 +67,7 @@ class Channel:
 
 
 def channel(registers: Sequence[int]) -> Channel:
-    """Four registers of the insulation channel. HalRejected for what is no insulation resistance."""
+    """Four registers of the insulation channel. Raises HalRejected for a value that is not an insulation resistance."""
     ohms = float32(registers, 0)
     state, kind = registers[2] >> 8, registers[2] & 0xFF
     try:
@@ -79,7 +79,7 @@ def channel(registers: Sequence[int]) -> Channel:
     if validity == 3 or device_error:
         return Channel(None, test, device_error)
     if kind & 0x1F != _OHM or not math.isfinite(ohms) or ohms < 0.0:
-        raise HalRejected(f"the insulation monitor says {ohms:g} in unit {kind & 0x1F}, and that is no resistance")
+        raise HalRejected(f"the insulation monitor says {ohms:g} in unit {kind & 0x1F}, which is not a resistance")
     # 1: the true value is below what can be measured, so nothing is known that would speak for the insulation.
     return Channel(0.0 if validity == 1 else ohms, test, device_error)
 

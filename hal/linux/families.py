@@ -113,7 +113,7 @@ class Lumissil(Family):
         return None if body is None else body[0] == 1
 
     def reset(self, frame: Frame) -> bool | None:
-        """It restarts without a word."""
+        """It restarts without a message."""
         return None
 
 

@@ -46,7 +46,7 @@ class Frame:
 
 
 def parse(octets: bytes) -> Frame | None:
-    """The frame, or None for octets that are no management frame."""
+    """The frame, or None for octets that are not a management frame."""
     if len(octets) < SHORTEST_OCTETS:
         return None
     destination, source, ethertype = _HEADER.unpack_from(octets)

@@ -60,7 +60,7 @@ class LinuxModem:
         self._wire.send(frame.ljust(mme.MINIMUM_OCTETS, b"\0"))
 
     def frames(self) -> AsyncIterator[tuple[float, bytes]]:
-        """Frames from now on, but for the modem's answers to us; a slow reader loses the oldest. HalLost while the interface is down."""
+        """Frames from now on, without the modem's answers to the station; a slow reader loses the oldest. HalLost while the interface is down."""
         return self._frames.stream()
 
     async def set_key(self, nid: bytes, nmk: bytes) -> None:

@@ -14,7 +14,7 @@ from hal.errors import HalError, HalLost, HalTimeout
 from hal.linux.errors import InterfaceDown, NoInterface, NoPermission
 
 FRAMES_AT_A_TIME: Final = 64
-"""So many frames are read before others get their turn in the event loop."""
+"""This many frames are read in one turn of the event loop."""
 
 Texts = Mapping[type[HalError], str]
 """What each error is called, with ``{interface}`` and ``{error}`` in it."""

@@ -37,7 +37,7 @@ class Pwm:
             raise HalLost(f"there is no PWM controller {base}")
         if not self._path.is_dir():
             _write(base / "export", channel)
-        # Steady first: with a period left over from somebody else a short duty would be a wrong one.
+        # Steady first: with a period left by another program a short duty would be a wrong one.
         _write(self._path / "enable", 0)
         _write(self._path / "duty_cycle", 0)
         _write(self._path / "period", PERIOD_NANOSECONDS)
@@ -71,7 +71,7 @@ class Adc:
         except OSError as error:
             raise _describe(self._path, error) from error
         except ValueError:
-            raise HalLost(f"{self._path} reads {text!r}, which is no number") from None
+            raise HalLost(f"{self._path} reads {text!r}, which is not a number") from None
 
     def close(self) -> None:
         fd, self._fd = self._fd, None

@@ -65,7 +65,7 @@ class ModbusMeter(ModbusPart, UnsignedMeter):
         self.faults = MeterFaults(self._believe)
 
     def _believe(self) -> None:
-        """Take the counter as it stands: somebody has looked at the meter."""
+        """Accept the counter as it is: the operator has checked the meter."""
         self._plausibility.forget()
         self._implausible = 0
 

@@ -32,7 +32,7 @@ REQUEST_SECONDS = 0.4
 
 QUIET_SECONDS = 0.5
 """RTU answers carry no number. After a question without an answer the next one waits this long, with the line closed, so that an
-answer on its way meets nobody who could take it for his."""
+late answer is not taken for another request's."""
 
 INSTALL = "which the extra 'modbus' brings: pip install 'pymodbus>=3.10' pyserial"
 
@@ -92,7 +92,7 @@ def _tcp(address: Address, place: str) -> Tcp:
     elif ":" in place:
         host, _, port = place.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise HalRejected(f"{address}: {place!r} is no HOST:PORT")
+        raise HalRejected(f"{address}: {place!r} is not HOST:PORT")
     return Tcp(host, int(port))
 
 
@@ -160,7 +160,7 @@ class ModbusLine:
             try:
                 return await self._attempt(what, function, call)
             except HalTimeout:
-                # One frame in some thousands is lost on a long line: that alone is no fault of the device. This need not
+                # One frame in some thousands is lost on a long line: that alone is not a fault of the device. This need not
                 # be quiet: both answers are to the same question.
                 return await self._attempt(what, function, call)
 

@@ -1,4 +1,4 @@
-"""Whether a reading can be true. A number that bills somebody is looked at before it is believed."""
+"""Whether a reading can be true. A number that bills a customer is checked before it is used."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Plausibility:
     def _out_of_range(self, measured: MeterReading) -> Flaw | None:
         values = (measured.watt_hours_import, measured.watts, *measured.volts, *measured.amperes)
         if not all(math.isfinite(value) for value in values):
-            return Flaw("a value is no number")
+            return Flaw("a value is not a number")
         bounds = self._bounds
         for volts in measured.volts:
             if not 0.0 <= volts <= bounds.volts:

@@ -32,7 +32,7 @@ from hal.sim.world import Outlet, World
 
 COMMAND_SECONDS = 1.0
 SILENT_SECONDS = 0.95
-"""Ten heartbeats without a word: the board is lost before its measurements are too old to act on."""
+"""Ten heartbeats without a report: the board is lost before its measurements are too old to act on."""
 
 
 class SimBoard(LevelBoard):
@@ -95,7 +95,7 @@ class SimBoard(LevelBoard):
         if self.closed:
             return
         self.closed = True
-        # A board that does not answer has nobody to tell: its own watchdog opens.
+        # A board that does not answer cannot be told: its own watchdog opens.
         with contextlib.suppress(HalError):
             await self._link.send({"do": "close"}, COMMAND_SECONDS)
         self._fall_silent()

@@ -1,6 +1,6 @@
 """The simulated power path: contactor, DC supply, cable, and the books that are kept on the energy that went through.
 
-Nothing ticks. The world calls :meth:`DcCircuit.advance` when something changes or somebody looks, and the time between is
+Nothing ticks. The world calls :meth:`DcCircuit.advance` when something changes or is read, and the time between is
 integrated in pieces over which current is linear, so that meter, cable loss and battery agree to the last milliwatt-hour.
 """
 

@@ -42,7 +42,7 @@ class Firmware:
         world.watch(self._watch_silence)
 
     def _watch_silence(self, what: str) -> None:
-        """Back from silence: nobody knows what was missed, so everything is said again."""
+        """Back from silence: reports may be lost, so all are repeated."""
         if what == "faults" and self._was_silent != self.safety.silent:
             self._was_silent = self.safety.silent
             self._emit({"event": "levels", "events": self._everything(), "at": self._now()})
@@ -156,7 +156,7 @@ class Firmware:
             self._measuring = None
 
     def _await_measurement(self) -> None:
-        # A fast world need not measure more often than somebody outside could act on it.
+        # A fast world need not measure more often than the station could act on it.
         seconds = max(MEASURING_SECONDS, 0.2 * self.clock.speed)
         self._measuring = self.clock.call_at(self.clock.now() + seconds, self._measure_insulation)
 

@@ -116,7 +116,7 @@ class SocketLink:
         self.tell({"do": "beat"})
 
     def tell(self, message: Message) -> None:
-        """Send a line that has no reply. HalLost when nobody is there to read it."""
+        """Send a line that has no reply. Raises HalLost without a reader."""
         if self._lost or self._writer.is_closing():
             raise HalLost("the simulated board's process is gone")
         if self._writer.transport.get_write_buffer_size() > MAX_LINE:

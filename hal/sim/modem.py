@@ -136,7 +136,7 @@ class SimModem:
         self.joins_at = self.medium.clock.now() + self.medium.join_seconds
 
     def close(self) -> None:
-        """Off the medium for good."""
+        """Leave the medium; final."""
         self._closed = True
         self.medium.detach(self)
         self._frames.close()

@@ -156,7 +156,7 @@ class Panel:
                 writer.write(json.dumps(self.act(request)).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError, asyncio.CancelledError):
-            pass  # a line without end, a peer that is gone, a world that ends: nobody to answer, nothing to complain of
+            pass  # a line without end, a peer that is gone, a world that ends: no client to answer
         finally:
             self._writers.discard(writer)
             writer.close()

@@ -51,7 +51,7 @@ class PowerLine:
             self._heard.clear()
 
     def act(self, verb: str, request: Message) -> Message:
-        """What a panel is asked to do with the car's modem. HalRejected for what is no such thing, HalTimeout where it is dead."""
+        """What a panel is asked to do with the car's modem. Raises HalRejected for another request, HalTimeout if the modem is dead."""
         car = self.car
         match verb:
             case "line_send":
@@ -105,7 +105,7 @@ class RemoteModem:
         await self._hand.act("line_send", frame=frame.hex())
 
     async def frames(self) -> AsyncIterator[tuple[float, bytes]]:
-        """What has come since somebody looked last, and what comes."""
+        """Frames since the last call, and those to come."""
         loop = asyncio.get_running_loop()
         while True:
             for frame in (await self._hand.act("line_read"))["frames"]:

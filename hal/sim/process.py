@@ -58,7 +58,7 @@ async def serve(fd: int, query: str) -> None:
                 break
             await asyncio.sleep(LINGER_STEP)
         if not orderly:
-            await asyncio.sleep(LINGER_STEP * 10)  # whoever watches this accident can still see how it ended
+            await asyncio.sleep(LINGER_STEP * 10)  # a watching test can still see how it ended
     finally:
         panel.close()
 
@@ -82,7 +82,7 @@ class RemoteFollower:
         self._tell = tell
 
     def observe(self, message: str, volts: float | None = None) -> None:
-        """Pass it on; a world that is gone follows nobody."""
+        """Pass it on, unless the world is gone."""
         with contextlib.suppress(HalError):
             self._tell({"do": "follow", "message": message, "volts": volts})
 

@@ -85,7 +85,7 @@ class Flow:
 
 
 class World:
-    """The state of the world now, integrated lazily: whoever looks or acts first lets the time pass that has passed."""
+    """The state of the world now, integrated lazily: each reading or action first advances the time."""
 
     def __init__(self, clock: ScaledClock, outlet: Outlet | None = None, car: Car | None = None) -> None:
         self.clock = clock

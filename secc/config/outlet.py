@@ -106,7 +106,7 @@ class OutletSettings:
         Hlc,
         Doc(
             "Whether an AC outlet talks to cars: `required` charges no other; `preferred` charges by pilot and duty alone (basic charging) "
-            "those that do not let themselves be matched, or come to nothing; `off` charges all of them so. A DC outlet always talks."
+            "those that cannot be matched, or whose sessions fail; `off` charges all of them so. A DC outlet always talks."
         ),
     ] = Hlc.PREFERRED
     modem: Annotated[

@@ -99,14 +99,12 @@ class Uplink:
     eim: Annotated[
         Eim,
         Doc(
-            "Whom external identification lets charge: `list`: cards on the allowlist; `any`: whoever shows a card that is not on "
-            "the denylist; `free`: whoever plugs in."
+            "Whom external identification lets charge: `list`: cards on the allowlist; `any`: each card that is not on "
+            "the denylist; `free`: every car."
         ),
-        Danger((Eim.ANY, Eim.FREE), "energy is given to people whom nobody knows"),
+        Danger((Eim.ANY, Eim.FREE), "energy is given to people without identification"),
     ] = Eim.LIST
-    allowlist: Annotated[Path | None, Doc("File of contracts and cards that may charge.", "none: nobody is listed")] = (
-        None
-    )
+    allowlist: Annotated[Path | None, Doc("File of contracts and cards that may charge.", "none: no entries")] = None
     denylist: Annotated[
         Path | None, Doc("File of contracts and cards that may not, whatever else says so.", "none")
     ] = None
@@ -144,7 +142,7 @@ class Uplink:
             "AuthCtrlr: while no backend can be reached, let contracts charge that are on no list, if their chain is good and "
             "they have not failed before."
         ),
-        Danger((True,), "whoever has a contract under an installed root charges, billed or not"),
+        Danger((True,), "any contract under an installed root charges, billed or not"),
     ] = False
 
     @property
@@ -222,7 +220,9 @@ class Lab:
     ] = ()
     danger_keylog: Annotated[
         Path | None,
-        Doc("File to which TLS session keys are appended (NSS key log): whoever has it reads the sessions.", "none"),
+        Doc(
+            "File to which TLS session keys are appended (NSS key log): with it the sessions can be decrypted.", "none"
+        ),
     ] = None
     danger_follower: Annotated[
         bool,

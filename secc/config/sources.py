@@ -169,7 +169,7 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
         at_end = str(error).endswith("(at end of document)")
         line = int(found.group(1)) if found else text.count("\n") + 1 if at_end else None
         said = str(error)[: found.start()] if found else str(error)
-        raise ConfigError("file", f"is no TOML: {said[:200]}", path, line) from None
+        raise ConfigError("file", f"is not TOML: {said[:200]}", path, line) from None
 
 
 def _plain(flag: str, value: Any) -> Any:

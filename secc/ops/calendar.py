@@ -32,7 +32,7 @@ FILE = "last-seen"
 """Where the floor lies in the state directory."""
 PERSIST_SECONDS = 3600.0
 BACKWARDS = timedelta(hours=2)
-"""A clock that jumps back by more than this is not believed, whoever set it (A-PKI-05)."""
+"""A clock that jumps back by more than this is not believed, whatever set it (A-PKI-05)."""
 SLACK = timedelta(days=1)
 """A single source that is further ahead of the time that passed does not move the floor (A-PKI-06)."""
 AGREEMENT = timedelta(minutes=30)
@@ -57,7 +57,7 @@ class Seen:
     base_uptime: float = 0.0
     boot: str = ""
     rtc_set: bool = False
-    """The hardware clock was set by somebody while the floor was far from it: it may have what a single source said, and is not a second one."""
+    """The hardware clock was set while the floor was far from it: it may have what a single source said, and is not a second one."""
     reset: Reset | None = None
 
 

@@ -16,7 +16,7 @@ class ControlError(SeccError):
 
 
 def ask(path: Path, request: Mapping[str, Any], *, seconds: float = 5.0) -> dict[str, Any]:
-    """One request, one answer. ControlError when nobody answers, or when the answer is no."""
+    """Send one request. Returns the answer. Raises ControlError without an answer, or for a refusal."""
     for answer in listen(path, request, seconds=seconds):
         if not answer.get("ok", False):
             raise ControlError(str(answer.get("error", "refused without a reason")))

@@ -65,7 +65,7 @@ def read_filter(command: str, text: str) -> Filter:
 
 
 def _nft(text: str) -> Iterator[tuple[str, bool]]:
-    """Each rule of the chains that packets for us may go through, and whether it is a default that drops."""
+    """Each rule of the chains that packets for the station may go through, and whether it is a default that drops."""
     table, chain, looked_at, base = "", "", False, False
     for line in map(str.strip, text.splitlines()):
         words = line.split()

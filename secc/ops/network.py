@@ -103,7 +103,7 @@ def sdp_socket(place: Place, port: int = sdp.PORT) -> socket.socket:
     """UDP, joined to ff02::1 on this interface only; also hears unicast requests. [V2G2-139]
 
     Raises PortTaken, InterfaceUnusable. The port is not shared (no SO_REUSEADDR): of two programs that do, each would believe that it serves the cars
-    of this interface. Outlets have the same port all the same, each on an interface of its own.
+    of this interface. Outlets may have the same port, each on an interface of its own.
     """
     group = socket.inet_pton(socket.AF_INET6, sdp.GROUP) + struct.pack("@I", place.index)
     try:
@@ -156,7 +156,7 @@ def holder(port: int) -> str:
         if found and process.name != str(os.getpid()):
             names.append(name)
     if users:
-        # Only root may look at a station's descriptors; the table names the user of a socket all the same.
+        # Only root may look at a station's descriptors; the table still names the user of a socket.
         owners = ", ".join(sorted(set(users.values())))
         names.append(
             " or ".join(unseen) or f"a process of user {owners} (as root, `ss -6ulpn sport = {port}` names it)"

@@ -45,7 +45,7 @@ def ports(config: Config, *, running: bool) -> Iterator[Finding]:
 
 
 def is_running(config: Config) -> bool:
-    """Whether somebody listens on the control socket, also one whom this user may not talk to."""
+    """Whether a process listens on the control socket, also one whom this user may not talk to."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(ANSWER_SECONDS)
         try:
@@ -176,4 +176,4 @@ def _group_of(path: Path) -> str:
     try:
         return path.group()
     except (KeyError, OSError):
-        return "of nobody"
+        return "of an unknown user"

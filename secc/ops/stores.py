@@ -92,7 +92,7 @@ def staple(store: Path, cache: Path, file: Path) -> str:
         else:
             return f"{_name(certificate)}: {status.status.value}"
     raise StoreRefused(
-        f"{file} is no answer about a certificate of this station: " + ("; ".join(reasons) or "there is none")
+        f"{file} is not an answer about a certificate of this station: " + ("; ".join(reasons) or "there is none")
     )
 
 

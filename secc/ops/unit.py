@@ -79,7 +79,7 @@ def find_unit(configuration: Path | None) -> Unit | None:
 
 
 def become(user: str, capabilities: frozenset[str] = frozenset()) -> None:
-    """Go on with the rights of this user and with these capabilities, for good.
+    """Go on with the rights of this user and with these capabilities, permanently.
 
     Raises ConfigError where that cannot be, or where the user cannot run this program.
     """

@@ -226,7 +226,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 async def _until_closed(reader: asyncio.StreamReader) -> None:
-    """A listener sends nothing more; what it sends all the same is dropped."""
+    """A listener sends nothing more; whatever it sends is dropped."""
     while await reader.read(LINE_OCTETS):
         pass
 
@@ -248,7 +248,7 @@ async def _say(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
 
 
 def _remove_stale(path: Path) -> None:
-    """A socket that nobody listens on is left over from a power cut; one that answers belongs to a running station."""
+    """A socket without a listener is left over from a power cut; one that answers belongs to a running station."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

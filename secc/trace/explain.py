@@ -33,7 +33,7 @@ LARGEST = 256 * 1024
 
 
 class RecordBroken(SeccError):
-    """A file that is no record of a session, or of another version of this program."""
+    """A file that is not a record of a session, or is of another version of this program."""
 
 
 _VERDICTS = {
@@ -164,10 +164,10 @@ class SessionRecord:
         try:
             tree = json.loads(text)
             if not isinstance(tree, dict) or tree.get("version") != VERSION:
-                raise RecordBroken("this is no record of a session, or one of another version")
+                raise RecordBroken("this is not a record of a session, or one of another version")
             return built(cls, tree)
         except (ValueError, TypeError, RecursionError) as error:
-            raise RecordBroken(f"this is no record of a session: {str(error)[:200]}") from None
+            raise RecordBroken(f"this is not a record of a session: {str(error)[:200]}") from None
 
 
 def write_record(path: Path, record: SessionRecord, disk: Disk | None = None) -> None:
@@ -301,7 +301,7 @@ def _transport(tls: TlsSeen) -> str:
 
 
 def _tls_facts(tls: TlsSeen) -> Iterator[str]:
-    """What somebody needs who asks why no session came about."""
+    """What explains why no session began."""
     if tls.messages:
         yield from _wrapped("Handshake", ", ".join(tls.messages))
     if tls.offered is None:
@@ -353,7 +353,7 @@ def _time(text: str) -> str:
 def built(cls: type[Record], tree: Any) -> Record:
     """One of the dataclasses above from its JSON. Raises TypeError for what it cannot be."""
     if not isinstance(tree, dict):
-        raise TypeError("an entry is no table")
+        raise TypeError("an entry is not a table")
     hints = get_type_hints(cls)
     if unknown := sorted(tree.keys() - hints.keys()):
         raise TypeError(f"{unknown[0]} is not known")
@@ -376,4 +376,4 @@ def _value(value: Any, hint: Any, key: str) -> Any:
             raise TypeError(f"{key} is larger than any number here") from None
     if get_origin(hint) is not tuple and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
-    raise TypeError(f"{key} is no {getattr(hint, '__name__', hint)}")
+    raise TypeError(f"{key} is not {getattr(hint, '__name__', hint)}")

@@ -46,7 +46,7 @@ def _within(rows: Sequence[bytes], cap_octets: int) -> bytes:
 class TraceDirectory:
     """Where the traces of one station lie. ``store`` blocks, and is for one thread at a time.
 
-    What lies there is listed once, and again when somebody else has changed it: with many files that takes longer than writing one.
+    What lies there is listed once, and again when another process has changed it: with many files that takes longer than writing one.
     """
 
     def __init__(self, directory: Path, cap_octets: int, *, most: int = MOST_TRACES, disk: Disk | None = None) -> None:

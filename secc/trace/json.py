@@ -49,7 +49,7 @@ def fingerprint(octets: bytes) -> dict[str, Any]:
 
 
 def plain(value: object, *, personal: bool = False) -> Any:
-    """``value`` as JSON. What is not known here stands as the name of its type: nothing is written that nobody thought of."""
+    """``value`` as JSON. An unknown type is written as its name: no value is written by accident."""
     return _plain(value, personal, _DEEPEST)
 
 

@@ -20,7 +20,7 @@ class When(StrEnum):
     """The standard allows it, or is silent: ``lab.strict`` changes nothing."""
     UNLESS_STRICT = "unless `lab.strict`"
     ON_REQUEST = "with `lab.tolerate`"
-    """It costs trust, money or power, or is for old tools: only whoever asks for it gets it."""
+    """It costs trust, money or power, or is for old tools: off unless asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ QUIRKS: Final = Register(
         "The output is below 60 V between cable check and precharge.",
     ),
     Quirk("Q-53", "Go by EVSEPresentVoltage alone.", "It is what was measured, never a copy of the target."),
-    Quirk("Q-54", "Give up at an EVSEPresentVoltage of 0 in precharge.", "A measurement that is old is no answer."),
+    Quirk("Q-54", "Give up at an EVSEPresentVoltage of 0 in precharge.", "An old measurement is not sent."),
     Quirk(
         "Q-55", "Ask for more than was announced.", "The limit is delivered, and the answer says that it is reached."
     ),

@@ -35,7 +35,7 @@ _KINDS: tuple[Meaning, ...] = (
         "emergency",
         "The station went to its safe state at once and told the car.",
         "Charging stops at once; the car shows an error.",
-        "Find and remove the cause before anybody charges here again. The hardware is the judge of that, not the session.",
+        "Find and remove the cause before a car charges here again. The hardware shows whether it is gone, not the session.",
     ),
     Meaning(
         "bug",
@@ -160,13 +160,13 @@ _TABLE: tuple[Meaning, ...] = (
     # Emergencies
     Meaning(
         "emergency.emergency-stop",
-        "Somebody hit the emergency stop.",
+        "The emergency stop was pressed.",
         "Charging stops at once; the car shows an error.",
         "Find out why. Release the button; the outlet is ready again when the car is unplugged.",
     ),
     Meaning(
         "emergency.fault",
-        "The hardware reported a fault with which nobody may charge.",
+        "The hardware reported a fault with which no car may charge.",
         "Charging stops at once; the car shows an error.",
         "The detail names the fault; `secc status` says whether it is still there.",
     ),

@@ -115,7 +115,7 @@ TLS: Final[tuple[Meaning, ...]] = (
         "tls.broken",
         "After the handshake a TLS record came that does not decrypt, or that has no place there.",
         RETRY,
-        "The link corrupts frames, somebody tampers with them, or the car's record counter is wrong. If it repeats with one model of car, report it.",
+        "The link corrupts frames, a device tampers with them, or the car's record counter is wrong. If it repeats with one model of car, report it.",
     ),
     Meaning(
         "tls.alert",

@@ -38,7 +38,7 @@ MAX_WAITING = 1000
 """Lines of charging sessions that are kept in memory while the disk does not take them: some 400 kB."""
 
 POWER_LOST = "severed.power-lost"
-"""The reason of a session whose end nobody saw: the station was switched off in the middle."""
+"""The reason of a session whose end was not recorded: the station was switched off in the middle."""
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class FailedContracts:
         self._lines = 1 + len(lines) if octets.endswith(b"\n") else 0
 
     def remember(self, pseudonym: str, decision: Decision, wall: Wall) -> None:
-        """On the disk when this returns. Raises :class:`StorageFailed`; in memory it is remembered all the same."""
+        """On the disk when this returns. Raises :class:`StorageFailed`; in memory it is remembered in any case."""
         self._change(pseudonym, (decision, wall.time + REMEMBERED))
 
     def forget(self, pseudonym: str) -> None:
@@ -256,7 +256,7 @@ class SessionBook:
     def _store(self, begins: bool, session: str, line: bytes) -> None:
         """Append a line, with the number of sessions that are open after it, where that is known."""
         after = self._open | {session} if begins else self._open - {session}
-        # A line that was dropped may stand in the file all the same, so that the count is not known: everything is to be read.
+        # A line that was dropped may still stand in the file, so the count is not known: everything is to be read.
         count = b"" if self.dropped else b', "open": %d' % len(after)
         self._journal.append(b"%b%b}" % (line.removesuffix(b"}"), count))
         self._open = after
@@ -284,7 +284,7 @@ def _left_open(journal: Journal) -> dict[str, str]:
             session, begins = str(row["session"]), row["what"] == "started"
             outlet = str(row["outlet"]) if begins else ""
         except (ValueError, TypeError, KeyError, RecursionError):
-            continue  # a line that somebody edited; it is not ours to repair
+            continue  # a line that a person edited; it is not repaired
         if not known:
             count = row.get("open")
         if begins and session not in known:

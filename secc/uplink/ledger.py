@@ -60,7 +60,7 @@ class Ledger:
         """What the meter said when the contactor was last seen open: a transaction's energy counts from there."""
 
     def proved(self, identity: Identity) -> None:
-        """The car has proved a contract that may charge: its owner pays, unless somebody does already."""
+        """The car has proved a contract that may charge: its owner pays, unless the payer is known."""
         self._payer = self._payer or identity
 
     def authorized(self, beside: Identity | None) -> None:
@@ -88,7 +88,7 @@ class Ledger:
     ) -> SessionStarted | None:
         """Energy may flow; the report of it, or None where it flows already.
 
-        ``beside`` pays where nothing was decided before; ``free``: whoever plugs in may charge.
+        ``beside`` pays where nothing was decided before; ``free``: every car may charge.
         """
         if self.running is not None:
             return None

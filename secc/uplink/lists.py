@@ -54,7 +54,7 @@ _ROOT = re.compile(r"[0-9a-f]{64}")
 
 
 def normal(kind: str, value: str) -> str:
-    """The text that identifies somebody, whichever way it was written: ``emaid:DE8AACA2B3C4D5``, ``rfid:04A2B3C4``.
+    """The text that identifies a driver, in its one spelling: ``emaid:DE8AACA2B3C4D5``, ``rfid:04A2B3C4``.
 
     An EMAID is its 14 characters: the check digit follows from them. Raises :class:`certs.emaid.EmaidMalformed`.
     """
@@ -111,15 +111,15 @@ class Listed:
         return len(self.entries)
 
 
-NOBODY = Listed({})
+EMPTY = Listed({})
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Who may and who may not. The denylist has the last word."""
+    """Who may charge and who may not. The denylist overrides."""
 
-    allowed: Listed = NOBODY
-    denied: Listed = NOBODY
+    allowed: Listed = EMPTY
+    denied: Listed = EMPTY
 
     def entry(self, text: str, now: datetime, root: str | None = None, *, trusted: bool = True) -> Entry | None:
         """What the lists say about a normal text, and of a contract about the ``root`` above it.
@@ -136,7 +136,7 @@ class Lists:
 def read_list(path: Path | None, disk: Disk) -> Listed:
     """The entries of one file. Raises ConfigError with file and line."""
     if path is None:
-        return NOBODY
+        return EMPTY
     try:
         # A user who can write a list decides who charges on which account (A-PKI-07).
         disk.guard(path)

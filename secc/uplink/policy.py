@@ -1,7 +1,7 @@
 """The decision table of OCPP 2.0.1 C07 as one pure function: may this contract, or this card, charge here and now?
 
 :func:`decide` says yes, says no, or says what the backend is to be asked; with the backend's reply it is called again. ``standalone`` is the
-same table, forever offline. Every row is a test (``tests/uplink/test_policy.py``), and a property says that nothing else lets anybody charge.
+same table, forever offline. Every row is a test (``tests/uplink/test_policy.py``), and a property says that nothing else permits charging.
 
 What the station found out about the chain comes first: only ``VALID`` is ever accepted on the station's own word, and only ``NO_ROOT`` may be
 mended by a central validation. A backend that is sent hashes cannot see a bad signature.

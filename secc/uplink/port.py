@@ -127,7 +127,7 @@ class Backend(Protocol):
         ...
 
     async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:
-        """What became of a contract that a car has proved. What is worth remembering of it is stored durably when this returns."""
+        """The verdict on a contract that a car has proved. What is to be remembered of it is stored durably when this returns."""
         ...
 
     @property
@@ -152,5 +152,5 @@ class Backend(Protocol):
         ...
 
     def answered(self, order: BackendEvent, refused: str) -> None:
-        """What became of an order from ``events``: ``refused`` says why nothing was done, and is empty where it was. Once for each."""
+        """The result of an order from ``events``: ``refused`` says why nothing was done, and is empty where it was. Once for each."""
         ...

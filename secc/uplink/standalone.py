@@ -36,7 +36,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 OFFLINE = Policy(pnc_enabled=True, contract_validation_offline=True, local_authorize_offline=True)
-"""The policy of a station that has nobody to ask, as strict as it can be and still charge: listed is allowed, unknown is not."""
+"""The policy of a station without a backend, as strict as possible: listed is allowed, unknown is not."""
 
 
 class Eim(StrEnum):
@@ -156,7 +156,7 @@ class Standalone:
         await self._work(lambda: book.ended(report) if (book := self._opened().book) is not None else None)
 
     async def events(self) -> AsyncIterator[BackendEvent]:
-        """Nothing: there is nobody who could want anything. Ends with ``close``."""
+        """No orders: there is no central system. Ends with ``close``."""
         wanted: tuple[BackendEvent, ...] = ()
         await self._closed.wait()
         for event in wanted:
@@ -178,7 +178,7 @@ class Standalone:
                 self._disk.make_directory(rules.sessions.parent)
                 book.catch_up(self._wall())
             except StorageFailed as error:
-                # The station begins all the same: status and indicator say what is wrong, and the disk may come back.
+                # The station still starts: status and indicator say what is wrong, and the disk may come back.
                 book.problem = book.problem or str(error)
                 log.error("%s", book.problem)
         stores = _Stores(pseudonyms, FailedContracts(rules.state_directory / "failed-contracts.json", self._disk), book)
@@ -290,5 +290,5 @@ def _remembered_as(stores: _Stores, contract: Contract) -> str:
 
 def _final(case: Case) -> Verdict:
     answer = decide(case)
-    assert not isinstance(answer, AskBackend), "offline there is nobody to ask"
+    assert not isinstance(answer, AskBackend), "offline there is no backend to ask"
     return answer

@@ -81,7 +81,7 @@ def test_reading_has_limits(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match=text):
             read_file(tmp_path / name)
     # Nobody writes to it: reading must come back all the same.
-    with pytest.raises(StoreError, match="no file"):
+    with pytest.raises(StoreError, match="not a file"):
         read_file(tmp_path / "fifo")
 
 

@@ -119,7 +119,7 @@ def rsa_key() -> bytes:
         (SECC.pem, LAB.contract.root.pem, SECC.leaf.key_pem, "says of itself MO"),
         (SECC.pem, SECC.sub1.pem, SECC.leaf.key_pem, "not self-signed"),
         (SECC.leaf.pem * 6, SECC.root.pem, SECC.leaf.key_pem, "6 certificates"),
-        (SECC.pem, SECC.root.pem, b"junk", "no private key"),
+        (SECC.pem, SECC.root.pem, b"junk", "not a private key"),
         (SECC.pem, SECC.root.pem, rsa_key(), "no V2G profile"),
     ],
     ids=["empty", "junk", "order", "root", "role", "sub-CA as root", "many", "key", "RSA key"],

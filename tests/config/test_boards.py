@@ -79,7 +79,7 @@ def test_transfers_that_are_not_named_are_the_boards(tmp_path: Path, hal: str, t
         ({"hal": "sim:?connector=ac&phases=1", "transfers": (AC1, AC3)}, "transfers[1]: is 'ac-three-phase', but"),
         ({"hal": "sim:?connector=ac", "dc": Dc(maximum_watts=1000)}, "dc: limits DC, but sim:?connector=ac delivers"),
         ({"hal": "sim:", "ac": Ac(maximum_amperes=10)}, "ac: limits AC, but sim: delivers dc"),
-        ({"hal": "wishful:thinking"}, "hal: 'wishful:thinking' is no board"),
+        ({"hal": "wishful:thinking"}, "hal: 'wishful:thinking' is not a board"),
         ({"hal": "sim:?follower=stick"}, "hal: follower: moves the pilot for the car"),
     ],
 )

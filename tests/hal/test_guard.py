@@ -232,9 +232,9 @@ def test_the_guarded_ports_close_nothing_without_consent() -> None:
         async with bench() as it:
             dc = it.guard.dc
             assert dc is not None
-            with pytest.raises(HalRejected, match="nobody asks"):
+            with pytest.raises(HalRejected, match="power is not asked for"):
                 await dc.set_contactor(True)
-            with pytest.raises(HalRejected, match="nobody asks"):
+            with pytest.raises(HalRejected, match="power is not asked for"):
                 await dc.set_target(400.0, 2.0, DcPhase.CABLE_CHECK)
             assert it.guard.ask(Purpose.CABLE_CHECK)
             await dc.set_contactor(True)

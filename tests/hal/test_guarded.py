@@ -245,7 +245,7 @@ def test_a_command_that_is_refused_reaches_no_port() -> None:
         async with slow_bench() as it:
             it.guard.insulation(Insulation.VALID)
             for called in (it.dc.set_contactor(True), it.dc.set_target(400.0, 1.0, DcPhase.CHARGE)):
-                with pytest.raises(HalRejected, match="nobody asks"):
+                with pytest.raises(HalRejected, match="power is not asked for"):
                     await called
             assert it.port.began == []
             assert it.guard.ask(Purpose.DC)

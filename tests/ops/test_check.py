@@ -180,7 +180,7 @@ def test_interfaces_and_drivers_that_are_not_there(tmp_path: Path) -> None:
     outlet = replace(config.outlets[0], interface="eth987", hal="wishful:thinking")
     text = said(replace(config, outlets=(outlet,)))
     assert "BAD  outlet 1: there is no interface eth987" in text
-    assert "BAD  outlet 1: hal: 'wishful:thinking' is no board" in text
+    assert "BAD  outlet 1: hal: 'wishful:thinking' is not a board" in text
     follower = replace(config.outlets[0], hal="sim:?follower=stick")
     unsafe = replace(config, outlets=(follower,), lab=Lab(danger_follower=True))
     assert "for tests only: follower" in said(unsafe)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from secc.errors import ConfigError
 from secc.session.durable import Disk
-from secc.uplink.lists import NOBODY, Listed, Lists, hashed, normal, parse_list, read_list
+from secc.uplink.lists import EMPTY, Listed, Lists, hashed, normal, parse_list, read_list
 from secc.uplink.policy import Entry, TokenStatus
 
 FILE = Path("allow.txt")
@@ -128,8 +128,8 @@ def test_the_last_day_is_included() -> None:
 def test_the_denylist_has_the_last_word() -> None:
     allowed, denied = listed("emaid DE8AACA2B3C4D5"), listed("emaid DE8AA*")
     assert Lists(allowed, denied).entry(ALICE, NOW) == Entry(TokenStatus.BLOCKED)
-    assert Lists(NOBODY, denied).entry(ALICE, NOW) == Entry(TokenStatus.BLOCKED)
-    assert Lists(allowed, NOBODY).entry(ALICE, NOW) == Entry(TokenStatus.ACCEPTED)
+    assert Lists(EMPTY, denied).entry(ALICE, NOW) == Entry(TokenStatus.BLOCKED)
+    assert Lists(allowed, EMPTY).entry(ALICE, NOW) == Entry(TokenStatus.ACCEPTED)
     assert Lists().entry(ALICE, NOW) is None
     ended = listed("emaid DE8AACA2B3C4D5 until=2026-11-19")
     assert Lists(allowed, ended).entry(ALICE, NOW) == Entry(TokenStatus.ACCEPTED)
@@ -171,14 +171,14 @@ def test_a_wrong_entry_names_file_and_line_and_nobody(line: str, complaint: str)
 
 def test_files_that_do_not_serve(tmp_path: Path) -> None:
     disk = Disk()
-    assert read_list(None, disk) == NOBODY
+    assert read_list(None, disk) == EMPTY
     (tmp_path / "latin").write_bytes(b"# fine\nrfid 04A2B3C4 # J\xf6rg\n")
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "long").write_bytes(b"rfid 04A2B3C4 #".ljust(4095) + b"\nrfid " + b"-A" * 2046)
     for name, complaint in (
         ("none", "none: list: is not there"),
         ("latin", "latin:2: list: is not UTF-8 text"),
-        ("fifo", "fifo: list: cannot be read: is no regular file"),
+        ("fifo", "fifo: list: cannot be read: is not a regular file"),
         ("long", "long:2: list: is longer than 4096 octets"),
         (".", ": list: cannot be read"),
     ):

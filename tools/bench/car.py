@@ -181,7 +181,7 @@ async def drive(orders: list[Order], limit: float) -> dict[str, Any]:
 def main() -> int:
     spoken = json.loads(sys.stdin.read())
     result = asyncio.run(drive([Order(**order) for order in spoken["orders"]], spoken["limit"]))
-    # Not to stdout: nobody reads there before the end, and a pipe holds little.
+    # Not to stdout: it is not read before the end, and a pipe holds little.
     Path(spoken["report"]).write_text(json.dumps(result))
     return 0
 

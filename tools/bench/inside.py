@@ -1,6 +1,6 @@
 """A station and simulated cars in this process, in virtual time: for what is counted and not timed.
 
-Two runs do the same: time passes only where everybody waits, and a worker thread's result is there before the loop goes on.
+Two runs do the same: time passes only while all tasks wait, and a worker thread's result is there before the loop goes on.
 """
 
 from __future__ import annotations

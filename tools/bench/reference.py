@@ -2,7 +2,7 @@
 
 Goals in seconds are those of a machine that decodes the CurrentDemandReq of :mod:`tools.bench.messages` with the codec of commit 71b7290 in
 4.0 us. That codec is not here any more, so a small piece of code stands for it: the same shifts, masks, tables and objects, written out by hand.
-It never changes, whatever becomes of the codec. ``python -m tools.bench.reference CHECKOUT`` measures it beside the codec of a checkout of that
+It never changes, unlike the codec. ``python -m tools.bench.reference CHECKOUT`` measures it beside the codec of a checkout of that
 commit, by turns in one process: that is how :data:`DECODES` was found.
 """
 

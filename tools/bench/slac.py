@@ -60,7 +60,7 @@ async def crowd() -> tuple[int, float, float]:
 
 
 async def flood(seconds: float) -> dict[str, Any]:
-    """CM_SLAC_PARM.REQ from cars that nobody has seen before, all the time; in the middle of it a real one comes."""
+    """CM_SLAC_PARM.REQ from new cars, all the time; in the middle of it a real one comes."""
     loop, outlet = asyncio.get_running_loop(), Outlet(Medium(LoopClock()), 1)
     outlet.plug_in()
     await asyncio.sleep(BEGUN_SECONDS)

@@ -20,7 +20,7 @@ from ..slac_car import ev_slac
 from ..slac_modem import OnModem
 
 NEAR, FAR = 12, 40
-"""dB through the own cable, and to somebody else's."""
+"""dB through the own cable, and to another station's."""
 
 
 class Plug(SimModem):

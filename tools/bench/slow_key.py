@@ -24,7 +24,7 @@ SIGN_SECONDS = 0.3
 
 
 def slow(chain: SeccChain) -> DelegatedKey:
-    """The chain's key, which lets everybody wait."""
+    """The chain's key, slow to sign."""
     pem = chain.key.pkcs8_pem()
     assert pem is not None
     key = load_pem_private_key(pem, None)

@@ -117,7 +117,7 @@ def by_contract(log: Path, sessions: int) -> None:
 
 
 def free_udp_ports(count: int) -> list[int]:
-    """Ports that nobody has at this moment, and that the kernel gives to nobody who does not ask for them."""
+    """Ports that are free now, outside of the range from which the kernel chooses by itself."""
     ports: list[int] = []
     for port in random.sample(range(20_000, 30_000), 10_000):
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:

@@ -127,10 +127,10 @@ def counting() -> Iterator[Walks]:
             counter.begin()
         arrived(connection, data)
 
-    # What was left behind before, sessions that nobody ended among it, would run once more when it is collected.
+    # What was left behind before, sessions without an end among it, would run once more when it is collected.
     gc.collect()
     gc.disable()
-    # Where the log goes is the business of whoever set it up before: here it goes nowhere.
+    # The log was set up before: here it is discarded.
     root = logging.getLogger()
     handlers, level, root.handlers = root.handlers, root.level, [logging.NullHandler()]
     root.setLevel(logging.INFO)

@@ -47,7 +47,7 @@ class Commands:
         self._verdict = verdict
 
     def start(self) -> Mapping[str, Any]:
-        """Let whoever is plugged in charge."""
+        """Let the car at the outlet charge."""
         self._order(
             StartOrdered("operator"),
             "nothing to start: charging is allowed already, or the plug has to be pulled first",

@@ -59,7 +59,7 @@ class V2gConnection(asyncio.Protocol):
         """Octets of the inbox that were here already when the last message was handed over."""
         self._feeding = False
         self._pumping = False
-        """The next slice of the inbox has its turn coming."""
+        """The next slice of the inbox is queued."""
         self._ended_by_peer = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed: Deadline | None = None
@@ -171,7 +171,7 @@ class V2gConnection(asyncio.Protocol):
     def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
         self._feeding = False
         if not step.cancelled():
-            # Asked also where nobody wants to know any more: asyncio reports what was not asked for as a bug.
+            # Also asked when the result is not needed any more: asyncio reports what was not asked for as a bug.
             error = step.exception()
             if not self._over:
                 self._stepped(step, error)
@@ -290,7 +290,7 @@ class V2gConnection(asyncio.Protocol):
         if self.seat is not None and self.seat.alive:
             self.seat.hear(event)
         elif (self.seat is None or self._decoder.held) and isinstance(event, Severed | Emergency):
-            # No message has come yet, or the protocol is being loaded; how it ended is known all the same.
+            # No message has come yet, or the protocol is being loaded; the reason of the end is still known.
             self._finish(event.why())
 
     def _send(self, send: Send) -> None:
@@ -373,7 +373,7 @@ class V2gConnection(asyncio.Protocol):
         if deadline is None or self._over:
             return
         if self._loop.time() < deadline.at:
-            # A step on another thread has set a later one, and its result has its turn coming.
+            # A step on another thread has set a later one, and its result is queued.
             self._arm()
             return
         timeout = deadline.timeout

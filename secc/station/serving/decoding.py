@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Decoder:
-    """``dialogue`` is asked for each frame when its turn comes: a message may change the protocol for the next.
+    """``dialogue`` is asked for each frame when it is decoded: a message may change the protocol for the next.
 
     ``hear`` gets the messages; ``broken`` hears of octets that are not a message; neither hears anything after ``stop``. ``settled`` is called when a
     frame that took long, and what waited behind it, has been dealt with.
@@ -81,7 +81,7 @@ class Decoder:
             self._decode(frame)
 
     def release(self) -> None:
-        """The protocol is loaded: what has waited has its turn."""
+        """The protocol is loaded: decode what has waited."""
         self.held = False
         self._go_on()
 

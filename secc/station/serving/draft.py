@@ -45,7 +45,7 @@ class Draft:
         self._certificates: dict[str, CertificateSeen] = {}
         self._quirks: dict[str, None] = {}
         self.waiting: tuple[type, ...] = ()
-        """What the session stands still for; the last word before it ends counts."""
+        """What the session waits for; the last ones before it ends count."""
 
     def spoke(self, protocol: str) -> None:
         self._protocol = protocol

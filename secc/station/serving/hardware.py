@@ -116,7 +116,7 @@ class Hardware:
         self._came()
 
     async def settle(self) -> None:
-        """Wait until the contactor is open; the guard opens it all the same when its task ends."""
+        """Wait until the contactor is open; the guard opens it in any case when its task ends."""
         for _ in range(round(SETTLE_SECONDS / SETTLE_STEP_SECONDS)):
             if self.levels().contactor != "closed":
                 return
@@ -195,7 +195,7 @@ class Hardware:
         try:
             step()
         except Exception as error:
-            # Whoever stumbled, the next event may be the emergency stop: the listening goes on.
+            # Whatever failed, the next event may be the emergency stop: go on listening.
             log.exception("outlet %s: a bug in hearing %s", self.name, what)
             self.broken(error)
 

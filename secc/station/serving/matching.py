@@ -1,4 +1,4 @@
-"""Matching at one outlet: its modem found and kept, SLAC spoken through it, and the plug-in told what became of it.
+"""Matching at one outlet: its modem found and kept, SLAC spoken through it, and the plug-in told of the result.
 
 ::
 
@@ -45,7 +45,7 @@ REPORTS: Final = (ReportMatchingBegun, ReportMatchingFailed, ReportMatched, Indi
 
 
 class MatchHost:
-    """Lives as long as the outlet; ``begin`` once the board is there. ``publish`` hears what becomes of it."""
+    """Lives as long as the outlet; ``begin`` once the board is there. ``publish`` hears the results."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class MatchHost:
         self.present = settings.modem is Modem.PACKET
         """Whether cars have to be matched here at all."""
         self.ready = True
-        """The modem takes keys; True also while nobody knows better."""
+        """The modem takes keys; True also while that is unknown."""
         self.problem = ""
         self.seat: Seat | None = None
         """SLAC, while there is a modem."""
@@ -75,7 +75,7 @@ class MatchHost:
         self._prepared = False
         self._keeper: asyncio.Task[None] | None = None
         self._armed: ArmMatching | None = None
-        """What the plug-in wants while there is nobody to tell: a modem may come later than a car."""
+        """What the plug-in wants while there is no matching session: a modem may come later than a car."""
         router.relays(ArmMatching, ReleaseLink, ResumeLink)
         router.taps(ArmMatching, ReleaseLink, by=self._ordered)
         router.relays(ReportModem, *REPORTS)
@@ -99,7 +99,7 @@ class MatchHost:
             ModemPorts(self._settings.name, self._router, self._queue, lambda: self._modem)
 
     async def close(self) -> None:
-        """Nobody is answered any more. The key stays in the modem, and no car knows the next one."""
+        """Stop answering SLAC. The key stays in the modem, and no car knows the next one."""
         self._stop_talking()
         if self._keeper is not None:
             self._keeper.cancel()
@@ -196,7 +196,7 @@ class MatchHost:
     # How it goes
 
     def _report(self, text: str) -> None:
-        """There is no modem, or nobody to talk to it."""
+        """There is no modem, or no session for it."""
         report = ReportModem(False, text)
         self._modem_reported(report)
         self._router.tell(report)

@@ -173,7 +173,7 @@ class OutletHost:
         self.plug.begin()
 
     def publish(self, event: str, **facts: Any) -> None:
-        """To whoever follows the station from outside. A bug there must not stop what is being told of."""
+        """To followers of the station outside. A bug there must not stop what is being told of."""
         try:
             self._services.publish({"event": event, "outlet": self.name, "t": round(self._loop.time(), 3), **facts})
         except Exception:

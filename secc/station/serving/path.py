@@ -88,7 +88,7 @@ class PowerPaths:
         self.hear(Unplugged())
 
     def hear(self, event: object) -> None:
-        """Tell it alone: what became of its commands, and its end."""
+        """Tell it alone: results of its commands, and its end."""
         if self._seat is not None:
             self._seat.hear(event)
 

@@ -67,7 +67,7 @@ class PlugIns:
         """A stop that came while no plug-in was there to hear it: between one that failed by a bug and the next."""
         self._token: Identity | None = None
         self._waiting: list[asyncio.Future[Verdict]] = []
-        """Who wants to know what becomes of a card."""
+        """Those that wait for the verdict on a card."""
         router.told(AuthorizeToken, by=self._token_decided)
         router.taps(StopPressed, by=self._stop_pressed)
 

@@ -43,7 +43,7 @@ P = TypeVar("P")
 class PowerPorts:
     """Lives as long as the outlet; nothing is said before the board is there.
 
-    ``tell`` brings the power path, and no other conversation, what became of a command: the ports of the plug-in have failures of their own.
+    ``tell`` brings the power path, and no other conversation, the result of a command: the ports of the plug-in have failures of their own.
     """
 
     def __init__(self, hardware: Hardware, router: Router, *, tell: Callable[[object], None]) -> None:

@@ -7,7 +7,7 @@
     router.finds(AuthorizeContract, by=...)              a question that a task finds the answer to
     router.relays(SetOutput, OpenContactor)              effects that other conversations hear, as they are
     router.answers(CheckCable, otherwise=...)            a question for a conversation; the answer while none is there to give one
-    router.taps(StopPower, by=...)                       told as well, whoever performs or answers it
+    router.taps(StopPower, by=...)                       told as well, beside the performer
     seat = router.join("power path", session, answers=(CheckCable,), ended=...)
     router.tell(event)                                   to every conversation that hears it
 
@@ -124,7 +124,7 @@ class Seat:
             try:
                 self._watch(self, now, event, effects)
             except Exception:
-                # Whoever only looks on must not keep a contactor closed.
+                # A tap that fails must not keep a contactor closed.
                 log.exception("%s: a bug in recording a step", self.name)
         end: End | None = None
         # As they were said. "On" and then "off" in one step has to leave it off: what is safe overtakes in the queues of the ports.
@@ -170,7 +170,7 @@ class _Open:
     """A question that is being answered: by a conversation, or by a task."""
 
     asker: Seat | None
-    """None once it has been abandoned: who is told of answers hears this one all the same."""
+    """None once it has been abandoned: taps of answers still hear this one."""
     question: Question[Any]
     answerer: Seat | None = None
     task: asyncio.Task[None] | None = None
@@ -224,7 +224,7 @@ class Router:
             self._otherwise[kind] = otherwise
 
     def taps(self, *kinds: type, by: By) -> None:
-        """Tell ``by`` of effects, questions and events of these types, before anybody performs, answers or hears them."""
+        """Tell ``by`` of effects, questions and events of these types, before they are performed, answered or heard."""
         for kind in kinds:
             self._taps.setdefault(kind, []).append(by)
 
@@ -384,8 +384,8 @@ class Router:
     def wiring(self) -> dict[str, list[str]]:
         """Who performs what, who answers what, who is told, by the names of the types. What a conversation hears its seat knows."""
         rows: list[tuple[type, str]] = [
-            *((kind, "whoever hears it") for kind in self._relayed),
-            *((kind, "whoever answers it") for kind in self._otherwise),
+            *((kind, "all that hear it") for kind in self._relayed),
+            *((kind, "the one that answers it") for kind in self._otherwise),
             *((kind, _named(by)) for kind, by in (*self._performers.items(), *self._finders.items())),
             *((kind, f"tells {_named(tap)}") for kind, taps in self._taps.items() for tap in taps),
             *((kind, f"tells {_named(tap)} the answer") for kind, told in self._told.items() for tap in told),

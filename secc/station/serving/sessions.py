@@ -1,4 +1,4 @@
-"""The V2G sessions of one outlet, one at a time: who is admitted, what is offered, and what becomes of what they say."""
+"""The V2G sessions of one outlet, one at a time: who is admitted, what is offered, and how their effects are performed."""
 
 from __future__ import annotations
 

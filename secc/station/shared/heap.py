@@ -17,7 +17,7 @@ _SET_DUMPABLE = 4
 
 
 def share_arena() -> None:
-    """One heap for all threads. They take turns anyway, and each heap of its own would hold some hundred KiB for good. Before any thread begins."""
+    """One heap for all threads. They take turns anyway, and each heap of its own would keep some hundred KiB. Before any thread begins."""
     try:
         ctypes.CDLL(None).mallopt(_ARENAS, 1)
     except (OSError, AttributeError) as error:

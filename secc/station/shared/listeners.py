@@ -14,7 +14,7 @@ from secc.ops.network import Place, sdp_socket, tcp_socket
 log = logging.getLogger(__name__)
 
 _DATAGRAMS_A_TURN = 64
-"""So many are read before the loop gets its turn back: a flood costs its share and no more. [A-NET-02]"""
+"""So many are read in one turn of the loop: a flood costs its share and no more. [A-NET-02]"""
 
 
 class SdpListener:
@@ -33,7 +33,7 @@ class SdpListener:
         self._socket = sdp_socket(place, port)
         self._loop.add_reader(self._socket, self._readable)
         self.ignored = 0
-        """Datagrams that got no answer because they were no request, came too fast, or from too far away."""
+        """Datagrams that got no answer because they were not a request, came too fast, or from too far away."""
 
     @property
     def port(self) -> int:
@@ -79,7 +79,7 @@ class SdpListener:
 
 
 class TcpListener:
-    """One listening socket. ``accepted`` gets each new socket and who is at the other end; it decides what becomes of it."""
+    """One listening socket. ``accepted`` gets each new socket and who is at the other end; it accepts or closes it."""
 
     def __init__(self, place: Place, port: int, accepted: Callable[[socket.socket, str], None]) -> None:
         self._accepted = accepted

@@ -16,15 +16,15 @@ TURN_SECONDS = 0.002
 
 
 class Pace:
-    """One for all connections of a station. ``take`` runs a call now, or when those before it have had their turn; always in order."""
+    """One for all connections of a station. ``take`` runs a call now, or after those before it; always in order."""
 
     def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._waiting: deque[Callable[[], None]] = deque()
         self._spent = 0.0
-        """Since somebody had to wait. Turns that are over since then count, too, so that the end of a turn needs no call of its own."""
+        """Since a call had to wait. Turns that are over since then count, too, so that the end of a turn needs no call of its own."""
         self._ahead: asyncio.Handle | None = None
-        """The beginning of the loop's next turn, where somebody waits for it."""
+        """The beginning of the loop's next turn, if a call waits for it."""
         self._running = False
 
     def take(self, call: Callable[[], None]) -> None:

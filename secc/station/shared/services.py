@@ -149,5 +149,5 @@ class Keylog:
 
 
 def worker(name: str) -> ThreadPoolExecutor:
-    """Threads of one outlet: a private key or a disk that takes its time holds up nobody else."""
+    """Threads of one outlet: a private key or a disk that takes its time holds up no other outlet."""
     return ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"outlet-{name}")

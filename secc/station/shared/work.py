@@ -46,7 +46,7 @@ class _Job:
 
 
 class WorkThread(Executor):
-    """``submit`` queues a short call that somebody waits for; they run in order.
+    """``submit`` queues a short call that a caller waits for; they run in order.
 
     ``long.submit`` queues a generator function: its steps run one by one when nothing short waits, and what it returns is the result. Both are
     executors for ``loop.run_in_executor``.

@@ -156,7 +156,7 @@ def test_an_adc_by_its_name(tmp_path: Path) -> None:
     adc = Adc("2198000.adc", "in_voltage0", scale=0.00772, offset=-16.0, root=root)
     assert adc.volts() == pytest.approx(12.0, abs=0.01)
     (root / "iio:device1" / "in_voltage0_raw").write_text("nothing\n")
-    with pytest.raises(HalLost, match="no number"):
+    with pytest.raises(HalLost, match="not a number"):
         adc.volts()
     adc.close()
     with pytest.raises(HalLost, match="closed"):

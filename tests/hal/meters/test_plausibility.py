@@ -28,7 +28,7 @@ def test_what_is_no_number(value: float) -> None:
         replace(GOOD, amperes=(value, 0.0, 0.0)),
     ):
         flaw = Plausibility(Bounds()).flaw(bad, 0.0)
-        assert flaw is not None and "no number" in flaw.text
+        assert flaw is not None and "not a number" in flaw.text
 
 
 @pytest.mark.parametrize(

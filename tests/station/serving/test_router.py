@@ -51,7 +51,7 @@ class Knocked(Event):
 
 @dataclass(frozen=True)
 class Ring(Effect):
-    """Heard by whoever hears it."""
+    """Heard by all that hear it."""
 
 
 @dataclass(frozen=True)
@@ -557,8 +557,8 @@ def test_the_wiring_says_who_performs_answers_and_is_told() -> None:
     async def story(house: House) -> None:
         house.router.taps(Ring, by=print)
         table = house.router.wiring()
-        assert table["Ring"] == ["whoever hears it", "tells print"]
-        assert table["IsOpen"] == ["whoever answers it"]
+        assert table["Ring"] == ["all that hear it", "tells print"]
+        assert table["IsOpen"] == ["the one that answers it"]
         assert "Light" in table
 
     in_house(story)

@@ -44,7 +44,7 @@ def sha1_signature(lab: LabPki) -> FlawedContract:
 
 
 def point_off_curve(lab: LabPki) -> FlawedContract:
-    """The leaf's public key is no point of its curve."""
+    """The leaf's public key is not a point of its curve."""
 
     def bend(tbs: asn1_x509.TbsCertificate) -> None:
         information = tbs["subject_public_key_info"]
@@ -56,12 +56,12 @@ def point_off_curve(lab: LabPki) -> FlawedContract:
 
 
 def unknown_critical_extension(lab: LabPki) -> FlawedContract:
-    """The leaf has a critical extension that nobody knows."""
+    """The leaf has an unknown critical extension."""
     return ordered(lab, Flaw.UNKNOWN_CRITICAL_EXTENSION, leaf={"extra": unknown_extension()})
 
 
 def unknown_critical_extension_in_sub_ca(lab: LabPki) -> FlawedContract:
-    """The issuing sub-CA has a critical extension that nobody knows."""
+    """The issuing sub-CA has an unknown critical extension."""
     return ordered(lab, Flaw.UNKNOWN_CRITICAL_EXTENSION, sub2={"extra": unknown_extension()})
 
 

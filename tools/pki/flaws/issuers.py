@@ -139,7 +139,7 @@ def root_on_p384(lab: LabPki) -> FlawedContract:
 
 
 def root_with_unknown_critical_extension(lab: LabPki) -> FlawedContract:
-    """The installed root has a critical extension that nobody knows."""
+    """The installed root has an unknown critical extension."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"extra": unknown_extension()})
 
 

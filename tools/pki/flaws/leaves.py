@@ -54,7 +54,7 @@ def emaid_mismatch(lab: LabPki) -> FlawedContract:
 
 
 def emaid_malformed(lab: LabPki) -> FlawedContract:
-    """The leaf's commonName is no EMAID."""
+    """The leaf's commonName is not an EMAID."""
     return ordered(lab, Flaw.EMAID_MALFORMED, leaf={"common_name": "Max Mustermann"})
 
 
@@ -65,6 +65,6 @@ def self_signed(lab: LabPki) -> FlawedContract:
 
 
 def self_signed_installed(lab: LabPki) -> FlawedContract:
-    """The leaf is signed by itself, and somebody put it among the roots."""
+    """The leaf is signed by itself, and was put among the roots."""
     leaf = lab.mint.issue(lab.emaid, "MO", usage=CONTRACT_USAGE)
     return FlawedContract((leaf.der,), leaf.key_pem, Flaw.SELF_SIGNED, mo_roots=(leaf,))
