@@ -31,8 +31,9 @@ def look_up(namespace: Namespace, source: Source, ctype: ComplexType, target: st
             source.line(f"r -= {more}")
             source.line(f"k = k << {more} | n >> r & {(1 << more) - 1:#x}")
             source.line(f"known = {store}")
-    source.line(f"try: {target} = known[k]")
-    source.line(f"except KeyError: {target}, r = {namespace.function(ctype)}(n, s, w)")
+    source.line("o = known.get(k)")
+    source.line(f"if o is None: o, r = {namespace.function(ctype)}(n, s, w)")
+    source.line(f"{target} = o")
 
 
 def write_down(namespace: Namespace, source: Source, ctype: ComplexType, value: str) -> None:
@@ -46,7 +47,10 @@ def write_down(namespace: Namespace, source: Source, ctype: ComplexType, value: 
 def _stores(namespace: Namespace, ctype: ComplexType) -> tuple[str, str]:
     """Returns the names of two tables, values by all bits of their element: for numbers of one octet and of two."""
     name = namespace.function(ctype)
-    return namespace.bind(f"short_{name}", {}), namespace.bind(f"long_{name}", {})
+    short, long = f"short_{name}", f"long_{name}"
+    for store in (short, long):
+        namespace.globals.setdefault(store, {})
+    return short, long
 
 
 def _lengths(ctype: ComplexType) -> tuple[int, int]:

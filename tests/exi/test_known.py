@@ -16,6 +16,7 @@ from secc.iso2.messages import (
     DC_EVStatus,
     MessageHeader,
     PhysicalValue,
+    PreChargeReq,
     UnitSymbol,
     V2G_Message,
 )
@@ -53,6 +54,18 @@ def test_a_value_is_made_once(fresh: Schema[V2G_Message], value: int) -> None:
     first, second = fresh.decode(octets), fresh.decode(octets)
     assert first == second == message(value)
     assert body(first).ev_target_voltage is body(second).ev_target_voltage
+
+
+def test_messages_of_all_types_know_the_same_values(fresh: Schema[V2G_Message]) -> None:
+    """Also one whose reader is compiled when values are known already."""
+    first = body(fresh.decode(SCHEMA.encode(message(4000)))).ev_target_voltage
+    status = DC_EVStatus(ev_ready=True, ev_error_code=DC_EVErrorCode.NO_ERROR, ev_ress_soc=50)
+    other = PreChargeReq(dc_ev_status=status, ev_target_voltage=first, ev_target_current=first)
+    octets = SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=other))
+    read = fresh.decode(octets).body
+    assert isinstance(read, PreChargeReq)
+    assert read == other
+    assert read.ev_target_voltage is first
 
 
 @pytest.mark.parametrize("value", [16384, 32767, -16385, -32768])
