@@ -184,6 +184,11 @@ class Basic:
         if self._ticket is not None and (answer := self.party.answer(self._ticket)) is not None:
             self._ticket = None
             self._started(answer)
+        if self._ticket is not None and not offered:
+            # The limit has fallen to nothing: power that is not on yet must not come on.
+            self.party.abandon(self._ticket)
+            self._ticket, self._retry_at = None, now
+            self.party.do(OpenContactor())
         if self.on:
             # The power path opens and closes behind the car; this only shows it.
             state.charging = ready and offered

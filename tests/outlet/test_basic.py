@@ -200,6 +200,26 @@ def test_the_duty_changes_at_most_every_five_seconds() -> None:
     assert all(later - earlier >= 5.0 for earlier, later in itertools.pairwise(moments))
 
 
+def test_power_that_is_not_on_yet_does_not_come_on_when_the_limit_falls_to_nothing() -> None:
+    outlet = Outlet(PLAIN)
+    outlet.plug_in()
+    outlet.show_card(YES)
+    outlet.run(10.0)
+    outlet.pilot_to("C")
+    asked = outlet.started
+    assert asked is not None
+    outlet.hear(LimitChanged(0.0))
+    assert outlet.drive == "x1"
+    assert outlet.started is None
+    assert outlet.said(OpenContactor)
+    outlet.hear(LimitChanged(None))
+    outlet.run(6.0)
+    assert outlet.drive == "53%"
+    assert outlet.started not in (None, asked), "asked for again"
+    outlet.power()
+    assert outlet.shown is Indication.CHARGING
+
+
 def test_less_than_six_amperes_is_x1_until_there_is_more() -> None:
     outlet = charging()
     outlet.hear(LimitChanged(1000.0))
