@@ -17,7 +17,27 @@ _DATAGRAMS_A_TURN = 64
 """So many are read in one turn of the loop: a flood costs its share and no more. [A-NET-02]"""
 
 
-class SdpListener:
+class _Listener:
+    """A socket of the event loop. ``ready`` is called when there is something to read or accept."""
+
+    def __init__(self, sock: socket.socket, ready: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = sock
+        self._loop.add_reader(sock, ready)
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Nothing more is read or accepted; TCP connections that exist go on."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+
+
+class SdpListener(_Listener):
     """Answers SECC discovery requests while ``port_of`` names a TCP port for the security that the car asked for."""
 
     def __init__(
@@ -29,21 +49,9 @@ class SdpListener:
         self._place = place
         self._answer = answer
         self._rate = sdp.RateLimit()
-        self._loop = asyncio.get_running_loop()
-        self._socket = sdp_socket(place, port)
-        self._loop.add_reader(self._socket, self._readable)
+        super().__init__(sdp_socket(place, port), self._readable)
         self.ignored = 0
         """Datagrams that got no answer because they were not a request, came too fast, or from too far away."""
-
-    @property
-    def port(self) -> int:
-        port: int = self._socket.getsockname()[1]
-        return port
-
-    def close(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
-            self._socket.close()
 
     def _readable(self) -> None:
         for _ in range(_DATAGRAMS_A_TURN):
@@ -78,25 +86,12 @@ class SdpListener:
             log.warning("%s: SDP answer: %s", self._place.interface, error)
 
 
-class TcpListener:
+class TcpListener(_Listener):
     """One listening socket. ``accepted`` gets each new socket and who is at the other end; it accepts or closes it."""
 
     def __init__(self, place: Place, port: int, accepted: Callable[[socket.socket, str], None]) -> None:
         self._accepted = accepted
-        self._loop = asyncio.get_running_loop()
-        self._socket = tcp_socket(place, port)
-        self._loop.add_reader(self._socket, self._acceptable)
-
-    @property
-    def port(self) -> int:
-        port: int = self._socket.getsockname()[1]
-        return port
-
-    def close(self) -> None:
-        """Connecting is refused from now on; connections that exist go on."""
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
-            self._socket.close()
+        super().__init__(tcp_socket(place, port), self._acceptable)
 
     def _acceptable(self) -> None:
         try:
