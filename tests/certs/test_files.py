@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from certs import files
 from certs.errors import StoreError
-from certs.files import LARGEST_FILE, SETTLED_NS, paced, read_file, remove_file, settled, stamp, write_atomically
+from certs.files import (
+    LARGEST_FILE,
+    MAX_READ,
+    SETTLED_NS,
+    Disk,
+    paced,
+    read_file,
+    remove_file,
+    settled,
+    stamp,
+    write_atomically,
+)
 from tests.power_cut import each_power_cut
 from tests.settle import settle
 
@@ -83,6 +96,27 @@ def test_reading_has_limits(tmp_path: Path) -> None:
     # Nobody writes to it: reading must come back all the same.
     with pytest.raises(StoreError, match="not a file"):
         read_file(tmp_path / "fifo")
+
+
+@pytest.mark.parametrize("read", [Disk().read, partial(read_file, largest=MAX_READ)])
+def test_reading_asks_for_no_more_memory_than_the_file_takes(
+    tmp_path: Path, read: Callable[[Path], bytes | None]
+) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(b"emaid DE8AACA2B3C4D5\n")
+    tracemalloc.start()
+    try:
+        assert read(path) == b"emaid DE8AACA2B3C4D5\n"
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_part_is_what_the_file_has_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b"0123456789")
+    parts = [Disk().part(path, *span) for span in ((0, 4), (4, 10), (8, 100), (10, 20), (15, 20))]
+    assert parts == [b"0123", b"456789", b"89", b"", b""]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o620])
