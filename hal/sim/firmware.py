@@ -40,6 +40,25 @@ class Firmware:
         self._measured: Message = {}
         self._was_silent = False
         world.watch(self._watch_silence)
+        self._at_once: dict[str, Callable[[Message], Message | None]] = {
+            "open": self._open,
+            "close": self._close,
+            "duty": lambda command: world.drive_pilot(number(command, "duty", 0.0, 1.0)),
+            "e": lambda _: world.drive_pilot(None),
+            "permit": lambda command: self.safety.permit(command.get("on") is True),
+            "target": self._target,
+            "imd": self._switch_imd,
+            "meter": self._read_meter,
+            "clear": lambda command: self.safety.clear(str(command.get("code"))),
+            "overcurrent": self._limit,
+            "residual_current": self._test_residual_current,
+        }
+        self._in_time: dict[str, Callable[[Message, Reply], None]] = {
+            "off": self._off,
+            "lock": self._move_lock,
+            "unlock": self._move_lock,
+            "imd_test": self._test_imd,
+        }
 
     def _watch_silence(self, what: str) -> None:
         """Back from silence: reports may be lost, so all are repeated."""
@@ -53,12 +72,14 @@ class Firmware:
         """Carry out one command. A silent controller never replies; a bad command is rejected, never raised."""
         if self.safety.silent:
             return
-        name = command.get("do")
+        name = str(command.get("do"))
         try:
-            carry_out: Callable[[Message, Reply], None] | None = getattr(self, f"_do_{name}", None)
-            if carry_out is None:
+            if (carry_out := self._at_once.get(name)) is not None:
+                reply({"ok": True, **(carry_out(command) or {})})
+            elif (begin := self._in_time.get(name)) is not None:
+                begin(command, reply)
+            else:
                 raise HalUnsupported(f"no such command: {name}")
-            carry_out(command, reply)
         except HalError as error:
             reply(refusal(error))
 
@@ -69,31 +90,18 @@ class Firmware:
         self.safety.beat()
         return self.measure()
 
-    def _do_open(self, _: Message, reply: Reply) -> None:
+    def _open(self, _: Message) -> Message:
         self.safety.disarm()
         self.world.drive_pilot(1.0)
-        reply({"ok": True, "events": self._everything()})
+        return {"events": self._everything()}
 
-    def _do_close(self, _: Message, reply: Reply) -> None:
+    def _close(self, _: Message) -> None:
         self.safety.disarm()
         self.world.drive_pilot(1.0)
         self.world.drive_lock(False)
         self._stop_measuring()
-        reply({"ok": True})
 
-    def _do_duty(self, command: Message, reply: Reply) -> None:
-        self.world.drive_pilot(number(command, "duty", 0.0, 1.0))
-        reply({"ok": True})
-
-    def _do_e(self, _: Message, reply: Reply) -> None:
-        self.world.drive_pilot(None)
-        reply({"ok": True})
-
-    def _do_permit(self, command: Message, reply: Reply) -> None:
-        self.safety.permit(command.get("on") is True)
-        reply({"ok": True})
-
-    def _do_target(self, command: Message, reply: Reply) -> None:
+    def _target(self, command: Message) -> None:
         limits = self.world.outlet.limits
         volts = number(command, "volts", 0.0, limits.max_volts)
         amperes = number(command, "amperes", 0.0, limits.max_amperes)
@@ -102,9 +110,8 @@ class Firmware:
         except ValueError as error:
             raise HalRejected(str(error)) from error
         self.safety.supply(volts, amperes, phase)
-        reply({"ok": True})
 
-    def _do_off(self, _: Message, reply: Reply) -> None:
+    def _off(self, _: Message, reply: Reply) -> None:
         self.safety.stop_supply()
         self._await_off(reply, self.clock.now() + OFF_SECONDS * self.clock.speed)
 
@@ -117,15 +124,11 @@ class Firmware:
         else:
             self.clock.call_at(self.clock.now() + STEP_SECONDS, lambda: self._await_off(reply, deadline))
 
-    def _do_lock(self, _: Message, reply: Reply) -> None:
-        self._turn_lock(True, reply)
+    def _move_lock(self, command: Message, reply: Reply) -> None:
+        locked = command["do"] == "lock"
+        if not locked:
+            self._require_open()
 
-    def _do_unlock(self, _: Message, reply: Reply) -> None:
-        if self.safety.contactor_state is not ContactorState.OPEN:
-            raise HalRejected("the contactor is not open")
-        self._turn_lock(False, reply)
-
-    def _turn_lock(self, locked: bool, reply: Reply) -> None:
         def confirm() -> None:
             self.world.drive_lock(locked)
             if self.world.locked is locked:
@@ -136,19 +139,18 @@ class Firmware:
 
         self.clock.call_at(self.clock.now() + LOCK_SECONDS, confirm)
 
-    def _do_imd_test(self, _: Message, reply: Reply) -> None:
+    def _test_imd(self, _: Message, reply: Reply) -> None:
         def finish() -> None:
             if "imd_silent" not in self.world.faults:
                 reply({"ok": True, "passed": "imd_self_test" not in self.world.faults})
 
         self.clock.call_at(self.clock.now() + SELF_TEST_SECONDS, finish)
 
-    def _do_imd(self, command: Message, reply: Reply) -> None:
+    def _switch_imd(self, command: Message) -> None:
         if command.get("on") is not True:
             self._stop_measuring()
         elif self._measuring is None:
             self._await_measurement()
-        reply({"ok": True})
 
     def _stop_measuring(self) -> None:
         if self._measuring is not None:
@@ -169,23 +171,21 @@ class Firmware:
                 self.safety.fail(Trouble("insulation_fault", Severity.EMERGENCY, text, latched=True))
         self._await_measurement()
 
-    def _do_meter(self, _: Message, reply: Reply) -> None:
+    def _read_meter(self, _: Message) -> Message:
         if "meter_lost" in self.world.faults:
             raise HalTimeout("the meter does not answer")
-        reply({"ok": True, "meter": _meter(self.world.flow(), self._now())})
+        return {"meter": _meter(self.world.flow(), self._now())}
 
-    def _do_clear(self, command: Message, reply: Reply) -> None:
-        self.safety.clear(str(command.get("code")))
-        reply({"ok": True})
-
-    def _do_overcurrent(self, command: Message, reply: Reply) -> None:
+    def _limit(self, command: Message) -> None:
         self.safety.max_amperes = number(command, "amperes", 0.0, 1000.0)
-        reply({"ok": True})
 
-    def _do_residual_current(self, _: Message, reply: Reply) -> None:
+    def _test_residual_current(self, _: Message) -> Message:
+        self._require_open()
+        return {"passed": "residual_current" not in self.world.faults}
+
+    def _require_open(self) -> None:
         if self.safety.contactor_state is not ContactorState.OPEN:
             raise HalRejected("the contactor is not open")
-        reply({"ok": True, "passed": "residual_current" not in self.world.faults})
 
     # --- what it says ---
 
