@@ -14,7 +14,7 @@ from hal.guard import ConsentLost
 from hal.interlock import Circumstances, Insulation, Interlock, Purpose
 from hal.port_queue import CommandFailed
 from hal.readings import DcPhase, Fault, InputsReading, PilotReading, PilotState, Severity
-from hal.sim.clock import ScaledClock, VirtualClock
+from hal.sim.clock import ScaledClock
 from hal.sim.firmware import Firmware
 from hal.sim.world import Outlet, World
 from secc.conversation import Abandon, Answered, Ask, Asked, Effect, End, Levels, Tell, Ticket, Timeout
@@ -45,6 +45,7 @@ from tests.board_events import (
     insulation_measured,
     pilot_changed,
 )
+from tests.virtual_clock import VirtualClock
 
 STEP = 0.01
 CHECKING = Timeout("cable check", 38.0, "a protocol's")

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from hal.readings import DcPhase
 from hal.sim.car import Battery, Car, pilot_volts
-from hal.sim.clock import ScaledClock, VirtualClock
+from hal.sim.clock import ScaledClock
 from hal.sim.world import Outlet, World
+from tests.virtual_clock import VirtualClock
 
 
 def dc_world(soc: float = 0.2, **options: float) -> tuple[VirtualClock, World]:

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from hal.sim.clock import LoopClock, ScaledClock, VirtualClock, VirtualLoop, run_virtual
+from hal.sim.clock import LoopClock, ScaledClock, VirtualLoop, run_virtual
+from tests.virtual_clock import VirtualClock
 
 
 def test_virtual_calls_run_in_order_each_at_its_moment() -> None:

@@ -9,8 +9,9 @@ import pytest
 from hal.errors import HalLost, HalRejected, HalTimeout
 from hal.linux import mme
 from hal.ports import PlcModem
-from hal.sim.clock import LoopClock, VirtualClock, run_virtual
+from hal.sim.clock import LoopClock, run_virtual
 from hal.sim.modem import Medium, SimModem
+from tests.virtual_clock import VirtualClock
 
 CAR, STATION = bytes.fromhex("02ee00000001"), bytes.fromhex("025ecc000001")
 CAR_MODEM, STATION_MODEM = bytes.fromhex("00b052aa0001"), bytes.fromhex("00b052bb0001")

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from hal.errors import HalLost, HalRejected
 from hal.open import open_sim
-from hal.sim.clock import ScaledClock, VirtualClock
+from hal.sim.clock import ScaledClock
 from hal.sim.options import parse
 from hal.sim.panel import VERBS, Hand, Panel
 from hal.sim.world import World
+from tests.virtual_clock import VirtualClock
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=10),
