@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from hal.address import Power, Recognised
+from hal.address import Recognised
 from hal.errors import HalError, HalUnsupported
 from hal.ports import Board
 from hal.sim.board import SimBoard
@@ -47,21 +47,6 @@ def recognise(where: str) -> Recognised:
     raise HalUnsupported(
         f"{where!r} is not a board; an address is KIND:DETAILS, and the kinds of this version are: {kinds}"
     )
-
-
-def power_of(where: str) -> Power:
-    """What the board at this address can deliver, without opening anything. Errors as in :func:`recognise`."""
-    return recognise(where).power
-
-
-def devices_of(where: str) -> tuple[str, ...]:
-    """Device files that the board at this address opens, as far as the address names them. Errors as in :func:`recognise`."""
-    return recognise(where).devices
-
-
-def unsafe_options(where: str) -> tuple[str, ...]:
-    """Names of options in this address that only tests may use; a station refuses them unless it is told to be unsafe."""
-    return recognise(where).unsafe
 
 
 async def open_hal(where: str, *, name: str = "1") -> Board:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hal.address import Power
 from hal.errors import HalError
-from hal.open import power_of, unsafe_options
+from hal.open import recognise
 from secc.config.outlet import Ac, Dc, OutletSettings
 from secc.config.settings import Config
 from secc.errors import ConfigError
@@ -32,7 +32,8 @@ def settled_outlet(config: Config, number: int) -> OutletSettings:
     outlet = config.outlets[number]
     address = f"outlet[{number}].hal"
     try:
-        able, unsafe = possible(power_of(outlet.hal)), unsafe_options(outlet.hal)
+        found = recognise(outlet.hal)
+        able, unsafe = possible(found.power), found.unsafe
     except HalError as error:
         raise ConfigError(address, str(error), config.source) from error
     if unsafe and not config.lab.danger_follower:

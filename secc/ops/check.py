@@ -18,7 +18,7 @@ from certs.keystore import Keystore, SeccChain
 from certs.revocation import StapleCache
 from certs.revoked import read_revoked
 from certs.truststore import InstalledRoot, Roots, Truststore
-from hal.open import unsafe_options
+from hal.open import recognise
 from secc.config import Clock, Config, Tls, dangers
 from secc.config.boards import settled_outlet
 from secc.conversation import Wall
@@ -217,6 +217,6 @@ def _hardware(config: Config, number: int, subject: str) -> Iterator[Finding]:
     except ConfigError as error:
         yield bad(subject, f"{error.path.partition('.')[2]}: {error.hint}")
         return
-    unsafe = unsafe_options(outlet.hal)
+    unsafe = recognise(outlet.hal).unsafe
     text = f"hardware {outlet.hal}, {', '.join(outlet.transfers)}"
     yield Finding(subject, text + (f" (for tests only: {', '.join(unsafe)})" if unsafe else ""), remark=bool(unsafe))

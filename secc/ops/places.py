@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hal.errors import HalError
-from hal.open import devices_of
+from hal.open import recognise
 from secc.config import Config, Modem, OutletSettings, TraceMode
 from secc.link import sdp
 from secc.ops.finding import Finding, bad, note, skipped
@@ -120,7 +120,7 @@ def _control(config: Config) -> Iterator[Finding]:
 
 def _devices(outlet: OutletSettings) -> Iterator[Finding]:
     try:
-        devices = devices_of(outlet.hal)
+        devices = recognise(outlet.hal).devices
     except HalError:
         return  # what is wrong with the address is told of elsewhere
     for device in map(Path, devices):

@@ -13,7 +13,7 @@ import pytest
 from hal.compose import ComposedBoard, Plan, open_composed, read_plan
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
 from hal.events import FaultRaised
-from hal.open import open_hal, recognise, unsafe_options
+from hal.open import open_hal, recognise
 from hal.ports import Board
 from hal.readings import ContactorState, DcPhase, PilotState
 from hal.sim.clock import run_virtual
@@ -345,7 +345,7 @@ def test_a_file_is_opened_with_its_board(tmp_path: Path) -> None:
 
 def test_the_board_of_a_file_is_recognised_too(tmp_path: Path) -> None:
     path = written(tmp_path, "board = 'sim:?follower=follow'")
-    assert unsafe_options(f"composed:{path}") == ("follower",)
+    assert recognise(f"composed:{path}").unsafe == ("follower",)
     for board, error in (("sim:?colour=red", HalRejected), ("abacus:", HalUnsupported)):
         with pytest.raises(error):
             recognise(f"composed:{written(tmp_path, f'board = {board!r}')}")

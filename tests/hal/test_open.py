@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.errors import HalError, HalRejected, HalUnsupported
-from hal.open import open_hal, recognise, unsafe_options
+from hal.open import open_hal, recognise
 from hal.ports import Board
 from hal.sim.clock import run_virtual
 from hal.sim.follower import Following
@@ -90,6 +90,6 @@ def test_any_text_is_options_or_a_typed_error(text: str) -> None:
 
 
 def test_the_follower_is_known_to_be_unsafe() -> None:
-    assert unsafe_options("sim:?follower=follow") == ("follower",)
-    assert unsafe_options("sim:?speed=5") == ()
+    assert recognise("sim:?follower=follow").unsafe == ("follower",)
+    assert recognise("sim:?speed=5").unsafe == ()
     assert simulated("sim:?follower=stick").follower is Following.STICK

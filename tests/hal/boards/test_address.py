@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hal.boards.address import KINDS, read_address
 from hal.boards.uart import SerialLine
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
-from hal.open import open_hal, recognise, unsafe_options
+from hal.open import open_hal, recognise
 from hal.ports import Board
 from hal.readings import ContactorState, PilotState
 from tests.hal.boards.chargesom_fake import FakeChargeSom
@@ -27,7 +27,7 @@ from tests.hal.contract import Collector, beating
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_recognised_without_opening_anything(kind: str) -> None:
     assert recognise(f"{kind}:/dev/nothing")
-    assert unsafe_options(f"{kind}:/dev/nothing?phases=1&max_amperes=16&reset=!nRESET&estop=gpiochip0/3") == ()
+    assert recognise(f"{kind}:/dev/nothing?phases=1&max_amperes=16&reset=!nRESET&estop=gpiochip0/3").unsafe == ()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hal.boards.pilot_config import read_board
 from hal.errors import HalError, HalLost, HalRejected
 from hal.linux.gpio import LineName
 from hal.linux.sysfs import Adc, Pwm
-from hal.open import open_hal, recognise, unsafe_options
+from hal.open import open_hal, recognise
 
 GOOD = """
 [pwm]
@@ -68,7 +68,7 @@ def test_the_file_is_read_into_values(tmp_path: Path) -> None:
     }
     assert (plan.outlet.phases, plan.outlet.max_amperes, plan.outlet.lock) == (3, 20.0, True)
     assert recognise(f"linux:{tmp_path}/board.toml") == plan
-    assert unsafe_options(f"linux:{tmp_path}/board.toml") == ()
+    assert recognise(f"linux:{tmp_path}/board.toml").unsafe == ()
 
 
 @pytest.mark.parametrize(
