@@ -34,9 +34,10 @@ _SAFE: Final = {
     Reason.RCM_ERROR: RESIDUAL,
     Reason.RCM_SELF_TEST: RESIDUAL_TEST,
 }
-_SENSORS: Final = range(Reason.TEMPERATURE_1_MALFUNCTION, Reason.TEMPERATURE_4_MALFUNCTION + 1)
-_HEAT: Final = range(Reason.OVER_TEMPERATURE_1, Reason.OVER_TEMPERATURE_4 + 1)
-_STOPS: Final = range(Reason.EMERGENCY_INPUT_1, Reason.EMERGENCY_INPUT_3 + 1)
+_SENSORS: Final = range(3, 7)
+"""A temperature sensor does not work: one reason for each of four. The same for heat, and for three emergency inputs."""
+_HEAT: Final = range(7, 11)
+_STOPS: Final = range(16, 19)
 
 
 def trouble_of(reason: int) -> Trouble:

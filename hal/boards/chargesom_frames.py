@@ -31,11 +31,6 @@ class Com(enum.IntEnum):
 RCM_SELF_TEST: Final = 1
 
 
-class SafeState(enum.IntEnum):
-    NORMAL = 0
-    SAFE = 1
-
-
 class Residual(enum.IntEnum):
     """The residual-current monitor."""
 
@@ -46,27 +41,16 @@ class Residual(enum.IntEnum):
 
 
 class Reason(enum.IntEnum):
-    """Why the controller is in its safe state."""
+    """Why the controller is in its safe state, where it is not about one of several sensors or inputs."""
 
     NONE = 0
     INTERNAL_ERROR = 1
     COM_TIMEOUT = 2
-    TEMPERATURE_1_MALFUNCTION = 3
-    TEMPERATURE_2_MALFUNCTION = 4
-    TEMPERATURE_3_MALFUNCTION = 5
-    TEMPERATURE_4_MALFUNCTION = 6
-    OVER_TEMPERATURE_1 = 7
-    OVER_TEMPERATURE_2 = 8
-    OVER_TEMPERATURE_3 = 9
-    OVER_TEMPERATURE_4 = 10
     PROXIMITY_MALFUNCTION = 11
     PILOT_MALFUNCTION = 12
     PILOT_SHORT = 13
     PILOT_DIODE = 14
     HV_SWITCH_MALFUNCTION = 15
-    EMERGENCY_INPUT_1 = 16
-    EMERGENCY_INPUT_2 = 17
-    EMERGENCY_INPUT_3 = 18
     RCM_ERROR = 20
     RCM_SELF_TEST = 21
 
@@ -152,6 +136,7 @@ class ChargeState:
 
     duty: float | None
     safe_state: int
+    """0 normal, 1 safe; others: the controller does not know yet."""
     reason: int
     pilot: PilotState
     pilot_short: bool
@@ -167,7 +152,7 @@ class ChargeState:
 
     @property
     def normal(self) -> bool:
-        return self.safe_state == SafeState.NORMAL
+        return self.safe_state == 0
 
 
 def charge_state(data: int) -> ChargeState:

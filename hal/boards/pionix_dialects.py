@@ -101,20 +101,12 @@ TIDA: Final = Dialect(
     heard_lock=8,
     errors=_COMMON | {7: _OVERCURRENT},
 )
-PHYVERSO: Final = Dialect(
+PHYVERSO: Final = replace(
+    TIDA,
     name="phyverso",
     keep_alive=1,
-    lock=3,
-    pwm=4,
-    power=5,
-    reset=6,
     config=8,
     connector=7,
-    heard_keep_alive=1,
-    heard_reset=2,
-    heard_pilot=3,
-    heard_contactor=4,
-    heard_errors=5,
     heard_connector=6,
     heard_proximity=8,
     heard_lock=10,

@@ -23,32 +23,28 @@ class Debounce:
     """Feed it every sample; a lone one that differs changes nothing."""
 
     def __init__(self) -> None:
-        self._settled = Settled(PilotState.UNKNOWN)
+        self.settled = Settled(PilotState.UNKNOWN)
         self._candidate: tuple[PilotState, str | None] | None = None
         self._diode = False
 
-    @property
-    def settled(self) -> Settled:
-        return self._settled
-
     def sample(self, high_volts: float, low_volts: float, duty: float | None) -> Settled:
         """``duty`` is what is driven: 1.0 steady high, 0.0 steady low, None pulled to 0 V."""
-        measured = classify(high_volts, low_volts, duty, self._settled.state)
+        measured = classify(high_volts, low_volts, duty, self.settled.state)
         seen = (measured.state, measured.flaw)
         if seen == self._candidate:
             self._settle(*seen)
         self._candidate = seen
-        return self._settled
+        return self.settled
 
     def lost(self) -> Settled:
         """Nothing can be measured: that is known at once."""
         self._candidate = None
-        self._settled = Settled(PilotState.UNKNOWN, diode=self._diode)
-        return self._settled
+        self.settled = Settled(PilotState.UNKNOWN, diode=self._diode)
+        return self.settled
 
     def _settle(self, state: PilotState, flaw: str | None) -> None:
         if flaw == "diode":
             self._diode = True
         elif state is PilotState.A:
             self._diode = False
-        self._settled = Settled(PilotState.UNKNOWN if self._diode else state, self._diode, flaw == "short")
+        self.settled = Settled(PilotState.UNKNOWN if self._diode else state, self._diode, flaw == "short")
