@@ -57,10 +57,6 @@ class Stream(Generic[T]):
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
 
-    async def aclose(self) -> None:
-        """No more for this reader."""
-        self.close()
-
 
 class Broadcast(Generic[T]):
     """The sending end. All calls from the event loop's thread."""

@@ -24,13 +24,14 @@ from hal.boards.chargesom_frames import (
     inquiry,
     temperatures,
 )
-from hal.boards.driven import COMMAND_SECONDS, Outlet, Reset
+from hal.boards.driven import COMMAND_SECONDS, Outlet
 from hal.boards.serial_board import SerialBoard
 from hal.boards.troubles import PILOT_DIODE
 from hal.boards.uart import Connect
 from hal.drivers_kit import within
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
 from hal.faults import Trouble
+from hal.linux.gpio import OutputLine
 from hal.readings import BoardCapabilities, ContactorState, PilotReading, PilotState
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class ChargeSom(SerialBoard):
     """
 
     def __init__(
-        self, name: str, connect: Connect, outlet: Outlet, *, contactors: int = 1, reset: Reset | None = None
+        self, name: str, connect: Connect, outlet: Outlet, *, contactors: int = 1, reset: OutputLine | None = None
     ) -> None:
         super().__init__(
             name,

@@ -10,8 +10,7 @@ import abc
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Self
 
 from frozen import dataclass
 from hal.address import Values
@@ -20,6 +19,7 @@ from hal.boards.levels import LevelBoard
 from hal.boards.troubles import HEARTBEAT_LOST, STUCK_OPEN, WELDED
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
 from hal.faults import Trouble
+from hal.linux.gpio import InputLine
 from hal.ports import Meter
 from hal.readings import AcCapabilities, BoardCapabilities, ContactorState, PilotReading, Severity
 
@@ -60,23 +60,6 @@ class Outlet:
         return AcCapabilities(self.phases, self.volts, self.min_amperes, self.max_amperes, self.switches_phases)
 
 
-class Input(Protocol):
-    """A contact that the driver reads: True is the state that its name says."""
-
-    on_change: Callable[[bool], None]
-
-    @property
-    def active(self) -> bool: ...
-    def close(self) -> None: ...
-
-
-class Reset(Protocol):
-    """The controller's reset line."""
-
-    def set(self, active: bool) -> None: ...
-    def close(self) -> None: ...
-
-
 class DrivenBoard(LevelBoard, abc.ABC):
     """One AC outlet behind a driver."""
 
@@ -92,7 +75,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
         self.feedback: bool | None = None
         self._was_closed = False
         self._last_beat: float | None = None
-        self._inputs: list[Input] = []
+        self._inputs: list[InputLine] = []
         self._stops: dict[str, bool] = {}
         self._beat_check: asyncio.TimerHandle | None = None
         self._contactor_check: asyncio.TimerHandle | None = None
@@ -122,7 +105,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
     def _switch(self, closed: bool) -> None:
         """Tell the board at once what the contactor shall be. HalError when it cannot be told."""
 
-    def wire(self, *, emergency_stop: Input | None = None, door: Input | None = None) -> None:
+    def wire(self, *, emergency_stop: InputLine | None = None, door: InputLine | None = None) -> None:
         """Contacts on lines of our own, for boards whose protocol does not know them. Their levels count from now on."""
         if emergency_stop is not None:
             emergency_stop.on_change = lambda active: self.hear_inputs(emergency_stopped=active, source="contact")

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Final, Protocol
+from typing import Final
 
-from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Input, Outlet
-from hal.boards.driven import Reset as Output
+from hal.boards.driven import COMMAND_SECONDS, DrivenBoard, Outlet
 from hal.boards.sampling import Debounce
 from hal.boards.troubles import PILOT_DIODE, PILOT_SHORT
 from hal.drivers_kit import within
 from hal.errors import HalError, HalUnsupported
 from hal.faults import Trouble
+from hal.linux.gpio import InputLine, OutputLine
+from hal.linux.sysfs import Adc, Pwm
 from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState, Severity
 
 log = logging.getLogger(__name__)
@@ -35,15 +36,6 @@ STALLED_SECONDS: Final = 0.1
 STALLED: Final = Trouble("pilot_unwatched", Severity.WARNING, "the pilot was not looked at for more than 100 ms")
 
 
-class Generator(Protocol):
-    def drive(self, duty: float) -> None: ...
-
-
-class Peak(Protocol):
-    def volts(self) -> float: ...
-    def close(self) -> None: ...
-
-
 class LinuxBoard(DrivenBoard):
     """``high`` and ``low`` measure the pilot's peaks. ``feedback``: the contactor's mirror contact, active when closed; without it
     the contactor is believed to do what it is told, which finds no welding. ``gate``: pulls the pilot to 0 V (state E)."""
@@ -53,14 +45,14 @@ class LinuxBoard(DrivenBoard):
         name: str,
         outlet: Outlet,
         *,
-        generator: Generator,
-        high: Peak,
-        low: Peak,
-        contactor: Output,
-        feedback: Input | None = None,
-        gate: Output | None = None,
-        bolt: Output | None = None,
-        bolt_feedback: Input | None = None,
+        generator: Pwm,
+        high: Adc,
+        low: Adc,
+        contactor: OutputLine,
+        feedback: InputLine | None = None,
+        gate: OutputLine | None = None,
+        bolt: OutputLine | None = None,
+        bolt_feedback: InputLine | None = None,
     ) -> None:
         super().__init__(
             name, outlet, BoardCapabilities(opens_itself=False, heartbeat_seconds=1.0), supports_e=gate is not None

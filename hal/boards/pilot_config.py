@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from frozen import dataclass
 from hal.address import Power, Values, load
-from hal.boards.driven import Input, Outlet
+from hal.boards.driven import Outlet
 from hal.boards.pilot_board import LinuxBoard
 from hal.errors import HalError, HalRejected
 from hal.linux.gpio import InputLine, LineName, OutputLine, line_of
@@ -99,8 +99,7 @@ class LinuxPlan:
             bolt=outputs.get("lock"),
             bolt_feedback=inputs.get("lock_feedback"),
         )
-        stop: Input | None = inputs.get("emergency_stop")
-        board.wire(emergency_stop=stop, door=inputs.get("door"))
+        board.wire(emergency_stop=inputs.get("emergency_stop"), door=inputs.get("door"))
         return board
 
 

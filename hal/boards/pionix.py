@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from hal.boards.driven import COMMAND_SECONDS, Outlet, Reset
+from hal.boards.driven import COMMAND_SECONDS, Outlet
 from hal.boards.pionix_dialects import CP_STATES, PP_AMPERES, PP_FAULT, X1, Dialect
 from hal.boards.pionix_meter import PowerMeter
 from hal.boards.pionix_wire import Fields, Unpacker, field, packet, parse
@@ -23,6 +23,7 @@ from hal.boards.troubles import PILOT_DIODE, PROXIMITY
 from hal.boards.uart import Connect
 from hal.drivers_kit import within
 from hal.errors import HalError, HalLost, HalUnsupported
+from hal.linux.gpio import OutputLine
 from hal.ports import Meter
 from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState
 
@@ -56,7 +57,7 @@ class PionixBoard(SerialBoard):
         dialect: Dialect,
         *,
         connector: int = 1,
-        reset: Reset | None = None,
+        reset: OutputLine | None = None,
         revision: int = 2,
         meter: str = "",
     ) -> None:

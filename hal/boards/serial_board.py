@@ -8,9 +8,10 @@ import contextlib
 import enum
 from typing import Final
 
-from hal.boards.driven import DrivenBoard, Outlet, Reset
-from hal.boards.uart import Connect, Line
+from hal.boards.driven import DrivenBoard, Outlet
+from hal.boards.uart import Connect, SerialLine
 from hal.errors import HalError, HalLost
+from hal.linux.gpio import OutputLine
 from hal.readings import BoardCapabilities
 
 RECONNECT_SECONDS: Final = 1.0
@@ -27,14 +28,14 @@ class SerialBoard(DrivenBoard):
         capabilities: BoardCapabilities,
         *,
         phase: enum.Enum,
-        reset: Reset | None,
+        reset: OutputLine | None,
         turn_seconds: float,
     ) -> None:
         super().__init__(name, outlet, capabilities)
         self._connect, self._reset = connect, reset
         self._turn_seconds = turn_seconds
         self._phase = phase
-        self._line: Line | None = None
+        self._line: SerialLine | None = None
         self._since = self._tried = 0.0
         self._duty = 1.0
         self._ticker: asyncio.TimerHandle | None = None

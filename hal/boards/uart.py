@@ -10,33 +10,12 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable
-from typing import Protocol
 
 from hal.errors import HalError, HalLost, HalRejected, HalUnsupported
 
 NEEDS_PYSERIAL = "serial boards need pyserial, which the extra 'serial' brings: pip install pyserial"
 
 READ_OCTETS = 4096
-
-
-class Line(Protocol):
-    """A way to a board. ``on_octets`` hears what comes, ``on_lost`` that nothing will come any more."""
-
-    on_octets: Callable[[bytes], None]
-    on_lost: Callable[[str], None]
-
-    def write(self, octets: bytes) -> None:
-        """Send now. HalLost when the line is gone, or does not take them."""
-
-    def close(self) -> None: ...
-
-
-Connect = Callable[[], Line]
-"""Opens the line anew, as often as it is needed. HalError when it cannot be opened."""
-
-
-def _nothing(_: object) -> None:
-    return None
 
 
 def describe(path: str, error: OSError) -> HalError:
@@ -49,15 +28,18 @@ def describe(path: str, error: OSError) -> HalError:
 
 
 class SerialLine:
-    """A tty at 8N1, raw, and exclusively ours."""
+    """A tty at 8N1, raw, opened for this process alone.
+
+    ``on_octets`` is called with what was received, ``on_lost`` once the line has failed.
+    """
 
     def __init__(self, path: str, baud: int = 115200) -> None:
         try:
             import serial
         except ImportError as error:
             raise HalUnsupported(NEEDS_PYSERIAL) from error
-        self.on_octets: Callable[[bytes], None] = _nothing
-        self.on_lost: Callable[[str], None] = _nothing
+        self.on_octets: Callable[[bytes], None] = lambda octets: None
+        self.on_lost: Callable[[str], None] = lambda text: None
         self._path = path
         self._loop = asyncio.get_running_loop()
         try:
@@ -73,6 +55,7 @@ class SerialLine:
         self._loop.add_reader(self._fd, self._read)
 
     def write(self, octets: bytes) -> None:
+        """Send now. Raises HalLost when the line is gone, or does not accept all octets."""
         if self._fd is None:
             raise HalLost(f"{self._path} is closed")
         try:
@@ -106,3 +89,7 @@ class SerialLine:
         else:
             self.close()
             self.on_lost(f"{self._path} was hung up")
+
+
+Connect = Callable[[], SerialLine]
+"""Opens the line anew, as often as it is needed. Raises HalError when it cannot be opened."""

@@ -6,7 +6,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from frozen import dataclass
 from hal.errors import HalLost, HalRejected, HalTimeout, HalUnsupported
@@ -59,24 +59,11 @@ def unpacked(octets: bytes) -> Frame | BusOff | None:
     return Frame(identifier & _IDENTIFIER, data[:length])
 
 
-class Bus(Protocol):
-    """What carries frames. ``on_frame`` hears each with the time of its arrival, ``on_lost`` that nothing goes now."""
-
-    on_frame: Callable[[float, Frame], None]
-    on_lost: Callable[[HalLost], None]
-
-    @property
-    def usable(self) -> bool:
-        """False once the socket is of no more use and has to be opened anew."""
-
-    def send(self, frame: Frame) -> None:
-        """Queue now. HalTimeout when the queue is full (no device acknowledges), HalLost when there is no way out."""
-
-    def close(self) -> None: ...
-
-
 class CanSocket(FrameSocket):
-    """A bound CAN_RAW socket, or anything that speaks its 16 octet packets. To be used on the event loop's thread."""
+    """A bound CAN_RAW socket, or another socket with its packets of 16 octets. For the event loop's thread.
+
+    ``on_frame`` is called with each frame and the time of its arrival, ``on_lost`` when the bus carries no frames.
+    """
 
     def __init__(self, opened: socket.socket, interface: str) -> None:
         super().__init__(opened, interface, TEXTS)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable
 
 from hal.address import Address
-from hal.dc.can import Bus, Frame, can_interface
+from hal.dc.can import CanSocket, Frame, can_interface
 from hal.dc.frames import CONTROLLER, Command, answer, question, setpoint, switch
 from hal.dc.module import ALARMS, Bounds, Module, together
 from hal.drivers_kit import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Tell
@@ -54,7 +54,7 @@ class InfypowerSupply:
 
     def __init__(
         self,
-        connect: Callable[[], Bus],
+        connect: Callable[[], CanSocket],
         modules: Iterable[int],
         *,
         controller: int = CONTROLLER,
@@ -66,7 +66,7 @@ class InfypowerSupply:
         self._bounds = bounds if bounds is not None else Bounds()
         self._capabilities: DcCapabilities | None = None
         self.faults = ActiveFaults()
-        self._bus: Bus | None = None
+        self._bus: CanSocket | None = None
         self._task: asyncio.Task[None] | None = None
         self._target: tuple[float, float] | None = None
         self._amperes = 0.0
@@ -180,7 +180,7 @@ class InfypowerSupply:
             await self.off()
         await self._detach()
 
-    def _attach(self, bus: Bus) -> None:
+    def _attach(self, bus: CanSocket) -> None:
         bus.on_frame, bus.on_lost = self._hear, self._cut_off
         self._bus = bus
 

@@ -16,12 +16,13 @@ class Family(abc.ABC):
 
     name: str
     reset_is_confirmed: bool
-    _VERSION: int
-    _LINK: int
-    _RESET: int
+    VERSION: int
+    LINK: int
+    RESET: int
 
     @abc.abstractmethod
-    def _request(self, source: bytes, mmtype: int) -> bytes: ...
+    def request(self, source: bytes, mmtype: int) -> bytes:
+        """The frame that asks for VERSION, LINK or RESET."""
 
     @abc.abstractmethod
     def version(self, frame: Frame) -> ModemInfo | None: ...
@@ -33,15 +34,6 @@ class Family(abc.ABC):
     def reset(self, frame: Frame) -> bool | None:
         """Whether the modem agrees to restart."""
 
-    def ask_version(self, source: bytes) -> bytes:
-        return self._request(source, self._VERSION)
-
-    def ask_link(self, source: bytes) -> bytes:
-        return self._request(source, self._LINK)
-
-    def ask_reset(self, source: bytes) -> bytes:
-        return self._request(source, self._RESET)
-
 
 class Qualcomm(Family):
     """QCA7000, QCA7005, QCA7420 and their kin: OUI 00:B0:52, body behind it."""
@@ -49,10 +41,10 @@ class Qualcomm(Family):
     name = "Qualcomm"
     reset_is_confirmed = True
     _OUI: Final = bytes.fromhex("00b052")
-    _VERSION, _RESET, _LINK = 0xA000, 0xA01C, 0xA0B8
+    VERSION, RESET, LINK = 0xA000, 0xA01C, 0xA0B8
     _DEVICES: Final = {0x20: "QCA7420", 0x22: "QCA7000"}
 
-    def _request(self, source: bytes, mmtype: int) -> bytes:
+    def request(self, source: bytes, mmtype: int) -> bytes:
         return mme.build(source, mmtype, self._OUI, mmv=VENDOR)
 
     def _body(self, frame: Frame, request: int, octets: int) -> bytes | None:
@@ -61,7 +53,7 @@ class Qualcomm(Family):
         return frame.body[3:] if ours and len(frame.body) >= 3 + octets else None
 
     def version(self, frame: Frame) -> ModemInfo | None:
-        body = self._body(frame, self._VERSION, 3)
+        body = self._body(frame, self.VERSION, 3)
         if body is None or body[0] != 0:
             return None
         text = mme.printable(body[3 : 3 + body[2]])
@@ -73,11 +65,11 @@ class Qualcomm(Family):
         return ModemInfo(f"{self.name} {chip}".strip(), text)
 
     def link(self, frame: Frame) -> bool | None:
-        body = self._body(frame, self._LINK, 2)
+        body = self._body(frame, self.LINK, 2)
         return None if body is None or body[0] != 0 else body[1] == 1
 
     def reset(self, frame: Frame) -> bool | None:
-        body = self._body(frame, self._RESET, 1)
+        body = self._body(frame, self.RESET, 1)
         return None if body is None else body[0] == 0
 
 
@@ -88,13 +80,13 @@ class Lumissil(Family):
     reset_is_confirmed = False
     _OUI: Final = bytes.fromhex("0016e8")
     _HEAD: Final = struct.Struct("<HLB12s")
-    _VERSION, _RESET, _LINK = 0xAC6C, 0xAC70, 0xAC9C
+    VERSION, RESET, LINK = 0xAC6C, 0xAC70, 0xAC9C
 
     def __init__(self, mmv: int) -> None:
         self._mmv = mmv
 
-    def _request(self, source: bytes, mmtype: int) -> bytes:
-        body = b"\0" if mmtype == self._RESET else b""
+    def request(self, source: bytes, mmtype: int) -> bytes:
+        body = b"\0" if mmtype == self.RESET else b""
         return mme.build(source, mmtype, self._OUI + self._HEAD.pack(0, 0, 0, bytes(12)) + body, mmv=self._mmv)
 
     def _body(self, frame: Frame, request: int, octets: int) -> bytes | None:
@@ -103,13 +95,13 @@ class Lumissil(Family):
         return frame.body[start:] if ours and len(frame.body) >= start + octets else None
 
     def version(self, frame: Frame) -> ModemInfo | None:
-        body = self._body(frame, self._VERSION, 8)
+        body = self._body(frame, self.VERSION, 8)
         if body is None:
             return None
         return ModemInfo(f"{self.name} CG5317", ".".join(str(number) for number in struct.unpack_from("<4H", body)))
 
     def link(self, frame: Frame) -> bool | None:
-        body = self._body(frame, self._LINK, 1)
+        body = self._body(frame, self.LINK, 1)
         return None if body is None else body[0] == 1
 
     def reset(self, frame: Frame) -> bool | None:

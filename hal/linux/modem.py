@@ -12,7 +12,7 @@ from hal.linux import mme
 from hal.linux.errors import NoModem
 from hal.linux.families import FAMILIES, Family
 from hal.linux.mme import Frame
-from hal.linux.packet import PacketWire, Wire
+from hal.linux.packet import PacketWire
 from hal.readings import ModemInfo
 from hal.stream import Broadcast
 
@@ -39,7 +39,7 @@ _NEUTRAL: Final[dict[Callable[[Frame], bool | None], Callable[[bytes], bytes]]] 
 class LinuxModem:
     """The modem on a wire. ``address`` is its own, once it has answered: its attenuation profiles come from there."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: PacketWire) -> None:
         self.address: bytes | None = None
         self._wire = wire
         self.interface, self.mac = wire.interface, wire.mac
@@ -91,7 +91,7 @@ class LinuxModem:
             await self._recognise()
             self._looked_at = now
         if self._family is not None:
-            up = await self._ask(self._family.ask_link(self.mac), self._family.link, LINK_SECONDS)
+            up = await self._ask(self._family.request(self.mac, self._family.LINK), self._family.link, LINK_SECONDS)
             if up is not None:
                 return up
         return await self._neutral_link()
@@ -124,7 +124,7 @@ class LinuxModem:
         family = self._family
         if family is None:
             raise HalUnsupported(f"the modem on {self.interface} is of no known make; it cannot be told to restart")
-        request = family.ask_reset(self.mac)
+        request = family.request(self.mac, family.RESET)
         if not family.reset_is_confirmed:
             self._wire.send(request)
         elif not await self._ask(request, family.reset, LINK_SECONDS):
@@ -150,7 +150,7 @@ class LinuxModem:
                 info = family.version(frame)
                 return None if info is None else (info, frame.source)
 
-            found = await self._ask(family.ask_version(self.mac), read, ANSWER_SECONDS)
+            found = await self._ask(family.request(self.mac, family.VERSION), read, ANSWER_SECONDS)
             if found is not None:
                 self._info, self.address = found
                 self._family, self._neutral = family, None

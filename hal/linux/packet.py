@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
-from hal.errors import HalLost, HalTimeout
+from hal.errors import HalTimeout
 from hal.linux.errors import InterfaceDown, NoInterface, NoPermission
 from hal.linux.mme import ETHERTYPE
 from hal.linux.sockets import FrameSocket, Texts, describe
@@ -22,24 +22,11 @@ TEXTS: Final[Texts] = {
 }
 
 
-class Wire(Protocol):
-    """What carries frames to a modem. ``on_frame`` hears each with the time of its arrival, ``on_lost`` the end of it."""
-
-    on_frame: Callable[[float, bytes], None]
-    on_lost: Callable[[HalLost], None]
-
-    @property
-    def interface(self) -> str: ...
-    @property
-    def mac(self) -> bytes: ...
-    def send(self, frame: bytes) -> None:
-        """Send now. HalLost when the interface is gone, HalTimeout when its queue is full."""
-
-    def close(self) -> None: ...
-
-
 class PacketWire(FrameSocket):
-    """An AF_PACKET socket on one interface. To be made and used on the thread of a running event loop."""
+    """An AF_PACKET socket on one interface, made and used on the thread of a running event loop.
+
+    ``on_frame`` is called with each frame and the time of its arrival, ``on_lost`` when the socket fails.
+    """
 
     def __init__(self, interface: str) -> None:
         self.on_frame: Callable[[float, bytes], None] = lambda at, frame: None

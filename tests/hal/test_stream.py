@@ -43,7 +43,7 @@ def test_a_waiting_reader_wakes_and_a_closed_one_is_forgotten() -> None:
         await asyncio.sleep(0)
         source.publish("news")
         assert await waiting == "news"
-        await stream.aclose()
+        stream.close()
         source.publish("more")
         with pytest.raises(StopAsyncIteration):
             await anext(stream)

@@ -91,7 +91,7 @@ def test_scapy_reads_the_same_question_for_the_version() -> None:
     from scapy.contrib.homeplugav import HomePlugAV
     from scapy.layers.l2 import Ether
 
-    packet = Ether(Qualcomm().ask_version(HOST))
+    packet = Ether(Qualcomm().request(HOST, Qualcomm.VERSION))
     assert packet.type == 0x88E1
     assert packet[HomePlugAV].version == 0
     assert packet[HomePlugAV].HPtype == 0xA000
@@ -131,7 +131,7 @@ def test_a_lumissil_modem_is_read_with_either_version_of_its_header() -> None:
     head = bytes.fromhex("0016e8") + bytes(19)
     for mmv in (mme.VENDOR, mme.HOMEPLUG):
         modem = Lumissil(mmv)
-        asked = mme.parse(modem.ask_version(HOST))
+        asked = mme.parse(modem.request(HOST, modem.VERSION))
         assert asked is not None
         assert (asked.mmtype, asked.mmv, asked.body[:3]) == (0xAC6C, mmv, head[:3])
         version = answer(0xAC6D, head + bytes((1, 0, 2, 0, 3, 0, 4, 1)) + b"\0\0", mmv)
@@ -139,7 +139,7 @@ def test_a_lumissil_modem_is_read_with_either_version_of_its_header() -> None:
         assert modem.link(answer(0xAC9D, head + b"\x01", mmv)) is True
         assert modem.link(answer(0xAC9D, head + b"\x00", mmv)) is False
         assert modem.link(answer(0xAC9D, bytes(3) + bytes(20), mmv)) is None
-        asked = mme.parse(modem.ask_reset(HOST))
+        asked = mme.parse(modem.request(HOST, modem.RESET))
         assert asked is not None
         assert (asked.mmtype, asked.body[22]) == (0xAC70, 0)
 
