@@ -54,7 +54,8 @@ class TlsConnection:
         self._handshake_octets = 0
         self._buffer = ctypes.create_string_buffer(PIECE)
         self._length = c_size_t()
-        self._info: Handshaken | None = None
+        self.info: Handshaken | None = None
+        """Result of the handshake; None before it is complete."""
         self.established = False
         """Whether plaintext may flow."""
         self.peer_closed = False
@@ -82,15 +83,10 @@ class TlsConnection:
         return self._context.profile
 
     @property
-    def info(self) -> Handshaken | None:
-        """Result of the handshake; None before it is complete."""
-        return self._info
-
-    @property
     def report(self) -> TlsReport:
         """How far TLS came, also after a failure."""
         facts = self._facts
-        return TlsReport(facts.hello, self._context.chain, facts.choice, self._info, tuple(facts.steps))
+        return TlsReport(facts.hello, self._context.chain, facts.choice, self.info, tuple(facts.steps))
 
     @property
     def where(self) -> str:
@@ -99,7 +95,7 @@ class TlsConnection:
 
     def left(self) -> HandshakeFailed | None:
         """The error for a peer that leaves now; None if the handshake is complete."""
-        if self._info is not None:
+        if self.info is not None:
             return None
         waits = only_greeted(self._facts.steps) and self.report.certificate_sent
         flaw = TlsFlaw.CLOSED_AFTER_CERTIFICATE if waits else TlsFlaw.CLOSED_IN_HANDSHAKE
@@ -211,7 +207,7 @@ class TlsConnection:
             if not self._call(self._lib.SSL_do_handshake):
                 return
             self.established = True
-            self._info = self._agreed()
+            self.info = self._agreed()
             # The session's records follow; a callback for each would only cost time.
             self._lib.SSL_set_msg_callback(self._ssl, None)
         while self._call(self._lib.SSL_read_ex, self._buffer, PIECE, byref(self._length)):

@@ -97,6 +97,18 @@ class Context:
         self._callbacks.append(callback)
         return callback
 
+    def _add_trusted_ca_keys(self, add: Callable[..., int], *, add_failed: int, parse_failed: int) -> None:
+        """Let ``add`` write this side's extension, and accept the peer's. The failed results are for
+        exceptions in the callbacks.
+        """
+        where = libssl.EXT_TLS_1_2_AND_BELOW_ONLY | libssl.EXT_IGNORE_ON_RESUMPTION
+        where |= libssl.EXT_CLIENT_HELLO | libssl.EXT_TLS_1_2_SERVER_HELLO
+        write = self._callback(libssl.EXT_ADD_FUNCTION, add, add_failed)
+        read = self._callback(libssl.EXT_PARSE_FUNCTION, lambda *_: 1, parse_failed)
+        function = self.binding.SSL_CTX_add_custom_ext
+        added = function(self.pointer, TRUSTED_CA_KEYS, where, write, None, None, read, None)
+        self._check(added, "trusted_ca_keys")
+
     def _check(self, result: int, what: str) -> None:
         if result <= 0:
             raise ContextRejected(f"{what}: {self.binding.errors()}")
@@ -132,24 +144,9 @@ class ServerContext(Context):
         self._use(chain, key)
         staple = self._callback(libssl.STATUS_FUNCTION, self._staple, libssl.STATUS_NO_ACKNOWLEDGEMENT)
         self._check(lib.SSL_CTX_callback_ctrl(self.pointer, libssl.CTRL_STATUS_CALLBACK, staple), "staple")
-        self._check(
-            lib.SSL_CTX_add_custom_ext(
-                self.pointer,
-                TRUSTED_CA_KEYS,
-                libssl.EXT_TLS_1_2_AND_BELOW_ONLY
-                | libssl.EXT_IGNORE_ON_RESUMPTION
-                | libssl.EXT_CLIENT_HELLO
-                | libssl.EXT_TLS_1_2_SERVER_HELLO,
-                self._callback(libssl.EXT_ADD_FUNCTION, self._acknowledge, 0),
-                None,
-                None,
-                # The hello was read before; a body that libssl rejects must not end a handshake
-                # that is tolerated.
-                self._callback(libssl.EXT_PARSE_FUNCTION, lambda *_: 1, 1),
-                None,
-            ),
-            "trusted_ca_keys",
-        )
+        # The hello was read before; a body that libssl rejects must not end a handshake that is
+        # tolerated.
+        self._add_trusted_ca_keys(self._acknowledge, add_failed=0, parse_failed=1)
 
     def _use(self, chain: Chain, key: Key) -> None:
         lib = self.binding
@@ -213,22 +210,7 @@ class ClientContext(Context):
         if trusted_ca_keys is not None:
             body = encode_trusted_ca_keys(trusted_ca_keys)
             self._named = ctypes.create_string_buffer(body, len(body))
-            self._check(
-                lib.SSL_CTX_add_custom_ext(
-                    self.pointer,
-                    TRUSTED_CA_KEYS,
-                    libssl.EXT_TLS_1_2_AND_BELOW_ONLY
-                    | libssl.EXT_IGNORE_ON_RESUMPTION
-                    | libssl.EXT_CLIENT_HELLO
-                    | libssl.EXT_TLS_1_2_SERVER_HELLO,
-                    self._callback(libssl.EXT_ADD_FUNCTION, self._name_roots, -1),
-                    None,
-                    None,
-                    self._callback(libssl.EXT_PARSE_FUNCTION, lambda *_: 1, 0),
-                    None,
-                ),
-                "trusted_ca_keys",
-            )
+            self._add_trusted_ca_keys(self._name_roots, add_failed=-1, parse_failed=0)
 
     def _verify(self, facts: Facts | None, store_context: int, _: int) -> int:
         lib = self.binding

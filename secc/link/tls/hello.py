@@ -17,12 +17,10 @@ MAX_OCTETS: Final = 16_384
 MAX_RECORDS: Final = 128
 HANDSHAKE_RECORD: Final = 0x16
 TLS_1_2: Final = 0x0303
-TLS_1_3: Final = 0x0304
 
 
 class _Extension(IntEnum):
     SERVER_NAME = 0
-    MAX_FRAGMENT_LENGTH = 1
     TRUSTED_CA_KEYS = 3
     STATUS_REQUEST = 5
     SUPPORTED_GROUPS = 10
@@ -70,8 +68,6 @@ class ClientHello:
     status_request: bool = False
     status_request_v2: tuple[int, ...] = ()
     """CertificateStatusTypes asked for (RFC 6961): 1 ocsp, 2 ocsp_multi."""
-    max_fragment_length: int | None = None
-    """Octets, already decoded from the wire code."""
     quirks: tuple[str, ...] = ()
     """Codes of the field quirks that were tolerated in reading this hello, for the log."""
 
@@ -201,7 +197,6 @@ def _parse(body: bytes, strict: bool) -> ClientHello:
         certificate_authorities=_names(extensions.get(_Extension.CERTIFICATE_AUTHORITIES)),
         status_request=extensions.get(_Extension.STATUS_REQUEST, b"")[:1] == b"\x01",
         status_request_v2=_status_types(extensions.get(_Extension.STATUS_REQUEST_V2)),
-        max_fragment_length=_fragment_length(extensions.get(_Extension.MAX_FRAGMENT_LENGTH)),
         quirks=("Q-20",) if quirk else (),
     )
 
@@ -253,13 +248,6 @@ def _status_types(octets: bytes | None) -> tuple[int, ...]:
     except HelloRejected:
         return ()
     return tuple(kinds)
-
-
-def _fragment_length(octets: bytes | None) -> int | None:
-    """RFC 6066 section 4: codes 1 to 4 stand for 2**9 to 2**12 octets. libssl refuses other codes."""
-    if octets is None or len(octets) != 1 or octets[0] not in (1, 2, 3, 4):
-        return None
-    return 256 << octets[0]
 
 
 def _trusted_ca_keys(octets: bytes | None, strict: bool) -> tuple[tuple[TrustedAuthority, ...] | None, bool]:

@@ -36,7 +36,6 @@ OLDEST: Final = 0x3000_0000
 # openssl/ssl.h, tls1.h, bio.h, x509_vfy.h: the same numbers from 3.0 to 4.0.
 CTRL_MODE: Final = 33
 CTRL_SESSION_CACHE: Final = 44
-CTRL_MAX_SEND_FRAGMENT: Final = 52
 CTRL_STATUS_CALLBACK: Final = 63
 CTRL_STATUS_TYPE: Final = 65
 CTRL_GET_OCSP_RESPONSE: Final = 70
@@ -68,7 +67,6 @@ STATUS_TYPE_OCSP: Final = 1
 STATUS_OK: Final = 0
 STATUS_NO_ACKNOWLEDGEMENT: Final = 3
 
-ERROR_SSL: Final = 1
 ERROR_WANT_READ: Final = 2
 ERROR_WANT_WRITE: Final = 3
 ERROR_ZERO_RETURN: Final = 6

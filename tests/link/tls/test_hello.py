@@ -59,7 +59,6 @@ def test_every_offer_is_read() -> None:
     assert hello.groups == (23,)
     assert hello.signature_algorithms == (0x0403,)
     assert hello.server_name == "secc"
-    assert hello.max_fragment_length == 512
     assert hello.status_request
     assert hello.status_request_v2 == (2, 1)
     assert hello.certificate_authorities == (b"\x30\x00",)
