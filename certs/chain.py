@@ -73,7 +73,6 @@ class VerifiedChain:
     leaf: Certificate
     sub_cas: tuple[Certificate, ...]
     anchor: Certificate | None
-    anchor_role: Role | None
     dates_proven: bool
     """Whether a trusted clock stood behind the dates."""
 
@@ -117,14 +116,14 @@ def verify_chain(
         flaw, subject, hanging = search.verdict()
         if flaw is not Flaw.NO_TRUST_ANCHOR or not unanchored_allowed:
             raise ChainRejected(flaw, subject)
-        found = (hanging, None, None)
-    sub_cas, anchor, role = found
+        found = hanging, None
+    sub_cas, anchor = found
     if not clock_trusted:
         _require_common_moment([leaf, *sub_cas, *([anchor] if anchor else [])], at)
-    return VerifiedChain(leaf, sub_cas, anchor, role, dates_proven=clock_trusted)
+    return VerifiedChain(leaf, sub_cas, anchor, dates_proven=clock_trusted)
 
 
-_Found = tuple[tuple[Certificate, ...], Certificate | None, Role | None]
+_Found = tuple[tuple[Certificate, ...], Certificate | None]
 
 
 class _Search:
@@ -181,7 +180,7 @@ class _Search:
             for anchor in self._anchors.issuers(role, child):
                 named = True
                 if self._holds(depth, partial(self._check_anchor, anchor, role, child, below)):
-                    return below, anchor, role
+                    return below, anchor
         for candidate in self._others:
             if not child.names_as_issuer(candidate):
                 continue

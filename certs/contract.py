@@ -33,7 +33,7 @@ class Contract:
     not_after: datetime
     """End of the leaf's validity."""
     outcome: Outcome
-    """VALID, or NO_ROOT where the caller leaves the decision to a central validation."""
+    """VALID, or NO_ROOT where the caller leaves the decision to a central validation: then nothing may be granted without the backend."""
     hash_data: tuple[CertificateHashData, ...]
     """For OCSP by the backend, leaf first; entries without responder URL cannot be expressed in OCPP."""
     dates_proven: bool
@@ -43,11 +43,6 @@ class Contract:
     def __post_init__(self) -> None:
         if self._made_by is not _MADE_BY_VERIFICATION:
             raise TypeError("a Contract is made by verify_contract_chain only")
-
-    @property
-    def is_anchored(self) -> bool:
-        """Whether an installed root stands above the chain. If not, nothing may be granted without the backend's word."""
-        return self.outcome is Outcome.VALID
 
     @property
     def fingerprint(self) -> str:

@@ -24,7 +24,7 @@ def test_a_contract_holds_what_the_session_needs() -> None:
     assert contract.emaid.text == "DE8AACA2B3C4D5L"
     assert contract.public_key == LAB.contract.leaf.key.public_key()
     assert contract.not_after == AT + timedelta(days=730)
-    assert contract.is_anchored
+    assert contract.outcome is Outcome.VALID
     assert contract.dates_proven
 
 
@@ -115,7 +115,10 @@ def test_a_revoked_certificate_anywhere_in_the_chain_refuses_it(place: int) -> N
 
 def test_what_is_not_revoked_passes() -> None:
     other = replace(verify_contract_chain(LAB.contract.ders, anchors(), AT).hash_data[0], serial_number="1")
-    assert verify_contract_chain(LAB.contract.ders, anchors(), AT, is_revoked=lambda data: data == other).is_anchored
+    assert (
+        verify_contract_chain(LAB.contract.ders, anchors(), AT, is_revoked=lambda data: data == other).outcome
+        is Outcome.VALID
+    )
 
 
 def test_a_contract_is_announced_to_end_three_weeks_before() -> None:
@@ -150,7 +153,7 @@ def test_another_emaid_than_the_certificates_is_refused(claimed: str, flaw: Flaw
 
 
 def test_the_claim_may_leave_the_check_digit_out() -> None:
-    assert verify_contract_chain(LAB.contract.ders, anchors(), AT, claimed="DE8AACA2B3C4D5").is_anchored
+    assert verify_contract_chain(LAB.contract.ders, anchors(), AT, claimed="DE8AACA2B3C4D5").outcome is Outcome.VALID
 
 
 def test_without_a_clock_the_contract_says_so() -> None:
