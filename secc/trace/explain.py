@@ -14,7 +14,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from certs.files import write_whole
 from frozen import dataclass
 from secc.conversation import Reason
 from secc.errors import SeccError
@@ -168,11 +167,6 @@ class SessionRecord:
             return built(cls, tree)
         except (ValueError, TypeError, RecursionError) as error:
             raise RecordBroken(f"this is not a record of a session: {str(error)[:200]}") from None
-
-
-def write_record(path: Path, record: SessionRecord, disk: Disk | None = None) -> None:
-    """Keep a record; whole or not at all. Blocking. Raises StorageFailed."""
-    write_whole(disk or Disk(), path, record.to_json().encode())
 
 
 def read_record(path: Path, disk: Disk | None = None) -> SessionRecord:

@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from certs.files import remove_unfinished
+from certs.files import remove_unfinished, write_whole
 from secc.session.durable import Disk, StorageFailed
-from secc.trace.explain import RecordBroken, SessionRecord, read_record, write_record
+from secc.trace.explain import RecordBroken, SessionRecord, read_record
 
 SESSIONS: Final = 100
 ATTEMPTS: Final = 50
@@ -95,7 +95,7 @@ class History:
             attempt = "" if record.protocol else "-attempt"
             path = self._directory / f"{max(known, default=(0, None))[0] + 1:08d}-{record.session}{attempt}.json"
             self._make_room([file for _, file in sorted(known) if _is_attempt(file) == bool(attempt)], bool(attempt))
-        write_record(path, record, self._disk)
+        write_whole(self._disk, path, record.to_json().encode())
         if record.ended:
             self._begun.pop(record.session, None)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from frozen import dataclass
 
 
@@ -17,9 +19,15 @@ class Meaning:
     """What support should do."""
 
 
+def meanings(texts: Mapping[str, tuple[str, str, str]]) -> tuple[Meaning, ...]:
+    """Returns meanings by their codes: each with its meaning, what the driver sees, what to do."""
+    return tuple(Meaning(code, *said) for code, said in texts.items())
+
+
 NOTHING = "Nothing to do."
 RETRY = "The car shows a charging error. Unplugging and plugging in again starts anew."
 BEFORE = "Charging does not begin; the car shows an error, or goes to another way of identification if it has one."
 STOPS = "Charging stops; the car shows an error."
 CAR = "The car's doing: look at the last messages in the trace, and compare with another car."
 TRACE = "Look at the last lines of the trace; with `secc replay` one that is whole and not redacted can be run again."
+REPORT = "Keep the trace (it is always written then) and the log, and report both."

@@ -23,7 +23,6 @@ from secc.trace.explain import (
     TlsSeen,
     explain,
     read_record,
-    write_record,
 )
 from secc.trace.reasons import BEHIND, MEANINGS
 
@@ -183,7 +182,7 @@ def test_a_bad_signature_says_what_does_not_hold() -> None:
 
 def test_there_and_back(tmp_path: Path) -> None:
     assert SessionRecord.from_json(REFUSED.to_json()) == REFUSED
-    write_record(tmp_path / "last", REFUSED)
+    (tmp_path / "last").write_text(REFUSED.to_json())
     assert read_record(tmp_path / "last") == REFUSED
     minimal = SessionRecord("1", "bug", "ValueError")
     assert SessionRecord.from_json(minimal.to_json()) == minimal
