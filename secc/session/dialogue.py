@@ -11,18 +11,6 @@ from secc.errors import DecodeError
 from secc.exi.schema import Schema
 
 
-def _bare(message: Any) -> tuple[Any, Any]:
-    return message, None
-
-
-def _as_it_is(message: Any) -> Any:
-    return message
-
-
-def _nothing(kind: type) -> None:
-    return
-
-
 @dataclass(frozen=True, slots=True)
 class Dialogue:
     """A session and its codecs. A message of the session may be the body of a wire message:
@@ -38,9 +26,9 @@ class Dialogue:
     schemas: Mapping[int, Schema[Any]]
     payload_limit: int
     items: int
-    unwrap: Callable[[Any], tuple[Any, Any]] = _bare
-    wrap: Callable[[Any], Any] = _as_it_is
-    prepare: Callable[[type], None] = _nothing
+    unwrap: Callable[[Any], tuple[Any, Any]] = lambda message: (message, None)
+    wrap: Callable[[Any], Any] = lambda message: message
+    prepare: Callable[[type], None] = lambda kind: None
 
     @property
     def streams(self) -> frozenset[int]:

@@ -97,60 +97,46 @@ class Backend(Protocol):
     @property
     def policy(self) -> Policy:
         """The settings by which it decides; ``secc.uplink.policy.offers_contract`` takes them."""
-        ...
 
     @property
     def online(self) -> bool:
         """Whether it can be asked right now. What decides on the station alone is always offline."""
-        ...
 
     def status(self) -> Status: ...
 
     async def open(self) -> None:
         """Begin. Raises :class:`~secc.errors.ConfigError` where files that it was given are wrong."""
-        ...
 
     async def close(self) -> None:
         """End; ``events`` end with it."""
-        ...
 
     async def reload(self) -> None:
         """Read again what the operator may have changed. Raises ConfigError, and then goes on with what it had."""
-        ...
 
     async def authorize_token(self, question: AuthorizeToken, *, outlet: str, decide: float) -> Verdict:
         """May the owner of this card charge? An answer within ``decide`` seconds, NO_ANSWER if need be."""
-        ...
 
     async def authorize_contract(self, contract: Contract, *, outlet: str, decide: float) -> Verdict:
         """May this contract charge? An answer within ``decide`` seconds, NO_ANSWER if need be."""
-        ...
 
     async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:
         """The verdict on a contract that a car has proved. What is to be remembered of it is stored durably when this returns."""
-        ...
 
     @property
     def unbooked(self) -> str:
         """Why what is delivered from now on could not be stored; empty where it could, or where nothing is to be. (A-RES-06)"""
-        ...
 
     async def catch_up(self) -> None:
         """Store what could not be stored, and see whether ``unbooked`` still holds. To be called every few seconds."""
-        ...
 
     async def session_started(self, report: SessionStarted) -> None:
         """Stored durably when this returns. What cannot be stored now waits in memory for ``catch_up``, and UplinkError says so."""
-        ...
 
     async def session_ended(self, report: SessionEnded) -> None:
         """As ``session_started``."""
-        ...
 
     def events(self) -> AsyncIterator[BackendEvent]:
         """What the backend wants, until ``close``. Nothing in it is believed: each order is judged by the outlet that it names."""
-        ...
 
     def answered(self, order: BackendEvent, refused: str) -> None:
         """The result of an order from ``events``: ``refused`` says why nothing was done, and is empty where it was. Once for each."""
-        ...
