@@ -19,8 +19,8 @@ import pytest
 from secc.iso2.dialogue import PAYLOAD_LIMIT
 from secc.link.connection import Serving, serve
 from secc.link.v2gtp import PayloadType, frame
-from tools.bench import codec, holds, instructions, main, reference, streams
-from tools.bench.__main__ import MEASUREMENTS, arguments
+from tools.bench import codec, holds, instructions, reference, streams
+from tools.bench.__main__ import MEASUREMENTS, arguments, main
 from tools.bench.answers import found_in
 from tools.bench.cars import Trips
 from tools.bench.cpu import without_passing
@@ -281,7 +281,8 @@ def test_instructions_stand_beside_those_of_the_last_release(monkeypatch: pytest
     monkeypatch.setattr(instructions, "start", lambda ground: 1_600_000_000)
     monkeypatch.setattr(instructions, "messages", lambda ground: dict.fromkeys(instructions.WAYS, 50_000.0))
     last = tmp_path / "last.json"
-    last.write_text(json.dumps({"release": "9.9", "counts": {"start": 2000.0, instructions.WAYS[0]: 40_000}}))
+    first_way = next(iter(instructions.WAYS))
+    last.write_text(json.dumps({"release": "9.9", "counts": {"start": 2000.0, first_way: 40_000}}))
     monkeypatch.setattr(instructions, "LAST", last)
     start, first, *others = instructions.measure(Ground(tmp_path / "ground", warm=False), quick=True).figures
     assert (start.met, start.note) == (False, "-20.0% against 2000 of 9.9")

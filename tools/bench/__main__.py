@@ -1,4 +1,4 @@
-"""``python -m tools.bench``: everything is measured in one run, and what is compared is measured side by side."""
+"""``python -m tools.bench``: one run of all measurements, or of some."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,30 +37,21 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "ports": ports.measure,
     "beats": beats.measure,
 }
-
-
 QUICK_SPEED = 10.0
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.bench", description="How fast the station is, and what it takes."
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer repetitions and fewer cars: under a minute, no figures to quote"
-    )
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description="Measure speed and cost of the station.")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions and cars: no figures to quote")
     parser.add_argument("--only", nargs="+", choices=sorted(MEASUREMENTS), metavar="NAME", help=", ".join(MEASUREMENTS))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample here")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to this file")
     return parser.parse_args(argv)
 
 
 def machine() -> dict[str, Any]:
-    """Where and when this was measured."""
-    model = ""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
+    """Returns facts of the machine and the software, and the time."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return {
         "software": version(),
         "python": platform.python_version(),
@@ -71,13 +63,14 @@ def machine() -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and print the table. Returns 0, 1 if a measurement failed, 2 for a wrong option."""
     options = arguments(argv)
     facts = machine()
     began = time.monotonic()
     found: list[Section] = []
     broken: list[str] = []
     with tempfile.TemporaryDirectory(prefix="bench") as directory:
-        # A cable check takes five seconds in a world that is not in a hurry.
+        # At speed 1 a cable check takes five seconds.
         ground = Ground(Path(directory) / "ground", speed=QUICK_SPEED if options.quick else 1.0)
         for name in options.only or MEASUREMENTS:
             print(f"measuring: {name}", file=sys.stderr, flush=True)
@@ -85,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             ground.factor = reference.factor()
             try:
                 section = MEASUREMENTS[name](ground, quick=options.quick)
-            except Exception as error:  # noqa: BLE001  # what breaks one measurement does not hide the others
+            except Exception as error:  # noqa: BLE001  # the other measurements go on
                 broken.append(f"{name}: {error or type(error).__name__}")
                 if not isinstance(error, BenchFailed):
                     traceback.print_exc()
@@ -103,9 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for text in broken:
         print(f"bench: {text}", file=sys.stderr)
     if options.json is not None:
-        options.json.write_text(
-            json.dumps({**facts, "sections": [section.as_json() for section in found]}, indent=1) + "\n"
-        )
+        told = {**facts, "sections": [asdict(section) for section in found]}
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
     return 1 if broken else 0
 
 

@@ -1,4 +1,6 @@
-"""How long a station takes to answer CurrentDemandReq over TLS: one session and many, and beside what else a station does."""
+"""The time that a station takes to answer CurrentDemandReq over TLS: with one session and many, and beside
+its other work.
+"""
 
 from __future__ import annotations
 
@@ -9,42 +11,38 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from .car import Order
 from .cars import Cars, Trips
 from .figures import Section, answer_times
-from .proc import cores
-from .stations import BenchFailed, Ground, Outlet, Span, Station, running
+from .stations import BenchFailed, Ground, Span, Station, by_contract, ready
 
 LOOP = "CurrentDemandReq"
 MANY = 20
 P99_MS = {1: None, MANY: 6.0, 50: 15.0, 100: None}
-"""By sessions; where there is no goal the p99 is reported."""
+"""Goals by number of sessions; None: the p99 is reported only."""
 SECONDS = 60.0
-"""Long enough for the rings of all traces to be full."""
+"""After this time the rings of all traces are full."""
 ANSWERS_A_SECOND = 900.0
-"""Of a hundred sessions."""
+"""The goal of a hundred sessions."""
 FULL_RINGS_MIB = 55.0
 BESIDE_SECONDS = 8.0
 ENDING = 30
-"""Of fifty sessions so many end, and twenty go on beside the writing of their traces."""
+"""Of fifty sessions, this many end, and the others go on beside the writing of their traces."""
 SLOW_KEY_MS = 6.0
 
 
-def orders(ground: Ground, places: Sequence[Outlet], period: float = 0.1) -> list[Order]:
-    """A car for each outlet; they arrive one after the other, and send every 100 ms."""
-    return [
-        Order(place.sdp_port, str(place.panel), str(ground.pki / "car"), loop_seconds=period, delay=0.05 * number)
-        for number, place in enumerate(places)
-    ]
-
-
-def ready(station: Station, places: Sequence[Outlet]) -> None:
-    for place in places:
-        station.wait_for(place.panel)
+def arriving(station: Station, period: float = 0.1, *, ending: int = 0) -> list[Cars]:
+    """One car for each outlet, with a message each ``period``; they arrive one after the other, and all charge
+    when this returns. ``ending``: this many are in a second process, and can end earlier.
+    """
+    each = [place.order(loop_seconds=period, delay=0.05 * at) for at, place in enumerate(station.places)]
+    groups = [Cars(some) for some in (each[ending:], each[:ending]) if some]
+    for cars in groups:
+        cars.charging()
+    return groups
 
 
 def found_in(span: Span, trips: Sequence[Trips]) -> dict[str, Any]:
-    """What was answered of what was sent in it, and what it cost. BenchFailed where it is nothing."""
+    """Returns the answers to requests sent in this span, and their cost. Raises BenchFailed if there are none."""
     sent = [one for each in trips for one in each.sent(LOOP, span.began, span.ended)]
     if not sent:
         raise BenchFailed("nothing was answered")
@@ -59,18 +57,13 @@ def found_in(span: Span, trips: Sequence[Trips]) -> dict[str, Any]:
 
 
 def loaded(ground: Ground, sessions: int, seconds: float, *, ending: int = 0, reloads: bool = False) -> dict[str, Any]:
-    """This many sessions at once in one station; what its answers took and what they cost. ``beside`` is the same of some seconds after
-    that, in which so many sessions end, or what a station reads is read anew every second."""
-    configuration, places = ground.configure(sessions)
-    own, other = cores()
-    with running(configuration, core=own) as station:
-        ready(station, places)
-        each = orders(ground, places)
-        groups = [Cars(some, limit=seconds + 120.0, core=other) for some in (each[ending:], each[:ending]) if some]
-        for cars in groups:
-            cars.charging()
+    """Run this many sessions at once at one station. Returns their answers and cost. ``beside`` has those of
+    some further seconds, in which ``ending`` sessions end, or roots, lists and keys are reloaded each second.
+    """
+    with ready(ground, sessions) as station:
+        groups = arriving(station, ending=ending)
         before = sum(cars.tree.cpu().seconds for cars in groups)
-        window = station.span(lambda: time.sleep(seconds))
+        window = station.rest(seconds)
         busy = (sum(cars.tree.cpu().seconds for cars in groups) - before) / seconds
         resident = station.tree.resident()
         beside = None
@@ -80,9 +73,9 @@ def loaded(ground: Ground, sessions: int, seconds: float, *, ending: int = 0, re
         for cars in groups:
             cars.leave()
         trips = [cars.done(all_well=False) for cars in groups]
-        problems = [problem for each_trips in trips for problem in each_trips.problems]
+        problems = [problem for each in trips for problem in each.problems]
         if not problems:
-            station.charged_by_contract(sessions)
+            by_contract(station.directory / "log", sessions)
     return found_in(window, trips) | {
         "sessions": sessions,
         "resident": resident,
@@ -102,26 +95,23 @@ def _beside(station: Station, leaving: Cars | None, seconds: float) -> None:
 
 
 def beside_slow_key(ground: Ground, seconds: float) -> dict[str, Any]:
-    """One outlet charges while another shakes hands again and again with a key that takes 300 ms."""
-    configuration, places = ground.configure(2)
-    own, other = cores()
-    car, shaking = orders(ground, places)
-    with running(configuration, program=("tools.bench.slow_key",), core=own) as station:
-        ready(station, places)
-        cars = Cars([car, replace(shaking, shakes=True)], core=other)
+    """One outlet charges; at another one a car repeats the handshake with a key that takes 300 ms to sign."""
+    with ready(ground, 2, ("tools.bench.slow_key",)) as station:
+        car, shaking = (place.order(delay=0.05 * at) for at, place in enumerate(station.places))
+        cars = Cars([car, replace(shaking, shakes=True)])
         cars.charging()
-        window = station.span(lambda: time.sleep(seconds))
+        window = station.rest(seconds)
         cars.leave()
         trips = cars.done()
-        station.charged_by_contract(1)
+        by_contract(station.directory / "log", 1)
     shook = [one.answer_seen for one in trips.sent("shaken", window.began, window.ended)]
     if len(shook) < 3:
-        raise BenchFailed(f"only {len(shook)} handshakes came about beside the session")
+        raise BenchFailed(f"only {len(shook)} handshakes beside the session")
     return found_in(window, [trips]) | {"handshakes": len(shook), "handshake ms": answer_times(shook)}
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:
-    """The table of answer times."""
+    """Returns the table of answer times."""
     title = "Answers to CurrentDemandReq over TLS 1.2, every 100 ms a session, traces on"
     section = Section("answers", title, ground.factor)
     for sessions, goal in {3: None}.items() if quick else P99_MS.items():
@@ -131,29 +121,21 @@ def measure(ground: Ground, *, quick: bool) -> Section:
         section.facts[f"{sessions} sessions"] = found
         lost = found["lost"]
         what = f"{sessions} session{'s' if sessions > 1 else ''} in one process, {seconds:.0f} s"
-        _answers(section, what, found, goal, _costs(found))
+        _answers(section, what, found, goal)
+        reasons = "; ".join(sorted(set(lost))[:2])
         if sessions == 100:
-            section.add(
-                "— sessions lost, answers a second",
-                f"{len(lost)}, {found['a second']:.0f}",
-                goal=f"none, at least {ANSWERS_A_SECOND:.0f}",
-                met=not lost and found["a second"] >= ANSWERS_A_SECOND,
-                note="; ".join(sorted(set(lost))[:2]),
-            )
+            met = not lost and found["a second"] >= ANSWERS_A_SECOND
+            shown = f"{len(lost)}, {found['a second']:.0f}"
+            aim = f"none, at least {ANSWERS_A_SECOND:.0f}"
+            section.add("— sessions lost, answers a second", shown, goal=aim, met=met, note=reasons)
         elif lost:
-            section.add(
-                "— sessions lost", f"{len(lost)}", goal="none", met=False, note="; ".join(sorted(set(lost))[:2])
-            )
+            section.add("— sessions lost", f"{len(lost)}", goal="none", met=False, note=reasons)
         if sessions == MANY:
             section.judge("— resident, with full rings", found["resident"], "MiB", FULL_RINGS_MIB, timed=False)
-        beside = found["beside"]
-        if beside is not None:
-            doing = (
-                f"{ending} others end and their traces are written"
-                if ending
-                else "roots, lists and keys are read anew every second"
-            )
-            _answers(section, f"{sessions - ending} sessions, while {doing}", beside, None, _costs(beside))
+        if found["beside"] is not None:
+            ends = f"{ending} others end and their traces are written"
+            doing = ends if ending else "roots, lists and keys are read anew every second"
+            _answers(section, f"{sessions - ending} sessions, while {doing}", found["beside"])
     found = beside_slow_key(ground, 2.0 if quick else 6.0)
     section.facts["slow key"] = found
     note = f"{found['handshakes']} handshakes beside it, {found['handshake ms']['p50']:.0f} ms each"
@@ -161,13 +143,13 @@ def measure(ground: Ground, *, quick: bool) -> Section:
     return section
 
 
-def _answers(section: Section, what: str, found: dict[str, Any], goal: float | None, note: str) -> None:
+def _answers(
+    section: Section, what: str, found: dict[str, Any], goal: float | None = None, note: str | None = None
+) -> None:
+    if note is None:
+        note = (
+            f"{found['a second']:.0f} answers a second, at the car {found['seen by the car']['p99']:.2f} ms p99; station's "
+            f"CPU {found['cpu us an answer']:.0f} us an answer ({found['cpu'].seconds / found['seconds']:.0%} of a core)"
+            + (f"; the cars took {found['cars']:.0%} of theirs" if found.get("cars", 0.0) > 0.5 else "")
+        )
     section.judge_p99(what, found["answers"], goal, found["cpu"], found["seconds"], note)
-
-
-def _costs(found: dict[str, Any]) -> str:
-    return (
-        f"{found['a second']:.0f} answers a second, at the car {found['seen by the car']['p99']:.2f} ms p99; station's CPU "
-        f"{found['cpu us an answer']:.0f} us an answer ({found['cpu'].seconds / found['seconds']:.0%} of a core)"
-        + (f"; the cars took {found['cars']:.0%} of theirs" if found.get("cars", 0.0) > 0.5 else "")
-    )

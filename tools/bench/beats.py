@@ -1,7 +1,7 @@
-"""How often a station of one outlet wakes up in a second, and what it does then: what docs/performance.md calls beats.
+"""Wake-ups, timers and calls of a station with one outlet in a second: the beats of docs/performance.md.
 
-A turn is one of the event loop in which code of the station or of the simulated board ran. Calls are counted as in :mod:`tools.bench.walks`:
-functions of files in ``secc``, ``hal`` or ``certs``, the simulated board apart. Timers are those of these calls, the board's apart as well.
+A turn counts if code of the station or of the simulated board ran in it; timers count without the
+board's. :mod:`tools.bench.inside` says which calls count.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import inspect
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -18,23 +17,18 @@ from types import FrameType
 from typing import Any, Final
 from unittest import mock
 
-from hal.sim.clock import VirtualLoop
-from hal.sim.panel import Panel
 from secc.station.serving.connection import V2gConnection
 from tools.evcc.behaviour import Behaviour
 
 from .figures import Section
-from .inside import charge, run, station
+from .inside import OURS, OUTSIDE, UNNAMED, caller, charge, is_stations, run, station
 from .stations import BenchFailed, Ground
-from .walks import BOARD, CAR, OURS, UNNAMED
 
-WORLD: Final = frozenset({inspect.getfile(VirtualLoop), inspect.getfile(Panel)})
-"""Virtual time, and the car's hand on the simulated world: neither is the station's, nor its board's."""
 SECONDS = 3.0
-"""So long is counted. A car that is silent for longer has its current taken away."""
+"""Time of a count. After a longer silence of the car the station ends the session."""
 QUIET_SECONDS = 4.0
 SETTLED_SECONDS = 15.0
-"""After so long the current has risen to what the car asks for."""
+"""After this time the current is the one that the car asks for."""
 LOOKING_SECONDS = 0.01
 GOAL: Final = {"idle": 12, "charging, no message": 13, "charging, ten requests a second": 24}
 """Turns a second."""
@@ -42,7 +36,7 @@ GOAL: Final = {"idle": 12, "charging, no message": 13, "charging, ten requests a
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What happens in a second."""
+    """Counts a second."""
 
     turns: float
     armed: float
@@ -62,13 +56,13 @@ class Beats:
 
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
         file = frame.f_code.co_filename
-        if event != "call" or not file.startswith(OURS) or file in WORLD or _of(frame) is None:
+        if event != "call" or not file.startswith(OURS) or file.startswith(OUTSIDE) or caller(frame) is None:
             return
         self._ran = True
-        self._calls += not file.startswith(BOARD) and frame.f_code.co_name not in UNNAMED
+        self._calls += is_stations(file) and frame.f_code.co_name not in UNNAMED
 
     async def during(self, seconds: float) -> Rate:
-        """Count for this long."""
+        """Count for so many seconds of virtual time."""
         loop: Any = asyncio.get_running_loop()
         run_once, call_at, cancel = loop._run_once, loop.call_at, asyncio.TimerHandle.cancel
 
@@ -78,12 +72,12 @@ class Beats:
             self._turns += self._ran
 
         def armed(*arguments: Any, **named: Any) -> asyncio.TimerHandle:
-            self._armed += _stations(sys._getframe(1))
+            self._armed += is_stations(caller(sys._getframe(1)))
             handle: asyncio.TimerHandle = call_at(*arguments, **named)
             return handle
 
         def cancelled(handle: asyncio.TimerHandle) -> None:
-            self._cancelled += _stations(sys._getframe(1))
+            self._cancelled += is_stations(caller(sys._getframe(1)))
             cancel(handle)
 
         with (
@@ -91,7 +85,7 @@ class Beats:
             mock.patch.object(loop, "call_at", armed),
             mock.patch.object(asyncio.TimerHandle, "cancel", cancelled),
         ):
-            # A generator that is collected as garbage goes on once more, whosever it was.
+            # A generator that is collected runs once more, also one of an earlier session.
             gc.collect()
             gc.disable()
             sys.setprofile(self._note)
@@ -104,27 +98,8 @@ class Beats:
         return Rate(*(round(count / seconds, 1) for count in counted))
 
 
-def _of(frame: FrameType | None) -> str | None:
-    """The file of ours nearest to this frame. None where the car, or its hand on the simulated world, stands behind it."""
-    found = None
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if file.startswith(CAR) or file in WORLD:
-            return None if file != __file__ else found
-        if found is None and file.startswith(OURS):
-            found = file
-        frame = frame.f_back
-    return found
-
-
-def _stations(frame: FrameType) -> bool:
-    """Whether the station called this, its board apart."""
-    file = _of(frame)
-    return file is not None and not file.startswith(BOARD)
-
-
 def idle(ground: Ground) -> Rate:
-    """An outlet without a car."""
+    """Count at an outlet without a car."""
 
     async def main() -> Rate:
         async with station(ground.configure(1)[0]):
@@ -135,7 +110,9 @@ def idle(ground: Ground) -> Rate:
 
 
 def charging(ground: Ground, *, silent: bool) -> Rate:
-    """A DC car that charges with a steady current. ``silent``: counted is while it says nothing, else it asks ten times a second."""
+    """Count while a DC car charges with a steady current: between two messages if ``silent``, otherwise with ten
+    requests a second.
+    """
     configuration, (place,) = ground.configure(1, tls=False)
     behaviour = Behaviour(loop_seconds=QUIET_SECONDS if silent else 0.1)
 
@@ -144,16 +121,16 @@ def charging(ground: Ground, *, silent: bool) -> Rate:
             loop = asyncio.get_running_loop()
             car = asyncio.create_task(charge(ground, place, behaviour))
             try:
-                # The cable check takes five seconds and has polls of its own; from then on there is the charging loop alone.
+                # The cable check takes five seconds and polls; after it there is only the charging loop.
                 await asyncio.sleep(SETTLED_SECONDS + 2 * QUIET_SECONDS)
-                while silent and loop.time() - heard_at() > LOOKING_SECONDS:  # noqa: ASYNC110  # the car's own time, which nothing tells
+                while silent and loop.time() - heard_at() > LOOKING_SECONDS:  # noqa: ASYNC110  # there is no event for it
                     await asyncio.sleep(LOOKING_SECONDS)
                 if silent:
                     await asyncio.sleep(QUIET_SECONDS - SECONDS - 0.5)
                 before = heard_at()
                 rate = await Beats().during(SECONDS)
                 if car.done() or (heard_at() == before) is not silent:
-                    raise BenchFailed("the car does not charge as it was told")
+                    raise BenchFailed("the car does not charge, or not at the wanted rate")
                 return rate
             finally:
                 car.cancel()
@@ -164,7 +141,7 @@ def charging(ground: Ground, *, silent: bool) -> Rate:
 
 @contextlib.asynccontextmanager
 async def _listened(configuration: Path) -> AsyncIterator[Callable[[], float]]:
-    """A station, and when it has heard its car last."""
+    """Run a station; the yielded function returns the time of the car's last octets."""
     at = [0.0]
     arrived = V2gConnection.data_received
 
@@ -178,7 +155,7 @@ async def _listened(configuration: Path) -> AsyncIterator[Callable[[], float]]:
 
 
 def rates(ground: Ground) -> dict[str, Rate]:
-    """All three."""
+    """Count all three."""
     return {
         "idle": idle(ground),
         "charging, no message": charging(ground, silent=True),
@@ -187,15 +164,10 @@ def rates(ground: Ground) -> dict[str, Rate]:
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:
-    """The same, quick or not: nothing is timed."""
+    """Returns the table of beats; the same with ``quick``."""
     section = Section("beats", "What a station of one outlet does in a second")
     for what, rate in rates(ground).items():
         goal = GOAL[what]
-        section.add(
-            what,
-            str(rate),
-            goal=f"at most {goal} turns",
-            met=rate.turns <= goal,
-            note=f"{rate.cancelled:.0f} timers cancelled",
-        )
+        note = f"{rate.cancelled:.0f} timers cancelled"
+        section.add(what, str(rate), goal=f"at most {goal} turns", met=rate.turns <= goal, note=note)
     return section

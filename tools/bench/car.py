@@ -1,7 +1,8 @@
-"""Cars in a process of their own: ``python -m tools.bench.car`` reads what they are to do as JSON on stdin, and writes what they saw to a file.
+"""Cars in a process of their own: ``python -m tools.bench.car JSON`` drives them and writes a report.
 
-The car is the one of ``tools.evcc``; only its line is another, with a watch on it. It feels the simulated battery once, when it begins, so that
-hardly anything but its messages reaches the station. On SIGTERM all cars stop charging, in order.
+The car is the one of ``tools.evcc`` with :class:`TimedLine` as its line. It reads the simulated
+battery only once, at its start, so that the station gets little but its messages. On SIGTERM all
+cars stop charging in order.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,24 @@ from hal.errors import HalError
 from secc.errors import SeccError
 from tools.evcc.battery import Battery
 from tools.evcc.behaviour import Behaviour, Payment
-from tools.evcc.driver import Stopped, Tell, Trip, travel
+from tools.evcc.driver import Stopped, Tell, Trip, connect, travel
 from tools.evcc.hands import Hands, SimHands
 from tools.evcc.trust import Trust
 from tools.evcc.wallet import Wallet
 
-from .line import Exchange, TimedLine, ask
+from .line import Exchange, TimedLine
 
 PATIENCE = 20.0
-"""A busy machine shall make figures bad, not measurements impossible."""
+"""Factor on the car's timeouts: on a busy machine, answers are late and the session goes on."""
 CHARGING = "charging"
-"""The line that is written to stdout when all cars have begun to charge."""
+"""The process prints this line when all cars have begun to charge or have given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one car is to do. Without a panel it stands in no simulated world; without a PKI it speaks no TLS and pays externally."""
+    """The task of one car. Without a panel it is in no simulated world; without a PKI it uses no TLS
+    and pays externally.
+    """
 
     sdp_port: int
     panel: str | None = None
@@ -45,29 +48,15 @@ class Order:
     loop_seconds: float = 0.1
     delay: float = 0.0
     sessions: int = 1
-    """One after the other; the exchanges are those of the last."""
+    """Sessions in a row; the report has the exchanges of the last one."""
     shakes: bool = False
-    """It only shakes hands by TLS, again and again, until it is told to stop."""
+    """The car only repeats the TLS handshake, until SIGTERM."""
     volts: float | None = None
-    """A battery of this voltage at any state of charge; such a car does without welding detection."""
-
-
-@dataclass(slots=True)
-class Group:
-    """Cars that stop together, when they are told to."""
-
-    cars: int
-    charging: int = 0
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def one_charges(self) -> None:
-        self.charging += 1
-        if self.charging == self.cars:
-            print(CHARGING, flush=True)
+    """A battery with this voltage at any state of charge; the car leaves out welding detection."""
 
 
 class OnceHands(SimHands):
-    """Hands that feel the battery once."""
+    """Hands that read the battery once."""
 
     felt = False
 
@@ -78,17 +67,18 @@ class OnceHands(SimHands):
 
 
 class Car:
-    """One trip of one car."""
+    """One car with its order."""
 
-    def __init__(self, order: Order, group: Group) -> None:
+    def __init__(self, order: Order, stop: asyncio.Event) -> None:
         self.order = order
-        self.group = group
-        self.asked: list[Exchange] = []
+        self.stop = stop
+        self.shaken: list[Exchange] = []
         self.line: TimedLine | None = None
-        self.charging = False
+        self.charging = asyncio.Event()
+        """Set when it has begun to charge, or has given up."""
 
     async def travel(self, limit: float) -> dict[str, Any]:
-        """Everything that it saw. Never raises for what goes wrong on the way: the answer says it."""
+        """Returns the exchanges, and as ``problem`` what went wrong; empty if nothing did."""
         problem = ""
         try:
             async with asyncio.timeout(limit):
@@ -97,45 +87,33 @@ class Car:
                     problem = problem or await (self._shake() if self.order.shakes else self._trip())
         except (OSError, SeccError, HalError, Stopped, TimeoutError) as error:
             problem = f"{type(error).__name__}: {error}"
-        self._charges()
-        exchanges = self.asked + (self.line.stream.exchanges if self.line is not None else [])
-        return {"problem": problem, "exchanges": [asdict(one) for one in exchanges]}
+        self.charging.set()
+        return {"problem": problem, "exchanges": self.shaken or (self.line.stream.exchanges if self.line else [])}
 
     async def _shake(self) -> str:
         hands = SimHands(Path(self.order.panel or ""))
         await hands.plug_in()
         hands.close()
-        shaken: list[Exchange] = []
-        while not self.group.stop.is_set():
+        while not self.stop.is_set():
+            began = time.time()
             try:
-                began = time.time()
                 line = await self._connect(self._where(), self._hear)
-                shaken.append(Exchange("shaken", began, time.time(), time.time()))
+                self.shaken.append(Exchange("shaken", began, time.time(), time.time()))
                 await line.close()
-                self._charges()
-            except (OSError, SeccError, TimeoutError):
+                self.charging.set()
+            except (OSError, SeccError):
                 await asyncio.sleep(0.02)
-        self.asked, self.line = shaken, None
         return ""
 
     def _where(self) -> Trip:
-        """Where it goes, and what it has with it."""
         order, pki = self.order, None if self.order.pki is None else Path(self.order.pki)
         trust, wallet = (None, None) if pki is None else (Trust.load(pki), Wallet.load(pki))
-        return Trip(order.interface, order.sdp_port, trust=trust, wallet=wallet)
+        return Trip(order.interface, order.sdp_port, trust=trust, wallet=wallet, staple_needed=False)
 
     async def _trip(self) -> str:
-        hands: Hands = Hands() if self.order.panel is None else OnceHands(Path(self.order.panel))
-        try:
-            problem = await self._travel(hands)
-            await hands.unplug()
-        finally:
-            hands.close()
-        return problem
-
-    async def _travel(self, hands: Hands) -> str:
-        """What was wrong with the end of its session; empty where nothing was."""
-        order, trip = self.order, self._where()
+        """Run one session. Returns the reason of a bad end; empty for a session that ended in order."""
+        order = self.order
+        hands: Hands = Hands() if order.panel is None else OnceHands(Path(order.panel))
         behaviour = Behaviour(
             payment=Payment.EXTERNAL if order.pki is None else Payment.CONTRACT,
             target_state_of_charge=1.0,
@@ -145,44 +123,40 @@ class Car:
             stop_before=None if order.volts is None else "WeldingDetection",
         )
         battery = None if order.volts is None else Battery(empty_volts=order.volts, full_volts=order.volts)
-        stopped = self.group.stop.wait
-        ended = await travel(
-            trip, behaviour, hands, self._hear, battery=battery, connect=self._connect, stopped=stopped
-        )
+        more: dict[str, Any] = {"battery": battery, "connect": self._connect, "stopped": self.stop.wait}
+        try:
+            ended = await travel(self._where(), behaviour, hands, self._hear, **more)
+            await hands.unplug()
+        finally:
+            hands.close()
         return "" if ended.well else f"{ended.code} {ended.detail}"
 
-    async def _connect(self, trip: Trip, _: Tell) -> TimedLine:
-        tls = trip.trust is not None
-        found, scope, asked = await asyncio.to_thread(ask, trip.interface, trip.sdp_port, tls=tls)
-        self.asked = [asked]
-        context = None if trip.trust is None else trip.trust.context()
-        self.line = await TimedLine.open(str(found.address), found.port, scope, context)
+    async def _connect(self, trip: Trip, tell: Tell) -> TimedLine:
+        self.line = await connect(trip, tell, TimedLine)
         return self.line
 
     def _hear(self, name: str, text: str, facts: Mapping[str, Any]) -> None:
         if name == CHARGING:
-            self._charges()
-
-    def _charges(self) -> None:
-        """Current flows, or it never will."""
-        if not self.charging:
-            self.charging = True
-            self.group.one_charges()
+            self.charging.set()
 
 
-async def drive(orders: list[Order], limit: float) -> dict[str, Any]:
-    """All cars at once, for ``limit`` seconds at most."""
-    group = Group(len(orders))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, group.stop.set)
-    cars = await asyncio.gather(*(Car(order, group).travel(limit) for order in orders))
-    return {"cars": cars}
+async def drive(orders: list[Order], limit: float) -> list[dict[str, Any]]:
+    """Drive all cars at once, for ``limit`` seconds at most."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    cars = [Car(order, stop) for order in orders]
+    trips = [asyncio.create_task(car.travel(limit)) for car in cars]
+    for car in cars:
+        await car.charging.wait()
+    print(CHARGING, flush=True)
+    return await asyncio.gather(*trips)
 
 
 def main() -> int:
-    spoken = json.loads(sys.stdin.read())
-    result = asyncio.run(drive([Order(**order) for order in spoken["orders"]], spoken["limit"]))
-    # Not to stdout: it is not read before the end, and a pipe holds little.
-    Path(spoken["report"]).write_text(json.dumps(result))
+    asked = json.loads(sys.argv[1])
+    found = asyncio.run(drive([Order(**order) for order in asked["orders"]], asked["limit"]))
+    # The bench reads stdout only at the end, and a pipe takes 64 KiB: the report goes to a file.
+    Path(asked["report"]).write_text(json.dumps(found))
     return 0
 
 

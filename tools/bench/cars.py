@@ -1,62 +1,51 @@
-"""Cars as seen from the bench: a process on a core of its own, and what it has to tell afterwards."""
+"""Cars as the bench sees them: a process on its own core, and its report."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from .car import Order
 from .line import Exchange
-from .proc import Tree, pin
+from .proc import Tree, cores, pin
 from .stations import ROOT, BenchFailed
+
+LIMIT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trips:
-    """What the cars of one process saw; ``problems`` is what those say whose session did not end in order."""
+    """The exchanges of each car of one process; ``problems`` of the cars whose session did not end in
+    order.
+    """
 
     cars: tuple[tuple[Exchange, ...], ...]
     problems: tuple[str, ...] = ()
 
     def sent(self, name: str, began: float, ended: float) -> list[Exchange]:
-        """Exchanges of this name whose request went out between these moments."""
+        """Returns the exchanges of this name whose request left between these moments."""
         return [one for car in self.cars for one in car if one.name == name and began <= one.sent < ended]
 
 
 class Cars:
-    """Begins at once; ``charging`` waits until all charge, ``done`` for the end."""
+    """Cars that begin at once, and give up after ``limit`` seconds. ``within`` is a command before theirs."""
 
-    def __init__(
-        self, orders: Sequence[Order], *, limit: float = 60.0, core: int | None = None, within: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, orders: Sequence[Order], *, limit: float = LIMIT_SECONDS, within: Sequence[str] = ()) -> None:
         self._limit = limit
-        self._process = subprocess.Popen(
-            [*within, sys.executable, "-m", "tools.bench.car"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._report = tempfile.NamedTemporaryFile(prefix="cars")  # noqa: SIM115  # it lives as long as the cars
+        asked = {"report": self._report.name, "orders": [asdict(order) for order in orders], "limit": limit}
+        command = [*within, sys.executable, "-m", "tools.bench.car", json.dumps(asked)]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         self.tree = Tree(self._process.pid)
-        if core is not None:
-            pin(self._process.pid, core)
-        descriptor, report = tempfile.mkstemp(prefix="cars", suffix=".json")
-        os.close(descriptor)
-        self._report = Path(report)
-        assert self._process.stdin is not None
-        spoken = {"report": report, "orders": [asdict(order) for order in orders], "limit": limit}
-        self._process.stdin.write(json.dumps(spoken))
-        self._process.stdin.close()
-        self._process.stdin = None
+        if not within:
+            pin(self._process.pid, cores()[1])
 
     def charging(self) -> None:
-        """Until the last of them has begun to charge, or has given up: ``done`` tells which."""
+        """Wait until each car has begun to charge or has given up; ``done`` tells which."""
         assert self._process.stdout is not None
         self._process.stdout.readline()
 
@@ -65,18 +54,18 @@ class Cars:
         return self._process.poll() is None
 
     def leave(self) -> None:
-        """Have all of them stop charging, in order."""
+        """Tell all cars to stop charging in order."""
         self._process.terminate()
 
     def stop(self) -> None:
-        """Whatever they are doing."""
-        if self._process.poll() is None:
-            self._process.kill()
+        """Kill the process: every car's connection breaks."""
+        self._process.kill()
         self._process.wait()
-        self._report.unlink(missing_ok=True)
 
     def done(self, *, all_well: bool = True) -> Trips:
-        """What they saw. BenchFailed when a car did not end its session in order, if ``all_well``."""
+        """Wait for the end. Raises BenchFailed if the process failed, or, with ``all_well``, if a session did
+        not end in order.
+        """
         try:
             self._process.communicate(timeout=self._limit + 30.0)
         except subprocess.TimeoutExpired:
@@ -84,10 +73,8 @@ class Cars:
             raise BenchFailed("the cars did not end") from None
         if self._process.returncode:
             raise BenchFailed(f"the cars' process ended with {self._process.returncode}")
-        told = json.loads(self._report.read_text())
-        self._report.unlink()
-        problems = tuple(car["problem"] for car in told["cars"] if car["problem"])
+        cars = json.loads(self._report.read())
+        problems = tuple(car["problem"] for car in cars if car["problem"])
         if problems and all_well:
             raise BenchFailed("cars: " + "; ".join(sorted(set(problems))[:3]))
-        cars = tuple(tuple(Exchange(**one) for one in car["exchanges"]) for car in told["cars"])
-        return Trips(cars, problems)
+        return Trips(tuple(tuple(Exchange(*one) for one in car["exchanges"]) for car in cars), problems)

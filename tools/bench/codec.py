@@ -1,38 +1,42 @@
-"""Microseconds for decode and encode, ours and Josev's by turns in the same run, so that whatever else the machine does falls on both.
+"""Microseconds for decode and encode, ours and Josev's by turns in the same run: the machine's other load
+slows down both.
 
-Both are measured alike: octets to message objects and back, the same loop over as many calls, after as many calls that make them warm.
+Both are measured alike: octets to message objects and back, by the same loop over as many calls,
+after as many calls that warm up.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import statistics
 import subprocess
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tools.evcc.wallet import Wallet
 
 from .figures import Section, spread
-from .josev_codec import mean
 from .messages import SAP_NAMESPACE, Sample, samples
-from .reference import timed
+from .reference import mean, timed
 from .stations import BenchFailed, Ground
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "josev-interop"
 PYTHON = CACHE / "venv" / "bin" / "python"
 GOALS = {True: 90.0, False: 500.0}
-"""How many times Josev's speed: SupportedAppProtocol, and the messages of ISO 15118-2."""
+"""In multiples of Josev's speed: SupportedAppProtocol (True), and the messages of ISO 15118-2."""
 CALLS = {True: (2000, 100), False: (40, 10)}
-"""Calls that make warm, and those that are measured in a round. Josev's codec of ISO 15118-2 takes ten milliseconds and more a call."""
+"""Calls that warm up, and measured calls in a round. Josev's codec of ISO 15118-2 takes ten milliseconds and
+more a call.
+"""
 HOT_US = 3.2, 2.4
 
 
 def josev_missing() -> str:
-    """Why Josev cannot be run here, in words; empty when it can."""
+    """Returns why Josev cannot run here; empty if it can."""
     if not PYTHON.exists():
         return f"the package iso15118 is not in {PYTHON.parent.parent} (tests/live/josev_interop.py puts it there)"
     if shutil.which("java") is None:
@@ -41,24 +45,17 @@ def josev_missing() -> str:
 
 
 class JosevCodec:
-    """The other codec, in a process of its own."""
+    """Josev's codec, in a process of its own."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [str(PYTHON), str(Path(__file__).with_name("josev_codec.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd="/",
-        )
+        command = [str(PYTHON), str(Path(__file__).with_name("josev_codec.py"))]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(command, **pipes, text=True, cwd="/")
         self.version = self._read()["version"]
 
     def measure(self, sample: Sample, calls: int) -> dict[str, Any]:
-        assert self._process.stdin is not None
         asked = {"octets": sample.octets.hex(), "namespace": sample.namespace, "calls": calls}
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
+        print(json.dumps(asked), file=self._process.stdin, flush=True)
         found = self._read()
         if "error" in found:
             raise BenchFailed(f"Josev's codec, {sample.name}: {found['error']}")
@@ -73,29 +70,12 @@ class JosevCodec:
         return found
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(5.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-@dataclass(slots=True)
-class Rounds:
-    """Microseconds of one message in one direction, a sample a round."""
-
-    ours: list[float] = field(default_factory=list)
-    josev: list[float] = field(default_factory=list)
-
-    def ratio(self) -> float:
-        """How many times as fast we are: the median over the rounds, each compared with the same round of the other's."""
-        return statistics.median(other / own for own, other in zip(self.ours, self.josev, strict=True))
+        self._process.kill()
+        self._process.wait()
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:
-    """The codec's table."""
+    """Returns the codec's table."""
     section = Section("codec", "EXI codec: microseconds a message, octets to objects and back", ground.factor)
     chosen = samples(Wallet.load(ground.pki / "car"))
     loop = next(sample for sample in chosen if sample.name == "CurrentDemandReq")
@@ -104,47 +84,42 @@ def measure(ground: Ground, *, quick: bool) -> Section:
         section.facts[f"{way} hot"] = taken
         section.judge(f"{way} {loop.name}, hot", taken, "us", goal, note="the best of slices of a millisecond")
     missing = josev_missing()
-    josev = None if missing else JosevCodec()
-    rounds = {(sample.name, way): Rounds() for sample in chosen for way in ("decode", "encode")}
-    differing: set[str] = set()
-    try:
-        # The first round makes both warm alike: the same calls, as many, and counts for nothing.
-        for number in range(2 if quick else 6):
-            for sample in chosen:
-                calls = CALLS[sample.namespace == SAP_NAMESPACE][1 if number else 0] // (5 if quick else 1)
-                theirs = None if josev is None else josev.measure(sample, calls)
-                if theirs is not None and not theirs["same"]:
-                    differing.add(sample.name)
-                for place, (way, call) in enumerate((("decode", sample.decode), ("encode", sample.encode))):
-                    ours = mean(call, calls)
-                    if number:
-                        rounds[sample.name, way].ours.append(ours)
-                        if theirs is not None and theirs["objects"] is not None:
-                            rounds[sample.name, way].josev.append(theirs["objects"][place])
-    finally:
-        if josev is not None:
-            josev.close()
+    with contextlib.ExitStack() as stack:
+        josev = None if missing else stack.enter_context(contextlib.closing(JosevCodec()))
+        rounds = list(_rounds(chosen, josev, 1 if quick else 5, 5 if quick else 1))
     for sample in chosen:
-        for way in ("decode", "encode"):
-            _add(section, sample, way, rounds[sample.name, way])
+        for place, way in enumerate(("decode", "encode")):
+            ours = [one[sample.name][0][place] for one in rounds]
+            theirs = [one[sample.name][1][place] for one in rounds if one[sample.name][1]]
+            what = f"{way} {sample.name} ({len(sample.octets)} octets)"
+            section.facts[what] = {"ours": ours, "josev": theirs}
+            if not theirs:
+                section.add(what, spread(ours))
+                continue
+            # Each round of ours is compared with the same round of Josev's.
+            ratio = statistics.median(other / own for own, other in zip(ours, theirs, strict=True))
+            goal, shown = GOALS[sample.namespace == SAP_NAMESPACE], f"{spread(ours)}; Josev {spread(theirs, 0)}"
+            section.add(what, shown, goal=f"{goal:.0f} times", met=ratio >= goal, note=f"{ratio:.0f} times")
     if josev is None:
         section.missing.append(f"Josev's column: {missing}")
     else:
+        differing = {name for one in rounds for name, (_, _, same) in one.items() if not same}
         section.facts |= {"josev": josev.version, "octets differ": sorted(differing)}
     return section
 
 
-def _add(section: Section, sample: Sample, way: str, found: Rounds) -> None:
-    what = f"{way} {sample.name} ({len(sample.octets)} octets)"
-    section.facts[what] = {"ours": found.ours, "josev": found.josev}
-    if not found.josev:
-        section.add(what, spread(found.ours))
-        return
-    goal, ratio = GOALS[sample.namespace == SAP_NAMESPACE], found.ratio()
-    section.add(
-        what,
-        f"{spread(found.ours)}; Josev {spread(found.josev, 0)}",
-        goal=f"{goal:.0f} times",
-        met=ratio >= goal,
-        note=f"{ratio:.0f} times",
-    )
+Round = dict[str, tuple[list[float], list[float], bool]]
+"""By message: microseconds of decode and encode, ours and Josev's, which may be empty; whether Josev writes the same octets."""
+
+
+def _rounds(chosen: Sequence[Sample], josev: JosevCodec | None, count: int, part: int) -> Iterator[Round]:
+    """Yield rounds after one that warms both codecs up with as many calls."""
+    for number in range(1 + count):
+        found: Round = {}
+        for sample in chosen:
+            calls = CALLS[sample.namespace == SAP_NAMESPACE][1 if number else 0] // part
+            theirs: dict[str, Any] = {"objects": None, "same": True} if josev is None else josev.measure(sample, calls)
+            ours = [mean(call, calls) for call in (sample.decode, sample.encode)]
+            found[sample.name] = ours, theirs["objects"] or [], theirs["same"]
+        if number:
+            yield found

@@ -1,6 +1,7 @@
-"""Processor time of the station, without that of the simulated boards: a session, a second of charging, an idle outlet, an answer.
+"""Processor time of the station without the simulated boards: a session, a second of charging, an idle
+outlet, an answer.
 
-The boards' share is what the account of :mod:`tools.bench.watched` says of the same run.
+:mod:`tools.bench.watched` tells the boards' share of the same run.
 """
 
 from __future__ import annotations
@@ -9,53 +10,49 @@ import statistics
 import time
 from typing import Any
 
-from .answers import LOOP, MANY, orders, ready
-from .car import Order
+from .answers import LOOP, MANY, arriving
 from .cars import Cars, Trips
 from .figures import Section, quantile, spread
-from .proc import cores
-from .stations import WATCHED, Ground, Outlet, Span, Station, running
+from .stations import WATCHED, Ground, Span, Station, by_contract, ready
 
 LOOPS = 20
 SPEED = 10.0
-"""Of the simulated world of a session: its cable check takes half a second, which is less to take away from the figure than five."""
+"""Of a session's simulated world: its cable check takes half a second instead of five, so less is subtracted."""
 SILENT = 4.0
-"""Seconds between two messages of a car that charges in silence; of one that is silent for longer the current is taken away."""
+"""Seconds between two messages of a silent car. After a longer silence the station ends the session."""
 PREPARED = 0.3
-"""What a station prepares once it is ready belongs to no session: it has three seconds for it, or where all is shorter its share of the time."""
+"""Share of the time that a ready station gets for its preparations, three seconds of ten: they belong to no
+session.
+"""
 WINDOWS = 3
 WRITTEN_SECONDS = 1.5
 SESSION_MS, SECOND_MS, IDLE_MS, ANSWER_MS, DECODE_US = 40.0, 7.0, 0.2, 0.4, 20.0
 
 
 def without_passing(session: Span, trips: Trips, silent: float, idle: float) -> float:
-    """What is left of a session's cost when the seconds that merely pass are taken away: ``silent`` is what a second takes while a car charges
-    and says nothing, ``idle`` without a car."""
+    """Returns a session's cost less the cost of the seconds that pass: ``silent`` is that of a second while a
+    car charges without messages, ``idle`` without a car.
+    """
     exchanges = trips.cars[0]
     connected = exchanges[-1].seen - exchanges[0].sent
     return session.own - silent * connected - idle * (session.seconds - connected)
 
 
 def one_outlet(ground: Ground, later: int, loops: int, seconds: float) -> dict[str, Any]:
-    """Sessions of a fresh process, one after the other; then a car that charges, in silence and at 10 Hz."""
-    configuration, places = ground.configure(1, speed=SPEED)
-    own, other = cores()
-    car = Order(places[0].sdp_port, str(places[0].panel), str(ground.pki / "car"), loops=loops)
+    """Measure sessions of a fresh process, one after the other, then a car that charges, silent and at 10 Hz."""
 
     def session() -> None:
-        trips.append(Cars([car], core=other).done())
+        trips.append(Cars([station.places[0].order(loops=loops)]).done())
         time.sleep(WRITTEN_SECONDS)
 
     trips: list[Trips] = []
-
-    with running(configuration, program=WATCHED, core=own, first=True) as station:
-        ready(station, places)
+    with ready(ground, 1, WATCHED, first=True, speed=SPEED) as station:
         time.sleep(PREPARED * seconds)
         sessions = [station.span(session, watched=True) for _ in range(1 + later)]
         idle = _windows(station, seconds / 6)
-        silent = _charging(ground, station, places, SILENT, min(1.0, seconds / 3))
-        second = _charging(ground, station, places, 0.1, seconds / WINDOWS)
-        station.charged_by_contract(3 + later)
+        silent = _charging(station, SILENT, min(1.0, seconds / 3))
+        second = _charging(station, 0.1, seconds / WINDOWS)
+        by_contract(station.directory / "log", 3 + later)
     passing = [statistics.median(span.rate for span in spans) for spans in (silent, idle)]
     return {
         "sessions": [without_passing(cost, trip, *passing) for cost, trip in zip(sessions, trips, strict=True)],
@@ -71,17 +68,13 @@ def one_outlet(ground: Ground, later: int, loops: int, seconds: float) -> dict[s
 
 
 def _windows(station: Station, seconds: float) -> list[Span]:
-    """What it takes in some windows of so many seconds: their median leaves out what comes once a minute."""
-    return [station.span(lambda: time.sleep(seconds), watched=True) for _ in range(WINDOWS)]
+    """Returns windows of so many seconds; their median leaves out work that is due once a minute."""
+    return [station.rest(seconds, watched=True) for _ in range(WINDOWS)]
 
 
-def _charging(
-    ground: Ground, station: Station, places: tuple[Outlet, ...], period: float, seconds: float
-) -> list[Span]:
+def _charging(station: Station, period: float, seconds: float) -> list[Span]:
     """The same while a car charges at each outlet, with a message every ``period`` seconds."""
-    _, other = cores()
-    cars = Cars(orders(ground, places, period), limit=120.0, core=other)
-    cars.charging()
+    (cars,) = arriving(station, period)
     time.sleep(0.2)
     spans = _windows(station, seconds)
     cars.leave()
@@ -91,19 +84,15 @@ def _charging(
 
 
 def many_outlets(ground: Ground, outlets: int, seconds: float) -> dict[str, Any]:
-    """So many outlets, first without cars, then each with one that charges at 10 Hz."""
-    configuration, places = ground.configure(outlets)
-    own, other = cores()
-    with running(configuration, program=WATCHED, core=own, first=True) as station:
-        ready(station, places)
+    """Measure so many outlets, first without cars, then each with a car that charges at 10 Hz."""
+    with ready(ground, outlets, WATCHED, first=True) as station:
         time.sleep(PREPARED * seconds)
         idle = _windows(station, seconds / WINDOWS)
-        cars = Cars(orders(ground, places), limit=120.0, core=other)
-        cars.charging()
-        cost = station.span(lambda: time.sleep(seconds), watched=True)
+        (cars,) = arriving(station)
+        cost = station.rest(seconds, watched=True)
         cars.leave()
         answers = len(cars.done().sent(LOOP, cost.began, cost.ended))
-        station.charged_by_contract(outlets)
+        by_contract(station.directory / "log", outlets)
     return {
         "idle": statistics.median(span.rate for span in idle) / outlets,
         "idle, board": statistics.median(span.board / span.seconds for span in idle) / outlets,
@@ -113,57 +102,39 @@ def many_outlets(ground: Ground, outlets: int, seconds: float) -> dict[str, Any]
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:
-    """The table of processor time."""
+    """Returns the table of processor time."""
     section = Section("cpu", "Processor time of the station, simulated boards apart, traces on", ground.factor)
     outlets = 3 if quick else MANY
     later, loops, seconds = (1, 5, 1.0) if quick else (4, LOOPS, 10.0)
     runs = [one_outlet(ground, later, loops, seconds) for _ in range(1 if quick else 2)]
     many = many_outlets(ground, outlets, seconds)
     section.facts = {"runs": runs, "many": many}
+
+    def typical(name: str) -> float:
+        return statistics.median(float(run[name]) for run in runs)
+
     first = [1000.0 * run["sessions"][0] for run in runs]
     others = [1000.0 * one for run in runs for one in run["sessions"][1:]]
     boards = statistics.median(1000.0 * one for run in runs for one in run["boards"])
-    silent = statistics.median(1000.0 * run["silent"] for run in runs)
-    for what, samples in (("the first of a process", first), ("later ones", others)):
-        section.judge(
-            f"a DC Plug & Charge session with {loops} loops and its trace, {what}: without the seconds that pass",
-            statistics.median(samples),
-            "ms",
-            SESSION_MS,
-            shown=f"{spread(samples)} ms",
-            note=f"beside it {silent:.1f} ms a second that passes, and {boards:.0f} ms of the board",
-        )
+    beside = f"beside it {1000.0 * typical('silent'):.1f} ms a second that passes, and {boards:.0f} ms of the board"
+    session = f"a DC Plug & Charge session with {loops} loops and its trace"
     charging = [1000.0 * run["charging"] for run in runs]
-    board = statistics.median(1000.0 * run["charging, board"] for run in runs)
-    turns = statistics.median(run["turns"] for run in runs)
-    section.judge(
-        "a second of charging at 10 Hz, one outlet",
-        statistics.median(charging),
-        "ms",
-        SECOND_MS,
-        shown=f"{spread(charging)} ms",
-        note=f"{turns:.0f} turns of the loop; beside it {board:.1f} ms of the board",
-    )
-    section.judge(
-        f"a second of an idle outlet, of {outlets}",
-        1000.0 * many["idle"],
-        "ms",
-        IDLE_MS,
-        note=f"beside it {1000.0 * many['idle, board']:.2f} ms of the board",
-    )
-    section.judge(
-        f"an answer at {outlets} outlets, 10 Hz",
-        1000.0 * many["answer"],
-        "ms",
-        ANSWER_MS,
-        note=f"beside it {1000.0 * many['answer, board']:.2f} ms of the board",
+    turns = (
+        f"{typical('turns'):.0f} turns of the loop; beside it {1000.0 * typical('charging, board'):.1f} ms of the board"
     )
     decodes = [one for run in runs for one in run["decodes"]]
-    section.judge(
-        "CurrentDemandReq, decoded in a session",
-        statistics.median(decodes),
-        "us",
-        DECODE_US,
-        note=f"p99 {quantile(decodes, 0.99):.0f} us of {len(decodes)}, one every 100 ms",
-    )
+    rare = f"p99 {quantile(decodes, 0.99):.0f} us of {len(decodes)}, one every 100 ms"
+    for what, samples, goal, note in (
+        (f"{session}, the first of a process: without the seconds that pass", first, SESSION_MS, beside),
+        (f"{session}, later ones: without the seconds that pass", others, SESSION_MS, beside),
+        ("a second of charging at 10 Hz, one outlet", charging, SECOND_MS, turns),
+    ):
+        section.judge(what, statistics.median(samples), "ms", goal, shown=f"{spread(samples)} ms", note=note)
+    for what, name, goal in (
+        (f"a second of an idle outlet, of {outlets}", "idle", IDLE_MS),
+        (f"an answer at {outlets} outlets, 10 Hz", "answer", ANSWER_MS),
+    ):
+        note = f"beside it {1000.0 * many[f'{name}, board']:.2f} ms of the board"
+        section.judge(what, 1000.0 * many[name], "ms", goal, note=note)
+    section.judge(f"{LOOP}, decoded in a session", statistics.median(decodes), "us", DECODE_US, note=rare)
     return section

@@ -1,23 +1,23 @@
-"""Samples become figures, figures become a table."""
+"""Figures from samples, and tables from figures."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .proc import Cpu
 
 WAITING: Final = 0.1
-"""The share of its time that the station may have waited for its core, where a time of an answer is to say something about the station."""
+"""A time is refused above this share of waiting for the core: it would be the machine's, not the station's."""
 SATURATED: Final = 0.95
-"""The share of its core from which on the station cannot do more."""
+"""From this share of its core on, the station counts as saturated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. ``met``: None where no goal is set, or where there was nothing to compare with."""
+    """One line of the table. ``met`` is None without a goal, or without a figure to compare with."""
 
     what: str
     value: str
@@ -28,9 +28,8 @@ class Figure:
 
 @dataclass(slots=True)
 class Section:
-    """What one measurement found: figures for people, ``facts`` for machines; ``missing`` says what could not be measured, and why.
-
-    ``factor``: how much slower this machine is than the one of the goals (:mod:`tools.bench.reference`).
+    """Result of one measurement: figures for the table, ``facts`` for ``--json``; ``missing`` says what could
+    not be measured, and why. ``factor`` is that of :mod:`tools.bench.reference`.
     """
 
     name: str
@@ -56,9 +55,10 @@ class Section:
         waiting: float = 0.0,
         note: str = "",
     ) -> None:
-        """A figure that has to be at most ``goal``, where there is one. ``timed``: it is a time, whose goal is scaled to this machine; ``also``:
-        what else has to hold; ``shown``: what stands in the table in place of the bare figure. ``waiting`` is the share of its time that the
-        station waited for its core: above a tenth the figure is refused, because it is the machine's."""
+        """Add a figure that meets its goal if it is at most ``goal`` and ``also`` is true. ``timed``: a time, whose
+        goal is multiplied by the factor. ``shown`` replaces the bare figure in the table. ``waiting`` is the share
+        of time in which the station waited for its core: above a tenth, the figure is refused.
+        """
         limit, text = goal, "" if goal is None else f"at most {goal:g} {unit}"
         if timed and goal is not None:
             limit = goal * self.factor
@@ -71,20 +71,18 @@ class Section:
     def judge_p99(
         self, what: str, times: dict[str, float], goal: float | None, cost: Cpu, seconds: float, note: str
     ) -> None:
-        """The p99 of answers, in milliseconds; ``cost`` is what the station took in so many ``seconds``. A station that is saturated has waited for
-        itself, and misses its goal whatever the figure."""
+        """Add the p99 of answers in milliseconds; ``cost`` is the station's in so many ``seconds``. A saturated
+        station misses its goal even if it waited for its core: it waited for itself.
+        """
+        shown = f"p50 {times['p50']:.2f}, p99 {times['p99']:.2f}, max {times['max']:.1f} ms ({times['count']} answers)"
         if cost.seconds >= SATURATED * seconds:
-            self.add(what, shown_times(times), met=False, note=f"saturated; {note}")
+            self.add(what, shown, met=False, note=f"saturated; {note}")
         else:
-            shown = shown_times(times)
             self.judge(what, times["p99"], "ms p99", goal, shown=shown, waiting=cost.waiting, note=note)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def quantile(samples: Sequence[float], share: float) -> float:
-    """The sample below which this share of all lies (nearest rank). ValueError without samples."""
+    """Returns the sample at this share of all, by the nearest rank. Raises ValueError without samples."""
     if not samples:
         raise ValueError("no samples")
     ordered = sorted(samples)
@@ -92,7 +90,7 @@ def quantile(samples: Sequence[float], share: float) -> float:
 
 
 def spread(samples: Sequence[float], digits: int = 1) -> str:
-    """Median, and the range of the repetitions."""
+    """Returns the median and the range as text."""
     middle = statistics.median(samples)
     if len(samples) < 2:
         return f"{middle:.{digits}f}"
@@ -100,17 +98,13 @@ def spread(samples: Sequence[float], digits: int = 1) -> str:
 
 
 def answer_times(seconds: Iterable[float]) -> dict[str, float]:
-    """Milliseconds: p50, p99, the worst, and how many."""
+    """Returns p50, p99 and maximum in milliseconds, and the count."""
     times = [1000.0 * one for one in seconds]
     return {"p50": quantile(times, 0.5), "p99": quantile(times, 0.99), "max": max(times), "count": len(times)}
 
 
-def shown_times(times: dict[str, float]) -> str:
-    return f"p50 {times['p50']:.2f}, p99 {times['p99']:.2f}, max {times['max']:.1f} ms ({times['count']} answers)"
-
-
 def table(sections: Sequence[Section], head: Sequence[str] = ()) -> str:
-    """Markdown, so that what is printed can be kept as it is."""
+    """Returns Markdown, as in docs/performance.md."""
     lines = [*head, ""] if head else []
     for section in sections:
         lines += [f"### {section.title}", ""]
@@ -121,7 +115,6 @@ def table(sections: Sequence[Section], head: Sequence[str] = ()) -> str:
                 said = ", ".join(word for word in (verdict, one.note) if word)
                 lines.append(f"| {one.what} | {one.value} | {one.goal} | {said} |")
             lines.append("")
-        lines += [f"Not measured: {text}" for text in section.missing]
         if section.missing:
-            lines.append("")
+            lines += [*(f"Not measured: {text}" for text in section.missing), ""]
     return "\n".join(lines)

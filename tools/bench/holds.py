@@ -1,7 +1,9 @@
-"""How long the event loop is held: by the worst that strangers can send to twenty outlets at once, and by sessions that end together.
+"""How long the event loop is held: by the costliest octets that an unknown car can send to twenty outlets at once,
+and by sessions that begin or end together.
 
-A further outlet has a car that charges all the while: it keeps its power, and every heartbeat goes out. The station gets real-time priority where the
-bench may give it, so that what else the machine does is not in the figures.
+At one more outlet a car charges all the time: it keeps its power, and the station withholds no
+heartbeat. The station gets real-time priority if this process may give it, so that other processes
+of the machine do not count.
 """
 
 from __future__ import annotations
@@ -10,74 +12,75 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hal.sim.panel import Hand
 from secc.errors import SeccError
+from secc.link import sdp
 from secc.link.v2gtp import PayloadType, frame
+from tools.evcc.discovery import discover
 
-from .car import Order
 from .cars import Cars
 from .figures import Section
-from .line import ask
-from .proc import cores, precede
-from .stations import WATCHED, BenchFailed, Ground, Outlet, Station, running
+from .stations import WATCHED, BenchFailed, Ground, Outlet, Station, ready
 from .streams import Stream, negotiation, streams
 
 MANY = 20
 STREAM_MS = 20.0
 TOGETHER_MS = {20: 30.0, 100: 60.0}
-"""Sessions that begin or end together: what the loop may be held for. (A-RES-09)"""
+"""Goals by number of sessions that begin or end together. (A-RES-09)"""
 PREPARED_SECONDS = 3.0
-"""What a station prepares once it is ready."""
+"""A ready station prepares readers and writers in this time."""
 PERIOD = 0.5
-"""Seconds between two requests of a car, where there are many: the cars have but one core."""
+"""Seconds between two requests of a car where there are many: all cars share one core."""
+LIMIT_SECONDS = 900.0
 WITHHELD = "heartbeat withheld"
 WELDED = re.compile("contactor[-_]welded")
-"""As the power path says it, and as the board does."""
+"""As the power path and as the board write it."""
 
 
 class Watched:
-    """A running station whose event loop is looked at, and what its log says of heartbeats and outlets."""
+    """A watched station with a car that stays at outlet 1."""
 
-    def __init__(self, station: Station) -> None:
-        self._station = station
-        self.alone = precede(station.tree.pid)
-        """Whether what else the machine does is kept out of the figures."""
+    def __init__(self, station: Station, period: float = 0.1) -> None:
+        self.station = station
+        self.stays = self.cars(station.places[:1], period)
 
-    def holds(self, work: Callable[[], object]) -> dict[str, Any]:
-        """What the loop was held by while this ran, and how many heartbeats were withheld."""
-        before = self.withheld
-        self._station.look()
-        work()
-        return self._station.look() | {"withheld": self.withheld - before, "alone": self.alone}
+    def cars(self, places: Sequence[Outlet], period: float) -> Cars:
+        """Returns cars at these outlets; each of them charges, or has given up."""
+        cars = Cars([place.order(loop_seconds=period) for place in places], limit=LIMIT_SECONDS)
+        cars.charging()
+        return cars
 
-    def why(self, outlet: str) -> str:
-        """The last that the log says of an outlet."""
-        lines = self._station.log.splitlines()
-        return " / ".join([line for line in lines if f"outlet {outlet}:" in line or WITHHELD in line][-6:])
+    def begin(self) -> None:
+        """Start a measurement."""
+        self._before = self.station.log.count(WITHHELD)
+        self.station.look()
 
-    @property
-    def withheld(self) -> int:
-        """Heartbeats that were withheld, so far."""
-        return self._station.log.count(WITHHELD)
+    def end(self) -> dict[str, Any]:
+        """Returns how long the loop was held since ``begin``, and the number of withheld heartbeats."""
+        found = self.station.look()
+        log = self.station.log
+        lines = [line for line in log.splitlines() if "outlet 1:" in line or WITHHELD in line]
+        return found | {
+            "withheld": log.count(WITHHELD) - self._before,
+            "welded": len(WELDED.findall(log)),
+            "alone": self.station.alone,
+            "why": "" if self.stays.running else " / ".join(lines[-6:]),
+            "goes on": self.stays.running,
+        }
 
-    @property
-    def welded(self) -> int:
-        """Contactors that were called welded, so far."""
-        return len(WELDED.findall(self._station.log))
 
-
-async def _attack(place: Outlet, stream: Stream, ready: asyncio.Barrier) -> None:
-    """Come as far as any stranger does, wait for the others, and send."""
-    found, _, _ = await asyncio.to_thread(ask, "lo", place.sdp_port, tls=False)
+async def _attack(place: Outlet, stream: Stream, barrier: asyncio.Barrier) -> None:
+    """Connect as an unknown car does, wait for the others, and send."""
+    found, _ = await discover("lo", sdp.Security.NONE, port=place.sdp_port)
     reader, writer = await asyncio.open_connection(str(found.address), found.port)
     if not stream.opening:
         writer.write(frame(PayloadType.EXI, negotiation()))
         await reader.read(1024)
-    await ready.wait()
+    await barrier.wait()
     writer.write(stream.octets)
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(10.0):
@@ -87,18 +90,19 @@ async def _attack(place: Outlet, stream: Stream, ready: asyncio.Barrier) -> None
     writer.close()
 
 
-async def _attack_all(places: Sequence[Outlet], stream: Stream, station: Station) -> dict[str, Any]:
-    """What the loop was held by from the moment when all of them send. Plugging in and out, one after the other, is not part of it."""
+async def _attack_all(watched: Watched, stream: Stream) -> dict[str, Any]:
+    """Returns how long the loop was held after all of them sent. Plugging in and out is not measured."""
+    places = watched.station.places[1:]
     hands = [Hand(place.panel) for place in places]
     try:
         for hand in hands:
             await hand.act("plug_in")
-        ready = asyncio.Barrier(len(places) + 1)
-        attacks = [asyncio.create_task(_attack(place, stream, ready)) for place in places]
-        await ready.wait()
-        station.look()
+        barrier = asyncio.Barrier(len(places) + 1)
+        attacks = [asyncio.create_task(_attack(place, stream, barrier)) for place in places]
+        await barrier.wait()
+        watched.begin()
         results = await asyncio.gather(*attacks, return_exceptions=True)
-        found = station.look()
+        found = watched.end()
         for hand in hands:
             await hand.act("unplug")
     finally:
@@ -111,72 +115,47 @@ async def _attack_all(places: Sequence[Outlet], stream: Stream, station: Station
 
 
 def under_attack(ground: Ground, outlets: int, sent: Sequence[Stream]) -> dict[str, dict[str, Any]]:
-    """Each stream at so many outlets at once; what the loop was held by, for each."""
-    configuration, places = ground.configure(outlets + 1, tls=False)
-    _, other = cores()
+    """Send each stream to so many outlets at once. Returns what was measured, by stream."""
     found: dict[str, dict[str, Any]] = {}
-    with running(configuration, program=WATCHED) as station:
-        for place in places:
-            station.wait_for(place.panel)
+    with ready(ground, outlets + 1, WATCHED, pinned=False, first=True, tls=False) as station:
         watched = Watched(station)
-        cars = Cars([Order(places[0].sdp_port, str(places[0].panel))], limit=660.0, core=other)
         try:
-            cars.charging()
             for stream in sent:
-                before = watched.withheld
-                held = asyncio.run(_attack_all(places[1:], stream, station))
-                found[stream.name] = held | {"withheld": watched.withheld - before, "alone": watched.alone}
-                if not cars.running:
-                    raise BenchFailed(f"the car that charged has ended, by: {stream.name}; {watched.why('1')}")
+                found[stream.name] = asyncio.run(_attack_all(watched, stream))
+                if not watched.stays.running:
+                    why = found[stream.name]["why"]
+                    raise BenchFailed(f"the car that charged has ended after: {stream.name}; {why}")
                 time.sleep(1.0)
         finally:
-            cars.stop()
+            watched.stays.stop()
     return found
 
 
 def together(ground: Ground, sessions: int) -> dict[str, dict[str, Any]]:
-    """So many sessions begin at once, because their cars plug in in the same moment, and end at once, because all of them hang up. One more
-    charges all the while."""
-    configuration, places = ground.configure(sessions + 1)
-    _, other = cores()
-    pki = str(ground.pki / "car")
-    all_of_them = [Order(place.sdp_port, str(place.panel), pki, loop_seconds=PERIOD) for place in places]
-    with running(configuration, program=WATCHED) as station:
-        for place in places:
-            station.wait_for(place.panel)
+    """So many sessions begin at once, because their cars plug in in the same moment, and end at once, because
+    all connections break.
+    """
+    with ready(ground, sessions + 1, WATCHED, pinned=False, first=True) as station:
         time.sleep(PREPARED_SECONDS)
-        watched = Watched(station)
-        stays = Cars(all_of_them[:1], limit=900.0, core=other)
-        stays.charging()
+        watched = Watched(station, PERIOD)
         leave: list[Cars] = []
-
-        def begin() -> None:
-            leave.append(Cars(all_of_them[1:], limit=900.0, core=other))
-            leave[0].charging()
-
-        def end() -> None:
-            leave[0].stop()
-            _traces(configuration.parent / "state" / "traces", sessions)
-
-        found = {}
         try:
-            for what, work in (("begin", begin), ("end", end)):
-                found[what] = watched.holds(work)
-                found[what] |= {
-                    "lost": sessions - station.log.count("authorised: by contract") + 1 if what == "begin" else 0,
-                    "goes on": stays.running,
-                    "why": "" if stays.running else watched.why("1"),
-                    "welded": watched.welded,
-                }
-                time.sleep(2.0)
+            watched.begin()
+            leave.append(watched.cars(station.places[1:], PERIOD))
+            begun = watched.end() | {"lost": sessions - station.log.count("authorised: by contract") + 1}
+            time.sleep(2.0)
+            watched.begin()
+            leave[0].stop()
+            _traces(station.directory / "state" / "traces", sessions)
+            ended = watched.end()
         finally:
-            for cars in (stays, *leave):
+            for cars in (watched.stays, *leave):
                 cars.stop()
-    return found
+    return {"begin": begun, "end": ended}
 
 
 def _traces(directory: Path, count: int) -> None:
-    """Until all of them are written."""
+    """Wait until all of them are written."""
     until = time.monotonic() + 120.0
     while not directory.exists() or len(list(directory.glob("*.jsonl"))) < count:
         if time.monotonic() > until:
@@ -186,10 +165,9 @@ def _traces(directory: Path, count: int) -> None:
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:
-    """The table of what holds the event loop."""
-    section = Section(
-        "holds", "How long the event loop is held at most, while a car charges at another outlet", ground.factor
-    )
+    """Returns the table of the longest holds of the event loop."""
+    title = "How long the event loop is held at most, while a car charges at another outlet"
+    section = Section("holds", title, ground.factor)
     sent, taken = streams(2.0 if quick else 20.0)
     section.add("the message that costs most to decode, of those searched", f"{taken:.0f} us")
     section.facts["worst message us"] = taken
@@ -209,18 +187,14 @@ def measure(ground: Ground, *, quick: bool) -> Section:
 
 def _row(section: Section, what: str, found: dict[str, Any], goal: float, *, timed: bool = False) -> None:
     full, lost = found["full"], found.get("lost", 0)
-    section.judge(
-        what,
-        found["hold"],
-        "ms, every beat",
-        goal,
-        timed=timed,
-        shown=f"{found['hold']:.1f} ms",
-        also=not (found["withheld"] or found.get("welded") or lost) and found.get("goes on", True),
-        note=f"{found['cpu']:.1f} ms of processor time in a turn; {found['withheld']} beats withheld"
+    note = (
+        f"{found['cpu']:.1f} ms of processor time in a turn; {found['withheld']} beats withheld"
         + (f"; {full['count']} full collections, {full['longest']:.1f} ms" if full["count"] else "")
         + (f"; {lost} sessions lost" if lost else "")
-        + (f"; {found['welded']} contactors called welded" if found.get("welded") else "")
-        + ("" if found.get("goes on", True) else f"; the car that stayed has ended: {found['why']}")
-        + ("" if found["alone"] else "; without priority over what else the machine does"),
+        + (f"; {found['welded']} contactors called welded" if found["welded"] else "")
+        + ("" if found["goes on"] else f"; the car that stayed has ended: {found['why']}")
+        + ("" if found["alone"] else "; without priority over the other processes of the machine")
     )
+    well = found["goes on"] and not (found["withheld"] or found["welded"] or lost)
+    shown = f"{found['hold']:.1f} ms"
+    section.judge(what, found["hold"], "ms, every beat", goal, timed=timed, shown=shown, also=well, note=note)

@@ -1,8 +1,9 @@
-"""Times the EXI codec of the PyPI package ``iso15118``; runs with that package's own interpreter, and needs nothing of ours.
+"""Times the EXI codec of the PyPI package ``iso15118``: a script for that package's own interpreter.
 
-Reads requests as JSON lines from stdin, ``{"octets": hex, "namespace": ..., "calls": n}``, and answers each with the mean microseconds of so many
-calls, ``{"objects": [decode, encode]}``: octets to its message objects and back, which is what its station does with every message; null where its
-models refuse the message. ``same``: whether its codec writes the octets that it has read.
+Reads JSON lines from stdin, ``{"octets": hex, "namespace": ..., "calls": n}``, and answers each with
+``{"objects": [decode, encode], "same": ...}``: mean microseconds from octets to message objects and
+back, as Josev's station does it; null if its models refuse the message. ``same``: its codec writes
+the octets that it has read.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 
@@ -24,7 +23,7 @@ def main() -> None:
         octets, namespace, calls = bytes.fromhex(asked["octets"]), asked["namespace"], asked["calls"]
         try:
             print(json.dumps(_measured(exi, octets, namespace, calls)), flush=True)
-        except Exception as error:  # noqa: BLE001  # its codec raises whatever it likes; the bench is to hear it, not to die of it
+        except Exception as error:  # noqa: BLE001  # its codec raises exceptions of many types, and the bench reports them
             print(json.dumps({"error": f"{type(error).__name__}: {error}"[:300]}), flush=True)
 
 
@@ -40,6 +39,8 @@ def _codec() -> Any:
 
 
 def _measured(exi: Any, octets: bytes, namespace: str, calls: int) -> dict[str, Any]:
+    from reference import mean  # type: ignore[import-not-found]  # in the directory of this script
+
     codec = exi.exi_codec
     found: dict[str, Any] = {"same": bytes(codec.encode(codec.decode(octets, namespace), namespace)) == octets}
     try:
@@ -49,14 +50,6 @@ def _measured(exi: Any, octets: bytes, namespace: str, calls: int) -> dict[str, 
     except Exception:  # noqa: BLE001  # its models refuse some messages that its codec reads
         found["objects"] = None
     return found
-
-
-def mean(call: Callable[[], Any], calls: int) -> float:
-    """Microseconds a call, over so many. Both codecs are measured by this."""
-    begin = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - begin) / calls * 1e6
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Josev's SECC and ours under the same car, on the same veth pair, with the same PKI: one Plug & Charge session with DC after the other.
+"""Josev's SECC and ours on the same veth pair, with the same PKI and the same car.
 
-The network, the PKI and the other station come from the interoperability bench in ``tests/live``.
+Network, PKI and Josev's SECC come from the interoperability bench in ``tests/live``.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ SDP_PORT = 15118
 
 
 def missing() -> str:
-    """Why the comparison cannot be made here; empty when it can."""
+    """Returns why the comparison cannot be made here; empty if it can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     if not (LIVE / "josev_interop.py").exists():
@@ -36,21 +36,13 @@ def missing() -> str:
 
 
 def interop() -> ModuleType:
-    """The interoperability bench, a script of its own."""
-    name = "josev_interop"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, LIVE / "josev_interop.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    """Returns the interoperability bench, a script that finds its own modules."""
+    sys.path.append(str(LIVE))
+    return importlib.import_module("josev_interop")
 
 
 def car_of(pki: Path, directory: Path) -> Path:
-    """What our car carries, out of the other's PKI: its root, its contract and the key of that."""
+    """Write the directory of our car with root, contract and key of Josev's PKI."""
     certs, keys = pki / "iso15118_2" / "certs", pki / "iso15118_2" / "private_keys"
     directory.mkdir()
     (directory / "v2g_root.pem").write_bytes((certs / "v2gRootCACert.pem").read_bytes())
@@ -67,14 +59,15 @@ def car_of(pki: Path, directory: Path) -> Path:
 
 @contextlib.contextmanager
 def network() -> Iterator[Any]:
-    """Two namespaces and the veth pair between them."""
-    arguments = argparse.Namespace(ev_iface=None, evse_iface=None, mtu=0)
-    with interop().Bench(arguments) as bench:
+    """Make two namespaces and the veth pair between them, until the block ends."""
+    with interop().Bench(argparse.Namespace(ev_iface=None, evse_iface=None, mtu=0)) as bench:
         yield bench
 
 
 def start(bench: Any, which: str, directory: Path) -> Any:
-    """``josev`` or ``ours`` in the station's namespace, listening; both as the interoperability bench starts them."""
+    """Start ``josev`` or ``ours`` in the station's namespace, as the interoperability bench does. Returns when it
+    listens.
+    """
     live = interop()
     scenario = live.SCENARIOS["iso2-dc-pnc"]
     pki = CACHE / "pki"

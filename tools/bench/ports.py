@@ -1,6 +1,6 @@
-"""Which commands a board's power port gets from the last target on, until the car has gone: one is enough to be off.
+"""The commands to a board's power port after the last target, until the car has gone: one is enough to switch off.
 
-Counted at the port itself, below guard and power path, at a simulated board.
+They are recorded at the simulated board's port itself, below guard and power path.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .stations import BenchFailed, Ground, Outlet
 
 LOOPS = 10
 SETTLED_SECONDS = 5.0
-"""After the car has gone: what the station wanted to do has been done."""
+"""Time for the station after the car has gone."""
 CHARGING_AMPERES = 3.0
 LOOKING_SECONDS = 0.01
 PULLED_SECONDS = 0.5
-"""The plug is pulled so long after the current has begun to flow."""
+"""From the begin of the current until the plug is pulled."""
 WANTING: Final = frozenset({"set_target", "set_overcurrent", "allow(True)", "set_contactor(True)"})
-"""What asks for power. Commands count from the last of these on."""
+"""Commands that ask for power. Those after the last one count."""
 ENDS: Final = (
     ("DC, orderly stop", Current.DC, False),
     ("AC, orderly stop", Current.AC, False),
@@ -34,7 +34,7 @@ GOAL: Final = {"DC, orderly stop": 2, "AC, orderly stop": 1, "DC, unplugged whil
 
 
 class Tap:
-    """Notes every command that reaches a port: its name, with ``(True)`` or ``(False)`` where that is the first argument."""
+    """Records the commands to a port: names, with the first argument if it is True or False."""
 
     def __init__(self, port: object) -> None:
         self.commands: list[str] = []
@@ -52,7 +52,7 @@ class Tap:
 
     @property
     def last(self) -> tuple[str, ...]:
-        """The commands after the last one that asked for power, oldest first."""
+        """The commands after the last one that asked for power, oldest first. Raises BenchFailed if none did."""
         wanting = [place for place, name in enumerate(self.commands) if name in WANTING]
         if not wanting:
             raise BenchFailed("the port was not asked for power")
@@ -60,7 +60,9 @@ class Tap:
 
 
 def commands(ground: Ground, current: Current, *, unplugged: bool = False) -> tuple[str, ...]:
-    """One session that charges for free: what its end commands. ``unplugged``: it ends because the plug is pulled in the charging loop."""
+    """Run one session without payment. Returns the commands of its end. ``unplugged``: the plug is pulled in the
+    charging loop.
+    """
     configuration, (place,) = ground.configure(1, tls=False, connector=current.value)
 
     async def session() -> tuple[str, ...]:
@@ -69,9 +71,8 @@ def commands(ground: Ground, current: Current, *, unplugged: bool = False) -> tu
             assert board is not None
             tap = Tap(board.dc if current is Current.DC else board.ac)
             pulling = asyncio.create_task(_pull(place)) if unplugged else None
-            await charge(
-                ground, place, Behaviour(current=current, loops=None if unplugged else LOOPS), well=not unplugged
-            )
+            behaviour = Behaviour(current=current, loops=None if unplugged else LOOPS)
+            await charge(ground, place, behaviour, well=not unplugged)
             if pulling is not None:
                 await pulling
             await asyncio.sleep(SETTLED_SECONDS)
@@ -81,7 +82,7 @@ def commands(ground: Ground, current: Current, *, unplugged: bool = False) -> tu
 
 
 async def _pull(place: Outlet) -> None:
-    """Pull the plug in the charging loop, by force: a lock may hold it."""
+    """Pull the plug in the charging loop, by force if a lock holds it."""
     hand = Hand(place.panel)
     try:
         while (await hand.state())["amperes"] < CHARGING_AMPERES:  # noqa: ASYNC110  # the world has no event for it
@@ -93,7 +94,7 @@ async def _pull(place: Outlet) -> None:
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:
-    """The same, quick or not: nothing is timed."""
+    """Returns the table of commands; the same with ``quick``."""
     section = Section("ports", "Commands that a power port gets from the last target on")
     for what, current, unplugged in ENDS:
         found = commands(ground, current, unplugged=unplugged)

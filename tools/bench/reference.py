@@ -1,9 +1,10 @@
-"""How much slower this machine is than the one that the goals are set for: the factor on every goal in seconds.
+"""The factor on every goal in seconds: the time of this machine over that of the machine of the goals.
 
-Goals in seconds are those of a machine that decodes the CurrentDemandReq of :mod:`tools.bench.messages` with the codec of commit 71b7290 in
-4.0 us. That codec is not here any more, so a small piece of code stands for it: the same shifts, masks, tables and objects, written out by hand.
-It never changes, unlike the codec. ``python -m tools.bench.reference CHECKOUT`` measures it beside the codec of a checkout of that
-commit, by turns in one process: that is how :data:`DECODES` was found.
+Goals in seconds are those of a machine that decodes the CurrentDemandReq of
+:mod:`tools.bench.messages` with the codec of commit 71b7290 in 4.0 us. This module has a small piece
+of code that does the same shifts, masks, table look-ups and object creations, and that never
+changes, unlike the codec. ``python tools/bench/reference.py CHECKOUT`` measures it beside the codec
+of a checkout of that commit, by turns in one process; :data:`DECODES` is the result.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 GOAL_US: Final = 4.0
-"""The decode of that commit, on the machine of the goals."""
+"""A decode by the codec of that commit, on the machine of the goals."""
 DECODES: Final = 0.665
-"""How long the reference takes, in decodes of that commit: the median of five runs, which lay from 0.658 to 0.667."""
+"""Time of the reference over that of a decode of that commit: the median of five runs from 0.658 to 0.667."""
 SECONDS: Final = 0.3
 OCTETS: Final = bytes.fromhex("809a0201fe69d3f815b62f24a0c8d0a02f006098305a0c201e0c0604b00c20282002b00a04d002")
 UNITS: Final = ("h", "m", "s", "A", "V", "W", "Wh")
@@ -84,41 +85,38 @@ def decode() -> Demand:
 
 
 def timed(call: Callable[[], Any], seconds: float) -> float:
-    """Microseconds a call: the best of slices of a millisecond or so, because what interrupts can only add."""
+    """Returns microseconds a call, the least of slices of about a millisecond: interruptions only add time."""
     call()
-    begin = time.perf_counter()
-    for _ in range(20):
-        call()
-    count = max(20, int(0.001 / max((time.perf_counter() - begin) / 20, 1e-7)))
-    best = float("inf")
+    count = max(20, int(1000.0 / max(mean(call, 20), 0.1)))
     until = time.perf_counter() + seconds
+    best = float("inf")
     while time.perf_counter() < until:
-        begin = time.perf_counter()
-        for _ in range(count):
-            call()
-        best = min(best, (time.perf_counter() - begin) / count)
-    return best * 1e6
+        best = min(best, mean(call, count))
+    return best
+
+
+def mean(call: Callable[[], Any], calls: int) -> float:
+    """Returns microseconds a call, the mean of so many."""
+    begin = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - begin) / calls * 1e6
 
 
 def factor(seconds: float = SECONDS) -> float:
-    """How many times the seconds of a goal this machine may take, now."""
+    """Returns the factor on goals in seconds, for the machine as it is now."""
     return timed(decode, seconds) / DECODES / GOAL_US
 
 
 def main() -> int:
     sys.path.insert(0, sys.argv[1])
     messages: Any = importlib.import_module("tools.bench.messages")
-    octets = messages.SCHEMA.encode(
-        messages.V2G_Message(
-            header=messages.MessageHeader(session_id=bytes.fromhex("3DA7F02B6C5E9141")),
-            body=messages._current_demand_req(),
-        )
-    )
+    header = messages.MessageHeader(session_id=bytes.fromhex("3DA7F02B6C5E9141"))
+    octets = messages.SCHEMA.encode(messages.V2G_Message(header=header, body=messages._current_demand_req()))
     turns = [(timed(decode, SECONDS), timed(lambda: messages.SCHEMA.decode(octets), SECONDS)) for _ in range(5)]
     ratio = statistics.median(own / theirs for own, theirs in turns)
-    print(
-        f"{messages.__file__}: decode {min(theirs for _, theirs in turns):.2f} us, the reference takes {ratio:.3f} of it"
-    )
+    least = min(theirs for _, theirs in turns)
+    print(f"{messages.__file__}: decode {least:.2f} us, the reference takes {ratio:.3f} of it")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One whole Plug & Charge session with DC: our station and Josev's SECC by turns, under the same car."""
+"""One whole Plug & Charge session with DC: our station and Josev's SECC by turns, with the same car."""
 
 from __future__ import annotations
 
@@ -18,44 +18,41 @@ from .stations import Ground, by_contract
 
 LOOPS = 20
 TIMES = 20.0
-"""How many times Josev's speed: answers, and CPU of a session."""
+"""Goal for answers and for CPU of a session: this many times Josev's speed."""
 SETTLE_SECONDS = 1.5
 
 
 def compared(directory: Path, rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """Josev's SECC and ours by turns, each in a namespace, each a fresh process, under our car."""
+    """Run Josev's SECC and ours by turns, each in a namespace, each a fresh process, with our car."""
     found: dict[str, list[dict[str, Any]]] = {"josev": [], "ours": []}
     directory.mkdir()
     pki = josev_secc.car_of(CACHE / "pki", directory / "car")
     with josev_secc.network() as bench:
         for number in range(rounds):
             for which, said in found.items():
-                station = josev_secc.start(bench, which, directory / f"{which}{number}")
+                place = directory / f"{which}{number}"
+                station = josev_secc.start(bench, which, place)
                 try:
-                    said.append(_under_our_car(bench, station, which, pki))
+                    said.append(_with_our_car(bench, station, which, pki))
                 finally:
                     station.stop()
                 if which == "ours":
-                    by_contract(directory / f"{which}{number}" / "secc.log", 1)
+                    by_contract(place / "secc.log", 1)
     return found
 
 
-def _under_our_car(bench: Any, station: Any, which: str, pki: Path) -> dict[str, Any]:
+def _with_our_car(bench: Any, station: Any, which: str, pki: Path) -> dict[str, Any]:
     tree = Tree(station.process.pid)
     time.sleep(0.5)
     before = tree.cpu()
-    # The simulated outlet of the other station never leaves 1 V: a car whose battery has nearly none is content with it.
+    # The simulated outlet of Josev's station stays at 1 V, so the car's battery must have next to no voltage.
     volts = 10.0 if which == "josev" else 230.0
-    cars = Cars(
-        [Order(josev_secc.SDP_PORT, None, str(pki), bench.ev_iface, loops=LOOPS, volts=volts)], within=bench.ev([])
-    )
-    trips = cars.done()
+    order = Order(josev_secc.SDP_PORT, None, str(pki), bench.ev_iface, loops=LOOPS, volts=volts)
+    (exchanges,) = Cars([order], within=bench.ev([])).done().cars
     time.sleep(SETTLE_SECONDS)
-    cpu = tree.cpu().since(before)
-    exchanges = trips.cars[0]
     return {
         "listening": station.listen_s,
-        "cpu": cpu.seconds,
+        "cpu": tree.cpu().since(before).seconds,
         "resident": tree.resident(),
         "messages": 2 * len(exchanges),
         "answers": [1000.0 * one.answer for one in exchanges if one.name == LOOP],
@@ -63,7 +60,7 @@ def _under_our_car(bench: Any, station: Any, which: str, pki: Path) -> dict[str,
 
 
 def measure(ground: Ground, *, quick: bool) -> Section:
-    """The table of whole sessions."""
+    """Returns the table of whole sessions."""
     section = Section("sessions", "A whole DC Plug & Charge session beside Josev's SECC", ground.factor)
     why = "not with --quick" if quick else josev_secc.missing()
     if why:
@@ -71,35 +68,24 @@ def measure(ground: Ground, *, quick: bool) -> Section:
         return section
     found = compared(ground.directory / "compared", 2)
     section.facts["compared"] = found
-    _comparison(section, found)
-    return section
-
-
-def _comparison(section: Section, found: dict[str, list[dict[str, Any]]]) -> None:
-    medians = {which: [statistics.median(one["answers"]) for one in said] for which, said in found.items()}
-    worst = {which: max(quantile(one["answers"], 0.99) for one in said) for which, said in found.items()}
-    cpu: dict[str, list[float]] = {which: [one["cpu"] for one in said] for which, said in found.items()}
-    for what, unit, both, digits in (
-        ("answer to CurrentDemandReq, median", "ms", medians, 2),
-        ("CPU a session", "s", cpu, 3),
-    ):
-        ours, theirs = both["ours"], both["josev"]
-        ratio = statistics.median(theirs) / statistics.median(ours)
-        section.add(
-            f"beside Josev's SECC: {what}",
-            f"{spread(ours, digits)} {unit}; Josev {spread(theirs, digits)} {unit}",
-            goal=f"{TIMES:g} times",
-            met=ratio >= TIMES,
-            note=f"{ratio:.0f} times",
-        )
+    ours, theirs = found["ours"], found["josev"]
+    for what, unit, digits in (("answer to CurrentDemandReq, median", "ms", 2), ("CPU a session", "s", 3)):
+        both = [
+            [one["cpu"] if unit == "s" else statistics.median(one["answers"]) for one in said]
+            for said in (ours, theirs)
+        ]
+        ratio = statistics.median(both[1]) / statistics.median(both[0])
+        shown = f"{spread(both[0], digits)} {unit}; Josev {spread(both[1], digits)} {unit}"
+        note, goal = f"{ratio:.0f} times", f"{TIMES:g} times"
+        section.add(f"beside Josev's SECC: {what}", shown, goal=goal, met=ratio >= TIMES, note=note)
         section.facts[f"ratio {what}"] = ratio
-    section.add(
-        "beside Josev's SECC: worst answer to CurrentDemandReq",
-        f"{worst['ours']:.1f} ms; Josev {worst['josev']:.1f} ms",
-        note=f"{found['ours'][0]['messages']} and {found['josev'][0]['messages']} messages",
+    worst = [max(quantile(one["answers"], 0.99) for one in said) for said in (ours, theirs)]
+    shown, note = (
+        f"{worst[0]:.1f} ms; Josev {worst[1]:.1f} ms",
+        f"{ours[0]['messages']} and {theirs[0]['messages']} messages",
     )
-    resident = {which: [one["resident"] for one in said] for which, said in found.items()}
-    section.add(
-        "beside Josev's SECC: resident after the session",
-        f"{spread(resident['ours'], 0)} MiB; Josev {spread(resident['josev'], 0)} MiB",
-    )
+    section.add("beside Josev's SECC: worst answer to CurrentDemandReq", shown, note=note)
+    resident = [spread([one["resident"] for one in said], 0) for said in (ours, theirs)]
+    shown = f"{resident[0]} MiB; Josev {resident[1]} MiB"
+    section.add("beside Josev's SECC: resident after the session", shown)
+    return section

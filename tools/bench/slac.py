@@ -1,6 +1,6 @@
-"""SLAC: the matching session between simulated modems, in virtual time. What it costs is measured in real time.
+"""Cost of the matching session (SLAC) between simulated modems: in virtual time, measured in real time.
 
-Frames go in and come out as octets, so reading and building them counts. The packet socket and the event loop do not.
+Reading and building frames counts; the packet socket and the event loop do not.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from .stations import Ground
 FLOOD_PER_SECOND = 10_000
 CARS = 5
 BEGUN_SECONDS = 0.5
-"""A station has its key, or has seen that the link is up."""
+"""In this time a station takes its key, and sees the link come up."""
 TABLE_ENTRIES = timing.INVITATIONS + timing.C_EVSE_MATCH_PARALLEL
 
 
 async def answers(kept: type[Message], count: int) -> list[tuple[float, float]]:
-    """What the steps took that made so many answers of this kind: one unknown car after the other, each gone before the next one comes."""
+    """Returns wall and CPU seconds of the steps that made so many answers of this kind: to one unknown car after the
+    other, each gone before the next one comes.
+    """
     outlet = Outlet(Medium(LoopClock()), 1, kept)
     await asyncio.sleep(BEGUN_SECONDS)
     while len(outlet.session.steps) < count:
@@ -43,7 +45,9 @@ async def answers(kept: type[Message], count: int) -> list[tuple[float, float]]:
 
 
 async def crowd() -> tuple[int, float, float]:
-    """Cars and stations on one line, all cars at the same moment: how many have the link to their own station, CPU and virtual seconds."""
+    """Cars and stations on one line, all cars at the same moment. Returns the number of cars with a link to their own
+    station, CPU seconds and virtual seconds.
+    """
     loop, medium = asyncio.get_running_loop(), Medium(LoopClock())
     outlets = [Outlet(medium, number) for number in range(1, CARS + 1)]
     await asyncio.sleep(BEGUN_SECONDS)
@@ -60,7 +64,7 @@ async def crowd() -> tuple[int, float, float]:
 
 
 async def flood(seconds: float) -> dict[str, Any]:
-    """CM_SLAC_PARM.REQ from new cars, all the time; in the middle of it a real one comes."""
+    """Send CM_SLAC_PARM.REQ of unknown cars all the time; in the middle, a real car comes."""
     loop, outlet = asyncio.get_running_loop(), Outlet(Medium(LoopClock()), 1)
     outlet.plug_in()
     await asyncio.sleep(BEGUN_SECONDS)
@@ -72,14 +76,13 @@ async def flood(seconds: float) -> dict[str, Any]:
     total, began, session = round(FLOOD_PER_SECOND * seconds), loop.time(), outlet.session
     car: Car | None = None
     for number in range(total):
-        # What expires between two frames is the flood's doing as well.
+        # The cost of expiry between two frames counts, too.
         matched, cpu = car is not None and car.station is not None, session.cpu
         if number == total // 2:
             car = outlet.arrive()
         chance = os.urandom(13)
-        outlet.say(
-            FrameReceived(template[:6] + b"\x06" + chance[:5] + template[12:at] + chance[5:] + template[at + 8 :])
-        )
+        octets = template[:6] + b"\x06" + chance[:5] + template[12:at] + chance[5:] + template[at + 8 :]
+        outlet.say(FrameReceived(octets))
         await asyncio.sleep(began + (number + 1) / FLOOD_PER_SECOND - loop.time())
         spent[matched] += session.cpu - cpu
         frames[matched] += 1
@@ -103,7 +106,7 @@ async def flood(seconds: float) -> dict[str, Any]:
 
 
 def measure(ground: Ground | None, *, quick: bool) -> Section:
-    """All of it, in this process."""
+    """Returns the table of matching, measured in this process."""
     section = Section("slac", "SLAC: simulated modems and line, virtual time, real CPU")
     limit = timing.TT_MATCH_RESPONSE.seconds
     kinds: tuple[tuple[str, type[Message], int], ...] = (
@@ -116,46 +119,30 @@ def measure(ground: Ground | None, *, quick: bool) -> Section:
         cpu = 1e6 * sum(one for _, one in steps) / len(steps)
         middle, late = quantile(wall, 0.5), quantile(wall, 0.99)
         section.facts[kept.__name__] = {"p50 us": middle, "p99 us": late, "max us": max(wall), "cpu us": cpu}
-        section.add(
-            what,
-            f"p50 {middle:.0f}, p99 {late:.0f}, max {max(wall):.0f} us ({len(wall)} answers)",
-            goal=f"p99 under {1000 * limit:g} ms" if kept is SlacParmCnf else "",
-            met=late < 1e6 * limit if kept is SlacParmCnf else None,
-            note=f"CPU {cpu:.0f} us an answer",
-        )
+        shown = f"p50 {middle:.0f}, p99 {late:.0f}, max {max(wall):.0f} us ({len(wall)} answers)"
+        goal, met = (f"p99 under {1000 * limit:g} ms", late < 1e6 * limit) if kept is SlacParmCnf else ("", None)
+        section.add(what, shown, goal=goal, met=met, note=f"CPU {cpu:.0f} us an answer")
     rounds = [run_virtual(crowd()) for _ in range(3 if quick else 20)]
-    costs = [1000 * cpu for _, cpu, _ in rounds]
-    fewest = min(matched for matched, _, _ in rounds)
-    section.facts["crowd"] = {"matched": [matched for matched, _, _ in rounds], "cpu ms": costs}
-    section.add(
+    matched, costs = [one for one, _, _ in rounds], [1000 * cpu for _, cpu, _ in rounds]
+    section.facts["crowd"] = {"matched": matched, "cpu ms": costs}
+    note = f"{min(matched)} of {CARS} matched in each of {len(rounds)} rounds; link after {rounds[0][2]:.2f} s of virtual time"
+    what, goal = (
         f"{CARS} cars at once at {CARS} stations on one line: CPU of all stations",
-        f"{spread(costs)} ms",
-        goal="all matched, each with its own",
-        met=fewest == CARS,
-        note=f"{fewest} of {CARS} matched in each of {len(rounds)} rounds; link after {rounds[0][2]:.2f} s of virtual time",
+        "all matched, each with its own",
     )
+    section.add(what, f"{spread(costs)} ms", goal=goal, met=min(matched) == CARS, note=note)
     found = run_virtual(flood(1.0 if quick else 10.0))
     section.facts["flood"] = found
     before, after = found["resident"]
-    matched = found["us a frame, matched"]
-    section.add(
-        f"{found['frames']} CM_SLAC_PARM.REQ of unknown cars, {FLOOD_PER_SECOND} a second: CPU",
-        f"{found['us a frame']:.1f} us a frame" + (f"; once matched {matched:.1f} us" if matched is not None else ""),
-        note=f"{found['us a frame'] * FLOOD_PER_SECOND / 1e4:.0f} % of a core before the match",
-    )
-    section.add(
-        "— the real car among them",
-        "matched" if found["matched"] else "not matched",
-        goal="matched",
-        met=found["matched"],
-        note=f"attempt {found['attempt']}",
-    )
-    section.add(
-        "— cars that the station remembers, at most",
-        f"{found['entries']}",
-        goal=f"at most {TABLE_ENTRIES}",
-        met=found["entries"] <= TABLE_ENTRIES,
-        note=f"{found['entries left']} afterwards",
-    )
+    cost, later = found["us a frame"], found["us a frame, matched"]
+    shown = f"{cost:.1f} us a frame" + (f"; once matched {later:.1f} us" if later is not None else "")
+    note = f"{cost * FLOOD_PER_SECOND / 1e4:.0f} % of a core before the match"
+    what = f"{found['frames']} CM_SLAC_PARM.REQ of unknown cars, {FLOOD_PER_SECOND} a second: CPU"
+    section.add(what, shown, note=note)
+    shown, note = "matched" if found["matched"] else "not matched", f"attempt {found['attempt']}"
+    section.add("— the real car among them", shown, goal="matched", met=found["matched"], note=note)
+    most, note = found["entries"], f"{found['entries left']} afterwards"
+    goal, met = f"at most {TABLE_ENTRIES}", most <= TABLE_ENTRIES
+    section.add("— cars that the station remembers, at most", f"{most}", goal=goal, met=met, note=note)
     section.add("— resident memory of the bench before and after", f"{before:.1f} and {after:.1f} MiB")
     return section

@@ -1,4 +1,4 @@
-"""What :mod:`tools.bench.slac` measures with: stations whose steps are timed, and cars, on simulated modems in virtual time."""
+"""Stations with timed steps, and cars, on simulated modems in virtual time: for :mod:`tools.bench.slac`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..slac_car import ev_slac
 from ..slac_modem import OnModem
 
 NEAR, FAR = 12, 40
-"""dB through the own cable, and to another station's."""
+"""Attenuation in dB through a car's own cable, and to another station."""
 
 
 class Plug(SimModem):
-    """A station's modem, which hears the car on its own cable better than the others."""
+    """A station's modem: it hears the car on its own cable better than other cars."""
 
     cable: SimModem | None = None
 
@@ -34,7 +34,7 @@ class Plug(SimModem):
 
 
 class TimedSession(SlacSession):
-    """Every step is timed; ``steps`` keeps those that said one kind of message (wall, CPU; seconds)."""
+    """Times each step; ``steps`` has wall and CPU seconds of those that sent a message of one kind."""
 
     kept: type[Message] | None = None
 
@@ -61,7 +61,7 @@ class TimedSession(SlacSession):
 
 
 class Outlet(Station):
-    """One station, and what plugs cars in there. It serves until its task is cancelled."""
+    """One station with its plug. It serves until its task is cancelled."""
 
     session: TimedSession
 
@@ -79,7 +79,7 @@ class Outlet(Station):
             self.linked = effect.established
 
     def arrive(self, car_number: int = 1) -> Car:
-        """Plug a car in, which begins at once."""
+        """Plug a car in; its matching begins at once."""
         mac = bytes.fromhex("02ee000000") + bytes([car_number])
         car = Car(SimModem(self.plug.medium, mac, bytes(6), measures=False))
         self.plug.cable = car.modem
@@ -88,13 +88,13 @@ class Outlet(Station):
 
 
 class Car:
-    """A car that takes the station that heard it best, and tries again until it has one."""
+    """A car that chooses the station that heard it best, and tries until it is matched."""
 
     def __init__(self, modem: SimModem) -> None:
         self.modem = modem
         self.attempt = 0
         self.station: bytes | None = None
-        """Who gave it the key, once it is in the network."""
+        """Address of its station, once the car is in the network."""
         self.task = asyncio.create_task(self._match())
 
     async def _match(self) -> None:
@@ -105,7 +105,7 @@ class Car:
                 self.station = session.result
 
     async def go(self) -> None:
-        """Drive away, whatever it has got."""
+        """Drive away, matched or not."""
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         self.modem.close()

@@ -1,6 +1,7 @@
-"""``python -m tools.bench.slow_key CONFIG``: the station of ``secc run``, with private keys that take 300 ms for a signature, as a TPM does.
+"""``python -m tools.bench.slow_key CONFIG``: ``secc run`` with private keys that take 300 ms for a signature, as
+those in a TPM do.
 
-The keys are the ones of the keystore, behind a callable that sleeps before it signs: the way in which a key in a chip is reached.
+The keys of the keystore are behind a callable that sleeps before it signs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SIGN_SECONDS = 0.3
 
 
 def slow(chain: SeccChain) -> DelegatedKey:
-    """The chain's key, slow to sign."""
+    """Returns the chain's key behind a slow callable."""
     pem = chain.key.pkcs8_pem()
     assert pem is not None
     key = load_pem_private_key(pem, None)
@@ -37,11 +38,7 @@ def slow(chain: SeccChain) -> DelegatedKey:
     return DelegatedKey(sign)
 
 
-def main() -> int:
-    # The station has no setting for such keys yet; this is the one place where it makes a key for libssl.
-    trust._key = slow  # type: ignore[assignment]  # a DelegatedKey where the station knows only PemKey
-    return station.run(load(Path(sys.argv[1]), {}))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    # The station has no setting for such keys; this function alone makes a key for libssl.
+    trust._key = slow  # type: ignore[assignment]  # a DelegatedKey instead of a PemKey
+    sys.exit(station.run(load(Path(sys.argv[1]), {})))

@@ -1,4 +1,4 @@
-"""``secc run`` from the start of the process to its first SDP answer, and what it holds in memory from then on."""
+"""``secc run`` from the start of its process to its first SDP answer, and its memory from then on."""
 
 from __future__ import annotations
 
@@ -9,50 +9,46 @@ from pathlib import Path
 from typing import Any
 
 from .answers import LOOP
-from .car import Order
 from .cars import Cars
 from .cpu import SPEED
 from .figures import Section, spread
-from .proc import Cpu, cores
-from .stations import Ground, Station, running
+from .proc import Cpu
+from .stations import Ground, ready, running
 
 WALL_SECONDS = 0.25
 IDLE_MIB, SESSIONS_MIB, RESIDENT_MIB = 45.0, 47.0, 50.0
 PREPARED_SECONDS = 3.0
-"""What a station prepares once it is ready."""
+"""A ready station prepares readers and writers in this time."""
 SESSIONS, OUTLETS = 100, 5
-"""Sessions, and at how many outlets: one after the other they would take four minutes."""
+"""Number of sessions, and of outlets that share them: one outlet would take four minutes."""
 FLAT_MIB = 1.0
-"""Growth over the second half of the messages that still counts as none: an arena of the allocator."""
+"""Growth over the second half of the messages that does not count: one arena of the allocator."""
 BOOK_OCTETS, LISTED = 10_000_000, 100_000
 
 
 def started(configuration: Path, port: int, bytecode: Path | None = None) -> tuple[float, Cpu]:
-    """Seconds on the wall clock, and what the process took."""
+    """Returns seconds on the wall clock, and the cost of the process."""
     began = time.monotonic()
-    station = Station(configuration, bytecode=bytecode)
-    try:
+    with running(configuration, bytecode=bytecode) as station:
         station.wait(port)
         return time.monotonic() - began, station.tree.cpu()
-    finally:
-        station.stop()
 
 
 def starts(ground: Ground, *, quick: bool) -> Section:
-    """Until SDP is answered; a car is plugged in already, since without one nothing is answered."""
+    """Measure starts. A car is plugged in from the start: without a car the station does not answer SDP."""
     section = Section("start", "`secc run` until it answers SDP", ground.factor)
-    number = 1 if quick else 5
+    number, octets, listed = (1, BOOK_OCTETS // 100, LISTED // 100) if quick else (5, BOOK_OCTETS, LISTED)
     configuration, (place,) = ground.configure(1, plugged=True)
     ways: dict[str, list[tuple[float, Cpu]]] = {}
     ways["wall clock"] = [started(configuration, place.sdp_port) for _ in range(number)]
     ways["without byte code"] = [started(configuration, place.sdp_port, ground.directory / "none")]
-    book, listed = ground.directory / "sessions.jsonl", ground.directory / "denylist.txt"
-    book.write_text(_book(BOOK_OCTETS // (100 if quick else 1)))
-    listed.write_text("".join(f"emaid DE8AAC{number:08}\n" for number in range(LISTED // (100 if quick else 1))))
+    book, denylist = ground.directory / "sessions.jsonl", ground.directory / "denylist.txt"
+    book.write_text(_book(octets))
+    denylist.write_text("".join(f"emaid DE8AAC{number:08}\n" for number in range(listed)))
     size = {"sessions": str(book), "sessions_megabytes": 3 * BOOK_OCTETS // 1_000_000}
     for what, uplink in (
         (f"with a session book of {len(book.read_bytes()) / 1e6:.0f} MB", size),
-        (f"with a denylist of {LISTED // (100 if quick else 1)} contracts", {"denylist": str(listed)}),
+        (f"with a denylist of {listed} contracts", {"denylist": str(denylist)}),
     ):
         configuration, (place,) = ground.configure(1, plugged=True, **uplink)
         ways[what] = [started(configuration, place.sdp_port) for _ in range(number)]
@@ -68,44 +64,32 @@ def starts(ground: Ground, *, quick: bool) -> Section:
 
 
 def _book(octets: int) -> str:
-    """Sessions that have ended, as the station books them."""
+    """Returns the lines of ended sessions, as the station writes them."""
+    started = {"identity": "emaid", "masked": "DE8AA****3C4", "watt_hours": 1.0}
     lines: list[str] = []
-    size = number = 0
+    size = 0
     while size < octets:
-        number += 1
-        common = {
-            "session": f"{number:032x}",
-            "outlet": "1",
-            "at": "2026-11-01T12:00:00.000+00:00",
-            "clock_trusted": True,
-        }
-        begun = common | {
-            "identity": "emaid",
-            "masked": "DE8AA****3C4",
-            "pseudonym": f"{number:032x}",
-            "watt_hours": 1.0,
-        }
-        for what, row in (("started", begun), ("ended", common | {"reason": "ended.stopped", "watt_hours": 2.0})):
-            lines.append(json.dumps({"what": what, **row}) + "\n")
+        number = f"{len(lines):032x}"
+        at = {"session": number, "outlet": "1", "at": "2026-11-01T12:00:00.000+00:00", "clock_trusted": True}
+        for row in (
+            {"what": "started"} | at | started | {"pseudonym": number},
+            {"what": "ended"} | at | {"reason": "ended.stopped", "watt_hours": 2.0},
+        ):
+            lines.append(json.dumps(row) + "\n")
             size += len(lines[-1])
     return "".join(lines)
 
 
 def memory(ground: Ground, *, quick: bool) -> Section:
-    """Resident memory of a station with one outlet: idle, after many sessions, and over many messages."""
+    """Measure the resident memory of a station: idle, after many sessions, and over many messages."""
     section = Section("memory", "Resident memory, one outlet, traces on", ground.factor)
     exchanges, sessions = (1000, OUTLETS) if quick else (5000, SESSIONS)
     grown = _grown(ground, sessions)
-    configuration, (place,) = ground.configure(1)
-    own, other = cores()
-    order = Order(place.sdp_port, str(place.panel), str(ground.pki / "car"), loops=exchanges, loop_seconds=0.0)
-    with running(configuration, core=own, first=True) as station:
-        station.wait_for(place.panel)
+    with ready(ground, 1, first=True) as station:
         time.sleep(PREPARED_SECONDS)
         idle = station.tree.resident()
-        cars = Cars([order], core=other, limit=120.0)
+        cars = Cars([station.places[0].order(loops=exchanges, loop_seconds=0.0)])
         samples: list[tuple[float, float]] = []
-        # Until the car has unplugged: its process has ended.
         while cars.running:
             samples.append((time.time(), station.tree.resident()))
             time.sleep(0.05)
@@ -130,19 +114,12 @@ def memory(ground: Ground, *, quick: bool) -> Section:
 
 
 def _grown(ground: Ground, sessions: int) -> float:
-    """MiB by which resident memory is more after so many short sessions, equally many at each outlet."""
-    configuration, places = ground.configure(OUTLETS, speed=SPEED)
-    own, other = cores()
-    pki = str(ground.pki / "car")
-    short = [
-        Order(one.sdp_port, str(one.panel), pki, loops=3, loop_seconds=0.0, sessions=sessions // OUTLETS)
-        for one in places
-    ]
-    with running(configuration, core=own, first=True) as station:
-        station.wait_for(places[-1].panel)
+    """Returns the growth of resident memory over so many short sessions, in MiB."""
+    with ready(ground, OUTLETS, first=True, speed=SPEED) as station:
         time.sleep(PREPARED_SECONDS)
         idle = station.tree.resident()
-        Cars(short, core=other, limit=300.0).done()
+        each = {"loops": 3, "loop_seconds": 0.0, "sessions": sessions // OUTLETS}
+        Cars([place.order(**each) for place in station.places]).done()
         time.sleep(1.0)
         return station.tree.resident() - idle
 

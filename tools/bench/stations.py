@@ -1,4 +1,4 @@
-"""Our station as a process of its own on the loopback: configured, started, found by SDP, watched, stopped."""
+"""Our station as a process of its own on the loopback: configured, started, found by SDP, measured, stopped."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from secc.errors import FramingError
 from secc.link import sdp
 from tools.pki.layout import make_lab_pki
 
-from .proc import Cpu, Tree, pin, precede
+from .car import Order
+from .proc import Cpu, Tree, cores, pin, precede
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PLAIN = ("secc", "run")
 WATCHED = ("tools.bench.watched",)
-"""The program that :meth:`Station.look` is for."""
+"""The program that :meth:`Station.look` and :attr:`Span.board` need."""
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 
@@ -35,34 +37,42 @@ class BenchFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """Where one simulated outlet is found: its SDP port, and the panel of its world."""
+    """Address of one simulated outlet: its SDP port and the panel of its world. ``pki`` is the directory of
+    a car that charges here; None: it charges without TLS.
+    """
 
     sdp_port: int
     panel: Path
+    pki: Path | None
+
+    def order(self, **more: Any) -> Order:
+        """Returns the order for a car that charges here."""
+        return Order(self.sdp_port, str(self.panel), None if self.pki is None else str(self.pki), **more)
 
 
 class Ground:
-    """A directory with a lab PKI, in which stations are set up. ``speed``: of their simulated worlds. ``warm``: compile
-    the code now, and start one station."""
+    """A directory with a lab PKI, in which stations are set up. ``speed`` is that of their simulated worlds.
+    ``warm``: compile the code, and start one station.
+    """
 
     def __init__(self, directory: Path, *, speed: float = 1.0, warm: bool = True) -> None:
         self.directory = directory
         self._speed = speed
         self.factor = 1.0
-        """How much slower this machine is than the one of the goals, when the measurement at hand began."""
+        """The time of this machine over that of the machine of the goals, at the begin of a measurement."""
         self.pki = directory / "pki"
         self._stations = 0
         if not self.pki.exists():
             make_lab_pki(self.pki)
         if not warm:
             return
-        # As an installation does: compiling takes time, and memory that stays.
+        # An installation compiles, too. Compiling takes time, and memory that stays.
         command = (sys.executable, "-m", "secc", "compile")
         subprocess.run(command, cwd=ROOT, env=environment(directory), stdout=subprocess.DEVNULL, check=True)
-        # The first start leaves the byte code of what is installed beside the stack, too.
-        configuration, places = self.configure(1, plugged=True)
+        # The first start writes the byte code of the installed packages as well.
+        configuration, (place,) = self.configure(1, plugged=True)
         with running(configuration) as station:
-            station.wait(places[0].sdp_port)
+            station.wait(place.sdp_port)
 
     def configure(
         self,
@@ -74,42 +84,37 @@ class Ground:
         speed: float | None = None,
         **uplink: str | int,
     ) -> tuple[Path, tuple[Outlet, ...]]:
-        """Write a station's TOML file: Plug & Charge over TLS (or, without ``tls``, charging for free), traces on, with more settings of the
-        ``uplink``."""
-        speed = speed or self._speed
+        """Write a station's TOML file: Plug & Charge over TLS, or without ``tls`` free charging; traces on;
+        with these settings of ``[uplink]``. ``plugged``: a car is plugged in from the start.
+        """
         self._stations += 1
         here = self.directory / f"s{self._stations}"
         here.mkdir()
-        places = tuple(Outlet(port, here / f"{number}.sock") for number, port in enumerate(free_udp_ports(outlets), 1))
-        lines = ["[station]", 'state_directory = "state"']
+        ports, pki = enumerate(free_udp_ports(outlets), 1), self.pki / "car" if tls else None
+        places = tuple(Outlet(port, here / f"{number}.sock", pki) for number, port in ports)
+        world = f"connector={connector}&speed={speed or self._speed:g}" + ("&car=plugged" if plugged else "")
+        allowlist = here / "allowlist.txt"
+        allowlist.touch(0o644)
+        allowlist.write_text(f"emaid {(self.pki / 'car' / 'emaid.txt').read_text().strip()}\n")
+        uplink |= {"allowlist": str(allowlist)} | ({} if tls else {"eim": "free"})
+        stores = {"truststore": "truststore", "keystore": "keystore", "ocsp_cache": "staples"}
+        trust = {name: str(self.pki / "station" / store) for name, store in stores.items()}
+        tables: list[tuple[str, dict[str, Any]]] = [("[station]", {"state_directory": "state"})]
         for number, place in enumerate(places, 1):
-            car = "&car=plugged" if plugged else ""
-            lines += [
-                "[[outlet]]",
-                f'name = "{number}"',
-                'interface = "lo"',
-                f'hal = "sim:?connector={connector}&speed={speed:g}&control={place.panel}{car}"',
-                f"sdp_port = {place.sdp_port}",
-                'payments = ["contract"]' if tls else 'payments = ["external"]',
-                f'tls = "{"required" if tls else "off"}"',
-            ]
-        (here / "allowlist.txt").touch(0o644)
-        (here / "allowlist.txt").write_text(f"emaid {(self.pki / 'car' / 'emaid.txt').read_text().strip()}\n")
-        lines += ["[uplink]", f'allowlist = "{here / "allowlist.txt"}"']
-        lines += [f"{name} = {json.dumps(value)}" for name, value in uplink.items()]
-        if not tls:
-            lines.append('eim = "free"')
-        lines += ["[trust]", 'clock = "rtc"']
-        for name, where in (("truststore", "truststore"), ("keystore", "keystore"), ("ocsp_cache", "staples")):
-            lines.append(f'{name} = "{self.pki / "station" / where}"')
-        lines += ["[trace]", 'mode = "always"']
+            outlet = {"name": str(number), "interface": "lo", "hal": f"sim:?{world}&control={place.panel}"}
+            access = {"payments": ["contract" if tls else "external"], "tls": "required" if tls else "off"}
+            tables.append(("[[outlet]]", outlet | access | {"sdp_port": place.sdp_port}))
+        tables += [("[uplink]", uplink), ("[trust]", {"clock": "rtc"} | trust), ("[trace]", {"mode": "always"})]
+        lines = [[name, *(f"{key} = {json.dumps(value)}" for key, value in table.items())] for name, table in tables]
         path = here / "station.toml"
-        path.write_text("\n".join(lines) + "\n")
+        path.write_text("\n".join(line for table in lines for line in table) + "\n")
         return path, places
 
 
 def by_contract(log: Path, sessions: int) -> None:
-    """BenchFailed unless a station's log tells of this many sessions that were authorised by contract, and of no other."""
+    """Raises BenchFailed unless a station's log has this many authorisations, all of them by contract: other
+    sessions would be another measurement.
+    """
     lines = [line for line in log.read_text(errors="replace").splitlines() if "authorised: by " in line]
     contracts = sum("authorised: by contract" in line for line in lines)
     if (len(lines), contracts) != (sessions, sessions):
@@ -117,7 +122,7 @@ def by_contract(log: Path, sessions: int) -> None:
 
 
 def free_udp_ports(count: int) -> list[int]:
-    """Ports that are free now, outside of the range from which the kernel chooses by itself."""
+    """Returns free ports below the range from which the kernel takes ports for other sockets."""
     ports: list[int] = []
     for port in random.sample(range(20_000, 30_000), 10_000):
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
@@ -129,15 +134,18 @@ def free_udp_ports(count: int) -> list[int]:
 
 
 def environment(ground: Path) -> dict[str, str]:
-    """Ours, but with byte code kept, as it is where the stack is installed; beside the measurements, not in the checkout."""
+    """Returns this process's environment, but byte code is kept as in an installation: in ``ground``, not in
+    the checkout.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return kept | {"PYTHONPYCACHEPREFIX": str(ground / "bytecode")}
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a station took from one moment to another, seconds since the epoch. ``board`` is the share of its simulated boards, in seconds, and
-    ``seen`` what it saw itself, where it is watched."""
+    """Cost of a station between two moments, seconds since the epoch. ``board`` is the processor time of its
+    simulated boards, ``seen`` the report of :meth:`Station.look`, both of a watched station.
+    """
 
     began: float
     ended: float
@@ -151,26 +159,25 @@ class Span:
 
     @property
     def own(self) -> float:
-        """Seconds of processor time, boards apart."""
+        """Seconds of processor time without the boards."""
         return self.cost.seconds - self.board
 
     @property
     def rate(self) -> float:
-        """The same, a second."""
+        """``own`` a second."""
         return self.own / self.seconds
 
 
 class Station:
-    """A running station. ``program`` is the module that runs, with the path of the configuration as its last argument; ``bytecode`` is where
-    byte code is kept, in place of the ground's."""
+    """A running station. ``program`` is a module with its arguments before the configuration's path;
+    ``bytecode`` is the directory for byte code, instead of the ground's.
+    """
 
-    def __init__(
-        self,
-        configuration: Path,
-        program: Sequence[str] = ("secc", "run"),
-        core: int | None = None,
-        bytecode: Path | None = None,
-    ) -> None:
+    places: tuple[Outlet, ...] = ()
+    alone = False
+    """Whether it has priority over the other processes of the machine."""
+
+    def __init__(self, configuration: Path, program: Sequence[str] = PLAIN, bytecode: Path | None = None) -> None:
         self.directory = configuration.parent
         self._log = (self.directory / "log").open("wb")
         self._process = subprocess.Popen(
@@ -183,65 +190,54 @@ class Station:
             start_new_session=True,
         )
         self.tree = Tree(self._process.pid)
-        if core is not None:
-            pin(self._process.pid, core)
 
-    def wait(self, port: int, security: sdp.Security = sdp.Security.TLS, seconds: float = START_SECONDS) -> None:
-        """Until it answers SDP, asked every 5 ms. BenchFailed when it does not."""
-        until = time.monotonic() + seconds
+    def until(self, happened: Callable[[], bool], what: str, every: float, seconds: float = START_SECONDS) -> None:
+        """Wait until it happened, and look ``every`` so many seconds. Raises BenchFailed with ``what`` if it does not."""
+        end = time.monotonic() + seconds
+        while not happened():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise BenchFailed(f"{what}: {' / '.join(self.log.splitlines()[-3:])}")
+            time.sleep(every)
+
+    def wait(self, port: int) -> None:
+        """Wait until the station answers SDP, asked every 5 ms. Raises BenchFailed."""
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             sock.settimeout(0.005)
-            while time.monotonic() < until:
-                if self._process.poll() is not None:
-                    raise BenchFailed(f"the station ended by itself: {self.last_words()}")
-                sock.sendto(sdp.build_request(security), ("::1", port))
+
+            def answered() -> bool:
+                sock.sendto(sdp.build_request(sdp.Security.TLS), ("::1", port))
                 with contextlib.suppress(TimeoutError, ConnectionRefusedError, FramingError):
                     sdp.parse_response(sock.recv(64))
-                    return
-        raise BenchFailed(f"no SDP answer within {seconds:g} s: {self.last_words()}")
+                    return True
+                return False
 
-    def wait_for(self, path: Path, seconds: float = START_SECONDS) -> None:
-        """Until this socket of its simulated world is there."""
-        until = time.monotonic() + seconds
-        while not path.exists():
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise BenchFailed(f"the station does not come up: {self.last_words()}")
-            time.sleep(0.02)
-
-    def charged_by_contract(self, sessions: int) -> None:
-        """BenchFailed unless so many sessions were authorised by their contract: another way in is another measurement."""
-        by_contract(self.directory / "log", sessions)
+            self.until(answered, "the station does not answer SDP", 0.0)
 
     @property
     def log(self) -> str:
-        """All that it has said."""
         return (self.directory / "log").read_text(errors="replace")
 
-    def last_words(self) -> str:
-        """The end of its log."""
-        return " / ".join(self.log.splitlines()[-3:])
-
     def look(self) -> dict[str, Any]:
-        """What a station of :mod:`tools.bench.watched` has seen since the last look."""
+        """Returns the report of :mod:`tools.bench.watched` since the last look. Raises BenchFailed."""
         report = self.directory / "watched.json"
         report.unlink(missing_ok=True)
         os.kill(self.tree.pid, signal.SIGUSR1)
-        until = time.monotonic() + 10.0
-        while not report.exists():
-            if time.monotonic() > until:
-                raise BenchFailed(f"the watch does not answer: {self.last_words()}")
-            time.sleep(0.01)
+        self.until(report.exists, "the watch does not answer", 0.01, 10.0)
         found: dict[str, Any] = json.loads(report.read_text())
         return found
 
     def span(self, work: Callable[[], object], *, watched: bool = False) -> Span:
-        """What it takes while this runs; its boards apart, if it is ``watched``."""
+        """Returns the station's cost while ``work`` runs; of a ``watched`` station also its boards' share."""
         board = self.look()["board"] if watched else 0.0
         before, began = self.tree.cpu(), time.time()
         work()
         ended, cost = time.time(), self.tree.cpu().since(before)
         seen = self.look() if watched else {}
         return Span(began, ended, cost, seen.get("board", 0.0) - board, seen)
+
+    def rest(self, seconds: float, *, watched: bool = False) -> Span:
+        """Returns the station's cost in these seconds."""
+        return self.span(lambda: time.sleep(seconds), watched=watched)
 
     def stop(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -254,15 +250,35 @@ class Station:
 
 
 @contextlib.contextmanager
-def running(
-    configuration: Path, *, program: Sequence[str] = ("secc", "run"), core: int | None = None, first: bool = False
-) -> Iterator[Station]:
-    """A station for the time of the block. ``first``: with priority over what else the machine does, where the bench may give it; nothing is
-    measured then that depends on when the station gets its core."""
-    station = Station(configuration, program, core)
+def running(configuration: Path, program: Sequence[str] = PLAIN, *, bytecode: Path | None = None) -> Iterator[Station]:
+    """Run a station until the block ends."""
+    station = Station(configuration, program, bytecode)
     try:
-        if first:
-            precede(station.tree.pid)
         yield station
     finally:
         station.stop()
+
+
+@contextlib.contextmanager
+def ready(
+    ground: Ground,
+    outlets: int,
+    program: Sequence[str] = PLAIN,
+    *,
+    pinned: bool = True,
+    first: bool = False,
+    **configured: Any,
+) -> Iterator[Station]:
+    """Run a station of so many outlets until the block ends; each outlet is up. ``pinned``: on its own core.
+    ``first``: with real-time priority if this process may give it; only for figures that do not depend on
+    when the station gets its core.
+    """
+    configuration, places = ground.configure(outlets, **configured)
+    with running(configuration, program) as station:
+        if pinned:
+            pin(station.tree.pid, cores()[0])
+        station.alone = first and precede(station.tree.pid)
+        for place in places:
+            station.until(place.panel.exists, "the station does not come up", 0.02)
+        station.places = places
+        yield station

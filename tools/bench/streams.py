@@ -1,4 +1,6 @@
-"""Streams that cost the station as much as a stranger can make them cost: what fills the budgets, and the worst that a search around it finds."""
+"""The costliest streams that an unknown car can send: messages that fill the limits, and the worst message that a
+search around them finds.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,17 @@ from secc.session.offer import Offer, Surroundings
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 
+from .proc import cpu_of
+
 KEPT = 8
-"""The worst so many are changed further."""
+"""The search goes on from this many of the worst messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """``octets`` follow a first exchange in which ISO 15118-2 was agreed; with ``opening`` they are the first that the station hears."""
+    """``octets`` are sent after the car and the station have agreed on ISO 15118-2; with ``opening``, instead of
+    that.
+    """
 
     name: str
     octets: bytes
@@ -33,23 +39,18 @@ class Stream:
 
 
 def negotiation(entries: int = 1, namespace: str = "") -> bytes:
-    """What a car says first. The last entry is one that the station speaks."""
-    protocol = iso2.protocol()
-    ours = AppProtocol(
-        protocol_namespace=protocol.namespace, version_number_major=2, version_number_minor=0, schema_id=1, priority=1
-    )
-    other = AppProtocol(
-        protocol_namespace=namespace,
-        version_number_major=2**32 - 1,
-        version_number_minor=2**32 - 1,
-        schema_id=1,
-        priority=2,
+    """Returns a list of protocols whose last entry the station supports."""
+    ours, other = (
+        AppProtocol(
+            protocol_namespace=name, version_number_major=major, version_number_minor=minor, schema_id=1, priority=rank
+        )
+        for name, major, minor, rank in ((iso2.protocol().namespace, 2, 0, 1), (namespace, 2**32 - 1, 2**32 - 1, 2))
     )
     return SAP.encode(SupportedAppProtocolReq(app_protocol=(other,) * (entries - 1) + (ours,)))
 
 
 def signed(references: int, transforms: int, text: str = "", body: messages.Body | None = None) -> bytes:
-    """A message with a signature of this shape."""
+    """Returns a message with a signature of this shape."""
     way = xmldsig.Transforms(transform=(xmldsig.Transform(algorithm=""),) * transforms) if transforms else None
     reference = xmldsig.Reference(
         uri=text, transforms=way, digest_method=xmldsig.DigestMethod(algorithm=text), digest_value=b""
@@ -67,21 +68,19 @@ def signed(references: int, transforms: int, text: str = "", body: messages.Body
 
 
 def roots(count: int, name: str, certificate: bytes) -> messages.CertificateUpdateReq:
-    """Long numbers, long names, long certificates: every field that has no bound in the XSD, or a high one."""
+    """Returns a message with long numbers, names and certificates: the fields with a high bound or none in the XSD."""
+    others = messages.SubCertificates(certificate=(certificate,) * 4)
     root = xmldsig.X509IssuerSerial(x509_issuer_name=name, x509_serial_number=2**159)
     return messages.CertificateUpdateReq(
         id="id1",
-        contract_signature_cert_chain=messages.CertificateChain(
-            certificate=certificate,
-            sub_certificates=messages.SubCertificates(certificate=(certificate,) * 4),
-        ),
+        contract_signature_cert_chain=messages.CertificateChain(certificate=certificate, sub_certificates=others),
         emaid="DE8AA1A2B3C4D59",
         list_of_root_certificate_ids=messages.ListOfRootCertificateIDs(root_certificate_id=(root,) * count),
     )
 
 
 def shapes() -> Iterator[bytes]:
-    """Messages that fill the limits of octets or of items, each in a way of its own; whole, cut short, and with something behind."""
+    """Yield messages that fill the limits of octets or of items in different ways: whole, cut, and with octets behind."""
     value = messages.PhysicalValue(multiplier=0, unit=messages.UnitSymbol.W, value=1)
     entry = messages.ProfileEntry(charging_profile_entry_start=0, charging_profile_entry_max_power=value)
     profile = messages.PowerDeliveryReq(
@@ -104,19 +103,18 @@ def shapes() -> Iterator[bytes]:
 
 
 def cost(decode: Callable[[int, bytes], object], octets: bytes, times: int) -> float:
-    """Processor time of this thread, microseconds: the least of so many times."""
-    found = []
-    for _ in range(times):
-        began = time.thread_time()
+    """Returns microseconds of this thread's processor time: the least of so many times."""
+
+    def once() -> None:
         with contextlib.suppress(DecodeError):
             decode(STREAM, octets)
-        found.append(time.thread_time() - began)
-    return 1e6 * min(found)
+
+    return 1000.0 * min(cpu_of(once) for _ in range(times))
 
 
 def search(seconds: float, seed: int = 1) -> tuple[bytes, float]:
-    """The message that costs most to decode, as far as this time gets; its cost in microseconds."""
-    chance = random.Random(seed)  # noqa: S311  # the same search each time
+    """Search for so many seconds. Returns the message that costs most to decode, and its cost in microseconds."""
+    chance = random.Random(seed)  # noqa: S311  # each search does the same
     protocol = iso2.protocol().load()
     protocol.warm()
     for _ in protocol.warm_rest():
@@ -133,7 +131,7 @@ def search(seconds: float, seed: int = 1) -> tuple[bytes, float]:
 
 
 def changed(chance: random.Random, octets: bytes) -> bytes:
-    """Some octets of it are others; perhaps it is longer or shorter."""
+    """Returns the message with some octets changed, and sometimes cut or made longer."""
     found = bytearray(octets)
     for _ in range(chance.choice((1, 2, 4, 16))):
         found[chance.randrange(2, len(found))] = chance.randrange(256)
@@ -145,23 +143,18 @@ def changed(chance: random.Random, octets: bytes) -> bytes:
 
 
 def streams(seconds: float) -> tuple[tuple[Stream, ...], float]:
-    """What is sent, and the cost of the worst message in microseconds."""
+    """Returns the streams, and the cost of the worst message in microseconds."""
     worst, taken = search(seconds)
-    setup = SCHEMA.encode(
-        V2G_Message(header=MessageHeader(session_id=bytes(8)), body=messages.SessionSetupReq(evcc_id=bytes(6)))
-    )
+    header, body = MessageHeader(session_id=bytes(8)), messages.SessionSetupReq(evcc_id=bytes(6))
+    setup = SCHEMA.encode(V2G_Message(header=header, body=body))
+    references = b"\x01\xfe\x80\x01" + (65_000).to_bytes(4, "big") + signed(18_000, 0)[:65_000]
+    other = negotiation(20, "u" * 100)[:-3] + bytes(1_800)
     return (
         Stream("the message that costs most to decode", frame(PayloadType.EXI, worst)),
         Stream("the same, again and again without a pause", frame(PayloadType.EXI, worst) * 30),
-        Stream(
-            "64 KiB of empty References", b"\x01\xfe\x80\x01" + (65_000).to_bytes(4, "big") + signed(18_000, 0)[:65_000]
-        ),
+        Stream("64 KiB of empty References", references),
         Stream("64 KiB of frames of one octet", frame(PayloadType.EXI, b"\x80") * 7_000),
         Stream("2 000 requests that do not wait", frame(PayloadType.EXI, setup) * 2_000),
         Stream("the longest list of protocols", frame(PayloadType.EXI, negotiation(20, "é" * 45)), opening=True),
-        Stream(
-            "4 KiB of no list of protocols",
-            frame(PayloadType.EXI, negotiation(20, "u" * 100)[:-3] + bytes(1_800)),
-            opening=True,
-        ),
+        Stream("4 KiB of no list of protocols", frame(PayloadType.EXI, other), opening=True),
     ), taken

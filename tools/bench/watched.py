@@ -1,19 +1,23 @@
-"""``python -m tools.bench.watched CONFIG``: the station of ``secc run``, with a watch on its event loop and an account of its simulated boards.
+"""``python -m tools.bench.watched CONFIG``: ``secc run`` with a watch on its event loop and an account of its
+simulated boards.
 
-Whenever SIGUSR1 comes, and at the end, what the watch has seen since the last time is written to ``watched.json`` beside the configuration:
+On SIGUSR1 and at the end it writes to ``watched.json`` beside the configuration, since the last time:
 
-* ``hold``: the longest time for which a timer that was due would have had to wait: the turn of the loop, and how late it began. Milliseconds.
-* ``cpu``: the longest turn in processor time of the loop's own thread, which other processes do not make longer.
-* ``turns``: how many turns there were.
-* ``full``: how often the collector looked at all objects, how long that took at most, at how many, and how many it freed.
-* ``decodes``: what it took to decode each CurrentDemandReq on the loop's thread. Microseconds.
+* ``hold``: the longest time that a due timer had to wait, in milliseconds: the longest turn of the
+  loop and the time by which it began late.
+* ``cpu``: the longest turn in milliseconds of the loop's thread, which other processes cannot make
+  longer.
+* ``turns``: the number of turns.
+* ``full``: the number of full collections, and the longest of them in milliseconds.
+* ``decodes``: the times of decoding CurrentDemandReq on the loop's thread, in microseconds.
 
-And since the start ``board``: seconds of processor time that the simulated boards took.
+``board`` is the processor time of the simulated boards since the start, in seconds.
 
-**Board apart.** A simulated board is firmware and world behind a wire (:mod:`hal.sim.link`); in front of the wire is the driver, which a real board
-has as well. Its account runs while a command or a heartbeat is in the firmware, and while a call runs that world or firmware have left with the
-clock; it stands still while the driver hears what the firmware says. A turn of the loop in which nothing else ran is the board's as a whole: nothing
-but the board woke the loop.
+**Board apart.** A simulated board is firmware and world behind a wire (:mod:`hal.sim.link`). The
+driver in front of the wire belongs to the station: a real board has one, too. The account runs while
+the firmware performs a command or a heartbeat, and while a timer of world or firmware runs; it stops
+while the driver hears the firmware. A turn of the loop in which nothing else ran counts for the
+board as a whole, because only the board woke the loop.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Boards:
-    """The account of the simulated boards; all in the loop's thread."""
+    """The account of the simulated boards, in the loop's thread."""
 
     def __init__(self) -> None:
         self.spent = 0.0
@@ -50,7 +54,9 @@ class Boards:
         self._handles = self._own = 0
 
     def switch(self, call: F, *, inside: bool) -> F:
-        """The account runs (``inside``), or stands still, while this runs; then it goes on as before."""
+        """Returns ``call`` such that the account runs (``inside``) or stops during it, and afterwards goes on as
+        before.
+        """
 
         @functools.wraps(call)
         def counted(*arguments: Any, **named: Any) -> Any:
@@ -61,7 +67,7 @@ class Boards:
             finally:
                 self._run(before)
 
-        return counted  # type: ignore[return-value]  # the same parameters, the same answer
+        return counted  # type: ignore[return-value]  # the same parameters and result
 
     def _run(self, on: bool) -> None:
         if on == (self._began is not None):
@@ -72,13 +78,13 @@ class Boards:
         self._began = now if on else None
 
     def turned(self, cpu: float) -> None:
-        """A turn of the loop has ended that took so much processor time, with the wait before it."""
+        """A turn of the loop has ended; it and the wait before it took so much processor time."""
         if self._own and self._own == self._handles:
             self.spent = self._spent_before + cpu
         self._spent_before, self._handles, self._own = self.spent, 0, 0
 
     def account(self) -> None:
-        """From now on, for all boards of this process."""
+        """Begin the account of all boards of this process."""
         for name in ("submit", "beat"):
             setattr(Firmware, name, self.switch(getattr(Firmware, name), inside=True))
         LocalLink.say = self.switch(LocalLink.say, inside=False)  # type: ignore[method-assign]
@@ -96,18 +102,17 @@ class Boards:
             self._handles += 1
             run(handle)
 
-        for owner, name, with_account in ((LoopClock, "call_at", call_at), (asyncio.Handle, "_run", counted)):
-            setattr(owner, name, with_account)
+        LoopClock.call_at = call_at  # type: ignore[assignment, method-assign]
+        asyncio.Handle._run = counted  # type: ignore[assignment, method-assign]
 
 
 class Watch(selectors.DefaultSelector):
-    """Where the loop waits: between two waits lies a turn."""
+    """The loop's selector: a turn lies between two waits."""
 
     def __init__(self, boards: Boards) -> None:
         super().__init__()
         self._boards = boards
-        self._began = self._cpu = self._waited_cpu = 0.0
-        self._late = 0.0
+        self._began = self._cpu = self._waited_cpu = self._late = 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -124,14 +129,14 @@ class Watch(selectors.DefaultSelector):
         self._waited_cpu = cpu
         ready = super().select(timeout)
         self._began, self._cpu = time.monotonic(), time.thread_time()
-        # Events that wake the loop may have waited for the interpreter as well; only where nothing was ready it is known for how long.
+        # If an event was ready, the time for which it waited is not known.
         waited = self._began - now
         self._late = max(0.0, waited - timeout) if timeout is not None and (not ready or timeout <= 0) else 0.0
         return ready
 
 
 class Collections:
-    """What the collector did to all objects."""
+    """The full collections of the garbage collector."""
 
     def __init__(self) -> None:
         self._began = 0.0
@@ -139,23 +144,20 @@ class Collections:
         gc.callbacks.append(self._heard)
 
     def clear(self) -> None:
-        self.count, self.longest, self.objects, self.freed = 0, 0.0, 0, 0
+        self.count, self.longest = 0, 0.0
 
     def _heard(self, phase: str, info: dict[str, int]) -> None:
         if info["generation"] != 2:
             return
         if phase == "start":
-            self._objects = len(gc.get_objects(2))
             self._began = time.thread_time()
             return
         self.count += 1
-        self.freed += info["collected"]
-        self.objects = max(self.objects, self._objects)
         self.longest = max(self.longest, time.thread_time() - self._began)
 
 
 def decoding() -> list[float]:
-    """Grows with every CurrentDemandReq that the loop's thread decodes."""
+    """Returns a list that grows with every CurrentDemandReq that the loop's thread decodes."""
     found: list[float] = []
     decode = Schema.decode_at_once
 
@@ -167,7 +169,7 @@ def decoding() -> list[float]:
             found.append(1e6 * took)
         return message
 
-    Schema.decode_at_once = timed  # type: ignore[assignment, method-assign]  # with the time
+    Schema.decode_at_once = timed  # type: ignore[assignment, method-assign]  # the same, timed
     return found
 
 
@@ -184,12 +186,7 @@ def main() -> int:
             "hold": 1000.0 * watch.hold,
             "cpu": 1000.0 * watch.cpu,
             "turns": watch.turns,
-            "full": {
-                "count": collections.count,
-                "longest": 1000.0 * collections.longest,
-                "objects": collections.objects,
-                "freed": collections.freed,
-            },
+            "full": {"count": collections.count, "longest": 1000.0 * collections.longest},
             "decodes": decodes[:],
         }
         beside = report.with_suffix(".new")
@@ -206,13 +203,13 @@ def main() -> int:
         finally:
             tell()
 
-    served, station.serve = station.serve, serve  # type: ignore[assignment]  # with a watch on it
+    served, station.serve = station.serve, serve  # type: ignore[assignment]  # the same, watched
 
     def run(program: Any) -> Any:
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watch)) as runner:
             return runner.run(program)
 
-    asyncio.run = run  # type: ignore[assignment]  # with the watch in the place of its selector
+    asyncio.run = run  # type: ignore[assignment]  # with the watch as its selector
     return station.run(load(configuration, {}))
 
 

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from secc.conversation import Effect, End, Event, Reason, Send
 from secc.errors import DecodeError, FramingError
@@ -29,6 +29,7 @@ from .trust import StationUntrusted, Trust
 from .vocabulary import Announce
 from .wallet import Wallet
 
+L = TypeVar("L", bound=Line)
 Tell = Callable[[str, str, Mapping[str, Any]], None]
 """Takes a milestone: its stable name, one line of text, facts as JSON values."""
 
@@ -77,13 +78,13 @@ async def travel(
     tell: Tell,
     *,
     battery: Battery | None = None,
-    connect: Callable[[Trip, Tell], Awaitable[Line]] | None = None,
+    connect: Callable[[Trip, Tell], Awaitable[Line]] = lambda trip, tell: connect(trip, tell, Line),
     stopped: Callable[[], Awaitable[object]] | None = None,
 ) -> Reason:
     """Plug in, find the station, connect, charge, leave. Returns the reason of the session's end.
     Raises Stopped if no session began.
 
-    ``connect`` replaces discovery. When ``stopped`` returns, the driver stops the car.
+    ``connect`` replaces :func:`connect`. When ``stopped`` returns, the driver stops the car.
     """
     await hands.plug_in()
     tell("plugged-in", "plugged in", {})
@@ -91,7 +92,7 @@ async def travel(
     if modem is not None:
         await _await_duty(hands)
         await be_matched(modem, tell)
-    line = await (connect or _connect)(trip, tell)
+    line = await connect(trip, tell)
     dialogue = drive_in(behaviour, battery=battery, wallet=trip.wallet, now=asyncio.get_running_loop().time())
     run = _Run(dialogue, line, hands, tell, trip)
     await hands.feel(dialogue.battery)
@@ -119,7 +120,10 @@ async def _await_duty(hands: Hands) -> None:
         await asyncio.sleep(DUTY_STEP_SECONDS)
 
 
-async def _connect(trip: Trip, tell: Tell) -> Line:
+async def connect(trip: Trip, tell: Tell, line_type: type[L]) -> L:
+    """Find the station by SDP, connect, and check its staple. Raises Stopped for a station that this car
+    does not trust, NotDiscovered, LineLost, OSError.
+    """
     wanted = sdp.Security.NONE if trip.trust is None else sdp.Security.TLS
     found, scope = await discover(trip.interface, wanted, port=trip.sdp_port)
     where = f"[{found.address}]:{found.port}"
@@ -130,7 +134,7 @@ async def _connect(trip: Trip, tell: Tell) -> Line:
     if trip.trust is not None:
         context = trip.trust.context(_keylog(trip.keylog))
     try:
-        line = await Line.open(str(found.address), found.port, scope, context)
+        line = await line_type.open(str(found.address), found.port, scope, context)
     except LineLost as error:
         if trip.trust is not None and trip.trust.refused is not None:
             raise Stopped(4, f"the station's chain is not valid: {trip.trust.refused}") from error
