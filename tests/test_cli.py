@@ -185,7 +185,7 @@ def test_a_lab_pki_is_made_twice(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(command) == 0
     root = (tmp_path / "pki" / "car" / "v2g_root.pem").read_bytes()
     assert main(command) == 2
-    assert "--replace makes a lab PKI there anew" in capsys.readouterr().err
+    assert "--replace replaces the lab PKI in it" in capsys.readouterr().err
     assert main([*command, "--replace"]) == 0
     assert (tmp_path / "pki" / "car" / "v2g_root.pem").read_bytes() != root
     (tmp_path / "pki" / "thesis.txt").touch()

@@ -1,5 +1,6 @@
-"""The lab PKI: everything that a station and a car need to trust each other on a bench, and flawed chains by name.
+"""The lab PKI: certificates with which a station and a car trust each other on a bench, and flawed chains by name.
 
-``secc pki make DIR`` writes it; :func:`make_lab_pki` does the same for programs; :class:`Mint` makes single certificates in
-memory for tests. Nothing made here is fit for the field: the authorities' keys lie beside their certificates.
+``secc pki make DIR`` and :func:`make_lab_pki` write it; :class:`Mint` makes single certificates in
+memory for tests. It is not fit for the field: the keys of the authorities are stored beside their
+certificates.
 """

@@ -15,18 +15,24 @@ from .layout import make_lab_pki
 from .table import flaw_table
 
 PARTS = ("authorities", "car", "flawed", "other-car", "provisioning", "station", "stranger")
-"""What a lab PKI consists of (``layout``); a directory with anything else in it is not replaced."""
+"""The directories of a lab PKI (``layout``). ``--replace`` refuses a directory with anything else in it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: made; 2: wrong arguments, DIR is in use, or cannot be written."""
-    parser = argparse.ArgumentParser(prog="secc pki", description="Lab PKI for a station and a car")
+    """Returns 0, or 2 for wrong arguments and for a DIR that is in use or cannot be written."""
+    parser = argparse.ArgumentParser(prog="secc pki", description="A lab PKI for a station and a car.")
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make", help="write a whole lab PKI (ISO 15118-2 profile)")
-    make.add_argument("directory", type=Path, metavar="DIR", help="where it is written; made if it is not there")
-    make.add_argument("--flaw", action="append", default=[], metavar="NAME", help="also a car with this flaw, or 'all'")
-    make.add_argument("--seed", type=int, help="the same keys and serial numbers each time")
-    make.add_argument("--replace", action="store_true", help="put it in the place of a lab PKI that is there already")
+    make.add_argument("directory", type=Path, metavar="DIR", help="directory to write to; it is made if it is missing")
+    make.add_argument(
+        "--flaw",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also make a car with this flaw; 'all': with each flaw",
+    )
+    make.add_argument("--seed", type=int, help="derive keys and serial numbers from this number")
+    make.add_argument("--replace", action="store_true", help="replace the lab PKI in DIR")
     commands.add_parser("flaws", help="list the flawed contracts by name")
     commands.add_parser("table", help="print the table of flaws for docs/trust.md")
     options = parser.parse_args(argv)
@@ -48,10 +54,10 @@ def _make(directory: Path, flaws: Sequence[str], *, seed: int | None, replace: b
         return 2
     there = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
     if there and not replace:
-        print(f"secc pki: {directory} is not empty; --replace makes a lab PKI there anew", file=sys.stderr)
+        print(f"secc pki: {directory} is not empty; --replace replaces the lab PKI in it", file=sys.stderr)
         return 2
     if strangers := [name for name in there if name not in PARTS]:
-        print(f"secc pki: {directory} holds {', '.join(strangers)}, which is not part of a lab PKI", file=sys.stderr)
+        print(f"secc pki: {directory} has {', '.join(strangers)}, which is not part of a lab PKI", file=sys.stderr)
         return 2
     try:
         for name in there:

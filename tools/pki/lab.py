@@ -13,7 +13,7 @@ PCID = "WLBV1CLE5AB12CD34X"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A root and what hangs below it: two sub-CAs and a leaf."""
+    """A root, two sub-CAs below it, and a leaf."""
 
     root: Issued
     sub1: Issued
@@ -22,7 +22,7 @@ class Line:
 
     @property
     def chain(self) -> tuple[Issued, Issued, Issued]:
-        """As it is sent: leaf, sub-CA 2, sub-CA 1."""
+        """The certificates that are sent: leaf, sub-CA 2, sub-CA 1."""
         return self.leaf, self.sub2, self.sub1
 
     @property
@@ -36,31 +36,28 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LabPki:
-    """One bench: a station that two V2G roots know, a car with a contract, and the house that provisions it."""
+    """The certificates of one bench: a station below two V2G roots, a car with a contract, a provisioning service."""
 
     mint: Mint
     secc: Line
     other_secc: Line
-    """The same station below another V2G root, for cars that trust only that one."""
+    """The same station below another V2G root, for cars that trust only that root."""
     contract: Line
     provisioning: Line
     """The car's OEM provisioning certificate."""
     cps: Line
     """The certificate provisioning service, below the first V2G root."""
     emaid: str = EMAID
-    """The car's contract."""
+    """The EMAID of the car's contract."""
 
     def ocsp_responses(self, line: Line) -> list[bytes]:
-        """DER, in the order of the chain; each is signed by a responder of that certificate's issuer."""
-        responses = []
-        for issued in line.chain:
-            if issued.issuer is not None:
-                responses.append(self.mint.ocsp_response(issued, self.mint.ocsp_signer(issued.issuer)))
-        return responses
+        """Returns DER in the order of the chain, each signed by a responder of that certificate's issuer."""
+        signers = ((issued, issued.issuer) for issued in line.chain if issued.issuer is not None)
+        return [self.mint.ocsp_response(issued, self.mint.ocsp_signer(issuer)) for issued, issuer in signers]
 
 
 def build_lab_pki(at: datetime, seed: int | None = None, *, emaid: str = EMAID) -> LabPki:
-    """A whole bench around the moment ``at``, in memory; the car's contract is ``emaid``."""
+    """Make a whole bench in memory, valid around ``at``; the car's contract is ``emaid``."""
     mint = Mint(at.replace(microsecond=0), seed)
     secc = _line(mint, "V2G", "CPO", "V2G", "DE8AASLABSECC00000000000000000000000001", "CPO", days=60)
     other = _line(mint, "Other V2G", "Other CPO", "V2G", "DE8AASLABSECC00000000000000000000000001", "CPO", days=60)

@@ -1,22 +1,22 @@
-"""The lab PKI on disk: who gets which file.
+"""The files of the lab PKI.
 
-    DIR/station/truststore   installed roots, as ``certs.truststore.Truststore`` keeps them
-    DIR/station/keystore     our chains and keys, as ``certs.keystore.Keystore`` keeps them
-    DIR/station/staples      OCSP responses, as ``certs.revocation.StapleCache`` keeps them
+    DIR/station/truststore   installed roots, for ``certs.truststore.Truststore``
+    DIR/station/keystore     the station's chains and keys, for ``certs.keystore.Keystore``
+    DIR/station/staples      OCSP responses, for ``certs.revocation.StapleCache``
     DIR/car                  v2g_root.pem, contract_chain.pem, contract.key, emaid.txt, oem_chain.pem, oem.key, pcid.txt
     DIR/other-car            the same car, but it trusts only the other V2G root
-    DIR/stranger             another car: its contract is as good, of the same operator, with another EMAID
-    DIR/flawed/NAME          a car whose contract has that flaw, with flaw.txt that says what is wrong; where the
-                             flaw is the root's own, install_mo_root_N.pem is what the station would have to install
-    DIR/provisioning         cps_chain.pem, cps.key: the certificate provisioning service
-    DIR/authorities          every CA certificate and its key, to make more of them
+    DIR/stranger             another car with a valid contract of the same operator and another EMAID
+    DIR/flawed/NAME          a car whose contract has that flaw, which flaw.txt explains; if the root has the flaw,
+                             install_mo_root_N.pem are the roots to install for it
+    DIR/provisioning         cps_chain.pem, cps.key of the certificate provisioning service
+    DIR/authorities          every CA certificate and its key, to issue further certificates
 
 Private keys are PKCS#8 PEM, mode 0600.
 """
 
 from __future__ import annotations
 
-import base64
+import ssl
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def make_lab_pki(
     at: datetime | None = None,
     emaid: str = EMAID,
 ) -> LabPki:
-    """Make a lab PKI around ``at`` (now, if not given) and write it below ``directory``. See the module for the layout."""
+    """Make a lab PKI that is valid around ``at`` (default: now), and write it below ``directory``. Raises OSError."""
     lab = build_lab_pki(at or datetime.now(UTC), seed, emaid=emaid)
     write_lab_pki(lab, directory, flaws=flaws)
     return lab
@@ -57,8 +57,7 @@ def write_lab_pki(lab: LabPki, directory: Path, *, flaws: Iterable[str] = ()) ->
     _write_car(lab, directory / "other-car", lab.other_secc.root)
     _write_car(_stranger(lab), directory / "stranger", lab.secc.root)
     for name in flaws:
-        flawed = make_flawed(name, lab)
-        _write_flawed_car(lab, directory / "flawed" / name, name, flawed)
+        _write_flawed_car(lab, directory / "flawed" / name, name, make_flawed(name, lab))
     provisioning = directory / "provisioning"
     _write(provisioning / "cps_chain.pem", lab.cps.pem)
     _write_secret(provisioning / "cps.key", lab.cps.leaf.key_pem)
@@ -70,12 +69,8 @@ def write_lab_pki(lab: LabPki, directory: Path, *, flaws: Iterable[str] = ()) ->
 
 def _write_station(lab: LabPki, directory: Path) -> None:
     truststore = Truststore(directory / "truststore")
-    for role, line in (
-        (Role.V2G, lab.secc),
-        (Role.V2G, lab.other_secc),
-        (Role.MO, lab.contract),
-        (Role.OEM, lab.provisioning),
-    ):
+    roots = ((Role.V2G, lab.secc), (Role.V2G, lab.other_secc), (Role.MO, lab.contract), (Role.OEM, lab.provisioning))
+    for role, line in roots:
         truststore.add(Edition.ISO2, role, line.root.pem)
     keystore = Keystore(directory / "keystore")
     staples = StapleCache(directory / "staples")
@@ -98,7 +93,7 @@ def _write_car(lab: LabPki, directory: Path, v2g_root: Issued) -> None:
 
 
 def _stranger(lab: LabPki) -> LabPki:
-    """The same bench as a stranger's car knows it."""
+    """Returns the same bench with another car's contract."""
     leaf = lab.mint.issue(STRANGER, "MO", lab.contract.sub2, usage=CONTRACT_USAGE, days=730)
     return replace(lab, contract=replace(lab.contract, leaf=leaf), emaid=STRANGER)
 
@@ -114,10 +109,8 @@ def _write_flawed_car(lab: LabPki, directory: Path, name: str, flawed: FlawedCon
 
 
 def pem_of(der: bytes) -> bytes:
-    """PEM of any octets, whether they are a certificate or only pass for one."""
-    body = base64.encodebytes(der).replace(b"\n", b"")
-    lines = b"\n".join(body[n : n + 64] for n in range(0, len(body), 64))
-    return b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n"
+    """Returns PEM of any octets, also of those that are not a certificate."""
+    return ssl.DER_cert_to_PEM_cert(der).encode()
 
 
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -132,18 +125,13 @@ def _write_secret(path: Path, data: bytes) -> None:
 
 
 def _authorities(lab: LabPki) -> dict[str, Issued]:
-    authorities = {
-        "v2g_root": lab.secc.root,
-        "other_v2g_root": lab.other_secc.root,
-        "mo_root": lab.contract.root,
-        "oem_root": lab.provisioning.root,
-    }
-    for name, line in (
-        ("cpo", lab.secc),
-        ("other_cpo", lab.other_secc),
-        ("mo", lab.contract),
-        ("oem", lab.provisioning),
-        ("cps", lab.cps),
+    authorities: dict[str, Issued] = {}
+    for root, sub, line in (
+        ("v2g", "cpo", lab.secc),
+        ("other_v2g", "other_cpo", lab.other_secc),
+        ("mo", "mo", lab.contract),
+        ("oem", "oem", lab.provisioning),
+        ("v2g", "cps", lab.cps),
     ):
-        authorities |= {f"{name}_sub1": line.sub1, f"{name}_sub2": line.sub2}
+        authorities |= {f"{root}_root": line.root, f"{sub}_sub1": line.sub1, f"{sub}_sub2": line.sub2}
     return authorities

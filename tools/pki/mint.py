@@ -1,6 +1,7 @@
-"""Certificates made to order, good and bad, in memory.
+"""Valid and invalid certificates, made in memory.
 
-A :class:`Mint` knows a date and, if wanted, a seed: then keys, serial numbers and certificate signatures come out the same each time.
+A :class:`Mint` has a date and optionally a seed, from which keys, serial numbers and certificate
+signatures are derived.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ class KeyKind(StrEnum):
     RSA = "rsa"
 
 
-# cryptography before 45 draws a random number for every signature: then only keys and serial numbers are the same for a seed.
+# cryptography before 45 uses a random number for every signature: then only keys and serial numbers depend on the seed.
 DETERMINISTIC = "ecdsa_deterministic" in inspect.signature(x509.CertificateBuilder.sign).parameters
 
 
 def key_usage(*bits: str) -> x509.KeyUsage:
-    """A keyUsage with these bits set, named as in ``cryptography`` (``digital_signature``, ...)."""
+    """Returns a keyUsage with these bits, named as in ``cryptography`` (``digital_signature``, ...)."""
     return x509.KeyUsage(**{name: name in bits for name in _USAGES})
 
 
@@ -53,7 +54,7 @@ TLS_USAGE = key_usage("digital_signature", "key_agreement")
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate with its private key and, unless self-signed, its issuer."""
+    """A certificate with its private key and its issuer; None: it is self-signed."""
 
     certificate: x509.Certificate
     key: Key
@@ -69,13 +70,13 @@ class Issued:
 
     @property
     def key_pem(self) -> bytes:
-        """PKCS#8, not encrypted."""
+        """PKCS#8 PEM, not encrypted."""
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @dataclass(slots=True)
 class Mint:
-    """Makes certificates around the moment ``at``. The same ``seed`` and the same orders give the same certificates."""
+    """Makes certificates that are valid around ``at``. With the same ``seed`` the same calls make the same certificates."""
 
     at: datetime
     seed: int | None = None
@@ -90,7 +91,7 @@ class Mint:
         if kind is KeyKind.ED448:
             return ed448.Ed448PrivateKey.from_private_bytes(material[:57])
         curve: ec.EllipticCurve = getattr(ec, kind.value.upper())()
-        # Below the group order for every curve: its leading octet is cleared.
+        # One octet short, so below the group order of every curve.
         return ec.derive_private_key(1 + int.from_bytes(material[: (curve.key_size + 7) // 8 - 1], "big"), curve)
 
     def issue(
@@ -117,7 +118,7 @@ class Mint:
         hash_: Hash | None = None,
         extra: Sequence[tuple[x509.ExtensionType, bool]] = (),
     ) -> Issued:
-        """One certificate. ``issuer`` None: self-signed. ``signing_key`` signs in the issuer's place, for forgeries."""
+        """Make a certificate. Without an ``issuer`` it is self-signed. ``signing_key`` replaces the issuer's key."""
         key = key or self.key(kind)
         name = subject or self.name(common_name, domain_component)
         signer = signing_key or (issuer.key if issuer else key)
@@ -162,7 +163,7 @@ class Mint:
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> Issued:
-        """A responder certified by ``issuer`` for its certificates; not ``authorised``: without the purpose OCSPSigning."""
+        """Make a responder for the certificates of ``issuer``; not ``authorised``: without the purpose OCSPSigning."""
         return self.issue(
             "OCSP responder",
             None,
@@ -185,14 +186,14 @@ class Mint:
         next_update: datetime | None = None,
         hash_: hashes.HashAlgorithm | None = None,
     ) -> bytes:
-        """DER of a response about ``subject``, signed by ``signer`` or, without one, by the issuer itself."""
+        """Returns DER of a response about ``subject``, signed by ``signer`` or, without one, by the issuer."""
         issuer = subject.issuer or subject
         signer = signer or issuer
         revoked = status is ocsp.OCSPCertStatus.REVOKED
         builder = ocsp.OCSPResponseBuilder().add_response(
             cert=subject.certificate,
             issuer=issuer.certificate,
-            algorithm=hash_ or hashes.SHA1(),  # noqa: S303 - names the certificate, proves nothing; what responders send
+            algorithm=hash_ or hashes.SHA1(),  # noqa: S303  # only names the certificate, as responders do
             cert_status=status,
             this_update=this_update or self.at - timedelta(hours=1),
             next_update=next_update or self.at + 6 * DAY,
@@ -202,8 +203,6 @@ class Mint:
         builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate)
         if signer is not issuer:
             builder = builder.certificates([signer.certificate])
-        if isinstance(signer.key, rsa.RSAPrivateKey):
-            return builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.DER)
         return builder.sign(signer.key, _hash_for(signer.key)).public_bytes(Encoding.DER)
 
     def resign(
@@ -213,12 +212,14 @@ class Mint:
         edit: Callable[[asn1_x509.TbsCertificate], None],
         hash_: hashes.HashAlgorithm | None = None,
     ) -> bytes:
-        """``der`` with its contents edited and signed again with an elliptic-curve ``key``: for what no builder will build."""
+        """Returns ``der``, edited and signed again with an elliptic-curve ``key``: for certificates that the builder
+        refuses to make. Raises TypeError for another key.
+        """
         hash_ = hash_ or hashes.SHA256()
         certificate = asn1_x509.Certificate.load(der)
         edit(certificate["tbs_certificate"])
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise TypeError("only elliptic-curve keys sign here")
+            raise TypeError(f"{type(key).__name__} is not an elliptic-curve key")
         for part in (certificate["tbs_certificate"]["signature"], certificate["signature_algorithm"]):
             part["algorithm"] = f"{hash_.name}_ecdsa"
         tbs = certificate["tbs_certificate"].dump(force=True)

@@ -1,4 +1,4 @@
-"""The table of flaws in ``docs/trust.md``, made from the code."""
+"""The table of flaws in ``docs/trust.md``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .lab import build_lab_pki
 
 
 def flaw_table() -> str:
-    """Markdown: every flaw, its outcome, what it means, and the lab chains that show it."""
+    """Returns Markdown: every flaw, its outcome and meaning, and the lab chains that have it."""
     lab = build_lab_pki(datetime(2026, 1, 1, tzinfo=UTC), seed=0)
     shown: dict[Flaw, list[str]] = {flaw: [] for flaw in Flaw}
     for name in FLAWS:

@@ -1,7 +1,8 @@
-"""Flawed contract chains by name: one function each, whose docstring says what is wrong.
+"""Flawed contract chains by name: one function each, whose docstring names the flaw.
 
-Each takes a sound lab PKI and gives a car's contract that a station must refuse, with the :class:`certs.errors.Flaw` that it must name. Most are
-judged against the lab's own MO root; where the flaw is the root's, ``mo_roots`` are the roots to install instead.
+Each takes a valid lab PKI and returns a car's contract that a station must refuse, with the
+:class:`certs.errors.Flaw` that the station must name. Most are below the lab's MO root; if the root has
+the flaw, ``mo_roots`` are the roots to install instead.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ FLAWS: dict[str, Callable[[LabPki], FlawedContract]] = {
     for name, maker in vars(module).items()
     if getattr(maker, "__module__", "") == module.__name__
 }
-"""Every function of these modules, by its name."""
+"""Every function of these modules by its name."""
 
 
 def make_flawed(name: str, lab: LabPki) -> FlawedContract:
-    """The flawed contract of that name (KeyError if there is none)."""
+    """Returns the flawed contract of that name. Raises KeyError for an unknown name."""
     flawed = FLAWS[name](lab)
     return flawed if flawed.claimed else replace(flawed, claimed=lab.emaid)
 
 
 def describe(name: str) -> str:
-    """What is wrong with it, in one sentence."""
+    """Returns its flaw in one sentence."""
     return inspect.getdoc(FLAWS[name]) or ""

@@ -1,4 +1,4 @@
-"""Contracts out of their time, and certificates of other roles in the place of a contract."""
+"""Contracts that are not valid yet or any more, and certificates of other roles instead of a contract."""
 
 from __future__ import annotations
 
@@ -48,43 +48,43 @@ def root_not_yet_valid(lab: LabPki) -> FlawedContract:
 
 
 def wrong_domain_component(lab: LabPki) -> FlawedContract:
-    """The leaf says CPO: a charging station's role."""
+    """The leaf's domainComponent is CPO, the role of a charging station."""
     return ordered(lab, Flaw.LEAF_DOMAIN_COMPONENT, leaf={"domain_component": "CPO"})
 
 
 def missing_domain_component(lab: LabPki) -> FlawedContract:
-    """The leaf says no role at all."""
+    """The leaf has no domainComponent."""
     return ordered(lab, Flaw.LEAF_DOMAIN_COMPONENT, leaf={"domain_component": None})
 
 
 def two_roles(lab: LabPki) -> FlawedContract:
-    """The leaf says MO and CPO at once."""
+    """The leaf has two domainComponents, MO and CPO."""
     return ordered(lab, Flaw.LEAF_DOMAIN_COMPONENT, leaf={"domain_component": ("MO", "CPO")})
 
 
 def secc_as_contract(lab: LabPki) -> FlawedContract:
-    """The station's own TLS certificate, presented as a contract."""
+    """The car presents the station's TLS certificate as its contract."""
     return sent(lab.secc, Flaw.LEAF_DOMAIN_COMPONENT)
 
 
 def provisioning_as_contract(lab: LabPki) -> FlawedContract:
-    """The car's OEM provisioning certificate, presented as a contract."""
+    """The car presents its OEM provisioning certificate as its contract."""
     return sent(lab.provisioning, Flaw.LEAF_DOMAIN_COMPONENT)
 
 
 def cps_as_contract(lab: LabPki) -> FlawedContract:
-    """The provisioning service's signing certificate, presented as a contract."""
+    """The car presents the signing certificate of the provisioning service as its contract."""
     return sent(lab.cps, Flaw.LEAF_DOMAIN_COMPONENT)
 
 
 def issued_by_cpo(lab: LabPki) -> FlawedContract:
-    """A charge point operator's sub-CA, which says V2G and stands below a V2G root that is installed, issued a contract."""
+    """A charge point operator's sub-CA issued the contract: its domainComponent is V2G, its V2G root is installed."""
     leaf = lab.mint.issue(lab.emaid, "MO", lab.secc.sub2, usage=CONTRACT_USAGE)
     return sent(replace(lab.secc, leaf=leaf), Flaw.SUB_CA_DOMAIN_COMPONENT)
 
 
 def sub_ca_says_cpo_below_v2g(lab: LabPki) -> FlawedContract:
-    """The issuing sub-CA, below a V2G root that is installed, says CPO; the one above it says MO."""
+    """Below an installed V2G root, the issuing sub-CA's domainComponent is CPO, and that of the upper one MO."""
     sub1 = lab.mint.issue("Lab MO Sub-CA 1", "MO", lab.secc.root, ca=True, path_length=1)
     sub2 = lab.mint.issue("Lab CPO Sub-CA 2", "CPO", sub1, ca=True, path_length=0)
     leaf = lab.mint.issue(lab.emaid, "MO", sub2, usage=CONTRACT_USAGE)
@@ -92,16 +92,16 @@ def sub_ca_says_cpo_below_v2g(lab: LabPki) -> FlawedContract:
 
 
 def sub_ca_says_cpo_below_mo(lab: LabPki) -> FlawedContract:
-    """The issuing sub-CA says CPO, although it stands below the mobility operator's root."""
+    """The issuing sub-CA's domainComponent is CPO, below a mobility operator's root."""
     return ordered(lab, Flaw.SUB_CA_DOMAIN_COMPONENT, sub2={"domain_component": "CPO"})
 
 
 def sub_ca_says_oem_below_mo(lab: LabPki) -> FlawedContract:
-    """The upper sub-CA says OEM, although it stands below the mobility operator's root."""
+    """The upper sub-CA has the domainComponents MO and OEM, below a mobility operator's root."""
     return ordered(lab, Flaw.SUB_CA_DOMAIN_COMPONENT, sub1={"domain_component": ("MO", "OEM")})
 
 
 def issued_by_oem(lab: LabPki) -> FlawedContract:
-    """A car maker's sub-CA issued a contract: its root is installed, but as an OEM root."""
+    """A car maker's sub-CA issued the contract; its root is installed as an OEM root only."""
     leaf = lab.mint.issue(lab.emaid, "MO", lab.provisioning.sub2, usage=CONTRACT_USAGE)
     return sent(replace(lab.provisioning, leaf=leaf), Flaw.NO_TRUST_ANCHOR)

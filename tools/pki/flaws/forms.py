@@ -1,4 +1,4 @@
-"""Certificates with the wrong algorithms, or in the wrong form."""
+"""Certificates with algorithms or in forms that the profile does not allow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sha384_signature(lab: LabPki) -> FlawedContract:
 def sha1_signature(lab: LabPki) -> FlawedContract:
     """The leaf is signed with ECDSA over SHA-1."""
     line = lab.contract
-    leaf = lab.mint.resign(line.leaf.der, line.sub2.key, lambda tbs: None, hashes.SHA1())  # noqa: S303 - the flaw itself
+    leaf = lab.mint.resign(line.leaf.der, line.sub2.key, lambda tbs: None, hashes.SHA1())  # noqa: S303  # the flaw
     chain = (leaf, line.sub2.der, line.sub1.der)
     return FlawedContract(chain, line.leaf.key_pem, Flaw.SIGNATURE_ALGORITHM_NOT_ALLOWED)
 
@@ -66,12 +66,12 @@ def unknown_critical_extension_in_sub_ca(lab: LabPki) -> FlawedContract:
 
 
 def oversized_leaf(lab: LabPki) -> FlawedContract:
-    """The leaf has 801 octets or more, where the message allows 800."""
+    """The leaf has 801 octets or more; the message allows 800."""
     return ordered(lab, Flaw.CERTIFICATE_TOO_LARGE, leaf={"extra": padding_to(801)})
 
 
 def too_many_certificates(lab: LabPki) -> FlawedContract:
-    """Six certificates, where a leaf and four sub-CAs are the most."""
+    """The car sends six certificates; a leaf and four sub-CAs are allowed."""
     others = (lab.cps.sub1.der, lab.cps.sub2.der, lab.secc.sub1.der)
     flawed = sent(lab.contract, Flaw.TOO_MANY_CERTIFICATES)
     return replace(flawed, chain=(*flawed.chain, *others))
@@ -84,7 +84,7 @@ def truncated_leaf(lab: LabPki) -> FlawedContract:
 
 
 def version_1_leaf(lab: LabPki) -> FlawedContract:
-    """The leaf is an X.509 version 1 certificate, properly signed."""
+    """The leaf is an X.509 version 1 certificate with a valid signature."""
 
     def downgrade(tbs: asn1_x509.TbsCertificate) -> None:
         tbs["version"] = "v1"
@@ -94,7 +94,7 @@ def version_1_leaf(lab: LabPki) -> FlawedContract:
 
 
 def duplicate_extension(lab: LabPki) -> FlawedContract:
-    """The leaf has two keyUsage extensions, properly signed."""
+    """The leaf has two keyUsage extensions and a valid signature."""
 
     def duplicate(tbs: asn1_x509.TbsCertificate) -> None:
         usage = next(e for e in tbs["extensions"] if e["extn_id"].native == "key_usage")

@@ -1,4 +1,4 @@
-"""Chains whose issuers are not what they must be, or do not hang together."""
+"""Chains with wrong issuers, and chains that are not connected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .parts import FlawedContract, names_of_another_company, ordered, sent, unkn
 
 
 def sub_ca_not_ca(lab: LabPki) -> FlawedContract:
-    """The issuing sub-CA says CA:FALSE."""
+    """The issuing sub-CA's basicConstraints say CA:FALSE."""
     return ordered(lab, Flaw.SUB_CA_NOT_CA, sub2={"ca": False, "path_length": None, "usage": CA_USAGE})
 
 
@@ -59,22 +59,22 @@ def sub_ca_policy_constraints(lab: LabPki) -> FlawedContract:
 
 
 def leaf_name_constraints(lab: LabPki) -> FlawedContract:
-    """The leaf carries nameConstraints, which are a CA's."""
+    """The leaf has nameConstraints, which only a CA may have."""
     return ordered(lab, Flaw.CONSTRAINTS, leaf={"extra": [(names_of_another_company(), False)]})
 
 
 def path_length_broken(lab: LabPki) -> FlawedContract:
-    """The upper sub-CA permits no sub-CA below it, and has one."""
+    """The upper sub-CA's path length is 0, but there is a sub-CA below it."""
     return ordered(lab, Flaw.PATH_LENGTH, sub1={"path_length": 0})
 
 
 def root_path_length_broken(lab: LabPki) -> FlawedContract:
-    """The root permits one sub-CA below it, and there are two."""
+    """The root's path length is 1, but there are two sub-CAs below it."""
     return ordered(lab, Flaw.PATH_LENGTH, root={"path_length": 1})
 
 
 def three_sub_cas(lab: LabPki) -> FlawedContract:
-    """Three sub-CAs stand between leaf and root."""
+    """There are three sub-CAs between leaf and root."""
     mint, below = lab.mint, lab.contract.root
     subs: list[Issued] = []
     for number in (1, 2, 3):
@@ -103,18 +103,18 @@ def issuer_name_mismatch(lab: LabPki) -> FlawedContract:
 
 
 def missing_sub_ca(lab: LabPki) -> FlawedContract:
-    """The issuing sub-CA is not sent along."""
+    """The car does not send the issuing sub-CA."""
     line = lab.contract
     return FlawedContract((line.leaf.der, line.sub1.der), line.leaf.key_pem, Flaw.CHAIN_BROKEN)
 
 
 def bad_signature(lab: LabPki) -> FlawedContract:
-    """All names are right, but the leaf is signed with a stranger's key."""
+    """All names are right, but the leaf is signed with an unknown key."""
     return ordered(lab, Flaw.BAD_SIGNATURE, leaf={"signing_key": lab.mint.key()})
 
 
 def forged_sub_ca(lab: LabPki) -> FlawedContract:
-    """The upper sub-CA is signed with a stranger's key in the root's name."""
+    """The upper sub-CA names the root as its issuer, but is signed with an unknown key."""
     return ordered(lab, Flaw.BAD_SIGNATURE, sub1={"signing_key": lab.mint.key()})
 
 
@@ -123,9 +123,8 @@ def tampered_leaf(lab: LabPki) -> FlawedContract:
     line = lab.contract
     serial = line.leaf.certificate.serial_number.to_bytes(16, "big").lstrip(b"\0")
     changed = serial[:-1] + bytes([serial[-1] ^ 2])
-    return FlawedContract(
-        (line.leaf.der.replace(serial, changed, 1), line.sub2.der, line.sub1.der), line.leaf.key_pem, Flaw.BAD_SIGNATURE
-    )
+    leaf = line.leaf.der.replace(serial, changed, 1)
+    return FlawedContract((leaf, line.sub2.der, line.sub1.der), line.leaf.key_pem, Flaw.BAD_SIGNATURE)
 
 
 def root_is_no_ca(lab: LabPki) -> FlawedContract:
@@ -144,7 +143,7 @@ def root_with_unknown_critical_extension(lab: LabPki) -> FlawedContract:
 
 
 def root_with_name_constraints(lab: LabPki) -> FlawedContract:
-    """The installed root may only stand above names of another company."""
+    """The installed root permits only names of another company."""
     return ordered(lab, Flaw.ANCHOR_UNFIT, root={"extra": [(names_of_another_company(), False)]})
 
 
@@ -155,17 +154,17 @@ def root_with_restricted_purpose(lab: LabPki) -> FlawedContract:
 
 
 def foreign_root(lab: LabPki) -> FlawedContract:
-    """A sound contract of a mobility operator whose root is not installed."""
+    """The contract is valid, but the mobility operator's root is not installed."""
     return replace(ordered(lab, Flaw.NO_TRUST_ANCHOR, root={}), mo_roots=())
 
 
 def foreign_root_sent_along(lab: LabPki) -> FlawedContract:
-    """A sound contract of a stranger, who sends his own root along."""
+    """The contract is valid; its root is not installed, and the car sends that root."""
     flawed = ordered(lab, Flaw.NO_TRUST_ANCHOR, root={})
     return replace(flawed, chain=(*flawed.chain, flawed.mo_roots[0].der), mo_roots=())
 
 
 def other_root_of_same_name(lab: LabPki) -> FlawedContract:
-    """The chain stands below a root that has the name of an installed one, but another key, and carries no key identifiers."""
+    """The chain is below a root with the name of an installed root and another key, and has no key identifiers."""
     flawed = ordered(lab, Flaw.BAD_SIGNATURE, root={}, sub1={"key_identifiers": False})
     return replace(flawed, mo_roots=())

@@ -1,4 +1,4 @@
-"""Contract leaves that are not what a contract leaf must be."""
+"""Leaves that are not valid contract leaves."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def two_common_names(lab: LabPki) -> FlawedContract:
 
 
 def emaid_mismatch(lab: LabPki) -> FlawedContract:
-    """The message claims another contract than the certificate."""
+    """The message has another EMAID than the certificate."""
     return replace(sent(lab.contract, Flaw.EMAID_MISMATCH), claimed=neighbour(lab.emaid))
 
 
@@ -59,12 +59,12 @@ def emaid_malformed(lab: LabPki) -> FlawedContract:
 
 
 def self_signed(lab: LabPki) -> FlawedContract:
-    """The leaf is signed by itself."""
+    """The leaf is self-signed."""
     leaf = lab.mint.issue(lab.emaid, "MO", usage=CONTRACT_USAGE)
     return FlawedContract((leaf.der,), leaf.key_pem, Flaw.SELF_SIGNED)
 
 
 def self_signed_installed(lab: LabPki) -> FlawedContract:
-    """The leaf is signed by itself, and was put among the roots."""
+    """The leaf is self-signed and installed as a root."""
     leaf = lab.mint.issue(lab.emaid, "MO", usage=CONTRACT_USAGE)
     return FlawedContract((leaf.der,), leaf.key_pem, Flaw.SELF_SIGNED, mo_roots=(leaf,))

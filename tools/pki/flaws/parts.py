@@ -1,4 +1,4 @@
-"""What flawed chains are made from."""
+"""Parts of flawed chains."""
 
 from __future__ import annotations
 
@@ -18,43 +18,34 @@ from ..mint import CONTRACT_USAGE, Issued
 
 @dataclass(frozen=True, slots=True)
 class FlawedContract:
-    """What a car would send: certificates leaf first, the EMAID it claims, the leaf's key; and the flaw to be found."""
+    """A car's certificates (DER, leaf first), the leaf's key, and the flaw that the station has to find."""
 
     chain: tuple[bytes, ...]
     key_pem: bytes
     flaw: Flaw
     claimed: str = ""
-    """Empty: the one in the certificate."""
+    """The EMAID in PaymentDetailsReq; empty: the one of the certificate."""
     mo_roots: tuple[Issued, ...] = ()
 
 
 def ordered(
-    lab: LabPki,
-    flaw: Flaw,
-    *,
-    root: Any = None,
-    sub1: Any = None,
-    sub2: Any = None,
-    leaf: Any = None,
+    lab: LabPki, flaw: Flaw, *, root: Any = None, sub1: Any = None, sub2: Any = None, leaf: Any = None
 ) -> FlawedContract:
-    """A fresh line below the lab's MO root (or, with ``root``, one of its own), with what is given ordered differently."""
+    """Make a chain below the lab's MO root, or below a root of its own if ``root`` is given. Each argument overrides
+    arguments of :meth:`Mint.issue`.
+    """
     mint = lab.mint
     top = lab.contract.root if root is None else mint.issue("Lab MO Root CA", "MO", ca=True, days=3650, **root)
     wanted: dict[str, Any] = {"domain_component": "MO", "ca": True}
     first = mint.issue("Lab MO Sub-CA 1", issuer=top, **{**wanted, "path_length": 1, **(sub1 or {})})
     second = mint.issue("Lab MO Sub-CA 2", issuer=first, **{**wanted, "path_length": 0, **(sub2 or {})})
-    order: dict[str, Any] = {
-        "common_name": lab.emaid,
-        "domain_component": "MO",
-        "usage": CONTRACT_USAGE,
-        **(leaf or {}),
-    }
-    last = mint.issue(issuer=second, **order)
+    order: dict[str, Any] = {"common_name": lab.emaid, "domain_component": "MO", "usage": CONTRACT_USAGE}
+    last = mint.issue(issuer=second, **(order | (leaf or {})))
     return sent(Line(top, first, second, last), flaw, mo_roots=() if root is None else (top,))
 
 
 def neighbour(emaid: str) -> str:
-    """The contract beside this one, without a check digit."""
+    """Returns the EMAID with another last character, without a check digit."""
     return emaid[:13] + ("6" if emaid[13] != "6" else "7")
 
 
@@ -67,7 +58,7 @@ def unknown_extension() -> list[tuple[x509.ExtensionType, bool]]:
 
 
 def names_of_another_company() -> x509.NameConstraints:
-    """Permits only subjects below O=Another Company, which the lab's are not."""
+    """Returns constraints that permit only subjects below O=Another Company; those of the lab are not."""
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Another Company")])
     return x509.NameConstraints(permitted_subtrees=[x509.DirectoryName(name)], excluded_subtrees=None)
 
@@ -79,7 +70,6 @@ def edited_leaf(lab: LabPki, edit: Callable[[asn1_x509.TbsCertificate], None], f
 
 
 def padding_to(octets: int) -> Sequence[tuple[x509.ExtensionType, bool]]:
-    """A harmless extension that makes a leaf of the lab's contract line at least ``octets`` long."""
-    return [
-        (x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.2"), b"\x04\x82" + bytes(octets - 400)), False)
-    ]
+    """Returns an unknown extension that makes a leaf of the lab at least ``octets`` long."""
+    filling = b"\x04\x82" + bytes(octets - 400)
+    return [(x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.2"), filling), False)]
