@@ -12,7 +12,7 @@ from .quantities import real
 from .vocabulary import Ended, SetLoad, SetPilot, StationWrong
 
 
-def power_delivery_start(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
+def start(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
     """Ask for power; the pilot goes to C right after the request has left. [V2G2-847]"""
     yield from power_delivery(car, battery, terms, ChargeProgress.START, then=SetPilot("C"))
     _check_rcd(car)
@@ -43,7 +43,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
         yield from car.rest(car.behaviour.loop_seconds)
 
 
-def power_delivery_stop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
+def stop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
     """Stop drawing, send PowerDelivery(Stop), and go to B right after. [V2G2-848]"""
     car.do(SetLoad(0.0))
     car.draw(battery, 0.0)

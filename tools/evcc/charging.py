@@ -61,12 +61,9 @@ class Terms:
         """Returns the power that the car plans to draw: the schedule's, up to the car's limit."""
         entries = []
         for entry in self.schedule.p_max_schedule.p_max_schedule_entry[:PROFILE_ENTRIES]:
-            interval = entry.time_interval
+            interval, power = entry.time_interval, watts(min(real(entry.p_max), car_watts))
             start = interval.start if isinstance(interval, RelativeTimeInterval) else 0
-            power = min(real(entry.p_max), car_watts)
-            entries.append(
-                ProfileEntry(charging_profile_entry_start=start, charging_profile_entry_max_power=watts(power))
-            )
+            entries.append(ProfileEntry(charging_profile_entry_start=start, charging_profile_entry_max_power=power))
         return ChargingProfile(profile_entry=tuple(entries))
 
     def watts_at(self, seconds: float) -> float:
@@ -79,7 +76,7 @@ class Terms:
 
 
 def ev_status(battery: Battery, *, ready: bool = True) -> DC_EVStatus:
-    """The state of a DC car."""
+    """Returns the state of a DC car."""
     return DC_EVStatus(ev_ready=ready, ev_error_code=DC_EVErrorCode.NO_ERROR, ev_ress_soc=battery.percent)
 
 
@@ -133,20 +130,11 @@ def _terms(car: Exchange, heard: ChargeParameterDiscoveryRes) -> Terms:
         raise StationWrong("schedule-id-out-of-range", "[V2G2-773]", f"{schedule.sa_schedule_tuple_id}")
     match car.behaviour.current, heard.evse_charge_parameter:
         case Current.DC, DC_EVSEChargeParameter() as dc:
-            return Terms(
-                schedule,
-                maximum_volts=real(dc.evse_maximum_voltage_limit),
-                maximum_amperes=real(dc.evse_maximum_current_limit),
-                maximum_watts=real(dc.evse_maximum_power_limit),
-            )
+            limits = (dc.evse_maximum_voltage_limit, dc.evse_maximum_current_limit, dc.evse_maximum_power_limit)
+            return Terms(schedule, *map(real, limits))
         case Current.AC, AC_EVSEChargeParameter() as ac:
             nominal, current = real(ac.evse_nominal_voltage), real(ac.evse_max_current)
-            return Terms(
-                schedule,
-                maximum_volts=nominal,
-                maximum_amperes=current,
-                maximum_watts=nominal * current * car.behaviour.phases,
-            )
+            return Terms(schedule, nominal, current, nominal * current * car.behaviour.phases)
     raise StationWrong("crossed-parameters", "[V2G2-477]", type(heard.evse_charge_parameter).__name__)
 
 

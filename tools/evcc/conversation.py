@@ -33,14 +33,13 @@ def conversation(party: Party, behaviour: Behaviour, battery: Battery, wallet: W
 
 
 def _session(car: Exchange, battery: Battery) -> Conversation[Ended]:
-    charge = _charge_dc if car.behaviour.current is Current.DC else _charge_ac
     try:
         yield from session_setup(car)
         yield from service_discovery(car)
         yield from payment_service_selection(car)
         challenge = (yield from payment_details(car)) if car.behaviour.payment is Payment.CONTRACT else None
         yield from authorization(car, challenge)
-        ended = yield from charge(car, battery)
+        ended = yield from _charge(car, battery)
     except LeaveEarly:
         # The station answers a stop of a DC session only when it sees that the car wants no power.
         # [V2G2-921]
@@ -51,36 +50,20 @@ def _session(car: Exchange, battery: Battery) -> Conversation[Ended]:
     return ended
 
 
-def _charge_dc(car: Exchange, battery: Battery) -> Conversation[Ended]:
+def _charge(car: Exchange, battery: Battery) -> Conversation[Ended]:
+    is_dc = car.behaviour.current is Current.DC
+    start, loop, stop = (dc.start, dc.charging_loop, dc.stop) if is_dc else (ac.start, ac.charging_loop, ac.stop)
     while True:
         terms = yield from charge_parameter_discovery(car, battery)
-        yield from dc.cable_check(car, battery)
-        yield from dc.pre_charge(car, battery)
-        yield from power_delivery(car, battery, terms, ChargeProgress.START)
-        ended = yield from dc.charging_loop(car, battery, terms)
+        yield from start(car, battery, terms)
+        ended = yield from loop(car, battery, terms)
         if isinstance(ended, Ended):
             break
         car.renegotiated = True
         yield from power_delivery(car, battery, terms, ChargeProgress.RENEGOTIATE)
         # The cable check that follows needs an inlet without the battery on it. [V2G2-592]
-        if not car.behaviour.keep_relays:
+        if is_dc and not car.behaviour.keep_relays:
             dc.take_off(car)
         car.announce("renegotiation", "negotiating anew")
-    yield from dc.ramp_down(car, battery, terms)
-    if car.behaviour.stop_before != "WeldingDetection":
-        yield from dc.welding_detection(car, battery)
-    return ended
-
-
-def _charge_ac(car: Exchange, battery: Battery) -> Conversation[Ended]:
-    while True:
-        terms = yield from charge_parameter_discovery(car, battery)
-        yield from ac.power_delivery_start(car, battery, terms)
-        ended = yield from ac.charging_loop(car, battery, terms)
-        if isinstance(ended, Ended):
-            break
-        car.renegotiated = True
-        yield from power_delivery(car, battery, terms, ChargeProgress.RENEGOTIATE)
-        car.announce("renegotiation", "negotiating anew")
-    yield from ac.power_delivery_stop(car, battery, terms)
+    yield from stop(car, battery, terms)
     return ended

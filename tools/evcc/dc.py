@@ -35,6 +35,13 @@ OVERSHOOT: Final = 1.1
 """A voltage this far above the car's limit is dangerous for it."""
 
 
+def start(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
+    """Cable check, precharge, and the request for power."""
+    yield from cable_check(car, battery)
+    yield from pre_charge(car, battery)
+    yield from power_delivery(car, battery, terms, ChargeProgress.START)
+
+
 def cable_check(car: Exchange, battery: Battery) -> Conversation[None]:
     """Pilot to C, then wait until the station has tested the insulation."""
     car.stay_for(CableCheckReq(dc_ev_status=ev_status(battery)))
@@ -110,11 +117,13 @@ def take_off(car: Exchange) -> None:
     car.do(MoveRelays(closed=False))
 
 
-def ramp_down(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
-    """Stop the current, open the relays, pilot to B."""
+def stop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
+    """Stop the current, open the relays, set the pilot to B, and check that no contactor is welded."""
     yield from power_delivery(car, battery, terms, ChargeProgress.STOP)
     take_off(car)
     car.do(SetPilot("B"))
+    if car.behaviour.stop_before != "WeldingDetection":
+        yield from welding_detection(car, battery)
 
 
 def welding_detection(car: Exchange, battery: Battery) -> Conversation[None]:
@@ -123,9 +132,8 @@ def welding_detection(car: Exchange, battery: Battery) -> Conversation[None]:
     """
     limit = car.party.limit(car.behaviour.patient(WELDING_DETECTION))
     while True:
-        heard = yield from car.ask(
-            WeldingDetectionReq(dc_ev_status=ev_status(battery, ready=False)), WeldingDetectionRes
-        )
+        request = WeldingDetectionReq(dc_ev_status=ev_status(battery, ready=False))
+        heard = yield from car.ask(request, WeldingDetectionRes)
         present = real(heard.evse_present_voltage)
         if present < SAFE_VOLTS:
             car.announce("welding", f"no voltage left at the inlet ({present:.0f} V)", {"volts": present})
