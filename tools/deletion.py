@@ -18,18 +18,8 @@ from pathlib import Path
 from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED: Final = (
-    "secc",
-    "frozen",
-    "hal",
-    "certs",
-    "tools",
-    "tests",
-    "docs",
-    "pyproject.toml",
-    "README.md",
-    "CHANGELOG.md",
-)
+FOLDERS: Final = ("secc", "frozen", "hal", "certs", "tools", "tests", "docs")
+FILES: Final = ("pyproject.toml", "README.md", "CHANGELOG.md")
 
 LIST: Final = "secc/protocols.py"
 """The list of protocols: an import and a line each."""
@@ -109,16 +99,19 @@ class NotDeleted(Exception):
     """The tree does not have the expected files."""
 
 
+def copy_tree(directory: Path, *left_out: str) -> None:
+    """Copy the repository to ``directory``, without files and folders of these names."""
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__", *left_out))
+    for name in FILES:
+        shutil.copy2(ROOT / name, directory / name)
+
+
 def without_iso2(directory: Path) -> Path:
     """Make a copy of the repository in ``directory``, without the protocol and its tools and tests.
     Raises NotDeleted.
     """
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, directory / name)
+    copy_tree(directory)
     for pattern in (pattern for patterns in GONE.values() for pattern in patterns):
         found = list(directory.glob(pattern))
         if not found:

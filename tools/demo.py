@@ -147,7 +147,8 @@ class Demo:
             self._judge(before, after)
             if self.options.kill or befalls is not None:
                 await self._next_car(hand, befalls.pause if befalls is not None else NEXT_CAR_SECONDS)
-            await self._leave()
+            if (code := await self.children.stop(self.station)) != OK:
+                raise DemoFailed(f"the station ended with code {code}")
         finally:
             hand.close()
             reading.cancel()
@@ -280,12 +281,6 @@ class Demo:
         self._judge_reason(2)
         tell("demo", "the station has served the next car")
 
-    async def _leave(self) -> None:
-        assert self.station is not None
-        code = await self.children.stop(self.station)
-        if code != OK:
-            raise DemoFailed(f"the station ended with code {code}")
-
     def _newest_trace(self, began: float) -> Path:
         fresh = [path for path in self.place.traces.glob("*") if path.is_file() and path.stat().st_mtime >= began - 1.0]
         if not fresh:
@@ -299,9 +294,8 @@ STATION_LINE = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} ")
 
 async def demonstrate(options: argparse.Namespace, place: Place) -> int:
     children = Children()
-    story = Story(
-        options.mode, options.payment, tls=not options.no_tls, killed=options.kill, cut=options.misfortune is not None
-    )
+    tls, cut = not options.no_tls, options.misfortune is not None
+    story = Story(options.mode, options.payment, tls=tls, killed=options.kill, cut=cut)
     main = asyncio.current_task()
     assert main is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -309,11 +303,8 @@ async def demonstrate(options: argparse.Namespace, place: Place) -> int:
     demo = Demo(options, place, children, story)
     try:
         await demo.run()
-    except DemoFailed as failed:
+    except (DemoFailed, HalError) as failed:
         tell("demo", f"FAILED: {failed}")
-        return FAILED
-    except HalError as lost:
-        tell("demo", f"FAILED: {lost}")
         return FAILED
     except asyncio.CancelledError:
         tell("demo", "interrupted")
@@ -350,21 +341,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not has_ipv6_loopback():
         if not options.in_namespace:
             enter_namespace(list(sys.argv[1:] if argv is None else argv))
-        tell(
-            "demo",
-            "FAILED: IPv6 is switched off on this machine, and cars use nothing else: try sysctl net.ipv6.conf.lo.disable_ipv6=0",
-        )
+        remedy = "sysctl net.ipv6.conf.lo.disable_ipv6=0"
+        tell("demo", f"FAILED: IPv6 is switched off on this machine, and cars use nothing else: try {remedy}")
         return FAILED
     directory: Path = options.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     prepare_pki(directory / "pki")
     with tempfile.TemporaryDirectory(prefix="secc-demo-") as sockets:
-        try:
-            place = Place(directory, Path(sockets), free_sdp_port())
-        except DemoFailed as failed:
-            tell("demo", f"FAILED: {failed}")
-            return FAILED
-        return asyncio.run(demonstrate(options, place))
+        return asyncio.run(demonstrate(options, Place(directory, Path(sockets), free_sdp_port())))
 
 
 if __name__ == "__main__":

@@ -63,31 +63,20 @@ def enter_namespace(argv: Sequence[str]) -> None:
     if unshare is None:
         return
     tell("demo", "IPv6 is switched off on this machine: trying in a network namespace of its own")
-    command = [
-        unshare,
-        "--user",
-        "--map-root-user",
-        "--net",
-        sys.executable,
-        "-m",
-        "tools.demo",
-        "--in-namespace",
-        *argv,
-    ]
+    options = ("--user", "--map-root-user", "--net")
+    command = [unshare, *options, sys.executable, "-m", "tools.demo", "--in-namespace", *argv]
     os.execv(unshare, command)  # noqa: S606  # no shell is wanted
 
 
 def free_sdp_port() -> int:
-    """Returns 15118, or another free port if it is taken."""
-    for port in (15118, 0):
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-            try:
-                sock.bind(("::", port))
-            except OSError:
-                continue
-            found: int = sock.getsockname()[1]
-            return found
-    raise DemoFailed("no UDP port is free on ::")
+    """Returns 15118, or another free port if it is taken. Raises OSError without a free port."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind(("::", 15118))
+        except OSError:
+            sock.bind(("::", 0))
+        found: int = sock.getsockname()[1]
+        return found
 
 
 def prepare_pki(directory: Path) -> None:
@@ -101,19 +90,14 @@ def prepare_pki(directory: Path) -> None:
 
 def _is_fresh(directory: Path) -> bool:
     # Staples live for a week; the car would refuse an older PKI for its OCSP responses.
-    needed = (
-        directory / "car" / "contract_chain.pem",
-        directory / "car" / "v2g_root.pem",
-        directory / "station" / "staples",
-    )
-    if not all(path.exists() for path in needed):
-        return False
     try:
-        leaf = x509.load_pem_x509_certificate(needed[0].read_bytes())
-    except ValueError:
+        leaf = x509.load_pem_x509_certificate((directory / "car" / "contract_chain.pem").read_bytes())
+        made = datetime.fromtimestamp((directory / "car" / "v2g_root.pem").stat().st_mtime, UTC)
+    except (OSError, ValueError):
+        return False
+    if not (directory / "station" / "staples").exists():
         return False
     now = datetime.now(UTC)
-    made = datetime.fromtimestamp(needed[1].stat().st_mtime, UTC)
     return leaf.not_valid_after_utc > now + timedelta(days=1) and timedelta(0) <= now - made < timedelta(days=1)
 
 

@@ -59,27 +59,12 @@ class Story:
     @property
     def wanted(self) -> tuple[str, ...]:
         """Returns the names of milestones in their order; others may come between them."""
-        dc = ("cable-check", "precharge") if self.mode == "dc" else ()
-        end = (
-            ("killed",)
-            if self.killed
-            else ()
-            if self.cut
-            else (("welding",) if self.mode == "dc" else ()) + ("stopped", "ended")
-        )
-        security = ("tls",) if self.tls else ("connected",)
-        return (
-            "plugged-in",
-            "matched",
-            "discovered",
-            *security,
-            "protocol",
-            "session",
-            "authorized",
-            *dc,
-            "charging",
-            *end,
-        )
+        dc = self.mode == "dc"
+        begin = f"plugged-in matched discovered {'tls' if self.tls else 'connected'} protocol session authorized"
+        power = "cable-check precharge charging" if dc else "charging"
+        whole = "welding stopped ended" if dc else "stopped ended"
+        end = "killed" if self.killed else "" if self.cut else whole
+        return tuple(f"{begin} {power} {end}".split())
 
     def of_next_car(self) -> Story:
         """Returns the milestones of the car after one that was killed or cut off."""

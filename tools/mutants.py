@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,12 +17,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from .deletion import copy_tree
 from .mutant import Mutant
 from .power_mutants import POWER_MUTANTS
 from .trust_mutants import TRUST_MUTANTS
 
-ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("secc", "frozen", "hal", "certs", "tools", "tests", "pyproject.toml", "README.md", "docs")
 SECONDS = 240
 """Seconds for all tests of a fault; a suite that hangs has noticed it."""
 LIMIT = "timeout=200"
@@ -295,12 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(mutants: Sequence[Mutant], directory: Path) -> int:
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, directory / name, ignore=shutil.ignore_patterns("__pycache__", "live"))
-        elif source.exists():
-            shutil.copy2(source, directory / name)
+    copy_tree(directory, "live")
     if broken := _baseline(directory, mutants):
         print(f"BROKEN     {broken}", flush=True)
         print(f"0 passed, {len(mutants)} failed")
@@ -310,10 +303,8 @@ def _run(mutants: Sequence[Mutant], directory: Path) -> int:
         path = directory / mutant.path
         text = path.read_text()
         if text.count(mutant.old) != 1:
-            print(
-                f"LOST       {mutant.name:28s} {mutant.path} holds the text to change {text.count(mutant.old)} times",
-                flush=True,
-            )
+            found = f"{mutant.path} has the text to change {text.count(mutant.old)} times"
+            print(f"LOST       {mutant.name:28s} {found}", flush=True)
             lost += 1
             continue
         path.write_text(text.replace(mutant.old, mutant.new))
