@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 LINGER_SECONDS = 3.0
 """How long the car has to close after the last answer, before we do; the suites allow five. [V2G2-539]"""
 INBOX_OCTETS = 256 * 1024
+READ_OCTETS = 16 * 1024
+"""A system call reads so much at most. asyncio takes memory for all of it each time, 256 KiB unless told otherwise, and the station has memory
+overwritten that it takes."""
 SLICE_OCTETS = 2048
 """So much is looked at in one turn of the event loop: tiny TLS records and frames cost by their number, and the other outlets come in between."""
 UNSENT_OCTETS = 256 * 1024
@@ -84,6 +87,7 @@ class V2gConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
+        transport.max_size = READ_OCTETS  # type: ignore[attr-defined]  # of every transport of a selector loop
         self._transport = transport
         self._arm()
 

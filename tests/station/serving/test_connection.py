@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from secc.session.supported_app_protocol import (
 )
 from secc.station.serving import connection
 from secc.station.serving.connection import LINGER_SECONDS
+from tests.held_outlet import Held, Outlet, settle
 from tests.station_scene import LONG, Scene, WorldHands, configured, station
 from tools.evcc.line import Line
 
@@ -155,3 +158,27 @@ def test_a_car_that_does_not_read_its_answers_is_cut_off(tmp_path: Path, monkeyp
             drive.task.cancel()
 
     run_virtual(main())
+
+
+def test_a_read_takes_memory_for_what_a_message_may_have() -> None:
+    async def main() -> None:
+        outlet = Outlet(Held())
+        station, car = socket.socketpair()
+        with station, car:
+            station.setblocking(False)
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: outlet.connection, station)
+            request = frame(PayloadType.EXI, SCHEMA.encode(STRANGER))
+            tracemalloc.start()
+            try:
+                car.sendall(request)
+                await settle()
+                _, most = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            transport.abort()
+            await settle()
+        assert outlet.heard == [("SupportedAppProtocolReq", False)]
+        assert most < 128 * 1024
+
+    negotiation.warm()
+    asyncio.run(main())
