@@ -31,7 +31,7 @@ LIMIT = "timeout=200"
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "challenge-not-compared",
-        "the challenge is compared with nothing",
+        "the challenge is not compared",
         "secc/session/proof.py",
         'if not hmac.compare_digest(signed_challenge or b"", challenge):',
         "if False:",
@@ -63,7 +63,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "failed-proof-not-counted",
-        "a wrong signature costs a car no chance",
+        "a wrong signature does not count as an attempt",
         "secc/session/identification.py",
         "        if self.contract is ContractState.PENDING and refused:",
         "        if False:",
@@ -79,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "plug-in-never-hears-the-verdict",
-        "a contract that was accepted is not told to the plug-in",
+        "the plug-in does not hear that a contract was accepted",
         "secc/station/serving/sessions.py",
         "        self._plug.hear(ContractDecided(contract, verdict))",
         "        pass",
@@ -111,7 +111,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "kept-contract-pays-nothing",
-        "what a car that only identified itself charges by pilot is not billed",
+        "energy that a car with a kept contract draws by pilot alone is not billed",
         "secc/station/serving/plug.py",
         'return self._external() or (Identity("emaid", kept) if kept else None)',
         "return self._external()",
@@ -119,7 +119,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "refused-contract-not-remembered",
-        "what the backend says of a contract is forgotten at once",
+        "the station forgets the backend's verdict on a contract at once",
         "secc/station/serving/sessions.py",
         "        self._questions.learned(contract, verdict)",
         "        pass",
@@ -143,7 +143,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "disk-not-synchronised",
-        "what counts as stored is still in memory",
+        "data counts as stored while it is still in memory",
         "certs/files.py",
         "        os.fsync(descriptor)",
         "        pass",
@@ -151,7 +151,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "clock-jumps",
-        "one reading far ahead becomes the floor of the clock",
+        "one clock reading far ahead becomes the floor of the clock",
         "secc/ops/calendar.py",
         "min(now, self._certain) if far else now",
         "now",
@@ -175,7 +175,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "unbooked-lost",
-        "what could not be stored is lost",
+        "records that could not be stored are lost",
         "secc/uplink/book.py",
         "                self._store(*self._waiting[0])\n                self._waiting.popleft()",
         "                self._store(*self._waiting.popleft())",
@@ -183,7 +183,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "unknown-kind-taken",
-        "a list may call an entry by any word",
+        "a list may have entries of any kind",
         "secc/uplink/lists.py",
         "    if word in KINDS:",
         "    if True:",
@@ -191,7 +191,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "root-of-entry-not-compared",
-        "an entry that names its root counts under any root",
+        "a list entry for one root counts for contracts of any root",
         "secc/uplink/lists.py",
         "    return key if root is None else key + bytes.fromhex(root)",
         "    return key",
@@ -207,7 +207,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "late-answers-count",
-        "an answer to another question is taken for the one that is waited for",
+        "the answer to another question is accepted",
         "secc/conversation/party.py",
         "return answered.answer if answered.ticket in kinds else _WOKEN",
         "return answered.answer",
@@ -239,7 +239,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "unknown-contracts-charge",
-        "the lists do not decide",
+        "a contract that is in no list charges",
         "secc/uplink/lists.py",
         "if denied and (until is None or not trusted or now < until):",
         "if False:",
@@ -247,7 +247,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "identified-twice",
-        "a card that is shown counts though a driver is identified",
+        "a card counts although a driver is identified already",
         "secc/session/identification.py",
         "if not verdict.accepted or self.identified(now):",
         "if not verdict.accepted:",
@@ -255,7 +255,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "node-budget-off",
-        "reading a message may take any time, in every pass",
+        "reading a message may take any time, in each pass",
         "secc/exi/reader.py",
         'self.source.line("w.items -= 1")',
         'self.source.line("pass")',
@@ -263,7 +263,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "trace-tells-all",
-        "personal values stand in traces as they are",
+        "traces have personal values in the clear",
         "secc/trace/recorder.py",
         "                if not self._keep_personal:",
         "                if False:",

@@ -41,7 +41,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "old-insulation-counts",
-        "a cable check takes what was measured before it",
+        "a cable check uses insulation readings from before it",
         "secc/energy/insulation.py",
         "        self.ohms.clear()\n",
         "",
@@ -49,7 +49,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "beat-without-a-look",
-        "a guard that cannot look at its board feeds it",
+        "a guard that cannot read its board sends it heartbeats",
         "hal/guard.py",
         "        self._evaluate()\n        if late",
         "        with contextlib.suppress(Exception):\n            self._evaluate()\n        if late",
@@ -57,7 +57,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "one-bug-stops-all-beats",
-        "a bug in one outlet's guard costs the outlets behind it their beats",
+        "after a bug in one outlet's guard, the other outlets get no heartbeats",
         "hal/ticker.py",
         "except (Exception, asyncio.CancelledError):",
         "except ImportError:",
@@ -65,7 +65,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "power-path-sleeps",
-        "a power path looks at its levels only when something else happens",
+        "a power path does not look at its levels in time",
         "secc/energy/path.py",
         "return self.live or not self.resting or self.contactor.opening",
         "return False",
@@ -73,7 +73,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "deadline-that-came-nearer",
-        "a deadline that comes nearer waits for the timer of the one before",
+        "a nearer deadline waits for the timer of the earlier one",
         "secc/station/serving/router.py",
         "self._timer is None or deadline.at < self._timer.when()",
         "self._timer is None",
@@ -81,7 +81,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "setpoint-falls-with-ticks",
-        "a car that asks for less gets it a tenth of a second later",
+        "a lower target is set a tenth of a second late",
         "secc/energy/supply.py",
         "if last is None or volts < last[0] or amperes < last[1] or phase is not last[2]:",
         "if last is None or phase is not last[2]:",
@@ -89,7 +89,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "old-finding-holds",
-        "the guard keeps the insulation of the cable check before",
+        "the guard keeps the insulation of the previous cable check",
         "hal/guard.py",
         "if purpose is Purpose.CABLE_CHECK:",
         "if False:",
@@ -97,7 +97,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "battery-tested-beside",
-        "a car that keeps its contactor closed over a renegotiation is taken for one that does not",
+        "a car that keeps its relays closed during a renegotiation counts as one that opens them",
         "secc/energy/dc.py",
         "held = self.stage is Stage.HELD",
         "held = False",
@@ -105,7 +105,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "questions-outlive-the-session",
-        "a queued question of a session that is gone switches on afterwards",
+        "a queued question of an ended session switches power on",
         "secc/energy/path.py",
         "        self.waiting.clear()\n",
         "",
@@ -113,7 +113,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "plug-unlocked-when-welded",
-        "the plug is let go unless the contactor is closed: welded and unknown too",
+        "the plug is unlocked although the contactor is welded or unknown",
         "hal/boards/ports.py",
         """is not ContactorState.OPEN:
             raise HalRejected("the plug stays""",
@@ -123,7 +123,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "last-source-wins",
-        "one source that sees no emergency stop releases what another one sees",
+        "a source without an emergency stop clears that of another source",
         "hal/boards/driven.py",
         "            emergency_stopped = any(self._stops.values())\n",
         "",
@@ -155,7 +155,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "deaf-after-one-loss",
-        "a composed board hears nothing any more when it has missed events once",
+        "a composed board hears no further events after it missed some",
         "hal/compose.py",
         "                stream = self._board.events()\n",
         "                return\n",
@@ -163,7 +163,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "emergency-waits",
-        "an emergency waits behind an opening in good order",
+        "an emergency waits for an orderly opening",
         "hal/guard.py",
         "            self._opening.cancel()\n        if immediate:",
         "            return\n        if immediate:",
@@ -171,7 +171,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "safe-command-believed-done",
-        "a supply counts as off though a target has gone out since",
+        "a supply counts as off although it got a target since",
         "hal/port_queue.py",
         "                self._going = order\n                self._held = None\n",
         "                self._going = order\n",
@@ -179,7 +179,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "spoilt-command-joined",
-        "a safe command joins one that can no longer be relied on",
+        "a safe command joins an earlier one that may not take effect",
         "hal/port_queue.py",
         "if once and not going.doubted:",
         "if once:",
@@ -187,7 +187,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "target-goes-out-after-off",
-        "a target that waits behind off goes out after the off that came later",
+        "a target that waits behind off is sent after a later off",
         "hal/port_queue.py",
         """        self._drop(f"{order.name} has come")
         going""",
@@ -196,7 +196,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "safe-command-believed-for-ever",
-        "what a board was told counts after the board was lost, and after a fault",
+        "commands count as confirmed after a loss of the board or a fault",
         "hal/guard.py",
         """                # What it was told before may be lost, or undone.
                 self._doubt()""",
@@ -205,7 +205,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "closed-contactor-believed-open",
-        "a contactor that stays closed is not told to open again",
+        "a contactor that stays closed is not commanded to open again",
         "hal/guarded.py",
         "            self.doubt()\n        return True",
         "            return False\n        return True",
@@ -213,7 +213,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "emergency-believes",
-        "an emergency commands nothing that was confirmed before",
+        "an emergency leaves out commands that were confirmed before",
         "hal/guard.py",
         "            self._doubt(under_way=not join)\n",
         "            pass\n",
@@ -221,7 +221,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "limit-starts-anew",
-        "the limit of a phase begins again with every poll, so that it never comes",
+        "the time limit of a phase begins again with every poll",
         "secc/iso2/phases/authorization.py",
         """    while not _decided(state, verdict):
         refuse_late(secc, limit)""",
@@ -232,7 +232,7 @@ POWER_MUTANTS: Final = (
     ),
     Mutant(
         "ways-of-the-other-path",
-        "an outlet with AC and DC offers ways of charging that its power path does not serve",
+        "an outlet offers energy transfer modes that its power path does not serve",
         "secc/station/serving/supplies.py",
         "for transfer in settings.transfers if transfer.is_dc is (path is Path.DC))",
         "for transfer in settings.transfers)",

@@ -17,7 +17,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "digest-not-compared",
-        "the signed digest need not be that of the message",
+        "the signed digest is not compared with the message's",
         "secc/session/signature.py",
         "if not hmac.compare_digest(suite.digest(fragment), reference.digest_value):",
         "if False:",
@@ -25,7 +25,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "chain-says-yes",
-        "certificates need not be signed by their issuer",
+        "the signature of a certificate is not checked",
         "certs/chain.py",
         "if not self._signed_by[pair]:",
         "if False:",
@@ -33,7 +33,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "root-not-asked-for",
-        "a chain without an installed root is good",
+        "a chain without an installed root is accepted",
         "certs/chain.py",
         "if flaw is not Flaw.NO_TRUST_ANCHOR or not unanchored_allowed:",
         "if flaw is not Flaw.NO_TRUST_ANCHOR:",
@@ -41,7 +41,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "writable-anchors-used",
-        "a root that others can write is used",
+        "a root that other users can write is used",
         "certs/guard.py",
         "    if status.st_mode & _OTHERS_MAY_WRITE:\n",
         "    if False:\n",
@@ -57,7 +57,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "known-root-not-guarded",
-        "a root that was read before is used though others can write it now",
+        "a root that was read before is used although other users can write it now",
         "certs/truststore.py",
         "            require_unwritable(path, status)\n",
         "",
@@ -73,7 +73,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "mutual-tls-not-asked-for",
-        "a protocol that demands mutual TLS 1.3 runs on anything",
+        "a protocol that demands mutual TLS 1.3 runs without it",
         "secc/session/negotiation.py",
         "for p in protocols if tls13 or not p.tls13}",
         "for p in protocols}",
@@ -81,7 +81,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "revoked-charges",
-        "the list of revoked certificates is read and not asked",
+        "the list of revoked certificates is read but not applied",
         "secc/station/shared/trust.py",
         "                is_revoked=None if revoked is None else revoked.__contains__,\n",
         "",
@@ -89,7 +89,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "ended-staple-sent",
-        "an OCSP response is sent though it has ended since it was read",
+        "an OCSP response is sent although it has expired since it was read",
         "secc/link/tls/chain.py",
         "        return None if ended else self.staples[0]",
         "        return self.staples[0]",
@@ -105,7 +105,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "cpo-issues-contracts",
-        "below a V2G root a charge point operator's sub-CA issues contracts",
+        "a charge point operator's sub-CA below a V2G root may issue contracts",
         "certs/profile.py",
         '_MO_BELOW_V2G = {Role.V2G: frozenset({"MO"})}',
         '_MO_BELOW_V2G = {Role.V2G: frozenset({"MO", "CPO"})}',
@@ -113,7 +113,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "sub-ca-is-the-contract",
-        "an expired sub-CA is told to the car as an expired contract",
+        "the car is told that the contract expired when a sub-CA expired",
         "secc/station/shared/trust.py",
         "    Flaw.SUB_CA_EXPIRED: Decision.NO_TRUST_ANCHOR,\n",
         "",
@@ -121,7 +121,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "ocsp-signature-not-checked",
-        "any signer can make an OCSP response",
+        "an OCSP response counts whatever its signer",
         "certs/revocation.py",
         """        raise OcspRejected("its signature is not its signer's") from None""",
         "        return",
@@ -129,7 +129,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "emaid-not-compared",
-        "the EMAID of the message need not be the certificate's",
+        "the EMAID of the message is not compared with the certificate's",
         "certs/contract.py",
         "if not emaid.same_contract_as(wanted):",
         "if False:",
@@ -137,7 +137,7 @@ TRUST_MUTANTS: Final = (
     ),
     Mutant(
         "emaid-not-looked-at-again",
-        "the session believes that the validated contract is the one presented",
+        "the session takes any validated contract for the presented one",
         "secc/iso2/phases/payment_details.py",
         "if not answer.is_named_by(request.emaid):",
         "if False:",
