@@ -64,9 +64,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--kill", action="store_true", help="kill the car's process while power flows; then the next car charges"
     )
     parser.add_argument(
-        "--misfortune", choices=tuple(MISFORTUNES), help="what happens while power flows; then the next car charges"
+        "--misfortune", choices=tuple(MISFORTUNES), help="a fault while power flows; then the next car charges"
     )
-    parser.add_argument("--directory", type=Path, default=Path("var/demo"), help="where all files are kept")
+    parser.add_argument("--directory", type=Path, default=Path("var/demo"), help="directory for all files")
     parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.no_tls and options.payment == "pnc":
@@ -202,7 +202,7 @@ class Demo:
         if killed:
             if code != -signal.SIGKILL:
                 raise DemoFailed(f"the car should have been killed, but ended with code {code}")
-            tell("demo", "the car's process is dead")
+            tell("demo", "the car's process was killed")
         elif code != OK:
             raise DemoFailed(f"the car ended with code {code}")
 
@@ -250,7 +250,7 @@ class Demo:
         if "contactor_closed" not in after["moments"]:
             raise DemoFailed("the contactor was never closed")
         if metered <= 0.0:
-            raise DemoFailed("the meter did not move")
+            raise DemoFailed("the meter counted no energy")
         if after["incidents"]:
             raise DemoFailed(f"in the simulated world: {', '.join(after['incidents'])}")
         try:
@@ -269,7 +269,7 @@ class Demo:
 
     async def _next_car(self, hand: Hand, pause: float) -> None:
         await hand.act("unplug", force=True)
-        tell("demo", "that car is unplugged; the next one comes")
+        tell("demo", "that car is unplugged; the next car arrives")
         await asyncio.sleep(pause)
         story = self.story.of_next_car()
         await self._drive_car(killed=False, more=("--loops", "20"), story=story)

@@ -38,7 +38,7 @@ def read_car_line(line: bytes) -> CarLine:
         said = json.loads(line)
         milestone = CarLine(said["name"], said["text"], said["facts"])
     except (ValueError, KeyError, TypeError) as error:
-        raise CarFailed(f"the car broke down: {line.decode('utf-8', 'replace').strip()}") from error
+        raise CarFailed(f"the car's process failed: {line.decode('utf-8', 'replace').strip()}") from error
     if milestone.name == "failed":
         raise CarFailed(f"the car: {milestone.text}")
     return milestone

@@ -84,7 +84,7 @@ def test_line_of_the_car_is_read() -> None:
 
 @pytest.mark.parametrize("line", [b"Traceback (most recent call last):", b"[]", b'{"name": "x"}', b"\xff\xfe"])
 def test_car_that_breaks_down_is_noticed(line: bytes) -> None:
-    with pytest.raises(CarFailed, match="broke down"):
+    with pytest.raises(CarFailed, match="process failed"):
         read_car_line(line)
 
 
@@ -207,7 +207,7 @@ MILESTONES = (
     "car      contract DE-8AA-*******D5 accepted",
     "car      cable check passed",
     "car      charging: ",
-    "demo     the car's process is dead",
+    "demo     the car's process was killed",
     "world    contactor open",
     "demo     that car is unplugged",
     "demo     the station has served the next car",
