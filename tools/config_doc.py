@@ -1,4 +1,4 @@
-"""docs/configuration.md, made from the declarations of the settings."""
+"""Makes docs/configuration.md from the declarations of the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD = """# Configuration
 *Made by `make docs` from `secc/config/settings.py` and `secc/config/outlet.py`; edit those.*
 
 A station reads one TOML file (`secc run station.toml`), or takes flags alone (`secc run --iface eth1 --eim free`). Flags beside a file
-override it. `secc check station.toml` reads it and reports each error with line and path, and what is allowed:
+override it. `secc check station.toml` reads it and reports each error with line, path and allowed values:
 
     station.toml:14: outlet[0].dc.maximum_volts: must be from 50 to 1500, not 5000
 
@@ -57,13 +57,13 @@ interface = "eth2"
 evse_id = "DE*PNX*E00002"
 hal = "chargesom:/dev/ttyLP3"
 
-[outlet.ac]                     # of the outlet above it
+[outlet.ac]                     # for the outlet above
 maximum_amperes = 16
 ```
 
 **Strict by default means trust, money and power.** A setting that weakens one of them begins with `danger_`, or is marked *danger*
-below (a value of an enumeration, or a name that OCPP gave); the station logs each of them when it starts. Lists are described in
-[decisions/standalone.md](decisions/standalone.md).
+below (a value of an enumeration, or a name from OCPP). The station logs each of them at its start. [decisions/standalone.md](decisions/standalone.md)
+describes the lists.
 """
 
 

@@ -1,10 +1,10 @@
-"""docs/quirks.md, made from the table of field quirks."""
+"""Makes docs/quirks.md from the table of field quirks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import secc.protocols  # noqa: F401  # what protocols add
+import secc.protocols  # noqa: F401  # protocols add their own
 from secc.trace.quirks import When, table
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "quirks.md"
@@ -13,10 +13,10 @@ HEAD = """# Field quirks
 
 *Made by `make docs` from `secc/trace/quirks.py` and the tables of the protocols (`secc/iso2/quirks.py`); edit those.*
 
-What cars do that a literal reading of the standards would refuse, and what this station does then. Where it notices that a tolerance was used,
-log, trace and `secc explain` say so under its code.
+Behaviour of cars that a literal reading of the standards would refuse, and how this station treats it. When the station notices that it used a
+tolerance, log, trace and `secc explain` have its code.
 
-* *always*: the standard allows it, or is silent.
+* *always*: the standard allows it, or does not mention it.
 * *unless `lab.strict`*: `strict = true` in `[lab]` (`--strict`) switches it off, for conformance runs.
 * *with `lab.tolerate`*: off unless named in `tolerate = ["Q-45"]` in `[lab]` (`--tolerate Q-45`), because it costs trust, money or power,
   or is for old tools. Other codes in `tolerate` are an error.

@@ -1,11 +1,11 @@
-"""docs/reasons.md, made from the table of reasons."""
+"""Makes docs/reasons.md from the table of reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-import secc.protocols  # noqa: F401  # what protocols add
+import secc.protocols  # noqa: F401  # protocols add their own
 from secc.trace.meanings import Meaning
 from secc.trace.reasons import KINDS, MEANINGS
 
@@ -15,10 +15,10 @@ HEAD = """# Why sessions end
 
 *Made by `make docs` from `secc/trace/reasons.py`, the tables beside it and those of the protocols (`secc/iso2/reasons.py`); edit those.*
 
-Every session that has ended, and every attempt at one, has one code. The log, the trace, the books and the history have it, as has
-`secc explain`. Codes are stable. For one that is not below, the entry of its kind (the part before the dot) applies.
+Every ended session and every attempt at one has one code: in the log, the trace, the books, the history and `secc explain`. Codes are stable. For
+a code that is not below, the entry of its kind (the part before the dot) applies.
 
-A refusal may have a flaw behind it: the field `flaw` of its record names it. Flaws are at the end of this page: no session ends with such a code.
+The cause of a refusal may be a flaw: the field `flaw` of its record names it. Flaws are at the end of this page; no session ends with such a code.
 """
 
 TITLES = {
@@ -32,7 +32,7 @@ TITLES = {
     "certificate": "Flaws behind a refusal: certificates",
     "signature": "Flaws behind a refusal: signatures",
 }
-"""First the kinds with which sessions end, then those of flaws behind a refusal."""
+"""The kinds of ends of sessions, then those of flaws."""
 
 
 def render() -> str:
