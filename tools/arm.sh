@@ -1,18 +1,18 @@
 #!/bin/sh
-# The suites whose code touches octets, pointers and clocks, on 32-bit and 64-bit Arm: Debian's own Python and libssl of that
-# architecture under qemu's user-mode emulation. See docs/arm.md.
+# Runs the tests of code that depends on octets, pointers and clocks on 32-bit and 64-bit Arm: with Debian's Python and libssl of
+# that architecture, in qemu's user-mode emulation. See docs/arm.md.
 #
-#   tools/arm.sh [armhf] [arm64]        both when none is named
+#   tools/arm.sh [armhf] [arm64]        default: both
 #
-#   ARM_TESTS     what pytest is given; the suites named below when unset
-#   ARM_EXAMPLES  how many examples hypothesis tries for each property (10)
-#   ARM_CACHE     where the root file systems are kept (~/.cache/secc-arm)
+#   ARM_TESTS     arguments of pytest (default: the suites of tests/arm.py)
+#   ARM_EXAMPLES  number of examples of hypothesis for each property (default: 10)
+#   ARM_CACHE     directory of the root file systems (default: ~/.cache/secc-arm)
 set -eu
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
 cache=${ARM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/secc-arm}
 suite=bookworm
-# cffi has no wheel for 32-bit Arm; cryptography's is content with Debian's.
+# cffi has no wheel for 32-bit Arm; cryptography's wheel works with Debian's cffi.
 inside=python3,python3-cffi-backend,python3-serial,libssl3,openssl
 needed="qemu-user-static debootstrap debian-archive-keyring iproute2 util-linux"
 
@@ -21,10 +21,10 @@ stop() {
     exit 2
 }
 
-# --- The second half of this file, in a user namespace of its own: `arm.sh --unpack ARCHITECTURE DIRECTORY`, `arm.sh --enter DIRECTORY COMMAND...`
+# --- Inside a user namespace: `arm.sh --unpack ARCHITECTURE DIRECTORY`, `arm.sh --enter DIRECTORY COMMAND...`
 
-# A root file system with the packages unpacked and none configured: what the tests need of them are files, and no maintainer script has to be
-# emulated. Only one user exists in the namespace, so every file is made his; and he cannot make devices, which debootstrap knows of containers.
+# Makes a root file system with unpacked packages. They are not configured: the tests need their files only, and maintainer scripts would run
+# in emulation. The namespace has one user, who owns every file and cannot make devices; debootstrap leaves devices out in a container.
 unpack() {
     architecture=$1
     root=$2
@@ -34,7 +34,7 @@ unpack() {
     mkdir -p "$root"
     debootstrap --foreign --arch="$architecture" --variant=minbase --include="$inside" "$suite" "$root" ${ARM_MIRROR:-}
     for archive in "$root"/var/cache/apt/archives/*.deb; do
-        # Without the option tar would put a directory where the merged /usr has a link.
+        # Without the option tar would replace the links of the merged /usr by directories.
         dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$root" --keep-directory-symlink
         rm "$archive"
     done
@@ -43,8 +43,8 @@ unpack() {
     printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 }
 
-# Hands the kernel an interpreter for one kind of ELF file. The namespace has a registry of its own since Linux 6.7; before that the machine's
-# must do, which Debian's package fills where systemd runs. F: the interpreter is opened now, and need not exist inside the root file system.
+# Registers an interpreter for one kind of ELF file. Since Linux 6.7 the namespace has its own registry; older kernels use that of the machine,
+# which Debian's package fills if systemd runs. F: the kernel opens the interpreter now, so it need not exist in the root file system.
 register() {
     machine=$1
     class=$2
@@ -61,7 +61,7 @@ enter() {
     root=$1
     shift
     mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
-    # Where it stays mounted: the registry lives as long as its last mount.
+    # Mounted inside the root file system, because the registry exists as long as its last mount.
     registry=$root/proc/sys/fs/binfmt_misc
     if mount -t binfmt_misc none "$registry" 2>/dev/null; then
         register arm 1 28
@@ -71,7 +71,7 @@ enter() {
     mount -t tmpfs none "$root/tmp"
     mkdir -p "$root/source/secc" "$root/source/shared"
     mount --bind -o ro "$repository" "$root/source/secc"
-    # Recordings of others that tests read where they lie beside the repository.
+    # Recordings beside the repository that some tests read.
     [ ! -d "$repository/../shared" ] || mount --bind -o ro "$repository/../shared" "$root/source/shared"
     ip link set lo up
     chroot "$root" /bin/true 2>/dev/null ||
@@ -96,7 +96,7 @@ case ${1:-} in
     ;;
 esac
 
-# --- The first half: what this machine needs, the root file systems, the runs.
+# --- Outside: the packages of this machine, the root file systems, the runs.
 
 missing=
 for package in $needed; do
@@ -112,7 +112,7 @@ if [ -n "$missing" ]; then
 fi
 apart true 2>/dev/null || stop "this machine makes no user namespaces (sysctl kernel.unprivileged_userns_clone, or run as root)"
 
-# Our own bounds, so that the versions are those of the other suites; Debian's pytest and hypothesis are older than what the tests are written for.
+# The bounds of pyproject.toml, as for the other suites: Debian's pytest and hypothesis are too old for the tests.
 requirements=$(cd "$repository" && .venv/bin/python - <<'PYTHON'
 import re, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
@@ -121,7 +121,7 @@ print(*(line for line in project["optional-dependencies"]["dev"] if re.match("(h
 PYTHON
 )
 
-# Makes what is missing of one architecture's root file system: Debian's packages, then the wheels of our own dependencies.
+# Completes the root file system of one architecture: Debian's packages, then the wheels of the dependencies.
 prepare() {
     architecture=$1
     root=$cache/$architecture
@@ -144,7 +144,7 @@ prepare() {
         rm -rf "$wheels"
         pip="$repository/.venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --python-version 3.11
             --implementation cp $(printf -- '--platform %s ' $platforms) --target $wheels"
-        # What runs comes alone, with Debian's cffi; what tests, with its own dependencies.
+        # The station's dependencies come alone, with Debian's cffi; those of the tests with their own dependencies.
         { $pip --no-deps $(echo "$requirements" | head -n 1) && $pip $(echo "$requirements" | tail -n 1); } >"$root.log" 2>&1 ||
             stop "no wheels: $(tail -n 1 "$root.log") (all of it: $root.log)"
         echo "$requirements" >"$root.wheels"
@@ -156,12 +156,12 @@ summary=
 for architecture in ${@:-armhf arm64}; do
     case $architecture in
     armhf | arm64) ;;
-    *) stop "no architecture $architecture; there are armhf and arm64" ;;
+    *) stop "unknown architecture $architecture: use armhf or arm64" ;;
     esac
     started=$(date +%s)
     prepare "$architecture"
     report=$cache/$architecture.report
-    # The status goes by a file: that of a pipeline would be tee's.
+    # The status is in a file: the pipeline has that of tee.
     {
         status=0
         apart nice -n 10 "$repository/tools/arm.sh" --enter "$cache/$architecture" python3 -m tests.arm ${ARM_TESTS:-} || status=$?
@@ -169,7 +169,7 @@ for architecture in ${@:-armhf arm64}; do
     } 2>&1 | tee "$report"
     [ "$(cat "$report.status")" = 0 ] || failed=yes
     summary="$summary
-arm: $architecture: $(tail -n 1 "$report"); $(($(date +%s) - started)) s with the setting up"
+arm: $architecture: $(tail -n 1 "$report"); $(($(date +%s) - started)) s with the set-up"
 done
 echo "$summary"
 [ -z "$failed" ]

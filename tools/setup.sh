@@ -1,12 +1,11 @@
 #!/bin/sh
-# Makes the virtual environment. On Debian the parts of Python that it needs are packages of their own; as root they are installed, as another
-# user the command that installs them is printed.
+# Makes the virtual environment. Debian has the venv module in a package of its own: root installs it here, another user gets the command to do so.
 set -eu
 python=$1
 venv=$2
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    echo "setup: Python 3.11 or newer is needed, and $python is not that" >&2
+    echo "setup: $python is not Python 3.11 or newer" >&2
     exit 2
 fi
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -19,5 +18,5 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable .
-# What an installation does once, so that a start need not.
+# An installation compiles once, so that a start does not have to.
 "$venv/bin/python" -m secc compile >/dev/null
