@@ -1,6 +1,6 @@
 """The hardware of a charging station as protocols, an interlock over them, and the drivers.
 
-Who writes a driver needs :mod:`hal.ports` and ``docs/hal.md``; nothing in here knows ISO 15118.
+To write a driver, read :mod:`hal.ports` and ``docs/hal.md``. No module here knows ISO 15118.
 """
 
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported

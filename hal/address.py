@@ -1,4 +1,6 @@
-"""What configuration says of hardware: addresses with options, and tables of TOML. Every complaint is a HalRejected that names the option or key."""
+"""Hardware in the configuration: addresses with options, and TOML tables. Every error is a
+HalRejected that names the option or key.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +18,29 @@ FILES = ("linux", "composed")
 
 
 def rooted(where: str, directory: Path) -> str:
-    """The address with a relative path of a file taken from ``directory``; any other address as it is."""
+    """Returns the address with a relative file path resolved from ``directory``; any other address
+    unchanged.
+    """
     kind, colon, path = where.partition(":")
     return f"{kind}:{directory / path}" if colon and path and kind in FILES else where
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What an outlet can deliver, as its board's address says. ``phases`` 0: no AC."""
+    """What an outlet can deliver by its board's address. ``phases`` 0: no AC."""
 
     phases: int
     dc: bool
 
 
 class Recognised(Protocol):
-    """A board as its address describes it; nothing is open."""
+    """A board as its address describes it, not opened."""
 
     @property
     def power(self) -> Power: ...
     @property
     def devices(self) -> tuple[str, ...]:
-        """Device files that it opens, as far as the address names them."""
+        """Device files that the board opens, as far as the address names them."""
 
     @property
     def unsafe(self) -> tuple[str, ...]:
@@ -44,7 +48,9 @@ class Recognised(Protocol):
 
 
 class Values:
-    """The options of an address (``written``: all of them are text), or the keys of a table. ``where`` stands before a name in complaints."""
+    """The options of an address (``written``: all of them are text), or the keys of a table.
+    ``where`` precedes a name in errors.
+    """
 
     def __init__(self, where: str, values: object, names: Iterable[str], *, written: bool = False) -> None:
         if not isinstance(values, Mapping):
@@ -90,13 +96,13 @@ class Values:
 
     def number(self, name: str, lowest: float, highest: float, default: float | None = None) -> float:
         value = self._read(name, default, float)
-        # Not a number is outside of every range, too.
+        # NaN is outside every range.
         if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
             raise self.wrong(name, f"a number from {lowest:g} to {highest:g}")
         return float(value)
 
     def wrong(self, name: str, what: str) -> HalRejected:
-        """The complaint about a value that has to be something else."""
+        """Returns the error about a value that has to be something else."""
         return HalRejected(f"{self._where}{name}: has to be {what}, not {self._values.get(name)!r}")
 
     def _read(self, name: str, default: Any, parse: Callable[[str], Any]) -> Any:
@@ -124,7 +130,9 @@ class Address(Values):
 
 
 def options(where: str, query: str) -> dict[str, str]:
-    """``option=value&...`` as a mapping. HalRejected for an option that is repeated, or has no value."""
+    """Returns ``option=value&...`` as a mapping. Raises HalRejected for an option that is repeated,
+    or has no value.
+    """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=50)
     except ValueError:
@@ -138,7 +146,7 @@ def options(where: str, query: str) -> dict[str, str]:
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """The tables of a TOML file. HalRejected where it cannot be read."""
+    """Returns the tables of a TOML file. Raises HalRejected if it cannot be read."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,6 +1,8 @@
-"""A board whose parts have drivers of their own: the pilot of one, the meter of another, a supply on CAN.
+"""A board whose parts have separate drivers: the pilot of one, the meter of another, a supply on
+CAN.
 
-``composed:board.toml`` names a file like this; ``board`` is the address of whatever has pilot and contactor, the rest are parts:
+``composed:board.toml`` names a file like this; ``board`` is the address of the board with pilot and
+contactor, the rest are parts:
 
     board = "chargesom:/dev/ttyLP2"
     dc    = "infypower:can0?modules=0,1"
@@ -37,7 +39,9 @@ _KINDS = {"dc": "infypower", "imd": "isocha", "meter": "modbus"}
 
 @dataclass(slots=True)
 class Plan:
-    """What a file asks for: the board's address, the board as it is recognised, and the parts, made but not opened."""
+    """Content of the file: the board's address, the board as recognised, and the parts, made but
+    not opened.
+    """
 
     board: str
     inner: Recognised
@@ -60,13 +64,15 @@ class Plan:
 
 
 def read_plan(path: str | Path, recognise: Callable[[str], Recognised]) -> Plan:
-    """Read ``board.toml``, and have ``recognise`` look at the board's own address. HalRejected names what is wrong; nothing is opened."""
+    """Read ``board.toml``, and have ``recognise`` check the board's own address. Opens no device.
+    Raises HalRejected, which names the wrong key.
+    """
     values = Values(f"{path}: ", load(path), KEYS)
     table = {key: values.text(key) for key in KEYS if key in values}
     if "board" not in table:
-        raise HalRejected(f"{path}: which board has the pilot? board = ...")
+        raise HalRejected(f"{path}: board is missing: the address of the board with the pilot")
     if table["board"].startswith("composed:"):
-        raise HalRejected(f"{path}: a composed board cannot be put together from another one")
+        raise HalRejected(f"{path}: a composed board cannot contain another one")
     for key, kind in _KINDS.items():
         if key in table and not table[key].startswith(f"{kind}:"):
             raise HalRejected(f"{path}: {key} = {table[key]!r}; the kinds of this version are: {kind}:")
@@ -84,7 +90,7 @@ def read_plan(path: str | Path, recognise: Callable[[str], Recognised]) -> Plan:
 
 
 async def open_composed(plan: Plan, open_board: Callable[[str], Awaitable[Board]]) -> ComposedBoard:
-    """Open the plan's board with ``open_board``, then the parts. Errors as of all of these."""
+    """Open the plan's board with ``open_board``, then the parts. Raises what these raise."""
     board = ComposedBoard(await open_board(plan.board), supply=plan.supply, imd=plan.imd, meter=plan.meter)
     try:
         await board.open()
@@ -95,7 +101,7 @@ async def open_composed(plan: Plan, open_board: Callable[[str], Awaitable[Board]
 
 
 class ComposedDcPower:
-    """A supply of one driver behind the contactor of another."""
+    """The supply of one driver behind the contactor of another."""
 
     def __init__(self, part: InfypowerSupply, board: Board) -> None:
         self._supply = part
@@ -130,7 +136,8 @@ class ComposedDcPower:
             await self._board.dc.set_contactor(closed)
             return
         assert self._board.ac is not None
-        # A board made for AC takes a permission early, and closes when the pilot follows; a DC contactor closes now or not at all.
+        # An AC board accepts a permission early and closes once the pilot is ready; a DC contactor
+        # closes now or not at all.
         if closed and not self._board.pilot.reading.state.ready:
             raise HalRejected(f"pilot state {self._board.pilot.reading.state}")
         await self._board.ac.allow(closed, "dc contactor")
@@ -152,10 +159,11 @@ class ComposedFaults:
 
 
 class ComposedBoard:
-    """``board`` with the given parts in the place of its own. With a supply it is a DC outlet, whatever the board was made for.
+    """``board`` with the given parts in place of its own. With a supply it is a DC outlet, also if
+    the board was made for AC.
 
-    The board keeps pilot, inputs, contactor and heartbeat, and opens by itself as it always does. When it does, the supply is switched off
-    here at once, without waiting for a decision.
+    The board keeps pilot, inputs, contactor and heartbeat, and opens by itself. When it does, this
+    class switches the supply off at once, without waiting for the guard.
     """
 
     def __init__(
@@ -175,11 +183,11 @@ class ComposedBoard:
         self._events: Broadcast[BoardEvent] = Broadcast()
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
-        # What is the board's
+        # Taken over from the board
         self.name, self.capabilities = board.name, board.capabilities
         self.pilot, self.inputs, self.indicator = board.pilot, board.inputs, board.indicator
         self.proximity, self.plc, self.lock, self.tokens = board.proximity, board.plc, board.lock, board.tokens
-        # What is put together
+        # Combined
         self.faults = ComposedFaults(board, self._parts)
         self.ac: AcPower | None = board.ac if supply is None else None
         self.dc: DcPower | None = board.dc if supply is None else ComposedDcPower(supply, board)
@@ -235,7 +243,7 @@ class ComposedBoard:
         return self._events.stream()
 
     async def _carry(self, stream: AsyncIterator[BoardEvent]) -> None:
-        """What the board says goes on to our readers."""
+        """Pass the board's events on to this board's readers."""
         while True:
             try:
                 async for event in stream:
@@ -248,7 +256,7 @@ class ComposedBoard:
                 self._catch_up()
 
     def _catch_up(self) -> None:
-        """Some events were missed: what they said stands in the levels."""
+        """Events were missed: check the levels instead."""
         board, supply = self._board, self._supply
         if supply is None or not supply.on or self.dc is None:
             return
@@ -261,7 +269,9 @@ class ComposedBoard:
             supply.switch_off()
 
     def _unload(self, event: BoardEvent) -> None:
-        """The board opens by itself, and has no hand on a supply that is another's."""
+        """Switch the supply off when the board opens by itself: the board cannot switch a separate
+        supply.
+        """
         supply = self._supply
         if supply is None or not supply.on:
             return

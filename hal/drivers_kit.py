@@ -1,7 +1,7 @@
-"""Parts of an outlet that have drivers of their own: a meter on a bus, an insulation monitor, a supply.
+"""Parts of an outlet with separate drivers: a meter on a bus, an insulation monitor, a supply.
 
-:mod:`hal.compose` puts them together with a board that has the pilot. A part watches its device by itself, says what it finds
-through ``tell``, and goes on trying when the device is away.
+:mod:`hal.compose` combines them with a board that has the pilot. A part polls its device by itself,
+reports events through ``tell``, and keeps trying when the device does not answer.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ LONGEST_PAUSE_SECONDS = 10.0
 
 
 class Part(Protocol):
-    """What :mod:`hal.compose` needs of a part besides its port."""
+    """The interface of a part to :mod:`hal.compose`, beside its port."""
 
     async def open(self, tell: Tell) -> None:
-        """Begin; at most 4 s. A device that does not answer now is a fault and no error, except where the part says otherwise.
+        """Begin; at most 4 s. A device that does not answer is a fault and not an error, unless the
+        part says otherwise.
 
-        HalUnsupported and HalRejected: what is configured can never work.
+        Raises HalUnsupported and HalRejected for a configuration that can never work.
         """
 
     async def close(self) -> None:
-        """Leave the device in its safe state, and let go of it. Never raises."""
+        """Leave the device in its safe state, and release it. Never raises."""
 
     @property
     def faults(self) -> ActiveFaults: ...
@@ -42,7 +43,7 @@ class Part(Protocol):
 
 @contextlib.asynccontextmanager
 async def within(seconds: float, text: str, error: type[HalError] = HalTimeout) -> AsyncIterator[None]:
-    """What the block awaits gets this long; then it is cut off, and ``error`` says ``text``."""
+    """Cancel the block after this time, and raise ``error`` with ``text``."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -51,10 +52,10 @@ async def within(seconds: float, text: str, error: type[HalError] = HalTimeout) 
 
 
 class Poller:
-    """Asks a device at a steady pace; with growing pauses while it does not answer.
+    """Polls a device periodically, with growing pauses while it does not answer.
 
-    ``lost`` is called once when there has been no good answer for ``patience`` seconds, ``found`` at the first one after that.
-    The pace may be changed at any time; :meth:`wake` asks at once.
+    ``lost`` is called once when there has been no good answer for ``patience`` seconds, ``found``
+    at the first one after that. ``period`` may be changed at any time; :meth:`wake` polls at once.
     """
 
     def __init__(
@@ -78,7 +79,9 @@ class Poller:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Ask once, and then go on in the background. A device that does not answer the first time is lost from the start."""
+        """Poll once, then go on in the background. A device that does not answer the first time is
+        lost from the start.
+        """
         await self._turn()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="poller")
 
@@ -93,7 +96,7 @@ class Poller:
         return self._task is not None
 
     def wake(self) -> None:
-        """Do not wait for the next turn."""
+        """Poll now instead of after the pause."""
         self._wake.set()
 
     async def _run(self) -> None:
@@ -112,7 +115,7 @@ class Poller:
             await self._ask()
         except HalError as error:
             self._failed(error)
-        except Exception as error:  # a bug in a driver must not leave its device unwatched
+        except Exception as error:  # a bug in a driver must not end the polling of its device
             log.exception("polling failed")
             self._failed(HalLost(f"the driver failed: {error!r}"))
         else:

@@ -1,6 +1,7 @@
-"""Everything that a board says on its own, in one stream.
+"""Events of a board, in one stream.
 
-Readings in an event are as old as the event; ``at`` is monotonic seconds on the clock of the event loop.
+Readings in an event are as old as the event; ``at`` is monotonic seconds on the clock of the event
+loop.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class TokenPresented:
 
 @dataclass(frozen=True, slots=True)
 class StopPressed:
-    """The stop button: the driver wants a normal end, as opposed to the emergency stop."""
+    """The driver pressed the stop button and wants a normal end, unlike with the emergency stop."""
 
     at: float
 
@@ -70,7 +71,7 @@ class DoorChanged:
 
 @dataclass(frozen=True, slots=True)
 class BoardLost:
-    """The board does not answer any more. What it last said is of no use; its own watchdog has to have opened."""
+    """The board no longer answers. Its last readings do not count; its own watchdog has to open."""
 
     text: str
     at: float
@@ -78,7 +79,7 @@ class BoardLost:
 
 @dataclass(frozen=True, slots=True)
 class BoardRecovered:
-    """The board answers again, from its safe state: every setting has to be given anew."""
+    """The board answers again, from its safe state: give every setting anew."""
 
     at: float
 

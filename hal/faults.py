@@ -1,6 +1,8 @@
-"""Faults of hardware: how they come, go and stay, which events are faults, and what stands against power at a board.
+"""Hardware faults: how they begin, end and latch, which events are faults, and which are active at
+a board.
 
-An open door, a pressed emergency stop and a board that does not answer are faults like those that the board names itself.
+An open door, a pressed emergency stop and a board that does not answer count as faults, like those
+that the board reports.
 """
 
 from __future__ import annotations
@@ -27,12 +29,12 @@ EMERGENCY_STOP: Final = "emergency-stop"
 DOOR_OPEN: Final = "door-open"
 BOARD_LOST: Final = "board-lost"
 DRIVER_BUG: Final = "driver-bug"
-"""A driver raised what no driver may raise: nothing that it says can be relied on."""
+"""A driver raised an error that drivers must not raise: its readings cannot be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A fault as hardware can have it. ``latched``: stays when its cause has gone, until it is cleared."""
+    """A kind of fault. ``latched``: it stays active after its cause has ended, until it is cleared."""
 
     code: str
     severity: Severity
@@ -41,9 +43,10 @@ class Trouble:
 
 
 class ActiveFaults:
-    """The faults of one board or part as they stand, and the port of ``hal.ports.Faults``.
+    """The active faults of one board or part; implements ``hal.ports.Faults``.
 
-    ``tell`` hears each once when it comes and once when it goes. ``now``: seconds for ``Fault.at``; None: those of the event loop.
+    ``tell`` is called once when a fault begins and once when it ends. ``now``: the clock of
+    ``Fault.at``; None: the event loop's.
     """
 
     def __init__(
@@ -60,14 +63,14 @@ class ActiveFaults:
 
     @property
     def emergency(self) -> str:
-        """Codes of the faults that forbid power, for a person; empty where there is none."""
+        """Returns the codes of the faults that forbid power, as text; empty if there is none."""
         return ", ".join(fault.code for fault in self._active.values() if fault.severity is Severity.EMERGENCY)
 
     def caused(self, code: str) -> bool:
         return code in self._causes
 
     def begin(self, trouble: Trouble) -> None:
-        """Its cause is there. A fault that stands already stays as it is, unless it has become more severe, or latched."""
+        """The cause has begun. An active fault is replaced only by a more severe or a latched one."""
         self._causes.add(trouble.code)
         before = self._active.get(trouble.code)
         if before is None or before.severity < trouble.severity or before.latched < trouble.latched:
@@ -75,27 +78,27 @@ class ActiveFaults:
             self.note(Fault(trouble.code, trouble.severity, trouble.text, trouble.latched, at))
 
     def note(self, fault: Fault) -> None:
-        """A fault as the hardware itself tells it."""
+        """Note a fault as the hardware reports it."""
         if fault != self._active.get(fault.code):
             self._active[fault.code] = fault
             self.active = tuple(self._active.values())
             self.tell(FaultRaised(fault))
 
     def end(self, code: str) -> None:
-        """The cause has gone; so has the fault, unless it is latched."""
+        """The cause has ended, and with it the fault, unless the fault is latched."""
         self._causes.discard(code)
         if code in self._active and not self._active[code].latched:
             self.forget(code)
 
     def report(self, trouble: Trouble, there: bool) -> None:
-        """A cause that is told as a level."""
+        """Begin or end a fault whose cause is reported as a level."""
         if there:
             self.begin(trouble)
         else:
             self.end(trouble.code)
 
     def forget(self, code: str) -> None:
-        """The fault is over, latched or not."""
+        """End the fault, latched or not."""
         self._causes.discard(code)
         fault = self._active.pop(code, None)
         if fault is not None:
@@ -103,14 +106,16 @@ class ActiveFaults:
             self.tell(FaultCleared(fault))
 
     async def clear(self, code: str) -> None:
-        """Forget a latched fault. HalRejected while its cause is there; no error where there is no such fault."""
+        """End a latched fault. Raises HalRejected while its cause lasts; no error if the fault is
+        not active.
+        """
         if self.caused(code):
             raise HalRejected(f"the cause of {code} is still there")
         self.forget(code)
 
 
 def fault_of(event: BoardEvent) -> Fault | None:
-    """The fault that begins with this event; None if it is not a fault, or ends one."""
+    """Returns the fault that begins with this event; None for any other event."""
     match event:
         case FaultRaised(fault):
             return fault
@@ -125,7 +130,7 @@ def fault_of(event: BoardEvent) -> Fault | None:
 
 
 def cleared_by(event: BoardEvent) -> str | None:
-    """The code of the fault that ends with this event; None where it ends none."""
+    """Returns the code of the fault that ends with this event; None for any other event."""
     match event:
         case FaultCleared(fault):
             return fault.code
@@ -140,7 +145,9 @@ def cleared_by(event: BoardEvent) -> str | None:
 
 
 def standing(board: Board | None) -> tuple[Fault, ...]:
-    """What is wrong at this moment: what was wrong before a car came is wrong for it too. Nothing where no board is there."""
+    """Returns the faults that are active now, those from before the car came included; none without
+    a board.
+    """
     if board is None:
         return ()
     if not board.healthy:
@@ -155,7 +162,7 @@ def standing(board: Board | None) -> tuple[Fault, ...]:
 
 
 def driver_bug(error: BaseException, at: float) -> FaultRaised:
-    """What the station says in the place of a board whose driver has a bug."""
+    """Returns the event that the station publishes for a board whose driver has a bug."""
     return FaultRaised(_emergency(DRIVER_BUG, type(error).__name__, at))
 
 

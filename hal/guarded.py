@@ -1,8 +1,8 @@
-"""The power ports of a board behind the interlock, with one stream of commands to each.
+"""The power ports of a board behind the interlock, with one queue of commands for each.
 
-What makes power flow needs the consent of the moment, what ends it needs nothing. Every command goes through the queue
-of its port, from the power path or from the guard that takes the power away. Methods start at once and return
-futures; :class:`hal.port_queue.PortQueue` decides how they end.
+Commands that make power flow need the consent of the moment; commands that end it do not. Every
+command goes through the queue of its port, from the power path and from the guard. Methods start at
+once and return futures; :class:`hal.port_queue.PortQueue` decides how they end.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from hal.readings import AcCapabilities, ContactorReading, ContactorState, DcCap
 P = TypeVar("P", bound=AcPower | DcPower)
 
 FEEDBACK_SECONDS: Final = 0.1
-"""So long the feedback of a contactor may lag behind the confirmed command to open."""
+"""Seconds by which the feedback of a contactor may lag behind the confirmed command to open."""
 
 
 class Permit(Protocol):
-    """Who may have power."""
+    """The permission to use power."""
 
     @property
     def asked(self) -> Purpose:
-        """What has been asked for and granted."""
+        """What was asked for and granted."""
         ...
 
     @property
@@ -50,12 +50,15 @@ class _Guarded(Generic[P]):
         return self._port.contactor
 
     def doubt(self, *, under_way: bool = True) -> None:
-        """What the port was told may not hold any more: what is safe is commanded anew (:meth:`PortQueue.doubt`)."""
+        """The confirmed state may have ended: the next safe command is sent anew
+        (:meth:`PortQueue.doubt`).
+        """
         self._contactor.doubt(under_way=under_way)
 
     def stays_closed(self, now: float) -> bool:
-        """The contactor is closed, and not only because feedback lags; a command that should have opened it does not
-        hold any more then. ``now``: monotonic seconds."""
+        """Whether the contactor is closed, and not only because feedback lags; a command that
+        should have opened it then no longer holds. ``now``: monotonic seconds.
+        """
         if self.contactor.state is not ContactorState.CLOSED:
             return False
         opened_at = self._contactor.held_since
@@ -68,7 +71,9 @@ class _Guarded(Generic[P]):
     async def _close(
         self, purposes: tuple[Purpose, ...], close: Callable[[], Awaitable[None]], undo: Callable[[], Awaitable[None]]
     ) -> None:
-        """Do what makes power flow, with the consent for one of these purposes, and undo it if that went meanwhile."""
+        """Call ``close`` with the consent for one of these purposes, and ``undo`` if the consent
+        has ended meanwhile.
+        """
         consent = self._permit.consent
         if not consent:
             raise HalRejected(f"interlock: {consent}")
@@ -81,7 +86,9 @@ class _Guarded(Generic[P]):
 
 
 class GuardedAcPower(_Guarded[AcPower]):
-    """The AC port: one queue, because permission, phases and protection are settings of one contactor."""
+    """The AC port: one queue, because permission, phases and protection are settings of one
+    contactor.
+    """
 
     @property
     def capabilities(self) -> AcCapabilities:
@@ -107,7 +114,8 @@ class GuardedAcPower(_Guarded[AcPower]):
 
 
 class GuardedDcPower(_Guarded[DcPower]):
-    """The DC port: supply and contactor have a queue each, because an opening does not wait for a supply.
+    """The DC port: supply and contactor have a queue each, because an opening does not wait for a
+    supply.
 
     Voltage for the cable check has a permission of its own, without a car behind it.
     """

@@ -1,7 +1,8 @@
-"""What must be true for power to flow, whatever any session believes.
+"""The conditions for power to flow, independent of any session.
 
-A pure decision: circumstances in, a :class:`Consent` out. It knows neither protocol nor session, and every reason for a no
-has a name. :mod:`hal.guard` watches a board with it and acts; ``docs/decisions/interlock.md`` says why it is built so.
+A pure decision: circumstances in, a :class:`Consent` out. It knows neither protocol nor session,
+and names every reason against power. :mod:`hal.guard` applies it to a board;
+``docs/decisions/interlock.md`` has the reasons.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from hal.readings import Fault, InputsReading, LockState, PilotReading, Severity
 
 
 class Purpose(enum.StrEnum):
-    """What the power path has asked permission for. CABLE_CHECK: voltage on the closed contactors, the car not yet there."""
+    """What the power path asks permission for. CABLE_CHECK: voltage on closed contactors, before
+    the car's relay closes.
+    """
 
     NONE = "none"
     AC = "ac"
@@ -23,7 +26,7 @@ class Purpose(enum.StrEnum):
 
 
 class Insulation(enum.StrEnum):
-    """The finding of the cable check, or of the monitoring after it."""
+    """Result of the cable check, or of the monitoring after it."""
 
     UNKNOWN = "unknown"
     VALID = "valid"
@@ -31,7 +34,7 @@ class Insulation(enum.StrEnum):
 
 
 class Reason(enum.StrEnum):
-    """Why there is no consent. The text is for logs; the member is the stable code."""
+    """A reason against power. The text is for logs; the member is the stable code."""
 
     NOT_ASKED = "power is not asked for"
     PILOT_UNKNOWN = "the pilot has not been read, or too long ago"
@@ -49,27 +52,30 @@ class Reason(enum.StrEnum):
 
     @property
     def immediate(self) -> bool:
-        """Open at once, under load if need be. Otherwise the current is brought down first."""
+        """Whether to open at once, even under load. Otherwise the current is ramped down first."""
         return self is not Reason.NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds after which something that was once good counts no longer."""
+    """Seconds after which a reading or heartbeat no longer counts."""
 
     heartbeat_seconds: float = 0.5
     pilot_seconds: float | None = None
-    """Age at which a pilot reading is stale. None: the board pushes changes and reports its own silence."""
+    """Age at which a pilot reading is stale. None: the board pushes changes and reports its own
+    silence.
+    """
     stop_fault_seconds: float = 10.0
-    """How long a fault that asks for an end in good order may wait for that end."""
+    """How long a fault of severity STOP may last until the session has ended in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """All that the decision looks at. ``lock`` is None where the outlet has none (a tethered cable).
+    """Everything that the decision depends on. ``lock`` is None if the outlet has none (a tethered
+    cable).
 
-    ``held``: power has been consented to and flows. A fault of severity STOP then leaves time to end in good order; it never
-    lets power start.
+    ``held``: consent was given and power flows. A fault of severity STOP then leaves time to end in
+    order; it always prevents a start.
     """
 
     asked: Purpose = Purpose.NONE
@@ -85,7 +91,7 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """``allowed`` only if there is not one reason against it. Truth-tests as ``allowed``."""
+    """``allowed`` if there is no reason against power. Its truth value is ``allowed``."""
 
     allowed: bool
     reasons: frozenset[Reason] = frozenset()
@@ -95,7 +101,7 @@ class Consent:
 
     @property
     def immediate(self) -> bool:
-        """At least one reason does not wait for the current to fall."""
+        """Whether at least one reason does not wait for the current to fall."""
         return any(reason.immediate for reason in self.reasons)
 
     def __str__(self) -> str:
@@ -106,13 +112,17 @@ DENIED = Consent(False, frozenset({Reason.STOPPED}))
 
 
 class Interlock:
-    """The decision. Holds only its limits, so that the same circumstances always get the same answer."""
+    """The decision. Its only state is its limits: the same circumstances always get the same
+    answer.
+    """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits if limits is not None else Limits()
 
     def consent(self, state: Circumstances, now: float) -> Consent:
-        """May power flow now (monotonic seconds)? All reasons against it are named, not only the first."""
+        """Returns whether power may flow at ``now`` (monotonic seconds), with all reasons against
+        it.
+        """
         reasons = frozenset(self._against(state, now))
         return Consent(not reasons, reasons)
 
@@ -141,7 +151,7 @@ class Interlock:
             yield Reason.HEARTBEAT_LATE
         if state.insulation is Insulation.FAULT and state.asked in (Purpose.CABLE_CHECK, Purpose.DC):
             yield Reason.INSULATION_FAULT
-        # The cable check is what makes the insulation valid, so it cannot wait for it.
+        # The cable check itself finds the insulation valid, so it does not wait for that.
         if state.asked is Purpose.DC and state.insulation is Insulation.UNKNOWN:
             yield Reason.INSULATION_UNKNOWN
 

@@ -24,19 +24,20 @@ KINDS = ("sim", *SERIAL, "linux", "composed")
 
 
 def recognise(where: str) -> Recognised:
-    """Check a board's address without opening anything.
+    """Check a board's address without opening any device.
 
-    HalUnsupported for a kind that this version does not have, HalRejected for options that it does not understand.
+    Raises HalUnsupported for a kind that this version does not have, HalRejected for unknown or
+    invalid options.
     """
     kind, colon, rest = where.partition(":")
     if colon and kind == "sim":
         return parse(rest)
     if colon and kind == "composed":
-        from hal.compose import read_plan  # with all drivers of parts, which a board in one piece does not need
+        from hal.compose import read_plan  # imports the drivers of all parts, which other boards do not need
 
         return read_plan(rest, recognise)
     if colon and kind in SERIAL:
-        from hal.boards.address import read_address  # drivers are imported where a configuration asks for them
+        from hal.boards.address import read_address  # imported only for a configuration that needs it
 
         return read_address(where)
     if colon and kind == "linux":
@@ -50,7 +51,9 @@ def recognise(where: str) -> Recognised:
 
 
 async def open_hal(where: str, *, name: str = "1") -> Board:
-    """Open the board at this address; ``name`` is the outlet's, for logs. Errors as in :func:`recognise`, and HalLost."""
+    """Open the board at this address; ``name`` is the outlet's, for logs. Raises as
+    :func:`recognise` does, and HalLost.
+    """
     found = recognise(where)
     kind, _, rest = where.partition(":")
     if isinstance(found, Options):
@@ -68,7 +71,9 @@ async def open_hal(where: str, *, name: str = "1") -> Board:
 
 
 async def open_sim(options: Options, query: str = "", *, name: str = "1") -> SimBoard:
-    """Open a simulated board. ``query`` is the text of the options, needed only for a process of its own."""
+    """Open a simulated board. ``query``: the text of the options, needed only for a board in its
+    own process.
+    """
     board = await (_remote(options, query, name) if options.process else _local(options, name))
     try:
         await board.open()

@@ -1,4 +1,6 @@
-"""The arithmetic of the control pilot (IEC 61851-1 Annex A): volts to state, duty to amperes. Shared by all drivers."""
+"""Arithmetic of the control pilot (IEC 61851-1 Annex A): volts to state, duty to amperes. For all
+drivers.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +13,24 @@ STEADY_LOW = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a pair of peak voltages means. ``flaw``: None, ``diode``, ``short`` or ``range``."""
+    """The state that two peak voltages stand for. ``flaw``: None, ``diode``, ``short`` or
+    ``range``.
+    """
 
     state: PilotState
     flaw: str | None = None
 
 
-# Nominal bands by the high peak, and what lies between two bands: there the pilot keeps the higher state if it had it.
+# Nominal bands of the high peak. Between two bands the pilot keeps the higher state if it was in
+# it.
 _BANDS = ((11.0, 13.0, PilotState.A), (8.0, 10.0, PilotState.B), (5.0, 7.0, PilotState.C), (2.0, 4.0, PilotState.D))
 
 
 def classify(high_volts: float, low_volts: float, duty: float | None, before: PilotState) -> Measured:
-    """The state that these peaks stand for.
+    """Returns the state that these peaks stand for.
 
-    ``duty`` is what is driven (1.0 steady high, 0.0 steady low, None pulled to zero): E and F of our own making are
-    reported as such. ``before`` is the last state, for the hysteresis between the bands.
+    ``duty`` is the driven one (1.0 steady high, 0.0 steady low, None pulled to 0 V): E and F that
+    the station drives are reported as such. ``before`` is the last state, for the hysteresis.
     """
     if duty is None:
         return Measured(PilotState.E)
@@ -49,7 +54,9 @@ def classify(high_volts: float, low_volts: float, duty: float | None, before: Pi
 
 
 def amperes_of_duty(duty: float) -> float:
-    """The current that a duty allows without digital communication; 0 where it allows none (also at 5 %)."""
+    """Returns the current that a duty allows without digital communication; 0 if it allows none
+    (also at 5 %).
+    """
     percent = duty * 100.0
     if 8.0 <= percent < 10.0:
         return 6.0
@@ -63,10 +70,13 @@ def amperes_of_duty(duty: float) -> float:
 
 
 def duty_of_amperes(amperes: float) -> float:
-    """The duty that offers this current, 6 to 80 A; clamped to 80 A. ValueError below 6 A, which no duty can say."""
+    """Returns the duty that offers this current, at most 80 A. Raises ValueError below 6 A, for
+    which no duty is defined.
+    """
     if amperes < 6.0:
-        raise ValueError(f"a pilot duty cannot offer {amperes} A: six is the least")
+        raise ValueError(f"a pilot duty cannot offer {amperes} A: at least 6 A")
     if amperes <= 51.0:
         return amperes / 0.6 / 100.0
-    # The two formulas overlap between 84.4 and 85 %: there the car would read the lower one's current.
+    # The two formulas overlap between 84.4 and 85 %: a car would read a duty there as the lower
+    # one's current.
     return min(max(amperes / 2.5 + 64.0, 85.0), 96.0) / 100.0

@@ -1,12 +1,12 @@
-"""Commands to a port of the hardware, in order, without a caller that waits for them.
+"""Commands to a port of the hardware, in order; their callers do not wait.
 
-One command of a queue is under way, the rest wait. A safe command (supply off, contactor open) drops what waits,
-cancels what is under way, and goes at once. Where a newer command makes an older waiting one pointless (a new target
-for the supply), it takes its place.
+One command of a queue is under way, the rest wait. A safe command (supply off, contactor open)
+drops what waits, cancels what is under way, and goes at once. A newer command that is
+``replaceable`` (a new target for the supply) replaces an older one that still waits.
 
-Several may want a port to be safe, and one command is enough for them: a safe command that is ordered ``once`` is
-joined while it is under way, and not repeated while it holds. It holds from its confirmation until another command
-goes out, or until it may no longer be true.
+Several callers may want a port to be safe, and one command is enough for them: a safe command
+ordered ``once`` is joined while it is under way, and not repeated while it holds. It holds from its
+confirmation until another command is sent, or until its effect may have ended.
 """
 
 from __future__ import annotations
@@ -29,14 +29,18 @@ Command = Callable[[], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class CommandFailed:
-    """A port raised ``HalError`` on ``command``, named by what ordered it; ``text`` is what the port said."""
+    """A port raised ``HalError`` on ``command``, by the name it was ordered under; ``text`` is the
+    error's.
+    """
 
     command: str
     text: str = ""
 
 
 class Overtaken(HalRejected):
-    """The command was dropped: a safe one overtook it, a newer one took its place, or the queue was closed."""
+    """The command was dropped: a safe one overtook it, a newer one replaced it, or the queue was
+    closed.
+    """
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -46,16 +50,16 @@ class _Order:
     replaceable: bool
     safe: bool
     heard: list[asyncio.Future[Any]] = field(default_factory=list)
-    """One for each that joined."""
+    """The future of each caller that joined."""
     doubted: bool = False
 
     @property
     def wanted(self) -> bool:
-        """False if all that waited for it have been cancelled."""
+        """False if every caller that waited has been cancelled."""
         return self.safe or not all(called.cancelled() for called in self.heard)
 
     def settle(self, result: Any, error: Exception | None = None) -> None:
-        """Tell all who joined."""
+        """Give every caller the result, or the error."""
         heard, self.heard = self.heard, []
         for called in heard:
             if called.done():
@@ -67,7 +71,9 @@ class _Order:
 
 
 class PortQueue:
-    """One port's commands. All calls from the event loop's thread. ``broken`` hears of bugs in a driver (:meth:`order`)."""
+    """One port's commands. All calls from the event loop's thread. ``broken`` is called with bugs
+    in a driver (:meth:`order`).
+    """
 
     def __init__(self, name: str, *, broken: Callable[[BaseException], None] = lambda _: None) -> None:
         self._name = name
@@ -76,7 +82,9 @@ class PortQueue:
         self._going: _Order | None = None
         self._task: asyncio.Task[None] | None = None
         self._held: tuple[str, float] | None = None
-        """The safe command that was the last one and has been confirmed, and when."""
+        """The last command, if it was a safe one and is confirmed, with the time of its
+        confirmation.
+        """
         self._closed = False
 
     def order(
@@ -89,18 +97,19 @@ class PortQueue:
         replaceable: bool = False,
         safe: bool = False,
     ) -> None:
-        """Queue ``command``, and have its outcome told as :func:`tell` does."""
+        """Queue ``command``, and report its outcome as :func:`tell` does."""
         called = self.call(name, command, replaceable=replaceable, safe=safe)
         tell(called, name, done=done, failed=failed, broken=self._broken)
 
     def call(
         self, name: str, command: Command, *, replaceable: bool = False, safe: bool = False, once: bool = False
     ) -> asyncio.Future[Any]:
-        """Queue ``command``, named ``name``. Returns the future of its result, which ends in any case.
+        """Queue ``command``, named ``name``. Returns the future of its result, which always
+        completes.
 
-        ``once`` is for safe commands: not sent if the same one is under way or holds. Cancelling the future takes back
-        a command that waits and is not safe; it cuts nothing that is under way, because others may have joined.
-        Raises (at the future) what the port raises, and Overtaken.
+        ``once`` is for safe commands: not sent if the same one is under way or holds. Cancelling
+        the future takes back a command that waits and is not safe; a command under way goes on,
+        because others may have joined. The future raises what the port raises, and Overtaken.
         """
         called: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         called.add_done_callback(_seen)
@@ -111,7 +120,7 @@ class PortQueue:
             self._overtake(order, once=once)
         else:
             if replaceable and self._waiting and self._waiting[-1].name == name:
-                self._waiting.pop().settle(None, Overtaken(f"{self._name}: a newer {name} has come"))
+                self._waiting.pop().settle(None, Overtaken(f"{self._name}: a newer {name} replaced it"))
             self._waiting.append(order)
             self._next()
         return called
@@ -126,7 +135,7 @@ class PortQueue:
             if once and not going.doubted:
                 going.heard += order.heard
                 return
-            # It is given anew. Those who wait for the one before get the result of this one.
+            # It is sent anew. Callers that wait for the one before get the result of this one.
             order.heard, going.heard = going.heard + order.heard, []
         self._cut(f"{order.name} has come")
         self._waiting.append(order)
@@ -149,7 +158,9 @@ class PortQueue:
         return task
 
     def _cut_short(self, task: asyncio.Task[None]) -> None:
-        """A driver that goes on although it was cancelled may have commanded after the safe command that overtook it."""
+        """A driver that ignored the cancelling may have sent its command after the safe command
+        that overtook it.
+        """
         if not task.cancelled():
             self.doubt()
 
@@ -187,9 +198,9 @@ class PortQueue:
     # What holds
 
     def doubt(self, *, under_way: bool = True) -> None:
-        """The port may not be what it was told to be: the next safe command goes out, whatever was confirmed before.
+        """The port may no longer be in the confirmed state: send the next safe command in any case.
 
-        ``under_way``: what is under way is not to be joined either.
+        ``under_way``: a command that is under way is not joined either.
         """
         self._held = None
         if self._going is not None:
@@ -197,11 +208,11 @@ class PortQueue:
 
     @property
     def held_since(self) -> float | None:
-        """When the safe command that holds was confirmed (monotonic seconds); None where none holds."""
+        """When the safe command that holds was confirmed (monotonic seconds); None if none holds."""
         return self._held[1] if self._held is not None else None
 
     async def close(self) -> None:
-        """Cancel what is under way; from now on every order fails."""
+        """Cancel the command that is under way; every later order fails."""
         self._closed = True
         self._drop("closed")
         task = self._cut("closed")
@@ -217,9 +228,9 @@ def tell(
     failed: Callable[[CommandFailed], None],
     broken: Callable[[BaseException], None],
 ) -> None:
-    """Have the outcome of a command told: its result, what the port said against it, or a bug in the driver.
+    """Report the outcome of a command: its result, the port's error, or a bug in the driver.
 
-    Of a command that was dropped or taken back none of the three hears.
+    A command that was dropped or taken back is not reported.
     """
 
     def told(called: asyncio.Future[Any]) -> None:
@@ -240,6 +251,6 @@ def tell(
 
 
 def _seen(called: asyncio.Future[Any]) -> None:
-    """It has been logged: a failed future need not be awaited."""
+    """Mark the error as retrieved: it has been logged, so the future need not be awaited."""
     if not called.cancelled():
         called.exception()

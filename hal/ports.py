@@ -1,13 +1,14 @@
-"""The ports of a charging station's hardware: what a driver author implements, and all that the stack ever calls.
+"""The ports of a charging station's hardware: a driver author implements these, and the stack calls
+nothing else.
 
-One :class:`Board` is one outlet. Parts that it does not have are None. The rules for all ports:
+One :class:`Board` is one outlet. Parts that it lacks are None. The rules for all ports:
 
 * Commands are idempotent and bounded: they return when the hardware has confirmed, at most one second later unless the method
   says otherwise, and raise only :class:`hal.HalError`. The last command wins.
-* Readings are plain properties: the last value with its time, never a bus access. Changes are pushed through
-  :meth:`Board.events`, none lost, within 50 ms of the edge (a BCB toggle has pulses of 150 ms).
-* Policy (retries, who may charge, sequences) lives above. What must be off is decided by :mod:`hal.interlock` and, without us,
-  by the board.
+* Readings are plain properties: the last value with its time, never a bus access. The driver pushes each change
+  through :meth:`Board.events` within 50 ms of the edge (a BCB toggle has pulses of 150 ms), and loses none.
+* Policy (retries, who may charge, sequences) is the stack's. :mod:`hal.interlock` decides what must be off, and so
+  does the board on its own.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from hal.readings import (
 
 
 class ControlPilot(Protocol):
-    """The control pilot of IEC 61851-1: we drive it, and read from it what the car wants."""
+    """The control pilot of IEC 61851-1: the station drives it, and reads the car's state from it."""
 
     @property
     def capabilities(self) -> PilotCapabilities: ...
@@ -46,7 +47,9 @@ class ControlPilot(Protocol):
     def reading(self) -> PilotReading: ...
 
     async def set_duty(self, duty: float) -> None:
-        """Oscillate with this duty, 0.03 to 0.97; 0.05 means digital communication. HalRejected outside."""
+        """Oscillate with this duty, 0.03 to 0.97; 0.05 means digital communication. Raises
+        HalRejected outside.
+        """
 
     async def set_x1(self) -> None:
         """Steady +12 V: no oscillator, the car shall not draw current."""
@@ -55,7 +58,7 @@ class ControlPilot(Protocol):
         """Steady -12 V: outlet not available."""
 
     async def set_e(self) -> None:
-        """0 V. HalUnsupported where the capabilities say so."""
+        """0 V. Raises HalUnsupported if the capabilities say so."""
 
 
 class ProximityPilot(Protocol):
@@ -72,11 +75,13 @@ class PlcModem(Protocol):
     def interface(self) -> str: ...
     @property
     def mac(self) -> bytes:
-        """Of the host's interface: what cars send to."""
+        """The address of the host's interface, to which cars send."""
 
     @property
     def address(self) -> bytes | None:
-        """The modem's own: its attenuation profiles come from there, and no others count. None until it has answered."""
+        """The modem's own address. Only attenuation profiles from there count. None until the modem
+        has answered.
+        """
 
     async def send(self, frame: bytes) -> None:
         """Send one Ethernet frame (EtherType 0x88E1), padded to 60 octets."""
@@ -88,7 +93,7 @@ class PlcModem(Protocol):
         """Join the network of this 7 octet NID and 16 octet NMK. The key appears in no log."""
 
     async def link_up(self) -> bool | None:
-        """Whether a second modem is in our network; None where the modem cannot tell."""
+        """Whether a second modem is in the station's network; None if the modem cannot tell."""
 
     async def info(self) -> ModemInfo: ...
     async def reset(self) -> None: ...
@@ -105,16 +110,19 @@ class AcPower(Protocol):
     async def allow(self, on: bool, reason: str) -> None:
         """Permit power, or withdraw the permission; ``reason`` is for the log.
 
-        With the permission the board closes in pilot state C or D, and only there; it opens by itself within 100 ms when the
-        state is left, which also ends the permission. Returns when the command is taken; ``contactor`` tells the rest.
-        HalRejected while a fault is latched or the emergency stop is pressed.
+        With the permission the board closes in pilot state C or D only; it opens by itself within
+        100 ms when the state is left, which also ends the permission. Returns when the board has
+        accepted the command; ``contactor`` shows the result. Raises HalRejected while a fault is
+        latched or the emergency stop is pressed.
         """
 
     async def set_overcurrent(self, amperes: float) -> None:
         """Trip above this current."""
 
     async def set_phases(self, phases: int) -> None:
-        """HalUnsupported where the capabilities say so; HalRejected while the contactor is closed."""
+        """Raises HalUnsupported if the capabilities say so, HalRejected while the contactor is
+        closed.
+        """
 
     async def test_residual_current(self) -> bool:
         """Run the self-test of the residual-current device, with the contactor open; at most 5 s."""
@@ -132,15 +140,20 @@ class DcPower(Protocol):
         """Measured at the pins of the plug. At most 100 ms old while the output is on."""
 
     async def set_target(self, volts: float, amperes: float, phase: DcPhase) -> None:
-        """Switch the supply on and ramp towards this target. HalRejected outside the capabilities, or negative amperes
-        without a bidirectional supply."""
+        """Switch the supply on and ramp towards this target. Raises HalRejected outside the
+        capabilities, and for negative amperes without a bidirectional supply.
+        """
 
     async def off(self) -> None:
-        """Switch the supply off; returns when the current is safe to break (below 1 A). HalTimeout after two seconds."""
+        """Switch the supply off; returns when the current is safe to break (below 1 A). Raises
+        HalTimeout after two seconds.
+        """
 
     async def set_contactor(self, closed: bool) -> None:
-        """Close or open. Returns when the command is taken; ``contactor`` tells the rest. The board closes in pilot state C or
-        D only (HalRejected), opens by itself within 100 ms when they are left, and stays open until told to close again."""
+        """Close or open. Returns when the board has accepted the command; ``contactor`` shows the
+        result. The board closes in pilot state C or D only (otherwise HalRejected), opens by itself
+        within 100 ms when the state is left, and stays open until the next command to close.
+        """
 
 
 class Imd(Protocol):
@@ -148,10 +161,10 @@ class Imd(Protocol):
 
     @property
     def reading(self) -> ImdReading | None:
-        """The last measurement since :meth:`start`; None before there is one."""
+        """The last measurement since :meth:`start`; None before the first."""
 
     async def self_test(self) -> bool:
-        """The monitor's own test, at most 30 s (HalTimeout); may be cancelled."""
+        """Run the monitor's own test, at most 30 s (then HalTimeout). May be cancelled."""
 
     async def start(self) -> None:
         """Measure continuously; every measurement is also pushed as InsulationMeasured."""
@@ -171,10 +184,14 @@ class Meter(Protocol):
         """The last reading; drivers refresh it at least every second while power is allowed."""
 
     async def read(self) -> MeterReading:
-        """A fresh reading; with a signature where the meter makes one. HalTimeout or HalLost when it does not answer."""
+        """Returns a fresh reading, signed if the meter signs. Raises HalTimeout or HalLost if the
+        meter does not answer.
+        """
 
     async def begin(self, transaction: str) -> bytes | None:
-        """Start a metered transaction; returns the signed start record of a legal meter, None for others."""
+        """Start a metered transaction. Returns the signed start record of a legal meter, None for
+        others.
+        """
 
     async def end(self, transaction: str) -> bytes | None: ...
 
@@ -186,21 +203,21 @@ class Lock(Protocol):
     def reading(self) -> LockReading: ...
 
     async def lock(self) -> None:
-        """Returns when the feedback confirms; HalTimeout when it does not."""
+        """Returns when the feedback confirms. Raises HalTimeout if it does not."""
 
     async def unlock(self) -> None:
-        """As :meth:`lock`; HalRejected while the contactor is not open."""
+        """As :meth:`lock`. Raises HalRejected unless the contactor is open."""
 
 
 class TokenReader(Protocol):
-    """A card reader. Tokens come as TokenPresented; the last one can be read."""
+    """A card reader. Tokens come as TokenPresented; ``latest`` is the last one."""
 
     @property
     def latest(self) -> Token | None: ...
 
 
 class Indicator(Protocol):
-    """What the driver of the car sees: lamps, a display."""
+    """Lamps or a display for the driver of the car."""
 
     async def show(self, indication: Indication, text: str = "") -> None: ...
 
@@ -213,13 +230,15 @@ class Inputs(Protocol):
 
 
 class Faults(Protocol):
-    """Everything that is wrong with the board now."""
+    """The active faults of the board."""
 
     @property
     def active(self) -> tuple[Fault, ...]: ...
 
     async def clear(self, code: str) -> None:
-        """Forget a latched fault. HalRejected while its cause is still there; no error when there is no such fault."""
+        """End a latched fault. Raises HalRejected while its cause lasts; no error if the fault is
+        not active.
+        """
 
 
 @runtime_checkable
@@ -232,7 +251,9 @@ class Board(Protocol):
     def capabilities(self) -> BoardCapabilities: ...
     @property
     def healthy(self) -> bool:
-        """The board answers, and what it says is current. False before :meth:`open` and after BoardLost."""
+        """Whether the board answers and its readings are current. False before :meth:`open` and
+        after BoardLost.
+        """
 
     @property
     def pilot(self) -> ControlPilot: ...
@@ -260,14 +281,18 @@ class Board(Protocol):
     def tokens(self) -> TokenReader | None: ...
 
     async def open(self) -> None:
-        """Connect, and come up in the safe state: pilot x1, contactors open, supply off. At most 5 s."""
+        """Connect, and start in the safe state: pilot x1, contactors open, supply off. At most 5 s."""
 
     async def close(self) -> None:
-        """Go to the safe state and let go of the hardware. Never raises; a second call does nothing."""
+        """Go to the safe state and release the hardware. Never raises; a second call does nothing."""
 
     def beat(self) -> None:
-        """Tell the board that the station lives. Called at 5 Hz or more, never blocks; HalLost when the board is gone."""
+        """Heartbeat of the station to the board. Called at 5 Hz or more. Never blocks; raises
+        HalLost when the board is lost.
+        """
 
     def events(self) -> AsyncIterator[BoardEvent]:
-        """All that the board says from this call on, in order. Every caller has a stream of his own. It ends when the board is
-        closed; a reader who stops reading gets HalLost in the place of what he missed."""
+        """Returns the board's events from this call on, in order. Each caller has its own stream,
+        which ends when the board is closed. A reader that is too slow gets HalLost in place of the
+        events that it missed.
+        """

@@ -1,7 +1,8 @@
-"""What the ports speak in: readings with their time, and capabilities. The events of a board are in :mod:`hal.events`.
+"""Values of the ports: readings with their time, and capabilities. The events of a board are in
+:mod:`hal.events`.
 
-Quantities are SI floats named by their unit. ``at`` is monotonic seconds on the clock of the event loop (``loop.time()``):
-the moment at which the driver took the reading, not the one at which it is read, so ``now - at`` is its age.
+Quantities are SI floats named by their unit. ``at`` is when the driver measured, in monotonic
+seconds of the event loop (``loop.time()``), so ``now - at`` is the age of the reading.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from frozen import dataclass
 
 
 class PilotState(enum.StrEnum):
-    """Control pilot states of IEC 61851-1 Annex A, debounced. UNKNOWN: voltages of no state; a reason to be off."""
+    """Control pilot states of IEC 61851-1 Annex A, debounced. UNKNOWN: voltages that belong to no
+    state; power is then off.
+    """
 
     A = "A"
     B = "B"
@@ -26,12 +29,14 @@ class PilotState(enum.StrEnum):
 
     @property
     def connected(self) -> bool:
-        """A car is seen on the cable. E and F hide it: there the answer is no."""
+        """Whether a car is seen on the cable. E and F hide it: False."""
         return self in (PilotState.B, PilotState.C, PilotState.D)
 
     @property
     def ready(self) -> bool:
-        """The car asks for power (S2 closed): the only states in which contactors may be closed."""
+        """Whether the car asks for power (S2 closed). Contactors may be closed in these states
+        only.
+        """
         return self in (PilotState.C, PilotState.D)
 
 
@@ -39,9 +44,9 @@ class PilotState(enum.StrEnum):
 class PilotReading:
     """The pilot as last measured.
 
-    ``since`` is when the state began, ``at`` when it was last confirmed. ``duty`` is what we drive: 0..1, where 1.0 is
-    steady +12 V (x1), 0.0 steady -12 V (F), None: pilot pulled to 0 V (E) or not known. Peak volts are None where the
-    board does not tell them.
+    ``since`` is when the state began, ``at`` when it was last confirmed. ``duty`` is what the
+    station drives: 0..1, where 1.0 is steady +12 V (x1), 0.0 steady -12 V (F), None: pilot pulled
+    to 0 V (E) or not known. Peak volts are None if the board does not report them.
     """
 
     state: PilotState
@@ -53,7 +58,7 @@ class PilotReading:
 
 
 class ContactorState(enum.StrEnum):
-    """What the feedback says, not what was commanded. WELDED: commanded open, and still closed."""
+    """State by the feedback, not by the command. WELDED: commanded open, and still closed."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -63,7 +68,7 @@ class ContactorState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContactorReading:
-    """The state, and when it was last confirmed: by a change, or by anything that was heard of the board since."""
+    """The state, and when it was last confirmed: by a change, or by any later message of the board."""
 
     state: ContactorState
     at: float
@@ -79,7 +84,9 @@ class CableReading:
 
 @dataclass(frozen=True, slots=True)
 class DcPresent:
-    """Voltage at the outlet's DC pins and current through them, measured. Positive amperes flow into the car."""
+    """Voltage at the outlet's DC pins and current through them, measured. Positive amperes flow
+    into the car.
+    """
 
     volts: float
     amperes: float
@@ -87,11 +94,11 @@ class DcPresent:
 
 
 SAFE_AMPERES: Final = 1.0
-"""Less than this a contactor may break."""
+"""A contactor may open below this current."""
 
 
 class DcPhase(enum.StrEnum):
-    """What a DC target is for; supplies bound current and ramp by it (2 A in the first two)."""
+    """What a DC target is for; supplies limit current and ramp by it (2 A in the first two)."""
 
     CABLE_CHECK = "cable_check"
     PRECHARGE = "precharge"
@@ -100,7 +107,9 @@ class DcPhase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """One reading of the meter. ``volts`` and ``amperes`` by conductor: one entry for DC, one a phase for AC."""
+    """One reading of the meter. ``volts`` and ``amperes`` by conductor: one entry for DC, one a
+    phase for AC.
+    """
 
     watt_hours_import: float
     volts: tuple[float, ...]
@@ -131,7 +140,9 @@ class LockReading:
 
 
 class Severity(enum.IntEnum):
-    """WARNING: for the log. STOP: end charging in good order. EMERGENCY: the board is off already, or must be at once."""
+    """WARNING: for the log. STOP: end charging in order. EMERGENCY: the board is off already, or
+    has to be off at once.
+    """
 
     WARNING = 1
     STOP = 2
@@ -140,7 +151,9 @@ class Severity(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A named fault. A latched one stays after its cause has gone, until ``Faults.clear(code)``."""
+    """A named fault. A latched one stays active after its cause has ended, until
+    ``Faults.clear(code)``.
+    """
 
     code: str
     severity: Severity
@@ -151,7 +164,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An identification medium shown to the reader. The value is personal: it stays out of every ``repr``."""
+    """An identification medium shown to the reader. The value is personal and not in ``repr``."""
 
     kind: str
     value: str = field(repr=False)
@@ -159,7 +172,7 @@ class Token:
 
 
 class Indication(enum.StrEnum):
-    """What the driver of the car is shown."""
+    """What the outlet shows the driver of the car."""
 
     AVAILABLE = "available"
     PREPARING = "preparing"
@@ -174,7 +187,9 @@ class Indication(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InputsReading:
-    """Emergency stop and door as levels. A board without one of them reports it as not stopped, not open."""
+    """Emergency stop and door as levels. A board without such an input reports not stopped, not
+    open.
+    """
 
     emergency_stopped: bool
     door_open: bool
@@ -187,7 +202,7 @@ class ModemInfo:
     version: str
 
 
-# --- capabilities: what a piece of hardware can do, known when the board has been opened ---
+# --- capabilities, known once the board is open ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +233,11 @@ class DcCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class BoardCapabilities:
-    """``opens_itself``: the board opens its contactors without us when pilot, emergency stop or heartbeat say so.
+    """``opens_itself``: the board opens its contactors without the station when pilot, emergency
+    stop or heartbeat require it.
 
-    ``heartbeat_seconds``: after this long without :meth:`Board.beat` it does. A board that cannot needs a hardware interlock.
+    ``heartbeat_seconds``: it opens after this time without :meth:`Board.beat`. A board that does
+    not needs a hardware interlock.
     """
 
     opens_itself: bool

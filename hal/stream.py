@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 
 class Stream(Generic[T]):
-    """An async iterator over what is published from its creation on. Bounded: a reader that stops reading is told so, or loses the oldest."""
+    """An async iterator over the items published after its creation. Bounded: a reader that is too
+    slow gets HalLost, or with ``drops_oldest`` loses the oldest items.
+    """
 
     def __init__(self, limit: int, *, drops_oldest: bool = False) -> None:
         self.closed = False
@@ -23,13 +25,15 @@ class Stream(Generic[T]):
 
     def push(self, item: T) -> None:
         if len(self._items) == self._items.maxlen and not self._drops_oldest:
-            # Late events are worse than none here: an old pilot state must not be taken for the present one.
+            # An old pilot state must not be taken for the present one.
             self.lose()
         self._items.append(item)
         self._ring()
 
     def lose(self, error: HalError | None = None) -> None:
-        """Tell the reader that he has missed some, or that nothing comes for now."""
+        """Drop the waiting items and raise ``error`` at the reader: items were missed, or none come
+        for now.
+        """
         self._items.clear()
         self._error = error or HalLost("this reader of the board's events was too slow and has missed some")
         self._ring()
@@ -67,7 +71,7 @@ class Broadcast(Generic[T]):
         self._closed = False
 
     def stream(self) -> Stream[T]:
-        """A new reader; one that has nothing to read once this is closed."""
+        """Returns a new reader; it ends at once if the broadcast is closed."""
         stream: Stream[T] = Stream(self._limit, drops_oldest=self._drops_oldest)
         stream.closed = self._closed
         self._streams = [*(each for each in self._streams if not each.closed), stream]
@@ -79,7 +83,7 @@ class Broadcast(Generic[T]):
             stream.push(item)
 
     def lose(self, error: HalError | None = None) -> None:
-        """Something was missed before it came here: every reader is told so."""
+        """Items were missed before they came here: raise ``error`` at every reader."""
         for stream in self._streams:
             stream.lose(error)
 

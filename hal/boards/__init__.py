@@ -1,1 +1,3 @@
-"""Drivers for boards that have the pilot: behind a safety controller on a serial line, or Linux alone. ``docs/boards.md`` has them."""
+"""Drivers for boards that have the pilot: behind a safety controller on a serial line, or Linux
+alone. ``docs/boards.md`` has them.
+"""

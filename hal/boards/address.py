@@ -1,4 +1,6 @@
-"""Boards on a serial line by their address: ``chargesom:/dev/ttyLP2?reset=!nSAFETY_RESET``, ``yeti:/dev/ttyUSB0?lock=1``."""
+"""Addresses of boards on a serial line: ``chargesom:/dev/ttyLP2?reset=!nSAFETY_RESET``,
+``yeti:/dev/ttyUSB0?lock=1``.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ _NO_CURRENT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BoardPlan:
-    """A board that can be made, and has not been."""
+    """A board by its address, not made yet."""
 
     outlet: Outlet
     devices: tuple[str, ...]
@@ -47,7 +49,9 @@ class BoardPlan:
 
 
 def read_address(where: str) -> BoardPlan:
-    """Check an address without opening anything. HalRejected names the option that is wrong; HalUnsupported: pyserial is missing."""
+    """Check an address without opening any device. Raises HalRejected, which names the wrong
+    option, and HalUnsupported without pyserial.
+    """
     kind = where.partition(":")[0]
     if kind == "micromegawatt":
         raise HalUnsupported(_NO_CURRENT)
@@ -62,7 +66,7 @@ def read_address(where: str) -> BoardPlan:
         raise HalUnsupported(f"{address}: {NEEDS_PYSERIAL}")
 
     def make(name: str) -> DrivenBoard:
-        # The contacts first: a board that is made has all that was asked for, and one that is not has nothing open.
+        # Open the contacts first, and close them again if one fails.
         with contextlib.ExitStack() as opened:
             contacts = [InputLine(contact) if contact is not None else None for contact in (stop, door)]
             for contact in contacts:

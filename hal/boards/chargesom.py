@@ -1,7 +1,8 @@
 """chargebyte Charge SOM and Charge Control Y: an AC outlet behind their safety controller.
 
-The controller wants a Charge Control frame every 100 ms, else it goes to its safe state (pilot F, contactors open), which only a reset ends.
-The frames are repeated here, and only while the station beats: a station that has stopped, or stands still, gets the safe state.
+The controller needs a Charge Control frame every 100 ms, otherwise it goes to its safe state (pilot
+F, contactors open), which only a reset ends. The driver repeats the frames only while the station's
+heartbeat goes on, so that a station that hangs or has ended leads to the safe state.
 """
 
 from __future__ import annotations
@@ -37,30 +38,38 @@ from hal.readings import BoardCapabilities, ContactorState, PilotReading, PilotS
 log = logging.getLogger(__name__)
 
 CONTROL_SECONDS: Final = 0.05
-"""Half of the interval at which the controller expects a frame: one late turn of the event loop is not a time-out."""
+"""Half of the interval at which the controller expects a frame: one late turn of the event loop
+does not cause a time-out.
+"""
 
 SILENT_SECONDS: Final = 0.29
-"""Two reports missing in a row. A controller that restarts is silent for 300 ms, so none goes by unseen."""
+"""Two reports missing in a row. A controller that restarts is silent for 300 ms, so each restart is
+noticed.
+"""
 
 QUIET_SECONDS: Final = 1.5
-"""So long nothing is sent before a reset out of the safe state; within it a controller that does not hear us has opened."""
+"""Pause in sending before a reset out of the safe state; within it a controller that does not
+receive frames has opened.
+"""
 
 REST_SECONDS: Final = 3.0
-"""The least time in the safe state: the station hears what was wrong while the board still answers, and the car sees F."""
+"""The least time in the safe state: the station reads the reason while the board answers, and the
+car sees F.
+"""
 
 STARTUP_SECONDS: Final = 0.3
 RESET_SECONDS: Final = 0.02
 ANSWER_SECONDS: Final = 2.0
 RESTART_SECONDS: Final = 10.0
-"""A controller that goes back to its safe state at once is not restarted more often than this."""
+"""The least time between two restarts of a controller that returns to its safe state."""
 
 SELF_TEST_SECONDS: Final = 5.0
 RESTING: Final = frozenset({"internal_error", "contactor_welded", "residual_current", "residual_current_test"})
-"""Safe states that a person looks at first: no restart before :meth:`Faults.clear`."""
+"""Safe states that a person has to check: no restart before :meth:`Faults.clear`."""
 
 
 class Phase(enum.Enum):
-    STARTING = "sent control frames, no answer in the normal state yet"
+    STARTING = "gets control frames, has not answered in the normal state yet"
     RUNNING = "answers in the normal state"
     SAFE = "answers in its safe state"
     QUIET = "nothing is sent before a reset"
@@ -68,9 +77,10 @@ class Phase(enum.Enum):
 
 
 class ChargeSom(SerialBoard):
-    """``contactors``: how many of the controller's outputs make the outlet's contactor, the first ones (1 to 3).
+    """``contactors``: number of the controller's outputs, from the first, that drive the outlet's
+    contactor (1 to 3).
 
-    ``reset``: without this line the driver cannot lead the controller out of its safe state; it takes a power cycle then.
+    ``reset``: without this line the controller leaves its safe state only by a power cycle.
     """
 
     def __init__(
@@ -122,7 +132,7 @@ class ChargeSom(SerialBoard):
 
     async def _leave(self) -> None:
         if self._phase in (Phase.RUNNING, Phase.STARTING):
-            # One frame for the orderly way. After it the silence does the rest: safe state, whatever we missed.
+            # One frame to end in order. Then the missing frames lead to the safe state in any case.
             self._write(charge_control(1.0, 0))
             await asyncio.sleep(CONTROL_SECONDS)
 
@@ -134,7 +144,8 @@ class ChargeSom(SerialBoard):
 
     def _tick(self) -> None:
         if not self.healthy and self._reported and self._loop.time() - self._since >= QUIET_SECONDS:
-            # It has opened by now: it hears that it shall, or hears nothing and is in its safe state, or has no power.
+            # It has opened by now: it got the command, or got no frames and is in its safe state,
+            # or has no power.
             self.feedback = False
             self.levels.note_contactor(ContactorState.OPEN)
         super()._tick()
@@ -153,11 +164,14 @@ class ChargeSom(SerialBoard):
 
     def _check_silence(self, now: float) -> None:
         if self._phase in (Phase.RUNNING, Phase.SAFE) and now - self._reported > SILENT_SECONDS:
-            self._vanish(f"nothing heard from the safety controller for {now - self._reported:.2f} s")
+            self._vanish(f"no report from the safety controller for {now - self._reported:.2f} s")
 
     def _control(self) -> None:
-        """Repeat the Charge Control: only while there are beats, or there never were any and nothing can be closed."""
-        # Looked at before every frame: a controller that has just restarted must not be told to close.
+        """Repeat the Charge Control, while there are beats, or before the first beat, when no
+        contactor can be closed.
+        """
+        # Check before every frame: a controller that has just restarted must not get a command to
+        # close.
         self._check_silence(self._loop.time())
         if self._line is None or self._phase not in (Phase.RUNNING, Phase.STARTING) or self.abandoned:
             return
@@ -219,7 +233,7 @@ class ChargeSom(SerialBoard):
         wanted = self._duty
         if self._phase is Phase.SAFE:
             return  # F is what its safe state drives
-        # A later command makes this one pointless; it is done then, too.
+        # A later command replaces this one, which then also counts as done.
         confirmed = self._expect(lambda state: state.duty == wanted or self._duty != wanted)
         self._control()
         async with within(COMMAND_SECONDS, f"the safety controller does not confirm a duty of {wanted:g}"):
@@ -229,7 +243,7 @@ class ChargeSom(SerialBoard):
         if self._line is not None and (closed or not self.abandoned):
             self._control()
         else:
-            # The last frame before the silence that leads to the safe state.
+            # The last frame; the missing ones then lead to the safe state.
             self._write(charge_control(self._duty, 0))
 
     async def test_residual_current(self) -> bool:
@@ -244,18 +258,20 @@ class ChargeSom(SerialBoard):
         return self._state.residual is Residual.MONITORING
 
     def _expect(self, what: Callable[[ChargeState], bool]) -> asyncio.Future[None]:
-        """Done with the first report of which this is true. HalLost when no more reports come."""
+        """Returns a future that completes with the first report for which this is true; HalLost if
+        no more reports come.
+        """
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting = [(seen, waiting) for seen, waiting in self._waiting if not waiting.done()]
         self._waiting.append((what, future))
         return future
 
-    # --- what it says ---
+    # --- reports of the controller ---
 
     def _hear(self, octets: bytes) -> None:
         for com, data in self._deframer.feed(octets):
             if self._phase is Phase.RESETTING:
-                continue  # said before the reset
+                continue  # sent before the reset
             if com == Com.CHARGE_STATE:
                 self._take(charge_state(data))
             elif com == Com.PT1000_STATE and self.healthy:
@@ -266,13 +282,13 @@ class ChargeSom(SerialBoard):
 
     def _take(self, state: ChargeState) -> None:
         if state.safe_state not in (0, 1) or self._phase is Phase.QUIET:
-            return  # it does not know its own state yet, and counts as silent
+            return  # the controller does not know its own state yet: counts as no report
         now = self._loop.time()
         self._state, self._reported = state, now
         self.levels.confirm(now)
         if state.normal and self._phase is not Phase.RUNNING:
             if state.duty != 1.0 or any(state.contactors):
-                return  # not yet what was asked for: the safe state that we come up in
+                return  # not yet in the safe state that the station starts from
             self._run()
         elif not state.normal and self._phase is not Phase.SAFE:
             self._rest(state)
@@ -282,7 +298,7 @@ class ChargeSom(SerialBoard):
                 future.set_result(None)
 
     def _run(self) -> None:
-        """Normal, pilot x1, contactors open: everything may begin."""
+        """The controller is normal, with pilot x1 and contactors open: charging may begin."""
         self._enter(Phase.RUNNING)
         if self._safe_trouble is not None:
             self.faults.forget(self._safe_trouble.code)
@@ -290,11 +306,12 @@ class ChargeSom(SerialBoard):
         self.levels.recover()
 
     def _rest(self, state: ChargeState) -> None:
-        """The safe state: it answers, and all is off."""
+        """The controller is in its safe state: it answers, and everything is off."""
         self._enter(Phase.SAFE)
         self._safe_trouble = trouble_of(state.reason)
         self.fail(self._safe_trouble)
-        # What led there may be gone; if it is not, the reports say so. So clearing it is not refused for being there.
+        # The cause may have ended; if not, the reports show it as another fault. So do not refuse
+        # to clear this one.
         if self._safe_trouble.latched:
             self.faults.end(self._safe_trouble.code)
 
@@ -306,7 +323,7 @@ class ChargeSom(SerialBoard):
             self.report(trouble, there)
         closed = None if None in state.contactors or not state.contactors else any(state.contactors)
         if closed and not all(state.contactors) and self.commanded:
-            closed = None  # not all of them yet
+            closed = None  # not all have closed yet
         self.hear_contactor(closed)
         self.hear_pilot(PilotReading(state.pilot, 0.0, self._loop.time(), state.duty))
         if state.pilot is PilotState.A and not state.pilot_diode:

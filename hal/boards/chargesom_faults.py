@@ -1,4 +1,4 @@
-"""What the safety controller of a Charge SOM can complain of, as faults of the ports."""
+"""Faults that the safety controller of a Charge SOM reports, as faults of the ports."""
 
 from __future__ import annotations
 
@@ -24,24 +24,28 @@ OVER_TEMPERATURE: Final = Trouble("over_temperature", _OFF, "a temperature senso
 TEMPERATURE_SENSOR: Final = Trouble("temperature_sensor", Severity.STOP, "a temperature sensor is broken")
 
 _SAFE: Final = {
-    Reason.INTERNAL_ERROR: Trouble("internal_error", _OFF, "the safety controller has found an error in itself", True),
+    Reason.INTERNAL_ERROR: Trouble("internal_error", _OFF, "the safety controller reports an internal error", True),
     Reason.COM_TIMEOUT: CONTROLLER_DEAF,
     Reason.PROXIMITY_MALFUNCTION: Trouble("proximity_malfunction", _OFF, "the proximity pilot cannot be measured"),
     Reason.PILOT_MALFUNCTION: PILOT_MALFUNCTION,
     Reason.PILOT_SHORT: Trouble("safe_state_pilot_short", _OFF, "off because the pilot was shorted"),
     Reason.PILOT_DIODE: Trouble("safe_state_pilot_diode", _OFF, "off because the car's pilot diode was missing"),
-    Reason.HV_SWITCH_MALFUNCTION: Trouble("contactor_welded", _OFF, "a contactor does not do what it is told", True),
+    Reason.HV_SWITCH_MALFUNCTION: Trouble("contactor_welded", _OFF, "a contactor does not follow its commands", True),
     Reason.RCM_ERROR: RESIDUAL,
     Reason.RCM_SELF_TEST: RESIDUAL_TEST,
 }
 _SENSORS: Final = range(3, 7)
-"""A temperature sensor does not work: one reason for each of four. The same for heat, and for three emergency inputs."""
+"""One reason for each of four temperature sensors that fail; below, for heat at each, and for three
+emergency inputs.
+"""
 _HEAT: Final = range(7, 11)
 _STOPS: Final = range(16, 19)
 
 
 def trouble_of(reason: int) -> Trouble:
-    """The fault for a safe state. An unknown reason needs a person to look at it."""
+    """Returns the fault for a safe state. One of an unknown reason is latched, so that a person
+    looks at it.
+    """
     if reason in _SENSORS:
         return Trouble(
             "safe_state_temperature_sensor", _OFF, f"off because sensor {reason - _SENSORS.start + 1} is broken"
@@ -57,7 +61,7 @@ def trouble_of(reason: int) -> Trouble:
 
 
 def levels_of(state: ChargeState) -> Iterator[tuple[Trouble, bool]]:
-    """What each report says to be wrong, or not."""
+    """Yields the faults of a report, each with whether it is present."""
     yield PILOT_SHORT, state.pilot_short
     yield PILOT_DIODE, state.pilot_diode
     yield PROXIMITY, state.proximity == CABLE_INVALID

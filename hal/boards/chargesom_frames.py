@@ -1,6 +1,7 @@
-"""The frames of chargebyte's safety controller (Charge SOM, Charge Control Y): pure octets and values.
+"""The frames of chargebyte's safety controller (Charge SOM, Charge Control Y).
 
-A frame is ``A5 COM DATA(8, big endian) CRC8 03``. Bit numbers are those of DATA as one 64 bit number.
+A frame is ``A5 COM DATA(8, big endian) CRC8 03``. Bit numbers are those of DATA as one 64 bit
+number.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ FRAME_OCTETS: Final = 12
 
 
 class Com(enum.IntEnum):
-    """What a frame is."""
+    """Type of a frame."""
 
     CHARGE_CONTROL = 0x06
     CHARGE_STATE = 0x07
@@ -41,7 +42,9 @@ class Residual(enum.IntEnum):
 
 
 class Reason(enum.IntEnum):
-    """Why the controller is in its safe state, where it is not about one of several sensors or inputs."""
+    """Why the controller is in its safe state; the reasons of single sensors and inputs are in
+    ``chargesom_faults``.
+    """
 
     NONE = 0
     INTERNAL_ERROR = 1
@@ -82,26 +85,28 @@ def encode(com: int, data: int) -> bytes:
 
 
 def charge_control(duty: float, contactors: int) -> bytes:
-    """Drive this duty (1.0 steady high, 0.0 steady low: F), and close these contactors (bit 0 the first)."""
+    """Returns the frame for this duty (1.0 steady high, 0.0 steady low: F) and these closed
+    contactors (bit 0 the first).
+    """
     tenths = round(duty * 1000)
     return encode(Com.CHARGE_CONTROL, 1 << 63 | tenths << 48 | (contactors & 0b111) << 40)
 
 
 def inquiry(com: int, action: int = 0) -> bytes:
-    """Ask for a frame of this kind, or for an action (with ``Com.ACTION``)."""
+    """Returns the frame that asks for a frame of this type, or for an action (with ``Com.ACTION``)."""
     return encode(Com.INQUIRY, com << 56 | action << 48)
 
 
 class Deframer:
-    """Finds frames in what comes over the line, whatever stands between them."""
+    """Finds frames in received octets, and skips others."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self.rejected = 0
-        """Octets that belonged to no frame."""
+        """Number of octets outside of frames."""
 
     def feed(self, octets: bytes) -> list[tuple[int, int]]:
-        """All whole frames, as kind and data."""
+        """Returns all whole frames, as type and data."""
         self._buffer += octets
         found: list[tuple[int, int]] = []
         while True:
@@ -117,7 +122,7 @@ class Deframer:
                 found.append((body[0], int.from_bytes(body[1:], "big")))
                 del self._buffer[:FRAME_OCTETS]
             else:
-                # This was not the start of a frame; the true one may follow within the octets that looked like one.
+                # Not the start of a frame; the real one may begin within these octets.
                 self._drop(1)
 
     def _drop(self, count: int) -> None:
@@ -132,7 +137,9 @@ CABLE_INVALID: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class ChargeState:
-    """What the controller says ten times a second. ``contactors``: True closed, False open, None undefined; unused ones left out."""
+    """The controller's report, ten times a second. ``contactors``: True closed, False open, None
+    undefined; without unused ones.
+    """
 
     duty: float | None
     safe_state: int
@@ -156,7 +163,7 @@ class ChargeState:
 
 
 def charge_state(data: int) -> ChargeState:
-    """Read a Charge State. Strict: what is not said to be good is not good."""
+    """Read a Charge State. Anything but an explicit good value counts as bad."""
     contactors = [data >> 24 + 2 * index & 3 for index in range(3)]
     stops = [data >> 16 + 2 * index & 3 for index in range(3)]
     return ChargeState(
@@ -183,7 +190,7 @@ class Temperature:
 
 
 def temperatures(data: int) -> tuple[Temperature, ...]:
-    """The channels that are in use."""
+    """Returns the channels that are in use."""
     found = []
     for shift in (48, 32, 16, 0):
         word = data >> shift & 0xFFFF

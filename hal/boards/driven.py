@@ -1,7 +1,9 @@
-"""What all driven boards share: permission, heartbeat, the watch over the contactor, and the way of every command.
+"""Common part of boards behind a driver: permission, heartbeat, supervision of the contactor,
+commands.
 
-A driver adds how its board is spoken to. Whatever the board guards by itself is guarded here a second time, and more strictly
-where its documents are silent: a permission ends when the pilot leaves C or D, with every emergency, and when the beats stop.
+A driver adds its board's protocol. This class repeats what the board supervises by itself, and is
+stricter where the board's documents say nothing: a permission ends when the pilot leaves C or D,
+with every emergency, and when the heartbeat stops.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ log = logging.getLogger(__name__)
 
 COMMAND_SECONDS = 1.0
 BEAT_SECONDS = 0.7
-"""Without a beat for so long the driver opens; leaves 300 ms of the second for the wire and the contactor."""
+"""Without a beat for this long the driver opens; leaves 300 ms of the second for the wire and the
+contactor.
+"""
 
 WELD_SECONDS = 0.3
 CLOSE_SECONDS = 1.0
@@ -36,7 +40,9 @@ LATE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """An AC outlet as its installation makes it. ``socket``: the cable is the car's, with a proximity resistor."""
+    """An AC outlet as installed. ``socket``: the cable belongs to the car and has a proximity
+    resistor.
+    """
 
     volts: float = 230.0
     phases: int = 3
@@ -48,7 +54,9 @@ class Outlet:
 
     @classmethod
     def read(cls, values: Values, phases: int, max_amperes: float, **rest: bool) -> Outlet:
-        """From ``volts``, ``phases`` and ``max_amperes`` of an address or a table; the last two are given for where they are not said."""
+        """Read ``volts``, ``phases`` and ``max_amperes`` of an address or a table; the arguments
+        are the defaults of the last two.
+        """
         found = values.integer("phases", 1, 3, phases)
         if found == 2:
             raise values.wrong("phases", "1 or 3: an outlet has one phase or three")
@@ -91,22 +99,28 @@ class DrivenBoard(LevelBoard, abc.ABC):
 
     @abc.abstractmethod
     async def _start(self) -> None:
-        """Connect and come up in the safe state; :meth:`Levels.recover` is called when that is reached. Raises HalError."""
+        """Connect and start in the safe state; the driver then calls :meth:`Levels.recover`. Raises
+        HalError.
+        """
 
     @abc.abstractmethod
     async def _stop(self) -> None:
-        """Go to the safe state and let go. May raise HalError; the caller is leaving anyway."""
+        """Go to the safe state and release the hardware. May raise HalError, which the caller
+        ignores.
+        """
 
     @abc.abstractmethod
     async def _drive(self, duty: float | None) -> None:
-        """Drive the pilot; returns when that is confirmed, or could not be within a second (HalTimeout)."""
+        """Drive the pilot. Returns when that is confirmed; raises HalTimeout after a second."""
 
     @abc.abstractmethod
     def _switch(self, closed: bool) -> None:
-        """Tell the board at once what the contactor shall be. HalError when it cannot be told."""
+        """Command the contactor now. Raises HalError if the board cannot be reached."""
 
     def wire(self, *, emergency_stop: InputLine | None = None, door: InputLine | None = None) -> None:
-        """Contacts on lines of our own, for boards whose protocol does not know them. Their levels count from now on."""
+        """Use contacts on GPIO lines, for boards whose protocol does not have them. Their levels
+        count from now on.
+        """
         if emergency_stop is not None:
             emergency_stop.on_change = lambda active: self.hear_inputs(emergency_stopped=active, source="contact")
             self.hear_inputs(emergency_stopped=emergency_stop.active, source="contact")
@@ -118,11 +132,11 @@ class DrivenBoard(LevelBoard, abc.ABC):
 
     @property
     def meter(self) -> Meter | None:
-        """The meter, where the board has one."""
+        """The board's meter, or None."""
         return None
 
     async def limit(self, amperes: float) -> None:
-        """Trip above this current: a board without current sensors leaves it to its breaker."""
+        """Trip above this current. A board without current sensors relies on its breaker."""
         self.demand()
 
     async def switch_phases(self, phases: int) -> None:
@@ -141,7 +155,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
         await self._start()
 
     async def opened(self) -> Self:
-        """This board, open. HalError when that fails; nothing stays open then."""
+        """Open the board and return it. Raises HalError after closing everything."""
         try:
             await self.open()
         except BaseException:
@@ -157,7 +171,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
         for timer in (self._beat_check, self._contactor_check):
             if timer is not None:
                 timer.cancel()
-        # A board that does not answer cannot be told.
+        # A board that does not answer gets no command.
         with contextlib.suppress(HalError):
             await self._stop()
         for contact in self._inputs:
@@ -175,12 +189,12 @@ class DrivenBoard(LevelBoard, abc.ABC):
 
     @property
     def beating(self) -> bool:
-        """The last beat is fresh."""
+        """Whether the last beat is fresh."""
         return self._last_beat is not None and self._loop.time() - self._last_beat < BEAT_SECONDS
 
     @property
     def abandoned(self) -> bool:
-        """There were beats, and there are none any more."""
+        """Whether there were beats and they have stopped."""
         return self._last_beat is not None and not self.beating
 
     def _check_beat(self) -> None:
@@ -200,7 +214,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
         await self._drive(duty)
 
     async def permit(self, on: bool, reason: str) -> None:
-        """The station's wish for power: the contactor follows the pilot while it lasts."""
+        """Give or end the permission: while it lasts the contactor follows the pilot."""
         if not on:
             log.debug("board %s: no more power (%s)", self.name, reason)
             self.permitted = False
@@ -216,7 +230,9 @@ class DrivenBoard(LevelBoard, abc.ABC):
         self.settle()
 
     def against(self) -> str:
-        """What stands against power; empty where nothing does. The pilot is another matter: it may still become ready."""
+        """Returns the reason against power; empty if there is none. Ignores the pilot, which may
+        still become ready.
+        """
         if not self.healthy:
             return "the board does not answer"
         if self.levels.inputs.emergency_stopped:
@@ -227,26 +243,26 @@ class DrivenBoard(LevelBoard, abc.ABC):
             return "no heartbeat"
         return f"fault {self.faults.emergency}" if self.faults.emergency else ""
 
-    # --- what the driver has heard ---
+    # --- reports of the driver ---
 
     def fail(self, trouble: Trouble) -> None:
-        """The cause of this fault is there. An EMERGENCY takes the power away before it is reported."""
+        """Begin a fault. An EMERGENCY trips before the fault is published."""
         if trouble.severity is Severity.EMERGENCY:
             self.trip()
         self.faults.begin(trouble)
 
     def report(self, trouble: Trouble, there: bool) -> None:
-        """A cause that the board reports as a level."""
+        """Begin or end a fault that the board reports as a level."""
         if there:
             self.fail(trouble)
         else:
             self.faults.end(trouble.code)
 
     def hear_pilot(self, reading: PilotReading) -> None:
-        """A pilot state, with the time of its measurement."""
+        """Note a measured pilot state."""
         state = reading.state
         ready = self.levels.pilot.state.ready
-        # Before the event goes out, because its readers must not find a permission that has ended.
+        # Before the event is published: its readers must not see a permission that has ended.
         if (ready and not state.ready) or not state.connected:
             self.trip()
         self.levels.note_pilot(reading)
@@ -255,7 +271,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
     def hear_inputs(
         self, *, emergency_stopped: bool | None = None, door_open: bool | None = None, source: str = "board"
     ) -> None:
-        """What one ``source`` says of the inputs: pressed counts, whatever other sources say."""
+        """Note the inputs by one ``source``. The stop counts as pressed while any source says so."""
         if emergency_stopped is not None:
             self._stops[source] = emergency_stopped
             emergency_stopped = any(self._stops.values())
@@ -264,8 +280,8 @@ class DrivenBoard(LevelBoard, abc.ABC):
         self.levels.note_inputs(emergency_stopped=emergency_stopped, door_open=door_open)
 
     def hear_contactor(self, closed: bool | None) -> None:
-        """What the feedback says; None where it says nothing sensible."""
-        # Opened without us: the board had a reason, so it must not close again by itself.
+        """Note the feedback; None if it is not conclusive."""
+        # The board opened by itself for a reason: it must not close again by itself.
         if self._was_closed and not closed and self.commanded:
             self.trip()
         self._was_closed = closed is True
@@ -277,7 +293,7 @@ class DrivenBoard(LevelBoard, abc.ABC):
         self._settle_contactor()
 
     def lose(self, text: str) -> None:
-        """The board does not answer: nothing may be built on what it said."""
+        """The board does not answer: drop its state."""
         self.permitted = self.commanded = False
         self.feedback = None
         self._was_closed = False
@@ -289,12 +305,12 @@ class DrivenBoard(LevelBoard, abc.ABC):
     # --- the contactor ---
 
     def trip(self) -> None:
-        """No power, and no permission any more."""
+        """Switch the power off and end the permission."""
         self.permitted = False
         self._command(False)
 
     def settle(self) -> None:
-        """Close if all is well and wanted."""
+        """Close if permitted and nothing stands against it."""
         if self.permitted and self.against():
             self.permitted = False
         self._command(self.permitted and self.levels.pilot.state.ready)
@@ -308,11 +324,12 @@ class DrivenBoard(LevelBoard, abc.ABC):
         try:
             self._switch(closed)
         except HalError as error:
-            # Not told: the permission is over, and the driver's own watch over the line says the rest.
+            # The board did not get the command: end the permission. The driver's supervision of the
+            # line reports the rest.
             self.permitted = self.commanded = False
             if anyhow:
                 raise
-            log.warning("board %s cannot be told: %s", self.name, error)
+            log.warning("board %s did not get a command: %s", self.name, error)
 
     def _watch_contactor(self, seconds: float) -> None:
         if self._contactor_check is not None:
@@ -325,7 +342,8 @@ class DrivenBoard(LevelBoard, abc.ABC):
         if not self.healthy:
             return
         if self._loop.time() - due > LATE_SECONDS:
-            # The event loop was held up, and what the board said meanwhile waits to be read: that is not the contactor's fault.
+            # The event loop was held up and the board's messages wait to be read, so the contactor
+            # may be right.
             self._watch_contactor(seconds)
             return
         if self.feedback and not self.commanded:

@@ -1,4 +1,4 @@
-"""What a board last said, with its time, and the events that follow from what has changed."""
+"""The last readings of a board, with their times, and the events for changes."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from hal.stream import Broadcast
 
 
 class Levels:
-    """All readings of one board, stored. ``now`` tells monotonic seconds; every change is published once.
+    """All readings of one board. ``now`` returns monotonic seconds; each change is published once.
 
-    ``at`` of a ``note_...``: when it was measured, where the board tells; else this moment.
+    ``at`` of a ``note_...``: when it was measured, if the board reports that; otherwise now.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -55,18 +55,19 @@ class Levels:
     # --- readings ---
 
     def confirm(self, at: float) -> None:
-        """The board was heard at this moment: pilot and contactor are still as it last said."""
+        """The board was heard at this moment: the last pilot and contactor readings are confirmed."""
         self.heard = at
         if self.healthy:
             pilot, contactor = self.pilot, self.contactor
-            # Written out: boards are heard up to 125 times a second, and dataclasses.replace() takes twice as long.
+            # Without dataclasses.replace(), which takes twice as long: boards are heard up to 125
+            # times a second.
             if pilot.at < at:
                 self.pilot = PilotReading(pilot.state, pilot.since, at, pilot.duty, pilot.high_volts, pilot.low_volts)
             if contactor.at < at:
                 self.contactor = ContactorReading(contactor.state, at)
 
     def note_pilot(self, reading: PilotReading) -> None:
-        """Note a measurement. Its ``since`` is told here: the moment of the first one with this state."""
+        """Note a measurement. Sets ``since`` to the time of the first one with this state."""
         changed = reading.state is not self.pilot.state
         self.pilot = replace(reading, since=reading.at if changed else self.pilot.since)
         if changed:
@@ -102,7 +103,7 @@ class Levels:
     # --- whether it answers ---
 
     def lose(self, text: str) -> None:
-        """The board does not answer; said once."""
+        """The board does not answer; published once."""
         if self.healthy:
             self.healthy, self.lost = False, True
             self.events.publish(BoardLost(text, self._now()))
@@ -116,7 +117,9 @@ class Levels:
 
 
 class LevelBoard:
-    """What boards have in common whose driver stores what they say. To be made on a running event loop; all calls from its thread."""
+    """Base of boards that store their readings. Made on a running event loop; all calls from its
+    thread.
+    """
 
     def __init__(self, name: str, capabilities: BoardCapabilities) -> None:
         self.name, self.capabilities = name, capabilities
@@ -132,16 +135,16 @@ class LevelBoard:
         return self.levels.events.stream()
 
     def demand(self) -> None:
-        """HalLost unless the board answers."""
+        """Raises HalLost unless the board answers."""
         if not self.healthy:
             raise HalLost(f"board {self.name} is not open, or does not answer")
 
     def _usable(self) -> None:
-        """HalLost once the board is closed: another one has to be made."""
+        """Raises HalLost once the board is closed: make another one."""
         if self.closed:
             raise HalLost("this board is closed")
 
     def _fall_silent(self) -> None:
-        """The board is closed: nothing that it said counts, and nothing follows."""
+        """The board is closed: its readings no longer count, and its events end."""
         self.levels.healthy = False
         self.levels.events.close()

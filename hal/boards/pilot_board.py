@@ -1,7 +1,9 @@
-"""A pilot that Linux itself drives: PWM for the generator, an ADC for the peaks, GPIO for contactor, feedback, lock and stop.
+"""A pilot driven by Linux: PWM for the generator, an ADC for the peaks, GPIO for contactor,
+feedback, lock and stop.
 
-For evaluation boards. Linux gives no promise to open within 100 ms, and opens nothing at all when it stands still: such a board
-needs an interlock in hardware (pilot and emergency stop in the coil's circuit), and says so by ``opens_itself=False``.
+For evaluation boards. Linux does not guarantee to open within 100 ms, and does not open at all when
+it hangs: such a board needs an interlock in hardware (pilot and emergency stop in the coil's
+circuit), hence ``opens_itself=False``.
 """
 
 from __future__ import annotations
@@ -24,21 +26,24 @@ from hal.readings import BoardCapabilities, LockState, PilotReading, PilotState,
 log = logging.getLogger(__name__)
 
 SAMPLE_SECONDS: Final = 0.008
-"""Two equal samples settle a state: 16 ms, inside the 10 to 20 ms that leave time to open."""
+"""Two equal samples settle a state: 16 ms, which leaves time to open."""
 
 MISSES: Final = 6
-"""So many samples in a row that cannot be taken, 50 ms, lose the board."""
+"""The board is lost after this many failed samples in a row, 50 ms."""
 
 RETRY_SECONDS: Final = 0.5
 STALLED_SECONDS: Final = 0.1
-"""The event loop came by so late that an edge may have been missed and the contactor was not guarded."""
+"""The event loop was so late that it may have missed an edge, and did not supervise the contactor.
+"""
 
-STALLED: Final = Trouble("pilot_unwatched", Severity.WARNING, "the pilot was not looked at for more than 100 ms")
+STALLED: Final = Trouble("pilot_unwatched", Severity.WARNING, "the pilot was not measured for more than 100 ms")
 
 
 class LinuxBoard(DrivenBoard):
-    """``high`` and ``low`` measure the pilot's peaks. ``feedback``: the contactor's mirror contact, active when closed; without it
-    the contactor is believed to do what it is told, which finds no welding. ``gate``: pulls the pilot to 0 V (state E)."""
+    """``high`` and ``low`` measure the pilot's peaks. ``feedback``: the contactor's mirror contact,
+    active when closed; without it the contactor is assumed to follow its commands, and welding is
+    not found. ``gate``: pulls the pilot to 0 V (state E).
+    """
 
     def __init__(
         self,
@@ -72,7 +77,7 @@ class LinuxBoard(DrivenBoard):
 
     async def _start(self) -> None:
         log.warning(
-            "board %s is driven by Linux alone: it needs an interlock in hardware, and is for the bench", self.name
+            "board %s is driven by Linux alone: it needs an interlock in hardware and is for the bench only", self.name
         )
         self._contactor.set(False)
         self._put(1.0)
@@ -82,7 +87,7 @@ class LinuxBoard(DrivenBoard):
             self._bolt_mirror.on_change = self._hear_bolt
             self._hear_bolt(self._bolt_mirror.active)
         self._due = self._loop.time()
-        for _ in range(2):  # what is settled at once
+        for _ in range(2):  # settle the state before the first report
             self._debounce.sample(self._high.volts(), self._low.volts(), self._duty)
             await asyncio.sleep(SAMPLE_SECONDS)
         self._recover()
@@ -151,7 +156,7 @@ class LinuxBoard(DrivenBoard):
             self._ticker = self._loop.call_at(self._due, self._sample)
 
     def _come_back(self) -> None:
-        """It can be measured again: from the safe state."""
+        """The pilot can be measured again: start from the safe state."""
         try:
             self._contactor.set(False)
             self._put(1.0)

@@ -1,4 +1,4 @@
-"""``board.toml`` of a Linux-native pilot: read into values, then made into a board.
+"""``board.toml`` of a pilot driven by Linux: values, and the board made from them.
 
 [pwm]
 chip = 0
@@ -41,7 +41,7 @@ _INPUTS: Final = frozenset({"feedback", "lock_feedback", "emergency_stop", "door
 
 @dataclass(frozen=True, slots=True)
 class AdcPlan:
-    """``volts = raw * scale + offset``; ``scale`` in volts of the pilot for one count."""
+    """``volts = raw * scale + offset``; ``scale``: volts of the pilot for one count."""
 
     device: str
     channel: str
@@ -51,7 +51,7 @@ class AdcPlan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LinuxPlan:
-    """A Linux-native board that can be made, and has not been."""
+    """A board driven by Linux, not made yet."""
 
     chip: int
     channel: int
@@ -69,7 +69,7 @@ class LinuxPlan:
         return Power(self.outlet.phases, False)
 
     def make(self, name: str) -> LinuxBoard:
-        """Take hold of everything. HalError when a part is not there; nothing stays open then."""
+        """Open all parts. Raises HalError if one is missing, after closing the others."""
         with contextlib.ExitStack() as held:
             outputs: dict[str, OutputLine] = {}
             inputs: dict[str, InputLine] = {}
@@ -104,7 +104,7 @@ class LinuxPlan:
 
 
 def read_board(path: str | Path) -> LinuxPlan:
-    """Read the file without touching any hardware. HalRejected names the key that is wrong."""
+    """Read the file without opening any hardware. Raises HalRejected, which names the wrong key."""
     table = load(path)
     try:
         return _plan(table)
@@ -120,9 +120,9 @@ def _plan(table: dict[str, Any]) -> LinuxPlan:
     outlet = top.table("outlet", ("phases", "volts", "max_amperes"), needed=False)
     lines = {key: line for key in _GPIO if (line := line_of(gpio, key)) is not None}
     if "contactor" not in lines:
-        raise HalRejected("gpio.contactor: which line closes the contactor?")
+        raise HalRejected("gpio.contactor is missing: the line that closes the contactor")
     if "lock_feedback" in lines and "lock" not in lines:
-        raise HalRejected("gpio.lock_feedback: there is no lock")
+        raise HalRejected("gpio.lock_feedback without gpio.lock")
     return LinuxPlan(
         chip=pwm.integer("chip", 0, 999),
         channel=pwm.integer("channel", 0, 999),
@@ -139,7 +139,7 @@ def _adc(table: Values, key: str) -> AdcPlan:
     adc = table.table(key, ("device", "channel", "scale", "offset"))
     scale = adc.number("scale", -100.0, 100.0)
     if scale == 0.0:
-        raise HalRejected(f"adc.{key}.scale: 0 would measure nothing")
+        raise HalRejected(f"adc.{key}.scale: 0 is not a scale")
     device, channel = adc.text("device"), adc.text("channel")
     for value in (device, channel):
         if "/" in value or value.startswith("."):

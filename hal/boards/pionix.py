@@ -1,7 +1,9 @@
-"""Yeti and its siblings (PhyVerso, TIDA-010939, AD-ACEVSE22KWZ): an AC outlet behind a controller of the Pionix family.
+"""Yeti and its siblings (PhyVerso, TIDA-010939, AD-ACEVSE22KWZ): an AC outlet behind a controller
+of the Pionix family.
 
-The controller reports what changes, and a keep-alive every second. Nothing is confirmed and a command may be lost, so what is wanted is
-said again: power off ten times a second until the relay says open, everything else with each keep-alive.
+The controller reports changes, and a keep-alive every second. It confirms no command and may lose
+one, so the driver repeats: power off ten times a second until the relay reports open, everything
+else with each keep-alive.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 TURN_SECONDS: Final = 0.1
 KEEP_ALIVE_SECONDS: Final = 1.0
 LOST_SECONDS: Final = 5.0
-"""Without a keep-alive of the controller for so long the link is lost."""
+"""Without a keep-alive of the controller for this long the link is lost."""
 
 RESET_REASON_SECONDS: Final = 1.0
 COMING_UP_SECONDS: Final = 3.0
@@ -41,13 +43,15 @@ _LOCKS: Final = {1: LockState.UNLOCKED, 2: LockState.LOCKED}
 
 
 class Phase(enum.Enum):
-    RESETTING = "a reset was asked for; what comes now was said before it"
-    COMING_UP = "told to be off; its keep-alive and its pilot are waited for"
-    RUNNING = "all is known"
+    RESETTING = "reset requested; messages that come now were sent before it"
+    COMING_UP = "commanded off; waiting for its keep-alive and its pilot"
+    RUNNING = "keep-alive and pilot are known"
 
 
 class PionixBoard(SerialBoard):
-    """``connector``: 1 or 2 on a board with two of them. ``reset``: the controller's reset line; without it, the reset message."""
+    """``connector``: 1 or 2 on a board with two of them. ``reset``: the controller's reset line;
+    without it, the reset message.
+    """
 
     def __init__(
         self,
@@ -61,7 +65,8 @@ class PionixBoard(SerialBoard):
         revision: int = 2,
         meter: str = "",
     ) -> None:
-        # That they open at pilot and fault is published; that they open in time when we fall silent is not.
+        # Their makers say that they open on pilot and fault, but not that they open in time without
+        # a heartbeat.
         super().__init__(
             name,
             connect,
@@ -100,13 +105,13 @@ class PionixBoard(SerialBoard):
             await self._ready
 
     async def _leave(self) -> None:
-        # Twice: it cannot be repeated later.
+        # Twice, because it cannot be repeated later.
         for _ in range(2):
             self._say(self._dialect.allow_power(False), field(self._dialect.pwm, X1))
             await asyncio.sleep(0.02)
 
     def _begin(self) -> None:
-        """Into a known state; what the controller says on the way up is all that it ever says of levels."""
+        """Reset the controller: it reports levels only while it starts."""
         self._unpacker = Unpacker()
         self._enter(Phase.RESETTING)
         self._forget()
@@ -118,7 +123,7 @@ class PionixBoard(SerialBoard):
         self._loop.call_later(RESET_PULSE_SECONDS, lambda: reset.set(False))
 
     def _come_up(self) -> None:
-        """Off and x1; three keep-alives first, which brings the packets of both sides into step again."""
+        """Command off and x1, after three keep-alives that synchronise the packets of both sides."""
         self._enter(Phase.COMING_UP)
         self._duty = 1.0
         self._say(*(self._greeting() for _ in range(3)))
@@ -150,7 +155,8 @@ class PionixBoard(SerialBoard):
             self._come_up()
         elif self._phase is Phase.COMING_UP and now - self._since >= COMING_UP_SECONDS:
             if self._answered:
-                # It lives and says nothing of its pilot: not known is a state, too, and no reason to be on.
+                # It answers but does not report its pilot: take it as UNKNOWN, which keeps the
+                # power off.
                 self._raw_pilot = PilotState.UNKNOWN
                 self._run()
             else:
@@ -162,7 +168,8 @@ class PionixBoard(SerialBoard):
         if now - self._kept >= KEEP_ALIVE_SECONDS and not self.abandoned:
             self._kept = now
             self._say(self._greeting(), self._dialect.allow_power(self.commanded))
-            # In state A a controller may have gone to x1 by itself; an oscillator there has no effect.
+            # In state A a controller may have gone to x1 by itself; an oscillator has no effect
+            # there.
             if self._duty in (0.0, 1.0) or self._raw_pilot is not PilotState.A:
                 self._say(field(self._dialect.pwm, self._hundredths()))
 
@@ -204,10 +211,10 @@ class PionixBoard(SerialBoard):
             return
         self._wanted_lock = wanted
         self._locking = self._loop.create_future()
-        async with within(COMMAND_SECONDS, f"the lock does not confirm that it is {wanted.value}"):
+        async with within(COMMAND_SECONDS, f"the lock does not confirm {wanted.value}"):
             await self._locking
 
-    # --- what it says ---
+    # --- messages of the controller ---
 
     def _hear(self, octets: bytes) -> None:
         for message in self._unpacker.feed(octets):
@@ -216,7 +223,7 @@ class PionixBoard(SerialBoard):
                 self._take(fields)
 
     def _ours(self, fields: Fields) -> bool:
-        """Not the other connector's. What names none is said of the whole board."""
+        """Whether a message is for this connector; one without a connector is for the whole board."""
         number = self._dialect.heard_connector
         return number is None or fields.number(number) in (0, self._connector)
 
@@ -247,7 +254,8 @@ class PionixBoard(SerialBoard):
     def _run(self) -> None:
         self._enter(Phase.RUNNING)
         self.levels.recover()
-        # Only changes are reported, from open and from no errors: after a reset silence says that it is so.
+        # The controller reports changes only, starting from open and without errors: no report
+        # after a reset means that.
         self.hear_contactor(bool(self.feedback))
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
@@ -280,7 +288,7 @@ class PionixBoard(SerialBoard):
     def _hear_contactor(self, fields: Fields, number: int) -> None:
         if self._dialect.coil:
             coil = fields.message(number)
-            if coil.number(1) == 1:  # the AC coil
+            if coil.number(1) == 1:  # number of the AC coil
                 self.hear_contactor(coil.flag(2))
         else:
             self.hear_contactor(fields.flag(number))
@@ -292,7 +300,9 @@ class PionixBoard(SerialBoard):
         self._note_pilot()
 
     def _note_pilot(self) -> None:
-        """F of our own making is F, whether or not the controller says so; what it last said counts again afterwards."""
+        """Note F while the station drives F, whatever the controller reports; afterwards its last
+        report counts again.
+        """
         if self.healthy and self._raw_pilot is not None:
             state = PilotState.F if self._duty == 0.0 else self._raw_pilot
             self.hear_pilot(PilotReading(state, 0.0, self._loop.time(), self._duty))

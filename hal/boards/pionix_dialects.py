@@ -1,4 +1,4 @@
-"""The boards of the Pionix family: one way of speaking, and a numbering of the fields for each."""
+"""The boards of the Pionix family: one protocol, with different field numbers for each board."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hal.faults import Trouble
 from hal.readings import PilotState, Severity
 
 X1: Final = 10001
-"""Above the 10000 of 100 %: steady, whatever a controller rounds."""
+"""Above 10000 (100 %): steady, however a controller rounds."""
 
 _OFF: Final = Severity.EMERGENCY
 
-LOCK_FAILED: Final = Trouble("lock_failed", Severity.STOP, "the lock does not do what it is told")
+LOCK_FAILED: Final = Trouble("lock_failed", Severity.STOP, "the lock does not follow its commands")
 _COMMON: Final = {
     1: PILOT_DIODE,
     2: RESIDUAL_TEST,
     3: RESIDUAL,
-    4: Trouble("ventilation_missing", Severity.STOP, "the car wants a ventilation that is not there"),
+    4: Trouble("ventilation_missing", Severity.STOP, "the car needs ventilation, which the outlet does not have"),
     5: LOCK_FAILED,
     6: PILOT_MALFUNCTION,
 }
@@ -34,7 +34,9 @@ PP_FAULT: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Numbers of the fields, to the controller and from it. ``coil``: power is a coil of its own message, not a flag."""
+    """Field numbers, to and from the controller. ``coil``: power is a message with a coil's number,
+    not a flag.
+    """
 
     name: str
     # to the controller
@@ -115,7 +117,7 @@ PHYVERSO: Final = replace(
     errors=_COMMON
     | {
         7: CONTROLLER_DEAF,
-        8: Trouble("contactor_feedback", _OFF, "the contactor does not do what it is told", latched=True),
+        8: Trouble("contactor_feedback", _OFF, "the contactor does not follow its commands", latched=True),
         9: PROXIMITY,
     },
 )

@@ -1,4 +1,4 @@
-"""The meter that a Yeti carries: not a legal one, and its readings come by themselves."""
+"""The meter on a Yeti: not a legal one; it sends readings by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRESH_SECONDS: Final = 0.5
 
 
 class PowerMeter(UnsignedMeter):
-    """``identity``: what the operator calls it (MeterID); the protocol has no serial number."""
+    """``identity``: the operator's name for it (MeterID); the protocol has no serial number."""
 
     def __init__(self, identity: str, loop: asyncio.AbstractEventLoop) -> None:
         self.identity = identity[:32]
@@ -35,7 +35,7 @@ class PowerMeter(UnsignedMeter):
             return await future
 
     def take(self, fields: Fields) -> None:
-        """A reading has come. One with NaN is dropped, so the last one ages."""
+        """Take a reading. One with NaN is dropped, so that the last one ages."""
         reading = MeterReading(
             watt_hours_import=fields.real(12),
             volts=tuple(fields.real(number) for number in (2, 3, 4)),

@@ -1,6 +1,8 @@
-"""The wire of the Pionix boards: protobuf fields, a CRC-32, COBS, and a zero at the end of every packet. Pure octets and values.
+"""Wire format of the Pionix boards: protobuf fields, a CRC-32, COBS, and a zero at the end of every
+packet.
 
-The few messages need varints, 32 bit floats and nested messages only; so they are written out here by hand.
+The few messages need only varints, 32 bit floats and nested messages, so this module encodes them
+without a library.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ def jamcrc(octets: bytes) -> int:
 
 
 def cobs_encode(octets: bytes) -> bytes:
-    """Without zeros, and one octet longer in every 254."""
+    """Returns the octets without zeros, longer by one octet in every 254."""
     coded = bytearray()
     for block in octets.split(b"\0"):
         while len(block) >= 254:
@@ -32,7 +34,7 @@ def cobs_encode(octets: bytes) -> bytes:
 
 
 def cobs_decode(coded: bytes) -> bytes | None:
-    """None for what no encoder makes."""
+    """Returns the octets; None for an invalid encoding."""
     octets = bytearray()
     at = 0
     while at < len(coded):
@@ -51,16 +53,16 @@ def packet(message: bytes) -> bytes:
 
 
 class Unpacker:
-    """Finds the messages in what comes over the line."""
+    """Finds the messages in received octets."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._overlong = False
         self.rejected = 0
-        """Packets that were none."""
+        """Number of invalid packets."""
 
     def feed(self, octets: bytes) -> list[bytes]:
-        """All whole messages with a right CRC."""
+        """Returns all whole messages with a correct CRC."""
         found = []
         *ends, rest = octets.split(b"\0")
         for end in ends:
@@ -81,7 +83,7 @@ class Unpacker:
 
     def _open(self, coded: bytes) -> bytes | None:
         if not coded:
-            return None  # a zero alone: the end of a pause
+            return None  # a zero alone ends a pause
         octets = cobs_decode(coded)
         if octets is None or len(octets) < 5 or jamcrc(octets) != 0:
             self.rejected += 1
@@ -102,8 +104,9 @@ def _varint(value: int) -> bytes:
 
 
 def field(number: int, value: int | bytes) -> bytes:
-    """One field; a number as varint, octets (a nested message, text) with their length. Zero is written, too: in a ``oneof``
-    it says which field is meant."""
+    """Encode one field: a number as varint, octets (a nested message, text) with their length. Zero
+    is written too: in a ``oneof`` it tells which field is meant.
+    """
     if isinstance(value, bytes):
         return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
     return _varint(number << 3 | _VARINT) + _varint(value)
@@ -111,7 +114,9 @@ def field(number: int, value: int | bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A message taken apart. Of repeated fields the last counts, as protobuf has it; what is missing reads as its zero."""
+    """A parsed message. Of repeated fields the last counts, as in protobuf; a missing field reads
+    as zero.
+    """
 
     values: dict[int, int | bytes]
 
@@ -127,7 +132,7 @@ class Fields:
         return value if isinstance(value, bytes) else b""
 
     def message(self, field: int) -> Fields:
-        """A nested message; one that cannot be read says nothing."""
+        """Returns a nested message; an invalid one reads as empty."""
         return parse(self.octets(field)) or Fields({})
 
     def real(self, field: int) -> float:
@@ -140,7 +145,7 @@ class Fields:
 
 
 def parse(octets: bytes) -> Fields | None:
-    """None for octets that are not a message."""
+    """Returns the fields; None for octets that are not a message."""
     values: dict[int, int | bytes] = {}
     at = 0
     while at < len(octets):

@@ -1,5 +1,5 @@
-"""Ports that boards have in common: each looks at its board's levels, and passes on the commands
-that nothing at the port stands against.
+"""Ports that several boards share: each reads its board's levels, checks commands, and passes them
+to the board.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Commands(Protocol):
-    """What the ports ask of their board. Errors and times as in :mod:`hal.ports`."""
+    """The interface of a board to its ports. Errors and times as in :mod:`hal.ports`."""
 
     @property
     def levels(self) -> Levels: ...
@@ -67,7 +67,7 @@ class Pilot(_Port):
 
     async def set_e(self) -> None:
         if not self.capabilities.supports_e:
-            raise HalUnsupported("this board cannot pull the pilot to 0 V (E); F says the same to the car")
+            raise HalUnsupported("this board cannot pull the pilot to 0 V (E); use F instead")
         await self._board.drive(None)
 
 
@@ -130,7 +130,7 @@ class BoardInputs(_Port):
 
 
 class LoggedIndicator:
-    """These boards have no display: what the driver of the car should see stands in the log."""
+    """For boards without a display: logs what the driver of the car should see."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,6 +1,7 @@
-"""From peak voltages to pilot states: two equal samples make a state, a fault of the diode stays until the car has gone.
+"""Pilot states from peak voltages: two equal samples make a state; a diode fault stays until the
+car is unplugged.
 
-Pure: samples in, states out. The bands and their hysteresis are those of :mod:`hal.pilot`.
+A pure function of the samples. The bands and their hysteresis are those of :mod:`hal.pilot`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from hal.readings import PilotState
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The debounced pilot. ``diode`` and ``short`` are faults as levels."""
+    """The debounced pilot. ``diode`` and ``short``: whether these faults are present."""
 
     state: PilotState
     diode: bool = False
@@ -20,7 +21,7 @@ class Settled:
 
 
 class Debounce:
-    """Feed it every sample; a lone one that differs changes nothing."""
+    """Takes every sample; a single different one changes nothing."""
 
     def __init__(self) -> None:
         self.settled = Settled(PilotState.UNKNOWN)
@@ -28,7 +29,7 @@ class Debounce:
         self._diode = False
 
     def sample(self, high_volts: float, low_volts: float, duty: float | None) -> Settled:
-        """``duty`` is what is driven: 1.0 steady high, 0.0 steady low, None pulled to 0 V."""
+        """``duty`` is the driven one: 1.0 steady high, 0.0 steady low, None pulled to 0 V."""
         measured = classify(high_volts, low_volts, duty, self.settled.state)
         seen = (measured.state, measured.flaw)
         if seen == self._candidate:
@@ -37,7 +38,7 @@ class Debounce:
         return self.settled
 
     def lost(self) -> Settled:
-        """Nothing can be measured: that is known at once."""
+        """The pilot cannot be measured: the state is UNKNOWN at once."""
         self._candidate = None
         self.settled = Settled(PilotState.UNKNOWN, diode=self._diode)
         return self.settled

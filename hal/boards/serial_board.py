@@ -1,4 +1,6 @@
-"""A board behind a controller on a serial line: the line and its loss, the reset line, and the turns in which everything is said again."""
+"""A board behind a controller on a serial line: the line and its loss, the reset line, and the
+periodic repeats.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ RECONNECT_SECONDS: Final = 1.0
 
 
 class SerialBoard(DrivenBoard):
-    """``turn_seconds``: how often :meth:`_turn` is called. A line that is gone is opened anew."""
+    """``turn_seconds``: how often :meth:`_turn` is called. A line that was lost is opened anew."""
 
     def __init__(
         self,
@@ -42,27 +44,27 @@ class SerialBoard(DrivenBoard):
 
     @abc.abstractmethod
     def _turn(self, now: float) -> None:
-        """What is due, while there is a line. HalError where the line is not of use any more."""
+        """Send what is due, while there is a line. Raises HalError if the line has failed."""
 
     @abc.abstractmethod
     def _begin(self) -> None:
-        """The line is open again: lead the controller into a known state. Raises HalError."""
+        """The line is open again: bring the controller into a known state. Raises HalError."""
 
     @abc.abstractmethod
     def _hear(self, octets: bytes) -> None:
-        """What comes over the line."""
+        """Handle received octets."""
 
     @abc.abstractmethod
     def _vanish(self, text: str) -> None:
-        """The controller does not answer any more."""
+        """The controller no longer answers."""
 
     @abc.abstractmethod
     def _refuse(self, text: str) -> None:
-        """HalLost for all that wait for an answer."""
+        """Raise HalLost at all commands that wait for an answer."""
 
     @abc.abstractmethod
     async def _leave(self) -> None:
-        """Say over the line that the board is left in its safe state. Raises HalError."""
+        """Command the safe state before the board is closed. Raises HalError."""
 
     async def _stop(self) -> None:
         if self._ticker is not None:
@@ -107,5 +109,5 @@ class SerialBoard(DrivenBoard):
 
     def _write(self, octets: bytes) -> None:
         if self._line is None:
-            raise HalLost("the serial line is gone")
+            raise HalLost("the serial line is lost")
         self._line.write(octets)

@@ -1,4 +1,4 @@
-"""Faults that boards of several makers have."""
+"""Faults that boards of several makers share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 from hal.faults import Trouble
 from hal.readings import Severity
 
-HEARTBEAT_LOST: Final = Trouble("heartbeat_lost", Severity.EMERGENCY, "the station has stopped beating")
+HEARTBEAT_LOST: Final = Trouble("heartbeat_lost", Severity.EMERGENCY, "the station's heartbeat has stopped")
 WELDED: Final = Trouble("contactor_welded", Severity.EMERGENCY, "the contactor does not open", latched=True)
 STUCK_OPEN: Final = Trouble("contactor_stuck_open", Severity.STOP, "the contactor does not close", latched=True)
 PILOT_DIODE: Final = Trouble("pilot_diode", Severity.EMERGENCY, "the car's pilot diode is missing", latched=True)
 PILOT_SHORT: Final = Trouble("pilot_short", Severity.EMERGENCY, "the pilot is shorted to earth")
-PROXIMITY: Final = Trouble("proximity_invalid", Severity.STOP, "the proximity resistor is that of no cable")
+PROXIMITY: Final = Trouble("proximity_invalid", Severity.STOP, "the proximity resistor does not belong to any cable")
 RESIDUAL: Final = Trouble(
     "residual_current", Severity.EMERGENCY, "the residual-current monitor has tripped", latched=True
 )

@@ -1,6 +1,7 @@
-"""A serial line to a board: octets in, octets out, on the event loop.
+"""A serial line to a board, on the event loop.
 
-``pyserial`` opens it and sets it up, as the convention is; what follows goes over its descriptor without threads.
+``pyserial`` opens and configures it; reads and writes then use its file descriptor, without
+threads.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ READ_OCTETS = 4096
 
 
 def describe(path: str, error: OSError) -> HalError:
-    """The error that a person can act on."""
+    """Returns the error that a person can act on."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return HalRejected(f"no permission to open {path}: add the user to the group that owns it (often dialout)")
     if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
@@ -63,8 +64,8 @@ class SerialLine:
         except OSError as error:
             raise HalLost(f"{self._path}: {error}") from error
         if taken != len(octets):
-            # Kilobytes are waiting: the line does not move, and half a frame is of no use.
-            raise HalLost(f"{self._path} does not take what is sent")
+            # The kernel's buffer is full: the line is stuck, and a part of a frame is useless.
+            raise HalLost(f"{self._path} does not accept octets")
 
     def close(self) -> None:
         fd, self._fd = self._fd, None

@@ -1,4 +1,6 @@
-"""CAN on Linux, with the standard library: extended data frames out and in, and what the controller says about the bus."""
+"""CAN on Linux, with the standard library: extended data frames, and error frames of the
+controller.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from hal.errors import HalLost, HalRejected, HalTimeout, HalUnsupported
 from hal.linux.errors import InterfaceDown, NoInterface, NoPermission
 from hal.linux.sockets import FrameSocket, Texts, describe
 
-# include/uapi/linux/can.h: identifier with flags, length, padding, eight octets; in the byte order of the machine.
+# include/uapi/linux/can.h: identifier with flags, length, padding, eight octets; in the byte order
+# of the machine.
 _FRAME: Final = struct.Struct("=IB3x8s")
 _EXTENDED, _REMOTE, _ERROR = 0x80000000, 0x40000000, 0x20000000
 _IDENTIFIER = 0x1FFFFFFF
@@ -30,7 +33,9 @@ TEXTS: Final[Texts] = {
 
 
 class BusOff(HalLost):
-    """The controller has left the bus after too many errors. It comes back by itself only with ``restart-ms``."""
+    """The controller has left the bus after too many errors. It returns by itself only with
+    ``restart-ms``.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +46,16 @@ class Frame:
     data: bytes
 
     def packed(self) -> bytes:
-        """As the kernel takes it. Raises HalRejected for a frame that does not fit."""
+        """Returns the kernel's form. Raises HalRejected for a frame that does not fit."""
         if not 0 <= self.identifier <= _IDENTIFIER or len(self.data) > 8:
-            raise HalRejected(f"no extended CAN frame: {self.identifier:#x} with {len(self.data)} octets")
+            raise HalRejected(f"not an extended CAN frame: {self.identifier:#x} with {len(self.data)} octets")
         return _FRAME.pack(self.identifier | _EXTENDED, len(self.data), self.data)
 
 
 def unpacked(octets: bytes) -> Frame | BusOff | None:
-    """A frame as the kernel gives it; None for others: standard, remote and other error frames, CAN FD, scraps."""
+    """Parse the kernel's form. Returns None for standard, remote and other error frames, CAN FD,
+    and truncated ones.
+    """
     if len(octets) != _FRAME.size:
         return None
     identifier, length, data = _FRAME.unpack(octets)
@@ -60,9 +67,11 @@ def unpacked(octets: bytes) -> Frame | BusOff | None:
 
 
 class CanSocket(FrameSocket):
-    """A bound CAN_RAW socket, or another socket with its packets of 16 octets. For the event loop's thread.
+    """A bound CAN_RAW socket, or another socket with its packets of 16 octets. For the event loop's
+    thread.
 
-    ``on_frame`` is called with each frame and the time of its arrival, ``on_lost`` when the bus carries no frames.
+    ``on_frame`` is called with each frame and the time of its arrival, ``on_lost`` when the bus
+    carries no frames.
     """
 
     def __init__(self, opened: socket.socket, interface: str) -> None:
@@ -70,7 +79,9 @@ class CanSocket(FrameSocket):
         self.on_frame: Callable[[float, Frame], None] = lambda at, frame: None
 
     def send(self, frame: Frame) -> None:
-        """Queue now. HalTimeout when the queue is full, HalLost when there is no way out."""
+        """Queue now. Raises HalTimeout if the queue is full, HalLost if the interface does not
+        send.
+        """
         try:
             self._send(frame.packed())
         except HalLost as error:
@@ -81,7 +92,7 @@ class CanSocket(FrameSocket):
     def _take(self, opened: socket.socket) -> None:
         octets = opened.recv(128)
         if not octets:
-            self._lose(HalLost(f"{self.interface}: the other end is gone"))
+            self._lose(HalLost(f"{self.interface}: the other end is closed"))
             return
         found = unpacked(octets)
         if isinstance(found, Frame):
@@ -91,9 +102,10 @@ class CanSocket(FrameSocket):
 
 
 def can_interface(interface: str, destination: int) -> CanSocket:
-    """A CAN_RAW socket that hears frames whose second lowest octet is ``destination``, and bus-off.
+    """Returns a CAN_RAW socket that receives frames whose second lowest octet is ``destination``,
+    and bus-off.
 
-    HalUnsupported without CAN in this kernel; NoInterface, InterfaceDown, HalRejected as they are.
+    Raises HalUnsupported without CAN in this kernel, NoInterface, InterfaceDown, NoPermission.
     """
     if not hasattr(socket, "AF_CAN"):
         raise HalUnsupported("this system has no CAN sockets")

@@ -1,7 +1,9 @@
-"""Frames of Infypower charging modules (protocol V1.13): CAN 2.0B at 125 kbit/s, eight octets, big-endian.
+"""Frames of Infypower charging modules (protocol V1.13): CAN 2.0B at 125 kbit/s, eight octets,
+big-endian.
 
-The identifier holds, from the top: 3 bits of error, 4 bits of device (0x0A one module, 0x0B a group), 6 bits of command, 8 bits of
-destination, 8 bits of source. A read is a frame of zeros; the answer swaps destination and source.
+The identifier holds, from the top: 3 bits of error, 4 bits of device (0x0A one module, 0x0B a
+group), 6 bits of command, 8 bits of destination, 8 bits of source. A read is a frame of zeros; the
+answer swaps destination and source.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ MODULE = 0x0A
 CONTROLLER = 0xF0
 
 HIGHEST_VOLTS, HIGHEST_AMPERES = 2000.0, 1000.0
-"""What no module has. A measurement beyond is none."""
+"""No module has more. A measurement beyond is dropped."""
 
 
 class Command(enum.IntEnum):
-    """The commands that are used here; others exist."""
+    """The commands that this driver uses; others exist."""
 
     MEASUREMENT = 0x03
     STATUS = 0x04
@@ -32,7 +34,7 @@ class Command(enum.IntEnum):
 
 
 class Status(enum.IntFlag):
-    """The three status octets: the last one of the frame lowest."""
+    """The three status octets; the frame's last octet is the lowest."""
 
     OUTPUT_SHORT = 1 << 0
     SLEEPING = 1 << 4
@@ -63,7 +65,9 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """Behind the output diode: what stands at the pins also while the module is off; and the current that it could give."""
+    """Voltage after the output diode, at the pins also while the module is off; and the current
+    available.
+    """
 
     volts: float
     available_amperes: float
@@ -94,8 +98,8 @@ def switch(on: bool, module: int, controller: int = CONTROLLER) -> Frame:
 
 
 def setpoint(volts: float, amperes: float, module: int, controller: int = CONTROLLER) -> Frame:
-    """Whole millivolts and milliamperes, rounded down: never more than was asked for."""
-    # The nudge undoes the binary fraction: 0.29 A are 290 mA.
+    """In whole millivolts and milliamperes, rounded down: never more than asked for."""
+    # 1e-6 corrects the binary fraction: 0.29 A are 290 mA.
     millivolts, milliamperes = math.floor(volts * 1000.0 + 1e-6), math.floor(amperes * 1000.0 + 1e-6)
     return Frame(identifier(Command.SET, module, controller), struct.pack(">II", millivolts, milliamperes))
 
@@ -109,7 +113,7 @@ def answer(frame: Frame, controller: int = CONTROLLER) -> tuple[int, Answer] | N
     match command:
         case Command.MEASUREMENT:
             volts, amperes = struct.unpack(">ff", frame.data)
-            # NaN compares false, too.
+            # NaN also compares false.
             if not (-50.0 <= volts <= HIGHEST_VOLTS and abs(amperes) <= HIGHEST_AMPERES):
                 return None
             return source, Measurement(volts, amperes)

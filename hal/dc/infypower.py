@@ -1,8 +1,8 @@
 """A DC supply of Infypower modules in parallel, over CAN.
 
-One loop says everything again and again: questions, setpoints while on, "off" until every module has confirmed it. What the
-station orders changes only what that loop says. Modules answer for themselves; the group and broadcast addresses are not used, since
-they may reach modules of another outlet.
+One loop repeats every frame: questions, setpoints while on, "off" until every module has confirmed
+it. The station's commands change what the loop sends. Each module is addressed singly: group and
+broadcast addresses might reach modules of another outlet.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ from hal.readings import DcCapabilities, DcPhase, DcPresent, Severity
 log = logging.getLogger(__name__)
 
 CYCLE_SECONDS = 0.05
-"""Measurements come this often while the output is on: the port promises values of at most 100 ms."""
+"""How often to ask for measurements while the output is on: the port promises values of at most 100
+ms.
+"""
 
 RESTING_CYCLES = 5
 SLOW_CYCLES = 4
-"""Every so many cycles: status, external voltage, and the setpoint again, which is the modules' sign that we live."""
+"""Status, external voltage and the setpoint are sent every this many cycles; the modules take the
+setpoint as a heartbeat.
+"""
 
 BURST_FRAMES = 6
 BURST_PAUSE_SECONDS = 0.004
@@ -50,7 +54,9 @@ OPTIONS = ("modules", "controller", "max_volts", "max_amperes", "max_watts", "ra
 
 
 class InfypowerSupply:
-    """The supply as a part of a board. ``connect`` opens the bus; it is called again when the bus is gone."""
+    """The supply as a part of a board. ``connect`` opens the bus; it is called again after the bus
+    was lost.
+    """
 
     def __init__(
         self,
@@ -77,18 +83,20 @@ class InfypowerSupply:
         self._beat_at = -math.inf
         self._cut_off_at = -math.inf
 
-    # --- the port (without the contactor, which is another's) ---
+    # --- the port (the contactor belongs to the board) ---
 
     @property
     def capabilities(self) -> DcCapabilities:
-        """HalLost before :meth:`open`."""
+        """Raises HalLost before :meth:`open`."""
         if self._capabilities is None:
             raise HalLost("the supply has not been opened")
         return self._capabilities
 
     @property
     def present(self) -> DcPresent:
-        """The higher of what the modules give and what stands behind their diodes; the sum of their currents; the oldest time."""
+        """Returns the highest voltage before or after the modules' diodes, the sum of their
+        currents, and the oldest time.
+        """
         modules = self._modules.values()
         at = min(module.measured_at for module in modules)
         if at == -math.inf:
@@ -98,11 +106,13 @@ class InfypowerSupply:
 
     @property
     def on(self) -> bool:
-        """It has been ordered on, or has not yet confirmed that it is off."""
+        """Whether it is ordered on, or has not yet confirmed that it is off."""
         return self._target is not None or not self._off_confirmed
 
     async def set_target(self, volts: float, amperes: float, phase: DcPhase) -> None:
-        """Switch on and ramp towards this target; returns when every module has confirmed that it is on (HalTimeout after 1 s)."""
+        """Switch on and ramp towards this target. Returns when every module has confirmed that it
+        is on; raises HalTimeout after 1 s.
+        """
         limits = self.capabilities
         if not limits.min_volts <= volts <= limits.max_volts:  # NaN is outside as well
             raise HalRejected(f"{volts:g} V is outside {limits.min_volts:g} to {limits.max_volts:g}")
@@ -112,7 +122,7 @@ class InfypowerSupply:
         if self._bus is None or LOST in self.faults:
             raise HalLost("the supply does not answer")
         if loop.time() - self._beat_at > BEAT_SECONDS:
-            raise HalRejected("the station does not beat")
+            raise HalRejected("no heartbeat from the station")
         first = self._target is None
         if first and any(fault.severity > Severity.WARNING for fault in self.faults.active):
             raise HalRejected(f"the supply has a fault: {', '.join(fault.code for fault in self.faults.active)}")
@@ -132,9 +142,10 @@ class InfypowerSupply:
         await self._come_on()
 
     async def off(self) -> None:
-        """Switch off; returns when every module has confirmed it and less than 1 A flows. HalTimeout after 2 s.
+        """Switch off. Returns when every module has confirmed it and less than 1 A flows; raises
+        HalTimeout after 2 s.
 
-        Whatever the result of this call, the order is repeated until it is confirmed.
+        The order is repeated until it is confirmed, also after an error.
         """
         self.switch_off()
         if not await _until(lambda: self._off_confirmed, OFF_SECONDS if self._task is not None else 0.0):
@@ -151,13 +162,15 @@ class InfypowerSupply:
                 self._send(switch(False, module, self._controller))
 
     def beat(self) -> None:
-        """The station lives. A supply that has heard no beat for a second switches itself off."""
+        """Heartbeat of the station. Without one for a second the supply switches itself off."""
         self._beat_at = asyncio.get_running_loop().time()
 
     # --- the part ---
 
     async def open(self, tell: Tell) -> None:
-        """Connect, switch off, and ask every module what it can. HalLost without a bus, HalTimeout if a module does not answer."""
+        """Connect, switch off, and ask every module for its ratings. Raises HalLost without a bus,
+        HalTimeout if a module does not answer.
+        """
         loop = asyncio.get_running_loop()
         self.faults.tell = tell
         self._attach(self._connect())
@@ -234,12 +247,15 @@ class InfypowerSupply:
             sent += 1
 
     def _round(self, cycle: int) -> Iterable[Frame]:
-        """What is said in this cycle; made frame by frame, so that an order that comes between them holds from the next one on."""
+        """Yields the frames of this cycle one by one, so that a command between them applies from
+        the next frame on.
+        """
         slow, even = cycle % SLOW_CYCLES == 0, cycle % 2 == 0
         changing = self._ramp()
         for address, module in self._modules.items():
             if not self._off_confirmed and even:
-                # Switching is confirmed by status and measurement, so these are asked for while it is not.
+                # Status and measurement confirm the switching, so ask for them until it is
+                # confirmed.
                 if self._target is None:
                     yield switch(False, address, self._controller)
                 elif not module.on_since(self._switched_at):
@@ -257,7 +273,9 @@ class InfypowerSupply:
                     yield question(Command.RATINGS, address, self._controller)
 
     def _ramp(self) -> bool:
-        """Bring the current up towards its target, down at once; True if it has moved."""
+        """Move the current towards its target: up by the ramp, down at once. Returns whether it has
+        moved.
+        """
         now, before = asyncio.get_running_loop().time(), self._amperes
         if self._target is not None:
             step = self._bounds.ramp * min(max(now - self._ramped_at, 0.0), 0.25)
@@ -295,7 +313,8 @@ class InfypowerSupply:
             return
         self._modules[found[0]].hear(found[1], now)
         if self._target is None:
-            # Also after it had been confirmed: a module that comes on unasked is told so again, and is a fault if it stays.
+            # Also after the confirmation: a module that switches on by itself is commanded off
+            # again, and is a fault if it stays on.
             off = all(module.off_since(self._switched_at) for module in self._modules.values())
             if self._off_confirmed and not off:
                 self._switched_at = now
@@ -336,7 +355,7 @@ class InfypowerSupply:
 
 
 async def _until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until it is so, at most this long; returns whether it is."""
+    """Wait for the condition, at most this long. Returns whether it holds."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while not condition():
@@ -347,10 +366,11 @@ async def _until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def supply(where: str) -> InfypowerSupply:
-    """The supply of ``infypower:can0?modules=0,1``. HalRejected for what is not understood.
+    """Returns the supply of ``infypower:can0?modules=0,1``. Raises HalRejected for any other
+    address.
 
-    Options: modules (0), their addresses with commas between; controller (0xF0), our address; max_volts, max_amperes, max_watts, which
-    the outlet allows; ramp (100), amperes a second.
+    Options: modules (0), their addresses with commas between; controller (0xF0), the station's
+    address; max_volts, max_amperes, max_watts, the outlet's limits; ramp (100), amperes a second.
     """
     address = Address(where, OPTIONS)
     controller = address.integer("controller", 0, 0xFF, CONTROLLER)

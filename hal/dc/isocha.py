@@ -1,6 +1,7 @@
 """Bender isoCHA425HV insulation monitor, on Modbus (RTU by factory: 19200 8E1, unit 3).
 
-Every channel is four holding registers: a float32, then alarm, test, validity and unit in one word, then what it describes.
+Every channel has four holding registers: a float32, then alarm, test, validity and unit, then its
+description.
 """
 
 from __future__ import annotations
@@ -25,18 +26,20 @@ log = logging.getLogger(__name__)
 
 MEASURING_SECONDS = 1.0
 IDLE_SECONDS = 5.0
-"""At rest it is only looked whether it is there, so that a car is not let in to an outlet that cannot check its cable."""
+"""At rest the poll only checks that the monitor answers: an outlet that cannot check a cable
+accepts no car.
+"""
 
 LOST_SECONDS = 3.0
 LOST_AT_REST_SECONDS = 8.0
-"""At rest one question without an answer does not yet mean a lost monitor."""
+"""At rest a single request without an answer does not make the monitor lost."""
 
 SELF_TEST_SECONDS = 30.0
 TESTING_SECONDS = 0.25
 BREATH_SECONDS = 0.02
-"""The monitor gets slow when requests follow each other at once."""
+"""The monitor slows down when requests follow each other without a pause."""
 
-BROKEN = Trouble("imd-device-error", Severity.STOP, "the insulation monitor reports an error of its own")
+BROKEN = Trouble("imd-device-error", Severity.STOP, "the insulation monitor reports a device error")
 FACTORY = Rtu("", 19200, "E", 1)
 OPTIONS = sorted(LINE_OPTIONS | {"unit"})
 
@@ -50,7 +53,7 @@ _OHM = 2
 
 
 class SelfTest(enum.Enum):
-    """Which test runs now. What is measured meanwhile says nothing about the cable."""
+    """The test that runs. Measurements during a test do not describe the cable."""
 
     NONE = 0
     INTERNAL = 1
@@ -59,7 +62,7 @@ class SelfTest(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One measured value as the monitor tells it. ``ohms`` is None where it says that it has none."""
+    """One measured value of the monitor. ``ohms`` is None if it has none."""
 
     ohms: float | None
     test: SelfTest
@@ -67,20 +70,22 @@ class Channel:
 
 
 def channel(registers: Sequence[int]) -> Channel:
-    """Four registers of the insulation channel. Raises HalRejected for a value that is not an insulation resistance."""
+    """Parse four registers of the insulation channel. Raises HalRejected for a value that is not an
+    insulation resistance.
+    """
     ohms = float32(registers, 0)
     state, kind = registers[2] >> 8, registers[2] & 0xFF
     try:
         test = SelfTest(state >> 6)
     except ValueError:
-        raise HalRejected(f"the insulation monitor is in a test that it does not have ({state:#04x})") from None
+        raise HalRejected(f"the insulation monitor reports an unknown test ({state:#04x})") from None
     device_error = test is SelfTest.NONE and state & 0x07 == 2
     validity = kind >> 6
     if validity == 3 or device_error:
         return Channel(None, test, device_error)
     if kind & 0x1F != _OHM or not math.isfinite(ohms) or ohms < 0.0:
-        raise HalRejected(f"the insulation monitor says {ohms:g} in unit {kind & 0x1F}, which is not a resistance")
-    # 1: the true value is below what can be measured, so nothing is known that would speak for the insulation.
+        raise HalRejected(f"the insulation monitor reports {ohms:g} in unit {kind & 0x1F}, which is not a resistance")
+    # 1: the true value is below the measuring range, so the insulation cannot be taken as good.
     return Channel(0.0 if validity == 1 else ohms, test, device_error)
 
 
@@ -100,14 +105,16 @@ class IsoCha(ModbusPart):
         await super().close()
 
     async def self_test(self) -> bool:
-        """The monitor's own test. HalTimeout if it does not begin, or does not end, within 30 s."""
+        """Run the monitor's own test. Raises HalTimeout if it does not begin, or does not end,
+        within 30 s.
+        """
         async with within(
-            SELF_TEST_SECONDS, f"{self._line.where}: the self-test has no end after {SELF_TEST_SECONDS:g} s"
+            SELF_TEST_SECONDS, f"{self._line.where}: the self-test has not ended after {SELF_TEST_SECONDS:g} s"
         ):
             return await self._test()
 
     async def start(self) -> None:
-        """Measure once a second. HalLost while the monitor does not answer."""
+        """Measure once a second. Raises HalLost while the monitor does not answer."""
         if not self._poller.running or self.LOST in self.faults:
             raise HalLost(f"{self._line.where}: the insulation monitor does not answer")
         self.reading = None
@@ -121,7 +128,7 @@ class IsoCha(ModbusPart):
 
     async def _test(self) -> bool:
         before = await self._channel()
-        if before.test is not SelfTest.EXTERNAL:  # else: one that was asked for already
+        if before.test is not SelfTest.EXTERNAL:  # else a test was started before
             await self._line.write(self._unit, _START_TEST, [_TEST_WORD])
         begun = before.test is SelfTest.EXTERNAL
         misses = 0
@@ -130,7 +137,7 @@ class IsoCha(ModbusPart):
             try:
                 now = await self._channel()
             except HalTimeout:
-                # It may be silent for a moment while it tests itself.
+                # The monitor may not answer for a moment during its test.
                 misses += 1
                 if misses > 3:
                     raise
@@ -149,18 +156,22 @@ class IsoCha(ModbusPart):
         if found.device_error or found.test is SelfTest.NONE:
             self.faults.report(BROKEN, found.device_error)
         if since and self._measuring and found.test is SelfTest.NONE and found.ohms is not None:
-            # What it answers was measured before the answer came: a caller that wants a measurement from now on must not get an older one.
+            # The value was measured before its answer came: a caller that wants a measurement from
+            # now on must not get an older one.
             self.reading = ImdReading(found.ohms, asked_at)
             self.faults.tell(InsulationMeasured(self.reading))
 
     async def _prepare(self) -> None:
-        """Make it ready. Settings are written only where they differ: the monitor keeps them in a memory that wears out."""
+        """Prepare the monitor. Settings are written only if they differ, because writing wears its
+        memory out.
+        """
         name = text(await self._line.read_holding(self._unit, _NAME, 10))
         await asyncio.sleep(BREATH_SECONDS)
         version = (await self._line.read_holding(self._unit, _VERSION, 1))[0]
         log.info("insulation monitor: %s, firmware %d.%02d", name or "without a name", version // 100, version % 100)
         await self._set(_DEVICE_ON, 1)
-        # The long self-test of older firmware outlasts the patience of some cars; newer has a short one for the cable check.
+        # The long self-test of older firmware exceeds some cars' time limits; newer firmware has a
+        # short one for the cable check.
         if version > _FAST_SINCE:
             await self._set(_AUTOMATIC_TEST, _FAST_CABLE_CHECK)
         self._prepared = True
@@ -175,12 +186,13 @@ class IsoCha(ModbusPart):
         return channel(await self._line.read_holding(self._unit, _RESISTANCE, 4))
 
     def _lost(self, error: HalError) -> None:
-        self._prepared = False  # it may come back as another one, or as it left the factory
+        self._prepared = False  # the next one may be another device, or have factory settings
         super()._lost(error)
 
 
 def insulation_monitor(where: str, lines: Lines) -> IsoCha:
-    """The monitor of ``isocha:rtu:DEVICE?unit=3`` or ``isocha:tcp:HOST:PORT``. HalRejected for what is not understood.
+    """Returns the monitor of ``isocha:rtu:DEVICE?unit=3`` or ``isocha:tcp:HOST:PORT``. Raises
+    HalRejected for any other address.
 
     Options: unit (3), baud (19200), parity (E), stop_bits (1).
     """

@@ -1,4 +1,6 @@
-"""What is known of an Infypower module, what its status means for charging, and what modules can do together."""
+"""State of an Infypower module, the meaning of its status for charging, and the ratings of modules
+in parallel.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from hal.dc.frames import Answer, External, Measurement, Ratings, Status
 from hal.errors import HalRejected
 from hal.readings import SAFE_AMPERES, DcCapabilities, Severity
 
-# What a module reports about itself. WARNING: for the log; STOP: this session should end; EMERGENCY: off at once.
+# Faults by status bit. WARNING: for the log; STOP: this session should end; EMERGENCY: off at once.
 ALARMS: Final[dict[Status, tuple[str, Severity, str]]] = {
     Status.OUTPUT_SHORT: ("supply-output-short", Severity.EMERGENCY, "the output is shorted"),
     Status.OUTPUT_OVER_VOLTAGE: ("supply-over-voltage", Severity.EMERGENCY, "too much voltage at the output"),
@@ -34,7 +36,7 @@ _NOTHING, _OUTSIDE, _FINE = Measurement(0.0, 0.0), External(0.0, 0.0), Status(0)
 
 @dataclasses.dataclass(slots=True)
 class Module:
-    """One module as it last said. Times are of the event loop; minus infinity: never."""
+    """The last answers of one module. Times are of the event loop; minus infinity: never."""
 
     address: int
     measurement: Measurement = _NOTHING
@@ -57,11 +59,11 @@ class Module:
 
     @property
     def known(self) -> bool:
-        """It has said everything at least once."""
+        """Whether it has sent ratings, status and measurement."""
         return self.ratings is not None and self.status_at > -math.inf and self.measured_at > -math.inf
 
     def off_since(self, moment: float) -> bool:
-        """It has confirmed after this moment that it is off, and that nothing flows."""
+        """Whether it has confirmed after this moment that it is off, and that no current flows."""
         off = self.status_at > moment and Status.DC_OFF in self.status
         return off and self.measured_at > moment and abs(self.measurement.amperes) < SAFE_AMPERES
 
@@ -71,7 +73,9 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the outlet allows, within what the modules can. ``ramp`` in amperes a second, upwards; downwards there is none."""
+    """The outlet's limits, beside the modules' ratings. ``ramp``: amperes a second upwards;
+    downwards there is no limit.
+    """
 
     max_volts: float = math.inf
     max_amperes: float = math.inf
@@ -80,7 +84,9 @@ class Bounds:
 
 
 def together(modules: Iterable[Module], bounds: Bounds) -> DcCapabilities:
-    """What modules in parallel can do, as far as their ratings are known and the outlet allows it. HalRejected if that is nothing."""
+    """Returns the capabilities of modules in parallel, by their known ratings and the outlet's
+    limits. Raises HalRejected if these leave no range.
+    """
     ratings = [module.ratings for module in modules if module.ratings is not None]
     # The modules regulate to 0.5 % of their rated current, and ripple stays within the same.
     tolerance = max(1.0, 0.005 * sum(rating.max_amperes for rating in ratings))
@@ -94,5 +100,5 @@ def together(modules: Iterable[Module], bounds: Bounds) -> DcCapabilities:
         ripple_amperes=tolerance,
     )
     if not 0.0 <= found.min_volts < found.max_volts or found.max_amperes <= 0.0 or found.max_watts <= 0.0:
-        raise HalRejected(f"the modules say that they can do nothing: {found}")
+        raise HalRejected(f"the modules' ratings leave no range: {found}")
     return found

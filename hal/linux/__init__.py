@@ -1,1 +1,3 @@
-"""Drivers for what Linux itself has: the power line modem on a network interface, GPIO lines, PWM and ADC."""
+"""Drivers for what Linux itself has: the power line modem on a network interface, GPIO lines, PWM
+and ADC.
+"""

@@ -1,4 +1,4 @@
-"""What can be wrong with a modem on a network interface, each told apart from the others."""
+"""Errors of a modem on a network interface, one class for each cause."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from hal.errors import HalLost, HalRejected, HalTimeout
 
 
 class NoInterface(HalLost):
-    """There is not, or not any more, an interface of this name and kind."""
+    """An interface of this name and kind does not exist, or no longer exists."""
 
 
 class InterfaceDown(HalLost):
-    """The interface is there, and down (or it went away while it was in use)."""
+    """The interface exists and is down, or was removed while in use."""
 
 
 class NoPermission(HalRejected):
@@ -18,4 +18,4 @@ class NoPermission(HalRejected):
 
 
 class NoModem(HalTimeout):
-    """Nothing on this interface answers as a HomePlug modem does."""
+    """No HomePlug modem answers on this interface."""

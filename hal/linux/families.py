@@ -1,4 +1,6 @@
-"""Modems that we know by name: how they are recognised, asked for their link, and restarted. Any other one works without."""
+"""Known makes of modems: how to recognise them, to ask for their link, and to restart them. Other
+modems work without this.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from hal.readings import ModemInfo
 
 
 class Family(abc.ABC):
-    """One maker's own messages. Requests are whole frames; readers return None for a frame that is not their answer."""
+    """The messages of one maker. Requests are whole frames; readers return None for a frame that is
+    not their answer.
+    """
 
     name: str
     reset_is_confirmed: bool
@@ -36,7 +40,7 @@ class Family(abc.ABC):
 
 
 class Qualcomm(Family):
-    """QCA7000, QCA7005, QCA7420 and their kin: OUI 00:B0:52, body behind it."""
+    """QCA7000, QCA7005, QCA7420 and related: OUI 00:B0:52, then the body."""
 
     name = "Qualcomm"
     reset_is_confirmed = True
@@ -48,7 +52,9 @@ class Qualcomm(Family):
         return mme.build(source, mmtype, self._OUI, mmv=VENDOR)
 
     def _body(self, frame: Frame, request: int, octets: int) -> bytes | None:
-        """What stands behind the OUI of the confirmation to this request, if it is that, and long enough."""
+        """Returns the body of the confirmation to this request; None for another frame, or one that
+        is too short.
+        """
         ours = frame.mmtype == request + 1 and frame.mmv == VENDOR and frame.body[:3] == self._OUI
         return frame.body[3:] if ours and len(frame.body) >= 3 + octets else None
 
@@ -57,7 +63,8 @@ class Qualcomm(Family):
         if body is None or body[0] != 0:
             return None
         text = mme.printable(body[3 : 3 + body[2]])
-        # MAC-QCA7005-1.1.0.730-04-20140815-CS: the firmware knows better than the device number which chip it is.
+        # MAC-QCA7005-1.1.0.730-04-20140815-CS: the firmware's name tells the chip more precisely
+        # than the device number.
         parts = text.split("-")
         chip = (
             parts[1] if len(parts) > 2 and parts[1].startswith(("QCA", "AR", "INT")) else self._DEVICES.get(body[1], "")
@@ -74,7 +81,9 @@ class Qualcomm(Family):
 
 
 class Lumissil(Family):
-    """CG5317: OUI 00:16:E8, a header of 19 octets, body. Public sources do not agree on the MMV of its messages, so both are tried."""
+    """CG5317: OUI 00:16:E8, a header of 19 octets, body. Public sources disagree on the MMV of its
+    messages, so both are tried.
+    """
 
     name = "Lumissil"
     reset_is_confirmed = False
@@ -105,7 +114,7 @@ class Lumissil(Family):
         return None if body is None else body[0] == 1
 
     def reset(self, frame: Frame) -> bool | None:
-        """It restarts without a message."""
+        """The modem restarts without an answer."""
         return None
 
 

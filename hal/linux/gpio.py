@@ -1,6 +1,7 @@
-"""GPIO lines over the kernel's character device (uAPI version 2), with nothing but ``ioctl``.
+"""GPIO lines over the kernel's character device (uAPI version 2), by ``ioctl`` alone.
 
-A line is named ``gpiochip0/17``, or by the name that the device tree gives it (``nSAFETY_RESET``); ``!`` before it: active low.
+A line is named ``gpiochip0/17``, or by its name in the device tree (``nSAFETY_RESET``); ``!``
+before it: active low.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _ioctl(fd: int, request: int, argument: bytearray) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LineName:
-    """Where a line is: a chip and its offset, or a name to look for (chip is empty then)."""
+    """A line, by chip and offset, or by a name to search for (``chip`` is then empty)."""
 
     chip: str
     offset: int
@@ -52,7 +53,7 @@ class LineName:
 
 
 def line_name(text: str) -> LineName:
-    """HalRejected for what names no line."""
+    """Parse the name of a line. Raises HalRejected for any other text."""
     bare = text.removeprefix("!")
     low = bare != text
     chip, slash, offset = bare.partition("/")
@@ -60,13 +61,15 @@ def line_name(text: str) -> LineName:
         return LineName(chip, int(offset), "", low)
     if not bare or slash or len(bare.encode()) > 31 or not bare.isprintable():
         raise HalRejected(
-            f"{text!r} names no GPIO line; it reads gpiochip0/17, or the line's name, with ! if it is active low"
+            f"{text!r} is not a GPIO line: write gpiochip0/17 or the line's name, with ! before it if it is active low"
         )
     return LineName("", 0, bare, low)
 
 
 def line_of(values: Values, name: str) -> LineName | None:
-    """The line that an option or key names; None where it is not given. HalRejected for what names no line."""
+    """Returns the line that an option or key names; None if it is not given. Raises HalRejected for
+    any other text.
+    """
     if name not in values:
         return None
     try:
@@ -86,7 +89,7 @@ def _describe(where: object, error: OSError) -> HalError:
 
 
 def _request(line: LineName, flags: int, attributes: list[tuple[int, int]], devices: Path, ioctl: Ioctl) -> int:
-    """The descriptor of one requested line."""
+    """Returns the file descriptor of one requested line."""
     chip, offset = (line.chip, line.offset) if line.chip else _find(line, devices, ioctl)
     try:
         fd = os.open(devices / chip, os.O_RDWR | os.O_CLOEXEC)
@@ -129,9 +132,7 @@ def _find(line: LineName, devices: Path, ioctl: Ioctl) -> tuple[str, int]:
             continue
         finally:
             os.close(fd)
-    raise HalLost(
-        f"there is no GPIO line of the name {line.name!r} (or no permission for its chip); gpioinfo lists them"
-    )
+    raise HalLost(f"no GPIO line has the name {line.name!r}, or its chip may not be opened; gpioinfo lists the lines")
 
 
 def _values(fd: int, request: int, value: int, ioctl: Ioctl) -> int:
@@ -141,7 +142,7 @@ def _values(fd: int, request: int, value: int, ioctl: Ioctl) -> int:
 
 
 class OutputLine:
-    """A line that we drive; inactive at first."""
+    """An output line; inactive at first."""
 
     def __init__(self, line: LineName, *, devices: Path = Path("/dev"), ioctl: Ioctl = _ioctl) -> None:
         self._line = line
@@ -149,7 +150,7 @@ class OutputLine:
         self._fd: int | None = _request(line, _OUTPUT, [(_OUTPUT_VALUES, 0)], devices, ioctl)
 
     def set(self, active: bool) -> None:
-        """HalLost when the line is gone."""
+        """Drive the line. Raises HalLost if it is closed or fails."""
         if self._fd is None:
             raise HalLost(f"GPIO line {self._line} is closed")
         try:
@@ -158,7 +159,7 @@ class OutputLine:
             raise _describe(self._line, error) from error
 
     def close(self) -> None:
-        """Inactive, and let go."""
+        """Drive the line inactive, and release it."""
         fd, self._fd = self._fd, None
         if fd is not None:
             with contextlib.suppress(OSError):
@@ -167,9 +168,10 @@ class OutputLine:
 
 
 class InputLine:
-    """A line that we read; ``on_change`` hears every debounced edge. To be made on a running event loop.
+    """An input line; ``on_change`` is called at every debounced edge. Make it on a running event
+    loop.
 
-    ``bias``: ``up``, ``down``, ``none``, or empty for what the device tree says.
+    ``bias``: ``up``, ``down``, ``none``, or empty for the device tree's.
     """
 
     def __init__(
@@ -194,7 +196,9 @@ class InputLine:
 
     @property
     def active(self) -> bool:
-        """The level now. A line that cannot be read any more is active: for a stop or a door that is the safe answer."""
+        """The level now. A line that can no longer be read counts as active, which is safe for a
+        stop or a door.
+        """
         try:
             self._active = self._fd is None or self._level()
         except OSError:

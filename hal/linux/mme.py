@@ -1,7 +1,9 @@
-"""Management messages between a host and its own HomePlug modem: octets in, values out, and back. No sockets.
+"""Management messages between a host and its own HomePlug modem: octets to values, and back. No
+sockets.
 
-Requests go to the address that every modem takes for its own; answers come from the modem's real one. HomePlug's messages carry MMV 1 and two
-octets of fragmentation, vendors' messages MMV 0, none, and the vendor's OUI. What car and station say to each other passes through here unread.
+Requests go to an address that every modem accepts as its own; answers come from the modem's real
+one. HomePlug's messages have MMV 1 and two octets of fragmentation; vendors' messages have MMV 0,
+no fragmentation, and the vendor's OUI. Messages between car and station are not parsed here.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from frozen import dataclass
 
 ETHERTYPE: Final = 0x88E1
 LOCAL: Final = bytes.fromhex("00b052000001")
-"""The modem at this end of the wire, whatever its own address is."""
+"""Address of the local modem, besides its own."""
 BROADCAST: Final = b"\xff" * 6
 MINIMUM_OCTETS: Final = 60
 SHORTEST_OCTETS: Final = 17
-"""Addresses, EtherType, MMV and MMTYPE: without them it is not a management frame."""
+"""Addresses, EtherType, MMV and MMTYPE: the least that a management frame has."""
 
 HOMEPLUG: Final = 1
 VENDOR: Final = 0
@@ -36,7 +38,9 @@ _STATION_OCTETS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One management frame; ``body`` begins behind the fragmentation octets, for vendors' messages with the OUI."""
+    """One management frame; ``body`` begins after the fragmentation octets; a vendor's body begins
+    with the OUI.
+    """
 
     destination: bytes
     source: bytes
@@ -46,7 +50,7 @@ class Frame:
 
 
 def parse(octets: bytes) -> Frame | None:
-    """The frame, or None for octets that are not a management frame."""
+    """Returns the frame; None for octets that are not a management frame."""
     if len(octets) < SHORTEST_OCTETS:
         return None
     destination, source, ethertype = _HEADER.unpack_from(octets)
@@ -57,7 +61,7 @@ def parse(octets: bytes) -> Frame | None:
 
 
 def build(source: bytes, mmtype: int, body: bytes = b"", *, mmv: int = HOMEPLUG, destination: bytes = LOCAL) -> bytes:
-    """A whole frame, padded to 60 octets."""
+    """Returns a whole frame, padded to 60 octets."""
     head = _HEADER.pack(destination, source, ETHERTYPE) + struct.pack("<BH", mmv, mmtype)
     return (head + (b"" if mmv == VENDOR else b"\0\0") + body).ljust(MINIMUM_OCTETS, b"\0")
 
@@ -71,8 +75,9 @@ def set_key(source: bytes, nid: bytes, nmk: bytes, nonce: bytes) -> bytes:
 def confirms_key(frame: Frame, nonce: bytes, modem: bytes | None) -> bool:
     """Whether this is the CM_SET_KEY.CNF to our request.
 
-    The result is not looked at: HomePlug AV 1.0 says 1 for success, 1.1 says 0, and firmware of both kinds is about. Ours is the answer that has
-    our nonce (in either place: modems differ there too), or comes from the modem that we know.
+    The result code is ignored: HomePlug AV 1.0 has 1 for success, 1.1 has 0, and both are in the
+    field. The answer to the station has its nonce (in one of two places: modems differ), or comes
+    from the known modem.
     """
     if frame.mmtype != CM_SET_KEY_CNF or frame.mmv != HOMEPLUG or len(frame.body) < 9:
         return False
@@ -85,13 +90,15 @@ def discover_list(source: bytes) -> bytes:
 
 
 def discovered(frame: Frame) -> bool | None:
-    """CC_DISCOVER_LIST.CNF: whether a station of our own network is among those heard. None for another message, or one that is cut short."""
+    """CC_DISCOVER_LIST.CNF: whether another station of this network was heard. None for another or
+    a truncated message.
+    """
     if frame.mmtype != CC_DISCOVER_LIST_CNF or frame.mmv != HOMEPLUG or not frame.body:
         return None
     count = frame.body[0]
     if len(frame.body) < 1 + count * _STATION_OCTETS:
         return None
-    # MAC 6, TEI 1, SameNetwork 1, and four that do not matter here.
+    # MAC 6, TEI 1, SameNetwork 1, and four more that are not used.
     return any(frame.body[1 + number * _STATION_OCTETS + 7] == 1 for number in range(count))
 
 
@@ -101,13 +108,13 @@ def network_stats(source: bytes) -> bytes:
 
 
 def associated(frame: Frame) -> bool | None:
-    """CM_NW_STATS.CNF: whether any other station is in our network. None for another message."""
+    """CM_NW_STATS.CNF: whether another station is in this network. None for another message."""
     if frame.mmtype != CM_NW_STATS_CNF or frame.mmv != HOMEPLUG or not frame.body:
         return None
     return frame.body[0] > 0
 
 
 def printable(octets: bytes, limit: int = 64) -> str:
-    """Text that a modem gave, fit for a log: ASCII up to its first zero, everything else as a dot."""
+    """Returns a modem's text for the log: ASCII up to the first zero, other characters as dots."""
     text = octets.split(b"\0", 1)[0][:limit]
     return "".join(chr(octet) if 32 <= octet < 127 else "." for octet in text)

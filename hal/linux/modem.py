@@ -1,4 +1,6 @@
-"""A HomePlug Green PHY modem behind a network interface: ``hal.ports.PlcModem`` for makers that we know, and for those that we do not."""
+"""A HomePlug Green PHY modem behind a network interface: ``hal.ports.PlcModem`` for known and
+unknown makes.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +21,29 @@ from hal.stream import Broadcast
 T = TypeVar("T")
 
 ANSWER_SECONDS: Final = 0.1
-"""Modems answer their host in milliseconds; who is asked for its maker has this long."""
+"""How long to wait for a modem's version; modems answer their host in milliseconds."""
 LINK_SECONDS: Final = 0.25
 KEY_SECONDS: Final = 0.45
 KEY_ATTEMPTS: Final = 2
 WAITING_FRAMES: Final = 2048
 RECOGNISE_AGAIN_SECONDS: Final = 5.0
-"""A modem that restarts is off the line for some seconds; who could not be recognised is asked again after this."""
+"""A modem that was not recognised is asked again after this: one that restarts does not answer for
+some seconds.
+"""
 RESTART_SECONDS: Final = 10.0
-"""After a restart a modem may be silent for so long."""
+"""How long a modem may be silent after a restart."""
 
 _NEUTRAL: Final[dict[Callable[[Frame], bool | None], Callable[[bytes], bytes]]] = {
     mme.discovered: mme.discover_list,
     mme.associated: mme.network_stats,
 }
-"""Ways to ask for the link that need no maker."""
+"""Ways to ask for the link that do not depend on the make."""
 
 
 class LinuxModem:
-    """The modem on a wire. ``address`` is its own, once it has answered: its attenuation profiles come from there."""
+    """The modem behind a socket. ``address`` is its own, once it has answered: its attenuation
+    profiles come from there.
+    """
 
     def __init__(self, wire: PacketWire) -> None:
         self.address: bytes | None = None
@@ -47,7 +53,7 @@ class LinuxModem:
         self._family: Family | None = None
         self._info: ModemInfo | None = None
         self._neutral: Callable[[Frame], bool | None] | None = None
-        """Which of the ways that need no maker has answered before."""
+        """Which way that does not depend on the make has been answered."""
         self._looked_at: float | None = None
         self._restarted_at: float | None = None
         self._pending: Callable[[Frame], bool] | None = None
@@ -60,11 +66,15 @@ class LinuxModem:
         self._wire.send(frame.ljust(mme.MINIMUM_OCTETS, b"\0"))
 
     def frames(self) -> AsyncIterator[tuple[float, bytes]]:
-        """Frames from now on, without the modem's answers to the station; a slow reader loses the oldest. HalLost while the interface is down."""
+        """Returns the frames from now on, without the modem's answers to the station; a slow reader
+        loses the oldest. Raises HalLost while the interface is down.
+        """
         return self._frames.stream()
 
     async def set_key(self, nid: bytes, nmk: bytes) -> None:
-        """Into the network of this key. NoModem when nothing confirms within a second."""
+        """Set the key of the modem's network. Raises NoModem if the modem does not confirm within a
+        second.
+        """
         for _ in range(KEY_ATTEMPTS):
             nonce = os.urandom(4)
             request = mme.set_key(self.mac, nid, nmk, nonce)
@@ -79,7 +89,9 @@ class LinuxModem:
         raise NoModem(f"no modem answers on {self.interface}: CM_SET_KEY.REQ was not confirmed")
 
     async def link_up(self) -> bool | None:
-        """By the maker's own message, else by CC_DISCOVER_LIST or CM_NW_STATS. NoModem when what answered before is silent now."""
+        """By the maker's own message, else by CC_DISCOVER_LIST or CM_NW_STATS. Raises NoModem if a
+        modem that answered before no longer does.
+        """
         if self._restarted_at is not None:
             if asyncio.get_running_loop().time() - self._restarted_at < RESTART_SECONDS:
                 raise HalTimeout(f"the modem on {self.interface} restarts")
@@ -104,11 +116,13 @@ class LinuxModem:
                 self._neutral = read
                 return up
         if known is not None or self._family is not None:
-            raise NoModem(f"the modem on {self.interface} does not tell its link any more")
+            raise NoModem(f"the modem on {self.interface} no longer reports its link")
         return None
 
     async def info(self) -> ModemInfo:
-        """Maker and firmware; ``unknown`` for one that only speaks HomePlug. NoModem when there is no answer of any kind."""
+        """Returns make and firmware; ``unknown`` for a modem without a known make. Raises NoModem
+        if no request is answered.
+        """
         await self._recognise()
         if self._info is not None:
             return self._info
@@ -119,11 +133,13 @@ class LinuxModem:
         return ModemInfo("unknown", "")
 
     async def reset(self) -> None:
-        """Restart the modem: it is off the line for seconds, and may need its key again. HalUnsupported for an unknown maker."""
+        """Restart the modem: it is off the line for seconds, and may need its key again. Raises
+        HalUnsupported for an unknown make.
+        """
         await self._recognise()
         family = self._family
         if family is None:
-            raise HalUnsupported(f"the modem on {self.interface} is of no known make; it cannot be told to restart")
+            raise HalUnsupported(f"the modem on {self.interface} has an unknown make and cannot be restarted")
         request = family.request(self.mac, family.RESET)
         if not family.reset_is_confirmed:
             self._wire.send(request)
@@ -134,14 +150,14 @@ class LinuxModem:
         self._restarted_at = asyncio.get_running_loop().time()
 
     async def close(self) -> None:
-        """Let go of the interface. The key stays in the modem; a second call does nothing."""
+        """Release the interface. The key stays in the modem; a second call does nothing."""
         self._wire.close()
         self._frames.close()
 
-    # --- the maker ---
+    # --- the make ---
 
     async def _recognise(self) -> None:
-        """Ask each maker's way who is there, 100 ms apart."""
+        """Ask for the version in the way of each known make, 100 ms apart."""
         if self._info is not None:
             return
         for family in FAMILIES:
@@ -159,7 +175,9 @@ class LinuxModem:
     # --- questions and answers ---
 
     async def _ask(self, request: bytes, read: Callable[[Frame], T | None], seconds: float) -> T | None:
-        """Send, and wait for the frame that ``read`` makes something of; None when none comes. One question at a time."""
+        """Send, and wait for the frame that ``read`` accepts; None if none comes. One question at a
+        time.
+        """
         async with self._turn:
             answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -180,7 +198,7 @@ class LinuxModem:
                 self._pending = None
 
     def _receive(self, at: float, octets: bytes) -> None:
-        # Taken apart only for a question that is open: what is for readers they take apart themselves.
+        # Parsed only while a question is open: readers parse the other frames themselves.
         if self._pending is not None and (frame := mme.parse(octets)) is not None and self._pending(frame):
             return
         if len(octets) >= mme.SHORTEST_OCTETS:
@@ -188,7 +206,9 @@ class LinuxModem:
 
 
 async def open_modem(interface: str) -> LinuxModem:
-    """The modem on this interface. NoInterface, NoPermission; whether a modem answers there shows with the first question."""
+    """Open the modem on this interface. Raises NoInterface and NoPermission; whether a modem
+    answers is known only after the first question.
+    """
     modem = LinuxModem(PacketWire(interface))
     try:
         await modem._recognise()

@@ -1,4 +1,4 @@
-"""Raw Ethernet on a Linux interface: frames of EtherType 0x88E1, and nothing else."""
+"""Raw Ethernet on a Linux interface: frames of EtherType 0x88E1 only."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ TEXTS: Final[Texts] = {
 class PacketWire(FrameSocket):
     """An AF_PACKET socket on one interface, made and used on the thread of a running event loop.
 
-    ``on_frame`` is called with each frame and the time of its arrival, ``on_lost`` when the socket fails.
+    ``on_frame`` is called with each frame and the time of its arrival, ``on_lost`` when the socket
+    fails.
     """
 
     def __init__(self, interface: str) -> None:
         self.on_frame: Callable[[float, bytes], None] = lambda at, frame: None
         try:
-            # An unbound protocol of 0 receives nothing until bind() names the interface: no frame of another one slips in.
+            # With protocol 0 the socket receives nothing until bind() names the interface, so no
+            # frame of another interface.
             opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         except OSError as error:
             raise describe(error, interface, TEXTS) from error
@@ -49,7 +51,9 @@ class PacketWire(FrameSocket):
         super().__init__(opened, interface, TEXTS)
 
     def send(self, frame: bytes) -> None:
-        """Send now. HalLost when the interface is gone, HalTimeout when its queue is full."""
+        """Send now. Raises HalLost if the interface does not exist, HalTimeout if its queue is
+        full.
+        """
         self._send(frame)
 
     def _take(self, opened: socket.socket) -> None:

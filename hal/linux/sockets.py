@@ -1,4 +1,6 @@
-"""What raw sockets of Linux have in common: read on the event loop, a bounded number at a time, errors that a person can act on."""
+"""Common part of Linux raw sockets: reads a bounded number of frames in a turn of the event loop,
+and raises errors that a person can act on.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from hal.errors import HalError, HalLost, HalTimeout
 from hal.linux.errors import InterfaceDown, NoInterface, NoPermission
 
 FRAMES_AT_A_TIME: Final = 64
-"""This many frames are read in one turn of the event loop."""
+"""Most frames that are read in one turn of the event loop."""
 
 Texts = Mapping[type[HalError], str]
-"""What each error is called, with ``{interface}`` and ``{error}`` in it."""
+"""The text of each error, with ``{interface}`` and ``{error}`` in it."""
 
 _KINDS: Final[dict[int | None, type[HalError]]] = {
     errno.EPERM: NoPermission,
@@ -31,13 +33,15 @@ _KINDS: Final[dict[int | None, type[HalError]]] = {
 
 
 def describe(error: OSError, interface: str, texts: Texts) -> HalError:
-    """The error that a person can act on."""
+    """Returns the error that a person can act on."""
     kind = _KINDS.get(error.errno, HalLost)
     return kind(texts.get(kind, "{interface}: {error}").format(interface=interface, error=error))
 
 
 class FrameSocket(abc.ABC):
-    """An open socket on one interface. ``on_lost`` hears that nothing comes for now. On the thread of a running event loop."""
+    """An open socket on one interface. ``on_lost`` is called when no frames come for now. For the
+    thread of a running event loop.
+    """
 
     def __init__(self, opened: socket.socket, interface: str, texts: Texts) -> None:
         self.on_lost: Callable[[HalLost], None] = lambda error: None
@@ -85,7 +89,7 @@ class FrameSocket(abc.ABC):
                 return
 
     def _lose(self, error: HalError) -> None:
-        # Down is not the end: the socket hears again when the interface is up.
+        # After InterfaceDown the socket receives again as soon as the interface is up.
         if not isinstance(error, InterfaceDown):
             self.close()
         self.on_lost(error if isinstance(error, HalLost) else HalLost(str(error)))

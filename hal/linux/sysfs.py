@@ -1,4 +1,6 @@
-"""PWM and ADC of a Linux board by sysfs. Reads and writes of these files take microseconds, and no thread."""
+"""PWM and ADC of a Linux board by sysfs. Reads and writes of these files take microseconds and need
+no thread.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Final
 from hal.errors import HalError, HalLost, HalRejected
 
 PERIOD_NANOSECONDS: Final = 1_000_000
-"""1 kHz, as IEC 61851-1 wants the pilot."""
+"""1 kHz, the pilot's frequency in IEC 61851-1."""
 
 
 def _describe(path: Path, error: OSError) -> HalError:
@@ -27,7 +29,7 @@ def _write(path: Path, value: int) -> None:
 
 
 class Pwm:
-    """One channel at 1 kHz. ``inverted``: the amplifier turns it around, so that a high output is -12 V."""
+    """One channel at 1 kHz. ``inverted``: the amplifier inverts the output, so that high is -12 V."""
 
     def __init__(self, chip: int, channel: int, *, inverted: bool = False, root: Path = Path("/sys/class/pwm")) -> None:
         base = root / f"pwmchip{chip}"
@@ -37,7 +39,7 @@ class Pwm:
             raise HalLost(f"there is no PWM controller {base}")
         if not self._path.is_dir():
             _write(base / "export", channel)
-        # Steady first: with a period left by another program a short duty would be a wrong one.
+        # Steady first: with another program's period the duty would be wrong.
         _write(self._path / "enable", 0)
         _write(self._path / "duty_cycle", 0)
         _write(self._path / "period", PERIOD_NANOSECONDS)
@@ -50,7 +52,9 @@ class Pwm:
 
 
 class Adc:
-    """One IIO channel: ``volts = raw * scale + offset``, with the values of the pilot's divider (they come from board.toml)."""
+    """One IIO channel: ``volts = raw * scale + offset``, with the values of the pilot's divider
+    (they come from board.toml).
+    """
 
     def __init__(
         self, device: str, channel: str, *, scale: float, offset: float, root: Path = Path("/sys/bus/iio/devices")
@@ -80,7 +84,9 @@ class Adc:
 
 
 def _find(device: str, root: Path) -> Path:
-    """By the name in its ``name`` file (numbers change with the order of probing), or as ``iio:device0``."""
+    """Find a device by its ``name`` file (numbers change with the order of probing), or as
+    ``iio:device0``.
+    """
     if (root / device).is_dir():
         return root / device
     for candidate in sorted(root.glob("iio:device*")):
@@ -89,4 +95,4 @@ def _find(device: str, root: Path) -> Path:
                 return candidate
         except (OSError, ValueError):
             continue
-    raise HalLost(f"there is no IIO device of the name {device!r} in {root}")
+    raise HalLost(f"no IIO device in {root} has the name {device!r}")

@@ -1,1 +1,3 @@
-"""Energy meters on Modbus, RTU and TCP: the Eastron SDM family and SunSpec. Needs the extra ``modbus``."""
+"""Energy meters on Modbus, RTU and TCP: the Eastron SDM family and SunSpec. Needs the extra
+``modbus``.
+"""

@@ -1,4 +1,6 @@
-"""An energy meter on Modbus as a part of a board: read every second, judged, missed when it is gone."""
+"""An energy meter on Modbus as a part of a board: read every second, checked, reported when it does
+not answer.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,13 @@ from hal.readings import MeterReading, Severity
 
 PERIOD_SECONDS = 1.0
 LOST_SECONDS = 3.0
-"""Without a reading for this long the meter is lost: what it counts is what the driver pays, so charging ends in good order."""
+"""Without a reading for this long the meter is lost, and charging ends in order, because the driver
+pays by the meter.
+"""
 
 IMPLAUSIBLE_READINGS = 3
-"""So many in a row are a fault. One alone is a disturbance on the line, and is not used."""
+"""This many in a row are a fault. A single one is taken for a disturbance on the line, and dropped.
+"""
 
 IMPLAUSIBLE = "meter-implausible"
 FACTORY = Rtu("", 9600, "N", 1)
@@ -30,7 +35,7 @@ OPTIONS = sorted(LINE_OPTIONS | {"model", "unit", "identity", "max_volts", "max_
 
 
 class Implausible(HalRejected):
-    """The meter answers, and what it says cannot be true."""
+    """The meter answers with values that cannot be true."""
 
 
 class MeterFaults(ActiveFaults):
@@ -48,7 +53,7 @@ class MeterFaults(ActiveFaults):
 
 
 class ModbusMeter(ModbusPart, UnsignedMeter):
-    """A meter. ``identity`` is what the meter says of itself; a configured one goes before it."""
+    """A meter. ``identity``: the configured one, else the meter's serial number."""
 
     LOST = "meter-lost"
 
@@ -70,7 +75,9 @@ class ModbusMeter(ModbusPart, UnsignedMeter):
         self._implausible = 0
 
     async def read(self) -> MeterReading:
-        """A fresh reading. HalTimeout or HalLost without an answer, HalRejected for one that cannot be true."""
+        """Returns a fresh reading. Raises HalTimeout or HalLost without an answer, HalRejected for
+        values that cannot be true.
+        """
         async with within(COMMAND_SECONDS, f"{self._line.where}: no reading in {COMMAND_SECONDS:g} s"):
             return await self._measure()
 
@@ -79,7 +86,7 @@ class ModbusMeter(ModbusPart, UnsignedMeter):
             number = await self._model.serial_number(self._line, self._unit)
             self._asked_for_identity = True
             self.identity = number[:32] or self.identity
-        with contextlib.suppress(Implausible):  # it is there; what it says is a fault of another name
+        with contextlib.suppress(Implausible):  # the meter answers; its values are another fault
             await self._measure()
 
     async def _measure(self) -> MeterReading:
@@ -98,9 +105,11 @@ class ModbusMeter(ModbusPart, UnsignedMeter):
 
 
 def meter(where: str, lines: Lines) -> ModbusMeter:
-    """The meter of ``modbus:tcp:HOST:PORT?model=sdm630&unit=1`` or ``modbus:rtu:DEVICE?...``. HalRejected for what is not understood.
+    """Returns the meter of ``modbus:tcp:HOST:PORT?model=sdm630&unit=1`` or
+    ``modbus:rtu:DEVICE?...``. Raises HalRejected for any other address.
 
-    Options: model (sdm630), unit (1), identity, max_volts (520), max_amperes (500); baud (9600), parity (N), stop_bits (1).
+    Options: model (sdm630), unit (1), identity, max_volts (520), max_amperes (500); baud (9600),
+    parity (N), stop_bits (1).
     """
     address = Address(where, OPTIONS)
     name = address.text("model", "sdm630")

@@ -1,7 +1,8 @@
-"""A Modbus line, RTU or TCP, that several devices may share. One request at a time, each bounded, errors by their name.
+"""A Modbus line, RTU or TCP, that several devices may share. One request at a time, each bounded in
+time, with typed errors.
 
-pymodbus does framing and transport. What it does not do is here: one second is the end of a request whatever happens, and an
-answer that comes too late is never taken for the answer to the next question.
+pymodbus does framing and transport. This module adds: a request ends after one second in any case,
+and a late answer is never taken for the answer to the next request.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ REQUEST_SECONDS = 0.4
 """How long one answer may take: the longest here are 160 octets, 0.2 s at 9600 baud."""
 
 QUIET_SECONDS = 0.5
-"""RTU answers carry no number. After a question without an answer the next one waits this long, with the line closed, so that an
-late answer is not taken for another request's."""
+"""RTU answers have no number. After a request without an answer the next one waits this long, with
+the line closed, so that a late answer is not taken for the next one's.
+"""
 
 INSTALL = "which the extra 'modbus' brings: pip install 'pymodbus>=3.10' pyserial"
 
@@ -67,9 +69,10 @@ class Rtu:
 
 
 def line(address: Address, default: Rtu) -> Tcp | Rtu:
-    """The line of ``KIND:tcp:HOST[:PORT]`` or ``KIND:rtu:DEVICE?baud=&parity=&stop_bits=``; HalRejected for anything else.
+    """Returns the line of ``KIND:tcp:HOST[:PORT]`` or ``KIND:rtu:DEVICE?baud=&parity=&stop_bits=``.
+    Raises HalRejected for any other address.
 
-    ``default`` holds the serial settings with which the device leaves its factory.
+    ``default``: the device's serial settings by factory.
     """
     way, _, place = address.place.partition(":")
     if way == "tcp" and place:
@@ -97,7 +100,7 @@ def _tcp(address: Address, place: str) -> Tcp:
 
 
 class ModbusLine:
-    """One line. Connects when it is needed, and again after every failure. All calls from the event loop's thread."""
+    """One line. Connects on demand, and again after every failure. For the event loop's thread."""
 
     def __init__(self, where: Tcp | Rtu) -> None:
         self.where = where
@@ -106,9 +109,9 @@ class ModbusLine:
         self._quiet_until = 0.0
 
     def check(self) -> None:
-        """HalUnsupported if the libraries for this line are not installed."""
+        """Raises HalUnsupported if the libraries for this line are not installed."""
         try:
-            import pymodbus.client  # noqa: F401  only whether it is there
+            import pymodbus.client  # noqa: F401  checks that it is installed
 
             if isinstance(self.where, Rtu):
                 import serial  # noqa: F401
@@ -116,13 +119,15 @@ class ModbusLine:
             raise HalUnsupported(f"Modbus needs {error.name or 'pymodbus'}, {INSTALL}") from error
 
     async def read_input(self, unit: int, address: int, count: int) -> tuple[int, ...]:
-        """Input registers (function 4). HalTimeout, HalLost, or HalRejected where the device refuses."""
+        """Read input registers (function 4). Raises HalTimeout, HalLost, or HalRejected if the
+        device refuses.
+        """
         return await self._registers(
             unit, address, count, _READ_INPUT, lambda c: c.read_input_registers(address, count=count, device_id=unit)
         )
 
     async def read_holding(self, unit: int, address: int, count: int) -> tuple[int, ...]:
-        """Holding registers (function 3). Errors as :meth:`read_input`."""
+        """Read holding registers (function 3). Raises as :meth:`read_input` does."""
         return await self._registers(
             unit,
             address,
@@ -132,7 +137,7 @@ class ModbusLine:
         )
 
     async def write(self, unit: int, address: int, values: Sequence[int]) -> None:
-        """Write holding registers (function 16). Errors as :meth:`read_input`."""
+        """Write holding registers (function 16). Raises as :meth:`read_input` does."""
         await self._ask(
             f"writing register {address} of unit {unit}",
             _WRITE,
@@ -140,7 +145,7 @@ class ModbusLine:
         )
 
     def close(self) -> None:
-        """Let go of the line; the next request takes it up again."""
+        """Release the line; the next request opens it again."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
@@ -160,8 +165,8 @@ class ModbusLine:
             try:
                 return await self._attempt(what, function, call)
             except HalTimeout:
-                # One frame in some thousands is lost on a long line: that alone is not a fault of the device. This need not
-                # be quiet: both answers are to the same question.
+                # A long line loses one frame in some thousands, so one loss is not a fault of the
+                # device. A pause is not needed: a late answer would be to the same request.
                 return await self._attempt(what, function, call)
 
     async def _attempt(self, what: str, function: int, call: Callable[[Client], Awaitable[ModbusPDU]]) -> ModbusPDU:
@@ -170,7 +175,7 @@ class ModbusLine:
         try:
             answer = await call(client)
             settled = True
-        except Exception as error:  # pymodbus names no complete set of what a request may raise
+        except Exception as error:  # pymodbus does not document all errors of a request
             raise self._named(error, what) from error
         finally:
             if not settled:
@@ -183,7 +188,7 @@ class ModbusLine:
             raise refusal(f"{self.where}: {what}: Modbus exception {code}")
         if answer.function_code != function:
             self.close()
-            raise HalTimeout(f"{self.where}: {what}: the answer to another question")
+            raise HalTimeout(f"{self.where}: {what}: this answers another request")
         return answer
 
     def _named(self, error: Exception, what: str) -> HalError:
@@ -203,7 +208,7 @@ class ModbusLine:
             await asyncio.sleep(
                 0
             )  # pymodbus sets a serial port up in the loop's next round, and must not find it closed
-        except Exception as error:  # termios and the resolver have errors of their own
+        except Exception as error:  # termios and the resolver raise other errors
             client.close()
             raise HalLost(f"{self.where}: {error}") from error
         except BaseException:
@@ -219,9 +224,10 @@ class ModbusLine:
         self.check()
         from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 
-        # What is wrong is said here, with the device's name; the library's own lines come at every failed request.
+        # The station logs errors itself, with the device's name; the library would log every failed
+        # request.
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
-        # Repetition and reconnection are ours: the library's would outlast the bound.
+        # Repetition and reconnection are done here: the library's would exceed the time limit.
         if isinstance(self.where, Tcp):
             return AsyncModbusTcpClient(
                 self.where.host, port=self.where.port, timeout=REQUEST_SECONDS, retries=0, reconnect_delay=0
@@ -238,7 +244,9 @@ class ModbusLine:
 
 
 class Lines:
-    """The lines of one board: devices at the same place share one. HalRejected if they disagree about its settings."""
+    """The lines of one board: devices at the same place share a line. Raises HalRejected if their
+    settings differ.
+    """
 
     def __init__(self) -> None:
         self._lines: dict[str, ModbusLine] = {}
@@ -247,12 +255,14 @@ class Lines:
         place = where.device if isinstance(where, Rtu) else str(where)
         found = self._lines.setdefault(place, ModbusLine(where))
         if found.where != where:
-            raise HalRejected(f"one line, two settings: {found.where} and {where}")
+            raise HalRejected(f"one line has two settings: {found.where} and {where}")
         return found
 
 
 class ModbusPart:
-    """A device on a line as a part of a board: asked at a steady pace, and a fault of the code ``LOST`` while it does not answer."""
+    """A device on a line as a part of a board: polled periodically. The fault ``LOST`` is active
+    while it does not answer.
+    """
 
     LOST: ClassVar[str]
 
@@ -265,7 +275,7 @@ class ModbusPart:
         )
 
     async def open(self, tell: Tell) -> None:
-        """Begin to watch it. A device that does not answer is a fault, and is found when it comes."""
+        """Begin to poll. A device that does not answer is a fault until it does."""
         self._line.check()
         self.faults.tell = tell
         await self._poller.start()
@@ -275,7 +285,7 @@ class ModbusPart:
         self._line.close()
 
     async def _poll(self) -> None:
-        """Ask it. Raises HalError where there is no good answer."""
+        """Ask the device. Raises HalError without a good answer."""
         raise NotImplementedError
 
     def _lost(self, error: HalError) -> None:

@@ -1,4 +1,4 @@
-"""Register maps of meters: where each of them keeps what a reading is made of."""
+"""Register maps of meters."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class MeterModel(Protocol):
     """How one kind of meter is read."""
 
     async def serial_number(self, line: ModbusLine, unit: int) -> str:
-        """The meter's own number; empty where it has none."""
+        """Returns the meter's serial number; empty if it has none."""
 
     async def measure(self, line: ModbusLine, unit: int) -> MeterReading:
-        """What one round of requests brought, not yet judged: anything may be NaN, and ``at`` is zero."""
+        """Returns one reading, not yet checked: any value may be NaN, and ``at`` is zero."""
 
 
 # --- Eastron: input registers (function 4), each value a float32 ---
@@ -30,7 +30,9 @@ _SERIAL_NUMBER = 0xFC00
 
 @dataclass(frozen=True, slots=True)
 class Eastron:
-    """An SDM meter. ``blocks`` are (first register, count) such that none touches a register that the model does not have."""
+    """An SDM meter. ``blocks``: (first register, count), without registers that the model does not
+    have.
+    """
 
     phases: int
     blocks: tuple[tuple[int, int], ...]
@@ -64,7 +66,7 @@ class Eastron:
 _THREE_PHASE = Eastron(3, ((0x0000, 0x004A),))
 _ONE_PHASE = Eastron(1, ((_VOLTS, 2), (_AMPERES, 2), (_WATTS, 2), (_IMPORT_KWH, 2)))
 
-# --- SunSpec: holding registers, a chain of models that say their own number and length ---
+# --- SunSpec: holding registers, a chain of models, each with its number and length ---
 
 _BASES = (40000, 50000, 0)
 _MAGIC = (0x5375, 0x6E53)
@@ -75,7 +77,9 @@ _PHASES = {1: 1, 2: 2, 3: 3, 4: 3}
 
 
 class SunSpec:
-    """A meter of models 201 to 204 (integers with scale factors) or 211 to 214 (floats). Offsets count from the model's number."""
+    """A meter of models 201 to 204 (integers with scale factors) or 211 to 214 (floats). Offsets
+    count from the model's number.
+    """
 
     def __init__(self) -> None:
         self._model = 0
@@ -95,7 +99,7 @@ class SunSpec:
             if registers[0] != self._model:
                 raise HalRejected(f"model {registers[0]} where {self._model} was: the register map has changed")
         except HalError:
-            self._at = None  # it may come back as another firmware, with its models elsewhere
+            self._at = None  # another firmware may have its models elsewhere
             raise
         return _floats(registers) if self._model > 210 else _integers(registers)
 
@@ -165,7 +169,7 @@ def _floats(registers: tuple[int, ...]) -> MeterReading:
 
 
 def model(name: str) -> MeterModel:
-    """The map of this name. HalRejected for one that is not known."""
+    """Returns the map of this name. Raises HalRejected for an unknown one."""
     match name:
         case "sdm630" | "sdm72":
             return _THREE_PHASE

@@ -1,4 +1,4 @@
-"""Whether a reading can be true. A number that bills a customer is checked before it is used."""
+"""Checks whether a reading can be true, before it is billed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from frozen import dataclass
 from hal.readings import MeterReading
 
 COUNTER_WATT_HOURS = 100.0
-"""What a counter may gain at once besides the energy that can have flowed: the coarsest SDM shows steps of 10 Wh."""
+"""What a counter may gain beyond the energy that can have flowed: the coarsest SDM counts in steps
+of 10 Wh.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most that the outlet can have. ``volts`` and ``amperes`` of one conductor."""
+    """The most that is possible at the outlet. ``volts`` and ``amperes`` of one conductor."""
 
     volts: float = 520.0
     amperes: float = 500.0
@@ -21,14 +23,14 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Why a reading is not believed. ``standing``: it will not go away by itself (the counter fell behind what it was)."""
+    """Why a reading is rejected. ``standing``: it does not end by itself (the counter has fallen)."""
 
     text: str
     standing: bool = False
 
 
 class Plausibility:
-    """Judges readings one after the other; remembers the counter."""
+    """Checks readings in order; remembers the counter."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
@@ -36,11 +38,11 @@ class Plausibility:
         self._at = 0.0
 
     def forget(self) -> None:
-        """Take the next counter value as it is: the meter was exchanged, or reset."""
+        """Accept the next counter value: the meter was exchanged, or reset."""
         self._watt_hours = None
 
     def flaw(self, measured: MeterReading, now: float) -> Flaw | None:
-        """What is wrong with this reading, or None; then it is remembered."""
+        """Returns the flaw of this reading; None if it is good, and then remembers it."""
         found = self._out_of_range(measured) or self._counter(measured, now)
         if found is None:
             self._watt_hours, self._at = measured.watt_hours_import, now
@@ -58,7 +60,8 @@ class Plausibility:
             if not abs(amperes) <= bounds.amperes:
                 return Flaw(f"{amperes:.1f} A, and the outlet has at most {bounds.amperes:g}")
         apparent = sum(volts * abs(amperes) for volts, amperes in zip(measured.volts, measured.amperes, strict=True))
-        # The registers are not of one instant, and small currents are below the meter's start.
+        # The registers are not read at one instant, and the meter does not count very small
+        # currents.
         if abs(measured.watts) > 1.2 * apparent + 200.0:
             return Flaw(f"{measured.watts:.0f} W from {apparent:.0f} VA")
         if measured.watt_hours_import < 0.0:

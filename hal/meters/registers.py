@@ -1,4 +1,4 @@
-"""What stands in Modbus registers: big-endian numbers, text, and the values by which a device says that it has none."""
+"""Values in Modbus registers: big-endian numbers, text, and the values that mean "not implemented"."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def uint32(registers: Sequence[int], at: int) -> int:
 
 
 def text(registers: Sequence[int]) -> str:
-    """Printable ASCII out of registers, two characters each, up to the first NUL."""
+    """Returns printable ASCII, two characters a register, up to the first NUL."""
     octets = struct.pack(f">{len(registers)}H", *registers).split(b"\0")[0]
     return "".join(chr(octet) for octet in octets if 0x20 <= octet < 0x7F).strip()

@@ -1,4 +1,4 @@
-"""Meters that sign nothing: a transaction begins and ends with a reading."""
+"""Meters without signatures: a transaction begins and ends with a reading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class UnsignedMeter(abc.ABC):
         """A fresh reading."""
 
     async def begin(self, transaction: str) -> bytes | None:
-        """No record. Errors as :meth:`read`."""
+        """Returns None. Raises as :meth:`read` does."""
         await self.read()
         return None
 

@@ -1,1 +1,3 @@
-"""A charging outlet without hardware: one physical world, its safety controller, and a board that talks to it."""
+"""A charging outlet without hardware: one physical world, its safety controller, and a board that
+talks to it.
+"""

@@ -1,4 +1,4 @@
-"""The simulated board: the ports of :mod:`hal.ports` over a link to firmware that guards a simulated world."""
+"""The simulated board: the ports of :mod:`hal.ports` over a link to firmware in a simulated world."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ from hal.sim.world import Outlet, World
 
 COMMAND_SECONDS = 1.0
 SILENT_SECONDS = 0.95
-"""Ten heartbeats without a report: the board is lost before its measurements are too old to act on."""
+"""The board is lost after this time without a report, before its measurements are too old."""
 
 
 class SimBoard(LevelBoard):
     """One simulated outlet.
 
-    ``world`` is the world behind it where that is in this process, ``follower`` what moves the pilot for a foreign car (only if
-    the ``follower`` option was given), ``line`` its power line (``modem`` option). ``release`` is called at the end of :meth:`close`.
+    ``world`` is the board's world if it is in this process, ``follower`` moves the pilot for a
+    foreign car (only with the ``follower`` option), ``line`` is its power line (``modem`` option).
+    ``release`` is called at the end of :meth:`close`.
     """
 
     def __init__(
@@ -77,14 +78,16 @@ class SimBoard(LevelBoard):
         self.tokens = SimTokenReader()
 
     async def open(self) -> None:
-        """Connect to the firmware. HalLost after a :meth:`close`: the world is gone then; open a new one."""
+        """Connect to the firmware. Raises HalLost after a :meth:`close`, which ends the world; make
+        a new board.
+        """
         self._usable()
         reply = await self.command("open", anyhow=True)
         self.levels.confirm(self._loop.time())
         self._settle(reply["events"])
 
     def _settle(self, said: list[Message]) -> None:
-        """All levels anew: what was missed while the board was away no longer counts."""
+        """Take all levels anew, which replaces events that were missed."""
         for code in {fault.code for fault in self.levels.faults.active} - {level.get("code") for level in said}:
             self.levels.faults.forget(code)
         for level in said:
@@ -95,7 +98,7 @@ class SimBoard(LevelBoard):
         if self.closed:
             return
         self.closed = True
-        # A board that does not answer cannot be told: its own watchdog opens.
+        # A board that does not answer opens by its own watchdog.
         with contextlib.suppress(HalError):
             await self._link.send({"do": "close"}, COMMAND_SECONDS)
         self._fall_silent()
@@ -115,14 +118,16 @@ class SimBoard(LevelBoard):
     def _check_silence(self) -> None:
         silence = self._loop.time() - self.levels.heard
         if silence > SILENT_SECONDS:
-            self.levels.lose(f"nothing heard from the safety controller for {silence:.1f} s")
+            self.levels.lose(f"no report from the safety controller for {silence:.1f} s")
 
     # --- commands ---
 
     async def command(
         self, name: str, *, within: float = COMMAND_SECONDS, anyhow: bool = False, **arguments: Any
     ) -> Message:
-        """Give the firmware one command. HalLost while the board does not answer, unless ``anyhow``."""
+        """Send the firmware one command. Raises HalLost while the board does not answer, unless
+        ``anyhow``.
+        """
         if not anyhow:
             self.demand()
         try:
@@ -149,14 +154,14 @@ class SimBoard(LevelBoard):
     async def move_lock(self, locked: bool) -> None:
         await self.command("lock" if locked else "unlock")
 
-    # --- what is heard ---
+    # --- messages of the firmware ---
 
     def _hear(self, event: Message) -> None:
         self.levels.confirm(self._loop.time())
         if event["event"] != "levels":
             self._take(event)
         elif not self.closed:
-            # Also after a silence too short to be noticed: what was said in it has not been heard.
+            # Also after a silence too short to be noticed, in which events were missed.
             self._settle(event["events"])
 
     def _take(self, event: Message) -> None:
@@ -198,5 +203,5 @@ class SimBoard(LevelBoard):
         state, at = PilotState(event["state"]), event["at"]
         self.levels.note_pilot(PilotReading(state, at, at, event["duty"], event["high_volts"], event["low_volts"]))
         if self.proximity is not None:
-            # A cable of the outlet's own rating, once it is plugged in.
+            # The cable has the outlet's rating once it is plugged in.
             self.levels.note_cable(self._cable_amperes if state.connected else None)

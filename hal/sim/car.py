@@ -1,4 +1,6 @@
-"""The simulated car as far as electricity knows it: pilot resistor, diode, inlet relay, battery. It speaks no protocol."""
+"""The electrical part of the simulated car: pilot resistor, diode, inlet relay, battery. No
+protocol.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from itertools import pairwise
 
 from hal.pilot import STEADY_HIGH, amperes_of_duty
 
-# Relative open-circuit voltage over state of charge: steep at both ends, flat in between, as lithium cells are.
+# Relative open-circuit voltage over state of charge: steep at both ends, flat in between, as of
+# lithium cells.
 _CURVE = ((0.0, 0.0), (0.1, 0.35), (0.9, 0.80), (1.0, 1.0))
 
 SOURCE_OHMS = 1000.0
@@ -19,7 +22,9 @@ D_OHMS = 246.0
 
 @dataclass(slots=True)
 class Battery:
-    """``soc`` 0..1. Power at the terminals is what goes in; the loss in ``resistance_ohms`` does not raise the charge."""
+    """``soc`` 0..1. Power is measured at the terminals; the loss in ``resistance_ohms`` does not
+    raise the charge.
+    """
 
     capacity_watt_hours: float = 60_000.0
     soc: float = 0.2
@@ -51,8 +56,9 @@ class Battery:
 class Car:
     """A car at the outlet, or beside it while ``plugged`` is False.
 
-    ``ready`` closes S2 (pilot C; D with ``ventilation``). ``relay_closed`` is the inlet's own DC relay. ``ac_amperes`` is what
-    it draws a phase when digital communication (5 % duty) has settled the current; a nominal duty limits it by itself.
+    ``ready`` closes S2 (pilot C; D with ``ventilation``). ``relay_closed`` is the inlet's own DC
+    relay. ``ac_amperes`` is its current on each phase as agreed by digital communication (5 %
+    duty); a nominal duty limits it as well.
     """
 
     plugged: bool = False
@@ -81,7 +87,9 @@ class Car:
 
 
 def pilot_volts(car: Car, duty: float | None, *, diode: bool = True, short: bool = False) -> tuple[float, float]:
-    """High and low peak at the pilot contact, in volts, when we drive this duty (None: the pilot is pulled to 0 V)."""
+    """High and low peak at the pilot contact, in volts, at this driven duty (None: the pilot is
+    pulled to 0 V).
+    """
     if duty is None or short:
         return 0.0, 0.0
     high = 12.0

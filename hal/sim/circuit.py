@@ -1,7 +1,8 @@
-"""The simulated power path: contactor, DC supply, cable, and the books that are kept on the energy that went through.
+"""The simulated power path: contactor, DC supply, cable, and the energy accounts.
 
-Nothing ticks. The world calls :meth:`DcCircuit.advance` when something changes or is read, and the time between is
-integrated in pieces over which current is linear, so that meter, cable loss and battery agree to the last milliwatt-hour.
+There are no periodic steps. The world calls :meth:`DcCircuit.advance` at changes and readings, and
+the time between is integrated in pieces with linear current, so that meter, cable loss and battery
+agree to a milliwatt-hour.
 """
 
 from __future__ import annotations
@@ -14,19 +15,23 @@ from hal.sim.car import Battery, Car
 from hal.sim.clock import Clock
 
 MAX_PIECE_SECONDS = 1.0
-"""The battery's voltage counts as constant over one piece."""
+"""The battery's voltage is taken as constant over one piece."""
 
 MAX_PIECES = 2000
 
 SETTLED_SECONDS = 1e-3
-"""A ramp shorter than this is over: while voltage limits the current, its goal moves with every piece."""
+"""A ramp shorter than this is complete: while voltage limits the current, its goal moves with every
+piece.
+"""
 
 INRUSH_VOLTS = 50.0
 
 
 @dataclass(slots=True)
 class Books:
-    """Energy in watt-hours. Always: metered = cable_loss + delivered, and delivered = stored + car_loss."""
+    """Energy in watt-hours. Always: metered = cable_loss + delivered, and delivered = stored +
+    car_loss.
+    """
 
     metered: float = 0.0
     cable_loss: float = 0.0
@@ -37,10 +42,12 @@ class Books:
 
 @dataclass(slots=True, eq=False)
 class Contactor:
-    """A contactor with its times and its mirror contact. ``closed`` is the truth, ``feedback`` what the controller sees.
+    """A contactor with its times and its mirror contact. ``closed`` is the real state, ``feedback``
+    what the controller sees.
 
-    It moves at its own moments, and not when the clock's calls come, which a busy event loop makes late: ``advance`` brings
-    the world to a moment, and the world calls :meth:`move` on its way there. ``changed`` hears of a movement.
+    It moves at its own moments, and not when the clock's calls come, which a busy event loop
+    delays: ``advance`` brings the world to a moment, and the world calls :meth:`move` on the way.
+    ``changed`` is called at a movement.
     """
 
     clock: Clock
@@ -61,14 +68,14 @@ class Contactor:
 
     @property
     def due(self) -> float | None:
-        """The moment of the next movement; None where nothing moves."""
+        """The moment of the next movement; None if there is none."""
         arrives, shows = self._arrives, self._shows
         if arrives is None or shows is None:
             return shows if arrives is None else arrives
         return min(arrives, shows)
 
     def drive(self, on: bool) -> None:
-        """Energise the coil or let go of it. Idempotent."""
+        """Switch the coil on or off. Idempotent."""
         if on == self.driven:
             return
         now = self.clock.now()
@@ -77,12 +84,12 @@ class Contactor:
         self._arrives = self._later(now, self.close_seconds if on else self.open_seconds)
 
     def shake(self) -> None:
-        """Something about the mechanics has changed: let it show, unless the armature is on its way anyhow."""
+        """Apply a change of the mechanics (a fault), unless the armature is moving."""
         if self._arrives is None:
             self._settle(self.clock.now())
 
     def move(self) -> None:
-        """Let the next movement happen; the world is at its moment."""
+        """Do the next movement; the world is at its moment."""
         now = self.due
         assert now is not None
         if now == self._arrives:
@@ -95,7 +102,7 @@ class Contactor:
                 self.changed("feedback")
 
     def _settle(self, now: float) -> None:
-        """Let the armature follow the coil, unless it is stuck one way or the other."""
+        """Let the armature follow the coil, unless it is stuck."""
         closed = (self.driven and not self.stuck_open) or (self.closed and self.welded)
         if closed != self.closed:
             self.closed = closed
@@ -103,7 +110,9 @@ class Contactor:
             self.changed("contactor")
 
     def _later(self, now: float, seconds: float) -> float:
-        """The moment so many seconds later, at which the world is looked at if it has not been before."""
+        """Returns the moment this many seconds later, and schedules a call that advances the world
+        to it.
+        """
         at = now + seconds
         self.clock.call_at(at, lambda: self.advance(at))
         return at
@@ -111,7 +120,9 @@ class Contactor:
 
 @dataclass(slots=True, eq=False)
 class Supply:
-    """A DC supply with ramps. ``volts`` and ``amperes`` are what it gives now; targets are followed at the slopes."""
+    """A DC supply with ramps. ``volts`` and ``amperes`` are its present output, which follows the
+    targets at the slopes.
+    """
 
     limits: DcCapabilities
     on: bool = False
@@ -129,7 +140,7 @@ class Supply:
 
     @property
     def giving(self) -> bool:
-        """Power electronics switch. A runaway supply does so whatever it is told, a dead one never."""
+        """Whether it delivers. A runaway supply ignores "off", a dead one never delivers."""
         return not self.dead and (self.on or (self.runaway and self.target_volts > 0.0))
 
 
@@ -151,12 +162,12 @@ class DcCircuit:
 
     @property
     def battery_volts(self) -> float:
-        """At the battery's terminals, with the present current."""
+        """Voltage at the battery's terminals, with the present current."""
         battery = self.car.battery
         return battery.open_volts + (self.supply.amperes * battery.resistance_ohms if self.connected else 0.0)
 
     def connect(self) -> None:
-        """Called after contactor or relay moved: settle what cannot be different on two ends of a closed switch."""
+        """Called after a movement of contactor or relay: equalise the voltages of a closed circuit."""
         if not self.connected:
             self._advance_apart(0.0)
             return
@@ -165,7 +176,7 @@ class DcCircuit:
         self._couple()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass since the last call, in the present switch positions."""
+        """Integrate this time in the present switch positions."""
         piece = max(MAX_PIECE_SECONDS, seconds / MAX_PIECES)
         while seconds > 0.0:
             if not self.connected:
@@ -196,7 +207,7 @@ class DcCircuit:
         return max(0.0, min(supply.target_amperes * supply.overshoot, by_volts, by_watts))
 
     def _advance_joined(self, seconds: float) -> float:
-        """One piece with linear current; returns how long it was."""
+        """Integrate one piece with linear current. Returns its seconds."""
         supply, battery, books = self.supply, self.car.battery, self.books
         goal = self._goal_amperes(battery)
         start = supply.amperes
@@ -231,7 +242,9 @@ class DcCircuit:
 
 
 def _towards(value: float, goal: float, up: float, down: float, seconds: float) -> float:
-    """``value`` on its way to ``goal`` at these slopes; exactly there once it has had the time."""
+    """Returns ``value`` after moving towards ``goal`` at these slopes; exactly ``goal`` once
+    reached.
+    """
     if goal >= value:
         return min(goal, value + up * seconds)
     return max(goal, value - down * seconds)
@@ -249,7 +262,7 @@ class AcCircuit:
     books: Books = field(default_factory=Books)
 
     def draw(self, duty: float | None) -> tuple[float, int]:
-        """Amperes a phase, and phases, flowing now."""
+        """Returns the amperes on each phase, and the number of phases, now."""
         return self.car.ac_draw(duty, self.phases) if self.contactor.closed else (0.0, 0)
 
     def advance(self, seconds: float, duty: float | None) -> None:

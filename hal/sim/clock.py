@@ -1,7 +1,8 @@
-"""Whose time it is: the event loop's, a test's, or one that runs faster.
+"""Clocks: the event loop's, and one that runs faster.
 
-The world never sleeps and never looks at the wall: it asks a :class:`Clock` and leaves calls with it. On a
-:class:`VirtualLoop` whole asyncio programs, the station included, run as fast as they compute, in a time that jumps from timer to timer.
+The world gets its time and its timers from a :class:`Clock` only. On a :class:`VirtualLoop` whole
+asyncio programs, the station included, run as fast as they compute: its time jumps from timer to
+timer.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ Ts = TypeVarTuple("Ts")
 
 
 class Call(Protocol):
-    """A call that was left with a clock."""
+    """A call scheduled with a clock."""
 
     def cancel(self) -> None: ...
 
 
 class Clock(Protocol):
-    """Monotonic seconds, and calls at a moment of them."""
+    """Monotonic seconds, and scheduled calls."""
 
     def now(self) -> float: ...
     def call_at(self, when: float, call: Callable[[], None]) -> Call: ...
@@ -58,12 +59,12 @@ class ScaledClock:
         return self._clock.call_at(when / self.speed, call)
 
     def outside(self, when: float) -> float:
-        """The moment ``when`` of this clock on the clock that it was made from."""
+        """The moment ``when`` of this clock, on the clock that it was made from."""
         return when / self.speed
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Where others wait for time to pass, this one lets it have passed."""
+    """Advances the loop's time instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +75,8 @@ class _JumpingSelector(selectors.SelectSelector):
         if loop is None or timeout is None or timeout <= 0:
             return super().select(timeout)
         if loop.threads:
-            # A worker thread lives in real time. Virtual time stands still until it is done; its end wakes the selector.
+            # A worker thread needs real time. Virtual time stands still until it ends, which wakes
+            # the selector.
             return super().select(1.0)
         ready = super().select(0)
         if not ready:
@@ -83,7 +85,9 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in which waiting takes no time. Deterministic as long as nothing outside of it is waited for."""
+    """An event loop in which waiting takes no time. Deterministic unless it waits for something
+    outside.
+    """
 
     def __init__(self, start: float = 1000.0) -> None:
         self._virtual_now = start
@@ -96,11 +100,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual_now
 
     def jump(self, seconds: float) -> None:
-        """Let this much time have passed."""
+        """Advance the time."""
         self._virtual_now += seconds
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """As in any loop; virtual time stands still while the thread works."""
+        """As in any loop; virtual time stands still while the thread runs."""
         future = super().run_in_executor(executor, func, *args)
         self.threads += 1
 

@@ -1,6 +1,6 @@
 """The simulated board's supply, insulation monitor, meter, card reader and display.
 
-What was measured last is an attribute; the board sets it when the firmware reports.
+The last measurement is an attribute; the board sets it when the firmware reports.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ OFF_SECONDS = 2.0
 
 
 class Command(Protocol):
-    """Give the firmware one command and wait for its reply, ``within`` seconds where the usual second is not enough. Raises HalError."""
+    """Send the firmware one command and wait for its reply, ``within`` seconds if the usual second
+    is not enough. Raises HalError.
+    """
 
     async def __call__(self, name: str, *, within: float = ..., **arguments: Any) -> Message: ...
 
@@ -90,7 +92,7 @@ class SimMeter(UnsignedMeter):
         self._command = command
 
     def note(self, message: Message) -> MeterReading:
-        """Take a reading as the firmware tells it."""
+        """Take a reading from the firmware's message."""
         reading = self.reading = MeterReading(
             watt_hours_import=message["watt_hours_import"],
             volts=tuple(message["volts"]),
@@ -109,7 +111,7 @@ class SimTokenReader:
 
 
 class SimIndicator:
-    """Remembers what it was told to show."""
+    """Keeps the last indication for tests."""
 
     def __init__(self) -> None:
         self.shown: tuple[Indication, str] = (Indication.UNAVAILABLE, "")

@@ -1,7 +1,9 @@
-"""The command interface of the simulated board: plain dictionaries in and out, so that a socket may lie between.
+"""The command interface of the simulated board: plain dictionaries, so that they can pass through a
+socket.
 
-A command is ``{"do": name, ...}``; its reply ``{"ok": true, ...}`` or ``{"error": class, "text": ...}``, at once or later. What the board
-says on its own is ``{"event": name, ...}``. Times in both are of the outside clock.
+A command is ``{"do": name, ...}``; its reply ``{"ok": true, ...}`` or ``{"error": class, "text":
+...}``, at once or later. An event is ``{"event": name, ...}``. Times in both are of the outside
+clock.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ LOCK_SECONDS = 0.1
 
 
 class Firmware:
-    """One board's controller with everything that is wired to it. ``say`` takes the events."""
+    """One board's controller with its devices. ``say`` is called with the events."""
 
     def __init__(self, world: World, say: Callable[[Message], None]) -> None:
         self.world = world
@@ -61,7 +63,7 @@ class Firmware:
         }
 
     def _watch_silence(self, what: str) -> None:
-        """Back from silence: reports may be lost, so all are repeated."""
+        """Report all levels again after a silence, in which reports were lost."""
         if what == "faults" and self._was_silent != self.safety.silent:
             self._was_silent = self.safety.silent
             self._emit({"event": "levels", "events": self._everything(), "at": self._now()})
@@ -69,7 +71,9 @@ class Firmware:
     # --- commands ---
 
     def submit(self, command: Message, reply: Reply) -> None:
-        """Carry out one command. A silent controller never replies; a bad command is rejected, never raised."""
+        """Carry out one command. A silent controller does not reply; the reply to an invalid
+        command is an error. Never raises.
+        """
         if self.safety.silent:
             return
         name = str(command.get("do"))
@@ -84,7 +88,7 @@ class Firmware:
             reply(refusal(error))
 
     def beat(self) -> Message | None:
-        """The station lives; answered with fresh measurements, or by silence."""
+        """Heartbeat of the station. Returns fresh measurements; None from a silent controller."""
         if self.safety.silent:
             return None
         self.safety.beat()
@@ -158,7 +162,7 @@ class Firmware:
             self._measuring = None
 
     def _await_measurement(self) -> None:
-        # A fast world need not measure more often than the station could act on it.
+        # A fast world does not measure more often than the station can react.
         seconds = max(MEASURING_SECONDS, 0.2 * self.clock.speed)
         self._measuring = self.clock.call_at(self.clock.now() + seconds, self._measure_insulation)
 
@@ -187,7 +191,7 @@ class Firmware:
         if self.safety.contactor_state is not ContactorState.OPEN:
             raise HalRejected("the contactor is not open")
 
-    # --- what it says ---
+    # --- reports ---
 
     def _now(self) -> float:
         return self.clock.outside(self.clock.now())
@@ -251,7 +255,7 @@ class Firmware:
         return {"event": "lock", "state": "locked" if self.world.locked else "unlocked", "at": self._now()}
 
     def measure(self) -> Message:
-        """Fresh measurements; what is silent keeps its last value and its age."""
+        """Returns fresh measurements; a silent device keeps its last value and time."""
         flow, faults, at = self.world.flow(), self.world.faults, self._now()
         if "supply_silent" not in faults:
             self._measured["present"] = {"volts": flow.pin_volts, "amperes": flow.amperes[0], "at": at}
@@ -275,10 +279,10 @@ def _meter(flow: Flow, at: float) -> Message:
 
 
 def refusal(error: HalError) -> Message:
-    """A reply that becomes this error again at the other end."""
+    """Returns the reply from which :func:`hal.sim.link.result` raises this error again."""
     return {"error": type(error).__name__, "text": str(error)}
 
 
 def number(command: Message, name: str, low: float, high: float) -> float:
-    """A number out of a message. HalRejected for anything else, or outside its bounds."""
+    """Returns a number from a message. Raises HalRejected for another type, or outside the bounds."""
     return Values("", command, command).number(name, low, high)

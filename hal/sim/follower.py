@@ -1,7 +1,9 @@
-"""Moves the pilot for a car that has none: a foreign EVCC which speaks the protocol, but stands in no simulated world.
+"""Moves the pilot for a foreign EVCC that speaks the protocol, but has no car in the simulated
+world.
 
-Only tests may select it (the ``follower`` option of ``sim:``), because a station that moves the pilot itself proves nothing about
-its checks of the pilot. Those stay on: with ``refuse`` or ``stick`` they have to fire.
+Only tests may select it (the ``follower`` option of ``sim:``), because a station that moves the
+pilot itself does not test its own checks of the pilot. The checks stay on: with ``refuse`` or
+``stick`` they have to fail the session.
 """
 
 from __future__ import annotations
@@ -14,14 +16,17 @@ from hal.errors import HalRejected
 from hal.sim.world import World
 
 RELAY_MARGIN = 0.95
-"""The battery of a foreign car is unknown: it is taken to lie this far below the precharge target, so that current flows."""
+"""The battery of a foreign car is unknown: its voltage is set this far below the precharge target,
+so that current flows.
+"""
 
 REPLUG_SECONDS = 0.5
 
 
 class Following(enum.StrEnum):
-    """FOLLOW: as a car would. HOLD: the same, but keeps its relay closed over a renegotiation. REFUSE: never leaves state B. STICK: goes to C and
-    never back."""
+    """FOLLOW: as a car would. HOLD: the same, but keeps its relay closed over a renegotiation.
+    REFUSE: never leaves state B. STICK: goes to C and never back.
+    """
 
     FOLLOW = "follow"
     HOLD = "hold"
@@ -30,17 +35,22 @@ class Following(enum.StrEnum):
 
 
 class Observer(Protocol):
-    """What the station tells a follower: the name of each message as it arrives, and ``SessionEnded`` when a session has, in whatever way."""
+    """The station passes a follower the name of each message as it arrives, and ``SessionEnded``
+    after each session.
+    """
 
     def observe(self, message: str, volts: float | None = None) -> None: ...
 
 
 class Follower:
-    """Hears messages of the V2G dialogue by name and does what a car does with its pilot and relay, after ``delay`` seconds.
+    """Takes the messages of the V2G dialogue by name and moves pilot and relay as a car does, after
+    ``delay`` seconds.
 
-    Names: ``CableCheckReq``, ``PreChargeReq`` (with its target ``volts``), ``PowerDeliveryReq(Start)``, ``PowerDeliveryReq(Renegotiate)``,
-    ``PowerDeliveryReq(Stop)``, ``WeldingDetectionReq``, ``SessionStopReq``, ``SessionEnded``; others are ignored. With ``unplug`` the car is
-    pulled out that many seconds after a session in which it has said something, and plugged in again. Seconds are of the outside clock.
+    Names: ``CableCheckReq``, ``PreChargeReq`` (with its target ``volts``),
+    ``PowerDeliveryReq(Start)``, ``PowerDeliveryReq(Renegotiate)``, ``PowerDeliveryReq(Stop)``,
+    ``WeldingDetectionReq``, ``SessionStopReq``, ``SessionEnded``; others are ignored. With
+    ``unplug`` the car is unplugged this many seconds after a session with at least one message, and
+    plugged in again. Seconds are of the outside clock.
     """
 
     def __init__(self, world: World, mode: Following, delay: float = 0.1, unplug: float | None = None) -> None:
@@ -49,7 +59,7 @@ class Follower:
         self._delay = delay
         self._unplug = unplug
         self._heard = False
-        """True once the car has sent a message in this session."""
+        """Whether the car has sent a message in this session."""
 
     def observe(self, message: str, volts: float | None = None) -> None:
         """This message has arrived at the station, or the session has ended."""
@@ -73,7 +83,7 @@ class Follower:
         clock = self._world.clock
 
         def act() -> None:
-            # The car may have been pulled out in between; then there is no pilot to move.
+            # The car may have been unplugged in between.
             if self._world.car.plugged:
                 what()
 
@@ -108,7 +118,7 @@ class Follower:
         try:
             self._world.unplug()
         except HalRejected:
-            self._after(REPLUG_SECONDS, self._pull)  # still locked: try again, as a driver would
+            self._after(REPLUG_SECONDS, self._pull)  # still locked: try again later, as a driver does
             return
         clock = self._world.clock
         clock.call_at(clock.now() + REPLUG_SECONDS * clock.speed, self._world.plug_in)

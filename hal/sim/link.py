@@ -1,4 +1,6 @@
-"""The wire between the simulated board and its firmware: a call in this process, or a socket to another one."""
+"""The link between the simulated board and its firmware: calls in this process, or a socket to
+another one.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,21 @@ _ERRORS: dict[str, type[HalError]] = {
 
 
 class NoReply(HalTimeout):
-    """The firmware itself said nothing, as opposed to one of its devices."""
+    """The firmware itself did not reply, as opposed to one of its devices."""
 
 
 class Link(Protocol):
-    """How a board reaches its firmware. ``on_event`` hears what comes unasked, ``on_lost`` the end of the wire."""
+    """A board's link to its firmware. ``on_event`` is called with events, ``on_lost`` when the link
+    is lost.
+    """
 
     on_event: Callable[[Message], None]
     on_lost: Callable[[str], None]
 
     async def send(self, command: Message, seconds: float) -> Message:
-        """One command, its reply. HalTimeout after ``seconds``; HalLost when the wire is gone; what the firmware refuses with."""
+        """Send one command. Returns its reply. Raises HalTimeout after ``seconds``, HalLost if the
+        link is lost, or the firmware's error.
+        """
 
     def beat(self) -> None: ...
     async def close(self) -> None: ...
@@ -39,14 +45,14 @@ def _ignore(_: Any) -> None:
 
 
 def result(reply: Message) -> Message:
-    """The reply, or the error that it stands for."""
+    """Returns the reply. Raises the error that it stands for."""
     if "error" in reply:
         raise _ERRORS.get(str(reply["error"]), HalRejected)(str(reply.get("text", "")))
     return reply
 
 
 class LocalLink:
-    """Firmware and world in this process, on this event loop's time."""
+    """Firmware and world in this process, on this event loop."""
 
     def __init__(self) -> None:
         self.on_event: Callable[[Message], None] = _ignore
@@ -54,12 +60,12 @@ class LocalLink:
         self.firmware: Firmware | None = None
 
     def say(self, event: Message) -> None:
-        """What the firmware is given to speak through."""
+        """Pass on an event of the firmware."""
         self.on_event(event)
 
     def _reach(self) -> Firmware:
         if self.firmware is None:
-            raise HalLost("no firmware at the other end")
+            raise HalLost("no firmware on this link")
         return self.firmware
 
     async def send(self, command: Message, seconds: float) -> Message:
@@ -70,7 +76,7 @@ class LocalLink:
                 future.set_result(message)
 
         self._reach().submit(command, reply)
-        # A reply that is there already needs neither a timer nor another turn of the loop.
+        # An immediate reply needs neither a timer nor another turn of the loop.
         return result(future.result() if future.done() else await _within(future, seconds, command))
 
     def beat(self) -> None:
@@ -90,7 +96,9 @@ async def _within(future: asyncio.Future[Message], seconds: float, command: Mess
 
 
 class SocketLink:
-    """Lines of JSON over a stream socket. Replies carry the number of their command, so they may come in any order."""
+    """Lines of JSON over a stream socket. Replies have the number of their command, so they may
+    come in any order.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.on_event: Callable[[Message], None] = _ignore
@@ -116,9 +124,9 @@ class SocketLink:
         self.tell({"do": "beat"})
 
     def tell(self, message: Message) -> None:
-        """Send a line that has no reply. Raises HalLost without a reader."""
+        """Send a line that gets no reply. Raises HalLost if the process has ended or does not read."""
         if self._lost or self._writer.is_closing():
-            raise HalLost("the simulated board's process is gone")
+            raise HalLost("the simulated board's process has ended")
         if self._writer.transport.get_write_buffer_size() > MAX_LINE:
             raise HalLost("the simulated board's process does not read")
         self._writer.write(json.dumps(message).encode() + b"\n")
@@ -133,7 +141,7 @@ class SocketLink:
                 elif (future := self._open.get(message.get("id"))) is not None and not future.done():
                     future.set_result(message)
         except (OSError, ValueError) as error:
-            text = f"the simulated board's process cannot be understood: {error}"
+            text = f"the simulated board's process sent an invalid line: {error}"
         self._lost = True
         for future in self._open.values():
             if not future.done():

@@ -1,4 +1,4 @@
-"""Simulated Green PHY modems with their hosts, and the power line on which they hear each other."""
+"""Simulated Green PHY modems with their hosts, and the power line between them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from hal.stream import Broadcast
 
 LATENCY_SECONDS: Final = 0.0005
 JOIN_SECONDS: Final = 0.8
-"""A modem restarts with a new key; the quick ones are back after this."""
+"""A modem restarts with a new key; fast ones take this long."""
 MNBC_SOUND: Final = 0x6076
 GROUPS: Final = 58
 ATTEN_PROFILE: Final = 0x6086
 
 
 class Medium:
-    """One piece of cable, or several that hear each other: what one modem sends comes to the others a little later.
+    """One cable, or several with crosstalk: a frame of one modem reaches the others after
+    ``latency``.
 
-    ``attenuation``: dB between any two modems. ``noisy``: nothing gets through (Brokenwire). ``sounds_to_lose``: so many of the next sounds are
-    lost.
+    ``attenuation``: dB between any two modems. ``noisy``: no frame gets through (Brokenwire).
+    ``sounds_to_lose``: how many of the next sounds are lost.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Medium:
         self._modems = [each for each in self._modems if each is not modem]
 
     def carry(self, sender: SimModem, frame: bytes) -> None:
-        """From one host to the hosts behind the other modems."""
+        """Carry a frame from one host to the hosts of the other modems."""
         parsed = parse(frame)
         if parsed is None or self.noisy:
             return
@@ -62,17 +63,18 @@ class Medium:
                 self.clock.call_at(at, lambda modem=modem: modem.hear(frame, sender))  # type: ignore[misc]  # a default binds the loop's value
 
     def joined(self, modem: SimModem) -> bool:
-        """Whether another modem is in the same network by now."""
+        """Whether another modem is in the same network now."""
         now = self.clock.now()
         ready = [each for each in self._modems if each.alive and each.key is not None and now >= each.joins_at]
         return not self.noisy and modem in ready and any(each is not modem and each.key == modem.key for each in ready)
 
 
 class SimModem:
-    """``hal.ports.PlcModem``: one modem, and the interface of the host that it hangs on.
+    """``hal.ports.PlcModem``: one modem, and the interface of its host.
 
-    Told to misbehave: ``alive`` False (answers nothing, hears nothing), ``groups`` 0 (profiles without figures, as some adapters send them) or
-    None (no profiles at all), ``tells_link`` False. ``on_frame`` hears what ``frames()`` yields, for tests without an event loop.
+    Faults: ``alive`` False (neither answers nor receives), ``groups`` 0 (profiles without values,
+    as of some adapters) or None (no profiles), ``tells_link`` False. ``on_frame`` is called with
+    what ``frames()`` yields, for tests without an event loop.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class SimModem:
     ) -> None:
         self.medium = medium
         self.address = address
-        """The modem's own; profiles come from there."""
+        """The modem's own address, from which profiles come."""
         self.measures = measures
         """A station's modem reports a profile for every sound; a car's does not."""
         self.alive = True
@@ -98,7 +100,7 @@ class SimModem:
         self.say(frame)
 
     def say(self, frame: bytes) -> None:
-        """What ``send`` does, without waiting for anything."""
+        """``send``, as a plain call."""
         if self._closed:
             raise HalLost(f"the modem on {self.interface} is closed")
         if self.alive:
@@ -111,7 +113,7 @@ class SimModem:
         self.join(nid, nmk)
 
     def join(self, nid: bytes, nmk: bytes) -> None:
-        """What ``set_key`` does, without waiting for anything."""
+        """``set_key``, as a plain call."""
         if len(nid) != 7 or len(nmk) != 16:
             raise HalRejected("a network has an identifier of 7 octets and a key of 16")
         self._expect_answer()
@@ -122,7 +124,7 @@ class SimModem:
         return self.linked()
 
     def linked(self) -> bool | None:
-        """What ``link_up`` tells."""
+        """``link_up``, as a plain call."""
         self._expect_answer()
         return self.medium.joined(self) if self.tells_link else None
 
@@ -131,25 +133,25 @@ class SimModem:
         return ModemInfo("simulated", "1")
 
     async def reset(self) -> None:
-        """Off the line for as long as joining takes; the key stays."""
+        """Leave the network for as long as joining takes; the key stays."""
         self._expect_answer()
         self.joins_at = self.medium.clock.now() + self.medium.join_seconds
 
     def close(self) -> None:
-        """Leave the medium; final."""
+        """Leave the medium permanently."""
         self._closed = True
         self.medium.detach(self)
         self._frames.close()
 
     def hear(self, frame: bytes, sender: SimModem) -> None:
-        """From the medium: up to the host, and for a sound the profile behind it."""
+        """Take a frame from the medium: pass it to the host, and after a sound its profile."""
         if not self.alive or self._closed:
             return
         self._pass_on(frame)
         parsed = parse(frame)
         if parsed is None or parsed.mmtype != MNBC_SOUND or not self.measures or self.groups is None:
             return
-        # Not the same in every group, and always the same for the same cable.
+        # Different in each group, and always the same for the same cable.
         base = self.medium.attenuation
         groups = bytes(max(0, min(255, base + (number * 7) % 5 - 2)) for number in range(self.groups))
         self._pass_on(

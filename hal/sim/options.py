@@ -1,6 +1,7 @@
-"""What may stand behind ``sim:``, as values: ``sim:?connector=dc&car=plugged&speed=10``.
+"""The options of ``sim:`` as values: ``sim:?connector=dc&car=plugged&speed=10``.
 
-The text is parsed before anything runs; a wrong option names itself and what there is.
+The text is parsed before the world is made; the error of a wrong option names it and the allowed
+values.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from hal.sim.world import DC_LIMITS, FAULTS, Outlet, World
 class Options:
     """One simulated outlet and the car beside it.
 
-    ``modem``: a power line with a modem at each end. ``control``: unix socket of the panel. ``process``: world and safety
-    controller in a process of their own.
-    ``follower``: for tests only; moves the pilot for a car that cannot.
+    ``modem``: a power line with a modem at each end. ``control``: unix socket of the panel.
+    ``process``: world and safety controller in a separate process. ``follower``: for tests only;
+    moves the pilot for a foreign car.
     """
 
     connector: str = "dc"
@@ -80,7 +81,9 @@ class Options:
         return World(ScaledClock(clock, self.speed), self.outlet, Car(battery=battery))
 
     def populate(self, world: World) -> Follower | None:
-        """Once the controller watches: the car arrives, faults appear. Returns the follower, if one was asked for."""
+        """Inject the faults and plug the car in, once the controller watches. Returns the follower,
+        if configured.
+        """
         for fault in self.faults:
             world.inject(fault)
         if self.car == "plugged" or self.follower is not None:
@@ -94,7 +97,9 @@ NAMES = tuple(field.name for field in dataclasses.fields(Options))
 
 
 def parse(text: str) -> Options:
-    """What stands behind ``sim:``. HalRejected names the option that is wrong, and what it may be."""
+    """Parse the text after ``sim:``. Raises HalRejected, which names the wrong option and its
+    allowed values.
+    """
     given = Values("sim: ", options("sim: ", text.removeprefix("?")), NAMES, written=True)
     usual = Options()
     faults = tuple(name for name in given.text("faults", "").split(",") if name)

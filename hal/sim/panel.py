@@ -1,7 +1,8 @@
-"""A panel on the world: what tests, the demo and a simulated car in another process may do to it, and see of it.
+"""Control of the world for tests, the demo and a simulated car in another process.
 
-Requests and answers are lines of JSON on a unix socket: ``{"do": "plug_in"}`` is answered by ``{"ok": true}``, ``{"do": "state"}`` with
-the truth besides, and what is not possible with ``{"error": "HalRejected", "text": "..."}``. The verbs are in :data:`VERBS`.
+Requests and answers are lines of JSON on a unix socket: ``{"do": "plug_in"}`` is answered by
+``{"ok": true}``, ``{"do": "state"}`` with the state as well, and a rejected request with
+``{"error": "HalRejected", "text": "..."}``. The verbs are in :data:`VERBS`.
 """
 
 from __future__ import annotations
@@ -72,15 +73,20 @@ VERBS: dict[str, Callable[[World, Message], None]] = {
     "heal": lambda world, request: world.heal(_text(request, "name")),
     "state": lambda world, _: None,
 }
-"""Every verb, and what it does. ``follow`` comes on top where there is a follower, ``line_...`` where there is a power line."""
+"""The verbs and their actions. With a follower there is also ``follow``, with a power line
+``line_...``.
+"""
 
 
 def _listen(path: Path) -> socket.socket:
-    """A unix socket that only its owner may connect to, in the place of one that was left behind; never of another file."""
+    """Returns a unix socket that only its owner may connect to. Replaces a socket left behind, but
+    no other file.
+    """
     if path.exists() and not path.is_socket():
         raise FileExistsError(f"{path} is not a socket")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The socket listens, with its final mode, before it gets its name: a process that waits for the name can connect at once.
+    # Listen with the final mode before the rename: a process that waits for the name can connect at
+    # once.
     unready = path.with_name(f"{path.name}.new")
     try:
         if unready.is_socket():
@@ -110,7 +116,7 @@ class Panel:
         self._writers: set[asyncio.StreamWriter] = set()
 
     def act(self, request: Any) -> Message:
-        """The answer to one request. Never raises: what is wrong with it is the answer."""
+        """Returns the answer to one request. Never raises: an error is an answer."""
         try:
             if not isinstance(request, dict) or not isinstance(request.get("do"), str):
                 raise HalRejected('a request is an object with a verb: {"do": ...}')
@@ -129,7 +135,9 @@ class Panel:
         return {"ok": True, "state": self._world.truth()} if verb == "state" else {"ok": True}
 
     async def serve(self, path: Path) -> None:
-        """Listen on a unix socket until :meth:`close`; only its owner may connect. HalLost where that is not possible."""
+        """Listen on a unix socket until :meth:`close`; only its owner may connect. Raises HalLost
+        if that fails.
+        """
         try:
             self._server = await asyncio.start_unix_server(self._attend, sock=_listen(path), limit=MAX_LINE)
         except OSError as error:
@@ -137,7 +145,7 @@ class Panel:
         self._path = path
 
     def close(self) -> None:
-        """Stop listening, hang up, and take the socket out of the file system."""
+        """Stop listening, close all connections, and remove the socket's file."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -156,14 +164,14 @@ class Panel:
                 writer.write(json.dumps(self.act(request)).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError, asyncio.CancelledError):
-            pass  # a line without end, a peer that is gone, a world that ends: no client to answer
+            pass  # a line too long, a client that has left, a world that ends: there is no client to answer
         finally:
             self._writers.discard(writer)
             writer.close()
 
 
 class Hand:
-    """The other end of a panel's socket: how a car or a test in another process reaches into the world."""
+    """The client of a panel, for a car or a test in another process."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
@@ -171,7 +179,9 @@ class Hand:
         self._turn = asyncio.Lock()
 
     async def act(self, verb: str, **arguments: Any) -> Message:
-        """Have something done. HalRejected as the world says; HalLost when there is no world; HalTimeout after five seconds."""
+        """Send one request. Returns the answer. Raises the world's error, HalLost without a world,
+        HalTimeout after five seconds.
+        """
         try:
             async with self._turn, asyncio.timeout(ANSWER_SECONDS):
                 if self._streams is None:
@@ -181,7 +191,7 @@ class Hand:
                 await writer.drain()
                 line = await reader.readline()
         except TimeoutError as error:
-            self.close()  # an answer that comes later must not be taken for that of the next request
+            self.close()  # a late answer must not be taken for the next request's
             raise HalTimeout(f"the world at {self._path} does not answer") from error
         except (OSError, ValueError) as error:
             self.close()
@@ -192,12 +202,12 @@ class Hand:
         return result(json.loads(line))
 
     async def state(self) -> dict[str, Any]:
-        """The truth, see :meth:`hal.sim.world.World.truth`."""
+        """Returns the world's state, see :meth:`hal.sim.world.World.truth`."""
         state: dict[str, Any] = (await self.act("state"))["state"]
         return state
 
     def close(self) -> None:
-        """Let go of the socket; the next request opens it again."""
+        """Close the socket; the next request opens it again."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None

@@ -1,7 +1,9 @@
-"""The power line of one simulated outlet: the station's modem, the car's, and what can go wrong between them.
+"""The power line of one simulated outlet: the station's modem, the car's, and the faults between
+them.
 
-The car's modem is on the line while the car is plugged in. A car in another process reaches it through the panel: ``line_send``, ``line_read``,
-``line_join``, ``line_linked`` (:class:`RemoteModem` speaks them).
+The car's modem is on the line while the car is plugged in. A car in another process reaches it
+through the panel: ``line_send``, ``line_read``, ``line_join``, ``line_linked``
+(:class:`RemoteModem` speaks them).
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ LONGEST_FRAME: Final = 1518
 
 
 class PowerLine:
-    """Two modems on one medium. ``clock`` is the outside one: matching is talk between processes, and runs as fast as they do."""
+    """Two modems on one medium. ``clock`` is the outside one, because matching runs between
+    processes in real time.
+    """
 
     def __init__(self, world: World, clock: Clock, name: str = "1") -> None:
         self.medium = Medium(clock)
@@ -46,12 +50,14 @@ class PowerLine:
         self.station.alive = "modem_dead" not in world.faults
         self.medium.noisy = "line_noise" in world.faults
         if not world.car.plugged:
-            # The next car has a modem of its own: nothing of this one's key is left.
+            # The next car has another modem, without this one's key.
             self.car.key = None
             self._heard.clear()
 
     def act(self, verb: str, request: Message) -> Message:
-        """What a panel is asked to do with the car's modem. Raises HalRejected for another request, HalTimeout if the modem is dead."""
+        """Carry out a panel's request with the car's modem. Raises HalRejected for another request,
+        HalTimeout if the modem is dead.
+        """
         car = self.car
         match verb:
             case "line_send":
@@ -94,7 +100,7 @@ class RemoteModem:
 
     @classmethod
     async def open(cls, hand: Hand) -> RemoteModem | None:
-        """The modem; None where the world has no power line. HalLost where there is no world."""
+        """Returns the modem; None if the world has no power line. Raises HalLost without a world."""
         try:
             found = await hand.act("line_mac")
         except HalRejected:
@@ -105,7 +111,7 @@ class RemoteModem:
         await self._hand.act("line_send", frame=frame.hex())
 
     async def frames(self) -> AsyncIterator[tuple[float, bytes]]:
-        """Frames since the last call, and those to come."""
+        """Yields frames since the last call, and those to come."""
         loop = asyncio.get_running_loop()
         while True:
             for frame in (await self._hand.act("line_read"))["frames"]:
@@ -123,4 +129,4 @@ class RemoteModem:
         return ModemInfo("simulated", "1")
 
     async def reset(self) -> None:
-        """A car's modem that restarts joins again; here it never left."""
+        """Does nothing: this modem stays in its network."""

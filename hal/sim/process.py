@@ -1,7 +1,8 @@
-"""World and safety controller in a process of their own, so that nothing the station does or suffers can stop them.
+"""World and safety controller in a separate process, so that the station cannot stop them.
 
-Run as ``python -m hal.sim.process FD OPTIONS``: commands and events as lines of JSON over the inherited socket FD. When the station goes
-away the controller first does its duty (no beats, so contactors open), then the process ends.
+Run as ``python -m hal.sim.process FD OPTIONS``: commands and events as lines of JSON over the
+inherited socket FD. When the station ends, the controller opens the contactors (no heartbeat), then
+the process ends.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ LINGER_STEP = 0.05
 
 
 async def serve(fd: int, query: str) -> None:
-    """Be the world until the station has gone and the contactor is open."""
+    """Run the world until the station has ended and the contactor is open."""
     options = parse(query)
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fd), limit=MAX_LINE)
 
     def say(message: Message) -> None:
-        # A stopped station does not read. What it misses it hears again as levels; the world must not fill up with it.
+        # A stopped station does not read: drop messages instead of queueing them. It gets all
+        # levels again later.
         if not writer.is_closing() and writer.transport.get_write_buffer_size() < MAX_LINE:
             writer.write(json.dumps(message).encode() + b"\n")
 
@@ -58,7 +60,7 @@ async def serve(fd: int, query: str) -> None:
                 break
             await asyncio.sleep(LINGER_STEP)
         if not orderly:
-            await asyncio.sleep(LINGER_STEP * 10)  # a watching test can still see how it ended
+            await asyncio.sleep(LINGER_STEP * 10)  # so that a test can still see how it ended
     finally:
         panel.close()
 
@@ -76,19 +78,21 @@ def _take(command: Message, firmware: Firmware, panel: Panel, say: Callable[[Mes
 
 
 class RemoteFollower:
-    """A follower on the other side of the link."""
+    """A follower in the board's process."""
 
     def __init__(self, tell: Callable[[Message], None]) -> None:
         self._tell = tell
 
     def observe(self, message: str, volts: float | None = None) -> None:
-        """Pass it on, unless the world is gone."""
+        """Pass the message on, unless the process has ended."""
         with contextlib.suppress(HalError):
             self._tell({"do": "follow", "message": message, "volts": volts})
 
 
 async def launch(query: str) -> tuple[SocketLink, Callable[[], Awaitable[None]]]:
-    """Start the process. Returns the link to it, and what waits for its end. HalLost when it cannot be started."""
+    """Start the process. Returns the link to it, and a function that waits for its end. Raises
+    HalLost if it cannot be started.
+    """
     ours, theirs = socket.socketpair()
     root = str(Path(hal.__file__).resolve().parent.parent)  # noqa: ASYNC240  no file is touched
     path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
@@ -102,7 +106,8 @@ async def launch(query: str) -> tuple[SocketLink, Callable[[], Awaitable[None]]]
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
-            # Control-C in the terminal is for the station; the world ends after it, with the contactor open.
+            # Control-C in the terminal goes to the station only; the world ends after it, with the
+            # contactor open.
             start_new_session=True,
         )
     except OSError as error:

@@ -1,8 +1,10 @@
-"""The simulated safety controller: what a board's microcontroller does about danger, without asking the station.
+"""The simulated safety controller: the protection in a board's microcontroller, independent of the
+station.
 
-It closes contactors only in pilot state C or D, with a fresh heartbeat, no emergency stop, a shut door and no fault, and opens
-them by itself within 100 ms of any of these going, within a second of the last heartbeat. It sees the world only
-through sensors; the world knows what is true. :mod:`hal.sim.firmware` puts a command interface before it.
+It closes contactors only in pilot state C or D, with a fresh heartbeat, no emergency stop, a closed
+door and no fault. It opens them by itself within 100 ms when one of these conditions ends, and
+within a second of the last heartbeat. It sees the world through sensors only.
+:mod:`hal.sim.firmware` is its command interface.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from hal.sim.clock import Call
 from hal.sim.world import World
 
 HEARTBEAT_SECONDS = 0.7
-"""Outside time without a beat after which the board opens; leaves 300 ms of the second for current and contactor."""
+"""Outside time without a beat after which the board opens; leaves 300 ms of the second for current
+and contactor.
+"""
 
 DEBOUNCE_SECONDS = 0.015
 UNLOADING_SECONDS = 0.03
@@ -29,7 +33,9 @@ STEP_SECONDS = 0.005
 WELD_SECONDS = 0.15
 CLOSE_SECONDS = 0.5
 SUPERVISION_SECONDS = 0.12
-"""Outside time between two looks at voltage and current. A beat is a look, too, so that one a tenth of a second leaves nothing to do between."""
+"""Outside time between two checks of voltage and current. A beat is also a check; beats every 0.1 s
+make others unnecessary.
+"""
 OVERVOLTAGE_FACTOR = 1.1
 DEAD_VOLTS = 1.0
 OVERCURRENT_SECONDS = 7.0
@@ -45,10 +51,12 @@ SENSED = (
 
 
 class SafetyController:
-    """Drives pilot, contactor and supply of one world. ``report`` hears what changed: pilot, contactor, inputs..., and ``measured``
-    when current and voltage are to be told anew; ``tell`` hears of faults.
+    """Drives pilot, contactor and supply of one world. ``report`` is called with what changed:
+    pilot, contactor, inputs..., and ``measured`` to report current and voltage anew; ``tell`` is
+    called with the events of faults.
 
-    Times that protect people are measured on the world's clock; the heartbeat comes from outside, so it has outside time.
+    Protective times run on the world's clock; the heartbeat comes from outside and has outside
+    time.
     """
 
     def __init__(self, world: World, report: Callable[[str], None], tell: Callable[[BoardEvent], None]) -> None:
@@ -69,16 +77,16 @@ class SafetyController:
         self._beat_check: Call | None = None
         world.watch(self._on_change)
 
-    # --- what the station says ---
+    # --- commands of the station ---
 
     @property
     def silent(self) -> bool:
-        """Cut off from the station."""
+        """Whether it is cut off from the station."""
         return "controller_silent" in self.world.faults
 
     @property
     def beating(self) -> bool:
-        """The last heartbeat is fresh."""
+        """Whether the last heartbeat is fresh."""
         return self._last_beat is not None and self.clock.now() - self._last_beat <= self._patience
 
     @property
@@ -86,7 +94,7 @@ class SafetyController:
         return HEARTBEAT_SECONDS * self.clock.speed
 
     def beat(self) -> None:
-        """The station lives."""
+        """Heartbeat of the station."""
         self._last_beat = self.clock.now()
         self.faults.end(HEARTBEAT_LOST.code)
         if self._beat_check is None:
@@ -96,16 +104,18 @@ class SafetyController:
             self._inspect()
 
     def permit(self, on: bool) -> None:
-        """The station's wish for power. On an AC outlet the contactor follows the pilot while it lasts.
+        """Give or end the permission. On an AC outlet the contactor follows the pilot while it
+        lasts.
 
-        HalRejected: says what stands against it.
+        Raises HalRejected with the reason against it.
         """
         if not on:
             self.permitted = False
             self._open()
             return
         against = self._against()
-        # An AC permission may come before the car is ready; DC contactors close now or not at all.
+        # An AC permission may be given before the car is ready; DC contactors close now or not at
+        # all.
         if self.world.outlet.dc and not self.state.ready:
             against = against or f"pilot state {self.state}"
         if against:
@@ -114,7 +124,7 @@ class SafetyController:
         self._close()
 
     def supply(self, volts: float, amperes: float, phase: DcPhase) -> None:
-        """Switch the supply on. HalRejected as in :meth:`permit`."""
+        """Switch the supply on. Raises HalRejected as :meth:`permit` does."""
         against = self._against()
         if against:
             raise HalRejected(against)
@@ -125,7 +135,7 @@ class SafetyController:
         self.world.stop_supply()
 
     def disarm(self) -> None:
-        """The station says goodbye: off, and no more beats are expected."""
+        """The station ends: switch off, and expect no more beats."""
         self.permit(False)
         self.stop_supply()
         self._last_beat = None
@@ -134,7 +144,7 @@ class SafetyController:
             self._beat_check = None
 
     def clear(self, code: str) -> None:
-        """Forget a latched fault. HalRejected while its cause lasts."""
+        """End a latched fault. Raises HalRejected while its cause lasts."""
         causes = {
             "contactor_welded": self.world.feedback() and not self.world.contactor.driven,
             "residual_current": "residual_current" in self.world.faults,
@@ -147,7 +157,7 @@ class SafetyController:
         self.faults.forget(code)
         self._settle_contactor()
 
-    # --- what stands against power ---
+    # --- reasons against power ---
 
     def _against(self) -> str:
         world = self.world
@@ -160,7 +170,7 @@ class SafetyController:
         return f"fault {self.faults.emergency}" if self.faults.emergency else ""
 
     def trip(self) -> None:
-        """Something is wrong: no power, and no permission any more."""
+        """Switch the power off and end the permission."""
         self.permitted = False
         self._open()
 
@@ -180,7 +190,7 @@ class SafetyController:
         else:
             self.fail(HEARTBEAT_LOST)
 
-    # --- what the sensors say ---
+    # --- sensors ---
 
     def _on_change(self, what: str) -> None:
         if what == "pilot":
@@ -248,7 +258,9 @@ class SafetyController:
             self._supervise()
 
     def _open(self) -> None:
-        """Supply off; contactor open as soon as the current is small, and soon in any case."""
+        """Supply off; contactor open as soon as the current is small, after UNLOADING_SECONDS in
+        any case.
+        """
         self.world.stop_supply()
         if self.world.contactor.driven and self._opening is None:
             self._unload(self.clock.now() + UNLOADING_SECONDS)
@@ -297,12 +309,15 @@ class SafetyController:
             self.report("contactor")
 
     def _supervise(self) -> None:
-        """While anything is on or live: look at the voltage, and have the measurements reported."""
+        """While the outlet is switched on or live, check the voltage and report the measurements
+        periodically.
+        """
         world = self.world
         if self._supervision is None and (
             world.supply.giving or world.contactor.driven or world.contactor.closed or world.present()[0] > DEAD_VOLTS
         ):
-            # In outside time: what is reported has to be fresh out there, and a fast world need not look more often.
+            # In outside time: the station needs fresh reports, and a fast world does not need more
+            # checks.
             self._supervision = self.clock.call_at(
                 self.clock.now() + SUPERVISION_SECONDS * self.clock.speed, self._look
             )
@@ -320,7 +335,9 @@ class SafetyController:
         self._supervise()
 
     def _check_current(self, amperes: float) -> None:
-        """Above the set current by more than a tenth and half an ampere, for seven seconds: the car does not keep to it."""
+        """The car exceeds the set current by more than a tenth and half an ampere for seven
+        seconds: overcurrent.
+        """
         limit = self.max_amperes
         if limit is None or amperes <= limit * 1.1 + 0.5:
             self._over_since = None

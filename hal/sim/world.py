@@ -1,7 +1,8 @@
-"""One physical world: a car, a cable, an outlet's power path. What is true here is true; boards only measure it.
+"""One simulated physical world: a car, a cable, an outlet's power path. Boards measure it.
 
-Times are seconds of the world's clock, which may run faster than the one outside (:class:`hal.sim.clock.ScaledClock`).
-The hands of people and cars are verbs (:meth:`World.plug_in`, :meth:`World.close_s2`), those of the safety controller ``drive_*``.
+Times are seconds of the world's clock, which may run faster than the one outside
+(:class:`hal.sim.clock.ScaledClock`). Actions of people and cars are verbs (:meth:`World.plug_in`,
+:meth:`World.close_s2`), those of the safety controller ``drive_*``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ FAULTS: dict[str, str] = {
     "weld": "the contactor's contacts stick together once they have closed",
     "contactor_stuck_open": "the contactor does not close",
     "contactor_slow": "the contactor takes 400 ms to close and 50 ms to open",
-    "supply_dead": "the DC supply gives nothing",
-    "supply_overshoot": "the DC supply gives a quarter more than its target",
+    "supply_dead": "the DC supply delivers no voltage",
+    "supply_overshoot": "the DC supply delivers a quarter more than its target",
     "supply_runaway": "the DC supply does not switch off",
     "supply_silent": "the DC supply reports no fresh measurements",
     "insulation_fault": "a conductor has 20 kilo-ohms to earth",
@@ -35,10 +36,10 @@ FAULTS: dict[str, str] = {
     "residual_current": "the residual-current device has tripped",
     "over_temperature": "the outlet is too hot: charging should end",
     "modem_dead": "the outlet's power line modem neither hears nor answers",
-    "line_noise": "nothing gets through on the power line",
-    "controller_silent": "the safety controller is cut off: neither beats nor commands arrive, nothing is reported",
+    "line_noise": "no frame gets through on the power line",
+    "controller_silent": "the safety controller is cut off: it gets neither heartbeats nor commands, and reports nothing",
 }
-"""Everything that can be told to go wrong, by name."""
+"""The faults that can be injected, by name."""
 
 DC_LIMITS = DcCapabilities(
     min_volts=50.0,
@@ -58,7 +59,7 @@ Watcher = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """What kind of outlet stands in the world."""
+    """The kind of outlet in the world."""
 
     dc: bool = True
     phases: int = 3
@@ -71,7 +72,9 @@ class Outlet:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What flows at one moment. ``volts`` and ``amperes`` are those of the meter's conductors, ``watt_hours`` its count."""
+    """The flow at one moment. ``volts`` and ``amperes`` are of the meter's conductors,
+    ``watt_hours`` its counter.
+    """
 
     pin_volts: float
     volts: tuple[float, ...]
@@ -85,7 +88,9 @@ class Flow:
 
 
 class World:
-    """The state of the world now, integrated lazily: each reading or action first advances the time."""
+    """The present state of the world, integrated lazily: each reading or action first advances the
+    time.
+    """
 
     def __init__(self, clock: ScaledClock, outlet: Outlet | None = None, car: Car | None = None) -> None:
         self.clock = clock
@@ -105,16 +110,19 @@ class World:
         self._dc = DcCircuit(self.supply, self.contactor, self.car, self.outlet.cable_ohms, incidents=self._incident)
         self._ac = AcCircuit(self.contactor, self.car, self.outlet.phases, self.outlet.volts, self.outlet.cable_ohms)
 
-    # --- time and news ---
+    # --- time and changes ---
 
     def watch(self, watcher: Watcher) -> None:
-        """Have ``watcher`` called with the name of whatever changed: pilot, current, feedback, inputs, token, faults..."""
+        """Call ``watcher`` with the name of each thing that changes: pilot, current, feedback,
+        inputs, token, faults...
+        """
         self._watchers.append(watcher)
 
     def advance(self, moment: float = 0.0) -> None:
-        """Bring energy and contactor to the present moment, or to ``moment`` if a call for it comes a trifle early.
+        """Bring energy and contactor to the present moment, or to ``moment`` if a timer's call
+        comes slightly early.
 
-        The contactor moves at its own moments on the way: an event loop that was held up is late, a contactor is not.
+        The contactor moves at its own moments in between, also if the event loop was held up.
         """
         now = max(moment, self.clock.now())
         while (due := self.contactor.due) is not None and due <= now:
@@ -123,7 +131,7 @@ class World:
         self._flow(now)
 
     def _flow(self, until: float) -> None:
-        """Let energy flow in the present switch positions."""
+        """Integrate energy in the present switch positions."""
         seconds = until - self._then
         if seconds > 0.0:
             self._then = until
@@ -152,10 +160,10 @@ class World:
             what = "current"
         self._changed(what)
 
-    # --- the hands of people ---
+    # --- actions of people ---
 
     def plug_in(self) -> None:
-        """Put the plug in. S2 and the inlet relay are open then. Idempotent."""
+        """Plug in, with S2 and the inlet relay open. Idempotent."""
         self.advance()
         if not self.car.plugged:
             self.car.plugged, self.car.ready, self.car.relay_closed = True, False, False
@@ -163,7 +171,7 @@ class World:
             self._changed("pilot")
 
     def unplug(self, *, force: bool = False) -> None:
-        """Pull the plug. HalRejected while it is locked, unless with ``force``."""
+        """Unplug. Raises HalRejected while the plug is locked, unless ``force``."""
         if self.locked and not force:
             raise HalRejected("the plug is locked")
         self.advance()
@@ -175,7 +183,9 @@ class World:
             self._changed("current")
 
     def present_token(self, kind: str, value: str) -> None:
-        """Hold a card to the reader. HalRejected for a kind with a colon in it, which stands between the two."""
+        """Present a card to the reader. Raises HalRejected for a kind with a colon, which separates
+        kind and value.
+        """
         if ":" in kind:
             raise HalRejected(f"no such kind of token: {kind}")
         self._changed(f"token:{kind}:{value}")
@@ -195,10 +205,12 @@ class World:
             self._mark("door_opened" if opened else "door_closed")
             self._changed("inputs")
 
-    # --- the hands of the car ---
+    # --- actions of the car ---
 
     def close_s2(self, closed: bool = True, *, ventilation: bool = False) -> None:
-        """Pilot state C (D with ``ventilation``), or back to B. HalRejected without a cable between."""
+        """Pilot state C (D with ``ventilation``), or back to B. Raises HalRejected unless plugged
+        in.
+        """
         if not self.car.plugged:
             raise HalRejected("the car is not plugged in")
         self.advance()
@@ -208,7 +220,7 @@ class World:
             self._changed("pilot")
 
     def close_relay(self, closed: bool = True) -> None:
-        """The car's own DC relay at its inlet. HalRejected without a cable between."""
+        """Switch the car's own DC relay at its inlet. Raises HalRejected unless plugged in."""
         if not self.car.plugged:
             raise HalRejected("the car is not plugged in")
         self.advance()
@@ -219,7 +231,9 @@ class World:
             self._changed("current")
 
     def draw_ac(self, amperes: float, phases: int | None = None) -> None:
-        """What the car's charger takes a phase, as settled by digital communication."""
+        """Set the current that the car's charger draws on each phase, as agreed by digital
+        communication.
+        """
         if not 0.0 <= amperes <= 1000.0:
             raise HalRejected(f"a car does not draw {amperes} A")
         self.advance()
@@ -227,16 +241,16 @@ class World:
         if phases is not None:
             self.car.ac_phases = max(1, min(3, phases))
 
-    # --- misfortune ---
+    # --- faults ---
 
     def inject(self, name: str) -> None:
-        """Let something go wrong. HalRejected for a name that is not in :data:`FAULTS`."""
+        """Inject a fault. Raises HalRejected for a name that is not in :data:`FAULTS`."""
         if name not in FAULTS:
             raise HalRejected(f"no such fault: {name}; there are {', '.join(sorted(FAULTS))}")
         self._set_fault(name, True)
 
     def heal(self, name: str) -> None:
-        """Repair it again. No error when it was not there."""
+        """End a fault. No error if it is not active."""
         self._set_fault(name, False)
 
     def _set_fault(self, name: str, there: bool) -> None:
@@ -258,7 +272,7 @@ class World:
         self._changed("faults")
         self._changed("pilot")
 
-    # --- the hands and eyes of the safety controller ---
+    # --- actuators and sensors of the safety controller ---
 
     def drive_pilot(self, duty: float | None) -> None:
         self.advance()
@@ -280,7 +294,7 @@ class World:
         self.supply.on = False
 
     def feedback(self) -> bool:
-        """What the contactor's mirror contact says: True is closed."""
+        """The contactor's mirror contact: True is closed."""
         self.advance()
         return self.contactor.feedback
 
@@ -290,7 +304,7 @@ class World:
         return pilot_volts(self.car, self.duty, diode=diode, short="pilot_short" in self.faults)
 
     def flow(self) -> Flow:
-        """What flows now."""
+        """The flow now."""
         self.advance()
         if self.outlet.dc:
             amperes = self.supply.amperes if self._dc.connected else 0.0
@@ -302,7 +316,9 @@ class World:
         return Flow(volts, (volts,) * phases, by_phase, self._ac.books.metered)
 
     def present(self) -> tuple[float, float]:
-        """Volts at the pins of the plug and amperes through them; of the first phase on an AC outlet."""
+        """Volts at the pins of the plug and amperes through them; on an AC outlet, of the first
+        phase.
+        """
         flow = self.flow()
         return flow.pin_volts, flow.amperes[0]
 
@@ -322,7 +338,9 @@ class World:
         return self.flow().watts
 
     def truth(self) -> dict[str, Any]:
-        """Everything that is so, as plain values; times on the outside clock. For tests, the demo and its car."""
+        """The whole state as plain values; times on the outside clock. For tests, the demo and its
+        car.
+        """
         flow, books, car = self.flow(), self.books, self.car
         high, low = self.pilot_volts()
         return {

@@ -302,7 +302,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "which board"),
+        ("", "board is missing"),
         ("board = 7", "in quotes"),
         ("board = 'sim:'\ncolour = 'red'", "board, dc, imd, meter"),
         ("board = 'composed:x'", "another one"),

@@ -90,5 +90,5 @@ def test_a_duty_offers_what_was_meant_and_never_more(amperes: float) -> None:
 
 
 def test_less_than_six_amperes_cannot_be_said() -> None:
-    with pytest.raises(ValueError, match="six"):
+    with pytest.raises(ValueError, match="at least 6 A"):
         duty_of_amperes(5.9)

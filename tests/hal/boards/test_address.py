@@ -39,7 +39,7 @@ def test_every_kind_is_recognised_without_opening_anything(kind: str) -> None:
         ("yeti:/dev/x?phases=2", "one phase or three"),
         ("yeti:/dev/x?max_amperes=nan", "max_amperes: has to be a number from 6 to 80, not 'nan'"),
         ("yeti:/dev/x?connector=2", "connector: unknown"),
-        ("tida:/dev/x?reset=gpiochip0/x", "reset: .*names no GPIO line"),
+        ("tida:/dev/x?reset=gpiochip0/x", "reset: .*is not a GPIO line"),
         ("phyverso:/dev/x?connector=3", "connector: has to be"),
     ],
 )

@@ -82,10 +82,10 @@ def test_the_file_is_read_into_values(tmp_path: Path) -> None:
         ("scale = 0.00772", "scale = 0", "adc.high.scale: 0"),
         ("scale = 0.00772", 'scale = "much"', "adc.high.scale: has to be a number"),
         ("offset = -16.0", "offset = nan", "adc.high.offset"),
-        ('contactor = "CONTACTOR_1"', "", "which line closes the contactor"),
+        ('contactor = "CONTACTOR_1"', "", "gpio.contactor is missing"),
         ('contactor = "CONTACTOR_1"', "contactor = 7", "gpio.contactor"),
-        ('lock = "gpiochip0/9"', 'lock = "gpiochip0/x"', "gpio.lock: .*names no GPIO line"),
-        ('lock = "gpiochip0/9"', 'lock_feedback = "L"', "there is no lock"),
+        ('lock = "gpiochip0/9"', 'lock = "gpiochip0/x"', "gpio.lock: .*is not a GPIO line"),
+        ('lock = "gpiochip0/9"', 'lock_feedback = "L"', "lock_feedback without gpio.lock"),
         ('bias = "up"', 'bias = "left"', "gpio.bias: has to be one of up, down, none"),
         ("phases = 3", "phases = 2", "outlet.phases"),
         ("max_amperes = 20", "max_amperes = 5", "outlet.max_amperes: has to be a number from 6 to 80"),
@@ -162,7 +162,7 @@ def test_an_adc_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(HalLost, match="closed"):
         adc.volts()
     assert Adc("iio:device0", "in_voltage0", scale=1.0, offset=0.0, root=root).volts() == 3627.0
-    with pytest.raises(HalLost, match="no IIO device of the name"):
+    with pytest.raises(HalLost, match="no IIO device in"):
         Adc("missing", "in_voltage0", scale=1.0, offset=0.0, root=root)
     with pytest.raises(HalLost):
         Adc("2198000.adc", "in_voltage9", scale=1.0, offset=0.0, root=root)

@@ -101,7 +101,7 @@ def test_any_text_is_a_name_or_an_error(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "!", "gpiochip0/x", "chip/3", "a" * 32, "a\nb"])
 def test_what_is_no_name(text: str) -> None:
-    with pytest.raises(HalRejected, match="names no GPIO line"):
+    with pytest.raises(HalRejected, match="is not a GPIO line"):
         line_name(text)
 
 
@@ -149,7 +149,7 @@ def test_errors_that_a_person_can_act_on(kernel: Kernel, number: int, kind: type
 
 
 def test_lines_and_chips_that_are_not_there(kernel: Kernel) -> None:
-    with pytest.raises(HalLost, match="no GPIO line of the name"):
+    with pytest.raises(HalLost, match="no GPIO line has the name"):
         OutputLine(line_name("nNOTHING"), devices=kernel.devices, ioctl=kernel.ioctl)
     with pytest.raises(HalLost):
         OutputLine(line_name("gpiochip7/1"), devices=kernel.devices, ioctl=kernel.ioctl)
