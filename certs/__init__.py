@@ -1,4 +1,4 @@
-"""Trust: whose certificate this is, whether it holds, and where ours and the installed roots lie.
+"""Trust: certificates, their validation, the station's chains and the installed roots.
 
-Knows no protocol and no event loop. Everything that is wrong with octets from outside is a :class:`TrustError`.
+Knows neither protocol nor event loop. Every error in octets from outside is a :class:`TrustError`.
 """

@@ -1,7 +1,7 @@
-"""One X.509 certificate, read whole and early, within limits.
+"""One X.509 certificate, read whole at once, within limits.
 
-``cryptography`` reads extensions and keys only when they are asked for, and each of them may then raise. Here everything that a check
-needs is read at once, so that bad octets show in one place, as one typed error, and no check has to expect an exception.
+``cryptography`` parses extensions and keys on access, and each access may raise. This module reads
+everything that a check needs at once, so that invalid octets raise one typed error in one place.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _UNREADABLE = (
 
 
 class Edition(StrEnum):
-    """The two PKIs of a station. They differ in algorithms and sizes, and nothing of one is ever used for the other."""
+    """The two PKIs of a station. They differ in algorithms and sizes, and are never mixed."""
 
     ISO2 = "iso2"
     ISO20 = "iso20"
@@ -51,7 +51,7 @@ class Edition(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """A certificate whose parts could all be read. Nothing is verified yet. Compare by :attr:`der`."""
+    """A certificate whose parts could all be read, not verified yet. Compare by :attr:`der`."""
 
     der: bytes
     parsed: x509.Certificate
@@ -105,12 +105,14 @@ class Certificate:
 
     @property
     def issuer_der(self) -> bytes:
-        """The issuer Name, octet for octet as in the certificate."""
+        """The exact octets of the issuer Name."""
         return self._parts.issuer
 
     @property
     def key_bits(self) -> bytes:
-        """The content of the subjectPublicKey BIT STRING: what key hashes are over (for P-256 the 65 octets 04 X Y)."""
+        """The content of the subjectPublicKey BIT STRING, over which key hashes are made (for P-256
+        the 65 octets 04 X Y).
+        """
         return self._parts.key_bits
 
     @property
@@ -118,7 +120,9 @@ class Certificate:
         return self.parsed.public_bytes(Encoding.PEM)
 
     def is_signed_by(self, issuer: Certificate) -> bool:
-        """Whether ``issuer``'s key made this certificate's signature, and its name is the one that stands here."""
+        """Whether ``issuer``'s key made this certificate's signature, and its name is this
+        certificate's issuer.
+        """
         try:
             self.parsed.verify_directly_issued_by(issuer.parsed)
         except (InvalidSignature, *_UNREADABLE):
@@ -126,9 +130,10 @@ class Certificate:
         return True
 
     def names_as_issuer(self, candidate: Certificate) -> bool:
-        """Whether this certificate points at ``candidate``: by name, and by key identifier where both have one.
+        """Whether this certificate names ``candidate`` as its issuer: by name, and by key
+        identifier if both have one.
 
-        A missing key identifier is common in ISO 15118-2 material; the signature decides then.
+        ISO 15118-2 certificates often lack key identifiers; the signature decides then.
         """
         if self.issuer != candidate.subject:
             return False
@@ -147,9 +152,10 @@ class Certificate:
 
 
 def parse_certificate(der: bytes, edition: Edition, role: str) -> Certificate:
-    """``der`` as a :class:`Certificate`. Raises :class:`ChainRejected` whose subject is ``role`` ("leaf", "sub-CA 1", ...).
+    """Parse ``der``. Raises :class:`ChainRejected` with the subject ``role`` ("leaf", "sub-CA 1",
+    ...).
 
-    The size comes first: every later step is bounded by it.
+    Checks the size first, which bounds every later step.
     """
     if len(der) > edition.largest_der:
         raise ChainRejected(Flaw.CERTIFICATE_TOO_LARGE, role, f"{len(der)} octets, {edition.largest_der} allowed")

@@ -1,14 +1,15 @@
 """Path validation for V2G chains.
 
-General validators are wrong for these chains in both directions: they ask for subjectAltName or key identifiers that V2G certificates do
-not have, and they accept leaves that are CAs, keys on other curves and chains of any length (docs/decisions/path-validation.md). What is
-checked here is RFC 5280 section 6 as far as V2G uses it (a chain with name or policy constraints is refused), narrowed by a
+General validators do not fit these chains: they require subjectAltName or key identifiers, which
+V2G certificates do not have, and they accept leaves that are CAs, keys on other curves and chains
+of any length (docs/decisions/path-validation.md). This module checks RFC 5280 section 6 as far as
+V2G uses it (it refuses a chain with name or policy constraints), and a
 :class:`~certs.profile.Profile`.
 
-**Calendar.** A charger boots without one. With ``clock_trusted`` the moment ``at`` is the time. Without it, ``at`` is only a floor: the
-newest moment that has certainly passed (build date, last time seen). Then nothing can prove that a certificate has not expired since, so
-chains are refused with ``clock-untrusted`` unless the caller says ``floor_suffices``. Even then what is certain is kept: a certificate that
-had expired by the floor is refused, and there must be one moment, not before the floor, at which the whole chain was valid at once.
+**Calendar.** A charger boots without one. With ``clock_trusted`` the moment ``at`` is the time. Without it ``at`` is only
+a floor: the newest moment that has certainly passed (build date, last time seen). A certificate may then have expired
+since, so chains are refused with ``clock-untrusted`` unless the caller passes ``floor_suffices``. Even then a certificate
+that had expired by the floor is refused, and the whole chain has to be valid at one moment at or after the floor.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ from frozen import dataclass
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Anchors:
-    """Installed roots of one edition by role, with an index by name: the time of a search does not depend on their number."""
+    """Installed roots of one edition by role, with an index by name, so that the time of a search
+    does not depend on their number.
+    """
 
     v2g: tuple[Certificate, ...] = ()
     mo: tuple[Certificate, ...] = ()
@@ -58,7 +61,9 @@ class Anchors:
         object.__setattr__(self, "_named", named)
 
     def issuers(self, role: Role, child: Certificate) -> list[Certificate]:
-        """The roots of this role that ``child`` names as its issuer, in the order in which they are installed."""
+        """Returns the roots of this role that ``child`` names as its issuer, in the order of their
+        installation.
+        """
         return [root for root in self._named.get((role, child.issuer), ()) if child.names_as_issuer(root)]
 
 
@@ -66,22 +71,24 @@ class Anchors:
 class VerifiedChain:
     """A leaf, its sub-CAs in order upwards, and the root above them.
 
-    ``anchor`` is None where the chain hangs together but its root is not installed; only :func:`verify_chain` with
-    ``unanchored_allowed`` returns such a one.
+    ``anchor`` is None if the chain is consistent but its root is not installed;
+    :func:`verify_chain` returns such a chain only with ``unanchored_allowed``.
     """
 
     leaf: Certificate
     sub_cas: tuple[Certificate, ...]
     anchor: Certificate | None
     dates_proven: bool
-    """Whether a trusted clock stood behind the dates."""
+    """Whether the dates were checked with a trusted clock."""
 
     @property
     def outcome(self) -> Outcome:
         return Outcome.NO_ROOT if self.anchor is None else Outcome.VALID
 
     def hash_data(self) -> tuple[CertificateHashData, ...]:
-        """Leaf first. The topmost certificate of an unanchored chain is missing: its issuer's key is not known."""
+        """Returns the hash data, leaf first. The topmost certificate of an unanchored chain is left
+        out: its issuer's key is unknown.
+        """
         path = [self.leaf, *self.sub_cas, *([self.anchor] if self.anchor else [])]
         return tuple(certificate_hash_data(child, issuer) for child, issuer in pairwise(path))
 
@@ -96,10 +103,12 @@ def verify_chain(
     clock_trusted: bool = True,
     floor_suffices: bool = False,
 ) -> VerifiedChain:
-    """A path from ``chain[0]`` to one of the profile's roots, or :class:`ChainRejected`. ``at`` is aware of its time zone.
+    """Returns a path from ``chain[0]`` to one of the profile's roots. Raises
+    :class:`ChainRejected`. ``at`` has a time zone.
 
-    The other certificates may stand in any order, contain duplicates and the root itself (Q-25); only installed roots count. Of several paths
-    that fail, the flaw nearest to a root is reported. Cost: bounded by the number of certificates (5) and of roots of the same name.
+    The other certificates may be in any order, and contain duplicates and the root itself (Q-25);
+    only installed roots count. Of several failing paths the flaw nearest to a root is reported. The
+    cost is bounded by the number of certificates (5) and of roots of the same name.
     """
     if not clock_trusted and not floor_suffices:
         raise ChainRejected(Flaw.CLOCK_UNTRUSTED, "calendar")
@@ -127,14 +136,15 @@ _Found = tuple[tuple[Certificate, ...], Certificate | None]
 
 
 class _Search:
-    """Depth-first search for a path upwards, that remembers why paths failed."""
+    """Depth-first search for a path upwards, which records why paths failed."""
 
     def __init__(
         self, profile: Profile, anchors: Anchors, others: Sequence[Certificate], at: datetime, clock_trusted: bool
     ) -> None:
         self._profile = profile
         self._anchors = anchors
-        # The root may come with the chain, and so may a stranger's: neither helps to reach an installed one.
+        # The chain may contain its root or another one; only installed roots count, so self-issued
+        # ones are dropped.
         self._others = [
             c for n, c in enumerate(others) if not c.is_self_issued and c.der not in {o.der for o in others[:n]}
         ]
@@ -145,8 +155,11 @@ class _Search:
         self._signed_by: dict[tuple[bytes, bytes], bool] = {}
 
     def verdict(self) -> tuple[Flaw, str, tuple[Certificate, ...]]:
-        """The flaw of the path that came nearest to a root, and, if that is only the root's absence, the sub-CAs below it."""
-        # Whatever else is wrong outweighs an absent root: only a chain that is otherwise sound may be judged elsewhere.
+        """Returns the flaw of the path that came nearest to a root, and the sub-CAs of a path whose
+        root is not installed.
+        """
+        # Any other flaw precedes a missing root: only a chain without other flaws may be validated
+        # centrally.
         sound = all(flaw is Flaw.NO_TRUST_ANCHOR for _, flaw, _ in self._flaws)
         candidates = self._flaws if sound else [f for f in self._flaws if f[1] is not Flaw.NO_TRUST_ANCHOR]
         _, flaw, subject = max(candidates, key=lambda f: f[0])
@@ -159,7 +172,8 @@ class _Search:
             raise ChainRejected(Flaw.LEAF_IS_CA, "leaf")
         if leaf.is_self_issued:
             raise ChainRejected(Flaw.SELF_SIGNED, "leaf")
-        # Before the profile: of all that may be wrong with a leaf, its end is what its owner can mend. [V2G2-824]
+        # Before the profile: of all flaws of a leaf, its owner can repair an expired one.
+        # [V2G2-824]
         self._check_dates(leaf, "leaf", Flaw.LEAF_NOT_YET_VALID, Flaw.LEAF_EXPIRED)
         usage = leaf.key_usage
         if usage is None or not all(getattr(usage, bit) for bit in profile.key_usage):
@@ -173,7 +187,9 @@ class _Search:
             raise ChainRejected(Flaw.LEAF_SUBJECT, "leaf")
 
     def climb(self, child: Certificate, below: tuple[Certificate, ...]) -> _Found | None:
-        """A way from ``child`` to a root, with the sub-CAs ``below`` already on it (child included, unless it is the leaf)."""
+        """Returns a path from ``child`` to a root, through the sub-CAs ``below`` (child included,
+        unless it is the leaf).
+        """
         depth = len(below)
         named = False
         for role in self._profile.anchors:
@@ -282,12 +298,15 @@ def _permits_purpose(leaf: Certificate, profile: Profile) -> bool:
         return True
     if profile.extended_key_usage is not None:
         return profile.extended_key_usage in purposes
-    # No purpose is defined for contracts. A list that its issuer marked critical still binds, and cannot be met.
+    # No purpose is defined for contracts. A list that its issuer marked critical still applies, and
+    # cannot be met.
     return EXTENDED_KEY_USAGE not in leaf.critical
 
 
 def _permits_issuing(ca: Certificate, profile: Profile) -> bool:
-    """A CA's purposes are those of what it issues. Where they are not critical many issuers mean the CA's own, so only critical ones bind."""
+    """A CA's purposes apply to what it issues. Many issuers list the CA's own purposes instead, not
+    critical, so only critical ones count.
+    """
     purposes = ca.extended_key_usage
     if purposes is None or EXTENDED_KEY_USAGE not in ca.critical:
         return True

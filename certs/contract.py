@@ -1,4 +1,4 @@
-"""The contract behind a car's certificate chain: who pays, proved."""
+"""The contract of a car's certificate chain: who pays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from certs.profile import CONTRACT_2, Profile
 from certs.revocation import CertificateHashData
 
 EXPIRES_SOON = timedelta(days=21)
-"""A contract that ends within this time is announced as such: OK_CertificateExpiresSoon. [V2G2-690]"""
+"""A contract that ends within this time is answered OK_CertificateExpiresSoon. [V2G2-690]"""
 
 
 _MADE_BY_VERIFICATION = object()
@@ -22,20 +22,23 @@ _MADE_BY_VERIFICATION = object()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contract:
-    """A contract whose certificate chain has been verified: the proof that Authorization needs.
+    """A contract whose certificate chain has been verified. Authorization requires one.
 
-    Only :func:`verify_contract_chain` makes one. It lives as long as the session and holds the car's chain in memory only.
+    Only :func:`verify_contract_chain` makes one. It lives as long as the session. The car's chain
+    stays in memory.
     """
 
     emaid: EMAID
     public_key: PublicKey
-    """Of the leaf: verifies AuthorizationReq and MeteringReceiptReq."""
+    """The leaf's key: verifies AuthorizationReq and MeteringReceiptReq."""
     not_after: datetime
     """End of the leaf's validity."""
     outcome: Outcome
-    """VALID, or NO_ROOT where the caller leaves the decision to a central validation: then nothing may be granted without the backend."""
+    """VALID, or NO_ROOT if the caller allows a central validation: then only the backend may accept
+    the contract.
+    """
     hash_data: tuple[CertificateHashData, ...]
-    """For OCSP by the backend, leaf first; entries without responder URL cannot be expressed in OCPP."""
+    """For OCSP by the backend, leaf first; OCPP cannot express entries without responder URL."""
     dates_proven: bool
     chain: VerifiedChain
     _made_by: object
@@ -46,11 +49,11 @@ class Contract:
 
     @property
     def fingerprint(self) -> str:
-        """What logs and traces may hold of the leaf: SHA-256 and length, ``sha256:3f…/623``."""
+        """The leaf for logs and traces: SHA-256 and length, ``sha256:3f…/623``."""
         return f"sha256:{self.chain.leaf.fingerprint}/{len(self.chain.leaf.der)}"
 
     def is_named_by(self, emaid: str) -> bool:
-        """Whether this text names the contract: another way to write the same EMAID does."""
+        """Whether this text names the contract, in any notation of its EMAID."""
         try:
             return EMAID.parse(emaid).same_contract_as(self.emaid)
         except EmaidMalformed:
@@ -76,11 +79,13 @@ def verify_contract_chain(
     clock_trusted: bool = True,
     floor_suffices: bool = False,
 ) -> Contract:
-    """The contract behind ``chain`` (DER, leaf first, sub-CAs in any order), or :class:`ChainRejected`.
+    """Returns the contract of ``chain`` (DER, leaf first, sub-CAs in any order). Raises
+    :class:`ChainRejected`.
 
-    ``claimed`` is the EMAID of the message; it must name the same contract as the leaf's commonName. ``central_validation``: a backend
-    may decide about a chain whose root is not installed; the contract then says ``NO_ROOT``. Every other flaw is final.
-    ``is_revoked`` is asked for leaf and sub-CAs. Dates: see :mod:`certs.chain`.
+    ``claimed`` is the EMAID of the message; it has to name the same contract as the leaf's
+    commonName. ``central_validation``: a backend may decide about a chain whose root is not
+    installed; the outcome is then ``NO_ROOT``. Every other flaw is final. ``is_revoked`` is called
+    for leaf and sub-CAs. Dates: see :mod:`certs.chain`.
     """
     verified = verify_chain(
         chain,

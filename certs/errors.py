@@ -1,7 +1,8 @@
-"""What can be wrong with trust, and the names for it.
+"""Errors of trust.
 
-Every way a certificate chain can be bad is one :class:`Flaw`. A flaw knows two things: what it means, in words for the person who has to
-repair it (``docs/trust.md`` is made from them), and its :class:`Outcome`, the coarser view that the decision whether to charge needs.
+Each way in which a certificate chain can be invalid is one :class:`Flaw`. It has a meaning for the
+person who repairs it (``docs/trust.md`` is made from these), and an :class:`Outcome`, by which the
+decision whether to charge is made.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from pathlib import Path
 
 
 class Outcome(StrEnum):
-    """What the local check of a chain said: the input that the authorization decision (OCPP 2.0.1, C07) distinguishes."""
+    """Result of the local check of a chain, as the authorization decision (OCPP 2.0.1, C07)
+    distinguishes them.
+    """
 
     VALID = "valid"
     NO_ROOT = "no-root"
-    """The chain hangs together, but no installed root is its anchor. The only outcome that a central validation may still mend."""
+    """The chain is consistent, but its root is not installed. Only this outcome may be overruled by
+    a central validation.
+    """
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
     BAD_CHAIN = "bad-chain"
@@ -23,7 +28,9 @@ class Outcome(StrEnum):
 
 
 class Flaw(StrEnum):
-    """The ways a chain can be refused. Values are stable: they stand in logs, traces and session end reasons."""
+    """Flaws for which a chain is refused. Values are stable: they appear in logs, traces and
+    session end reasons.
+    """
 
     meaning: str
     outcome: Outcome
@@ -124,11 +131,13 @@ class Flaw(StrEnum):
 
 
 class TrustError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """Base of all errors of this package."""
 
 
 class ChainRejected(TrustError):
-    """A chain, certificate or OCSP signer is not what it must be. ``subject`` says which one, without personal data."""
+    """A chain, certificate or OCSP signer is refused. ``subject`` names which one, without personal
+    data.
+    """
 
     def __init__(self, flaw: Flaw, subject: str, detail: str = "") -> None:
         super().__init__(f"{flaw.value}: {subject}" + (f" ({detail})" if detail else ""))
@@ -138,11 +147,15 @@ class ChainRejected(TrustError):
 
 
 class OcspRejected(TrustError):
-    """Octets that are not an OCSP response, or a response that proves nothing about the certificate at hand."""
+    """Octets that are not an OCSP response, or a response that does not prove the status of this
+    certificate.
+    """
 
 
 class StoreError(TrustError):
-    """A file of the truststore or keystore is missing, unreadable, too open, or does not belong there. ``path`` names it."""
+    """A file of truststore or keystore is missing, unreadable, open to others, or does not belong
+    there. ``path`` names it.
+    """
 
     def __init__(self, path: Path, text: str) -> None:
         super().__init__(f"{path}: {text}")

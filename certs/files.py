@@ -1,7 +1,7 @@
 """Files that survive a power cut: written whole or not at all, and read within limits.
 
-A file is durable by the order of the steps: data before name, file before directory. The steps are methods of a :class:`Disk`, so that tests can cut
-the power before, within and after each of them.
+The order of the steps makes a file durable: data before name, file before directory. The steps are
+methods of a :class:`Disk`, so that tests can cut the power before, within and after each of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNFINISHED = ".new"
 LARGEST_FILE = 64 * 1024
 MAX_READ = 256 * 1024 * 1024
 LONGEST_LINE = 4096
-"""Octets of a line in a list. Python takes a line apart in one call, and holds the event loop meanwhile."""
+"""Octets of a line in a list. Python splits a line in one call, which holds the event loop."""
 MOST_STAMPED = 20_000
 STEP_SECONDS, PAUSE_SECONDS = 0.001, 0.0005
 SETTLED_NS = 2_000_000_000
@@ -39,25 +39,31 @@ now_ns = time.time_ns
 
 
 class Disk:
-    """The steps that make a file durable. Each raises ``failure`` and nothing else. Blocking: for worker threads."""
+    """The steps that make a file durable. Each raises only ``failure``. Blocking: for worker
+    threads.
+    """
 
     failure: type[StoreError] = StoreError
     mode = SECRET
     """Permissions of a new file."""
 
     def guard(self, path: Path) -> None:
-        """Check that only root and our user can change what is found at this path (:mod:`certs.guard`)."""
+        """Check that only root and the station's user can change what is at this path
+        (:mod:`certs.guard`).
+        """
         try:
             require_guarded(path)
         except StoreError as error:
             raise self.failure(path, error.text) from None
 
     def read(self, path: Path) -> bytes | None:
-        """The whole file; None if there is none."""
+        """Returns the whole file; None if it does not exist."""
         return self.part(path, 0, MAX_READ)
 
     def part(self, path: Path, begin: int, end: int) -> bytes | None:
-        """The octets of a file from ``begin`` to ``end``, or to the end of the file; None if there is no file."""
+        """Returns the octets of a file from ``begin`` to ``end``, or to its end; None if it does
+        not exist.
+        """
         with self._failing(path):
             try:
                 # Not blocking: the path may be a FIFO, which must not hang the reader.
@@ -72,7 +78,7 @@ class Disk:
                 return file.read(_no_more(status, end - begin, begin))
 
     def size(self, path: Path) -> int | None:
-        """Octets in the file; None if there is none."""
+        """Returns the size in octets; None if the file does not exist."""
         with self._failing(path):
             try:
                 return path.stat().st_size
@@ -80,7 +86,9 @@ class Disk:
                 return None
 
     def stamp(self, path: Path) -> Stamp | None:
-        """The file's stamp; None if there is no file. Until it is ``settled``, a further write may leave it as it is."""
+        """Returns the file's stamp; None if the file does not exist. Until it is ``settled``, a
+        further write may not change it.
+        """
         with self._failing(path):
             try:
                 return stamp_of(path.stat())
@@ -88,7 +96,9 @@ class Disk:
                 return None
 
     def files(self, directory: Path, ending: str) -> dict[Path, tuple[int, int]]:
-        """The regular files in a directory whose names end so: when each was last written (nanoseconds), and its octets."""
+        """Returns the regular files in a directory with this ending: the time of the last write
+        (nanoseconds), and the size.
+        """
         found = {}
         with self._failing(directory), os.scandir(directory) as entries:
             for entry in entries:
@@ -105,7 +115,7 @@ class Disk:
         self._put(path, octets, os.O_EXCL)
 
     def append(self, path: Path, octets: bytes) -> None:
-        """At the end of the file, which is made if need be."""
+        """Append to the file, which is made if it does not exist."""
         self._put(path, octets, os.O_APPEND)
 
     def truncate(self, path: Path, size: int) -> None:
@@ -113,7 +123,7 @@ class Disk:
             os.truncate(path, size)
 
     def sync(self, path: Path) -> None:
-        """What was written to the file is on the disk when this returns; of a directory: the names in it."""
+        """Returns when the content of the file is on the disk; of a directory, the names in it."""
         with self._failing(path):
             synchronise(path)
 
@@ -126,7 +136,9 @@ class Disk:
             path.unlink(missing_ok=True)
 
     def require_room(self, path: Path, octets: int) -> None:
-        """Nothing stands in the way of writing so much into the file, or beside it. Changes nothing on the disk."""
+        """Check that this many octets can be written into the file, or beside it, without changing
+        the disk.
+        """
         with self._failing(path):
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -134,7 +146,7 @@ class Disk:
                 path.parent.stat()
             else:
                 os.close(descriptor)
-            # Root may write everywhere but on a disk that is mounted read-only; access(2) knows of both.
+            # Root may write everywhere but on a read-only mount; access(2) checks both.
             if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
                 raise OSError("its directory cannot be written to")
             space = os.statvfs(path.parent)
@@ -142,7 +154,7 @@ class Disk:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def make_directory(self, path: Path) -> None:
-        """The directory with its parents, new ones for the station's user only."""
+        """Make the directory and its parents, for the station's user only."""
         with self._failing(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -166,14 +178,16 @@ class Disk:
 
 
 def write_whole(disk: Disk, path: Path, octets: bytes) -> None:
-    """The file holds ``octets``, or what it held before; never a part. Raises the disk's ``failure``."""
+    """Replace the file's content whole: after a power cut it is the old or the new one. Raises the
+    disk's ``failure``.
+    """
     beside = path.with_name(f".{path.name}{UNFINISHED}")
     try:
         disk.write(beside, octets)
         disk.sync(beside)
         disk.replace(beside, path)
     except StoreError:
-        # On a full disk every part that stays makes it fuller.
+        # Remove the unfinished file, which would fill a full disk further.
         with suppress(StoreError):
             disk.remove(beside)
         raise
@@ -181,13 +195,17 @@ def write_whole(disk: Disk, path: Path, octets: bytes) -> None:
 
 
 def remove_unfinished(disk: Disk, directory: Path, ending: str) -> None:
-    """Remove unfinished files that a power cut left. Only the sole writer of such files may call it, before its first write."""
+    """Remove unfinished files that a power cut left. Only the sole writer of such files may call
+    it, before its first write.
+    """
     for path in disk.files(directory, ending + UNFINISHED):
         disk.remove(path)
 
 
 def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
-    """``write_whole`` for a store: sets the mode and makes the directory if it is missing. Raises :class:`StoreError`."""
+    """``write_whole`` for a store: sets the mode and makes the directory if it is missing. Raises
+    :class:`StoreError`.
+    """
     disk = Disk()
     disk.mode = mode
     try:
@@ -211,10 +229,12 @@ def remove_file(path: Path) -> None:
 def read_file(
     path: Path, *, secret: bool = False, store: Path | None = None, plain: bool = False, largest: int = LARGEST_FILE
 ) -> bytes:
-    """The file's content, at most ``largest`` octets. A ``secret`` one must belong to root or the station's user, and no other user may read it.
+    """Returns the file's content, at most ``largest`` octets. A ``secret`` file has to belong to
+    root or the station's user, and other users must not be able to read it.
 
-    ``store``: trust rests on the file. It must lie in that directory, and only root and our user may change it or a directory above it.
-    ``plain``: the file's directory has been found to be such a one, and the file is not a link. Raises :class:`StoreError`.
+    ``store``: trust depends on the file. It has to be in that directory, and only root and the
+    station's user may change it or a directory above it. ``plain``: the file's directory has been
+    checked so, and the file is not a link. Raises :class:`StoreError`.
     """
     if store is not None and not plain:
         require_guarded(path, store)
@@ -242,13 +262,17 @@ def read_file(
 
 
 def _no_more(status: os.stat_result, octets: int, begin: int = 0) -> int:
-    """``octets``, or one more than the file holds behind ``begin``. Python allocates what a read asks for, and where freed memory is overwritten
-    (``secc run``) the C library first fills all of it, while the interpreter and the event loop wait: 0.2 s for 256 MiB."""
+    """``octets``, or one more than the file holds behind ``begin``. Python allocates what a read
+    asks for, and where freed memory is overwritten (``secc run``) the C library first fills all of
+    it, while the interpreter and the event loop wait: 0.2 s for 256 MiB.
+    """
     return min(octets, max(status.st_size - begin, 0) + 1)
 
 
 def require_directory(path: Path) -> None:
-    """Raises :class:`StoreError` for a store that does not exist, is not a directory, or cannot be read by our user."""
+    """Raises :class:`StoreError` for a store that does not exist, is not a directory, or cannot be
+    read by the station's user.
+    """
     try:
         status = path.stat()
     except OSError as error:
@@ -258,22 +282,27 @@ def require_directory(path: Path) -> None:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """The values that a write changes. Two writes within one tick of the file system's clock may leave the same times."""
+    """Returns the values that a write changes. Two writes within one tick of the file system's
+    clock may set the same times.
+    """
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def settled(stamp: Stamp, now: int) -> bool:
     """Whether every write after ``now`` (nanoseconds) changes the stamp.
 
-    If not, the tick in which the file was written is not over: the caller has to read the file once more later.
+    If not, the tick in which the file was written is not over: the caller has to read the file once
+    more later.
     """
     return abs(now - stamp[-1]) > SETTLED_NS
 
 
 def stamp(path: Path) -> tuple[object, ...]:
-    """Stamps of the file, or of everything below the directory, with whether only root and our user may change it. Opens no file, never raises.
+    """Returns stamps of the file, or of everything below the directory, and whether other users may
+    change it. Opens no file and never raises.
 
-    The result never equals another one while a file is not ``settled``, or where there are more than ``MOST_STAMPED`` entries.
+    The result does not equal any other while a file is not ``settled``, or with more than
+    ``MOST_STAMPED`` entries.
     """
     now = now_ns()
     seen: list[object] = []
@@ -301,7 +330,9 @@ def _below(path: Path | os.DirEntry[str]) -> Iterator[Path | os.DirEntry[str]]:
 
 
 def paced(items: Iterable[T]) -> Iterator[T]:
-    """Yield the items and sleep briefly every millisecond, so that the event loop gets the interpreter. For worker threads."""
+    """Yield the items and sleep briefly every millisecond, so that the event loop gets the
+    interpreter. For worker threads.
+    """
     until = time.perf_counter() + STEP_SECONDS
     for item in items:
         yield item
@@ -311,11 +342,12 @@ def paced(items: Iterable[T]) -> Iterator[T]:
 
 
 def make_directory(path: Path) -> None:
-    """``path`` and what is missing above it, each entry synchronised. Raises OSError."""
+    """Make ``path`` and its missing parents, each entry synchronised. Raises OSError."""
     if path.is_dir():
         return
     make_directory(path.parent)
-    # Never open to a group, whatever the umask: what lies in a store that others may write is not used.
+    # Not writable by a group, whatever the umask: the station does not use a store that others may
+    # write.
     path.mkdir(mode=0o755, exist_ok=True)
     synchronise(path.parent)
 

@@ -1,7 +1,8 @@
-"""Who may change what trust rests on: only root and the user that this process runs as.
+"""Only root and this process's user may change the files that trust depends on.
 
-A private key must not be read by others, an anchor not be written: a user who can put a root into the truststore, or replace a directory above it,
-can issue contracts. So the check walks the path from the top, symbolic links included, and no step on it may be writable by others.
+Other users must not read a private key or write an anchor: a user who can put a root into the
+truststore, or replace a directory above it, can issue contracts. So the check walks the path from
+the top, symbolic links included, and others must not be able to write any step of it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _ACCESS_LIST = "system.posix_acl_access"
 
 
 def require_guarded(path: Path, within: Path | None = None) -> Path:
-    """The real path of ``path``, if root and our user alone decide what is found there; a part that is missing ends the walk.
-
-    With ``within`` it must not lead out of that directory either: a store holds what it trusts. Raises :class:`StoreError`.
+    """Returns the real path of ``path``, if only root and the station's user can change what is
+    there. A missing part ends the walk. With ``within`` the path must not lead out of that
+    directory either. Raises :class:`StoreError`.
     """
     try:
         real = _walk(path)
@@ -35,7 +36,9 @@ def require_guarded(path: Path, within: Path | None = None) -> Path:
 
 
 def exposed(path: Path) -> str:
-    """Which others can change this file of the operator's, or a directory above it; empty if only root and our user can (A-PKI-07)."""
+    """Returns which other users can change this file of the operator, or a directory above it;
+    empty if none can (A-PKI-07).
+    """
     try:
         require_guarded(path)
     except StoreError as error:
@@ -44,7 +47,9 @@ def exposed(path: Path) -> str:
 
 
 def require_unwritable(path: Path, status: os.stat_result) -> None:
-    """Check that only root and our user may write the file or directory that ``status`` is of. Raises :class:`StoreError`."""
+    """Check that only root and the station's user may write the file or directory with this
+    ``status``. Raises :class:`StoreError`.
+    """
     if status.st_uid not in _owners():
         mine = "" if os.geteuid() == 0 else f" or {_user(os.geteuid())}"
         raise StoreError(
@@ -86,10 +91,11 @@ def _walk(path: Path) -> Path:
 
 
 def _require_safe_above(directory: Path, path: Path) -> None:
-    """Check that others cannot replace what lies in ``directory``.
+    """Check that others cannot replace files in ``directory``.
 
-    More is accepted than in a store: distributions and developers have such directories, and refusing them would gain nothing. In a sticky
-    directory others cannot touch our files, a group without other members adds no user, and the owner of this program can change what it does.
+    More is accepted than in a store, because distributions and developers have such directories: in
+    a sticky directory others cannot replace the station's files, a group without other members does
+    not add a user, and the owner of this program can change the program itself.
     """
     status = directory.stat()
     if status.st_uid not in _owners_above():
@@ -103,7 +109,8 @@ def _require_safe_above(directory: Path, path: Path) -> None:
 
 def _group_has_strangers(directory: Path, status: os.stat_result) -> bool:
     with contextlib.suppress(OSError):
-        # With an access list the group's bits are the mask of the list: which users it names is not examined.
+        # With an access list the group's bits are the list's mask; the users in the list are not
+        # examined.
         if _ACCESS_LIST in os.listxattr(directory):
             return True
     members = {user.pw_uid for user in pwd.getpwall() if user.pw_gid == status.st_gid}
@@ -114,17 +121,19 @@ def _group_has_strangers(directory: Path, status: os.stat_result) -> bool:
 
 
 def _owners() -> frozenset[int]:
-    """Whose files a store may hold."""
+    """Returns the users who may own files of a store."""
     return frozenset({0, os.geteuid()})
 
 
 def _owners_above() -> frozenset[int]:
-    """Whose directories may stand above a store: in a container or a checkout they often are the developer's, and so is the program."""
+    """Returns the users who may own directories above a store. In a container or a checkout this
+    includes the developer, who also owns the program.
+    """
     return _owners() | {Path(__file__).stat().st_uid} | _root_outside()
 
 
 def _root_outside() -> frozenset[int]:
-    """The number under which root's files appear in a user namespace that does not know root; empty everywhere else."""
+    """Returns the user id of root's files in a user namespace without root; empty elsewhere."""
     try:
         mapped = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
         if any(outside == 0 for _, outside, _ in mapped):

@@ -1,4 +1,4 @@
-"""Private keys behind an interface: the caller asks for signatures and never needs to know where the key lives."""
+"""Private keys behind an interface: the caller gets signatures, wherever the key is stored."""
 
 from __future__ import annotations
 
@@ -26,20 +26,26 @@ _Key = ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey
 
 
 class PrivateKey(Protocol):
-    """A private key, wherever it is."""
+    """A private key in any place."""
 
     @property
     def uri(self) -> str:
-        """Where it is: ``file:/etc/secc/keystore/iso2/a/key.pem``; keys in a TPM or token have schemes of their own."""
+        """Its place: ``file:/etc/secc/keystore/iso2/a/key.pem``; keys in a TPM or token have other
+        schemes.
+        """
 
     def public_key_der(self) -> bytes:
         """SubjectPublicKeyInfo, DER."""
 
     def sign(self, data: bytes) -> bytes:
-        """A signature over ``data`` as TLS and X.509 want it: ECDSA (DER of r and s) with the curve's hash, or Ed448. May block."""
+        """Returns a signature over ``data`` in the form of TLS and X.509: ECDSA (DER of r and s)
+        with the curve's hash, or Ed448. May block.
+        """
 
     def pkcs8_pem(self) -> bytes | None:
-        """The key itself, unencrypted, for an engine in this process that needs it; None if it cannot leave where it is."""
+        """Returns the unencrypted key, for an engine in this process that needs it; None if it
+        cannot leave its place.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ class FileKey:
 
     @classmethod
     def read(cls, path: Path, password_path: Path | None = None) -> FileKey:
-        """The key in ``path``; its password, without the line end, in ``password_path``. Both closed to other users (0600).
+        """Read the key in ``path``; its password, without the line end, is in ``password_path``.
+        Both have mode 0600.
 
         Raises :class:`StoreError`.
         """
@@ -79,9 +86,10 @@ class FileKey:
 
 
 def open_private_key(uri: str, where: Path) -> PrivateKey:
-    """The key that ``uri`` names: ``file:PATH``, relative to the directory of ``where`` (the file that says so).
+    """Open the key at ``uri``: ``file:PATH``, relative to the directory of ``where`` (the file with
+    the URI).
 
-    Raises :class:`StoreError` for other schemes: there is no driver for them here.
+    Raises :class:`StoreError` for other schemes, for which there is no driver.
     """
     parts = urlsplit(uri)
     if parts.scheme != "file" or parts.netloc:
@@ -97,7 +105,7 @@ def _load(path: Path, pem: bytes, password: bytes | None) -> object:
     except TypeError as error:
         if password is None:
             raise StoreError(path, "is encrypted and no password.txt stands beside it") from error
-        # A password that is not needed does no harm.
+        # Ignore a password that is not needed.
         return _load(path, pem, None)
     except (ValueError, UnsupportedAlgorithm) as error:
         reason = "the password is wrong, or it is not a private key" if password else "is not a private key in PEM"

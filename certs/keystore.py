@@ -1,12 +1,14 @@
-"""Our own certificate chains and their private keys: one directory a chain, several where cars know different V2G roots.
+"""The station's certificate chains and private keys: a directory for each chain; several chains for
+cars with different V2G roots.
 
     STORE/{iso2,iso20}/NAME/chain.pem        leaf, sub-CA 2, sub-CA 1 (as they are sent)
-                            root.pem         the V2G root above them, by which a chain is chosen for a car
+                            root.pem         the V2G root above them, by which the station chooses a chain for a car
                             key.pem          the leaf's private key, mode 0600, or
                             key.uri          where it is instead
                             password.txt     of an encrypted key.pem, mode 0600
 
-NAME is of no consequence. A chain is installed by renaming a complete directory into place, so that none is ever seen half written.
+NAME has no meaning. A chain is installed by renaming a complete directory, so that no reader sees a
+part of one.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ from frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SeccChain:
-    """A chain of ours that a car can be shown. The key matches the leaf; whether the dates hold is asked by :meth:`verify`."""
+    """A chain that the station can present. The key matches the leaf; :meth:`verify` checks the
+    dates.
+    """
 
     path: Path
     edition: Edition
@@ -61,7 +65,9 @@ class SeccChain:
         return (*self.certificates, self.root)
 
     def verify(self, at: datetime, *, clock_trusted: bool = True, floor_suffices: bool = False) -> VerifiedChain:
-        """The chain checked against its own root as a car would. Raises :class:`ChainRejected`. Dates: see :mod:`certs.chain`."""
+        """Check the chain against its own root, as a car does. Raises :class:`ChainRejected`.
+        Dates: see :mod:`certs.chain`.
+        """
         return verify_chain(
             [certificate.der for certificate in self.certificates],
             SECC_2 if self.edition is Edition.ISO2 else SECC_20,
@@ -74,22 +80,25 @@ class SeccChain:
 
 @dataclass(frozen=True, slots=True)
 class KeystoreContents:
-    """What reading a keystore gave: the usable chains, newest first, and one error for each unusable directory."""
+    """Result of reading a keystore: the usable chains, newest first, and one error for each
+    unusable directory.
+    """
 
     chains: tuple[SeccChain, ...]
     problems: tuple[StoreError, ...]
 
 
 class Keystore:
-    """The chains below ``directory``. Nothing is cached."""
+    """The chains below ``directory``, without a cache."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def read(self, *editions: Edition) -> KeystoreContents:
-        """The chains of these editions; where several of one stand below the same root, the one that began last comes first.
+        """Returns the chains of these editions; of several below the same root, the one whose
+        validity began last comes first.
 
-        Nothing that others may change is used (:mod:`certs.guard`).
+        Files that other users may change are not used (:mod:`certs.guard`).
         """
         chains: list[SeccChain] = []
         problems: dict[str, StoreError] = {}
@@ -101,7 +110,7 @@ class Keystore:
                 except StoreError as error:
                     problems[str(error)] = error
             chains += sorted(found, key=lambda chain: chain.leaf.not_before, reverse=True)
-        # What is wrong with the store as a whole is wrong with it for each edition, and told once.
+        # An error of the whole store occurs for each edition, and is reported once.
         return KeystoreContents(tuple(chains), tuple(problems.values()))
 
     def _places(self, edition: Edition, problems: dict[str, StoreError]) -> list[Path]:
@@ -116,17 +125,18 @@ class Keystore:
         except OSError as error:
             problems[str(place)] = StoreError(place, f"cannot be read: {error.strerror}")
         else:
-            # What begins with a dot is an installation that was cut off.
+            # Names with a dot are installations that were interrupted.
             return [path for path in names if not path.name.startswith(".")]
         return []
 
     def install(
         self, edition: Edition, chain_pem: bytes, root_pem: bytes, key_pem: bytes, *, password: bytes | None = None
     ) -> SeccChain:
-        """Put a new chain in place, beside those that are there, and return it as read back.
+        """Install a new chain beside the others, and return it as read back.
 
-        It is checked as on reading before anything becomes visible: afterwards, and after any crash, the whole chain is there or
-        nothing of it. What cut-off installations left is swept away: one process installs at a time. Raises :class:`StoreError`.
+        The chain is checked as on reading before it becomes visible: afterwards, and after a crash,
+        all of it is there or none. Removes interrupted installations, so only one process may
+        install at a time. Raises :class:`StoreError`.
         """
         place = self.directory / edition.value
         require_guarded(self.directory)
@@ -189,7 +199,7 @@ def _read_key(path: Path, store: Path) -> PrivateKey:
     uri_path, key_path, password_path = path / "key.uri", path / "key.pem", path / "password.txt"
     if uri_path.exists():
         return open_private_key(read_file(uri_path, store=store).decode("utf-8", "replace").strip(), uri_path)
-    # A key that lies elsewhere is named by key.uri; a link would hide that.
+    # A key in another place is named by key.uri; a link would hide that place.
     require_guarded(key_path, store)
     return FileKey.read(key_path, password_path if password_path.exists() else None)
 

@@ -1,6 +1,7 @@
-"""What ``cryptography`` does not hand out: octets of a certificate that hashes are over, exactly as they stand in it, and Names on their own.
+"""Parts of a certificate that ``cryptography`` does not provide: the exact octets that are hashed,
+and Names.
 
-DER as far as certificates need it: definite lengths, tags of one octet.
+A parser for the DER in certificates: definite lengths, tags of one octet.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from cryptography import x509
 
 _VERSION = 0xA0
 _TEXTS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be"}
-"""How the string types of Names are encoded, by their tags: UTF8, Printable, IA5, Teletex, BMP."""
+"""Encodings of the string types in Names by tag: UTF8, Printable, IA5, Teletex, BMP."""
 
 
 class Parts(NamedTuple):
-    """DER of a certificate's parts. ``key_bits``: the content of the subjectPublicKey BIT STRING (for P-256 the 65 octets 04 X Y)."""
+    """DER of a certificate's parts. ``key_bits``: the content of the subjectPublicKey BIT STRING
+    (for P-256 the 65 octets 04 X Y).
+    """
 
     issuer: bytes
     subject: bytes
@@ -25,7 +28,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(certificate: bytes) -> Parts:
-    """Raises ValueError for what has not the structure of a certificate."""
+    """Parse a certificate. Raises ValueError unless it has the structure of one."""
     (whole,) = _elements(certificate)
     signed, *_ = _elements(_content(whole))
     fields = _elements(_content(signed))
@@ -40,7 +43,7 @@ def parts_of(certificate: bytes) -> Parts:
 
 
 def name_text(name: bytes) -> str:
-    """A Name as RFC 4514 writes it, ``CN=V2G Root,O=Example``. Raises ValueError."""
+    """Returns a Name in the form of RFC 4514, ``CN=V2G Root,O=Example``. Raises ValueError."""
     (whole,) = _elements(name)
     return x509.Name(
         x509.RelativeDistinguishedName(map(_attribute, _elements(_content(group))))
@@ -66,7 +69,7 @@ def _dotted(octets: bytes) -> str:
 
 
 def _elements(octets: bytes) -> list[bytes]:
-    """The elements that stand one behind the other, each with its tag and length."""
+    """Returns the consecutive elements, each with its tag and length."""
     found, at = [], 0
     while at < len(octets):
         start, (content, end) = at, _bounds(octets, at)
@@ -82,7 +85,7 @@ def _content(element: bytes) -> bytes:
 
 
 def _bounds(octets: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at ``at`` begins and ends."""
+    """Returns where the content of the element at ``at`` begins and ends."""
     head = octets[at : at + 2]
     if len(head) < 2 or head[0] & 31 == 31 or head[1] == 128:
         raise ValueError("truncated, or no DER")

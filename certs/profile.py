@@ -1,7 +1,9 @@
-"""The certificate profiles of V2G: what a leaf of each role, and the CAs above it, must look like.
+"""The certificate profiles of V2G: requirements for the leaf of each role, and for the CAs above
+it.
 
-ISO 15118-2 Annex F, ISO 15118-20 Annex B. Where field certificates depart from the annexes without weakening trust (no key identifiers, no
-authorityInfoAccess, fewer keyUsage bits than listed, shorter chains), a profile asks only for what the leaf is really used for.
+ISO 15118-2 Annex F, ISO 15118-20 Annex B. Certificates in the field depart from the annexes without
+weakening trust (no key identifiers, no authorityInfoAccess, fewer keyUsage bits than listed,
+shorter chains), so a profile requires only what the leaf's use needs.
 """
 
 from __future__ import annotations
@@ -31,10 +33,12 @@ KEY_KINDS: Mapping[Edition, frozenset[str]] = {
 
 EXTENDED_KEY_USAGE = ExtensionOID.EXTENDED_KEY_USAGE.dotted_string
 CONSTRAINTS = frozenset(oid.dotted_string for oid in (ExtensionOID.NAME_CONSTRAINTS, ExtensionOID.POLICY_CONSTRAINTS))
-"""Constraints of a CA for the certificates below it. A validator must not ignore them, and V2G uses neither, so a chain with one is refused."""
+"""Constraints of a CA for the certificates below it. A validator must not ignore them, and V2G does
+not use them, so a chain with one is refused.
+"""
 
-# Evaluated here: basicConstraints, keyUsage, extendedKeyUsage. The others restrict nothing that V2G relies on, and some issuers mark them
-# critical, so that refusing them would refuse good chains.
+# Evaluated here: basicConstraints, keyUsage, extendedKeyUsage. V2G does not depend on the others,
+# and some issuers mark them critical, so that refusing them would refuse good chains.
 KNOWN_CRITICAL = frozenset(
     oid.dotted_string
     for oid in (
@@ -51,11 +55,13 @@ ANY_EXTENDED_KEY_USAGE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_strin
 
 
 ROLE_MARKERS = frozenset({"V2G", "CPO", "CSO", "MO", "OEM", "CPS"})
-"""Values of domainComponent that say whose certificate it is; any other value (a company's domain) is of no consequence."""
+"""Values of domainComponent that name a role; any other value (a company's domain) is ignored."""
 
 
 class Role(StrEnum):
-    """Whose root it is. Chains of one role never end in a root of another, save where a profile names both."""
+    """The role of a root. Chains of one role do not end in a root of another, unless a profile
+    names both.
+    """
 
     V2G = "v2g"
     MO = "mo"
@@ -64,34 +70,40 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a leaf of one role and edition must look like, and which roots may stand above it."""
+    """Requirements for a leaf of one role and edition, and the roles of the roots above it."""
 
     name: str
     edition: Edition
     anchors: tuple[Role, ...]
     domain_components: frozenset[str] = frozenset()
-    """The leaf carries one of these role markers and no other; empty where the role has none."""
+    """The leaf has one of these role markers and no other; empty if the role has none."""
     sub_ca_domain_components: Mapping[Role, frozenset[str]] = field(default_factory=dict)
-    """By the root's role: the markers of which every sub-CA carries one, and no other. A role that is absent here asks for nothing."""
+    """By the root's role: every sub-CA has one of these markers and no other. Without an entry any
+    are allowed.
+    """
     foreign_domain_components: Mapping[Role, frozenset[str]] = field(default_factory=dict)
-    """By the root's role: the markers that no sub-CA may carry."""
+    """By the root's role: markers that no sub-CA may have."""
     key_usage: tuple[str, ...] = ("digital_signature",)
     extended_key_usage: str | None = None
-    """A leaf that restricts its purposes must name this one."""
+    """A leaf that restricts its purposes has to name this one."""
     extended_key_usage_required: bool = False
     subject: tuple[str, ...] = ()
-    """Dotted object identifiers of the subject's attributes, exactly; empty where only one commonName is asked for."""
+    """Dotted object identifiers of exactly the subject's attributes; empty if only one commonName
+    is required.
+    """
     max_sub_cas: int = MAX_SUB_CAS
 
 
-# A V2G root stands above the sub-CAs of CPOs as well. A leaf with DC=MO below one of those would make every CPO an issuer of contracts:
-# under a V2G root all sub-CAs of a contract must be a mobility operator's themselves.
+# A V2G root is also above the sub-CAs of CPOs. A leaf with DC=MO below one of those would make
+# every CPO an issuer of contracts, so under a V2G root all sub-CAs of a contract have to be a
+# mobility operator's.
 _MO_BELOW_V2G = {Role.V2G: frozenset({"MO"})}
 _OEM_BELOW_V2G = {Role.V2G: frozenset({"OEM"})}
 _CPO_BELOW_V2G = {Role.V2G: frozenset({"V2G", "CPO", "CSO"})}
 _CPS_BELOW_V2G = {Role.V2G: frozenset({"CPS"})}
-# An operator's own root need not say who its sub-CAs are, and many say nothing. One that names itself another role still issues no contracts:
-# a company that is operator, charge point operator and car maker under one root could otherwise issue them with each of its sub-CAs.
+# Sub-CAs below an operator's own root need not have a role marker, and many have none. A sub-CA
+# with another role's marker issues no contracts: a company with several roles under one root could
+# otherwise issue them with each of its sub-CAs.
 _FOREIGN_BELOW_MO = {Role.MO: frozenset({"CPO", "CSO", "CPS", "OEM"})}
 
 _COMMON_NAME, _ORGANIZATION = "2.5.4.3", "2.5.4.10"
@@ -110,7 +122,7 @@ def contract(edition: Edition) -> Profile:
 
 
 def secc_leaf(edition: Edition) -> Profile:
-    """Our own TLS certificate: DC=CPO (CSO in some ISO 15118-20 material), CN=SECCID."""
+    """The station's TLS certificate: DC=CPO (CSO in some ISO 15118-20 material), CN=SECCID."""
     return Profile(
         name="secc",
         edition=edition,
@@ -148,4 +160,6 @@ VEHICLE_20 = Profile(
     extended_key_usage_required=True,
     subject=(_COMMON_NAME, _ORGANIZATION),
 )
-"""The car's TLS certificate of ISO 15118-20: subject exactly CN=EVCCID and O=OEM [V2G20-2598], extendedKeyUsage clientAuth."""
+"""The car's TLS certificate of ISO 15118-20: subject exactly CN=EVCCID and O=OEM [V2G20-2598],
+extendedKeyUsage clientAuth.
+"""

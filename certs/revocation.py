@@ -1,7 +1,8 @@
-"""OCSP: what identifies a certificate to a responder, requests, responses that prove something, and the staples on disk.
+"""OCSP: certificate hash data, requests, verification of responses, and the staples on disk.
 
-``cryptography`` parses responses and verifies nothing; all checks are here. A response counts only if it is signed by the issuer of the
-certificate or by a responder whom that issuer certified for it (RFC 6960 section 4.2.2.2), speaks of this very certificate, and is fresh.
+``cryptography`` parses responses without verifying them; all checks are here. A response counts
+only if it is signed by the issuer of the certificate or by a responder that this issuer certified
+(RFC 6960 section 4.2.2.2), is about this certificate, and is fresh.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from frozen import dataclass
 MAX_AGE = timedelta(days=7)
 """A staple is fetched again at least weekly. [V2G2-649], [V2G20-1021]"""
 MAX_SKEW = timedelta(minutes=5)
-"""How far the responder's clock may be ahead of ours."""
+"""How far the responder's clock may be ahead of the station's."""
 LARGEST_RESPONSE = 8 * 1024
 
 _OCSP_SIGNING = ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string
@@ -40,7 +41,9 @@ _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 @dataclass(frozen=True, slots=True)
 class CertificateHashData:
-    """What names a certificate to an OCSP responder, in the form of OCPP 2.0.1 (OCSPRequestDataType)."""
+    """Identifies a certificate to an OCSP responder, in the form of OCPP 2.0.1
+    (OCSPRequestDataType).
+    """
 
     hash_algorithm: str
     """``SHA256``."""
@@ -51,11 +54,11 @@ class CertificateHashData:
     serial_number: str
     """Hex without prefix or leading zeros: it may have an odd number of digits."""
     responder_url: str | None
-    """None where the certificate names no responder; OCPP cannot express such an entry."""
+    """None if the certificate does not name a responder; OCPP cannot express such an entry."""
 
 
 def certificate_hash_data(certificate: Certificate, issuer: Certificate) -> CertificateHashData:
-    """The hash data of ``certificate``; for a root, ``issuer`` is the root itself."""
+    """Returns the hash data of ``certificate``; for a root, ``issuer`` is the root itself."""
     return CertificateHashData(
         hash_algorithm="SHA256",
         issuer_name_hash=hashlib.sha256(certificate.issuer_der).hexdigest(),
@@ -73,7 +76,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OcspStatus:
-    """What a verified response says about one certificate."""
+    """The status of one certificate by a verified response."""
 
     status: Status
     this_update: datetime
@@ -81,12 +84,15 @@ class OcspStatus:
 
     @property
     def ends(self) -> datetime:
-        """The last moment at which the response may be used: a week after it began, or when the responder promised the next."""
+        """The last moment at which the response may be used: a week after ``this_update``, or
+        ``next_update`` if earlier.
+        """
         oldest = self.this_update + MAX_AGE
         return oldest if self.next_update is None else min(oldest, self.next_update)
 
     def is_fresh(self, at: datetime, *, clock_trusted: bool = True) -> bool:
-        """Whether the response may be used at ``at``: begun, not ended, not older than a week.
+        """Whether the response may be used at ``at``: it has begun, not ended, and is at most a
+        week old.
 
         With an untrusted clock ``at`` is a floor: a response that began after it may be valid.
         """
@@ -95,7 +101,9 @@ class OcspStatus:
 
 
 def ocsp_request(certificate: Certificate, issuer: Certificate) -> bytes:
-    """DER of an unsigned OCSPRequest about one certificate, hashes by SHA-1, which every responder knows."""
+    """Returns the DER of an unsigned OCSPRequest for one certificate, with SHA-1 hashes, which
+    every responder knows.
+    """
     algorithm = hashes.SHA1()  # noqa: S303 - names the certificate, proves nothing
     builder = ocsp.OCSPRequestBuilder().add_certificate(certificate.parsed, issuer.parsed, algorithm)
     return builder.build().public_bytes(Encoding.DER)
@@ -110,10 +118,12 @@ def verify_ocsp_response(
     *,
     clock_trusted: bool = True,
 ) -> OcspStatus:
-    """What ``der`` says about ``certificate``, proved by a signature. Freshness is the caller's question to the answer.
+    """Returns the status of ``certificate`` by the signed response ``der``. The caller checks its
+    freshness.
 
-    ``issuer`` must already be trusted as the certificate's issuer. With an untrusted clock ``at`` is a floor (see :mod:`certs.chain`).
-    Raises :class:`OcspRejected`: no successful response, no authorised signer, bad signature, another certificate.
+    The caller already trusts ``issuer`` as the certificate's issuer. With an untrusted clock ``at``
+    is a floor (see :mod:`certs.chain`). Raises :class:`OcspRejected`: not a successful response,
+    signer not authorised, bad signature, another certificate.
     """
     if len(der) > LARGEST_RESPONSE:
         raise OcspRejected(f"response of {len(der)} octets")
@@ -129,12 +139,14 @@ def verify_ocsp_response(
                     Status[single.certificate_status.name], single.this_update_utc, single.next_update_utc
                 )
     except (ValueError, TypeError, LookupError, UnsupportedAlgorithm, ChainRejected) as error:
-        raise OcspRejected(f"no readable OCSP response: {error}") from error
-    raise OcspRejected("the response speaks of another certificate")
+        raise OcspRejected(f"not a readable OCSP response: {error}") from error
+    raise OcspRejected("the response is about another certificate")
 
 
 class StapleCache:
-    """OCSP responses for our own chains on disk: ``DIRECTORY/SHA256.der``, SHA-256 of the certificate they speak of."""
+    """OCSP responses for the station's chains on disk: ``DIRECTORY/SHA256.der``, by the SHA-256 of
+    the certificate.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -142,9 +154,10 @@ class StapleCache:
     def store(
         self, der: bytes, certificate: Certificate, issuer: Certificate, at: datetime, edition: Edition
     ) -> OcspStatus:
-        """Keep a fetched response, if it is verified, and return what it says. Raises :class:`OcspRejected`, :class:`StoreError`.
+        """Store a fetched response, if it is verified, and return its status. Raises
+        :class:`OcspRejected`, :class:`StoreError`.
 
-        A response that says revoked is kept too: it replaces the good one.
+        A response with "revoked" is stored too, and replaces the good one.
         """
         status = verify_ocsp_response(der, certificate, issuer, at, edition)
         write_atomically(self._path(certificate), der)
@@ -159,7 +172,9 @@ class StapleCache:
         *,
         clock_trusted: bool = True,
     ) -> tuple[OcspStatus, bytes] | None:
-        """What the cache proves about ``certificate``, and the response; None where it proves nothing."""
+        """Returns the status of ``certificate`` by the cache, with the response; None without a
+        verified response.
+        """
         try:
             der = read_file(self._path(certificate))
             return verify_ocsp_response(der, certificate, issuer, at, edition, clock_trusted=clock_trusted), der
@@ -169,14 +184,16 @@ class StapleCache:
     def staples(
         self, path_to_root: Sequence[Certificate], at: datetime, edition: Edition, *, clock_trusted: bool = True
     ) -> tuple[bytes | None, ...]:
-        """For each certificate below the root its response, if that is verified, good and fresh; None where there is none."""
+        """Returns for each certificate below the root its response, if that is verified, good and
+        fresh; else None.
+        """
         fresh = self.fresh(path_to_root, at, edition, clock_trusted=clock_trusted)
         return tuple(None if found is None else found[1] for found in fresh)
 
     def fresh(
         self, path_to_root: Sequence[Certificate], at: datetime, edition: Edition, *, clock_trusted: bool = True
     ) -> tuple[tuple[OcspStatus, bytes] | None, ...]:
-        """As :meth:`staples`, each response with what it says: also when it ends, and is not to be sent any more."""
+        """Returns as :meth:`staples`, each response with its status, which has its end."""
         kept: list[tuple[OcspStatus, bytes] | None] = []
         for certificate, issuer in pairwise(path_to_root):
             found = self.status(certificate, issuer, at, edition, clock_trusted=clock_trusted)
@@ -198,7 +215,7 @@ def _signer(
         if _is_responder(response, candidate):
             _check_delegate(candidate, issuer, at, edition, clock_trusted)
             return candidate
-    raise OcspRejected("no authorised responder signed it")
+    raise OcspRejected("its signer is not an authorised responder")
 
 
 def _is_responder(response: ocsp.OCSPResponse, candidate: Certificate) -> bool:

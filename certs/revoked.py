@@ -1,12 +1,14 @@
-"""Certificates that are known to be revoked: a text file by hash data, for a station that no backend tells.
+"""Revoked certificates in a text file by hash data, for a station whose backend does not check
+revocation.
 
-One certificate a line, in the words of OCPP's OCSPRequestDataType: hash algorithm, hash of the issuer's name, hash of the issuer's key, serial
-number.
+One certificate in each line, with the fields of OCPP's OCSPRequestDataType: hash algorithm, hash of
+the issuer's name, hash of the issuer's key, serial number.
 
-    # comments and empty lines are free
+    # comments and empty lines are ignored
     sha256 ISSUER_NAME_HASH ISSUER_KEY_HASH SERIAL_NUMBER        # all in hex
 
-``openssl ocsp -sha256 -issuer sub_ca.pem -cert revoked.pem -reqout /dev/null -req_text`` prints them. A revoked sub-CA refuses everything below it.
+``openssl ocsp -sha256 -issuer sub_ca.pem -cert revoked.pem -reqout /dev/null -req_text`` prints
+them. All chains below a revoked sub-CA are refused.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _LINE = re.compile(rb"(\S+)\s+([0-9A-Fa-f]{64})\s+([0-9A-Fa-f]{64})\s+([0-9A-Fa-
 
 @dataclass(frozen=True, slots=True)
 class RevokedCertificates:
-    """What the file names. ``data in revoked`` asks for a certificate."""
+    """The certificates in the file. ``data in revoked`` checks one."""
 
     _entries: frozenset[bytes] = frozenset()
 
@@ -42,7 +44,9 @@ class RevokedCertificates:
 
 
 def read_revoked(path: Path) -> RevokedCertificates:
-    """The certificates in the file. Raises :class:`StoreError`, with the line where one is wrong; nothing of such a file counts."""
+    """Returns the certificates in the file. Raises :class:`StoreError` with the line of the first
+    error; the file is then not used at all.
+    """
     require_guarded(path)
     octets = read_file(path, largest=MAX_OCTETS)
     return RevokedCertificates(frozenset(_entries(paced(BytesIO(octets)), path)))

@@ -1,9 +1,10 @@
-"""The installed roots on disk: one PEM file each, by edition and role.
+"""The installed roots on disk: one PEM file for each, by edition and role.
 
     STORE/{iso2,iso20}/{v2g,mo,oem}/SHA256.pem            SHA256: of the DER, lower-case hex
 
-The directory decides what a root is trusted for; the two editions and the roles never mix. Files may be put there by hand: any name that
-ends in ``.pem`` is read, and what does not belong there is reported and left alone.
+The directory determines what a root is trusted for; the two editions and the roles never mix. Files
+may be put there by hand: every name with the ending ``.pem`` is read; other files are reported and
+left alone.
 """
 
 from __future__ import annotations
@@ -36,16 +37,18 @@ from certs.profile import CONSTRAINTS, KEY_KINDS, KNOWN_CRITICAL, ROLE_MARKERS, 
 from frozen import dataclass
 
 MAX_ROOTS = 60
-"""Roots that a store takes. There are some ten V2G roots in the field and every mobility operator may run its own."""
+"""Most roots in a store. There are some ten V2G roots in the field, and every mobility operator may
+have its own.
+"""
 MAX_ENTRIES = 1000
-"""Entries of any kind that a directory of the store may have and still be looked at; more where more roots are allowed."""
+"""Most entries of any kind in a directory of the store; more if more roots are allowed."""
 
 _Known = tuple[Stamp, Certificate]
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledRoot:
-    """A root as it lies in the store."""
+    """A root in the store."""
 
     certificate: Certificate
     edition: Edition
@@ -55,13 +58,13 @@ class InstalledRoot:
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """What reading a store gave: the good roots, and one error for each unusable file."""
+    """Result of reading a store: the good roots, and one error for each unusable file."""
 
     installed: tuple[InstalledRoot, ...]
     problems: tuple[StoreError, ...]
 
     def anchors(self, edition: Edition) -> Anchors:
-        """The roots of one edition, for :func:`~certs.chain.verify_chain`."""
+        """Returns the roots of one edition, for :func:`~certs.chain.verify_chain`."""
 
         of: dict[str, list[Certificate]] = {role.value: [] for role in Role}
         for root in self.installed:
@@ -71,21 +74,24 @@ class Roots:
 
 
 class Truststore:
-    """The roots below ``directory``. What is on the disk when a method is called counts.
+    """The roots below ``directory``, as they are on the disk at each call.
 
-    Each call looks at every file and at who may change it. A file with the stamp of the last read is not read and checked again.
+    Each call checks the stamp of every file and who may change it. A file with the same stamp as
+    before is not read again.
     """
 
     def __init__(self, directory: Path, *, max_roots: int = MAX_ROOTS) -> None:
         self.directory = directory
         self._max_roots, self._max_entries = max_roots, max(MAX_ENTRIES, 2 * max_roots)
         self._known: dict[Path, _Known] = {}
-        """Good roots, each with the stamp that its file had before it was read."""
+        """Good roots, each with its file's stamp from before it was read."""
 
     def read(self) -> Roots:
-        """All roots, sorted by edition, role and file name. A bad file spoils no other; a store that is not there is a problem.
+        """Returns all roots, sorted by edition, role and file name. A bad file does not affect the
+        others; a missing store is a problem.
 
-        A store with more files than roots are allowed is not read at all, and nothing that others may change is used (:mod:`certs.guard`).
+        A store with more files than allowed roots is not read at all. Files that other users may
+        change are not used (:mod:`certs.guard`).
         """
         try:
             require_directory(self.directory)
@@ -109,7 +115,9 @@ class Truststore:
         return Roots(tuple(installed), tuple(problems))
 
     def _root(self, edition: Edition, role: Role, path: Path, known: _Known | None, began: int) -> Certificate:
-        """The root in this file; its directory has been found guarded. Raises :class:`StoreError`."""
+        """Returns the root in this file, whose directory has been checked. Raises
+        :class:`StoreError`.
+        """
         try:
             status = path.lstat()
         except OSError as error:
@@ -120,16 +128,17 @@ class Truststore:
             certificate = known[1]
         else:
             certificate = root_certificate(read_file(path, store=self.directory, plain=plain), edition, role, path)
-        # What a link leads to may change without the link.
+        # A link's target may change without the link.
         if plain and settled(mark, began):
             self._known[path] = mark, certificate
         return certificate
 
     def add(self, edition: Edition, role: Role, data: bytes) -> InstalledRoot:
-        """Install the root in ``data`` (PEM or DER) for this edition and role. One that is there already is written again.
+        """Install the root in ``data`` (PEM or DER) for this edition and role. An installed one is
+        written again.
 
-        Raises :class:`StoreError`: it is not a self-signed CA of the edition's profile, its domainComponent says another role, the store is
-        full, or others may change it.
+        Raises :class:`StoreError` if it is not a self-signed CA of the edition's profile, its
+        domainComponent names another role, the store is full, or others may change the store.
         """
         place = self._place(edition, role)
         certificate = root_certificate(data, edition, role, place)
@@ -142,7 +151,9 @@ class Truststore:
         return InstalledRoot(certificate, edition, role, path)
 
     def remove(self, edition: Edition, role: Role, fingerprint: str) -> None:
-        """Remove the root with this SHA-256 (hex). Raises :class:`StoreError` if it is not installed for this edition and role."""
+        """Remove the root with this SHA-256 (hex). Raises :class:`StoreError` if it is not
+        installed for this edition and role.
+        """
         for path in (path for *place, path in self._files()[0] if place == [edition, role]):
             with contextlib.suppress(StoreError):
                 if root_certificate(read_file(path), edition, role, path).fingerprint == fingerprint.lower():
@@ -150,7 +161,9 @@ class Truststore:
         raise StoreError(self._place(edition, role), f"holds no root {fingerprint[:64]}")
 
     def listing(self) -> str:
-        """The store in words, for auditors: what is trusted for what, until when, and what is wrong in it."""
+        """Returns the store as text, for auditors: each root with its role and validity, and the
+        problems.
+        """
         roots = self.read()
         lines = [f"Truststore {self.directory}: {len(roots.installed)} roots, {len(roots.problems)} problems"]
         for edition in Edition:
@@ -162,9 +175,10 @@ class Truststore:
         return "\n".join(lines) + "\n"
 
     def _files(self) -> tuple[list[tuple[Edition, Role, Path]], list[StoreError]]:
-        """Where roots lie, unread, and what is wrong with the store.
+        """Returns the files of roots, unread, and the problems of the store.
 
-        Raises :class:`StoreError` where others may change the store itself, or a directory is so full that it is not even listed.
+        Raises :class:`StoreError` if others may change the store itself, or a directory has too
+        many entries.
         """
         require_guarded(self.directory)
         files: list[tuple[Edition, Role, Path]] = []
@@ -193,7 +207,7 @@ class Truststore:
             raise StoreError(place, f"holds more than {self._max_entries} files: no root of this store is used")
         roots = []
         for path in names:
-            # What begins with a dot is the remains of a write that a power cut ended.
+            # Names with a dot are writes that a power cut ended.
             if path.name.startswith("."):
                 continue
             if path.suffix == ".pem":
@@ -207,7 +221,9 @@ class Truststore:
 
 
 def root_certificate(data: bytes, edition: Edition, role: Role, path: Path) -> Certificate:
-    """The one certificate in ``data`` (PEM or DER), if it is fit as a root of this edition and role. Raises :class:`StoreError`."""
+    """Returns the one certificate in ``data`` (PEM or DER). Raises :class:`StoreError` unless it is
+    fit as a root of this edition and role.
+    """
     try:
         certificate = parse_certificate(only_certificate(data), edition, "root")
     except ChainRejected as error:
@@ -237,7 +253,7 @@ def root_certificate(data: bytes, edition: Edition, role: Role, path: Path) -> C
 
 
 def only_certificate(data: bytes) -> bytes:
-    """DER of the one certificate in ``data``, PEM or DER. Raises ValueError."""
+    """Returns the DER of the one certificate in ``data``, PEM or DER. Raises ValueError."""
     if b"-----BEGIN" not in data:
         return data
     certificates = x509.load_pem_x509_certificates(data)
