@@ -1,1 +1,3 @@
-"""The backend: what a station asks it (``port``), the decision table (``policy``), and the one that needs no network (``standalone``)."""
+"""The backend: its interface (``port``), the decision table (``policy``), and the one without a
+network (``standalone``).
+"""

@@ -1,7 +1,8 @@
-"""What ``standalone`` keeps on the disk: contracts that failed, and the charging sessions. Neither holds contract data.
+"""Files of ``standalone``: contracts that failed, and the charging sessions. Neither has contract
+data.
 
-Both know people by a keyed hash. The key is the station's own and never leaves it, so that who finds the files elsewhere cannot try the EMAIDs
-of a provider through; who has the whole board can.
+Both identify people by a keyed hash. The key never leaves the station, so that a copy of the files
+alone does not allow trying all EMAIDs of a provider; with the whole board that is possible.
 """
 
 from __future__ import annotations
@@ -28,17 +29,22 @@ from secc.uplink.port import Identity, SessionEnded, SessionStarted
 KEY_OCTETS = 32
 MAX_FAILED = 2000
 REMEMBERED = timedelta(days=180)
-"""How long a failed contract is remembered: longer than the short-lived contract certificates of today live on."""
+"""How long a failed contract is remembered: longer than the validity of today's short-lived
+contract certificates.
+"""
 
 VERSION = 3
-"""Of the file of failed contracts. The one before had all of them in its heading."""
+"""Version of the file of failed contracts. The previous version had all contracts in its heading.
+"""
 MOST_LINES = 2 * MAX_FAILED
 
 MAX_WAITING = 1000
-"""Lines of charging sessions that are kept in memory while the disk does not take them: some 400 kB."""
+"""Lines of charging sessions that are kept in memory while the disk does not accept them: some 400
+kB.
+"""
 
 POWER_LOST = "severed.power-lost"
-"""The reason of a session whose end was not recorded: the station was switched off in the middle."""
+"""The reason of a session without a recorded end: the station lost its power."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +53,7 @@ _Remembered = tuple[Decision, datetime]
 
 
 class Pseudonyms:
-    """Keyed hashes of identities, the key made on first use. Raises :class:`StorageFailed`."""
+    """Keyed hashes of identities; the key is made on first use. Raises :class:`StorageFailed`."""
 
     def __init__(self, path: Path, disk: Disk) -> None:
         key = disk.read(path)
@@ -58,23 +64,25 @@ class Pseudonyms:
         self._key = key
 
     def of(self, text: str) -> str:
-        """The pseudonym of a normal text (``secc.uplink.lists.normal``): 32 hex digits."""
+        """Returns the pseudonym of a normal text (``secc.uplink.lists.normal``): 32 hex digits."""
         return hmac.digest(self._key, text.encode(), hashlib.sha256).hex()[:32]
 
 
 class FailedContracts:
-    """Contracts with a good chain that turned out bad: at most 2000, each for half a year; the one remembered longest goes first.
+    """Contracts with a valid chain that were refused: at most 2000, each for half a year; the
+    oldest is removed first.
 
-    The file has a heading, then a JSON line for each contract that failed and for each that was accepted after that. It is written anew
-    when it has ``MOST_LINES``. Blocking, and safe for one thread at a time.
+    The file has a heading, then a JSON line for each contract that failed and for each that was
+    accepted later. It is written anew when it has ``MOST_LINES``. Blocking; for one thread at a
+    time.
     """
 
     def __init__(self, path: Path, disk: Disk) -> None:
         self._path, self._disk = path, disk
         self.problem = ""
-        """What was wrong with the file, if anything."""
+        """The error of the file, or empty."""
         self.unsaved = ""
-        """Why the newest failure is known in memory only; empty if it is on the disk."""
+        """Why the newest failure is in memory only; empty if it is on the disk."""
         self._until: dict[str, _Remembered] = {}
         self._lines = 0
         """Lines of the file; 0: the next change writes the file anew."""
@@ -83,7 +91,8 @@ class FailedContracts:
             try:
                 self._read(octets)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-                # Better a station that has forgotten than one that does not start; the file stays for who wants to look.
+                # The station starts without the failed contracts; the file is kept for a person to
+                # examine.
                 aside = path.with_name(path.name + ".broken")
                 disk.replace(path, aside)
                 self._until, self._lines = {}, 0
@@ -91,13 +100,14 @@ class FailedContracts:
                 log.error("%s", self.problem)
 
     def _read(self, octets: bytes) -> None:
-        # A power cut may leave a part of a line behind the last one. The earlier version wrote no line ends.
+        # A power cut may leave a part of a line at the end. The previous version wrote no line
+        # ends.
         heading, *lines = octets.split(b"\n")[:-1] or [octets]
         head = json.loads(heading)
         for who, decision, until in head["failed"]:
             self._note(str(who), _remembered(decision, until))
         if head.get("version") not in (VERSION, VERSION - 1):
-            # Its entries have no ground: one may be a customer who was only on no list.
+            # Its entries do not have a ground: one may be a customer who was only not on a list.
             log.info("%s is of an earlier version: failed contracts are forgotten", self._path)
             self._until = {}
             return
@@ -107,16 +117,20 @@ class FailedContracts:
         self._lines = 1 + len(lines) if octets.endswith(b"\n") else 0
 
     def remember(self, pseudonym: str, decision: Decision, wall: Wall) -> None:
-        """On the disk when this returns. Raises :class:`StorageFailed`; in memory it is remembered in any case."""
+        """Remember a contract; it is on the disk when this returns. Raises :class:`StorageFailed`,
+        and remembers it in memory.
+        """
         self._change(pseudonym, (decision, wall.time + REMEMBERED))
 
     def forget(self, pseudonym: str) -> None:
-        """It was accepted. On the disk when this returns, which is at once if the contract was not remembered. Raises :class:`StorageFailed`."""
+        """Forget a contract that was accepted; done on the disk when this returns. Does nothing if
+        it was not remembered. Raises :class:`StorageFailed`.
+        """
         if pseudonym in self._until:
             self._change(pseudonym, None)
 
     def catch_up(self) -> None:
-        """Store what could not be stored. Raises :class:`StorageFailed`."""
+        """Store what could not be stored before. Raises :class:`StorageFailed`."""
         if self.unsaved:
             self._save(None)
 
@@ -144,12 +158,14 @@ class FailedContracts:
                 write_whole(self._disk, self._path, octets)
                 self._lines = 1 + len(rows)
         except StorageFailed as error:
-            self.unsaved = f"failed contracts cannot be written down: {error}"
+            self.unsaved = f"failed contracts cannot be stored: {error}"
             raise
         self.unsaved = ""
 
     def entry(self, pseudonym: str, wall: Wall) -> Entry | None:
-        """What is remembered, for the decision table. Without a calendar nothing is forgotten."""
+        """Returns the remembered entry, for the decision table. Without a calendar entries do not
+        end.
+        """
         _, until = self._until.get(pseudonym, (None, None))
         if until is None or (wall.trusted and until <= wall.time):
             return None
@@ -179,20 +195,21 @@ def _text(identity: Identity) -> str:
 class SessionBook:
     """Charging sessions as JSON lines, ``started`` and ``ended``.
 
-    A line that cannot be stored waits in memory, in order, and is stored when the disk is back: then the method that brought it has raised
-    :class:`StorageFailed`. After a failure a line may stand in the file twice. Blocking, and safe for one thread at a time.
+    A line that cannot be stored waits in memory, in order, until the disk accepts it; the method
+    that brought it raises :class:`StorageFailed`. After a failure a line may be in the file twice.
+    Blocking; for one thread at a time.
     """
 
     def __init__(self, journal: Journal, pseudonyms: Pseudonyms) -> None:
         self._journal, self._pseudonyms = journal, pseudonyms
         self.problem = ""
-        """Why the next session could not be booked; empty if it could."""
+        """Why the next session could not be stored; empty if it could."""
         self.dropped = 0
-        """Lines that were lost because the queue in memory was full too."""
+        """Lines that were lost because the queue in memory was full as well."""
         self._waiting: deque[tuple[bool, str, bytes]] = deque()
         """Whether the line says that a session began, the session, and the line."""
         self._open: set[str] = set()
-        """Sessions that have begun, and not ended, by what the file says."""
+        """Sessions that have begun and not ended, by the file."""
         self._looked = False
 
     def started(self, report: SessionStarted) -> None:
@@ -222,9 +239,11 @@ class SessionBook:
         )
 
     def catch_up(self, wall: Wall) -> None:
-        """Store what waits, and look whether the next line could be stored. Raises :class:`StorageFailed`; ``problem`` says the same.
+        """Store waiting lines, and check that the next line could be stored. Raises
+        :class:`StorageFailed`, also in ``problem``.
 
-        The first time this ends the sessions that a power cut left open; their last meter value is not known.
+        The first call ends the sessions that a power cut left open; their last meter value is not
+        known.
         """
         try:
             self._journal.require_room()
@@ -240,11 +259,13 @@ class SessionBook:
         self.problem = ""
 
     def __len__(self) -> int:
-        """Lines that wait."""
+        """Number of waiting lines."""
         return len(self._waiting)
 
     def _close_open(self, wall: Wall) -> None:
-        """What waits is of this run; what stands open in the file is of an earlier one."""
+        """End the sessions that are open in the file: they are of an earlier run, while waiting
+        lines are of this one.
+        """
         begun = _left_open(self._journal)
         self._open = set(begun)
         for session, outlet in begun.items():
@@ -254,9 +275,10 @@ class SessionBook:
             log.warning("%d charging sessions were open when the power went; they are closed now", len(begun))
 
     def _store(self, begins: bool, session: str, line: bytes) -> None:
-        """Append a line, with the number of sessions that are open after it, where that is known."""
+        """Append a line, with the number of open sessions after it, if that is known."""
         after = self._open | {session} if begins else self._open - {session}
-        # A line that was dropped may still stand in the file, so the count is not known: everything is to be read.
+        # After a dropped line the count is not known: without it the next start reads the whole
+        # file.
         count = b"" if self.dropped else b', "open": %d' % len(after)
         self._journal.append(b"%b%b}" % (line.removesuffix(b"}"), count))
         self._open = after
@@ -265,15 +287,16 @@ class SessionBook:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             self.dropped += 1
-            log.error("a line of a charging session is lost: %d others wait for the disk already", MAX_WAITING)
+            log.error("a line of a charging session is lost: %d others already wait for the disk", MAX_WAITING)
         self._waiting.append((what == "started", session, _line(what, session, outlet, at, **more)))
         self.catch_up(at)
 
 
 def _left_open(journal: Journal) -> dict[str, str]:
-    """Sessions without an end, the oldest first, each with its outlet.
+    """Returns the sessions without an end, the oldest first, each with its outlet.
 
-    The last line says how many there are, so that no more of the file is read than it takes to find them. One of an earlier version does not.
+    The last line has their number, so that only the part of the file with them is read; a line of
+    an earlier version does not have it.
     """
     found: dict[str, str] = {}
     known: set[str] = set()
@@ -284,7 +307,7 @@ def _left_open(journal: Journal) -> dict[str, str]:
             session, begins = str(row["session"]), row["what"] == "started"
             outlet = str(row["outlet"]) if begins else ""
         except (ValueError, TypeError, KeyError, RecursionError):
-            continue  # a line that a person edited; it is not repaired
+            continue  # a line that a person edited; left as it is
         if not known:
             count = row.get("open")
         if begins and session not in known:

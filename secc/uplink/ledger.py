@@ -1,15 +1,16 @@
-"""Transactions of one outlet: who pays, what the meter said, and what the backend is to hear of it.
+"""Transactions of one outlet: payer, meter readings, and the reports for the backend.
 
 ::
 
     ledger = Ledger("left", "DE*PNX*E12345")
-    ledger.reading(levels)                                       as often as the station looks: what the meter stands at
-    ledger.proved(identity), ledger.authorized(identity)         who pays for what comes
-    report = ledger.began("3fa94c0011223344", wall, levels)      energy may flow: SessionStarted
-    transaction = ledger.ended()                                 no more is delivered
+    ledger.reading(levels)                                       at each reading of the board
+    ledger.proved(identity), ledger.authorized(identity)         who pays
+    report = ledger.began("3fa94c0011223344", wall, levels)      energy may flow: returns SessionStarted
+    transaction = ledger.ended()                                 energy no longer flows
     report = transaction.ended("completed.full", wall, 4711.0)   the meter, read with the contactor open: SessionEnded
 
-The ledger waits for nothing and stores nothing. The station brings readings, identities and the time, and passes the reports on.
+The ledger neither waits nor stores. The station passes in readings, identities and the time, and
+passes the reports on.
 """
 
 from __future__ import annotations
@@ -22,53 +23,60 @@ from secc.uplink.port import Identity, SessionEnded, SessionStarted
 
 @dataclass(slots=True)
 class Transaction:
-    """Energy that one payer gets. Readings are what the meter stands at, in watt hours; None where it could not be read."""
+    """Energy for one payer. Readings are the meter's counter in watt hours; None if it could not be
+    read.
+    """
 
     session: str
     """Its id, which never repeats."""
     outlet: str
     payer: Identity | None
-    """None where no driver was identified."""
+    """None if no driver was identified."""
     first: float | None
     last: float | None
-    """The newest."""
+    """The newest reading."""
 
     @property
     def delivered(self) -> float | None:
-        """Watt hours; None while there are no two readings."""
+        """Watt hours; None without two readings."""
         return max(0.0, self.last - self.first) if self.last is not None and self.first is not None else None
 
     def ended(self, reason: str, at: Wall, last: float | None) -> SessionEnded:
-        """The report of its end: ``reason`` is the stable code, ``last`` the reading with the contactor open.
+        """Returns the report of its end: ``reason`` is the stable code, ``last`` the reading with
+        the contactor open.
 
-        Where that is None the reading before it counts.
+        If that is None, the reading before it counts.
         """
         self.last = self.last if last is None else last
         return SessionEnded(session=self.session, outlet=self.outlet, reason=reason, at=at, watt_hours=self.last)
 
 
 class Ledger:
-    """One outlet's. At most one transaction runs at a time."""
+    """The ledger of one outlet. At most one transaction runs at a time."""
 
     def __init__(self, outlet: str, evse_id: str) -> None:
         self.running: Transaction | None = None
         self._outlet = outlet
         self._evse_id = evse_id
         self._payer: Identity | None = None
-        """Who pays, once that is decided: a stop takes the identification back, and not what was delivered on it."""
+        """Who pays, once decided; also after a stop has ended the identification."""
         self._at_rest: float | None = None
-        """What the meter said when the contactor was last seen open: a transaction's energy counts from there."""
+        """The meter's reading when the contactor was last open: a transaction's energy counts from
+        there.
+        """
 
     def proved(self, identity: Identity) -> None:
-        """The car has proved a contract that may charge: its owner pays, unless the payer is known."""
+        """The car has proved an accepted contract: its owner pays, unless a payer is decided."""
         self._payer = self._payer or identity
 
     def authorized(self, beside: Identity | None) -> None:
-        """Charging is authorized. Who was identified in another way than by this session's contract pays, whatever the car has proved."""
+        """Charging is authorized. A driver who was identified from outside the car pays, also if
+        the car has proved a contract.
+        """
         self._payer = beside or self._payer
 
     def reading(self, levels: Levels) -> None:
-        """What the board says now. One that is lost says nothing, and its reading before that still counts."""
+        """Take the board's present reading. A lost board has none; its last reading still counts."""
         if levels.metered_at == float("-inf"):
             return
         if self.running is not None:
@@ -86,9 +94,9 @@ class Ledger:
         free: bool = False,
         meter_id: str = "",
     ) -> SessionStarted | None:
-        """Energy may flow; the report of it, or None where it flows already.
+        """Energy may flow. Returns the report; None if a transaction runs already.
 
-        ``beside`` pays where nothing was decided before; ``free``: every car may charge.
+        ``beside`` pays if no payer is decided; ``free``: every car may charge.
         """
         if self.running is not None:
             return None
@@ -107,7 +115,7 @@ class Ledger:
         )
 
     def ended(self) -> Transaction | None:
-        """Nothing is delivered any more: the transaction that ran, if one did. Who paid for it does not pay for the next."""
+        """Energy no longer flows. Returns the transaction, if one ran, and forgets its payer."""
         ended, self.running = self.running, None
         self._payer = self._at_rest = None
         return ended

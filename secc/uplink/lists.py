@@ -1,18 +1,20 @@
 """Allowlist and denylist: text files that an operator can edit on the board.
 
-One entry a line: what it is, its value, and perhaps until when, and under which root.
+One entry in each line: its kind, its value, and optionally its end and its root.
 
-    # comments and empty lines are free
+    # comments and empty lines are ignored
     emaid DE-8AA-CA2B3C4D5-L                    # hyphens and case do not matter; a wrong check digit is an error
     emaid DE8AA* until=2027-01-01               # every contract of a provider; the last day is included
     emaid DE8AA* root=5f0c...                   # only under the root with this SHA-256, as `secc trust list` shows it
     rfid  04:A2:B3:C4                           # a card's UID
     emaid sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
-A hash is SHA-256 over ``emaid:`` and the 14 characters of the contract, or ``rfid:`` and the card's UID in capitals:
-``printf 'emaid:DE8AACA2B3C4D5' | sha256sum``. It keeps a list from being read in passing, not from being guessed: EMAIDs are few.
+A hash is SHA-256 over ``emaid:`` and the 14 characters of the contract, or ``rfid:`` and the card's
+UID in capitals: ``printf 'emaid:DE8AACA2B3C4D5' | sha256sum``. It hides the entries from a casual
+reader, but can be guessed, because there are few EMAIDs.
 
-Any installed root can issue a contract of any provider. An entry that names its root accepts no contract under another root. (A-PKI-08)
+Any installed root can issue a contract of any provider. An entry that names its root accepts no
+contract under another root. (A-PKI-08)
 """
 
 from __future__ import annotations
@@ -35,16 +37,18 @@ MAX_OCTETS = 8 * 1024 * 1024
 MAX_ENTRIES = 100_000
 
 KINDS = {"emaid": "emaid", "rfid": "rfid", "iso14443": "rfid", "iso15693": "rfid", "keycode": "keycode"}
-"""The types of OCPP's IdToken that can stand in a file, and what each is compared as. Readers name a card ``rfid`` or by its radio standard; UIDs of
-different standards have different lengths, so that one word covers them. What a backend or the station makes up for one session (Central, Local,
-NoAuthorization) cannot be listed, and nothing on a board presents a MacAddress."""
+"""The types of OCPP's IdToken that a file may have, and the kind that each is compared as. Readers
+name a card ``rfid`` or by its radio standard; UIDs of different standards have different lengths,
+so one kind covers them. Tokens that a backend or the station makes for one session (Central, Local,
+NoAuthorization) cannot be listed, and no board presents a MacAddress.
+"""
 
 _MEANT = {
     **dict.fromkeys(("contract", "evcoid", "evco", "pnc", "provider"), "emaid"),
     **dict.fromkeys(("card", "uid", "tag", "nfc", "mifare", "token"), "rfid"),
     **dict.fromkeys(("pin", "code"), "keycode"),
 }
-"""Words that people write where they mean a kind."""
+"""Words that people write instead of a kind."""
 
 _CARD = re.compile(r"[0-9A-Z]{4,64}")
 _PROVIDER = re.compile(r"([A-Z]{2}[0-9A-Z]{3}[0-9A-Z]{0,8})\*")
@@ -54,9 +58,11 @@ _ROOT = re.compile(r"[0-9a-f]{64}")
 
 
 def normal(kind: str, value: str) -> str:
-    """The text that identifies a driver, in its one spelling: ``emaid:DE8AACA2B3C4D5``, ``rfid:04A2B3C4``.
+    """Returns the normal text that identifies a driver: ``emaid:DE8AACA2B3C4D5``,
+    ``rfid:04A2B3C4``.
 
-    An EMAID is its 14 characters: the check digit follows from them. Raises :class:`certs.emaid.EmaidMalformed`.
+    An EMAID has 14 characters there: the check digit follows from them. Raises
+    :class:`certs.emaid.EmaidMalformed`.
     """
     kind = kind.lower()
     if kind == "emaid":
@@ -65,7 +71,9 @@ def normal(kind: str, value: str) -> str:
 
 
 def card(kind: str, value: str) -> str | None:
-    """The normal text of a card that a list could name; None for any other word, and for what has not a card's number of letters and digits."""
+    """Returns the normal text of a card that a list can name; None for another kind, and for a
+    wrong number of letters and digits.
+    """
     if kind.lower() == "emaid" or kind.lower() not in KINDS:
         return None
     text = normal(kind, value)
@@ -73,13 +81,13 @@ def card(kind: str, value: str) -> str | None:
 
 
 def hashed(text: str) -> bytes:
-    """The hash of a normal text; lists have it in hex."""
+    """Returns the hash of a normal text; lists have it in hex."""
     return hashlib.sha256(text.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One file's entries by what they name (a hash, or a provider), each with the moment at which it ends, if it does.
+    """One file's entries by hash or provider, each with the moment at which it ends, or None.
 
     The key of an entry that names its root ends with that root's SHA-256.
     """
@@ -87,9 +95,11 @@ class Listed:
     entries: dict[bytes, datetime | None]
 
     def find(self, text: str, root: str | None = None) -> tuple[bool, datetime | None]:
-        """Whether a normal text is listed, and until when: the longest that any entry grants.
+        """Returns whether a normal text is listed, and the latest end of its entries (None: no
+        end).
 
-        ``root`` is the SHA-256 of the root above a contract, lower-case hex; None: there is no root, and entries that name one do not count.
+        ``root`` is the SHA-256 of the root above a contract, lower-case hex; None: there is no
+        root, and entries that name one do not count.
         """
         keys = [hashed(text)]
         if text.startswith("emaid:"):
@@ -116,15 +126,16 @@ EMPTY = Listed({})
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Who may charge and who may not. The denylist overrides."""
+    """Allowlist and denylist. The denylist has precedence."""
 
     allowed: Listed = EMPTY
     denied: Listed = EMPTY
 
     def entry(self, text: str, now: datetime, root: str | None = None, *, trusted: bool = True) -> Entry | None:
-        """What the lists say about a normal text, and of a contract about the ``root`` above it.
+        """Returns the entry for a normal text, and for the ``root`` above a contract.
 
-        A denial that has ended says nothing any more; by a clock that is not ``trusted`` none ends.
+        A denial that has ended no longer counts; with a clock that is not ``trusted`` denials do
+        not end.
         """
         denied, until = self.denied.find(text, root)
         if denied and (until is None or not trusted or now < until):
@@ -134,7 +145,7 @@ class Lists:
 
 
 def read_list(path: Path | None, disk: Disk) -> Listed:
-    """The entries of one file. Raises ConfigError with file and line."""
+    """Returns the entries of one file. Raises ConfigError with file and line."""
     if path is None:
         return EMPTY
     try:
@@ -148,7 +159,7 @@ def read_list(path: Path | None, disk: Disk) -> Listed:
     except StorageFailed as error:
         raise ConfigError("list", f"cannot be read: {error.text}", path) from None
     if octets is None:
-        raise ConfigError("list", "is not there" if size is None else f"is larger than {MAX_OCTETS} octets", path)
+        raise ConfigError("list", "does not exist" if size is None else f"is larger than {MAX_OCTETS} octets", path)
     return parse_list(_text(paced(BytesIO(octets.removeprefix(b"\xef\xbb\xbf"))), path), path)
 
 
@@ -163,7 +174,9 @@ def _text(lines: Iterable[bytes], path: Path) -> Iterator[str]:
 
 
 def parse_list(lines: Iterable[str], path: Path) -> Listed:
-    """The entries of a file's lines. Raises ConfigError with file and line; no entry is repeated in it."""
+    """Returns the entries of a file's lines. Raises ConfigError with file and line, without the
+    entry.
+    """
     entries: dict[bytes, datetime | None] = {}
     for number, line in enumerate(lines, 1):
         words = line.partition("#")[0].split()
@@ -174,7 +187,7 @@ def parse_list(lines: Iterable[str], path: Path) -> Listed:
         except ValueError as error:
             raise ConfigError("list", str(error), path, number) from None
         if key in entries:
-            raise ConfigError("list", "this entry stands in the file before", path, number)
+            raise ConfigError("list", "this entry is in the file already", path, number)
         if len(entries) >= MAX_ENTRIES:
             raise ConfigError("list", f"more than {MAX_ENTRIES} entries", path, number)
         entries[key] = end
@@ -187,7 +200,7 @@ def _parse(words: list[str]) -> tuple[bytes, datetime | None]:
     kind, value = _kind(words[0]), words[1]
     end, root = _conditions(words[2:]) if len(words) > 2 else (None, None)
     if root is not None and kind != "emaid":
-        raise ValueError("no root stands above a card: root= is for contracts (emaid)")
+        raise ValueError("root= is for contracts (emaid) only: a card does not have a root")
     return _bound(_key(kind, value), root), end
 
 
@@ -202,7 +215,7 @@ def _key(kind: str, value: str) -> bytes:
     if value.endswith("*"):
         found = _PROVIDER.fullmatch(value.upper().replace("-", ""))
         if not found:
-            raise ValueError("before the * stand country and provider at least, such as DE8AA*")
+            raise ValueError("country and provider come before the *, such as DE8AA*")
         return f"emaid:{found[1]}".encode()
     try:
         emaid = EMAID.parse(value)
@@ -221,18 +234,18 @@ def _kind(word: str) -> str:
     if word in KINDS:
         return word
     lowered = word.lower()
-    # Imported where a line is wrong only: a board starts without it.
+    # Imported only for a wrong line, so that a start does not need it.
     import difflib
 
     close = [lowered] if lowered in KINDS else difflib.get_close_matches(lowered[:40], KINDS, 1)
     meant = _MEANT.get(lowered) or (close[0] if close else "")
     hint = f"did you mean {meant}?" if meant else "an entry is a kind and a value, such as 'emaid DEABC123456789'"
-    # The error does not repeat the word: where the kind was forgotten it is a contract.
+    # The error does not contain the word: it may be a contract whose kind was left out.
     raise ValueError(f"the first word is not a kind ({', '.join(KINDS)}); {hint}")
 
 
 def _conditions(words: list[str]) -> tuple[datetime | None, str | None]:
-    """When the entry ends, and the root that it names."""
+    """Returns when the entry ends, and the root that it names."""
     found: dict[str, str] = {}
     for word in words:
         name, _, value = word.partition("=")

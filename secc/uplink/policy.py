@@ -1,10 +1,13 @@
-"""The decision table of OCPP 2.0.1 C07 as one pure function: may this contract, or this card, charge here and now?
+"""The decision table of OCPP 2.0.1 C07 as one pure function: may this contract, or this card,
+charge here and now?
 
-:func:`decide` says yes, says no, or says what the backend is to be asked; with the backend's reply it is called again. ``standalone`` is the
-same table, forever offline. Every row is a test (``tests/uplink/test_policy.py``), and a property says that nothing else permits charging.
+:func:`decide` returns yes, no, or the question for the backend; with the backend's reply it is
+called again. ``standalone`` uses the same table, always offline. Every row has a test
+(``tests/uplink/test_policy.py``), and a property test checks that no other row permits charging.
 
-What the station found out about the chain comes first: only ``VALID`` is ever accepted on the station's own word, and only ``NO_ROOT`` may be
-mended by a central validation. A backend that is sent hashes cannot see a bad signature.
+The station's own check of the chain comes first: without a backend only ``VALID`` is accepted, and
+a central validation can overrule only ``NO_ROOT``. A backend that gets hashes cannot detect a bad
+signature.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from secc.session.effects import Decision, Ground, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Settings of the table: the names are those of OCPP's device model, in snake case. Strict as they come."""
+    """Settings of the table, by the names of OCPP's device model in snake case. The defaults are
+    strict.
+    """
 
     pnc_enabled: bool = False
     """ISO15118Ctrlr.PnCEnabled."""
@@ -31,19 +36,25 @@ class Policy:
     local_authorize_offline: bool = False
     """AuthCtrlr.LocalAuthorizeOffline."""
     local_pre_authorize: bool = False
-    """AuthCtrlr.LocalPreAuthorize. Cards only: for a contract it would skip the only look at revocation."""
+    """AuthCtrlr.LocalPreAuthorize. Cards only: for a contract it would skip the only check of
+    revocation.
+    """
     offline_tx_for_unknown_id_enabled: bool = False
     """AuthCtrlr.OfflineTxForUnknownIdEnabled."""
     disable_remote_authorization: bool = False
-    """AuthCtrlr.DisableRemoteAuthorization: lists alone decide, also online."""
+    """AuthCtrlr.DisableRemoteAuthorization: only lists decide, also online."""
     supports_expiry_date_time: bool = True
-    """LocalAuthListCtrlr.SupportsExpiryDateTime: entries of the list end when they say so."""
+    """LocalAuthListCtrlr.SupportsExpiryDateTime: entries of the list may end."""
     offline_when_silent: bool = False
-    """A backend that is online and does not answer in time counts as offline for this decision. Not a variable of OCPP."""
+    """A backend that is online and does not answer in time counts as offline for this decision. Not
+    a variable of OCPP.
+    """
 
 
 class TokenStatus(StrEnum):
-    """AuthorizationStatusEnumType of OCPP 2.0.1: what a list, a cache or the backend says about an identity."""
+    """AuthorizationStatusEnumType of OCPP 2.0.1: status of an identity by a list, a cache or the
+    backend.
+    """
 
     ACCEPTED = "Accepted"
     BLOCKED = "Blocked"
@@ -58,7 +69,9 @@ class TokenStatus(StrEnum):
 
 
 class CertificateStatus(StrEnum):
-    """AuthorizeCertificateStatusEnumType of OCPP 2.0.1: what the backend says about the contract certificate."""
+    """AuthorizeCertificateStatusEnumType of OCPP 2.0.1: status of the contract certificate by the
+    backend.
+    """
 
     ACCEPTED = "Accepted"
     SIGNATURE_ERROR = "SignatureError"
@@ -71,7 +84,7 @@ class CertificateStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a list or a cache holds about an identity."""
+    """An entry of a list or a cache about an identity."""
 
     status: TokenStatus
     expires: datetime | None = None
@@ -79,7 +92,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the backend said. ``certificate`` is None where it left that out, or where no certificate was asked about."""
+    """The backend's reply. ``certificate`` is None if it left that out, or if no certificate was
+    asked about.
+    """
 
     token: TokenStatus
     certificate: CertificateStatus | None = None
@@ -93,8 +108,9 @@ class Silence:
 class Case:
     """One question with everything that its answer depends on.
 
-    ``chain`` is what the local check of the contract's chain said, None for a card. ``hashes`` tells whether OCSP hash data could be
-    built for any certificate of the chain. ``reply`` is None as long as the backend has not been asked.
+    ``chain`` is the outcome of the local check of the contract's chain, None for a card.
+    ``hashes``: whether there is OCSP hash data for any certificate of the chain. ``reply`` is None
+    until the backend has been asked.
     """
 
     policy: Policy
@@ -109,7 +125,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class AskBackend:
-    """Ask, with the hash data of the chain, with its certificates (central validation), or, for a card, with neither."""
+    """Ask the backend: with the chain's hash data, with its certificates (central validation), or,
+    for a card, with neither.
+    """
 
     evidence: Literal["hashes", "certificates", "none"]
 
@@ -124,7 +142,7 @@ _LOCAL_FLAWS = {
     Outcome.BAD_CHAIN: Verdict(Decision.CHAIN_INVALID, "the chain is not valid", Ground.CHAIN),
     Outcome.REVOKED: Verdict(Decision.CERTIFICATE_REVOKED, "a certificate of the chain is revoked", Ground.CHAIN),
 }
-_NO_ROOT = Verdict(Decision.NO_TRUST_ANCHOR, "no installed root stands above the chain", Ground.CHAIN)
+_NO_ROOT = Verdict(Decision.NO_TRUST_ANCHOR, "the root of the chain is not installed", Ground.CHAIN)
 
 _CERTIFICATE = {
     CertificateStatus.SIGNATURE_ERROR: Decision.CHAIN_INVALID,
@@ -142,7 +160,9 @@ _ABOUT_THE_CHAIN = frozenset(
         CertificateStatus.CERT_CHAIN_ERROR,
     }
 )
-"""Dates and roots are judged afresh each time, by the station first; a backend that is missing a root may have it tomorrow."""
+"""Dates and roots are checked again each time, by the station first; a backend without a root may
+get it later.
+"""
 
 _ELSEWHERE = frozenset(
     {TokenStatus.NOT_ALLOWED_TYPE_EVSE, TokenStatus.NOT_AT_THIS_LOCATION, TokenStatus.NOT_AT_THIS_TIME}
@@ -150,11 +170,13 @@ _ELSEWHERE = frozenset(
 
 
 def decide(case: Case) -> Answer:
-    """May it charge? Yes or no, or what to ask the backend first. C07.FR.01 to FR.17, C10 to C15."""
+    """Returns whether it may charge, or what to ask the backend first. C07.FR.01 to FR.17, C10 to
+    C15.
+    """
     if case.chain is not None:
         if not case.policy.pnc_enabled:
             return Verdict(Decision.REJECTED, "PnCEnabled is false", Ground.SETTING)
-        # The station looks first. A backend that gets hashes cannot tell a good signature from a bad one.
+        # The station checks first: a backend that gets hashes cannot check signatures.
         if (flaw := _LOCAL_FLAWS.get(case.chain)) is not None:
             return flaw
     if case.online and case.policy.disable_remote_authorization:
@@ -165,19 +187,23 @@ def decide(case: Case) -> Answer:
 
 
 def offers_contract(policy: Policy, *, online: bool, tls: bool, certificate_valid: bool, identified: bool) -> bool:
-    """Whether the next car is offered Contract at all. ``certificate_valid`` is about our own chain, ``identified`` about the driver.
+    """Whether the next car is offered Contract. ``certificate_valid``: of the station's chain;
+    ``identified``: of the driver.
 
-    Offline it is left out where every contract would be refused (remark in C07): the driver then goes to the card reader at once.
+    Offline it is not offered if every contract would be refused (remark in C07): the driver then
+    uses a card at once.
     """
     decidable = online or (policy.contract_validation_offline and policy.local_authorize_offline)
     return policy.pnc_enabled and tls and certificate_valid and not identified and decidable
 
 
 def worth_remembering(verdict: Verdict) -> bool:
-    """Whether a refusal of a proved contract says something about the contract itself, for the cache: only the backend's own answer does.
+    """Whether to cache a refusal of a proved contract: only the backend's own answer is about the
+    contract itself.
 
-    Not a setting, not a line without a backend, not what is true of this place or moment alone, and not the memory itself, which would never
-    end. The denylist is a memory of its own: a copy would outlive the line that the operator takes back.
+    Not a setting, a missing backend, a reason of this place or moment, or the cache itself, which
+    would then never end. Nor the denylist: the copy would outlive an entry that the operator
+    removes.
     """
     return not verdict.accepted and verdict.ground is Ground.BACKEND
 
@@ -204,7 +230,7 @@ def _question(case: Case) -> Answer:
         return AskBackend("none")
     if case.chain is Outcome.VALID and case.hashes:
         return AskBackend("hashes")
-    # Without hash data only the certificates themselves can be asked about.
+    # Without hash data only the certificates themselves can be sent.
     if central:
         return AskBackend("certificates")
     if case.chain is Outcome.VALID:
@@ -256,7 +282,9 @@ def _by_lists(case: Case, *, unknown: bool) -> Verdict:
 
 
 def _listed(case: Case) -> tuple[TokenStatus | None, Ground]:
-    """The list's word, else the cache's. An entry that has run out still speaks: it says Expired."""
+    """Returns the list's status, else the cache's. An accepting entry that has ended has the status
+    Expired.
+    """
     for entry, ground, honours_expiry in (
         (case.listed, Ground.ALLOWLIST, case.policy.supports_expiry_date_time),
         (case.cached, Ground.MEMORY, True),
@@ -265,6 +293,6 @@ def _listed(case: Case) -> tuple[TokenStatus | None, Ground]:
             ended = honours_expiry and entry.expires is not None and entry.expires <= case.now
             return TokenStatus.EXPIRED if ended else entry.status, ground
         if entry is not None:
-            # What was refused stays refused; only an acceptance runs out.
+            # A refusal does not end; only an acceptance does.
             return entry.status, Ground.DENYLIST if ground is Ground.ALLOWLIST else ground
     return None, Ground.UNLISTED

@@ -1,8 +1,10 @@
-"""What a station asks and tells its backend, whichever that is.
+"""The interface of a station to its backend.
 
-The V2G session never sees this: it asks ``AuthorizeContract`` (``secc.session.effects``), the plug-in asks ``AuthorizeToken``
-(``secc.session.identification``), and the station brings both here. A backend may only be stricter than the station: a contract comes here
-after its chain has been checked. It may be asked about before the car has proved it, and its answer is believed only after that.
+The V2G session does not use this: it asks ``AuthorizeContract`` (``secc.session.effects``), the
+plug-in asks ``AuthorizeToken`` (``secc.session.identification``), and the station passes both to
+the backend. A backend can only be stricter than the station, which checks a contract's chain first.
+The station may ask about a contract before the car has proved it, and uses the answer only after
+the proof.
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ from secc.uplink.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who charges: ``kind`` is ``emaid``, the kind of a card, ``free``, ``operator``... The value is personal and in no ``repr``."""
+    """Who charges: ``kind`` is ``emaid``, the kind of a card, ``free``, ``operator``... The value
+    is personal and not in ``repr``.
+    """
 
     kind: str
     value: str = field(default="", repr=False)
 
     @property
     def masked(self) -> str:
-        """For the log: an EMAID's country and provider, of anything else the kind and the last two characters."""
+        """For the log: an EMAID's country and provider; of other identities the kind and the last
+        two characters.
+        """
         if self.kind == "emaid":
             try:
                 return EMAID.parse(self.value).masked
@@ -41,7 +47,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """Energy may flow. ``session`` never repeats; ``watt_hours`` is what the meter stands at, None where it could not be read."""
+    """Energy may flow. ``session`` never repeats; ``watt_hours`` is the meter's counter, None if it
+    could not be read.
+    """
 
     session: str
     outlet: str
@@ -54,7 +62,9 @@ class SessionStarted:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """No energy flows any more. ``reason`` is the stable code (``docs/reasons.md``); ``signed`` what the meter signed, if it signs."""
+    """Energy no longer flows. ``reason`` is the stable code (``docs/reasons.md``); ``signed`` the
+    meter's signed record, if it signs.
+    """
 
     session: str
     outlet: str
@@ -66,14 +76,14 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class StopOrdered:
-    """The backend wants this outlet's session to end, in order."""
+    """The backend orders this outlet's session to end in order."""
 
     outlet: str
 
 
 @dataclass(frozen=True, slots=True)
 class LimitOrdered:
-    """The outlet may deliver this much and no more; None: what its hardware can."""
+    """The outlet may deliver at most this; None: the limit of its hardware."""
 
     outlet: str
     watts: float | None
@@ -84,7 +94,7 @@ BackendEvent: TypeAlias = StopOrdered | LimitOrdered
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """For ``secc status``: how the backend is, with what is wrong, a line each."""
+    """State of the backend for ``secc status``, with a line for each problem."""
 
     kind: str
     state: Literal["ready", "offline", "degraded"]
@@ -92,51 +102,65 @@ class Status:
 
 
 class Backend(Protocol):
-    """A backend. Every method may be cancelled at any time; none raises anything but :class:`~secc.errors.UplinkError`."""
+    """A backend. Every method may be cancelled at any time, and raises only
+    :class:`~secc.errors.UplinkError`.
+    """
 
     @property
     def policy(self) -> Policy:
-        """The settings by which it decides; ``secc.uplink.policy.offers_contract`` takes them."""
+        """The settings of its decisions; for ``secc.uplink.policy.offers_contract``."""
 
     @property
     def online(self) -> bool:
-        """Whether it can be asked right now. What decides on the station alone is always offline."""
+        """Whether it can be asked now. A backend without a network is always offline."""
 
     def status(self) -> Status: ...
 
     async def open(self) -> None:
-        """Begin. Raises :class:`~secc.errors.ConfigError` where files that it was given are wrong."""
+        """Begin. Raises :class:`~secc.errors.ConfigError` for invalid files."""
 
     async def close(self) -> None:
-        """End; ``events`` end with it."""
+        """End, and end ``events``."""
 
     async def reload(self) -> None:
-        """Read again what the operator may have changed. Raises ConfigError, and then goes on with what it had."""
+        """Read changed files of the operator again. Raises ConfigError, and then goes on with the
+        earlier ones.
+        """
 
     async def authorize_token(self, question: AuthorizeToken, *, outlet: str, decide: float) -> Verdict:
-        """May the owner of this card charge? An answer within ``decide`` seconds, NO_ANSWER if need be."""
+        """May the owner of this card charge? Returns within ``decide`` seconds, NO_ANSWER if not
+        decided.
+        """
 
     async def authorize_contract(self, contract: Contract, *, outlet: str, decide: float) -> Verdict:
-        """May this contract charge? An answer within ``decide`` seconds, NO_ANSWER if need be."""
+        """May this contract charge? Returns within ``decide`` seconds, NO_ANSWER if not decided."""
 
     async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:
-        """The verdict on a contract that a car has proved. What is to be remembered of it is stored durably when this returns."""
+        """Take the verdict on a contract that a car has proved. What is remembered of it is stored
+        durably when this returns.
+        """
 
     @property
     def unbooked(self) -> str:
-        """Why what is delivered from now on could not be stored; empty where it could, or where nothing is to be. (A-RES-06)"""
+        """Why a session could not be stored now; empty if it could, or if the backend stores none.
+        (A-RES-06)
+        """
 
     async def catch_up(self) -> None:
-        """Store what could not be stored, and see whether ``unbooked`` still holds. To be called every few seconds."""
+        """Store what could not be stored, and update ``unbooked``. Called every few seconds."""
 
     async def session_started(self, report: SessionStarted) -> None:
-        """Stored durably when this returns. What cannot be stored now waits in memory for ``catch_up``, and UplinkError says so."""
+        """Store the report durably. Raises UplinkError if that fails; the report then waits in
+        memory for ``catch_up``.
+        """
 
     async def session_ended(self, report: SessionEnded) -> None:
         """As ``session_started``."""
 
     def events(self) -> AsyncIterator[BackendEvent]:
-        """What the backend wants, until ``close``. Nothing in it is believed: each order is judged by the outlet that it names."""
+        """Yields the backend's orders, until ``close``. The outlet that an order names checks it."""
 
     def answered(self, order: BackendEvent, refused: str) -> None:
-        """The result of an order from ``events``: ``refused`` says why nothing was done, and is empty where it was. Once for each."""
+        """Report the result of an order from ``events``, once for each: ``refused`` is why it was
+        refused, or empty.
+        """

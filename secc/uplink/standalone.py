@@ -1,7 +1,8 @@
-"""The backend that needs no network: truststore, allowlist, denylist, and a memory of contracts that failed.
+"""The backend without a network: truststore, allowlist, denylist, and a memory of contracts that
+failed.
 
-It is the decision table, forever offline (``docs/decisions/standalone.md``). The truststore has spoken before a contract comes here: only
-``certs.contract.verify_contract_chain`` makes one.
+It uses the decision table, always offline (``docs/decisions/standalone.md``). Its contracts have
+been checked by the truststore: only ``certs.contract.verify_contract_chain`` makes one.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 OFFLINE = Policy(pnc_enabled=True, contract_validation_offline=True, local_authorize_offline=True)
-"""The policy of a station without a backend, as strict as possible: listed is allowed, unknown is not."""
+"""The policy of a station without a backend, as strict as possible: only listed identities may
+charge.
+"""
 
 
 class Eim(StrEnum):
-    """Whom external identification lets charge."""
+    """Who may charge by external identification."""
 
     LIST = "list"
     ANY = "any"
@@ -49,7 +52,9 @@ class Eim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator decided. ``sessions`` and lists that are None are not kept, or empty."""
+    """Settings of the operator. ``sessions`` None: sessions are not stored; a list None: it is
+    empty.
+    """
 
     state_directory: Path
     policy: Policy = OFFLINE
@@ -67,13 +72,15 @@ class _Stores:
     book: SessionBook | None
     lists: Lists = field(default_factory=Lists)
     stamps: tuple[object, ...] = ()
-    """Of the list files when they were last read, good or bad."""
+    """Stamps of the list files when last read, valid or not."""
     wrong: ConfigError | None = None
-    """Why the newest lists are not the ones in force."""
+    """Why the newest lists are not used."""
 
 
 class Standalone:
-    """A :class:`~secc.uplink.port.Backend` on files. Whatever blocks runs in worker threads, one at a time."""
+    """A :class:`~secc.uplink.port.Backend` on files. Blocking work runs in worker threads, one at a
+    time.
+    """
 
     def __init__(self, rules: Rules, wall: Callable[[], Wall], disk: Disk | None = None) -> None:
         self._rules, self._wall, self._disk = rules, wall, disk or Disk()
@@ -102,18 +109,24 @@ class Standalone:
         return Status("standalone", "degraded" if problems else "ready", problems)
 
     async def open(self) -> None:
-        """Reads lists and stores. Raises ConfigError for a wrong list, UplinkError for a disk that does not serve."""
+        """Read lists and stores. Raises ConfigError for an invalid list, UplinkError if the disk
+        fails.
+        """
         await self._work(self._open)
 
     async def close(self) -> None:
-        """What waits for the disk is tried once more; what cannot be stored is lost with the process, and said."""
+        """Try once more to store waiting lines; lines that cannot be stored are lost with the
+        process, and logged.
+        """
         self._closed.set()
         await self.catch_up()
         if self._stores is not None and (book := self._stores.book) is not None and len(book):
             log.error("%d lines of charging sessions could not be stored and are lost", len(book))
 
     async def reload(self) -> None:
-        """Read the lists again if a file has changed. Raises ConfigError where one is wrong, and goes on with the lists it had."""
+        """Read the lists again if a file has changed. Raises ConfigError for an invalid one, and
+        goes on with the earlier lists.
+        """
         await asyncio.to_thread(self._reread_lists)
 
     async def authorize_token(self, question: AuthorizeToken, *, outlet: str, decide: float) -> Verdict:
@@ -156,7 +169,7 @@ class Standalone:
         await self._work(lambda: book.ended(report) if (book := self._opened().book) is not None else None)
 
     async def events(self) -> AsyncIterator[BackendEvent]:
-        """No orders: there is no central system. Ends with ``close``."""
+        """Yields no orders, because there is no central system. Ends with ``close``."""
         wanted: tuple[BackendEvent, ...] = ()
         await self._closed.wait()
         for event in wanted:
@@ -178,7 +191,8 @@ class Standalone:
                 self._disk.make_directory(rules.sessions.parent)
                 book.catch_up(self._wall())
             except StorageFailed as error:
-                # The station still starts: status and indicator say what is wrong, and the disk may come back.
+                # The station still starts: status and indicator show the problem, and the disk may
+                # work again later.
                 book.problem = book.problem or str(error)
                 log.error("%s", book.problem)
         stores = _Stores(pseudonyms, FailedContracts(rules.state_directory / "failed-contracts.json", self._disk), book)
@@ -196,14 +210,17 @@ class Standalone:
         log.info("lists: %d allowed, %d denied", len(lists.allowed), len(lists.denied))
 
     def _reread_lists(self) -> None:
-        """Not behind the lock that decisions take: a car does not wait for a long list, and is judged by the one from before."""
+        """Without the lock of decisions: a car does not wait for a long list, and is judged by the
+        earlier one.
+        """
         stores = self._opened()
         try:
             with self._reading:
                 if self._stamps() != stores.stamps:
                     self._read_lists(stores)
                 elif stores.wrong is not None:
-                    # The same error every time, until the file changes: its traceback must not grow.
+                    # The same error each time until the file changes: drop its traceback, which
+                    # would grow.
                     raise stores.wrong.with_traceback(None)
         except StorageFailed as error:
             raise UplinkError(str(error)) from error
@@ -217,12 +234,13 @@ class Standalone:
             return Verdict(Decision.REJECTED, "a contract is proved by its certificate, not by a card", Ground.SETTING)
         text = card(question.kind, question.value)
         if text is None:
-            # The denylist could not name it, so it is refused even where others may charge.
+            # The denylist could not name it, so refuse it even if all other cards may charge.
             return Verdict(Decision.REJECTED, "not a card that a list can name", Ground.UNLISTED)
         entry = stores.lists.entry(text, wall.time, trusted=wall.trusted)
         if self._rules.eim is Eim.ANY and entry is None:
             entry = Entry(TokenStatus.ACCEPTED)
-        # Cards are known or not by their list alone: OfflineTxForUnknownIdEnabled is about contracts, which a root stands behind.
+        # Only lists decide about cards: OfflineTxForUnknownIdEnabled is for contracts, which have a
+        # root.
         policy = replace(self._rules.policy, offline_tx_for_unknown_id_enabled=False)
         return _final(Case(policy, online=False, now=wall.time, chain=None, listed=entry))
 
@@ -284,7 +302,9 @@ def _root(contract: Contract) -> str | None:
 
 
 def _remembered_as(stores: _Stores, contract: Contract) -> str:
-    """The contract and the root above it: what another root's contract of the same name did is not this one's fault. (A-PKI-08)"""
+    """Returns the pseudonym of the contract and the root above it: a failure does not count for a
+    contract of the same name below another root. (A-PKI-08)
+    """
     return stores.pseudonyms.of(f"{normal('emaid', contract.emaid.text)}@{_root(contract) or ''}")
 
 

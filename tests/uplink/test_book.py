@@ -125,9 +125,7 @@ def test_the_memory_of_failed_contracts_is_written_when_the_disk_is_back(tmp_pat
     disk.read_only = True
     with pytest.raises(StorageFailed):
         failed.remember("somebody", Decision.CERTIFICATE_REVOKED, WALL)
-    assert (
-        failed.unsaved == f"failed contracts cannot be written down: {tmp_path / '.failed.new'}: Read-only file system"
-    )
+    assert failed.unsaved == f"failed contracts cannot be stored: {tmp_path / '.failed.new'}: Read-only file system"
     assert failed.entry("somebody", WALL) is not None, "known all the same"
     disk.read_only = False
     failed.catch_up()

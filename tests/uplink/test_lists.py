@@ -64,7 +64,7 @@ def test_a_reader_may_name_the_radio_standard_and_the_list_the_card() -> None:
     entries = listed("rfid 04A2B3C4", "iso15693 E0040150A2B3C4D5")
     assert allows(entries, normal("ISO14443", "04A2B3C4"))
     assert allows(entries, normal("rfid", "E0040150A2B3C4D5"))
-    with pytest.raises(ConfigError, match="stands in the file before"):
+    with pytest.raises(ConfigError, match="is in the file already"):
         listed("rfid 04A2B3C4", "iso14443 04:A2:B3:C4")
 
 
@@ -145,11 +145,11 @@ def test_the_denylist_has_the_last_word() -> None:
         ("DE8AACA2B3C4D5", "an entry is a kind and a value"),
         ("emaid DE8AACA2B3C4D5 until=2026-11-20 x", "only until=YYYY-MM-DD and root=SHA256 may follow the value"),
         ("DE8AACA2B3C4D5 emaid", "the first word is not a kind"),
-        ("emaid DE8AACA2B3C4D", "no EMAID: 13 characters"),
+        ("emaid DE8AACA2B3C4D", "not an EMAID: 13 characters"),
         ("emaid DE8AACA2B3C4D5M", "the check digit of this EMAID is wrong; is it mistyped?"),
-        ("emaid *", "before the * stand country and provider"),
-        ("emaid DE*", "before the * stand country and provider"),
-        ("emaid DE8AA*L", "no EMAID"),
+        ("emaid *", "country and provider come before the"),
+        ("emaid DE*", "country and provider come before the"),
+        ("emaid DE8AA*L", "not an EMAID"),
         ("rfid 04*", "a card has 4 to 64"),
         ("rfid 04", "a card has 4 to 64"),
         ("emaid DE8AA* 2026-11-20", "only until=YYYY-MM-DD and root=SHA256 may follow the value"),
@@ -158,8 +158,8 @@ def test_the_denylist_has_the_last_word() -> None:
         ("emaid DE8AA* until=2026-11-20 until=2026-11-21", "until= is given twice"),
         ("emaid DE8AA* root=5f0c", "root= is the SHA-256 of a root certificate"),
         ("emaid DE8AA* root=", "root= is the SHA-256 of a root certificate"),
-        ("rfid 04A2B3C5 root=" + "a1" * 32, "no root stands above a card"),
-        ("rfid 04A2B3C4", "this entry stands in the file before"),
+        ("rfid 04A2B3C5 root=" + "a1" * 32, "a card does not have a root"),
+        ("rfid 04A2B3C4", "this entry is in the file already"),
     ],
 )
 def test_a_wrong_entry_names_file_and_line_and_nobody(line: str, complaint: str) -> None:
@@ -176,7 +176,7 @@ def test_files_that_do_not_serve(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "long").write_bytes(b"rfid 04A2B3C4 #".ljust(4095) + b"\nrfid " + b"-A" * 2046)
     for name, complaint in (
-        ("none", "none: list: is not there"),
+        ("none", "none: list: does not exist"),
         ("latin", "latin:2: list: is not UTF-8 text"),
         ("fifo", "fifo: list: cannot be read: is not a regular file"),
         ("long", "long:2: list: is longer than 4096 octets"),
@@ -223,7 +223,7 @@ def test_a_provider_may_be_named_in_any_length(length: int) -> None:
     other = contract[: length - 1] + ("1" if contract[length - 1] != "1" else "2") + contract[length:]
     assert not allows(entries, f"emaid:{other}")
     assert not allows(entries, f"rfid:{contract}")
-    with pytest.raises(ConfigError, match=r"no EMAID|before the"):
+    with pytest.raises(ConfigError, match=r"not an EMAID|before the"):
         listed(f"emaid {contract}*")
 
 

@@ -283,7 +283,7 @@ def test_lists_are_read_again_when_they_change(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=":1: list: "):
             await backend.reload()
         allow.unlink()
-        found.append(await decision("is not there"))
+        found.append(await decision("does not exist"))
         write(allow, "# nobody again")
         found.append(await decision())
         assert backend.status().state == "ready"
