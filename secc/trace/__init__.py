@@ -1,1 +1,3 @@
-"""What is left of a session: its trace, the record that ``secc explain`` reads, and what reason codes and quirks mean."""
+"""What remains of a session: its trace, the record for ``secc explain``, and the meanings of reason
+codes and quirks.
+"""

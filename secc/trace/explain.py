@@ -1,7 +1,7 @@
-"""``secc explain``: what happened in a session, at which message, why, and what to do about it.
+"""``secc explain``: what happened in a session, at which message, why, and what to do.
 
-The station keeps a :class:`SessionRecord` of each session, as a small JSON file without personal data; :func:`explain` turns one into text.
-Neither knows a protocol.
+The station stores a :class:`SessionRecord` of each session, as a small JSON file without personal
+data; :func:`explain` makes text of it. Neither knows a protocol.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Record = TypeVar("Record")
 
 VERSION = 1
 PILOT_AND_DUTY = "pilot and duty (IEC 61851)"
-"""The protocol of a charging session without one."""
+"""The name for charging without a protocol."""
 WIDTH = 88
 LARGEST = 256 * 1024
-"""Octets of a record that is read; ours have some thousand."""
+"""Most octets of a record that is read; they have some thousand."""
 
 
 class RecordBroken(SeccError):
-    """A file that is not a record of a session, or is of another version of this program."""
+    """A file is not a record of a session, or of another version of this program."""
 
 
 _VERDICTS = {
@@ -42,13 +42,15 @@ _VERDICTS = {
     "severed": "was cut off",
     "tls": "was cut off by TLS",
     "emergency": "was stopped at once",
-    "bug": "ended by a mistake of this software",
+    "bug": "ended by a bug in this software",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One of the last messages; ``at`` in seconds since the connection began, ``code`` the response code."""
+    """One of the last messages; ``at`` in seconds since the connection began, ``code`` the response
+    code.
+    """
 
     at: float
     direction: str
@@ -58,56 +60,62 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class CertificateSeen:
-    """A certificate of the car: by hash and length, with what is wrong with it."""
+    """A certificate of the car: by hash and length, with its flaw."""
 
     role: str
     """``contract``, ``sub-CA 1``, ``vehicle``..."""
     fingerprint: str
     flaw: str = ""
-    """``certs.errors.Flaw``; empty where it was good."""
+    """``certs.errors.Flaw``; empty if it was good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What the car's ClientHello offered, in words; the lists are cut where they are long."""
+    """The offer of the car's ClientHello, in words; long lists are cut."""
 
     versions: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     signature_algorithms: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
-    """The roots that it says it trusts: ``cert-sha1:2fd4e1…``."""
+    """The roots that it names: ``cert-sha1:2fd4e1…``."""
     status: tuple[str, ...] = ()
-    """``status_request``, ``status_request_v2``: how it asked for the status of our certificates."""
+    """``status_request``, ``status_request_v2``: how it asked for the status of the station's
+    certificates.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSeen:
-    """What was agreed on the transport, or how far it came."""
+    """Result of the TLS handshake, or how far it came."""
 
     version: str
-    """Empty where the handshake was not completed."""
+    """Empty if the handshake was not completed."""
     suite: str = ""
     chain: str = ""
-    """Which of our chains was shown; empty where none was."""
+    """The chain that the station presented; empty if none."""
     root: str = ""
-    """The root of that chain, written as the car's ``roots`` are."""
+    """The root of that chain, in the form of the car's ``roots``."""
     named_by_car: bool | None = None
     """Whether the car had named that root (trusted_ca_keys); None: it named none."""
     stapled: bool = False
     flaw: str = ""
-    """A ``tls.`` name of the table of reasons; empty where nothing was wrong with TLS."""
+    """A ``tls.`` name of the table of reasons; empty if TLS did not fail."""
     messages: tuple[str, ...] = ()
-    """The handshake: ``> Certificate`` is ours, ``< ClientKeyExchange`` the car's, ``< alert unknown_ca`` an alert."""
+    """The handshake: ``> Certificate`` is the station's, ``< ClientKeyExchange`` the car's, ``<
+    alert unknown_ca`` an alert.
+    """
     offered: Offered | None = None
     """None: no ClientHello could be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One session of one outlet. ``kind`` to ``flaw`` are the :class:`~secc.conversation.Reason`; units are in the names.
+    """One session of one outlet. ``kind`` to ``flaw`` are the :class:`~secc.conversation.Reason`;
+    units are in the names.
 
-    Of a session that has begun, and not ended yet, ``ended`` is empty and the reason ``severed.power-lost``: the one that stays if the station dies.
+    Until the session ends ``ended`` is empty and the reason ``severed.power-lost``, which stays if
+    the station crashes.
     """
 
     outlet: str
@@ -116,23 +124,25 @@ class SessionRecord:
     clause: str = ""
     detail: str = ""
     flaw: str = ""
-    """What lies behind it, by its name in the table of reasons: ``certificate.bad-signature``, ``signature.digest``, ``tls.unknown-ca``."""
+    """The cause, by its name in the table of reasons: ``certificate.bad-signature``,
+    ``signature.digest``, ``tls.unknown-ca``.
+    """
     session: str = ""
-    """Its id, as in the log, the trace and the books."""
+    """Its id, as in log, trace and session book."""
     began: str = ""
     """ISO 8601, UTC."""
     ended: str = ""
     clock_trusted: bool = True
     seconds: float = 0.0
     protocol: str = ""
-    """Empty where none was agreed."""
+    """Empty if none was agreed."""
     payment: str = ""
     identity: str = ""
     """Masked."""
     waiting_for: tuple[str, ...] = ()
-    """What the station stood still for when it ended."""
+    """What the station waited for when the session ended."""
     messages: tuple[Message, ...] = ()
-    """The last ones, oldest first."""
+    """The last messages, oldest first."""
     tls: TlsSeen | None = None
     certificates: tuple[CertificateSeen, ...] = ()
     pilot: str = "?"
@@ -146,12 +156,12 @@ class SessionRecord:
     faults: tuple[str, ...] = ()
     """Hardware faults that were active at the end."""
     trace: str = ""
-    """The file that holds the trace, if there is one."""
+    """The trace's file, if there is one."""
     version: int = VERSION
 
     @property
     def reason(self) -> Reason:
-        return Reason(self.kind, self.name, self.clause, self.detail, self.flaw)  # type: ignore[arg-type]  # any kind can stand in a file
+        return Reason(self.kind, self.name, self.clause, self.detail, self.flaw)  # type: ignore[arg-type]  # a file may have any kind
 
     def to_json(self) -> str:
         """One line."""
@@ -159,7 +169,7 @@ class SessionRecord:
 
     @classmethod
     def from_json(cls, text: str) -> SessionRecord:
-        """Raises :class:`RecordBroken`, and nothing else."""
+        """Raises only :class:`RecordBroken`."""
         try:
             tree = json.loads(text)
             if not isinstance(tree, dict) or tree.get("version") != VERSION:
@@ -170,7 +180,7 @@ class SessionRecord:
 
 
 def read_record(path: Path, disk: Disk | None = None) -> SessionRecord:
-    """Raises :class:`RecordBroken`, and StorageFailed."""
+    """Read a record. Raises :class:`RecordBroken` and StorageFailed."""
     octets = (disk or Disk()).read(path)
     if octets is None:
         raise RecordBroken(f"{path}: no session has ended here yet")
@@ -180,7 +190,7 @@ def read_record(path: Path, disk: Disk | None = None) -> SessionRecord:
 
 
 def begun(session: str, outlet: str, protocol: str, began: datetime, *, clock_trusted: bool) -> SessionRecord:
-    """The record of a session that has not ended yet."""
+    """Returns the record of a session that has not ended yet."""
     moment = began.isoformat(timespec="milliseconds")
     return SessionRecord(
         outlet, "severed", "power-lost", session=session, began=moment, protocol=protocol, clock_trusted=clock_trusted
@@ -188,10 +198,10 @@ def begun(session: str, outlet: str, protocol: str, began: datetime, *, clock_tr
 
 
 def explain(record: SessionRecord) -> str:
-    """The text that ``secc explain`` prints."""
+    """Returns the text that ``secc explain`` prints."""
     found = meaning(record.reason.code)
     if record.began and not record.ended:
-        text = f"Outlet {record.outlet}: session {record.session} began at {_time(record.began)} and has no end in the record"
+        text = f"Outlet {record.outlet}: session {record.session} began at {_time(record.began)}, and the record does not have its end"
         return f"{escaped(text)}\n\nIt is still running, or: {found.meaning} {found.support}\n"
     parts = [
         _title(record),
@@ -216,7 +226,9 @@ def _title(record: SessionRecord) -> str:
     doubt = "" if record.clock_trusted else " (the clock was not confirmed)"
     verdict = _VERDICTS.get(record.kind, "ended")
     if not record.protocol and not record.messages and not record.reason.well:
-        return f"Outlet {record.outlet}: no session came about{when}{doubt}, after {record.seconds:.1f} s: {record.reason.code}"
+        return (
+            f"Outlet {record.outlet}: no session began{when}{doubt}, after {record.seconds:.1f} s: {record.reason.code}"
+        )
     return f"Outlet {record.outlet}: the session {verdict}{when}{doubt}, after {record.seconds:.1f} s: {record.reason.code}"
 
 
@@ -226,7 +238,7 @@ def _because(record: SessionRecord) -> str:
 
 
 def summary(record: SessionRecord) -> str:
-    """The line of ``secc explain --list``."""
+    """Returns the line of ``secc explain --list``."""
     when = _time(record.ended) if record.ended else f"{_time(record.began)}, no end yet"
     energy = f", {record.watt_hours / 1000:.3f} kWh" if record.watt_hours is not None else ""
     flaw = f" ({record.flaw})" if record.flaw and record.flaw != record.reason.code else ""
@@ -237,7 +249,7 @@ def summary(record: SessionRecord) -> str:
 
 
 def _where(record: SessionRecord) -> str:
-    """At which message it ended, and whose turn it was."""
+    """Returns at which message it ended, and whose turn it was."""
     if record.protocol == PILOT_AND_DUTY:
         return ""
     if not record.messages:
@@ -245,7 +257,7 @@ def _where(record: SessionRecord) -> str:
     last = record.messages[-1]
     awaited = " or ".join(record.waiting_for)
     if last.direction == "received":
-        return f"After the car's {last.name}, which has no answer in the record."
+        return f"After the car's {last.name}, whose answer is not in the record."
     asked = next((m.name for m in reversed(record.messages) if m.direction == "received"), "")
     code = f" ({last.code})" if last.code else ""
     if record.kind == "refused" and asked:
@@ -255,7 +267,7 @@ def _where(record: SessionRecord) -> str:
 
 
 def _to_do(record: SessionRecord, support: str) -> str:
-    """The deepest cause has the best advice."""
+    """Returns the advice for the cause, if there is one."""
     return meaning(record.flaw).support if record.flaw else support
 
 
@@ -295,7 +307,7 @@ def _transport(tls: TlsSeen) -> str:
 
 
 def _tls_facts(tls: TlsSeen) -> Iterator[str]:
-    """What explains why no session began."""
+    """Yields details of TLS, for a session that did not begin."""
     if tls.messages:
         yield from _wrapped("Handshake", ", ".join(tls.messages))
     if tls.offered is None:
@@ -325,7 +337,7 @@ def _message(message: Message) -> str:
 
 
 def _wrapped(label: str, text: str) -> Iterator[str]:
-    """``Label        text``, folded at spaces, the text in one column."""
+    """Yields ``Label        text``, wrapped at spaces, the text in one column."""
     line = ""
     for word in text.split():
         if line and len(line) + len(word) + 1 > WIDTH:
@@ -345,7 +357,7 @@ def _time(text: str) -> str:
 
 
 def built(cls: type[Record], tree: Any) -> Record:
-    """One of the dataclasses above from its JSON. Raises TypeError for what it cannot be."""
+    """Returns one of the dataclasses above from its JSON. Raises TypeError for another form."""
     if not isinstance(tree, dict):
         raise TypeError("an entry is not a table")
     hints = get_type_hints(cls)
@@ -355,7 +367,7 @@ def built(cls: type[Record], tree: Any) -> Record:
 
 
 def _value(value: Any, hint: Any, key: str) -> Any:
-    """``value`` if it is what its field is declared as."""
+    """Returns ``value`` if it has the declared type of its field."""
     if get_origin(hint) is UnionType:
         kinds = get_args(hint)
         return None if value is None and NoneType in kinds else _value(value, kinds[0], key)

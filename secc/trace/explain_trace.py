@@ -1,4 +1,4 @@
-"""A trace as the record of its session: what ``secc explain`` says of a trace file."""
+"""The record of a session from its trace, for ``secc explain`` on a trace file."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from secc.trace.recorder import TAIL
 
 TLS_NOTE: Final = "tls "
 CERTIFICATE_NOTE: Final = "certificate "
-"""What notes of a trace begin with that hold a ``TlsSeen`` or a ``CertificateSeen`` as JSON."""
+"""Beginning of a trace's notes with a ``TlsSeen`` or a ``CertificateSeen`` as JSON."""
 
 
 def tls_note(seen: TlsSeen) -> str:
-    """How far TLS came, for a trace."""
+    """Returns the note with how far TLS came."""
     return TLS_NOTE + json.dumps(asdict(seen))
 
 
 def certificate_note(seen: CertificateSeen) -> str:
-    """What a certificate of the car was worth, for a trace."""
+    """Returns the note with the check of one of the car's certificates."""
     return CERTIFICATE_NOTE + json.dumps(asdict(seen))
 
 
 def record_of_trace(lines: Iterable[str], trace: str = "") -> SessionRecord:
-    """The record of a trace's session, as far as the trace tells. ``trace``: where it lies. Raises RecordBroken, and nothing else."""
+    """Returns the record of a trace's session, as far as the trace has it. ``trace``: the file's
+    path. Raises only RecordBroken.
+    """
     story = _Story()
     try:
         for line in lines:
@@ -42,7 +44,7 @@ def record_of_trace(lines: Iterable[str], trace: str = "") -> SessionRecord:
 
 
 class _Story:
-    """What the lines have told so far."""
+    """The facts of the lines so far."""
 
     def __init__(self) -> None:
         self._head: Mapping[str, Any] | None = None
@@ -51,7 +53,7 @@ class _Story:
         self._levels: Mapping[str, Any] = {}
         self._found: dict[str, Any] = {}
         self._shown = ""
-        """Whose chain the car has shown, masked."""
+        """The masked contract whose chain the car has sent."""
         self._quirks: dict[str, None] = {}
         self._certificates: dict[str, CertificateSeen] = {}
         self._at_rest: float | None = None
@@ -68,7 +70,7 @@ class _Story:
             case "effect" if entry["value"].get("type") == "Reach":
                 self._reach(dict(entry["value"]["facts"]))
             case "effect" if entry["value"].get("type") == "Identify":
-                # Whose chain was shown does not say who showed it; that the car has proved it does.
+                # The identity counts only once the car has proved the contract.
                 self._found["identity"] = self._shown
             case "note":
                 self._note(str(entry["text"]))

@@ -1,4 +1,4 @@
-"""Traces on the disk: rendered in steps, written whole or not at all, and never more of them than the caps allow."""
+"""Traces on the disk: rendered in steps, written whole or not at all, within limits."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from certs.files import remove_unfinished, write_whole
 from secc.session.durable import Disk
 
 STEP_SECONDS = 0.001
-"""Rendering runs for so long before it lets other work run."""
+"""Rendering yields to other work after this time."""
 MOST_TRACES = 1000
-"""Files. Cars that fail early leave small traces; a directory of many thousands is of no use, and slow to list."""
+"""Most files. Cars that fail early leave small traces, and a directory of many thousands is slow to
+list.
+"""
 REMOVED_AT_ONCE = 100
-"""Of a directory with far too many files so many go with each trace that is written."""
+"""Most files that are removed with each written trace."""
 
 
 def render(lines: Iterable[str], cap_octets: int) -> Generator[None, None, bytes]:
-    """A trace as octets, at most ``cap_octets``, in steps. One that is above the cap keeps its beginning and its end."""
+    """Render a trace as octets, at most ``cap_octets``, in steps. A longer one keeps its beginning
+    and its end.
+    """
     rows: list[bytes] = []
     until = time.perf_counter() + STEP_SECONDS
     for line in lines:
@@ -44,9 +48,10 @@ def _within(rows: Sequence[bytes], cap_octets: int) -> bytes:
 
 
 class TraceDirectory:
-    """Where the traces of one station lie. ``store`` blocks, and is for one thread at a time.
+    """The traces of one station. ``store`` blocks, and is for one thread at a time.
 
-    What lies there is listed once, and again when another process has changed it: with many files that takes longer than writing one.
+    The directory is listed once, and again after another process has changed it, because listing
+    many files takes longer than writing one.
     """
 
     def __init__(self, directory: Path, cap_octets: int, *, most: int = MOST_TRACES, disk: Disk | None = None) -> None:
@@ -59,16 +64,16 @@ class TraceDirectory:
         self._stamp: tuple[int, ...] | None = None
 
     def path(self, name: str) -> Path:
-        """Where the trace of this name lies, once it is stored."""
+        """Returns the path of the trace of this name, once it is stored."""
         return self.directory / f"{name}.jsonl"
 
     def store(self, name: str, octets: bytes) -> Path:
-        """Write a trace, and remove the oldest ones above the caps. Raises StorageFailed."""
+        """Write a trace, and remove the oldest ones beyond the limits. Raises StorageFailed."""
         disk, path = self._disk, self.path(name)
         disk.make_directory(self.directory)
         self._look()
         self._sizes.pop(path, None)
-        # Room first: a full flash would otherwise keep the newest trace, the one that is wanted, out.
+        # Remove before writing: on a full flash the newest trace could not be written otherwise.
         total, removed = sum(self._sizes.values()) + len(octets), 0
         while self._sizes and (
             total > self.cap_octets or (len(self._sizes) >= self._most and removed < REMOVED_AT_ONCE)

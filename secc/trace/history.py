@@ -1,12 +1,13 @@
-"""The history of an outlet: a record of every session that began, and of every attempt at one. Bounded, in files of their own.
+"""The history of an outlet: a record of every session, and of every attempt at one. Bounded, one
+file for each.
 
 ::
 
-    STATE/history/OUTLET/00000042-3fa94c0011223344.json             a session: a protocol was agreed, or charging began by pilot and duty
-    STATE/history/OUTLET/00000043-99999900aabbccdd-attempt.json     an attempt: it ended before that, in TLS as a rule
+    STATE/history/OUTLET/00000042-3fa94c0011223344.json             a session: with an agreed protocol, or charging by pilot and duty
+    STATE/history/OUTLET/00000043-99999900aabbccdd-attempt.json     an attempt: it ended before that, usually in TLS
 
-The number says the order; a clock may be wrong. Attempts have a bound of their own, so that a car that tries again for hours, or a scanner of
-ports, pushes no session out.
+The number gives the order, because a clock may be wrong. Attempts have a separate limit, so that a
+car that retries for hours, or a port scanner, does not displace sessions.
 """
 
 from __future__ import annotations
@@ -23,35 +24,36 @@ from secc.trace.explain import RecordBroken, SessionRecord, read_record
 
 SESSIONS: Final = 100
 ATTEMPTS: Final = 50
-"""Records that are kept of an outlet; the oldest go."""
+"""Most records of an outlet; the oldest are removed."""
 WAITING: Final = 20
-"""Records that are kept in memory while the disk does not take them; the oldest go."""
+"""Most records that wait in memory for the disk; the oldest are dropped."""
 SHORTEST_ID: Final = 4
-"""Characters of a session's id that are enough to ask for it."""
+"""Least characters of a session's id in a query."""
 
 _NAME: Final = re.compile(r"(\d{8,})-([0-9a-f]+)(-attempt)?\.json")
 _ID: Final = re.compile(f"[0-9a-f]{{{SHORTEST_ID},16}}")
 
 
 def history_directory(state_directory: Path) -> Path:
-    """Where the histories of all outlets lie, a directory each."""
+    """Returns the directory with a directory for each outlet's history."""
     return state_directory / "history"
 
 
 class History:
-    """One outlet's, for writing: one call at a time. Blocking.
+    """The history of one outlet, for writing: one call at a time. Blocking.
 
-    A record that cannot be stored waits in memory, and is stored by the next call once the disk is back. Without that the beginning of a
-    session would stay, and say that the power was lost in it.
+    A record that cannot be stored waits in memory, and the next call stores it once the disk
+    accepts it. Otherwise the record of the session's beginning would stay, with the reason that the
+    power was lost.
     """
 
     def __init__(self, state_directory: Path, outlet: str, disk: Disk | None = None) -> None:
         self._directory = history_directory(state_directory) / outlet
         self._disk = disk or Disk()
         self._begun: dict[str, Path] = {}
-        """Sessions whose beginning stands in the history."""
+        """Sessions whose beginning is in the history."""
         self._waiting: dict[str, SessionRecord] = {}
-        """The newest of each session that is not stored, the oldest session first."""
+        """The newest record of each session that is not stored, the oldest session first."""
         self._swept = False
 
     @property
@@ -60,19 +62,23 @@ class History:
         return bool(self._waiting)
 
     def write(self, record: SessionRecord) -> None:
-        """Keep a record; one of a session that has ended takes the place of its beginning. Raises StorageFailed; then it waits."""
+        """Store a record; that of an ended session replaces that of its beginning. Raises
+        StorageFailed; the record then waits.
+        """
         self._waiting[record.session] = record
         while len(self._waiting) > WAITING:
             del self._waiting[next(iter(self._waiting))]
         self._catch_up()
 
     def try_again(self) -> None:
-        """Store what waits, as far as the disk takes it now."""
+        """Store waiting records, as far as the disk accepts them now."""
         with suppress(StorageFailed):
             self._catch_up()
 
     def _catch_up(self) -> None:
-        """Store what waits; one that cannot be stored keeps no other out. Raises StorageFailed."""
+        """Store waiting records; one that cannot be stored does not block the others. Raises
+        StorageFailed.
+        """
         failed: StorageFailed | None = None
         for session, record in tuple(self._waiting.items()):
             try:
@@ -107,7 +113,9 @@ class History:
 
 
 def records(state_directory: Path, outlet: str | None = None, disk: Disk | None = None) -> Iterator[SessionRecord]:
-    """The history of this outlet, or of all, oldest first in each. One that cannot be read hides no other."""
+    """Yields the records of this outlet, or of all, the oldest of each first. Skips records that
+    cannot be read.
+    """
     for path in _files(state_directory, outlet):
         try:
             yield read_record(path, disk)
@@ -116,13 +124,15 @@ def records(state_directory: Path, outlet: str | None = None, disk: Disk | None 
 
 
 def record_of_session(state_directory: Path, session: str, disk: Disk | None = None) -> SessionRecord:
-    """The record of the session with this id, or of the only one whose id begins so. Raises RecordBroken, StorageFailed."""
+    """Returns the record of the session with this id, or of the only one whose id begins so. Raises
+    RecordBroken, StorageFailed.
+    """
     session = session.lower()
     if not _ID.fullmatch(session):
         raise RecordBroken(f"{session}: neither a file nor the id of a session")
     found = [path for path in _files(state_directory, None) if _session(path).startswith(session)]
     if not found:
-        raise RecordBroken(f"{session}: not in the history of {state_directory}; `secc explain --list` shows what is")
+        raise RecordBroken(f"{session}: not in the history of {state_directory}; see `secc explain --list`")
     if len(found) > 1:
         raise RecordBroken(f"{session}: more than one session id begins with this: {', '.join(map(_session, found))}")
     return read_record(found[0], disk)
@@ -135,7 +145,7 @@ def _files(state_directory: Path, outlet: str | None) -> list[Path]:
 
 
 def _number(path: Path) -> int:
-    """The place of a record in its history; 0 for a file that is not a record."""
+    """Returns the number of a record in its history; 0 for another file."""
     named = _NAME.fullmatch(path.name)
     return int(named[1]) if named else 0
 

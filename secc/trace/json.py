@@ -1,7 +1,8 @@
-"""Events, effects and answers as plain JSON values, and back: what traces are made of.
+"""Events, effects and answers as plain JSON values, and back, for traces.
 
-By default nothing personal gets through: octets stand as hash and length, and so does every text in a field that names a person or a car.
-``personal=True`` leaves everything as it is, so that a trace can be replayed to the octet.
+By default personal data is left out: octets are written as hash and length, and so is every text in
+a field that names a person or a car. ``personal=True`` writes everything, so that a trace can be
+replayed to the octet.
 
     {"type": "CableChecked", "passed": true, "isolation": "valid", "detail": ""}
     {"type": "Verdict", "decision": {"type": "Decision", "value": "accepted"}, "detail": ""}
@@ -28,7 +29,7 @@ from secc.session import effects, events, identification, offer
 from secc.session.proof import ProvedContract
 
 PERSONAL_FIELDS = frozenset({"emaid", "evcc_id", "evccid", "id_token", "pcid", "value", "mac"})
-"""Fields whose text names a person or a car, in whatever it stands."""
+"""Fields whose text names a person or a car, in any type."""
 
 _DEEPEST = 12
 _TYPES: dict[str, Any] = {
@@ -40,21 +41,25 @@ _TYPES: dict[str, Any] = {
 
 
 class TraceBroken(SeccError):
-    """A trace, or a value in one, is not what this program writes; or what is wanted was left out as personal."""
+    """A trace, or a value in it, does not have this program's form, or was left out as personal."""
 
 
 def fingerprint(octets: bytes) -> dict[str, Any]:
-    """What may be written of personal octets."""
+    """Returns the hash and length of personal octets."""
     return {"sha256": hashlib.sha256(octets).hexdigest()[:16], "length": len(octets)}
 
 
 def plain(value: object, *, personal: bool = False) -> Any:
-    """``value`` as JSON. An unknown type is written as its name: no value is written by accident."""
+    """Returns ``value`` as JSON. An unknown type is written as its name only, so that no value is
+    written by accident.
+    """
     return _plain(value, personal, _DEEPEST)
 
 
 def revive(value: Any, others: Mapping[str, Callable[[dict[str, Any]], Any]] | None = None) -> Any:
-    """What ``plain`` was given. ``others`` make what needs more than its fields (a Contract). Raises :class:`TraceBroken`."""
+    """Returns the value that ``plain`` was given. ``others`` make values that need more than their
+    fields (a Contract). Raises :class:`TraceBroken`.
+    """
     try:
         return _revive(value, others or {})
     except (TypeError, ValueError, KeyError, RecursionError) as error:
@@ -62,7 +67,9 @@ def revive(value: Any, others: Mapping[str, Callable[[dict[str, Any]], Any]] | N
 
 
 def redacted(tree: Any, personal: Collection[str]) -> Any:
-    """The tree of a decoded message (``secc.exi.tree``) with every value in the elements named by ``personal`` as its fingerprint."""
+    """Returns the tree of a decoded message (``secc.exi.tree``), with values in the ``personal``
+    elements as fingerprints.
+    """
     return _redacted(tree, personal, hidden=False)
 
 
@@ -71,7 +78,7 @@ def _redacted(tree: Any, personal: Collection[str], *, hidden: bool) -> Any:
         case {"$hex": str(text)}:
             return fingerprint(bytes.fromhex(text)) if hidden else tree
         case dict():
-            # An Id says nothing about a person; it is needed to follow a signature.
+            # An Id is not personal, and is needed to follow a signature.
             return {
                 key: _redacted(value, personal, hidden=(hidden or key in personal) and key != "@Id")
                 for key, value in tree.items()
@@ -117,7 +124,7 @@ def _plain(value: object, personal: bool, deep: int) -> Any:
 
 
 def _field(name: str, value: object, personal: bool | None, shown: bool, deep: int) -> Any:
-    """A field that its class keeps out of its ``repr`` is personal too."""
+    """A field that is not in its class's ``repr`` is personal as well."""
     if not personal and isinstance(value, str) and value and (name in PERSONAL_FIELDS or not shown):
         return fingerprint(value.encode())
     if not personal and not shown and not isinstance(value, (bool, int, float, bytes, type(None))):
@@ -154,7 +161,7 @@ def _revive(value: Any, others: Mapping[str, Callable[[dict[str, Any]], Any]]) -
         return datetime.fromisoformat(value["value"])
     cls = _TYPES.get(name)
     if cls is None:
-        raise TraceBroken(f"{name} cannot be brought back from a trace")
+        raise TraceBroken(f"{name} cannot be restored from a trace")
     if issubclass(cls, Enum):
         return cls(value["value"])
     return cls(**{key: _revive(entry, others) for key, entry in value.items() if key != "type"})

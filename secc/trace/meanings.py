@@ -1,4 +1,4 @@
-"""What a reason code means, for people; and the sentences that many of them share."""
+"""Meanings of reason codes for people, and sentences that many of them share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One reason, for people."""
+    """The meaning of one reason, for people."""
 
     code: str
     meaning: str
@@ -25,9 +25,9 @@ def meanings(texts: Mapping[str, tuple[str, str, str]]) -> tuple[Meaning, ...]:
 
 
 NOTHING = "Nothing to do."
-RETRY = "The car shows a charging error. Unplugging and plugging in again starts anew."
-BEFORE = "Charging does not begin; the car shows an error, or goes to another way of identification if it has one."
+RETRY = "The car shows a charging error. To start again, unplug and plug in."
+BEFORE = "Charging does not begin; the car shows an error, or uses another way of identification if it has one."
 STOPS = "Charging stops; the car shows an error."
-CAR = "The car's doing: look at the last messages in the trace, and compare with another car."
-TRACE = "Look at the last lines of the trace; with `secc replay` one that is whole and not redacted can be run again."
+CAR = "The car caused it: look at the last messages in the trace, and compare with another car."
+TRACE = "Look at the last lines of the trace; `secc replay` can run a whole trace that is not redacted again."
 REPORT = "Keep the trace (it is always written then) and the log, and report both."

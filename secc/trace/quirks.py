@@ -1,7 +1,9 @@
-"""What cars do that a literal reading would refuse, and what this code does about it: the field quirks that it knows.
+"""Field quirks: deviations of cars that a literal reading of the standard would refuse, and what
+the station does.
 
-A code ``Q-nn`` stands at the place in the code that is there for it, and at a test. What fires in a session is said in log and trace under its
-code (``Remark``), where the station can tell that it fired. ``docs/quirks.md`` is made from here and from the tables of the protocols.
+A code ``Q-nn`` marks the place in the code that handles it, and a test. If the station can tell
+that a quirk was tolerated in a session, log and trace have its code (``Remark``).
+``docs/quirks.md`` is made from here and from the tables of the protocols.
 """
 
 from __future__ import annotations
@@ -14,18 +16,18 @@ from secc.trace.register import Register
 
 
 class When(StrEnum):
-    """When a quirk is lived with."""
+    """When a quirk is tolerated."""
 
     ALWAYS = "always"
-    """The standard allows it, or is silent: ``lab.strict`` changes nothing."""
+    """The standard allows it, or does not exclude it: also with ``lab.strict``."""
     UNLESS_STRICT = "unless `lab.strict`"
     ON_REQUEST = "with `lab.tolerate`"
-    """It costs trust, money or power, or is for old tools: off unless asked for."""
+    """It costs trust, money or power, or is for old tools: off by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """One field quirk. ``cars``: what some of them do; ``ours``: what this station does then."""
+    """One field quirk. ``cars``: what some cars do; ``ours``: what the station does then."""
 
     code: str
     cars: str
@@ -142,14 +144,14 @@ QUIRKS: Final = Register(
         "Both hold; the other one is remarked upon.",
     ),
 )
-"""By code: what all protocols share, and what each adds when it is imported."""
+"""By code: the shared ones, and those that each protocol adds when it is imported."""
 
 
 def table() -> tuple[Quirk, ...]:
-    """All of them, by their codes."""
+    """Returns all quirks, sorted by code."""
     return tuple(QUIRKS[code] for code in sorted(QUIRKS))
 
 
 def on_request() -> frozenset[str]:
-    """What ``lab.tolerate`` can name."""
+    """Returns the codes that ``lab.tolerate`` can name."""
     return frozenset(quirk.code for quirk in QUIRKS.values() if quirk.when is When.ON_REQUEST)

@@ -1,8 +1,10 @@
-"""Why sessions end: from a stable code to what it means, what the driver sees, and what support should do.
+"""Why sessions end: for each stable code its meaning, what the driver sees, and what support should
+do.
 
-A code is ``<kind>.<name>`` as ``secc.conversation.Reason.code`` makes it; ``certificate.<flaw>`` and ``signature.<flaw>`` name what lies behind one.
-Codes are stable: they stand in logs, traces and bills. One that has no entry falls to that of its kind. ``docs/reasons.md`` is made from here,
-from the tables beside it and from those of the protocols.
+A code is ``<kind>.<name>``, made by ``secc.conversation.Reason.code``; ``certificate.<flaw>`` and
+``signature.<flaw>`` are causes of refusals. Codes are stable: they appear in logs, traces and
+bills. A code without an entry has that of its kind. ``docs/reasons.md`` is made from this table,
+those beside it, and those of the protocols.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _KINDS: Final = meanings(
         "timer": (
             "The time that the standard, or this station, allows for a step ran out.",
             RETRY,
-            "The name says for which step. Something slow or silent is on one side of the cable; the trace says which side was to move.",
+            "The name says for which step. One side of the cable is slow or silent; the trace shows which one had to act.",
         ),
         "severed": ("The session was cut off before its end.", STOPS, TRACE),
         "emergency": (
@@ -36,14 +38,14 @@ _KINDS: Final = meanings(
             "Find and remove the cause before a car charges here again. The hardware shows whether it is gone, not the session.",
         ),
         "bug": (
-            "A mistake in this software. The outlet was made safe, the session ended, other outlets went on.",
+            "A bug in this software. The outlet was switched off, the session ended, and other outlets went on.",
             STOPS,
             REPORT,
         ),
         "tls": (
-            "The TLS connection did not come about, or broke.",
+            "The TLS connection was not established, or broke.",
             BEFORE,
-            "The detail says after which message and by which alert; `secc explain` lists what the car offered and which chain it was shown.",
+            "The detail says after which message and by which alert; `secc explain` lists what the car offered and which chain it received.",
         ),
         "certificate": (
             "A certificate of the car was not good.",
@@ -59,10 +61,10 @@ _KINDS: Final = meanings(
 )
 
 KINDS: Mapping[str, Meaning] = {entry.code: entry for entry in _KINDS}
-"""What a code falls to that has none."""
+"""Meanings of codes without an entry of their own, by kind."""
 
 BEHIND = ("certificate", "signature")
-"""Kinds that end no session by themselves: they name what lies behind a refusal, in the record's ``flaw``."""
+"""Kinds that do not end a session: they name the cause of a refusal, in the record's ``flaw``."""
 
 _TABLE: Final = meanings(
     {
@@ -78,15 +80,16 @@ _TABLE: Final = meanings(
         ),
         # Refusals: the response codes of SupportedAppProtocol; each protocol adds its own
         "refused.Failed_NoNegotiation": (
-            "The car speaks none of the protocols that this station speaks on this transport.",
+            "The station does not have any of the car's protocols on this transport.",
             BEFORE,
-            "The trace lists what the car offered. A car that has only ISO 15118-20 needs TLS 1.3; one that has only DIN needs that protocol here.",
+            "The trace lists what the car offered. "
+            "A car with ISO 15118-20 only needs TLS 1.3; one with DIN SPEC 70121 only needs a station with that.",
         ),
         # Timers of the link, and of any first request
         "timer.V2G_SECC_Sequence_Timeout": (
-            "The car was silent for 60 s after our last answer. [V2G2-443]",
+            "The car sent no request for 60 s after the station's last answer. [V2G2-443]",
             RETRY,
-            "If it is always after the same message, the car did not like that answer. If it is at any time, look at the power line link.",
+            "If it is always after the same message, the car did not accept that answer. If at different times, check the power line link.",
         ),
         "timer.V2G_SECC_CommunicationSetup_Timeout": (
             "The link was up, but the car did not begin a session in time. [V2G2-716]",
@@ -103,10 +106,10 @@ _TABLE: Final = meanings(
             RETRY,
             "The link loses frames, or the sender is not a car.",
         ),
-        # What cut it off
+        # Interruptions
         "severed.unplugged": (
             "The cable was pulled while the session ran.",
-            "What it did: charging ends with the cable.",
+            "Charging ends with the unplugging, as the driver intended.",
             NOTHING,
         ),
         "severed.link-lost": (
@@ -117,10 +120,10 @@ _TABLE: Final = meanings(
         "severed.connection-closed": (
             "The car closed the connection before SessionStop.",
             "The car may try again by itself, or show an error.",
-            f"Cars do that when they dislike an answer: look at the last one. {CAR}",
+            f"Cars do that when they do not accept an answer: look at the last one. {CAR}",
         ),
         "severed.stream-broken": (
-            "What the car sent was not a V2GTP frame, or not a message.",
+            "The car sent octets that are not a V2GTP frame, or not a message.",
             RETRY,
             "The detail names the layer. If the car works elsewhere, keep the trace and report it: the car may use a form unknown to the station.",
         ),
@@ -130,33 +133,33 @@ _TABLE: Final = meanings(
             "Was there a request on SDP, and a connection? `ip -6 addr`, the firewall, and TLS are the usual suspects.",
         ),
         "severed.station-shutdown": (
-            "The station was stopped, and the car did not end by itself in the time it was given.",
+            "The station was stopped, and the car did not end the session in time.",
             STOPS,
-            "`timing.shutdown_seconds` is the time.",
+            "`timing.shutdown_seconds` is that time.",
         ),
         "severed.power-lost": (
-            "The station was without power, or died, in the middle of the session; noted at the next start.",
-            "Charging stopped when the power went.",
-            "How much was charged since the last reading, only the meter knows.",
+            "The station lost its power, or crashed, in the middle of the session; recorded at the next start.",
+            "Charging stopped when the power was lost.",
+            "Only the meter has the energy since the last reading.",
         ),
         # Emergencies
         "emergency.emergency-stop": (
             "The emergency stop was pressed.",
             "Charging stops at once; the car shows an error.",
-            "Find out why. Release the button; the outlet is ready again when the car is unplugged.",
+            "Find out the reason. Release the button; the outlet is ready again after the car is unplugged.",
         ),
         "emergency.fault": (
-            "The hardware reported a fault with which no car may charge.",
+            "The hardware reported a fault that forbids charging.",
             "Charging stops at once; the car shows an error.",
-            "The detail names the fault; `secc status` says whether it is still there.",
+            "The detail names the fault; `secc status` shows whether it is still active.",
         ),
-        # Mistakes of ours that have a name
+        # Named bugs
         "bug.Unanswered": (
             "The session ended, and the station had not answered a request: a bug.",
             STOPS,
             REPORT,
         ),
-        "bug.EncodeError": ("The station could not encode its own answer by the schema.", STOPS, REPORT),
+        "bug.EncodeError": ("The station could not encode its answer by the schema: a bug.", STOPS, REPORT),
         "bug.NotLoaded": (
             "Car and station agreed on a protocol, and its modules could not be imported: a bug, or a broken installation.",
             "Charging does not begin; the car shows an error.",
@@ -171,11 +174,13 @@ _TABLE: Final = meanings(
 )
 
 MEANINGS: Final = Register(*_TABLE, *TLS, *CERTIFICATES, *SIGNATURES)
-"""Every code that has an entry of its own: what all protocols share, and what each adds when it is imported."""
+"""Codes with an entry: shared ones, and those that each protocol adds when it is imported."""
 
 
 def meaning(code: str) -> Meaning:
-    """What ``code`` means: its own entry, or that of its kind, or that of a bug, since we make no other kinds. Never raises."""
+    """Returns the meaning of ``code``: its entry, or that of its kind, or that of a bug for an
+    unknown kind. Never raises.
+    """
     code = code.replace(" ", "-")
     if (known := MEANINGS.get(code)) is not None:
         return known

@@ -1,4 +1,4 @@
-"""How TLS fails: one entry for each ``secc.link.tls.errors.TlsFlaw``."""
+"""Meanings of TLS failures: one entry for each ``secc.link.tls.errors.TlsFlaw``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TLS: Final = meanings(
         "tls.no-common-suite": (
             "The car offers none of the cipher suites that the station may use.",
             BEFORE,
-            "The detail lists both. Some early cars have the static ECDH suite alone, which no libssl has any more.",
+            "The detail lists both. Some early cars have the static ECDH suite alone, which libssl no longer has.",
         ),
         "tls.no-common-group": (
             "The car does not offer secp256r1, the one curve of ISO 15118-2.",

@@ -1,6 +1,6 @@
-"""What happened in a session, for machines: a ring in memory that becomes JSON lines.
+"""The trace of a session: a ring in memory that becomes JSON lines.
 
-Each line is one thing, in order, with the seconds since the recorder began::
+Each line is one entry, in order, with the seconds since the recorder began::
 
     {"t": 0.0, "kind": "trace", "version": 2, "clock": 4711.5, "outlet": "left", ...}    the first line; "clock" is what "t" counts from
     {"t": 0.01, "kind": "received", "type": "8001", "octets": "80…", "message": {…}, "header": {…}}     "early": true if so
@@ -14,11 +14,12 @@ Each line is one thing, in order, with the seconds since the recorder began::
     {"t": 9.00, "kind": "thinned", "exchanges": 512}                                     repetitions that were left out here
     {"t": 9.99, "kind": "ended", "code": "timer.V2G_SECC_Sequence_Timeout", "clause": …, "detail": …, "flaw": …}
 
-A trace that was recorded with ``personal=True`` and not thinned replays to the octet: events, levels, draws and the moments of ``expired`` are all
-that a session depends on. By default personal octets and values stand as hash and length; a message that holds any has no octets at all.
+A trace that was recorded with ``personal=True`` and not thinned replays to the octet: a session
+depends on events, levels, draws and the moments of ``expired`` only. By default personal octets and
+values are written as hash and length; a message with any of them is written without octets.
 
-Recording is cheap: the ring keeps octets, numbers and texts, packed. What a message says is read from its octets again when the trace is rendered.
-The recorder knows no disk; :mod:`secc.trace.files` renders and stores.
+Recording is cheap: the ring has packed octets, numbers and texts. Messages are decoded from their
+octets again when the trace is rendered. :mod:`secc.trace.files` renders and stores.
 """
 
 from __future__ import annotations
@@ -43,16 +44,18 @@ from secc.trace.json import fingerprint, plain, redacted
 from secc.trace.versions import VERSION
 
 HEAD_EXCHANGES = 24
-"""The first exchanges of a session say how it came about: they are the last to go."""
+"""The first exchanges of a session show how it began: they are removed last."""
 RUN_HEAD, RUN_TAIL = 2, 6
-"""Of a loop, so many repetitions at its beginning and its end always stay together."""
+"""Repetitions at the beginning and at the end of a loop that are always kept."""
 MAX_ENTRIES = 256
-"""Of one exchange: while no message comes, levels may change for a minute."""
+"""Most entries of one exchange: levels may change for a minute between messages."""
 EXCHANGE_OCTETS, PACKED_OCTETS, OBJECT_OCTETS = 160, 48, 1000
-"""What an exchange, a packed entry (beside what is in it) and one that holds an object take of memory, about."""
+"""Approximate memory of an exchange, of a packed entry (beside its content), and of one with an
+object.
+"""
 
 TAIL = 12
-"""The newest messages that are remembered for a person."""
+"""Number of newest messages in the session's record."""
 
 Mode = Literal["on-failure", "always", "off"]
 
@@ -66,16 +69,20 @@ class _Exchange:
 
     name: str
     entries: list[bytes | tuple[Any, ...]] = field(default_factory=list)
-    """When, of what kind, and what: names with their values for the rarer kinds. Packed, unless there is an object in it."""
+    """Time, kind and content: names with their values for the rarer kinds. Packed, unless it has an
+    object.
+    """
     cost: int = EXCHANGE_OCTETS
     thinned: int = 0
-    """Exchanges that were left out just before this one."""
+    """Number of exchanges left out just before this one."""
     lost: int = 0
-    """Entries that were left out in the middle of this one."""
+    """Number of entries left out in the middle of this one."""
 
 
 class Recorder:
-    """Records one connection of a car, from its first octet to its end. All times are monotonic seconds, ``began`` the first."""
+    """Records one connection of a car, from its first octet to its end. All times are monotonic
+    seconds, ``began`` the first.
+    """
 
     def __init__(
         self,
@@ -95,20 +102,24 @@ class Recorder:
         self._tail: deque[tuple[float, str, str, str]] = deque(maxlen=TAIL)
         self._batch = 0
 
-    # What the station tells it
+    # Calls of the station
 
     def speaks(self, protocol: V2gProtocol, now: float) -> None:
-        """From here on messages are this protocol's, which also says what in them is about a person. Until then they are the negotiation's."""
+        """From here on messages are this protocol's, with its personal elements. Until then they
+        are the negotiation's.
+        """
         self._spoken.append(protocol)
         self._begun = False
         self.note(f"protocol {protocol.name}", now)
 
     def offered(self, offer: object, now: float) -> None:
-        """What the session offers the car, as a note ``offer {...}``: a replay needs it."""
+        """Note the session's offer to the car as ``offer {...}``: a replay needs it."""
         self.note("offer " + json.dumps(plain(offer)), now)
 
     def stepped(self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels | None = None) -> None:
-        """One step of the session: what it heard (None: it began, or a deadline passed), what it saw, what it wants done."""
+        """Record one step of the session: its event (None: it began, or a deadline passed), its
+        effects, the levels.
+        """
         entries: list[tuple[Any, ...]] = []
         if levels is not None and (seen := _COMPARED(levels)) != self._levels:
             self._levels = seen
@@ -128,28 +139,28 @@ class Recorder:
         self._begun = True
         for effect in effects:
             if isinstance(effect, SetOutput):
-                # In a charging loop every step says it.
+                # Every step of a charging loop has one.
                 entries.append((now, "output", effect.volts, effect.amperes, effect.phase.value))
             elif not isinstance(effect, Send):
                 entries.append((now, "effect", effect))
         self._add(*entries)
 
     def sent(self, now: float, payload_type: int, message: object, octets: bytes) -> None:
-        """A message of ours has left."""
+        """Record a sent message."""
         self._add((now, "sent", octets, payload_type, len(self._spoken), False))
         self._tail.append((now, "sent", type(message).__name__, str(getattr(message, "response_code", ""))))
 
     def note(self, text: str, now: float) -> None:
-        """Something that fits nowhere else, in words."""
+        """Record a fact without a kind of its own, as text."""
         self._add((now, "note", ("text", text)))
 
     def ended(self, reason: Reason, now: float) -> None:
-        """It is over, and why."""
+        """Record the end of the session."""
         facts = ("code", reason.code), ("clause", reason.clause), ("detail", reason.detail), ("flaw", reason.flaw)
         self._add((now, "ended", *facts))
 
     def entropy(self, source: Callable[[int], bytes], clock: Callable[[], float]) -> Callable[[int], bytes]:
-        """``source``, with every draw recorded: what ``Surroundings.entropy`` should be."""
+        """Returns ``source`` with every draw recorded, for ``Surroundings.entropy``."""
 
         def draw(count: int) -> bytes:
             drawn = source(count)
@@ -159,7 +170,7 @@ class Recorder:
         return draw
 
     def wall(self, source: Callable[[], Wall], clock: Callable[[], float]) -> Callable[[], Wall]:
-        """``source``, with every look recorded: what ``Surroundings.wall`` should be."""
+        """Returns ``source`` with every reading recorded, for ``Surroundings.wall``."""
 
         def look() -> Wall:
             seen = source()
@@ -168,21 +179,21 @@ class Recorder:
 
         return look
 
-    # What comes out
+    # Output
 
     def exchanges(self) -> tuple[Message, ...]:
-        """The newest messages, up to a dozen."""
+        """Returns the newest messages, up to a dozen."""
         return tuple(Message(round(at - self._began, 3), *said) for at, *said in self._tail)
 
     @property
     def octets(self) -> int:
-        """What the ring takes of memory, about."""
+        """The approximate memory of the ring."""
         return self._cost
 
     def take(self) -> Iterator[str]:
-        """The trace, a line each, rendered as it is read; the recorder is empty from here on and holds nothing of the car.
+        """Returns the lines of the trace, rendered as they are read, and empties the recorder.
 
-        To be read on the thread for Python work: it takes long, and may compile what reads a message.
+        Read them on the thread for Python work: it takes long, and may compile a message's reader.
         """
         exchanges, self._exchanges = self._exchanges, [_Exchange("", cost=0)]
         self._cost, self._levels = 0, None
@@ -211,7 +222,9 @@ class Recorder:
             self._thin()
 
     def _thin(self) -> None:
-        """Every second repetition in the middle of each loop goes; if there is no loop to thin, the oldest after the first ones."""
+        """Remove every second repetition in the middle of each loop, then the oldest exchanges
+        after the first ones.
+        """
         kept: list[_Exchange] = []
         carried = 0
         for _, repeated in groupby(self._exchanges, attrgetter("name")):
@@ -225,7 +238,7 @@ class Recorder:
                     kept.append(exchange)
         kept[-1].thinned += carried
         cost, head = sum(exchange.cost for exchange in kept), self._head(kept)
-        # Room for some time, so that thinning stays rare.
+        # Make room for some time, so that thinning stays rare.
         while cost > self._ring_octets * 3 // 4 and len(kept) > head + 1:
             gone = kept.pop(head)
             cost -= gone.cost
@@ -233,7 +246,9 @@ class Recorder:
         self._exchanges, self._cost = kept, cost
 
     def _head(self, exchanges: list[_Exchange]) -> int:
-        """How many of the first exchanges stay whatever comes: those that take a third of the ring, at most."""
+        """Returns how many of the first exchanges are always kept: those within a third of the
+        ring.
+        """
         cost = 0
         for number, exchange in enumerate(exchanges[:HEAD_EXCHANGES]):
             cost += exchange.cost
@@ -249,7 +264,7 @@ class Recorder:
         ways += [(protocol.load().read, protocol.personal) for protocol in self._spoken]
         exchanges.reverse()
         while exchanges:
-            # What has been rendered is not held any longer.
+            # Drop each exchange once it is rendered.
             exchange = exchanges.pop()
             packed = exchange.entries
             entries = [marshal.loads(one) if isinstance(one, bytes) else one for one in packed]  # noqa: S302  # our own
@@ -268,7 +283,8 @@ class Recorder:
                 shown = parts
                 if not self._keep_personal:
                     shown = {name: redacted(tree, personal) for name, tree in parts.items()}
-                # A message that cannot be read again has not been looked through: its octets stay out as well.
+                # A message that cannot be decoded again was not checked for personal data: leave
+                # its octets out.
                 whole = self._keep_personal or (parts and shown == parts)
                 told = {"type": f"{stream:04x}", "octets": octets.hex() if whole else fingerprint(octets)}
                 return told | ({"early": True} if early else {}) | shown
@@ -286,7 +302,7 @@ class Recorder:
 
 
 def wanted(mode: Mode, reason: Reason) -> bool:
-    """Whether a session that ended so leaves a trace on the disk."""
+    """Whether to store the trace of a session that ended for this reason."""
     return mode == "always" or (mode == "on-failure" and not reason.well)
 
 
@@ -295,10 +311,12 @@ def _negotiated(stream: int, octets: bytes) -> tuple[Any, Any]:
 
 
 def _parts(read: Read, stream: int, octets: bytes, *, ours: bool) -> dict[str, Any]:
-    """Message and header as trees; without the header if it is ours. Empty for a message that cannot be read again."""
+    """Returns message and header as trees, without the header of the station's own. Empty for a
+    message that cannot be decoded again.
+    """
     try:
         message, header = read(stream, octets)
         parts = {"message": to_tree(message)}
         return parts if ours or header is None else parts | {"header": to_tree(header, "Header")}
-    except Exception:  # noqa: BLE001  # the trace of a session that a strange message has broken is wanted most
+    except Exception:  # noqa: BLE001  # the trace is needed most after an unusual message
         return {}

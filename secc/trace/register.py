@@ -1,4 +1,4 @@
-"""A register: entries by their code, some of them shared, the others from the protocols that are spoken."""
+"""A register of entries by code: shared ones, and those of the imported protocols."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from secc.errors import SeccError
 
 
 class Entry(Protocol):
-    """What stands under a code."""
+    """An entry with a code."""
 
     @property
     def code(self) -> str: ...
@@ -19,14 +19,16 @@ E = TypeVar("E", bound=Entry)
 
 
 class Register(Mapping[str, E]):
-    """Codes and what stands under them, in the order in which they were added."""
+    """Entries by code, in the order in which they were added."""
 
     def __init__(self, *entries: E) -> None:
         self._entries: dict[str, E] = {}
         self.add(*entries)
 
     def add(self, *entries: E) -> None:
-        """Add entries; what is in it already changes nothing. Raises SeccError for a code under which something else stands."""
+        """Add entries; an equal entry may be added again. Raises SeccError for a code with a
+        different entry.
+        """
         for entry in entries:
             if self._entries.setdefault(entry.code, entry) != entry:
                 raise SeccError(f"{entry.code} has another meaning already")

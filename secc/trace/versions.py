@@ -1,4 +1,4 @@
-"""What traces of earlier versions call otherwise, or do not hold."""
+"""Differences of earlier versions of traces: renamed and missing fields."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 VERSION: Final = 2
-"""Of the traces that this program writes. It reads earlier ones, too."""
+"""Version of the traces that this program writes. It also reads earlier ones."""
 
 _RENAMED: Final[dict[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("SetOutput", "stage"): ("phase", lambda stage: {"type": "DcPhase", "value": stage}),
 }
-"""By type and its field in version 1: the field since then, and its value."""
+"""By type and field of version 1: the field's present name, and its value."""
 
 _ADDED: Final[dict[str, set[str]]] = {
     "CheckCable": {"within"},
@@ -19,11 +19,11 @@ _ADDED: Final[dict[str, set[str]]] = {
     "StopPower": {"within"},
     "ValidateContract": {"edition"},
 }
-"""By type: fields that a value has since version 2."""
+"""By type: fields added in version 2."""
 
 
 def renewed(value: Any, version: int) -> Any:
-    """A value out of a trace of this version, as it would be called today."""
+    """Returns a value of a trace of this version with the present names."""
     if version >= VERSION:
         return value
     if isinstance(value, list):
@@ -38,7 +38,7 @@ def renewed(value: Any, version: int) -> Any:
 
 
 def reduced(value: Any, version: int) -> Any:
-    """A value of today without the fields that a trace of this version does not have."""
+    """Returns a present value without the fields that a trace of this version does not have."""
     if version >= VERSION:
         return value
     if isinstance(value, list):

@@ -75,9 +75,9 @@ What         The contract's certificate chain is not good, or does not belong to
 Because      PaymentDetailsReq: bad-signature: sub-CA 1 [V2G2-823]
 Where        At the car's PaymentDetailsReq, which was answered by PaymentDetailsRes
              (FAILED_CertChainError).
-Driver sees  Charging does not begin; the car shows an error, or goes to another way of
-             identification if it has one.
-To do        The mobility operator, or who provisioned the car, has to act.
+Driver sees  Charging does not begin; the car shows an error, or uses another way of identification
+             if it has one.
+To do        The mobility operator, or the company that provisioned the car, has to act.
 
 Session      3fa94c0011223344
 Protocol     ISO 15118-2:2013
@@ -155,7 +155,7 @@ def test_a_car_that_does_not_trust_us() -> None:
     )
     joined = " ".join(explain(record).split())
     for words in (
-        "no session came about",
+        "no session began",
         "Before the first message.",
         "Compare the root of the station's chain with the roots that the car has named",
         "TLS was not set up, the station's chain 9ae7 below cert-sha1:00ff (which the car had NOT named), no staple",
@@ -177,7 +177,7 @@ def test_a_car_whose_hello_was_not_read() -> None:
 
 def test_a_bad_signature_says_what_does_not_hold() -> None:
     record = replace(REFUSED, name="FAILED_SignatureError", flaw="signature.digest", certificates=())
-    assert "Flaw signature.digest: The digest is not that of the message that came" in " ".join(explain(record).split())
+    assert "Flaw signature.digest: The digest does not match the received message" in " ".join(explain(record).split())
 
 
 def test_there_and_back(tmp_path: Path) -> None:

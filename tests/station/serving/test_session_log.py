@@ -112,7 +112,7 @@ def test_a_session_that_the_station_does_not_outlive_is_in_the_history(tmp_path:
             assert (first.ended != "", second.ended, second.reason.code) == (True, "", "severed.power-lost")
             assert second.protocol == "ISO 15118-2"
             text = explanation(second.session[:6], scene.state)
-            assert f"session {second.session} began at" in text and "has no end in the record" in text
+            assert f"session {second.session} began at" in text and "the record does not have its end" in text
             # Asked for nothing in particular, the last one that ended is told, and that there is one more.
             text = explanation(None, scene.state)
             assert "completed.terminated" in text.splitlines()[0] and second.session[:6] in text
