@@ -7,13 +7,12 @@ once and return futures; :class:`hal.port_queue.PortQueue` decides how they end.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from hal.errors import HalRejected
 from hal.interlock import Consent, Purpose, Reason
-from hal.port_queue import PortQueue
+from hal.port_queue import Called, PortQueue
 from hal.ports import AcPower, DcPower
 from hal.readings import AcCapabilities, ContactorReading, ContactorState, DcCapabilities, DcPhase, DcPresent
 
@@ -94,7 +93,7 @@ class GuardedAcPower(_Guarded[AcPower]):
     def capabilities(self) -> AcCapabilities:
         return self._port.capabilities
 
-    def allow(self, on: bool, reason: str) -> asyncio.Future[Any]:
+    def allow(self, on: bool, reason: str) -> Called:
         if not on:
             return self._contactor.call("open", lambda: self._port.allow(False, reason), safe=True, once=True)
         return self._contactor.call("allow", lambda: self._allow(reason))
@@ -103,13 +102,13 @@ class GuardedAcPower(_Guarded[AcPower]):
         port = self._port
         await self._close((Purpose.AC,), lambda: port.allow(True, reason), lambda: port.allow(False, "interlock"))
 
-    def set_overcurrent(self, amperes: float) -> asyncio.Future[Any]:
+    def set_overcurrent(self, amperes: float) -> Called:
         return self._contactor.call("set overcurrent", lambda: self._port.set_overcurrent(amperes))
 
-    def set_phases(self, phases: int) -> asyncio.Future[Any]:
+    def set_phases(self, phases: int) -> Called:
         return self._contactor.call("set phases", lambda: self._port.set_phases(phases))
 
-    def test_residual_current(self) -> asyncio.Future[Any]:
+    def test_residual_current(self) -> Called:
         return self._contactor.call("test residual current", self._port.test_residual_current)
 
 
@@ -136,17 +135,17 @@ class GuardedDcPower(_Guarded[DcPower]):
         super().doubt(under_way=under_way)
         self._supply.doubt(under_way=under_way)
 
-    def set_target(self, volts: float, amperes: float, phase: DcPhase) -> asyncio.Future[Any]:
+    def set_target(self, volts: float, amperes: float, phase: DcPhase) -> Called:
         return self._supply.call("set target", lambda: self._set_target(volts, amperes, phase), replaceable=True)
 
     async def _set_target(self, volts: float, amperes: float, phase: DcPhase) -> None:
         purposes = (Purpose.CABLE_CHECK, Purpose.DC) if phase is DcPhase.CABLE_CHECK else (Purpose.DC,)
         await self._close(purposes, lambda: self._port.set_target(volts, amperes, phase), self._port.off)
 
-    def off(self) -> asyncio.Future[Any]:
+    def off(self) -> Called:
         return self._supply.call("off", self._port.off, safe=True, once=True)
 
-    def set_contactor(self, closed: bool) -> asyncio.Future[Any]:
+    def set_contactor(self, closed: bool) -> Called:
         if not closed:
             return self._contactor.call("open", lambda: self._port.set_contactor(False), safe=True, once=True)
         return self._contactor.call("close", self._close_contactor)

@@ -43,13 +43,21 @@ class Overtaken(HalRejected):
     """
 
 
+class Called(asyncio.Future[Any]):
+    """The result of a command. ``complaint`` is a done callback for an error alone: a command that
+    succeeds needs no further turn of the loop to report it.
+    """
+
+    complaint: Callable[[Called], None] | None = None
+
+
 @dataclasses.dataclass(slots=True, eq=False)
 class _Order:
     name: str
     command: Command
     replaceable: bool
     safe: bool
-    heard: list[asyncio.Future[Any]] = field(default_factory=list)
+    heard: list[Called] = field(default_factory=list)
     """The future of each caller that joined."""
     doubted: bool = False
 
@@ -66,8 +74,12 @@ class _Order:
                 continue
             if error is None:
                 called.set_result(result)
-            else:
-                called.set_exception(error)
+                continue
+            if called.complaint is not None:
+                called.add_done_callback(called.complaint)
+            called.set_exception(error)
+            # It has been logged: a failed future need not be awaited.
+            called.exception()
 
 
 class PortQueue:
@@ -103,7 +115,7 @@ class PortQueue:
 
     def call(
         self, name: str, command: Command, *, replaceable: bool = False, safe: bool = False, once: bool = False
-    ) -> asyncio.Future[Any]:
+    ) -> Called:
         """Queue ``command``, named ``name``. Returns the future of its result, which always
         completes.
 
@@ -111,8 +123,7 @@ class PortQueue:
         the future takes back a command that waits and is not safe; a command under way goes on,
         because others may have joined. The future raises what the port raises, and Overtaken.
         """
-        called: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        called.add_done_callback(_seen)
+        called = Called(loop=asyncio.get_running_loop())
         order = _Order(name, command, replaceable, safe, [called])
         if self._closed:
             order.settle(None, HalLost(f"{self._name}: closed"))
@@ -221,7 +232,7 @@ class PortQueue:
 
 
 def tell(
-    called: asyncio.Future[Any],
+    called: Called,
     name: str,
     *,
     done: Callable[[Any], None] | None = None,
@@ -247,10 +258,7 @@ def tell(
             case bug:
                 broken(bug)
 
-    called.add_done_callback(told)
-
-
-def _seen(called: asyncio.Future[Any]) -> None:
-    """Mark the error as retrieved: it has been logged, so the future need not be awaited."""
-    if not called.cancelled():
-        called.exception()
+    if done is None and not called.done():
+        called.complaint = told
+    else:
+        called.add_done_callback(told)

@@ -45,6 +45,24 @@ def test_commands_run_one_after_another_and_tell_their_results() -> None:
     run_virtual(main())
 
 
+def test_a_command_that_succeeds_takes_one_turn_of_the_loop_where_none_asks_for_its_result() -> None:
+    """A setpoint follows the battery several times a second."""
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        log: list[str] = []
+
+        async def quick() -> None:
+            log.append("done")
+
+        queue().order("target", quick, failed=fail([]), replaceable=True)
+        await asyncio.sleep(0)
+        assert log == ["done"]
+        assert not loop._ready
+
+    run_virtual(main())
+
+
 def test_a_newer_target_takes_the_place_of_the_one_that_waits() -> None:
     async def main() -> None:
         log: list[str] = []

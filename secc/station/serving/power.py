@@ -5,7 +5,6 @@ Supply and contactor are commanded through the guard's ports, the insulation mon
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -13,7 +12,7 @@ from typing import Any, Final, TypeVar
 from hal.errors import HalError, HalUnsupported
 from hal.guard import ConsentLost, Guard
 from hal.guarded import GuardedAcPower, GuardedDcPower
-from hal.port_queue import CommandFailed, PortQueue, tell
+from hal.port_queue import Called, CommandFailed, PortQueue, tell
 from hal.ports import Imd
 from secc.conversation import Effect
 from secc.energy.effects import (
@@ -115,7 +114,7 @@ class PowerPorts:
             return False
 
 
-COMMANDS: Final[dict[type[Effect], Callable[[PowerPorts, Any], asyncio.Future[Any]]]] = {
+COMMANDS: Final[dict[type[Effect], Callable[[PowerPorts, Any], Called]]] = {
     AllowPower: lambda ports, said: ports.ac.allow(True, "power path"),
     WithdrawPower: lambda ports, said: ports.ac.allow(False, "power path"),
     SetOvercurrent: lambda ports, said: ports.ac.set_overcurrent(said.amperes),
