@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -16,7 +18,9 @@ TICK_SECONDS: Final = 0.1
 """Ten a second: twice the least that a board may expect of heartbeats."""
 
 TOGETHER: Final = 8
-"""So many calls are made in one turn of the event loop. All calls of a hundred outlets in one turn would hold up every car's answer."""
+TURN_SECONDS: Final = 0.0005
+"""So many calls are made in one turn of the event loop, and more of them until so much time has passed: those of idle outlets take little. All calls
+of a hundred outlets in one turn would hold up every car's answer."""
 
 
 class Ticker:
@@ -25,10 +29,12 @@ class Ticker:
     A call that raises is logged, the first time in a row, and is made again with the next tick; it costs no other call its turn.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self._calls: dict[Callable[[], None], int] = {}
-        self._ticks = 0
-        self._due: list[Callable[[], None]] = []
+        self.ticks = 0
+        """How many there were. A tick comes last in its turn of the event loop, as timers do."""
+        self._due: deque[Callable[[], None]] = deque()
         """Those that this tick has not come to yet."""
         self._failing: set[Callable[[], None]] = set()
         """Those that raised when they were last made. Logged ten times a second they would push everything else out of the log."""
@@ -52,15 +58,14 @@ class Ticker:
         self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
         # Where a tick takes longer than a tenth of a second the next one is left out, so that the last to join are called, too.
         if not self._due:
-            self._ticks += 1
-            self._due = [call for call, every in self._calls.items() if self._ticks % every == 0]
+            self.ticks += 1
+            self._due.extend([call for call, every in self._calls.items() if self.ticks % every == 0])
             self._go_on()
 
     def _go_on(self) -> None:
-        now, self._due = self._due[:TOGETHER], self._due[TOGETHER:]
-        if self._due:
-            asyncio.get_running_loop().call_soon(self._go_on)
-        for call in now:
+        until, made = self._clock() + TURN_SECONDS, 0
+        while self._due and (made < TOGETHER or self._clock() < until):
+            call, made = self._due.popleft(), made + 1
             if call in self._calls:
                 try:
                     call()
@@ -71,3 +76,5 @@ class Ticker:
                 else:
                     if self._failing:
                         self._failing.discard(call)
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._go_on)

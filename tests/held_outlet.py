@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor, Future
 from typing import Any
 
+from hal.ticker import Ticker
 from secc import iso2
 from secc.conversation import Effect, Levels, Reason
 from secc.exi.budget import AT_ONCE
@@ -94,7 +95,7 @@ class Outlet:
         self.protocols = Protocols((spoken,), work, self.background)
         self.router = Router("left", levels=lambda: Levels(pilot="B", contactor="open"))
         self.router.performs(OpenContactor, Reach, by=lambda effect: None)
-        self.pace = Pace(clock=lambda: 0.0)
+        self.pace = Pace(Ticker(), clock=lambda: 0.0)
         self.executor = self.work = work
         self.heard: list[tuple[str, bool]] = []
         self.reasons: list[Reason] = []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hal.sim.clock import VirtualLoop, run_virtual
-from hal.ticker import TICK_SECONDS, TOGETHER, Ticker
+from hal.ticker import TICK_SECONDS, TOGETHER, TURN_SECONDS, Ticker
 
 
 def run(story: Callable[[Ticker], Awaitable[None]]) -> None:
@@ -115,8 +115,11 @@ def test_a_bug_is_logged_once_until_it_has_gone(caplog: pytest.LogCaptureFixture
     run(story)
 
 
-def test_the_event_loop_comes_round_between_a_few_calls_and_the_next() -> None:
-    async def story(ticker: Ticker) -> None:
+@pytest.mark.parametrize(("takes", "together"), [(TURN_SECONDS, TOGETHER), (TURN_SECONDS / 11.5, 12)])
+def test_the_event_loop_comes_round_between_a_few_calls_and_the_next(takes: float, together: int) -> None:
+    """More of them where they take little."""
+
+    async def main() -> None:
         loop: Any = asyncio.get_running_loop()
         run_once, turn, in_turn = loop._run_once, 0, []
 
@@ -126,12 +129,13 @@ def test_the_event_loop_comes_round_between_a_few_calls_and_the_next() -> None:
             run_once()
 
         loop._run_once = counted
-        for _ in range(3 * TOGETHER - 1):
+        ticker = Ticker(clock=lambda: takes * len(in_turn))
+        for _ in range(3 * together - 1):
             ticker.join(lambda: in_turn.append(turn))
         await asyncio.sleep(1.05 * TICK_SECONDS)
-        assert [one - in_turn[0] for one in in_turn] == [0] * TOGETHER + [1] * TOGETHER + [2] * (TOGETHER - 1)
+        assert [one - in_turn[0] for one in in_turn] == [0] * together + [1] * together + [2] * (together - 1)
 
-    run(story)
+    run_virtual(main())
 
 
 def test_a_tick_that_takes_longer_than_its_time_gives_every_call_its_turn_before_the_next() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hal.sim.clock import run_virtual
+from hal.ticker import Ticker
 from secc.station.shared.pace import TURN_SECONDS, Pace
 from secc.trace.recorder import Recorder
 from tests.station_scene import LONG, Scene, configured, station
@@ -111,4 +112,4 @@ def test_fifty_sessions_that_end_at_once(
 
 def test_the_clock_of_those_who_pace_is_the_processors() -> None:
     """A machine that is busy with something else must not make a station slow."""
-    assert Pace()._clock.__name__ == "thread_time"
+    assert Pace(Ticker())._clock.__name__ == "thread_time"

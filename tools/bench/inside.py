@@ -91,7 +91,7 @@ async def station(configuration: Path) -> AsyncIterator[Station]:
     """Run the station of this configuration until the block ends."""
     services = compose(load(configuration), Notifier({}))
     # The pace has no effect: on a busy machine it would leave work to the next turn.
-    services.pace = Pace(clock=lambda: 0.0)
+    services.pace = Pace(services.ticker, clock=lambda: 0.0)
     host = Station(services, Notifier({}))
     await host.open()
     try:

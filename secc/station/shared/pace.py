@@ -11,6 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from hal.ticker import Ticker
+
 TURN_SECONDS = 0.002
 """So much of a turn goes to what cars say: some two of the steps that take longest."""
 
@@ -18,17 +20,22 @@ TURN_SECONDS = 0.002
 class Pace:
     """One for all connections of a station. ``take`` runs a call now, or after those before it; always in order."""
 
-    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+    def __init__(self, ticker: Ticker, clock: Callable[[], float] = time.thread_time) -> None:
+        self._ticker = ticker
+        self._tick = 0
         self._clock = clock
         self._waiting: deque[Callable[[], None]] = deque()
         self._spent = 0.0
-        """Since a call had to wait. Turns that are over since then count, too, so that the end of a turn needs no call of its own."""
+        """Since a call had to wait, or since the last tick. Turns that are over since then count, too, so that the end of a turn needs no call
+        of its own."""
         self._ahead: asyncio.Handle | None = None
         """The beginning of the loop's next turn, if a call waits for it."""
         self._running = False
 
     def take(self, call: Callable[[], None]) -> None:
         """Run it: at once if there is room in this turn and nothing waits. From within a call it always waits."""
+        if self._tick != self._ticker.ticks:
+            self._tick, self._spent = self._ticker.ticks, 0.0
         if self._running or self._waiting or self._spent >= TURN_SECONDS:
             self._waiting.append(call)
             if self._ahead is None:

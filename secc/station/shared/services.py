@@ -51,7 +51,7 @@ class Services:
     tickets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     keylog: Keylog | None = None
     work: WorkThread = field(default_factory=WorkThread)
-    pace: Pace = field(default_factory=Pace)
+    pace: Pace = field(init=False)
     ticker: Ticker = field(default_factory=Ticker)
     disk: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk"))
     """The one thread that stores what sessions leave behind: traces, and records for ``secc explain``."""
@@ -61,6 +61,7 @@ class Services:
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self, spoken: tuple[V2gProtocol, ...]) -> None:
+        self.pace = Pace(self.ticker)
         self.protocols = Protocols(spoken, self.work, self.work.long)
         trace = self.config.trace
         directory = TraceDirectory(self.config.trace_directory, int(trace.cap_megabytes * 1e6))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hal.ticker import Ticker
 from secc.station.shared.pace import TURN_SECONDS, Pace
 
 
@@ -30,7 +31,7 @@ def run(story: Callable[[Pace, Time, list[str]], None], turns: int = 100) -> lis
 
     async def main() -> None:
         time = Time()
-        story(Pace(time), time, done)
+        story(Pace(Ticker(), time), time, done)
         for _ in range(turns):
             done.append("|")
             await asyncio.sleep(0)
@@ -70,7 +71,29 @@ def test_a_quiet_station_has_no_turn_of_the_loop_for_it() -> None:
 
     async def main() -> None:
         loop: Any = asyncio.get_running_loop()
-        Pace(Time()).take(lambda: None)
+        Pace(Ticker(), Time()).take(lambda: None)
+        assert not loop._ready
+
+    asyncio.run(main())
+
+
+def test_what_was_spent_before_a_tick_is_no_turn_of_this_one() -> None:
+    """A car that says a little each tenth of a second never waits for a turn of the loop of its own."""
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        ticker, time, done = Ticker(), Time(), 0
+        pace = Pace(ticker, time)
+
+        def call() -> None:
+            nonlocal done
+            done += 1
+            time.spend(0.6 * TURN_SECONDS)
+
+        for number in range(1, 11):
+            pace.take(call)
+            assert done == number
+            ticker.ticks += 1
         assert not loop._ready
 
     asyncio.run(main())
