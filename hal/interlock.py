@@ -143,8 +143,9 @@ class Interlock:
                 yield Reason.EMERGENCY_STOP
             if state.inputs.door_open:
                 yield Reason.DOOR_OPEN
-        if any(self._forbids(fault, state.held, now) for fault in state.faults):
-            yield Reason.FAULT
+        for fault in state.faults:
+            if self._forbids(fault, state.held, now):
+                yield Reason.FAULT
         if state.lock is not None and state.lock is not LockState.LOCKED:
             yield Reason.NOT_LOCKED
         if state.last_beat is None or now - state.last_beat > self.limits.heartbeat_seconds:

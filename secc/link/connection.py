@@ -24,7 +24,7 @@ from secc.link.tls.context import ClientContext, ServerContext, choose
 from secc.link.tls.errors import Alert, HandshakeFailed, PlainRequired, TlsError, TlsFlaw, TlsRequired
 from secc.link.tls.hello import HANDSHAKE_RECORD, peek
 from secc.link.tls.report import TlsReport
-from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, PayloadType, frame
+from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, frame
 
 HANDSHAKE: Final = Timeout("TLS handshake", 10.0, "A-TLS-03")
 """From the connect (where plain TCP is served too: from the first octet of TLS) until the handshake
@@ -175,7 +175,7 @@ class Connection:
             self._watch(bool(frames), now)
         return frames
 
-    def send(self, payload_type: PayloadType, payload: bytes) -> None:
+    def send(self, payload_type: int, payload: bytes) -> None:
         """Frame and, on TLS, encrypt. Raises TlsError or FramingError if the peer does not read or
         sending is not possible.
         """

@@ -54,6 +54,7 @@ class PayloadType(IntEnum):
     SDP_WIRELESS_RESPONSE = 0x9003
 
 
+_BY_NUMBER: Final = {int(kind): kind for kind in PayloadType}
 SESSION_TYPES: Final = frozenset(kind for kind in PayloadType if kind < PayloadType.SDP_REQUEST)
 """Payload types on TCP. SDP is not among them."""
 
@@ -66,7 +67,7 @@ class Frame:
     payload: bytes
 
 
-def frame(payload_type: PayloadType, payload: bytes) -> bytes:
+def frame(payload_type: int, payload: bytes) -> bytes:
     """Returns header and payload in one piece, for one segment. Raises EncodeError for an empty
     payload or one beyond 32 bits of length.
     """
@@ -89,7 +90,7 @@ def unframe(datagram: bytes, accepted: Collection[PayloadType]) -> Frame:
         flaw = f"payload length {length}, but {len(datagram) - HEADER_OCTETS} octets follow"
     if flaw is not None:
         raise FramingError(flaw, fatal=False)
-    return Frame(PayloadType(int.from_bytes(datagram[2:4])), bytes(datagram[HEADER_OCTETS:]))
+    return Frame(_BY_NUMBER[int.from_bytes(datagram[2:4])], bytes(datagram[HEADER_OCTETS:]))
 
 
 def _flaw(header: bytes | bytearray, accepted: Collection[PayloadType]) -> str | None:
@@ -170,7 +171,7 @@ class Framer:
             end = start + HEADER_OCTETS + length
             if len(held) < end:
                 break
-            frames.append(Frame(PayloadType(int.from_bytes(header[2:4])), bytes(held[start + HEADER_OCTETS : end])))
+            frames.append(Frame(_BY_NUMBER[int.from_bytes(header[2:4])], bytes(held[start + HEADER_OCTETS : end])))
             start = end
         del held[:start]
         if self.failure is not None:

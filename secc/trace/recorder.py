@@ -140,7 +140,7 @@ class Recorder:
         for effect in effects:
             if isinstance(effect, SetOutput):
                 # Every step of a charging loop has one.
-                entries.append((now, "output", effect.volts, effect.amperes, effect.phase.value))
+                entries.append((now, "output", effect.volts, effect.amperes, effect.phase._value_))
             elif not isinstance(effect, Send):
                 entries.append((now, "effect", effect))
         self._add(*entries)

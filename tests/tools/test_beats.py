@@ -11,8 +11,8 @@ from tools.bench.stations import ROOT, Ground
 
 MOST = {
     "idle": Rate(turns=10, armed=10, cancelled=0, calls=113),
-    "charging, no message": Rate(turns=12, armed=10, cancelled=0, calls=504),
-    "charging, ten requests a second": Rate(turns=22, armed=10, cancelled=0, calls=1808),
+    "charging, no message": Rate(turns=11, armed=10, cancelled=0, calls=504),
+    "charging, ten requests a second": Rate(turns=22, armed=10, cancelled=0, calls=1786),
 }
 """Upper bounds. Whoever gets below them lowers them here and in docs/performance.md."""
 

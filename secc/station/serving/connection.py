@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -144,7 +143,7 @@ class V2gConnection(asyncio.Protocol):
         self._pumping = False
         if not self._inbox or self._feeding or self._over or self._decoder.held:
             return
-        if self._link.may_block:
+        if not self._secured and self._link.may_block:
             # A private key may live in a chip that takes its time: no other outlet shall wait for it.
             octets = bytes(self._inbox)
             self._inbox.clear()
@@ -153,13 +152,13 @@ class V2gConnection(asyncio.Protocol):
             return
         octets = bytes(self._inbox[: min(SLICE_OCTETS, self._behind or SLICE_OCTETS)])
         del self._inbox[: len(octets)]
-        early = self._behind > 0
-        self._behind = max(0, self._behind - len(octets))
+        early, self._behind = self._behind > 0, max(0, self._behind - len(octets))
         if self._inbox:
             self._pump_soon()
-        frames: list[Frame] = []
-        with contextlib.suppress(FramingError):  # it stands in ``failure``, and waits for what came before it
+        try:
             frames = self._link.feed(octets, self._loop.time())
+        except FramingError:
+            frames = []  # The error stands in ``failure``, and waits for what came before it.
         self._take(frames, early=early)
 
     def _feed_aside(self, octets: bytes) -> None:
@@ -217,11 +216,13 @@ class V2gConnection(asyncio.Protocol):
         if self._decoder.busy or self._feeding:
             return
         if self._link.failure is not None and not self._over:
-            self._refuse(self._link.failure)
+            self._flush()
+            self._broken(_broken_by(self._link.failure))
         elif self._link.peer_closed or (self._ended_by_peer and not self._inbox):
             self._hear_closed()
             self._close()
-        self._arm()
+        if self._link.deadline is not self._armed:
+            self._arm()
 
     def _spoken(self) -> Dialogue:
         """Whose turn it is to decode; the first frame begins the negotiation."""
@@ -233,10 +234,6 @@ class V2gConnection(asyncio.Protocol):
     def _message(self, received: Received) -> None:
         assert self.seat is not None
         self.seat.hear(received)
-
-    def _refuse(self, error: FramingError) -> None:
-        self._flush()
-        self._broken(_broken_by(error))
 
     # The talk
 
@@ -302,7 +299,7 @@ class V2gConnection(asyncio.Protocol):
         payload_type, octets = self._dialogue.encode(send)
         self._host.sent(payload_type, octets, send.message)
         try:
-            self._link.send(PayloadType(payload_type), octets)
+            self._link.send(payload_type, octets)
         except FramingError as error:
             log.info("outlet %s: the answer cannot be sent: %s", self._host.name, error)
             self._loop.call_soon(self._cut_off, error)

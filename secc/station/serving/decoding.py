@@ -12,7 +12,6 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import replace
 
 from secc.conversation import Received
 from secc.errors import DecodeError
@@ -75,7 +74,7 @@ class Decoder:
         elif frame.payload_type in self._seen:
             self._overtaken.add(frame.payload_type)
         self._seen.add(frame.payload_type)
-        if self.busy:
+        if self._under_way or self.held:
             self._waiting.append(frame)
         else:
             self._decode(frame)
@@ -126,4 +125,4 @@ class Decoder:
             self._settled()
 
     def _say(self, received: Received) -> None:
-        self._hear(replace(received, batch=self.batch))
+        self._hear(Received(received.stream, received.message, received.header, received.octets, self.batch))

@@ -34,8 +34,9 @@ def levels_of(board: Board | None, path: Path | None) -> Levels:
             amperes = max(reading.amperes, default=0.0)
             measured_at = reading.at
     return Levels(
-        pilot=board.pilot.reading.state.value,
-        contactor=contactor.state.value,
+        # For every step of every conversation: ``value`` would be two calls.
+        pilot=board.pilot.reading.state._value_,
+        contactor=contactor.state._value_,
         volts=volts,
         amperes=amperes,
         measured_at=measured_at,
