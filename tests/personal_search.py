@@ -6,7 +6,6 @@ import base64
 import bisect
 import gc
 import itertools
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,11 @@ SHORTEST = 6
 """Octets of the shortest needle, the EVCCID as it is on the wire."""
 CONTRACT = 14
 """Characters of an EMAID without separators and check digit."""
-_SEPARATORS = re.compile(rb"[^0-9a-z]+")
+STEP = 10_000
+"""Objects that are asked at once what they refer to."""
+_NO_SIGNS = bytes(set(range(256)) - set(b"0123456789abcdefghijklmnopqrstuvwxyz"))
+_TEXTS = frozenset((bytes, bytearray, str))
+_OURS = (Contract, EMAID)
 
 
 class Needles:
@@ -53,7 +56,7 @@ class Needles:
             self._needles[text.encode()] = f"EVCCID as {text}"
         self._needles[evcc_id.lower()] = "EVCCID"
         # What other tests of this process keep is not the session's.
-        self._before = [one for one in gc.get_objects() if isinstance(one, Contract | EMAID)]
+        self._before = [one for one in gc.get_objects() if type(one) in _OURS]
         self.own = {id(der) for der in wallet.chain} | {id(wallet.emaid), id(evcc_id)}
         # Labs are alike: the same names and dates stand in certificates that other tests keep. What is there already proves nothing.
         for needle in [needle for _, needle in self._hits([wallet])]:
@@ -79,7 +82,7 @@ class Needles:
         text = octets.lower()
         folded = text.replace(b"\n", b"").replace(b"\\n", b"")
         found = {name for needle, name in self._needles.items() if needle in text or needle in folded}
-        bare = _SEPARATORS.sub(b"", text)
+        bare = text.translate(None, _NO_SIGNS)
         if any(contract in bare for contract in self._contracts):
             found.add("EMAID, in some spelling")
         return sorted(found)
@@ -98,7 +101,7 @@ class Needles:
         found = [
             f"a {type(one).__name__}"
             for one in gc.get_objects()
-            if isinstance(one, Contract | EMAID) and not any(one is before for before in self._before)
+            if type(one) in _OURS and not any(one is before for before in self._before)
         ]
         for holder, needle in self._hits(beside):
             found.append(f"{self._needles.get(needle, 'EMAID')} in a {type(holder).__name__}: {_describe(holder)}")
@@ -107,23 +110,47 @@ class Needles:
     def _hits(self, beside: Iterable[Any]) -> list[tuple[Any, bytes]]:
         """Every living object that holds a needle, with each needle that it holds; ``beside`` does not count."""
         gc.collect()
-        mine = self.own | {id(needle) for needle in self._needles} | {id(self._needles), id(self.__dict__)}
+        mine = self.own | {id(needle) for needle in self._needles} | {id(self), id(self._needles), id(self.__dict__)}
         mine |= {id(contract) for contract in self._contracts} | {id(one) for one in beside}
-        holders: list[Any] = []
-        texts: list[bytes] = []
-        for holder in gc.get_objects():
-            if id(holder) in mine or holder is self or holder is holders or holder is texts:
-                continue
-            for one in gc.get_referents(holder):
-                # Only what is exactly a text or octets: a look at anything else could run its code.
-                if type(one) in (bytes, bytearray, str) and id(one) not in mine and len(one) >= SHORTEST:
-                    holders.append(holder)
-                    texts.append(_as_octets(one).lower())
-        hits = [(holders[at], needle) for needle in self._needles for at in _where(needle, texts)]
-        sites = [at for at, text in enumerate(texts) if len(text) >= CONTRACT]
-        bare = [_SEPARATORS.sub(b"", texts[at]) for at in sites]
-        found = [(holders[sites[at]], contract) for contract in self._contracts for at in _where(contract, bare)]
-        return hits + found
+        held = self._held(_texts_alive(mine))
+        # Their holders are looked for only now: few texts hold a needle, and each text has many holders.
+        suspects = [one for one, _ in held]
+        named = {id(one): needles for one, needles in held}
+        mine |= {id(suspects), id(held), *map(id, held)}
+        return [
+            (holder, needle)
+            for holder in gc.get_referrers(*suspects)
+            if id(holder) not in mine
+            for one in gc.get_referents(holder)
+            for needle in named.get(id(one), ())
+        ]
+
+    def _held(self, texts: dict[bytes, list[Any]]) -> list[tuple[Any, set[bytes]]]:
+        """Every text that holds a needle, with its needles."""
+        found: dict[bytes, set[bytes]] = {}
+        for needles, bare in ((self._needles, False), (self._contracts, True)):
+            sites = [text for text in texts if len(text) >= CONTRACT] if bare else list(texts)
+            heap = _Heap([text.translate(None, _NO_SIGNS) for text in sites] if bare else sites)
+            for needle in needles:
+                for at in heap.places(needle):
+                    found.setdefault(sites[at], set()).add(needle)
+        return [(one, needles) for text, needles in found.items() for one in texts[text]]
+
+
+def _texts_alive(mine: set[int]) -> dict[bytes, list[Any]]:
+    """All texts and octets that any object refers to, but for those whose ids are ``mine``: by what they say, in small letters."""
+    alive: dict[int, Any] = {}
+    objects = gc.get_objects()
+    for at in range(0, len(objects), STEP):
+        referred = gc.get_referents(*objects[at : at + STEP])
+        # Only what is exactly a text or octets: a look at anything else could run its code.
+        found = list(itertools.compress(referred, map(_TEXTS.__contains__, map(type, referred))))
+        alive.update(zip(map(id, found), found, strict=True))
+    texts: dict[bytes, list[Any]] = {}
+    for key, one in alive.items():
+        if key not in mine and len(one) >= SHORTEST:
+            texts.setdefault(_as_octets(one).lower(), []).append(one)
+    return texts
 
 
 def _contracts(emaid: str, leaf: bytes) -> list[bytes]:
@@ -133,15 +160,20 @@ def _contracts(emaid: str, leaf: bytes) -> list[bytes]:
     return sorted({EMAID.parse(text).contract.lower().encode() for text in texts})
 
 
-def _where(needle: bytes, texts: list[bytes]) -> list[int]:
-    """The places of the texts that hold the needle. Searched as one: that is faster than each for itself."""
-    heap = b"\0\0\0\0\0\0\0".join(texts)
-    begins = [0, *itertools.accumulate(len(text) + 7 for text in texts)]
-    found, at = [], heap.find(needle)
-    while at >= 0:
-        found.append(bisect.bisect_right(begins, at) - 1)
-        at = heap.find(needle, begins[found[-1] + 1])
-    return found
+class _Heap:
+    """Texts that are searched as one: that is faster than each for itself."""
+
+    def __init__(self, texts: list[bytes]) -> None:
+        self._octets = b"\0\0\0\0\0\0\0".join(texts)
+        self._begins = [0, *itertools.accumulate(len(text) + 7 for text in texts)]
+
+    def places(self, needle: bytes) -> list[int]:
+        """Which of the texts hold the needle."""
+        found, at = [], self._octets.find(needle)
+        while at >= 0:
+            found.append(bisect.bisect_right(self._begins, at) - 1)
+            at = self._octets.find(needle, self._begins[found[-1] + 1])
+        return found
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
