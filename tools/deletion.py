@@ -52,6 +52,7 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/tools/test_replay.py",
         "tests/tools/test_diagram.py",
         "tests/tools/test_evcc*.py",
+        "tests/tools/test_beats.py",
         "tests/tools/test_bench.py",
         "tests/tools/test_ports.py",
         "tests/tools/test_walks.py",
@@ -60,10 +61,12 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/exi",
         "tests/exi_facts.py",
         "tests/exi_vectors.py",
+        "tests/frozen/test_dataclass.py",
         "tests/session/test_proof.py",
         "tests/session/test_signature.py",
         "tests/trace/test_explain.py",
         "tests/trace/test_recorder.py",
+        "tests/trace/test_ring.py",
     ),
     "tests of lists that name it, or what is gone: pages, the wheel, commands, quirks": (
         "tests/trace/test_quirks.py",
@@ -85,11 +88,15 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in 
 
 EVERY_MODULE: Final = """
 import importlib, pathlib, sys
-for room in ("secc", "frozen", "hal", "certs", "tools"):
+import pytest
+for room in ("secc", "frozen", "hal", "certs", "tools", "tests"):
     for path in sorted(pathlib.Path(room).rglob("*.py")):
         if path.name != "__main__.py":
             name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-            module = importlib.import_module(name)
+            try:
+                module = importlib.import_module(name)
+            except pytest.skip.Exception:
+                continue  # tests that need what is not installed
             assert pathlib.Path(module.__file__).resolve() == path.resolve(), module.__file__
 assert not [name for name in sys.modules if name.startswith("secc.iso2")]
 """
@@ -139,7 +146,7 @@ def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def imports(directory: Path) -> subprocess.CompletedProcess[str]:
-    """Import every remaining module."""
+    """Import every remaining module, those of the tests too."""
     return run(directory, "-c", EVERY_MODULE)
 
 

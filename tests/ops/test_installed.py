@@ -39,6 +39,8 @@ for protocol in protocols():
 assert not code.problem, code.problem
 print(len(compiled))
 """
+MANY = 30
+"""Functions that a station without stored code compiles at least, also one without any protocol."""
 
 
 class Installation:
@@ -84,7 +86,7 @@ def test_the_doctor_sees_what_is_missing(bare: Installation) -> None:
 
 
 def test_no_station_makes_it(bare: Installation) -> None:
-    assert int(bare.run("-c", WARM, byte_code=True)) > 100
+    assert int(bare.run("-c", WARM, byte_code=True)) > MANY
     assert not bare.stored.exists()
 
 
@@ -113,7 +115,7 @@ def test_the_doctor_sees_what_others_can_change(made: Installation) -> None:
     made.stored.chmod(0o666)
     try:
         assert made.doctor()[1].startswith("BAD  generated code: is not used: ")
-        assert int(made.run("-c", WARM.replace("assert not code.problem, code.problem", ""))) > 100
+        assert int(made.run("-c", WARM.replace("assert not code.problem, code.problem", ""))) > MANY
     finally:
         made.stored.chmod(0o644)
 
