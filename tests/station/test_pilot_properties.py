@@ -59,11 +59,16 @@ class MeterWatch:
     broken: list[str] = field(default_factory=list)
     watt_seconds: float = 0.0
     _since: dict[str, float] = field(default_factory=dict)
+    _next: asyncio.Handle | None = None
 
-    async def look(self) -> None:
-        while True:
-            self.once()
-            await asyncio.sleep(STEP)
+    def look(self) -> None:
+        """Now, and every few milliseconds until ``stop``."""
+        self._next = asyncio.get_running_loop().call_later(STEP, self.look)
+        self.once()
+
+    def stop(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
 
     def reasons(self) -> dict[str, float]:
         """Why there must be no power now, each with the time that it has."""
@@ -148,11 +153,11 @@ async def play(kind: str, story: list[tuple[str, Any]]) -> tuple[list[str], floa
     with tempfile.TemporaryDirectory() as directory:
         async with station(configuration(Path(directory), kind)) as scene:
             watch = MeterWatch(scene, scene.world())
-            looking = asyncio.create_task(watch.look())
+            watch.look()
             for what, value in story:
                 await act(scene, kind, what, value)
             await asyncio.sleep(15.0)
-            looking.cancel()
+            watch.stop()
             judged(scene)
             return watch.broken, watch.watt_seconds
 
@@ -200,14 +205,14 @@ def test_the_watch_sees_what_must_not_be() -> None:
             async with station(configuration(Path(directory), "ac basic"), watch=False) as scene:
                 world = scene.world()
                 watch = MeterWatch(scene, world)
-                looking = asyncio.create_task(watch.look())
+                watch.look()
                 for what, value in BASIC:
                     await act(scene, "ac basic", what, value)
                 assert watch.broken == []
                 with mock.patch.object(world, "watts", return_value=5000.0):
                     world.close_s2(False)
                     await asyncio.sleep(0.5)
-                looking.cancel()
+                watch.stop()
                 return watch.broken
 
     broken = " ".join(run_virtual(main()))
