@@ -13,10 +13,17 @@ def sources(folder: str = "secc") -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
+def nodes(path: Path, text: str) -> Iterator[ast.AST]:
+    """All of a module that has this text in it; of others nothing, for to read them takes its time."""
+    source = path.read_text(encoding="utf-8")
+    if text in source:
+        yield from ast.walk(ast.parse(source))
+
+
 def calls(name: str, folder: str = "secc") -> Iterator[tuple[str, ast.Call]]:
     """Every call of ``name`` in the product, with the file that it stands in."""
     for path in sources(folder):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path, f"{name}("):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
                 yield str(path.relative_to(ROOT)), node
 
@@ -30,7 +37,7 @@ def attributes(owner: str) -> set[str]:
     named: set[str] = set()
     for path in sources():
         if path.name != "enumerations.py":
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in nodes(path, f"{owner}."):
                 if isinstance(node, ast.Attribute) and ast.unparse(node.value) == owner:
                     named.add(node.attr)
     return named

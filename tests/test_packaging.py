@@ -51,8 +51,22 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_of_the_tree(tmp_path_factory.mktemp("tree") / "checkout")
 
 
+NEWER = f"{RELEASE}.post20991231235959"
+
+
 @pytest.fixture(scope="module")
-def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def newer(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of this tree that calls itself newer, and has a module that the tree has lost since."""
+    stranger = tree / "secc" / "deleted.py"
+    stranger.touch()
+    built = build(tree, tmp_path_factory.mktemp("newer"), SECC_VERSION=NEWER)
+    stranger.unlink()
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tree: Path, newer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built after ``newer``, of which ``build`` is still there."""
     return build(tree, tmp_path_factory.mktemp("wheel"))
 
 
@@ -114,13 +128,10 @@ def test_the_wheel_holds_every_module_and_no_stranger(wheel: Path) -> None:
     assert names == wanted
 
 
-def test_what_was_deleted_from_the_tree_is_not_in_the_next_wheel(tree: Path, tmp_path: Path) -> None:
-    """``build`` of the build before is still there."""
-    stranger = tree / "secc" / "deleted.py"
-    stranger.touch()
-    assert "secc/deleted.py" in zipfile.ZipFile(build(tree, tmp_path / "before")).namelist()
-    stranger.unlink()
-    assert "secc/deleted.py" not in zipfile.ZipFile(build(tree, tmp_path / "after")).namelist()
+def test_what_was_deleted_from_the_tree_is_not_in_the_next_wheel(tree: Path, newer: Path, wheel: Path) -> None:
+    assert (tree / "build").is_dir(), "that of the build before"
+    assert "secc/deleted.py" in zipfile.ZipFile(newer).namelist()
+    assert "secc/deleted.py" not in zipfile.ZipFile(wheel).namelist()
 
 
 def test_what_a_board_needs_beside_the_code_travels_along(wheel: Path, site: Path) -> None:
@@ -258,17 +269,15 @@ def test_a_wheel_and_its_code_say_the_same_version(wheel: Path, site: Path, tmp_
     assert said == f"secc {metadata(wheel)['Version']}\n"
 
 
-def test_the_newer_of_two_wheels_is_installed_by_upgrade(tree: Path, site: Path, tmp_path: Path) -> None:
-    newer = f"{RELEASE}.post20991231235959"
-    build(tree, tmp_path / "dist", SECC_VERSION=newer)
+def test_the_newer_of_two_wheels_is_installed_by_upgrade(newer: Path, site: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "--python", str(site / "bin/python"), "install", "--quiet", "--no-index"]
     command += [
         "--find-links",
-        str(tmp_path / "dist"),
+        str(newer.parent),
         "--no-deps",
         "--upgrade",
         "--disable-pip-version-check",
         "secc-stack",
     ]
     subprocess.run(command, check=True, capture_output=True)
-    assert run(site, tmp_path, "secc", "version").stdout == f"secc {newer}\n"
+    assert run(site, tmp_path, "secc", "version").stdout == f"secc {NEWER}\n"

@@ -136,7 +136,7 @@ def test_messages_and_trace_are_at_hand(secc_station: StationUnderTest) -> None:
     assert lines[-1]["code"] == "completed.terminated"
 
 
-@pytest.mark.secc_station(tls=True, eim="list", flaws=("expired-leaf", "rsa-leaf"))
+@pytest.mark.secc_station(speed=20, tls=True, eim="list", flaws=("expired-leaf", "rsa-leaf"))
 def test_a_strangers_contract_is_good_and_on_no_list(secc_station: StationUnderTest) -> None:
     assert secc_station.pki is not None
     assert secc_station.stranger is not None

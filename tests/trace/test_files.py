@@ -28,7 +28,7 @@ def rendered(lines: Iterable[str], cap_octets: int = 10**9) -> bytes:
 
 
 def names(directory: Path) -> list[str]:
-    return sorted(file.name for file in directory.iterdir())
+    return sorted(os.listdir(directory))
 
 
 class Counted(Disk):
@@ -76,7 +76,7 @@ def test_writing_one_stays_cheap_in_a_directory_of_many_thousands(tmp_path: Path
     """Each of 25 000 files must not be looked at for each new one, and the oldest have to go although they are small."""
     count = 25_000
     for n in range(count):
-        (tmp_path / f"old-{n:05}.jsonl").touch()
+        os.mknod(f"{tmp_path}/old-{n:05}.jsonl")
     disk = Counted()
     store = TraceDirectory(tmp_path, 10**9, disk=disk)
     for n in range(3):
