@@ -105,3 +105,5 @@ class Requests:
         """The conversation has ended: drop all requests."""
         self.newest = self._early = None
         self.open = False
+        # It may refer to the session, which then would stay until garbage is collected.
+        self._refuse = lambda message, cause: None

@@ -916,3 +916,26 @@ def test_nothing_that_was_said_is_held_when_the_session_is_gone() -> None:
     secrets.clear()
     gc.collect()
     assert [ref() for ref in alive] == [None, None, None]
+
+
+def test_a_session_that_is_over_is_no_garbage_where_its_refusals_refer_to_it() -> None:
+    def talk(secc: Party) -> Conversation[None]:
+        yield from secc.receive(Work, within=SEQUENCE)
+        secc.reply(Res("ok"))
+
+    def made() -> Session:
+        requests = Requests(lambda request, cause: Res(str(session.levels)), OUT_OF_ORDER)
+        session = Session(talk, requests=requests)
+        return session
+
+    session = made()
+    alive = weakref.ref(session)
+    gc.disable()
+    try:
+        session.begin(0.0)
+        session.receive(message(Work(1)), 1.0)
+        assert session.ended is not None
+        del session
+        assert alive() is None
+    finally:
+        gc.enable()

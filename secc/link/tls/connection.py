@@ -278,14 +278,11 @@ class TlsConnection:
         )
 
     def _drained(self) -> bytes:
-        if not self._ssl:
-            return b""
-        pending = self._lib.BIO_ctrl_pending(self._writes)
-        if not pending:
-            return b""
-        buffer = ctypes.create_string_buffer(pending)
-        count = self._lib.BIO_read(self._writes, buffer, pending)
-        return ctypes.string_at(buffer, max(count, 0))
+        octets = b""
+        # A buffer of each length would be a ctypes class of its own.
+        while self._ssl and (count := self._lib.BIO_read(self._writes, self._buffer, PIECE)) > 0:
+            octets += ctypes.string_at(self._buffer, count)
+        return octets
 
     def _agreed(self) -> Handshaken:
         lib, facts = self._lib, self._facts

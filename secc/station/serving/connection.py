@@ -26,8 +26,7 @@ LINGER_SECONDS = 3.0
 """How long the car has to close after the last answer, before we do; the suites allow five. [V2G2-539]"""
 INBOX_OCTETS = 256 * 1024
 READ_OCTETS = 16 * 1024
-"""A system call reads so much at most. asyncio takes memory for all of it each time, 256 KiB unless told otherwise, and the station has memory
-overwritten that it takes."""
+"""Of one system call. asyncio takes memory for so much each time (256 KiB unless told), and the station has what it takes overwritten."""
 SLICE_OCTETS = 2048
 """So much is looked at in one turn of the event loop: tiny TLS records and frames cost by their number, and the other outlets come in between."""
 UNSENT_OCTETS = 256 * 1024
@@ -121,6 +120,10 @@ class V2gConnection(asyncio.Protocol):
             # Otherwise the step under way still has to say what the car said last; the deadline of the handshake goes on.
             self._disarm()
             self._link.close()
+            if self._over:
+                # They refer to this connection, which would stay for minutes, as garbage.
+                self._decoder.forget()
+                self.seat = None
 
     def abort(self) -> None:
         """Close now, whatever is under way."""
@@ -179,8 +182,7 @@ class V2gConnection(asyncio.Protocol):
             if not self._over:
                 self._stepped(step, error)
         if self._gone and not self._feeding:
-            self._hear_closed()
-            self._link.close()
+            self._lost()
 
     def _stepped(self, step: asyncio.Future[list[Frame]], error: BaseException | None) -> None:
         if error is not None and not isinstance(error, FramingError):

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import Any
 
 from secc.conversation import Received
 from secc.errors import DecodeError
@@ -89,6 +90,10 @@ class Decoder:
         self._stopped = True
         self._waiting.clear()
 
+    def forget(self) -> None:
+        """The connection is gone: hold nothing of it."""
+        self._dialogue = self._hear = self._broken = self._settled = _nothing
+
     def _decode(self, frame: Frame) -> None:
         dialogue, payload_type = self._dialogue(), int(frame.payload_type)
         received = dialogue.decode_at_once(payload_type, frame.payload)
@@ -126,3 +131,7 @@ class Decoder:
 
     def _say(self, received: Received) -> None:
         self._hear(Received(received.stream, received.message, received.header, received.octets, self.batch))
+
+
+def _nothing(*_: object) -> Any:
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import logging
 import resource
@@ -19,7 +20,7 @@ _SET_DUMPABLE = 4
 def share_arena() -> None:
     """One heap for all threads. They take turns anyway, and each heap of its own would keep some hundred KiB. Before any thread begins."""
     try:
-        ctypes.CDLL(None).mallopt(_ARENAS, 1)
+        _library().mallopt(_ARENAS, 1)
     except (OSError, AttributeError) as error:
         log.debug("threads have heaps of their own: %s", error)
 
@@ -32,7 +33,7 @@ def keep_private() -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        library = ctypes.CDLL(None)
+        library = _library()
         library.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
         library.mallopt(_PERTURB, _FILLING)
     except (OSError, AttributeError) as error:
@@ -50,6 +51,12 @@ def settle() -> None:
 def trim() -> None:
     """Let the C library return what is free to the system. Does nothing where it knows no such call (musl). May take a millisecond."""
     try:
-        ctypes.CDLL(None).malloc_trim(0)
+        _library().malloc_trim(0)
     except (OSError, AttributeError) as error:
         log.debug("memory cannot be given back: %s", error)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    """Each CDLL makes classes of its own, which stay until garbage is collected. Raises OSError."""
+    return ctypes.CDLL(None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import tracemalloc
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -179,6 +181,25 @@ def test_a_read_takes_memory_for_what_a_message_may_have() -> None:
             await settle()
         assert outlet.heard == [("SupportedAppProtocolReq", False)]
         assert most < 128 * 1024
+
+    negotiation.warm()
+    asyncio.run(main())
+
+
+def test_a_connection_that_is_over_is_no_garbage() -> None:
+    async def main() -> None:
+        outlet = Outlet(Held())
+        outlet.say(SCHEMA.encode(STRANGER))
+        await settle()
+        assert outlet.codes == ["refused.Failed_NoNegotiation"]
+        outlet.connection.connection_lost(None)
+        alive = weakref.ref(outlet.connection)
+        gc.disable()
+        try:
+            del outlet.connection
+            assert alive() is None
+        finally:
+            gc.enable()
 
     negotiation.warm()
     asyncio.run(main())
