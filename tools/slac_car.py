@@ -12,20 +12,6 @@ from secc.errors import FramingError, Refusal
 from secc.link.slac import mme
 from secc.link.slac.effects import CheckLink, SendFrame, SetKey
 from secc.link.slac.events import FrameReceived
-from secc.link.slac.mme import (
-    BROADCAST,
-    MVF_LENGTH_REQ,
-    NO_ID,
-    AttenCharInd,
-    AttenCharRsp,
-    Message,
-    MnbcSoundInd,
-    SlacMatchCnf,
-    SlacMatchReq,
-    SlacParmCnf,
-    SlacParmReq,
-    StartAttenCharInd,
-)
 from secc.link.slac.timing import C_EV_MATCH_RETRY, TT_MATCH_JOIN, TT_MATCH_RESPONSE
 
 A = TypeVar("A")
@@ -51,25 +37,25 @@ class EvSlac:
         self.sounds = sounds
         self.compares = compares
         self.run_id = ev.entropy(8)
-        self.invited: SlacParmCnf | None = None
-        self.results: dict[bytes, AttenCharInd] = {}
+        self.invited: mme.SlacParmCnf | None = None
+        self.results: dict[bytes, mme.AttenCharInd] = {}
         """Each station's result of this attempt, by its address."""
-        self.matched: SlacMatchCnf | None = None
+        self.matched: mme.SlacMatchCnf | None = None
         ev.hear(FrameReceived, by=self._hear)
 
-    def measure(self) -> Conversation[tuple[bytes, AttenCharInd]]:
+    def measure(self) -> Conversation[tuple[bytes, mme.AttenCharInd]]:
         """Ask, sound, and wait for the results. Returns the nearest station and its result. Raises
         Refusal, TimedOut.
         """
         ev = self.ev
-        cnf = yield from self._ask(SlacParmReq(0, 0, self.run_id), lambda: self.invited)
+        cnf = yield from self._ask(mme.SlacParmReq(0, 0, self.run_id), lambda: self.invited)
         end = ev.limit(TT_EV_ATTEN_RESULTS)
         sounds = cnf.num_sounds if self.sounds is None else self.sounds
         for _ in range(C_EV_START_ATTEN_CHAR_INDS):
-            self._say(StartAttenCharInd(0, 0, sounds, cnf.time_out, 1, self.mac, self.run_id))
+            self._say(mme.StartAttenCharInd(0, 0, sounds, cnf.time_out, 1, self.mac, self.run_id))
             yield from ev.rest(TP_EV_BATCH_MSG_INTERVAL)
         for count in reversed(range(sounds)):
-            self._say(MnbcSoundInd(0, 0, NO_ID, count, self.run_id, random=ev.entropy(16)))
+            self._say(mme.MnbcSoundInd(0, 0, mme.NO_ID, count, self.run_id, random=ev.entropy(16)))
             yield from ev.rest(TP_EV_BATCH_MSG_INTERVAL)
         yield from ev.until(lambda: bool(self.results) and not self.compares, before=end)
         if not self.results:
@@ -80,7 +66,7 @@ class EvSlac:
         """Measure, choose, join. Returns the address of the station. Raises Refusal, TimedOut."""
         ev = self.ev
         station, _ = yield from self.measure()
-        request = SlacMatchReq(0, 0, MVF_LENGTH_REQ, NO_ID, self.mac, NO_ID, station, self.run_id)
+        request = mme.SlacMatchReq(0, 0, mme.MVF_LENGTH_REQ, mme.NO_ID, self.mac, mme.NO_ID, station, self.run_id)
         cnf = yield from self._ask(request, lambda: self.matched, station)
         key = ev.ask(SetKey(cnf.nid, cnf.nmk))
         if not (yield from ev.receive(key, within=KEY_ANSWER)).done:
@@ -92,10 +78,12 @@ class EvSlac:
                 raise TimedOut(end)
         return station
 
-    def _say(self, message: Message, destination: bytes = BROADCAST) -> None:
+    def _say(self, message: mme.Message, destination: bytes = mme.BROADCAST) -> None:
         self.ev.do(SendFrame(destination, self.mac, message))
 
-    def _ask(self, request: Message, answer: Callable[[], A | None], destination: bytes = BROADCAST) -> Conversation[A]:
+    def _ask(
+        self, request: mme.Message, answer: Callable[[], A | None], destination: bytes = mme.BROADCAST
+    ) -> Conversation[A]:
         """Ask until there is an answer, at most three times."""
         for _ in range(1 + C_EV_MATCH_RETRY):
             self._say(request, destination)
@@ -112,12 +100,12 @@ class EvSlac:
         if frame.destination != self.mac or getattr(frame.message, "run_id", None) != self.run_id:
             return
         match frame.message:
-            case SlacParmCnf() as cnf:
+            case mme.SlacParmCnf() as cnf:
                 self.invited = cnf
-            case AttenCharInd() as result:
+            case mme.AttenCharInd() as result:
                 self.results[frame.source] = result
-                self._say(AttenCharRsp(0, 0, self.mac, self.run_id, NO_ID, NO_ID, 0), frame.source)
-            case SlacMatchCnf() as cnf:
+                self._say(mme.AttenCharRsp(0, 0, self.mac, self.run_id, mme.NO_ID, mme.NO_ID, 0), frame.source)
+            case mme.SlacMatchCnf() as cnf:
                 self.matched = cnf
             case _:
                 pass
