@@ -6,31 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from secc.conversation import Conversation, Effect
-from secc.iso2.messages import (
-    AC_EVChargeParameter,
-    AC_EVSEChargeParameter,
-    ChargeParameterDiscoveryReq,
-    ChargeParameterDiscoveryRes,
-    ChargeProgress,
-    ChargingProfile,
-    ChargingSession,
-    ChargingStatusRes,
-    CurrentDemandRes,
-    DC_EVChargeParameter,
-    DC_EVErrorCode,
-    DC_EVPowerDeliveryParameter,
-    DC_EVSEChargeParameter,
-    DC_EVStatus,
-    EVSENotification,
-    EVSEProcessing,
-    PowerDeliveryReq,
-    PowerDeliveryRes,
-    ProfileEntry,
-    RelativeTimeInterval,
-    SAScheduleTuple,
-    SessionStopReq,
-    SessionStopRes,
-)
+from secc.iso2 import messages as iso2
 
 from .battery import Battery
 from .behaviour import Current
@@ -52,32 +28,34 @@ class Turn(StrEnum):
 class Terms:
     """The station's limits, and the schedule that the car chose; SI units."""
 
-    schedule: SAScheduleTuple
+    schedule: iso2.SAScheduleTuple
     maximum_volts: float
     maximum_amperes: float
     maximum_watts: float
 
-    def profile(self, car_watts: float) -> ChargingProfile:
+    def profile(self, car_watts: float) -> iso2.ChargingProfile:
         """Returns the power that the car plans to draw: the schedule's, up to the car's limit."""
         entries = []
         for entry in self.schedule.p_max_schedule.p_max_schedule_entry[:PROFILE_ENTRIES]:
             interval, power = entry.time_interval, watts(min(real(entry.p_max), car_watts))
-            start = interval.start if isinstance(interval, RelativeTimeInterval) else 0
-            entries.append(ProfileEntry(charging_profile_entry_start=start, charging_profile_entry_max_power=power))
-        return ChargingProfile(profile_entry=tuple(entries))
+            start = interval.start if isinstance(interval, iso2.RelativeTimeInterval) else 0
+            entries.append(
+                iso2.ProfileEntry(charging_profile_entry_start=start, charging_profile_entry_max_power=power)
+            )
+        return iso2.ChargingProfile(profile_entry=tuple(entries))
 
     def watts_at(self, seconds: float) -> float:
         """Returns the watts of the schedule this many seconds after its begin."""
         allowed = 0.0
         for entry in self.schedule.p_max_schedule.p_max_schedule_entry:
-            if isinstance(entry.time_interval, RelativeTimeInterval) and entry.time_interval.start <= seconds:
+            if isinstance(entry.time_interval, iso2.RelativeTimeInterval) and entry.time_interval.start <= seconds:
                 allowed = real(entry.p_max)
         return allowed
 
 
-def ev_status(battery: Battery, *, ready: bool = True) -> DC_EVStatus:
+def ev_status(battery: Battery, *, ready: bool = True) -> iso2.DC_EVStatus:
     """Returns the state of a DC car."""
-    return DC_EVStatus(ev_ready=ready, ev_error_code=DC_EVErrorCode.NO_ERROR, ev_ress_soc=battery.percent)
+    return iso2.DC_EVStatus(ev_ready=ready, ev_error_code=iso2.DC_EVErrorCode.NO_ERROR, ev_ress_soc=battery.percent)
 
 
 def charge_parameter_discovery(car: Exchange, battery: Battery) -> Conversation[Terms]:
@@ -85,29 +63,29 @@ def charge_parameter_discovery(car: Exchange, battery: Battery) -> Conversation[
     behaviour = car.behaviour
     limit = car.party.limit(behaviour.patient(ONGOING))
     while True:
-        request = ChargeParameterDiscoveryReq(
+        request = iso2.ChargeParameterDiscoveryReq(
             requested_energy_transfer_mode=behaviour.transfer_mode, ev_charge_parameter=_wanted(car, battery)
         )
-        heard = yield from car.ask(request, ChargeParameterDiscoveryRes)
-        if heard.evse_processing is EVSEProcessing.FINISHED:
+        heard = yield from car.ask(request, iso2.ChargeParameterDiscoveryRes)
+        if heard.evse_processing is iso2.EVSEProcessing.FINISHED:
             return _terms(car, heard)
         if car.party.now >= limit.at:
             raise StationWrong("ongoing-too-long", limit.timeout.clause, "ChargeParameterDiscovery")
         yield from car.rest(behaviour.poll_seconds)
 
 
-def _wanted(car: Exchange, battery: Battery) -> AC_EVChargeParameter | DC_EVChargeParameter:
+def _wanted(car: Exchange, battery: Battery) -> iso2.AC_EVChargeParameter | iso2.DC_EVChargeParameter:
     behaviour = car.behaviour
     room = battery.room(behaviour.target_state_of_charge)
     energy = room if behaviour.watt_hours is None else min(room, behaviour.watt_hours)
     if behaviour.current is Current.AC:
-        return AC_EVChargeParameter(
+        return iso2.AC_EVChargeParameter(
             e_amount=watt_hours(energy),
             ev_max_voltage=volts(400.0),
             ev_max_current=amperes(behaviour.ac_amperes),
             ev_min_current=amperes(6.0),
         )
-    return DC_EVChargeParameter(
+    return iso2.DC_EVChargeParameter(
         dc_ev_status=ev_status(battery),
         ev_maximum_current_limit=amperes(battery.maximum_amperes),
         ev_maximum_power_limit=watts(battery.maximum_watts),
@@ -119,7 +97,7 @@ def _wanted(car: Exchange, battery: Battery) -> AC_EVChargeParameter | DC_EVChar
     )
 
 
-def _terms(car: Exchange, heard: ChargeParameterDiscoveryRes) -> Terms:
+def _terms(car: Exchange, heard: iso2.ChargeParameterDiscoveryRes) -> Terms:
     schedules = heard.sa_schedules
     if schedules is None:
         raise StationWrong("no-schedule", "[V2G2-565]", "Finished without SAScheduleList")
@@ -129,30 +107,30 @@ def _terms(car: Exchange, heard: ChargeParameterDiscoveryRes) -> Terms:
     if not 1 <= schedule.sa_schedule_tuple_id <= 255:
         raise StationWrong("schedule-id-out-of-range", "[V2G2-773]", f"{schedule.sa_schedule_tuple_id}")
     match car.behaviour.current, heard.evse_charge_parameter:
-        case Current.DC, DC_EVSEChargeParameter() as dc:
+        case Current.DC, iso2.DC_EVSEChargeParameter() as dc:
             limits = (dc.evse_maximum_voltage_limit, dc.evse_maximum_current_limit, dc.evse_maximum_power_limit)
             return Terms(schedule, *map(real, limits))
-        case Current.AC, AC_EVSEChargeParameter() as ac:
+        case Current.AC, iso2.AC_EVSEChargeParameter() as ac:
             nominal, current = real(ac.evse_nominal_voltage), real(ac.evse_max_current)
             return Terms(schedule, nominal, current, nominal * current * car.behaviour.phases)
     raise StationWrong("crossed-parameters", "[V2G2-477]", type(heard.evse_charge_parameter).__name__)
 
 
 def power_delivery(
-    car: Exchange, battery: Battery, terms: Terms, progress: ChargeProgress, *, then: Effect | None = None
+    car: Exchange, battery: Battery, terms: Terms, progress: iso2.ChargeProgress, *, then: Effect | None = None
 ) -> Conversation[None]:
     """Ask for power, its end, or a renegotiation; perform ``then`` when the request has left."""
-    behaviour, done = car.behaviour, progress is ChargeProgress.STOP
+    behaviour, done = car.behaviour, progress is iso2.ChargeProgress.STOP
     dc = behaviour.current is Current.DC
     most = battery.maximum_watts if dc else behaviour.ac_amperes * terms.maximum_volts * behaviour.phases
-    status = DC_EVPowerDeliveryParameter(dc_ev_status=ev_status(battery, ready=not done), charging_complete=done)
-    request = PowerDeliveryReq(
+    status = iso2.DC_EVPowerDeliveryParameter(dc_ev_status=ev_status(battery, ready=not done), charging_complete=done)
+    request = iso2.PowerDeliveryReq(
         charge_progress=progress,
         sa_schedule_tuple_id=terms.schedule.sa_schedule_tuple_id,
-        charging_profile=terms.profile(most) if progress is ChargeProgress.START else None,
+        charging_profile=terms.profile(most) if progress is iso2.ChargeProgress.START else None,
         ev_power_delivery_parameter=status if dc else None,
     )
-    yield from car.ask(request, PowerDeliveryRes, then=then)
+    yield from car.ask(request, iso2.PowerDeliveryRes, then=then)
     if dc:
         car.draw(battery, 0.0)
 
@@ -160,7 +138,7 @@ def power_delivery(
 def reason_to_leave(
     car: Exchange,
     battery: Battery,
-    heard: CurrentDemandRes | ChargingStatusRes,
+    heard: iso2.CurrentDemandRes | iso2.ChargingStatusRes,
     loops: int,
     present_volts: float,
     present_amperes: float,
@@ -174,7 +152,7 @@ def reason_to_leave(
     car.show_progress(battery, present_volts, present_amperes, meter)
     if car.leaving:
         return Ended.BY_CAR
-    if car.wishes.notification is EVSENotification.STOP_CHARGING or "Shutdown" in car.wishes.status_code:
+    if car.wishes.notification is iso2.EVSENotification.STOP_CHARGING or "Shutdown" in car.wishes.status_code:
         return Ended.BY_STATION
     if car.wishes.status_code in ("EVSE_Malfunction", "EVSE_UtilityInterruptEvent"):
         return Ended.BY_STATION
@@ -184,7 +162,7 @@ def reason_to_leave(
         return Ended.FULL
     if battery.state_of_charge >= behaviour.target_state_of_charge:
         return Ended.FULL
-    if car.wishes.notification is EVSENotification.RE_NEGOTIATION:
+    if car.wishes.notification is iso2.EVSENotification.RE_NEGOTIATION:
         return Turn.RENEGOTIATE
     if behaviour.renegotiate_after is not None and loops >= behaviour.renegotiate_after and not car.renegotiated:
         return Turn.RENEGOTIATE
@@ -193,4 +171,4 @@ def reason_to_leave(
 
 def session_stop(car: Exchange) -> Conversation[None]:
     """End the session; afterwards the car closes the connection."""
-    yield from car.ask(SessionStopReq(charging_session=ChargingSession.TERMINATE), SessionStopRes)
+    yield from car.ask(iso2.SessionStopReq(charging_session=iso2.ChargingSession.TERMINATE), iso2.SessionStopRes)

@@ -5,20 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from secc.conversation import Conversation
-from secc.iso2.messages import (
-    CableCheckReq,
-    CableCheckRes,
-    ChargeProgress,
-    CurrentDemandReq,
-    CurrentDemandRes,
-    DC_EVSEStatusCode,
-    EVSEProcessing,
-    IsolationLevel,
-    PreChargeReq,
-    PreChargeRes,
-    WeldingDetectionReq,
-    WeldingDetectionRes,
-)
+from secc.iso2 import messages as iso2
 
 from .battery import Battery
 from .charging import Terms, Turn, ev_status, power_delivery, reason_to_leave
@@ -39,26 +26,26 @@ def start(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
     """Cable check, precharge, and the request for power."""
     yield from cable_check(car, battery)
     yield from pre_charge(car, battery)
-    yield from power_delivery(car, battery, terms, ChargeProgress.START)
+    yield from power_delivery(car, battery, terms, iso2.ChargeProgress.START)
 
 
 def cable_check(car: Exchange, battery: Battery) -> Conversation[None]:
     """Pilot to C, then wait until the station has tested the insulation."""
-    car.stay_for(CableCheckReq(dc_ev_status=ev_status(battery)))
+    car.stay_for(iso2.CableCheckReq(dc_ev_status=ev_status(battery)))
     car.do(SetPilot("C"))
     limit = car.party.limit(car.behaviour.patient(CABLE_CHECK))
     while True:
-        heard = yield from car.ask(CableCheckReq(dc_ev_status=ev_status(battery)), CableCheckRes)
+        heard = yield from car.ask(iso2.CableCheckReq(dc_ev_status=ev_status(battery)), iso2.CableCheckRes)
         status = heard.dc_evse_status
-        if heard.evse_processing is EVSEProcessing.FINISHED:
+        if heard.evse_processing is iso2.EVSEProcessing.FINISHED:
             break
         if car.party.now >= limit.at:
             raise StationWrong("cable-check-too-long", limit.timeout.clause)
         yield from car.rest(car.behaviour.poll_seconds)
     isolation = status.evse_isolation_status
-    if isolation not in (IsolationLevel.VALID, IsolationLevel.WARNING, IsolationLevel.NO_IMD):
+    if isolation not in (iso2.IsolationLevel.VALID, iso2.IsolationLevel.WARNING, iso2.IsolationLevel.NO_IMD):
         raise StationWrong("isolation-not-valid", "reference: CableCheck", str(isolation))
-    if status.evse_status_code is not DC_EVSEStatusCode.EVSE_READY:
+    if status.evse_status_code is not iso2.DC_EVSEStatusCode.EVSE_READY:
         raise StationWrong("station-not-ready", "reference: CableCheck", status.evse_status_code)
     car.announce("cable-check", f"cable check passed, isolation {isolation}", {"isolation": str(isolation)})
 
@@ -68,12 +55,12 @@ def pre_charge(car: Exchange, battery: Battery) -> Conversation[None]:
     limit = car.party.limit(car.behaviour.patient(PRE_CHARGE))
     sent = 0
     while True:
-        request = PreChargeReq(
+        request = iso2.PreChargeReq(
             dc_ev_status=ev_status(battery),
             ev_target_voltage=volts(battery.volts),
             ev_target_current=amperes(PRE_CHARGE_AMPERES),
         )
-        heard = yield from car.ask(request, PreChargeRes)
+        heard = yield from car.ask(request, iso2.PreChargeRes)
         sent += 1
         present = real(heard.evse_present_voltage)
         near = abs(present - battery.volts) <= CLOSE_ENOUGH_VOLTS
@@ -90,7 +77,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
     """Demand current until there is a reason to stop; the battery takes what the station reports."""
     loops = 0
     while True:
-        request = CurrentDemandReq(
+        request = iso2.CurrentDemandReq(
             dc_ev_status=ev_status(battery),
             ev_target_current=amperes(_wanted_amperes(battery, terms)),
             ev_maximum_voltage_limit=volts(battery.full_volts),
@@ -98,7 +85,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
             charging_complete=False,
             ev_target_voltage=volts(battery.full_volts),
         )
-        heard = yield from car.ask(request, CurrentDemandRes)
+        heard = yield from car.ask(request, iso2.CurrentDemandRes)
         present_volts, present_amperes = real(heard.evse_present_voltage), real(heard.evse_present_current)
         if present_volts > battery.full_volts * OVERSHOOT:
             raise StationWrong("overvoltage", "EVMaximumVoltageLimit", f"{present_volts:.0f} V")
@@ -119,7 +106,7 @@ def take_off(car: Exchange) -> None:
 
 def stop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
     """Stop the current, open the relays, set the pilot to B, and check that no contactor is welded."""
-    yield from power_delivery(car, battery, terms, ChargeProgress.STOP)
+    yield from power_delivery(car, battery, terms, iso2.ChargeProgress.STOP)
     take_off(car)
     car.do(SetPilot("B"))
     if car.behaviour.stop_before != "WeldingDetection":
@@ -132,8 +119,8 @@ def welding_detection(car: Exchange, battery: Battery) -> Conversation[None]:
     """
     limit = car.party.limit(car.behaviour.patient(WELDING_DETECTION))
     while True:
-        request = WeldingDetectionReq(dc_ev_status=ev_status(battery, ready=False))
-        heard = yield from car.ask(request, WeldingDetectionRes)
+        request = iso2.WeldingDetectionReq(dc_ev_status=ev_status(battery, ready=False))
+        heard = yield from car.ask(request, iso2.WeldingDetectionRes)
         present = real(heard.evse_present_voltage)
         if present < SAFE_VOLTS:
             car.announce("welding", f"no voltage left at the inlet ({present:.0f} V)", {"volts": present})

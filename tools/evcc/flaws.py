@@ -8,37 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from secc.iso2.messages import (
-    AC_EVChargeParameter,
-    AuthorizationReq,
-    Body,
-    CableCheckReq,
-    CertificateChain,
-    ChargeParameterDiscoveryReq,
-    ChargeProgress,
-    ChargingProfile,
-    ChargingStatusReq,
-    CurrentDemandReq,
-    EnergyTransferMode,
-    PaymentDetailsReq,
-    PaymentOption,
-    PaymentServiceSelectionReq,
-    PowerDeliveryReq,
-    ProfileEntry,
-    SelectedService,
-    SelectedServiceList,
-    ServiceDetailReq,
-    ServiceDiscoveryReq,
-    SessionSetupReq,
-    V2G_Message,
-)
+from secc.iso2 import messages as iso2
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 
 from .flaw import FLAWS as FLAWS
 from .flaw import Flaw, Outgoing, RawOctets, RawPayload, body_flaw, message_flaw, register
 from .quantities import amperes, volts, watt_hours, watts
 
-LOOP = (CurrentDemandReq, ChargingStatusReq)
+LOOP = (iso2.CurrentDemandReq, iso2.ChargingStatusReq)
 
 # --- the list of protocols ------------------------------------------------------------------------------------------------
 
@@ -77,46 +54,46 @@ def garbage_first(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
 # --- session and sequence -------------------------------------------------------------------------------------------------
 
 
-def _in_session(message: V2G_Message, session_id: bytes) -> V2G_Message:
-    if isinstance(message.body, SessionSetupReq):
+def _in_session(message: iso2.V2G_Message, session_id: bytes) -> iso2.V2G_Message:
+    if isinstance(message.body, iso2.SessionSetupReq):
         return message
     return replace(message, header=replace(message.header, session_id=session_id))
 
 
-@message_flaw(Body)
-def wrong_session_id(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.Body)
+def wrong_session_id(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """From ServiceDiscoveryReq on, the SessionID is another one."""
     yield _in_session(message, bytes.fromhex("DEADBEEF00000001"))
 
 
-@message_flaw(Body)
-def zero_session_id(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.Body)
+def zero_session_id(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """From ServiceDiscoveryReq on, the SessionID is zero again."""
     yield _in_session(message, bytes(8))
 
 
-@body_flaw(ServiceDiscoveryReq)
-def skip_service_discovery(body: ServiceDiscoveryReq) -> Body:
+@body_flaw(iso2.ServiceDiscoveryReq)
+def skip_service_discovery(body: iso2.ServiceDiscoveryReq) -> iso2.Body:
     """The payment is selected before the services were discovered."""
-    return PaymentServiceSelectionReq(
-        selected_payment_option=PaymentOption.EXTERNAL_PAYMENT, selected_service_list=_services(1)
+    return iso2.PaymentServiceSelectionReq(
+        selected_payment_option=iso2.PaymentOption.EXTERNAL_PAYMENT, selected_service_list=_services(1)
     )
 
 
-@body_flaw(AuthorizationReq)
-def skip_authorization(body: AuthorizationReq) -> Body:
+@body_flaw(iso2.AuthorizationReq)
+def skip_authorization(body: iso2.AuthorizationReq) -> iso2.Body:
     """The charge parameters come without an authorisation."""
-    return ChargeParameterDiscoveryReq(
-        requested_energy_transfer_mode=EnergyTransferMode.AC_THREE_PHASE_CORE, ev_charge_parameter=_ac_parameter()
+    return iso2.ChargeParameterDiscoveryReq(
+        requested_energy_transfer_mode=iso2.EnergyTransferMode.AC_THREE_PHASE_CORE, ev_charge_parameter=_ac_parameter()
     )
 
 
-@body_flaw(CableCheckReq, PowerDeliveryReq)
-def demand_before_cable_check(body: CableCheckReq | PowerDeliveryReq) -> Body:
+@body_flaw(iso2.CableCheckReq, iso2.PowerDeliveryReq)
+def demand_before_cable_check(body: iso2.CableCheckReq | iso2.PowerDeliveryReq) -> iso2.Body:
     """DC: current is demanded when the cable check is due. AC: a status is asked for before power."""
-    if isinstance(body, PowerDeliveryReq):
-        return ChargingStatusReq() if body.ev_power_delivery_parameter is None else body
-    return CurrentDemandReq(
+    if isinstance(body, iso2.PowerDeliveryReq):
+        return iso2.ChargingStatusReq() if body.ev_power_delivery_parameter is None else body
+    return iso2.CurrentDemandReq(
         dc_ev_status=body.dc_ev_status,
         ev_target_current=amperes(20.0),
         charging_complete=False,
@@ -124,50 +101,50 @@ def demand_before_cable_check(body: CableCheckReq | PowerDeliveryReq) -> Body:
     )
 
 
-@body_flaw(PaymentServiceSelectionReq)
-def setup_twice(body: PaymentServiceSelectionReq) -> Body:
+@body_flaw(iso2.PaymentServiceSelectionReq)
+def setup_twice(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """SessionSetupReq comes a second time, in the middle of the session."""
-    return SessionSetupReq(evcc_id=bytes.fromhex("02A1B2C3D4E5"))
+    return iso2.SessionSetupReq(evcc_id=bytes.fromhex("02A1B2C3D4E5"))
 
 
-@message_flaw(ServiceDiscoveryReq)
-def supported_again(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.ServiceDiscoveryReq)
+def supported_again(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """The list of protocols comes a second time, in the middle of the session."""
     yield _only("urn:iso:15118:2:2013:MsgDef", 2)
 
 
-@message_flaw(ServiceDiscoveryReq)
-def two_at_once(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.ServiceDiscoveryReq)
+def two_at_once(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """ServiceDiscoveryReq is sent twice without waiting for the answer."""
     return message, message
 
 
-@message_flaw(AuthorizationReq)
-def silent(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.AuthorizationReq)
+def silent(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """From the authorisation on, the car sends nothing and keeps the connection."""
     return ()
 
 
 @message_flaw(*LOOP)
-def silent_while_charging(message: V2G_Message) -> Iterable[Outgoing]:
+def silent_while_charging(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """In the charging loop, the car sends nothing more and keeps the connection."""
     return ()
 
 
-@message_flaw(ServiceDiscoveryReq)
-def garbage(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.ServiceDiscoveryReq)
+def garbage(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """Instead of ServiceDiscoveryReq comes a frame whose payload is not EXI."""
     yield RawPayload(bytes(range(1, 40)))
 
 
 @message_flaw(*LOOP)
-def garbage_while_charging(message: V2G_Message) -> Iterable[Outgoing]:
+def garbage_while_charging(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """In the charging loop comes a frame whose payload is not EXI."""
     yield RawPayload(b"\xff" * 30)
 
 
-@message_flaw(ServiceDiscoveryReq)
-def enormous_frame(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.ServiceDiscoveryReq)
+def enormous_frame(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """A V2GTP header announces four gigabytes."""
     yield RawOctets(bytes.fromhex("01fe8001ffffffff"))
 
@@ -175,30 +152,32 @@ def enormous_frame(message: V2G_Message) -> Iterable[Outgoing]:
 # --- services and payment -------------------------------------------------------------------------------------------------
 
 
-def _services(*services: int) -> SelectedServiceList:
-    return SelectedServiceList(selected_service=tuple(SelectedService(service_id=service) for service in services))
+def _services(*services: int) -> iso2.SelectedServiceList:
+    return iso2.SelectedServiceList(
+        selected_service=tuple(iso2.SelectedService(service_id=service) for service in services)
+    )
 
 
-@body_flaw(PaymentServiceSelectionReq)
-def unknown_service_detail(body: PaymentServiceSelectionReq) -> Body:
+@body_flaw(iso2.PaymentServiceSelectionReq)
+def unknown_service_detail(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """The car asks for the details of a service that was not on offer."""
-    return ServiceDetailReq(service_id=4711)
+    return iso2.ServiceDetailReq(service_id=4711)
 
 
-@body_flaw(PaymentServiceSelectionReq)
-def unoffered_payment(body: PaymentServiceSelectionReq) -> Body:
+@body_flaw(iso2.PaymentServiceSelectionReq)
+def unoffered_payment(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """The car selects Contract where the station offers none."""
-    return replace(body, selected_payment_option=PaymentOption.CONTRACT)
+    return replace(body, selected_payment_option=iso2.PaymentOption.CONTRACT)
 
 
-@body_flaw(PaymentServiceSelectionReq)
-def unoffered_service(body: PaymentServiceSelectionReq) -> Body:
+@body_flaw(iso2.PaymentServiceSelectionReq)
+def unoffered_service(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """The car selects a service that was not on offer."""
     return replace(body, selected_service_list=_services(1, 4711))
 
 
-@body_flaw(PaymentServiceSelectionReq)
-def no_charge_service(body: PaymentServiceSelectionReq) -> Body:
+@body_flaw(iso2.PaymentServiceSelectionReq)
+def no_charge_service(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """The car selects only a service that is not charging."""
     return replace(body, selected_service_list=_services(3))
 
@@ -206,21 +185,21 @@ def no_charge_service(body: PaymentServiceSelectionReq) -> Body:
 # --- Plug & Charge --------------------------------------------------------------------------------------------------------
 
 
-@body_flaw(AuthorizationReq)
-def wrong_challenge(body: AuthorizationReq) -> Body:
+@body_flaw(iso2.AuthorizationReq)
+def wrong_challenge(body: iso2.AuthorizationReq) -> iso2.Body:
     """AuthorizationReq returns another challenge than the station's, correctly signed."""
     challenge = body.gen_challenge
     return body if challenge is None else replace(body, gen_challenge=bytes(octet ^ 0x5A for octet in challenge))
 
 
-@body_flaw(AuthorizationReq)
-def no_challenge(body: AuthorizationReq) -> Body:
+@body_flaw(iso2.AuthorizationReq)
+def no_challenge(body: iso2.AuthorizationReq) -> iso2.Body:
     """AuthorizationReq returns no challenge."""
     return replace(body, gen_challenge=None)
 
 
-@message_flaw(Body)
-def broken_signature(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.Body)
+def broken_signature(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """One bit of the signature's value is flipped."""
     signature = message.header.signature
     if signature is not None:
@@ -230,19 +209,19 @@ def broken_signature(message: V2G_Message) -> Iterable[Outgoing]:
     yield replace(message, header=replace(message.header, signature=signature))
 
 
-@message_flaw(Body)
-def no_signature(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.Body)
+def no_signature(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """AuthorizationReq is not signed."""
     yield replace(message, header=replace(message.header, signature=None))
 
 
-@message_flaw(AuthorizationReq)
-def changed_after_signing(message: V2G_Message) -> Iterable[Outgoing]:
+@message_flaw(iso2.AuthorizationReq)
+def changed_after_signing(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """The Id of AuthorizationReq is changed after it was signed, and the signature's reference with
     it.
     """
     signature = message.header.signature
-    if signature is not None and isinstance(message.body, AuthorizationReq):
+    if signature is not None and isinstance(message.body, iso2.AuthorizationReq):
         info = signature.signed_info
         reference = replace(info.reference[0], uri="#other")
         changed = replace(signature, signed_info=replace(info, reference=(reference,)))
@@ -251,20 +230,20 @@ def changed_after_signing(message: V2G_Message) -> Iterable[Outgoing]:
     yield message
 
 
-@body_flaw(PaymentDetailsReq)
-def other_emaid(body: PaymentDetailsReq) -> Body:
+@body_flaw(iso2.PaymentDetailsReq)
+def other_emaid(body: iso2.PaymentDetailsReq) -> iso2.Body:
     """PaymentDetailsReq claims an EMAID that is not the certificate's."""
     return replace(body, emaid="DE8AAACVVVVVV1")
 
 
-@body_flaw(PaymentDetailsReq)
-def garbage_certificate(body: PaymentDetailsReq) -> Body:
+@body_flaw(iso2.PaymentDetailsReq)
+def garbage_certificate(body: iso2.PaymentDetailsReq) -> iso2.Body:
     """The contract certificate is not a certificate."""
-    return replace(body, contract_signature_cert_chain=CertificateChain(certificate=b"\x30\x03\x02\x01\x2a"))
+    return replace(body, contract_signature_cert_chain=iso2.CertificateChain(certificate=b"\x30\x03\x02\x01\x2a"))
 
 
-@body_flaw(PaymentDetailsReq)
-def leaf_alone(body: PaymentDetailsReq) -> Body:
+@body_flaw(iso2.PaymentDetailsReq)
+def leaf_alone(body: iso2.PaymentDetailsReq) -> iso2.Body:
     """The contract chain comes without its sub-CAs."""
     chain = replace(body.contract_signature_cert_chain, sub_certificates=None)
     return replace(body, contract_signature_cert_chain=chain)
@@ -273,8 +252,8 @@ def leaf_alone(body: PaymentDetailsReq) -> Body:
 # --- charging -------------------------------------------------------------------------------------------------------------
 
 
-def _ac_parameter() -> AC_EVChargeParameter:
-    return AC_EVChargeParameter(
+def _ac_parameter() -> iso2.AC_EVChargeParameter:
+    return iso2.AC_EVChargeParameter(
         e_amount=watt_hours(10_000.0),
         ev_max_voltage=volts(230.0),
         ev_max_current=amperes(16.0),
@@ -282,44 +261,44 @@ def _ac_parameter() -> AC_EVChargeParameter:
     )
 
 
-@body_flaw(ChargeParameterDiscoveryReq)
-def unoffered_mode(body: ChargeParameterDiscoveryReq) -> Body:
+@body_flaw(iso2.ChargeParameterDiscoveryReq)
+def unoffered_mode(body: iso2.ChargeParameterDiscoveryReq) -> iso2.Body:
     """The car asks for an energy transfer mode that is not on offer, with matching parameters."""
-    return replace(body, requested_energy_transfer_mode=EnergyTransferMode.DC_UNIQUE)
+    return replace(body, requested_energy_transfer_mode=iso2.EnergyTransferMode.DC_UNIQUE)
 
 
-@body_flaw(ChargeParameterDiscoveryReq)
-def crossed_parameters(body: ChargeParameterDiscoveryReq) -> Body:
+@body_flaw(iso2.ChargeParameterDiscoveryReq)
+def crossed_parameters(body: iso2.ChargeParameterDiscoveryReq) -> iso2.Body:
     """The charge parameters are AC's where DC is asked for."""
     return replace(body, ev_charge_parameter=_ac_parameter())
 
 
-@body_flaw(PowerDeliveryReq)
-def foreign_schedule(body: PowerDeliveryReq) -> Body:
+@body_flaw(iso2.PowerDeliveryReq)
+def foreign_schedule(body: iso2.PowerDeliveryReq) -> iso2.Body:
     """PowerDeliveryReq chooses a schedule that was not on offer."""
     return replace(body, sa_schedule_tuple_id=200)
 
 
-@body_flaw(PowerDeliveryReq)
-def profile_above_schedule(body: PowerDeliveryReq) -> Body:
+@body_flaw(iso2.PowerDeliveryReq)
+def profile_above_schedule(body: iso2.PowerDeliveryReq) -> iso2.Body:
     """The charging profile is far above what the schedule allows."""
-    entry = ProfileEntry(charging_profile_entry_start=0, charging_profile_entry_max_power=watts(3_000_000.0))
-    starts = body.charge_progress is ChargeProgress.START
-    return replace(body, charging_profile=ChargingProfile(profile_entry=(entry,))) if starts else body
+    entry = iso2.ProfileEntry(charging_profile_entry_start=0, charging_profile_entry_max_power=watts(3_000_000.0))
+    starts = body.charge_progress is iso2.ChargeProgress.START
+    return replace(body, charging_profile=iso2.ChargingProfile(profile_entry=(entry,))) if starts else body
 
 
-@body_flaw(PowerDeliveryReq)
-def renegotiate_before_start(body: PowerDeliveryReq) -> Body:
+@body_flaw(iso2.PowerDeliveryReq)
+def renegotiate_before_start(body: iso2.PowerDeliveryReq) -> iso2.Body:
     """PowerDeliveryReq asks for a renegotiation before power ever flowed."""
-    starts = body.charge_progress is ChargeProgress.START
-    return replace(body, charge_progress=ChargeProgress.RENEGOTIATE) if starts else body
+    starts = body.charge_progress is iso2.ChargeProgress.START
+    return replace(body, charge_progress=iso2.ChargeProgress.RENEGOTIATE) if starts else body
 
 
-@body_flaw(PowerDeliveryReq)
-def start_in_the_loop(body: PowerDeliveryReq) -> Body:
+@body_flaw(iso2.PowerDeliveryReq)
+def start_in_the_loop(body: iso2.PowerDeliveryReq) -> iso2.Body:
     """PowerDeliveryReq(Start) comes where Stop is due."""
-    stops = body.charge_progress is ChargeProgress.STOP
-    return replace(body, charge_progress=ChargeProgress.START) if stops else body
+    stops = body.charge_progress is iso2.ChargeProgress.STOP
+    return replace(body, charge_progress=iso2.ChargeProgress.START) if stops else body
 
 
 register(Flaw("stay-in-b", "The car never goes to pilot state C.", stays_out_of="C"))

@@ -5,25 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from secc.conversation import Conversation, Timeout
-from secc.iso2.messages import (
-    AuthorizationReq,
-    AuthorizationRes,
-    EVSEProcessing,
-    PaymentDetailsReq,
-    PaymentDetailsRes,
-    PaymentOption,
-    PaymentServiceSelectionReq,
-    PaymentServiceSelectionRes,
-    ResponseCode,
-    SelectedService,
-    SelectedServiceList,
-    ServiceDetailReq,
-    ServiceDetailRes,
-    ServiceDiscoveryReq,
-    ServiceDiscoveryRes,
-    SessionSetupReq,
-    SessionSetupRes,
-)
+from secc.iso2 import messages as iso2
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from secc.session.supported_app_protocol import ResponseCode as Negotiated
 
@@ -54,8 +36,8 @@ def supported_app_protocol(car: Exchange) -> Conversation[None]:
 
 def session_setup(car: Exchange) -> Conversation[None]:
     """Begin a session: the station assigns its SessionID."""
-    heard = yield from car.ask(SessionSetupReq(evcc_id=car.behaviour.evcc_id), SessionSetupRes)
-    if heard.response_code is not ResponseCode.OK_NEW_SESSION_ESTABLISHED:
+    heard = yield from car.ask(iso2.SessionSetupReq(evcc_id=car.behaviour.evcc_id), iso2.SessionSetupRes)
+    if heard.response_code is not iso2.ResponseCode.OK_NEW_SESSION_ESTABLISHED:
         raise StationWrong("not-a-new-session", "[V2G2-750]", heard.response_code)
     if car.session_id == NO_SESSION or not any(car.session_id):
         raise StationWrong("session-id-zero", "[V2G2-835]")
@@ -66,9 +48,9 @@ def session_setup(car: Exchange) -> Conversation[None]:
     )
 
 
-def service_discovery(car: Exchange) -> Conversation[ServiceDiscoveryRes]:
+def service_discovery(car: Exchange) -> Conversation[iso2.ServiceDiscoveryRes]:
     """Returns the services. Raises StationWrong if this car can use none."""
-    heard = yield from car.ask(ServiceDiscoveryReq(), ServiceDiscoveryRes)
+    heard = yield from car.ask(iso2.ServiceDiscoveryReq(), iso2.ServiceDiscoveryRes)
     behaviour = car.behaviour
     modes = heard.charge_service.supported_energy_transfer_mode.energy_transfer_mode
     if behaviour.flaw is None:
@@ -80,7 +62,7 @@ def service_discovery(car: Exchange) -> Conversation[ServiceDiscoveryRes]:
     if behaviour.ask_detail:
         services = (1, *(s.service_id for s in (heard.service_list.service if heard.service_list is not None else ())))
         for service in services:
-            detail = yield from car.ask(ServiceDetailReq(service_id=service), ServiceDetailRes)
+            detail = yield from car.ask(iso2.ServiceDetailReq(service_id=service), iso2.ServiceDetailRes)
             if detail.service_id != service:
                 raise StationWrong("other-service", "[V2G2-425]", f"{detail.service_id}")
     return heard
@@ -88,20 +70,20 @@ def service_discovery(car: Exchange) -> Conversation[ServiceDiscoveryRes]:
 
 def payment_service_selection(car: Exchange) -> Conversation[None]:
     """Select payment and the charging service."""
-    request = PaymentServiceSelectionReq(
+    request = iso2.PaymentServiceSelectionReq(
         selected_payment_option=_option(car.behaviour.payment),
-        selected_service_list=SelectedServiceList(selected_service=(SelectedService(service_id=1),)),
+        selected_service_list=iso2.SelectedServiceList(selected_service=(iso2.SelectedService(service_id=1),)),
     )
-    yield from car.ask(request, PaymentServiceSelectionRes)
+    yield from car.ask(request, iso2.PaymentServiceSelectionRes)
 
 
 def payment_details(car: Exchange) -> Conversation[bytes]:
     """Present the contract. Returns the station's challenge. [V2G2-697]"""
     assert car.wallet is not None
-    request = PaymentDetailsReq(
+    request = iso2.PaymentDetailsReq(
         emaid=car.wallet.emaid, contract_signature_cert_chain=car.wallet.certificate_chain(id="id1")
     )
-    heard = yield from car.ask(request, PaymentDetailsRes)
+    heard = yield from car.ask(request, iso2.PaymentDetailsRes)
     if len(heard.gen_challenge) != CHALLENGE_OCTETS:
         raise StationWrong("challenge-length", "[V2G2-697]", f"{len(heard.gen_challenge)} octets")
     return heard.gen_challenge
@@ -113,19 +95,19 @@ def authorization(car: Exchange, challenge: bytes | None) -> Conversation[None]:
     """
     contract = challenge is not None
     if challenge is not None:
-        request = AuthorizationReq(id="id1", gen_challenge=challenge)
-        heard = yield from car.ask(request, AuthorizationRes, signed=True)
+        request = iso2.AuthorizationReq(id="id1", gen_challenge=challenge)
+        heard = yield from car.ask(request, iso2.AuthorizationRes, signed=True)
     else:
-        heard = yield from car.ask(AuthorizationReq(), AuthorizationRes)
+        heard = yield from car.ask(iso2.AuthorizationReq(), iso2.AuthorizationRes)
     limit = car.party.limit(car.behaviour.patient(ONGOING))
     patience = car.party.limit(Timeout("EIM patience", car.behaviour.eim_seconds, "the driver's own pace"))
-    while heard.evse_processing is not EVSEProcessing.FINISHED:
-        waits_for_driver = heard.evse_processing is EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION
+    while heard.evse_processing is not iso2.EVSEProcessing.FINISHED:
+        waits_for_driver = heard.evse_processing is iso2.EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION
         deadline = patience if waits_for_driver and not contract else limit
         if car.party.now >= deadline.at:
             raise StationWrong("ongoing-too-long", deadline.timeout.clause, "Authorization")
         yield from car.rest(car.behaviour.poll_seconds)
-        heard = yield from car.ask(AuthorizationReq(), AuthorizationRes)
+        heard = yield from car.ask(iso2.AuthorizationReq(), iso2.AuthorizationRes)
     if contract:
         assert car.wallet is not None
         masked = car.wallet.masked_emaid
@@ -134,5 +116,5 @@ def authorization(car: Exchange, challenge: bytes | None) -> Conversation[None]:
         car.announce("authorized", "authorised by external means", {"payment": "external"})
 
 
-def _option(payment: Payment) -> PaymentOption:
-    return PaymentOption.CONTRACT if payment is Payment.CONTRACT else PaymentOption.EXTERNAL_PAYMENT
+def _option(payment: Payment) -> iso2.PaymentOption:
+    return iso2.PaymentOption.CONTRACT if payment is Payment.CONTRACT else iso2.PaymentOption.EXTERNAL_PAYMENT
