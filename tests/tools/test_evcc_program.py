@@ -17,6 +17,7 @@ from certs.certificates import Edition, parse_certificate
 from certs.chain import Anchors
 from certs.revocation import StapleCache
 from certs.truststore import Truststore
+from hal.ticker import Ticker
 from secc.conversation import Effect, Levels, Question, Reason, Wall
 from secc.iso2 import protocol
 from secc.link import sdp
@@ -61,7 +62,7 @@ class MiniStation:
             self.router.finds(kind, by=self._find)
         self.executor: Executor = ThreadPoolExecutor(1)
         self.work: Executor = self.executor
-        self.pace = Pace()
+        self.pace = Pace(Ticker())
         self.protocols = Protocols((protocol(),), self.work, self.work)
         self.offer = offer
         self.outlet = Outlet(dc=offer.is_dc, cable_seconds=0.05, power_seconds=0.02, authorize_seconds=0.05)
