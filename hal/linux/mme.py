@@ -84,11 +84,6 @@ def confirms_key(frame: Frame, nonce: bytes, modem: bytes | None) -> bool:
     return nonce in (frame.body[1:5], frame.body[5:9]) or (modem is not None and frame.source == modem)
 
 
-def discover_list(source: bytes) -> bytes:
-    """CC_DISCOVER_LIST.REQ."""
-    return build(source, CC_DISCOVER_LIST_REQ)
-
-
 def discovered(frame: Frame) -> bool | None:
     """CC_DISCOVER_LIST.CNF: whether another station of this network was heard. None for another or
     a truncated message.
@@ -100,11 +95,6 @@ def discovered(frame: Frame) -> bool | None:
         return None
     # MAC 6, TEI 1, SameNetwork 1, and four more that are not used.
     return any(frame.body[1 + number * _STATION_OCTETS + 7] == 1 for number in range(count))
-
-
-def network_stats(source: bytes) -> bytes:
-    """CM_NW_STATS.REQ."""
-    return build(source, CM_NW_STATS_REQ)
 
 
 def associated(frame: Frame) -> bool | None:

@@ -33,9 +33,9 @@ some seconds.
 RESTART_SECONDS: Final = 10.0
 """How long a modem may be silent after a restart."""
 
-_NEUTRAL: Final[dict[Callable[[Frame], bool | None], Callable[[bytes], bytes]]] = {
-    mme.discovered: mme.discover_list,
-    mme.associated: mme.network_stats,
+_NEUTRAL: Final[dict[Callable[[Frame], bool | None], int]] = {
+    mme.discovered: mme.CC_DISCOVER_LIST_REQ,
+    mme.associated: mme.CM_NW_STATS_REQ,
 }
 """Ways to ask for the link that do not depend on the make."""
 
@@ -111,7 +111,7 @@ class LinuxModem:
     async def _neutral_link(self) -> bool | None:
         known = self._neutral
         for read in (known,) if known is not None else _NEUTRAL:
-            up = await self._ask(_NEUTRAL[read](self.mac), read, LINK_SECONDS)
+            up = await self._ask(mme.build(self.mac, _NEUTRAL[read]), read, LINK_SECONDS)
             if up is not None:
                 self._neutral = read
                 return up

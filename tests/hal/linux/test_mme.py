@@ -70,7 +70,7 @@ def test_the_recorded_list_of_stations_is_read() -> None:
     assert mme.discovered(frame) is False
     (asked,) = recorded("CC_DISCOVER_LIST.REQ")
     sent = bytes.fromhex(asked["frame_hex"])
-    assert mme.discover_list(sent[6:12]) == sent
+    assert mme.build(sent[6:12], mme.CC_DISCOVER_LIST_REQ) == sent
 
 
 def test_scapy_reads_the_same_key() -> None:
