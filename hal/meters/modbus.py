@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from frozen import dataclass
 from hal.address import Address
@@ -122,27 +122,16 @@ class ModbusLine:
         """Read input registers (function 4). Raises HalTimeout, HalLost, or HalRejected if the
         device refuses.
         """
-        return await self._registers(
-            unit, address, count, _READ_INPUT, lambda c: c.read_input_registers(address, count=count, device_id=unit)
-        )
+        return await self._registers(unit, address, count, _READ_INPUT, "read_input_registers")
 
     async def read_holding(self, unit: int, address: int, count: int) -> tuple[int, ...]:
         """Read holding registers (function 3). Raises as :meth:`read_input` does."""
-        return await self._registers(
-            unit,
-            address,
-            count,
-            _READ_HOLDING,
-            lambda c: c.read_holding_registers(address, count=count, device_id=unit),
-        )
+        return await self._registers(unit, address, count, _READ_HOLDING, "read_holding_registers")
 
     async def write(self, unit: int, address: int, values: Sequence[int]) -> None:
         """Write holding registers (function 16). Raises as :meth:`read_input` does."""
-        await self._ask(
-            f"writing register {address} of unit {unit}",
-            _WRITE,
-            lambda c: c.write_registers(address, list(values), device_id=unit),
-        )
+        what = f"writing register {address} of unit {unit}"
+        await self._ask(what, _WRITE, lambda c: c.write_registers(address, list(values), device_id=unit))
 
     def close(self) -> None:
         """Release the line; the next request opens it again."""
@@ -150,11 +139,9 @@ class ModbusLine:
         if client is not None:
             client.close()
 
-    async def _registers(
-        self, unit: int, address: int, count: int, function: int, call: Callable[[Client], Awaitable[ModbusPDU]]
-    ) -> tuple[int, ...]:
+    async def _registers(self, unit: int, address: int, count: int, function: int, method: str) -> tuple[int, ...]:
         what = f"register {address} of unit {unit}"
-        answer = await self._ask(what, function, call)
+        answer = await self._ask(what, function, lambda c: getattr(c, method)(address, count=count, device_id=unit))
         if len(answer.registers) != count:
             raise HalRejected(f"{self.where}: {what}: {len(answer.registers)} registers instead of {count}")
         return tuple(answer.registers)
@@ -205,9 +192,8 @@ class ModbusLine:
         client = self._new_client()
         try:
             connected = await client.connect()
-            await asyncio.sleep(
-                0
-            )  # pymodbus sets a serial port up in the loop's next round, and must not find it closed
+            # pymodbus sets a serial port up in the loop's next round, and must not find it closed.
+            await asyncio.sleep(0)
         except Exception as error:  # termios and the resolver raise other errors
             client.close()
             raise HalLost(f"{self.where}: {error}") from error
@@ -228,19 +214,11 @@ class ModbusLine:
         # request.
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
         # Repetition and reconnection are done here: the library's would exceed the time limit.
+        bounds: dict[str, Any] = {"timeout": REQUEST_SECONDS, "retries": 0, "reconnect_delay": 0}
         if isinstance(self.where, Tcp):
-            return AsyncModbusTcpClient(
-                self.where.host, port=self.where.port, timeout=REQUEST_SECONDS, retries=0, reconnect_delay=0
-            )
-        return AsyncModbusSerialClient(
-            self.where.device,
-            baudrate=self.where.baud,
-            parity=self.where.parity,
-            stopbits=self.where.stop_bits,
-            timeout=REQUEST_SECONDS,
-            retries=0,
-            reconnect_delay=0,
-        )
+            return AsyncModbusTcpClient(self.where.host, port=self.where.port, **bounds)
+        baud, parity, stop_bits = self.where.baud, self.where.parity, self.where.stop_bits
+        return AsyncModbusSerialClient(self.where.device, baudrate=baud, parity=parity, stopbits=stop_bits, **bounds)
 
 
 class Lines:
