@@ -10,7 +10,6 @@ from hal.errors import HalError, HalUnsupported
 from hal.ports import Board
 from hal.sim.board import SimBoard
 from hal.sim.clock import LoopClock
-from hal.sim.firmware import Firmware
 from hal.sim.link import LocalLink
 from hal.sim.options import Options, parse
 from hal.sim.panel import Panel
@@ -84,9 +83,8 @@ async def open_sim(options: Options, query: str = "", *, name: str = "1") -> Sim
 
 
 async def _local(options: Options, name: str) -> SimBoard:
-    link = LocalLink()
     world = options.build(LoopClock())
-    link.firmware = Firmware(world, link.say)
+    link = LocalLink(world)
     follower = options.populate(world)
     line = PowerLine(world, LoopClock(), name) if options.modem else None
     release: Callable[[], Awaitable[None]] | None = None

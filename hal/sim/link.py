@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from hal.errors import HalError, HalLost, HalRejected, HalTimeout, HalUnsupported
 from hal.sim.firmware import Firmware, Message
+from hal.sim.world import World
 
 MAX_LINE = 65_536
 
@@ -54,19 +55,14 @@ def result(reply: Message) -> Message:
 class LocalLink:
     """Firmware and world in this process, on this event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
         self.on_event: Callable[[Message], None] = _ignore
         self.on_lost: Callable[[str], None] = _ignore
-        self.firmware: Firmware | None = None
+        self._firmware = Firmware(world, self.say)
 
     def say(self, event: Message) -> None:
         """Pass on an event of the firmware."""
         self.on_event(event)
-
-    def _reach(self) -> Firmware:
-        if self.firmware is None:
-            raise HalLost("no firmware on this link")
-        return self.firmware
 
     async def send(self, command: Message, seconds: float) -> Message:
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
@@ -75,12 +71,12 @@ class LocalLink:
             if not future.done():
                 future.set_result(message)
 
-        self._reach().submit(command, reply)
+        self._firmware.submit(command, reply)
         # An immediate reply needs neither a timer nor another turn of the loop.
         return result(future.result() if future.done() else await _within(future, seconds, command))
 
     def beat(self) -> None:
-        answer = self._reach().beat()
+        answer = self._firmware.beat()
         if answer is not None:
             self.on_event(answer)
 
