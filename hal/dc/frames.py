@@ -37,7 +37,6 @@ class Status(enum.IntFlag):
     """The three status octets; the frame's last octet is the lowest."""
 
     OUTPUT_SHORT = 1 << 0
-    SLEEPING = 1 << 4
     DISCHARGE_ABNORMAL = 1 << 5
     DC_OFF = 1 << 8
     FAULT = 1 << 9
@@ -46,7 +45,6 @@ class Status(enum.IntFlag):
     OVER_TEMPERATURE = 1 << 12
     OUTPUT_OVER_VOLTAGE = 1 << 13
     WALK_IN = 1 << 14
-    COMMUNICATION_INTERRUPTED = 1 << 15
     POWER_LIMITED = 1 << 16
     ADDRESS_REPEATED = 1 << 17
     LOAD_SHARING = 1 << 18
@@ -54,7 +52,6 @@ class Status(enum.IntFlag):
     INPUT_UNBALANCED = 1 << 20
     INPUT_LOW = 1 << 21
     INPUT_HIGH = 1 << 22
-    PFC_OFF = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
