@@ -112,17 +112,17 @@ class Flaw(StrEnum):
     SUB_CA_DOMAIN_COMPONENT = (
         "sub-ca-domain-component",
         "A sub-CA belongs to another role: below a V2G root only a mobility operator's sub-CAs issue contracts, and below an MO root "
-        "none that says CPO, CPS or OEM.",
+        "none with the role CPO, CPS or OEM.",
     )
-    PATH_LENGTH = "path-length", "More sub-CAs stand below a CA than its pathLenConstraint permits."
-    TOO_MANY_SUB_CAS = "too-many-sub-cas", "More than two sub-CAs stand between leaf and root."
+    PATH_LENGTH = "path-length", "More sub-CAs are below a CA than its pathLenConstraint permits."
+    TOO_MANY_SUB_CAS = "too-many-sub-cas", "More than two sub-CAs are between leaf and root."
     BAD_SIGNATURE = "bad-signature", "A certificate is not signed with the key of the issuer that it names."
     CHAIN_BROKEN = "chain-broken", "No certificate in the chain is the issuer that another one names."
     ISSUER_LOOP = "issuer-loop", "The sub-CAs issued each other in a circle."
     ANCHOR_UNFIT = "anchor-unfit", "The installed root of that name is not a CA certificate of this edition's profile."
     NO_TRUST_ANCHOR = (
         "no-trust-anchor",
-        "The chain hangs together, but its root is not installed for this role and edition.",
+        "The chain is consistent, but its root is not installed for this role and edition.",
         Outcome.NO_ROOT,
     )
     REVOKED = "revoked", "A certificate of the chain is known to be revoked.", Outcome.REVOKED

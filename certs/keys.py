@@ -104,7 +104,7 @@ def _load(path: Path, pem: bytes, password: bytes | None) -> object:
         return load_pem_private_key(pem, password)
     except TypeError as error:
         if password is None:
-            raise StoreError(path, "is encrypted and no password.txt stands beside it") from error
+            raise StoreError(path, "is encrypted, and there is no password.txt beside it") from error
         # Ignore a password that is not needed.
         return _load(path, pem, None)
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -246,9 +246,7 @@ def root_certificate(data: bytes, edition: Edition, role: Role, path: Path) -> C
         raise StoreError(path, "is not self-signed: only roots are installed, sub-CAs come with each chain")
     markers = certificate.domain_components & ROLE_MARKERS
     if markers and markers != {role.value.upper()}:
-        raise StoreError(
-            path, f"says of itself {', '.join(sorted(markers))} (domainComponent), not {role.value.upper()}"
-        )
+        raise StoreError(path, f"has the role {', '.join(sorted(markers))} (domainComponent), not {role.value.upper()}")
     return certificate
 
 

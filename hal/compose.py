@@ -51,7 +51,7 @@ class Plan:
 
     @property
     def power(self) -> Power:
-        # A supply stands behind the board's contactor, so the board delivers no AC.
+        # The supply is connected to the board's contactor, so the board delivers no AC.
         return Power(0, True) if self.supply is not None else self.inner.power
 
     @property

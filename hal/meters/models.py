@@ -118,7 +118,7 @@ class SunSpec:
             if model == _END or at + 2 + length > 0xFFFD:
                 break
             at += 2 + length
-        raise HalRejected(f"{line.where}: unit {unit} speaks SunSpec, and has no meter model (201-204, 211-214)")
+        raise HalRejected(f"{line.where}: unit {unit} has SunSpec, but not a meter model (201-204, 211-214)")
 
 
 async def _base(line: ModbusLine, unit: int) -> int:

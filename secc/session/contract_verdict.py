@@ -23,7 +23,7 @@ class ContractVerdict:
         secc.look(self._look)
 
     def now(self) -> Verdict | None:
-        """Returns the verdict, and says Identify once; None while it is open."""
+        """Returns the verdict, and emits Identify once; None while it is open."""
         verdict = self._secc.answer(self._question)
         if verdict is not None and not self._told:
             self._told = True

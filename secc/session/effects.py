@@ -70,7 +70,7 @@ class CheckCable(Question[CableChecked]):
 
 @dataclass(frozen=True, slots=True)
 class PowerReported:
-    """Whether the power path did what was asked; ``detail`` says why not."""
+    """Whether the power path did what was asked; ``detail`` is the reason if not."""
 
     done: bool
     detail: str = ""

@@ -83,7 +83,7 @@ class _Story:
         if self._head is None:
             raise RecordBroken("this is not a trace: its first line is not the header of one")
         if self._ended is None:
-            raise RecordBroken("the trace does not say how its session ended")
+            raise RecordBroken("the trace does not have the end of its session")
         kind, _, name = str(self._ended["code"]).partition(".")
         began = datetime.fromisoformat(self._head["time"])
         seconds = float(self._ended["t"])

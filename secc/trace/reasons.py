@@ -24,7 +24,7 @@ _KINDS: Final = meanings(
         "refused": (
             "A request of the car was answered with this response code, and the session closed.",
             RETRY,
-            f"The detail says which request and what was wrong with it. {CAR}",
+            f"The detail has the request and its error. {CAR}",
         ),
         "timer": (
             "The time that the standard, or this station, allows for a step ran out.",

@@ -67,7 +67,7 @@ TLS: Final = meanings(
         "tls.refused-by-car": (
             "The car ended the handshake by an alert that is not about a certificate.",
             BEFORE,
-            f"The detail has the alert and says after which message. {CAR}",
+            f"The detail has the alert, and the message before it. {CAR}",
         ),
         "tls.closed-in-hello": (
             "The car closed the connection in the middle of its ClientHello.",
@@ -88,7 +88,7 @@ TLS: Final = meanings(
         "tls.handshake-failed": (
             "The car sent something that has no place in the handshake, or that does not verify.",
             BEFORE,
-            f"The detail says after which message, and what libssl did not like. {CAR}",
+            f"The detail says after which message, and libssl's error. {CAR}",
         ),
         "tls.too-much": (
             "The car sent more octets than any handshake takes.",

@@ -116,7 +116,7 @@ def rsa_key() -> bytes:
         (b"junk", SECC.root.pem, SECC.leaf.key_pem, "no PEM certificates"),
         (SECC.leaf.pem + SECC.sub1.pem + SECC.sub2.pem, SECC.root.pem, SECC.leaf.key_pem, "order is leaf, sub-CA 2"),
         (SECC.pem, LAB.other_secc.root.pem, SECC.leaf.key_pem, "not issued by root.pem"),
-        (SECC.pem, LAB.contract.root.pem, SECC.leaf.key_pem, "says of itself MO"),
+        (SECC.pem, LAB.contract.root.pem, SECC.leaf.key_pem, "has the role MO"),
         (SECC.pem, SECC.sub1.pem, SECC.leaf.key_pem, "not self-signed"),
         (SECC.leaf.pem * 6, SECC.root.pem, SECC.leaf.key_pem, "6 certificates"),
         (SECC.pem, SECC.root.pem, b"junk", "not a private key"),

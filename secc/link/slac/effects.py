@@ -47,7 +47,7 @@ class CheckLink(Question[LinkReported]):
 
 
 class Notice(StrEnum):
-    """Lines for the log that no conversation hears."""
+    """Lines for the log."""
 
     EARLY = "CM_SLAC_PARM.REQ before the station listened: answered now"
     AGAIN = "the car starts matching anew"

@@ -10,7 +10,7 @@ from secc.link.slac import timing
 
 
 class Validation(Enum):
-    """The answer to a car that wants to prove its cable by toggling the pilot (CM_VALIDATE)."""
+    """The answer to a car that asks to prove its cable by toggling the pilot (CM_VALIDATE)."""
 
     NOT_REQUIRED = "not required"
     """One cable to this modem."""
