@@ -182,11 +182,8 @@ class ChargeSom(SerialBoard):
         else:
             self._sent = self._loop.time()
 
-    def _vanish(self, text: str) -> None:
-        self._duty = 1.0
-        self.lose(text)
+    def _forget(self) -> None:
         self._enter(Phase.STARTING)
-        self._refuse(text)
 
     def _refuse(self, text: str) -> None:
         for _, future in self._waiting:

@@ -132,12 +132,6 @@ class PionixBoard(SerialBoard):
     def _forget(self) -> None:
         self._raw_pilot, self._answered, self.feedback = None, False, None
 
-    def _vanish(self, text: str) -> None:
-        self._duty = 1.0
-        self.lose(text)
-        self._forget()
-        self._refuse(text)
-
     def _refuse(self, text: str) -> None:
         for future in (self._ready, self._locking):
             if future is not None and not future.done():

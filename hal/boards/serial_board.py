@@ -55,8 +55,8 @@ class SerialBoard(DrivenBoard):
         """Handle received octets."""
 
     @abc.abstractmethod
-    def _vanish(self, text: str) -> None:
-        """The controller no longer answers."""
+    def _forget(self) -> None:
+        """Drop what the controller has reported."""
 
     @abc.abstractmethod
     def _refuse(self, text: str) -> None:
@@ -90,6 +90,13 @@ class SerialBoard(DrivenBoard):
         if line is not None:
             line.close()
         self._vanish(text)
+
+    def _vanish(self, text: str) -> None:
+        """The controller no longer answers."""
+        self._duty = 1.0
+        self.lose(text)
+        self._forget()
+        self._refuse(text)
 
     def _enter(self, phase: enum.Enum) -> None:
         self._phase, self._since = phase, self._loop.time()
