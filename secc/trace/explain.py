@@ -210,7 +210,8 @@ def explain(record: SessionRecord) -> str:
         *_wrapped("Because", _because(record)),
         *_wrapped("Where", _where(record)),
         *_wrapped("Driver sees", found.driver),
-        *_wrapped("To do", _to_do(record, found.support)),
+        # The cause has the more precise advice.
+        *_wrapped("To do", meaning(record.flaw).support if record.flaw else found.support),
         "",
         *_facts(record),
     ]
@@ -264,11 +265,6 @@ def _where(record: SessionRecord) -> str:
         return f"At the car's {asked}, which was answered by {last.name}{code}."
     text = f"After our {last.name}{code}{f', the answer to {asked}' if asked else ''}."
     return f"{text} The station waited for {awaited}." if awaited and not record.reason.well else text
-
-
-def _to_do(record: SessionRecord, support: str) -> str:
-    """Returns the advice for the cause, if there is one."""
-    return meaning(record.flaw).support if record.flaw else support
 
 
 def _facts(record: SessionRecord) -> Iterator[str]:

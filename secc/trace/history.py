@@ -100,16 +100,14 @@ class History:
             known = [(number, file) for file in self._disk.files(self._directory, ".json") if (number := _number(file))]
             attempt = "" if record.protocol else "-attempt"
             path = self._directory / f"{max(known, default=(0, None))[0] + 1:08d}-{record.session}{attempt}.json"
-            self._make_room([file for _, file in sorted(known) if _is_attempt(file) == bool(attempt)], bool(attempt))
+            alike = [file for _, file in sorted(known) if file.stem.endswith("-attempt") == bool(attempt)]
+            for file in alike[: max(0, len(alike) + 1 - (ATTEMPTS if attempt else SESSIONS))]:
+                self._disk.remove(file)
         write_whole(self._disk, path, record.to_json().encode())
         if record.ended:
             self._begun.pop(record.session, None)
         else:
             self._begun[record.session] = path
-
-    def _make_room(self, kept: list[Path], attempt: bool) -> None:
-        for file in kept[: max(0, len(kept) + 1 - (ATTEMPTS if attempt else SESSIONS))]:
-            self._disk.remove(file)
 
 
 def records(state_directory: Path, outlet: str | None = None, disk: Disk | None = None) -> Iterator[SessionRecord]:
@@ -153,7 +151,3 @@ def _number(path: Path) -> int:
 def _session(path: Path) -> str:
     named = _NAME.fullmatch(path.name)
     return named[2] if named else ""
-
-
-def _is_attempt(path: Path) -> bool:
-    return path.stem.endswith("-attempt")
