@@ -63,26 +63,21 @@ def _out(kind: ComplexType | Datatype, value: Any) -> Any:
         return value.value if isinstance(value, StrEnum) else value
     tree: Tree = {}
     for part in kind.parts:
-        for alternative in _present(part, kind, value):
+        for alternative in part.alternatives:
+            inner = alternative.type
+            if inner is None:
+                continue
             found = value if kind.cls is None else getattr(value, alternative.field or "")
-            wrapped = isinstance(alternative.type, ComplexType) and alternative.type.cls is None
-            if alternative.type is None or (found is None and not wrapped) or (part.repeats and not found):
+            # Of a substitution group only the member of the value's class is there.
+            if part.kind == "group" and not (isinstance(inner, ComplexType) and inner.cls is type(found)):
+                continue
+            wrapped = isinstance(inner, ComplexType) and inner.cls is None
+            if (found is None and not wrapped) or (part.repeats and not found):
                 continue
             tree[_key(part, alternative)] = (
-                [_out(alternative.type, item) for item in found] if part.repeats else _out(alternative.type, found)
+                [_out(inner, item) for item in found] if part.repeats else _out(inner, found)
             )
     return tree
-
-
-def _present(part: Part, kind: ComplexType, value: Any) -> list[Alternative]:
-    """Returns the alternatives to consider: of a substitution group the member of the value's
-    class.
-    """
-    if part.kind != "group":
-        return [alternative for alternative in part.alternatives if alternative.type is not None]
-    field = next(alternative.field for alternative in part.alternatives if alternative.field)
-    found = value if kind.cls is None else getattr(value, field)
-    return [a for a in part.alternatives if isinstance(a.type, ComplexType) and a.type.cls is type(found)]
 
 
 def _key(part: Part, alternative: Alternative) -> str:

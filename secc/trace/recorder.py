@@ -57,6 +57,8 @@ object.
 TAIL = 12
 """Number of newest messages in the session's record."""
 
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
 Mode = Literal["on-failure", "always", "off"]
 
 _LEVELS: Final = attrgetter(*(field.name for field in fields(Levels)))
@@ -298,7 +300,7 @@ class Recorder:
 
     def _line(self, at: float, kind: str, facts: dict[str, Any]) -> str:
         line = {"t": round(at - self._began, 6), "kind": kind, **facts}
-        return json.dumps(line, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(line)
 
 
 def wanted(mode: Mode, reason: Reason) -> bool:
