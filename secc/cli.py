@@ -125,26 +125,14 @@ def _parser(wanted: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     there: dict[str, tuple[str, Callable[[argparse.Namespace], int], Callable[[argparse.ArgumentParser], None]]] = {
         "run": ("serve cars until stopped", _run, cli_flags.config_flags),
-        "check": (
-            "check configuration, trust and interfaces, and report what is wrong",
-            _check,
-            cli_flags.check_flags,
-        ),
+        "check": ("check configuration, trust and interfaces, and report errors", _check, cli_flags.check_flags),
         "doctor": ("test machine, network and hardware, and report what to do", _doctor, cli_flags.doctor_flags),
         "compile": ("compile the station's code, once after installing", _compile, cli_flags.no_flags),
         "status": ("show the state of a running station", _status, cli_flags.status_flags),
         "explain": ("explain why a session ended", _explain, cli_flags.explain_flags),
         "clock": ("show the station's clock, or confirm it as root", _clock, cli_flags.clock_flags),
-        "trust": (
-            "list, add or remove the roots that contracts are checked against",
-            cli_stores.trust,
-            cli_stores.trust_flags,
-        ),
-        "identity": (
-            "list or install the station's chains, keys and OCSP responses",
-            cli_stores.identity,
-            cli_stores.identity_flags,
-        ),
+        "trust": ("list, add or remove the roots of contracts", cli_stores.trust, cli_stores.trust_flags),
+        "identity": ("list or install chains, keys and OCSP responses", cli_stores.identity, cli_stores.identity_flags),
         "control": ("give a running station an operator's command", _control, cli_flags.control_flags),
         "version": ("print the version", _version, cli_flags.no_flags),
     }
@@ -178,16 +166,10 @@ def _version(options: argparse.Namespace) -> int:
     return 0
 
 
-def _flags(options: argparse.Namespace) -> dict[str, Any]:
-    from secc.config import FLAGS
-
-    return {flag: getattr(options, flag) for flag in FLAGS}
-
-
 def _load(options: argparse.Namespace) -> Any:
-    from secc.config import from_flags, load
+    from secc.config import FLAGS, from_flags, load
 
-    flags = _flags(options)
+    flags = {flag: getattr(options, flag) for flag in FLAGS}
     path = options.file or options.config
     return from_flags(flags) if path is None else load(path, flags)
 
@@ -220,12 +202,12 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def _clock(options: argparse.Namespace) -> int:
-    from secc.config import Clock, load
+    from secc.config import Clock
     from secc.ops.clock_command import reset, show
 
     _quiet()
-    state = _state_directory(options)
-    vouched = options.config is not None and load(options.config).trust.clock is Clock.RTC
+    state, config = _state_directory(options), _configured(options)
+    vouched = config is not None and config.trust.clock is Clock.RTC
     lines = show(state, vouched=vouched) if options.act == "show" else reset(state, _socket(options))
     for line in lines:
         print(line)
@@ -257,10 +239,10 @@ def _doctor(options: argparse.Namespace) -> int:
         from secc.station.wiring import wiring
 
         _quiet()
-        for line in table((wire.name, wire.performers, wire.heard_by) for wire in wiring()):
+        for line in table(wiring()):
             print(line)
         return 0
-    filters = packet_filters()  # only root may read them
+    filters = tuple(packet_filters())  # only root may read them
     unit = _as_user(options)
     config = _load(options)
     _quiet()
@@ -271,24 +253,25 @@ def _doctor(options: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def _state_directory(options: argparse.Namespace) -> Path:
-    if options.config is not None:
-        from secc.config import load
+def _configured(options: argparse.Namespace) -> Any:
+    """Returns the configuration that ``--config`` names; None without it."""
+    if options.config is None:
+        return None
+    from secc.config import load
 
-        return load(options.config).station.state_directory
-    if options.state is not None:
-        return Path(options.state)
-    return Path("secc-state")
+    return load(options.config)
+
+
+def _state_directory(options: argparse.Namespace) -> Path:
+    config = _configured(options)
+    return options.state or Path("secc-state") if config is None else config.station.state_directory
 
 
 def _socket(options: argparse.Namespace) -> Path:
     if options.socket is not None:
         return Path(options.socket)
-    if options.config is not None:
-        from secc.config import load
-
-        return load(options.config).control_socket
-    return _state_directory(options) / "control.sock"
+    config = _configured(options)
+    return _state_directory(options) / "control.sock" if config is None else config.control_socket
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -23,21 +23,16 @@ def complete(tree: Mapping[str, Any]) -> dict[str, Any]:
     trust = trust if isinstance(trust, Mapping) else {}
     outlets = result.get("outlet", [{}])
     if isinstance(outlets, list):
-        result["outlet"] = [
-            _complete_outlet(outlet, number, "keystore" in trust, "truststore" in trust)
-            if isinstance(outlet, Mapping)
-            else outlet
-            for number, outlet in enumerate(outlets)
-        ]
+        result["outlet"] = [_complete_outlet(outlet, number, trust) for number, outlet in enumerate(outlets)]
     return result
 
 
-def _complete_outlet(outlet: Mapping[str, Any], number: int, keystore: bool, truststore: bool) -> dict[str, Any]:
-    payments = outlet.get("payments", ["contract", "external"] if keystore and truststore else ["external"])
-    if payments == ["contract"]:
-        tls = Tls.REQUIRED
-    else:
-        tls = Tls.OFFERED if keystore else Tls.OFF
+def _complete_outlet(outlet: Any, number: int, trust: Mapping[str, Any]) -> Any:
+    if not isinstance(outlet, Mapping):
+        return outlet
+    both = "keystore" in trust and "truststore" in trust
+    payments = outlet.get("payments", ["contract", "external"] if both else ["external"])
+    tls = Tls.REQUIRED if payments == ["contract"] else Tls.OFFERED if "keystore" in trust else Tls.OFF
     return {"name": str(number + 1), "payments": payments, "tls": tls.value, **outlet}
 
 
@@ -50,15 +45,13 @@ def check(config: Config) -> None:
     if free and not any(Payment.EXTERNAL in outlet.payments for outlet in config.outlets):
         raise Wrong(("uplink", "eim"), "is free, but no outlet offers external payment")
     if config.trust.revoked is not None and config.trust.truststore is None:
-        raise Wrong(
-            ("trust", "revoked"), "names revoked certificates, but trust.truststore names no roots to accept others by"
-        )
+        raise Wrong(("trust", "revoked"), "is set, but trust.truststore names no roots to accept certificates by")
     if config.lab.strict and config.lab.tolerate:
         raise Wrong(("lab", "tolerate"), "tolerates what lab.strict switches off")
     for number, code in enumerate(config.lab.tolerate):
         if code not in (tolerable := on_request()):
             known = ", ".join(sorted(tolerable))
-            raise Wrong(("lab", "tolerate", number), f"{code} is none that can be asked for; there are: {known}")
+            raise Wrong(("lab", "tolerate", number), f"{code} cannot be asked for; there are: {known}")
     if len(str(config.control_socket.absolute()).encode()) > 107:
         path = ("station", "control_socket" if config.station.control_socket is not None else "state_directory")
         raise Wrong(path, "makes a path of the control socket that is longer than the 107 octets that Linux allows")
@@ -67,11 +60,8 @@ def check(config: Config) -> None:
 def _check_outlet(config: Config, outlet: OutletSettings, path: tuple[str | int, ...]) -> None:
     port_allowed = outlet.port == 0 or outlet.port >= FIRST_DYNAMIC_PORT
     if not port_allowed and not (outlet.port == PLAIN_PORT and "Q-16" in config.lab.tolerate):
-        raise Wrong(
-            (*path, "port"),
-            f"must be 0 or from {FIRST_DYNAMIC_PORT} to 65535; {PLAIN_PORT} is for old tools and needs "
-            'lab.tolerate = ["Q-16"]',
-        )
+        old = f'{PLAIN_PORT} is for old tools and needs lab.tolerate = ["Q-16"]'
+        raise Wrong((*path, "port"), f"must be 0 or from {FIRST_DYNAMIC_PORT} to 65535; {old}")
     if outlet.tls is not Tls.OFF and config.trust.keystore is None:
         raise Wrong((*path, "tls"), f"is {outlet.tls.value!r}, but trust.keystore names no certificates")
     if Payment.CONTRACT in outlet.payments:
@@ -80,9 +70,7 @@ def _check_outlet(config: Config, outlet: OutletSettings, path: tuple[str | int,
         if config.trust.truststore is None:
             raise Wrong((*path, "payments"), "offers contract, but trust.truststore names no roots to check one with")
     if config.lab.strict and outlet.slac_init_seconds < SLAC_INIT_RANGE[0]:
-        raise Wrong(
-            (*path, "slac_init_seconds"), f"is below {SLAC_INIT_RANGE[0]:g} s, which lab.strict does not tolerate"
-        )
+        raise Wrong((*path, "slac_init_seconds"), f"is below the {SLAC_INIT_RANGE[0]:g} s that lab.strict asks for")
     dc, ac = outlet.dc, outlet.ac
     _in_order((*path, "dc"), "volts", dc.minimum_volts, dc.maximum_volts)
     _in_order((*path, "dc"), "amperes", dc.minimum_amperes, dc.maximum_amperes)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-EVSE_ID = re.compile(r"[A-Z]{2}(\*?)[A-Z0-9]{3}\1E[A-Z0-9](?:[A-Z0-9*]{0,28}[A-Z0-9])?|ZZ00000")
-QUIRK = re.compile(r"Q-(?:0[1-9]|[1-7][0-9]|80)")
-INTERFACE = re.compile(r"[^\s/:]{1,15}")
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-HAL = re.compile(r"[a-z][a-z0-9_+-]*:.*")
-METER = re.compile(r"[\x20-\x7e]{1,32}")
+from secc.config.facets import Pattern
+
+EVSE_ID = Pattern(
+    re.compile(r"[A-Z]{2}(\*?)[A-Z0-9]{3}\1E[A-Z0-9](?:[A-Z0-9*]{0,28}[A-Z0-9])?|ZZ00000"),
+    "an EVSEID such as DE*PNX*E00001: country, operator, E and up to 30 letters, digits and *",
+)
+QUIRK = Pattern(re.compile(r"Q-(?:0[1-9]|[1-7][0-9]|80)"), "the code of a field quirk, such as Q-16")
+INTERFACE = Pattern(re.compile(r"[^\s/:]{1,15}"), "the name of a network interface")
+LABEL = Pattern(re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"), "1 to 32 letters, digits, . _ or -")
+HAL = Pattern(re.compile(r"[a-z][a-z0-9_+-]*:.*"), "a driver, a colon and an address, such as sim: or linux:board.toml")
+METER = Pattern(re.compile(r"[\x20-\x7e]{1,32}"), "1 to 32 ASCII characters")
 
 FIRST_DYNAMIC_PORT, LAST_PORT = 49152, 65535
 PLAIN_PORT = 15118

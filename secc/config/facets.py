@@ -108,7 +108,7 @@ class Setting:
 
 
 def settings(table: type) -> tuple[Setting, ...]:
-    """The settings that a table's dataclass declares, in order. Fields without a ``Doc`` are not the file's business."""
+    """Returns the settings that a table's dataclass declares, in order. A field without a ``Doc`` is not one."""
     return _settings(table)
 
 
@@ -117,11 +117,7 @@ def _settings(table: type) -> tuple[Setting, ...]:
     hints = typing.get_type_hints(table, include_extras=True)
     found = []
     for field in fields(table):
-        hint = hints[field.name]
-        facets: tuple[Any, ...] = ()
-        if typing.get_origin(hint) is typing.Annotated:
-            hint, *rest = typing.get_args(hint)
-            facets = tuple(rest)
+        hint, *facets = typing.get_args(hints[field.name]) or (hints[field.name],)
         if not any(isinstance(facet, Doc) for facet in facets):
             continue
         optional = False
@@ -131,7 +127,7 @@ def _settings(table: type) -> tuple[Setting, ...]:
             hint, optional = kinds[0], True
         default = field.default
         name = next((facet.key for facet in facets if isinstance(facet, Named)), field.name)
-        found.append(Setting(field.name, name, hint, optional, default is MISSING, default, facets))
+        found.append(Setting(field.name, name, hint, optional, default is MISSING, default, tuple(facets)))
     return tuple(found)
 
 

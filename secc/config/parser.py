@@ -98,10 +98,6 @@ def _scalar(setting: Setting, kind: Any, value: object, path: KeyPath) -> Any:
             raise Wrong(path, f"must be {pattern.meaning}")
         return text
     assert kind in (int, float), f"{setting.field}: no settings of type {kind}"
-    return _number(setting, kind, value, path)
-
-
-def _number(setting: Setting, kind: type, value: object, path: KeyPath) -> Any:
     if isinstance(value, bool) or not isinstance(value, int if kind is int else (int, float)):
         raise Wrong(path, f"must be {'a whole number' if kind is int else 'a number'}, not {_named(value)}")
     allowed = setting.facet(Range)
@@ -136,9 +132,8 @@ def spelled(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += ("." if text else "") + (
-                part if part.replace("_", "").replace("-", "").isalnum() else repr(part[:60])
-            )
+            plain = part.replace("_", "").replace("-", "").isalnum()
+            text += ("." if text else "") + (part if plain else repr(part[:60]))
     return text or "file"
 
 

@@ -2,8 +2,9 @@
 
 ``docs/configuration.md`` is made from both.
 
-What weakens trust, money or power begins with ``danger_``. The exceptions are names that OCPP gave (operators look for those) and values of an
-enumeration; they carry a ``Danger``, and ``Config.dangers`` lists all of them.
+A setting that weakens trust, money or power begins with ``danger_``. Exceptions are names that OCPP
+gave, because operators look for those, and values of an enumeration; they carry a ``Danger``.
+``secc.config.dangers`` lists all of them.
 """
 
 from __future__ import annotations
@@ -12,15 +13,8 @@ from pathlib import Path
 from typing import Annotated
 
 from frozen import dataclass
-from secc.config.choices import (
-    LABEL,
-    QUIRK,
-    Clock,
-    LogLevel,
-    TraceMode,
-    UplinkKind,
-)
-from secc.config.facets import Danger, Doc, Length, Named, Pattern, Range
+from secc.config.choices import LABEL, QUIRK, Clock, LogLevel, TraceMode, UplinkKind
+from secc.config.facets import Danger, Doc, Length, Named, Range
 from secc.config.outlet import OutletSettings
 from secc.uplink.policy import Policy
 from secc.uplink.standalone import Eim, Rules
@@ -30,215 +24,172 @@ from secc.uplink.standalone import Eim, Rules
 class Station:
     """The station as a whole."""
 
-    name: Annotated[
-        str, Doc("What the station is called in logs and traces."), Pattern(LABEL, "1 to 32 letters, digits, . _ or -")
-    ] = "secc"
+    name: Annotated[str, Doc("Name of the station in logs and traces."), LABEL] = "secc"
     state_directory: Annotated[
         Path,
         Doc(
-            "What has to survive a power cut: the memory of failed contracts, the last session, the last time seen.",
+            "Directory of what has to survive a power cut: failed contracts, the history of sessions, the last time seen.",
             "`/var/lib/secc`; with flags alone `secc-state` in the working directory",
         ),
     ] = Path("/var/lib/secc")
     control_socket: Annotated[
-        Path | None,
-        Doc("The local socket of `secc status` and `secc control`.", "`control.sock` in the state directory"),
+        Path | None, Doc("Local socket of `secc status` and `secc control`.", "`control.sock` in the state directory")
     ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Certificates: whom the station trusts, and who it is."""
+    """The certificates that the station trusts, and its own."""
 
     truststore: Annotated[
-        Path | None,
-        Doc("Directory of the installed roots (V2G, MO, OEM; each edition apart).", "none: no Plug & Charge"),
+        Path | None, Doc("Directory of the installed roots (V2G, MO, OEM; by edition).", "none: no Plug & Charge")
     ] = None
-    keystore: Annotated[
-        Path | None, Doc("Directory of the station's own chains and keys, by V2G root.", "none: no TLS")
-    ] = None
+    keystore: Annotated[Path | None, Doc("Directory of the station's chains and keys, by root.", "none: no TLS")] = None
     ocsp_cache: Annotated[
-        Path | None,
-        Doc("Directory of the OCSP responses that are stapled to the TLS handshake.", "`ocsp` in the keystore"),
+        Path | None, Doc("Directory of the OCSP responses that the station staples in TLS.", "`ocsp` in the keystore")
     ] = None
     revoked: Annotated[
         Path | None,
-        Doc(
-            "File of certificates that are revoked, by hash data ([trust.md](trust.md)): contracts with one of them in their chain are refused.",
-            "none",
-        ),
+        Doc("File of revoked certificates ([trust.md](trust.md)): no contract below one of them is accepted.", "none"),
     ] = None
     clock: Annotated[
         Clock,
         Doc(
-            "What makes the calendar trustworthy: `ntp`: the kernel says that it is synchronised; "
-            "`rtc`: the board has a clock that runs on a battery, and what it says is taken at its word."
+            "What confirms the calendar. `ntp`: the kernel says that a source keeps it synchronised; "
+            "`rtc`: the board has a clock that runs on a battery, and the station trusts it."
         ),
     ] = Clock.NTP
     danger_floor_suffices: Annotated[
         bool,
         Doc(
-            "Accept certificates by the newest moment that has certainly passed (build date, last time seen) while the calendar "
-            "is not confirmed. A certificate that has expired since then would be accepted."
+            "Judge certificates by the newest moment that has certainly passed (build date, last time seen) while nothing confirms "
+            "the calendar. A certificate that has expired since then is accepted."
         ),
     ] = False
 
     @property
     def staples(self) -> Path | None:
-        """Where OCSP responses lie; None without a keystore."""
+        """Directory of the OCSP responses; None without a keystore."""
         return self.ocsp_cache or (self.keystore / "ocsp" if self.keystore is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """The backend: who decides, and by what lists."""
+    """The backend that decides, and its lists."""
 
-    kind: Annotated[UplinkKind, Doc("`standalone` decides on the station alone, without any network.")] = (
-        UplinkKind.STANDALONE
-    )
+    kind: Annotated[UplinkKind, Doc("`standalone`: the station decides alone.")] = UplinkKind.STANDALONE
     eim: Annotated[
         Eim,
         Doc(
-            "Whom external identification lets charge: `list`: cards on the allowlist; `any`: each card that is not on "
-            "the denylist; `free`: every car."
+            "External identification lets charge: `list`: cards on the allowlist; `any`: cards off the denylist; `free`: all."
         ),
         Danger((Eim.ANY, Eim.FREE), "energy is given to people without identification"),
     ] = Eim.LIST
     allowlist: Annotated[Path | None, Doc("File of contracts and cards that may charge.", "none: no entries")] = None
-    denylist: Annotated[
-        Path | None, Doc("File of contracts and cards that may not, whatever else says so.", "none")
-    ] = None
-    sessions: Annotated[
-        Path | None, Doc("File to which every charging session is appended, durably and without contract data.", "none")
-    ] = None
-    sessions_megabytes: Annotated[
-        float, Doc("How large that file and the older one beside it may become together."), Range(0.1, 10_000)
-    ] = 10.0
-    danger_charge_unbooked: Annotated[
-        bool,
-        Doc(
-            "Let cars begin to charge while that file cannot be written. What is delivered then is kept in memory, and lost with the next power cut."
-        ),
-    ] = False
-    pnc_enabled: Annotated[bool, Named("PnCEnabled"), Doc("ISO15118Ctrlr.PnCEnabled: offer Plug & Charge at all.")] = (
-        True
+    denylist: Annotated[Path | None, Doc("File of contracts and cards that may never charge.", "none")] = None
+    sessions: Annotated[Path | None, Doc("File to which the station appends each session, for the bill.", "none")] = (
+        None
     )
+    sessions_megabytes: Annotated[float, Doc("Size of that file and its predecessor together."), Range(0.1, 10_000)] = (
+        10.0
+    )
+    danger_charge_unbooked: Annotated[
+        bool, Doc("Charge while that file cannot be written. The next power cut loses the sessions since then.")
+    ] = False
+    pnc_enabled: Annotated[bool, Named("PnCEnabled"), Doc("ISO15118Ctrlr: offer Plug & Charge.")] = True
     contract_validation_offline: Annotated[
         bool,
         Named("ContractValidationOffline"),
         Doc(
-            "ISO15118Ctrlr: judge contracts on the station while no backend can be reached; `standalone` never reaches one."
+            "ISO15118Ctrlr: judge contracts on the station while it reaches no backend; `standalone` never reaches one."
         ),
     ] = True
     local_authorize_offline: Annotated[
         bool,
         Named("LocalAuthorizeOffline"),
-        Doc("AuthCtrlr: let lists decide while no backend can be reached; `standalone` never reaches one."),
+        Doc("AuthCtrlr: let lists decide while the station reaches no backend; `standalone` never reaches one."),
     ] = True
     offline_tx_for_unknown_id_enabled: Annotated[
         bool,
         Named("OfflineTxForUnknownIdEnabled"),
         Doc(
-            "AuthCtrlr: while no backend can be reached, let contracts charge that are on no list, if their chain is good and "
-            "they have not failed before."
+            "AuthCtrlr: while the station reaches no backend, let contracts charge that are on no list, "
+            "if their chain is valid and they have not failed before."
         ),
         Danger((True,), "any contract under an installed root charges, billed or not"),
     ] = False
 
     @property
     def policy(self) -> Policy:
-        """These settings as the decision table takes them; what only a backend on a network can use stays off."""
-        return Policy(
-            pnc_enabled=self.pnc_enabled,
-            contract_validation_offline=self.contract_validation_offline,
-            local_authorize_offline=self.local_authorize_offline,
-            offline_tx_for_unknown_id_enabled=self.offline_tx_for_unknown_id_enabled,
-        )
+        """The settings that :class:`Policy` knows; what only a backend on a network can use stays off."""
+        return Policy(**{name: getattr(self, name) for name in Policy.__slots__ if hasattr(self, name)})
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Machine-readable traces of sessions, for support and for tests."""
 
-    mode: Annotated[TraceMode, Doc("Which sessions leave a trace: those that ended badly, all, or none.")] = (
-        TraceMode.ON_FAILURE
-    )
-    directory: Annotated[Path | None, Doc("Where traces are written.", "`traces` in the state directory")] = None
+    mode: Annotated[TraceMode, Doc("Sessions that leave a trace: failed ones, all, none.")] = TraceMode.ON_FAILURE
+    directory: Annotated[Path | None, Doc("Directory of the traces.", "`traces` in the state directory")] = None
     ring_kilobytes: Annotated[
-        int,
-        Doc("Memory of one session's trace; when it is full, repetitions in loops are dropped first."),
-        Range(16, 65536),
+        int, Doc("Memory of one session's trace; a full one drops repetitions in loops first."), Range(16, 65536)
     ] = 256
-    cap_megabytes: Annotated[
-        float, Doc("How large all traces together may become; the oldest are removed first."), Range(0.1, 100_000)
-    ] = 50.0
+    cap_megabytes: Annotated[float, Doc("Size of all traces; the oldest are removed."), Range(0.1, 100_000)] = 50.0
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
     """The log, for people; it goes to standard error."""
 
-    level: Annotated[LogLevel, Doc("How much is said.")] = LogLevel.INFO
+    level: Annotated[LogLevel, Doc("The least severe lines that are logged.")] = LogLevel.INFO
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Times that are the operator's choice. Those of the standards are not settings."""
+    """Times that the operator chooses. Times that a standard prescribes are not settings."""
 
     setup_seconds: Annotated[
-        float,
-        Doc("From the link to SessionSetupReq (V2G_SECC_CommunicationSetup, [V2G2-723]); cars give up after 20."),
-        Range(1, 120),
+        float, Doc("From the link to SessionSetupReq ([V2G2-723]); cars give up after 20."), Range(1, 120)
     ] = 20.0
-    handshake_seconds: Annotated[float, Doc("A whole TLS handshake, at most."), Range(1, 60)] = 10.0
-    eim_seconds: Annotated[float, Doc("How long a driver may take to find the card, cable first."), Range(10, 3600)] = (
-        300.0
-    )
+    handshake_seconds: Annotated[float, Doc("Longest TLS handshake."), Range(1, 60)] = 10.0
+    eim_seconds: Annotated[float, Doc("Time for the driver's card after the cable."), Range(10, 3600)] = 300.0
     token_seconds: Annotated[
-        float,
-        Doc("How long an accepted card waits for its cable (OCPP's TxCtrlr.EVConnectionTimeOut)."),
-        Range(5, 3600),
+        float, Doc("Time for the cable after the card (OCPP's TxCtrlr.EVConnectionTimeOut)."), Range(5, 3600)
     ] = 60.0
     decide_seconds: Annotated[
-        float, Doc("How long the backend may take to decide on a contract; cars give up after 60."), Range(1, 55)
+        float, Doc("Time for the backend to decide on a contract; cars give up after 60."), Range(1, 55)
     ] = 50.0
     shutdown_seconds: Annotated[
-        float, Doc("How long a charging car is given to end by itself when the station is stopped."), Range(0, 60)
+        float, Doc("Time for a charging car to end by itself when the station stops."), Range(0, 60)
     ] = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """What a laboratory may switch on. A station in the field has none of it."""
+    """Settings for a laboratory. A station in the field has none of them."""
 
     strict: Annotated[bool, Doc("Switch every tolerance of field quirks off, for conformance runs.")] = False
     tolerate: Annotated[
         tuple[str, ...],
         Doc("Field quirks tolerated beyond the defaults, such as `Q-16`."),
-        Pattern(QUIRK, "the code of a field quirk, such as Q-16"),
+        QUIRK,
         Danger((), "what a car gets wrong about power or receipts is let pass"),
     ] = ()
     danger_keylog: Annotated[
         Path | None,
-        Doc(
-            "File to which TLS session keys are appended (NSS key log): with it the sessions can be decrypted.", "none"
-        ),
+        Doc("File to which TLS session keys are appended (NSS key log): they decrypt the sessions.", "none"),
     ] = None
     danger_follower: Annotated[
-        bool,
-        Doc(
-            "Let simulated hardware move the pilot for a car that has none (`follower` in its address). For tests only."
-        ),
+        bool, Doc("For tests: let simulated hardware move the pilot for a car without one (`follower` in its address).")
     ] = False
     danger_trace_personal: Annotated[
-        bool,
-        Doc("Leave contract certificates, EMAIDs and EVCCIDs in traces as they are. For synthetic certificates only."),
+        bool, Doc("Keep contract certificates, EMAIDs and EVCCIDs in traces. For synthetic certificates only.")
     ] = False
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole station, checked."""
+    """The configuration of a station, checked."""
 
     outlets: Annotated[tuple[OutletSettings, ...], Named("outlet"), Doc("One table for each outlet."), Length(1)]
     station: Annotated[Station, Doc("The station as a whole.")] = Station()
@@ -246,10 +197,10 @@ class Config:
     uplink: Annotated[Uplink, Doc("The backend.")] = Uplink()
     trace: Annotated[Trace, Doc("Traces.")] = Trace()
     log: Annotated[Log, Doc("The log.")] = Log()
-    timing: Annotated[Timing, Doc("Times that are the operator's choice.")] = Timing()
-    lab: Annotated[Lab, Doc("What a laboratory may switch on.")] = Lab()
+    timing: Annotated[Timing, Doc("Times that the operator chooses.")] = Timing()
+    lab: Annotated[Lab, Doc("Settings for a laboratory.")] = Lab()
     source: Path | None = None
-    """The file it came from; None where flags alone made it."""
+    """The file of this configuration; None if it is made from flags alone."""
 
     @property
     def control_socket(self) -> Path:
@@ -261,7 +212,7 @@ class Config:
 
     @property
     def rules(self) -> Rules:
-        """What the ``standalone`` backend is told."""
+        """The settings of the ``standalone`` backend."""
         uplink = self.uplink
         return Rules(
             state_directory=self.station.state_directory,

@@ -128,11 +128,10 @@ def _build(tree: Mapping[str, Any], path: Path | None, text: str, flags: Mapping
         check(config)
     except Wrong as wrong:
         given = {FLAGS[flag]: flag for flag, value in flags.items() if value is not None}
-        if (
-            flag := next(
-                (given[wrong.path[:n]] for n in range(len(wrong.path), 0, -1) if wrong.path[:n] in given), None
-            )
-        ) or (flag := "iface" if path is None and wrong.path == FLAGS["iface"] else None):
+        if path is None:
+            given[FLAGS["iface"]] = "iface"
+        shorter = (wrong.path[:length] for length in range(len(wrong.path), 0, -1))
+        if flag := next((given[part] for part in shorter if part in given), None):
             raise ConfigError(_dashed(flag), wrong.hint) from None
         raise ConfigError(spelled(wrong.path), wrong.hint, path, line_of(text, wrong.path)) from None
     return replace(config, source=path)

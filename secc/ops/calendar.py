@@ -79,8 +79,7 @@ class Calendar:
     def wall(self) -> Wall:
         """The time, and whether anything confirms it. A trusted time never lies before what has been seen already."""
         now, floor = self._clocks.now(), self.floor
-        confirmed = self._confirmed(now)
-        if confirmed:
+        if self._confirmed(now):
             self._warned = False
             return Wall(now, trusted=True)
         if not self._warned:
@@ -128,7 +127,7 @@ class Calendar:
     def remark(self) -> str:
         """A remark about a clock that is believed; empty if there is none."""
         if (reset := self.reset) is not None:
-            return f"root has reset the last time seen, from {day(reset.before)} to {day(reset.at)}"
+            return _reset_by_root(reset)
         now = self._clocks.now()
         if self._confirmed(now) and now > self.limit and not self._agreed(now):
             return (
@@ -154,9 +153,8 @@ class Calendar:
         with self._lock:
             self._adopt_reset()
             now = self._clocks.now()
-            if not self._confirmed(now):
-                return
-            self._move(now, certain=self._agreed(now))
+            if self._confirmed(now):
+                self._move(now, certain=self._agreed(now))
 
     def told(self, moment: datetime) -> None:
         """A backend whose certificate was verified says what time it is: that is enough to move the floor as far as that."""
@@ -193,10 +191,8 @@ class Calendar:
     def _adopt_reset(self) -> None:
         found = read_seen(self._path)
         if found.reset is not None and found.reset != self._seen.reset:
-            log.warning(
-                "root has reset the last time seen, from %s to %s", day(found.reset.before), day(found.reset.at)
-            )
             self._seen, self._warned = self._of_this_boot(found), False
+            log.warning("%s", _reset_by_root(found.reset))
 
     def _of_this_boot(self, seen: Seen) -> Seen:
         """Of a boot before this one it is only known that it is over: since then the board has been up for as long as it is up now, at least."""
@@ -216,17 +212,12 @@ class Calendar:
         What the hardware clock said at the start counts, with the time that has passed since: the kernel copies the network's time into it.
         """
         witness = self._witness()
-        return (
-            witness is not None
-            and not self._seen.rtc_set
-            and self._clocks.synchronised()
-            and abs(now - witness) <= AGREEMENT
-        )
+        if witness is None or self._seen.rtc_set or not self._clocks.synchronised():
+            return False
+        return abs(now - witness) <= AGREEMENT
 
     def _witness(self) -> datetime | None:
-        if self._rtc is None:
-            return None
-        return self._rtc + timedelta(seconds=self._clocks.uptime() - self._rtc_uptime)
+        return self._rtc and self._rtc + timedelta(seconds=self._clocks.uptime() - self._rtc_uptime)
 
     def _rtc_in_doubt(self, seen: Seen) -> bool:
         here, witness = self._clocks.rtc(), self._witness()
@@ -259,17 +250,15 @@ def read_seen(path: Path) -> Seen:
 
 def write_seen(path: Path, seen: Seen) -> None:
     """Raises StoreError."""
+    reset = seen.reset and {"at": seen.reset.at.isoformat(), "before": seen.reset.before.isoformat()}
     more = {
         "base": seen.base.isoformat(),
         "base_uptime": round(seen.base_uptime, 1),
         "boot": seen.boot,
         "rtc_set": seen.rtc_set,
-        "reset": None
-        if seen.reset is None
-        else {"at": seen.reset.at.isoformat(), "before": seen.reset.before.isoformat()},
+        "reset": reset,
     }
-    lines = (seen.time.isoformat(timespec="seconds"), json.dumps(more))
-    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+    write_atomically(path, f"{seen.time.isoformat(timespec='seconds')}\n{json.dumps(more)}\n".encode())
 
 
 def reset_seen(path: Path, clocks: Clocks | None = None) -> Reset:
@@ -277,12 +266,14 @@ def reset_seen(path: Path, clocks: Clocks | None = None) -> Reset:
     clocks = clocks or Clocks()
     now, before = clocks.now().replace(microsecond=0), read_seen(path)
     if now < BUILT:
-        raise ValueError(
-            f"the clock says {day(now)}, which is before this software was made ({day(BUILT)}): set it first"
-        )
+        raise ValueError(f"the clock says {day(now)}, before this software was made ({day(BUILT)}): set it first")
     reset = Reset(at=now, before=max(BUILT, before.time))
     write_seen(path, Seen(now, base=now, base_uptime=clocks.uptime(), boot=clocks.boot(), reset=reset))
     return reset
+
+
+def _reset_by_root(reset: Reset) -> str:
+    return f"root has reset the last time seen, from {day(reset.before)} to {day(reset.at)}"
 
 
 def day(moment: datetime) -> str:

@@ -40,7 +40,10 @@ EXPIRY_WARNING = timedelta(days=30)
 
 def report(config: Config, unit: Unit | None = None) -> list[Finding]:
     """Everything about this configuration on this machine, at this moment, with the rights of this process."""
-    return [*findings(config), *_before_the_start(config, unit)]
+    found, running = [*findings(config), *places(config, unit)], is_running(config)
+    if running:
+        found.append(note("station", f"one is running on {config.control_socket}: `secc status` says how it is"))
+    return [*found, *ports(config, running=running)]
 
 
 def findings(config: Config) -> Iterator[Finding]:
@@ -61,28 +64,18 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _outlets(config)
 
 
-def _before_the_start(config: Config, unit: Unit | None) -> Iterator[Finding]:
-    yield from places(config, unit)
-    running = is_running(config)
-    if running:
-        yield note("station", f"one is running on {config.control_socket}: `secc status` says how it is")
-    yield from ports(config, running=running)
-
-
 def _configuration(config: Config) -> Finding:
     if config.source is None:
         return Finding("configuration", "from flags alone")
-    if problem := exposed(config.source):
-        return bad("configuration", problem)
-    return Finding("configuration", str(config.source))
+    problem = exposed(config.source)
+    return bad("configuration", problem) if problem else Finding("configuration", str(config.source))
 
 
 def _state(config: Config) -> Finding:
     """A user who can replace ``last-seen`` can have expired certificates accepted. (A-PKI-05, A-PKI-07)"""
     directory = config.station.state_directory
-    if problem := exposed(directory / FILE):
-        return bad("state", problem)
-    return Finding("state", f"kept in {directory}")
+    problem = exposed(directory / FILE)
+    return bad("state", problem) if problem else Finding("state", f"kept in {directory}")
 
 
 def _calendar(config: Config, calendar: Calendar, wall: Wall) -> Iterator[Finding]:
@@ -144,10 +137,8 @@ def _book(config: Config) -> Iterator[Finding]:
         then = "sessions are lost with the next power cut" if config.uplink.danger_charge_unbooked else "no car charges"
         yield bad("sessions", f"cannot be stored, so {then}: {error}")
         return
-    if problem := exposed(path):
-        yield bad("sessions", problem)
-    else:
-        yield Finding("sessions", f"stored in {path}")
+    problem = exposed(path)
+    yield bad("sessions", problem) if problem else Finding("sessions", f"stored in {path}")
 
 
 def _revoked(config: Config) -> Iterator[Finding]:

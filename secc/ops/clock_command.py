@@ -21,15 +21,11 @@ def show(state: Path, *, vouched: bool, clocks: Clocks | None = None) -> Iterato
     """What each clock says, whether the station believes it, and what to do; a line each. Raises ClockRefused."""
     clocks = clocks or Clocks()
     if not os.access(state, os.R_OK | os.X_OK):
-        raise ClockRefused(
-            f"{state} cannot be read; check that it is the station's state directory and that you may read it"
-        )
+        raise ClockRefused(f"{state} cannot be read; is it the station's state directory, and may you read it?")
     calendar = Calendar(state / FILE, vouched=vouched, clocks=clocks)
-    source = (
-        "a source on the network keeps it right" if clocks.synchronised() else "no source on the network keeps it right"
-    )
+    source = "a" if clocks.synchronised() else "no"
     hardware = clocks.rtc()
-    yield f"clock      {day(clocks.now())}, {source}"
+    yield f"clock      {day(clocks.now())}, {source} source on the network keeps it right"
     yield f"hardware   {day(hardware) if hardware is not None else 'none'}{', and the operator vouches for it' if vouched else ''}"
     yield f"last seen  {day(calendar.floor)} (build date: {day(BUILT)}); one source alone may move it to {day(calendar.limit)}"
     yield f"confirmed  {'yes' if calendar.wall().trusted else 'no'}"

@@ -50,11 +50,6 @@ Text = tuple[str, str]
 """A command's name and what it printed."""
 
 
-def packet_filters() -> tuple[Text, ...]:
-    """What the machine's packet filters print; nothing where we may not read them."""
-    return tuple(_filters())
-
-
 def table(wires: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> Iterator[str]:
     """The wiring of an outlet as lines: what is said, who performs or answers it and is told besides, and which conversations hear it."""
     rows = [("what is said", "performed, answered, told", "heard by")]
@@ -70,7 +65,7 @@ def examine(config: Config, unit: Unit | None = None, filters: tuple[Text, ...] 
     yield from installed.findings()
     yield _libssl()
     yield from _storage(config)
-    filters = packet_filters() if filters is None else filters
+    filters = tuple(packet_filters()) if filters is None else filters
     yield _raw_sockets(config)
     for outlet in config.outlets:
         yield from _network(outlet, filters)
@@ -116,10 +111,8 @@ def _directory(directory: Path, needed: int) -> Finding:
     if free < LEAST_BYTES:
         return bad("disk", f"{room}: full; make room")
     if free < needed:
-        text = (
-            f"{room}, but {needed / 1e6:.0f} MB may be needed: lower trace.cap_megabytes or uplink.sessions_megabytes"
-        )
-        return note("disk", text)
+        remedy = "lower trace.cap_megabytes or uplink.sessions_megabytes"
+        return note("disk", f"{room}, but {needed / 1e6:.0f} MB may be needed: {remedy}")
     return Finding("disk", room)
 
 
@@ -145,8 +138,7 @@ def _raw_sockets(config: Config) -> Finding:
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
     except OSError as error:
-        remedy = "AmbientCapabilities=CAP_NET_RAW in the unit"
-        return bad("raw sockets", f"may not be opened ({error.strerror}): {remedy}")
+        return bad("raw sockets", f"may not be opened ({error.strerror}): AmbientCapabilities=CAP_NET_RAW in the unit")
     return Finding("raw sockets", "may be opened (CAP_NET_RAW)")
 
 
@@ -161,8 +153,11 @@ def _has_carrier(interface: str) -> bool | None:
     return bool(flags & _IFF_RUNNING) if flags & _IFF_UP else None
 
 
-def _filters() -> Iterator[Text]:
-    """What the machine's packet filters print. The ip6tables of today writes into nftables, so it is asked only where nft says nothing."""
+def packet_filters() -> Iterator[Text]:
+    """What the machine's packet filters print; nothing where we may not read them.
+
+    The ip6tables of today writes into nftables, so it is asked only where nft says nothing.
+    """
     understood = False
     for command in (("nft", "-a", "list", "ruleset"), ("ip6tables-legacy-save",), ("ip6tables-save",)):
         path = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -209,8 +204,7 @@ def _filtered(subject: str, outlet: OutletSettings, command: str, rules: Filter)
         elif shown:
             yield note(subject, f"firewall: {what}: look at {' | '.join(shown[:SHOWN])}{default}")
         else:
-            text = f"firewall: {what} are dropped by: {rules.defaults[0]}; no rule lets them in"
-            yield bad(subject, text)
+            yield bad(subject, f"firewall: {what} are dropped by: {rules.defaults[0]}; no rule lets them in")
     if passing:
         yield Finding(subject, f"firewall: {', '.join(passing)} pass ({command})")
 
@@ -235,11 +229,8 @@ async def _parts(subject: str, outlet: OutletSettings, running: bool) -> AsyncIt
         return  # has been said already
     try:
         board = await asyncio.wait_for(open_hal(outlet.hal, name=outlet.name), BOARD_SECONDS)
-    except TimeoutError:
-        yield bad(subject, f"board: {outlet.hal} does not open within {BOARD_SECONDS:g} s")
-        return
-    except HalError as error:
-        yield bad(subject, f"board: {error}")
+    except (HalError, TimeoutError) as error:
+        yield bad(subject, f"board: {str(error) or f'{outlet.hal} does not open within {BOARD_SECONDS:g} s'}")
         return
     # Open it, look, close it: it comes up and goes down in its safe state.
     try:
@@ -267,9 +258,8 @@ def _answers(subject: str, board: Board) -> Iterator[Finding]:
         text += f", AC {ac.phases} phases of {ac.volts:g} V, {ac.min_amperes:g} to {ac.max_amperes:g} A"
     yield Finding(subject, text)
     if not board.capabilities.opens_itself:
-        yield note(
-            subject, "board: does not open its contactors by itself: for a bench, or with an interlock in hardware"
-        )
+        text = "does not open its contactors by itself: for a bench, or with an interlock in hardware"
+        yield note(subject, f"board: {text}")
     for fault in board.faults.active:
         yield bad(subject, f"board: fault {fault.code}: {fault.text}")
     if board.inputs.reading.emergency_stopped:
@@ -303,7 +293,5 @@ def _offset(subject: str, offset: int) -> Finding:
     """Chargers in the field subtract 3 to 10 dB; an outlet that subtracts nothing seems farther away than a neighbour that does."""
     if offset:
         return Finding(subject, f"modem: attenuation_offset is {offset} dB")
-    text = (
-        "attenuation_offset is not set: a neighbour that is calibrated may get this outlet's cars (docs/board.md, 11)"
-    )
-    return note(subject, f"modem: {text}")
+    text = "attenuation_offset is not set: a neighbour that is calibrated may get this outlet's cars"
+    return note(subject, f"modem: {text} (docs/board.md, 11)")

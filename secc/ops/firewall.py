@@ -59,9 +59,7 @@ def read_filter(command: str, text: str) -> Filter:
         found = list(_nft(text) if command == "nft" else _ip6tables(text))
     except IndexError:
         raise RulesUnreadable(f"{command}: a rule or a chain without a name") from None
-    return Filter(
-        tuple(rule for rule, default in found if default), tuple(rule for rule, default in found if not default)
-    )
+    return Filter(*(tuple(rule for rule, default in found if default is wanted) for wanted in (True, False)))
 
 
 def _nft(text: str) -> Iterator[tuple[str, bool]]:

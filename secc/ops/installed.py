@@ -20,12 +20,13 @@ import frozen
 from certs.files import write_atomically
 from frozen import code
 from secc.errors import SeccError
-from secc.ops.finding import Finding
+from secc.ops.finding import Finding, bad, note
 from secc.protocols import protocols
 from secc.session import negotiation
 
 PACKAGES: Final = ("frozen", "certs", "hal", "secc")
 REMEDY: Final = "run `secc compile` as the owner of the installation"
+SLOWER: Final = f", so a start takes longer; {REMEDY}"
 _OTHERS_WRITE: Final = 0o022
 _FRESH_HEAD: Final = 16
 """Octets of a module's byte code before the code: the interpreter's number, flags, time and size of the source."""
@@ -36,7 +37,7 @@ def install() -> Iterator[str]:
 
     Raises SeccError where byte code cannot be written, StoreError for the generated code.
     """
-    for place in _places():
+    for place in map(_place, PACKAGES):
         if not compileall.compile_dir(place, quiet=1):
             raise SeccError(f"{place}: not every module could be compiled: run this as the owner of the installation")
     yield f"byte code of {len(list(_sources()))} modules"
@@ -53,8 +54,7 @@ def findings() -> Iterator[Finding]:
     sources = list(_sources())
     stale = sum(not _is_fresh(source) for source in sources)
     if stale:
-        text = f"{stale} of {len(sources)} modules have none that is fresh, so a start takes longer; {REMEDY}"
-        yield Finding("byte code", text, remark=True)
+        yield note("byte code", f"{stale} of {len(sources)} modules have none that is fresh{SLOWER}")
     else:
         yield Finding("byte code", f"of all {len(sources)} modules is there")
     yield _generated()
@@ -64,11 +64,11 @@ def _generated() -> Finding:
     try:
         fingerprint, entries = code.read(code.PLACE)
     except code.Missing:
-        return Finding("generated code", f"is not there, so a start takes longer; {REMEDY}", remark=True)
+        return note("generated code", f"is not there{SLOWER}")
     except code.Unusable as error:
-        return Finding("generated code", f"is not used: {error}; {REMEDY}", good=False)
+        return bad("generated code", f"is not used: {error}; {REMEDY}")
     if fingerprint != _fingerprint():
-        return Finding("generated code", f"was made from other sources, so a start takes longer; {REMEDY}", remark=True)
+        return note("generated code", f"was made from other sources{SLOWER}")
     return Finding("generated code", f"{len(entries)} functions are there")
 
 
@@ -99,12 +99,8 @@ def _place(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _places() -> Iterator[Path]:
-    return map(_place, PACKAGES)
-
-
 def _sources() -> Iterator[Path]:
-    for place in _places():
+    for place in map(_place, PACKAGES):
         yield from sorted(place.rglob("*.py"))
 
 

@@ -70,12 +70,10 @@ def _place(interface: str, index: int, table: bytes) -> Place:
     tentative = False
     for line in table.decode().splitlines():
         octets, _, _, scope, flags, name = line.split()
-        if name != interface or int(scope, 16) not in (_LINK_SCOPE, _HOST_SCOPE):
-            continue
-        if int(flags, 16) & _TENTATIVE:
+        if name == interface and int(scope, 16) in (_LINK_SCOPE, _HOST_SCOPE):
+            if not int(flags, 16) & _TENTATIVE:
+                return Place(interface, index, IPv6Address(bytes.fromhex(octets)))
             tentative = True
-            continue
-        return Place(interface, index, IPv6Address(bytes.fromhex(octets)))
     if tentative:
         raise InterfaceUnusable(f"the IPv6 address of {interface} is still tentative")
     raise InterfaceUnusable(f"{interface} has no IPv6 link-local address: is it up, and is IPv6 switched on there?")
@@ -90,9 +88,8 @@ def _tied(place: Place, kind: socket.SocketKind) -> Iterator[socket.socket]:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, place.interface.encode() + b"\0")
         except PermissionError:
-            raise InterfaceUnusable(
-                f"may not bind to {place.interface}: the kernel is older than 5.7, which asks for CAP_NET_RAW"
-            ) from None
+            why = "a kernel before 5.7 asks for CAP_NET_RAW"
+            raise InterfaceUnusable(f"may not bind to {place.interface}: {why}") from None
         yield sock
     except BaseException:
         sock.close()
@@ -157,10 +154,8 @@ def holder(port: int) -> str:
             names.append(name)
     if users:
         # Only root may look at a station's descriptors; the table still names the user of a socket.
-        owners = ", ".join(sorted(set(users.values())))
-        names.append(
-            " or ".join(unseen) or f"a process of user {owners} (as root, `ss -6ulpn sport = {port}` names it)"
-        )
+        owners = f"user {', '.join(sorted(set(users.values())))}"
+        names.append(" or ".join(unseen) or f"a process of {owners} (as root, `ss -6ulpn sport = {port}` names it)")
     return " and ".join(names) or "a program that cannot be seen from here"
 
 

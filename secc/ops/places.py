@@ -27,11 +27,8 @@ def places(config: Config, unit: Unit | None) -> Iterator[Finding]:
     for setting, directory in _directories(config, unit):
         yield _directory(setting, directory, unit)
     yield from _control(config)
-    if (
-        unit is not None
-        and RAW not in unit.capabilities
-        and any(outlet.modem is Modem.PACKET for outlet in config.outlets)
-    ):
+    packet = any(outlet.modem is Modem.PACKET for outlet in config.outlets)
+    if packet and unit is not None and RAW not in unit.capabilities:
         text = f"modem = 'packet' needs {RAW}, which {unit.path} does not give: AmbientCapabilities={RAW}"
         yield bad("raw sockets", text)
     for outlet in config.outlets:
@@ -59,13 +56,12 @@ def is_running(config: Config) -> bool:
 
 def _user(unit: Unit | None) -> Finding:
     name = _name(os.geteuid())
+    looked = f"looked at with the rights of {name}"
     if unit is not None:
-        return Finding(
-            "user", f"looked at with the rights of {name}; {unit.path} runs it as {unit.user}", remark=name != unit.user
-        )
+        return Finding("user", f"{looked}; {unit.path} runs it as {unit.user}", remark=name != unit.user)
     if os.geteuid() == 0:
         return note("user", "root may access everything: use --as-user to look with the rights of another user")
-    return Finding("user", f"looked at with the rights of {name}")
+    return Finding("user", looked)
 
 
 def _directories(config: Config, unit: Unit | None) -> Iterator[tuple[str, Path]]:
@@ -83,30 +79,24 @@ def _directory(subject: str, directory: Path, unit: Unit | None) -> Finding:
     directory = directory.absolute()
     if unit is not None:
         if below := _below(directory, unit.private):
-            return bad(
-                subject,
-                f"{directory}: {unit.path} keeps what is below {below} from the station; take another directory",
-            )
+            why = f"{unit.path} keeps what is below {below} from the station; take another directory"
+            return bad(subject, f"{directory}: {why}")
         if unit.writable is not None and _below(directory, unit.writable) is None:
             return bad(subject, f"{directory} is read-only for the station: ReadWritePaths={directory} in {unit.path}")
     there = next((one for one in (directory, *directory.parents) if _exists(one)), directory)
-    if (
-        there != directory
-        and unit is not None
-        and _below(directory, unit.made) is not None
-        and not _exists(unit.made[0])
-    ):
+    made = unit.made if unit is not None else ()
+    if there != directory and _below(directory, made) is not None and not _exists(made[0]):
         return Finding(subject, f"{directory} is made at the start")
     try:
         if not stat.S_ISDIR(there.stat().st_mode):
             return bad(subject, f"{there} is not a directory")
     except OSError as error:
         return bad(subject, f"{directory}: {error.strerror}")
+    done = "written" if there == directory else "made"
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
         who = _name(os.geteuid())
-        deed = "be written" if there == directory else "be made"
-        return bad(subject, f"{directory} cannot {deed} by {who}: install -d -o {who} -m 0750 {directory}")
-    return Finding(subject, f"{directory} can be {'written' if there == directory else 'made'}")
+        return bad(subject, f"{directory} cannot be {done} by {who}: install -d -o {who} -m 0750 {directory}")
+    return Finding(subject, f"{directory} can be {done}")
 
 
 def _control(config: Config) -> Iterator[Finding]:
@@ -128,8 +118,8 @@ def _devices(outlet: OutletSettings) -> Iterator[Finding]:
         if not _exists(device):
             yield bad(subject, f"there is no device {device}")
         elif not os.access(device, os.R_OK | os.W_OK, effective_ids=True):
-            group = f"; it belongs to the group {_group_of(device)}"
-            yield bad(subject, f"{_name(os.geteuid())} may not open {device}{group} (docs/boards.md)")
+            who, group = _name(os.geteuid()), _group_of(device)
+            yield bad(subject, f"{who} may not open {device}; it belongs to the group {group} (docs/boards.md)")
 
 
 def _ports(subject: str, outlet: OutletSettings, running: bool) -> Iterator[Finding]:

@@ -43,22 +43,17 @@ def _outlet(outlet: Mapping[str, Any]) -> Iterator[str]:
         yield f"  problem   {escaped(str(outlet['problem']))}"
     port = f", TCP port {outlet['port']}" if outlet["port"] else ""
     yield f"  network   {outlet['interface']} {outlet['address'] or 'without an address'}{port}"
-    yield f"  power     pilot {outlet['pilot']}, contactor {outlet['contactor']}, {_power(outlet)}"
+    power = f"{outlet['volts']:.1f} V, {outlet['amperes']:.1f} A, meter {outlet['watt_hours'] / 1000:.3f} kWh"
+    yield f"  power     pilot {outlet['pilot']}, contactor {outlet['contactor']}, {power}"
     if outlet["watts_limit"] is not None:
         yield f"  limit     {outlet['watts_limit']:g} W"
     if outlet["faults"]:
         yield f"  faults    {', '.join(outlet['faults'])}"
-    session = outlet["session"]
-    if session is not None:
+    if (session := outlet["session"]) is not None:
         transport = "TLS" if session["tls"] else "plain TCP"
         yield f"  session   {session['protocol'] or 'nothing agreed yet'} on {transport}, {session['milestone'] or 'begun'}"
-    last = outlet.get("last")
-    if last:
+    if last := outlet.get("last"):
         yield f"  last      {last}: {meaning(last).meaning}"
-
-
-def _power(outlet: Mapping[str, Any]) -> str:
-    return f"{outlet['volts']:.1f} V, {outlet['amperes']:.1f} A, meter {outlet['watt_hours'] / 1000:.3f} kWh"
 
 
 def _duration(seconds: float) -> str:

@@ -91,9 +91,8 @@ def staple(store: Path, cache: Path, file: Path) -> str:
             reasons.append(f"{_name(certificate)}: {error}")
         else:
             return f"{_name(certificate)}: {status.status.value}"
-    raise StoreRefused(
-        f"{file} is not an answer about a certificate of this station: " + ("; ".join(reasons) or "there is none")
-    )
+    why = "; ".join(reasons) or "there is none"
+    raise StoreRefused(f"{file} is not an answer about a certificate of this station: {why}")
 
 
 def _issued(store: Path) -> Iterator[tuple[Edition, Certificate, Certificate]]:

@@ -28,6 +28,7 @@ PLACES = (
 """Where units lie; the later place wins."""
 STATE = Path("/var/lib")
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _KEEP_CAPABILITIES = 8  # linux/prctl.h: PR_SET_KEEPCAPS
 _CAPABILITY_VERSION = 0x20080522  # linux/capability.h: _LINUX_CAPABILITY_VERSION_3
 _CAPABILITIES = {"CAP_NET_BIND_SERVICE": 10, "CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13}
@@ -54,10 +55,8 @@ def find_unit(configuration: Path | None) -> Unit | None:
     if not found or configuration is None:
         return None
     settings: dict[str, list[str]] = {}
-    drop_ins = sorted(
-        (path for place in PLACES for path in (place / f"{NAME}.d").glob("*.conf")), key=lambda path: path.name
-    )
-    for file in (found[-1], *drop_ins):
+    drop_ins = [path for place in PLACES for path in (place / f"{NAME}.d").glob("*.conf")]
+    for file in (found[-1], *sorted(drop_ins, key=lambda path: path.name)):
         for key, value in _assignments(file):
             # An empty assignment forgets what was said before.
             settings[key] = [*settings.get(key, ()), value] if value else []
@@ -92,19 +91,13 @@ def become(user: str, capabilities: frozenset[str] = frozenset()) -> None:
             raise ConfigError("--as-user", f"only root may look with the rights of {user}")
         os.initgroups(entry.pw_name, entry.pw_gid)
         os.setgid(entry.pw_gid)
-        _libc().prctl(_KEEP_CAPABILITIES, 1, 0, 0, 0)
+        _LIBC.prctl(_KEEP_CAPABILITIES, 1, 0, 0, 0)
         os.setuid(entry.pw_uid)
         _keep_only(capabilities)
     for needed in (Path(sys.executable), Path(os.__file__), Path(secc.__file__)):
         if not os.access(needed, os.R_OK):
-            raise ConfigError(
-                "--as-user",
-                f"{user} cannot read {needed}, so it cannot run this program: install it with the system's Python",
-            )
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+            remedy = "install it with the system's Python"
+            raise ConfigError("--as-user", f"{user} cannot read {needed}, so it cannot run this program: {remedy}")
 
 
 def _keep_only(capabilities: frozenset[str]) -> None:
@@ -113,7 +106,7 @@ def _keep_only(capabilities: frozenset[str]) -> None:
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     # Effective, permitted, inheritable; once more for the numbers from 32 on.
     sets = (ctypes.c_uint32 * 6)(mask, mask, 0, 0, 0, 0)
-    if _libc().capset(header, sets) != 0:
+    if _LIBC.capset(header, sets) != 0:
         raise ConfigError("--as-user", f"the rights of the user cannot be taken: {os.strerror(ctypes.get_errno())}")
 
 

@@ -38,6 +38,8 @@ FLUSH_SECONDS = 0.5
 BACKLOG_LINES = 256
 """How far a reader of the events may fall behind before it is told that it missed some."""
 
+MISSED = json.dumps({"event": "missed", "text": "this reader was too slow"})
+
 Answer = Mapping[str, Any]
 Command = Callable[[Mapping[str, Any]], Answer | Awaitable[Answer]]
 """What does a request. One that has to wait returns an awaitable; others are answered meanwhile."""
@@ -115,7 +117,7 @@ class ControlServer:
         user = self._clients[task] = _user(writer)
         try:
             if list(self._clients.values()).count(user) > CLIENTS:
-                await _say(writer, {"ok": False, "error": "too many clients"})
+                await _say(writer, _refusal("too many clients"))
                 return
             await self._serve(reader, writer, user)
         except (ConnectionError, asyncio.CancelledError):
@@ -130,74 +132,64 @@ class ControlServer:
             try:
                 line = await reader.readline()
             except ValueError:
-                await _say(writer, {"ok": False, "error": f"a line has at most {LINE_OCTETS} octets"})
+                await _say(writer, _refusal(f"a line has at most {LINE_OCTETS} octets"))
                 return
             if not line:
                 return
             await budget.spend()
             async with self._turn:
-                request, found = self._begin(line)
+                found = self._begin(line)
                 # The next request, of this client or another, is for the next turn of the loop.
                 await asyncio.sleep(0)
             if found is None:
                 await self._stream(reader, writer)
                 return
-            await _say(writer, await self._finished(request, found))
+            await _say(writer, await found if isinstance(found, Awaitable) else found)
 
-    def _begin(self, line: bytes) -> tuple[str, Answer | Awaitable[Answer] | None]:
-        """What is asked for, and what is said to it, now or later; None: it asks for the events."""
+    def _begin(self, line: bytes) -> Answer | Awaitable[Answer] | None:
+        """What is said to the request, now or later; None: it asks for the events."""
+        what = ""
         try:
             request = _parse(line)
-            what: str = request["do"]
+            what = request["do"]
             if what == "events":
-                return what, None
-            command = self._commands.get(what)
-            if command is None:
+                return None
+            if what not in self._commands:
                 known = ", ".join(sorted([*self._commands, "events"]))
                 raise ControlError(f"unknown request {what!r}; there are: {known}")
-        except ControlError as error:
-            return "", _refusal(error)
-        try:
-            found = command(request)
+            found = self._commands[what](request)
         except Exception as error:  # noqa: BLE001  # each becomes an answer
-            return what, self._failed(what, error)
-        return what, found if isinstance(found, Awaitable) else {"ok": True, **found}
-
-    async def _finished(self, what: str, found: Answer | Awaitable[Answer]) -> Answer:
-        if not isinstance(found, Awaitable):
-            return found
-        try:
-            return {"ok": True, **await found}
-        except Exception as error:  # noqa: BLE001  # each becomes an answer
-            return self._failed(what, error)
-
-    def _failed(self, what: str, error: Exception) -> Answer:
-        if isinstance(error, SeccError):
-            return _refusal(error)
-        if isinstance(error, KeyError | TypeError | ValueError):
-            return _refusal(f"{what}: {error}")
-        log.error("control: a bug in %s", what, exc_info=error)
-        return _refusal(f"{what}: internal error")
+            return _failed(what, error)
+        return _finished(what, found) if isinstance(found, Awaitable) else {"ok": True, **found}
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         queue: asyncio.Queue[str | None] = asyncio.Queue(BACKLOG_LINES)
         self._readers.add(queue)
         gone = asyncio.create_task(_until_closed(reader))
+        gone.add_done_callback(lambda _: _offer(queue, None))
         try:
-            while True:
-                line = asyncio.create_task(queue.get())
-                await asyncio.wait((line, gone), return_when=asyncio.FIRST_COMPLETED)
-                if not line.done():
-                    line.cancel()
-                    return
-                text = line.result()
-                if text is None:
-                    return
-                writer.write(text.encode() + b"\n")
+            while (line := await queue.get()) is not None:
+                writer.write(line.encode() + b"\n")
                 await writer.drain()
         finally:
             gone.cancel()
             self._readers.discard(queue)
+
+
+async def _finished(what: str, found: Awaitable[Answer]) -> Answer:
+    try:
+        return {"ok": True, **await found}
+    except Exception as error:  # noqa: BLE001  # each becomes an answer
+        return _failed(what, error)
+
+
+def _failed(what: str, error: Exception) -> Answer:
+    if isinstance(error, SeccError):
+        return _refusal(error)
+    if isinstance(error, KeyError | TypeError | ValueError):
+        return _refusal(f"{what}: {error}")
+    log.error("control: a bug in %s", what, exc_info=error)
+    return _refusal(f"{what}: internal error")
 
 
 def _refusal(error: object) -> Answer:
@@ -210,9 +202,7 @@ def _offer(queue: asyncio.Queue[str | None], line: str | None) -> None:
     except asyncio.QueueFull:
         while not queue.empty():
             queue.get_nowait()
-        queue.put_nowait(
-            json.dumps({"event": "missed", "text": "this reader was too slow"}) if line is not None else None
-        )
+        queue.put_nowait(MISSED if line is not None else None)
 
 
 def _parse(line: bytes) -> dict[str, Any]:
@@ -238,12 +228,8 @@ def _user(writer: asyncio.StreamWriter) -> int:
     return int(user)
 
 
-def _write(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
-    writer.write(json.dumps(answer).encode() + b"\n")
-
-
 async def _say(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
-    _write(writer, answer)
+    writer.write(json.dumps(answer).encode() + b"\n")
     await writer.drain()
 
 

@@ -24,7 +24,6 @@ from secc.station.collector import LOOK_SECONDS as COLLECTOR_SECONDS
 from secc.station.collector import Collector
 from secc.station.compose import compose
 from secc.station.control import ControlServer
-from secc.station.serving.commands import Commands
 from secc.station.serving.outlet import OutletHost
 from secc.station.shared.heap import keep_private, settle, share_arena
 from secc.station.shared.notify import Notifier
@@ -56,16 +55,12 @@ class Station:
         self._stopping = asyncio.Event()
         self._control = ControlServer(config.control_socket, self._commands())
         services.publish = self._control.publish
-        self.outlets = tuple(OutletHost(outlet, config, services) for outlet in config.outlets)
+        self.outlets = tuple(OutletHost(outlet, services) for outlet in config.outlets)
         self._tasks: list[asyncio.Task[None]] = []
         self._problems: list[str] = []
         """Of each outlet, as last told."""
         self.preparing: asyncio.Future[None] | None = None
         """What most cars speak is imported and compiled, once the station is ready."""
-
-    @property
-    def _takes_contracts(self) -> bool:
-        return any(Payment.CONTRACT in outlet.payments for outlet in self._config.outlets)
 
     async def open(self) -> None:
         """Bring everything up; returns when cars can find every outlet whose interface is there."""
@@ -94,14 +89,12 @@ class Station:
     def _say_ready(self) -> str:
         """Name the outlets where a car could charge now, and log as errors what keeps the others from it; in one line for the service manager."""
         self._problems = [outlet.problem for outlet in self.outlets]
+        ready = []
         for outlet, problem in zip(self.outlets, self._problems, strict=True):
             if problem:
                 log.error("outlet %s is not ready: %s", outlet.name, problem)
-        ready = [
-            f"outlet {outlet.name} on {outlet.interface}"
-            for outlet, problem in zip(self.outlets, self._problems, strict=True)
-            if not problem
-        ]
+            else:
+                ready.append(f"outlet {outlet.name} on {outlet.settings.interface}")
         if ready:
             log.info("ready: %s", ", ".join(ready))
         return f"{len(ready)} of {len(self.outlets)} outlets ready"
@@ -195,7 +188,7 @@ class Station:
     def _obey(self, order: BackendEvent) -> str:
         """Do what an order says; why not, if it cannot be done."""
         try:
-            self._commands_of({"outlet": order.outlet}).ordered(order)
+            self._outlet({"outlet": order.outlet}).commands.ordered(order)
         except ControlError as error:
             log.warning("an order of the backend is refused: %s: %s", type(order).__name__, error)
             return str(error)
@@ -230,32 +223,25 @@ class Station:
     def _commands(self) -> dict[str, Any]:
         return {
             "state": self._state_of,
-            "start": lambda request: self._commands_of(request).start(),
-            "stop": lambda request: self._commands_of(request).stop("operator"),
-            "limit": lambda request: self._commands_of(request).limit(request["watts"]),
-            "token": lambda request: self._commands_of(request).token(request["kind"], request["value"]),
-            "renegotiate": lambda request: self._commands_of(request).renegotiate(),
-            "ongoing": lambda request: self._commands_of(request).ongoing(request["phase"], request["on"]),
+            "start": lambda request: self._outlet(request).commands.start(),
+            "stop": lambda request: self._outlet(request).commands.stop("operator"),
+            "limit": lambda request: self._outlet(request).commands.limit(request["watts"]),
+            "token": lambda request: self._outlet(request).commands.token(request["kind"], request["value"]),
+            "renegotiate": lambda request: self._outlet(request).commands.renegotiate(),
+            "ongoing": lambda request: self._outlet(request).commands.ongoing(request["phase"], request["on"]),
             "reload": self._reload_for,
         }
 
-    def _outlet(self, wanted: Any) -> OutletHost:
-        for outlet in self.outlets:
-            if outlet.name == str(wanted):
-                return outlet
-        raise ControlError(f"no outlet {wanted!r}; there are: {', '.join(outlet.name for outlet in self.outlets)}")
-
-    def _commands_of(self, request: Mapping[str, Any]) -> Commands:
+    def _outlet(self, request: Mapping[str, Any]) -> OutletHost:
         wanted = request.get("outlet")
-        if wanted is not None:
-            return self._outlet(wanted).commands
-        if len(self.outlets) == 1:
-            return self.outlets[0].commands
-        raise ControlError(f"which outlet? there are: {', '.join(outlet.name for outlet in self.outlets)}")
+        found = [outlet for outlet in self.outlets if wanted is None or outlet.name == str(wanted)]
+        if len(found) == 1:
+            return found[0]
+        which = "which outlet?" if wanted is None else f"no outlet {wanted!r};"
+        raise ControlError(f"{which} there are: {', '.join(outlet.name for outlet in self.outlets)}")
 
     def _state_of(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        wanted = request.get("outlet")
-        return self.state() if wanted is None else self._outlet(wanted).state()
+        return self.state() if request.get("outlet") is None else self._outlet(request).state()
 
     async def _reload_for(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         if request.get("outlet") is not None:
@@ -276,7 +262,8 @@ class Station:
     def state(self) -> dict[str, Any]:
         """Everything that ``secc status`` shows."""
         wall = self._services.calendar.wall()
-        status = self._services.uplink.status()
+        status, trust = self._services.uplink.status(), self._services.trust
+        contracts = any(Payment.CONTRACT in outlet.payments for outlet in self._config.outlets)
         return {
             "station": self._config.station.name,
             "version": version(),
@@ -285,11 +272,14 @@ class Station:
                 "time": wall.time.isoformat(timespec="seconds"),
                 "trusted": wall.trusted,
                 # An outlet that takes only cards needs no dates.
-                "problem": self._services.calendar.problem() if self._takes_contracts else "",
+                "problem": self._services.calendar.problem() if contracts else "",
                 "remark": self._services.calendar.remark(),
             },
             "uplink": {"kind": status.kind, "state": status.state, "problems": list(status.problems)},
-            "trust": self._services.describe_trust(),
+            "trust": {
+                "chains": [context.chain.name for context in self._services.identity.contexts],
+                "problems": list(trust.problems) if trust is not None else [],
+            },
             "dangers": list(self._dangers),
             "outlets": [outlet.state() for outlet in self.outlets],
         }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from frozen import dataclass
 from secc import energy
 from secc.config import Config, OutletSettings, Station
 from secc.conversation import Session
@@ -23,8 +22,7 @@ from secc.station.shared.notify import Notifier
 from secc.station.shared.services import Services
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(NamedTuple):
     """One type of effect, question or event, by name: who performs or answers it, who is told besides, and which conversations hear it."""
 
     name: str
@@ -43,37 +41,32 @@ async def _wiring() -> tuple[Wire, ...]:
         config = Config((settings,), station=Station(state_directory=Path(directory)))
         services = compose(config, Notifier({}))
         try:
-            host = OutletHost(services.config.outlets[0], services.config, services)
+            host = OutletHost(services.config.outlets[0], services)
             host.matching.prepare()
             table = host.router.wiring()
-            hears = {name: session.hears for name, session in _conversations(services)}
+            heard: dict[str, list[str]] = {}
+            for conversation, session in _conversations(services).items():
+                session.begin(asyncio.get_running_loop().time())
+                for kind in session.hears:
+                    heard.setdefault(kind.__name__, []).append(conversation)
         finally:
             await services.close()
-    heard: dict[str, list[str]] = {}
-    for conversation, kinds in hears.items():
-        for kind in kinds:
-            heard.setdefault(kind.__name__, []).append(conversation)
     return tuple(
         Wire(name, tuple(table.get(name, ())), tuple(sorted(heard.get(name, ()))))
         for name in sorted(table.keys() | heard.keys())
     )
 
 
-def _conversations(services: Services) -> Iterator[tuple[str, Session]]:
-    """Each conversation of an outlet, begun: what it hears it says at its start."""
+def _conversations(services: Services) -> dict[str, Session]:
+    """Each conversation of an outlet, not begun."""
     now = asyncio.get_running_loop().time()
     surroundings = services.surroundings(now)
-    yield from _begun("power path (AC)", energy.PowerPath(energy.AcSettings(), now=now), now)
-    yield from _begun("power path (DC)", energy.PowerPath(energy.DcSettings(), now=now), now)
-    yield from _begun("plug-in", Plugin(PlugInSettings(), now=now).session, now)
-    yield from _begun("matching", SlacSession(SlacSettings(evse_mac=bytes(6)), now=now), now)
-    yield from _begun(
-        "negotiation", open_negotiation(services.protocols.spoken, surroundings, tls13=False).session, now
-    )
-    for protocol in services.protocols.spoken:
-        yield from _begun(f"session ({protocol.name})", protocol.load().open(Offer(), surroundings).session, now)
-
-
-def _begun(name: str, session: Session, now: float) -> Iterator[tuple[str, Session]]:
-    session.begin(now)
-    yield name, session
+    spoken = services.protocols.spoken
+    return {
+        "power path (AC)": energy.PowerPath(energy.AcSettings(), now=now),
+        "power path (DC)": energy.PowerPath(energy.DcSettings(), now=now),
+        "plug-in": Plugin(PlugInSettings(), now=now).session,
+        "matching": SlacSession(SlacSettings(evse_mac=bytes(6)), now=now),
+        "negotiation": open_negotiation(spoken, surroundings, tls13=False).session,
+        **{f"session ({protocol.name})": protocol.load().open(Offer(), surroundings).session for protocol in spoken},
+    }

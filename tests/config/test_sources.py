@@ -167,7 +167,7 @@ port = 49152
         ),
         (
             "[trust]\nrevoked = 'r'\n[[outlet]]\ninterface = 'a'\n",
-            "station.toml:2: trust.revoked: names revoked certificates, but trust.truststore names no roots",
+            "station.toml:2: trust.revoked: is set, but trust.truststore names no roots",
         ),
         (
             PNC + "port = 15118\n",
@@ -187,7 +187,7 @@ port = 49152
         ),
         (
             PNC + "[lab]\ntolerate = ['Q-16', 'Q-66']\n",
-            "station.toml:8: lab.tolerate[1]: Q-66 is none that can be asked for",
+            "station.toml:8: lab.tolerate[1]: Q-66 cannot be asked for",
         ),
         (
             PNC + "[lab]\nstrict = true\ntolerate = ['Q-16']\n",

@@ -132,7 +132,7 @@ def test_a_contactor_that_is_about_to_close_stays_open_after_a_stop(tmp_path: Pa
             world.plug_in()
             await scene.until(lambda: world.duty == 0.5333, 10.0, "nominal duty")
             world.close_s2()
-            await scene.until(lambda: scene.outlet().levels().pilot == "C", 1.0)
+            await scene.until(lambda: scene.outlet().hardware.levels().pilot == "C", 1.0)
             assert not world.contactor.closed, "it needs a moment"
             world.press_stop()
             await scene.until(lambda: world.duty == 1.0, 1.0, "the stop is heard")

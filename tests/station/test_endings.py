@@ -465,7 +465,7 @@ def test_a_station_out_of_threads_refuses_the_handshake_and_goes_on(tmp_path: Pa
 
     async def main() -> None:
         async with station(config) as scene:
-            threads = scene.outlet()._threads
+            threads = scene.outlet().sessions.executor
 
             def no(*call: Any) -> Any:
                 raise RuntimeError("can't start new thread")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Literal
 
 from hal.events import TokenPresented
@@ -13,6 +13,9 @@ from secc.ops.control import ControlError
 from secc.outlet.events import StartOrdered, StopOrdered
 from secc.session.effects import Verdict
 from secc.session.events import OngoingForced, RenegotiationRequested
+from secc.station.serving.path import PowerPaths
+from secc.station.serving.plug import PlugIns
+from secc.station.serving.sessions import Sessions
 from secc.uplink import port
 
 HIGHEST_WATTS = 1e7
@@ -22,54 +25,34 @@ VERDICT_SECONDS = 4.0
 
 
 class Commands:
-    """Each is one of ``secc control``; raises ControlError, also where it changes nothing, and returns what is answered.
+    """Each is one of ``secc control``; raises ControlError, also where it changes nothing, and returns what is answered."""
 
-    ``plug`` hears what is for the plug-in, ``session`` what is for the V2G session (False: there is none), ``set_limit`` the watts.
-    ``standing`` is what of the plug-in an order can change (None: there is none yet), ``verdict`` the next decision about a card that is being
-    checked (None: none is).
-    """
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        plug: Callable[[object], None],
-        session: Callable[[Event], bool],
-        set_limit: Callable[[float | None], None],
-        standing: Callable[[], object],
-        verdict: Callable[[], asyncio.Future[Verdict] | None],
-    ) -> None:
+    def __init__(self, name: str, plug: PlugIns, path: PowerPaths, sessions: Sessions) -> None:
         self._name = name
         self._plug = plug
-        self._session = session
-        self._set_limit = set_limit
-        self._standing = standing
-        self._verdict = verdict
+        self._path = path
+        self._sessions = sessions
 
     def start(self) -> Mapping[str, Any]:
         """Let the car at the outlet charge."""
-        self._order(
-            StartOrdered("operator"),
-            "nothing to start: charging is allowed already, or the plug has to be pulled first",
-        )
-        return {}
+        nothing = "nothing to start: charging is allowed already, or the plug has to be pulled first"
+        return self._order(StartOrdered("operator"), nothing)
 
     def stop(self, by: Literal["operator", "backend"]) -> Mapping[str, Any]:
         """End charging in good order."""
-        if by == "backend":
-            # It may be late, and a stop without a session is done already.
-            self._plug(StopOrdered(by))
-        else:
-            self._order(StopOrdered(by), "nothing to stop")
+        if by != "backend":
+            return self._order(StopOrdered(by), "nothing to stop")
+        # It may be late, and a stop without a session is done already.
+        self._plug.hear(StopOrdered(by))
         return {}
 
     def limit(self, watts: Any) -> Mapping[str, Any]:
         """Deliver at most this much from now on; None: what the hardware can."""
-        known = watts is None or (isinstance(watts, int | float) and not isinstance(watts, bool))
-        if not known or (watts is not None and not 0 <= watts <= HIGHEST_WATTS):
+        number = isinstance(watts, int | float) and not isinstance(watts, bool)
+        if watts is not None and not (number and 0 <= watts <= HIGHEST_WATTS):
             raise ControlError(f"a limit is watts from 0 to {HIGHEST_WATTS:.0f}, or null; not {watts!r}")
         limit = None if watts is None else float(watts)
-        self._set_limit(limit)
+        self._path.limit(limit)
         return {"watts": limit}
 
     def token(self, kind: Any, value: Any) -> Awaitable[Mapping[str, Any]]:
@@ -78,14 +61,13 @@ class Commands:
             raise ControlError("the kind of a card is a word")
         if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TOKEN:
             raise ControlError(f"a card has a value of 1 to {LONGEST_TOKEN} characters")
-        if self._verdict() is not None:
+        if self._plug.verdict() is not None:
             raise ControlError(f"outlet {self._name} is still checking another card")
-        self._plug(TokenPresented(Token(kind, value, at=asyncio.get_running_loop().time())))
-        verdict = self._verdict()
+        self._plug.hear(TokenPresented(Token(kind, value, at=asyncio.get_running_loop().time())))
+        verdict = self._plug.verdict()
         if verdict is None:
-            raise ControlError(
-                f"outlet {self._name} takes no card now: a driver is identified already, or the plug has to be pulled first"
-            )
+            why = "a driver is identified already, or the plug has to be pulled first"
+            raise ControlError(f"outlet {self._name} takes no card now: {why}")
         return self._decided(verdict)
 
     async def _decided(self, coming: asyncio.Future[Verdict]) -> Mapping[str, Any]:
@@ -95,9 +77,8 @@ class Commands:
         except TimeoutError:
             raise ControlError("the station has not decided about this card yet") from None
         if not verdict.accepted:
-            raise ControlError(
-                f"the card is refused: {verdict.decision.value}" + (f" ({verdict.detail})" if verdict.detail else "")
-            )
+            detail = f" ({verdict.detail})" if verdict.detail else ""
+            raise ControlError(f"the card is refused: {verdict.decision.value}{detail}")
         return {"card": verdict.decision.value} | ({"detail": verdict.detail} if verdict.detail else {})
 
     def renegotiate(self) -> Mapping[str, Any]:
@@ -122,14 +103,17 @@ class Commands:
             case _:
                 raise ControlError(f"{type(event).__name__} is not an order of a backend")
 
-    def _order(self, event: Event, nothing: str) -> None:
-        before = self._standing()
+    def _order(self, event: Event, nothing: str) -> Mapping[str, Any]:
+        before = self._plug.standing()
         if before is None:
             raise ControlError(f"outlet {self._name} is not running yet: see `secc status`")
-        self._plug(event)
-        if self._standing() == before:
+        self._plug.hear(event)
+        if self._plug.standing() == before:
             raise ControlError(f"outlet {self._name}: {nothing}")
+        return {}
 
     def _to_session(self, event: Event) -> None:
-        if not self._session(event):
+        session = self._sessions.current
+        if session is None:
             raise ControlError(f"outlet {self._name} has no session")
+        session.hear(event)

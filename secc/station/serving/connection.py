@@ -47,9 +47,7 @@ class V2gConnection(asyncio.Protocol):
         self._dialogue: Dialogue | None = None
         self._transport: asyncio.Transport | None = None
         self._decoder = Decoder(
-            f"outlet {host.name}",
-            host.work,
-            host.pace,
+            host,
             self._spoken,
             hear=self._message,
             broken=lambda detail: self._broken(StreamBroken("exi", detail)),
@@ -65,7 +63,8 @@ class V2gConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._armed: Deadline | None = None
         """The deadline that the timer is for."""
-        self._over = False
+        self.over = False
+        """``Host.ended`` has been called; the socket may still be open for a moment."""
         self._secured = False
         self._gone = False
         """The car has gone while a step of the handshake ran: what it said last is in that step."""
@@ -76,11 +75,6 @@ class V2gConnection(asyncio.Protocol):
     def secure(self) -> bool:
         return self._link.secure is True
 
-    @property
-    def over(self) -> bool:
-        """True once ``Host.ended`` has been called: only the socket may still be open for a moment."""
-        return self._over
-
     # The socket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -90,7 +84,7 @@ class V2gConnection(asyncio.Protocol):
         self._arm()
 
     def data_received(self, data: bytes) -> None:
-        if self._over:
+        if self.over:
             return  # A car that talks on after the end is not answered any more (Q-40).
         self.silent = False
         self._inbox += data
@@ -120,7 +114,7 @@ class V2gConnection(asyncio.Protocol):
             # Otherwise the step under way still has to say what the car said last; the deadline of the handshake goes on.
             self._disarm()
             self._link.close()
-            if self._over:
+            if self.over:
                 # They refer to this connection, which would stay for minutes, as garbage.
                 self._decoder.forget()
                 self.seat = None
@@ -144,7 +138,7 @@ class V2gConnection(asyncio.Protocol):
 
     def _pump(self) -> None:
         self._pumping = False
-        if not self._inbox or self._feeding or self._over or self._decoder.held:
+        if not self._inbox or self._feeding or self.over or self._decoder.held:
             return
         if not self._secured and self._link.may_block:
             # A private key may live in a chip that takes its time: no other outlet shall wait for it.
@@ -179,7 +173,7 @@ class V2gConnection(asyncio.Protocol):
         if not step.cancelled():
             # Also asked when the result is not needed any more: asyncio reports what was not asked for as a bug.
             error = step.exception()
-            if not self._over:
+            if not self.over:
                 self._stepped(step, error)
         if self._gone and not self._feeding:
             self._lost()
@@ -217,7 +211,7 @@ class V2gConnection(asyncio.Protocol):
         """All that came is dealt with: now what ends the connection, if anything does."""
         if self._decoder.busy or self._feeding:
             return
-        if self._link.failure is not None and not self._over:
+        if self._link.failure is not None and not self.over:
             self._flush()
             self._broken(_broken_by(self._link.failure))
         elif self._link.peer_closed or (self._ended_by_peer and not self._inbox):
@@ -270,7 +264,7 @@ class V2gConnection(asyncio.Protocol):
         loading.add_done_callback(lambda loading: self._host.pace.take(lambda: self._loaded(protocol, loading)))
 
     def _loaded(self, protocol: V2gProtocol, loading: asyncio.Future[LoadedProtocol]) -> None:
-        if self._over:
+        if self.over:
             return
         error = asyncio.CancelledError() if loading.cancelled() else loading.exception()
         if error is not None:
@@ -329,7 +323,7 @@ class V2gConnection(asyncio.Protocol):
             # What the car said last is in the step under way.
             self._gone = True
             return
-        left = self._link.left() if not self._over else None
+        left = self._link.left() if not self.over else None
         self._broken(ConnectionClosed() if left is None else _broken_by(left))
 
     def _broken(self, event: Severed) -> None:
@@ -343,9 +337,9 @@ class V2gConnection(asyncio.Protocol):
             self._finish(reason)
 
     def _finish(self, reason: Reason) -> None:
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         self._decoder.stop()
         self._disarm()
         self._timer = self._loop.call_later(LINGER_SECONDS, self._close)
@@ -363,7 +357,7 @@ class V2gConnection(asyncio.Protocol):
 
     def _arm(self) -> None:
         deadline = self._link.deadline
-        if self._over or deadline is self._armed:
+        if self.over or deadline is self._armed:
             return
         self._disarm()
         self._armed = deadline
@@ -373,7 +367,7 @@ class V2gConnection(asyncio.Protocol):
     def _expired(self) -> None:
         self._timer = self._armed = None
         deadline = self._link.deadline
-        if deadline is None or self._over:
+        if deadline is None or self.over:
             return
         if self._loop.time() < deadline.at:
             # A step on another thread has set a later one, and its result is queued.

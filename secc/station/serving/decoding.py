@@ -11,14 +11,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 
 from secc.conversation import Received
 from secc.errors import DecodeError
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.dialogue import Dialogue
-from secc.station.shared.pace import Pace
+from secc.station.serving.host import Host
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +31,14 @@ class Decoder:
 
     def __init__(
         self,
-        name: str,
-        work: Executor,
-        pace: Pace,
+        host: Host,
         dialogue: Callable[[], Dialogue],
         *,
         hear: Callable[[Received], None],
         broken: Callable[[str], None],
         settled: Callable[[], None],
     ) -> None:
-        self._name = name
-        self._work = work
-        self._pace = pace
+        self._host = host
         self._dialogue = dialogue
         self._hear = hear
         self._broken = broken
@@ -101,13 +96,15 @@ class Decoder:
             self._say(received)
             return
         try:
-            step = asyncio.get_running_loop().run_in_executor(self._work, dialogue.decode, payload_type, frame.payload)
+            step = asyncio.get_running_loop().run_in_executor(
+                self._host.work, dialogue.decode, payload_type, frame.payload
+            )
         except RuntimeError as error:
-            log.error("%s: no thread to decode on: %s", self._name, error)
+            log.error("outlet %s: no thread to decode on: %s", self._host.name, error)
             self._broken("no thread")
             return
         self._under_way = True
-        step.add_done_callback(lambda step: self._pace.take(lambda: self._decoded(step)))
+        step.add_done_callback(lambda step: self._host.pace.take(lambda: self._decoded(step)))
 
     def _decoded(self, step: asyncio.Future[Received]) -> None:
         self._under_way = False
@@ -117,7 +114,7 @@ class Decoder:
         if isinstance(error, DecodeError):
             self._broken(str(error))
         elif error is not None:
-            log.error("%s: a bug in decoding", self._name, exc_info=error)
+            log.error("outlet %s: a bug in decoding", self._host.name, exc_info=error)
             self._broken(type(error).__name__)
         else:
             self._say(step.result())

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from certs.contract import Contract
 from certs.errors import Flaw
@@ -16,10 +14,9 @@ from secc.link.tls.chain import ChainChoice, root_named
 from secc.link.tls.hello import ClientHello, IdentifierType, TrustedAuthority
 from secc.link.tls.names import GROUPS, LISTED, SIGNATURE_ALGORITHMS, SUITES, VERSIONS, named
 from secc.link.tls.report import Step, TlsReport
-from secc.session.effects import Milestone, Verdict
+from secc.session.effects import Verdict
 from secc.trace.explain import CertificateSeen, Message, Offered, SessionRecord, TlsSeen, begun
 from secc.uplink.ledger import Transaction
-from secc.uplink.port import Identity
 
 _FLAWS = frozenset(flaw.value for flaw in Flaw)
 _KINDS = {
@@ -39,35 +36,24 @@ class Draft:
         self._session = session
         self._began = began
         self._wall = wall
-        self._protocol = ""
-        self._payment = ""
-        self._identity = ""
+        self.protocol = ""
+        self.payment = ""
+        self.identity = ""
         self._certificates: dict[str, CertificateSeen] = {}
-        self._quirks: dict[str, None] = {}
+        self.quirks: dict[str, None] = {}
         self.waiting: tuple[type, ...] = ()
         """What the session waits for; the last ones before it ends count."""
-
-    def spoke(self, protocol: str) -> None:
-        self._protocol = protocol
 
     def begun(self) -> SessionRecord:
         """The record for as long as the session has not ended: what stays of it if the station dies."""
         wall = self._wall
-        return begun(self._session, self._outlet, self._protocol, wall.time, clock_trusted=wall.trusted)
-
-    def reached(self, milestone: Milestone, facts: Mapping[str, Any]) -> None:
-        if milestone is Milestone.IDENTIFICATION_CHOSEN:
-            self._payment = str(facts.get("payment", ""))
-
-    def identified(self, identity: Identity) -> None:
-        self._identity = identity.masked
+        return begun(self._session, self._outlet, self.protocol, wall.time, clock_trusted=wall.trusted)
 
     def judged(self, leaf: bytes, found: Contract | Verdict) -> CertificateSeen:
         """A contract's chain was validated: by whose leaf (DER, of which the hash stays), and with what result."""
         flaw = "" if isinstance(found, Contract) else found.detail.partition(" ")[0]
         digest = f"sha256:{hashlib.sha256(leaf).hexdigest()}/{len(leaf)}"
-        seen = CertificateSeen("contract", digest, flaw if flaw in _FLAWS else "")
-        self._certificates[seen.role] = seen
+        seen = self._certificates["contract"] = CertificateSeen("contract", digest, flaw if flaw in _FLAWS else "")
         return seen
 
     def explained(self, reason: Reason) -> Reason:
@@ -75,21 +61,15 @@ class Draft:
         if reason.kind == "tls":
             return replace(reason, flaw=reason.code)
         bad = [f"certificate.{seen.flaw}" for seen in self._certificates.values() if seen.flaw]
-        if reason.kind != "refused" or reason.flaw or not bad:
-            return reason
-        return replace(reason, flaw=bad[0])
-
-    def tolerated(self, quirk: str) -> None:
-        self._quirks[quirk] = None
+        return replace(reason, flaw=bad[0]) if bad and reason.kind == "refused" and not reason.flaw else reason
 
     def finished(
         self,
+        wall: Wall,
+        faults: tuple[str, ...],
         reason: Reason,
         now: float,
-        *,
-        wall: Wall,
         levels: Levels,
-        faults: tuple[str, ...],
         transaction: Transaction | None,
         messages: tuple[Message, ...] = (),
         tls: TlsSeen | None = None,
@@ -110,9 +90,9 @@ class Draft:
             ended=wall.time.isoformat(timespec="milliseconds"),
             clock_trusted=wall.trusted,
             seconds=round(now - self._began, 3),
-            protocol=self._protocol,
-            payment=self._payment,
-            identity=payer.masked if payer is not None else self._identity,
+            protocol=self.protocol,
+            payment=self.payment,
+            identity=payer.masked if payer is not None else self.identity,
             waiting_for=tuple(kind.__name__ for kind in self.waiting if kind.__name__.endswith("Req")),
             messages=messages,
             tls=tls,
@@ -122,7 +102,7 @@ class Draft:
             volts=round(levels.volts, 1) if measured else None,
             amperes=round(levels.amperes, 1) if measured else None,
             watt_hours=transaction.delivered if transaction is not None else None,
-            quirks=tuple(self._quirks),
+            quirks=tuple(self.quirks),
             faults=faults,
             trace=str(trace) if trace is not None else "",
         )
@@ -152,24 +132,23 @@ def _step(step: Step) -> str:
 
 
 def _offered(hello: ClientHello) -> Offered:
-    roots = [_authority(authority) for authority in (hello.trusted_ca_keys or ())[:LISTED]]
+    roots = tuple(map(_authority, (hello.trusted_ca_keys or ())[:LISTED]))
     more = len(hello.trusted_ca_keys or ()) - LISTED
     return Offered(
         versions=named(VERSIONS, hello.versions),
         suites=named(SUITES, hello.suites),
         groups=named(GROUPS, hello.groups or ()),
         signature_algorithms=named(SIGNATURE_ALGORITHMS, hello.signature_algorithms or ()),
-        roots=(*roots, f"{more} more") if more > 0 else tuple(roots),
+        roots=(*roots, f"{more} more") if more > 0 else roots,
         status=hello.status_asked,
     )
 
 
 def _authority(authority: TrustedAuthority) -> str:
-    match authority.kind:
-        case IdentifierType.X509_NAME:
-            return f"name:{_name(authority.octets)}"
-        case IdentifierType.PRE_AGREED:
-            return "pre-agreed"
+    if authority.kind is IdentifierType.X509_NAME:
+        return f"name:{_name(authority.octets)}"
+    if authority.kind is IdentifierType.PRE_AGREED:
+        return "pre-agreed"
     return f"{_KINDS[authority.kind]}:{authority.octets.hex()}"
 
 

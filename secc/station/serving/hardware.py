@@ -5,29 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
+from hal import events
 from hal.errors import HalError
-from hal.events import (
-    BoardEvent,
-    ContactorChanged,
-    EmergencyStopChanged,
-    FaultCleared,
-    FaultRaised,
-    PilotChanged,
-    TokenPresented,
-)
+from hal.events import BoardEvent
 from hal.faults import EMERGENCY_STOP, driver_bug, fault_of, standing
 from hal.guard import ConsentLost, Guard
-from hal.interlock import Consent
 from hal.open import open_hal
 from hal.ports import Board
 from hal.readings import Severity
-from hal.ticker import Ticker
+from secc.config import OutletSettings
 from secc.conversation import Levels
-from secc.session.offer import Transfer
 from secc.station.serving.levels import levels_of
 from secc.station.serving.router import Router
 from secc.station.serving.supplies import Path, path_of
+from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -36,41 +29,24 @@ OPEN_SECONDS = 10.0
 METER_SECONDS = 5.0
 """How long a reading is waited for. The end of a session is booked behind it, and then the beginning of the next one."""
 BOARD_RETRY_SECONDS = 5.0
-SETTLE_SECONDS = 3.0
 SETTLE_STEP_SECONDS = 0.02
-"""How long contactors and queues get to come to rest when the station goes down."""
 
 
 class Hardware:
-    """One outlet's board from ``open`` to ``close``; None of it is there before it answers. All calls from the event loop's thread.
-
-    ``came`` is called when the board is open: the first plug-in may begin. ``beat`` is called for every heartbeat that went out.
-    """
+    """One outlet's board from ``open`` to ``close``; None of it is there before it answers. All calls from the event loop's thread."""
 
     def __init__(
-        self,
-        name: str,
-        address: str,
-        transfers: tuple[Transfer, ...],
-        router: Router,
-        ticker: Ticker,
-        *,
-        came: Callable[[], None],
-        publish: Callable[..., None],
-        beat: Callable[[], None],
+        self, settings: OutletSettings, services: Services, router: Router, publish: Callable[..., None]
     ) -> None:
-        self.name = name
+        self.name = settings.name
         self.board: Board | None = None
         self.guard: Guard | None = None
-        self._address = address
-        self._transfers = transfers
+        self._settings = settings
+        self._services = services
         self._path: Path | None = None
         """Of the board."""
         self._router = router
-        self._ticker = ticker
-        self._came = came
         self._publish = publish
-        self._beat = beat
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self._bugs: set[str] = set()
@@ -78,15 +54,15 @@ class Hardware:
 
     # Coming up and going down
 
-    async def open(self) -> None:
-        """A board that does not open is tried again in the background."""
-        if not await self._try():
-            self._tasks.append(asyncio.create_task(self._retry(), name=f"{self.name} board"))
+    async def open(self, came: Callable[[], None]) -> None:
+        """A board that does not open is tried again in the background. ``came`` is called when it is open: the first plug-in may begin."""
+        if not await self._try(came):
+            self._tasks.append(asyncio.create_task(self._retry(came), name=f"{self.name} board"))
 
-    async def _try(self) -> bool:
+    async def _try(self, came: Callable[[], None]) -> bool:
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                board = await open_hal(self._address, name=self.name)
+                board = await open_hal(self._settings.hal, name=self.name)
         except (HalError, TimeoutError) as error:
             text = str(error) or f"not within {OPEN_SECONDS:g} s"
             log.error("outlet %s: the board does not open: %s", self.name, text)
@@ -96,28 +72,34 @@ class Hardware:
             log.exception("outlet %s: a bug in opening the board", self.name)
             return False
         self._take(board)
+        came()
         return True
 
-    async def _retry(self) -> None:
+    async def _retry(self, came: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(BOARD_RETRY_SECONDS)
-            if await self._try():
+            if await self._try(came):
                 return
 
     def _take(self, board: Board) -> None:
         self.board = board
-        self._path = path_of(self._transfers, board)
-        self.guard = guard = Guard(board, ticker=self._ticker, on_revoked=self._revoked, on_beat=self._beat)
+        self._path = path_of(self._settings.transfers, board)
+        self.guard = guard = Guard(
+            board,
+            ticker=self._services.ticker,
+            # The interlock took a consent back; the guard switches power off already.
+            on_revoked=lambda consent: self._router.tell(ConsentLost(str(consent))),
+            on_beat=lambda: self._services.beat(self.name, self._loop.time()),
+        )
         # The stream is taken before the levels are looked at, so that no change falls between the two.
-        events = board.events()
+        stream = board.events()
         watch = asyncio.create_task(guard.run(), name=f"{self.name} guard")
         watch.add_done_callback(self._guard_ended)
-        self._tasks += [watch, asyncio.create_task(self._listen(board, events), name=f"{self.name} board events")]
-        self._came()
+        self._tasks += [watch, asyncio.create_task(self._listen(board, stream), name=f"{self.name} board events")]
 
-    async def settle(self) -> None:
-        """Wait until the contactor is open; the guard opens it in any case when its task ends."""
-        for _ in range(round(SETTLE_SECONDS / SETTLE_STEP_SECONDS)):
+    async def settle(self, seconds: float) -> None:
+        """Wait until the contactor is open, ``seconds`` at most; the guard opens it in any case when its task ends."""
+        for _ in range(round(seconds / SETTLE_STEP_SECONDS)):
             if self.levels().contactor != "closed":
                 return
             await asyncio.sleep(SETTLE_STEP_SECONDS)
@@ -173,23 +155,20 @@ class Hardware:
 
     # What it says
 
-    async def _listen(self, board: Board, events: AsyncIterator[BoardEvent]) -> None:
+    async def _listen(self, board: Board, stream: AsyncIterator[BoardEvent]) -> None:
         while True:
             try:
-                async for event in events:
-                    self._heard(event)
+                async for event in stream:
+                    self._carefully(type(event).__name__, partial(self._pass_on, event))
                 return
             except HalError as error:
                 log.warning("outlet %s: %s", self.name, error)
-                events = board.events()
-                self._carefully("what was missed", lambda: self._catch_up(board))
+                stream = board.events()
+                self._carefully("what was missed", partial(self._catch_up, board))
 
     def _catch_up(self, board: Board) -> None:
         """Some events were missed: what they said stands in the levels, and in the faults of the board."""
-        self._router.tell(*map(FaultRaised, standing(board)), PilotChanged(board.pilot.reading))
-
-    def _heard(self, event: BoardEvent) -> None:
-        self._carefully(type(event).__name__, lambda: self._pass_on(event))
+        self._router.tell(*map(events.FaultRaised, standing(board)), events.PilotChanged(board.pilot.reading))
 
     def _carefully(self, what: str, step: Callable[[], None]) -> None:
         try:
@@ -201,28 +180,22 @@ class Hardware:
 
     def _pass_on(self, event: BoardEvent) -> None:
         match event:
-            case PilotChanged(reading):
+            case events.PilotChanged(reading):
                 self._publish("pilot", state=reading.state.value)
-            case ContactorChanged(reading):
+            case events.ContactorChanged(reading):
                 self._publish("contactor", state=reading.state.value)
                 log.info("outlet %s: contactor %s", self.name, reading.state.value)
-            case FaultCleared(fault):
+            case events.FaultCleared(fault):
                 log.info("outlet %s: fault cleared: %s", self.name, fault.code)
-            case EmergencyStopChanged(stopped):
+            case events.EmergencyStopChanged(stopped):
                 log.warning("outlet %s: emergency stop %s", self.name, "pressed" if stopped else "released")
                 self._publish("emergency-stop", stopped=stopped)
-            case TokenPresented():
+            case events.TokenPresented():
                 self._publish("token")
             case _ if (raised := fault_of(event)) is not None:
                 log.warning("outlet %s: fault %s: %s", self.name, raised.code, raised.text)
                 self._publish("fault", code=raised.code, text=raised.text)
-            case _:
-                pass
         self._router.tell(event)
-
-    def _revoked(self, consent: Consent) -> None:
-        """The interlock took a consent back; power is going off already."""
-        self._router.tell(ConsentLost(str(consent)))
 
     def broken(self, error: BaseException) -> None:
         """A driver of the hardware has a bug: nothing it says can be relied on."""

@@ -30,20 +30,15 @@ class Host(Protocol):
     def surroundings(self) -> Surroundings: ...
     def secured(self, handshaken: Handshaken) -> None:
         """TLS is up."""
-        ...
 
     def begin(self, protocol: V2gProtocol, *, secure: bool) -> Offer:
         """A session of this protocol begins now: what is it offered?"""
-        ...
 
     def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         """A step of the session, for the trace."""
-        ...
 
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
         """A message of ours has left, for the trace."""
-        ...
 
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
         """The session, or the attempt at one, is over. Comes exactly once. ``report``: how far TLS came; ``silent``: not one octet has come."""
-        ...

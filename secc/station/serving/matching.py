@@ -12,83 +12,60 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Final
 
 from hal.errors import HalError
 from hal.linux.modem import LinuxModem, open_modem
 from hal.port_queue import PortQueue
 from hal.ports import Board, PlcModem
-from secc.config import Config, Modem, OutletSettings
+from secc.config import Modem
 from secc.conversation import Effect, End
-from secc.link.slac.dlink import (
-    ArmMatching,
-    IndicateDlinkReady,
-    ReleaseLink,
-    ReportMatched,
-    ReportMatchingBegun,
-    ReportMatchingFailed,
-    ReportModem,
-    ResumeLink,
-)
+from secc.link.slac import dlink
+from secc.link.slac.dlink import ArmMatching, IndicateDlinkReady, ReleaseLink, ReportModem
 from secc.link.slac.events import FrameReceived
-from secc.station.serving.hardware import Hardware
-from secc.station.serving.router import Router, Seat
-from secc.station.shared.services import Services
+from secc.station.serving.context import Outlet, Part
+from secc.station.serving.router import Seat
 
 log = logging.getLogger(__name__)
 
 MODEM_RETRY_SECONDS = 2.0
 """A modem that is not there, or whose interface went away, is looked for again after this."""
 
-REPORTS: Final = (ReportMatchingBegun, ReportMatchingFailed, ReportMatched, IndicateDlinkReady)
+REPORTS: Final = (dlink.ReportMatchingBegun, dlink.ReportMatchingFailed, dlink.ReportMatched, IndicateDlinkReady)
 
 
-class MatchHost:
-    """Lives as long as the outlet; ``begin`` once the board is there. ``publish`` hears the results."""
+class MatchHost(Part):
+    """``begin`` comes once the board is there."""
 
-    def __init__(
-        self,
-        settings: OutletSettings,
-        config: Config,
-        services: Services,
-        hardware: Hardware,
-        router: Router,
-        *,
-        publish: Callable[..., None],
-    ) -> None:
-        self.present = settings.modem is Modem.PACKET
+    def __init__(self, outlet: Outlet) -> None:
+        super().__init__(outlet)
+        self.present = self._settings.modem is Modem.PACKET
         """Whether cars have to be matched here at all."""
         self.ready = True
         """The modem takes keys; True also while that is unknown."""
         self.problem = ""
         self.seat: Seat | None = None
         """SLAC, while there is a modem."""
-        self._settings = settings
-        self._config = config
-        self._services = services
-        self._hardware = hardware
-        self._router = router
-        self._publish = publish
-        self._queue = PortQueue(f"{settings.name} power line", broken=self._fell)
+        self._queue = PortQueue(f"{self._name} power line", broken=self._fell)
         self._modem: PlcModem | None = None
         self._prepared = False
         self._keeper: asyncio.Task[None] | None = None
         self._armed: ArmMatching | None = None
         """What the plug-in wants while there is no matching session: a modem may come later than a car."""
-        router.relays(ArmMatching, ReleaseLink, ResumeLink)
-        router.taps(ArmMatching, ReleaseLink, by=self._ordered)
-        router.relays(ReportModem, *REPORTS)
-        router.taps(ReportModem, by=self._modem_reported)
-        router.taps(*REPORTS, by=self._reported)
+        self._router.relays(ArmMatching, ReleaseLink, dlink.ResumeLink)
+        self._router.taps(ArmMatching, ReleaseLink, by=self._ordered)
+        self._router.relays(ReportModem, *REPORTS)
+        self._router.taps(ReportModem, by=self._modem_reported)
+        self._router.taps(*REPORTS, by=self._reported)
 
-    def begin(self, board: Board) -> None:
+    def begin(self) -> None:
         """The board is there, and with it perhaps its modem."""
+        board = self._hardware.board
         if self._settings.modem is Modem.BOARD:
-            self.present = board.plc is not None
-        if self.present and self._keeper is None:
+            self.present = board is not None and board.plc is not None
+        if self.present and self._keeper is None and board is not None:
             self.prepare()
-            self._keeper = asyncio.create_task(self._keep(board), name=f"{self._settings.name} modem")
+            self._keeper = asyncio.create_task(self._keep(board), name=f"{self._name} modem")
 
     def prepare(self) -> None:
         """Have SLAC at hand. Outlets without a modem do without it."""
@@ -96,7 +73,7 @@ class MatchHost:
 
         if not self._prepared:
             self._prepared = True
-            ModemPorts(self._settings.name, self._router, self._queue, lambda: self._modem)
+            ModemPorts(self._name, self._router, self._queue, lambda: self._modem)
 
     async def close(self) -> None:
         """Stop answering SLAC. The key stays in the modem, and no car knows the next one."""
@@ -118,7 +95,7 @@ class MatchHost:
             except HalError as error:
                 self._report(str(error))
             except Exception as error:
-                log.exception("outlet %s: a bug in the modem's driver", self._settings.name)
+                log.exception("outlet %s: a bug in the modem's driver", self._name)
                 self._report(type(error).__name__)
             await asyncio.sleep(MODEM_RETRY_SECONDS)
 
@@ -141,7 +118,8 @@ class MatchHost:
     # SLAC
 
     def _talk(self, modem: PlcModem) -> Seat:
-        from secc.station.serving.modem import SlacSession, SlacSettings
+        from secc.link.slac.matching import SlacSession
+        from secc.link.slac.settings import SlacSettings
 
         settings = SlacSettings(
             evse_mac=modem.mac,
@@ -149,8 +127,7 @@ class MatchHost:
             init_seconds=self._settings.slac_init_seconds,
             attenuation_offset=self._settings.attenuation_offset,
         )
-        now = asyncio.get_running_loop().time()
-        session = SlacSession(settings, now=now, tickets=self._services.tickets)
+        session = SlacSession(settings, now=self._loop.time(), tickets=self._services.tickets)
         self.seat = seat = self._router.join("matching", session, ended=self._ended)
         seat.begin()
         if self._armed is not None:
@@ -165,7 +142,7 @@ class MatchHost:
 
     def _ended(self, end: End) -> None:
         """It ends by a bug only: a car that was matched has lost its link, and the next conversation begins with a new key."""
-        log.error("outlet %s: the matching conversation failed: %s", self._settings.name, end.reason.detail)
+        log.error("outlet %s: the matching conversation failed: %s", self._name, end.reason.detail)
         self._fell(None)
 
     def _fell(self, _: BaseException | None) -> None:
@@ -176,7 +153,7 @@ class MatchHost:
             return
         keeper.cancel()
         self._report("a bug in matching")
-        self._keeper = asyncio.create_task(self._again(keeper, board), name=f"{self._settings.name} modem")
+        self._keeper = asyncio.create_task(self._again(keeper, board), name=f"{self._name} modem")
 
     async def _again(self, before: asyncio.Task[None], board: Board) -> None:
         await asyncio.gather(before, return_exceptions=True)
@@ -190,36 +167,34 @@ class MatchHost:
         self._armed = None
 
     def _ordered(self, order: ArmMatching | ReleaseLink) -> None:
-        log.debug("outlet %s: %s", self._settings.name, order)
+        log.debug("outlet %s: %s", self._name, order)
         self._armed = order if isinstance(order, ArmMatching) else None
 
     # How it goes
 
     def _report(self, text: str) -> None:
         """There is no modem, or no session for it."""
-        report = ReportModem(False, text)
-        self._modem_reported(report)
-        self._router.tell(report)
+        self._router.tell(ReportModem(False, text))
 
     def _modem_reported(self, report: ReportModem) -> None:
         ready, text = report.ready, report.text
         if ready is not self.ready or text != self.problem:
             self.ready, self.problem = ready, text
             if ready:
-                log.info("outlet %s: the modem is ready", self._settings.name)
+                log.info("outlet %s: the modem is ready", self._name)
             else:
-                log.error("outlet %s: no car can be matched: %s", self._settings.name, text)
+                log.error("outlet %s: no car can be matched: %s", self._name, text)
             self._publish("modem", ready=ready, text=text)
 
     def _reported(self, report: Effect) -> None:
-        name = self._settings.name
+        name = self._name
         match report:
-            case ReportMatchingBegun():
+            case dlink.ReportMatchingBegun():
                 self._publish("matching")
-            case ReportMatchingFailed(cause):
+            case dlink.ReportMatchingFailed(cause):
                 log.info("outlet %s: no car was matched: %s", name, cause)
                 self._publish("matching failed", cause=cause)
-            case ReportMatched():
+            case dlink.ReportMatched():
                 log.info("outlet %s: a car is matched, and gets the key", name)
                 self._publish("matched")
             case IndicateDlinkReady(True):

@@ -14,8 +14,6 @@ from hal.port_queue import PortQueue
 from hal.ports import PlcModem
 from secc.link.slac.effects import Announce, CheckLink, SendFrame, SetKey
 from secc.link.slac.events import KeySet, LinkReported
-from secc.link.slac.matching import SlacSession as SlacSession
-from secc.link.slac.settings import SlacSettings as SlacSettings
 from secc.station.serving.router import Router
 
 log = logging.getLogger(__name__)

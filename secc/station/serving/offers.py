@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from hal.ports import Board
-from secc.config import Config, OutletSettings, Tls
+from secc.config import OutletSettings, Tls
 from secc.outlet import Plugin
 from secc.protocols import editions
 from secc.session.offer import Offer, Payment
@@ -15,7 +16,7 @@ from secc.station.shared.services import Services
 from secc.uplink.policy import offers_contract
 
 
-def refusal(settings: OutletSettings, config: Config, services: Services) -> str:
+def refusal(settings: OutletSettings, services: Services) -> str:
     """Why no car could charge at this outlet at this moment, however the driver pays; empty if one could."""
     if services.unbooked:
         return f"no session could be booked: {services.unbooked}"
@@ -23,20 +24,14 @@ def refusal(settings: OutletSettings, config: Config, services: Services) -> str
     if settings.tls is Tls.REQUIRED and not tls:
         return "tls is 'required', and no chain of the keystore can be used"
     if Payment.EXTERNAL in settings.payments or contract_possible(
-        settings, config, services, secure=tls, identified=False, spoken=services.protocols.spoken
+        settings, services, secure=tls, identified=False, spoken=services.protocols.spoken
     ):
         return ""
     return "only contract is offered, and no contract can be judged: look at roots, chain and clock"
 
 
 def contract_possible(
-    settings: OutletSettings,
-    config: Config,
-    services: Services,
-    *,
-    secure: bool,
-    identified: bool,
-    spoken: Iterable[V2gProtocol],
+    settings: OutletSettings, services: Services, *, secure: bool, identified: bool, spoken: Iterable[V2gProtocol]
 ) -> bool:
     """Whether Contract can be carried and checked by one of these protocols, and is not pointless.
 
@@ -46,7 +41,7 @@ def contract_possible(
         Payment.CONTRACT in settings.payments
         and services.trust is not None
         and any(map(services.trust.knows_contracts, editions(spoken)))
-        and (services.calendar.wall().trusted or config.trust.danger_floor_suffices)
+        and (services.calendar.wall().trusted or services.config.trust.danger_floor_suffices)
         and offers_contract(
             services.uplink.policy,
             online=services.uplink.online,
@@ -58,21 +53,12 @@ def contract_possible(
 
 
 def offer_for(
-    settings: OutletSettings,
-    config: Config,
-    services: Services,
-    board: Board,
-    plugin: Plugin,
-    protocol: V2gProtocol,
-    *,
-    secure: bool,
-    watts_limit: float | None,
-    ask_before_proof: bool,
-    now: float,
+    settings: OutletSettings, services: Services, board: Board, plugin: Plugin, protocol: V2gProtocol, *, secure: bool
 ) -> Offer:
     """``secure``: the connection is TLS."""
-    authorized = plugin.eim_authorized(now)
-    contract = contract_possible(settings, config, services, secure=secure, identified=authorized, spoken=(protocol,))
+    now = asyncio.get_running_loop().time()
+    config, authorized = services.config, plugin.eim_authorized(now)
+    contract = contract_possible(settings, services, secure=secure, identified=authorized, spoken=(protocol,))
     payments = plugin.payments(now, contract=contract)
     # A message without any payment option cannot be sent.
     allowed = tuple(payment for payment in payments if payment in settings.payments) or (Payment.EXTERNAL,)
@@ -85,11 +71,9 @@ def offer_for(
         payments=allowed,
         eim_authorized=authorized,
         free=plugin.settings.free,
-        watts_limit=watts_limit,
         meter_id=settings.meter_id or (board.meter.identity if board.meter is not None else ""),
         eim_seconds=config.timing.eim_seconds,
         tls=secure,
-        ask_before_proof=ask_before_proof,
         tolerances=frozenset(config.lab.tolerate),
         strict=config.lab.strict,
     )

@@ -14,17 +14,14 @@ What stays of a session is in ``session_log`` and ``transactions``, what an oper
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Any
 
-from secc.config import Config, OutletSettings
-from secc.conversation import Levels
+from secc.config import OutletSettings
 from secc.outlet.effects import CloseSdp, OpenSdp, ReportBasicCharging
 from secc.outlet.events import StopOrdered
 from secc.session.effects import StartPower
 from secc.station.serving.commands import Commands
-from secc.station.serving.connection import V2gConnection
-from secc.station.serving.hardware import Hardware
+from secc.station.serving.context import Outlet
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.offers import refusal
 from secc.station.serving.path import PowerPaths
@@ -32,113 +29,56 @@ from secc.station.serving.pilot import PilotPorts
 from secc.station.serving.plug import PlugIns
 from secc.station.serving.power import PowerPorts
 from secc.station.serving.questions import Questions
-from secc.station.serving.router import Router
 from secc.station.serving.session_log import PLUG_IN_FAILED, SessionLog, why_by_pilot
 from secc.station.serving.sessions import Sessions
 from secc.station.serving.sockets import Sockets
 from secc.station.serving.transactions import Transactions
 from secc.station.serving.writes import Writes
-from secc.station.shared.services import Services, worker
+from secc.station.shared.services import Services
 
-log = logging.getLogger(__name__)
+SETTLE_SECONDS = 3.0
+"""How long contactors and queues get to come to rest when the station goes down."""
 
 
-class OutletHost:
+class OutletHost(Outlet):
     """One outlet, from ``open`` to ``close``. All calls from the event loop's thread."""
 
-    def __init__(self, settings: OutletSettings, config: Config, services: Services) -> None:
-        self.name = settings.name
-        self.interface = settings.interface
-        self._settings = settings
-        self._config = config
-        self._services = services
-        self._threads = worker(settings.name)
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, settings: OutletSettings, services: Services) -> None:
+        super().__init__(settings, services)
         self._by_pilot = False
         """Charging without a session."""
-        self._closing = False
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.questions = Questions(
-            settings.name,
-            services.uplink,
-            lambda: services.trust,
-            services.work,
-            decide_seconds=config.timing.decide_seconds,
-        )
-        self.router = router = Router(f"outlet {settings.name}", levels=lambda: self.hardware.levels())
-        self.hardware = Hardware(
-            settings.name,
-            settings.hal,
-            settings.transfers,
-            router,
-            services.ticker,
-            came=self._board_came,
-            publish=self.publish,
-            beat=self._beat,
-        )
-        self.path = PowerPaths(settings, services, self.hardware, router, publish=self.publish)
-        self.power = PowerPorts(self.hardware, router, tell=self.path.hear)
-        self.matching = MatchHost(settings, config, services, self.hardware, router, publish=self.publish)
-        self.plug = PlugIns(
-            settings,
-            config,
-            services,
-            self.hardware,
-            self.matching,
-            self.path,
-            router,
-            came=self.path.begin,
-            gone=self._car_gone,
-            closing=lambda: self._closing,
-        )
-        self.pilot = PilotPorts(self.hardware, router, failed=self.plug.hear)
-        self.writes = Writes(settings.name)
-        self.transactions = Transactions(settings, services, self.hardware, self.writes, self.plug.identity)
-        self.session_log = SessionLog(
-            settings, config, services, self.hardware, services.disk, self.writes, self.transactions.ledger
-        )
+        self.questions = Questions(self.name, services)
+        self.path = PowerPaths(self)
+        self.power = PowerPorts(self.hardware, self.router, tell=self.path.hear)
+        self.matching = MatchHost(self)
+        self.plug = PlugIns(self, self.matching, self.path, gone=self._car_gone)
+        self.pilot = PilotPorts(self.hardware, self.router, failed=self.plug.hear)
+        self.writes = Writes(self.name)
+        self.transactions = Transactions(self, self.writes, self.plug.identity)
+        self.session_log = SessionLog(self, self.writes, self.transactions.ledger)
         self.sessions = Sessions(
-            settings,
-            config,
-            services,
-            self.hardware,
-            router,
-            self.plug,
-            self.path,
-            self.questions,
-            self.session_log,
-            self.transactions,
-            self._threads,
-            publish=self.publish,
-            changed=self._changed,
+            self, self.plug, self.path, self.questions, self.session_log, self.transactions, changed=self._changed
         )
-        self.sockets = Sockets(settings, services, self._admit, lambda: self.plug.window_open)
-        self.commands = Commands(
-            settings.name,
-            plug=self.plug.hear,
-            session=self.sessions.command,
-            set_limit=self.path.limit,
-            standing=self.plug.standing,
-            verdict=self.plug.verdict,
-        )
-        router.taps(StartPower, by=self.transactions.power_wanted)
-        router.performs(OpenSdp, by=self._open_sdp)
-        router.performs(CloseSdp, by=self._close_sdp)
-        router.performs(ReportBasicCharging, by=self._charged_by_pilot)
+        self.sockets = Sockets(self, self.plug, self.sessions.admit)
+        self.commands = Commands(self.name, self.plug, self.path, self.sessions)
+        self.router.taps(StartPower, by=self.transactions.power_wanted)
+        self.router.performs(OpenSdp, by=self._open_sdp)
+        self.router.performs(CloseSdp, by=self._close_sdp)
+        self.router.performs(ReportBasicCharging, by=self._charged_by_pilot)
 
     # Coming up and going down
 
     async def open(self) -> None:
         """Bring up board and sockets. What is not there yet (an interface, a board) is waited for in the background."""
-        await self.hardware.open()
+        await self.hardware.open(self._board_came)
         await self.sockets.open()
-        self.sockets.keep()
 
     async def close(self, seconds: float) -> None:
         """A car is told and gets ``seconds`` to end by itself; then power is off, whatever it does."""
-        self._closing = True
+        self.plug.closing = True
         self.sockets.shut()
         if self.sessions.current is not None or self._by_pilot:
             self.plug.hear(StopOrdered("shutdown"))
@@ -147,7 +87,7 @@ class OutletHost:
             for wait in waits:
                 wait.cancel()
         self.sessions.shut_down()
-        await self.hardware.settle()
+        await self.hardware.settle(SETTLE_SECONDS)
         if self._by_pilot:
             self._charged_by_pilot(ReportBasicCharging(False, "shutdown"))
         await self.sockets.close()
@@ -159,7 +99,7 @@ class OutletHost:
         await self.power.close()
         await self.pilot.close()
         await self.hardware.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.sessions.executor.shutdown(wait=False, cancel_futures=True)
 
     def hurry(self) -> None:
         """Do not wait for the car any longer."""
@@ -168,19 +108,8 @@ class OutletHost:
     # The board
 
     def _board_came(self) -> None:
-        assert self.hardware.board is not None
-        self.matching.begin(self.hardware.board)
+        self.matching.begin()
         self.plug.begin()
-
-    def publish(self, event: str, **facts: Any) -> None:
-        """To followers of the station outside. A bug there must not stop what is being told of."""
-        try:
-            self._services.publish({"event": event, "outlet": self.name, "t": round(self._loop.time(), 3), **facts})
-        except Exception:
-            log.exception("outlet %s: %s could not be published", self.name, event)
-
-    def _beat(self) -> None:
-        self._services.beat(self.name, self._loop.time())
 
     # The plug-in says
 
@@ -194,7 +123,7 @@ class OutletHost:
     def _charged_by_pilot(self, said: ReportBasicCharging) -> None:
         self._by_pilot = said.on
         self._changed()
-        text, levels = said.text, self.levels()
+        text, levels = said.text, self.hardware.levels()
         self.publish("basic charging", on=said.on, text=text)
         if said.on:
             self.transactions.began(self.session_log.began_by_pilot(text), levels)
@@ -210,9 +139,6 @@ class OutletHost:
         self.matching.car_gone()
         self.questions.unproved.unplugged()
 
-    def _admit(self, peer: str) -> V2gConnection | None:
-        return None if self._closing else self.sessions.admit(peer)
-
     def _changed(self) -> None:
         """A session, or charging by pilot, has begun or ended."""
         if self.sessions.current is None and not self._by_pilot:
@@ -222,13 +148,10 @@ class OutletHost:
 
     # How it is
 
-    def levels(self) -> Levels:
-        return self.hardware.levels()
-
     @property
     def idle(self) -> bool:
         """Nothing is going on: no session, and no power."""
-        return self._idle.is_set() and self.levels().contactor != "closed"
+        return self._idle.is_set() and self.hardware.levels().contactor != "closed"
 
     @property
     def problem(self) -> str:
@@ -241,7 +164,7 @@ class OutletHost:
             return stands
         if self.matching.present and not self.matching.ready:
             return f"no car can be matched: {self.matching.problem or 'the modem is not ready'}"
-        return refusal(self._settings, self._config, self._services)
+        return refusal(self.settings, self.services)
 
     def _modem(self) -> str:
         if not self.matching.present:
@@ -250,10 +173,10 @@ class OutletHost:
 
     def state(self) -> dict[str, Any]:
         """What ``secc status`` shows of this outlet."""
-        levels, plugin = self.levels(), self.plug.plugin
+        levels, plugin = self.hardware.levels(), self.plug.plugin
         return {
             "name": self.name,
-            "interface": self.interface,
+            "interface": self.settings.interface,
             "address": self.sockets.address,
             "port": self.sockets.port,
             "problem": self.problem,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
 from typing import Final
 
 from hal.events import PilotChanged
-from secc.config import OutletSettings
 from secc.conversation import End
 from secc.energy import AcSettings, DcSettings, PowerPath
 from secc.energy.effects import Announce
@@ -16,10 +13,9 @@ from secc.energy.events import Ticked
 from secc.outlet.events import ChargingBegan
 from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
-from secc.station.serving.hardware import Hardware
-from secc.station.serving.router import Router, Seat
+from secc.station.serving.context import Outlet, Part
+from secc.station.serving.router import Seat
 from secc.station.serving.supplies import supplies
-from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -27,34 +23,21 @@ QUESTIONS: Final = (CheckCable, StartPower, StopPower)
 TICKED: Final = Ticked()
 
 
-class PowerPaths:
-    """Lives as long as the outlet; ``begin`` and ``end`` come with each car. ``publish`` hears of faults."""
+class PowerPaths(Part):
+    """Those of one outlet; ``begin`` and ``end`` come with each car."""
 
-    def __init__(
-        self,
-        settings: OutletSettings,
-        services: Services,
-        hardware: Hardware,
-        router: Router,
-        *,
-        publish: Callable[..., None],
-    ) -> None:
+    def __init__(self, outlet: Outlet) -> None:
+        super().__init__(outlet)
         self.watts_limit: float | None = None
         """What the grid or the operator allows now; None: what the hardware can."""
-        self._name = settings.name
-        self._settings = settings
-        self._services = services
-        self._hardware = hardware
-        self._router = router
-        self._publish = publish
         self._session: PowerPath | None = None
         self._seat: Seat | None = None
-        router.answers(*QUESTIONS, otherwise=_nothing)
-        router.told(StartPower, by=self._started)
-        router.relays(ReportFault)
-        router.taps(ReportFault, by=self._failed)
-        router.performs(Announce, by=self._announce)
-        router.taps(PilotChanged, by=self._pilot_changed)
+        self._router.answers(*QUESTIONS, otherwise=_nothing)
+        self._router.told(StartPower, by=self._started)
+        self._router.relays(ReportFault)
+        self._router.taps(ReportFault, by=self._failed)
+        self._router.performs(Announce, by=self._announce)
+        self._router.taps(PilotChanged, by=self._pilot_changed)
 
     def begin(self) -> None:
         """A car is connected; nothing happens if its path is there already."""
@@ -64,8 +47,7 @@ class PowerPaths:
         if settings is None:
             log.error("outlet %s: the board has no port for what it is to transfer", self._name)
             return
-        now = asyncio.get_running_loop().time()
-        self._session = PowerPath(settings, now=now, tickets=self._services.tickets)
+        self._session = PowerPath(settings, now=self._loop.time(), tickets=self._services.tickets)
         self._seat = self._router.join("power path", self._session, answers=QUESTIONS, ended=self._ended)
         self._seat.begin()
         self._services.ticker.join(self._tick)

@@ -19,9 +19,8 @@ class PilotPorts:
     def __init__(self, hardware: Hardware, router: Router, *, failed: Callable[[CommandFailed], None]) -> None:
         self._hardware = hardware
         self._failed = failed
-        self._queues = {
-            port: PortQueue(f"{hardware.name} {port}", broken=hardware.broken) for port in (PILOT, LOCK, INDICATOR)
-        }
+        ports, broken = (PILOT, LOCK, INDICATOR), hardware.broken
+        self._queues = {port: PortQueue(f"{hardware.name} {port}", broken=broken) for port in ports}
         router.performs(*COMMANDS, by=self._command)
 
     async def close(self) -> None:

@@ -8,18 +8,17 @@ from collections.abc import Callable
 
 from hal.events import StopPressed
 from hal.faults import standing
-from secc.config import Config, Eim, OutletSettings
+from secc.config import Eim
 from secc.conversation import End
 from secc.outlet import Plugin, PlugInSettings
 from secc.outlet.events import StopOrdered
 from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
-from secc.station.serving.hardware import Hardware
+from secc.station.serving.context import Outlet, Part
 from secc.station.serving.matching import MatchHost
 from secc.station.serving.path import PowerPaths
-from secc.station.serving.router import Router, Seat
+from secc.station.serving.router import Seat
 from secc.station.serving.supplies import supplies
-from secc.station.shared.services import Services
 from secc.uplink.port import Identity
 
 log = logging.getLogger(__name__)
@@ -28,52 +27,30 @@ AFTER_A_BUG_SECONDS = 1.0
 """A plug-in that fails as soon as it begins must not keep the station busy with nothing else."""
 
 
-class PlugIns:
-    """Lives as long as the outlet; the first plug-in begins with ``begin``.
+class PlugIns(Part):
+    """The first plug-in begins with ``begin``; ``gone`` is called when a car has left."""
 
-    ``came`` is called where a car is there already as it begins, ``gone`` when one has left.
-    """
-
-    def __init__(
-        self,
-        settings: OutletSettings,
-        config: Config,
-        services: Services,
-        hardware: Hardware,
-        matching: MatchHost,
-        path: PowerPaths,
-        router: Router,
-        *,
-        came: Callable[[], None],
-        gone: Callable[[], None],
-        closing: Callable[[], bool],
-    ) -> None:
+    def __init__(self, outlet: Outlet, matching: MatchHost, path: PowerPaths, *, gone: Callable[[], None]) -> None:
+        super().__init__(outlet)
         self.plugin: Plugin | None = None
         """The plug-in of this moment; None before the board is there."""
-        self._name = settings.name
-        self._settings = settings
         self._matching = matching
         self._path = path
-        self._config = config
-        self._services = services
-        self._hardware = hardware
-        self._router = router
-        self._came = came
         self._gone = gone
-        self._closing = closing
-        self._loop = asyncio.get_running_loop()
+        self.closing = False
+        """The station goes down: no plug-in begins, and no car is admitted."""
         self._seat: Seat | None = None
         self._missed_stop: StopOrdered | StopPressed | None = None
         """A stop that came while no plug-in was there to hear it: between one that failed by a bug and the next."""
         self._token: Identity | None = None
         self._waiting: list[asyncio.Future[Verdict]] = []
         """Those that wait for the verdict on a card."""
-        router.told(AuthorizeToken, by=self._token_decided)
-        router.taps(StopPressed, by=self._stop_pressed)
+        self._router.told(AuthorizeToken, by=self._token_decided)
+        self._router.taps(StopPressed, by=self._stop_pressed)
 
     def begin(self) -> None:
         """Begin the next plug-in: cards are heard, the pilot is watched, no power path yet."""
-        if self._closing():
+        if self.closing:
             return
         self._token = None
         self.plugin = plugin = Plugin(self._plug_settings(), now=self._loop.time(), tickets=self._services.tickets)
@@ -90,7 +67,7 @@ class PlugIns:
         if self._hardware.levels().connected:
             if stop is not None:
                 self._seat.hear(stop)
-            self._came()
+            self._path.begin()
 
     def _plug_settings(self) -> PlugInSettings:
         board, timing, settings = self._hardware.board, self._config.timing, self._settings
@@ -113,17 +90,13 @@ class PlugIns:
 
     def hear(self, *events: object) -> None:
         for event in events:
-            if self._listening and self._seat is not None:
+            if self._seat is not None and self._seat.alive:
                 self._seat.hear(event)
             elif isinstance(event, StopOrdered):
                 self._missed_stop = event
 
-    @property
-    def _listening(self) -> bool:
-        return self._seat is not None and self._seat.alive
-
     def _stop_pressed(self, event: StopPressed) -> None:
-        if not self._listening:
+        if self._seat is None or not self._seat.alive:
             self._missed_stop = event
 
     def identity(self) -> Identity | None:
@@ -170,10 +143,7 @@ class PlugIns:
             if not coming.done():
                 coming.set_result(verdict)
         self._waiting.clear()
-        log.info("outlet %s: card: %s%s", self._name, verdict.decision.value, _detail(verdict))
+        detail = f" ({verdict.detail})" if verdict.detail else ""
+        log.info("outlet %s: card: %s%s", self._name, verdict.decision.value, detail)
         if verdict.accepted and self._external() is None:
             self._token = Identity(question.kind, question.value)
-
-
-def _detail(verdict: Verdict) -> str:
-    return f" ({verdict.detail})" if verdict.detail else ""

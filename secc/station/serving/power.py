@@ -15,21 +15,7 @@ from hal.guarded import GuardedAcPower, GuardedDcPower
 from hal.port_queue import Called, CommandFailed, PortQueue, tell
 from hal.ports import Imd
 from secc.conversation import Effect
-from secc.energy.effects import (
-    AllowPower,
-    CloseDcContactor,
-    OpenDcContactor,
-    ReleasePower,
-    ReportInsulation,
-    SeekConsent,
-    SetOvercurrent,
-    SetSupply,
-    StartInsulationMonitor,
-    StopInsulationMonitor,
-    SwitchSupplyOff,
-    TestInsulationMonitor,
-    WithdrawPower,
-)
+from secc.energy import effects
 from secc.energy.events import ContactorOpeningTold
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.router import Router
@@ -50,10 +36,10 @@ class PowerPorts:
         self._hardware = hardware
         self._tell = tell
         router.performs(*COMMANDS, by=self._command)
-        router.performs(SeekConsent, by=self._seek_consent)
-        router.performs(ReleasePower, by=self._release)
-        router.performs(ReportInsulation, by=self._found)
-        router.finds(TestInsulationMonitor, by=self._test)
+        router.performs(effects.SeekConsent, by=self._seek_consent)
+        router.performs(effects.ReleasePower, by=self._release)
+        router.performs(effects.ReportInsulation, by=self._found)
+        router.finds(effects.TestInsulationMonitor, by=self._test)
 
     async def close(self) -> None:
         """Cancel what is under way at the insulation monitor; from now on its commands fail. The other queues are the guard's."""
@@ -88,24 +74,22 @@ class PowerPorts:
         except HalUnsupported as error:
             self._tell(CommandFailed(name, str(error)))
             return
-        done = self._told_to_open if isinstance(said, OpenDcContactor | WithdrawPower) else None
+        opens = isinstance(said, effects.OpenDcContactor | effects.WithdrawPower)
+        done = (lambda _: self._tell(ContactorOpeningTold())) if opens else None
         tell(called, name, done=done, failed=self._tell, broken=self._hardware.broken)
 
-    def _told_to_open(self, _: Any) -> None:
-        self._tell(ContactorOpeningTold())
-
-    def _seek_consent(self, said: SeekConsent) -> None:
+    def _seek_consent(self, said: effects.SeekConsent) -> None:
         consent = self._guard.ask(said.purpose)
         if not consent:
             self._tell(ConsentLost(str(consent)))
 
-    def _release(self, said: ReleasePower) -> None:
+    def _release(self, said: effects.ReleasePower) -> None:
         self._guard.release()
 
-    def _found(self, said: ReportInsulation) -> None:
+    def _found(self, said: effects.ReportInsulation) -> None:
         self._guard.insulation(said.finding)
 
-    async def _test(self, question: TestInsulationMonitor) -> bool:
+    async def _test(self, question: effects.TestInsulationMonitor) -> bool:
         """Whether the monitor passes its self-test; one that does not answer has failed it."""
         try:
             return await self.imd.self_test()
@@ -115,15 +99,15 @@ class PowerPorts:
 
 
 COMMANDS: Final[dict[type[Effect], Callable[[PowerPorts, Any], Called]]] = {
-    AllowPower: lambda ports, said: ports.ac.allow(True, "power path"),
-    WithdrawPower: lambda ports, said: ports.ac.allow(False, "power path"),
-    SetOvercurrent: lambda ports, said: ports.ac.set_overcurrent(said.amperes),
-    CloseDcContactor: lambda ports, said: ports.dc.set_contactor(True),
-    OpenDcContactor: lambda ports, said: ports.dc.set_contactor(False),
-    SetSupply: lambda ports, said: ports.dc.set_target(said.volts, said.amperes, said.phase),
-    SwitchSupplyOff: lambda ports, said: ports.dc.off(),
-    StartInsulationMonitor: lambda ports, said: ports.monitor.call("start", ports.imd.start),
-    StopInsulationMonitor: lambda ports, said: ports.monitor.call("stop", ports.imd.stop, safe=True),
+    effects.AllowPower: lambda ports, said: ports.ac.allow(True, "power path"),
+    effects.WithdrawPower: lambda ports, said: ports.ac.allow(False, "power path"),
+    effects.SetOvercurrent: lambda ports, said: ports.ac.set_overcurrent(said.amperes),
+    effects.CloseDcContactor: lambda ports, said: ports.dc.set_contactor(True),
+    effects.OpenDcContactor: lambda ports, said: ports.dc.set_contactor(False),
+    effects.SetSupply: lambda ports, said: ports.dc.set_target(said.volts, said.amperes, said.phase),
+    effects.SwitchSupplyOff: lambda ports, said: ports.dc.off(),
+    effects.StartInsulationMonitor: lambda ports, said: ports.monitor.call("start", ports.imd.start),
+    effects.StopInsulationMonitor: lambda ports, said: ports.monitor.call("stop", ports.imd.stop, safe=True),
 }
 """One command of a port for each effect that is no more than that."""
 

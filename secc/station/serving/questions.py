@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any, Final, TypeAlias
 
 from certs.contract import Contract
@@ -14,8 +12,8 @@ from secc.errors import SeccError, UplinkError
 from secc.session.effects import AuthorizeContract, Decision, Ground, ValidateContract, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
-from secc.station.shared.trust import NO_TRUSTSTORE, TrustRoom
-from secc.uplink.port import Backend
+from secc.station.shared.services import Services
+from secc.station.shared.trust import NO_TRUSTSTORE
 
 log = logging.getLogger(__name__)
 
@@ -55,20 +53,9 @@ class Questions:
     What was decided about a contract that a car has proved is stored (``learned``), and then forgotten here.
     """
 
-    def __init__(
-        self,
-        outlet: str,
-        uplink: Backend,
-        trust: Callable[[], TrustRoom | None],
-        executor: Executor,
-        *,
-        decide_seconds: float,
-    ) -> None:
+    def __init__(self, outlet: str, services: Services) -> None:
         self._outlet = outlet
-        self._uplink = uplink
-        self._trust = trust
-        self._executor = executor
-        self._decide_seconds = decide_seconds
+        self._services = services
         self._storing: set[asyncio.Task[None]] = set()
         self.unproved = UnprovedQuestions()
 
@@ -97,20 +84,21 @@ class Questions:
             return Verdict(Decision.NO_ANSWER, "internal error", Ground.SILENCE)
 
     async def _found(self, question: Known) -> Any:
+        uplink, decide = self._services.uplink, self._services.config.timing.decide_seconds
         match question:
             case ValidateContract():
                 return await self._validate(question)
             case AuthorizeContract(asked):
                 contract = asked.contract if isinstance(asked, ProvedContract) else asked
-                return await self._uplink.authorize_contract(contract, outlet=self._outlet, decide=self._decide_seconds)
+                return await uplink.authorize_contract(contract, outlet=self._outlet, decide=decide)
             case AuthorizeToken():
-                return await self._uplink.authorize_token(question, outlet=self._outlet, decide=self._decide_seconds)
+                return await uplink.authorize_token(question, outlet=self._outlet, decide=decide)
 
     async def _validate(self, question: ValidateContract) -> Contract | Verdict:
-        trust = self._trust()
+        trust = self._services.trust
         if trust is None:
             return Verdict(Decision.NO_TRUST_ANCHOR, NO_TRUSTSTORE, Ground.SETTING)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, trust.validate, question)
+        return await asyncio.get_running_loop().run_in_executor(self._services.work, trust.validate, question)
 
     def learned(self, contract: ProvedContract, verdict: Verdict) -> None:
         """Let the backend keep what was decided about a proved contract."""
@@ -120,6 +108,6 @@ class Questions:
 
     async def _remember(self, contract: ProvedContract, verdict: Verdict) -> None:
         try:
-            await self._uplink.contract_decided(contract, verdict)
+            await self._services.uplink.contract_decided(contract, verdict)
         except UplinkError as error:
             log.error("outlet %s: what was decided about a contract could not be stored: %s", self._outlet, error)

@@ -24,20 +24,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from secc.conversation import (
-    Abandon,
-    Answered,
-    Ask,
-    Asked,
-    Deadline,
-    Effect,
-    End,
-    Levels,
-    Question,
-    Session,
-    Tell,
-    Ticket,
-)
+from secc.conversation import Abandon, Answered, Ask, Asked, Deadline, Effect, End, Levels, Question, Tell, Ticket
+from secc.conversation.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +50,7 @@ class Seat:
         ended: Callable[[End], None] | None,
         watch: Watch | None,
     ) -> None:
-        self.name = name
-        self.session = session
-        self.answers = answers
+        self.name, self.session, self.answers = name, session, answers
         self.performs: dict[type, Callable[[Any], None]] = {}
         self.hears: frozenset[type] = frozenset()
         """What it hears, by exact type; known once it has begun."""
@@ -187,7 +173,7 @@ class Router:
         self.now: Levels | None = None
         self._performers: dict[type, By] = {}
         self._finders: dict[type, Find] = {}
-        self._relayed: set[type] = set()
+        self._relayed: dict[type, None] = {}
         self._otherwise: dict[type, Callable[[Any], Any]] = {}
         self._taps: dict[type, list[By]] = {}
         self._told: dict[type, list[Callable[[Any, Any], None]]] = {}
@@ -199,29 +185,22 @@ class Router:
 
     def performs(self, *kinds: type[Effect], by: By) -> None:
         """Effects of these types go to ``by``."""
-        for kind in kinds:
-            self._once(kind)
-            self._performers[kind] = by
+        self._place(self._performers, kinds, by)
 
     def finds(self, kind: type[Question[A]], *, by: Callable[[Any], Awaitable[A]]) -> None:
         """A task finds the answers to questions of this type; it is cancelled where a question is abandoned.
 
         What it raises is a bug, and ends the conversation that asked.
         """
-        self._once(kind)
-        self._finders[kind] = by
+        self._place(self._finders, (kind,), by)
 
     def relays(self, *kinds: type[Effect]) -> None:
         """Effects of these types are heard by the other conversations that hear them; by none, where none is there."""
-        for kind in kinds:
-            self._once(kind)
-            self._relayed.add(kind)
+        self._place(self._relayed, kinds, None)
 
     def answers(self, *kinds: type[Question[Any]], otherwise: Callable[[Any], Any]) -> None:
         """Questions of these types go to the conversation that has joined for them; ``otherwise`` answers where none is there, or it ends."""
-        for kind in kinds:
-            self._once(kind)
-            self._otherwise[kind] = otherwise
+        self._place(self._otherwise, kinds, otherwise)
 
     def taps(self, *kinds: type, by: By) -> None:
         """Tell ``by`` of effects, questions and events of these types, before they are performed, answered or heard."""
@@ -232,9 +211,11 @@ class Router:
         """Tell ``by`` of a question of this type and its answer, before the conversation that asked hears it, or where it has given it up."""
         self._told.setdefault(kind, []).append(by)
 
-    def _once(self, kind: type) -> None:
-        if kind in self._performers or kind in self._finders or kind in self._relayed or kind in self._otherwise:
-            raise ValueError(f"{kind.__name__} has its place in the table already")
+    def _place(self, table: dict[type, Any], kinds: Iterable[type], by: Any) -> None:
+        for kind in kinds:
+            if kind in self._performers or kind in self._finders or kind in self._relayed or kind in self._otherwise:
+                raise ValueError(f"{kind.__name__} has its place in the table already")
+            table[kind] = by
 
     # Conversations
 

@@ -9,13 +9,12 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from certs.contract import Contract
-from secc.config import Config, OutletSettings
 from secc.conversation import Effect, Levels, Reason, Received
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
@@ -25,11 +24,10 @@ from secc.session.log import about, running_sessions, told
 from secc.session.offer import Offer, Surroundings
 from secc.session.proof import ProvedContract
 from secc.session.protocol import V2gProtocol
+from secc.station.serving.context import Outlet, Part
 from secc.station.serving.draft import Draft, tls_seen
-from secc.station.serving.hardware import Hardware
 from secc.station.serving.router import Seat
 from secc.station.serving.writes import Writes
-from secc.station.shared.services import Services
 from secc.trace.explain import PILOT_AND_DUTY, SessionRecord
 from secc.trace.explain_trace import certificate_note, tls_note
 from secc.trace.history import History
@@ -56,34 +54,20 @@ def why_by_pilot(text: str) -> Reason:
     return _BY_PILOT.get(text, Reason("emergency", "fault", detail=text))
 
 
-class SessionLog:
+class SessionLog(Part):
     """One outlet's, whatever comes and goes there. All calls from the event loop's thread."""
 
-    def __init__(
-        self,
-        settings: OutletSettings,
-        config: Config,
-        services: Services,
-        hardware: Hardware,
-        executor: Executor,
-        writes: Writes,
-        ledger: Ledger,
-    ) -> None:
+    def __init__(self, outlet: Outlet, writes: Writes, ledger: Ledger) -> None:
+        super().__init__(outlet)
         self.last = ""
         """Why the last session ended: the code."""
         self.session = ""
         """The id of the newest session."""
-        self._settings = settings
-        self._config = config
-        self._services = services
-        self._hardware = hardware
-        self._executor = executor
         self._writes = writes
         self._ledger = ledger
-        self._loop = asyncio.get_running_loop()
         self._recorder: Recorder | None = None
-        self._draft = Draft(settings.name, "", 0.0, services.calendar.wall())
-        self._history = History(config.station.state_directory, settings.name)
+        self._draft = Draft(self._name, "", 0.0, self._services.calendar.wall())
+        self._history = History(self._config.station.state_directory, self._name)
         self._by_pilot: Draft | None = None
         """Of a charging session without a protocol."""
 
@@ -91,12 +75,12 @@ class SessionLog:
 
     def connected(self, peer: str, now: float) -> None:
         self._draft = self._begin(now)
-        log.debug("outlet %s: connection from %s", self._settings.name, peer)
+        log.debug("outlet %s: connection from %s", self._name, peer)
         self._recorder = Recorder(
             now,
             ring_octets=self._config.trace.ring_kilobytes * 1024,
             keep_personal=self._config.lab.danger_trace_personal,
-            outlet=self._settings.name,
+            outlet=self._name,
             session=self.session,
             software=version(),
             time=self._services.calendar.wall().time.isoformat(timespec="seconds"),
@@ -104,15 +88,13 @@ class SessionLog:
 
     def _begin(self, now: float) -> Draft:
         self.session = secrets.token_hex(8)
-        running_sessions.began(self._settings.name, self.session)
-        return Draft(self._settings.name, self.session, now, self._services.calendar.wall())
+        running_sessions.began(self._name, self.session)
+        return Draft(self._name, self.session, now, self._services.calendar.wall())
 
     def secured(self, handshaken: Handshaken) -> None:
-        staple = "stapled" if handshaken.stapled else "no staple"
-        text = (
-            f"{handshaken.version} {handshaken.suite}, chain {handshaken.chain} ({handshaken.choice.value}), {staple}"
-        )
-        log.info("outlet %s: %s", self._settings.name, text)
+        chain = f"chain {handshaken.chain} ({handshaken.choice.value})"
+        text = f"{handshaken.version} {handshaken.suite}, {chain}, {'stapled' if handshaken.stapled else 'no staple'}"
+        log.info("outlet %s: %s", self._name, text)
         for quirk in handshaken.quirks:
             self._tolerated(quirk, "in the TLS handshake")
         self._note(text)
@@ -121,17 +103,16 @@ class SessionLog:
         """The same surroundings, with every draw in the trace."""
         if self._recorder is None:
             return surroundings
-        return Surroundings(
-            now=surroundings.now,
+        return replace(
+            surroundings,
             entropy=self._recorder.entropy(surroundings.entropy, self._loop.time),
             wall=self._recorder.wall(surroundings.wall, self._loop.time),
-            tickets=surroundings.tickets,
         )
 
     def began(self, protocol: V2gProtocol, offer: Offer, now: float) -> None:
         payments = ", ".join(payment.value for payment in offer.payments)
-        log.info("outlet %s: %s, offered: %s", self._settings.name, protocol.name, payments)
-        self._draft.spoke(protocol.name)
+        log.info("outlet %s: %s, offered: %s", self._name, protocol.name, payments)
+        self._draft.protocol = protocol.name
         if self._recorder is not None:
             self._recorder.speaks(protocol, now)
             self._recorder.offered(offer, now)
@@ -151,7 +132,7 @@ class SessionLog:
             self._draft.waiting = waiting
 
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
-        log.debug("outlet %s: > %s", self._settings.name, type(message).__name__)
+        log.debug("outlet %s: > %s", self._name, type(message).__name__)
         if self._recorder is not None:
             self._recorder.sent(self._loop.time(), payload_type, message, octets)
 
@@ -160,8 +141,8 @@ class SessionLog:
         self._tolerated(remark.code, remark.text)
 
     def _tolerated(self, code: str, text: str) -> None:
-        log.info("outlet %s: tolerated %s: %s", self._settings.name, code, text)
-        self._draft.tolerated(code)
+        log.info("outlet %s: tolerated %s: %s", self._name, code, text)
+        self._draft.quirks[code] = None
         self._note(f"tolerated {code}: {text}")
 
     def judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
@@ -173,48 +154,45 @@ class SessionLog:
     def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
         """The car has proved this contract, and this was decided about it."""
         self._verdict("AuthorizeContract", verdict)
-        self._draft.identified(Identity("emaid", contract.contract.emaid.text))
+        self._draft.identity = Identity("emaid", contract.contract.emaid.text).masked
 
     def _verdict(self, question: str, verdict: Verdict) -> None:
         why = f" ({verdict.detail})" if verdict.detail else ""
-        log.info("outlet %s: %s: %s%s", self._settings.name, question, verdict.decision.value, why)
+        log.info("outlet %s: %s: %s%s", self._name, question, verdict.decision.value, why)
 
     def reached(self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels) -> None:
         """The session has come so far."""
         if milestone is Milestone.SESSION_SET_UP:
             self._keep(self._draft.begun)
-        self._draft.reached(milestone, facts)
+        if milestone is Milestone.IDENTIFICATION_CHOSEN:
+            self._draft.payment = str(facts.get("payment", ""))
         if milestone in (Milestone.CHARGING, Milestone.POWER_ON, Milestone.POWER_OFF):
             running = self._ledger.running
             watt_hours = (running.delivered if running is not None else None) or 0.0
             facts = {**facts, "volts": levels.volts, "amperes": levels.amperes, "kWh": watt_hours / 1000.0}
-        log.info("outlet %s: %s%s", self._settings.name, milestone.value, told(facts))
+        log.info("outlet %s: %s%s", self._name, milestone.value, told(facts))
 
     # Without a session
 
     def began_by_pilot(self, text: str) -> str:
         """Charging by pilot and duty alone begins; here it is a session like any other. Returns its id."""
-        name = self._settings.name
         self._by_pilot = self._begin(self._loop.time())
-        self._by_pilot.spoke(PILOT_AND_DUTY)
+        self._by_pilot.protocol = PILOT_AND_DUTY
         if self._recorder is None:
             self._draft = self._by_pilot
-        log.info("outlet %s: charging by pilot and duty: %s", name, text)
+        log.info("outlet %s: charging by pilot and duty: %s", self._name, text)
         self._keep(self._by_pilot.begun)
         return self.session
 
     def ended_by_pilot(self, text: str, levels: Levels, transaction: Transaction | None) -> None:
         """It has ended; ``transaction`` is what the ledger has of it."""
-        name, now, reason = self._settings.name, self._loop.time(), why_by_pilot(text)
-        log.info("outlet %s: charging by pilot and duty has ended: %s", name, text)
-        running_sessions.ended(name)
+        now, reason = self._loop.time(), why_by_pilot(text)
+        log.info("outlet %s: charging by pilot and duty has ended: %s", self._name, text)
+        running_sessions.ended(self._name)
         draft, self._by_pilot = self._by_pilot, None
         self.last = reason.code
-        wall, faults = self._services.calendar.wall(), self._hardware.faults
         if draft is not None:
-            self._keep(
-                partial(draft.finished, reason, now, wall=wall, levels=levels, faults=faults, transaction=transaction)
-            )
+            self._keep(self._finished(draft, reason, now, levels, transaction))
 
     # It is over
 
@@ -223,19 +201,13 @@ class SessionLog:
         return self._draft.explained(reason)
 
     def ended(
-        self,
-        reason: Reason,
-        levels: Levels,
-        tls: TlsReport | None,
-        transaction: Transaction | None,
-        *,
-        silent: bool,
+        self, reason: Reason, levels: Levels, tls: TlsReport | None, transaction: Transaction | None, *, silent: bool
     ) -> None:
         """``tls``: how far TLS came. ``transaction``: what the ledger has of it. ``silent``: not one octet had come."""
         self.last = reason.code
-        running_sessions.ended(self._settings.name)
+        running_sessions.ended(self._name)
         recorder, self._recorder = self._recorder, None
-        now, wall = self._loop.time(), self._services.calendar.wall()
+        now = self._loop.time()
         if recorder is None:
             return
         seen = tls_seen(tls, reason)
@@ -244,41 +216,35 @@ class SessionLog:
         recorder.ended(reason, now)
         if silent and reason.name == ConnectionClosed.reason:
             return  # a connection without an octet: its record must not displace a session's, nor its trace
-        record = partial(
-            self._draft.finished,
-            reason,
-            now,
-            wall=wall,
-            levels=levels,
-            messages=recorder.exchanges(),
-            tls=seen,
-            faults=self._hardware.faults,
-            transaction=transaction,
-        )
+        record = self._finished(self._draft, reason, now, levels, transaction, recorder.exchanges(), seen)
         self._keep(record, self._trace(recorder, reason) if wanted(self._config.trace.mode.value, reason) else None)
+
+    def _finished(self, draft: Draft, *facts: Any) -> Callable[..., SessionRecord]:
+        """What makes the record later, with time and faults of now."""
+        return partial(draft.finished, self._services.calendar.wall(), self._hardware.faults, *facts)
 
     def _keep(self, record: Callable[..., SessionRecord], traced: asyncio.Future[Path | None] | None = None) -> None:
         """Have a record written. What was delivered, and where the trace lies, is known by then: report and trace are written first."""
-        name, extra = self._settings.name, about(self.session)
+        name, extra = self._name, about(self.session)
 
         async def write() -> None:
             facts = {}
             if traced is not None and (path := await traced) is not None:
                 facts["trace"] = path
                 log.info("outlet %s: trace written: %s", name, path, extra=extra)
-            await self._loop.run_in_executor(self._executor, self._history.write, record(**facts))
+            await self._loop.run_in_executor(self._services.disk, self._history.write, record(**facts))
 
         self._writes.put_record(write)
 
     def catch_up(self) -> None:
         """Have records that wait for the disk stored, if it is back. To be called every few seconds. Why they wait has been said."""
         if self._history.waits and self._writes.idle:
-            self._writes.put_record(lambda: self._loop.run_in_executor(self._executor, self._history.try_again))
+            self._writes.put_record(lambda: self._loop.run_in_executor(self._services.disk, self._history.try_again))
 
     def _trace(self, recorder: Recorder, reason: Reason) -> asyncio.Future[Path | None]:
         """Have the trace written; the result is where it lies."""
         moment = self._services.calendar.wall().time
-        name = f"{moment:%Y%m%dT%H%M%S}-{self._settings.name}-{self.session}"
+        name = f"{moment:%Y%m%dT%H%M%S}-{self._name}-{self.session}"
         return self._services.traces.put(name, recorder.octets, recorder.take(), well=reason.well)
 
     def _note(self, text: str) -> None:

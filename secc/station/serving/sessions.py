@@ -2,112 +2,79 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from certs.contract import Contract
-from secc.config import Config, OutletSettings
 from secc.conversation import Effect, End, Event, Reason
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
+from secc.outlet import events
 from secc.outlet.effects import CloseConnection, TellSession
-from secc.outlet.events import (
-    ChargingEnded,
-    ConnectionAccepted,
-    ContractDecided,
-    ContractPresented,
-    ContractRejected,
-    SessionBegan,
-    SessionEnded,
-    SessionSetUp,
-)
-from secc.session.effects import (
-    AuthorizeContract,
-    Identify,
-    Milestone,
-    OpenContactor,
-    Reach,
-    Remark,
-    SetOutput,
-    StopPower,
-    ValidateContract,
-    Verdict,
-)
+from secc.session import effects
+from secc.session.effects import Milestone, Verdict
 from secc.session.events import Shutdown
 from secc.session.identification import AuthorizeToken
 from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import V2gProtocol
 from secc.station.serving.connection import V2gConnection
-from secc.station.serving.hardware import Hardware
+from secc.station.serving.context import Outlet, Part
 from secc.station.serving.offers import offer_for
 from secc.station.serving.path import PowerPaths
 from secc.station.serving.plug import PlugIns
 from secc.station.serving.questions import Questions
-from secc.station.serving.router import Router, Seat
+from secc.station.serving.router import Seat
 from secc.station.serving.session_log import SessionLog
 from secc.station.serving.transactions import Transactions
 from secc.station.shared.following import tell_follower
-from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 
 
-class Sessions:
+class Sessions(Part):
     """Lives as long as the outlet. What a connection needs of it is :class:`secc.station.serving.host.Host`."""
 
     def __init__(
         self,
-        settings: OutletSettings,
-        config: Config,
-        services: Services,
-        hardware: Hardware,
-        router: Router,
+        outlet: Outlet,
         plug: PlugIns,
         path: PowerPaths,
         questions: Questions,
         session_log: SessionLog,
         transactions: Transactions,
-        executor: Executor,
         *,
-        publish: Callable[..., None],
         changed: Callable[[], None],
     ) -> None:
-        self.name = settings.name
-        self.router = router
-        self.protocols = services.protocols
-        self.executor = executor
-        self.work: Executor = services.work
-        self.pace = services.pace
-        self._settings = settings
-        self._config = config
-        self._services = services
-        self._hardware = hardware
+        super().__init__(outlet)
+        self.name, self.router = outlet.name, outlet.router
+        self.protocols, self.pace = self._services.protocols, self._services.pace
+        self.executor: Executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"outlet-{self.name}")
+        self.work: Executor = self._services.work
         self._plug = plug
         self._path = path
         self._questions = questions
         self._log = session_log
         self._transactions = transactions
-        self._publish = publish
         self._changed = changed
-        self.saw = self._saw_followed if config.lab.danger_follower else session_log.saw
+        self.saw = self._saw_followed if self._config.lab.danger_follower else session_log.saw
         self.sent = session_log.sent
-        self._loop = asyncio.get_running_loop()
         self._connection: V2gConnection | None = None
         self._milestone: Milestone | None = None
-        for kind in (ValidateContract, AuthorizeContract, AuthorizeToken):
+        router = self.router
+        for kind in (effects.ValidateContract, effects.AuthorizeContract, AuthorizeToken):
             router.finds(kind, by=questions.find)
-        router.taps(AuthorizeContract, by=questions.asked)
-        router.taps(ValidateContract, by=self._presented)
-        router.told(ValidateContract, by=self._judged)
-        router.relays(SetOutput, OpenContactor)
-        router.taps(StopPower, OpenContactor, by=self._stopping)
-        router.taps(Identify, by=transactions.identified)
-        router.performs(Identify, by=self._identified)
-        router.performs(Reach, by=self._reached)
-        router.performs(Remark, by=session_log.remarked)
+        router.taps(effects.AuthorizeContract, by=questions.asked)
+        router.taps(effects.ValidateContract, by=self._presented)
+        router.told(effects.ValidateContract, by=self._judged)
+        router.relays(effects.SetOutput, effects.OpenContactor)
+        router.taps(effects.StopPower, effects.OpenContactor, by=self._stopping)
+        router.taps(effects.Identify, by=transactions.identified)
+        router.performs(effects.Identify, by=self._identified)
+        router.performs(effects.Reach, by=self._reached)
+        router.performs(effects.Remark, by=session_log.remarked)
         router.performs(TellSession, by=self._tell)
         router.performs(CloseConnection, by=self._close)
 
@@ -120,9 +87,10 @@ class Sessions:
 
     def admit(self, peer: str) -> V2gConnection | None:
         """One car at a time: who comes second is turned away, and the first is not disturbed. (A-NET-06)"""
-        if not self._plug.window_open or self.current is not None or self._services.unbooked:
+        plug = self._plug
+        if plug.closing or not plug.window_open or self.current is not None or self._services.unbooked:
             return None
-        self._plug.hear(ConnectionAccepted())
+        self._plug.hear(events.ConnectionAccepted())
         if not self._plug.window_open:
             return None
         connection = V2gConnection(self, self._services.serving(self._settings), peer)
@@ -135,13 +103,6 @@ class Sessions:
         """Tell the session, if there is one, or the connection that has none yet."""
         if self._connection is not None:
             self._connection.hear(event)
-
-    def command(self, event: Event) -> bool:
-        """As ``hear``; False where no connection is there."""
-        session = self.current
-        if session is not None:
-            session.hear(event)
-        return session is not None
 
     def shut_down(self) -> None:
         """The station goes down: the last answer leaves, then the socket is closed."""
@@ -173,33 +134,26 @@ class Sessions:
         assert plugin is not None
         assert board is not None
         now = self._loop.time()
-        offer = offer_for(
-            self._settings,
-            self._config,
-            self._services,
-            board,
-            plugin,
-            protocol,
-            secure=secure,
+        offer = replace(
+            offer_for(self._settings, self._services, board, plugin, protocol, secure=secure),
             watts_limit=self._path.watts_limit,
             ask_before_proof=self._questions.unproved.allowed(now),
-            now=now,
         )
-        self._transactions.offered(offer)
+        self._transactions.offer = offer
         self._log.began(protocol, offer, now)
         self._publish("session", protocol=protocol.name, payments=[payment.value for payment in offer.payments])
-        self._plug.hear(SessionBegan(offer.payments))
+        self._plug.hear(events.SessionBegan(offer.payments))
         return offer
 
-    def _saw_followed(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
+    def _saw_followed(self, seat: Seat, now: float, event: object, said: tuple[Effect, ...]) -> None:
         """For tests: the follower of a simulated outlet hears what the car said."""
-        self._log.saw(seat, now, event, effects)
+        self._log.saw(seat, now, event, said)
         tell_follower(self._hardware.board, event)
 
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
         reason = self._log.explained(reason)
         # First who pays, and the plug-in: what an onlooker raises must not leave the next car on this one's account.
-        self._plug.hear(ChargingEnded(), SessionEnded(reason))
+        self._plug.hear(events.ChargingEnded(), events.SessionEnded(reason))
         levels = self.router.levels()
         transaction = self._transactions.ended(reason, levels)
         detail = f" ({reason.detail})" if reason.detail else ""
@@ -213,29 +167,29 @@ class Sessions:
 
     # What sessions say
 
-    def _presented(self, question: ValidateContract) -> None:
-        self._plug.hear(ContractPresented())
+    def _presented(self, question: effects.ValidateContract) -> None:
+        self._plug.hear(events.ContractPresented())
 
-    def _judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
-        """Only the session gets what the backend says of a contract; the outlet believes :class:`Identify` alone."""
+    def _judged(self, question: effects.ValidateContract, found: Contract | Verdict) -> None:
+        """Only the session gets what the backend says of a contract; the outlet believes :class:`effects.Identify` alone."""
         self._log.judged(question, found)
         if isinstance(found, Verdict):
-            self._plug.hear(ContractRejected())
+            self._plug.hear(events.ContractRejected())
 
-    def _stopping(self, said: StopPower | OpenContactor) -> None:
-        self._plug.hear(ChargingEnded())
+    def _stopping(self, said: effects.StopPower | effects.OpenContactor) -> None:
+        self._plug.hear(events.ChargingEnded())
 
-    def _identified(self, said: Identify) -> None:
+    def _identified(self, said: effects.Identify) -> None:
         contract, verdict = said.contract, said.verdict
         self._log.identified(contract, verdict)
-        self._plug.hear(ContractDecided(contract, verdict))
+        self._plug.hear(events.ContractDecided(contract, verdict))
         self._questions.learned(contract, verdict)
 
-    def _reached(self, reach: Reach) -> None:
+    def _reached(self, reach: effects.Reach) -> None:
         self._milestone = milestone = reach.milestone
         facts, levels = dict(reach.facts), self.router.levels()
         if milestone is Milestone.SESSION_SET_UP:
-            self._plug.hear(SessionSetUp())
+            self._plug.hear(events.SessionSetUp())
         self._transactions.reached(self._log.session, milestone, levels)
         self._log.reached(milestone, facts, levels)
         self._publish("milestone", milestone=milestone.value, **facts)

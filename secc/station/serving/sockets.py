@@ -8,12 +8,12 @@ import socket
 import struct
 from collections.abc import Callable
 
-from secc.config import OutletSettings
 from secc.link import sdp
 from secc.ops.network import InterfaceUnusable, Place, PortTaken, holder, locate
 from secc.station.serving.connection import V2gConnection
+from secc.station.serving.context import Outlet, Part
+from secc.station.serving.plug import PlugIns
 from secc.station.shared.listeners import SdpListener, TcpListener
-from secc.station.shared.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -23,24 +23,17 @@ FIRST_LOOK_SECONDS = 0.05
 """A link-local address is tentative for a moment after the interface came up."""
 
 
-class Sockets:
+class Sockets(Part):
     """``admit`` decides about each connection, ``is_open`` says whether a car may connect at all right now."""
 
-    def __init__(
-        self,
-        settings: OutletSettings,
-        services: Services,
-        admit: Callable[[str], V2gConnection | None],
-        is_open: Callable[[], bool],
-    ) -> None:
-        self._settings = settings
-        self._services = services
+    def __init__(self, outlet: Outlet, plug: PlugIns, admit: Callable[[str], V2gConnection | None]) -> None:
+        super().__init__(outlet)
+        self._plug = plug
         self._admit = admit
-        self._is_open = is_open
         self._place: Place | None = None
         self._sdp: SdpListener | None = None
         self._tcp: TcpListener | None = None
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self.problem = ""
         """Why a car cannot find this outlet; empty when it can."""
@@ -64,13 +57,11 @@ class Sockets:
                 self._look()
             except PortTaken as error:
                 who = await asyncio.to_thread(holder, self._settings.sdp_port)
-                raise PortTaken(f"outlet {self._settings.name}: {error} by {who}") from error
-            if not self.problem or "tentative" not in self.problem:
-                return
+                raise PortTaken(f"outlet {self._name}: {error} by {who}") from error
+            if "tentative" not in self.problem:
+                break
             await asyncio.sleep(FIRST_LOOK_SECONDS)
-
-    def keep(self) -> None:
-        """Follow the interface: it may come up late, lose its address, or be taken away with its modem."""
+        # The interface may come up late, lose its address, or be taken away with its modem.
         self._services.ticker.join(self._look_again, every=TICKS_A_LOOK)
 
     def _look_again(self) -> None:
@@ -115,14 +106,14 @@ class Sockets:
             self._note(str(error))
             return
         self._note("")
-        if self._is_open():
+        if self._plug.window_open:
             self.open_for_car()
 
     def _move(self, place: Place) -> None:
         self._leave()
         self._sdp = SdpListener(place, self._settings.sdp_port, self._answer)
         self._place = place
-        log.debug("outlet %s: SDP on %s, UDP port %d", self._settings.name, place.address, self._sdp.port)
+        log.debug("outlet %s: SDP on %s, UDP port %d", self._name, place.address, self._sdp.port)
 
     def _leave(self) -> None:
         self.shut()
@@ -134,20 +125,18 @@ class Sockets:
         if problem != self.problem:
             self.problem = problem
             if problem:
-                log.warning("outlet %s: no car can find it: %s", self._settings.name, problem)
+                log.warning("outlet %s: no car can find it: %s", self._name, problem)
             else:
-                log.info("outlet %s: cars can find it", self._settings.name)
+                log.info("outlet %s: cars can find it", self._name)
 
     def _answer(self, offered: sdp.Security, source: str) -> tuple[sdp.Security, int] | None:
-        if self._tcp is None or not self._is_open():
+        if self._tcp is None or not self._plug.window_open:
             return None
         serving = self._services.serving(self._settings)
         security = sdp.answer(offered, tls=serving.tls, plain=serving.plain)
         if security is None:
             return None
-        log.debug(
-            "outlet %s: SDP from %s: %s asked, %s answered", self._settings.name, source, offered.name, security.name
-        )
+        log.debug("outlet %s: SDP from %s: %s asked, %s answered", self._name, source, offered.name, security.name)
         return security, self._tcp.port
 
     def _accepted(self, sock: socket.socket, peer: str) -> None:
@@ -157,13 +146,13 @@ class Sockets:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.close()
             return
-        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(self._connect(connection, sock))
+        task = self._loop.create_task(self._connect(connection, sock))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, connection: V2gConnection, sock: socket.socket) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
+            await self._loop.connect_accepted_socket(lambda: connection, sock)
         except OSError as error:
-            log.info("outlet %s: the connection was gone at once: %s", self._settings.name, error)
+            log.info("outlet %s: the connection was gone at once: %s", self._name, error)
             connection.connection_lost(None)

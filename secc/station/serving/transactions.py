@@ -6,14 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from secc.config import OutletSettings
 from secc.conversation import Levels, Reason, Wall
 from secc.session.effects import Identify, Milestone, StartPower
 from secc.session.log import about
 from secc.session.offer import Offer
-from secc.station.serving.hardware import Hardware
+from secc.station.serving.context import Outlet, Part
 from secc.station.serving.writes import Writes
-from secc.station.shared.services import Services
 from secc.uplink.ledger import Ledger, Transaction
 from secc.uplink.port import Identity
 from secc.uplink.standalone import Eim
@@ -21,32 +19,19 @@ from secc.uplink.standalone import Eim
 log = logging.getLogger(__name__)
 
 REST_SECONDS = 5.0
-REST_STEP_SECONDS = 0.02
 """How long the last meter reading waits for the contactor: what flows until it is open was delivered, too."""
 
 
-class Transactions:
+class Transactions(Part):
     """``beside`` says who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41)."""
 
-    def __init__(
-        self,
-        settings: OutletSettings,
-        services: Services,
-        hardware: Hardware,
-        writes: Writes,
-        beside: Callable[[], Identity | None],
-    ) -> None:
-        self.ledger = Ledger(settings.name, settings.evse_id)
-        self._outlet = settings.name
-        self._services = services
-        self._hardware = hardware
+    def __init__(self, outlet: Outlet, writes: Writes, beside: Callable[[], Identity | None]) -> None:
+        super().__init__(outlet)
+        self.ledger = Ledger(self._name, self._settings.evse_id)
         self._writes = writes
         self._beside = beside
-        self._offer: Offer | None = None
-
-    def offered(self, offer: Offer) -> None:
-        """The running session got this offer."""
-        self._offer = offer
+        self.offer: Offer | None = None
+        """What the running session was offered."""
 
     def identified(self, said: Identify) -> None:
         """The car has proved a contract. It pays where it may charge."""
@@ -68,13 +53,13 @@ class Transactions:
 
     def began(self, session: str, levels: Levels) -> None:
         """Energy may flow: in the running session, or by pilot and duty without one."""
-        offer = self._offer
+        offer = self.offer
         report = self.ledger.began(
             session,
             self._services.calendar.wall(),
             levels,
             beside=self._beside(),
-            free=self._services.config.uplink.eim is Eim.FREE if offer is None else offer.free,
+            free=self._config.uplink.eim is Eim.FREE if offer is None else offer.free,
             meter_id=offer.meter_id if offer is not None else "",
         )
         if report is not None:
@@ -83,21 +68,18 @@ class Transactions:
     def ended(self, reason: Reason, levels: Levels) -> Transaction | None:
         """The session is over, or charging without one. Of its transaction the last reading is known when the next write begins."""
         self.ledger.reading(levels)
-        self._offer = None
+        self.offer = None
         transaction = self.ledger.ended()
         if transaction is not None:
             wall = self._services.calendar.wall()
             # Read now, and not when its turn to be written has come: by then the next car may be charging.
-            rest = asyncio.get_running_loop().create_task(self._rested(), name=f"{self._outlet} last reading")
+            rest = asyncio.get_running_loop().create_task(self._rested(), name=f"{self._name} last reading")
             self._writes.put(lambda: self._settle(transaction, reason, wall, rest))
         return transaction
 
     async def _rested(self) -> float | None:
         """What the meter says when the contactor is open."""
-        for _ in range(round(REST_SECONDS / REST_STEP_SECONDS)):
-            if self._hardware.levels().contactor != "closed":
-                break
-            await asyncio.sleep(REST_STEP_SECONDS)
+        await self._hardware.settle(REST_SECONDS)
         return await self._hardware.read_meter()
 
     async def _settle(
@@ -107,5 +89,5 @@ class Transactions:
         report = transaction.ended(reason.code, wall, await rest)
         if transaction.delivered is not None:
             kilowatt_hours = transaction.delivered / 1000.0
-            log.info("outlet %s: delivered %.3f kWh", self._outlet, kilowatt_hours, extra=about(transaction.session))
+            log.info("outlet %s: delivered %.3f kWh", self._name, kilowatt_hours, extra=about(transaction.session))
         await self._services.uplink.session_ended(report)

@@ -41,10 +41,7 @@ class SdpListener(_Listener):
     """Answers SECC discovery requests while ``port_of`` names a TCP port for the security that the car asked for."""
 
     def __init__(
-        self,
-        place: Place,
-        port: int,
-        answer: Callable[[sdp.Security, str], tuple[sdp.Security, int] | None],
+        self, place: Place, port: int, answer: Callable[[sdp.Security, str], tuple[sdp.Security, int] | None]
     ) -> None:
         self._place = place
         self._answer = answer

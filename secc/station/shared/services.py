@@ -107,15 +107,6 @@ class Services:
             at=self.calendar.wall().time if contexts else None,
         )
 
-    def describe_trust(self) -> dict[str, Any]:
-        """For ``secc status``."""
-        if self.trust is None:
-            return {"chains": [], "problems": []}
-        return {
-            "chains": [context.chain.name for context in self.identity.contexts],
-            "problems": list(self.trust.problems),
-        }
-
     def beat(self, outlet: str, now: float) -> None:
         """A heartbeat went out to this outlet's board. The service manager hears of it while every board gets its own."""
         self._beats[outlet] = now
@@ -147,8 +138,3 @@ class Keylog:
 
     def close(self) -> None:
         self._file.close()
-
-
-def worker(name: str) -> ThreadPoolExecutor:
-    """Threads of one outlet: a private key or a disk that takes its time holds up no other outlet."""
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"outlet-{name}")

@@ -213,7 +213,5 @@ class TrustRoom:
 def _key(chain: SeccChain) -> PemKey:
     pem = chain.key.pkcs8_pem()
     if pem is None:
-        raise ContextRejected(
-            f"the private key {chain.key.uri} cannot leave where it is; this version serves TLS with keys in files only"
-        )
+        raise ContextRejected(f"the private key {chain.key.uri} is not in a file, and TLS needs one that is")
     return PemKey(pem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -52,7 +53,8 @@ class StubbornBackend:
 
 
 def questions(trust: object = None, uplink: object = None, executor: object = None) -> Questions:
-    return Questions("1", cast("Any", uplink), lambda: cast("Any", trust), cast("Any", executor), decide_seconds=5.0)
+    timing = SimpleNamespace(timing=SimpleNamespace(decide_seconds=5.0))
+    return Questions("1", cast("Any", SimpleNamespace(uplink=uplink, trust=trust, work=executor, config=timing)))
 
 
 class GivenUp(Event):

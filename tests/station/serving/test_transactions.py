@@ -13,6 +13,7 @@ from hal.sim.clock import run_virtual
 from secc.config import Eim, OutletSettings
 from secc.conversation import ENDLESS, Levels, Reason, Wall
 from secc.session.effects import Decision, Identify, Milestone, StartPower, Verdict
+from secc.station.serving.hardware import Hardware
 from secc.station.serving.transactions import REST_SECONDS, Transactions
 from secc.station.serving.writes import Writes
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
@@ -40,16 +41,20 @@ class Outlet:
             config=SimpleNamespace(uplink=SimpleNamespace(eim=self.eim)),
             uplink=SimpleNamespace(session_started=self._report, session_ended=self._report),
         )
-        self.transactions = Transactions(
-            OutletSettings(interface="lo", name="1", evse_id="DE*PNX*E1"),
-            cast("Any", services),
-            cast("Any", self),
-            self.writes,
-            lambda: self.beside,
+        outlet = SimpleNamespace(
+            settings=OutletSettings(interface="lo", name="1", evse_id="DE*PNX*E1"),
+            services=services,
+            router=None,
+            hardware=self,
+            publish=None,
+            loop=None,
         )
+        self.transactions = Transactions(cast("Any", outlet), self.writes, lambda: self.beside)
 
     async def _report(self, report: SessionStarted | SessionEnded) -> None:
         self.reports.append(report)
+
+    settle = Hardware.settle
 
     def levels(self) -> Levels:
         return self.now
@@ -177,7 +182,7 @@ def test_what_was_offered_says_whether_charging_is_free_and_which_meter_counts()
     outlet = Outlet(eim=Eim.LIST)
 
     async def story() -> None:
-        outlet.transactions.offered(cast("Any", SimpleNamespace(free=True, meter_id="M1")))
+        outlet.transactions.offer = cast("Any", SimpleNamespace(free=True, meter_id="M1"))
         outlet.transactions.began("s1", outlet.now)
         outlet.transactions.ended(DONE, outlet.now)
         outlet.transactions.began("s2", outlet.now)
