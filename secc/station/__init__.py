@@ -1,1 +1,3 @@
-"""Where everything meets: sockets, clocks, threads, and the conversations that know of none of them."""
+"""The running station: sockets, clocks and threads, and the drivers of the conversations, which
+know none of these.
+"""

@@ -1,4 +1,6 @@
-"""When the collector of garbage looks at all objects: not while power flows. See docs/decisions/event-loop.md for what was measured."""
+"""When the garbage collector looks at all objects: not while power flows.
+``docs/decisions/event-loop.md`` has the measurements.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,23 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 60.0
 QUIET_SECONDS = 600.0
-"""Between two collections, at least."""
+"""Least time between two collections."""
 GROWN_OCTETS = 64 * 1024 * 1024
-"""A station that is never idle collects when its memory has grown by so much since the last time: no known garbage does that."""
+"""A station that is never idle collects when its memory has grown by this much since the last
+collection. No known garbage grows that far.
+"""
 YOUNG, MIDDLE, NEVER = 700, 10, 2**31 - 1
-"""Thresholds of the three generations (gc.set_threshold)."""
+"""Thresholds of the three generations (``gc.set_threshold``)."""
 
 
 class Collector:
-    """Collects all objects when :meth:`look` finds that it may; Python itself goes on with the young ones, which takes a millisecond or two.
+    """Collects all objects when :meth:`look` allows it. Python itself collects only young objects,
+    which takes a millisecond or two.
 
-    By itself Python looks at all objects again and again while sessions begin, whenever their number has grown by a quarter. Each time the
-    interpreter, and with it every outlet's heartbeat, stands still, and next to nothing is freed: what a session leaves behind goes by
-    reference counts.
+    Otherwise Python would look at all objects whenever their number has grown by a quarter, which
+    is often while sessions begin. Each time the interpreter stands still, with every outlet's
+    heartbeat, and almost nothing is freed, because reference counts free what a session leaves
+    behind.
     """
 
     def __init__(self, now: float) -> None:
@@ -31,7 +37,9 @@ class Collector:
         gc.set_threshold(YOUNG, MIDDLE, NEVER)
 
     def look(self, now: float, *, idle: bool) -> bool:
-        """To be called now and then. ``idle``: no contactor is closed, and no session runs. Whether it has collected."""
+        """Collect if it is time. ``idle``: no contactor is closed, and no session runs. Returns
+        whether it has collected.
+        """
         if now - self._collected_at < QUIET_SECONDS:
             return False
         if not idle and (grown := peak() - self._peak) < GROWN_OCTETS:
@@ -45,5 +53,5 @@ class Collector:
 
 
 def peak() -> int:
-    """The most memory that the process has taken, octets."""
+    """Returns the most memory that the process has taken, in octets."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

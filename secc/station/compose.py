@@ -1,4 +1,4 @@
-"""The composition root: which protocols are spoken, and which backend decides."""
+"""The composition root: makes the services of a station from its configuration."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from secc.uplink.standalone import Standalone
 
 
 def compose(config: Config, notifier: Notifier) -> Services:
-    """Compose the station. Raises ConfigError for what can be seen to be wrong before anything runs.
+    """Returns the services of a station. Raises ConfigError for errors that show before anything
+    runs.
 
-    The ``config`` of the services has the transfers of every outlet written out.
+    The ``config`` of the services has the transfers of every outlet filled in.
     """
     state = config.station.state_directory
     try:

@@ -1,10 +1,13 @@
-"""The control socket: a local process asks for the state, or gives a command. One JSON object a line, one answer a line.
+"""The control socket: a local process asks for the state, or gives a command. A request is one line
+with a JSON object, and so is an answer.
 
-``{"do": "stop", "outlet": "left"}`` is answered by ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; ``{"do": "events"}`` is answered by
-a line for every event until the other side closes. Who may open the socket is a matter of file permissions: it is made for its owner and group.
+``{"do": "stop", "outlet": "left"}`` is answered by ``{"ok": true, ...}`` or ``{"ok": false,
+"error": "..."}``; ``{"do": "events"}`` is answered by a line for every event until the client
+closes. File permissions decide who may open the socket: its owner and group.
 
-The event loop that answers also feeds the boards' heartbeats: it does one request a turn, and each user of the machine has a budget of
-requests. A user who has spent it waits, and no other user does. (A-RES-07)
+The event loop that answers also feeds the boards' heartbeats. So it does one request a turn, and
+each user of the machine has a budget of requests. A user without budget waits, and delays no other
+user. (A-RES-07)
 """
 
 from __future__ import annotations
@@ -27,26 +30,28 @@ from secc.ops.control import ControlError
 log = logging.getLogger(__name__)
 
 LINE_OCTETS = 4096
-"""The longest request that makes sense, a token, has some 300."""
+"""Limit of a request. The longest sensible one, a token, has about 300."""
 CLIENTS = 16
-"""Of one user: no user can take the places of the others, or the operator's."""
+"""Limit for one user, so that no user takes the places of the others."""
 BURST = 40
 """Requests that one user may have answered at once."""
 REQUESTS_A_SECOND = 20.0
-"""Of one user, from then on."""
+"""Further requests of one user."""
 FLUSH_SECONDS = 0.5
 BACKLOG_LINES = 256
-"""How far a reader of the events may fall behind before it is told that it missed some."""
+"""Events that a slow client may fall behind before it gets ``missed`` instead."""
 
 MISSED = json.dumps({"event": "missed", "text": "this reader was too slow"})
 
 Answer = Mapping[str, Any]
 Command = Callable[[Mapping[str, Any]], Answer | Awaitable[Answer]]
-"""What does a request. One that has to wait returns an awaitable; others are answered meanwhile."""
+"""Does a request. A command that has to wait returns an awaitable, and the server answers other
+requests meanwhile.
+"""
 
 
 class Budget:
-    """The requests that one user may still make. Several connections of one user share it, so that a new connection brings no more."""
+    """The requests that one user may still make. All connections of a user share it."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -55,7 +60,7 @@ class Budget:
         self._queue = asyncio.Lock()
 
     async def spend(self) -> None:
-        """Wait until one more request may be done. In the order of asking."""
+        """Wait until one more request may be done, in the order of calls."""
         async with self._queue:
             now = self._clock()
             self._credit = min(BURST, self._credit + (now - self._at) * REQUESTS_A_SECOND) - 1.0
@@ -65,7 +70,7 @@ class Budget:
 
 
 class ControlServer:
-    """Serves ``commands`` by name on a Unix socket, and streams what is given to ``publish``."""
+    """Serves ``commands`` by name on a Unix socket, and streams the events given to ``publish``."""
 
     def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
         self.path = path
@@ -73,9 +78,9 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._readers: set[asyncio.Queue[str | None]] = set()
         self._clients: dict[asyncio.Task[None], int] = {}
-        """The user of each."""
+        """The user of each client."""
         self._budgets: dict[int, Budget] = {}
-        """By user. Those who may open the socket at all are few."""
+        """By user. Few users may open the socket."""
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
@@ -96,7 +101,7 @@ class ControlServer:
         for queue in self._readers:
             _offer(queue, None)
         if self._readers:
-            # Who listens hears the last events before the line goes dead.
+            # Clients of the events get the last ones before the socket closes.
             await asyncio.wait(self._clients, timeout=FLUSH_SECONDS)
         for task in list(self._clients):
             task.cancel()
@@ -105,7 +110,7 @@ class ControlServer:
             self.path.unlink()
 
     def publish(self, event: Mapping[str, Any]) -> None:
-        """Tell everyone who listens to the events."""
+        """Send an event to every client that streams events."""
         if self._readers:
             line = json.dumps(event)
             for queue in self._readers:
@@ -139,7 +144,7 @@ class ControlServer:
             await budget.spend()
             async with self._turn:
                 found = self._begin(line)
-                # The next request, of this client or another, is for the next turn of the loop.
+                # The next request, of this client or another, is done in the next turn of the loop.
                 await asyncio.sleep(0)
             if found is None:
                 await self._stream(reader, writer)
@@ -147,7 +152,7 @@ class ControlServer:
             await _say(writer, await found if isinstance(found, Awaitable) else found)
 
     def _begin(self, line: bytes) -> Answer | Awaitable[Answer] | None:
-        """What is said to the request, now or later; None: it asks for the events."""
+        """Returns the answer, now or as an awaitable; None if the client asks for the events."""
         what = ""
         try:
             request = _parse(line)
@@ -216,13 +221,13 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 async def _until_closed(reader: asyncio.StreamReader) -> None:
-    """A listener sends nothing more; whatever it sends is dropped."""
+    """Read and drop what the client still sends, until it closes."""
     while await reader.read(LINE_OCTETS):
         pass
 
 
 def _user(writer: asyncio.StreamWriter) -> int:
-    """The user at the other end. unix(7), SO_PEERCRED: pid, uid, gid."""
+    """Returns the user id of the client: SO_PEERCRED of unix(7) has pid, uid, gid."""
     sock: socket.socket = writer.get_extra_info("socket")
     _, user, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     return int(user)
@@ -234,7 +239,9 @@ async def _say(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
 
 
 def _remove_stale(path: Path) -> None:
-    """A socket without a listener is left over from a power cut; one that answers belongs to a running station."""
+    """Remove a socket without a listener, which a power cut has left over. Raises ControlError if a
+    station answers on it.
+    """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A whole station: what all outlets share, how it comes up, and how it goes down with cars on the cables."""
+"""A whole station: its outlets, how it starts, and how it stops while cars are connected."""
 
 from __future__ import annotations
 
@@ -37,14 +37,16 @@ log = logging.getLogger(__name__)
 LISTEN_AGAIN_SECONDS = 5.0
 BOOK_SECONDS = 10.0
 LOOK_SECONDS = 60.0
-"""How often it is looked whether roots, lists and certificates have changed on the disk; ``secc control reload`` looks at once."""
+"""Period of the look for changed roots, lists and certificates; ``secc control reload`` looks at
+once.
+"""
 LOOKS_AN_HOUR = round(PERSIST_SECONDS / LOOK_SECONDS)
 TICKS_A_LOOK = 10
-"""How often it is looked whether cars can charge."""
+"""Period of the look whether cars can charge."""
 
 
 class Station:
-    """Runs outlets until it is told to stop."""
+    """Runs the outlets until it is told to stop."""
 
     def __init__(self, services: Services, notifier: Notifier) -> None:
         self._config = config = services.config
@@ -58,16 +60,17 @@ class Station:
         self.outlets = tuple(OutletHost(outlet, services) for outlet in config.outlets)
         self._tasks: list[asyncio.Task[None]] = []
         self._problems: list[str] = []
-        """Of each outlet, as last told."""
+        """The problem of each outlet, as last logged."""
         self.preparing: asyncio.Future[None] | None = None
-        """What most cars speak is imported and compiled, once the station is ready."""
+        """The import and compilation of the first protocol, once the station is ready."""
 
     async def open(self) -> None:
-        """Bring everything up; returns when cars can find every outlet whose interface is there."""
+        """Start everything. Returns when cars can find every outlet whose interface is there."""
         services, loop = self._services, asyncio.get_running_loop()
         await services.uplink.open()
         await self._control.open()
-        # Compiled now and not for the first car: a slow board's event loop would stand still, and its heartbeat with it.
+        # Compile this before the first car comes: on a slow board it would hold the event loop, and
+        # with it the heartbeat.
         await asyncio.gather(services.load_trust(), loop.run_in_executor(services.work, negotiation.warm))
         await asyncio.to_thread(services.calendar.remember)
         opened = await asyncio.gather(*(outlet.open() for outlet in self.outlets), return_exceptions=True)
@@ -79,15 +82,19 @@ class Station:
             asyncio.create_task(self._backend(), name="backend events"),
             asyncio.create_task(self._book(), name="book"),
         ]
-        # The unit has started, whatever is still missing: what comes late is waited for.
+        # The service has started even if a board or an interface is missing; the outlets wait for
+        # those.
         self._notifier.ready(self._say_ready())
         self.preparing = services.protocols.prepare()
-        # In a checkout git is asked. It is that of the code that runs, not of a tree that has changed since.
+        # A checkout asks git, once: the answer has to be that of the running code, not of a tree
+        # that changes later.
         loop.run_in_executor(None, version)
         services.ticker.join(self._follow_readiness, every=TICKS_A_LOOK)
 
     def _say_ready(self) -> str:
-        """Name the outlets where a car could charge now, and log as errors what keeps the others from it; in one line for the service manager."""
+        """Log the outlets where a car could charge now, and as errors what prevents it at the
+        others. Returns a line for the service manager.
+        """
         self._problems = [outlet.problem for outlet in self.outlets]
         ready = []
         for outlet, problem in zip(self.outlets, self._problems, strict=True):
@@ -100,7 +107,7 @@ class Station:
         return f"{len(ready)} of {len(self.outlets)} outlets ready"
 
     def _follow_readiness(self) -> None:
-        """Say when it changes."""
+        """Log the readiness again when it has changed."""
         if [outlet.problem for outlet in self.outlets] != self._problems:
             self._notifier.status(self._say_ready())
 
@@ -109,14 +116,14 @@ class Station:
         await self._stopping.wait()
 
     def stop(self) -> None:
-        """Go down in order. A second call does not wait for the cars."""
+        """Stop in order. A second call does not wait for the cars."""
         if self._stopping.is_set():
             for outlet in self.outlets:
                 outlet.hurry()
         self._stopping.set()
 
     async def close(self) -> None:
-        """Cars are told and given their time, contactors open, everything is given back."""
+        """Tell the cars and give them their time, open the contactors, close everything."""
         self._notifier.stopping()
         log.info("stopping")
         seconds = self._config.timing.shutdown_seconds
@@ -137,7 +144,9 @@ class Station:
         log.info("stopped")
 
     async def _look(self) -> None:
-        """Read what has changed on the disk; hourly write the time down, and look at our certificates anew, which end by themselves."""
+        """Read what has changed on the disk. Every hour also write the time down and check the
+        station's certificates again, which expire by themselves.
+        """
         told = ""
         for looks in itertools.count(1):
             await asyncio.sleep(LOOK_SECONDS)
@@ -155,7 +164,9 @@ class Station:
             told = problem
 
     async def _book(self) -> None:
-        """Book what could not be booked before, and tell the outlets whether a session may begin."""
+        """Book sessions that could not be booked before, and tell the outlets whether a session may
+        begin.
+        """
         told: str | None = None
         while True:
             await asyncio.sleep(BOOK_SECONDS)
@@ -171,13 +182,16 @@ class Station:
                     outlet.plug.hear(BookChanged(told))
 
     async def _backend(self) -> None:
-        """Do the backend's orders. A bad one is refused, and after any failure of one the next is heard. (A-OCPP-03)"""
+        """Do the backend's orders. An order that fails is refused, and the next one is heard.
+        (A-OCPP-03)
+        """
         uplink = self._services.uplink
         while True:
             try:
                 async for order in uplink.events():
                     uplink.answered(order, self._obey(order))
-                    # One order a turn of the loop: a stop of all outlets at once must not keep the heartbeats waiting.
+                    # One order a turn of the loop: a stop of all outlets at once must not delay the
+                    # heartbeats.
                     await asyncio.sleep(0)
             except Exception:
                 log.exception("the backend's orders broke off; listening again in %g s", LISTEN_AGAIN_SECONDS)
@@ -186,7 +200,7 @@ class Station:
                 return
 
     def _obey(self, order: BackendEvent) -> str:
-        """Do what an order says; why not, if it cannot be done."""
+        """Do an order. Returns why it cannot be done; empty if it is done."""
         try:
             self._outlet({"outlet": order.outlet}).commands.ordered(order)
         except ControlError as error:
@@ -203,12 +217,14 @@ class Station:
         return all(outlet.idle for outlet in self.outlets)
 
     def prepared(self, preparing: asyncio.Future[None]) -> None:
-        """What was imported and compiled since the start stays, too. Where a car charges already, the heartbeat comes first."""
+        """Exclude from later collections what was imported and compiled since the start. Not while
+        a car charges: the heartbeat comes first.
+        """
         if not preparing.cancelled() and self.idle:
             settle()
 
     def mind_garbage(self, collector: Collector) -> None:
-        """Let the collector look at all objects when nothing is going on."""
+        """Let the collector look at all objects when the station is idle."""
 
         async def look() -> None:
             loop = asyncio.get_running_loop()
@@ -260,7 +276,7 @@ class Station:
             log.error("reload: %s", error)
 
     def state(self) -> dict[str, Any]:
-        """Everything that ``secc status`` shows."""
+        """Returns what ``secc status`` shows."""
         wall = self._services.calendar.wall()
         status, trust = self._services.uplink.status(), self._services.trust
         contracts = any(Payment.CONTRACT in outlet.payments for outlet in self._config.outlets)
@@ -286,7 +302,7 @@ class Station:
 
 
 async def serve(config: Config, notifier: Notifier) -> int:
-    """Bring a station up, run it until SIGTERM or SIGINT, bring it down. The exit code."""
+    """Start a station, run it until SIGTERM or SIGINT, stop it. Returns the exit code."""
     loop = asyncio.get_running_loop()
     services = compose(config, notifier)
     station = Station(services, notifier)
@@ -296,11 +312,11 @@ async def serve(config: Config, notifier: Notifier) -> int:
     code = 0
     try:
         await station.open()
-        # What was made on the way up stays: the collector need not look at it again in every charging loop.
+        # Objects of the start stay: exclude them from the collections while cars charge.
         settle()
         if station.preparing is not None:
             station.preparing.add_done_callback(station.prepared)
-        # Cars are served already, so it is done step by step, and on the thread for long work.
+        # The station serves cars already, so the thread for long work does this in steps.
         examining = loop.run_in_executor(services.work.long, examine, config)
         station.mind_garbage(Collector(loop.time()))
         await station.run()
@@ -316,7 +332,7 @@ async def serve(config: Config, notifier: Notifier) -> int:
 
 
 def examine(config: Config) -> Iterator[None]:
-    """Log as errors what ``secc check`` would call BAD. Each step is short."""
+    """Log as errors what ``secc check`` reports as BAD. Each step is short."""
     from secc.ops.check import findings
 
     for finding in findings(config):
@@ -326,7 +342,9 @@ def examine(config: Config) -> Iterator[None]:
 
 
 def take_over(level: str) -> None:
-    """The whole process is the station's: its memory, its log at this ``level``. None of it can be taken back."""
+    """Set up memory, threads and log (at this ``level``) of the process for a station. This cannot
+    be undone.
+    """
     from secc.session.log import catch_strays, set_up_log
 
     share_arena()
@@ -337,7 +355,7 @@ def take_over(level: str) -> None:
 
 
 def run(config: Config) -> int:
-    """``secc run``."""
+    """Run ``secc run``. Returns the exit code."""
     take_over(config.log.level)
     if code.problem:
         log.warning("generated code is compiled at each start: %s", code.problem)

@@ -1,4 +1,6 @@
-"""Who hears and who performs what at an outlet, read from the tables that serve cars: for ``secc doctor --wiring``."""
+"""Who performs, answers and hears what at an outlet, read from the tables that serve cars: for
+``secc doctor --wiring``.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from secc.station.shared.services import Services
 
 
 class Wire(NamedTuple):
-    """One type of effect, question or event, by name: who performs or answers it, who is told besides, and which conversations hear it."""
+    """A type of effect, question or event, by name: who performs or answers it or is told of it,
+    and which conversations hear it.
+    """
 
     name: str
     performers: tuple[str, ...] = ()
@@ -31,7 +35,9 @@ class Wire(NamedTuple):
 
 
 def wiring() -> tuple[Wire, ...]:
-    """The table of an outlet, and what each of its conversations hears, in the order of names. It opens no hardware and leaves nothing behind."""
+    """Returns the table of an outlet with what each conversation hears, sorted by name. Opens no
+    hardware and leaves no files.
+    """
     return asyncio.run(_wiring())
 
 
@@ -58,7 +64,7 @@ async def _wiring() -> tuple[Wire, ...]:
 
 
 def _conversations(services: Services) -> dict[str, Session]:
-    """Each conversation of an outlet, not begun."""
+    """Returns each conversation of an outlet, not begun."""
     now = asyncio.get_running_loop().time()
     surroundings = services.surroundings(now)
     spoken = services.protocols.spoken

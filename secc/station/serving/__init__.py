@@ -1,1 +1,1 @@
-"""One outlet at work: its board, its sockets, and the conversations that serve a car."""
+"""One running outlet: its board, its sockets, and the conversations that serve a car."""

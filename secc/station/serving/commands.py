@@ -1,4 +1,4 @@
-"""What an operator, the lab and the backend can order at one outlet."""
+"""The commands of operator, lab and backend at one outlet."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from secc.uplink import port
 HIGHEST_WATTS = 1e7
 LONGEST_TOKEN = 255
 VERDICT_SECONDS = 4.0
-"""The client waits for five."""
+"""Limit of the station's decision about a card. The client waits for five seconds."""
 
 
 class Commands:
-    """Each is one of ``secc control``; raises ControlError, also where it changes nothing, and returns what is answered."""
+    """The commands of ``secc control``. Each returns the answer, and raises ControlError if it is
+    wrong or changes nothing.
+    """
 
     def __init__(self, name: str, plug: PlugIns, path: PowerPaths, sessions: Sessions) -> None:
         self._name = name
@@ -39,15 +41,15 @@ class Commands:
         return self._order(StartOrdered("operator"), nothing)
 
     def stop(self, by: Literal["operator", "backend"]) -> Mapping[str, Any]:
-        """End charging in good order."""
+        """End charging in order."""
         if by != "backend":
             return self._order(StopOrdered(by), "nothing to stop")
-        # It may be late, and a stop without a session is done already.
+        # An order may come late, and without a session there is nothing left to stop.
         self._plug.hear(StopOrdered(by))
         return {}
 
     def limit(self, watts: Any) -> Mapping[str, Any]:
-        """Deliver at most this much from now on; None: what the hardware can."""
+        """Deliver at most ``watts`` from now on; None: the limit of the hardware."""
         number = isinstance(watts, int | float) and not isinstance(watts, bool)
         if watts is not None and not (number and 0 <= watts <= HIGHEST_WATTS):
             raise ControlError(f"a limit is watts from 0 to {HIGHEST_WATTS:.0f}, or null; not {watts!r}")
@@ -56,7 +58,7 @@ class Commands:
         return {"watts": limit}
 
     def token(self, kind: Any, value: Any) -> Awaitable[Mapping[str, Any]]:
-        """As if this card had been shown; the answer is the decision about it."""
+        """Act as if this card had been shown. The answer is the decision about it."""
         if not isinstance(kind, str) or not kind.isidentifier():
             raise ControlError("the kind of a card is a word")
         if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TOKEN:
@@ -94,7 +96,7 @@ class Commands:
         return {"phase": phase, "on": on}
 
     def ordered(self, event: port.BackendEvent) -> None:
-        """The backend wants something of this outlet."""
+        """Do an order of the backend."""
         match event:
             case port.LimitOrdered(watts=watts):
                 self.limit(watts)

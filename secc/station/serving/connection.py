@@ -1,4 +1,6 @@
-"""One TCP connection of a car: octets become frames, frames messages; first the protocol is agreed, then one session of it runs."""
+"""One TCP connection of a car. Octets become frames, and frames become messages of the negotiation
+and then of one session.
+"""
 
 from __future__ import annotations
 
@@ -23,24 +25,24 @@ from secc.station.serving.router import Seat
 log = logging.getLogger(__name__)
 
 LINGER_SECONDS = 3.0
-"""How long the car has to close after the last answer, before we do; the suites allow five. [V2G2-539]"""
+"""How long the station waits for the car to close; the test suites allow five. [V2G2-539]"""
 INBOX_OCTETS = 256 * 1024
 READ_OCTETS = 16 * 1024
-"""Of one system call. asyncio takes memory for so much each time (256 KiB unless told), and the station has what it takes overwritten."""
+"""The most that a system call reads. asyncio allocates this much each time, 256 KiB by default."""
 SLICE_OCTETS = 2048
-"""So much is looked at in one turn of the event loop: tiny TLS records and frames cost by their number, and the other outlets come in between."""
+"""Octets handled in one turn: tiny TLS records and frames must not hold up other outlets."""
 UNSENT_OCTETS = 256 * 1024
-"""A car that does not read its answers is cut off here (A-RES-01)."""
+"""A car that leaves more answers than this unread is cut off (A-RES-01)."""
 
 
 class V2gConnection(asyncio.Protocol):
-    """Made for one accepted socket; ``hear`` brings it what happens outside. It closes itself in every case."""
+    """The connection of one accepted socket; ``hear`` brings it events. It closes by itself."""
 
     def __init__(self, host: Host, serving: Serving, peer: str) -> None:
         self.peer = peer
         self.protocol: V2gProtocol | None = None
         self.seat: Seat | None = None
-        """The session that goes on: the negotiation, then one of the protocol that was agreed."""
+        """The session under way: the negotiation, then one of the agreed protocol."""
         self._host = host
         self._loop = asyncio.get_running_loop()
         self._link: Connection = serve(serving, self._loop.time())
@@ -55,7 +57,7 @@ class V2gConnection(asyncio.Protocol):
         )
         self._inbox = bytearray()
         self._behind = 0
-        """Octets of the inbox that were here already when the last message was handed over."""
+        """Octets of the inbox that had arrived before the last message was handed over."""
         self._feeding = False
         self._pumping = False
         """The next slice of the inbox is queued."""
@@ -67,9 +69,9 @@ class V2gConnection(asyncio.Protocol):
         """``Host.ended`` has been called; the socket may still be open for a moment."""
         self._secured = False
         self._gone = False
-        """The car has gone while a step of the handshake ran: what it said last is in that step."""
+        """The car has closed during a step of the handshake, which still has its last octets."""
         self.silent = True
-        """Whether not one octet has come."""
+        """The car has not sent a single octet."""
 
     @property
     def secure(self) -> bool:
@@ -97,21 +99,22 @@ class V2gConnection(asyncio.Protocol):
             self._host.pace.take(self._pump)
 
     def eof_received(self) -> bool:
-        # What the car said before it hung up is heard first, and can still be answered: an alert that refuses us, as a rule.
+        # Handle first what the car sent before it closed, often an alert; it can still be answered.
         self._ended_by_peer = True
         if not self._feeding:
             self._host.pace.take(self._settle)
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
-        """No answer can be sent any more, so what is still being decoded is dropped."""
+        """Drop what is still being decoded: no answer can be sent any more."""
         self._transport = None
         self._host.pace.take(self._lost)
 
     def _lost(self) -> None:
         self._hear_closed()
         if not self._feeding:
-            # Otherwise the step under way still has to say what the car said last; the deadline of the handshake goes on.
+            # Otherwise the step under way still has the car's last octets; the deadline of the
+            # handshake stays.
             self._disarm()
             self._link.close()
             if self.over:
@@ -126,7 +129,7 @@ class V2gConnection(asyncio.Protocol):
             self._transport.abort()
 
     def shut_down(self, event: Severed) -> None:
-        """The station goes down: the last answer leaves, then the socket is closed."""
+        """Send the last answer, then close: the station stops."""
         self._broken(event)
         self._close()
 
@@ -141,7 +144,7 @@ class V2gConnection(asyncio.Protocol):
         if not self._inbox or self._feeding or self.over or self._decoder.held:
             return
         if not self._secured and self._link.may_block:
-            # A private key may live in a chip that takes its time: no other outlet shall wait for it.
+            # A private key may be in a slow chip, which must not delay other outlets.
             octets = bytes(self._inbox)
             self._inbox.clear()
             self._behind = 0
@@ -171,7 +174,7 @@ class V2gConnection(asyncio.Protocol):
     def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
         self._feeding = False
         if not step.cancelled():
-            # Also asked when the result is not needed any more: asyncio reports what was not asked for as a bug.
+            # Ask in any case: asyncio reports an exception that was not asked for as a bug.
             error = step.exception()
             if not self.over:
                 self._stepped(step, error)
@@ -188,7 +191,7 @@ class V2gConnection(asyncio.Protocol):
 
     def _take(self, frames: list[Frame], *, early: bool = False) -> None:
         if self._dialogue is None or not frames:
-            # Where a message has come, what TLS says beside it leaves with the answer.
+            # After a message, the octets of TLS leave together with the answer.
             self._flush()
         if self._dialogue is None:
             self._greet()
@@ -199,7 +202,9 @@ class V2gConnection(asyncio.Protocol):
         self._settle()
 
     def _greet(self) -> None:
-        """Tell which certificates answer the car's hello, and what TLS has agreed, as soon as it has."""
+        """Report the certificates that answer the car's hello, and the result of the handshake,
+        once they are known.
+        """
         edition, handshaken = self._link.edition, self._link.handshaken
         if edition is not None:
             self._host.protocols.likely(edition)
@@ -208,7 +213,7 @@ class V2gConnection(asyncio.Protocol):
             self._host.secured(handshaken)
 
     def _settle(self) -> None:
-        """All that came is dealt with: now what ends the connection, if anything does."""
+        """Everything that came is handled: end the connection if it has to end."""
         if self._decoder.busy or self._feeding:
             return
         if self._link.failure is not None and not self.over:
@@ -221,7 +226,7 @@ class V2gConnection(asyncio.Protocol):
             self._arm()
 
     def _spoken(self) -> Dialogue:
-        """Whose turn it is to decode; the first frame begins the negotiation."""
+        """Returns the dialogue that decodes; the first frame begins the negotiation."""
         if self._dialogue is None:
             self._negotiate()
         assert self._dialogue is not None
@@ -231,7 +236,7 @@ class V2gConnection(asyncio.Protocol):
         assert self.seat is not None
         self.seat.hear(received)
 
-    # The talk
+    # The dialogue
 
     def _negotiate(self) -> None:
         handshaken = self._link.handshaken
@@ -253,12 +258,14 @@ class V2gConnection(asyncio.Protocol):
 
     def _begin(self, protocol: V2gProtocol, loaded: LoadedProtocol) -> None:
         offer = self._host.begin(protocol, secure=self.secure)
-        # What stood behind the hello was sent before we had agreed on anything.
+        # A message behind the hello was sent before the protocol was agreed.
         surroundings = replace(self._host.surroundings(), batch=self._decoder.batch)
         self._open(loaded.open(offer, surroundings), protocol.name, lambda end: self._finish(end.reason))
 
     def _wait_for(self, protocol: V2gProtocol) -> None:
-        """The car has its answer, and what it says next waits until the protocol is loaded: its payload types are not known before."""
+        """Load the protocol. The car has its answer; its next message waits, because its payload
+        types are not known yet.
+        """
         self._decoder.held = True
         loading = self._host.protocols.load(protocol)
         loading.add_done_callback(lambda loading: self._host.pace.take(lambda: self._loaded(protocol, loading)))
@@ -283,11 +290,12 @@ class V2gConnection(asyncio.Protocol):
         seat.begin()
 
     def hear(self, event: Event) -> None:
-        """Something happened outside, or to the connection itself."""
+        """Hear an event from outside, or of the connection itself."""
         if self.seat is not None and self.seat.alive:
             self.seat.hear(event)
         elif (self.seat is None or self._decoder.held) and isinstance(event, Severed | Emergency):
-            # No message has come yet, or the protocol is being loaded; the reason of the end is still known.
+            # No message has come yet, or the protocol is being loaded: the event is the reason of
+            # the end.
             self._finish(event.why())
 
     def _send(self, send: Send) -> None:
@@ -320,7 +328,7 @@ class V2gConnection(asyncio.Protocol):
 
     def _hear_closed(self) -> None:
         if self._feeding:
-            # What the car said last is in the step under way.
+            # The step under way has the car's last octets.
             self._gone = True
             return
         left = self._link.left() if not self.over else None
@@ -330,7 +338,7 @@ class V2gConnection(asyncio.Protocol):
         self._end(event, event.why())
 
     def _end(self, event: Severed, reason: Reason) -> None:
-        """The session, if there is one, hears it and says itself why it ended: at once, or when the step under way is done."""
+        """Let the session, if there is one, hear why it ends: at once, or after the step under way."""
         if self.seat is not None and self.seat.alive:
             self.seat.hear(event)
         else:
@@ -352,7 +360,7 @@ class V2gConnection(asyncio.Protocol):
             if octets:
                 self._transport.write(octets)
             self._transport.close()
-            # What the car does not take in time is thrown away with the socket.
+            # What the car does not read in time is dropped with the socket.
             self._timer = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def _arm(self) -> None:
@@ -370,7 +378,7 @@ class V2gConnection(asyncio.Protocol):
         if deadline is None or self.over:
             return
         if self._loop.time() < deadline.at:
-            # A step on another thread has set a later one, and its result is queued.
+            # A step on another thread has set a later deadline, and its result is queued.
             self._arm()
             return
         timeout = deadline.timeout

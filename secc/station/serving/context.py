@@ -1,4 +1,4 @@
-"""What the parts of one outlet share, so that each of them is made from one value."""
+"""What the parts of one outlet share: each part is made from one value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ log = logging.getLogger(__name__)
 
 
 class Outlet:
-    """Settings, router and board of one outlet, and the services of the station. All calls from the event loop's thread."""
+    """Settings, router and board of one outlet, and the services of the station. All calls from the
+    event loop's thread.
+    """
 
     def __init__(self, settings: OutletSettings, services: Services) -> None:
         self.name = settings.name
@@ -26,7 +28,7 @@ class Outlet:
         self.loop = asyncio.get_running_loop()
 
     def publish(self, event: str, **facts: Any) -> None:
-        """Tell the followers of the station outside. A bug there must not stop the caller."""
+        """Send an event to the clients of the control socket. A bug there does not stop the caller."""
         try:
             self.services.publish({"event": event, "outlet": self.name, "t": round(self.loop.time(), 3), **facts})
         except Exception:

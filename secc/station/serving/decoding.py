@@ -1,8 +1,10 @@
-"""Frames of one connection become messages, in the order in which they came, on whichever thread they are decoded.
+"""Decodes the frames of one connection in the order in which they came, on the event loop or on the
+thread for Python work.
 
-A small message is decoded where it arrives. Any other is decoded on the process's thread for such work, and what comes behind it waits: nothing
-overtakes it. As in the core, one message a stream is held back while another is looked at; it was sent before our answer. Further ones are dropped.
-What comes while the agreed protocol is being loaded waits in the same way, and was not sent before our answer.
+A small message is decoded where it arrives. A larger one is decoded on the thread, and frames
+behind it wait. As in the core, one message a stream is held back while another one is handled: it
+was sent before the answer. Further ones are dropped. Frames that come while the agreed protocol is
+being loaded wait as well, but were not sent before the answer.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ log = logging.getLogger(__name__)
 
 
 class Decoder:
-    """``dialogue`` is asked for each frame when it is decoded: a message may change the protocol for the next.
+    """``dialogue`` is called for each frame when it is decoded, because a message may change the
+    protocol of the next one.
 
-    ``hear`` gets the messages; ``broken`` hears of octets that are not a message; neither hears anything after ``stop``. ``settled`` is called when a
-    frame that took long, and what waited behind it, has been dealt with.
+    ``hear`` gets the messages, ``broken`` the cause if octets are not a message; neither is called
+    after ``stop``. ``settled`` is called when a slow frame, and the frames that waited behind it,
+    are handled.
     """
 
     def __init__(
@@ -45,23 +49,29 @@ class Decoder:
         self._settled = settled
         self._under_way = False
         self.held = False
-        """The protocol that was agreed is not loaded yet: what comes now has to wait."""
+        """The agreed protocol is being loaded: frames have to wait."""
         self._waiting: deque[Frame] = deque()
         self.batch = 0
-        """The number of those messages that were sent without waiting for an answer between them; the newest such."""
+        """The number of the newest batch: messages that the car sent without waiting for an answer
+        between them.
+        """
         self._seen: set[PayloadType] = set()
         """The streams of this batch."""
         self._overtaken: set[PayloadType] = set()
-        """Streams on which a second message came in one batch. That ends the session, so what follows on them is not looked at."""
+        """Streams with a second message in one batch. It ends the session, so later frames on them
+        are dropped.
+        """
         self._stopped = False
 
     @property
     def busy(self) -> bool:
-        """Whether what comes now has to wait."""
+        """Whether a frame that comes now has to wait."""
         return self._under_way or self.held
 
     def take(self, frame: Frame, *, early: bool) -> None:
-        """The next frame; ``early``: it came before the message in front of it could be answered."""
+        """Take the next frame; ``early``: it came before the message in front of it could be
+        answered.
+        """
         if self._stopped or frame.payload_type in self._overtaken:
             return
         if not (early or self._under_way):
@@ -76,12 +86,12 @@ class Decoder:
             self._decode(frame)
 
     def release(self) -> None:
-        """The protocol is loaded: decode what has waited."""
+        """The protocol is loaded: decode the waiting frames."""
         self.held = False
         self._go_on()
 
     def stop(self) -> None:
-        """The session is over: what is being decoded is dropped."""
+        """The session is over: drop the message that is being decoded."""
         self._stopped = True
         self._waiting.clear()
 

@@ -1,4 +1,4 @@
-"""What ``secc explain`` will want to know of the session that runs now, collected while it runs. Nothing personal gets in."""
+"""What ``secc explain`` needs of a session, collected while it runs. It holds no personal data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMED = {ChainChoice.NAMED: True, ChainChoice.NOT_NAMED: False, ChainChoice.NOT
 
 
 class Draft:
-    """One connection's. ``began`` is its first moment (monotonic seconds)."""
+    """The draft of one connection. ``began`` is its first moment (monotonic seconds)."""
 
     def __init__(self, outlet: str, session: str, began: float, wall: Wall) -> None:
         self._outlet = outlet
@@ -42,22 +42,22 @@ class Draft:
         self._certificates: dict[str, CertificateSeen] = {}
         self.quirks: dict[str, None] = {}
         self.waiting: tuple[type, ...] = ()
-        """What the session waits for; the last ones before it ends count."""
+        """What the session waits for; the last value before the end counts."""
 
     def begun(self) -> SessionRecord:
-        """The record for as long as the session has not ended: what stays of it if the station dies."""
+        """Returns the record of a session that has not ended; it remains if the station dies."""
         wall = self._wall
         return begun(self._session, self._outlet, self.protocol, wall.time, clock_trusted=wall.trusted)
 
     def judged(self, leaf: bytes, found: Contract | Verdict) -> CertificateSeen:
-        """A contract's chain was validated: by whose leaf (DER, of which the hash stays), and with what result."""
+        """Note the validation of a contract chain: the hash of its leaf (DER), and the result."""
         flaw = "" if isinstance(found, Contract) else found.detail.partition(" ")[0]
         digest = f"sha256:{hashlib.sha256(leaf).hexdigest()}/{len(leaf)}"
         seen = self._certificates["contract"] = CertificateSeen("contract", digest, flaw if flaw in _FLAWS else "")
         return seen
 
     def explained(self, reason: Reason) -> Reason:
-        """The same reason with the flaw that lies behind it, where that has a name."""
+        """Returns the reason with the name of the flaw that caused it, if it has one."""
         if reason.kind == "tls":
             return replace(reason, flaw=reason.code)
         bad = [f"certificate.{seen.flaw}" for seen in self._certificates.values() if seen.flaw]
@@ -75,7 +75,9 @@ class Draft:
         tls: TlsSeen | None = None,
         trace: Path | None = None,
     ) -> SessionRecord:
-        """The record, now that it is over. Who has paid counts more than who was identified by the contract."""
+        """Returns the record of a session that has ended. Its identity is the payer's, or else that
+        of the contract.
+        """
         payer = transaction.payer if transaction is not None else None
         measured = levels.measured_at > float("-inf")
         return SessionRecord(
@@ -109,7 +111,9 @@ class Draft:
 
 
 def tls_seen(report: TlsReport | None, reason: Reason) -> TlsSeen | None:
-    """What is worth keeping of TLS; None: the connection was plain, or ended before there was anything to tell."""
+    """Returns what the record keeps of TLS; None for plain TCP, or if the connection ended before
+    the hello.
+    """
     flaw = reason.name if reason.kind == "tls" else ""
     if report is None:
         return TlsSeen(version="", flaw=flaw) if flaw else None

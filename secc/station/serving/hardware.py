@@ -1,4 +1,4 @@
-"""The board of one outlet: brought up and waited for, guarded, listened to; what it says in the words of the conversations."""
+"""The board of one outlet: opens it, guards it, and passes its events to the conversations."""
 
 from __future__ import annotations
 
@@ -25,15 +25,21 @@ from secc.station.shared.services import Services
 log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 10.0
-"""How long a board may take to open: twice what drivers promise. The station is ready when all boards have opened, or failed."""
+"""Limit for a board to open, twice what drivers promise. The station is ready when all boards have
+opened or failed.
+"""
 METER_SECONDS = 5.0
-"""How long a reading is waited for. The end of a session is booked behind it, and then the beginning of the next one."""
+"""Limit for a reading of the meter. The end of a session is booked after it, and the beginning of
+the next one after that.
+"""
 BOARD_RETRY_SECONDS = 5.0
 SETTLE_STEP_SECONDS = 0.02
 
 
 class Hardware:
-    """One outlet's board from ``open`` to ``close``; None of it is there before it answers. All calls from the event loop's thread."""
+    """One outlet's board from ``open`` to ``close``; ``board`` and ``guard`` are None until it
+    opens. All calls from the event loop's thread.
+    """
 
     def __init__(
         self, settings: OutletSettings, services: Services, router: Router, publish: Callable[..., None]
@@ -44,7 +50,7 @@ class Hardware:
         self._settings = settings
         self._services = services
         self._path: Path | None = None
-        """Of the board."""
+        """The power path of the board."""
         self._router = router
         self._publish = publish
         self._loop = asyncio.get_running_loop()
@@ -52,10 +58,12 @@ class Hardware:
         self._bugs: set[str] = set()
         self._closing = False
 
-    # Coming up and going down
+    # Start and stop
 
     async def open(self, came: Callable[[], None]) -> None:
-        """A board that does not open is tried again in the background. ``came`` is called when it is open: the first plug-in may begin."""
+        """Open the board; one that does not open is tried again in the background. ``came`` is
+        called when it is open: the first plug-in may begin.
+        """
         if not await self._try(came):
             self._tasks.append(asyncio.create_task(self._retry(came), name=f"{self.name} board"))
 
@@ -68,7 +76,7 @@ class Hardware:
             log.error("outlet %s: the board does not open: %s", self.name, text)
             return False
         except Exception:
-            # The other outlets have boards of their own.
+            # Other outlets have their own boards and go on.
             log.exception("outlet %s: a bug in opening the board", self.name)
             return False
         self._take(board)
@@ -87,25 +95,28 @@ class Hardware:
         self.guard = guard = Guard(
             board,
             ticker=self._services.ticker,
-            # The interlock took a consent back; the guard switches power off already.
+            # The interlock took a consent back; the guard already switches power off.
             on_revoked=lambda consent: self._router.tell(ConsentLost(str(consent))),
             on_beat=lambda: self._services.beat(self.name, self._loop.time()),
         )
-        # The stream is taken before the levels are looked at, so that no change falls between the two.
+        # Take the stream before the first look at the levels, so that no change is missed between
+        # the two.
         stream = board.events()
         watch = asyncio.create_task(guard.run(), name=f"{self.name} guard")
         watch.add_done_callback(self._guard_ended)
         self._tasks += [watch, asyncio.create_task(self._listen(board, stream), name=f"{self.name} board events")]
 
     async def settle(self, seconds: float) -> None:
-        """Wait until the contactor is open, ``seconds`` at most; the guard opens it in any case when its task ends."""
+        """Wait until the contactor is open, ``seconds`` at most; the guard opens it in any case
+        when its task ends.
+        """
         for _ in range(round(seconds / SETTLE_STEP_SECONDS)):
             if self.levels().contactor != "closed":
                 return
             await asyncio.sleep(SETTLE_STEP_SECONDS)
 
     async def close(self) -> None:
-        """Power off, whatever is under way, and let go of the board."""
+        """Switch power off, whatever is under way, and close the board."""
         self._closing = True
         for task in self._tasks:
             task.cancel()
@@ -113,10 +124,10 @@ class Hardware:
         if self.board is not None:
             await self.board.close()
 
-    # How it is
+    # State
 
     def levels(self) -> Levels:
-        """What is true now. A driver that cannot say it without a bug says nothing that may be built on."""
+        """Returns the levels of this moment; unknown ones if the driver fails."""
         try:
             return levels_of(self.board, self._path)
         except Exception as error:  # noqa: BLE001  # it is logged, and ends what is under way
@@ -124,7 +135,9 @@ class Hardware:
             return Levels()
 
     async def read_meter(self) -> float | None:
-        """Watt hours that the billing meter has counted, read now; None where there is no meter or it does not answer."""
+        """Returns the watt hours of the billing meter, read now; None without a meter, or if it
+        does not answer.
+        """
         meter = self.board.meter if self.board is not None else None
         if meter is None:
             return None
@@ -141,19 +154,19 @@ class Hardware:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Codes of what is wrong with the board now, beside the emergency stop."""
+        """Codes of the board's faults, without the emergency stop."""
         return tuple(fault.code for fault in standing(self.board) if fault.code != EMERGENCY_STOP)
 
     @property
     def forbidding(self) -> str:
-        """What keeps power off now, in words; empty if nothing does."""
+        """The faults that keep power off now, in words; empty without one."""
         return ", ".join(
             fault.text if fault.code == EMERGENCY_STOP else f"{fault.code}: {fault.text}"
             for fault in standing(self.board)
             if fault.severity is not Severity.WARNING
         )
 
-    # What it says
+    # Events
 
     async def _listen(self, board: Board, stream: AsyncIterator[BoardEvent]) -> None:
         while True:
@@ -167,14 +180,14 @@ class Hardware:
                 self._carefully("what was missed", partial(self._catch_up, board))
 
     def _catch_up(self, board: Board) -> None:
-        """Some events were missed: what they said stands in the levels, and in the faults of the board."""
+        """Events were missed: tell the conversations the faults and the pilot of now."""
         self._router.tell(*map(events.FaultRaised, standing(board)), events.PilotChanged(board.pilot.reading))
 
     def _carefully(self, what: str, step: Callable[[], None]) -> None:
         try:
             step()
         except Exception as error:
-            # Whatever failed, the next event may be the emergency stop: go on listening.
+            # The next event may be the emergency stop: go on listening after any failure.
             log.exception("outlet %s: a bug in hearing %s", self.name, what)
             self.broken(error)
 
@@ -198,18 +211,20 @@ class Hardware:
         self._router.tell(event)
 
     def broken(self, error: BaseException) -> None:
-        """A driver of the hardware has a bug: nothing it says can be relied on."""
+        """Report a bug of a driver as a fault of the board: its readings cannot be relied on."""
         self._pass_on(driver_bug(error, self._loop.time()))
 
     def _note_bug(self, what: str, error: Exception) -> None:
-        """Read before every step of a conversation, so it is told outside of them, and once."""
+        """Log a bug in a reading once, and report it outside of the step that reads."""
         if what not in self._bugs:
             self._bugs.add(what)
             log.error("outlet %s: a bug in reading %s", self.name, what, exc_info=error)
             self._loop.call_soon(self.broken, error)
 
     def _guard_ended(self, task: asyncio.Task[None]) -> None:
-        """Without its guard the board gets no heartbeat and opens by itself; the car hears why."""
+        """Without its guard the board gets no heartbeat and opens by itself; tell the conversations
+        why.
+        """
         if task.cancelled() or self._closing:
             return
         error = task.exception()

@@ -1,4 +1,4 @@
-"""What a connection needs of the outlet that it belongs to."""
+"""What a connection needs of its outlet."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from secc.station.shared.pace import Pace
 
 
 class Host(Protocol):
-    """What a connection needs of the outlet that it belongs to."""
+    """What a connection needs of its outlet."""
 
     name: str
     router: Router
     executor: Executor
-    """The outlet's own threads, for what waits for a key or a disk."""
+    """The outlet's own threads, for private keys."""
     work: Executor
     """The process's thread for Python work."""
     pace: Pace
@@ -29,16 +29,18 @@ class Host(Protocol):
 
     def surroundings(self) -> Surroundings: ...
     def secured(self, handshaken: Handshaken) -> None:
-        """TLS is up."""
+        """The handshake of TLS is done."""
 
     def begin(self, protocol: V2gProtocol, *, secure: bool) -> Offer:
-        """A session of this protocol begins now: what is it offered?"""
+        """Begin a session of this protocol. Returns its offer."""
 
     def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         """A step of the session, for the trace."""
 
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
-        """A message of ours has left, for the trace."""
+        """The station has sent a message; for the trace."""
 
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
-        """The session, or the attempt at one, is over. Comes exactly once. ``report``: how far TLS came; ``silent``: not one octet has come."""
+        """The session, or the attempt at one, is over; called once. ``report``: how far TLS came;
+        ``silent``: the car has not sent a single octet.
+        """

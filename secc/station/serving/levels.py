@@ -1,4 +1,4 @@
-"""What the board says now, in the words of the core."""
+"""The readings of the board as levels of the core."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ _NEVER = float("-inf")
 
 
 def levels_of(board: Board | None, path: Path | None) -> Levels:
-    """The levels of this moment, of the outlet's power path. A board that does not answer says nothing that may be built on."""
+    """Returns the levels of this moment, of the outlet's power path; unknown ones if the board does
+    not answer.
+    """
     if board is None:
         return Levels()
     if not board.healthy:
@@ -24,7 +26,7 @@ def levels_of(board: Board | None, path: Path | None) -> Levels:
     contactor = ContactorReading(ContactorState.UNKNOWN, _NEVER)
     if path is Path.DC and board.dc is not None:
         contactor = board.dc.contactor
-        # Taken once: the three belong together.
+        # Read once: the three values belong together.
         present = board.dc.present
         volts, amperes, measured_at = present.volts, present.amperes, present.at
     elif path is Path.AC and board.ac is not None:
@@ -34,7 +36,7 @@ def levels_of(board: Board | None, path: Path | None) -> Levels:
             amperes = max(reading.amperes, default=0.0)
             measured_at = reading.at
     return Levels(
-        # For every step of every conversation: ``value`` would be two calls.
+        # Read for every step of every conversation; ``value`` would cost two calls.
         pilot=board.pilot.reading.state._value_,
         contactor=contactor.state._value_,
         volts=volts,

@@ -1,11 +1,11 @@
-"""Matching at one outlet: its modem found and kept, SLAC spoken through it, and the plug-in told of the result.
+"""Matching at one outlet: opens the modem, runs SLAC on it, and tells the plug-in the result.
 
 ::
 
     modem ──frames──▶ SLAC ──SendFrame, SetKey, CheckLink──▶ modem
     plug-in ──ArmMatching, ReleaseLink, ResumeLink──▶ SLAC ──matched, D-LINK_READY, failed──▶ plug-in
 
-Network keys and addresses of cars are in no log: what is said of a frame is the name of its message.
+The log has neither network keys nor addresses of cars: a frame is logged by the name of its message.
 """
 
 from __future__ import annotations
@@ -29,29 +29,31 @@ from secc.station.serving.router import Seat
 log = logging.getLogger(__name__)
 
 MODEM_RETRY_SECONDS = 2.0
-"""A modem that is not there, or whose interface went away, is looked for again after this."""
+"""Time until a modem that is missing, or has lost its interface, is looked for again."""
 
 REPORTS: Final = (dlink.ReportMatchingBegun, dlink.ReportMatchingFailed, dlink.ReportMatched, IndicateDlinkReady)
 
 
 class MatchHost(Part):
-    """``begin`` comes once the board is there."""
+    """The matching of one outlet; ``begin`` starts it once the board is open."""
 
     def __init__(self, outlet: Outlet) -> None:
         super().__init__(outlet)
         self.present = self._settings.modem is Modem.PACKET
-        """Whether cars have to be matched here at all."""
+        """Whether cars are matched at this outlet."""
         self.ready = True
-        """The modem takes keys; True also while that is unknown."""
+        """The modem takes keys; True while that is not known."""
         self.problem = ""
         self.seat: Seat | None = None
-        """SLAC, while there is a modem."""
+        """The matching conversation, while there is a modem."""
         self._queue = PortQueue(f"{self._name} power line", broken=self._fell)
         self._modem: PlcModem | None = None
         self._prepared = False
         self._keeper: asyncio.Task[None] | None = None
         self._armed: ArmMatching | None = None
-        """What the plug-in wants while there is no matching session: a modem may come later than a car."""
+        """The plug-in's order while there is no matching conversation: the modem may appear after
+        the car.
+        """
         self._router.relays(ArmMatching, ReleaseLink, dlink.ResumeLink)
         self._router.taps(ArmMatching, ReleaseLink, by=self._ordered)
         self._router.relays(ReportModem, *REPORTS)
@@ -59,7 +61,7 @@ class MatchHost(Part):
         self._router.taps(*REPORTS, by=self._reported)
 
     def begin(self) -> None:
-        """The board is there, and with it perhaps its modem."""
+        """Start, once the board is open, if there is a modem to look for."""
         board = self._hardware.board
         if self._settings.modem is Modem.BOARD:
             self.present = board is not None and board.plc is not None
@@ -68,7 +70,7 @@ class MatchHost(Part):
             self._keeper = asyncio.create_task(self._keep(board), name=f"{self._name} modem")
 
     def prepare(self) -> None:
-        """Have SLAC at hand. Outlets without a modem do without it."""
+        """Load SLAC. Outlets without a modem do without it."""
         from secc.station.serving.modem import ModemPorts
 
         if not self._prepared:
@@ -88,7 +90,7 @@ class MatchHost(Part):
     # The modem
 
     async def _keep(self, board: Board) -> None:
-        """Find it, listen to it, and find it again."""
+        """Open the modem and listen to it, again after each failure."""
         while True:
             try:
                 await self._listen(board)
@@ -141,12 +143,14 @@ class MatchHost(Part):
             self._router.tell(IndicateDlinkReady(False, "the modem is gone"))
 
     def _ended(self, end: End) -> None:
-        """It ends by a bug only: a car that was matched has lost its link, and the next conversation begins with a new key."""
+        """Matching ends only by a bug. A matched car has lost its link, and the next conversation
+        begins with a new key.
+        """
         log.error("outlet %s: the matching conversation failed: %s", self._name, end.reason.detail)
         self._fell(None)
 
     def _fell(self, _: BaseException | None) -> None:
-        """Begin anew, from the modem on."""
+        """Open the modem again and begin a new conversation."""
         keeper, self._keeper = self._keeper, None
         board = self._hardware.board
         if keeper is None or board is None:
@@ -160,20 +164,20 @@ class MatchHost(Part):
         await asyncio.sleep(MODEM_RETRY_SECONDS)
         await self._keep(board)
 
-    # The plug-in and the pilot
+    # Orders of the plug-in
 
     def car_gone(self) -> None:
-        """What was wanted for it is wanted no longer."""
+        """Drop the order for the car that has left."""
         self._armed = None
 
     def _ordered(self, order: ArmMatching | ReleaseLink) -> None:
         log.debug("outlet %s: %s", self._name, order)
         self._armed = order if isinstance(order, ArmMatching) else None
 
-    # How it goes
+    # Reports
 
     def _report(self, text: str) -> None:
-        """There is no modem, or no session for it."""
+        """Tell the plug-in that there is no modem, or no conversation for it."""
         self._router.tell(ReportModem(False, text))
 
     def _modem_reported(self, report: ReportModem) -> None:

@@ -1,6 +1,6 @@
-"""SLAC on a modem: what matching says and asks is carried out, and a failure of the modem is an answer, too.
+"""Performs on a modem what SLAC orders and asks. A failure of the modem is an answer.
 
-An outlet that has no modem does not import this: SLAC takes 0.6 MiB.
+An outlet without a modem does not import this module: SLAC takes 0.6 MiB.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ GONE: Final = "the modem is gone"
 
 
 async def set_key(modem: PlcModem | None, wish: SetKey) -> KeySet:
-    """A new key into the modem."""
+    """Set a new key. Returns the result."""
     if modem is None:
         return KeySet(False, text=GONE)
     try:
         await modem.set_key(wish.nid, wish.nmk.octets)
     except HalError as error:
         return KeySet(False, text=str(error))
-    # Profiles that come from any other address are not our modem's.
+    # Only profiles from this address are the modem's.
     return KeySet(True, modem.address)
 
 
 async def check_link(modem: PlcModem | None, question: CheckLink) -> LinkReported:
-    """Whether a second modem is in our network."""
+    """Returns whether a second modem is in the network."""
     del question
     if modem is None:
         return LinkReported(None, error=GONE)
@@ -45,7 +45,9 @@ async def check_link(modem: PlcModem | None, question: CheckLink) -> LinkReporte
 
 
 class ModemPorts:
-    """Performs what matching wants of the modem that ``modem`` says to be there; frames go out by ``queue``."""
+    """Performs what matching orders and asks. ``modem`` returns the modem; frames leave by
+    ``queue``.
+    """
 
     def __init__(self, name: str, router: Router, queue: PortQueue, modem: Callable[[], PlcModem | None]) -> None:
         self._name = name
@@ -59,7 +61,7 @@ class ModemPorts:
     def _send(self, frame: SendFrame) -> None:
         modem, octets = self._modem(), frame.octets
         if modem is not None:
-            # A frame that could not be sent is one that was lost on the line: matching has its repeats for that.
+            # A frame that cannot be sent counts as lost on the line; matching repeats it.
             self._queue.order("SendFrame", lambda: modem.send(octets), failed=lambda failure: None)
 
     async def _set_key(self, wish: SetKey) -> KeySet:

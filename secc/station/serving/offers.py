@@ -1,4 +1,4 @@
-"""What one outlet offers the connection that begins now."""
+"""What an outlet offers a session that begins now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from secc.uplink.policy import offers_contract
 
 
 def refusal(settings: OutletSettings, services: Services) -> str:
-    """Why no car could charge at this outlet at this moment, however the driver pays; empty if one could."""
+    """Returns why no car can charge at this outlet now, by any payment; empty if one can."""
     if services.unbooked:
         return f"no session could be booked: {services.unbooked}"
     tls = settings.tls is not Tls.OFF and bool(services.identity.contexts)
@@ -33,9 +33,11 @@ def refusal(settings: OutletSettings, services: Services) -> str:
 def contract_possible(
     settings: OutletSettings, services: Services, *, secure: bool, identified: bool, spoken: Iterable[V2gProtocol]
 ) -> bool:
-    """Whether Contract can be carried and checked by one of these protocols, and is not pointless.
+    """Returns whether one of these protocols can carry a contract, and the station can check and
+    accept it.
 
-    Without a calendar that can judge a certificate every contract would be refused, after the car has shown it. (A-PKI-06)
+    Without a calendar that can judge a certificate the station would refuse every contract, after
+    the car has shown it. (A-PKI-06)
     """
     return (
         Payment.CONTRACT in settings.payments
@@ -55,12 +57,12 @@ def contract_possible(
 def offer_for(
     settings: OutletSettings, services: Services, board: Board, plugin: Plugin, protocol: V2gProtocol, *, secure: bool
 ) -> Offer:
-    """``secure``: the connection is TLS."""
+    """Returns the offer; ``secure``: the connection is TLS."""
     now = asyncio.get_running_loop().time()
     config, authorized = services.config, plugin.eim_authorized(now)
     contract = contract_possible(settings, services, secure=secure, identified=authorized, spoken=(protocol,))
     payments = plugin.payments(now, contract=contract)
-    # A message without any payment option cannot be sent.
+    # A message without a payment option cannot be sent.
     allowed = tuple(payment for payment in payments if payment in settings.payments) or (Payment.EXTERNAL,)
     able = supplies(settings, board)
     return Offer(

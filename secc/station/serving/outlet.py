@@ -1,14 +1,14 @@
-"""One outlet at work: its board, its sockets, and the conversations that serve a car.
+"""One running outlet: its board, its sockets, and the conversations that serve a car.
 
 ::
 
-    board ──events──▶ plug-in, power path, matching; what concerns a V2G session comes from the plug-in      (hardware)
-    V2G session ──CheckCable, SetOutput…──▶ power path ──SetSupply, CloseDcContactor…──▶ board              (path, power)
-  V2G session ──ValidateContract, AuthorizeContract──▶ trust room, backend; the answers go to the session alone   (questions)
-    V2G session ──Identify──▶ plug-in, ledger, backend's memory: who the car has proved to be
-    plug-in ──OpenSdp, SetDuty, AuthorizeToken…──▶ sockets, board, backend                                  (plug, sockets, pilot)
+    board ──events──▶ plug-in, power path, matching; V2G sessions hear of it from the plug-in     (hardware)
+    V2G session ──CheckCable, SetOutput…──▶ power path ──SetSupply…──▶ board                   (path, power)
+    V2G session ──ValidateContract, AuthorizeContract──▶ trust room, backend; only the session hears the answer
+    V2G session ──Identify──▶ plug-in, ledger, backend: who the car has proved to be
+    plug-in ──OpenSdp, SetDuty, AuthorizeToken…──▶ sockets, board, backend             (plug, sockets, pilot)
 
-What stays of a session is in ``session_log`` and ``transactions``, what an operator can order in ``commands``.
+``session_log`` and ``transactions`` keep what remains of a session; ``commands`` has the orders of an operator.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from secc.station.serving.writes import Writes
 from secc.station.shared.services import Services
 
 SETTLE_SECONDS = 3.0
-"""How long contactors and queues get to come to rest when the station goes down."""
+"""Time for contactors and queues to settle when the station stops."""
 
 
 class OutletHost(Outlet):
@@ -46,7 +46,7 @@ class OutletHost(Outlet):
     def __init__(self, settings: OutletSettings, services: Services) -> None:
         super().__init__(settings, services)
         self._by_pilot = False
-        """Charging without a session."""
+        """A car charges without a session."""
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -69,15 +69,19 @@ class OutletHost(Outlet):
         self.router.performs(CloseSdp, by=self._close_sdp)
         self.router.performs(ReportBasicCharging, by=self._charged_by_pilot)
 
-    # Coming up and going down
+    # Start and stop
 
     async def open(self) -> None:
-        """Bring up board and sockets. What is not there yet (an interface, a board) is waited for in the background."""
+        """Open board and sockets. An interface or a board that is missing is looked for in the
+        background.
+        """
         await self.hardware.open(self._board_came)
         await self.sockets.open()
 
     async def close(self, seconds: float) -> None:
-        """A car is told and gets ``seconds`` to end by itself; then power is off, whatever it does."""
+        """Stop. A charging car is told and gets ``seconds`` to end by itself; then power is off in
+        any case.
+        """
         self.plug.closing = True
         self.sockets.shut()
         if self.sessions.current is not None or self._by_pilot:
@@ -111,7 +115,7 @@ class OutletHost(Outlet):
         self.matching.begin()
         self.plug.begin()
 
-    # The plug-in says
+    # Effects of the plug-in
 
     def _open_sdp(self, said: OpenSdp) -> None:
         self.publish("plugged in")
@@ -132,7 +136,8 @@ class OutletHost(Outlet):
 
     def _car_gone(self) -> None:
         if self._by_pilot:
-            # A plug-in that ended by a bug has not said so, and what the next one delivers is not this one's.
+            # A plug-in that ended by a bug has not reported the end, and the next one's energy is
+            # not this one's.
             self._charged_by_pilot(ReportBasicCharging(False, PLUG_IN_FAILED))
         self.publish("unplugged")
         self.path.end()
@@ -146,16 +151,16 @@ class OutletHost(Outlet):
         else:
             self._idle.clear()
 
-    # How it is
+    # State
 
     @property
     def idle(self) -> bool:
-        """Nothing is going on: no session, and no power."""
+        """No session runs, and no contactor is closed."""
         return self._idle.is_set() and self.hardware.levels().contactor != "closed"
 
     @property
     def problem(self) -> str:
-        """Why a car could not charge here at this moment; empty if it could."""
+        """Why a car cannot charge here now; empty if it can."""
         if self.sockets.problem:
             return self.sockets.problem
         if self.hardware.board is None:
@@ -172,7 +177,7 @@ class OutletHost(Outlet):
         return "ready" if self.matching.ready else self.matching.problem or "not ready"
 
     def state(self) -> dict[str, Any]:
-        """What ``secc status`` shows of this outlet."""
+        """Returns what ``secc status`` shows of this outlet."""
         levels, plugin = self.hardware.levels(), self.plug.plugin
         return {
             "name": self.name,

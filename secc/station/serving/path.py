@@ -1,4 +1,6 @@
-"""The power paths of one outlet: a conversation for each car, which answers questions of V2G sessions and of the plug-in."""
+"""The power paths of one outlet: a conversation for each car, which answers questions of V2G
+sessions and of the plug-in.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,12 @@ TICKED: Final = Ticked()
 
 
 class PowerPaths(Part):
-    """Those of one outlet; ``begin`` and ``end`` come with each car."""
+    """The power paths of one outlet; ``begin`` and ``end`` come with each car."""
 
     def __init__(self, outlet: Outlet) -> None:
         super().__init__(outlet)
         self.watts_limit: float | None = None
-        """What the grid or the operator allows now; None: what the hardware can."""
+        """The limit that grid or operator set; None: the limit of the hardware."""
         self._session: PowerPath | None = None
         self._seat: Seat | None = None
         self._router.answers(*QUESTIONS, otherwise=_nothing)
@@ -40,7 +42,7 @@ class PowerPaths(Part):
         self._router.taps(PilotChanged, by=self._pilot_changed)
 
     def begin(self) -> None:
-        """A car is connected; nothing happens if its path is there already."""
+        """Begin the path of a car that is connected, unless it has begun."""
         if self._seat is not None and self._seat.alive:
             return
         settings = self._path_settings()
@@ -66,16 +68,16 @@ class PowerPaths(Part):
         return AcSettings(limits=able.ac, watts=self.watts_limit) if able.ac is not None else None
 
     def end(self) -> None:
-        """The car is gone."""
+        """End the path: the car has left."""
         self.hear(Unplugged())
 
     def hear(self, event: object) -> None:
-        """Tell it alone: results of its commands, and its end."""
+        """Tell the path, and no other conversation, results of its commands and its end."""
         if self._seat is not None:
             self._seat.hear(event)
 
     def limit(self, watts: float | None) -> None:
-        """Deliver at most this much from now on: path, session and plug-in hear of it."""
+        """Deliver at most ``watts`` from now on: tells path, session and plug-in."""
         self.watts_limit = watts
         self._router.tell(LimitChanged(watts))
 
@@ -83,7 +85,7 @@ class PowerPaths(Part):
         if event.reading.state.connected:
             self.begin()
 
-    # What it says
+    # Effects of the path
 
     def _announce(self, said: Announce) -> None:
         log.info("outlet %s: %s", self._name, said.notice.value)
@@ -97,14 +99,14 @@ class PowerPaths(Part):
             self._router.tell(ChargingBegan())
 
     def _ended(self, end: End) -> None:
-        """With the car gone that is as it should be; in any other case nothing can be delivered until it is unplugged."""
+        """The path has ended. After a bug the outlet delivers nothing until the car is unplugged."""
         self._services.ticker.leave(self._tick)
         if end.reason.kind == "bug":
             self._router.tell(ReportFault("power-path", end.reason.detail, latched=True))
 
 
 def _nothing(question: object) -> CableChecked | PowerReported:
-    """The answer about a power path that is not there."""
+    """Returns the answer to a question while there is no power path."""
     if isinstance(question, CheckCable):
         return CableChecked(passed=False, isolation="invalid", detail="there is no power path")
     return PowerReported(done=False, detail="there is no power path")

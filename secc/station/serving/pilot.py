@@ -1,4 +1,6 @@
-"""Pilot, lock and indicator of a board: what the plug-in says of them, as commands in the queues of these ports."""
+"""Pilot, lock and indicator of a board: performs effects of the plug-in as commands in the queues
+of these ports.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from secc.station.serving.router import Router
 
 
 class PilotPorts:
-    """Lives as long as the outlet; nothing is said before the board is there. ``failed`` hears what a port refused."""
+    """Lives as long as the outlet; commands come once the board is open. ``failed`` hears what a
+    port refused.
+    """
 
     def __init__(self, hardware: Hardware, router: Router, *, failed: Callable[[CommandFailed], None]) -> None:
         self._hardware = hardware
@@ -24,7 +28,7 @@ class PilotPorts:
         router.performs(*COMMANDS, by=self._command)
 
     async def close(self) -> None:
-        """Cancel what is under way; from now on every command fails."""
+        """Cancel commands that are under way; from now on every command fails."""
         for queue in self._queues.values():
             await queue.close()
 
@@ -34,7 +38,7 @@ class PilotPorts:
         port, command_of = COMMANDS[type(said)]
         command = command_of(board, said)
         if command is not None:
-            # A newer text makes one that waits pointless.
+            # A newer text replaces one that waits.
             self._queues[port].order(
                 type(said).__name__, command, failed=self._failed, safe=said.safe, replaceable=port is INDICATOR
             )
@@ -49,4 +53,4 @@ COMMANDS: Final[dict[type[Effect], tuple[str, Callable[[Board, Any], Command | N
     UnlockConnector: (LOCK, lambda board, said: board.lock.unlock if board.lock is not None else None),
     Indicate: (INDICATOR, lambda board, said: lambda: board.indicator.show(said.indication, said.text)),
 }
-"""The port and the command of each effect; None where the board has no such port."""
+"""The port and the command of each effect; None if the board has no such port."""

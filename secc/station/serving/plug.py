@@ -1,4 +1,4 @@
-"""The plug-ins of one outlet: one conversation after another at its router, each from pilot A to pilot A."""
+"""The plug-ins of one outlet: one conversation after another, each from pilot A to pilot A."""
 
 from __future__ import annotations
 
@@ -24,32 +24,34 @@ from secc.uplink.port import Identity
 log = logging.getLogger(__name__)
 
 AFTER_A_BUG_SECONDS = 1.0
-"""A plug-in that fails as soon as it begins must not keep the station busy with nothing else."""
+"""Pause after a plug-in that failed, in case the next one fails at once, too."""
 
 
 class PlugIns(Part):
-    """The first plug-in begins with ``begin``; ``gone`` is called when a car has left."""
+    """The plug-ins of one outlet. ``begin`` starts the first; ``gone`` is called when a car has
+    left.
+    """
 
     def __init__(self, outlet: Outlet, matching: MatchHost, path: PowerPaths, *, gone: Callable[[], None]) -> None:
         super().__init__(outlet)
         self.plugin: Plugin | None = None
-        """The plug-in of this moment; None before the board is there."""
+        """The current plug-in; None until the board is open."""
         self._matching = matching
         self._path = path
         self._gone = gone
         self.closing = False
-        """The station goes down: no plug-in begins, and no car is admitted."""
+        """The station stops: no plug-in begins, and no car is admitted."""
         self._seat: Seat | None = None
         self._missed_stop: StopOrdered | StopPressed | None = None
-        """A stop that came while no plug-in was there to hear it: between one that failed by a bug and the next."""
+        """A stop that came between a plug-in that failed by a bug and the next one."""
         self._token: Identity | None = None
         self._waiting: list[asyncio.Future[Verdict]] = []
-        """Those that wait for the verdict on a card."""
+        """Callers that wait for the verdict on a card."""
         self._router.told(AuthorizeToken, by=self._token_decided)
         self._router.taps(StopPressed, by=self._stop_pressed)
 
     def begin(self) -> None:
-        """Begin the next plug-in: cards are heard, the pilot is watched, no power path yet."""
+        """Begin the next plug-in: it hears cards and the pilot; there is no power path yet."""
         if self.closing:
             return
         self._token = None
@@ -58,7 +60,8 @@ class PlugIns(Part):
         plugin.state.watts_limit = self._path.watts_limit
         plugin.state.unbooked = self._services.unbooked
         for fault in standing(self._hardware.board):
-            # Known before the conversation begins, so that a car that is there already is not offered anything.
+            # Known before the conversation begins, so that a car that is already connected gets no
+            # offer.
             plugin.state.fault_raised(fault)
         self._seat = self._router.join("plug-in", plugin.session, ended=self._ended)
         self._seat.performs[Remark] = self._remark
@@ -85,7 +88,7 @@ class PlugIns(Part):
 
     @property
     def window_open(self) -> bool:
-        """Whether a car may find us and connect."""
+        """Whether a car may find the station and connect."""
         return self.plugin is not None and self.plugin.state.window_open
 
     def hear(self, *events: object) -> None:
@@ -100,7 +103,9 @@ class PlugIns(Part):
             self._missed_stop = event
 
     def identity(self) -> Identity | None:
-        """Who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41); None without one."""
+        """Returns who is identified beside the running session: from outside the car, or by a
+        contract that was kept (Q-41); None if there is no such identity.
+        """
         kept = self.plugin.state.contract_kept if self.plugin is not None else ""
         return self._external() or (Identity("emaid", kept) if kept else None)
 
@@ -116,19 +121,21 @@ class PlugIns(Part):
         bug = end.reason.kind == "bug"
         if bug:
             log.error("outlet %s: the plug-in conversation failed: %s", self._name, end.reason.detail)
-        # Not from inside the step that has just ended.
+        # Not within the step that has just ended.
         self._loop.call_later(AFTER_A_BUG_SECONDS if bug else 0.0, self.begin)
         self._gone()
 
     def standing(self) -> object:
-        """What of the plug-in an order of the operator can change; None before there is one. To a session it always is news."""
+        """Returns what an operator's order can change of the plug-in; None before there is one.
+        During a session every order counts as a change.
+        """
         if self.plugin is None:
             return None
         state = self.plugin.state
         return object() if state.session_open else (state.identification, state.over, state.phase, state.contract_kept)
 
     def verdict(self) -> asyncio.Future[Verdict] | None:
-        """The next decision about the card that is being checked; None where none is."""
+        """Returns the coming decision about the card that is being checked; None if no card is."""
         if self.plugin is None or not self.plugin.state.asking:
             return None
         coming: asyncio.Future[Verdict] = self._loop.create_future()

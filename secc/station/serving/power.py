@@ -1,6 +1,8 @@
-"""Contactor, supply and insulation monitor of a board: what the power path says, each effect one command.
+"""Contactor, supply and insulation monitor of a board: each effect of the power path is one
+command.
 
-Supply and contactor are commanded through the guard's ports, the insulation monitor through a queue of its own. What is safe overtakes.
+The guard's ports command supply and contactor; the insulation monitor has a queue of its own. Safe
+commands overtake.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ P = TypeVar("P")
 
 
 class PowerPorts:
-    """Lives as long as the outlet; nothing is said before the board is there.
+    """Lives as long as the outlet; commands come once the board is open.
 
-    ``tell`` brings the power path, and no other conversation, the result of a command: the ports of the plug-in have failures of their own.
+    ``tell`` brings the results of commands to the power path and to no other conversation: the
+    plug-in has ports and failures of its own.
     """
 
     def __init__(self, hardware: Hardware, router: Router, *, tell: Callable[[object], None]) -> None:
@@ -42,10 +45,12 @@ class PowerPorts:
         router.finds(effects.TestInsulationMonitor, by=self._test)
 
     async def close(self) -> None:
-        """Cancel what is under way at the insulation monitor; from now on its commands fail. The other queues are the guard's."""
+        """Cancel commands of the insulation monitor; from now on they fail. The other queues are
+        the guard's.
+        """
         await self.monitor.close()
 
-    # The ports: HalUnsupported for one that is not there
+    # The ports. A port that the board lacks raises HalUnsupported.
 
     @property
     def ac(self) -> GuardedAcPower:
@@ -65,7 +70,7 @@ class PowerPorts:
         assert self._hardware.guard is not None
         return self._hardware.guard
 
-    # What the power path says
+    # Effects of the power path
 
     def _command(self, said: Effect) -> None:
         name = type(said).__name__
@@ -90,7 +95,7 @@ class PowerPorts:
         self._guard.insulation(said.finding)
 
     async def _test(self, question: effects.TestInsulationMonitor) -> bool:
-        """Whether the monitor passes its self-test; one that does not answer has failed it."""
+        """Returns whether the monitor passes its self-test; one that does not answer has failed it."""
         try:
             return await self.imd.self_test()
         except HalError as error:
@@ -109,7 +114,7 @@ COMMANDS: Final[dict[type[Effect], Callable[[PowerPorts, Any], Called]]] = {
     effects.StartInsulationMonitor: lambda ports, said: ports.monitor.call("start", ports.imd.start),
     effects.StopInsulationMonitor: lambda ports, said: ports.monitor.call("stop", ports.imd.stop, safe=True),
 }
-"""One command of a port for each effect that is no more than that."""
+"""The command of each effect that is just one command of a port."""
 
 
 def _present(port: P | None, name: str) -> P:

@@ -1,4 +1,4 @@
-"""Questions of a V2G session that the trust room and the backend answer: each a task of its own, its answer an event."""
+"""Questions of a V2G session for the trust room and the backend: a task finds each answer."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ Known: TypeAlias = ValidateContract | AuthorizeContract | AuthorizeToken
 
 
 class UnprovedQuestions:
-    """How many questions about contracts that no car has proved yet have gone to the backend from one outlet. Times are monotonic seconds.
+    """Counts the questions of one outlet to the backend about contracts that no car has proved yet.
+    Times are monotonic seconds.
 
-    A question can place a hold on the account, and its answer tells whose account works: a car that only shows a chain must not get many.
+    Such a question can block money on an account, and its answer tells whether a contract works: a
+    car that only shows a chain gets few of them.
     """
 
     def __init__(self) -> None:
@@ -35,7 +37,7 @@ class UnprovedQuestions:
         self._hour: deque[float] = deque(maxlen=UNPROVED_AN_HOUR)
 
     def allowed(self, now: float) -> bool:
-        """Whether one more may be asked; otherwise the backend is asked after the proof."""
+        """Returns whether one more may be asked; if not, the backend is asked after the proof."""
         full = len(self._hour) == UNPROVED_AN_HOUR and now - self._hour[0] < HOUR_SECONDS
         return self._plug_in < UNPROVED_A_PLUG_IN and not full
 
@@ -48,9 +50,9 @@ class UnprovedQuestions:
 
 
 class Questions:
-    """Those of one outlet.
+    """The questions of one outlet.
 
-    What was decided about a contract that a car has proved is stored (``learned``), and then forgotten here.
+    The decision about a proved contract is stored (``learned``) and then forgotten here.
     """
 
     def __init__(self, outlet: str, services: Services) -> None:
@@ -60,16 +62,16 @@ class Questions:
         self.unproved = UnprovedQuestions()
 
     def asked(self, question: AuthorizeContract) -> None:
-        """One goes to the backend: counted where no car has proved the contract yet."""
+        """Count a question to the backend about a contract that no car has proved yet."""
         if isinstance(question.contract, Contract):
             self.unproved.asked(asyncio.get_running_loop().time())
 
     async def close(self) -> None:
-        """What was promised to be stored is stored first."""
+        """Wait until every decision is stored."""
         await asyncio.gather(*self._storing, return_exceptions=True)
 
     async def find(self, question: Known) -> Any:
-        """The answer; where there is none, or a bug in finding it, a verdict that says so."""
+        """Returns the answer; a verdict without one if the question fails."""
         name = type(question).__name__
         try:
             return await self._found(question)
@@ -101,7 +103,7 @@ class Questions:
         return await asyncio.get_running_loop().run_in_executor(self._services.work, trust.validate, question)
 
     def learned(self, contract: ProvedContract, verdict: Verdict) -> None:
-        """Let the backend keep what was decided about a proved contract."""
+        """Let the backend store the decision about a proved contract."""
         storing = asyncio.get_running_loop().create_task(self._remember(contract, verdict))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)

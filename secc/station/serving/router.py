@@ -1,17 +1,17 @@
-"""One outlet's conversations, and who performs what they say: one step after another, on the event loop's thread.
+"""The conversations of one outlet, and who performs their effects: step by step, on the event loop's thread.
 
 ::
 
     router = Router("outlet left", levels=hardware.levels)
-    router.performs(SetOvercurrent, by=...)              an effect goes to one performer, by its exact type
-    router.finds(AuthorizeContract, by=...)              a question that a task finds the answer to
-    router.relays(SetOutput, OpenContactor)              effects that other conversations hear, as they are
-    router.answers(CheckCable, otherwise=...)            a question for a conversation; the answer while none is there to give one
-    router.taps(StopPower, by=...)                       told as well, beside the performer
+    router.performs(SetOvercurrent, by=...)     an effect has one performer, by its exact type
+    router.finds(AuthorizeContract, by=...)     a task finds the answer to a question
+    router.relays(SetOutput, OpenContactor)     the other conversations hear these effects
+    router.answers(CheckCable, otherwise=...)   a conversation answers; otherwise this answer
+    router.taps(StopPower, by=...)              told as well, beside the performer
     seat = router.join("power path", session, answers=(CheckCable,), ended=...)
-    router.tell(event)                                   to every conversation that hears it
+    router.tell(event)                          to every conversation that hears it
 
-What one conversation says is heard by another only after the first has finished speaking, so that none is entered in the middle of a step.
+A conversation hears the effects of another one only after the step of that one, so that none is entered within a step.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ A = TypeVar("A")
 By = Callable[[Any], None]
 Find = Callable[[Any], Awaitable[Any]]
 Watch = Callable[["Seat", float, Any, tuple[Effect, ...]], None]
-"""Sees every event (None: time has come) and the effects that it led to: the recorder."""
+"""Called with every event (None: a deadline has come) and its effects: the recorder."""
 
 
 class Seat:
-    """Drives one session of the core until it ends: brings it events and the time, and has its effects performed in the order in which they
-    were said. ``performs`` are those that only this conversation may want; ``ended`` is called once, after the last effect.
+    """Drives one session of the core until it ends: brings it events and deadlines, and performs
+    its effects in order. ``performs``: effects of this conversation alone; ``ended`` is called
+    once, after the last effect.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Seat:
         self.name, self.session, self.answers = name, session, answers
         self.performs: dict[type, Callable[[Any], None]] = {}
         self.hears: frozenset[type] = frozenset()
-        """What it hears, by exact type; known once it has begun."""
+        """The exact types that it hears; known once it has begun."""
         self._router = router
         self._ended = ended
         self._watch = watch
@@ -69,15 +70,15 @@ class Seat:
         self._router.take(partial(self._step, None, self._begin))
 
     def hear(self, event: object) -> None:
-        """Tell this conversation and no other; nothing happens when it has ended."""
+        """Tell this conversation and no other; ignored after its end."""
         self._router.take(partial(self._step, event, partial(self.session.receive, event)))
 
     def fail(self, error: BaseException) -> None:
-        """End it for a bug found outside of it."""
+        """End it for a bug that was found outside of it."""
         self._router.take(lambda: self._step(None, lambda now: self.session.fail(error)))
 
     def stop(self) -> None:
-        """Bring it nothing more: the station goes down. It leaves without an end."""
+        """Stop it without an end: the station stops."""
         self._stopped = True
         self._disarm()
         self._router.leave(self)
@@ -103,17 +104,19 @@ class Seat:
             self.session.levels = self._router.now or self._router.levels()
             effects = step(now)
         except Exception as error:
-            # The one place where a bug in a conversation is caught: it costs this session, and nothing else.
+            # The only place that catches a bug in a conversation: it ends this session, and nothing
+            # else.
             log.exception("%s: a bug ended the session", self.name)
             effects = self.session.fail(error)
         if self._watch is not None:
             try:
                 self._watch(self, now, event, effects)
             except Exception:
-                # A tap that fails must not keep a contactor closed.
+                # A recorder that fails must not keep a contactor closed.
                 log.exception("%s: a bug in recording a step", self.name)
         end: End | None = None
-        # As they were said. "On" and then "off" in one step has to leave it off: what is safe overtakes in the queues of the ports.
+        # In order: "on" and then "off" in one step has to leave it off. Safe commands overtake in
+        # the queues of the ports.
         for effect in effects:
             if isinstance(effect, End):
                 end = effect
@@ -137,11 +140,13 @@ class Seat:
             if self._ended is not None:
                 self._ended(end)
         except Exception:
-            # What others still have to hear of this step must not wait for what is told next.
+            # Others still have to hear of this step.
             log.exception("%s: a bug in hearing of its end", self.name)
 
     def _arm(self, deadline: Deadline) -> None:
-        """Only for a deadline that came nearer: most move away with each step, and a timer that rings too early costs less than a new one."""
+        """Set the timer, for a deadline that came nearer only: most deadlines move away with each
+        step, and a timer that runs early costs less than a new one.
+        """
         self._disarm()
         self._timer = self._loop.call_at(deadline.at, self._expire)
 
@@ -153,22 +158,22 @@ class Seat:
 
 @dataclass(slots=True)
 class _Open:
-    """A question that is being answered: by a conversation, or by a task."""
+    """A question that a conversation or a task is answering."""
 
     asker: Seat | None
-    """None once it has been abandoned: taps of answers still hear this one."""
+    """None once it is abandoned; ``told`` still hears the answer."""
     question: Question[Any]
     answerer: Seat | None = None
     task: asyncio.Task[None] | None = None
 
 
 class Router:
-    """All calls from the event loop's thread. ``levels`` is read once for each run of steps, and stands in ``now`` until its end."""
+    """All calls from the event loop's thread. ``now`` has the levels of a run of steps, read once."""
 
     def __init__(self, name: str, *, levels: Callable[[], Levels]) -> None:
         self.name = name
         self.seats: list[Seat] = []
-        """The conversations that go on now, in the order in which they joined."""
+        """The current conversations, in the order of joining."""
         self._read_levels = levels
         self.now: Levels | None = None
         self._performers: dict[type, By] = {}
@@ -184,31 +189,34 @@ class Router:
     # The table
 
     def performs(self, *kinds: type[Effect], by: By) -> None:
-        """Effects of these types go to ``by``."""
+        """Let ``by`` perform effects of these types."""
         self._place(self._performers, kinds, by)
 
     def finds(self, kind: type[Question[A]], *, by: Callable[[Any], Awaitable[A]]) -> None:
-        """A task finds the answers to questions of this type; it is cancelled where a question is abandoned.
-
-        What it raises is a bug, and ends the conversation that asked.
+        """Let a task find the answers; an abandoned question cancels it. A bug in it ends the
+        asker.
         """
         self._place(self._finders, (kind,), by)
 
     def relays(self, *kinds: type[Effect]) -> None:
-        """Effects of these types are heard by the other conversations that hear them; by none, where none is there."""
+        """Let the other conversations hear effects of these types."""
         self._place(self._relayed, kinds, None)
 
     def answers(self, *kinds: type[Question[Any]], otherwise: Callable[[Any], Any]) -> None:
-        """Questions of these types go to the conversation that has joined for them; ``otherwise`` answers where none is there, or it ends."""
+        """Let the conversation that joined for these types answer; ``otherwise`` answers without
+        one.
+        """
         self._place(self._otherwise, kinds, otherwise)
 
     def taps(self, *kinds: type, by: By) -> None:
-        """Tell ``by`` of effects, questions and events of these types, before they are performed, answered or heard."""
+        """Tell ``by`` of these types, before they are performed, answered or heard."""
         for kind in kinds:
             self._taps.setdefault(kind, []).append(by)
 
     def told(self, kind: type[Question[A]], *, by: Callable[[Any, A], None]) -> None:
-        """Tell ``by`` of a question of this type and its answer, before the conversation that asked hears it, or where it has given it up."""
+        """Tell ``by`` of a question and its answer, before the asker hears it; also of abandoned
+        ones.
+        """
         self._told.setdefault(kind, []).append(by)
 
     def _place(self, table: dict[type, Any], kinds: Iterable[type], by: Any) -> None:
@@ -228,13 +236,13 @@ class Router:
         ended: Callable[[End], None] | None = None,
         watch: Watch | None = None,
     ) -> Seat:
-        """A conversation takes its seat; ``seat.begin()`` starts it. It leaves by itself when it ends."""
+        """Let a conversation join; ``seat.begin()`` starts it. It leaves when it ends."""
         seat = Seat(self, f"{self.name} {name}", session, tuple(answers), ended, watch)
         self.seats.append(seat)
         return seat
 
     def tell(self, *events: object) -> None:
-        """To every conversation that hears such events, in the order in which they joined: an event before what one of them says about it."""
+        """Tell the conversations that hear such events, in the order of joining."""
         for event in events:
             if self._busy:
                 self._tell(event)
@@ -246,14 +254,15 @@ class Router:
             try:
                 tap(event)
             except Exception:
-                # A board's event has no conversation that could end for it, and those that hear it must.
+                # An event of a board belongs to no conversation that could end for the bug, and the
+                # others have to hear it.
                 log.exception("%s: a bug in being told of %s", self.name, type(event).__name__)
         for seat in tuple(self.seats):
             if type(event) in seat.hears:
                 seat.hear(event)
 
     def take(self, step: Callable[[], None]) -> None:
-        """Run a step now, or after those that are under way."""
+        """Run a step now, or after the steps under way."""
         self._steps.append(step)
         if self._busy:
             return
@@ -265,13 +274,13 @@ class Router:
             self._busy = False
 
     def levels(self) -> Levels:
-        """Those of this run of steps. Nothing that a step says changes them before the loop comes round."""
+        """Returns the levels of this run of steps, which its effects do not change."""
         if self.now is None or not self._busy:
             self.now = self._read_levels()
         return self.now
 
     async def close(self) -> None:
-        """Find no more answers, and bring no more deadlines."""
+        """Cancel the search for answers, and stop all conversations."""
         for seat in tuple(self.seats):
             seat.stop()
         tasks = [entry.task for entry in self._open.values() if entry.task is not None]
@@ -279,10 +288,10 @@ class Router:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # What they say
+    # Effects
 
     def perform(self, seat: Seat, effect: Effect) -> None:
-        """Start one effect of a conversation. Raises TypeError for one that has no place in the table."""
+        """Start one effect of a conversation. Raises TypeError for a type that has no performer."""
         kind = type(effect)
         for tap in self._taps.get(kind, ()):
             tap(effect)
@@ -332,7 +341,7 @@ class Router:
         self._answer(ticket, answer)
 
     def _answer(self, ticket: Ticket[Any], answer: Any) -> None:
-        """To the conversation that asked, and no other; to none where the question was abandoned."""
+        """Tell the conversation that asked, unless it has abandoned the question."""
         entry = self._open.pop(ticket, None)
         if entry is None:
             return
@@ -348,12 +357,13 @@ class Router:
         entry.asker = None
         if entry.task is not None:
             del self._open[ticket]
-            # A cancelled task keeps its frames; held by what they hold, they would stay until garbage is collected, with the question.
+            # A cancelled task keeps its frames. An entry that holds the task would keep them, and
+            # the question, until the next collection.
             task, entry.task = entry.task, None
             task.cancel()
 
     def leave(self, seat: Seat) -> None:
-        """A conversation has ended: what was asked of it gets the answer that stands for one that is not there."""
+        """A conversation has ended: answer the questions that it has left open."""
         if seat in self.seats:
             self.seats.remove(seat)
         for ticket, entry in tuple(self._open.items()):
@@ -363,7 +373,7 @@ class Router:
     # For people
 
     def wiring(self) -> dict[str, list[str]]:
-        """Who performs what, who answers what, who is told, by the names of the types. What a conversation hears its seat knows."""
+        """Returns who performs, answers or is told of each type, by its name."""
         rows: list[tuple[type, str]] = [
             *((kind, "all that hear it") for kind in self._relayed),
             *((kind, "the one that answers it") for kind in self._otherwise),

@@ -1,6 +1,7 @@
-"""What stays of a session for people: milestones in the log, its trace, its record for ``secc explain``.
+"""What remains of a session for people: milestones in the log, its trace, its record for ``secc
+explain``.
 
-What has to reach the disk is written on worker threads, in order, and nothing of the car's contract is kept when it is over.
+Worker threads write to the disk, in order. Nothing of the car's contract is kept after the end.
 """
 
 from __future__ import annotations
@@ -46,21 +47,21 @@ _BY_PILOT = {
     "shutdown": Reason("severed", "station-shutdown"),
     PLUG_IN_FAILED: Reason("bug", "PlugIn", detail=PLUG_IN_FAILED),
 }
-"""How charging without a session ends; any other cause is a fault."""
+"""Reasons for the end of charging without a session; any other text is a fault."""
 
 
 def why_by_pilot(text: str) -> Reason:
-    """Why charging by pilot and duty has ended, of what the plug-in says about it."""
+    """Returns the reason for the end of charging by pilot and duty, from the plug-in's text."""
     return _BY_PILOT.get(text, Reason("emergency", "fault", detail=text))
 
 
 class SessionLog(Part):
-    """One outlet's, whatever comes and goes there. All calls from the event loop's thread."""
+    """The log, traces and records of one outlet. All calls from the event loop's thread."""
 
     def __init__(self, outlet: Outlet, writes: Writes, ledger: Ledger) -> None:
         super().__init__(outlet)
         self.last = ""
-        """Why the last session ended: the code."""
+        """The code of the reason why the last session ended."""
         self.session = ""
         """The id of the newest session."""
         self._writes = writes
@@ -69,9 +70,9 @@ class SessionLog(Part):
         self._draft = Draft(self._name, "", 0.0, self._services.calendar.wall())
         self._history = History(self._config.station.state_directory, self._name)
         self._by_pilot: Draft | None = None
-        """Of a charging session without a protocol."""
+        """The draft of charging without a session."""
 
-    # A connection comes about
+    # The connection
 
     def connected(self, peer: str, now: float) -> None:
         self._draft = self._begin(now)
@@ -100,7 +101,7 @@ class SessionLog(Part):
         self._note(text)
 
     def recorded(self, surroundings: Surroundings) -> Surroundings:
-        """The same surroundings, with every draw in the trace."""
+        """Returns surroundings that record every random draw and every time in the trace."""
         if self._recorder is None:
             return surroundings
         return replace(
@@ -117,18 +118,18 @@ class SessionLog(Part):
             self._recorder.speaks(protocol, now)
             self._recorder.offered(offer, now)
 
-    # It goes on
+    # The session
 
     def saw(self, seat: Seat, now: float, event: object, effects: tuple[Effect, ...]) -> None:
         """A step of the session."""
         session = seat.session
-        # The levels that the step saw, not those of now: a trace has to replay.
+        # The levels that the step saw, not those of now, so that the trace replays.
         levels, waiting = session.levels, session.waiting_for
         self._ledger.reading(levels)
         if self._recorder is not None:
             self._recorder.stepped(now, event, effects, levels)
         if waiting or isinstance(event, Received):
-            # A request has ended the wait for it. What was waited for when the session ended stays.
+            # A request ends the wait for it. Keep what the session waited for when it ended.
             self._draft.waiting = waiting
 
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
@@ -146,13 +147,15 @@ class SessionLog(Part):
         self._note(f"tolerated {code}: {text}")
 
     def judged(self, question: ValidateContract, found: Contract | Verdict) -> None:
-        """A contract's chain was validated; of its leaf the hash is kept. Whose it is does not say who showed it."""
+        """A contract chain was validated. Keep the hash of its leaf; the chain does not prove who
+        showed it.
+        """
         self._note(certificate_note(self._draft.judged(question.chain[0], found)))
         if isinstance(found, Verdict):
             self._verdict("ValidateContract", found)
 
     def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
-        """The car has proved this contract, and this was decided about it."""
+        """The car has proved this contract, and the backend has decided about it."""
         self._verdict("AuthorizeContract", verdict)
         self._draft.identity = Identity("emaid", contract.contract.emaid.text).masked
 
@@ -161,7 +164,7 @@ class SessionLog(Part):
         log.info("outlet %s: %s: %s%s", self._name, question, verdict.decision.value, why)
 
     def reached(self, milestone: Milestone, facts: Mapping[str, Any], levels: Levels) -> None:
-        """The session has come so far."""
+        """The session has reached a milestone."""
         if milestone is Milestone.SESSION_SET_UP:
             self._keep(self._draft.begun)
         if milestone is Milestone.IDENTIFICATION_CHOSEN:
@@ -172,10 +175,10 @@ class SessionLog(Part):
             facts = {**facts, "volts": levels.volts, "amperes": levels.amperes, "kWh": watt_hours / 1000.0}
         log.info("outlet %s: %s%s", self._name, milestone.value, told(facts))
 
-    # Without a session
+    # Charging without a session
 
     def began_by_pilot(self, text: str) -> str:
-        """Charging by pilot and duty alone begins; here it is a session like any other. Returns its id."""
+        """Charging by pilot and duty begins; in the log it is a session. Returns its id."""
         self._by_pilot = self._begin(self._loop.time())
         self._by_pilot.protocol = PILOT_AND_DUTY
         if self._recorder is None:
@@ -185,7 +188,7 @@ class SessionLog(Part):
         return self.session
 
     def ended_by_pilot(self, text: str, levels: Levels, transaction: Transaction | None) -> None:
-        """It has ended; ``transaction`` is what the ledger has of it."""
+        """Charging by pilot and duty has ended; ``transaction`` is the ledger's."""
         now, reason = self._loop.time(), why_by_pilot(text)
         log.info("outlet %s: charging by pilot and duty has ended: %s", self._name, text)
         running_sessions.ended(self._name)
@@ -194,16 +197,18 @@ class SessionLog(Part):
         if draft is not None:
             self._keep(self._finished(draft, reason, now, levels, transaction))
 
-    # It is over
+    # The end
 
     def explained(self, reason: Reason) -> Reason:
-        """Why the session that runs ends, with the flaw that lies behind it."""
+        """Returns why the running session ends, with the flaw that caused it."""
         return self._draft.explained(reason)
 
     def ended(
         self, reason: Reason, levels: Levels, tls: TlsReport | None, transaction: Transaction | None, *, silent: bool
     ) -> None:
-        """``tls``: how far TLS came. ``transaction``: what the ledger has of it. ``silent``: not one octet had come."""
+        """``tls``: how far TLS came. ``transaction``: the ledger's. ``silent``: the car has not
+        sent a single octet.
+        """
         self.last = reason.code
         running_sessions.ended(self._name)
         recorder, self._recorder = self._recorder, None
@@ -220,11 +225,13 @@ class SessionLog(Part):
         self._keep(record, self._trace(recorder, reason) if wanted(self._config.trace.mode.value, reason) else None)
 
     def _finished(self, draft: Draft, *facts: Any) -> Callable[..., SessionRecord]:
-        """What makes the record later, with time and faults of now."""
+        """Returns what makes the record later, with the time and the faults of now."""
         return partial(draft.finished, self._services.calendar.wall(), self._hardware.faults, *facts)
 
     def _keep(self, record: Callable[..., SessionRecord], traced: asyncio.Future[Path | None] | None = None) -> None:
-        """Have a record written. What was delivered, and where the trace lies, is known by then: report and trace are written first."""
+        """Write a record, after reports and trace: it needs the energy delivered and the trace's
+        place.
+        """
         name, extra = self._name, about(self.session)
 
         async def write() -> None:
@@ -237,12 +244,12 @@ class SessionLog(Part):
         self._writes.put_record(write)
 
     def catch_up(self) -> None:
-        """Have records that wait for the disk stored, if it is back. To be called every few seconds. Why they wait has been said."""
+        """Write records that could not be written, if the disk is back. Called every few seconds."""
         if self._history.waits and self._writes.idle:
             self._writes.put_record(lambda: self._loop.run_in_executor(self._services.disk, self._history.try_again))
 
     def _trace(self, recorder: Recorder, reason: Reason) -> asyncio.Future[Path | None]:
-        """Have the trace written; the result is where it lies."""
+        """Write the trace. The result is its place."""
         moment = self._services.calendar.wall().time
         name = f"{moment:%Y%m%dT%H%M%S}-{self._name}-{self.session}"
         return self._services.traces.put(name, recorder.octets, recorder.take(), well=reason.well)

@@ -1,4 +1,6 @@
-"""The V2G sessions of one outlet, one at a time: who is admitted, what is offered, and how their effects are performed."""
+"""The V2G sessions of one outlet, one at a time: admits cars, makes offers, and performs effects of
+sessions.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ log = logging.getLogger(__name__)
 
 
 class Sessions(Part):
-    """Lives as long as the outlet. What a connection needs of it is :class:`secc.station.serving.host.Host`."""
+    """The sessions of one outlet, and the :class:`secc.station.serving.host.Host` of their
+    connections.
+    """
 
     def __init__(
         self,
@@ -86,7 +90,7 @@ class Sessions(Part):
         return self._connection if self._connection is not None and not self._connection.over else None
 
     def admit(self, peer: str) -> V2gConnection | None:
-        """One car at a time: who comes second is turned away, and the first is not disturbed. (A-NET-06)"""
+        """Admit a car. A second car is turned away, and does not disturb the first. (A-NET-06)"""
         plug = self._plug
         if plug.closing or not plug.window_open or self.current is not None or self._services.unbooked:
             return None
@@ -100,17 +104,17 @@ class Sessions(Part):
         return connection
 
     def hear(self, event: Event) -> None:
-        """Tell the session, if there is one, or the connection that has none yet."""
+        """Tell the session, or the connection if there is no session yet."""
         if self._connection is not None:
             self._connection.hear(event)
 
     def shut_down(self) -> None:
-        """The station goes down: the last answer leaves, then the socket is closed."""
+        """Send the last answer, then close: the station stops."""
         if self._connection is not None:
             self._connection.shut_down(Shutdown())
 
     def state(self) -> dict[str, Any] | None:
-        """What ``secc status`` shows of the session; None without one."""
+        """Returns what ``secc status`` shows of the session; None without one."""
         session = self.current
         if session is None:
             return None
@@ -120,7 +124,7 @@ class Sessions(Part):
             "milestone": self._milestone.value if self._milestone is not None else "",
         }
 
-    # What a connection needs
+    # For connections
 
     def surroundings(self) -> Surroundings:
         return self._log.recorded(self._services.surroundings(self._loop.time()))
@@ -146,13 +150,14 @@ class Sessions(Part):
         return offer
 
     def _saw_followed(self, seat: Seat, now: float, event: object, said: tuple[Effect, ...]) -> None:
-        """For tests: the follower of a simulated outlet hears what the car said."""
+        """For tests: the follower of a simulated outlet also hears what the car says."""
         self._log.saw(seat, now, event, said)
         tell_follower(self._hardware.board, event)
 
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
         reason = self._log.explained(reason)
-        # First who pays, and the plug-in: what an onlooker raises must not leave the next car on this one's account.
+        # First end the payment and tell the plug-in: a bug in the log must not charge the next car
+        # to this one's account.
         self._plug.hear(events.ChargingEnded(), events.SessionEnded(reason))
         levels = self.router.levels()
         transaction = self._transactions.ended(reason, levels)
@@ -165,13 +170,15 @@ class Sessions(Part):
         if self._config.lab.danger_follower:
             tell_follower(self._hardware.board, End(reason))
 
-    # What sessions say
+    # Effects of sessions
 
     def _presented(self, question: effects.ValidateContract) -> None:
         self._plug.hear(events.ContractPresented())
 
     def _judged(self, question: effects.ValidateContract, found: Contract | Verdict) -> None:
-        """Only the session gets what the backend says of a contract; the outlet believes :class:`effects.Identify` alone."""
+        """Tell the plug-in of a rejected contract. Only the session gets the backend's verdict; the
+        outlet trusts :class:`effects.Identify` alone.
+        """
         self._log.judged(question, found)
         if isinstance(found, Verdict):
             self._plug.hear(events.ContractRejected())
@@ -194,7 +201,7 @@ class Sessions(Part):
         self._log.reached(milestone, facts, levels)
         self._publish("milestone", milestone=milestone.value, **facts)
 
-    # What the plug-in says
+    # Effects of the plug-in
 
     def _tell(self, said: TellSession) -> None:
         self.hear(said.event)

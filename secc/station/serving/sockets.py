@@ -1,4 +1,6 @@
-"""The sockets of one outlet: SDP always, TCP while a car may connect. An interface that comes late, or goes, is waited for."""
+"""The sockets of one outlet: SDP always, TCP while a car may connect. It waits for an interface
+that is missing.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,13 @@ from secc.station.shared.listeners import SdpListener, TcpListener
 log = logging.getLogger(__name__)
 
 TICKS_A_LOOK = 10
-"""How often an interface that is missing is looked for, and one that is there is looked at."""
+"""Period of the look at the interface."""
 FIRST_LOOK_SECONDS = 0.05
 """A link-local address is tentative for a moment after the interface came up."""
 
 
 class Sockets(Part):
-    """``admit`` decides about each connection, ``is_open`` says whether a car may connect at all right now."""
+    """``admit`` decides about each connection."""
 
     def __init__(self, outlet: Outlet, plug: PlugIns, admit: Callable[[str], V2gConnection | None]) -> None:
         super().__init__(outlet)
@@ -36,7 +38,7 @@ class Sockets(Part):
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self.problem = ""
-        """Why a car cannot find this outlet; empty when it can."""
+        """Why a car cannot find this outlet; empty if it can."""
 
     @property
     def address(self) -> str:
@@ -44,13 +46,14 @@ class Sockets(Part):
 
     @property
     def port(self) -> int | None:
-        """The TCP port while there is one."""
+        """The TCP port; None while no car may connect."""
         return self._tcp.port if self._tcp is not None else None
 
     async def open(self) -> None:
-        """Bind what can be bound; a tentative address gets the moment that it needs.
+        """Open the sockets; waits a moment for a tentative address.
 
-        Raises PortTaken, with who has it: a second station on this interface would leave it to chance which of the two a car talks to.
+        Raises PortTaken, with the other process: with two stations on an interface, chance decides
+        which one a car talks to.
         """
         for _ in range(40):
             try:
@@ -61,14 +64,15 @@ class Sockets(Part):
             if "tentative" not in self.problem:
                 break
             await asyncio.sleep(FIRST_LOOK_SECONDS)
-        # The interface may come up late, lose its address, or be taken away with its modem.
+        # The interface may come up late, lose its address, or disappear with its modem.
         self._services.ticker.join(self._look_again, every=TICKS_A_LOOK)
 
     def _look_again(self) -> None:
         try:
             self._look()
         except PortTaken as error:
-            # Another program took the port while the interface was away. Other outlets may be charging.
+            # Another program took the port while the interface was away. Other outlets may be
+            # charging, so go on.
             self._note(str(error))
 
     async def close(self) -> None:
@@ -82,7 +86,7 @@ class Sockets(Part):
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def open_for_car(self) -> None:
-        """From now on a car may connect; the listener is there before SDP names it."""
+        """Let a car connect; SDP names the port after this."""
         if self._tcp is None and self._place is not None and not self._closed:
             try:
                 self._tcp = TcpListener(self._place, self._settings.port, self._accepted)
@@ -90,7 +94,7 @@ class Sockets(Part):
                 self._note(str(error))
 
     def shut(self) -> None:
-        """From now on connecting is refused."""
+        """Refuse connections from now on."""
         if self._tcp is not None:
             self._tcp.close()
             self._tcp = None
@@ -142,7 +146,7 @@ class Sockets(Part):
     def _accepted(self, sock: socket.socket, peer: str) -> None:
         connection = self._admit(peer)
         if connection is None:
-            # A reset, not a polite end: there is nothing to say, and nothing to keep.
+            # A reset, not an orderly close: there is nothing to say.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.close()
             return

@@ -1,6 +1,6 @@
-"""What one outlet can deliver: decided here alone, from its settings and the ports of its board.
+"""What an outlet can deliver, from its settings and the ports of its board.
 
-Plug-in, power path, levels and offer go by it.
+Plug-in, power path, levels and offer all use this.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ class Path(Enum):
 
 
 def path_of(transfers: Iterable[Transfer], board: Board) -> Path | None:
-    """The one power path of an outlet: that of its first way of charging for which the board has a port; None: it has none for any.
+    """Returns the one power path of an outlet: of its first way of charging for which the board has
+    a port; None without such a port.
 
-    The path stands before a car says how it charges, so an outlet of AC and DC is made one of the two by the order in its settings.
+    The path exists before a car says how it charges, so the order in the settings decides between
+    AC and DC.
     """
     for transfer in transfers:
         if transfer.is_dc and board.dc is not None:
@@ -37,7 +39,9 @@ def path_of(transfers: Iterable[Transfer], board: Board) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """The limits of the outlet's path, None for the path that it has not, and the ways of charging that lead over it, as configured."""
+    """The limits of the outlet's path (None for the other one), and the configured ways of charging
+    that use it.
+    """
 
     transfers: tuple[Transfer, ...] = ()
     ac: AcLimits | None = None
@@ -45,7 +49,9 @@ class Supplies:
 
 
 def supplies(settings: OutletSettings, board: Board, *, any_cable: bool = False) -> Supplies:
-    """What the hardware can, within the settings. A cable that carries less counts, unless it is asked what ``any_cable`` could carry."""
+    """Returns what the hardware can deliver within the settings. A weaker cable limits it, but not
+    with ``any_cable``.
+    """
     path = path_of(settings.transfers, board)
     if path is None:
         return Supplies()

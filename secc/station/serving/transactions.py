@@ -1,4 +1,4 @@
-"""The ledger of one outlet at work: what it is told, and its reports on their way to the backend."""
+"""The ledger of one outlet, and its reports to the backend."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from secc.uplink.standalone import Eim
 log = logging.getLogger(__name__)
 
 REST_SECONDS = 5.0
-"""How long the last meter reading waits for the contactor: what flows until it is open was delivered, too."""
+"""Limit of the wait for the contactor before the last meter reading: energy flows until it is open.
+"""
 
 
 class Transactions(Part):
-    """``beside`` says who is identified beside the running session: from outside the car, or by a contract that was kept (Q-41)."""
+    """``beside`` returns who is identified beside the running session: from outside the car, or by
+    a contract that was kept (Q-41).
+    """
 
     def __init__(self, outlet: Outlet, writes: Writes, beside: Callable[[], Identity | None]) -> None:
         super().__init__(outlet)
@@ -31,19 +34,19 @@ class Transactions(Part):
         self._writes = writes
         self._beside = beside
         self.offer: Offer | None = None
-        """What the running session was offered."""
+        """The offer of the running session."""
 
     def identified(self, said: Identify) -> None:
-        """The car has proved a contract. It pays where it may charge."""
+        """The car has proved a contract, which pays if it may charge."""
         if said.verdict.accepted:
             self.ledger.proved(Identity("emaid", said.contract.contract.emaid.text))
 
     def power_wanted(self, question: StartPower) -> None:
-        """The meter before any power: what flows until the feedback says closed is delivered, too."""
+        """Read the meter before power is on: energy flows before the feedback says closed."""
         self.ledger.reading(self._hardware.levels())
 
     def reached(self, session: str, milestone: Milestone, levels: Levels) -> None:
-        """The running session has come so far."""
+        """The running session has reached a milestone."""
         if milestone is Milestone.AUTHORIZED:
             self.ledger.authorized(self._beside())
         if milestone is Milestone.POWER_ON:
@@ -52,7 +55,7 @@ class Transactions(Part):
             self.ledger.reading(levels)
 
     def began(self, session: str, levels: Levels) -> None:
-        """Energy may flow: in the running session, or by pilot and duty without one."""
+        """Energy may flow: in the running session, or by pilot and duty."""
         offer = self.offer
         report = self.ledger.began(
             session,
@@ -66,26 +69,28 @@ class Transactions(Part):
             self._writes.put(lambda: self._services.uplink.session_started(report))
 
     def ended(self, reason: Reason, levels: Levels) -> Transaction | None:
-        """The session is over, or charging without one. Of its transaction the last reading is known when the next write begins."""
+        """The session, or charging without one, is over. Returns its transaction; the last reading
+        is known when the next write begins.
+        """
         self.ledger.reading(levels)
         self.offer = None
         transaction = self.ledger.ended()
         if transaction is not None:
             wall = self._services.calendar.wall()
-            # Read now, and not when its turn to be written has come: by then the next car may be charging.
+            # Read now, not when the write begins: by then the next car may be charging.
             rest = asyncio.get_running_loop().create_task(self._rested(), name=f"{self._name} last reading")
             self._writes.put(lambda: self._settle(transaction, reason, wall, rest))
         return transaction
 
     async def _rested(self) -> float | None:
-        """What the meter says when the contactor is open."""
+        """Returns the meter's count when the contactor is open."""
         await self._hardware.settle(REST_SECONDS)
         return await self._hardware.read_meter()
 
     async def _settle(
         self, transaction: Transaction, reason: Reason, wall: Wall, rest: asyncio.Task[float | None]
     ) -> None:
-        """The end for the backend, with the meter as it was read with the contactor open."""
+        """Report the end to the backend, with the meter read while the contactor was open."""
         report = transaction.ended(reason.code, wall, await rest)
         if transaction.delivered is not None:
             kilowatt_hours = transaction.delivered / 1000.0

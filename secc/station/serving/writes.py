@@ -1,4 +1,4 @@
-"""What one outlet has to store, one thing after another."""
+"""What an outlet has to store, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ log = logging.getLogger(__name__)
 
 
 class Writes:
-    """A queue of writes. All calls from the event loop's thread; what blocks, a write itself gives to a worker thread."""
+    """A queue of writes. All calls from the event loop's thread; a write that blocks uses a worker
+    thread.
+    """
 
     def __init__(self, outlet: str) -> None:
         self._outlet = outlet
@@ -22,13 +24,15 @@ class Writes:
         self._records: Writes | None = None
 
     def put(self, write: Callable[[], Awaitable[Any]]) -> None:
-        """Have ``write`` done behind those before it. One that fails is logged, and keeps no other back."""
+        """Queue ``write``. A write that fails is logged, and the next one is done."""
         self._waiting.put_nowait(write)
         if self._done:
             self._task = asyncio.get_running_loop().create_task(self._write_all(), name=f"{self._outlet} writes")
 
     def put_record(self, write: Callable[[], Awaitable[Any]]) -> None:
-        """As ``put``, but only other records wait for this one: a trace may take long, and what a customer owes has to be booked."""
+        """As ``put``, but only other records wait for this one: a trace may take long, and sessions
+        have to be booked.
+        """
         records = self._records = self._records or Writes(self._outlet)
 
         async def hand_over() -> None:
@@ -38,7 +42,7 @@ class Writes:
 
     @property
     def idle(self) -> bool:
-        """Everything that was to be stored is stored."""
+        """Whether everything is stored."""
         return self._done and (self._records is None or self._records.idle)
 
     @property
@@ -46,7 +50,7 @@ class Writes:
         return self._task is None or self._task.done()
 
     async def close(self) -> None:
-        """Return when everything that was to be stored is stored."""
+        """Wait until everything is stored."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._records is not None:

@@ -1,6 +1,8 @@
-"""For tests: tells a simulated outlet's follower what the car says, so that it moves the pilot for a car that has none.
+"""For tests: tells the follower of a simulated outlet what the car says, so that it moves the pilot
+for a car without one.
 
-A follower exists only where the address of the simulated hardware names one and ``lab.danger_follower`` allows it.
+There is a follower only if the address of the simulated hardware names one and
+``lab.danger_follower`` allows it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from secc.conversation import End, Received
 
 
 def tell_follower(board: Board | None, event: object) -> None:
-    """Pass on what the follower goes by; nothing happens on a board without one."""
+    """Pass a message or the end of a session on to the board's follower, if it has one."""
     follower = getattr(board, "follower", None)
     if follower is None:
         return
@@ -24,7 +26,7 @@ def tell_follower(board: Board | None, event: object) -> None:
             name = f"{name}({progress.value})"
         follower.observe(name, _volts(getattr(message, "ev_target_voltage", None)))
     elif isinstance(event, End):
-        # Also a session that the station ended: a car goes back to B then, whatever it has heard.
+        # Also for a session that the station ended: its car goes back to B in any case.
         follower.observe("SessionEnded", None)
 
 

@@ -1,4 +1,6 @@
-"""The memory of the process: free heap pages go back to the system, and other processes cannot read it."""
+"""The memory of the process: free heap pages go back to the system, and other processes cannot read
+it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _SET_DUMPABLE = 4
 
 
 def share_arena() -> None:
-    """One heap for all threads. They take turns anyway, and each heap of its own would keep some hundred KiB. Before any thread begins."""
+    """Use one heap for all threads, which run one at a time anyway; each further heap would keep
+    some hundred KiB. Call it before any thread starts.
+    """
     try:
         _library().mallopt(_ARENAS, 1)
     except (OSError, AttributeError) as error:
@@ -26,10 +30,11 @@ def share_arena() -> None:
 
 
 def keep_private() -> None:
-    """What cars send is in our memory, freed or not, until it is overwritten: no core dump, and only root reads it through /proc or a debugger.
+    """Switch core dumps off, and let only root read the memory through /proc or a debugger: what
+    cars send stays there, freed or not, until it is overwritten.
 
-    The C library overwrites what it frees (glibc: blocks from about a kilobyte on, frames among them). Python's small objects, an EMAID
-    for instance, stay where they were until their place is needed.
+    The C library overwrites what it frees (glibc: blocks from about a kilobyte on, frames among
+    them). Python's small objects, for instance an EMAID, stay until their place is reused.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
@@ -41,7 +46,9 @@ def keep_private() -> None:
 
 
 def settle() -> None:
-    """At the end of the start: collect once, and spare the collector what stays. It need not look at it again in every charging loop."""
+    """Collect once at the end of the start, and exclude the remaining objects from later
+    collections.
+    """
     gc.enable()
     gc.collect()
     gc.freeze()
@@ -49,7 +56,9 @@ def settle() -> None:
 
 
 def trim() -> None:
-    """Let the C library return what is free to the system. Does nothing where it knows no such call (musl). May take a millisecond."""
+    """Let the C library return free memory to the system, where it can (not musl). May take a
+    millisecond.
+    """
     try:
         _library().malloc_trim(0)
     except (OSError, AttributeError) as error:

@@ -14,7 +14,8 @@ from secc.ops.network import Place, sdp_socket, tcp_socket
 log = logging.getLogger(__name__)
 
 _DATAGRAMS_A_TURN = 64
-"""So many are read in one turn of the loop: a flood costs its share and no more. [A-NET-02]"""
+"""Datagrams read in one turn of the loop, so that a flood costs no more than its share. [A-NET-02]
+"""
 
 
 class _Listener:
@@ -31,14 +32,14 @@ class _Listener:
         return port
 
     def close(self) -> None:
-        """Nothing more is read or accepted; TCP connections that exist go on."""
+        """Stop reading or accepting; existing TCP connections go on."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket)
             self._socket.close()
 
 
 class SdpListener(_Listener):
-    """Answers SECC discovery requests while ``port_of`` names a TCP port for the security that the car asked for."""
+    """Answers SECC discovery requests for which ``answer`` returns security and TCP port."""
 
     def __init__(
         self, place: Place, port: int, answer: Callable[[sdp.Security, str], tuple[sdp.Security, int] | None]
@@ -48,7 +49,9 @@ class SdpListener(_Listener):
         self._rate = sdp.RateLimit()
         super().__init__(sdp_socket(place, port), self._readable)
         self.ignored = 0
-        """Datagrams that got no answer because they were not a request, came too fast, or from too far away."""
+        """Datagrams without an answer: not a request, too many, from too far away, or refused by
+        ``answer``.
+        """
 
     def _readable(self) -> None:
         for _ in range(_DATAGRAMS_A_TURN):
@@ -84,7 +87,9 @@ class SdpListener(_Listener):
 
 
 class TcpListener(_Listener):
-    """One listening socket. ``accepted`` gets each new socket and who is at the other end; it accepts or closes it."""
+    """A listening socket. ``accepted`` gets each new socket and its peer's address, and connects or
+    closes it.
+    """
 
     def __init__(self, place: Place, port: int, accepted: Callable[[socket.socket, str], None]) -> None:
         self._accepted = accepted
@@ -96,7 +101,8 @@ class TcpListener(_Listener):
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            # Out of descriptors, most likely: the next connection may fare better, and the loop must not spin on this one.
+            # Most likely out of descriptors: a later connection may succeed, and the loop must not
+            # spin on this one.
             log.error("accepting a connection: %s", error)
             self._loop.remove_reader(self._socket)
             self._loop.call_later(1.0, self._resume)

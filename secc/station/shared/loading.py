@@ -1,7 +1,8 @@
-"""What the station speaks, and how much of it has been imported and compiled so far.
+"""The protocols of the station, and how much of them has been imported and compiled.
 
-Importing a protocol and compiling its codec takes a second or more on a small board. Both are done on the process's thread for Python work, never
-on the event loop: for the first protocol of the list in the background, once the station is ready; for any as soon as a car makes it likely.
+Importing a protocol and compiling its codec takes a second or more on a small board. The process's
+thread for Python work does both, never the event loop: in the background for the first protocol of
+the list, once the station is ready, and for any protocol as soon as a car makes it likely.
 """
 
 from __future__ import annotations
@@ -21,23 +22,29 @@ log = logging.getLogger(__name__)
 
 
 class Protocols:
-    """``work`` is the thread for Python work, ``long`` its queue of what is done in steps. All calls from the event loop's thread."""
+    """``work`` is the thread for Python work, ``long`` its queue of work in steps. All calls from
+    the event loop's thread.
+    """
 
     def __init__(self, spoken: Iterable[V2gProtocol], work: Executor, long: Executor) -> None:
         self.spoken = tuple(spoken)
         self._work = work
         self._long = long
         self._loaded: dict[str, LoadedProtocol] = {}
-        """By name. Written on the thread for Python work, when the loop's messages are compiled."""
+        """By name. The thread for Python work writes it, when it has compiled the messages of the
+        loop.
+        """
         self._loading: dict[str, asyncio.Future[LoadedProtocol]] = {}
-        """What has been ordered for a car, by name, until it is there."""
+        """Loads for a car that are under way, by name."""
 
     def loaded(self, protocol: V2gProtocol) -> LoadedProtocol | None:
-        """None: not yet; ``load`` it and wait."""
+        """Returns the protocol; None if it is not loaded: call ``load`` and wait."""
         return self._loaded.get(protocol.name)
 
     def load(self, protocol: V2gProtocol) -> asyncio.Future[LoadedProtocol]:
-        """Order it for a car, ahead of what is done in the background. Ordered twice it is loaded once; one that failed is tried again."""
+        """Load a protocol for a car, before work in the background. Two calls load it once; a load
+        that failed is tried again.
+        """
         loading = self._loading.get(protocol.name)
         if loading is None:
             loading = self._loading[protocol.name] = self._order(self._work, self._load, protocol)
@@ -45,17 +52,21 @@ class Protocols:
         return loading
 
     def likely(self, edition: Edition) -> None:
-        """A car's hello is answered with certificates of this edition: it will speak a protocol that goes by them."""
+        """Load the protocols of this edition, because a car's hello is answered with certificates
+        of it.
+        """
         for protocol in self.spoken:
             if protocol.edition is edition and self.loaded(protocol) is None:
                 self.load(protocol)
 
     def prepare(self) -> asyncio.Future[None] | None:
-        """Load and compile in the background, in steps, what most cars speak: the first of the list. None where nothing is spoken."""
+        """Load and compile the first protocol of the list, which most cars speak, in steps in the
+        background. Returns None without protocols.
+        """
         return self._finish(self.spoken[0]) if self.spoken else None
 
     def _finish(self, protocol: V2gProtocol) -> asyncio.Future[None]:
-        """Do, in the background, whatever is left to do for it."""
+        """Do the rest of a protocol's work in the background."""
         finishing = self._order(self._long, self._in_steps, protocol)
         finishing.add_done_callback(lambda finishing: _check(protocol, finishing))
         finishing.add_done_callback(lambda _: code.forget())
@@ -92,7 +103,7 @@ class Protocols:
 
 
 def _check(protocol: V2gProtocol, order: asyncio.Future[Any]) -> bool:
-    """Whether it was done; logged if it failed."""
+    """Returns whether an order succeeded; logs it if it failed."""
     if order.cancelled():
         return False
     error = order.exception()

@@ -1,4 +1,6 @@
-"""systemd: ready, stopping, and the watchdog, by the datagram protocol of sd_notify(3). Silent where systemd is not."""
+"""systemd: ready, stopping and the watchdog, by the datagrams of sd_notify(3). Does nothing without
+systemd.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Tells the service manager how the station is. ``NOTIFY_SOCKET`` and ``WATCHDOG_USEC`` come in by the environment given."""
+    """Tells the service manager the state of the station. ``environment`` has ``NOTIFY_SOCKET`` and
+    ``WATCHDOG_USEC``.
+    """
 
     def __init__(self, environment: dict[str, str] | os._Environ[str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -19,9 +23,9 @@ class Notifier:
         self._socket: socket.socket | None = None
         microseconds = environment.get("WATCHDOG_USEC", "")
         self.watchdog_seconds = int(microseconds) / 1e6 if microseconds.isdecimal() else 0.0
-        """The manager ends the service after this long without ``beat``; 0 where it does not watch."""
+        """The manager ends the service this long after the last ``beat``; 0: it does not watch."""
         self.next_beat = 0.0 if self.watchdog_seconds else math.inf
-        """When the manager has to hear a beat again, monotonic seconds."""
+        """When the manager needs the next beat, monotonic seconds."""
 
     def ready(self, status: str) -> None:
         self._say(f"READY=1\nSTATUS={status}")
@@ -33,7 +37,9 @@ class Notifier:
         self._say("STOPPING=1")
 
     def beat(self, now: float) -> None:
-        """To be called with every heartbeat of the boards; passes on four in the time that the watchdog grants."""
+        """Call this with every heartbeat of the boards; it passes four on in the time of the
+        watchdog.
+        """
         if now >= self.next_beat:
             self.next_beat = now + self.watchdog_seconds / 4
             self._say("WATCHDOG=1")

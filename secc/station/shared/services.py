@@ -31,14 +31,18 @@ from secc.uplink.port import Backend
 log = logging.getLogger(__name__)
 
 WAITING_RINGS = 16
-"""Full rings that may wait to be written, at least; with more outlets one of each, for they may all end at once."""
+"""Least number of full rings that may wait to be written; with more outlets, one for each, because
+all sessions may end at once.
+"""
 BEAT_AGE_SECONDS = 1.0
-"""A board that got no heartbeat for this long speaks for a station that does not work."""
+"""A station of which one board got no heartbeat for this long does not work."""
 
 
 @dataclass(eq=False, repr=False)
 class Services:
-    """What outlets share. ``work`` is the one thread for Python work; each outlet has threads of its own for what waits for a key or a disk."""
+    """The shared services. ``work`` is the one thread for Python work; each outlet has threads of
+    its own for private keys.
+    """
 
     config: Config
     calendar: Calendar
@@ -54,7 +58,7 @@ class Services:
     pace: Pace = field(init=False)
     ticker: Ticker = field(default_factory=Ticker)
     disk: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk"))
-    """The one thread that stores what sessions leave behind: traces, and records for ``secc explain``."""
+    """The thread that writes traces, and records for ``secc explain``."""
     protocols: Protocols = field(init=False)
     traces: TraceWriter = field(init=False)
     _beats: dict[str, float] = field(default_factory=dict)
@@ -74,9 +78,10 @@ class Services:
         return "" if self.config.uplink.danger_charge_unbooked else self.uplink.unbooked
 
     async def reload(self, *, anew: bool = True) -> None:
-        """Read roots and lists again where the files have changed, chains and staples too or, ``anew``, in any case. Has root reset the clock?
+        """Read again what has changed on the disk: lists, roots, chains, OCSP responses, and a
+        reset of the clock by root. ``anew``: check the chains in any case.
 
-        Raises ConfigError where a list is wrong; everything goes on with what was good. One at a time, and in no car's way.
+        Raises ConfigError for a wrong list; the last good one stays in force. One reload at a time.
         """
         async with self._reloading:
             await asyncio.to_thread(self.calendar.reread)
@@ -86,7 +91,9 @@ class Services:
                 raise self.trust.revoked_problem
 
     async def load_trust(self, *, anew: bool = True) -> None:
-        """Roots, revoked certificates, chains and staples as they are on the disk now. Raises ConfigError: no list of revoked ones to go by."""
+        """Read roots, revoked certificates, chains and OCSP responses. Raises ConfigError if no
+        list of revoked certificates can be used.
+        """
         if self.trust is not None and await asyncio.to_thread(self.trust.refresh, anew=anew):
             self.identity = self.trust.shown
             self.calendar.ends(self.identity.ends)
@@ -97,7 +104,7 @@ class Services:
         return Surroundings(now=now, entropy=os.urandom, wall=self.calendar.wall, tickets=self.tickets)
 
     def serving(self, outlet: OutletSettings) -> Serving:
-        """What a car may connect to at this outlet at this moment."""
+        """Returns what a car may connect to at this outlet now."""
         contexts = self.identity.contexts if outlet.tls is not Tls.OFF else ()
         return Serving(
             contexts=contexts,
@@ -108,7 +115,9 @@ class Services:
         )
 
     def beat(self, outlet: str, now: float) -> None:
-        """A heartbeat went out to this outlet's board. The service manager hears of it while every board gets its own."""
+        """Note a heartbeat of this outlet's board. The service manager gets one while every board
+        gets its own.
+        """
         self._beats[outlet] = now
         if now < self.notifier.next_beat or len(self._beats) < len(self.config.outlets):
             return

@@ -1,10 +1,12 @@
 """The one writer of traces of the process.
 
-Sessions that end by one cause end together, and all of them want their trace written while other cars still charge. So there is one writer: it
-renders in steps on the thread for Python work, stores on the thread of the disk, and does one trace after the other.
+Sessions that end by one cause end together, and their traces are written while other cars still
+charge. So one writer renders them one after the other, in steps on the thread for Python work, and
+stores them on the thread of the disk.
 
-What waits for it is bounded: a full ring takes a tenth of a second of processor time to render, and its memory until then. Of what is too much the
-oldest trace of a session that ended well is dropped; where there is none, the oldest.
+The memory of waiting traces has a limit, because a full ring takes a tenth of a second of processor
+time to render. Beyond it the oldest trace of a session that ended well is dropped, or else the
+oldest trace.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from secc.trace.files import TraceDirectory, render
 log = logging.getLogger(__name__)
 
 FIRST_SECONDS = 0.2
-"""Between the end of a session and the rendering: contactors open first."""
+"""From the end of a session to the rendering: contactors open first."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +44,9 @@ class _Waiting:
 
 
 class TraceWriter:
-    """All calls from the event loop's thread. ``disk`` is a single thread; ``most_octets``: how much memory what waits may take."""
+    """All calls from the event loop's thread. ``disk`` is a single thread; ``most_octets`` limits
+    the memory of waiting traces.
+    """
 
     def __init__(self, directory: TraceDirectory, work: WorkThread, disk: Executor, most_octets: int) -> None:
         self._directory = directory
@@ -53,9 +57,11 @@ class TraceWriter:
         self._task: asyncio.Task[None] | None = None
 
     def put(self, name: str, octets: int, lines: Iterator[str], *, well: bool) -> asyncio.Future[Path | None]:
-        """Have a trace rendered and stored whose ring takes about so many octets of memory; ``well``: its session ended well.
+        """Render and store a trace whose ring has about ``octets`` of memory; ``well``: its session
+        ended well.
 
-        The result is where it lies; None where it was dropped or could not be written, which the log says.
+        The result is the file; None if the trace was dropped or could not be written, which is
+        logged.
         """
         waiting = _Waiting(name, octets, lines, well, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -73,7 +79,8 @@ class TraceWriter:
         while self._waiting:
             one = self._waiting.popleft()
             path = None
-            # Said here: an error that is handed on keeps the frames in which it was raised, and what they hold of a car.
+            # Log it here: an error that is passed on keeps the frames in which it was raised, and
+            # with them data of the car.
             try:
                 path = await self._write(one.name, one.lines)
             except StorageFailed as error:
@@ -88,7 +95,7 @@ class TraceWriter:
         return await asyncio.get_running_loop().run_in_executor(self._disk, self._store, name, octets)
 
     def _store(self, name: str, octets: bytes) -> Path:
-        """On the disk's thread; behind the last, what rendering took of memory is given back."""
+        """Runs on the disk's thread. After the last trace it returns free memory to the system."""
         try:
             return self._directory.store(name, octets)
         finally:

@@ -1,6 +1,7 @@
-"""The trust room at work: our chains for TLS, the roots for contracts, both read from the disk and checked before they are used.
+"""The trust room: the station's chains for TLS and the roots of contracts, read from the disk and
+checked before use.
 
-Everything here may block (files, signatures) and is called on worker threads, but for the properties.
+Methods may block (files, signatures) and run on worker threads; properties do not block.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _CONTRACTS: Final = {Edition.ISO2: CONTRACT_2, Edition.ISO20: CONTRACT_20}
 
 _BY_FLAW = {
     Flaw.EMAID_MISMATCH: Decision.EMAID_MISMATCH,
-    # It is not the contract that has ended: the car must not be told to renew it.
+    # The contract has not expired, so the car must not be told to renew it.
     Flaw.SUB_CA_EXPIRED: Decision.NO_TRUST_ANCHOR,
     Flaw.SUB_CA_NOT_YET_VALID: Decision.NO_TRUST_ANCHOR,
     Flaw.ANCHOR_EXPIRED: Decision.NO_TRUST_ANCHOR,
@@ -64,16 +65,18 @@ def decision_of(flaw: Flaw) -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the station can show a car in TLS: contexts made from the chains that are good today, newest first."""
+    """What the station presents in TLS: contexts of the chains that are valid now, newest first."""
 
     contexts: tuple[ServerContext, ...] = ()
     problems: tuple[str, ...] = ()
     ends: datetime | None = None
-    """When the last of the leaves ends, those that cannot be used included; None without any."""
+    """When the last leaf expires, also of chains that cannot be used; None without chains."""
 
 
 class TrustRoom:
-    """Roots and chains of one station, of each of the ``editions`` that its protocols go by. What is not configured is None."""
+    """Roots and chains of one station, for each of the ``editions`` of its protocols. A store that
+    is not configured is None.
+    """
 
     def __init__(
         self,
@@ -93,7 +96,7 @@ class TrustRoom:
         self._keystore = Keystore(settings.keystore) if settings.keystore is not None else None
         self._staples = StapleCache(settings.staples) if settings.staples is not None else None
         self._anchors: dict[Edition, Anchors] = {}
-        """By edition. Empty where the truststore has not been read, or cannot be."""
+        """By edition. Empty while the truststore has not been read, or cannot be."""
         self._revoked: RevokedCertificates | None = None
         """None without a list, and until it has been read."""
         self._stamps: dict[str, tuple[object, ...]] = {}
@@ -101,19 +104,21 @@ class TrustRoom:
         self.revoked_problem: ConfigError | None = None
         """Why the newest list of revoked certificates is not the one in force."""
         self.shown = Identity()
-        """Our chains as they were read last."""
+        """The station's chains as last read."""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with roots, chains and lists as they were read last."""
+        """Problems of roots, chains and lists as last read."""
         revoked = () if self.revoked_problem is None else (str(self.revoked_problem),)
         return (*self.roots_problems, *revoked, *self.shown.problems)
 
     def refresh(self, *, anew: bool = False) -> bool:
-        """Read again what has changed on the disk: roots, revoked certificates, our own chains with their OCSP responses. True if anything has.
+        """Read again what has changed on the disk: roots, revoked certificates, the station's
+        chains with their OCSP responses. Returns whether anything was read.
 
-        ``anew``: our chains in any case, since certificates and responses begin and end by themselves. Raises ConfigError while there is no
-        list of revoked certificates that could be in force; later a bad one is a problem, and the one from before stays.
+        ``anew``: check the chains in any case, because certificates and responses expire by
+        themselves. Raises ConfigError if there is no list of revoked certificates in force; later a
+        bad list is a problem, and the last good one stays in force.
         """
         read = False
         if self._changed("truststore", self._settings.truststore):
@@ -128,7 +133,7 @@ class TrustRoom:
         return read
 
     def _changed(self, what: str, *paths: Path | None) -> bool:
-        # Taken before the files are read: what changes meanwhile is read again next time.
+        # Take the stamps before the files are read: a change meanwhile is read the next time.
         stamps = tuple(stamp(path) for path in paths if path is not None)
         changed = self._stamps.get(what) != stamps
         self._stamps[what] = stamps
@@ -144,7 +149,7 @@ class TrustRoom:
             log.info("%s: %d certificates are revoked", path, len(self._revoked))
 
     def load_roots(self) -> tuple[str, ...]:
-        """Read the truststore anew; what is wrong with it, in words. The good roots count from now on."""
+        """Read the truststore. Returns its problems; the valid roots count from now on."""
         if self._truststore is None:
             return ()
         roots = self._truststore.read()
@@ -152,12 +157,12 @@ class TrustRoom:
         return tuple(str(problem) for problem in roots.problems)
 
     def knows_contracts(self, edition: Edition) -> bool:
-        """True if there is any root of this edition under which a contract could be good."""
+        """Returns whether there is a root of this edition for contracts."""
         anchors = self._anchors.get(edition)
         return anchors is not None and bool(anchors.mo or anchors.v2g)
 
     def identity(self) -> Identity:
-        """Read the keystore anew and make TLS contexts of what is good at this moment."""
+        """Read the keystore and make TLS contexts of the chains that are valid now."""
         if self._keystore is None:
             return Identity()
         contents = self._keystore.read(*self.editions)
@@ -189,7 +194,7 @@ class TrustRoom:
         return ServerContext(presented, _key(chain), profile, keylog=self._keylog)
 
     def validate(self, question: ValidateContract) -> Contract | Verdict:
-        """The contract that a car presents, checked against our roots; or what is wrong with it."""
+        """Returns the contract of a valid chain; otherwise the verdict on it."""
         wall, revoked = self._wall(), self._revoked
         if self._truststore is None:
             return Verdict(Decision.NO_TRUST_ANCHOR, NO_TRUSTSTORE, Ground.SETTING)

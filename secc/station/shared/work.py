@@ -1,9 +1,10 @@
-"""The one thread of the process for Python work that takes longer than a hundred microseconds.
+"""The one thread of the process for Python work that takes longer than 100 µs.
 
-Twenty threads that run Python starve the event loop for half a second and more, because each of them takes the interpreter for five milliseconds
-before the loop gets it back; a single one costs it ten to twenty. So what would hold the loop for long (decoding of messages that are not small,
-contract chains, compiling, rendering traces) queues here, for every outlet. What lets go of the interpreter (private keys, handshakes, disks) has
-threads of its own.
+Twenty threads that run Python starve the event loop for half a second and more, because each keeps
+the interpreter for five milliseconds; a single one costs the loop ten to twenty. So what would hold
+the loop (decoding of larger messages, contract chains, compiling, rendering traces) queues here,
+for every outlet. Work that releases the interpreter (private keys, handshakes, disks) has threads
+of its own.
 """
 
 from __future__ import annotations
@@ -22,20 +23,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSE_SECONDS = 0.0002
-"""Between two calls or steps: the event loop takes the interpreter at once, and not after the interval of the interpreter's switching."""
+"""Pause between two calls or steps, in which the event loop takes the interpreter at once."""
 
 
 SWITCH_SECONDS = 0.001
-"""The interval of the interpreter's switching. With Python's 5 ms each system call of the loop costs it so much while a message is being decoded."""
+"""Python's switch interval. With the default of 5 ms each system call of the loop waits that long
+while this thread decodes.
+"""
 
 
 def share_interpreter() -> None:
-    """Let no thread of the process keep the interpreter for long while another wants it."""
+    """Let no thread keep the interpreter for long while another one waits for it."""
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
 class _Job:
-    """A call, or the steps of one, and who waits for its result."""
+    """A call, or the steps of one, and the future of its result."""
 
     __slots__ = ("call", "future", "steps")
 
@@ -46,10 +49,10 @@ class _Job:
 
 
 class WorkThread(Executor):
-    """``submit`` queues a short call that a caller waits for; they run in order.
+    """``submit`` queues a short call that a caller waits for; short calls run in order.
 
-    ``long.submit`` queues a generator function: its steps run one by one when nothing short waits, and what it returns is the result. Both are
-    executors for ``loop.run_in_executor``.
+    ``long.submit`` queues a generator function: its steps run one by one while no short call waits,
+    and its return value is the result. Both are executors for ``loop.run_in_executor``.
     """
 
     def __init__(self, name: str = "python-work") -> None:
@@ -66,16 +69,18 @@ class WorkThread(Executor):
         return self._put(self._short, _Job(lambda: call(*args, **kwargs)))
 
     def in_steps(self, call: Callable[..., Generator[None, None, T]], *args: Any) -> asyncio.Future[T]:
-        """What the generator function returns, run by ``long``: for the event loop to wait for."""
+        """Run a generator function by ``long``. Returns a future of the event loop."""
         return cast("asyncio.Future[T]", asyncio.get_running_loop().run_in_executor(self.long, call, *args))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take nothing more. What is queued is done first; with ``cancel_futures`` only the step under way is."""
+        """Take no more calls. Queued ones are done first; with ``cancel_futures`` only the step
+        under way is.
+        """
         with self._turn:
             self._closed = True
             if cancel_futures:
                 for job in (*self._short, *self._long):
-                    # One that ends at this moment keeps its result.
+                    # A job that ends at this moment keeps its result.
                     if not job.future.cancel():
                         with contextlib.suppress(InvalidStateError):
                             job.future.set_exception(RuntimeError(f"{self._name} is closed"))
@@ -112,13 +117,13 @@ class WorkThread(Executor):
                 with self._turn:
                     if over and self._long and self._long[0] is job:
                         self._long.popleft()
-            # Nothing of a car's message stays here while the thread waits for the next.
+            # The waiting thread must not keep data of a car's message.
             del job
             time.sleep(PAUSE_SECONDS)
 
 
 class _Long(Executor):
-    """The queue of what takes long, as an executor."""
+    """The queue of long work, as an executor."""
 
     def __init__(self, work: WorkThread) -> None:
         self._work = work
@@ -139,13 +144,14 @@ def _do(job: _Job) -> None:
 
 
 def _bare(error: BaseException) -> BaseException:
-    """The error without the frame that caught it. That frame holds the future, so they would hold each other, and what lies in the frames
-    below, until garbage is collected."""
+    """Returns the error without the frame that caught it. That frame holds the future, and the
+    future the error, so both would stay until the next collection.
+    """
     return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
 
 
 def _step(job: _Job) -> bool:
-    """One step more; True when it was the last."""
+    """Run one step. Returns True after the last."""
     try:
         if job.steps is None:
             if not job.future.set_running_or_notify_cancel():
@@ -158,7 +164,7 @@ def _step(job: _Job) -> bool:
         result, error = None, _bare(raised)
     else:
         return False
-    # ``shutdown`` may have told the caller already.
+    # ``shutdown`` may have set an error already.
     with contextlib.suppress(InvalidStateError):
         if error is None:
             job.future.set_result(result)
