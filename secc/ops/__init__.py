@@ -1,1 +1,3 @@
-"""What an operator asks of a machine without a running station (``secc check``, ``doctor``, ``trust``, ``clock``...), and what it rests on."""
+"""Commands of an operator that need no running station (``secc check``, ``doctor``, ``trust``,
+``clock``...), and what they share with the station.
+"""

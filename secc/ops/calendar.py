@@ -1,11 +1,14 @@
-"""The calendar of a station that boots without one.
+"""The calendar of a station that boots without a correct clock.
 
-Until a source confirms the time (the kernel's NTP state, or a battery-backed clock that the operator vouches for), what is known is a floor: the
-newest of the build date and the last time seen, which is written down every hour. What may be accepted by such a date is a policy of the trust room.
+Until a source confirms the time (the kernel's NTP state, or a battery-backed clock that the
+operator vouches for), the station knows a floor only: the newest of the build date and the last
+time seen, which it writes down every hour. The trust room decides what may be accepted by such a
+date.
 
-The floor outlives every reading, so one wrong reading must not move it far. The time that passed since the boot moves it for certain. A
-confirmed clock that is at most a day ahead of that moves it too; one that is further ahead does so only where a second source agrees,
-where a backend on a verified TLS line says the same, or where root does (``docs/decisions/clock.md``).
+The floor stays, so one wrong reading must not move it far. The time since the boot moves it in any
+case. A confirmed clock moves it if it is at most a day ahead of that; a clock that is further ahead
+moves it only if a second source agrees, if a backend on a verified TLS connection confirms it, or
+if root does (``docs/decisions/clock.md``).
 """
 
 from __future__ import annotations
@@ -26,23 +29,23 @@ from secc.ops.clocks import Clocks
 log = logging.getLogger(__name__)
 
 BUILT = datetime(2026, 11, 20, tzinfo=UTC)
-"""No station runs this code before it was written."""
+"""The build date: the time is never earlier."""
 
 FILE = "last-seen"
-"""Where the floor lies in the state directory."""
+"""The file of the floor, in the state directory."""
 PERSIST_SECONDS = 3600.0
 BACKWARDS = timedelta(hours=2)
-"""A clock that jumps back by more than this is not believed, whatever set it (A-PKI-05)."""
+"""A clock that jumps back by more than this is not trusted, whatever set it (A-PKI-05)."""
 SLACK = timedelta(days=1)
-"""A single source that is further ahead of the time that passed does not move the floor (A-PKI-06)."""
+"""A single source that is further ahead than this does not move the floor (A-PKI-06)."""
 AGREEMENT = timedelta(minutes=30)
-"""Two sources that differ by less agree. A hardware clock drifts by some minutes a year."""
+"""Two sources agree if they differ by less. A hardware clock drifts by some minutes a year."""
 RESET_SHOWN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Root said what time it is: ``before`` stood there, ``at`` stands there now."""
+    """A reset by root: the floor was ``before`` and became ``at``."""
 
     at: datetime
     before: datetime
@@ -50,19 +53,25 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The floor as it lies on the disk. At ``base`` this boot, or the one before it, had been up for ``base_uptime`` seconds."""
+    """The floor as stored. At ``base`` this boot, or the one before it, had been up for
+    ``base_uptime`` seconds.
+    """
 
     time: datetime = BUILT
     base: datetime = BUILT
     base_uptime: float = 0.0
     boot: str = ""
     rtc_set: bool = False
-    """The hardware clock was set while the floor was far from it: it may have what a single source said, and is not a second one."""
+    """The hardware clock was set while the floor was far from it: it may hold the time of a single
+    source, so it is not a second one.
+    """
     reset: Reset | None = None
 
 
 class Calendar:
-    """UTC with an honest word about it. ``vouched``: the board's clock runs on a battery and is taken at its word."""
+    """UTC, and whether it is confirmed. ``vouched``: the operator vouches for the board's
+    battery-backed clock.
+    """
 
     def __init__(self, path: Path, *, vouched: bool, clocks: Clocks | None = None) -> None:
         self._path = path
@@ -74,10 +83,12 @@ class Calendar:
         self._rtc, self._rtc_uptime = self._clocks.rtc(), self._clocks.uptime()
         self._seen = self._of_this_boot(read_seen(path))
 
-    # What time is it?
+    # The time
 
     def wall(self) -> Wall:
-        """The time, and whether anything confirms it. A trusted time never lies before what has been seen already."""
+        """Returns the time, and whether a source confirms it. A time that is not confirmed is never
+        before the floor.
+        """
         now, floor = self._clocks.now(), self.floor
         if self._confirmed(now):
             self._warned = False
@@ -88,7 +99,9 @@ class Calendar:
         return Wall(max(now, floor), trusted=False)
 
     def judging(self) -> Wall:
-        """The time by which certificates are judged: what a clock says that nothing confirms has not certainly passed, and is left out."""
+        """Returns the time for judging certificates: without confirmation the floor, because a
+        later time has not certainly passed.
+        """
         wall = self.wall()
         return wall if wall.trusted else Wall(self.floor, trusted=False)
 
@@ -100,17 +113,17 @@ class Calendar:
 
     @property
     def limit(self) -> datetime:
-        """How far a single source may be ahead at this moment and still move the floor."""
+        """The latest time of a single source that moves the floor."""
         return self._certain + SLACK
 
     @property
     def _certain(self) -> datetime:
-        """Base, and the time that has passed since then."""
+        """``base``, and the time that has passed since then."""
         seen = self._seen
         return max(BUILT, seen.base) + timedelta(seconds=max(0.0, self._clocks.uptime() - seen.base_uptime))
 
     def problem(self) -> str:
-        """Why the clock is not believed, and what to do; empty if it is."""
+        """Returns why the clock is not trusted, and what to do; empty if it is trusted."""
         now, floor = self._clocks.now(), self.floor
         if self._confirmed(now):
             return ""
@@ -125,7 +138,7 @@ class Calendar:
         )
 
     def remark(self) -> str:
-        """A remark about a clock that is believed; empty if there is none."""
+        """Returns a remark about a trusted clock; empty without one."""
         if (reset := self.reset) is not None:
             return _reset_by_root(reset)
         now = self._clocks.now()
@@ -142,14 +155,16 @@ class Calendar:
         reset = self._seen.reset
         return reset if reset is not None and abs(self._clocks.now() - reset.at) < RESET_SHOWN else None
 
-    # The floor moves. These block, and are called on worker threads.
+    # Moves of the floor. These methods block and run on worker threads.
 
     def ends(self, end: datetime | None) -> None:
-        """The newest end of the station's own chains: a floor beyond it serves no contract."""
+        """Set the latest end of the station's own chains. A floor beyond it is of no use to
+        contracts.
+        """
         self._end = end
 
     def remember(self) -> None:
-        """Write down a confirmed time as the new floor. To be called every ``PERSIST_SECONDS``."""
+        """Write down a confirmed time as the new floor. Called every ``PERSIST_SECONDS``."""
         with self._lock:
             self._adopt_reset()
             now = self._clocks.now()
@@ -157,13 +172,13 @@ class Calendar:
                 self._move(now, certain=self._agreed(now))
 
     def told(self, moment: datetime) -> None:
-        """A backend whose certificate was verified says what time it is: that is enough to move the floor as far as that."""
+        """Move the floor to the time of a backend whose certificate was verified."""
         with self._lock:
             self._adopt_reset()
             self._move(moment, certain=True)
 
     def reread(self) -> None:
-        """Root may have reset the floor meanwhile."""
+        """Read the file again, in case root has reset the floor."""
         with self._lock:
             self._adopt_reset()
 
@@ -195,7 +210,9 @@ class Calendar:
             log.warning("%s", _reset_by_root(found.reset))
 
     def _of_this_boot(self, seen: Seen) -> Seen:
-        """Of a boot before this one it is only known that it is over: since then the board has been up for as long as it is up now, at least."""
+        """Returns ``seen`` for this boot. Of an earlier boot the end is known only: since then the
+        board has been up for at least its present uptime.
+        """
         boot = self._clocks.boot()
         if boot and seen.boot == boot:
             return seen
@@ -207,9 +224,10 @@ class Calendar:
         return (self._vouched or self._clocks.synchronised()) and now >= self.floor - BACKWARDS
 
     def _agreed(self, now: datetime) -> bool:
-        """Whether network and hardware clock say the same, each of its own knowledge.
+        """Returns whether network and hardware clock agree, independently.
 
-        What the hardware clock said at the start counts, with the time that has passed since: the kernel copies the network's time into it.
+        The hardware clock counts with its time at the start and the uptime since, because the
+        kernel copies the network's time into it.
         """
         witness = self._witness()
         if witness is None or self._seen.rtc_set or not self._clocks.synchronised():
@@ -230,7 +248,9 @@ class Calendar:
 
 
 def read_seen(path: Path) -> Seen:
-    """What was written down: the floor on the first line, what else is known of it as JSON on the second. What cannot be read was never seen."""
+    """Returns what is stored: the floor on the first line, the rest as JSON on the second. A file
+    that cannot be read counts as nothing seen.
+    """
     try:
         first, _, rest = read_file(path).decode().partition("\n")
         time = _moment(first.strip())
@@ -262,7 +282,9 @@ def write_seen(path: Path, seen: Seen) -> None:
 
 
 def reset_seen(path: Path, clocks: Clocks | None = None) -> Reset:
-    """Root says that the clock is right: the floor is what it says now. Raises StoreError, and ValueError for a clock that cannot be right."""
+    """Set the floor to the system clock, which root confirms. Raises StoreError, and ValueError for
+    a clock before the build date.
+    """
     clocks = clocks or Clocks()
     now, before = clocks.now().replace(microsecond=0), read_seen(path)
     if now < BUILT:
@@ -277,7 +299,7 @@ def _reset_by_root(reset: Reset) -> str:
 
 
 def day(moment: datetime) -> str:
-    """A moment for people."""
+    """Returns a moment as text for people."""
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 

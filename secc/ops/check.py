@@ -1,8 +1,9 @@
-"""``secc check``: what a station needs, looked at with the rights of the user that runs it. Each finding is a line: OK, or what to do.
+"""``secc check``: reads what a station needs, with the rights of the user that runs it. Each
+finding is a line: OK, or what to do.
 
-Nothing is written, and no hardware is opened; ports are bound for a moment.
+It writes nothing and opens no hardware; it binds ports for a moment.
 
-``secc doctor`` begins with the same and goes on to try things out (``secc/ops/doctor.py``).
+``secc doctor`` begins with the same checks and then tries things out (``secc/ops/doctor.py``).
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ from secc.session.offer import Payment
 from secc.uplink.lists import read_list
 
 EXPIRY_WARNING = timedelta(days=30)
-"""The station's own certificate is to be renewed a month before it ends. [OCPP 2.0.1 A03]"""
+"""The station's certificate has to be renewed a month before it expires. [OCPP 2.0.1 A03]"""
 
 
 def report(config: Config, unit: Unit | None = None) -> list[Finding]:
-    """Everything about this configuration on this machine, at this moment, with the rights of this process."""
+    """Returns all findings about this configuration on this machine, with the rights of this
+    process.
+    """
     found, running = [*findings(config), *places(config, unit)], is_running(config)
     if running:
         found.append(note("station", f"one is running on {config.control_socket}: `secc status` says how it is"))
@@ -47,7 +50,9 @@ def report(config: Config, unit: Unit | None = None) -> list[Finding]:
 
 
 def findings(config: Config) -> Iterator[Finding]:
-    """What a station can ask about itself, too, while it runs: all but its ports and directories. Each step is short."""
+    """Yields what a running station can check, too: all but its ports and directories. Each step is
+    short.
+    """
     calendar = Calendar(config.station.state_directory / FILE, vouched=config.trust.clock is Clock.RTC)
     yield _configuration(config)
     yield _state(config)
@@ -72,7 +77,9 @@ def _configuration(config: Config) -> Finding:
 
 
 def _state(config: Config) -> Finding:
-    """A user who can replace ``last-seen`` can have expired certificates accepted. (A-PKI-05, A-PKI-07)"""
+    """A user who can replace ``last-seen`` can have expired certificates accepted. (A-PKI-05,
+    A-PKI-07)
+    """
     directory = config.station.state_directory
     problem = exposed(directory / FILE)
     return bad("state", problem) if problem else Finding("state", f"kept in {directory}")
@@ -110,7 +117,7 @@ def _ends(subject: str, name: str, certificate: Certificate, wall: Wall, remedy:
 
 
 def _lists(config: Config, roots: tuple[InstalledRoot, ...]) -> Iterator[Finding]:
-    """Whether the lists can be read, and whether the roots that they name are there."""
+    """Whether the lists can be read, and the roots that they name are installed."""
     installed = {root.certificate.fingerprint for root in roots}
     for subject, path in (("allowlist", config.uplink.allowlist), ("denylist", config.uplink.denylist)):
         if path is None:
@@ -126,7 +133,9 @@ def _lists(config: Config, roots: tuple[InstalledRoot, ...]) -> Iterator[Finding
 
 
 def _book(config: Config) -> Iterator[Finding]:
-    """Whether charging sessions can be stored. Directories that are missing are made at the start. (A-RES-06)"""
+    """Whether charging sessions can be stored. The station makes missing directories when it
+    starts. (A-RES-06)
+    """
     path = config.uplink.sessions
     if path is None:
         return

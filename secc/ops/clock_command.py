@@ -1,4 +1,6 @@
-"""``secc clock show | reset``: what the station knows of the time, and root's confirmation that the clock is right."""
+"""``secc clock show | reset``: what the station knows of the time, and root's confirmation that the
+clock is right.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,13 @@ from secc.ops.control import ControlError, ask
 
 
 class ClockRefused(SeccError):
-    """The clock cannot be looked at or reset; nothing was changed."""
+    """The clock cannot be shown or reset; nothing was changed."""
 
 
 def show(state: Path, *, vouched: bool, clocks: Clocks | None = None) -> Iterator[str]:
-    """What each clock says, whether the station believes it, and what to do; a line each. Raises ClockRefused."""
+    """Yields the time of each clock, whether the station trusts it, and what to do. Raises
+    ClockRefused.
+    """
     clocks = clocks or Clocks()
     if not os.access(state, os.R_OK | os.X_OK):
         raise ClockRefused(f"{state} cannot be read; is it the station's state directory, and may you read it?")
@@ -36,7 +40,7 @@ def show(state: Path, *, vouched: bool, clocks: Clocks | None = None) -> Iterato
 
 
 def reset(state: Path, socket: Path, clocks: Clocks | None = None) -> Iterator[str]:
-    """Make the system clock the last time seen, because root confirms it. Raises ClockRefused."""
+    """Set the last time seen to the system clock, which root confirms. Raises ClockRefused."""
     if os.geteuid() != 0:
         raise ClockRefused("only root may say what time it is")
     if not state.is_dir():

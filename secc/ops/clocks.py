@@ -1,4 +1,4 @@
-"""What a Linux board can say about the time. Every reading is one call, so that a test can put others in its place."""
+"""The clocks of a Linux board. Each reading is one call, so that a test can replace it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _TIME_ERROR = 5
-"""What ntp_adjtime(3) returns while no source keeps the clock right."""
+"""Result of ntp_adjtime(3) while no source keeps the clock right."""
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _RTC = Path("/sys/class/rtc")
 
 
 class _Timex(ctypes.Structure):
-    """Large enough for ``struct timex`` of every architecture; ``modes`` 0 only reads."""
+    """Large enough for ``struct timex`` of every architecture; ``modes`` 0 reads only."""
 
     _fields_ = (("modes", ctypes.c_uint), ("rest", ctypes.c_char * 508))
 
 
 def kernel_synchronised() -> bool:
-    """True if the kernel says that an NTP or PTP source keeps the clock right."""
+    """Returns whether the kernel says that an NTP or PTP source keeps the clock right."""
     try:
         adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
     except (OSError, AttributeError):
@@ -35,25 +35,27 @@ class Clocks:
     """The clocks of this board."""
 
     def now(self) -> datetime:
-        """The system clock, UTC."""
+        """Returns the system clock, UTC."""
         return datetime.now(UTC)
 
     def synchronised(self) -> bool:
-        """Whether a source on the network keeps the system clock right."""
+        """Returns whether a source on the network keeps the system clock right."""
         return kernel_synchronised()
 
     def uptime(self) -> float:
-        """Seconds since the board booted, time asleep included. It cannot be set."""
+        """Returns the seconds since the board booted, including sleep. This clock cannot be set."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def boot(self) -> str:
-        """Tells one boot from another; empty where the kernel does not say."""
+        """Returns what tells one boot from another; empty if the kernel does not say."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
             return _BOOT.read_text().strip()
         return ""
 
     def rtc(self) -> datetime | None:
-        """The hardware clock, taken to hold UTC; None if there is none. The kernel writes the system clock into it while that is synchronised."""
+        """Returns the hardware clock, taken as UTC; None without one. The kernel copies the system
+        clock into it while that is synchronised.
+        """
         for clock in ("rtc0", "rtc1"):
             with contextlib.suppress(OSError, ValueError, OverflowError):
                 return datetime.fromtimestamp(int((_RTC / clock / "since_epoch").read_text()), UTC)

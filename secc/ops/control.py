@@ -1,4 +1,6 @@
-"""The client of a station's control socket (:mod:`secc.station.control` serves it): one JSON object a line, one answer a line."""
+"""The client of a station's control socket (:mod:`secc.station.control` is the server): request and
+answer are a line with a JSON object each.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,13 @@ from secc.errors import SeccError
 
 
 class ControlError(SeccError):
-    """A request that cannot be done; the text is the answer."""
+    """A request cannot be done; the text is the answer."""
 
 
 def ask(path: Path, request: Mapping[str, Any], *, seconds: float = 5.0) -> dict[str, Any]:
-    """Send one request. Returns the answer. Raises ControlError without an answer, or for a refusal."""
+    """Send one request. Returns the answer. Raises ControlError for a refusal, or without an
+    answer.
+    """
     for answer in listen(path, request, seconds=seconds):
         if not answer.get("ok", False):
             raise ControlError(str(answer.get("error", "refused without a reason")))
@@ -25,7 +29,7 @@ def ask(path: Path, request: Mapping[str, Any], *, seconds: float = 5.0) -> dict
 
 
 def listen(path: Path, request: Mapping[str, Any], *, seconds: float | None = None) -> Iterator[dict[str, Any]]:
-    """Every line that comes in answer to a request, as it comes."""
+    """Send one request. Yields each line of the answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(seconds)
         try:

@@ -1,6 +1,7 @@
-"""``secc doctor``: the machine, the network and the hardware of a station, tried out. What ``secc check`` reads, and what has to be touched.
+"""``secc doctor``: tries out the machine, the network and the hardware of a station, after the
+checks of ``secc check``.
 
-It opens what it looks at and closes it again; a station that is running keeps its hardware, and the doctor leaves that alone.
+It opens what it tests and closes it again. It leaves the hardware of a running station alone.
 """
 
 from __future__ import annotations
@@ -35,23 +36,26 @@ from secc.ops.places import is_running
 from secc.ops.unit import Unit
 
 BOARD_SECONDS = 10.0
-"""A port promises to open in 5 s; one that hangs must not hang us."""
+"""Limit for a board or modem that hangs; drivers promise to open in 5 s."""
 COMMAND_SECONDS = 5.0
 SPARE_BYTES = 50_000_000
-"""For state, a log and an update that is being unpacked, besides what traces and sessions are allowed."""
+"""For state, a log and an update that is being unpacked, besides the limits of traces and sessions.
+"""
 LEAST_BYTES = 5_000_000
 SHOWN = 3
-"""So many rules of a packet filter are shown for each thing that cars need."""
+"""Rules of a packet filter shown for each need of a car."""
 MODEM_REMEDY = "is the modem powered, and on this interface? `secc slac-bench` shows what goes over the line"
 
 _SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40  # linux/sockios.h, net/if.h
 
 Text = tuple[str, str]
-"""A command's name and what it printed."""
+"""A command's name and its output."""
 
 
 def table(wires: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> Iterator[str]:
-    """The wiring of an outlet as lines: what is said, who performs or answers it and is told besides, and which conversations hear it."""
+    """Yields the wiring of an outlet as lines: each type, who performs or answers it or is told of
+    it, and which conversations hear it.
+    """
     rows = [("what is said", "performed, answered, told", "heard by")]
     rows += [(name, ", ".join(performers), ", ".join(heard)) for name, performers, heard in wires]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
@@ -60,7 +64,7 @@ def table(wires: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> Iter
 
 
 def examine(config: Config, unit: Unit | None = None, filters: tuple[Text, ...] | None = None) -> Iterator[Finding]:
-    """Everything about this configuration on this machine, one finding after the other as they are made. Blocking."""
+    """Yields all findings about this configuration on this machine as they are made. Blocks."""
     yield from report(config, unit)
     yield from installed.findings()
     yield _libssl()
@@ -94,7 +98,9 @@ def _storage(config: Config) -> Iterator[Finding]:
 
 
 def _directory(directory: Path, needed: int) -> Finding:
-    """Writable, with room: tried, not asked for. What is not there yet is judged by where it would be made."""
+    """Whether a directory can be written and has room, by writing a file. A missing one is judged
+    by the place where it would be made.
+    """
     there = directory
     try:
         while not there.exists() and there != there.parent:
@@ -126,7 +132,7 @@ def _network(outlet: OutletSettings, filters: tuple[Text, ...]) -> Iterator[Find
     try:
         place = locate(outlet.interface)
     except InterfaceUnusable as error:
-        # What is wrong with it has been said; without an address there is nothing to filter.
+        # The check has reported this already; without an address there is nothing to filter.
         yield skipped(subject, f"firewall not looked at: {error}")
         return
     yield from _firewall(subject, outlet, place, filters)
@@ -143,7 +149,9 @@ def _raw_sockets(config: Config) -> Finding:
 
 
 def _has_carrier(interface: str) -> bool | None:
-    """Whether the line is there; None for an interface that is down or missing, which is told of elsewhere."""
+    """Returns whether the line has a carrier; None for an interface that is down or missing, which
+    the check reports.
+    """
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         try:
             answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack("16sH14x", interface.encode(), 0))
@@ -154,9 +162,9 @@ def _has_carrier(interface: str) -> bool | None:
 
 
 def packet_filters() -> Iterator[Text]:
-    """What the machine's packet filters print; nothing where we may not read them.
+    """Yields the output of the machine's packet filters, if this user may read them.
 
-    The ip6tables of today writes into nftables, so it is asked only where nft says nothing.
+    Today's ip6tables writes into nftables, so it is asked only if nft says nothing.
     """
     understood = False
     for command in (("nft", "-a", "list", "ruleset"), ("ip6tables-legacy-save",), ("ip6tables-save",)):
@@ -188,7 +196,7 @@ def _firewall(subject: str, outlet: OutletSettings, place: Place, filters: tuple
 
 
 def _filtered(subject: str, outlet: OutletSettings, command: str, rules: Filter) -> Iterator[Finding]:
-    """Where a packet filter may stand in the way of cars: it is named and not followed."""
+    """Names the rules of a packet filter that may block cars. It does not follow them."""
     low, high = (outlet.port, outlet.port) if outlet.port else (49152, 65535)
     needed = {
         f"SDP requests (UDP {outlet.sdp_port}, {sdp.GROUP})": rules.naming(low=outlet.sdp_port, high=outlet.sdp_port),
@@ -232,7 +240,7 @@ async def _parts(subject: str, outlet: OutletSettings, running: bool) -> AsyncIt
     except (HalError, TimeoutError) as error:
         yield bad(subject, f"board: {str(error) or f'{outlet.hal} does not open within {BOARD_SECONDS:g} s'}")
         return
-    # Open it, look, close it: it comes up and goes down in its safe state.
+    # Open, look, close: the board starts and ends in its safe state.
     try:
         for finding in _answers(subject, board):
             yield finding
@@ -290,7 +298,9 @@ async def _modem(subject: str, modem: PlcModem) -> Finding:
 
 
 def _offset(subject: str, offset: int) -> Finding:
-    """Chargers in the field subtract 3 to 10 dB; an outlet that subtracts nothing seems farther away than a neighbour that does."""
+    """Chargers in the field subtract 3 to 10 dB; an outlet that subtracts nothing seems farther
+    away than a neighbour.
+    """
     if offset:
         return Finding(subject, f"modem: attenuation_offset is {offset} dB")
     text = "attenuation_offset is not set: a neighbour that is calibrated may get this outlet's cars"

@@ -1,4 +1,4 @@
-"""What ``secc check`` and ``secc doctor`` print."""
+"""The lines of ``secc check`` and ``secc doctor``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``good`` False is something to mend; a remark is good and still worth a line; ``skipped``: not looked at."""
+    """The result of one check. ``good`` False: something to repair; ``remark``: good, but worth a
+    line; ``skipped``: not checked.
+    """
 
     subject: str
     text: str
@@ -21,15 +23,15 @@ class Finding:
 
 
 def bad(subject: str, text: str) -> Finding:
-    """Something to mend."""
+    """Returns a finding of something to repair."""
     return Finding(subject, text, good=False)
 
 
 def note(subject: str, text: str) -> Finding:
-    """Good, and still worth a line."""
+    """Returns a finding that is good, but worth a line."""
     return Finding(subject, text, remark=True)
 
 
 def skipped(subject: str, text: str) -> Finding:
-    """Not looked at."""
+    """Returns a finding of something that was not checked."""
     return Finding(subject, text, skipped=True)

@@ -1,6 +1,8 @@
-"""What the machine's packet filter says about a car's packets: the rules that name them, and what drops by default. Read, never changed.
+"""What the machine's packet filter says about a car's packets: the rules that name them, and those
+that drop by default. Read only.
 
-Rules are not followed: whether one lets a packet in may depend on its order, on sets and on marks. That is for a person to look at.
+The rules are not followed: whether one lets a packet in may depend on its order, on sets and on
+marks, which a person has to look at.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Final
 from frozen import dataclass
 
 _CATCH_ALL: Final = re.compile(r"(counter( packets \d+ bytes \d+)? |log( \S+)* )*(drop|reject)\b")
-"""An nft rule without a condition that lets nothing through."""
+"""An nft rule without a condition that drops or rejects."""
 _NUMBERS: Final = re.compile(r"(\d+)[-:]?(\d+)?")
 
 
@@ -22,18 +24,24 @@ class RulesUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The input rules for IPv6 of one packet filter: ``defaults`` drop what no rule lets in, ``rules`` are all others."""
+    """The input rules for IPv6 of one packet filter: ``defaults`` drop what no other rule lets in,
+    ``rules`` are all others.
+    """
 
     defaults: tuple[str, ...]
     rules: tuple[str, ...]
 
     def naming(self, *words: str, low: int = 0, high: int = -1) -> list[str]:
-        """The rules with one of these words, or with a port of ``low`` to ``high``. A rule with a named set may hold any port."""
+        """Returns the rules with one of these words, or with a port of ``low`` to ``high``. A rule
+        with a named set may hold any port.
+        """
         return [rule for rule in self.rules if _names(rule, words) or (low <= high and _has_port(rule, low, high))]
 
 
 def lets_in(rule: str, interface: str) -> bool:
-    """Whether a rule that names a packet plainly accepts it on this interface: without a set, and on no other interface."""
+    """Returns whether a rule plainly accepts a packet on this interface: without a set, and not for
+    another interface only.
+    """
     accepts = _names(rule.lower(), ("accept",)) and "@" not in rule and "!" not in rule
     return accepts and (_names(rule, (interface,)) or not _names(rule, ("iif", "iifname", "-i")))
 
@@ -52,7 +60,9 @@ def _has_port(rule: str, low: int, high: int) -> bool:
 
 
 def read_filter(command: str, text: str) -> Filter:
-    """What ``nft -a list ruleset`` or ``ip6tables-save`` has printed. Raises RulesUnreadable."""
+    """Returns the rules in the output of ``nft -a list ruleset`` or ``ip6tables-save``. Raises
+    RulesUnreadable.
+    """
     if text.strip() and not re.search(r"^(table |\*filter)", text, re.MULTILINE):
         raise RulesUnreadable(f"{command}: {text.strip().splitlines()[0][:80]}")
     try:
@@ -63,7 +73,7 @@ def read_filter(command: str, text: str) -> Filter:
 
 
 def _nft(text: str) -> Iterator[tuple[str, bool]]:
-    """Each rule of the chains that packets for the station may go through, and whether it is a default that drops."""
+    """Yields each rule of the chains for packets to the station, and whether it drops by default."""
     table, chain, looked_at, base = "", "", False, False
     for line in map(str.strip, text.splitlines()):
         words = line.split()

@@ -1,6 +1,8 @@
-"""What an installation leaves beside the modules so that a start is quick: their byte code, and the code that is generated from declarations.
+"""Files of an installation beside the modules, for a quick start: byte code, and code generated
+from declarations.
 
-``secc compile`` makes it, ``secc doctor`` looks whether it is there and fresh; the station writes neither. docs/decisions/generated-code.md.
+``secc compile`` makes them, ``secc doctor`` checks that they are there and fresh; the station
+writes neither (``docs/decisions/generated-code.md``).
 """
 
 from __future__ import annotations
@@ -29,13 +31,16 @@ REMEDY: Final = "run `secc compile` as the owner of the installation"
 SLOWER: Final = f", so a start takes longer; {REMEDY}"
 _OTHERS_WRITE: Final = 0o022
 _FRESH_HEAD: Final = 16
-"""Octets of a module's byte code before the code: the interpreter's number, flags, time and size of the source."""
+"""Octets of a byte code file before the code: the interpreter's number, flags, time and size of the
+source.
+"""
 
 
 def install() -> Iterator[str]:
-    """Compile the modules, then what they generate; what was done, line by line. Imports everything: for a process of its own.
+    """Compile the modules, then the code that they generate. Yields a line for each step. Imports
+    everything, so it needs a process of its own.
 
-    Raises SeccError where byte code cannot be written, StoreError for the generated code.
+    Raises SeccError if byte code cannot be written, StoreError for the generated code.
     """
     for place in map(_place, PACKAGES):
         if not compileall.compile_dir(place, quiet=1):
@@ -50,7 +55,7 @@ def install() -> Iterator[str]:
 
 
 def findings() -> Iterator[Finding]:
-    """What ``secc doctor`` says about both."""
+    """Yields what ``secc doctor`` says about both."""
     sources = list(_sources())
     stale = sum(not _is_fresh(source) for source in sources)
     if stale:
@@ -73,12 +78,13 @@ def _generated() -> Finding:
 
 
 def _generate() -> code.Entries:
-    """Everything that a station may generate, compiled."""
+    """Returns all code that a station may generate, compiled."""
     code.gathered = {}
     try:
         for name in PACKAGES:
             for module in pkgutil.walk_packages([str(_place(name))], f"{name}."):
-                # What this machine has no library for is not what its station runs; tools and programs are neither.
+                # A module whose library is missing does not run on this machine; tools and programs
+                # do not run in a station.
                 if not module.name.startswith("secc.tools") and not module.name.endswith("__main__"):
                     with contextlib.suppress(ImportError):
                         importlib.import_module(module.name)
@@ -112,7 +118,7 @@ def _fingerprint() -> str:
 
 
 def _is_fresh(source: Path) -> bool:
-    """Whether the interpreter would take the module's byte code as it is."""
+    """Returns whether the interpreter would use the module's byte code."""
     try:
         with Path(importlib.util.cache_from_source(str(source))).open("rb") as file:
             head = file.read(_FRESH_HEAD)
@@ -120,6 +126,7 @@ def _is_fresh(source: Path) -> bool:
     except OSError:
         return False
     flags, seconds, size = (int.from_bytes(head[at : at + 4], "little") for at in (4, 8, 12))
-    # Byte code that goes by the source's hash is compared by the interpreter, or trusted; either way it is fresh.
+    # The interpreter compares byte code with a hash of the source, or trusts it: it is fresh in
+    # both cases.
     named = flags or (seconds, size) == (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
     return head.startswith(importlib.util.MAGIC_NUMBER) and bool(named)

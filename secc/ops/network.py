@@ -1,4 +1,6 @@
-"""The interface towards the car: its IPv6 address, and sockets that hear nothing from any other interface."""
+"""The network interface towards the car: its IPv6 address, and sockets that hear no other
+interface.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from secc.errors import SeccError
 from secc.link import sdp
 
 DYNAMIC_PORTS = range(49152, 65536)
-"""Where the TCP port of the station has to lie. [V2G2-160 ff., IANA dynamic range]"""
+"""Range of the station's TCP port. [V2G2-160 ff., IANA dynamic range]"""
 
 _ADDRESSES = Path("/proc/net/if_inet6")
 _TENTATIVE = 0x40
@@ -27,16 +29,16 @@ _HOST_SCOPE = 0x10
 
 
 class InterfaceUnusable(SeccError):
-    """The interface is missing, is down, or has no IPv6 address to serve a car on (yet)."""
+    """The interface is missing, is down, or has no IPv6 address (yet) that a car can reach."""
 
 
 class PortTaken(SeccError):
-    """Another program has the port on this interface: most likely a second station."""
+    """Another program has the port on this interface, most likely a second station."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An interface with the address that cars on it can reach."""
+    """An interface and its address that cars can reach."""
 
     interface: str
     index: int
@@ -52,7 +54,7 @@ class Place:
 
 
 def locate(interface: str) -> Place:
-    """The link-local address of the interface, ``::1`` for the loopback. InterfaceUnusable says what is missing."""
+    """Returns the interface with its link-local address, ``::1`` for the loopback. Raises InterfaceUnusable."""
     try:
         index = socket.if_nametoindex(interface)
     except OSError:
@@ -66,7 +68,9 @@ def locate(interface: str) -> Place:
 
 @lru_cache(maxsize=64)
 def _place(interface: str, index: int, table: bytes) -> Place:
-    """As the kernel's ``table`` has it. It is read every second at each outlet, and hardly ever another one."""
+    """Find it in the kernel's ``table``. Cached: each outlet looks every second, and the table
+    hardly ever changes.
+    """
     tentative = False
     for line in table.decode().splitlines():
         octets, _, _, scope, flags, name = line.split()
@@ -81,7 +85,7 @@ def _place(interface: str, index: int, table: bytes) -> Place:
 
 @contextmanager
 def _tied(place: Place, kind: socket.SocketKind) -> Iterator[socket.socket]:
-    """A socket that hears nothing from any other interface, whatever its addresses say; closed again where an error comes."""
+    """A socket that hears no other interface, whatever its addresses say; closed after an error."""
     sock = socket.socket(socket.AF_INET6, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -97,10 +101,10 @@ def _tied(place: Place, kind: socket.SocketKind) -> Iterator[socket.socket]:
 
 
 def sdp_socket(place: Place, port: int = sdp.PORT) -> socket.socket:
-    """UDP, joined to ff02::1 on this interface only; also hears unicast requests. [V2G2-139]
+    """Returns a UDP socket, joined to ff02::1 on this interface only; it also hears unicast requests. [V2G2-139]
 
-    Raises PortTaken, InterfaceUnusable. The port is not shared (no SO_REUSEADDR): of two programs that do, each would believe that it serves the cars
-    of this interface. Outlets may have the same port, each on an interface of its own.
+    Raises PortTaken, InterfaceUnusable. The port is not shared (no SO_REUSEADDR): each of two programs would believe that it
+    serves the cars of this interface. Outlets may have the same port, each on its own interface.
     """
     group = socket.inet_pton(socket.AF_INET6, sdp.GROUP) + struct.pack("@I", place.index)
     try:
@@ -116,7 +120,7 @@ def sdp_socket(place: Place, port: int = sdp.PORT) -> socket.socket:
 
 
 def tcp_socket(place: Place, port: int = 0) -> socket.socket:
-    """A listening socket on the car's interface; port 0 takes a random one of the dynamic range."""
+    """Returns a listening socket on the car's interface; port 0: a random one of the dynamic range."""
     last: OSError | None = None
     for candidate in [port] if port else [secrets.choice(DYNAMIC_PORTS) for _ in range(32)]:
         try:
@@ -133,7 +137,9 @@ def tcp_socket(place: Place, port: int = 0) -> socket.socket:
 
 
 def holder(port: int) -> str:
-    """Who else has this UDP port, in words. Blocking: it looks through /proc; what it may not see there it names by its user."""
+    """Returns who else has this UDP port, in words. Blocks: it searches /proc. A process that it
+    may not look into is named by its user.
+    """
     users: dict[str, str] = {}
     for line in Path("/proc/net/udp6").read_text().splitlines()[1:]:
         _, local, _, _, _, _, _, user, _, inode, *_ = line.split()
@@ -160,13 +166,15 @@ def holder(port: int) -> str:
 
 
 def _command(process: Path) -> str:
-    """A process by its number and what was called."""
+    """Returns number and command of a process."""
     words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     return f"process {process.name} ({words[:100]})"
 
 
 def _user(process: Path) -> str:
-    """The user of a process, by number; empty when it has gone. Not the owner of its directory: that is root where it is not dumpable."""
+    """Returns the number of a process's user; empty after its end. The owner of its directory is
+    root if it is not dumpable, so do not ask that.
+    """
     try:
         lines = (process / "status").read_text().splitlines()
     except OSError:

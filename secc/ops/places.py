@@ -1,4 +1,6 @@
-"""Where a station writes and listens, and which devices it opens: looked at by ``secc check`` with the rights of the user that runs it."""
+"""The directories, sockets and devices of a station, checked by ``secc check`` with the rights of
+the user that runs it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ RAW = "CAP_NET_RAW"
 
 
 def places(config: Config, unit: Unit | None) -> Iterator[Finding]:
-    """Everything that has to be there, or has to be free, before the station starts."""
+    """Yields what has to be there, or free, before the station starts."""
     yield _user(unit)
     for setting, directory in _directories(config, unit):
         yield _directory(setting, directory, unit)
@@ -36,13 +38,15 @@ def places(config: Config, unit: Unit | None) -> Iterator[Finding]:
 
 
 def ports(config: Config, *, running: bool) -> Iterator[Finding]:
-    """Whether the ports that cars are told of are free. A station that is running has them, and keeps them."""
+    """Yields whether the ports for cars are free. A running station keeps them."""
     for outlet in config.outlets:
         yield from _ports(f"outlet {outlet.name}", outlet, running)
 
 
 def is_running(config: Config) -> bool:
-    """Whether a process listens on the control socket, also one whom this user may not talk to."""
+    """Returns whether a process listens on the control socket, even if this user may not connect to
+    it.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(ANSWER_SECONDS)
         try:

@@ -14,12 +14,12 @@ from secc.trace.history import history_directory, record_of_session, records
 from secc.trace.reasons import meaning
 
 LARGEST_TRACE: Final = 64 * 1024 * 1024
-"""Octets of a trace that is read."""
+"""Octets of the largest trace that is read."""
 FIRST_LINE: Final = 4096
 
 
 def status_lines(state: Mapping[str, Any]) -> Iterator[str]:
-    """The answer of the control socket's ``state``, a line for each thing worth one."""
+    """Yields the lines of ``secc status`` from the control socket's ``state``."""
     clock, uplink = state["clock"], state["uplink"]
     yield f"station {state['station']}, secc {state['version']}, up for {_duration(state['uptime_seconds'])}"
     yield f"clock     {clock['time']}{'' if clock['trusted'] else ' (not confirmed)'}"
@@ -65,10 +65,10 @@ def _duration(seconds: float) -> str:
 
 
 def explanation(what: str | None, state_directory: Path, outlet: str | None = None) -> str:
-    """Why a session ended as it did. RecordBroken, StorageFailed.
+    """Returns why a session ended. Raises RecordBroken, StorageFailed.
 
-    ``what``: the file of a trace or of a record, or a session's id, or as much of it as is in the log; None: the newest session that has ended, of
-    this outlet or of all.
+    ``what``: the file of a trace or of a record, or the (beginning of the) id of a session as in
+    the log; None: the newest session that has ended, of this outlet or of all.
     """
     if what is None:
         return _newest(state_directory, outlet)
@@ -79,13 +79,13 @@ def explanation(what: str | None, state_directory: Path, outlet: str | None = No
 
 
 def listing(state_directory: Path, outlet: str | None = None) -> str:
-    """Every session in the history, a line each, the newest last."""
+    """Returns a line for each session in the history, the newest last."""
     found = sorted(records(state_directory, outlet), key=lambda record: record.ended or record.began)
     return "\n".join(map(summary, found)) or f"{history_directory(state_directory)}: no session has begun here yet"
 
 
 def _is_trace(path: Path) -> bool:
-    """By its first line; a file that cannot be read is for who reads it next to tell."""
+    """By its first line. The reader of the file reports one that cannot be read."""
     try:
         with path.open("rb") as lines:
             return b'"kind":"trace"' in lines.readline(FIRST_LINE).replace(b" ", b"")

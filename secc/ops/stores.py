@@ -1,7 +1,8 @@
-"""``secc trust`` and ``secc identity``: what lies in the stores, and how it gets there. For operators, and for auditors.
+"""``secc trust`` and ``secc identity``: lists the stores, and changes them.
 
-A store that is not there is an error, and not an empty one: the path may be mistyped. The first entry makes it. All raise
-:class:`~certs.errors.StoreError` where a certificate, a key or a file is not fit for the store; nothing was changed then.
+A missing store is an error when it is read, because its path may be mistyped; the first entry makes
+it. All functions raise :class:`~certs.errors.StoreError` for a certificate, a key or a file that is
+not fit for the store, and then change nothing.
 """
 
 from __future__ import annotations
@@ -26,25 +27,27 @@ class StoreRefused(SeccError):
 
 
 def roots(store: Path) -> str:
-    """Every installed root, for an auditor: edition, role, subject, validity, fingerprint; then what is wrong with the store."""
+    """Returns every installed root, for an auditor: edition, role, subject, validity, fingerprint;
+    then the store's problems.
+    """
     require_directory(store)
     return Truststore(store).listing().rstrip("\n")
 
 
 def add_root(store: Path, edition: str, role: str, file: Path) -> str:
-    """Install a root. What was installed, in a line."""
+    """Install a root. Returns a line about it."""
     root = Truststore(store).add(Edition(edition), Role(role), file.read_bytes())
     return f"trusted as {role} root: {_name(root.certificate)}, SHA-256 {root.certificate.fingerprint}"
 
 
 def remove_root(store: Path, edition: str, role: str, fingerprint: str) -> str:
-    """Take a root away: what stands under it is not trusted any more."""
+    """Remove a root: certificates below it are not trusted any more."""
     Truststore(store).remove(Edition(edition), Role(role), fingerprint)
     return f"removed {fingerprint}"
 
 
 def chains(store: Path) -> str:
-    """The station's own chains, a block each."""
+    """Returns a block for each of the station's own chains."""
     require_directory(store)
     contents = Keystore(store).read(*Edition)
     lines = [f"Keystore {store}: {len(contents.chains)} chains, {len(contents.problems)} problems"]
@@ -62,7 +65,7 @@ def chains(store: Path) -> str:
 
 
 def install_chain(store: Path, edition: str, chain: Path, root: Path, key: Path, password: Path | None) -> str:
-    """Install a chain of the station's own, with its key and the root above it."""
+    """Install a chain of the station with its key and the root above it."""
     secret = None if password is None else password.read_bytes().strip()
     parts = (file.read_bytes() for file in (chain, root, key))
     installed = Keystore(store).install(Edition(edition), *parts, password=secret)
@@ -70,7 +73,9 @@ def install_chain(store: Path, edition: str, chain: Path, root: Path, key: Path,
 
 
 def requests(store: Path, directory: Path) -> str:
-    """Write an OCSP request for every certificate of the station, to be sent to the responder that is named beside it."""
+    """Write an OCSP request for each certificate of the station. Returns a line for each, with its
+    responder.
+    """
     lines = []
     directory.mkdir(parents=True, exist_ok=True)
     for _, certificate, issuer in _issued(store):
@@ -81,7 +86,7 @@ def requests(store: Path, directory: Path) -> str:
 
 
 def staple(store: Path, cache: Path, file: Path) -> str:
-    """Keep a responder's answer, if it is proved and speaks of one of our certificates."""
+    """Store a responder's answer, if it is valid and about a certificate of the station."""
     der, at = file.read_bytes(), datetime.now(UTC)
     reasons = []
     for edition, certificate, issuer in _issued(store):
@@ -96,7 +101,7 @@ def staple(store: Path, cache: Path, file: Path) -> str:
 
 
 def _issued(store: Path) -> Iterator[tuple[Edition, Certificate, Certificate]]:
-    """Every certificate that we present: its edition, itself, and the one that issued it."""
+    """Yields every certificate that the station presents: edition, certificate, and its issuer's."""
     require_directory(store)
     for chain in Keystore(store).read(*Edition).chains:
         for certificate, issuer in pairwise(chain.path_to_root):

@@ -1,7 +1,8 @@
-"""As which user a station runs, and what that user may do: read from its systemd unit, for ``secc check`` and ``secc doctor`` by root.
+"""The user that runs a station, and its rights, read from the systemd unit: for ``secc check`` and
+``secc doctor`` by root.
 
-Root may access everything, so what root finds in order says little about the user that the unit names. The check therefore becomes that user before
-it looks at anything, the configuration included.
+Root may access everything, so a check by root says little about the unit's user. The check
+therefore becomes that user before it reads anything, the configuration included.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PLACES = (
     Path("/run/systemd/system"),
     Path("/etc/systemd/system"),
 )
-"""Where units lie; the later place wins."""
+"""Directories of units; a later one wins."""
 STATE = Path("/var/lib")
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -36,21 +37,23 @@ _CAPABILITIES = {"CAP_NET_BIND_SERVICE": 10, "CAP_NET_ADMIN": 12, "CAP_NET_RAW":
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What ``secc.service`` says that matters to a check."""
+    """What ``secc.service`` sets that matters to a check."""
 
     path: Path
     user: str = "root"
     writable: tuple[Path, ...] | None = None
-    """The only directories that may be written, where the unit makes the rest read-only; None: no such rule."""
+    """The only directories that may be written, if the unit makes the rest read-only; None: there
+    is no such rule.
+    """
     private: tuple[Path, ...] = ()
-    """Directories of which the unit has its own, or sees nothing: nothing configured may lie below them."""
+    """Directories that the unit hides or has of its own: no configured path may lie below them."""
     made: tuple[Path, ...] = ()
     """Directories that systemd makes before the start."""
     capabilities: frozenset[str] = frozenset()
 
 
 def find_unit(configuration: Path | None) -> Unit | None:
-    """The unit that runs this configuration; None without one."""
+    """Returns the unit that runs this configuration; None without one."""
     found = [place / NAME for place in PLACES if (place / NAME).is_file()]
     if not found or configuration is None:
         return None
@@ -58,7 +61,7 @@ def find_unit(configuration: Path | None) -> Unit | None:
     drop_ins = [path for place in PLACES for path in (place / f"{NAME}.d").glob("*.conf")]
     for file in (found[-1], *sorted(drop_ins, key=lambda path: path.name)):
         for key, value in _assignments(file):
-            # An empty assignment forgets what was said before.
+            # An empty assignment clears the earlier ones.
             settings[key] = [*settings.get(key, ()), value] if value else []
     if str(configuration.absolute()) not in _words(settings, "ExecStart"):
         return None
@@ -78,9 +81,9 @@ def find_unit(configuration: Path | None) -> Unit | None:
 
 
 def become(user: str, capabilities: frozenset[str] = frozenset()) -> None:
-    """Go on with the rights of this user and with these capabilities, permanently.
+    """Take the rights of this user and these capabilities, permanently.
 
-    Raises ConfigError where that cannot be, or where the user cannot run this program.
+    Raises ConfigError if that is not possible, or if the user cannot run this program.
     """
     try:
         entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
@@ -101,7 +104,7 @@ def become(user: str, capabilities: frozenset[str] = frozenset()) -> None:
 
 
 def _keep_only(capabilities: frozenset[str]) -> None:
-    """Of what the process may still take up, only these; root's other rights are gone afterwards."""
+    """Keep only these capabilities; root's other rights are gone afterwards."""
     mask = sum(1 << _CAPABILITIES[name] for name in capabilities & _CAPABILITIES.keys())
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     # Effective, permitted, inheritable; once more for the numbers from 32 on.
