@@ -1,6 +1,8 @@
-"""One TOML file, or flags, become frozen dataclasses before anything runs. A wrong value names its path and its line.
+"""Makes frozen dataclasses from one TOML file or from flags, before anything runs. An error names
+the path and the line of the wrong value.
 
-``load(path, flags)`` and ``from_flags(flags)`` raise :class:`~secc.errors.ConfigError` and nothing else.
+``load(path, flags)`` and ``from_flags(flags)`` raise :class:`~secc.errors.ConfigError` and nothing
+else.
 """
 
 from secc.config.choices import Clock, Modem, Tls, TraceMode, UplinkKind

@@ -1,4 +1,4 @@
-"""What is configured of each outlet, held against what its board's address says, before anything is opened."""
+"""Checks the configuration of each outlet against its board's address, before anything is opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from secc.session.offer import Transfer
 
 
 def possible(power: Power) -> tuple[Transfer, ...]:
-    """What a board that delivers this can serve, the best first."""
+    """Returns the ways of charging of a board that delivers ``power``, the best first."""
     if power.dc:
         return (Transfer.DC,)
     single = (Transfer.AC_SINGLE_PHASE,)
@@ -22,13 +22,17 @@ def possible(power: Power) -> tuple[Transfer, ...]:
 
 
 def settled(config: Config) -> Config:
-    """The configuration with the transfers of every outlet written out. Raises ConfigError for what cannot be."""
+    """Returns the configuration with the transfers of every outlet filled in. Raises ConfigError
+    for what its board cannot do.
+    """
     outlets = tuple(settled_outlet(config, number) for number in range(len(config.outlets)))
     return replace(config, outlets=outlets)
 
 
 def settled_outlet(config: Config, number: int) -> OutletSettings:
-    """One outlet with its transfers written out. Raises ConfigError for what cannot be."""
+    """Returns one outlet with its transfers filled in. Raises ConfigError for what its board cannot
+    do.
+    """
     outlet = config.outlets[number]
     address = f"outlet[{number}].hal"
     try:

@@ -1,4 +1,4 @@
-"""What no single setting can know: defaults that follow from other settings, and settings that contradict each other."""
+"""Defaults that depend on other settings, and settings that contradict each other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from secc.uplink.standalone import Eim
 
 
 def complete(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's tree with the defaults that depend on other settings. What has the wrong shape is left for the parser."""
+    """Returns the file's tree with the defaults that depend on other settings. The parser reports
+    values of a wrong shape.
+    """
     result = dict(tree)
     trust = result.get("trust")
     trust = trust if isinstance(trust, Mapping) else {}
@@ -37,7 +39,7 @@ def _complete_outlet(outlet: Any, number: int, trust: Mapping[str, Any]) -> Any:
 
 
 def check(config: Config) -> None:
-    """Raises :class:`Wrong` where settings contradict each other."""
+    """Raises :class:`Wrong` if settings contradict each other."""
     for number, outlet in enumerate(config.outlets):
         _check_outlet(config, outlet, ("outlet", number))
     _check_neighbours(config.outlets)

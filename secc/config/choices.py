@@ -1,4 +1,4 @@
-"""What settings can be chosen from: enumerations, and the forms of names."""
+"""The values of settings: enumerations, and patterns of names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ METER = Pattern(re.compile(r"[\x20-\x7e]{1,32}"), "1 to 32 ASCII characters")
 
 FIRST_DYNAMIC_PORT, LAST_PORT = 49152, 65535
 PLAIN_PORT = 15118
-"""The TCP port that some old tools connect to whatever was announced (Q-16), and the UDP port of SDP."""
+"""The TCP port that some old tools connect to, whatever SDP names (Q-16), and the UDP port of SDP.
+"""
 
 
 class Tls(StrEnum):
@@ -31,7 +32,7 @@ class Tls(StrEnum):
 
 
 class Modem(StrEnum):
-    """What matches cars to an outlet."""
+    """The modem that matches cars to an outlet."""
 
     BOARD = "board"
     PACKET = "packet"
@@ -39,14 +40,14 @@ class Modem(StrEnum):
 
 
 class Clock(StrEnum):
-    """What makes the calendar trustworthy."""
+    """What confirms the calendar."""
 
     NTP = "ntp"
     RTC = "rtc"
 
 
 class TraceMode(StrEnum):
-    """Which sessions leave a trace on the disk."""
+    """Sessions that leave a trace."""
 
     ON_FAILURE = "on-failure"
     ALWAYS = "always"
@@ -54,7 +55,7 @@ class TraceMode(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """How much the log says: milestones at ``info``, the dialogue at ``debug``."""
+    """The least severe lines of the log: milestones are ``info``, messages ``debug``."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -63,6 +64,6 @@ class LogLevel(StrEnum):
 
 
 class UplinkKind(StrEnum):
-    """Which backend decides who may charge."""
+    """The backend that decides which drivers may charge."""
 
     STANDALONE = "standalone"

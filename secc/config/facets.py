@@ -1,7 +1,7 @@
-"""The words in which settings are declared: what they mean, and which values are allowed.
+"""Declarations of settings: meaning and allowed values.
 
-A setting is an annotated field of a frozen dataclass; its annotations are read by the parser, which checks, and by
-``tools.config_doc``, which explains.
+A setting is an annotated field of a frozen dataclass. The parser reads the annotations to check
+values, ``tools.config_doc`` to explain them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Doc:
-    """What the setting is for, in a sentence or two. ``default`` replaces the literal default in the documentation."""
+    """The meaning of a setting, in a sentence or two. ``default`` replaces the literal default in
+    the documentation.
+    """
 
     text: str
     default: str = ""
@@ -29,7 +31,7 @@ class Doc:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both allowed."""
+    """Numbers from ``low`` to ``high``, inclusive."""
 
     low: float
     high: float
@@ -37,7 +39,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Texts that match ``regex`` as a whole; ``meaning`` says to a person what that is."""
+    """Texts that match ``regex`` completely; ``meaning`` describes them to a person."""
 
     regex: re.Pattern[str]
     meaning: str
@@ -45,21 +47,25 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Lists with this many entries at least; entries never repeat."""
+    """Lists with at least this many entries; entries never repeat."""
 
     low: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The key in the file where it is not the field's name: OCPP's spelling, or the singular of a repeated table."""
+    """The key in the file if it is not the field's name: OCPP's spelling, or the singular of a
+    repeated table.
+    """
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Danger:
-    """Values that weaken trust, money or power under a name that does not say so by itself: they are announced when the station starts."""
+    """Values that weaken trust, money or power although the setting's name does not say so. The
+    station logs them when it starts.
+    """
 
     values: tuple[object, ...]
     why: str
@@ -67,7 +73,7 @@ class Danger:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One declared setting, taken apart for the parser and the documentation."""
+    """One declared setting, for the parser and the documentation."""
 
     field: str
     key: str
@@ -79,7 +85,7 @@ class Setting:
     facets: tuple[Any, ...]
 
     def facet(self, wanted: type[Any]) -> Any:
-        """The one facet of this kind, or None."""
+        """Returns the facet of this class, or None."""
         return next((facet for facet in self.facets if isinstance(facet, wanted)), None)
 
     @property
@@ -89,18 +95,18 @@ class Setting:
 
     @property
     def table(self) -> type | None:
-        """The table that it is, or that each entry of its list is."""
+        """The dataclass, if the setting is a table or a list of tables."""
         return self.element if isinstance(self.element, type) and is_dataclass(self.element) else None
 
     @property
     def help(self) -> str:
-        """Its meaning on a command line: plain text, without the marks of a page."""
+        """Its meaning as plain text, for a command line."""
         doc = self.facet(Doc)
         return str(doc.text).replace("`", "") + (f" Default: {doc.default.replace('`', '')}." if doc.default else "")
 
     @property
     def metavar(self) -> str:
-        """Its values on a command line."""
+        """Its values, for a command line."""
         inner = self.element
         if isinstance(inner, type) and issubclass(inner, StrEnum):
             return ("," if inner is not self.kind else "|").join(inner)
@@ -108,7 +114,9 @@ class Setting:
 
 
 def settings(table: type) -> tuple[Setting, ...]:
-    """Returns the settings that a table's dataclass declares, in order. A field without a ``Doc`` is not one."""
+    """Returns the settings that a table's dataclass declares, in order. A field without a ``Doc``
+    is not one.
+    """
     return _settings(table)
 
 
@@ -132,7 +140,9 @@ def _settings(table: type) -> tuple[Setting, ...]:
 
 
 def leaves(table: type) -> Iterator[tuple[tuple[str, ...], Setting]]:
-    """The settings of a table and of those in it, each with its key path; those that are tables themselves are left out."""
+    """Yields the settings of a table and of the tables in it, each with its key path; tables
+    themselves are left out.
+    """
     for setting in settings(table):
         if setting.table is None:
             yield (setting.key,), setting

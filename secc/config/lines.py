@@ -1,6 +1,7 @@
-"""Where in a TOML text a key stands: ``tomllib`` does not tell, and an error without a line is half an error.
+"""Finds the line of a key in a TOML text, which ``tomllib`` does not tell.
 
-A key stands on the last line of the shortest beginning of the text that has it. What such a beginning leaves open is closed behind it.
+A key stands on the last line of the shortest beginning of the text that has it. Brackets and
+strings that such a beginning leaves open are closed.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from typing import Any, TypeAlias
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 _CLOSING = [*map("".join, product(("", '"""', "'''"), ("", "]", "]]", "]]]", "}", "}]", "}]]")))]
-"""At the end of a line only long strings and lists can be open, and tables around a long string."""
+"""What the end of a line may leave open: long strings, lists, and tables around a long string."""
 
 
 _MOST_TRIES = 500
-"""If they are not enough, the error has no line."""
+"""With more tries than this, the error gets no line."""
 
 
 def line_of(text: str, path: KeyPath) -> int | None:
-    """The line (from 1) of ``path``, or of the nearest table around it that is written down. ``text`` is valid TOML."""
+    """Returns the line (from 1) of ``path``, or of the nearest table around it that the text has;
+    None without one. ``text`` is valid TOML.
+    """
     lines, tree = text.split("\n"), tomllib.loads(text)
     path = next((path[:length] for length in range(len(path), 0, -1) if _has(tree, path[:length])), ())
     if not path:
@@ -34,7 +37,7 @@ def line_of(text: str, path: KeyPath) -> int | None:
             ((n, part) for n in range(middle, end) if (part := _beginning(lines[:n], tries)) is not None), None
         )
         if longer is None or _has(longer[1], path):
-            # No beginning between the middle and this one can be read.
+            # No beginning between the middle and this one is valid TOML.
             found, end = longer[0] if longer else found, middle
         else:
             begin = longer[0]
@@ -42,7 +45,7 @@ def line_of(text: str, path: KeyPath) -> int | None:
 
 
 def _beginning(lines: Sequence[str], tries: Iterator[int]) -> dict[str, Any] | None:
-    """What stands in these lines; None where it takes more of them to say."""
+    """Returns the tree of these lines; None if they need more lines to be valid."""
     for closing, _ in zip(_CLOSING, tries, strict=False):
         try:
             return tomllib.loads("\n".join([*lines, closing]))

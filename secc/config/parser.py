@@ -1,4 +1,6 @@
-"""From a tree of plain values to a frozen dataclass: parse, don't validate. Every complaint names the path of what is wrong."""
+"""Makes a frozen dataclass from a tree of plain values. Every error names the path of the wrong
+value.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ MAX_TEXT = 4096
 class Wrong(Exception):
     """``path`` holds a wrong value; ``hint`` says what would be right.
 
-    It never leaves this package: ``sources`` gives it a file and a line, and it becomes a ConfigError.
+    It never leaves this package: ``sources`` adds file and line and raises a ConfigError.
     """
 
     def __init__(self, path: KeyPath, hint: str) -> None:
@@ -33,14 +35,16 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """Builds dataclasses. Relative paths in the file are relative to ``directory``; ``everywhere`` are all tables, for better hints."""
+    """Makes dataclasses. Relative paths are relative to ``directory``; ``everywhere`` returns the
+    keys of all tables, for better hints.
+    """
 
     directory: Path
     everywhere: Callable[[], Mapping[str, str]]
-    """Key -> table that knows it; only looked up for a complaint."""
+    """Returns a table for each key; only called for an error."""
 
     def table(self, wanted: type[T], tree: object, path: KeyPath) -> T:
-        """``tree`` as a ``wanted``. Raises :class:`Wrong`."""
+        """Returns ``tree`` as a ``wanted``. Raises :class:`Wrong`."""
         if not isinstance(tree, Mapping):
             raise Wrong(path, f"must be a table, not {_named(tree)}")
         declared = {setting.key: setting for setting in settings(wanted)}
@@ -102,7 +106,7 @@ def _scalar(setting: Setting, kind: Any, value: object, path: KeyPath) -> Any:
         raise Wrong(path, f"must be {'a whole number' if kind is int else 'a number'}, not {_named(value)}")
     allowed = setting.facet(Range)
     assert allowed is not None, f"{setting.field}: a number has a range"
-    # Compared before it becomes a float: an integer of any size may stand in the file.
+    # Compare before the conversion to a float: the file may hold an integer of any size.
     if (isinstance(value, float) and not math.isfinite(value)) or not allowed.low <= value <= allowed.high:
         raise Wrong(path, f"must be from {allowed.low:g} to {allowed.high:g}, not {_shown(value)}")
     return kind(value)
@@ -126,7 +130,7 @@ def _text(value: object, path: KeyPath, what: str) -> str:
 
 
 def spelled(path: KeyPath) -> str:
-    """``("outlet", 0, "evse_id")`` as ``outlet[0].evse_id``."""
+    """Returns ``("outlet", 0, "evse_id")`` as ``outlet[0].evse_id``."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -151,7 +155,9 @@ def _shown(value: object) -> str:
 
 
 def _close(text: str, known: Sequence[str]) -> list[str]:
-    """The known word that is most like this one, if any is. Imported when something is wrong only: a board starts without it."""
+    """Returns the most similar known word, if there is one. The import is late because a correct
+    configuration does not need it.
+    """
     import difflib
 
     return difflib.get_close_matches(text[:100], known, 1)

@@ -1,4 +1,5 @@
-"""Every setting of a station, as frozen dataclasses; those of an outlet are in :mod:`secc.config.outlet`.
+"""Every setting of a station, as frozen dataclasses; those of an outlet are in
+:mod:`secc.config.outlet`.
 
 ``docs/configuration.md`` is made from both.
 
@@ -121,7 +122,9 @@ class Uplink:
 
     @property
     def policy(self) -> Policy:
-        """The settings that :class:`Policy` knows; what only a backend on a network can use stays off."""
+        """Returns the settings that :class:`Policy` has, too; the others need a backend on a
+        network and stay off.
+        """
         return Policy(**{name: getattr(self, name) for name in Policy.__slots__ if hasattr(self, name)})
 
 

@@ -1,4 +1,6 @@
-"""Where settings come from: a file, flags, or a file with flags laid over it. All end in the same parser, so all meet the same checks."""
+"""Sources of settings: a file, flags, or a file with flags that override it. The same parser reads
+and checks all of them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from secc.config.settings import Config
 from secc.errors import ConfigError
 
 MAX_OCTETS = 262_144
-"""Of a configuration file; a station's is some hundred lines."""
+"""Limit of a configuration file; a station's has some hundred lines."""
 
 FLAGS: Mapping[str, KeyPath] = {
     "name": ("station", "name"),
@@ -49,15 +51,18 @@ FLAGS: Mapping[str, KeyPath] = {
     "danger_keylog": ("lab", "danger_keylog"),
     "danger_trace_personal": ("lab", "danger_trace_personal"),
 }
-"""The flags of ``secc run`` (without dashes, ``_`` for ``-``) and the settings that they lay over the file's."""
+"""The flags of ``secc run`` (without dashes, ``_`` for ``-``) and the settings that they override.
+"""
 
 
 def load(path: Path | str, flags: Mapping[str, Any] | None = None) -> Config:
-    """The configuration in the file at ``path``, with ``flags`` over it. Raises :class:`ConfigError`, and nothing else."""
+    """Returns the configuration of the file at ``path``, with ``flags`` over it. Raises
+    :class:`ConfigError`, and nothing else.
+    """
     path = Path(path)
     text = _read(path)
     tree = _toml(text, path)
-    # Paths in the file are relative to the file; those in flags to where the command was given.
+    # Paths in the file are relative to the file, those in flags to the working directory.
     flags = {flag: _absolute(flag, value) for flag, value in (flags or {}).items()}
     config = _build(overlay(tree, flags), path, text, flags)
     outlets = tuple(replace(outlet, hal=rooted(outlet.hal, path.parent)) for outlet in config.outlets)
@@ -65,13 +70,17 @@ def load(path: Path | str, flags: Mapping[str, Any] | None = None) -> Config:
 
 
 def from_flags(flags: Mapping[str, Any]) -> Config:
-    """A whole configuration from flags alone: ``{"iface": "eth1", "eim": "free"}``. Raises :class:`ConfigError`, and nothing else."""
+    """Returns a configuration from flags alone: ``{"iface": "eth1", "eim": "free"}``. Raises
+    :class:`ConfigError`, and nothing else.
+    """
     tree: dict[str, Any] = {"station": {"state_directory": "secc-state"}}
     return _build(overlay(tree, flags), None, "", flags)
 
 
 def overlay(tree: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the file's ``tree`` with ``flags`` laid over it. Flags that are None were not given. Raises :class:`ConfigError`."""
+    """Returns a copy of the file's ``tree`` with ``flags`` over it. A flag that is None was not
+    given. Raises :class:`ConfigError`.
+    """
     result = dict(tree)
     for flag, value in flags.items():
         if value is None:
@@ -91,7 +100,7 @@ def overlay(tree: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]
 
 
 def dangers(config: Config) -> tuple[str, ...]:
-    """Every setting that weakens trust, money or power, a line each, for the log at the start."""
+    """Returns a line for each setting that weakens trust, money or power, for the log at the start."""
     return tuple(_dangers(config, ()))
 
 
@@ -138,7 +147,7 @@ def _build(tree: Mapping[str, Any], path: Path | None, text: str, flags: Mapping
 
 
 def _tables() -> dict[str, str]:
-    """Which table knows a key, for the hint to who wrote it into the wrong one; the first where several do."""
+    """Returns a table for each key, the first one that has it: a hint for a key in the wrong table."""
     return {path[-1]: ".".join(path[:-1]) for path, _ in reversed([*leaves(Config)])}
 
 
@@ -172,7 +181,7 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
 
 
 def _plain(flag: str, value: Any) -> Any:
-    """Flags come with Python's types; the parser knows those of TOML. A list in one flag is written with commas."""
+    """Returns a flag's value in types of TOML. A list in one flag is written with commas."""
     if isinstance(value, str) and typing.get_origin(_kind(flag)) is tuple:
         return [entry.strip() for entry in value.split(",")]
     if isinstance(value, Path):
@@ -189,7 +198,7 @@ def _absolute(flag: str, value: Any) -> Any:
 
 
 def flag_setting(flag: str) -> Setting:
-    """The setting that a flag lies over. KeyError for a flag that there is not."""
+    """Returns the setting that a flag overrides. Raises KeyError for an unknown flag."""
     return _leaves()[tuple(part for part in FLAGS[flag] if isinstance(part, str))]
 
 
@@ -199,7 +208,7 @@ def _leaves() -> dict[tuple[str, ...], Setting]:
 
 
 def _kind(flag: str) -> Any:
-    """The type of the setting behind a flag; None for a flag that there is not."""
+    """Returns the type of the setting of a flag; None for an unknown flag."""
     return flag_setting(flag).kind if flag in FLAGS else None
 
 
