@@ -83,11 +83,11 @@ class Parser:
         if not isinstance(value, list):
             raise Wrong(path, f"must be a list, not {_named(value)}")
         if (length := setting.facet(Length)) is not None and len(value) < length.low:
-            raise Wrong(path, f"must have {length.low} entry at least")
+            raise Wrong(path, f"must have at least {length.low} entry")
         entries = tuple(self._value(setting, kind, entry, (*path, n)) for n, entry in enumerate(value))
         for number, entry in enumerate(entries):
             if entry in entries[:number]:
-                raise Wrong((*path, number), "stands here twice")
+                raise Wrong((*path, number), "is in the list twice")
         return entries
 
 

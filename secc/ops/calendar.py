@@ -130,7 +130,7 @@ class Calendar:
         if now < floor - BACKWARDS:
             return (
                 f"the clock says {day(now)}, but this station has seen {day(floor)}: the clock is wrong now, or was wrong then; "
-                "if it is right now, say so as root: secc clock reset"
+                "if it is right now, confirm it as root: secc clock reset"
             )
         return (
             f"no source confirms the clock, which says {day(now)}; synchronise it by NTP, "
@@ -144,8 +144,8 @@ class Calendar:
         now = self._clocks.now()
         if self._confirmed(now) and now > self.limit and not self._agreed(now):
             return (
-                f"the clock says {day(now)}; this station has seen {day(self.floor)}, and believes a single source for one day more; "
-                "if the clock is right, say so as root: secc clock reset"
+                f"the clock says {day(now)}; this station has seen {day(self.floor)}, and trusts a single source for one day more; "
+                "if the clock is right, confirm it as root: secc clock reset"
             )
         return ""
 
@@ -196,7 +196,7 @@ class Calendar:
         try:
             write_seen(self._path, seen)
         except (StoreError, OSError) as error:
-            log.error("the time cannot be written down: %s", error)
+            log.error("the time cannot be stored: %s", error)
             return
         self._seen = seen
         if far and not self._remarked:

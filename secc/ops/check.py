@@ -45,7 +45,7 @@ def report(config: Config, unit: Unit | None = None) -> list[Finding]:
     """
     found, running = [*findings(config), *places(config, unit)], is_running(config)
     if running:
-        found.append(note("station", f"one is running on {config.control_socket}: `secc status` says how it is"))
+        found.append(note("station", f"one is running on {config.control_socket}: `secc status` shows its state"))
     return [*found, *ports(config, running=running)]
 
 

@@ -187,12 +187,12 @@ def _firewall(subject: str, outlet: OutletSettings, place: Place, filters: tuple
         return
     if not filters:
         why = "nothing is known" if os.geteuid() == 0 else "look as root"
-        yield skipped(subject, f"firewall: neither nft nor ip6tables-save says its rules: {why}")
+        yield skipped(subject, f"firewall: neither nft nor ip6tables-save shows its rules: {why}")
     for command, text in filters:
         try:
             yield from _filtered(subject, outlet, command, read_filter(command, text))
         except RulesUnreadable as error:
-            yield skipped(subject, f"firewall: {error}: look at it yourself")
+            yield skipped(subject, f"firewall: {error}: check it by hand")
 
 
 def _filtered(subject: str, outlet: OutletSettings, command: str, rules: Filter) -> Iterator[Finding]:
@@ -226,7 +226,7 @@ async def _hardware(config: Config, running: bool) -> list[Finding]:
 
 async def _parts(subject: str, outlet: OutletSettings, running: bool) -> AsyncIterator[Finding]:
     if running:
-        yield skipped(subject, "hardware belongs to the station that is running")
+        yield skipped(subject, "the running station has the hardware")
         return
     if outlet.modem is Modem.PACKET:
         yield await _packet_modem(subject, outlet.interface)
@@ -293,7 +293,7 @@ async def _modem(subject: str, modem: PlcModem) -> Finding:
     except (HalError, TimeoutError) as error:
         return bad(subject, f"modem: {error or 'no answer'}; {MODEM_REMEDY}")
     if info.vendor == "unknown":
-        return note(subject, f"modem: on {modem.interface}, of a make that is not known here")
+        return note(subject, f"modem: on {modem.interface}, of an unknown make")
     return Finding(subject, f"modem: {info.vendor} on {modem.interface}, firmware {info.version}")
 
 

@@ -60,11 +60,11 @@ def is_running(config: Config) -> bool:
 
 def _user(unit: Unit | None) -> Finding:
     name = _name(os.geteuid())
-    looked = f"looked at with the rights of {name}"
+    looked = f"checked with the rights of {name}"
     if unit is not None:
         return Finding("user", f"{looked}; {unit.path} runs it as {unit.user}", remark=name != unit.user)
     if os.geteuid() == 0:
-        return note("user", "root may access everything: use --as-user to look with the rights of another user")
+        return note("user", "root may access everything: use --as-user to check with the rights of another user")
     return Finding("user", looked)
 
 
@@ -129,7 +129,7 @@ def _devices(outlet: OutletSettings) -> Iterator[Finding]:
 def _ports(subject: str, outlet: OutletSettings, running: bool) -> Iterator[Finding]:
     named = f"UDP port {outlet.sdp_port} on {outlet.interface}"
     if running:
-        yield skipped(subject, f"{named} belongs to the station that is running")
+        yield skipped(subject, f"{named}: the running station has it")
         return
     try:
         place = locate(outlet.interface)

@@ -91,7 +91,7 @@ def become(user: str, capabilities: frozenset[str] = frozenset()) -> None:
         raise ConfigError("--as-user", f"there is no user {user}; useradd makes one") from None
     if entry.pw_uid != os.geteuid():
         if os.geteuid() != 0:
-            raise ConfigError("--as-user", f"only root may look with the rights of {user}")
+            raise ConfigError("--as-user", f"only root may check with the rights of {user}")
         os.initgroups(entry.pw_name, entry.pw_gid)
         os.setgid(entry.pw_gid)
         _LIBC.prctl(_KEEP_CAPABILITIES, 1, 0, 0, 0)

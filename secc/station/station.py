@@ -130,7 +130,7 @@ class Station:
         closed = await asyncio.gather(*(outlet.close(seconds) for outlet in self.outlets), return_exceptions=True)
         for outlet, problem in zip(self.outlets, closed, strict=True):
             if isinstance(problem, BaseException):
-                log.error("outlet %s: a bug in going down", outlet.name, exc_info=problem)
+                log.error("outlet %s: a bug while stopping", outlet.name, exc_info=problem)
         if self.preparing is not None:
             self.preparing.cancel()
         self._services.ticker.leave(self._follow_readiness)
@@ -158,7 +158,7 @@ class Station:
             except SeccError as error:
                 problem = str(error)
             except Exception:
-                log.exception("a bug in looking for what has changed")
+                log.exception("a bug in reading what has changed")
             if problem and problem != told:
                 log.error("%s (what was read before stays in force)", problem)
             told = problem
@@ -173,7 +173,7 @@ class Station:
             try:
                 await self._services.uplink.catch_up()
             except Exception:
-                log.exception("a bug in catching up with the book")
+                log.exception("a bug in booking sessions")
             for outlet in self.outlets:
                 outlet.session_log.catch_up()
             if self._services.unbooked != told:
@@ -194,7 +194,7 @@ class Station:
                     # heartbeats.
                     await asyncio.sleep(0)
             except Exception:
-                log.exception("the backend's orders broke off; listening again in %g s", LISTEN_AGAIN_SECONDS)
+                log.exception("the backend's orders failed; listening again in %g s", LISTEN_AGAIN_SECONDS)
                 await asyncio.sleep(LISTEN_AGAIN_SECONDS)
             else:
                 return

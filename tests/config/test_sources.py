@@ -111,7 +111,7 @@ port = 49152
         (PNC + "dc = 7\n", "station.toml:7: outlet[0].dc: must be a table, not a number"),
         (PNC + "dc = 2020-01-01\n", "station.toml:7: outlet[0].dc: must be a table, not a date or time"),
         ("outlet = 5\n", "station.toml:1: outlet: must be a list, not a number"),
-        ("outlet = []\n", "station.toml:1: outlet: must have 1 entry at least"),
+        ("outlet = []\n", "station.toml:1: outlet: must have at least 1 entry"),
         ("outlet = [\n5]\n", "station.toml:2: outlet[0]: must be a table, not a number"),
         (PNC + "[lab]\nstrict = 1\n", "station.toml:8: lab.strict: must be true or false, not a number"),
         (PNC + "port = true\n", "station.toml:7: outlet[0].port: must be a whole number, not true or false"),
@@ -126,8 +126,8 @@ port = 49152
             "station.toml:8: timing.eim_seconds: must be from 10 to 3600, not a number that large",
         ),
         (PNC + "[timing]\neim_seconds = '20'\n", "station.toml:8: timing.eim_seconds: must be a number, not a text"),
-        (PNC + "transfers = []\n", "station.toml:7: outlet[0].transfers: must have 1 entry at least"),
-        (PNC + "transfers = [\n'dc',\n'dc']\n", "station.toml:9: outlet[0].transfers[1]: stands here twice"),
+        (PNC + "transfers = []\n", "station.toml:7: outlet[0].transfers: must have at least 1 entry"),
+        (PNC + "transfers = [\n'dc',\n'dc']\n", "station.toml:9: outlet[0].transfers[1]: is in the list twice"),
         (
             PNC + "transfers = ['ac-3-phase']\n",
             "station.toml:7: outlet[0].transfers[0]: must be one of 'ac-single-phase', 'ac-three-phase', 'dc', "

@@ -145,7 +145,7 @@ def test_one_source_alone_is_believed_and_does_not_move_the_floor_by_months(
         calendar.remember()
         calendar.remember()
     assert TODAY <= seen(path) <= TODAY + HOUR
-    assert caplog.text.count("believes a single source for one day more; if the clock is right, say so as root") == 1
+    assert caplog.text.count("trusts a single source for one day more; if the clock is right, confirm it as root") == 1
     assert "secc clock reset" in calendar.remark()
 
 

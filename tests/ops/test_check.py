@@ -123,7 +123,7 @@ def test_a_time_that_was_seen_once_and_is_not_here_yet(tmp_path: Path) -> None:
     text = said(config)
     assert "BAD  clock: not confirmed, so Contract is not offered: the clock says 20" in text
     assert "this station has seen 2038-01-19 03:14 UTC" in text
-    assert "say so as root: secc clock reset" in text
+    assert "confirm it as root: secc clock reset" in text
 
 
 def test_chains_of_both_editions_are_looked_at(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_setting_that_vouches_for_the_hardware_clock_counts(
     said = capsys.readouterr().out
     assert "the operator vouches for it" in said
     assert "problem    the clock says 20" in said
-    assert "if it is right now, say so as root: secc clock reset" in said
+    assert "if it is right now, confirm it as root: secc clock reset" in said
 
 
 def test_reset_is_for_root_alone(

@@ -91,7 +91,7 @@ def test_a_station_that_is_running_is_left_alone(tmp_path: Path) -> None:
         other.listen()
         lines = said(config)
     assert any(line.startswith("NOTE station: one is running") for line in lines)
-    assert "SKIP outlet 1: hardware belongs to the station that is running" in lines
+    assert "SKIP outlet 1: the running station has the hardware" in lines
     assert not any(": board: " in line for line in lines)
     assert not any("NOTE station" in line for line in said(config)), "a socket that nobody listens on is no station"
 
@@ -213,7 +213,7 @@ class FakeModem:
             ModemInfo("qualcomm", "MAC-QCA7005-1.1.0"),
             "OK   outlet 1: modem: qualcomm on lo, firmware MAC-QCA7005-1.1.0",
         ),
-        (ModemInfo("unknown", ""), "NOTE outlet 1: modem: on lo, of a make that is not known here"),
+        (ModemInfo("unknown", ""), "NOTE outlet 1: modem: on lo, of an unknown make"),
         (NoModem("no modem answers on lo"), f"BAD  outlet 1: modem: no modem answers on lo; {doctor.MODEM_REMEDY}"),
     ],
 )

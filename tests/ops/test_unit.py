@@ -87,4 +87,4 @@ def test_root_looks_with_the_rights_of_the_user(tmp_path: Path) -> None:
 def test_only_root_becomes_another() -> None:
     code = "import os, secc.ops.unit as u; os.setuid(65534); u.become('root')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "only root may look with the rights of root" in done.stderr
+    assert "only root may check with the rights of root" in done.stderr

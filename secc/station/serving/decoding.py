@@ -110,7 +110,7 @@ class Decoder:
                 self._host.work, dialogue.decode, payload_type, frame.payload
             )
         except RuntimeError as error:
-            log.error("outlet %s: no thread to decode on: %s", self._host.name, error)
+            log.error("outlet %s: no thread for decoding: %s", self._host.name, error)
             self._broken("no thread")
             return
         self._under_way = True

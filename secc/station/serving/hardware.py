@@ -188,7 +188,7 @@ class Hardware:
             step()
         except Exception as error:
             # The next event may be the emergency stop: go on listening after any failure.
-            log.exception("outlet %s: a bug in hearing %s", self.name, what)
+            log.exception("outlet %s: a bug in handling %s", self.name, what)
             self.broken(error)
 
     def _pass_on(self, event: BoardEvent) -> None:

@@ -47,7 +47,7 @@ class PowerPaths(Part):
             return
         settings = self._path_settings()
         if settings is None:
-            log.error("outlet %s: the board has no port for what it is to transfer", self._name)
+            log.error("outlet %s: the board has no port for the configured transfers", self._name)
             return
         self._session = PowerPath(settings, now=self._loop.time(), tickets=self._services.tickets)
         self._seat = self._router.join("power path", self._session, answers=QUESTIONS, ended=self._ended)

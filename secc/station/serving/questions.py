@@ -112,4 +112,4 @@ class Questions:
         try:
             await self._services.uplink.contract_decided(contract, verdict)
         except UplinkError as error:
-            log.error("outlet %s: what was decided about a contract could not be stored: %s", self._outlet, error)
+            log.error("outlet %s: the decision about a contract could not be stored: %s", self._outlet, error)

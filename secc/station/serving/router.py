@@ -141,7 +141,7 @@ class Seat:
                 self._ended(end)
         except Exception:
             # Others still have to hear of this step.
-            log.exception("%s: a bug in hearing of its end", self.name)
+            log.exception("%s: a bug in a handler of its end", self.name)
 
     def _arm(self, deadline: Deadline) -> None:
         """Set the timer, for a deadline that came nearer only: most deadlines move away with each
@@ -256,7 +256,7 @@ class Router:
             except Exception:
                 # An event of a board belongs to no conversation that could end for the bug, and the
                 # others have to hear it.
-                log.exception("%s: a bug in being told of %s", self.name, type(event).__name__)
+                log.exception("%s: a bug in a handler of %s", self.name, type(event).__name__)
         for seat in tuple(self.seats):
             if type(event) in seat.hears:
                 seat.hear(event)

@@ -158,5 +158,5 @@ class Sockets(Part):
         try:
             await self._loop.connect_accepted_socket(lambda: connection, sock)
         except OSError as error:
-            log.info("outlet %s: the connection was gone at once: %s", self._name, error)
+            log.info("outlet %s: the connection was closed before it was accepted: %s", self._name, error)
             connection.connection_lost(None)

@@ -64,4 +64,4 @@ class Writes:
             except SeccError as error:
                 log.error("outlet %s: %s", self._outlet, error)
             except Exception:
-                log.exception("outlet %s: a bug in writing down a session", self._outlet)
+                log.exception("outlet %s: a bug in storing a session", self._outlet)

@@ -26,7 +26,7 @@ def share_arena() -> None:
     try:
         _library().mallopt(_ARENAS, 1)
     except (OSError, AttributeError) as error:
-        log.debug("threads have heaps of their own: %s", error)
+        log.debug("each thread uses its own heap: %s", error)
 
 
 def keep_private() -> None:
@@ -62,7 +62,7 @@ def trim() -> None:
     try:
         _library().malloc_trim(0)
     except (OSError, AttributeError) as error:
-        log.debug("memory cannot be given back: %s", error)
+        log.debug("free memory cannot be returned to the system: %s", error)
 
 
 @functools.cache

@@ -73,7 +73,7 @@ class SdpListener(_Listener):
             request = sdp.parse_request(datagram)
         except FramingError as error:
             self.ignored += 1
-            log.debug("%s: no SDP request: %s", self._place.interface, error)
+            log.debug("%s: not an SDP request: %s", self._place.interface, error)
             return
         answer = self._answer(request.security, host)
         if answer is None:

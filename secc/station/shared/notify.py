@@ -53,7 +53,7 @@ class Notifier:
                 self._socket.setblocking(False)
             self._socket.sendto(text.encode(), self._address)
         except OSError as error:
-            log.warning("the service manager cannot be told: %s", error)
+            log.warning("the service manager cannot be reached: %s", error)
 
     def close(self) -> None:
         if self._socket is not None:

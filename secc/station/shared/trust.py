@@ -59,7 +59,7 @@ _BY_FLAW = {
 
 
 def decision_of(flaw: Flaw) -> Decision:
-    """What a flawed contract chain means for the question whether to charge."""
+    """Returns what a flawed contract chain means for the question whether to charge."""
     return _BY_FLAW.get(flaw) or _BY_OUTCOME[flaw.outcome]
 
 

@@ -87,5 +87,5 @@ def test_a_disk_that_takes_nothing_and_a_bug_are_logged_and_the_next_is_written(
     assert done == ["good"]
     assert [(entry.levelno, entry.getMessage(), entry.exc_info is not None) for entry in caplog.records] == [
         (logging.ERROR, "outlet left: /state/book: No space left on device", False),
-        (logging.ERROR, "outlet left: a bug in writing down a session", True),
+        (logging.ERROR, "outlet left: a bug in storing a session", True),
     ]
