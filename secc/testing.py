@@ -213,10 +213,9 @@ class StationUnderTest:
         from secc.station.shared.notify import Notifier
         from secc.station.station import Station
 
-        notifier = Notifier({})
-        services = compose(self.config, notifier)
+        services = compose(self.config, Notifier({}))
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._station = station = Station(services, notifier)
+        self._station = station = Station(services)
         publish = services.publish
 
         def hear(event: Mapping[str, Any]) -> None:

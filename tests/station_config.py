@@ -123,7 +123,7 @@ def configured(
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[Station]:
     """A station to which no car comes, up, and down again."""
-    host = Station(compose(config, Notifier({})), Notifier({}))
+    host = Station(compose(config, Notifier({})))
     await host.open()
     try:
         yield host

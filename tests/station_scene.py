@@ -361,7 +361,7 @@ class _Caught(Line):
 async def station(config: Config, *, watch: bool = True) -> AsyncIterator[Scene]:
     """Bring it up, and down again; nothing that it started is left."""
     services = compose(config, Notifier({}))
-    host = Station(services, Notifier({}))
+    host = Station(services)
     published: list[dict[str, Any]] = []
     publish = services.publish
 

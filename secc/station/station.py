@@ -48,10 +48,10 @@ TICKS_A_LOOK = 10
 class Station:
     """Runs the outlets until it is told to stop."""
 
-    def __init__(self, services: Services, notifier: Notifier) -> None:
+    def __init__(self, services: Services) -> None:
         self._config = config = services.config
-        self._services = services
-        self._notifier = notifier
+        self.services = services
+        self._notifier = services.notifier
         self._dangers = dangers(config)
         self._began = time.monotonic()
         self._stopping = asyncio.Event()
@@ -66,7 +66,7 @@ class Station:
 
     async def open(self) -> None:
         """Start everything. Returns when cars can find every outlet whose interface is there."""
-        services, loop = self._services, asyncio.get_running_loop()
+        services, loop = self.services, asyncio.get_running_loop()
         await services.uplink.open()
         await self._control.open()
         # Compile this before the first car comes: on a slow board it would hold the event loop, and
@@ -133,12 +133,12 @@ class Station:
                 log.error("outlet %s: a bug while stopping", outlet.name, exc_info=problem)
         if self.preparing is not None:
             self.preparing.cancel()
-        self._services.ticker.leave(self._follow_readiness)
+        self.services.ticker.leave(self._follow_readiness)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._services.calendar.remember)
-        await self._services.close()
+        await asyncio.to_thread(self.services.calendar.remember)
+        await self.services.close()
         await self._control.close()
         self._notifier.close()
         log.info("stopped")
@@ -153,8 +153,8 @@ class Station:
             hourly, problem = looks % LOOKS_AN_HOUR == 0, ""
             try:
                 if hourly:
-                    await asyncio.to_thread(self._services.calendar.remember)
-                await self._services.reload(anew=hourly)
+                    await asyncio.to_thread(self.services.calendar.remember)
+                await self.services.reload(anew=hourly)
             except SeccError as error:
                 problem = str(error)
             except Exception:
@@ -171,13 +171,13 @@ class Station:
         while True:
             await asyncio.sleep(BOOK_SECONDS)
             try:
-                await self._services.uplink.catch_up()
+                await self.services.uplink.catch_up()
             except Exception:
                 log.exception("a bug in booking sessions")
             for outlet in self.outlets:
                 outlet.session_log.catch_up()
-            if self._services.unbooked != told:
-                told = self._services.unbooked
+            if self.services.unbooked != told:
+                told = self.services.unbooked
                 for outlet in self.outlets:
                     outlet.plug.hear(BookChanged(told))
 
@@ -185,7 +185,7 @@ class Station:
         """Do the backend's orders. An order that fails is refused, and the next one is heard.
         (A-OCPP-03)
         """
-        uplink = self._services.uplink
+        uplink = self.services.uplink
         while True:
             try:
                 async for order in uplink.events():
@@ -262,7 +262,7 @@ class Station:
     async def _reload_for(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         if request.get("outlet") is not None:
             raise ControlError("reload is for the whole station, not for one outlet")
-        await self._services.reload()
+        await self.services.reload()
         return {}
 
     def _reload(self) -> None:
@@ -271,14 +271,14 @@ class Station:
 
     async def _reload_now(self) -> None:
         try:
-            await self._services.reload()
+            await self.services.reload()
         except SeccError as error:
             log.error("reload: %s", error)
 
     def state(self) -> dict[str, Any]:
         """Returns what ``secc status`` shows."""
-        wall = self._services.calendar.wall()
-        status, trust = self._services.uplink.status(), self._services.trust
+        wall = self.services.calendar.wall()
+        status, trust = self.services.uplink.status(), self.services.trust
         contracts = any(Payment.CONTRACT in outlet.payments for outlet in self._config.outlets)
         return {
             "station": self._config.station.name,
@@ -288,12 +288,12 @@ class Station:
                 "time": wall.time.isoformat(timespec="seconds"),
                 "trusted": wall.trusted,
                 # An outlet that takes only cards needs no dates.
-                "problem": self._services.calendar.problem() if contracts else "",
-                "remark": self._services.calendar.remark(),
+                "problem": self.services.calendar.problem() if contracts else "",
+                "remark": self.services.calendar.remark(),
             },
             "uplink": {"kind": status.kind, "state": status.state, "problems": list(status.problems)},
             "trust": {
-                "chains": [context.chain.name for context in self._services.identity.contexts],
+                "chains": [context.chain.name for context in self.services.identity.contexts],
                 "problems": list(trust.problems) if trust is not None else [],
             },
             "dangers": list(self._dangers),
@@ -304,8 +304,7 @@ class Station:
 async def serve(config: Config, notifier: Notifier) -> int:
     """Start a station, run it until SIGTERM or SIGINT, stop it. Returns the exit code."""
     loop = asyncio.get_running_loop()
-    services = compose(config, notifier)
-    station = Station(services, notifier)
+    station = Station(compose(config, notifier))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, station.stop)
     loop.add_signal_handler(signal.SIGHUP, station._reload)
@@ -317,7 +316,7 @@ async def serve(config: Config, notifier: Notifier) -> int:
         if station.preparing is not None:
             station.preparing.add_done_callback(station.prepared)
         # The station serves cars already, so the thread for long work does this in steps.
-        examining = loop.run_in_executor(services.work.long, examine, config)
+        examining = loop.run_in_executor(station.services.work.long, examine, config)
         station.mind_garbage(Collector(loop.time()))
         await station.run()
         examining.cancel()

@@ -84,7 +84,7 @@ def test_nothing_is_left_to_compile_when_the_first_car_comes(tmp_path: Path) -> 
             return replace(loaded, warm=warm)
 
         services.protocols = Protocols((replace(protocol, load=noted),), services.work, services.work.long)
-        host = Station(services, Notifier({}))
+        host = Station(services)
         await host.open()
         assert host.preparing is not None
         await host.preparing

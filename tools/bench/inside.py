@@ -92,7 +92,7 @@ async def station(configuration: Path) -> AsyncIterator[Station]:
     services = compose(load(configuration), Notifier({}))
     # The pace has no effect: on a busy machine it would leave work to the next turn.
     services.pace = Pace(services.ticker, clock=lambda: 0.0)
-    host = Station(services, Notifier({}))
+    host = Station(services)
     await host.open()
     try:
         yield host

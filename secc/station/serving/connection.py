@@ -173,21 +173,18 @@ class V2gConnection(asyncio.Protocol):
 
     def _fed(self, step: asyncio.Future[list[Frame]]) -> None:
         self._feeding = False
-        if not step.cancelled():
-            # Ask in any case: asyncio reports an exception that was not asked for as a bug.
-            error = step.exception()
-            if not self.over:
-                self._stepped(step, error)
-        if self._gone and not self._feeding:
-            self._lost()
-
-    def _stepped(self, step: asyncio.Future[list[Frame]], error: BaseException | None) -> None:
-        if error is not None and not isinstance(error, FramingError):
+        # Ask in any case: asyncio reports an exception that was not asked for as a bug.
+        error = None if step.cancelled() else step.exception()
+        if self.over or step.cancelled():
+            pass
+        elif error is not None and not isinstance(error, FramingError):
             log.error("outlet %s: a bug in the handshake", self._host.name, exc_info=error)
             self._broken(StreamBroken("tls", type(error).__name__, TlsFlaw.STATION_FAILED))
         else:
             self._take(step.result() if error is None else [])
             self._pump()
+        if self._gone and not self._feeding:
+            self._lost()
 
     def _take(self, frames: list[Frame], *, early: bool = False) -> None:
         if self._dialogue is None or not frames:
@@ -334,15 +331,12 @@ class V2gConnection(asyncio.Protocol):
         left = self._link.left() if not self.over else None
         self._broken(ConnectionClosed() if left is None else _broken_by(left))
 
-    def _broken(self, event: Severed) -> None:
-        self._end(event, event.why())
-
-    def _end(self, event: Severed, reason: Reason) -> None:
+    def _broken(self, event: Severed, reason: Reason | None = None) -> None:
         """Let the session, if there is one, hear why it ends: at once, or after the step under way."""
         if self.seat is not None and self.seat.alive:
             self.seat.hear(event)
         else:
-            self._finish(reason)
+            self._finish(reason or event.why())
 
     def _finish(self, reason: Reason) -> None:
         if self.over:
@@ -384,7 +378,7 @@ class V2gConnection(asyncio.Protocol):
         timeout = deadline.timeout
         where = self._link.where if timeout.name == HANDSHAKE.name else ""
         name = timeout.name.replace(" ", "-")
-        self._end(StreamBroken("v2gtp", timeout.name), Reason("timer", name, timeout.clause, where))
+        self._broken(StreamBroken("v2gtp", timeout.name), Reason("timer", name, timeout.clause, where))
 
     def _disarm(self) -> None:
         self._armed = None

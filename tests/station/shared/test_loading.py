@@ -94,7 +94,7 @@ def a_station_that_waits(directory: str, hal: str = "sim:") -> dict[str, Any]:
             return prepare()
 
         services.protocols.prepare = prepared  # type: ignore[method-assign]  # a spy
-        station = Station(services, Notifier({}))
+        station = Station(services)
         await station.open()
         assert station.preparing is not None
         await station.preparing
