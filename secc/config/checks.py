@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import secc.protocols  # noqa: F401  # what protocols add to the register of quirks
+import secc.protocols  # noqa: F401  # protocols add their quirks to the register
 from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
 from secc.config.outlet import OutletSettings
 from secc.config.parser import Wrong

@@ -94,7 +94,7 @@ def overlay(tree: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]
         else:
             table = result.get(str(top), {})
             if not isinstance(table, Mapping):
-                continue  # the parser says what is wrong with it
+                continue  # the parser reports it
             result[str(top)] = {**table, key: _plain(flag, value)}
     return result
 
@@ -172,7 +172,7 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError:
         raise ConfigError("file", "is nested too deeply", path) from None
-    except ValueError as error:  # TOMLDecodeError is one; numbers of thousands of digits raise a bare one
+    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits raises a bare one
         found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
         at_end = str(error).endswith("(at end of document)")
         line = int(found.group(1)) if found else text.count("\n") + 1 if at_end else None

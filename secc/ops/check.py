@@ -101,7 +101,7 @@ def _roots(roots: Roots, store: Path | None, wall: Wall) -> Iterator[Finding]:
     for problem in roots.problems:
         yield bad("truststore", str(problem))
     if not roots.installed and not roots.problems:
-        yield bad("truststore", f"{store} holds no root: no contract can be good")
+        yield bad("truststore", f"{store} holds no root, so no contract can be accepted")
     for root in roots.installed:
         name = f"{root.edition.value} {root.role.value} root {', '.join(root.certificate.common_names)!r}"
         yield _ends("truststore", name, root.certificate, wall, "install its successor")
@@ -164,7 +164,7 @@ def _revoked(config: Config) -> Iterator[Finding]:
 def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
     if config.trust.keystore is None:
         if any(outlet.tls is not Tls.OFF for outlet in config.outlets):
-            yield bad("keystore", "none is set, but an outlet is to speak TLS")
+            yield bad("keystore", "is not set, but an outlet has TLS")
         return
     try:
         system_libssl()
@@ -195,7 +195,9 @@ def _chain(chain: SeccChain, wall: Wall) -> Finding:
 def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:
     staples = cache.staples(chain.path_to_root, wall.time, chain.edition, clock_trusted=wall.trusted)
     if staples[0] is None:
-        return note("OCSP", f"{chain.path.name}: no fresh response for the leaf; cars that ask may leave [V2G2-873]")
+        return note(
+            "OCSP", f"{chain.path.name}: no fresh response for the leaf; cars that ask for it may close [V2G2-873]"
+        )
     return Finding("OCSP", f"{chain.path.name}: a fresh response is stapled")
 
 

@@ -133,7 +133,7 @@ def _network(outlet: OutletSettings, filters: tuple[Text, ...]) -> Iterator[Find
         place = locate(outlet.interface)
     except InterfaceUnusable as error:
         # The check has reported this already; without an address there is nothing to filter.
-        yield skipped(subject, f"firewall not looked at: {error}")
+        yield skipped(subject, f"firewall not checked: {error}")
         return
     yield from _firewall(subject, outlet, place, filters)
 
@@ -234,7 +234,7 @@ async def _parts(subject: str, outlet: OutletSettings, running: bool) -> AsyncIt
     try:
         recognise(outlet.hal)
     except HalError:
-        return  # has been said already
+        return  # the check has reported it
     try:
         board = await asyncio.wait_for(open_hal(outlet.hal, name=outlet.name), BOARD_SECONDS)
     except (HalError, TimeoutError) as error:
@@ -245,7 +245,7 @@ async def _parts(subject: str, outlet: OutletSettings, running: bool) -> AsyncIt
         for finding in _answers(subject, board):
             yield finding
         if outlet.modem is Modem.NONE:
-            yield skipped(subject, "modem: none is to be used (modem = 'none')")
+            yield skipped(subject, "modem: not used (modem = 'none')")
         elif outlet.modem is Modem.BOARD and board.plc is None:
             yield skipped(subject, "modem: the board brings none, so cars are not matched")
         elif outlet.modem is Modem.BOARD and board.plc is not None:

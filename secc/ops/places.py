@@ -73,7 +73,7 @@ def _directories(config: Config, unit: Unit | None) -> Iterator[tuple[str, Path]
     yield "control socket", config.control_socket.parent
     if config.trace.mode is not TraceMode.OFF:
         yield "traces", config.trace_directory
-    if config.uplink.sessions is not None and unit is not None:  # what the unit does not say is looked at with the book
+    if config.uplink.sessions is not None and unit is not None:  # without a unit the check of the book covers it
         yield "sessions", config.uplink.sessions.parent
     if config.lab.danger_keylog is not None:
         yield "key log", config.lab.danger_keylog.parent
@@ -116,7 +116,7 @@ def _devices(outlet: OutletSettings) -> Iterator[Finding]:
     try:
         devices = recognise(outlet.hal).devices
     except HalError:
-        return  # what is wrong with the address is told of elsewhere
+        return  # the check reports a wrong address elsewhere
     for device in map(Path, devices):
         subject = f"outlet {outlet.name}"
         if not _exists(device):
@@ -134,7 +134,7 @@ def _ports(subject: str, outlet: OutletSettings, running: bool) -> Iterator[Find
     try:
         place = locate(outlet.interface)
     except InterfaceUnusable:
-        return  # has been said
+        return  # the check has reported it
     try:
         sdp_socket(place, outlet.sdp_port).close()
         if outlet.port:

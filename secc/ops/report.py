@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import secc.protocols  # noqa: F401  # what protocols add to the register of reasons
+import secc.protocols  # noqa: F401  # protocols add their reasons to the register
 from secc.session.log import escaped
 from secc.trace.explain import RecordBroken, SessionRecord, explain, read_record, summary
 from secc.trace.explain_trace import record_of_trace

@@ -146,7 +146,7 @@ def test_stores_that_are_not_there(tmp_path: Path) -> None:
     text = said(config)
     assert "BAD  truststore: " in text
     assert "BAD  keystore: " in text
-    assert "BAD  keystore: none is set" in said(replace(config, trust=Trust(tmp_path / "none")))
+    assert "BAD  keystore: is not set" in said(replace(config, trust=Trust(tmp_path / "none")))
 
 
 def test_lists_with_an_error_and_lists_that_name_a_root_which_is_not_there(tmp_path: Path) -> None:

@@ -284,4 +284,4 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["doctor", "--iface", "eth987", "--eim", "free", "--state", str(tmp_path / "state")]) == 1
     out = capsys.readouterr().out
     assert "BAD  outlet 1: there is no interface eth987\n" in out
-    assert "SKIP outlet 1: firewall not looked at" in out
+    assert "SKIP outlet 1: firewall not checked" in out

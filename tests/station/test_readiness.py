@@ -110,7 +110,7 @@ def test_run_says_loudly_what_check_calls_bad(tmp_path: Path, caplog: pytest.Log
 
     run_virtual(main())
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert errors == [f"check: BAD  truststore: {tmp_path}/empty holds no root: no contract can be good"]
+    assert errors == [f"check: BAD  truststore: {tmp_path}/empty holds no root, so no contract can be accepted"]
 
 
 def test_secc_run_does_so_when_it_has_started(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import secc.protocols  # noqa: F401  # what protocols add to the register of reasons
+import secc.protocols  # noqa: F401  # protocols add their reasons to the register
 from secc.session.durable import StorageFailed
 from secc.trace.explain import (
     CertificateSeen,

@@ -87,7 +87,7 @@ class V2gConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.over:
-            return  # A car that talks on after the end is not answered any more.
+            return  # The station does not answer a car that sends more after the end.
         self.silent = False
         self._inbox += data
         if len(self._inbox) > INBOX_OCTETS:
@@ -158,7 +158,7 @@ class V2gConnection(asyncio.Protocol):
         try:
             frames = self._link.feed(octets, self._loop.time())
         except FramingError:
-            frames = []  # The error stands in ``failure``, and waits for what came before it.
+            frames = []  # ``failure`` keeps it until the frames before it are handled.
         self._take(frames, early=early)
 
     def _feed_aside(self, octets: bytes) -> None:

@@ -130,7 +130,7 @@ class Hardware:
         """Returns the levels of this moment; unknown ones if the driver fails."""
         try:
             return levels_of(self.board, self._path)
-        except Exception as error:  # noqa: BLE001  # it is logged, and ends what is under way
+        except Exception as error:  # noqa: BLE001  # it is logged, and reported as a fault
             self._note_bug("its levels", error)
             return Levels()
 
