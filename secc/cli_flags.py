@@ -44,9 +44,7 @@ def check_flags(check: argparse.ArgumentParser) -> None:
 def doctor_flags(doctor: argparse.ArgumentParser) -> None:
     """``secc doctor``."""
     check_flags(doctor)
-    doctor.add_argument(
-        "--wiring", action="store_true", help="print which part of an outlet performs and hears what, and check nothing"
-    )
+    doctor.add_argument("--wiring", action="store_true", help="print what each part of an outlet performs and hears")
 
 
 def no_flags(parser: argparse.ArgumentParser) -> None:
@@ -63,9 +61,7 @@ def explain_flags(explain: argparse.ArgumentParser) -> None:
     """``secc explain``."""
     _place(explain)
     explain.add_argument("--outlet", help="of this outlet (default: the newest of all)")
-    explain.add_argument(
-        "--list", action="store_true", help="list every session in the history instead of explaining one"
-    )
+    explain.add_argument("--list", action="store_true", help="list all sessions in the history")
     explain.add_argument(
         "what",
         nargs="?",

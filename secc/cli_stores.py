@@ -25,9 +25,7 @@ def trust_flags(trust: argparse.ArgumentParser) -> None:
 def identity_flags(identity: argparse.ArgumentParser) -> None:
     """Add the arguments of ``secc identity``; it finds the store in the same way."""
     _store_flags(identity)
-    identity.add_argument(
-        "--ocsp-cache", type=Path, help="directory of the OCSP responses (default: ocsp in the store)"
-    )
+    identity.add_argument("--ocsp-cache", type=Path, help="directory of OCSP responses (default: ocsp in the store)")
     acts = identity.add_subparsers(dest="act", required=True, metavar="ACT")
     acts.add_parser("list", help="list every chain")
     install = acts.add_parser("install", help="install a chain with its key")
@@ -37,9 +35,7 @@ def identity_flags(identity: argparse.ArgumentParser) -> None:
     install.add_argument("--password", type=Path, help="file with the key's password")
     ask = acts.add_parser("requests", help="write an OCSP request for each certificate, and name its responder")
     ask.add_argument("directory", type=Path, help="where the requests are written")
-    staple = acts.add_parser(
-        "staple", help="store an OCSP response, if it is valid and about a certificate of this station"
-    )
+    staple = acts.add_parser("staple", help="store a valid OCSP response about a certificate of this station")
     staple.add_argument("file", type=Path, help="the responder's answer, DER")
 
 

@@ -47,15 +47,11 @@ class OutletSettings:
     """One outlet: a cable, its network interface and its hardware."""
 
     interface: Annotated[
-        str, Doc("Network interface of this outlet's power line modem; the station serves cars on no other."), INTERFACE
+        str, Doc("Network interface of the power line modem; the station serves cars on no other."), INTERFACE
     ]
     name: Annotated[str, Doc("Name of the outlet in logs and commands.", "its number, from `1`"), LABEL] = "1"
-    hal: Annotated[str, Doc("Driver and address of the hardware, e.g. `sim:` or `chargesom:/dev/ttyLP2`."), HAL] = (
-        "sim:"
-    )
-    evse_id: Annotated[str, Doc("The EVSEID that cars are told (ISO 15118-2 Annex H); `ZZ00000`: none."), EVSE_ID] = (
-        "ZZ00000"
-    )
+    hal: Annotated[str, Doc("Driver and address of the hardware: `sim:`, `chargesom:/dev/ttyLP2`."), HAL] = "sim:"
+    evse_id: Annotated[str, Doc("The EVSEID for cars (ISO 15118-2 Annex H); `ZZ00000`: none."), EVSE_ID] = "ZZ00000"
     transfers: Annotated[
         tuple[Transfer, ...],
         Doc(

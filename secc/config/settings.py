@@ -42,13 +42,9 @@ class Station:
 class Trust:
     """The certificates that the station trusts, and its own."""
 
-    truststore: Annotated[
-        Path | None, Doc("Directory of the installed roots (V2G, MO, OEM; by edition).", "none: no Plug & Charge")
-    ] = None
+    truststore: Annotated[Path | None, Doc("Directory of the trusted roots.", "none: no Plug & Charge")] = None
     keystore: Annotated[Path | None, Doc("Directory of the station's chains and keys, by root.", "none: no TLS")] = None
-    ocsp_cache: Annotated[
-        Path | None, Doc("Directory of the OCSP responses that the station staples in TLS.", "`ocsp` in the keystore")
-    ] = None
+    ocsp_cache: Annotated[Path | None, Doc("Directory of OCSP responses to staple.", "`ocsp` in the keystore")] = None
     revoked: Annotated[
         Path | None,
         Doc("File of revoked certificates ([trust.md](trust.md)): no contract below one of them is accepted.", "none"),
@@ -81,19 +77,15 @@ class Uplink:
     kind: Annotated[UplinkKind, Doc("`standalone`: the station decides alone.")] = UplinkKind.STANDALONE
     eim: Annotated[
         Eim,
-        Doc(
-            "External identification lets charge: `list`: cards on the allowlist; `any`: cards off the denylist; `free`: all."
-        ),
+        Doc("Cards that may charge: `list`: on the allowlist; `any`: not on the denylist; `free`: no card is needed."),
         Danger((Eim.ANY, Eim.FREE), "energy is given to people without identification"),
     ] = Eim.LIST
     allowlist: Annotated[Path | None, Doc("File of contracts and cards that may charge.", "none: no entries")] = None
     denylist: Annotated[Path | None, Doc("File of contracts and cards that may never charge.", "none")] = None
-    sessions: Annotated[Path | None, Doc("File to which the station appends each session, for the bill.", "none")] = (
-        None
-    )
-    sessions_megabytes: Annotated[float, Doc("Size of that file and its predecessor together."), Range(0.1, 10_000)] = (
-        10.0
-    )
+    sessions: Annotated[
+        Path | None, Doc("File to which each session is appended, durably and without contract data.", "none")
+    ] = None
+    sessions_megabytes: Annotated[float, Doc("Size of that file and its predecessor."), Range(0.1, 10_000)] = 10.0
     danger_charge_unbooked: Annotated[
         bool, Doc("Charge while that file cannot be written. The next power cut loses the sessions since then.")
     ] = False
@@ -101,20 +93,18 @@ class Uplink:
     contract_validation_offline: Annotated[
         bool,
         Named("ContractValidationOffline"),
-        Doc(
-            "ISO15118Ctrlr: judge contracts on the station while it reaches no backend; `standalone` never reaches one."
-        ),
+        Doc("ISO15118Ctrlr: judge contracts on the station while it has no backend; `standalone` never has one."),
     ] = True
     local_authorize_offline: Annotated[
         bool,
         Named("LocalAuthorizeOffline"),
-        Doc("AuthCtrlr: let lists decide while the station reaches no backend; `standalone` never reaches one."),
+        Doc("AuthCtrlr: let lists decide while the station has no backend; `standalone` never has one."),
     ] = True
     offline_tx_for_unknown_id_enabled: Annotated[
         bool,
         Named("OfflineTxForUnknownIdEnabled"),
         Doc(
-            "AuthCtrlr: while the station reaches no backend, let contracts charge that are on no list, "
+            "AuthCtrlr: while the station has no backend, let contracts charge that are on no list, "
             "if their chain is valid and they have not failed before."
         ),
         Danger((True,), "any contract under an installed root charges, billed or not"),
@@ -152,15 +142,15 @@ class Timing:
     """Times that the operator chooses. Times that a standard prescribes are not settings."""
 
     setup_seconds: Annotated[
-        float, Doc("From the link to SessionSetupReq ([V2G2-723]); cars give up after 20."), Range(1, 120)
+        float, Doc("Time from the link to SessionSetupReq ([V2G2-723]); cars give up after 20 s."), Range(1, 120)
     ] = 20.0
     handshake_seconds: Annotated[float, Doc("Longest TLS handshake."), Range(1, 60)] = 10.0
-    eim_seconds: Annotated[float, Doc("Time for the driver's card after the cable."), Range(10, 3600)] = 300.0
+    eim_seconds: Annotated[float, Doc("Time for a card after the cable is in."), Range(10, 3600)] = 300.0
     token_seconds: Annotated[
-        float, Doc("Time for the cable after the card (OCPP's TxCtrlr.EVConnectionTimeOut)."), Range(5, 3600)
+        float, Doc("Time for the cable after an accepted card (OCPP's EVConnectionTimeOut)."), Range(5, 3600)
     ] = 60.0
     decide_seconds: Annotated[
-        float, Doc("Time for the backend to decide on a contract; cars give up after 60."), Range(1, 55)
+        float, Doc("Time for the backend to decide on a contract; cars give up after 60 s."), Range(1, 55)
     ] = 50.0
     shutdown_seconds: Annotated[
         float, Doc("Time for a charging car to end by itself when the station stops."), Range(0, 60)
@@ -186,7 +176,7 @@ class Lab:
         bool, Doc("For tests: let simulated hardware move the pilot for a car without one (`follower` in its address).")
     ] = False
     danger_trace_personal: Annotated[
-        bool, Doc("Keep contract certificates, EMAIDs and EVCCIDs in traces. For synthetic certificates only.")
+        bool, Doc("Leave contract certificates, EMAIDs and EVCCIDs in traces. For lab certificates only.")
     ] = False
 
 

@@ -195,9 +195,7 @@ def _chain(chain: SeccChain, wall: Wall) -> Finding:
 def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:
     staples = cache.staples(chain.path_to_root, wall.time, chain.edition, clock_trusted=wall.trusted)
     if staples[0] is None:
-        return note(
-            "OCSP", f"{chain.path.name}: no fresh response for the leaf; cars that ask for it may close [V2G2-873]"
-        )
+        return note("OCSP", f"{chain.path.name}: no fresh response for the leaf; cars that ask may close [V2G2-873]")
     return Finding("OCSP", f"{chain.path.name}: a fresh response is stapled")
 
 

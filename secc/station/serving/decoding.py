@@ -106,9 +106,8 @@ class Decoder:
             self._say(received)
             return
         try:
-            step = asyncio.get_running_loop().run_in_executor(
-                self._host.work, dialogue.decode, payload_type, frame.payload
-            )
+            work, loop = self._host.work, asyncio.get_running_loop()
+            step = loop.run_in_executor(work, dialogue.decode, payload_type, frame.payload)
         except RuntimeError as error:
             log.error("outlet %s: no thread for decoding: %s", self._host.name, error)
             self._broken("no thread")
