@@ -48,49 +48,42 @@ def _store_flags(parser: argparse.ArgumentParser) -> None:
 
 def trust(options: argparse.Namespace) -> int:
     """Run ``secc trust``. Returns the exit code."""
-    return _act(_trust, options)
+    from secc.ops import stores
+
+    store, edition = _store(options, "truststore"), options.edition
+    acts = {
+        "list": lambda: stores.roots(store),
+        "add": lambda: stores.add_root(store, edition, options.role, options.file),
+        "remove": lambda: stores.remove_root(store, edition, options.role, options.fingerprint),
+    }
+    return _act(acts[options.act])
 
 
 def identity(options: argparse.Namespace) -> int:
     """Run ``secc identity``. Returns the exit code."""
-    return _act(_identity, options)
+    from secc.ops import stores
+
+    given, store = options, _store(options, "keystore")
+    acts = {
+        "list": lambda: stores.chains(store),
+        "install": lambda: stores.install_chain(
+            store, given.edition, given.chain, given.root, given.key, given.password
+        ),
+        "requests": lambda: stores.requests(store, given.directory),
+        "staple": lambda: stores.staple(store, given.ocsp_cache or _ocsp_cache(given, store), given.file),
+    }
+    return _act(acts[options.act])
 
 
-def _act(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+def _act(act: Callable[[], str]) -> int:
     from certs.errors import StoreError
     from secc.ops.stores import StoreRefused
 
     try:
-        command(options)
+        print(act())
     except StoreError as error:
         raise StoreRefused(str(error)) from error
     return 0
-
-
-def _trust(options: argparse.Namespace) -> None:
-    from secc.ops import stores
-
-    store = _store(options, "truststore")
-    if options.act == "list":
-        print(stores.roots(store))
-    elif options.act == "add":
-        print(stores.add_root(store, options.edition, options.role, options.file))
-    else:
-        print(stores.remove_root(store, options.edition, options.role, options.fingerprint))
-
-
-def _identity(options: argparse.Namespace) -> None:
-    from secc.ops import stores
-
-    store = _store(options, "keystore")
-    if options.act == "list":
-        print(stores.chains(store))
-    elif options.act == "install":
-        print(stores.install_chain(store, options.edition, options.chain, options.root, options.key, options.password))
-    elif options.act == "requests":
-        print(stores.requests(store, options.directory))
-    else:
-        print(stores.staple(store, options.ocsp_cache or _ocsp_cache(options, store), options.file))
 
 
 def _store(options: argparse.Namespace, name: str) -> Path:
