@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
-JOBS ?= 2
+# One more than two cores: some tests wait for a clock on the wall, and others run meanwhile.
+JOBS ?= 3
 
 .PHONY: setup demo run test check format interop arm bench mutants deletion pki docs clean
 
