@@ -19,7 +19,9 @@ LOOPS = 20
 SPEED = 10.0
 """Of a session's simulated world: its cable check takes half a second instead of five, so less is subtracted."""
 SILENT = 4.0
-"""Seconds between two messages of a silent car. After a longer silence the station ends the session."""
+"""Seconds between two messages of a silent car, fewer in a short run. After a longer silence the station ends
+the session.
+"""
 PREPARED = 0.3
 """Share of the time that a ready station gets for its preparations, three seconds of ten: they belong to no
 session.
@@ -52,7 +54,7 @@ def one_outlet(ground: Ground, later: int, loops: int, seconds: float) -> dict[s
         time.sleep(PREPARED * seconds)
         sessions = [station.span(session, watched=True) for _ in range(1 + later)]
         idle = _windows(station, seconds / 6)
-        silent = _charging(station, SILENT, min(1.0, seconds / 3))
+        silent = _charging(station, min(SILENT, 1.5 * seconds), min(1.0, seconds / 3))
         by_contract(station.directory / "log", 2 + later)
     passing = [statistics.median(span.rate for span in spans) for spans in (silent, idle)]
     return {
