@@ -52,13 +52,18 @@ def warm() -> None:
 
 
 def warm_rest() -> Iterator[None]:
-    """Compile every message, what is around them and a request with its response in each step."""
+    """Compile every message, what is around them, a request with its response in each step, and
+    then the readers of responses, which traces need.
+    """
     SCHEMA.warm(reads=(m.V2G_Message,))
     yield
     SCHEMA.warm(writes=(m.V2G_Message,))
     yield
     for request in RESPONSES:
         prepare(request)
+        yield
+    for response in RESPONSES.values():
+        SCHEMA.warm(reads=(response,))
         yield
 
 
