@@ -91,7 +91,7 @@ class V2gConnection(asyncio.Protocol):
         self.silent = False
         self._inbox += data
         if len(self._inbox) > INBOX_OCTETS:
-            text = f"more than {INBOX_OCTETS} octets wait to be looked at"
+            text = f"more than {INBOX_OCTETS} octets wait to be handled"
             self._broken(StreamBroken("tls", text, TlsFlaw.TOO_MUCH) if self._feeding else StreamBroken("v2gtp", text))
             return
         if not self._pumping:
