@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from types import NoneType, UnionType
@@ -165,7 +165,7 @@ class SessionRecord:
 
     def to_json(self) -> str:
         """One line."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(_values(self), default=_values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> SessionRecord:
@@ -177,6 +177,10 @@ class SessionRecord:
             return built(cls, tree)
         except (ValueError, TypeError, RecursionError) as error:
             raise RecordBroken(f"this is not a record of a session: {str(error)[:200]}") from None
+
+
+def _values(part: Any) -> dict[str, Any]:
+    return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
 def read_record(path: Path, disk: Disk | None = None) -> SessionRecord:
