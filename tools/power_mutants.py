@@ -223,12 +223,21 @@ POWER_MUTANTS: Final = (
         "limit-starts-anew",
         "the time limit of a phase begins again with every poll",
         "secc/iso2/phases/authorization.py",
-        """    while not _decided(state, verdict):
-        refuse_late(secc, limit)""",
-        """    while not _decided(state, verdict):
-        limit = secc.limit(timing.ONGOING)
-        refuse_late(secc, limit)""",
+        """    with limited(secc, timing.ONGOING):
+        while True:
+            yield from""",
+        """    while True:
+        with limited(secc, timing.ONGOING):
+            yield from""",
         ("tests/iso2/phases/test_authorization.py",),
+    ),
+    Mutant(
+        "ongoing-without-limit",
+        "a station that is not ready says Ongoing for as long as the car asks",
+        "secc/session/waiting.py",
+        "    with secc.looking(passed, lambda: limit):",
+        "    if True:",
+        ("tests/session/test_waiting.py", "tests/iso2/phases"),
     ),
     Mutant(
         "ways-of-the-other-path",

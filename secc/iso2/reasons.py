@@ -129,7 +129,8 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "timer.V2G_SECC_Ongoing_Performance_Time",
         "The backend did not decide within 55 s whether the contract may charge, or there was no power to offer for as long.",
         BEFORE,
-        "The last message says which of the two: the backend is slow or silent (`secc status`), or a limit of 0 W lasted for a minute.",
+        "The last message says which of the two: the backend is slow or silent (`secc status`), or a limit of 0 W lasted for a minute. "
+        "The time runs from the car's first request; a car that polls too slowly to hear the result is cut off, too.",
     ),
     Meaning(
         "timer.EIM_Authorization_Limit",

@@ -1,6 +1,8 @@
 """The timers of an ISO 15118-2 session: the standard's name, seconds, and source.
 
-The SECC's performance times limit the station's answers; the car gives up half a second later.
+Those of the plug-in and of the connection (communication setup, the oscillator after an error, the
+close after the last answer) hold for every protocol and are in ``secc.outlet``, ``secc.link`` and
+``secc.station``; the contactor's are in ``secc.energy``.
 """
 
 from __future__ import annotations
@@ -14,26 +16,74 @@ SEQUENCE: Final = Timeout("V2G_SECC_Sequence_Timeout", 60.0, "[V2G2-443]", since
 answer. [V2G2-536] [V2G2-537]
 """
 
-ONGOING: Final = Timeout("V2G_SECC_Ongoing_Performance_Time", 55.0, "ISO 15118-2, timing of EVSEProcessing")
+# Limits of a phase. Each runs from the first request of its phase, and ends the session by itself:
+# the open request, or the next one, hears FAILED, and the connection closes.
+
+ONGOING: Final = Timeout(
+    "V2G_SECC_Ongoing_Performance_Time", 55.0, "ISO 15118-2, timing of EVSEProcessing", answered=True
+)
 """Authorization by contract, and ChargeParameterDiscovery: EVSEProcessing is Finished by then (the
 car waits 60 s).
 """
 
-CABLE_CHECK: Final = Timeout("V2G_SECC_CableCheck_Performance_Time", 38.0, "ISO 15118-2, timing of CableCheck")
+CABLE_CHECK: Final = Timeout(
+    "V2G_SECC_CableCheck_Performance_Time", 38.0, "ISO 15118-2, timing of CableCheck; unverified", answered=True
+)
 """From the first CableCheckReq to Finished (the car waits 40 s)."""
+
+
+def eim_authorization(seconds: float) -> Timeout:
+    """The driver's time to show a card, which is the operator's choice."""
+    return Timeout("EIM_Authorization_Limit", seconds, "operator's choice", answered=True)
+
+
+# Limits of what the car repeats. They count at a request: a car that is silent meets the sequence
+# timeout.
 
 PRE_CHARGE: Final = Timeout("V2G_SECC_PreCharge_Limit", 20.0, "our choice; the car gives up after 7 s")
 
 WELDING_DETECTION: Final = Timeout("V2G_SECC_WeldingDetection_Limit", 60.0, "our choice; [V2G2-620] sets none")
 
-PAYMENT_DETAILS: Final = Timeout("V2G_SECC_Msg_Performance_Time_PaymentDetailsRes", 4.5, "ISO 15118-2, message timing")
+ANSWER_SECONDS: Final = {
+    "SessionSetupRes": 1.5,
+    "ServiceDiscoveryRes": 1.5,
+    "ServiceDetailRes": 4.5,
+    "PaymentServiceSelectionRes": 1.5,
+    "CertificateInstallationRes": 4.5,
+    "CertificateUpdateRes": 4.5,
+    "PaymentDetailsRes": 4.5,
+    "AuthorizationRes": 1.5,
+    "ChargeParameterDiscoveryRes": 1.5,
+    "CableCheckRes": 1.5,
+    "PreChargeRes": 1.5,
+    "PowerDeliveryRes": 4.5,
+    "ChargingStatusRes": 1.5,
+    "CurrentDemandRes": 0.025,
+    "MeteringReceiptRes": 1.5,
+    "WeldingDetectionRes": 1.5,
+    "SessionStopRes": 1.5,
+}
+"""V2G_SECC_Msg_Performance_Time, from a request to its answer; only that of PowerDeliveryRes is
+confirmed by two sources, the others are unverified. The car waits half a second longer, for
+CurrentDemandRes 0.25 s in all. The three that an answer may use up are timers:
+"""
 
-POWER_DELIVERY: Final = Timeout("V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", 4.5, "ISO 15118-2, message timing")
+PAYMENT_DETAILS: Final = Timeout(
+    "V2G_SECC_Msg_Performance_Time_PaymentDetailsRes",
+    ANSWER_SECONDS["PaymentDetailsRes"],
+    "ISO 15118-2, message timing",
+)
+
+POWER_DELIVERY: Final = Timeout(
+    "V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", ANSWER_SECONDS["PowerDeliveryRes"], "ISO 15118-2, message timing"
+)
+
+SESSION_STOP: Final = Timeout(
+    "V2G_SECC_Msg_Performance_Time_SessionStopRes", ANSWER_SECONDS["SessionStopRes"], "ISO 15118-2, message timing"
+)
 
 POWER_SWITCHED: Final = Timeout("power path in PowerDelivery", 4.3, "the 4.5 s, less what the answer takes")
 """The time of the power path to switch and to report."""
-
-SESSION_STOP: Final = Timeout("V2G_SECC_Msg_Performance_Time_SessionStopRes", 1.5, "ISO 15118-2, message timing")
 
 CP_STATE_DETECTION: Final = Timeout("T_SECC_CPState_Detection", 1.5, "[V2G2-917]")
 """How long an answer may wait for the pilot state that the request needs."""

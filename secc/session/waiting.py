@@ -5,6 +5,8 @@ time limit.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -29,9 +31,25 @@ class Pace:
         self._answered_at = secc.now
 
 
+@contextmanager
+def limited(secc: Party, timeout: Timeout) -> Iterator[None]:
+    """A phase with a deadline, from now: TimedOut is raised wherever the block waits, whether or
+    not a request comes. The timeout is ``answered``, so that the open or the next request hears
+    FAILED.
+    """
+    limit = secc.limit(timeout)
+
+    def passed() -> None:
+        if secc.now >= limit.at:
+            raise TimedOut(limit)
+
+    with secc.looking(passed, lambda: limit):
+        yield
+
+
 def refuse_late(secc: Party, limit: Deadline) -> None:
-    """Raises TimedOut for a request after the end of its phase: it is answered FAILED, and the
-    timer is the reason.
+    """Raises TimedOut for a request after a limit: it is answered FAILED, and the timer is the
+    reason.
     """
     if secc.now >= limit.at:
         raise TimedOut(limit)

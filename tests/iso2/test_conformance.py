@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from secc.conversation import End
+from secc.iso2 import timing
 from secc.iso2.messages import (
     SCHEMA,
     ResponseCode,
@@ -153,6 +154,12 @@ def test_every_response_comes_within_its_performance_time(way: str) -> None:
     for heard in car.heard:
         name = type(heard.body).__name__.removesuffix("Res")
         assert heard.seconds <= ANSWER_SECONDS[name], name
+
+
+def test_the_times_of_the_answers_are_data() -> None:
+    unused = {"CertificateInstallation": 4.5, "CertificateUpdate": 4.5, "MeteringReceipt": 1.5}
+    wanted = {f"{name}Res": seconds for name, seconds in (ANSWER_SECONDS | unused).items()}
+    assert wanted == timing.ANSWER_SECONDS
 
 
 def test_a_response_instead_of_a_request_gets_no_answer_and_ends_the_session() -> None:

@@ -13,6 +13,7 @@ from secc.conversation import (
     Answered,
     Ask,
     Conversation,
+    End,
     Levels,
     Party,
     Question,
@@ -24,10 +25,11 @@ from secc.conversation import (
     Timeout,
 )
 from secc.errors import Refusal
-from secc.session.waiting import Pace, answer_within, pilot_in, refuse_late
+from secc.session.waiting import Pace, answer_within, limited, pilot_in, refuse_late
 
 LONG = Timeout("sequence", 60.0, "test")
 SHORT = Timeout("short", 1.5, "test")
+PHASE = Timeout("phase", 1.5, "test", answered=True)
 LOOK = Timeout("look", 0.25, "test")
 
 
@@ -102,7 +104,7 @@ def test_a_car_that_polls_slowly_is_answered_at_once() -> None:
     assert [at for at, _ in scene.sent()] == [100.0, 101.0, 102.0]
 
 
-def test_a_request_behind_the_limit_of_its_phase_is_late() -> None:
+def test_a_request_behind_a_limit_is_late() -> None:
     def talk(secc: Party) -> Conversation[None]:
         limit = secc.limit(SHORT)
         while True:
@@ -113,10 +115,63 @@ def test_a_request_behind_the_limit_of_its_phase_is_late() -> None:
     scene = Scene(talk)
     scene.hear(Received(0, Poll()))
     scene.until(101.5)
+    assert scene.session.ended is None
     scene.hear(Received(0, Poll()))
     assert [message for _, message in scene.sent()] == ["OK", "FAILED"]
     assert scene.session.ended is not None
     assert scene.session.ended.code == "timer.short"
+
+
+def phase(secc: Party) -> Conversation[None]:
+    pace = Pace(Timeout("pace", 0.5, "test"))
+    yield from secc.receive(Poll, within=LONG)
+    with limited(secc, PHASE):
+        while True:
+            yield from pace.reply(secc, "ongoing")
+            yield from secc.receive(Poll, within=LONG)
+
+
+@pytest.mark.parametrize("asks_again_at", [101.5, 101.6, 106.4, None])
+def test_the_limit_of_a_phase_runs_from_its_first_request_and_ends_it_by_itself(asks_again_at: float | None) -> None:
+    scene = Scene(phase)
+    scene.hear(Received(0, Poll()))
+    scene.until(101.4)
+    scene.hear(Received(0, Poll()))
+    assert scene.session.ended is None
+    if asks_again_at is not None:
+        scene.until(asks_again_at)
+        scene.hear(Received(0, Poll()))
+    scene.until(107.0)
+    answers = ["ongoing", "ongoing", "FAILED"] if asks_again_at is not None else ["ongoing", "ongoing"]
+    assert [message for _, message in scene.sent()] == answers
+    assert scene.session.ended is not None
+    assert scene.session.ended.code == "timer.phase"
+    assert scene.said[-1] == (asks_again_at or 106.5, End(scene.session.ended))
+
+
+def test_a_request_that_is_open_at_the_limit_hears_of_it_at_once() -> None:
+    scene = Scene(phase)
+    scene.hear(Received(0, Poll()))
+    for moment in (100.5, 101.0, 101.45):
+        scene.until(moment)
+        scene.hear(Received(0, Poll()))
+    scene.until(120.0)
+    assert scene.sent() == [(100.0, "ongoing"), (100.5, "ongoing"), (101.0, "ongoing"), (101.5, "FAILED")]
+
+
+def test_a_phase_that_is_over_has_no_limit_any_more() -> None:
+    def talk(secc: Party) -> Conversation[None]:
+        with limited(secc, PHASE):
+            yield from secc.receive(Poll, within=LONG)
+        secc.reply("OK")
+        yield from secc.receive(Poll, within=LONG)
+        secc.reply("OK")
+
+    scene = Scene(talk)
+    scene.hear(Received(0, Poll()))
+    scene.until(150.0)
+    scene.hear(Received(0, Poll()))
+    assert [message for _, message in scene.sent()] == ["OK", "OK"]
 
 
 @pytest.mark.parametrize(("moves_at", "seen_at"), [(100.0, 100.0), (100.3, 100.5), (101.49, None), (None, None)])

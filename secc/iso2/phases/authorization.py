@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from certs.contract import Contract
-from secc.conversation import Conversation, Party, Timeout
+from secc.conversation import Conversation, Party
 from secc.errors import ChallengeRejected, Refusal, SignatureRejected
 from secc.iso2 import timing
 from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
@@ -13,7 +13,7 @@ from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import AuthorizeContract, Milestone, Reach
 from secc.session.proof import ProvedContract, prove
 from secc.session.signature import P256_SHA256
-from secc.session.waiting import refuse_late
+from secc.session.waiting import limited
 
 FORCED = "Authorization"
 
@@ -23,15 +23,13 @@ def external_authorization(secc: Party, state: SessionState) -> Conversation[Non
 
     A refused card changes nothing; the driver may show another. A signature is ignored (Q-27).
     """
-    limit = secc.limit(Timeout("EIM_Authorization_Limit", state.offer.eim_seconds, "operator's choice"))
-    while True:
-        yield from next_request(secc, AuthorizationReq)
-        if state.wishes.eim_accepted and not state.wishes.forces(FORCED):
-            secc.reply(finished())
-            secc.do(Reach(Milestone.AUTHORIZED, (("by", "external identification"),)))
-            return
-        refuse_late(secc, limit)
-        yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
+    yield from next_request(secc, AuthorizationReq)
+    with limited(secc, timing.eim_authorization(state.offer.eim_seconds)):
+        while not state.wishes.eim_accepted or state.wishes.forces(FORCED):
+            yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
+            yield from next_request(secc, AuthorizationReq)
+    secc.reply(finished())
+    secc.do(Reach(Milestone.AUTHORIZED, (("by", "external identification"),)))
 
 
 def contract_authorization(
@@ -44,17 +42,23 @@ def contract_authorization(
     request = yield from next_request(secc, AuthorizationReq)
     proved = _proved(secc, request, contract, challenge)
     verdict = ContractVerdict(secc, proved, early or secc.ask(AuthorizeContract(proved)))
-    limit = secc.limit(timing.ONGOING)
-    while not _decided(state, verdict):
-        refuse_late(secc, limit)
-        yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING))
-        # The EVCC signs only its first AuthorizationReq; polls are not signed, and signatures of
-        # polls are ignored. [V2G2-684] (Q-80)
-        yield from next_request(secc, AuthorizationReq)
+    if not _decided(state, verdict):
+        yield from _until_decided(secc, state, verdict)
     secc.reply(finished())
     by = "external identification" if state.wishes.eim_accepted else "contract"
     secc.do(Reach(Milestone.AUTHORIZED, (("by", by),)))
     return proved
+
+
+def _until_decided(secc: Party, state: SessionState, verdict: ContractVerdict) -> Conversation[None]:
+    with limited(secc, timing.ONGOING):
+        while True:
+            yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING))
+            # The EVCC signs only its first AuthorizationReq; polls are not signed, and signatures
+            # of polls are ignored. [V2G2-684] (Q-80)
+            yield from next_request(secc, AuthorizationReq)
+            if _decided(state, verdict):
+                return
 
 
 def finished() -> AuthorizationRes:

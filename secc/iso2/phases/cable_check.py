@@ -20,8 +20,8 @@ from secc.iso2.refusals import Malfunction
 from secc.iso2.session_state import SessionState, next_request
 from secc.iso2.status import present_dc
 from secc.session.dc_limits import CarLimits
-from secc.session.effects import CheckCable, Milestone, Reach
-from secc.session.waiting import pilot_in, refuse_late
+from secc.session.effects import CableChecked, CheckCable, Milestone, Reach
+from secc.session.waiting import limited, pilot_in
 
 FORCED: Final = "CableCheck"
 
@@ -31,21 +31,26 @@ def cable_check(secc: Party, state: SessionState, car: CarLimits) -> Conversatio
     [V2G2-917] [V2G2-918]
     """
     yield from next_request(secc, CableCheckReq)
-    limit = secc.limit(timing.CABLE_CHECK)
-    if not (yield from pilot_in(secc, "C", "D", within=timing.CP_STATE_DETECTION, every=timing.CP_STATE_LOOK)):
-        raise Refusal(ResponseCode.FAILED, "[V2G2-918]", f"CableCheckReq with the pilot in {secc.levels.pilot}")
-    state.isolation, state.live = None, True
-    question = secc.ask(CheckCable(car.volts, timing.CABLE_CHECK))
-    while (finding := secc.answer(question)) is None or (finding.passed and state.wishes.forces(FORCED)):
-        refuse_late(secc, limit)
-        active = present_dc(secc, state, DC_EVSEStatusCode.EVSE_ISOLATION_MONITORING_ACTIVE)
-        yield from state.pace.reply(secc, _response(EVSEProcessing.ONGOING, active))
-        yield from next_request(secc, CableCheckReq)
+    with limited(secc, timing.CABLE_CHECK):
+        finding = yield from _found(secc, state, car)
     if not finding.passed:
         raise Malfunction(f"isolation {finding.isolation}: {finding.detail}")
     state.isolation = IsolationLevel[finding.isolation.upper()]
     secc.reply(_response(EVSEProcessing.FINISHED, present_dc(secc, state)))
     secc.do(Reach(Milestone.CABLE_CHECKED, (("isolation", finding.isolation),)))
+
+
+def _found(secc: Party, state: SessionState, car: CarLimits) -> Conversation[CableChecked]:
+    """Returns the power path's result, with the request open that hears it."""
+    if not (yield from pilot_in(secc, "C", "D", within=timing.CP_STATE_DETECTION, every=timing.CP_STATE_LOOK)):
+        raise Refusal(ResponseCode.FAILED, "[V2G2-918]", f"CableCheckReq with the pilot in {secc.levels.pilot}")
+    state.isolation, state.live = None, True
+    question = secc.ask(CheckCable(car.volts, timing.CABLE_CHECK))
+    while (finding := secc.answer(question)) is None or (finding.passed and state.wishes.forces(FORCED)):
+        active = present_dc(secc, state, DC_EVSEStatusCode.EVSE_ISOLATION_MONITORING_ACTIVE)
+        yield from state.pace.reply(secc, _response(EVSEProcessing.ONGOING, active))
+        yield from next_request(secc, CableCheckReq)
+    return finding
 
 
 def _response(processing: EVSEProcessing, status: DC_EVSEStatus) -> CableCheckRes:

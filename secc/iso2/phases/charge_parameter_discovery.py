@@ -15,7 +15,7 @@ from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amount, amperes, physical, volts, watts
 from secc.session.dc_limits import CarLimits
 from secc.session.effects import Milestone, Reach
-from secc.session.waiting import refuse_late
+from secc.session.waiting import limited
 
 FORCED = "ChargeParameterDiscovery"
 WRONG = ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
@@ -33,29 +33,29 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     """Agree on limits and schedule; answer Ongoing while there is no power to offer, up to the time
     limit. (Q-44)
     """
-    limit = secc.limit(timing.ONGOING)
-    polled_again = False
-    while True:
-        if state.terms.tolerates("Q-39") and not polled_again:
-            heard = yield from next_request(secc, m.ChargeParameterDiscoveryReq, m.AuthorizationReq)
-            if isinstance(heard, m.AuthorizationReq):
-                polled_again = True
-                remark(secc, "Q-39", "AuthorizationReq once more after it was finished")
-                secc.reply(finished())
-                continue
-            request = heard
-        else:
+    request = yield from _first(secc, state)
+    target = _agreed(request, state)
+    with limited(secc, timing.ONGOING):
+        while state.terms.maximum_watts <= 0.0 or state.wishes.forces(FORCED):
+            yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
             request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
-        target = _agreed(request, state)
-        if state.terms.maximum_watts > 0.0 and not state.wishes.forces(FORCED):
-            break
-        refuse_late(secc, limit)
-        yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
+            target = _agreed(request, state)
     state.wishes.renegotiation = False
     secc.reply(_response(secc, state, m.EVSEProcessing.FINISHED, target.schedule.as_list()))
     mode = request.requested_energy_transfer_mode
     secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode.value), ("watts", state.terms.maximum_watts))))
     return target
+
+
+def _first(secc: Party, state: SessionState) -> Conversation[m.ChargeParameterDiscoveryReq]:
+    """Wait for the first request of the phase; the car may ask for its authorization once more."""
+    if state.terms.tolerates("Q-39"):
+        heard = yield from next_request(secc, m.ChargeParameterDiscoveryReq, m.AuthorizationReq)
+        if isinstance(heard, m.ChargeParameterDiscoveryReq):
+            return heard
+        remark(secc, "Q-39", "AuthorizationReq once more after it was finished")
+        secc.reply(finished())
+    return (yield from next_request(secc, m.ChargeParameterDiscoveryReq))
 
 
 def _agreed(request: m.ChargeParameterDiscoveryReq, state: SessionState) -> Target:

@@ -96,6 +96,24 @@ def test_nobody_comes_with_a_card() -> None:
     assert car.code == "timer.EIM_Authorization_Limit"
 
 
+@pytest.mark.case("I2-AUTH-13")
+@pytest.mark.parametrize("asks_again_at", [30.5, 34.5, None])
+def test_the_drivers_time_is_over_whether_or_not_the_car_asks(asks_again_at: float | None) -> None:
+    car = due(replace(EIM, eim_seconds=30.0))
+    car.wait(20.0)
+    begun = car.now
+    for _ in range(29):
+        assert car.says(POLL).evse_processing is WAITING
+        car.wait(1.0)
+    if asks_again_at is not None:
+        car.until(begun + asks_again_at)
+        assert car.says(POLL).response_code is ResponseCode.FAILED
+    else:
+        car.wait(10.0)
+        assert car.now > begun + 35.0
+    assert car.code == "timer.EIM_Authorization_Limit"
+
+
 @pytest.mark.case("A-SES-08")
 def test_a_wait_of_five_minutes_polled_ten_times_a_second_is_normal() -> None:
     car = due(EIM)

@@ -9,6 +9,7 @@ import pytest
 
 from secc.iso2.messages import (
     ChargeParameterDiscoveryReq,
+    ChargingStatusReq,
     EnergyTransferMode,
     EVSENotification,
     EVSEProcessing,
@@ -16,6 +17,7 @@ from secc.iso2.messages import (
     ResponseCode,
     UnitSymbol,
 )
+from secc.session.effects import OpenContactor
 from secc.session.events import LimitChanged, OngoingForced, StopRequested
 from secc.session.offer import AcLimits, DcLimits, Offer
 from tests.iso2_car import (
@@ -197,6 +199,39 @@ def test_schedules_that_are_never_ready_end_the_session_after_55_seconds() -> No
     assert body.response_code is ResponseCode.FAILED
     assert car.now - begun == pytest.approx(55.0, abs=1.5)
     assert car.code == "timer.V2G_SECC_Ongoing_Performance_Time"
+
+
+@pytest.mark.case("I2-CPD-13", "I2-CPD-48")
+@pytest.mark.parametrize("offer", [DC_EIM, AC_EIM])
+def test_the_55_seconds_run_from_the_first_request_and_end_by_themselves(offer: Offer) -> None:
+    request = dc_parameters() if offer is DC_EIM else ac_parameters()
+    car = due(offer)
+    car.hear(OngoingForced("ChargeParameterDiscovery", on=True))
+    car.wait(56.0)
+    assert car.says(request).evse_processing is EVSEProcessing.ONGOING
+    car.wait(54.0)
+    assert car.says(request).evse_processing is EVSEProcessing.ONGOING
+    car.wait(1.5)
+    assert car.all(OpenContactor)
+    car.wait(5.0)
+    assert car.code == "timer.V2G_SECC_Ongoing_Performance_Time"
+
+
+def test_a_car_that_thinks_for_long_is_not_late_at_its_first_request() -> None:
+    car = due()
+    car.wait(59.0)
+    assert car.says(dc_parameters()).evse_processing is EVSEProcessing.FINISHED
+
+
+def test_a_renegotiation_has_55_seconds_of_its_own() -> None:
+    car = Car(AC_EIM).drive(until="ChargingStatus")
+    car.wait(50.0)
+    car.says(ChargingStatusReq())
+    car.says(delivery(RENEGOTIATE))
+    car.hear(OngoingForced("ChargeParameterDiscovery", on=True))
+    begun = car.now
+    assert car.polls(ac_parameters(), every=1.0, within=60.0).response_code is ResponseCode.FAILED
+    assert car.now - begun == pytest.approx(55.0, abs=1.5)
 
 
 def test_a_stop_that_is_wanted_is_told_here_already() -> None:

@@ -111,6 +111,18 @@ def test_a_check_that_does_not_end_is_given_up_before_the_car_does() -> None:
     assert car.all(Abandon)
 
 
+def test_a_check_that_does_not_end_is_given_up_although_the_car_is_silent() -> None:
+    car = due()
+    car.says(CHECK)
+    car.wait(37.5)
+    assert car.says(CHECK).evse_processing is ONGOING
+    car.wait(1.0)
+    assert car.all(OpenContactor)
+    assert car.all(Abandon)
+    car.wait(5.0)
+    assert car.code == "timer.V2G_SECC_CableCheck_Performance_Time"
+
+
 @pytest.mark.case("I2-CC-06")
 def test_a_lab_can_hold_the_cable_check_in_ongoing_but_not_make_a_bad_cable_good() -> None:
     car = due()
