@@ -195,7 +195,8 @@ class SessionLog(Part):
         draft, self._by_pilot = self._by_pilot, None
         self.last = reason.code
         if draft is not None:
-            self._keep(self._finished(draft, reason, now, levels, transaction))
+            wall, faults = self._services.calendar.wall(), self._hardware.faults
+            self._keep(partial(draft.finished, wall, faults, reason, now, levels, transaction))
 
     # The end
 
@@ -221,12 +222,10 @@ class SessionLog(Part):
         recorder.ended(reason, now)
         if silent and reason.name == ConnectionClosed.reason:
             return  # a connection without an octet: its record must not displace a session's, nor its trace
-        record = self._finished(self._draft, reason, now, levels, transaction, recorder.exchanges(), seen)
+        wall, faults = self._services.calendar.wall(), self._hardware.faults
+        exchanges = recorder.exchanges()
+        record = partial(self._draft.finished, wall, faults, reason, now, levels, transaction, exchanges, seen)
         self._keep(record, self._trace(recorder, reason) if wanted(self._config.trace.mode.value, reason) else None)
-
-    def _finished(self, draft: Draft, *facts: Any) -> Callable[..., SessionRecord]:
-        """Returns what makes the record later, with the time and the faults of now."""
-        return partial(draft.finished, self._services.calendar.wall(), self._hardware.faults, *facts)
 
     def _keep(self, record: Callable[..., SessionRecord], traced: asyncio.Future[Path | None] | None = None) -> None:
         """Write a record, after reports and trace: it needs the energy delivered and the trace's
