@@ -39,7 +39,7 @@ from secc.session.effects import (
     Verdict,
 )
 from secc.session.events import ConnectionClosed, StreamBroken
-from secc.session.negotiation import open_negotiation
+from secc.session.negotiation import open_negotiation, repeated
 from secc.session.offer import Offer, Surroundings
 from secc.trace.recorder import Recorder
 from tools.evcc.battery import Battery
@@ -395,8 +395,13 @@ class Pair:
             try:
                 received = self.station.decode(int(one.payload_type), one.payload)
             except DecodeError as error:
-                self._station_hears(StreamBroken("exi", str(error)))
-                return
+                if self._negotiating or repeated(int(one.payload_type), one.payload):
+                    self._station_hears(StreamBroken("exi", str(error)))
+                    return
+                self._station_framer.ignore(str(error))
+                if self._station_framer.failure is not None:
+                    self._station_hears(StreamBroken("v2gtp", str(self._station_framer.failure)))
+                continue
             name = type(received.message).__name__
             self.line.said.append(name)
             self._station_hears(replace(received, batch=self._batch))

@@ -175,6 +175,14 @@ class Connection:
             self._watch(bool(frames), now)
         return frames
 
+    def ignores(self, flaw: str) -> bool:
+        """Count a frame whose payload is not a message with the bad headers. Returns False, with
+        ``failure`` set, if it is one too many.
+        """
+        self.framer.ignore(flaw)
+        self.failure = self.failure or self.framer.failure
+        return self.failure is None
+
     def send(self, payload_type: int, payload: bytes) -> None:
         """Frame and, on TLS, encrypt. Raises TlsError or FramingError if the peer does not read or
         sending is not possible.

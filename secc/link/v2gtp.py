@@ -4,8 +4,9 @@ Header: version ``0x01``, its inverse ``0xFE``, payload type (u16), payload leng
 endian. [V2G2-082 ff.]
 
 A frame with a bad header is ignored without an answer, and no timer restarts; the octets that its
-length announces are skipped, so the stream stays in step. The third bad one ends the connection. A
-length beyond the limit ends it at once, before anything is stored.
+length announces are skipped, so the stream stays in step. So is a frame whose payload is not a
+message (:meth:`Framer.ignore`). The third of them ends the connection. A length beyond the limit
+ends it at once, before anything is stored.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ class Framer:
             if flaw is not None:
                 start += HEADER_OCTETS
                 self._skip = length
-                self._ignore(flaw)
+                self.ignore(flaw)
                 continue
             end = start + HEADER_OCTETS + length
             if len(held) < end:
@@ -180,7 +181,10 @@ class Framer:
                 raise self.failure
         return frames
 
-    def _ignore(self, flaw: str) -> None:
+    def ignore(self, flaw: str) -> None:
+        """Count a bad frame. Called from outside for a payload that is not a message of the
+        session; sets ``failure`` at the last one that is tolerated.
+        """
         self.ignored.append(flaw)
         if len(self.ignored) >= self.tolerated:
-            self.failure = FramingError(f"{len(self.ignored)} bad V2GTP headers, the last: {flaw}")
+            self.failure = FramingError(f"{len(self.ignored)} bad frames, the last: {flaw}")

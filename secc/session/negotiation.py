@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from frozen import dataclass
 from secc.conversation import Cause, Conversation, Party, Requests, Timeout
-from secc.errors import Refusal
+from secc.errors import DecodeError, Refusal
 from secc.session.dialogue import Dialogue
 from secc.session.offer import Surroundings
 from secc.session.protocol import V2gProtocol
@@ -85,6 +85,17 @@ def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -
         raise Refusal(_NO_NEGOTIATION.code, _NO_NEGOTIATION.clause, "nothing that we speak on this transport")
     secc.reply(chosen.response)
     return chosen.protocol
+
+
+def repeated(payload_type: int, octets: bytes) -> bool:
+    """Whether octets that the agreed protocol cannot read are a second SupportedAppProtocolReq,
+    which no state allows. Not for the event loop.
+    """
+    try:
+        message = SCHEMA.decode(octets, items=ITEMS) if payload_type == PAYLOAD_TYPE else None
+    except DecodeError:
+        return False
+    return isinstance(message, SupportedAppProtocolReq)
 
 
 def warm() -> None:

@@ -123,7 +123,7 @@ _TABLE: Final = meanings(
             f"Cars do that when they do not accept an answer: look at the last one. {CAR}",
         ),
         "severed.stream-broken": (
-            "The car sent octets that are not a V2GTP frame, or not a message.",
+            "The car sent octets that are not a V2GTP frame, or not a message; within a session three times.",
             RETRY,
             "The detail names the layer. If the car works elsewhere, keep the trace and report it: the car may use a form unknown to the station.",
         ),

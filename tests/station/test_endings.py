@@ -13,7 +13,7 @@ import pytest
 from hal.errors import HalRejected
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
-from secc.link.v2gtp import PayloadType, frame
+from secc.link.v2gtp import TOLERATED, PayloadType, frame
 from tests.station_scene import BOTH, LONG, OPEN_SECONDS, Drive, Scene, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
 
@@ -89,12 +89,21 @@ async def ignored_garbage(scene: Scene, drive: Drive) -> None:
 
 async def exi_garbage(scene: Scene, drive: Drive) -> None:
     drive.hush()
-    drive.line._writer.write(frame(PayloadType.EXI, b"\x80\x98" + b"\xff" * 40))
+    for _ in range(TOLERATED):
+        drive.line._writer.write(frame(PayloadType.EXI, b"\x80\x98" + b"\xff" * 40))
 
 
 async def no_exi(scene: Scene, drive: Drive) -> None:
     drive.hush()
-    drive.line._writer.write(frame(PayloadType.EXI, b"GET / HTTP/1.1\r\n"))
+    drive.line._writer.write(frame(PayloadType.EXI, b"GET / HTTP/1.1\r\n") * TOLERATED)
+
+
+async def exi_to_stay(scene: Scene, drive: Drive) -> None:
+    """Octets that are no message, too few to be hung up on, from a car that says nothing else."""
+    drive.hush()
+    writer, loop = drive.line._writer, asyncio.get_running_loop()
+    for seconds in (20.0, 55.0):
+        loop.call_later(seconds, writer.write, frame(PayloadType.EXI, b"\x80\x98" + b"\xff" * 40))
 
 
 async def insulation(scene: Scene, drive: Drive) -> None:
@@ -292,6 +301,7 @@ def test_a_guard_that_fails_leaves_the_board_to_itself(tmp_path: Path) -> None:
 AC_ENDINGS = [
     # No target there that could be stale: the pilot watches the car, and the session waits for its minute.
     Ending("silence", silence, "timer.V2G_SECC_Sequence_Timeout", seconds=61.0),
+    Ending("exi-to-stay", exi_to_stay, "timer.V2G_SECC_Sequence_Timeout", seconds=61.0),
     *(one for one in ENDINGS if one.name in ("unplugged", "emergency-stop", "door", "tcp-closed", "tcp-reset")),
     *(
         one
@@ -311,6 +321,8 @@ CASES = {
     "bug-in-a-phase": ("A-SES-14", "A-RES-04"),
     "pipelined": ("A-V2G-03",),
     "ignored-garbage": ("A-V2G-06",),
+    "broken-exi": ("TP-06", "D7"),
+    "exi-to-stay": ("TP-06", "A-V2G-06"),
     "silence": ("I2-CD-05", "I2-PD-23"),
 }
 ELECTRICAL = {

@@ -137,6 +137,21 @@ def garbage(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     yield RawPayload(bytes(range(1, 40)))
 
 
+@message_flaw(iso2.ServiceDiscoveryReq)
+def garbage_before(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+    """Two frames whose payload is not EXI come before ServiceDiscoveryReq."""
+    yield RawPayload(bytes(range(1, 40)))
+    yield RawPayload(bytes(range(1, 40)))
+    yield message
+
+
+@message_flaw(iso2.ServiceDiscoveryReq)
+def garbage_thrice(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+    """Three frames whose payload is not EXI come before ServiceDiscoveryReq."""
+    yield RawPayload(bytes(range(1, 40)))
+    yield from garbage_before(message)
+
+
 @message_flaw(*LOOP)
 def garbage_while_charging(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     """In the charging loop comes a frame whose payload is not EXI."""

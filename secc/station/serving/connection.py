@@ -52,8 +52,10 @@ class V2gConnection(asyncio.Protocol):
             host,
             self._spoken,
             hear=self._message,
+            ignores=self._ignores,
             broken=lambda detail: self._broken(StreamBroken("exi", detail)),
             settled=self._settle,
+            tolerated=serving.tolerated,
         )
         self._inbox = bytearray()
         self._behind = 0
@@ -224,22 +226,27 @@ class V2gConnection(asyncio.Protocol):
 
     def _spoken(self) -> Dialogue:
         """Returns the dialogue that decodes; the first frame begins the negotiation."""
-        if self._dialogue is None:
-            self._negotiate()
-        assert self._dialogue is not None
-        return self._dialogue
+        return self._dialogue or self._negotiate()
 
     def _message(self, received: Received) -> None:
         assert self.seat is not None
         self.seat.hear(received)
 
+    def _ignores(self, detail: str) -> bool:
+        """Whether octets that are not a message are ignored: in a session, and not too often."""
+        if self.protocol is None:
+            return False
+        log.info("outlet %s: ignored, because it is not a message of the session: %s", self._host.name, detail)
+        return self._link.ignores(f"not a message: {detail}")
+
     # The dialogue
 
-    def _negotiate(self) -> None:
+    def _negotiate(self) -> Dialogue:
         handshaken = self._link.handshaken
         tls13 = handshaken is not None and handshaken.mutual13
         negotiation = open_negotiation(self._host.protocols.spoken, self._host.surroundings(), tls13=tls13)
         self._open(negotiation, "negotiation", self._negotiated)
+        return negotiation
 
     def _negotiated(self, end: End) -> None:
         result = self._dialogue.session.result if self._dialogue is not None else None

@@ -3,15 +3,16 @@ thread for Python work.
 
 A small message is decoded where it arrives. A larger one is decoded on the thread, and frames
 behind it wait. As in the core, one message a stream is held back while another one is handled: it
-was sent before the answer. Further ones are dropped. Frames that come while the agreed protocol is
-being loaded wait as well, but were not sent before the answer.
+was sent before the answer. Further ones are dropped, but not those that may have to replace octets
+which are not a message. Frames that come while the agreed protocol is being loaded wait as well,
+but were not sent before the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from secc.conversation import Received
 from secc.errors import DecodeError
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.dialogue import Dialogue
+from secc.session.negotiation import repeated
 from secc.station.serving.host import Host
 
 log = logging.getLogger(__name__)
@@ -28,9 +30,10 @@ class Decoder:
     """``dialogue`` is called for each frame when it is decoded, because a message may change the
     protocol of the next one.
 
-    ``hear`` gets the messages, ``broken`` the cause if octets are not a message; neither is called
-    after ``stop``. ``settled`` is called when a slow frame, and the frames that waited behind it,
-    are handled.
+    ``hear`` gets the messages. If octets are not a message, ``ignores`` counts them, and ``broken``
+    gets the cause if that returns False, or if they are a second SupportedAppProtocolReq. None is
+    called after ``stop``. ``settled`` is called when a slow frame, and the frames that waited
+    behind it, are handled. ``tolerated``: on this many ignored frames the connection ends.
     """
 
     def __init__(
@@ -39,12 +42,15 @@ class Decoder:
         dialogue: Callable[[], Dialogue],
         *,
         hear: Callable[[Received], None],
+        ignores: Callable[[str], bool],
         broken: Callable[[str], None],
         settled: Callable[[], None],
+        tolerated: int,
     ) -> None:
         self._host = host
         self._dialogue = dialogue
         self._hear = hear
+        self._ignores = ignores
         self._broken = broken
         self._settled = settled
         self._under_way = False
@@ -55,12 +61,14 @@ class Decoder:
         """The number of the newest batch: messages that the car sent without waiting for an answer
         between them.
         """
-        self._seen: set[PayloadType] = set()
-        """The streams of this batch."""
-        self._overtaken: set[PayloadType] = set()
-        """Streams with a second message in one batch. It ends the session, so later frames on them
-        are dropped.
+        self._most = tolerated + 1
+        """Frames of one stream in one batch that end the session, whatever they are: too many are
+        not messages, or two are.
         """
+        self._seen: Counter[PayloadType] = Counter()
+        """Frames of this batch by stream."""
+        self._overtaken: set[PayloadType] = set()
+        """Streams with so many: later frames on them are dropped."""
         self._stopped = False
 
     @property
@@ -77,9 +85,9 @@ class Decoder:
         if not (early or self._under_way):
             self.batch += 1
             self._seen.clear()
-        elif frame.payload_type in self._seen:
+        self._seen[frame.payload_type] += 1
+        if self._seen[frame.payload_type] >= self._most:
             self._overtaken.add(frame.payload_type)
-        self._seen.add(frame.payload_type)
         if self._under_way or self.held:
             self._waiting.append(frame)
         else:
@@ -97,7 +105,7 @@ class Decoder:
 
     def forget(self) -> None:
         """The connection is gone: hold nothing of it."""
-        self._dialogue = self._hear = self._broken = self._settled = _nothing
+        self._dialogue = self._hear = self._ignores = self._broken = self._settled = _nothing
 
     def _decode(self, frame: Frame) -> None:
         dialogue, payload_type = self._dialogue(), int(frame.payload_type)
@@ -107,7 +115,7 @@ class Decoder:
             return
         try:
             work, loop = self._host.work, asyncio.get_running_loop()
-            step = loop.run_in_executor(work, dialogue.decode, payload_type, frame.payload)
+            step = loop.run_in_executor(work, _decoded, dialogue, payload_type, frame.payload)
         except RuntimeError as error:
             log.error("outlet %s: no thread for decoding: %s", self._host.name, error)
             self._broken("no thread")
@@ -121,7 +129,8 @@ class Decoder:
         if self._stopped or step.cancelled():
             return
         if isinstance(error, DecodeError):
-            self._broken(str(error))
+            if isinstance(error, _NegotiationRepeated) or not self._ignores(str(error)):
+                self._broken(str(error))
         elif error is not None:
             log.error("outlet %s: a bug in decoding", self._host.name, exc_info=error)
             self._broken(type(error).__name__)
@@ -137,6 +146,19 @@ class Decoder:
 
     def _say(self, received: Received) -> None:
         self._hear(Received(received.stream, received.message, received.header, received.octets, self.batch))
+
+
+class _NegotiationRepeated(DecodeError):
+    """In a session the car sent SupportedAppProtocolReq once more."""
+
+
+def _decoded(dialogue: Dialogue, payload_type: int, octets: bytes) -> Received:
+    try:
+        return dialogue.decode(payload_type, octets)
+    except DecodeError:
+        if repeated(payload_type, octets):
+            raise _NegotiationRepeated("a second SupportedAppProtocolReq") from None
+        raise
 
 
 def _nothing(*_: object) -> Any:

@@ -12,6 +12,7 @@ from secc.iso2.messages import ResponseCode
 from secc.link.v2gtp import PayloadType, frame
 from secc.session.events import Unplugged
 from secc.station.serving.connection import SLICE_OCTETS
+from tests.exi_vectors import vectors
 from tests.held_outlet import LARGE, SETUP, Held, Outlet, request, run, settle, small
 
 
@@ -113,10 +114,12 @@ def test_a_turn_of_the_loop_looks_at_a_slice_of_what_came() -> None:
         await settle()
         assert max(fed) <= SLICE_OCTETS
         assert sum(fed) == len(frame(PayloadType.EXI, small())) + 8 + 4000 + 50
+        assert work.jobs == []
         # The second frame was partly here before the first was answered, but not whole: it is not an early one.
         outlet.connection.data_received(bytes(46))
         await work.work()
-        assert outlet.codes == ["severed.stream-broken"]
+        assert outlet.connection._link.framer.ignored
+        assert outlet.codes == []
 
     run(story)
 
@@ -133,13 +136,106 @@ def test_a_whole_frame_behind_another_is_early_in_whatever_slice_it_lies() -> No
     run(story)
 
 
-def test_octets_that_are_no_message_end_the_session_when_their_turn_has_come() -> None:
+NONSENSE = b"\x80\x98\xff"
+DIN = [bytes.fromhex(row["exi"]) for row in vectors("din", names=("din",)) if row["name"].startswith("SessionSetupReq")]
+
+
+def test_before_a_protocol_is_agreed_octets_that_are_no_message_end_the_connection() -> None:
     async def story(outlet: Outlet, work: Held) -> None:
-        outlet.say(small())
-        outlet.say(b"\x80\x98\xff")
-        assert outlet.codes == []
+        outlet.say(NONSENSE)
         await work.work()
         assert outlet.codes == ["severed.stream-broken"]
+
+    run(story)
+
+
+@pytest.mark.case("TP-06", "D7")
+def test_in_a_session_they_are_ignored_and_the_third_ends_it() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        for _ in range(2):
+            outlet.say(NONSENSE)
+            await work.work()
+        outlet.say(request(SETUP))
+        assert outlet.answers[1:] == ["SessionSetupRes OK_NewSessionEstablished"]
+        assert outlet.codes == []
+        outlet.say(NONSENSE)
+        await work.work()
+        assert len(outlet.answers) == 2
+        assert outlet.codes == ["severed.stream-broken"]
+
+    run(story)
+
+
+@pytest.mark.case("TP-06", "D7")
+def test_bad_headers_and_bad_payloads_have_one_counter() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        outlet.connection.data_received(bytes.fromhex("01FE80020000000100") * 2)
+        assert outlet.codes == []
+        outlet.say(NONSENSE)
+        await work.work()
+        assert outlet.codes == ["severed.stream-broken"]
+
+    run(story)
+
+
+@pytest.mark.case("A-EXI-10")
+def test_a_message_of_din_in_a_session_of_iso_15118_2_is_ignored() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        assert DIN
+        outlet.say(DIN[0])
+        await work.work()
+        assert len(outlet.answers) == 1
+        assert outlet.codes == []
+        outlet.say(request(SETUP))
+        assert outlet.answers[1:] == ["SessionSetupRes OK_NewSessionEstablished"]
+
+    run(story)
+
+
+@pytest.mark.case("SAP-15")
+def test_the_list_of_protocols_ends_a_session_that_has_begun() -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        outlet.say(small())
+        await work.work()
+        assert len(outlet.answers) == 1
+        assert outlet.codes == ["severed.stream-broken"]
+
+    run(story)
+
+
+@pytest.mark.case("TP-06", "A-V2G-03")
+@pytest.mark.parametrize(
+    ("said", "answers", "codes"),
+    [
+        ("nn", [], []),
+        ("nng", ["OK_NewSessionEstablished"], []),
+        ("ng", ["OK_NewSessionEstablished"], []),
+        ("gnn", ["OK_NewSessionEstablished"], []),
+        ("nngg", ["OK_NewSessionEstablished", "FAILED_SequenceError"], ["refused.FAILED_SequenceError"]),
+        ("ngng", ["OK_NewSessionEstablished", "FAILED_SequenceError"], ["refused.FAILED_SequenceError"]),
+        ("nnn", [], ["severed.stream-broken"]),
+        ("nnng", [], ["severed.stream-broken"]),
+        ("ngnn", ["OK_NewSessionEstablished"], ["severed.stream-broken"]),
+        ("n" * 60, [], ["severed.stream-broken"]),
+        ("g" * 60, ["OK_NewSessionEstablished", "FAILED_SequenceError"], ["refused.FAILED_SequenceError"]),
+    ],
+)
+def test_nonsense_between_requests_of_one_segment_changes_nothing_for_them(
+    said: str, answers: list[str], codes: list[str]
+) -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        outlet.say(small())
+        outlet.say(*[NONSENSE if one == "n" else request(SETUP) for one in said])
+        await settle()
+        for _ in range(4):
+            if work.jobs:
+                await work.work()
+        assert outlet.answers[1:] == [f"SessionSetupRes {code}" for code in answers]
+        assert outlet.codes == codes
 
     run(story)
 
@@ -211,7 +307,7 @@ def test_a_message_whose_session_has_ended_is_for_nobody() -> None:
 def test_nonsense_of_a_session_that_has_ended_is_not_complained_about(caplog: pytest.LogCaptureFixture) -> None:
     async def story(outlet: Outlet, work: Held) -> None:
         outlet.say(small())
-        outlet.say(b"\x80\x98\xff")
+        outlet.say(NONSENSE)
         outlet.connection.hear(Unplugged())
         await work.work()
         gc.collect()
