@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from secc.conversation import Received, Requests
 from secc.errors import DecodeError, Refusal
+from secc.exi.xmldsig import Signature
 from secc.iso2 import messages as m
 from secc.iso2 import refusals
 from secc.iso2.conversation import conversation
@@ -108,8 +109,8 @@ def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:
         safe=(OpenContactor(),),
     )
 
-    def wrap(body: m.Body) -> m.V2G_Message:
-        return m.V2G_Message(header=m.MessageHeader(session_id=state.session_id), body=body)
+    def wrap(body: m.Body, signature: Signature | None = None) -> m.V2G_Message:
+        return m.V2G_Message(header=m.MessageHeader(session_id=state.session_id, signature=signature), body=body)
 
     return Dialogue(session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, _unwrap, wrap, prepare)
 

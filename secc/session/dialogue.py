@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import Any
 
 from frozen import dataclass
 from secc.conversation import Received, Send, Session
 from secc.errors import DecodeError
 from secc.exi.schema import Schema
+from secc.exi.xmldsig import Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A message that another party made and signed: its octets are sent as they came, because its
+    digests do not survive an encoder. Name and response code of the message are for log and trace.
+    """
+
+    octets: bytes = field(repr=False)
+    message_name: str
+    response_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A message whose header carries the signature of another party over elements of the body."""
+
+    body: Any
+    signature: Signature
+
+    @property
+    def message_name(self) -> str:
+        return type(self.body).__name__
+
+    @property
+    def response_code(self) -> object:
+        return getattr(self.body, "response_code", "")
+
+
+def _alone(message: Any, signature: Signature | None = None) -> Any:
+    """Returns the message itself: without a header it cannot be signed."""
+    assert signature is None, "this protocol has no header for a signature"
+    return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +54,8 @@ class Dialogue:
     ``schemas`` are the codecs by V2GTP payload type. ``payload_limit`` is the most octets of one
     request, ``items`` the most entries of its lists, over all passes. ``unwrap`` splits a decoded
     message into body and header (and raises DecodeError), ``wrap`` adds the header to a body of the
-    station. ``prepare`` compiles what answering a request of this type takes.
+    station, with a signature if there is one. ``prepare`` compiles what answering a request of this
+    type takes.
     """
 
     session: Session
@@ -27,7 +63,7 @@ class Dialogue:
     payload_limit: int
     items: int
     unwrap: Callable[[Any], tuple[Any, Any]] = lambda message: (message, None)
-    wrap: Callable[[Any], Any] = lambda message: message
+    wrap: Callable[..., Any] = _alone
     prepare: Callable[[type], None] = lambda kind: None
 
     @property
@@ -57,4 +93,11 @@ class Dialogue:
 
     def encode(self, send: Send) -> tuple[int, bytes]:
         """Returns payload type and octets of a message of the station."""
-        return send.stream, self.schemas[send.stream].encode(self.wrap(send.message))
+        match send.message:
+            case Relayed(octets):
+                return send.stream, octets
+            case Signed(body, signature):
+                message = self.wrap(body, signature)
+            case body:
+                message = self.wrap(body)
+        return send.stream, self.schemas[send.stream].encode(message)

@@ -148,9 +148,10 @@ class Recorder:
         self._add(*entries)
 
     def sent(self, now: float, payload_type: int, message: object, octets: bytes) -> None:
-        """Record a sent message."""
+        """Record a sent message: a body, or one that another party made or signed."""
         self._add((now, "sent", octets, payload_type, len(self._spoken), False))
-        self._tail.append((now, "sent", type(message).__name__, str(getattr(message, "response_code", ""))))
+        name = getattr(message, "message_name", None) or type(message).__name__
+        self._tail.append((now, "sent", name, str(getattr(message, "response_code", ""))))
 
     def note(self, text: str, now: float) -> None:
         """Record a fact without a kind of its own, as text."""

@@ -133,7 +133,7 @@ class SessionLog(Part):
             self._draft.waiting = waiting
 
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
-        log.debug("outlet %s: > %s", self._name, type(message).__name__)
+        log.debug("outlet %s: > %s", self._name, getattr(message, "message_name", None) or type(message).__name__)
         if self._recorder is not None:
             self._recorder.sent(self._loop.time(), payload_type, message, octets)
 
