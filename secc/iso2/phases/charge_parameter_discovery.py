@@ -76,10 +76,11 @@ def _agreed(request: m.ChargeParameterDiscoveryReq, state: SessionState) -> Targ
 
 
 def _ac(parameter: m.AC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
-    amount(parameter.e_amount, UnitSymbol.WH, WRONG)
+    _energy(parameter.e_amount, "EAmount")
     most, least = amperes(parameter.ev_max_current, WRONG), amperes(parameter.ev_min_current, WRONG)
-    if volts(parameter.ev_max_voltage, WRONG) <= 0.0:
-        raise Refusal(WRONG, "[V2G2-477]", "EVMaxVoltage is not positive")
+    bears = volts(parameter.ev_max_voltage, WRONG)
+    if bears < state.terms.ac.volts:
+        raise Refusal(WRONG, "[V2G2-477]", f"EVMaxVoltage {bears:g} V at {state.terms.ac.volts:g} V")
     if most < state.terms.ac.minimum_amperes or least < 0.0 or least > most:
         raise Refusal(WRONG, "[V2G2-477]", f"EVMinCurrent {least:g} A, EVMaxCurrent {most:g} A")
     return Target(schedule)
@@ -96,7 +97,20 @@ def _dc(parameter: m.DC_EVChargeParameter, state: SessionState, schedule: Schedu
         raise Refusal(WRONG, "[V2G2-477]", f"EVMaximumVoltageLimit {most_volts:g} V")
     if most_watts is not None and most_watts < 0.0:
         raise Refusal(WRONG, "[V2G2-477]", f"EVMaximumPowerLimit {most_watts:g} W")
+    for name, energy in (
+        ("EVEnergyCapacity", parameter.ev_energy_capacity),
+        ("EVEnergyRequest", parameter.ev_energy_request),
+    ):
+        if energy is not None:
+            _energy(energy, name)
     return Target(schedule, CarLimits(most_volts, most_amperes, most_watts))
+
+
+def _energy(value: m.PhysicalValue, name: str) -> None:
+    """Raises Refusal for an energy below nothing."""
+    energy = amount(value, UnitSymbol.WH, WRONG)
+    if energy < 0.0:
+        raise Refusal(WRONG, "[V2G2-477]", f"{name} {energy:g} Wh")
 
 
 def _response(

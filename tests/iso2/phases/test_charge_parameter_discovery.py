@@ -17,6 +17,7 @@ from secc.iso2.messages import (
     ResponseCode,
     UnitSymbol,
 )
+from secc.iso2.units import physical
 from secc.session.effects import OpenContactor
 from secc.session.events import LimitChanged, OngoingForced, StopRequested
 from secc.session.offer import AcLimits, DcLimits, Offer
@@ -36,6 +37,10 @@ from tests.iso2_car import (
 )
 
 Mode = EnergyTransferMode
+
+
+def watt_hours(value: float) -> PhysicalValue:
+    return physical(value, UnitSymbol.WH)
 
 
 def due(offer: Offer = DC_EIM) -> Car:
@@ -126,6 +131,11 @@ DC_WRONG: dict[str, ChargeParameterDiscoveryReq] = {
     "multiplier beyond": dc_parameters(ev_maximum_current_limit=BEYOND),
     "value beyond": dc_parameters(ev_maximum_current_limit=replace(BEYOND, multiplier=0, value=70_000)),
     "SOC beyond": dc_parameters(dc_ev_status=replace(ev_status(), ev_ress_soc=101)),
+    "full SOC beyond": dc_parameters(full_soc=101),
+    "bulk SOC below": dc_parameters(bulk_soc=-1),
+    "negative energy": dc_parameters(ev_energy_request=watt_hours(-1.0)),
+    "negative capacity": dc_parameters(ev_energy_capacity=watt_hours(-60_000.0)),
+    "power in amperes": dc_parameters(ev_maximum_power_limit=amperes(100.0)),
     "AC parameters": replace(ac_parameters(), requested_energy_transfer_mode=Mode.DC_EXTENDED),
 }
 AC_WRONG: dict[str, ChargeParameterDiscoveryReq] = {
@@ -134,6 +144,9 @@ AC_WRONG: dict[str, ChargeParameterDiscoveryReq] = {
     "negative minimum": ac_parameters(ev_min_current=amperes(-1.0)),
     "minimum above maximum": ac_parameters(ev_min_current=amperes(33.0)),
     "no voltage": ac_parameters(ev_max_voltage=volts(0.0)),
+    "less voltage than ours": ac_parameters(ev_max_voltage=volts(229.9)),
+    "negative energy": ac_parameters(e_amount=watt_hours(-1.0)),
+    "multiplier beyond": ac_parameters(ev_max_voltage=replace(BEYOND, unit=UnitSymbol.V)),
     "watts for watt hours": ac_parameters(e_amount=watts(100.0)),
     "DC parameters": replace(dc_parameters(), requested_energy_transfer_mode=Mode.AC_THREE_PHASE_CORE),
 }
@@ -143,7 +156,10 @@ AC_WRONG: dict[str, ChargeParameterDiscoveryReq] = {
 @pytest.mark.parametrize("name", DC_WRONG)
 def test_dc_parameters_that_make_no_sense_are_refused(name: str) -> None:
     car = due()
-    assert car.says(DC_WRONG[name], raw=True).response_code is ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
+    assert (
+        car.says(DC_WRONG[name], raw="beyond" in name or "below" in name).response_code
+        is ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
+    )
     assert car.code == "refused.FAILED_WrongChargeParameter"
 
 
@@ -151,7 +167,12 @@ def test_dc_parameters_that_make_no_sense_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", AC_WRONG)
 def test_ac_parameters_that_make_no_sense_are_refused(name: str) -> None:
     car = due(AC_EIM)
-    assert car.says(AC_WRONG[name], raw=True).response_code is ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
+    assert car.says(AC_WRONG[name], raw="beyond" in name).response_code is ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
+
+
+@pytest.mark.parametrize("bears", [230.0, 231.0, 400.0])
+def test_an_ac_car_that_bears_our_voltage_charges(bears: float) -> None:
+    assert due(AC_EIM).says(ac_parameters(ev_max_voltage=volts(bears))).response_code is ResponseCode.OK
 
 
 @pytest.mark.case("Q-48")
