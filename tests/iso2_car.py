@@ -224,16 +224,20 @@ class Heard:
 class Car(Spoken):
     """Speaks to one session of the station, and moves the pilot as a car does (unless ``follows`` is off)."""
 
-    def __init__(self, offer: Offer = DC_EIM, *, entropy: Callable[[int], bytes] | None = None) -> None:
-        surroundings = Surroundings(now=100.0, entropy=entropy or counting_entropy(), wall=wall)
+    def __init__(
+        self, offer: Offer = DC_EIM, *, entropy: Callable[[int], bytes] | None = None, now: float = 100.0
+    ) -> None:
+        surroundings = Surroundings(now=now, entropy=entropy or counting_entropy(), wall=wall)
         self.station = open_dialogue(offer, surroundings)
         self.offer = offer
         self.follows = True
         self.session_id = b"\x00"
         self.challenge = b""
+        self.told: list[str] = []
+        """The requests so far, as the steps name them."""
         self.heard: list[Heard] = []
         self.outbox: list[tuple[float, Send]] = []
-        super().__init__(self.station.session, levels=Levels(pilot="B", contactor="open", watt_hours=12_345.6))
+        super().__init__(self.station.session, now=now, levels=Levels(pilot="B", contactor="open", watt_hours=12_345.6))
         self.answers |= {
             CheckCable: CableChecked(True, "valid"),
             StartPower: PowerReported(True),
@@ -266,6 +270,8 @@ class Car(Spoken):
 
     def tells(self, body: Body, *, session_id: bytes | None = None, signature: Any = None, raw: bool = False) -> None:
         """Says a request, and waits for nothing. ``raw`` hands it over as decoded, for content that no encoder writes."""
+        progress = f"({body.charge_progress.value})" if isinstance(body, PowerDeliveryReq) else ""
+        self.told.append(type(body).__name__.removesuffix("Req") + progress)
         header = MessageHeader(session_id=self.session_id if session_id is None else session_id, signature=signature)
         if raw:
             received = Received(STREAM, body, header)
@@ -338,6 +344,16 @@ class Car(Spoken):
                 raise AssertionError(f"{name}: {body}, {self.ended}")
         assert until is None, f"no step {until}"
         return self
+
+    def drive_on(self, until: str) -> Car:
+        """The rest of a good run, from where the car is up to the message named (not included)."""
+        for name, step in self._steps():
+            if name == until:
+                return self
+            if name not in self.told:
+                body = step()
+                assert str(body.response_code).startswith("OK"), f"{name}: {body}, {self.ended}"
+        raise AssertionError(f"no step {until}")
 
     def finish(self, after: str) -> Car:
         """The rest of a good run behind the message named."""

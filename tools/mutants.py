@@ -38,6 +38,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/session/test_proof.py", "tests/iso2/phases/test_authorization.py", "tests/test_pair_iso2.py"),
     ),
     Mutant(
+        "paused-session-joined-by-another-car",
+        "a paused session is joined by a car with another EVCCID",
+        "secc/iso2/paused.py",
+        "if not hmac.compare_digest(evcc_id, self.evcc_id):",
+        "if False:",
+        ("tests/iso2/test_paused.py",),
+    ),
+    Mutant(
         "challenge-half-constant",
         "half of the challenge is the same in every session",
         "secc/iso2/phases/payment_details.py",

@@ -35,6 +35,8 @@ def conversation(secc: Party, state: SessionState) -> Conversation[str]:
         return (yield from session_stop(secc, state))
     except Stopped:
         return (yield from early_stop(secc, state))
+    finally:
+        state.forget()
 
 
 def charging(secc: Party, state: SessionState) -> Conversation[None]:

@@ -8,6 +8,12 @@ from secc.trace.meanings import BEFORE, CAR, RETRY, STOPS, Meaning
 
 REASONS: Final[tuple[Meaning, ...]] = (
     Meaning(
+        "completed.pause",
+        "The car paused: power is off, and it may go on later, in the same transaction.",
+        "Charging goes on when the car or the station wakes the other, without another card.",
+        "Nothing. The transaction ends with the next session of this plug-in that does not pause, or when the plug is pulled.",
+    ),
+    Meaning(
         "completed.stopped-early",
         "The car ended the session by SessionStop out of its order: before charging began, or from the charging loop without PowerDelivery(Stop).",
         "Charging has finished, or did not begin. Some cars come back at once with a new session.",

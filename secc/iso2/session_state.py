@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, TypeVar, overload
 
 from secc.conversation import Conversation, Party
 from secc.errors import PeerError
 from secc.iso2 import timing
 from secc.iso2.messages import Body, EnergyTransferMode, IsolationLevel, PaymentOption, SessionStopReq
-from secc.session.effects import Remark
+from secc.iso2.paused import Chosen, Paused, PausedContract
+from secc.session.contract_verdict import ContractVerdict
+from secc.session.effects import Decision, Remark
 from secc.session.offer import Offer, Payment, Transfer
 from secc.session.session_id import NO_SESSION
 from secc.session.terms import Terms
@@ -36,6 +39,10 @@ class SessionState:
     """The offer, what was agreed, and what was asked of the session from outside."""
 
     def __init__(self, offer: Offer) -> None:
+        self.paused = offer.paused
+        """The paused session of this plug-in, until SessionSetup; the offer may outlive the session."""
+        if self.paused is not None:
+            offer = replace(offer, paused=None)
         self.offer = offer
         self.wishes = Wishes(offer)
         self.terms = Terms(offer, self.wishes)
@@ -43,7 +50,16 @@ class SessionState:
         self.pace = Pace(timing.PACE)
         self.session_id = NO_SESSION
         """Chosen in SessionSetup; the header of every response carries it."""
+        self.evcc_id = b""
+        self.resumed: Paused | None = None
+        """The paused session that the car has joined in SessionSetup."""
         self.payment: PaymentOption | None = None
+        self.asked: ContractVerdict | None = None
+        """The question about the contract that the car has proved."""
+        self.before: PausedContract | None = None
+        """The contract of the paused session that goes on under the decision made then."""
+        self.chosen: Chosen | None = None
+        """The schedule on offer; chosen once ``powered``."""
         self.isolation: IsolationLevel | None = None
         """The result of the last cable check."""
         self.live = False
@@ -55,13 +71,49 @@ class SessionState:
 
     def hear(self, secc: Party) -> None:
         """Register the handlers of events from outside."""
-        self.wishes.hear(secc, timing.NOTIFICATION_MAX_DELAY, renegotiates=self._renegotiates)
+        self.wishes.hear(secc, timing.NOTIFICATION_MAX_DELAY, renegotiates=self.renegotiates)
 
-    def _renegotiates(self) -> bool:
+    def renegotiates(self) -> bool:
         """Whether a new limit needs a new schedule: ChargingStatusRes has EVSEMaxCurrent with
         external payment only.
         """
         return self.terms.transfer is not None and not self.terms.is_dc and self.payment is PaymentOption.CONTRACT
+
+    # Pause and resume
+
+    def resume(self, paused: Paused) -> None:
+        """The car has joined its paused session: it gets what it chose before. [V2G2-741]"""
+        self.resumed, self.session_id = paused, paused.session_id
+        self.terms.transfer = paused.transfer
+
+    def pause(self) -> Paused:
+        """Returns what a resume needs; the payment option and the transfer are agreed."""
+        assert self.payment is not None
+        assert self.terms.transfer is not None
+        return Paused(
+            session_id=self.session_id,
+            evcc_id=self.evcc_id,
+            tls=self.offer.tls,
+            payment=self.payment,
+            transfer=self.terms.transfer,
+            chosen=self.chosen if self.powered else None,
+            contract=self._contract(),
+        )
+
+    def _contract(self) -> PausedContract | None:
+        """The contract that the car has proved, with the newest decision about it."""
+        asked, before = self.asked, self.before
+        if asked is None:
+            return before
+        verdict = asked.verdict
+        if verdict is None or verdict.decision is Decision.NO_ANSWER:
+            return before or PausedContract(asked.emaid, None, asked.decided_at)
+        return PausedContract(asked.emaid, verdict if verdict.accepted else None, asked.decided_at)
+
+    def forget(self) -> None:
+        """The session has ended: drop what says whose car it was."""
+        self.evcc_id = b""
+        self.paused = self.resumed = self.asked = self.before = None
 
     # What is on offer
 
@@ -71,13 +123,20 @@ class SessionState:
 
     @property
     def payment_options(self) -> tuple[PaymentOption, ...]:
-        """Contract is offered only over TLS."""
+        """Contract is offered only over TLS; a resumed session has the option chosen before."""
+        if self.resumed is not None:
+            return (self.resumed.payment,)
         allowed = tuple(_OPTIONS[p] for p in self.offer.payments if p is not Payment.CONTRACT or self.offer.tls)
         return allowed or (PaymentOption.EXTERNAL_PAYMENT,)
 
     @property
     def modes(self) -> tuple[EnergyTransferMode, ...]:
-        return tuple(MODES[transfer] for transfer in self.offer.transfers)
+        return tuple(MODES[transfer] for transfer in self.transfers)
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """The transfers on offer; a resumed session has the one chosen before."""
+        return self.offer.transfers if self.resumed is None else (self.resumed.transfer,)
 
 
 @overload

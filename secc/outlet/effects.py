@@ -6,6 +6,7 @@ Questions to the backend go out as ``Ask(AuthorizeToken)``.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
 from frozen import dataclass
@@ -68,6 +69,24 @@ class TellSession(Effect):
     """
 
     event: Event
+
+
+class PauseOver(StrEnum):
+    """Why a paused session will not be resumed."""
+
+    UNPLUGGED = "unplugged"
+    STOPPED = "stopped"
+    LEFT = "left"
+    """The car began another session, or charges by pilot and duty."""
+    FAULT = "fault"
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPaused(Effect):
+    """The paused session will not be resumed: its transaction ends."""
+
+    why: PauseOver
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,20 @@ class SessionSetUp(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionPaused(Event):
+    """The V2G session said ``KeepForResume``: the value goes into the offers of this plug-in, until
+    a session is set up.
+    """
+
+    value: object = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumed(Event):
+    """The V2G session said ``Resume``: the car has joined the session that it paused."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContractPresented(Event):
     """The car chose Contract and its chain is being checked (``ValidateContract`` went out)."""
 
@@ -82,6 +96,11 @@ class BookChanged(Event):
 
 
 # --- From operator and backend ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WakeOrdered(Event):
+    """Operator, backend or lab wants a car that has paused to come back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from secc.link.slac.dlink import (
     ReportModem,
 )
 from secc.outlet import events as said
-from secc.outlet.effects import SetDuty, SetF, SetX1, TellSession
+from secc.outlet.effects import ForgetPaused, PauseOver, SetDuty, SetF, SetX1, TellSession
 from secc.outlet.settings import CARD_WAITS, PILOT_SETTLES, REFUSED_SHOWN, TOKEN_ANSWER
 from secc.outlet.state import STOPPED, Phase, State
 from secc.session.effects import Decision, Ground, ReportFault, Verdict
@@ -107,6 +107,8 @@ class Hearing:
         state.identification = state.identification.expired(now)
         self._look_at_card()
         self._look_at_pilot()
+        if state.over is not None:
+            self.forget_paused(PauseOver.STOPPED if state.over == STOPPED else PauseOver.FAULT)
 
     def _due(self) -> Deadline | None:
         """When a time limit needs a look: card, shown refusal, settling pilot, unanswered question
@@ -242,6 +244,8 @@ class Hearing:
         self._hear(said.ConnectionAccepted, self._connection_accepted)
         self._hear(said.SessionBegan, lambda began: state.session_began(began.payments))
         self._hear(said.SessionSetUp, self._session_set_up)
+        self._hear(said.SessionPaused, self._session_paused)
+        self._hear(said.SessionResumed, self._session_resumed)
         self._hear(said.ContractPresented, lambda presented: state.contract_presented())
         self._hear(said.ContractRejected, lambda rejected: state.contract_rejected())
         self._hear(said.ContractDecided, self._contract_decided)
@@ -254,6 +258,19 @@ class Hearing:
 
     def _session_set_up(self, set_up: said.SessionSetUp) -> None:
         self.state.set_up = True
+        self.forget_paused(PauseOver.LEFT)
+
+    def _session_paused(self, paused: said.SessionPaused) -> None:
+        self.state.paused = paused.value
+
+    def _session_resumed(self, resumed: said.SessionResumed) -> None:
+        self.state.paused = None
+
+    def forget_paused(self, why: PauseOver) -> None:
+        """Drop the value of a paused session, if there is one."""
+        if self.state.paused is not None:
+            self.state.paused = None
+            self.party.do(ForgetPaused(why))
 
     def _session_ended(self, ended: said.SessionEnded) -> None:
         state = self.state
@@ -273,6 +290,7 @@ class Hearing:
     def _hear_orders(self) -> None:
         self._hear(said.StartOrdered, self._start_ordered)
         self._hear(said.StopOrdered, lambda ordered: self._stop(ordered.by))
+        self._hear(said.WakeOrdered, self._wake_ordered)
         self._hear(LimitChanged, self._limit_changed)
         self._hear(said.BookChanged, self._book_changed)
 
@@ -281,7 +299,13 @@ class Hearing:
         self._accepted(Verdict(Decision.ACCEPTED), ordered.by)
 
     def _limit_changed(self, changed: LimitChanged) -> None:
-        self.state.watts_limit, self.state.waking = changed.watts, True
+        state, watts = self.state, changed.watts
+        before, state.watts_limit = state.watts_limit, watts
+        # Less power is not a reason to wake a car.
+        state.waking = state.waking or (before is not None and (watts is None or watts > before))
+
+    def _wake_ordered(self, ordered: said.WakeOrdered) -> None:
+        self.state.waking = True
 
     def _book_changed(self, changed: said.BookChanged) -> None:
         self.state.unbooked = changed.problem
@@ -304,7 +328,7 @@ class Hearing:
     def _token_presented(self, token: Token) -> None:
         party, state = self.party, self.state
         lost = state.over is not None and state.over != STOPPED
-        wanted = state.identification.wants_token(party.now) and not state.contract_kept
+        wanted = state.identification.wants_token(party.now) and not state.contract_kept and state.paused is None
         if self._asked is None and not lost and wanted:
             ticket = party.ask(AuthorizeToken(token.kind, token.value))
             self._asked = ticket, party.limit(TOKEN_ANSWER)

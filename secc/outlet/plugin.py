@@ -16,6 +16,7 @@ from secc.outlet.effects import (
     CloseConnection,
     CloseSdp,
     LockConnector,
+    PauseOver,
     SetF,
     SetX1,
     TellSession,
@@ -89,6 +90,7 @@ class Plugin:
                         if state.tolerated:
                             party.do(Remark(state.tolerated, state.fallen_back or ""))
                             state.tolerated = ""
+                        self._hearing.forget_paused(PauseOver.LEFT)
                         yield from charge_by_pilot(plug)
                         yield from self._rest()
                 except EmergencyRaised:
@@ -124,10 +126,11 @@ class Plugin:
         else:
             party.do(TellSession(SetupTimedOut()))
         state.attempt_ended(party.now)
-        if state.outcome is DLink.PAUSE and state.link_lost is None and state.over is None:
+        if state.sleeps:
             yield from self._sleep()
         else:
-            yield from self._close(state.outcome)
+            # A car that paused and may not go on leaves the network.
+            yield from self._close(DLink.TERMINATE if state.outcome is DLink.PAUSE else state.outcome)
 
     def _close(self, outcome: DLink) -> Conversation[None]:
         """End the attempt: close connection and link, and keep the oscillator off for the pause.
@@ -159,8 +162,8 @@ class Plugin:
             state.phase = Phase.FINISHED
 
     def _sleep(self) -> Conversation[None]:
-        """D-LINK_PAUSE: keep the key and the oscillator off until the car toggles, or a limit or
-        start order comes.
+        """D-LINK_PAUSE: keep the key and the oscillator off until the car toggles, or a higher
+        limit, a start or an order to wake it comes.
         """
         plug, party, state = self._plug, self._plug.party, self.state
         state.phase, state.waking = Phase.PAUSED, False

@@ -119,7 +119,9 @@ class State:
     """A question about a card is open."""
     refused_until: float = float("-inf")
     waking: bool = False
-    """A sleeping car has to be woken: a new limit or a start."""
+    """A sleeping car has to be woken: a higher limit, a start, or an order."""
+    paused: object | None = field(default=None, repr=False)
+    """What a session of this plug-in gave for its resume; None once a session is set up."""
 
     @property
     def plugged_in(self) -> bool:
@@ -161,6 +163,14 @@ class State:
             return DLink.ERROR
         return DLink.PAUSE if self.ended.name == "pause" else DLink.TERMINATE
 
+    @property
+    def sleeps(self) -> bool:
+        """Whether the attempt that is over leaves a car that sleeps: it has paused, or it has paused
+        before and has not come.
+        """
+        well = self.link_lost is None and self.over is None and not self.crowded
+        return well and (self.outcome is DLink.PAUSE or (self.paused is not None and not self.set_up))
+
     def may_charge(self, now: float) -> bool:
         """Whether an identified driver may charge without a session."""
         return self.identification.authorized(now) or bool(self.contract_kept)
@@ -198,6 +208,7 @@ class State:
         self.identification = self.identification.unplugged()
         self.phase, self.over = Phase.AVAILABLE, None
         self.session_open = self.charging = self.charged = False
+        self.paused = None
 
     def attempt_began(self) -> None:
         self.set_up, self.ended, self.connections = False, None, 0
@@ -210,7 +221,7 @@ class State:
         if self.crowded:
             # A timeout does not count: a car that sleeps must find the station ready. (A-SES-10)
             self.barren += 1
-        if not self.settings.falls_back or self.ever_charged or self.over is not None or self.outcome is DLink.PAUSE:
+        if not self.settings.falls_back or self.ever_charged or self.over is not None or self.sleeps:
             return
         known = self.identification.external is not None or bool(self.contract_kept)
         well = self.set_up and self.ended is not None and self.ended.well

@@ -6,6 +6,7 @@ about who may charge.
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import StrEnum
 from typing import ClassVar, Literal
 
@@ -210,6 +211,25 @@ class Identify(Effect):
 
     contract: ProvedContract
     verdict: Verdict
+
+
+# --- Pause and resume ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KeepForResume(Effect):
+    """The car pauses: keep this value for the plug-in, and pass it to the next session in its
+    ``Offer``. Only the session's protocol reads it.
+    """
+
+    value: object = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Effect):
+    """The car has joined the session that it paused; its transaction goes on. Said before
+    ``SESSION_SET_UP``.
+    """
 
 
 # --- How far it has come ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ The offer is fixed when a connection begins; later changes come as events (``Lim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import field
 from enum import StrEnum
 
 from frozen import dataclass
@@ -88,6 +89,12 @@ class Offer:
     ask_before_proof: bool = True
     """Whether the backend may be asked about a contract before the car has proved it; the answer
     counts only after the proof.
+    """
+    backend_lost_at: float | None = None
+    """When the line to the backend was last lost, monotonic seconds; None: never."""
+    paused: object | None = field(default=None, repr=False)
+    """The value that a session of this plug-in gave with ``KeepForResume``; only its protocol
+    reads it.
     """
     tolerances: frozenset[str] = frozenset()
     """Field quirks tolerated beyond the defaults (``Q-nn``)."""

@@ -142,6 +142,32 @@ _TABLE: Final = meanings(
             "Charging stopped when the power was lost.",
             "Only the meter has the energy since the last reading.",
         ),
+        # Transactions of paused sessions that were not resumed
+        "completed.pause-unplugged": (
+            "The car had paused, and the plug was pulled before it went on.",
+            "Nothing; the transaction ends.",
+            NOTHING,
+        ),
+        "completed.pause-stopped": (
+            "The car had paused, and driver, operator or backend ended the charging.",
+            "Charging has finished.",
+            NOTHING,
+        ),
+        "completed.pause-left": (
+            "The car had paused, and then began a new session, or charged without communication.",
+            "Charging goes on in a new transaction.",
+            "If a car does it after every pause: the log says whether it brings another EVCCID, or drops its SessionID.",
+        ),
+        "completed.pause-fault": (
+            "The car had paused, and a fault or the emergency stop ended the plug-in.",
+            "Charging does not go on.",
+            "`secc status` names active faults, the log those that are over.",
+        ),
+        "completed.pause-shutdown": (
+            "The car had paused, and the station was stopped.",
+            "Charging does not go on by itself; unplug and plug in.",
+            NOTHING,
+        ),
         # Emergencies
         "emergency.emergency-stop": (
             "The emergency stop was pressed.",

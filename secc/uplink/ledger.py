@@ -6,6 +6,8 @@
     ledger.reading(levels)                                       at each reading of the board
     ledger.proved(identity), ledger.authorized(identity)         who pays
     report = ledger.began("3fa94c0011223344", wall, levels)      energy may flow: returns SessionStarted
+    ledger.pause(), ledger.resume()                              the car pauses, the same transaction goes on
+    transaction = ledger.forgotten()                             it does not go on
     transaction = ledger.ended()                                 energy no longer flows
     report = transaction.ended("completed.full", wall, 4711.0)   the meter, read with the contactor open: SessionEnded
 
@@ -52,10 +54,11 @@ class Transaction:
 
 
 class Ledger:
-    """The ledger of one outlet. At most one transaction runs at a time."""
+    """The ledger of one outlet. At most one transaction is open at a time, running or paused."""
 
     def __init__(self, outlet: str, evse_id: str) -> None:
         self.running: Transaction | None = None
+        self.paused: Transaction | None = None
         self._outlet = outlet
         self._evse_id = evse_id
         self._payer: Identity | None = None
@@ -113,6 +116,21 @@ class Ledger:
             watt_hours=first,
             meter_id=meter_id,
         )
+
+    def pause(self) -> None:
+        """The car pauses. The transaction, if energy has flowed, stays open with its payer."""
+        if self.running is not None:
+            self.paused = self.ended()
+
+    def resume(self) -> None:
+        """The car has joined its paused session: its transaction goes on."""
+        if self.paused is not None:
+            self.running, self.paused = self.paused, None
+
+    def forgotten(self) -> Transaction | None:
+        """The paused session will not be resumed. Returns its transaction, if energy has flowed."""
+        forgotten, self.paused = self.paused, None
+        return forgotten
 
     def ended(self) -> Transaction | None:
         """Energy no longer flows. Returns the transaction, if one ran, and forgets its payer."""

@@ -111,6 +111,10 @@ class Backend(Protocol):
         """The settings of its decisions; for ``secc.uplink.policy.offers_contract``."""
 
     @property
+    def lost_at(self) -> float | None:
+        """When the line was last lost, monotonic seconds; None: never, or there is no line."""
+
+    @property
     def online(self) -> bool:
         """Whether it can be asked now. A backend without a network is always offline."""
 

@@ -94,6 +94,10 @@ class Standalone:
         return self._rules.policy
 
     @property
+    def lost_at(self) -> float | None:
+        return None
+
+    @property
     def online(self) -> bool:
         return False
 

@@ -465,6 +465,9 @@ def test_a_toggle_right_after_the_pause_waits_for_x1_to_be_over() -> None:
 def test_the_station_wakes_the_car_when_there_is_news() -> None:
     outlet = paused()
     outlet.run(10.0)
+    outlet.hear(LimitChanged(3000.0))
+    outlet.hear(LimitChanged(2000.0))
+    assert outlet.drive == "x1", "less power is no news for a car that sleeps"
     outlet.hear(LimitChanged(5000.0))
     assert outlet.drive == "5%", "B1 to B2"
     assert outlet.said(ResumeLink)
@@ -474,6 +477,7 @@ def test_a_link_that_went_in_the_pause_is_matched_anew() -> None:
     outlet = paused()
     outlet.run(10.0)
     outlet.hear(IndicateDlinkReady(False, "link lost"))
+    outlet.hear(LimitChanged(0.0))
     outlet.hear(LimitChanged(None))
     outlet.run(1.0)
     assert (outlet.drive, outlet.armed, outlet.sdp) == ("5%", True, False)

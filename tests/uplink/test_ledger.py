@@ -219,3 +219,55 @@ def test_an_identity_is_in_no_repr() -> None:
     kept.proved(CONTRACT)
     started(kept)
     assert "AABC" not in repr(running(kept))
+
+
+# Pause and resume
+
+
+def test_one_transaction_goes_on_over_any_number_of_pauses() -> None:
+    kept = ledger()
+    kept.proved(CONTRACT)
+    started(kept, 100.0)
+    for reading in (200.0, 300.0, 400.0):
+        kept.reading(levels(reading))
+        kept.pause()
+        assert (kept.running, kept.ended()) == (None, None)
+        kept.resume()
+        kept.proved(CONTRACT)
+        assert kept.began("s2", NOON, levels(reading, "open")) is None, "no second start"
+        assert running(kept).session == "s1"
+    report = ended(kept, 450.0)
+    assert (report.session, report.watt_hours) == ("s1", 450.0)
+    assert kept.forgotten() is None
+
+
+def test_a_paused_transaction_that_is_not_resumed_ends_alone() -> None:
+    kept = ledger()
+    started(kept, 100.0)
+    kept.reading(levels(200.0))
+    kept.pause()
+    kept.authorized(CARD)
+    forgotten = kept.forgotten()
+    assert forgotten is not None
+    assert (forgotten.session, forgotten.delivered) == ("s1", 100.0)
+    assert kept.forgotten() is None
+    assert kept.began("s2", NOON, levels(200.0, "open")) is not None
+    assert running(kept).payer == CARD
+
+
+def test_a_pause_before_any_energy_keeps_nothing() -> None:
+    kept = ledger()
+    kept.pause()
+    kept.resume()
+    assert kept.forgotten() is None
+    assert kept.running is None
+
+
+def test_the_payer_stays_who_it_was() -> None:
+    kept = ledger()
+    kept.proved(CONTRACT)
+    started(kept)
+    kept.pause()
+    kept.resume()
+    kept.authorized(CARD)
+    assert running(kept).payer == CONTRACT

@@ -7,10 +7,11 @@ from secc.conversation import Conversation, Party
 from secc.errors import ChallengeRejected, Refusal, SignatureRejected
 from secc.iso2 import timing
 from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
+from secc.iso2.paused import PausedContract
 from secc.iso2.refusals import refused
 from secc.iso2.session_state import SessionState, next_request, remark
 from secc.session.contract_verdict import ContractVerdict
-from secc.session.effects import AuthorizeContract, Milestone, Reach
+from secc.session.effects import AuthorizeContract, Decision, Identify, Milestone, Reach, Verdict
 from secc.session.proof import ProvedContract, prove
 from secc.session.signature import P256_SHA256
 from secc.session.waiting import limited
@@ -36,14 +37,19 @@ def contract_authorization(
     secc: Party, state: SessionState, contract: Contract, challenge: bytes
 ) -> Conversation[ProvedContract]:
     """Authorization with a contract. The backend may be asked before the proof; its answer counts
-    only after challenge and signature were verified.
+    only after challenge and signature were verified. A resumed session goes on under the decision
+    made before the pause.
     """
-    early = secc.ask(AuthorizeContract(contract)) if state.offer.ask_before_proof else None
+    before = _decided_before(state) if state.resumed is not None else None
+    early = secc.ask(AuthorizeContract(contract)) if before is None and state.offer.ask_before_proof else None
     request = yield from next_request(secc, AuthorizationReq)
     proved = _proved(secc, request, contract, challenge)
-    verdict = ContractVerdict(secc, proved, early or secc.ask(AuthorizeContract(proved)))
-    if not _decided(state, verdict):
-        yield from _until_decided(secc, state, verdict)
+    if before is not None:
+        _go_on(secc, state, proved, before)
+    else:
+        state.asked = verdict = ContractVerdict(secc, proved, early or secc.ask(AuthorizeContract(proved)))
+        if not _decided(state, verdict):
+            yield from _until_decided(secc, state, verdict)
     secc.reply(finished())
     by = "external identification" if state.wishes.eim_accepted else "contract"
     secc.do(Reach(Milestone.AUTHORIZED, (("by", by),)))
@@ -59,6 +65,33 @@ def _until_decided(secc: Party, state: SessionState, verdict: ContractVerdict) -
             yield from next_request(secc, AuthorizationReq)
             if _decided(state, verdict):
                 return
+
+
+def _decided_before(state: SessionState) -> PausedContract | None:
+    """Returns the contract of the paused session, if it was accepted. A lab that holds this phase
+    in Ongoing asks anew.
+    """
+    assert state.resumed is not None
+    before = state.resumed.contract
+    decided = before is not None and before.verdict is not None and not state.wishes.forces(FORCED)
+    return before if decided else None
+
+
+def _go_on(secc: Party, state: SessionState, proved: ProvedContract, before: PausedContract) -> None:
+    """Go on under the decision made before the pause. Where it may be out of date it is asked for
+    again, and the car is told to stop if the contract is refused now; silence changes nothing.
+    """
+    assert before.verdict is not None
+    state.before = before
+    secc.do(Identify(proved, before.verdict))
+    if before.holds(state.offer, secc.now):
+        return
+
+    def decided(verdict: Verdict) -> None:
+        if not verdict.accepted and verdict.decision is not Decision.NO_ANSWER:
+            state.wishes.stop = state.wishes.stop or secc.limit(timing.NOTIFICATION_MAX_DELAY)
+
+    state.asked = ContractVerdict(secc, proved, secc.ask(AuthorizeContract(proved)), decided)
 
 
 def finished() -> AuthorizationRes:

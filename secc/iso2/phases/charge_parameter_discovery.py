@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from frozen import dataclass
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import messages as m
 from secc.iso2 import timing
 from secc.iso2.messages import ResponseCode, UnitSymbol
+from secc.iso2.paused import Chosen
 from secc.iso2.phases.authorization import finished
 from secc.iso2.schedule import Schedule
 from secc.iso2.session_state import MODES, SessionState, next_request, remark
@@ -34,13 +37,15 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     limit. (Q-44)
     """
     request = yield from _first(secc, state)
-    target = _agreed(request, state)
+    target = _agreed(secc, request, state)
     with limited(secc, timing.ONGOING):
         while state.terms.maximum_watts <= 0.0 or state.wishes.forces(FORCED):
             yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
             request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
-            target = _agreed(request, state)
-    state.wishes.renegotiation = False
+            target = _agreed(secc, request, state)
+    state.chosen = Chosen(target.schedule, secc.now + target.schedule.seconds)
+    # The schedule of a paused session may be below the limit of now.
+    state.wishes.renegotiation = target.schedule.watts < state.terms.maximum_watts and state.renegotiates()
     secc.reply(_response(secc, state, m.EVSEProcessing.FINISHED, target.schedule.as_list()))
     mode = request.requested_energy_transfer_mode
     secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode.value), ("watts", state.terms.maximum_watts))))
@@ -58,18 +63,28 @@ def _first(secc: Party, state: SessionState) -> Conversation[m.ChargeParameterDi
     return (yield from next_request(secc, m.ChargeParameterDiscoveryReq))
 
 
-def _agreed(request: m.ChargeParameterDiscoveryReq, state: SessionState) -> Target:
+def _schedule(secc: Party, state: SessionState, departure: int | None, most_entries: int | None) -> Schedule:
+    """Returns the schedule chosen before a pause, within the limit of now, for the first
+    negotiation of a resumed session; otherwise a new one. [V2G2-741]
+    """
+    most = state.terms.maximum_watts
+    if state.resumed is not None and not state.powered and (chosen := state.resumed.chosen) is not None:
+        again = chosen.offered_again(secc.now, departure, most_entries)
+        if again is not None:
+            return replace(again, watts=min(again.watts, most))
+    return Schedule.covering(most, departure, most_entries)
+
+
+def _agreed(secc: Party, request: m.ChargeParameterDiscoveryReq, state: SessionState) -> Target:
     mode = request.requested_energy_transfer_mode
-    transfer = next((each for each in state.offer.transfers if MODES[each] is mode), None)
+    transfer = next((each for each in state.transfers if MODES[each] is mode), None)
     if transfer is None or state.terms.transfer not in (None, transfer):
         raise Refusal(ResponseCode.FAILED_WRONG_ENERGY_TRANSFER_MODE, "[V2G2-476]", mode)
     parameter = request.ev_charge_parameter
     if isinstance(parameter, m.DC_EVChargeParameter) is not transfer.is_dc:
         raise Refusal(WRONG, "[V2G2-477]", f"{type(parameter).__name__} for {mode}")
     state.terms.transfer = transfer
-    schedule = Schedule.covering(
-        state.terms.maximum_watts, parameter.departure_time, request.max_entries_sa_schedule_tuple
-    )
+    schedule = _schedule(secc, state, parameter.departure_time, request.max_entries_sa_schedule_tuple)
     if isinstance(parameter, m.DC_EVChargeParameter):
         return _dc(parameter, state, schedule)
     return _ac(parameter, state, schedule)

@@ -27,6 +27,10 @@ def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Cont
     """
     request = yield from next_request(secc, PaymentDetailsReq)
     contract = yield from _validated(secc, request)
+    before = state.resumed.contract if state.resumed is not None else None
+    if before is not None and contract.emaid.text != before.emaid:
+        # The transaction that goes on is another customer's.
+        raise refused(Decision.NOT_ALLOWED_HERE, "another contract than before the pause")
     challenge = secc.entropy(CHALLENGE_OCTETS)
     soon = contract.expires_soon(secc.wall().time)
     secc.reply(

@@ -76,6 +76,8 @@ def offer_for(
         meter_id=settings.meter_id or (board.meter.identity if board.meter is not None else ""),
         eim_seconds=config.timing.eim_seconds,
         tls=secure,
+        backend_lost_at=services.uplink.lost_at,
+        paused=plugin.state.paused,
         tolerances=frozenset(config.lab.tolerate),
         strict=config.lab.strict,
     )

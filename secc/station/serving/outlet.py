@@ -17,7 +17,7 @@ import asyncio
 from typing import Any
 
 from secc.config import OutletSettings
-from secc.outlet.effects import CloseSdp, OpenSdp, ReportBasicCharging
+from secc.outlet.effects import CloseSdp, ForgetPaused, OpenSdp, PauseOver, ReportBasicCharging
 from secc.outlet.events import StopOrdered
 from secc.session.effects import StartPower
 from secc.station.serving.commands import Commands
@@ -68,6 +68,7 @@ class OutletHost(Outlet):
         self.router.performs(OpenSdp, by=self._open_sdp)
         self.router.performs(CloseSdp, by=self._close_sdp)
         self.router.performs(ReportBasicCharging, by=self._charged_by_pilot)
+        self.router.performs(ForgetPaused, by=lambda said: self.transactions.forgotten(said.why))
 
     # Start and stop
 
@@ -94,6 +95,7 @@ class OutletHost(Outlet):
         await self.hardware.settle(SETTLE_SECONDS)
         if self._by_pilot:
             self._charged_by_pilot(ReportBasicCharging(False, "shutdown"))
+        self.transactions.forgotten(PauseOver.SHUTDOWN)
         await self.sockets.close()
         await self.matching.close()
         await self.questions.close()
@@ -139,6 +141,9 @@ class OutletHost(Outlet):
             # A plug-in that ended by a bug has not reported the end, and the next one's energy is
             # not this one's.
             self._charged_by_pilot(ReportBasicCharging(False, PLUG_IN_FAILED))
+        plugin = self.plug.plugin
+        well = plugin is not None and plugin.session.ended is not None and plugin.session.ended.well
+        self.transactions.forgotten(PauseOver.UNPLUGGED if well else PauseOver.FAULT)
         self.publish("unplugged")
         self.path.end()
         self.matching.car_gone()

@@ -77,6 +77,8 @@ class Sessions(Part):
         router.taps(effects.StopPower, effects.OpenContactor, by=self._stopping)
         router.taps(effects.Identify, by=transactions.identified)
         router.performs(effects.Identify, by=self._identified)
+        router.performs(effects.KeepForResume, by=self._paused)
+        router.performs(effects.Resume, by=self._resumed)
         router.performs(effects.Reach, by=self._reached)
         router.performs(effects.Remark, by=session_log.remarked)
         router.performs(TellSession, by=self._tell)
@@ -200,6 +202,14 @@ class Sessions(Part):
         self._transactions.reached(self._log.session, milestone, levels)
         self._log.reached(milestone, facts, levels)
         self._publish("milestone", milestone=milestone.value, **facts)
+
+    def _paused(self, said: effects.KeepForResume) -> None:
+        self._transactions.paused(self.router.levels())
+        self._plug.hear(events.SessionPaused(said.value))
+
+    def _resumed(self, said: effects.Resume) -> None:
+        self._transactions.ledger.resume()
+        self._plug.hear(events.SessionResumed())
 
     # Effects of the plug-in
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from secc.conversation import Levels, Reason, Wall
+from secc.outlet.effects import PauseOver
 from secc.session.effects import Identify, Milestone, StartPower
 from secc.session.log import about
 from secc.session.offer import Offer
@@ -18,6 +19,15 @@ from secc.uplink.standalone import Eim
 
 log = logging.getLogger(__name__)
 
+PAUSED = "completed.pause"
+"""The reason of a session that the car may resume."""
+_PAUSE_OVER = {
+    PauseOver.UNPLUGGED: Reason("completed", "pause-unplugged"),
+    PauseOver.STOPPED: Reason("completed", "pause-stopped"),
+    PauseOver.LEFT: Reason("completed", "pause-left"),
+    PauseOver.FAULT: Reason("completed", "pause-fault"),
+    PauseOver.SHUTDOWN: Reason("completed", "pause-shutdown"),
+}
 REST_SECONDS = 5.0
 """Limit of the wait for the contactor before the last meter reading: energy flows until it is open.
 """
@@ -68,19 +78,34 @@ class Transactions(Part):
         if report is not None:
             self._writes.put(lambda: self._services.uplink.session_started(report))
 
+    def paused(self, levels: Levels) -> None:
+        """The running session pauses: its transaction stays open."""
+        self.ledger.reading(levels)
+        self.ledger.pause()
+
+    def forgotten(self, why: PauseOver) -> None:
+        """The paused session will not be resumed: end its transaction, if there is one."""
+        transaction = self.ledger.forgotten()
+        if transaction is not None:
+            log.info("outlet %s: the paused session ends: %s", self._name, why.value)
+            self._close(transaction, _PAUSE_OVER[why])
+
     def ended(self, reason: Reason, levels: Levels) -> Transaction | None:
-        """The session, or charging without one, is over. Returns its transaction; the last reading
-        is known when the next write begins.
+        """The session, or charging without one, is over. Returns its transaction, which stays open
+        if the session paused; the last reading is known when the next write begins.
         """
         self.ledger.reading(levels)
         self.offer = None
         transaction = self.ledger.ended()
         if transaction is not None:
-            wall = self._services.calendar.wall()
-            # Read now, not when the write begins: by then the next car may be charging.
-            rest = asyncio.get_running_loop().create_task(self._rested(), name=f"{self._name} last reading")
-            self._writes.put(lambda: self._settle(transaction, reason, wall, rest))
-        return transaction
+            self._close(transaction, reason)
+        return self.ledger.paused if reason.code == PAUSED else transaction
+
+    def _close(self, transaction: Transaction, reason: Reason) -> None:
+        wall = self._services.calendar.wall()
+        # Read now, not when the write begins: by then the next car may be charging.
+        rest = asyncio.get_running_loop().create_task(self._rested(), name=f"{self._name} last reading")
+        self._writes.put(lambda: self._settle(transaction, reason, wall, rest))
 
     async def _rested(self) -> float | None:
         """Returns the meter's count when the contactor is open."""

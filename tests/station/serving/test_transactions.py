@@ -9,13 +9,17 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
+import pytest
+
 from hal.sim.clock import run_virtual
 from secc.config import Eim, OutletSettings
 from secc.conversation import ENDLESS, Levels, Reason, Wall
+from secc.outlet.effects import PauseOver
 from secc.session.effects import Decision, Identify, Milestone, StartPower, Verdict
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.transactions import REST_SECONDS, Transactions
 from secc.station.serving.writes import Writes
+from secc.trace.reasons import MEANINGS
 from secc.uplink.port import Identity, SessionEnded, SessionStarted
 from tests.lab_proof import lab_proved
 
@@ -78,6 +82,47 @@ def at(outlet: Outlet, story: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def identities(outlet: Outlet) -> list[Identity]:
     return [report.identity for report in outlet.reports if isinstance(report, SessionStarted)]
+
+
+def test_a_pause_is_no_end_and_a_resume_no_start() -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        transactions = outlet.transactions
+        for number, reading in enumerate((200.0, 300.0, 400.0)):
+            transactions.ledger.resume()
+            transactions.reached(f"s{number}", Milestone.POWER_ON, outlet.moved("closed", reading))
+            transactions.paused(outlet.moved("open", reading + 50.0))
+            transaction = transactions.ended(Reason("completed", "pause"), outlet.now)
+            assert transaction is not None, "the record of the session says what it delivered"
+            assert transactions.ended(Reason("severed", "connection-closed"), outlet.now) is None
+        transactions.ledger.resume()
+        transactions.ended(DONE, outlet.now)
+        transactions.forgotten(PauseOver.UNPLUGGED)
+
+    at(outlet, story)
+    begin, end = outlet.reports
+    assert isinstance(begin, SessionStarted)
+    assert isinstance(end, SessionEnded)
+    assert (begin.session, end.session, end.reason) == ("s0", "s0", "completed.terminated")
+    assert end.watt_hours == 450.0
+
+
+@pytest.mark.parametrize("why", PauseOver)
+def test_a_paused_session_that_is_not_resumed_ends_with_a_reason_of_its_own(why: PauseOver) -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        outlet.transactions.began("s0", outlet.moved("closed", 200.0))
+        outlet.transactions.paused(outlet.moved("open", 250.0))
+        outlet.transactions.forgotten(why)
+        outlet.transactions.forgotten(why)
+
+    at(outlet, story)
+    _, end = outlet.reports
+    assert isinstance(end, SessionEnded)
+    assert (end.reason, end.watt_hours) == (f"completed.pause-{why.value}", 250.0)
+    assert end.reason in MEANINGS
 
 
 def test_the_start_is_reported_when_power_is_on_and_not_before() -> None:
