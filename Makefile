@@ -8,7 +8,7 @@ DEV := $(VENV)/.dev
 # One more than two cores: some tests wait for a clock on the wall, and others run meanwhile.
 JOBS ?= 3
 
-.PHONY: setup demo run test check format interop arm bench mutants deletion pki docs clean
+.PHONY: setup demo run test check format interop staples arm bench mutants deletion pki docs clean
 
 setup: $(DEV)
 
@@ -53,6 +53,10 @@ format: $(DEV)
 # A car that we did not write, against our station, in network namespaces of its own (needs root).
 interop: $(DEV)
 	tests/live/interop.sh $(INTEROP)
+
+# What changes octets in libssl's buffers, over a long time: 20 000 handshakes and 100 000 broken ClientHellos.
+staples: $(DEV)
+	$(BIN)/python -m pytest -s -n 0 -m live tests/live/test_status_v2.py $(TEST)
 
 # Codec, TLS and boards on 32-bit and 64-bit Arm, emulated: `make arm ARM=armhf` for one of them.
 arm: $(READY)

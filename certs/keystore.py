@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +64,13 @@ class SeccChain:
     def path_to_root(self) -> tuple[Certificate, ...]:
         """Leaf first, with the root: each is issued by the next."""
         return (*self.certificates, self.root)
+
+    def unanswered(self, staples: Sequence[object | None]) -> str:
+        """Returns the names of the certificates for which there is None in ``staples``, leaf first.
+        Empty if there is none, also where ``staples`` is shorter.
+        """
+        names = ("the leaf", *(", ".join(sub_ca.common_names) for sub_ca in self.sub_cas))
+        return ", ".join(name for name, staple in zip(names, staples, strict=False) if staple is None)
 
     def verify(self, at: datetime, *, clock_trusted: bool = True, floor_suffices: bool = False) -> VerifiedChain:
         """Check the chain against its own root, as a car does. Raises :class:`ChainRejected`.

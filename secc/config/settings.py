@@ -63,6 +63,13 @@ class Trust:
             "the calendar. A certificate that has expired since then is accepted."
         ),
     ] = False
+    danger_status_request_v2: Annotated[
+        bool,
+        Doc(
+            "Send the OCSP responses of the whole chain to cars that ask by `status_request_v2`. libssl cannot do this: "
+            "the station changes an octet in its buffers ([why it is off](decisions/status-request-v2.md))."
+        ),
+    ] = False
 
     @property
     def staples(self) -> Path | None:

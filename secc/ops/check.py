@@ -176,11 +176,14 @@ def _chains(config: Config, wall: Wall) -> Iterator[Finding]:
         yield bad("keystore", str(problem))
     if not contents.chains and not contents.problems:
         yield bad("keystore", f"{config.trust.keystore} holds no chain that can be used")
-    cache = config.trust.staples
+    cache, whole = config.trust.staples, config.trust.danger_status_request_v2
     for chain in contents.chains:
         yield _chain(chain, wall)
         if cache is not None:
-            yield _staple(chain, StapleCache(cache), wall)
+            # In TLS 1.3, for the other edition, nothing is changed in libssl.
+            yield _staple(chain, StapleCache(cache), wall, whole=whole and chain.edition is Edition.ISO2)
+    if whole:
+        yield _status_v2()
 
 
 def _chain(chain: SeccChain, wall: Wall) -> Finding:
@@ -192,11 +195,20 @@ def _chain(chain: SeccChain, wall: Wall) -> Finding:
     return _ends("keystore", name, chain.leaf, wall, "renew it")
 
 
-def _staple(chain: SeccChain, cache: StapleCache, wall: Wall) -> Finding:
+def _staple(chain: SeccChain, cache: StapleCache, wall: Wall, *, whole: bool) -> Finding:
+    """``whole``: a car may be sent the responses for the sub-CAs, too."""
     staples = cache.staples(chain.path_to_root, wall.time, chain.edition, clock_trusted=wall.trusted)
-    if staples[0] is None:
-        return note("OCSP", f"{chain.path.name}: no fresh response for the leaf; cars that ask may close [V2G2-873]")
-    return Finding("OCSP", f"{chain.path.name}: a fresh response is stapled")
+    if missing := chain.unanswered(staples if whole else staples[:1]):
+        return note("OCSP", f"{chain.path.name}: no fresh response for {missing}; cars that ask may close [V2G2-873]")
+    return Finding("OCSP", f"{chain.path.name}: a fresh response is stapled{' for each certificate' if whole else ''}")
+
+
+def _status_v2() -> Finding:
+    from secc.link.tls.self_test import status_request_v2  # not needed without the setting
+
+    for problem in (serving := status_request_v2()).problems:
+        return note("OCSP", problem)
+    return Finding("OCSP", f"status_request_v2 is served: {serving.proof}")
 
 
 def _outlets(config: Config) -> Iterator[Finding]:

@@ -78,7 +78,8 @@ TLS: Final = meanings(
             "The car closed the connection after it had received the station's certificate chain, without an alert.",
             BEFORE,
             "As a rule the car does not trust the station: compare the root of the station's chain with the roots that the car has named. "
-            "A strict car also closes if it asked for the status of the station's certificates (`status_request_v2`) and got none (docs/trust.md).",
+            "A strict car also closes if it asked for the status of the station's certificates (`status_request_v2`) and got none "
+            "(`trust.danger_status_request_v2`, docs/trust.md).",
         ),
         "tls.closed-in-handshake": (
             "The car closed the connection in the middle of the handshake.",
@@ -112,7 +113,8 @@ TLS: Final = meanings(
             "The link is lost in one direction, or the sender is not a car.",
         ),
         "tls.station-failed": (
-            "The station could not do its part of the handshake: its key did not sign, or it had no thread for it.",
+            "The station could not do its part of the handshake: its key did not sign, it had no thread for it, "
+            "or libssl did not write what `status_request_v2` needs.",
             BEFORE,
             "The log says what failed. If the key is in a chip or a token, is it there (`secc check`)? Otherwise report it.",
         ),

@@ -15,9 +15,13 @@ from certs.truststore import Truststore
 from secc.cli import main
 from secc.config import Config, Lab, Tls, Trust, Uplink
 from secc.conversation import Wall
+from secc.link.tls import self_test
+from secc.link.tls.status_v2 import StatusRequestV2
 from secc.ops import check
 from secc.ops.check import Finding, report
+from secc.ops.doctor import examine
 from secc.uplink.standalone import Eim
+from tests.link.tls.status_runs import listed
 from tests.station_config import BOTH, configured, lab_pki
 from tools.pki.mint import KeyKind, Mint
 
@@ -139,6 +143,29 @@ def test_chains_of_both_editions_are_looked_at(tmp_path: Path) -> None:
     assert said(config).count("no fresh response for the leaf") == 3
     keystore.chmod(0o775)
     assert said(config).count("can be changed by others") == 1
+
+
+@listed
+def test_the_status_of_sub_cas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = pnc(tmp_path)
+    assert "status_request_v2" not in said(config)
+    staples = tmp_path / "staples"
+    shutil.copytree(lab_pki() / "station" / "staples", staples)
+    config = replace(config, trust=replace(config.trust, ocsp_cache=staples, danger_status_request_v2=True))
+    assert config.trust.keystore is not None
+    text = said(config)
+    assert "NOTE danger: trust.danger_status_request_v2" in text
+    assert text.count(": a fresh response is stapled for each certificate") == 2
+    assert "OK   OCSP: status_request_v2 is served: the self-test with OpenSSL 3." in text
+    for chain in Keystore(config.trust.keystore).read(Edition.ISO2).chains:
+        (staples / f"{chain.sub_cas[1].fingerprint}.der").unlink()
+    text = said(config)
+    assert "no fresh response for Lab CPO Sub-CA 1; cars that ask may close" in text
+    assert "no fresh response for Lab Other CPO Sub-CA 1; cars that ask may close" in text
+    monkeypatch.setattr(self_test, "status_request_v2", lambda: StatusRequestV2("the self-test failed: x"))
+    expected = "NOTE OCSP: status_request_v2 is not served, status_request is: the self-test failed: x"
+    assert expected in said(config)
+    assert expected in map(str, examine(config, filters=())), "the doctor says it, too"
 
 
 def test_stores_that_are_not_there(tmp_path: Path) -> None:

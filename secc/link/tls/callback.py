@@ -14,6 +14,7 @@ from secc.link.tls.errors import alert_name
 from secc.link.tls.hello import ClientHello
 from secc.link.tls.names import HANDSHAKE_MESSAGES
 from secc.link.tls.report import Step
+from secc.link.tls.status_v2 import StatusAnswer
 
 STEPS: Final = 24
 """Handshake messages and alerts that are kept; a handshake of this station has nine."""
@@ -28,13 +29,16 @@ class Facts:
         choice: ChainChoice,
         sign: Callable[[bytes], bytes] | None = None,
         staple: bytes | None = None,
+        status: StatusAnswer | None = None,
     ) -> None:
         self.hello = hello
         self.choice = choice
         self.sign = sign
         """Signs a digest with this connection's key, if libssl has only the public half."""
         self.staple = staple
-        """The OCSP response for a car that asks for it."""
+        """The leaf's OCSP response for a car that asks for it."""
+        self.status = status
+        """The responses of the whole chain, instead of the leaf's."""
         self.stapled = False
         self.presented: tuple[bytes, ...] = ()
         self.raised: BaseException | None = None

@@ -126,8 +126,8 @@ class Chain:
 
     Immutable. ``name`` is for logs. Several roots belong to a chain that is cross-signed. The
     caller must have verified ``staples``, builds a new chain when they change, and sets
-    ``staple_ends`` to the time until which the leaf's may be sent (None: no end). Raises
-    ContextRejected for certificates that cannot be read.
+    ``staple_ends`` to the times until which they may be sent (None: no end). Raises ContextRejected
+    for certificates that cannot be read.
     """
 
     __slots__ = ("_hashes", "_key_hashes", "_names", "_staple_ends", "certificates", "name", "roots", "staples")
@@ -138,17 +138,17 @@ class Chain:
         certificates: Sequence[bytes],
         roots: Sequence[bytes],
         staples: Sequence[bytes | None] = (),
-        staple_ends: datetime | None = None,
+        staple_ends: Sequence[datetime | None] = (),
     ) -> None:
         if not certificates:
             raise ContextRejected(f"chain {name}: no certificate")
-        if len(staples) > len(certificates):
-            raise ContextRejected(f"chain {name}: {len(staples)} staples for {len(certificates)} certificates")
+        if (count := max(len(staples), len(staple_ends))) > len(certificates):
+            raise ContextRejected(f"chain {name}: {count} staples for {len(certificates)} certificates")
         self.name = name
         self.certificates = tuple(certificates)
         self.roots = tuple(roots)
-        self.staples = (*staples, *(None for _ in range(len(certificates) - len(staples))))
-        self._staple_ends = staple_ends
+        self.staples = (*staples, *(None,) * (len(certificates) - len(staples)))
+        self._staple_ends = (*staple_ends, *(None,) * (len(certificates) - len(staple_ends)))
         self._hashes = {sha1(root) for root in self.roots}
         names, key_hashes = set(), set()
         for root in self.roots:
@@ -163,12 +163,14 @@ class Chain:
         self._names = names
         self._key_hashes = key_hashes
 
-    def staple(self, at: datetime | None) -> bytes | None:
-        """Returns the leaf's response if it may be sent at ``at``. One with an end is not sent when
-        the time is not known (A-TLS-08).
+    def staples_at(self, at: datetime | None) -> tuple[bytes | None, ...]:
+        """Returns the responses that may be sent at ``at``, leaf first. One with an end is not sent
+        when the time is not known (A-TLS-08).
         """
-        ended = self._staple_ends is not None and (at is None or at > self._staple_ends)
-        return None if ended else self.staples[0]
+        return tuple(
+            None if end is not None and (at is None or at > end) else staple
+            for staple, end in zip(self.staples, self._staple_ends, strict=True)
+        )
 
     def satisfies(self, authority: TrustedAuthority) -> bool:
         """Whether the chain ends in the root that the car names."""
@@ -225,7 +227,11 @@ class Handshaken:
     """
     stapled: bool = False
     staple_asked: tuple[str, ...] = ()
-    """``status_request`` and ``status_request_v2``, if asked for. Only the first is answered."""
+    """``status_request`` and ``status_request_v2``, if asked for."""
+    status_v2: bool = False
+    """Whether the answer was ``status_request_v2``: a response, or an empty one, for each certificate
+    of the chain.
+    """
     presented: tuple[bytes, ...] = field(default=(), repr=False)
     """The peer's certificates as DER, leaf first; empty where none was asked for."""
     staple: bytes | None = field(default=None, repr=False)

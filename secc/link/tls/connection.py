@@ -33,9 +33,15 @@ UNSENT_LIMIT: Final = 262_144
 def _observe(
     facts: Facts | None, ours: int, version: int, content: int, octets: int | None, length: int, *_: Any
 ) -> int:
-    # Records and their headers come here, too, and are ignored.
-    if facts is not None and octets and content in (libssl.CONTENT_HANDSHAKE, libssl.CONTENT_ALERT):
+    # Other parts of records come here, too, and are ignored.
+    if facts is None or not octets:
+        return 0
+    if content in (libssl.CONTENT_HANDSHAKE, libssl.CONTENT_ALERT):
         facts.passed(bool(ours), content, ctypes.string_at(octets, min(length, 2)))
+        if facts.status is not None and not ours and content == libssl.CONTENT_HANDSHAKE:
+            facts.status.hello_read(octets)
+    elif content == libssl.CONTENT_RECORD_HEADER and facts.status is not None and ours:
+        facts.status.record_built(octets)
     return 0
 
 
@@ -297,6 +303,7 @@ class TlsConnection:
             roots_named=None if named is None else tuple(authority.kind for authority in named),
             stapled=facts.stapled or staple is not None,
             staple_asked=() if hello is None else hello.status_asked,
+            status_v2=facts.status is not None and facts.status.announced,
             presented=facts.presented,
             staple=staple,
             quirks=() if hello is None else hello.quirks,
@@ -314,7 +321,9 @@ def accept(choice: Choice, hello: ClientHello) -> TlsConnection:
     """The station's end, for a car whose hello was read. ``receive`` still needs the octets of the
     hello.
     """
-    connection = TlsConnection(choice.context, Facts(hello, choice.why, choice.context.sign, choice.staple))
+    context, serving = choice.context, choice.context.status_v2
+    status = None if serving is None else serving.answer(hello, context.profile.version, choice.staples)
+    connection = TlsConnection(context, Facts(hello, choice.why, context.sign, choice.staples[0], status))
     connection._lib.SSL_set_accept_state(connection._ssl)
     return connection
 

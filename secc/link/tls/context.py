@@ -22,6 +22,7 @@ from secc.link.tls.errors import Alert, ContextRejected
 from secc.link.tls.hello import ClientHello, TrustedAuthority
 from secc.link.tls.key import DelegatedKey, Key, private_key
 from secc.link.tls.libssl import LibSsl, system_libssl
+from secc.link.tls.status_v2 import StatusRequestV2
 
 TRUSTED_CA_KEYS: Final = 3
 MAX_CERTIFICATE_OCTETS: Final = 10_240
@@ -121,7 +122,8 @@ class Context:
 class ServerContext(Context):
     """The station's side: one chain with its key, for the parameters of one edition.
 
-    ``keylog`` gets every secret of every connection; for the lab only. Raises ContextRejected if
+    ``keylog`` gets every secret of every connection; for the lab only. ``status_v2``: answer
+    ``status_request_v2`` as it says; None: as if the car had not sent it. Raises ContextRejected if
     chain and key do not match, or the profile does not allow the kind of key.
     """
 
@@ -134,9 +136,11 @@ class ServerContext(Context):
         profile: TlsProfile = ISO15118_2,
         keylog: Keylog | None = None,
         binding: LibSsl | None = None,
+        status_v2: StatusRequestV2 | None = None,
     ) -> None:
         super().__init__("TLS_server_method", profile, keylog, binding)
         self.chain = chain
+        self.status_v2 = status_v2
         self.sign = key.sign if isinstance(key, DelegatedKey) else None
         lib = self.binding
         # ISO 15118-2 requires no certificate of the car. [V2G2 section 7.7.3; Q-23]
@@ -144,6 +148,9 @@ class ServerContext(Context):
         self._use(chain, key)
         staple = self._callback(libssl.STATUS_FUNCTION, self._staple, libssl.STATUS_NO_ACKNOWLEDGEMENT)
         self._check(lib.SSL_CTX_callback_ctrl(self.pointer, libssl.CTRL_STATUS_CALLBACK, staple), "staple")
+        if status_v2 is not None:
+            choose_type = self._callback(libssl.CERTIFICATE_FUNCTION, self._choose_type, 0)
+            lib.SSL_CTX_set_cert_cb(self.pointer, choose_type, None)
         # The hello was read before; a body that libssl rejects must not end a handshake that is
         # tolerated.
         self._add_trusted_ca_keys(self._acknowledge, add_failed=0, parse_failed=1)
@@ -169,13 +176,24 @@ class ServerContext(Context):
             lib.EVP_PKEY_free(private or None)
 
     def _staple(self, facts: Facts | None, ssl: int, _: int) -> int:
-        """status_request: add the leaf's OCSP response, if there is one that may still be sent."""
-        if facts is None or facts.staple is None:
+        """Add the OCSP response of the leaf, or those of the chain, if there is one that may still be
+        sent.
+        """
+        response = None if facts is None else facts.staple if facts.status is None else facts.status.response
+        if facts is None or response is None:
             return libssl.STATUS_NO_ACKNOWLEDGEMENT
-        response, lib = facts.staple, self.binding
+        lib = self.binding
         lib.SSL_ctrl(ssl, libssl.CTRL_SET_OCSP_RESPONSE, len(response), lib.owned_copy(response))
         facts.stapled = True
         return libssl.STATUS_OK
+
+    def _choose_type(self, facts: Facts | None, ssl: int, _: int) -> int:
+        """libssl has read the hello, and asks for staples next: whatever the hello said, they are to
+        be of the type ``ocsp_multi``.
+        """
+        if facts is not None and facts.status is not None:
+            self.binding.SSL_ctrl(ssl, libssl.CTRL_STATUS_TYPE, libssl.STATUS_TYPE_OCSP_MULTI, None)
+        return 1
 
     def _acknowledge(self, facts: Facts | None, ssl: int, kind: int, where: int, out: Any, length: Any, *_: Any) -> int:
         """Add an empty trusted_ca_keys to the ServerHello: the station has used the car's (RFC 6066
@@ -233,11 +251,13 @@ class ClientContext(Context):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The context for a car, why it has its chain, and the OCSP response to send."""
+    """The context for a car, why it has its chain, and the OCSP response that may be sent for each
+    certificate, leaf first.
+    """
 
     context: ServerContext
     why: ChainChoice
-    staple: bytes | None = None
+    staples: tuple[bytes | None, ...] = (None,)
 
 
 def choose(
@@ -260,8 +280,8 @@ def choose(
     usable = [context for context in contexts if profile is None or context.profile == profile]
     for context in usable:
         if context.chain.chosen_by(hello):
-            return Choice(context, ChainChoice.NAMED, context.chain.staple(at))
+            return Choice(context, ChainChoice.NAMED, context.chain.staples_at(at))
     named = any(authority.octets for authority in hello.trusted_ca_keys or ())
     fallback = default if default is not None and default in usable else usable[0]
     why = ChainChoice.NOT_NAMED if named else ChainChoice.NOT_ASKED
-    return Choice(fallback, why, fallback.chain.staple(at))
+    return Choice(fallback, why, fallback.chain.staples_at(at))

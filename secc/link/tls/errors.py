@@ -138,6 +138,10 @@ class TlsUnavailable(SeccError):
     """No usable libssl on this machine; the text says what was looked for."""
 
 
+class SelfTestFailed(SeccError):
+    """The station's TLS does not do what its self-test asks of it; the text says what."""
+
+
 class ContextRejected(SeccError):
     """Certificate chain, private key and staples do not make a TLS context: an error of the
     configuration, not of the car.

@@ -17,6 +17,8 @@ MAX_OCTETS: Final = 16_384
 MAX_RECORDS: Final = 128
 HANDSHAKE_RECORD: Final = 0x16
 TLS_1_2: Final = 0x0303
+OCSP_MULTI: Final = 2
+"""CertificateStatusType for a response to each certificate of the chain."""
 
 
 class _Extension(IntEnum):
@@ -67,7 +69,7 @@ class ClientHello:
     certificate_authorities: tuple[bytes, ...] | None = None
     status_request: bool = False
     status_request_v2: tuple[int, ...] = ()
-    """CertificateStatusTypes asked for (RFC 6961): 1 ocsp, 2 ocsp_multi."""
+    """CertificateStatusTypes asked for (RFC 6961): 1 ocsp, 2 :data:`OCSP_MULTI`."""
     quirks: tuple[str, ...] = ()
     """Codes of the field quirks that were tolerated in reading this hello, for the log."""
 
@@ -236,7 +238,7 @@ def _names(octets: bytes | None) -> tuple[bytes, ...] | None:
 
 
 def _status_types(octets: bytes | None) -> tuple[int, ...]:
-    """Returns the types; a broken extension counts as not sent, since only the log uses it."""
+    """Returns the types; a broken extension counts as not sent, since a car may be served without."""
     if octets is None:
         return ()
     kinds = []

@@ -64,6 +64,7 @@ EXT_IGNORE_ON_RESUMPTION: Final = 0x40
 EXT_CLIENT_HELLO: Final = 0x80
 EXT_TLS_1_2_SERVER_HELLO: Final = 0x100
 STATUS_TYPE_OCSP: Final = 1
+STATUS_TYPE_OCSP_MULTI: Final = 2
 STATUS_OK: Final = 0
 STATUS_NO_ACKNOWLEDGEMENT: Final = 3
 
@@ -75,12 +76,16 @@ V_OK: Final = 0
 
 CONTENT_ALERT: Final = 21
 CONTENT_HANDSHAKE: Final = 22
+CONTENT_RECORD_HEADER: Final = 0x100
+"""A record is built (or read); the message callback gets its header's address."""
+RECORD_HEADER_OCTETS: Final = 5
 ERR_LIB_SSL: Final = 20
 ALERT_REASONS: Final = 1000
 """An error of libssl above this is an alert of the peer, plus its number (openssl/sslerr.h)."""
 
 STATUS_FUNCTION: Final = CFUNCTYPE(c_int, c_void_p, c_void_p)
 VERIFY_FUNCTION: Final = CFUNCTYPE(c_int, c_void_p, c_void_p)
+CERTIFICATE_FUNCTION: Final = CFUNCTYPE(c_int, c_void_p, c_void_p)
 KEYLOG_FUNCTION: Final = CFUNCTYPE(None, c_void_p, c_char_p)
 EXT_ADD_FUNCTION: Final = CFUNCTYPE(
     c_int, c_void_p, c_uint, c_uint, POINTER(c_void_p), POINTER(c_size_t), c_void_p, c_size_t, POINTER(c_int), c_void_p
@@ -112,6 +117,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "SSL_CTX_set_num_tickets": (c_int, _P, c_size_t),
     "SSL_CTX_set_verify": (None, _P, c_int, _P),
     "SSL_CTX_set_cert_verify_callback": (None, _P, _P, _P),
+    "SSL_CTX_set_cert_cb": (None, _P, _P, _P),
     "SSL_CTX_use_cert_and_key": (c_int, _P, _P, _P, _P, c_int),
     "SSL_CTX_set_keylog_callback": (None, _P, _P),
     "SSL_CTX_add_custom_ext": (c_int, _P, c_uint, c_uint, _P, _P, _P, _P, _P),
@@ -187,6 +193,8 @@ class LibSsl:
             self._bind(name, result, arguments)
         self.version: int = self.OpenSSL_version_num()
         self.version_text: str = self.OpenSSL_version(0).decode()
+        self.series = (self.version >> 28, self.version >> 20 & 0xFF)
+        """Major and minor number, such as (3, 0): releases with one interface and behaviour."""
         if self.version < OLDEST:
             raise TlsUnavailable(f"{self.version_text} is older than 3.0")
         self.ossl_context = self.OSSL_LIB_CTX_new()

@@ -94,7 +94,10 @@ class SessionLog(Part):
 
     def secured(self, handshaken: Handshaken) -> None:
         chain = f"chain {handshaken.chain} ({handshaken.choice.value})"
-        text = f"{handshaken.version} {handshaken.suite}, {chain}, {'stapled' if handshaken.stapled else 'no staple'}"
+        staple = (
+            f"stapled{' by status_request_v2' if handshaken.status_v2 else ''}" if handshaken.stapled else "no staple"
+        )
+        text = f"{handshaken.version} {handshaken.suite}, {chain}, {staple}"
         log.info("outlet %s: %s", self._name, text)
         for quirk in handshaken.quirks:
             self._tolerated(quirk, "in the TLS handshake")

@@ -30,6 +30,7 @@ from secc.link.tls.chain import Chain, profile_of
 from secc.link.tls.context import ServerContext
 from secc.link.tls.errors import ContextRejected, TlsUnavailable
 from secc.link.tls.key import PemKey
+from secc.link.tls.status_v2 import StatusRequestV2
 from secc.session.effects import Decision, Ground, ValidateContract, Verdict
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,8 @@ class TrustRoom:
         """By edition. Empty while the truststore has not been read, or cannot be."""
         self._revoked: RevokedCertificates | None = None
         """None without a list, and until it has been read."""
+        self._status_v2: StatusRequestV2 | None = None
+        """None without the setting, and until chains have been read."""
         self._stamps: dict[str, tuple[object, ...]] = {}
         self.roots_problems: tuple[str, ...] = ()
         self.revoked_problem: ConfigError | None = None
@@ -110,7 +113,8 @@ class TrustRoom:
     def problems(self) -> tuple[str, ...]:
         """Problems of roots, chains and lists as last read."""
         revoked = () if self.revoked_problem is None else (str(self.revoked_problem),)
-        return (*self.roots_problems, *revoked, *self.shown.problems)
+        status = () if self._status_v2 is None else self._status_v2.problems
+        return (*self.roots_problems, *revoked, *self.shown.problems, *status)
 
     def refresh(self, *, anew: bool = False) -> bool:
         """Read again what has changed on the disk: roots, revoked certificates, the station's
@@ -165,6 +169,11 @@ class TrustRoom:
         """Read the keystore and make TLS contexts of the chains that are valid now."""
         if self._keystore is None:
             return Identity()
+        if self._settings.danger_status_request_v2:
+            # Only a station with this setting needs a TLS client.
+            from secc.link.tls.self_test import status_request_v2
+
+            self._status_v2 = status_request_v2()
         contents = self._keystore.read(*self.editions)
         contexts: list[ServerContext] = []
         problems = [str(problem) for problem in contents.problems]
@@ -179,19 +188,19 @@ class TrustRoom:
     def _context(self, chain: SeccChain) -> ServerContext:
         profile, wall = profile_of(chain.edition, strict=self._strict), self._wall()
         chain.verify(wall.time, clock_trusted=wall.trusted, floor_suffices=True)
-        fresh: tuple[tuple[OcspStatus, bytes] | None, ...] = (None,)
+        fresh: tuple[tuple[OcspStatus, bytes] | None, ...] = (None,) * len(chain.certificates)
         if self._staples is not None:
             fresh = self._staples.fresh(chain.path_to_root, wall.time, chain.edition, clock_trusted=wall.trusted)
-        if fresh[0] is None:
-            log.warning("%s: no fresh OCSP response for the leaf: nothing is stapled", chain.path)
+        if missing := chain.unanswered(fresh if self._status_v2 is not None else fresh[:1]):
+            log.warning("%s: no fresh OCSP response for %s", chain.path, missing)
         presented = Chain(
             name=chain.path.name,
             certificates=[certificate.der for certificate in chain.certificates],
             roots=[chain.root.der],
             staples=[None if found is None else found[1] for found in fresh],
-            staple_ends=None if fresh[0] is None else fresh[0][0].ends,
+            staple_ends=[None if found is None else found[0].ends for found in fresh],
         )
-        return ServerContext(presented, _key(chain), profile, keylog=self._keylog)
+        return ServerContext(presented, _key(chain), profile, keylog=self._keylog, status_v2=self._status_v2)
 
     def validate(self, question: ValidateContract) -> Contract | Verdict:
         """Returns the contract of a valid chain; otherwise the verdict on it."""

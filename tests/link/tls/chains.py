@@ -31,6 +31,8 @@ class Pki:
     certificates: tuple[bytes, ...]
     staples: tuple[bytes, ...]
     private: ec.EllipticCurvePrivateKey
+    issuers: tuple[ec.EllipticCurvePrivateKey, ...]
+    """The keys that signed ``certificates``."""
 
     @property
     def chain(self) -> Chain:
@@ -74,23 +76,33 @@ def pki(name: str) -> Pki:
             )
         )
         made.append(builder.sign(keys[issuer], hashes.SHA256()))
-    staples = []
-    for level in (3, 2, 1):
-        response = (
-            ocsp.OCSPResponseBuilder()
-            .add_response(
-                cert=made[level],
-                issuer=made[level - 1],
-                algorithm=hashes.SHA1(),
-                cert_status=ocsp.OCSPCertStatus.GOOD,
-                this_update=start,
-                next_update=start + timedelta(days=1),
-                revocation_time=None,
-                revocation_reason=None,
-            )
-            .responder_id(ocsp.OCSPResponderEncoding.HASH, made[level - 1])
-            .sign(keys[level - 1], hashes.SHA256())
-        )
-        staples.append(response.public_bytes(Encoding.DER))
     ders = [certificate.public_bytes(Encoding.DER) for certificate in made]
-    return Pki(name, ders[0], (ders[3], ders[2], ders[1]), tuple(staples), keys[3])
+    staples = tuple(response(ders[level], ders[level - 1], keys[level - 1]) for level in (3, 2, 1))
+    return Pki(name, ders[0], (ders[3], ders[2], ders[1]), staples, keys[3], (keys[2], keys[1], keys[0]))
+
+
+def response(
+    certificate: bytes,
+    issuer: bytes,
+    key: ec.EllipticCurvePrivateKey,
+    status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
+) -> bytes:
+    """What the issuer says about its certificate, since an hour ago and for a day."""
+    parsed, parent = x509.load_der_x509_certificate(certificate), x509.load_der_x509_certificate(issuer)
+    start = parsed.not_valid_before_utc
+    made = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=parsed,
+            issuer=parent,
+            algorithm=hashes.SHA1(),
+            cert_status=status,
+            this_update=start,
+            next_update=start + timedelta(days=1),
+            revocation_time=start if status is ocsp.OCSPCertStatus.REVOKED else None,
+            revocation_reason=None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, parent)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(Encoding.DER)

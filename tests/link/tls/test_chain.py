@@ -13,6 +13,11 @@ from tests.link.tls.chains import pki
 from tests.link.tls.hello import client_hello
 
 
+def test_more_ends_than_certificates_are_refused() -> None:
+    with pytest.raises(ContextRejected, match="4 staples for 3 certificates"):
+        Chain("x", pki("A").certificates, (), (), [None] * 4)
+
+
 def test_staples_stand_beside_their_certificates() -> None:
     site = pki("A")
     assert Chain("x", site.certificates, (), site.staples[:1]).staples == (site.staples[0], None, None)

@@ -186,7 +186,7 @@ def test_version_1_is_stapled_and_version_2_alone_goes_without(
 def test_a_staple_that_has_ended_since_the_context_was_made_is_not_sent() -> None:
     """A-TLS-08: contexts are made hourly, responses end when they end. A wrong answer to the car is worse than none."""
     ends = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-    context = ServerContext(Chain("A", A.certificates, (A.root,), A.staples, ends), A.key)
+    context = ServerContext(Chain("A", A.certificates, (A.root,), A.staples, [ends]), A.key)
     hello = client_hello(extensions={5: b"\x01\x00\x00\x00\x00"})
     read = peek(hello)
     assert read is not None
