@@ -16,7 +16,7 @@ from secc.iso2.messages import (
     SAScheduleTuple,
     UnitSymbol,
 )
-from secc.iso2.units import physical, watts
+from secc.iso2.units import limit, watts
 
 TUPLE_ID: Final = 1
 """The id of the one schedule on offer, in 1..255. [V2G2-773]"""
@@ -56,8 +56,10 @@ class Schedule:
         return cls(watts, min(seconds, LATEST_START + DAY), 2)
 
     def as_list(self) -> SAScheduleList:
-        """Returns the schedule as message elements: PMax exactly, a duration in the last entry."""
-        p_max = physical(self.watts, UnitSymbol.W)
+        """Returns the schedule as message elements: PMax as near to the limit as it can be
+        said, never above it; a duration in the last entry.
+        """
+        p_max = limit(self.watts, UnitSymbol.W)
         intervals = [RelativeTimeInterval(start=0, duration=self.seconds)]
         if self.entries == 2:
             last = RelativeTimeInterval(start=self.seconds - DAY, duration=DAY)

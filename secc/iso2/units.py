@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 from secc.errors import Refusal
@@ -10,6 +11,8 @@ from secc.iso2.messages import PhysicalValue, ResponseCode, UnitSymbol
 
 _LARGEST = 32_767
 _SMALLEST = -32_768
+_NOISE = 1e-12
+"""By how much of itself a product of floats may be too small."""
 
 
 def amount(value: PhysicalValue, unit: UnitSymbol, code: ResponseCode = ResponseCode.FAILED) -> float:
@@ -24,8 +27,8 @@ def amount(value: PhysicalValue, unit: UnitSymbol, code: ResponseCode = Response
     return float(value.value * 10**value.multiplier) if value.multiplier >= 0 else value.value / 10**-value.multiplier
 
 
-def physical(quantity: float, unit: UnitSymbol) -> PhysicalValue:
-    """Returns the nearest PhysicalValue.
+def physical(quantity: float, unit: UnitSymbol, *, rounded: Callable[[float], int] = round) -> PhysicalValue:
+    """Returns the nearest PhysicalValue; with ``rounded`` another one beside it.
 
     Raises ValueError for NaN, which is a bug of the caller: measurements are checked before they
     are sent.
@@ -35,7 +38,7 @@ def physical(quantity: float, unit: UnitSymbol) -> PhysicalValue:
     quantity = min(max(quantity, _SMALLEST * 1000.0), _LARGEST * 1000.0)
     for multiplier in range(-3, 4):
         scaled = quantity * 10**-multiplier if multiplier <= 0 else quantity / 10**multiplier
-        value = round(scaled)
+        value = rounded(scaled)
         if _SMALLEST <= value <= _LARGEST:
             break
     while multiplier < 0 and value % 10 == 0:
@@ -46,8 +49,15 @@ def physical(quantity: float, unit: UnitSymbol) -> PhysicalValue:
 
 @lru_cache(maxsize=16)
 def limit(quantity: float, unit: UnitSymbol) -> PhysicalValue:
-    """:func:`physical`, cached: each answer of the charging loop repeats the limits."""
-    return physical(quantity, unit)
+    """Returns the largest PhysicalValue that is not above a limit of the station. Cached: each
+    answer of the charging loop repeats the limits.
+    """
+    return physical(quantity, unit, rounded=_down)
+
+
+def _down(scaled: float) -> int:
+    # 3 x 230 V x 15.7 A is a little less than 10833 W as a float, and the car may ask for 10833 W.
+    return math.floor(scaled + abs(scaled) * _NOISE)
 
 
 def volts(value: PhysicalValue, code: ResponseCode = ResponseCode.FAILED) -> float:

@@ -33,6 +33,13 @@ def test_what_is_offered_covers_the_time_without_a_gap(watts: float, departure: 
     assert SCHEMA.fragment(one, "SAScheduleTuple")
 
 
+@given(st.floats(0.001, 4e7))
+def test_p_max_is_never_above_the_limit(watts: float) -> None:
+    (one,) = Schedule.covering(watts, 100_000, None).as_list().sa_schedule_tuple
+    for entry in one.p_max_schedule.p_max_schedule_entry:
+        assert 0.0 < entry.p_max.value * 10.0**entry.p_max.multiplier <= watts * (1 + 1e-11)
+
+
 @given(
     st.floats(1000.0, 30_000.0),
     st.lists(st.tuples(st.integers(0, 2 * DAY), st.floats(-1000.0, 40_000.0)), min_size=1, max_size=24),

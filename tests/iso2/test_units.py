@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from secc.errors import Refusal
 from secc.iso2.messages import PhysicalValue, ResponseCode, UnitSymbol
-from secc.iso2.units import amount, amperes, physical, volts, watts
+from secc.iso2.units import amount, amperes, limit, physical, volts, watts
+from secc.session.offer import AcLimits
 
 
 @pytest.mark.case("Q-47")
@@ -56,6 +58,46 @@ def test_what_is_heard_is_what_was_said(multiplier: int, value: int) -> None:
     heard = amperes(PhysicalValue(multiplier=multiplier, unit=UnitSymbol.A, value=value))
     assert heard == pytest.approx(value * 10.0**multiplier)
     assert amperes(physical(heard, UnitSymbol.A)) == heard
+
+
+def exact(said: PhysicalValue) -> Fraction:
+    return said.value * Fraction(10) ** said.multiplier
+
+
+def sayable(most: Fraction) -> Fraction:
+    """The largest number not above ``most`` that a PhysicalValue can say, tried one multiplier after the other."""
+    found = [
+        value * Fraction(10) ** multiplier
+        for multiplier in range(-3, 4)
+        if (value := math.floor(most / Fraction(10) ** multiplier)) <= 32_767
+    ]
+    return max(found, default=Fraction(32_767_000))
+
+
+@pytest.mark.parametrize(
+    ("most", "said"), [(43_815.0, 43_810), (327_675.0, 327_670), (11_040.0, 11_040), (32_768.0, 32_760), (150e3, 150e3)]
+)
+def test_a_limit_is_rounded_down(most: float, said: float) -> None:
+    assert exact(limit(most, UnitSymbol.W)) == said
+
+
+@pytest.mark.case("Q-47")
+@given(st.floats(0.0, 4e7) | st.integers(0, 4_000_000).map(float))
+def test_a_limit_is_never_said_too_high_nor_lower_than_needed(most: float) -> None:
+    said = exact(limit(most, UnitSymbol.W))
+    assert said <= Fraction(most) * (1 + Fraction(1, 10**11))
+    assert said >= sayable(Fraction(most))
+
+
+@pytest.mark.case("Q-47", "I2X-28")
+@given(st.integers(1000, 10_000), st.integers(10, 6400), st.integers(1, 3))
+def test_volts_times_amperes_times_phases_are_said_where_they_can_be(volts: int, amperes: int, phases: int) -> None:
+    """Volts and amperes as a configuration has them, with one digit behind the point."""
+    ac = AcLimits(volts=volts / 10.0, maximum_amperes=amperes / 10.0, phases=phases)
+    wanted = Fraction(volts * amperes * phases, 100)
+    said = exact(limit(ac.watts(phases), UnitSymbol.W))
+    assert said == sayable(wanted)
+    assert said <= wanted
 
 
 @pytest.mark.case("A-EXI-06")

@@ -15,7 +15,7 @@ from secc.iso2.phases.authorization import finished
 from secc.iso2.schedule import Schedule
 from secc.iso2.session_state import MODES, SessionState, next_request, remark
 from secc.iso2.status import present_ac, present_dc
-from secc.iso2.units import amount, amperes, physical, volts, watts
+from secc.iso2.units import amount, amperes, limit, physical, volts, watts
 from secc.session.dc_limits import CarLimits
 from secc.session.effects import Milestone, Reach
 from secc.session.waiting import limited
@@ -39,7 +39,7 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     request = yield from _first(secc, state)
     target = _agreed(secc, request, state)
     with limited(secc, timing.ONGOING):
-        while state.terms.maximum_watts <= 0.0 or state.wishes.forces(FORCED):
+        while limit(state.terms.maximum_watts, UnitSymbol.W).value <= 0 or state.wishes.forces(FORCED):
             yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
             request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
             target = _agreed(secc, request, state)
@@ -143,7 +143,7 @@ def _ac_limits(secc: Party, state: SessionState) -> m.AC_EVSEChargeParameter:
     return m.AC_EVSEChargeParameter(
         ac_evse_status=present_ac(secc, state),
         evse_nominal_voltage=physical(state.terms.ac.volts, UnitSymbol.V),
-        evse_max_current=physical(state.terms.maximum_ac_amperes, UnitSymbol.A),
+        evse_max_current=limit(state.terms.maximum_ac_amperes, UnitSymbol.A),
     )
 
 
@@ -153,9 +153,9 @@ def _dc_limits(secc: Party, state: SessionState, processing: m.EVSEProcessing) -
     code = m.DC_EVSEStatusCode.EVSE_READY if finished else m.DC_EVSEStatusCode.EVSE_NOT_READY
     return m.DC_EVSEChargeParameter(
         dc_evse_status=present_dc(secc, state, code),
-        evse_maximum_current_limit=physical(dc.maximum_amperes, UnitSymbol.A),
-        evse_maximum_power_limit=physical(state.terms.maximum_watts, UnitSymbol.W),
-        evse_maximum_voltage_limit=physical(dc.maximum_volts, UnitSymbol.V),
+        evse_maximum_current_limit=limit(dc.maximum_amperes, UnitSymbol.A),
+        evse_maximum_power_limit=limit(state.terms.maximum_watts, UnitSymbol.W),
+        evse_maximum_voltage_limit=limit(dc.maximum_volts, UnitSymbol.V),
         evse_minimum_current_limit=physical(dc.minimum_amperes, UnitSymbol.A),
         evse_minimum_voltage_limit=physical(dc.minimum_volts, UnitSymbol.V),
         evse_peak_current_ripple=physical(dc.ripple_amperes, UnitSymbol.A),

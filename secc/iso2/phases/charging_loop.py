@@ -81,7 +81,7 @@ def _charging_status(secc: Party, state: SessionState) -> None:
             response_code=ResponseCode.OK,
             evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=TUPLE_ID,
-            evse_max_current=physical(state.terms.maximum_ac_amperes, UnitSymbol.A) if external else None,
+            evse_max_current=limit(state.terms.maximum_ac_amperes, UnitSymbol.A) if external else None,
             meter_info=meter_info(secc, state),
             receipt_required=False,
             ac_evse_status=present_ac(secc, state),

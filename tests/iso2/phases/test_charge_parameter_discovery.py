@@ -196,7 +196,7 @@ def test_a_car_waits_while_there_is_no_power_to_offer() -> None:
     assert schedule(body) == [(0, 86_400, 22_000.0)]
 
 
-@pytest.mark.parametrize("limit", [-5.0, float("-inf")])
+@pytest.mark.parametrize("limit", [-5.0, float("-inf"), 0.0009])
 def test_a_limit_below_nothing_is_nothing(limit: float) -> None:
     car = due()
     car.hear(LimitChanged(limit))
