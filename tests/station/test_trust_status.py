@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from cryptography.x509.ocsp import OCSPCertStatus
 from certs.certificates import Certificate, Edition
 from certs.keystore import Keystore
 from certs.revocation import StapleCache, Status
+from hal.sim.clock import run_virtual
 from secc.config import Tls
 from secc.config.settings import Trust
 from secc.conversation import Wall
@@ -28,8 +30,14 @@ from secc.station.shared.notify import Notifier
 from secc.station.shared.trust import TrustRoom
 from tests.lab_trust import AT, LAB
 from tests.link.tls.status_runs import listed
+from tests.station.test_doors import QUICK_PNC, pnc, strange
 from tests.station_config import BOTH, configured
+from tests.station_scene import station
 from tools.pki.layout import write_lab_pki
+
+SERVER_HELLO_DONE = b"\x0e\x00\x00\x00"
+END_OCTETS = 6 + 5 + 80
+"""ChangeCipherSpec, and Finished with its header."""
 
 
 @pytest.fixture
@@ -78,6 +86,44 @@ def test_a_revoked_sub_ca_has_no_response(stores: Trust, caplog: pytest.LogCaptu
     found = served(context(stores), ASK_V2)
     assert [bool(response) for response in found.responses] == [True, True, False]
     assert "no fresh OCSP response for Lab CPO Sub-CA 1" in caplog.text
+
+
+@listed
+def test_a_station_serves_it_over_tcp_and_the_next_car_charges(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = pnc(tmp_path)
+    config = replace(config, trust=replace(config.trust, danger_status_request_v2=True))
+
+    def look(port: int) -> Served:
+        client = MinimalClient(ASK_V1 | ASK_V2)
+        with socket.create_connection(("::1", port), timeout=20) as peer:
+            peer.sendall(client.hello())
+            flight = b""
+            while not flight.endswith(SERVER_HELLO_DONE):
+                flight += peer.recv(65_536)
+            answer, found = client.answer(flight)
+            peer.sendall(answer)
+            finished = b""
+            while len(finished) < END_OCTETS:
+                finished += peer.recv(65_536)
+            client.finish(finished)
+            return found
+
+    async def main() -> None:
+        async with station(config, watch=False) as scene:
+            found = await strange(scene, lambda: look(scene.outlet().sockets.port or 0))
+            assert found.status_type == 2
+            assert all(found.responses)
+            assert len(found.responses) == 3
+            await scene.ended()
+            assert (await scene.drive(QUICK_PNC, tls=True).done()).outcome == "completed.full"
+
+    with caplog.at_level(logging.INFO):
+        run_virtual(main())
+    said = [line for line in caplog.messages if "TLSv1.2 TLS_ECDHE_ECDSA" in line]
+    # The second car asks by status_request.
+    assert [line.rpartition(", ")[2] for line in said] == ["stapled by status_request_v2", "stapled"]
 
 
 def test_a_station_that_cannot_serve_it_says_so_and_serves_version_1(
