@@ -8,7 +8,7 @@ DEV := $(VENV)/.dev
 # One more than two cores: some tests wait for a clock on the wall, and others run meanwhile.
 JOBS ?= 3
 
-.PHONY: setup demo run test check format interop staples arm bench mutants deletion pki docs clean
+.PHONY: setup demo run test conformance check format interop staples arm bench mutants deletion pki docs clean
 
 setup: $(DEV)
 
@@ -38,6 +38,10 @@ pki: $(READY)
 test: $(DEV)
 	@echo "tests: about five minutes on two free cores, longer on busy ones"
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not live' $(TEST)
+
+# The rows of tests/conformance.toml, one by one; about a minute on two free cores. One row needs root, for network namespaces.
+conformance: $(DEV)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tools.conformance --jobs $(JOBS) $(CONFORMANCE)
 
 check: $(DEV)
 	$(BIN)/ruff format --check .

@@ -199,7 +199,6 @@ ENDINGS: dict[str, Callable[[Received], Event]] = {
 }
 
 
-@pytest.mark.case("I2X-26")
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("name", CARS)
 def test_the_next_car_charges_after_a_session_that_the_station_ended(name: str, ending: str) -> None:

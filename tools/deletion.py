@@ -35,6 +35,7 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
     "tests in which such a car charges": (
         "tests/station",
         "tests/station_scene.py",
+        "tests/conformance",
         "tests/held_outlet.py",
         "tests/world_outlet.py",
         "tests/pair.py",

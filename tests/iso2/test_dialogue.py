@@ -145,7 +145,6 @@ def test_then_nothing_is_left_to_compile(again: Schema[V2G_Message], compiled: l
     assert not compiled
 
 
-@pytest.mark.case("SAP-15")
 def test_a_second_request_after_success_is_no_message_of_the_protocol_agreed_on(dialogue: Dialogue) -> None:
     spoken = protocol()
     offered = sap.AppProtocol(

@@ -65,7 +65,7 @@ def safe_first(car: Car, since: int) -> bool:
     return OpenContactor in kinds and not any(kind.__name__ == "Send" for kind in kinds[: kinds.index(OpenContactor)])
 
 
-@pytest.mark.case("A-PHY-01", "A-PHY-02", "A-NET-09", "A-SES-14", "A-RES-05", "I2-ABN-01", "I2-ABN-02")
+@pytest.mark.case("A-PHY-01", "A-PHY-02", "A-NET-09", "A-SES-14", "A-RES-05")
 @pytest.mark.parametrize("code", SEVERED)
 @pytest.mark.parametrize("due", EVERY_STATE, ids=str)
 def test_what_severs_the_session_ends_it_at_once_without_a_word(due: Due, code: str) -> None:
@@ -79,7 +79,6 @@ def test_what_severs_the_session_ends_it_at_once_without_a_word(due: Due, code: 
     assert car.pending == []
 
 
-@pytest.mark.case("I2-ABN-04", "I2-ABN-05")
 @pytest.mark.parametrize("code", EMERGENCIES)
 @pytest.mark.parametrize("due", EVERY_STATE, ids=str)
 def test_an_emergency_switches_off_and_tells_the_car_with_its_next_request(due: Due, code: str) -> None:

@@ -25,7 +25,6 @@ def test_a_frame_has_eight_octets_in_front() -> None:
     assert Framer().feed(HELLO) == [Frame(PayloadType.EXI, bytes.fromhex("8000DBAB93"))]
 
 
-@pytest.mark.case("TP-01", "TP-02")
 @pytest.mark.parametrize("step", [1, 3, 8, 12])
 def test_segments_of_any_size_are_put_together(step: int) -> None:
     framer, frames = Framer(), []
@@ -41,7 +40,7 @@ def test_two_frames_in_one_segment_come_in_order() -> None:
     assert Framer().feed(both) == [Frame(PayloadType.EXI, b"first"), Frame(PayloadType.DC, b"second")]
 
 
-@pytest.mark.case("I2-TPV-02", "I2-TPV-03", "I2-TPV-04", "A-V2G-05")
+@pytest.mark.case("A-V2G-05")
 @pytest.mark.parametrize(
     ("bad", "why"),
     [

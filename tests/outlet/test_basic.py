@@ -290,7 +290,6 @@ def test_unplugged_under_power() -> None:
     assert (outlet.drive, outlet.contactor, outlet.basic, outlet.plugins) == ("x1", "open", False, 2)
 
 
-@pytest.mark.case("I2-ABN-04", "I2-ABN-05")
 def test_a_pilot_that_breaks() -> None:
     outlet = charging()
     outlet.pilot_to("E")

@@ -151,7 +151,6 @@ def test_what_is_said_of_a_plug_that_was_pulled_is_not_the_reason_of_its_end(eve
 # --- The setup clock and the next attempt -----------------------------------------------------------------------------
 
 
-@pytest.mark.case("I2-SAP-05", "I2-SS-04")
 def test_without_session_setup_in_20_seconds_everything_closes_and_a_new_attempt_begins() -> None:
     outlet = plugged()
     outlet.run(19.9)

@@ -18,6 +18,7 @@ from secc.link import sdp
 from secc.link.sdp import Security
 from secc.link.v2gtp import PayloadType, frame
 from secc.ops.network import InterfaceUnusable, Place
+from secc.session.offer import Payment as Paid
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from secc.station.serving import sockets
@@ -62,9 +63,9 @@ TLS, NONE = Security.TLS, Security.NONE
 @pytest.mark.parametrize(
     ("tls", "asked", "answered"),
     [
-        pytest.param(Tls.OFF, 0x10, NONE, marks=pytest.mark.case("I2-SDP-01")),
+        pytest.param(Tls.OFF, 0x10, NONE, marks=pytest.mark.case("I2-SDP-01", "I2-TPS-01")),
         pytest.param(Tls.OFF, 0x00, NONE, id="TLS asked of a station without"),
-        pytest.param(Tls.OFFERED, 0x00, TLS, marks=pytest.mark.case("I2-SDP-02", "I2-SDP-03")),
+        pytest.param(Tls.OFFERED, 0x00, TLS, marks=pytest.mark.case("I2-SDP-03")),
         pytest.param(Tls.OFFERED, 0x10, NONE, id="plain asked where both are served"),
         pytest.param(Tls.REQUIRED, 0x00, TLS, id="TLS asked where it is required"),
         pytest.param(Tls.REQUIRED, 0x10, TLS, marks=pytest.mark.case("A-NET-04")),
@@ -73,8 +74,15 @@ TLS, NONE = Security.TLS, Security.NONE
 def test_sdp_names_a_usable_port_and_what_is_spoken_there(
     tmp_path: Path, tls: Tls, asked: int, answered: Security
 ) -> None:
-    config = configured(tmp_path) if tls is Tls.OFF else pnc(tmp_path, tls)
+    sdp_is_answered(configured(tmp_path) if tls is Tls.OFF else pnc(tmp_path, tls), asked, answered)
 
+
+@pytest.mark.case("I2-SDP-02")
+def test_tls_is_answered_where_a_card_alone_can_pay(tmp_path: Path) -> None:
+    sdp_is_answered(configured(tmp_path, tls=Tls.OFFERED, eim=Eim.FREE), 0x00, TLS)
+
+
+def sdp_is_answered(config: Config, asked: int, answered: Security) -> None:
     async def main() -> None:
         async with station(config, watch=False) as scene:
             port = config.outlets[0].sdp_port
@@ -148,10 +156,19 @@ async def refused(port: int) -> bool:
     return False
 
 
-@pytest.mark.case("I2-SDP-04", "I2-SDP-05", "I2-SDP-06", "I2-SAP-05")
-@pytest.mark.parametrize("security", [0x00, 0x10])
-def test_after_the_setup_clock_nobody_is_answered_and_connecting_is_refused(tmp_path: Path, security: int) -> None:
-    config = pnc(tmp_path, timing=Timing(setup_seconds=18.0))
+@pytest.mark.parametrize(
+    ("tls", "payments", "security"),
+    [
+        # Two rows: no answer, and no connection.
+        pytest.param(Tls.OFF, (Paid.EXTERNAL,), 0x10, marks=pytest.mark.case("I2-SDP-04", "I2-SAP-05")),
+        pytest.param(Tls.OFFERED, (Paid.EXTERNAL,), 0x00, marks=pytest.mark.case("I2-SDP-05")),
+        pytest.param(Tls.OFFERED, BOTH, 0x00, marks=pytest.mark.case("I2-SDP-06")),
+    ],
+)
+def test_after_the_setup_clock_nobody_is_answered_and_connecting_is_refused(
+    tmp_path: Path, tls: Tls, payments: tuple[Paid, ...], security: int
+) -> None:
+    config = configured(tmp_path, tls=tls, payments=payments, timing=Timing(setup_seconds=18.0))
 
     async def main() -> None:
         async with station(config, watch=False) as scene:
@@ -287,7 +304,7 @@ async def strange(scene: Scene, call: Callable[[], Any]) -> Any:
     return await asyncio.to_thread(call)
 
 
-@pytest.mark.case("TLS-01", "TLS-04", "TLS-09")
+@pytest.mark.case("TLS-04", "TLS-09")
 def test_openssl_sees_chain_suite_and_staple(tmp_path: Path) -> None:
     root = lab_pki() / "authorities"
 

@@ -58,7 +58,6 @@ def first(offer: Offer = DC_EIM) -> Car:
 # --- ChargingStatus ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("I2-CS-01", "I2-CS-05", "I2-CS-07")
 def test_ac_status_with_external_payment() -> None:
     body = first(AC_EIM).says(STATUS)
     assert body.response_code is ResponseCode.OK
@@ -118,7 +117,6 @@ def test_an_outlet_without_a_meter_tells_no_reading() -> None:
 # --- CurrentDemand ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("I2-CD-01", "I2-CD-06", "I2-CD-08", "I2X-22")
 @pytest.mark.parametrize("offer", [DC_EIM, DC_PNC])
 def test_dc_is_answered_at_once_from_what_was_measured(offer: Offer) -> None:
     car = first(offer)
@@ -147,7 +145,7 @@ def test_every_request_sets_the_output_anew() -> None:
     assert len(car.all(SetOutput)) - begun == 5
 
 
-@pytest.mark.case("I2X-24", "Q-55")
+@pytest.mark.case("Q-55")
 def test_what_is_beyond_our_limits_is_served_up_to_them_and_flagged() -> None:
     car = first()
     car.says(current_demand(1200.0, 50.0))

@@ -36,7 +36,6 @@ def due(message: str = "CableCheck") -> Car:
 # --- CableCheck ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("I2-CC-01", "I2-CC-02", "I2-CC-06", "I2-CC-07")
 @pytest.mark.parametrize("pilot", ["C", "D"])
 def test_the_cable_is_checked_while_the_car_asks(pilot: str) -> None:
     car = due()
@@ -123,7 +122,6 @@ def test_a_check_that_does_not_end_is_given_up_although_the_car_is_silent() -> N
     assert car.code == "timer.V2G_SECC_CableCheck_Performance_Time"
 
 
-@pytest.mark.case("I2-CC-06")
 def test_a_lab_can_hold_the_cable_check_in_ongoing_but_not_make_a_bad_cable_good() -> None:
     car = due()
     car.hear(OngoingForced("CableCheck", on=True))
@@ -137,7 +135,7 @@ def test_a_lab_can_hold_the_cable_check_in_ongoing_but_not_make_a_bad_cable_good
 # --- PreCharge ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("I2-PC-01", "Q-53")
+@pytest.mark.case("Q-53")
 def test_the_voltage_told_is_the_one_measured() -> None:
     car = due("PreCharge")
     car.levels = replace(car.levels, volts=37.5)

@@ -23,7 +23,7 @@ def due() -> Car:
     return Car(DC_PNC).drive(until="PaymentDetails")
 
 
-@pytest.mark.case("I2-PDET-01", "I2X-37")
+@pytest.mark.case("I2-PDET-01")
 def test_a_good_chain_gets_a_challenge_of_sixteen_octets() -> None:
     car = due()
     body = car.payment_details()
@@ -101,7 +101,7 @@ REFUSALS = {
 }
 
 
-@pytest.mark.case("I2-PDET-07", "I2-PDET-08", "I2-PDET-09", "I2X-13", "I2X-36")
+@pytest.mark.case("I2X-36")
 @pytest.mark.parametrize("decision", REFUSALS)
 def test_every_way_to_be_refused_has_its_code(decision: Decision) -> None:
     car = due()
@@ -130,7 +130,6 @@ def test_a_bare_yes_without_a_contract_is_no_contract() -> None:
     assert car.asked(AuthorizeContract) == []
 
 
-@pytest.mark.case("I2X-12")
 def test_a_contract_that_ends_soon_is_announced() -> None:
     car = due()
     until = contract().not_after - timedelta(days=10)

@@ -52,7 +52,7 @@ def test_scope_and_category_never_filter_the_charge_service(category: ServiceCat
     assert body.charge_service.service_id == 1
 
 
-@pytest.mark.case("I2X-33", "I2X-35", "A-TLS-01")
+@pytest.mark.case("A-TLS-01")
 def test_contract_is_offered_over_tls_only() -> None:
     def options(**changes: object) -> tuple[PaymentOption, ...]:
         car = Car(replace(DC_PNC, **changes)).drive(until="ServiceDiscovery")  # type: ignore[arg-type]  # of Offer
@@ -65,7 +65,6 @@ def test_contract_is_offered_over_tls_only() -> None:
     assert options(payments=(Payment.EXTERNAL,)) == (EXTERNAL,)
 
 
-@pytest.mark.case("I2-SDET-01")
 def test_the_charge_service_may_be_asked_about_again_and_again() -> None:
     car = Car().drive(until="ServiceDetail")
     for _ in range(64):
@@ -92,13 +91,12 @@ def test_a_service_that_was_not_offered_has_no_details(service: int) -> None:
     assert car.code == "refused.FAILED_ServiceIDInvalid"
 
 
-@pytest.mark.case("I2-PSS-01", "I2-PSS-02", "I2-PSS-03")
 @pytest.mark.parametrize("option", [CONTRACT, EXTERNAL])
 def test_what_is_offered_can_be_selected(option: PaymentOption) -> None:
     assert Car(DC_PNC).drive(until="PaymentServiceSelection").says(selection(option)).response_code is ResponseCode.OK
 
 
-@pytest.mark.case("I2-PSS-06", "I2-PSS-08", "I2-PSS-09", "A-SES-07")
+@pytest.mark.case("A-SES-07")
 @pytest.mark.parametrize(
     ("offered", "option", "services", "code"),
     [

@@ -11,7 +11,7 @@ from tests.lab_trust import AT
 SETUP = SessionSetupReq(evcc_id=EVCCID)
 
 
-@pytest.mark.case("I2-SS-01", "I2X-17", "I2X-37", "Q-30", "Q-31", "Q-79")
+@pytest.mark.case("I2-SS-01", "Q-30", "Q-31", "Q-79")
 @pytest.mark.parametrize("brought", [b"\x00", bytes(8), b"", bytes(4)])
 def test_zero_of_any_length_is_a_new_session(brought: bytes) -> None:
     car = Car()

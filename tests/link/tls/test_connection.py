@@ -73,7 +73,6 @@ def test_data_behind_the_last_handshake_message_is_not_lost() -> None:
     assert station.receive(first + car.drain()) == [b"first", b"second"]
 
 
-@pytest.mark.case("TLS-21")
 def test_close_notify_is_seen_by_the_other_end_and_the_rest_ignored() -> None:
     station, car = shake(SERVER, CAR)
     car.send(b"last words")

@@ -43,11 +43,11 @@ PRE_AGREED = TrustedAuthority(IdentifierType.PRE_AGREED, b"")
 UNKNOWN = TrustedAuthority(IdentifierType.CERT_SHA1_HASH, bytes(20))
 
 
-@pytest.mark.case("TLS-05", "TLS-06", "TLS-07", "Q-20", "Q-21", "Q-26")
+@pytest.mark.case("Q-20", "Q-21", "Q-26")
 @pytest.mark.parametrize(
     ("hello", "name", "why"),
     [
-        (naming(root_named(B.root)), "B", ChainChoice.NAMED),
+        pytest.param(naming(root_named(B.root)), "B", ChainChoice.NAMED, marks=pytest.mark.case("TLS-05")),
         (naming(root_named(A.root)), "A", ChainChoice.NAMED),
         (naming(key_hash(B.root)), "B", ChainChoice.NAMED),
         (naming(name_of(B.root)), "B", ChainChoice.NAMED),
@@ -55,11 +55,16 @@ UNKNOWN = TrustedAuthority(IdentifierType.CERT_SHA1_HASH, bytes(20))
         (naming(PRE_AGREED, root_named(B.root)), "B", ChainChoice.NAMED),
         # Of several that would do, our own order decides.
         (naming(root_named(B.root), root_named(A.root)), "A", ChainChoice.NAMED),
-        (naming(UNKNOWN), "A", ChainChoice.NOT_NAMED),
+        pytest.param(naming(UNKNOWN), "A", ChainChoice.NOT_NAMED, marks=pytest.mark.case("TLS-07")),
         (naming(PRE_AGREED), "A", ChainChoice.NOT_ASKED),
         (naming(), "A", ChainChoice.NOT_ASKED),
         (client_hello(), "A", ChainChoice.NOT_ASKED),
-        (client_hello(extensions={3: root_named(B.root).octets}), "B", ChainChoice.NAMED),
+        pytest.param(
+            client_hello(extensions={3: root_named(B.root).octets}),
+            "B",
+            ChainChoice.NAMED,
+            marks=pytest.mark.case("TLS-06"),
+        ),
         (client_hello(extensions={3: key_hash(B.root).octets}), "B", ChainChoice.NAMED),
         (client_hello(extensions={3: b"\x01" + key_hash(B.root).octets}), "B", ChainChoice.NAMED),
         (client_hello(extensions={3: b"\xff\xff\xff"}), "A", ChainChoice.NOT_ASKED),
@@ -89,7 +94,7 @@ def test_the_first_edition_with_which_a_handshake_can_succeed() -> None:
         assert choose(read, (strict, BOTH[1])).context is wanted
 
 
-@pytest.mark.case("TLS-01", "TLS-04", "TLS-05", "TLS-09")
+@pytest.mark.case("TLS-05", "TLS-09")
 def test_a_car_sees_the_chain_that_it_named_and_the_staple() -> None:
     for site in (A, B):
         station, car = shake(BOTH, ClientContext(trusting(site.root), [root_named(site.root)]))
@@ -105,7 +110,6 @@ def test_a_car_sees_the_chain_that_it_named_and_the_staple() -> None:
         assert car.info.staple == site.staples[0]
 
 
-@pytest.mark.case("TLS-07")
 def test_a_car_that_knows_none_of_our_roots_says_so() -> None:
     stranger = pki("stranger")
     with pytest.raises(HandshakeFailed) as caught:
@@ -157,17 +161,22 @@ def test_trusted_ca_keys_that_was_heeded_is_acknowledged(hello: bytes, echoed: b
     assert not {4, 5, 17} & found.keys() - {5}
 
 
-@pytest.mark.case("TLS-08", "TLS-09")
 @pytest.mark.parametrize(
     ("asked", "stapled", "names"),
     [
-        ({5: bytes.fromhex("0100000000")}, True, ("status_request",)),
-        (
+        pytest.param({5: bytes.fromhex("0100000000")}, True, ("status_request",), marks=pytest.mark.case("TLS-09")),
+        pytest.param(
             {5: bytes.fromhex("0100000000"), 17: bytes.fromhex("00070200040000 0000")},
             True,
             ("status_request", "status_request_v2"),
+            marks=pytest.mark.case("TLS-08"),
         ),
-        ({17: bytes.fromhex("0007020004000000 00")}, False, ("status_request_v2",)),
+        pytest.param(
+            {17: bytes.fromhex("0007020004000000 00")},
+            False,
+            ("status_request_v2",),
+            marks=pytest.mark.case("TLS-08"),
+        ),
         ({}, False, ()),
     ],
 )
@@ -206,7 +215,6 @@ def test_a_chain_without_a_staple_goes_without() -> None:
     assert car.info.staple is None
 
 
-@pytest.mark.case("TLS-01", "TLS-02", "TLS-03")
 @pytest.mark.parametrize(
     ("hello", "alert", "flaw", "text"),
     [
@@ -216,7 +224,13 @@ def test_a_chain_without_a_staple_goes_without() -> None:
             TlsFlaw.NO_COMMON_SUITE,
             "the car offers TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA256, the station TLS_ECDHE_",
         ),
-        (client_hello(suites=(0xC00A, 0x002F)), 40, TlsFlaw.NO_COMMON_SUITE, "the car offers 0xC00A, 0x002F"),
+        pytest.param(
+            client_hello(suites=(0xC00A, 0x002F)),
+            40,
+            TlsFlaw.NO_COMMON_SUITE,
+            "the car offers 0xC00A, 0x002F",
+            marks=pytest.mark.case("TLS-02"),
+        ),
         # libssl calls this one "no shared cipher", beside a list that holds ours.
         (
             client_hello(groups=(24, 29)),
@@ -230,7 +244,13 @@ def test_a_chain_without_a_staple_goes_without() -> None:
             TlsFlaw.NO_COMMON_SIGNATURE_ALGORITHM,
             "the car offers rsa_pkcs1_sha256, ecdsa_secp521r1_sha512, the station ecdsa_secp256r1_sha256",
         ),
-        (client_hello(version=0x0302), 70, TlsFlaw.NO_COMMON_VERSION, "the car offers TLS 1.1, the station TLS 1.2"),
+        pytest.param(
+            client_hello(version=0x0302),
+            70,
+            TlsFlaw.NO_COMMON_VERSION,
+            "the car offers TLS 1.1, the station TLS 1.2",
+            marks=pytest.mark.case("TLS-03"),
+        ),
         (
             client_hello(extensions={43: numbers((0x0304,), 1)}),
             70,

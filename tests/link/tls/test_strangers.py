@@ -146,15 +146,19 @@ def test_s_client_that_does_not_ask_gets_no_staple(root_files: dict[str, str]) -
 
 
 @needs_openssl
-@pytest.mark.case("TLS-02", "TLS-03", "A-TLS-01")
+@pytest.mark.case("A-TLS-01")
 @pytest.mark.parametrize(
     ("options", "alert"),
     [
         (["-groups", "P-384"], "alert number 40"),
         (["-sigalgs", "ECDSA+SHA512", "-tls1_2"], "alert number 40"),
-        (["-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384", "-tls1_2"], "alert number 40"),
+        pytest.param(
+            ["-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384", "-tls1_2"],
+            "alert number 40",
+            marks=pytest.mark.case("TLS-02"),
+        ),
         (["-tls1_3"], "alert number 70"),
-        (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], "alert number 70"),
+        pytest.param(["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], "alert number 70", marks=pytest.mark.case("TLS-03")),
     ],
     ids=["group", "signature", "suite", "1.3 only", "1.1 only"],
 )
@@ -250,7 +254,6 @@ def test_python_speaks_with_us(suite: str) -> None:
     assert client.getpeercert(binary_form=True) == A.certificates[0]
 
 
-@pytest.mark.case("TLS-07")
 def test_python_that_trusts_another_root_leaves() -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         converse(python_client(B, "ECDHE-ECDSA-AES128-SHA256"), CONTEXTS)

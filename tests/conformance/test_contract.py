@@ -1,0 +1,335 @@
+"""Rows of services, payment and contracts: with the station's own trust room over the lab's PKI."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from certs.certificates import Edition, parse_certificate
+from certs.revocation import certificate_hash_data
+from secc.config import Config, Eim, Tls
+from secc.exi.xmldsig import Signature, SignatureValue
+from secc.iso2.messages import (
+    SCHEMA,
+    AuthorizationReq,
+    EVSEProcessing,
+    PaymentDetailsReq,
+    PaymentOption,
+    ResponseCode,
+    ServiceDetailReq,
+    ServiceDiscoveryReq,
+    SessionSetupReq,
+)
+from secc.session.offer import Payment
+from secc.session.signature import P256_SHA256, Form, sign
+from tests.conformance.places import Place, ac, at, pnc, run, tls
+from tests.conformance.tester import Tester
+from tests.iso2_car import EVCCID, selection
+from tests.station_scene import BOTH, Scene, car_wallet, configured, lab_pki
+from tools.evcc.wallet import Wallet
+
+EXTERNAL, CONTRACT = PaymentOption.EXTERNAL_PAYMENT, PaymentOption.CONTRACT
+
+
+# --- SessionSetup, services, payment ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("octets", [1, 8])
+@pytest.mark.case("I2X-17")
+def test_zero_of_one_octet_and_of_eight_is_a_new_session(octets: int, tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        body = await tester.says(SessionSetupReq(evcc_id=EVCCID), session_id=bytes(octets))
+        assert body.response_code is ResponseCode.OK_NEW_SESSION_ESTABLISHED
+        assert len(tester.session_id) == 8
+        assert any(tester.session_id)
+
+    at(ac("SessionSetup"), tmp_path, act)
+
+
+@pytest.mark.case("I2X-37")
+def test_the_time_stamp_is_the_time_of_the_station(tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        body = await tester.says(SessionSetupReq(evcc_id=EVCCID))
+        now = tester.scene.services.calendar.wall().time
+        assert abs(body.evse_time_stamp - now.timestamp()) <= 1.0
+        assert abs(now - datetime.now(UTC)) < timedelta(days=1)
+
+    at(ac("SessionSetup"), tmp_path, act)
+
+
+async def services_of(tester: Tester) -> list[int]:
+    body = await tester.says(ServiceDiscoveryReq())
+    others = body.service_list.service if body.service_list is not None else ()
+    return [body.charge_service.service_id, *(service.service_id for service in others)]
+
+
+@pytest.mark.case("I2-SDET-01")
+def test_every_service_that_is_offered_has_its_details(tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        services = await services_of(tester)
+        assert services[0] == 1
+        for service in services:
+            body = await tester.says(ServiceDetailReq(service_id=service))
+            assert (body.response_code, body.service_id) == (ResponseCode.OK, service)
+            # The charge service has no parameter sets; every other one has.
+            assert (body.service_parameter_list is None) is (service == 1)
+
+    at(tls("ServiceDiscovery"), tmp_path, act)
+
+
+@pytest.mark.parametrize(
+    ("place", "option"),
+    [
+        pytest.param(ac("PaymentServiceSelection"), EXTERNAL, marks=pytest.mark.case("I2-PSS-01")),
+        pytest.param(tls("PaymentServiceSelection"), EXTERNAL, marks=pytest.mark.case("I2-PSS-02")),
+        pytest.param(pnc("PaymentServiceSelection"), CONTRACT, marks=pytest.mark.case("I2-PSS-03")),
+    ],
+    ids=str,
+)
+def test_what_is_offered_can_be_selected(place: Place, option: PaymentOption, tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        assert (await tester.says(selection(option))).response_code is ResponseCode.OK
+
+    at(place, tmp_path, act)
+
+
+def offering(directory: Path, *payments: Payment) -> Config:
+    return configured(directory, tls=Tls.REQUIRED, payments=payments, eim=Eim.FREE)
+
+
+@pytest.mark.parametrize(
+    ("payments", "option", "services", "code"),
+    [
+        pytest.param(
+            (Payment.EXTERNAL,),
+            EXTERNAL,
+            (1, 2),
+            ResponseCode.FAILED_SERVICE_SELECTION_INVALID,
+            marks=pytest.mark.case("I2-PSS-06"),
+        ),
+        pytest.param(
+            (Payment.EXTERNAL,),
+            CONTRACT,
+            (1,),
+            ResponseCode.FAILED_PAYMENT_SELECTION_INVALID,
+            marks=pytest.mark.case("I2-PSS-08"),
+        ),
+        pytest.param(
+            (Payment.CONTRACT,),
+            EXTERNAL,
+            (1,),
+            ResponseCode.FAILED_PAYMENT_SELECTION_INVALID,
+            marks=pytest.mark.case("I2-PSS-09"),
+        ),
+    ],
+)
+def test_what_is_not_offered_cannot_be_selected(
+    payments: tuple[Payment, ...], option: PaymentOption, services: tuple[int, ...], code: ResponseCode, tmp_path: Path
+) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await (await Tester.connect(scene, tls=True)).drive("PaymentServiceSelection")
+        await tester.refused(selection(option, *services), code)
+
+    run(offering(tmp_path, *payments), act)
+
+
+async def options_of(tester: Tester) -> tuple[PaymentOption, ...]:
+    await tester.drive("ServiceDiscovery")
+    body = await tester.says(ServiceDiscoveryReq())
+    others = body.service_list.service if body.service_list is not None else ()
+    # Certificates and internet access, which a car may use over TLS alone.
+    assert not {service.service_id for service in others} & {2, 3}
+    options: tuple[PaymentOption, ...] = body.payment_option_list.payment_option
+    return options
+
+
+@pytest.mark.case("I2X-35")
+def test_over_plain_tcp_neither_contract_nor_what_needs_tls_is_offered(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        assert await options_of(await Tester.connect(scene)) == (EXTERNAL,)
+
+    run(configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.FREE), act)
+
+
+@pytest.mark.case("I2X-33")
+def test_who_has_shown_a_card_before_plugging_in_is_offered_external_payment_alone(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        scene.world().present_token("rfid", "04A2B3C4")
+        await asyncio.sleep(1.0)
+        assert await options_of(await Tester.connect(scene, tls=True)) == (EXTERNAL,)
+
+    run(configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST, allow="rfid 04A2B3C4\n"), act)
+
+
+# --- PaymentDetails -----------------------------------------------------------------------------------------------------------
+
+
+async def shows(tester: Tester, wallet: Wallet, code: ResponseCode) -> None:
+    request = PaymentDetailsReq(emaid=wallet.emaid, contract_signature_cert_chain=wallet.certificate_chain("id1"))
+    body = await tester.refused(request, code)
+    assert not any(body.gen_challenge)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "code"),
+    [
+        pytest.param("expired-leaf", ResponseCode.FAILED_CERTIFICATE_EXPIRED, marks=pytest.mark.case("I2-PDET-07")),
+        pytest.param(
+            "expired-sub-ca", ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE, marks=pytest.mark.case("I2-PDET-09")
+        ),
+    ],
+)
+def test_a_chain_with_a_flaw_is_refused_by_the_stations_own_judgement(
+    flaw: str, code: ResponseCode, tmp_path: Path
+) -> None:
+    at(pnc("PaymentDetails"), tmp_path, lambda tester: shows(tester, Wallet.load(lab_pki() / "flawed" / flaw), code))
+
+
+@pytest.mark.case("I2X-12")
+@pytest.mark.parametrize(("days", "code"), [(10, ResponseCode.OK_CERTIFICATE_EXPIRES_SOON), (300, ResponseCode.OK)])
+def test_a_contract_that_ends_soon_is_announced(days: int, code: ResponseCode, tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        tester.wallet = valid_for(days)
+        assert (await tester.payment_details()).response_code is code
+        body = await tester.authorization()
+        assert (body.response_code, body.evse_processing) == (ResponseCode.OK, EVSEProcessing.FINISHED)
+
+    at(pnc("PaymentDetails"), tmp_path, act)
+
+
+def valid_for(days: int) -> Wallet:
+    """The car's contract, issued anew by its own sub-CA for so many days from today."""
+    wallet = car_wallet()
+    old = x509.load_der_x509_certificate(wallet.chain[0])
+    issuer = x509.load_der_x509_certificate(wallet.chain[1])
+    (pem,) = [
+        path
+        for path in (lab_pki() / "authorities").glob("*.pem")
+        if x509.load_pem_x509_certificate(path.read_bytes()) == issuer
+    ]
+    key = load_pem_private_key(pem.with_suffix(".key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(issuer.subject)
+        .public_key(wallet.key.public_key())
+        .serial_number(old.serial_number + days)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
+    )
+    for extension in old.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    leaf = builder.sign(key, SHA256()).public_bytes(Encoding.DER)
+    return replace(wallet, chain=(leaf, *wallet.chain[1:]))
+
+
+@pytest.mark.case("I2X-13")
+def test_a_revoked_contract_is_refused(tmp_path: Path) -> None:
+    config = configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST)
+    leaf, issuer = (parse_certificate(der, Edition.ISO2, "chain") for der in car_wallet().chain[:2])
+    data = certificate_hash_data(leaf, issuer)
+    revoked = tmp_path / "revoked.txt"
+    revoked.write_text(f"sha256 {data.issuer_name_hash} {data.issuer_key_hash} {data.serial_number}\n")
+
+    async def act(scene: Scene) -> None:
+        tester = await (await Tester.connect(scene, wallet=car_wallet())).drive("PaymentDetails")
+        await shows(tester, car_wallet(), ResponseCode.FAILED_CERTIFICATE_REVOKED)
+
+    run(replace(config, trust=replace(config.trust, revoked=revoked)), act)
+
+
+# --- Authorization ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("I2-AUTH-07")
+def test_a_challenge_that_is_not_ours_is_refused_however_well_it_is_signed(tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        other = bytes(octet ^ 0xFF for octet in tester.challenge)
+        request = AuthorizationReq(id="id1", gen_challenge=other)
+        assert tester.wallet is not None
+        await tester.refused(request, ResponseCode.FAILED_CHALLENGE_INVALID, signature=tester.wallet.sign(request))
+        assert await tester.scene.ended() == ["refused.FAILED_ChallengeInvalid"]
+
+    at(pnc("Authorization"), tmp_path, act)
+
+
+def by_a_stranger(request: AuthorizationReq, good: Signature) -> Signature:
+    return sign(request, ec.generate_private_key(ec.SECP256R1()), SCHEMA, P256_SHA256)
+
+
+def in_der(request: AuthorizationReq, good: Signature) -> Signature:
+    value = good.signature_value.value
+    r, s = int.from_bytes(value[:32]), int.from_bytes(value[32:])
+    return replace(good, signature_value=SignatureValue(value=encode_dss_signature(r, s)))
+
+
+def signed_info(good: Signature, **changes: Any) -> Signature:
+    """With another SignedInfo, and the signature over it as the car would make it: only what was changed is wrong."""
+    (reference,) = good.signed_info.reference
+    changed = replace(good.signed_info, reference=(replace(reference, **changes),))
+    return replace(good, signed_info=changed)
+
+
+def by_sha1(request: AuthorizationReq, good: Signature) -> Signature:
+    (reference,) = good.signed_info.reference
+    method = replace(reference.digest_method, algorithm="http://www.w3.org/2000/09/xmldsig#sha1")
+    return signed_info(good, digest_method=method)
+
+
+def of_two_transforms(request: AuthorizationReq, good: Signature) -> Signature:
+    (reference,) = good.signed_info.reference
+    assert reference.transforms is not None
+    return signed_info(good, transforms=replace(reference.transforms, transform=reference.transforms.transform * 2))
+
+
+def of_another_id(request: AuthorizationReq, good: Signature) -> Signature:
+    return signed_info(good, uri="#id2")
+
+
+@pytest.mark.parametrize(
+    "signing",
+    [
+        pytest.param(by_a_stranger, marks=pytest.mark.case("I2-AUTH-10")),
+        pytest.param(in_der, marks=pytest.mark.case("I2X-03")),
+        pytest.param(by_sha1, marks=pytest.mark.case("I2X-04")),
+        pytest.param(of_two_transforms, marks=pytest.mark.case("I2X-05")),
+        pytest.param(of_another_id, marks=pytest.mark.case("I2X-06")),
+    ],
+)
+def test_a_signature_that_is_not_the_contracts_over_this_request_is_refused(signing: Any, tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        request = AuthorizationReq(id="id1", gen_challenge=tester.challenge)
+        assert tester.wallet is not None
+        signature = signing(request, tester.wallet.sign(request))
+        await tester.refused(request, ResponseCode.FAILED_SIGNATURE_ERROR, signature=signature)
+
+    at(pnc("Authorization"), tmp_path, act)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(Form.XMLDSIG, marks=pytest.mark.case("I2X-01")),
+        pytest.param(Form.MESSAGE_SET, marks=pytest.mark.case("I2X-02")),
+    ],
+)
+def test_both_encodings_of_signed_info_are_accepted(form: Form, tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        request = AuthorizationReq(id="id1", gen_challenge=tester.challenge)
+        signature = sign(request, car_wallet().key, SCHEMA, P256_SHA256, form=form)
+        body = await tester.until_finished(AuthorizationReq(), await tester.says(request, signature=signature))
+        assert (body.response_code, body.evse_processing) == (ResponseCode.OK, EVSEProcessing.FINISHED)
+
+    at(pnc("Authorization"), tmp_path, act)
