@@ -130,4 +130,4 @@ def test_every_id_in_the_code_stands_in_a_page() -> None:
 
 def test_an_id_without_a_page_is_noticed() -> None:
     assert unexplained("cars round (D6), storms (A-SES-10), [V2G2-723], Q-01") == set()
-    assert unexplained("A-XYZ-01, Q-99, (D7), SL-PARM-10") == {"A-XYZ-01", "Q-99", "D7", "SL-PARM-10"}
+    assert unexplained("A-XYZ-01, Q-99, (D0), SL-PARM-10") == {"A-XYZ-01", "Q-99", "D0", "SL-PARM-10"}
