@@ -90,6 +90,10 @@ class Certificate:
     def common_names(self) -> tuple[str, ...]:
         return self._names(NameOID.COMMON_NAME)
 
+    @property
+    def countries(self) -> tuple[str, ...]:
+        return self._names(NameOID.COUNTRY_NAME)
+
     @cached_property
     def domain_components(self) -> frozenset[str]:
         """The role markers in the subject (``V2G``, ``CPO``, ``MO``, ``OEM``, ``CPS``), upper case."""

@@ -102,6 +102,10 @@ class Flaw(StrEnum):
         "leaf-subject",
         "The leaf's subject does not hold exactly one commonName, or not the names of its role.",
     )
+    COUNTRY = (
+        "country",
+        "The countryName in the subject of a contract or of one of its sub-CAs is not a code of ISO 3166-1.",
+    )
     SELF_SIGNED = "self-signed", "The leaf is issued by itself."
     SUB_CA_NOT_CA = "sub-ca-not-ca", "An issuing certificate is not marked as a CA (basicConstraints)."
     SUB_CA_KEY_USAGE = "sub-ca-key-usage", "An issuing certificate may not sign certificates (keyUsage keyCertSign)."

@@ -91,6 +91,8 @@ class Profile:
     """Dotted object identifiers of exactly the subject's attributes; empty if only one commonName
     is required.
     """
+    known_countries: bool = False
+    """A countryName in the subject of the leaf or of a sub-CA is a code of ISO 3166-1."""
     max_sub_cas: int = MAX_SUB_CAS
 
 
@@ -118,6 +120,7 @@ def contract(edition: Edition) -> Profile:
         domain_components=frozenset({"MO"}),
         sub_ca_domain_components=_MO_BELOW_V2G,
         foreign_domain_components=_FOREIGN_BELOW_MO,
+        known_countries=True,
     )
 
 

@@ -42,7 +42,7 @@ def lab_pki() -> Path:
     """A lab PKI of today on the disk, once for each test process."""
     directory = Path(tempfile.mkdtemp(prefix="lab-pki-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    make_lab_pki(directory, flaws=("expired-leaf", "expired-sub-ca", "emaid-mismatch"))
+    make_lab_pki(directory, flaws=("expired-leaf", "expired-sub-ca", "country-unknown", "emaid-mismatch"))
     return directory
 
 

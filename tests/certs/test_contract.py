@@ -16,6 +16,7 @@ from certs.errors import ChainRejected, Flaw, Outcome
 from certs.profile import CONTRACT_2
 from certs.revocation import CertificateHashData
 from tests.lab_trust import AT, LAB, anchors
+from tools.pki.flaws.parts import of_country, ordered
 from tools.pki.mint import Mint
 
 
@@ -159,3 +160,14 @@ def test_the_claim_may_leave_the_check_digit_out() -> None:
 def test_without_a_clock_the_contract_says_so() -> None:
     contract = verify_contract_chain(LAB.contract.ders, anchors(), AT, clock_trusted=False, floor_suffices=True)
     assert not contract.dates_proven
+
+
+@pytest.mark.parametrize(("code", "good"), [("GB", True), ("UK", True), ("de", True), ("XX", False), ("QQ", False)])
+def test_the_country_of_a_contract_is_one_of_iso_3166(code: str, good: bool) -> None:
+    flawed = ordered(LAB, Flaw.COUNTRY, leaf={"subject": of_country(LAB, LAB.emaid, code)})
+    if good:
+        assert verify_contract_chain(flawed.chain, anchors(), AT)
+        return
+    with pytest.raises(ChainRejected) as refused:
+        verify_contract_chain(flawed.chain, anchors(), AT)
+    assert refused.value.flaw is Flaw.COUNTRY

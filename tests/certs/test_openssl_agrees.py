@@ -43,6 +43,7 @@ V2G_ONLY = {
     "policies": {"sub-ca-policy-constraints"},
     "constraints that bind nothing": {"leaf-name-constraints"},
     "the EMAID": {"no-common-name", "two-common-names", "emaid-mismatch", "emaid-malformed"},
+    "countries": {"country-unknown", "sub-ca-country-unknown"},
     "a leaf among the roots": {"self-signed-installed"},
     "algorithms of the profile": {"rsa-sub-ca", "rsa-leaf", "p384-leaf", "sha384-signature"},
     "limits of the message": {"oversized-leaf", "too-many-certificates"},

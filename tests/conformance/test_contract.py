@@ -185,6 +185,11 @@ async def shows(tester: Tester, wallet: Wallet, code: ResponseCode) -> None:
     [
         pytest.param("expired-leaf", ResponseCode.FAILED_CERTIFICATE_EXPIRED, marks=pytest.mark.case("I2-PDET-07")),
         pytest.param(
+            "country-unknown",
+            ResponseCode.FAILED_CERTIFICATE_NOT_ALLOWED_AT_THIS_EVSE,
+            marks=pytest.mark.case("I2-PDET-08"),
+        ),
+        pytest.param(
             "expired-sub-ca", ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE, marks=pytest.mark.case("I2-PDET-09")
         ),
     ],

@@ -11,7 +11,7 @@ from certs.errors import Flaw
 
 from ..lab import LabPki
 from ..mint import CONTRACT_USAGE, key_usage
-from .parts import FlawedContract, neighbour, ordered, sent
+from .parts import FlawedContract, neighbour, of_country, ordered, sent
 
 
 def leaf_is_ca(lab: LabPki) -> FlawedContract:
@@ -46,6 +46,16 @@ def two_common_names(lab: LabPki) -> FlawedContract:
     names = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in (lab.emaid, neighbour(lab.emaid))]
     subject = x509.Name([*names, x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "MO")])
     return ordered(lab, Flaw.LEAF_SUBJECT, leaf={"subject": subject})
+
+
+def country_unknown(lab: LabPki) -> FlawedContract:
+    """The leaf's countryName is XX, which is not a country."""
+    return ordered(lab, Flaw.COUNTRY, leaf={"subject": of_country(lab, lab.emaid, "XX")})
+
+
+def sub_ca_country_unknown(lab: LabPki) -> FlawedContract:
+    """The countryName of the issuing sub-CA is ZZ, which is not a country."""
+    return ordered(lab, Flaw.COUNTRY, sub2={"subject": of_country(lab, "Lab MO Sub-CA 2", "ZZ")})
 
 
 def emaid_mismatch(lab: LabPki) -> FlawedContract:

@@ -57,6 +57,12 @@ def unknown_extension() -> list[tuple[x509.ExtensionType, bool]]:
     return [(x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00"), True)]
 
 
+def of_country(lab: LabPki, common_name: str, code: str) -> x509.Name:
+    """Returns the subject of a mobility operator's certificate in this country."""
+    attributes = (attribute for attribute in lab.mint.name(common_name, "MO") if attribute.oid != NameOID.COUNTRY_NAME)
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COUNTRY_NAME, code)])
+
+
 def names_of_another_company() -> x509.NameConstraints:
     """Returns constraints that permit only subjects below O=Another Company; those of the lab are not."""
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Another Company")])
