@@ -103,6 +103,12 @@ def test_what_is_offered_can_be_selected(place: Place, option: PaymentOption, tm
     at(place, tmp_path, act)
 
 
+@pytest.mark.case("I2-SDET-07")
+def test_a_service_that_is_not_offered_has_no_details(tmp_path: Path) -> None:
+    request, code = ServiceDetailReq(service_id=60_099), ResponseCode.FAILED_SERVICE_ID_INVALID
+    at(pnc("ServiceDetail"), tmp_path, lambda tester: tester.refused(request, code))
+
+
 def offering(directory: Path, *payments: Payment) -> Config:
     return configured(directory, tls=Tls.REQUIRED, payments=payments, eim=Eim.FREE)
 
@@ -180,9 +186,30 @@ async def shows(tester: Tester, wallet: Wallet, code: ResponseCode) -> None:
     assert not any(body.gen_challenge)
 
 
+@pytest.mark.case("I2-PDET-01")
+def test_a_good_chain_gets_a_challenge_of_sixteen_octets(tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        body = await tester.payment_details()
+        assert body.response_code is ResponseCode.OK
+        assert len(body.gen_challenge) == 16
+        assert any(body.gen_challenge)
+
+    at(pnc("PaymentDetails"), tmp_path, act)
+
+
+@pytest.mark.case("I2-AUTH-02")
+def test_a_signed_challenge_charges(tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        body = await tester.authorization()
+        assert (body.response_code, body.evse_processing) == (ResponseCode.OK, EVSEProcessing.FINISHED)
+
+    at(pnc("Authorization"), tmp_path, act)
+
+
 @pytest.mark.parametrize(
     ("flaw", "code"),
     [
+        pytest.param("emaid-mismatch", ResponseCode.FAILED_CERT_CHAIN_ERROR, marks=pytest.mark.case("I2X-11")),
         pytest.param("expired-leaf", ResponseCode.FAILED_CERTIFICATE_EXPIRED, marks=pytest.mark.case("I2-PDET-07")),
         pytest.param(
             "country-unknown",
@@ -270,6 +297,10 @@ def test_a_challenge_that_is_not_ours_is_refused_however_well_it_is_signed(tmp_p
     at(pnc("Authorization"), tmp_path, act)
 
 
+def left_out(request: AuthorizationReq, good: Signature) -> None:
+    return None
+
+
 def by_a_stranger(request: AuthorizationReq, good: Signature) -> Signature:
     return sign(request, ec.generate_private_key(ec.SECP256R1()), SCHEMA, P256_SHA256)
 
@@ -307,6 +338,7 @@ def of_another_id(request: AuthorizationReq, good: Signature) -> Signature:
     "signing",
     [
         pytest.param(by_a_stranger, marks=pytest.mark.case("I2-AUTH-10")),
+        pytest.param(left_out, marks=pytest.mark.case("I2X-07")),
         pytest.param(in_der, marks=pytest.mark.case("I2X-03")),
         pytest.param(by_sha1, marks=pytest.mark.case("I2X-04")),
         pytest.param(of_two_transforms, marks=pytest.mark.case("I2X-05")),

@@ -120,12 +120,14 @@ def test_the_car_may_renegotiate_in_the_loop(place: Place, tmp_path: Path) -> No
     at(place, tmp_path, act)
 
 
-@pytest.mark.case("I2-PD-04")
+@pytest.mark.case("I2-PD-04", "I2X-30")
 def test_ac_starts_again_after_a_renegotiation(tmp_path: Path) -> None:
     async def act(tester: Tester) -> None:
         await tester.renegotiates()
         assert (await tester.says(ac_parameters())).evse_processing is FINISHED
+        assert tester.world.contactor.closed
         assert (await tester.says(delivery(START))).response_code is ResponseCode.OK
+        assert tester.seconds == pytest.approx(0.0, abs=0.001), "nothing has to close"
         assert tester.world.contactor.closed
         assert (await tester.says(ChargingStatusReq())).response_code is ResponseCode.OK
         await tester.drive(after="ChargingStatus")
