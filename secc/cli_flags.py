@@ -99,6 +99,7 @@ def control_flags(control: argparse.ArgumentParser) -> None:
     token = orders.add_parser("token", help="act as if this card had been shown")
     token.add_argument("value", help="the card's UID")
     token.add_argument("--kind", default="rfid", help="the card's kind as in the lists (default: rfid)")
+    orders.add_parser("wake", help="wake the car that has paused")
     orders.add_parser("renegotiate", help="ask the car to negotiate again")
     ongoing = orders.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
     ongoing.add_argument("phase", choices=FORCED, help="the phase to hold")

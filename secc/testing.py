@@ -144,6 +144,10 @@ class Commands:
         """Act as if this card had been shown."""
         self._pull("token", kind=kind, value=value)
 
+    def wake(self) -> None:
+        """Wake the car that has paused."""
+        self._pull("wake")
+
     def renegotiate(self) -> None:
         """Ask the car to negotiate again."""
         self._pull("renegotiate")

@@ -43,9 +43,9 @@ from secc.session.negotiation import open_negotiation, repeated
 from secc.session.offer import Offer, Surroundings
 from secc.trace.recorder import Recorder
 from tools.evcc.battery import Battery
-from tools.evcc.behaviour import Behaviour
+from tools.evcc.behaviour import Behaviour, Remembered
 from tools.evcc.dialogue import drive_in
-from tools.evcc.vocabulary import Announce, MoveRelays, SetLoad, SetPilot, SpeakProtocol
+from tools.evcc.vocabulary import Announce, MoveRelays, RememberSession, SetLoad, SetPilot, SpeakProtocol
 from tools.evcc.wallet import Wallet
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -207,6 +207,8 @@ class Line:
     answers: list[Any] = field(default_factory=list)
     """Every message of the station, decoded by the car."""
     announced: list[str] = field(default_factory=list)
+    remembered: Remembered | None = None
+    """What a car that paused needs for its resume."""
     wishes: list[Effect] = field(default_factory=list)
     """Everything that the station's session wanted, but sending."""
     asked: list[str] = field(default_factory=list)
@@ -348,6 +350,8 @@ class Pair:
             match effect:
                 case Send() | SpeakProtocol():
                     pass
+                case RememberSession(remembered=remembered):
+                    self.line.remembered = remembered
                 case SetPilot(state=state):
                     self._later(PILOT_SECONDS, partial(self._physical, "pilot", state))
                 case MoveRelays(closed=closed):

@@ -245,6 +245,9 @@ class Scene:
         trust: CarTrust | None = None,
         hands: WorldHands | None = None,
         stay: bool = False,
+        sleep: float | None = None,
+        resume_flaw: str | None = None,
+        other_wallet: Wallet | None = None,
         stop_after: float | None = None,
     ) -> Drive:
         """Send a car to an outlet. It unplugs when it is done, unless it is to ``stay``."""
@@ -257,6 +260,9 @@ class Scene:
             sdp_port=self.config.outlets[number].sdp_port,
             trust=(trust or car_trust()) if tls else None,
             wallet=wallet,
+            sleep_seconds=sleep,
+            resume_flaw=resume_flaw,
+            other_wallet=other_wallet,
         )
         stopped = None if stop_after is None else lambda: asyncio.sleep(stop_after)
         line = self.board(number).line

@@ -243,6 +243,7 @@ class Station:
             "stop": lambda request: self._outlet(request).commands.stop("operator"),
             "limit": lambda request: self._outlet(request).commands.limit(request["watts"]),
             "token": lambda request: self._outlet(request).commands.token(request["kind"], request["value"]),
+            "wake": lambda request: self._outlet(request).commands.wake(),
             "renegotiate": lambda request: self._outlet(request).commands.renegotiate(),
             "ongoing": lambda request: self._outlet(request).commands.ongoing(request["phase"], request["on"]),
             "reload": self._reload_for,

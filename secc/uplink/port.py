@@ -89,7 +89,14 @@ class LimitOrdered:
     watts: float | None
 
 
-BackendEvent: TypeAlias = StopOrdered | LimitOrdered
+@dataclass(frozen=True, slots=True)
+class WakeOrdered:
+    """The car that has paused at this outlet is to come back: there is a new schedule."""
+
+    outlet: str
+
+
+BackendEvent: TypeAlias = StopOrdered | LimitOrdered | WakeOrdered
 
 
 @dataclass(frozen=True, slots=True)

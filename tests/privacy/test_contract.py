@@ -133,6 +133,35 @@ def test_nothing_of_the_contract_is_left(tmp_path: Path, case: Case, caplog: pyt
     assert needles.found_below(tmp_path / "state") == {}
 
 
+def test_a_pause_keeps_the_contract_nowhere_but_in_memory_and_until_the_unplugging(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = Case("paused", "completed.pause")
+    wallet = car_wallet()
+    needles = Needles(wallet, CAR.evcc_id, own_pki() / "authorities")
+    caplog.set_level(logging.DEBUG)
+
+    async def main() -> None:
+        async with station(config_for(tmp_path, case), watch=False) as scene:
+            drive = scene.drive(replace(CAR, pauses=1), tls=True, wallet=wallet, stay=True)
+            assert await scene.ended() == ["completed.pause"]
+            await asyncio.sleep(15.0)
+            drive.task.cancel()  # type: ignore[union-attr]
+            assert needles.found_in(shown(scene)) == []
+            assert needles.found_below(scene.state) == {}
+            assert "certificate" not in " ".join(needles.found_alive(beside=[wallet, CAR, drive]))
+            drive.told.clear()
+            scene.world().unplug(force=True)
+            await scene.until(lambda: scene.outlet().writes.idle)
+            await asyncio.sleep(15.0)
+            del drive
+            assert needles.found_in(caplog.text.encode()) == []
+            assert needles.found_below(scene.state) == {}
+            assert needles.found_alive(beside=[wallet, CAR]) == []
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("broken", ["secc.iso2.dialogue.read", "secc.trace.recorder.Recorder._rendered"])
 def test_nothing_is_left_where_a_trace_cannot_be_rendered(
     tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch

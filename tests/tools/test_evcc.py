@@ -50,10 +50,10 @@ from secc.iso2.messages import (
 from secc.session.events import ConnectionClosed, StopRequested
 from secc.session.supported_app_protocol import ResponseCode as Negotiated
 from secc.session.supported_app_protocol import SupportedAppProtocolRes
-from tools.evcc.behaviour import Behaviour
+from tools.evcc.behaviour import Behaviour, Remembered
 from tools.evcc.dialogue import STREAM, Dialogue, drive_in
 from tools.evcc.quantities import amperes, real, volts, watts
-from tools.evcc.vocabulary import MoveRelays, SetLoad, SetPilot
+from tools.evcc.vocabulary import MoveRelays, RememberSession, SetLoad, SetPilot
 
 SESSION = bytes.fromhex("0102030405060708")
 OK = ResponseCode.OK
@@ -454,3 +454,78 @@ def test_lost_connection_ends_the_session_safely() -> None:
     bench.hear(ConnectionClosed())
     assert bench.code == "severed.connection-closed"
     assert bench.effects[-4:-1] == [SetLoad(0.0), MoveRelays(False), SetPilot("B")]
+
+
+# --- pause and resume -----------------------------------------------------------------------------------------------------
+
+JOINED = ResponseCode.OK_OLD_SESSION_JOINED
+PAUSED = Behaviour(loops=1, remembered=Remembered(SESSION, 7))
+
+
+def setup(code: ResponseCode, session_id: bytes = SESSION) -> Bend:
+    """SessionSetupRes with this code and SessionID, and all later answers with that SessionID."""
+
+    def bend(name: str, count: int) -> Any:
+        if name not in GOOD:
+            return None
+        body = GOOD[name] if name != "SessionSetup" else replace(GOOD[name], response_code=code)
+        return Received(STREAM, body, MessageHeader(session_id=session_id))
+
+    return bend
+
+
+def test_a_car_that_paused_remembers_what_a_resume_needs() -> None:
+    bench = Bench(Behaviour(loops=1, pauses=1)).run()
+    assert bench.code == "completed.pause"
+    assert bench.said[-1].charging_session.value == "Pause"
+    (kept,) = [effect.remembered for effect in bench.effects if isinstance(effect, RememberSession)]
+    assert kept == Remembered(SESSION, 7)
+
+
+def test_it_joins_its_session_with_the_id_that_it_remembers() -> None:
+    bench = Bench(PAUSED, setup(JOINED)).run()
+    assert bench.code == "completed.full"
+    sent = [e.message for e in bench.effects if isinstance(e, Send) and isinstance(e.message, V2G_Message)]
+    assert sent[0].header.session_id == SESSION
+
+
+def test_it_takes_a_new_session_too() -> None:
+    assert Bench(PAUSED, setup(ResponseCode.OK_NEW_SESSION_ESTABLISHED, b"\x09" * 8)).run().code == "completed.full"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code", "session_id", "wrong"),
+    [
+        (PAUSED, JOINED, b"\x09" * 8, "session-id-not-of-this-session"),
+        (PAUSED, ResponseCode.OK_NEW_SESSION_ESTABLISHED, SESSION, "session-id-not-of-this-session"),
+        (Behaviour(loops=1), JOINED, SESSION, "session-id-not-of-this-session"),
+        (PAUSED, ResponseCode.OK_CERTIFICATE_EXPIRES_SOON, SESSION, "not-a-new-session"),
+    ],
+)
+def test_it_leaves_a_station_that_mixes_sessions_up(
+    behaviour: Behaviour, code: ResponseCode, session_id: bytes, wrong: str
+) -> None:
+    assert Bench(behaviour, setup(code, session_id)).run().code == f"refused.{wrong}"
+
+
+def test_it_leaves_a_station_that_offers_other_things_than_before() -> None:
+    more = replace(
+        GOOD["ServiceDiscovery"],
+        payment_option_list=PaymentOptionList(payment_option=(PaymentOption.CONTRACT, PaymentOption.EXTERNAL_PAYMENT)),
+    )
+    joined = setup(JOINED)
+    bench = Bench(PAUSED, lambda name, count: more if name == "ServiceDiscovery" else joined(name, count)).run()
+    assert bench.code == "refused.more-than-before-the-pause"
+    other = replace(PAUSED, remembered=Remembered(SESSION, 8))
+    assert Bench(other, setup(JOINED)).run().code == "refused.chosen-schedule-not-offered-again"
+
+
+def test_the_time_of_departure_comes_nearer_over_a_pause() -> None:
+    """[V2G2-742]"""
+    for remembered, left in ((None, 3600), (Remembered(SESSION, 7, departs_at=250.0), 199)):
+        bench = Bench(
+            Behaviour(loops=1, departure_seconds=3600.0, remembered=remembered),
+            setup(JOINED if remembered else ResponseCode.OK_NEW_SESSION_ESTABLISHED),
+        ).run()
+        (asked,) = [one for one in bench.said if hasattr(one, "ev_charge_parameter")]
+        assert asked.ev_charge_parameter.departure_time == left

@@ -21,6 +21,7 @@ from .behaviour import Behaviour, Current, Payment
 from .driver import Stopped, Trip, travel
 from .flaws import FLAWS
 from .hands import Hands, LineHands, SimHands
+from .resuming import RESUME_FLAWS
 from .trust import Trust
 from .wallet import Wallet
 
@@ -77,6 +78,18 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--keep-relays", action="store_true", help="DC: keep the battery on the inlet while renegotiating"
     )
+    parser.add_argument("--pauses", type=int, default=0, metavar="N", help="pause N sessions, and come back")
+    parser.add_argument(
+        "--sleep",
+        dest="sleep_seconds",
+        type=float,
+        metavar="SECONDS",
+        help="wake the station so long after a pause (default: wait to be woken)",
+    )
+    parser.add_argument(
+        "--other-pki", type=Path, help="directory of the car whose contract --resume-flaw other-contract uses"
+    )
+    parser.add_argument("--resume-flaw", choices=sorted(RESUME_FLAWS), help="what the car does wrong after the pause")
     parser.add_argument("--patience", type=float, default=1.0, help="factor on every timeout of the car")
     parser.add_argument("--kill-after", type=int, metavar="N", help="SIGKILL to itself after N answers of the loop")
     parser.add_argument("--stay", action="store_true", help="leave the plug in at the end")
@@ -106,7 +119,8 @@ def trip_of(options: argparse.Namespace) -> Trip:
     """Raises OSError, ValueError or TrustError for an unusable PKI."""
     trust = None if options.no_tls else Trust.load(options.pki)
     wallet = Wallet.load(options.pki) if options.payment == Payment.CONTRACT else None
-    return Trip(**_said(Trip, options), trust=trust, wallet=wallet)
+    other = Wallet.load(options.other_pki) if options.other_pki is not None else None
+    return Trip(**_said(Trip, options), trust=trust, wallet=wallet, other_wallet=other)
 
 
 def hands_of(options: argparse.Namespace) -> Hands:
@@ -159,6 +173,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.list_flaws:
         for name, flaw in sorted(FLAWS.items()):
             print(f"{name:26} {flaw.wrong}")
+        for name, wrong in sorted(RESUME_FLAWS.items()):
+            print(f"{name:26} {wrong.__doc__} (--resume-flaw)")
         return OK
     try:
         return asyncio.run(drive(options))

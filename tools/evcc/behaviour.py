@@ -9,6 +9,17 @@ from secc.conversation import Timeout
 from secc.iso2.messages import EnergyTransferMode
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the car knows of the session that it paused."""
+
+    session_id: bytes
+    tuple_id: int
+    """The SAScheduleTupleID that it chose."""
+    departs_at: float | None = None
+    """When the car leaves, on the conversation's clock."""
+
+
 class Current(StrEnum):
     """The kind of current that the car wants."""
 
@@ -58,6 +69,14 @@ class Behaviour:
     """Ask for the details of every service on offer."""
     pre_charge_at_least: int = 1
     """The least number of PreChargeReq to send."""
+    departure_seconds: float | None = None
+    """When the car leaves, from its first request for a schedule; None: it does not say."""
+    most_entries: int | None = None
+    """MaxEntriesSAScheduleTuple; None: it does not say."""
+    pauses: int = 0
+    """So many sessions end by SessionStop(Pause), and the car comes back."""
+    remembered: Remembered | None = None
+    """The paused session to join again; None: begin a new one."""
     flaw: str | None = None
     """Name of the car's flaw, from ``tools.evcc.flaws``."""
 

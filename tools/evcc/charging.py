@@ -64,11 +64,15 @@ def charge_parameter_discovery(car: Exchange, battery: Battery) -> Conversation[
     limit = car.party.limit(behaviour.patient(ONGOING))
     while True:
         request = iso2.ChargeParameterDiscoveryReq(
-            requested_energy_transfer_mode=behaviour.transfer_mode, ev_charge_parameter=_wanted(car, battery)
+            max_entries_sa_schedule_tuple=behaviour.most_entries,
+            requested_energy_transfer_mode=behaviour.transfer_mode,
+            ev_charge_parameter=_wanted(car, battery),
         )
         heard = yield from car.ask(request, iso2.ChargeParameterDiscoveryRes)
         if heard.evse_processing is iso2.EVSEProcessing.FINISHED:
-            return _terms(car, heard)
+            terms = _terms(car, heard)
+            car.tuple_id = terms.schedule.sa_schedule_tuple_id
+            return terms
         if car.party.now >= limit.at:
             raise StationWrong("ongoing-too-long", limit.timeout.clause, "ChargeParameterDiscovery")
         yield from car.rest(behaviour.poll_seconds)
@@ -80,12 +84,14 @@ def _wanted(car: Exchange, battery: Battery) -> iso2.AC_EVChargeParameter | iso2
     energy = room if behaviour.watt_hours is None else min(room, behaviour.watt_hours)
     if behaviour.current is Current.AC:
         return iso2.AC_EVChargeParameter(
+            departure_time=car.departure,
             e_amount=watt_hours(energy),
             ev_max_voltage=volts(400.0),
             ev_max_current=amperes(behaviour.ac_amperes),
             ev_min_current=amperes(6.0),
         )
     return iso2.DC_EVChargeParameter(
+        departure_time=car.departure,
         dc_ev_status=ev_status(battery),
         ev_maximum_current_limit=amperes(battery.maximum_amperes),
         ev_maximum_power_limit=watts(battery.maximum_watts),
@@ -103,7 +109,12 @@ def _terms(car: Exchange, heard: iso2.ChargeParameterDiscoveryRes) -> Terms:
         raise StationWrong("no-schedule", "[V2G2-565]", "Finished without SAScheduleList")
     if len({entry.sa_schedule_tuple_id for entry in schedules.sa_schedule_tuple}) != len(schedules.sa_schedule_tuple):
         raise StationWrong("schedule-ids-repeat", "[V2G2-773]")
-    schedule = schedules.sa_schedule_tuple[0]
+    schedule, remembered = schedules.sa_schedule_tuple[0], car.behaviour.remembered
+    if car.joined and remembered is not None and not car.renegotiated:
+        again = [one for one in schedules.sa_schedule_tuple if one.sa_schedule_tuple_id == remembered.tuple_id]
+        if not again:
+            raise StationWrong("chosen-schedule-not-offered-again", "[V2G2-741]", f"{remembered.tuple_id}")
+        schedule = again[0]
     if not 1 <= schedule.sa_schedule_tuple_id <= 255:
         raise StationWrong("schedule-id-out-of-range", "[V2G2-773]", f"{schedule.sa_schedule_tuple_id}")
     match car.behaviour.current, heard.evse_charge_parameter:
@@ -170,5 +181,6 @@ def reason_to_leave(
 
 
 def session_stop(car: Exchange) -> Conversation[None]:
-    """End the session; afterwards the car closes the connection."""
-    yield from car.ask(iso2.SessionStopReq(charging_session=iso2.ChargingSession.TERMINATE), iso2.SessionStopRes)
+    """End or pause the session; afterwards the car closes the connection."""
+    how = iso2.ChargingSession.PAUSE if car.behaviour.pauses else iso2.ChargingSession.TERMINATE
+    yield from car.ask(iso2.SessionStopReq(charging_session=how), iso2.SessionStopRes)

@@ -7,7 +7,7 @@ from secc.iso2.messages import ChargeProgress
 
 from . import ac, dc
 from .battery import Battery
-from .behaviour import Behaviour, Current, Payment
+from .behaviour import Behaviour, Current, Payment, Remembered
 from .charging import charge_parameter_discovery, power_delivery, session_stop
 from .exchange import Exchange, LeaveEarly
 from .setup_phases import (
@@ -18,7 +18,7 @@ from .setup_phases import (
     session_setup,
     supported_app_protocol,
 )
-from .vocabulary import Ended, MoveRelays, SetPilot
+from .vocabulary import Ended, MoveRelays, RememberSession, SetPilot
 from .wallet import Wallet
 
 
@@ -28,6 +28,10 @@ def conversation(party: Party, behaviour: Behaviour, battery: Battery, wallet: W
     yield from supported_app_protocol(car)
     ended = yield from _session(car, battery)
     car.settle()
+    if behaviour.pauses and ended is not Ended.EARLY:
+        car.do(RememberSession(Remembered(car.session_id, car.tuple_id, car.departs_at)))
+        car.announce("paused", "session paused", {"watt_hours": battery.delivered})
+        return "pause"
     car.announce("stopped", f"session stopped: {ended.value}", {"ended": ended.name, "watt_hours": battery.delivered})
     return ended.name.lower().replace("_", "-")
 

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,14 +19,15 @@ from secc.link import sdp
 from secc.session.events import ConnectionClosed, StopRequested, StreamBroken
 
 from .battery import Battery
-from .behaviour import Behaviour
+from .behaviour import Behaviour, Remembered
 from .dialogue import Dialogue, drive_in
 from .discovery import discover
 from .hands import Hands
 from .line import Line, LineLost
 from .matching import DUTY_SECONDS, DUTY_STEP_SECONDS, NotMatched, be_matched
+from .resuming import RESUME_FLAWS, Return, asleep
 from .trust import StationUntrusted, Trust
-from .vocabulary import Announce
+from .vocabulary import Announce, RememberSession
 from .wallet import Wallet
 
 L = TypeVar("L", bound=Line)
@@ -47,6 +48,15 @@ class Trip:
     kill_after: int | None = None
     """The process kills itself after this many answers of the charging loop."""
     staple_needed: bool = True
+    sleep_seconds: float | None = None
+    """After a pause the car wakes the station when so many seconds have passed; None: it waits to be
+    woken.
+    """
+    other_wallet: Wallet | None = None
+    resume_flaw: str | None = None
+    """What the car does wrong after a pause, from ``tools.evcc.resuming``; ``other_wallet`` is for
+    ``other-contract``.
+    """
 
 
 class Stopped(Exception):
@@ -68,6 +78,7 @@ class _Run:
     trip: Trip
     inbox: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     answers: int = 0
+    remembered: Remembered | None = None
     ended: Reason | None = None
 
 
@@ -92,6 +103,34 @@ async def travel(
     if modem is not None:
         await _await_duty(hands)
         await be_matched(modem, tell)
+    while True:
+        run = await _session(trip, behaviour, hands, tell, battery, connect, stopped)
+        assert run.ended is not None
+        if run.remembered is None:
+            return run.ended
+        await asleep(hands, trip.sleep_seconds)
+        tell("awake", "the car wakes up", {})
+        battery = run.dialogue.battery
+        back = Return(
+            replace(behaviour, pauses=behaviour.pauses - 1, remembered=run.remembered),
+            trip.trust,
+            trip.wallet,
+            trip.other_wallet,
+        )
+        if trip.resume_flaw is not None:
+            back = RESUME_FLAWS[trip.resume_flaw](back)
+        behaviour, trip = back.behaviour, replace(trip, trust=back.trust, wallet=back.wallet)
+
+
+async def _session(
+    trip: Trip,
+    behaviour: Behaviour,
+    hands: Hands,
+    tell: Tell,
+    battery: Battery | None,
+    connect: Callable[[Trip, Tell], Awaitable[Line]],
+    stopped: Callable[[], Awaitable[object]] | None,
+) -> _Run:
     line = await connect(trip, tell)
     dialogue = drive_in(behaviour, battery=battery, wallet=trip.wallet, now=asyncio.get_running_loop().time())
     run = _Run(dialogue, line, hands, tell, trip)
@@ -107,7 +146,7 @@ async def travel(
         await asyncio.gather(*tasks, return_exceptions=True)
         await line.close()
     assert run.ended is not None
-    return run.ended
+    return run
 
 
 async def _await_duty(hands: Hands) -> None:
@@ -233,6 +272,8 @@ async def _perform(run: _Run, effects: tuple[Effect, ...]) -> None:
                 run.tell(name, text, facts)
             case End(reason=reason):
                 run.ended = reason
+            case RememberSession(remembered=remembered):
+                run.remembered = remembered
             case _:
                 await run.hands.perform(effect)
 

@@ -14,6 +14,7 @@ from secc.iso2.messages import (
     MessageHeader,
     PowerDeliveryReq,
     ResponseCode,
+    SessionSetupReq,
     V2G_Message,
 )
 from secc.session.events import StopRequested
@@ -74,6 +75,11 @@ class Exchange:
         self.session_id = NO_SESSION
         self.wishes = Wishes()
         self.renegotiated = False
+        self.joined = False
+        """True if the station let the car join its paused session."""
+        self.tuple_id = 0
+        """The SAScheduleTupleID that the car chose."""
+        self.departs_at = behaviour.remembered.departs_at if behaviour.remembered is not None else None
         self.leaving = False
         """True once the driver of the car wants to leave."""
         party.hear(StopRequested, by=self._leave)
@@ -94,6 +100,16 @@ class Exchange:
             return
         self.party.do(effect)
 
+    @property
+    def departure(self) -> int | None:
+        """DepartureTime: the seconds that are left; also after a pause. [V2G2-742]"""
+        seconds = self.behaviour.departure_seconds
+        if seconds is None:
+            return None
+        if self.departs_at is None:
+            self.departs_at = self.party.now + seconds
+        return max(0, int(self.departs_at - self.party.now))
+
     def announce(self, name: str, text: str, facts: Mapping[str, Any] | None = None) -> None:
         """Report a milestone."""
         self.party.do(Announce(name, text, facts or {}))
@@ -106,7 +122,10 @@ class Exchange:
         # A flaw may have replaced the body by one without an Id.
         if signed and self.wallet is not None and getattr(body, "id", None) is not None:
             signature = self.wallet.sign(body)
-        message = V2G_Message(header=MessageHeader(session_id=self.session_id, signature=signature), body=body)
+        session_id = self.session_id
+        if isinstance(body, SessionSetupReq) and self.behaviour.remembered is not None:
+            session_id = self.behaviour.remembered.session_id
+        message = V2G_Message(header=MessageHeader(session_id=session_id, signature=signature), body=body)
         self._send((message,) if self.flaw is None else self.flaw.after_signing(message))
 
     def say_supported(self, request: SupportedAppProtocolReq) -> None:

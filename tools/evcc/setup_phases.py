@@ -35,16 +35,23 @@ def supported_app_protocol(car: Exchange) -> Conversation[None]:
 
 
 def session_setup(car: Exchange) -> Conversation[None]:
-    """Begin a session: the station assigns its SessionID."""
+    """Begin a session, whose SessionID the station assigns, or join the one that the car paused.
+    [V2G2-750] [V2G2-754]
+    """
+    remembered = car.behaviour.remembered
     heard = yield from car.ask(iso2.SessionSetupReq(evcc_id=car.behaviour.evcc_id), iso2.SessionSetupRes)
-    if heard.response_code is not iso2.ResponseCode.OK_NEW_SESSION_ESTABLISHED:
+    car.joined = heard.response_code is iso2.ResponseCode.OK_OLD_SESSION_JOINED
+    known = remembered is not None and car.session_id == remembered.session_id
+    if not car.joined and heard.response_code is not iso2.ResponseCode.OK_NEW_SESSION_ESTABLISHED:
         raise StationWrong("not-a-new-session", "[V2G2-750]", heard.response_code)
+    if car.joined is not known:
+        raise StationWrong("session-id-not-of-this-session", "[V2G2-754]", heard.response_code)
     if car.session_id == NO_SESSION or not any(car.session_id):
         raise StationWrong("session-id-zero", "[V2G2-835]")
     car.announce(
         "session",
-        f"session begun at EVSE {heard.evse_id}",
-        {"evse_id": heard.evse_id, "session_id": car.session_id.hex()},
+        f"session {'resumed' if car.joined else 'begun'} at EVSE {heard.evse_id}",
+        {"evse_id": heard.evse_id, "session_id": car.session_id.hex(), "joined": car.joined},
     )
 
 
@@ -53,12 +60,14 @@ def service_discovery(car: Exchange) -> Conversation[iso2.ServiceDiscoveryRes]:
     heard = yield from car.ask(iso2.ServiceDiscoveryReq(), iso2.ServiceDiscoveryRes)
     behaviour = car.behaviour
     modes = heard.charge_service.supported_energy_transfer_mode.energy_transfer_mode
+    options = heard.payment_option_list.payment_option
+    if car.joined and (len(modes) != 1 or len(options) != 1):
+        raise StationWrong("more-than-before-the-pause", "[V2G2-741]", ", ".join((*options, *modes)))
     if behaviour.flaw is None:
         if behaviour.transfer_mode not in modes:
             raise StationWrong("energy-transfer-mode-not-offered", "[V2G2-476]", ", ".join(modes))
-        if _option(behaviour.payment) not in heard.payment_option_list.payment_option:
-            offered = ", ".join(heard.payment_option_list.payment_option)
-            raise StationWrong("payment-not-offered", "[V2G2-465]", offered)
+        if _option(behaviour.payment) not in options:
+            raise StationWrong("payment-not-offered", "[V2G2-465]", ", ".join(options))
     if behaviour.ask_detail:
         services = (1, *(s.service_id for s in (heard.service_list.service if heard.service_list is not None else ())))
         for service in services:

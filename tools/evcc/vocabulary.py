@@ -10,6 +10,8 @@ from typing import Any, Literal
 from secc.conversation import Effect
 from secc.errors import Refusal
 
+from .behaviour import Remembered
+
 
 @dataclass(frozen=True, slots=True)
 class SetPilot(Effect):
@@ -37,6 +39,13 @@ class SpeakProtocol(Effect):
     """SupportedAppProtocol has ended: the next messages are in this schema."""
 
     namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class RememberSession(Effect):
+    """The session is paused: this is what a resume needs."""
+
+    remembered: Remembered
 
 
 @dataclass(frozen=True, slots=True)

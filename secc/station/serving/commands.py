@@ -10,7 +10,7 @@ from hal.events import TokenPresented
 from hal.readings import Token
 from secc.conversation import Event
 from secc.ops.control import ControlError
-from secc.outlet.events import StartOrdered, StopOrdered
+from secc.outlet.events import StartOrdered, StopOrdered, WakeOrdered
 from secc.session.effects import Verdict
 from secc.session.events import OngoingForced, RenegotiationRequested
 from secc.station.serving.path import PowerPaths
@@ -83,8 +83,17 @@ class Commands:
             raise ControlError(f"the card is refused: {verdict.decision.value}{detail}")
         return {"card": verdict.decision.value} | ({"detail": verdict.detail} if verdict.detail else {})
 
+    def wake(self) -> Mapping[str, Any]:
+        """Wake the car that has paused here."""
+        if not self._plug.asleep:
+            raise ControlError(f"outlet {self._name}: no car sleeps here")
+        self._plug.hear(WakeOrdered())
+        return {}
+
     def renegotiate(self) -> Mapping[str, Any]:
-        """Ask the car to negotiate again."""
+        """Ask the car to negotiate again; a car that has paused is woken for it."""
+        if self._plug.asleep:
+            return self.wake()
         self._to_session(RenegotiationRequested())
         return {}
 
@@ -102,6 +111,8 @@ class Commands:
                 self.limit(watts)
             case port.StopOrdered():
                 self.stop("backend")
+            case port.WakeOrdered():
+                self.wake()
             case _:
                 raise ControlError(f"{type(event).__name__} is not an order of a backend")
 

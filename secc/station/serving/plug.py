@@ -12,6 +12,7 @@ from secc.config import Eim
 from secc.conversation import End
 from secc.outlet import Plugin, PlugInSettings
 from secc.outlet.events import StopOrdered
+from secc.outlet.state import Phase
 from secc.session.effects import Remark, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.station.serving.context import Outlet, Part
@@ -90,6 +91,11 @@ class PlugIns(Part):
     def window_open(self) -> bool:
         """Whether a car may find the station and connect."""
         return self.plugin is not None and self.plugin.state.window_open
+
+    @property
+    def asleep(self) -> bool:
+        """Whether a car has paused, and sleeps."""
+        return self.plugin is not None and self.plugin.state.phase is Phase.PAUSED
 
     def hear(self, *events: object) -> None:
         for event in events:
