@@ -24,7 +24,7 @@ from itertools import pairwise
 from cryptography import x509
 
 from certs.certificates import Certificate, parse_certificate
-from certs.countries import COUNTRIES
+from certs.countries import is_country
 from certs.errors import ChainRejected, Flaw, Outcome
 from certs.files import paced
 from certs.profile import (
@@ -266,7 +266,7 @@ class _Search:
             raise ChainRejected(Flaw.CONSTRAINTS, subject, min(found))
         if unknown := certificate.critical - KNOWN_CRITICAL:
             raise ChainRejected(Flaw.UNKNOWN_CRITICAL_EXTENSION, subject, min(unknown))
-        if self._profile.known_countries and any(code.upper() not in COUNTRIES for code in certificate.countries):
+        if self._profile.known_countries and not all(map(is_country, certificate.countries)):
             raise ChainRejected(Flaw.COUNTRY, subject)
 
     def _check_dates(self, certificate: Certificate, subject: str, early: Flaw, late: Flaw) -> None:

@@ -34,6 +34,17 @@ from secc.station.station import Station
 from tools.pki.lab import EMAID
 from tools.pki.layout import make_lab_pki
 
+FLAWED = (
+    "bad-signature",
+    "country-unknown",
+    "emaid-mismatch",
+    "expired-leaf",
+    "expired-sub-ca",
+    "foreign-root",
+    "leaf-not-yet-valid",
+    "sub-ca-country-unknown",
+)
+"""The flawed contracts in the lab PKI of the tests."""
 BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
 
 
@@ -42,7 +53,7 @@ def lab_pki() -> Path:
     """A lab PKI of today on the disk, once for each test process."""
     directory = Path(tempfile.mkdtemp(prefix="lab-pki-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    make_lab_pki(directory, flaws=("expired-leaf", "expired-sub-ca", "country-unknown", "emaid-mismatch"))
+    make_lab_pki(directory, flaws=FLAWED)
     return directory
 
 

@@ -128,6 +128,14 @@ TRUST_MUTANTS: Final = (
         ("tests/flaws",),
     ),
     Mutant(
+        "any-country",
+        "the countries of a contract's certificates are not looked at",
+        "certs/chain.py",
+        "if self._profile.known_countries and not all(map(is_country, certificate.countries)):",
+        "if False:",
+        ("tests/certs/test_countries.py", "tests/flaws"),
+    ),
+    Mutant(
         "sub-ca-is-the-contract",
         "the car is told that the contract expired when a sub-CA expired",
         "secc/station/shared/trust.py",

@@ -32,11 +32,14 @@ from secc.iso2.messages import (
 )
 from secc.session.offer import Payment
 from secc.session.signature import P256_SHA256, Form, sign
+from secc.trace.history import records
 from tests.conformance.places import Place, ac, at, pnc, run, tls
 from tests.conformance.tester import Tester
 from tests.iso2_car import EVCCID, selection
+from tests.lab_trust import LAB
 from tests.station_scene import BOTH, Scene, car_wallet, configured, lab_pki
 from tools.evcc.wallet import Wallet
+from tools.pki.flaws import make_flawed
 
 EXTERNAL, CONTRACT = PaymentOption.EXTERNAL_PAYMENT, PaymentOption.CONTRACT
 
@@ -219,12 +222,26 @@ def test_a_signed_challenge_charges(tmp_path: Path) -> None:
         pytest.param(
             "expired-sub-ca", ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE, marks=pytest.mark.case("I2-PDET-09")
         ),
+        ("sub-ca-country-unknown", ResponseCode.FAILED_CERTIFICATE_NOT_ALLOWED_AT_THIS_EVSE),
+        ("leaf-not-yet-valid", ResponseCode.FAILED_CERTIFICATE_EXPIRED),
+        ("foreign-root", ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE),
+        ("bad-signature", ResponseCode.FAILED_CERT_CHAIN_ERROR),
+        ("emaid-mismatch", ResponseCode.FAILED_CERT_CHAIN_ERROR),
     ],
 )
 def test_a_chain_with_a_flaw_is_refused_by_the_stations_own_judgement(
     flaw: str, code: ResponseCode, tmp_path: Path
 ) -> None:
-    at(pnc("PaymentDetails"), tmp_path, lambda tester: shows(tester, Wallet.load(lab_pki() / "flawed" / flaw), code))
+    """The car hears the code, and the record of the session has the flaw."""
+
+    async def act(tester: Tester) -> None:
+        await shows(tester, Wallet.load(lab_pki() / "flawed" / flaw), code)
+        await tester.scene.until(lambda: tester.scene.outlet().writes.idle)
+        (record,) = records(tester.scene.state)
+        told = make_flawed(flaw, LAB).flaw
+        assert (record.reason.code, record.flaw) == (f"refused.{code.value}", f"certificate.{told.value}")
+
+    at(pnc("PaymentDetails"), tmp_path, act)
 
 
 @pytest.mark.case("I2X-12")
