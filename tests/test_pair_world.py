@@ -9,7 +9,7 @@ import pytest
 
 from secc.session.events import LimitChanged, RenegotiationRequested, StopRequested
 from tests.pair import BEGAN, Line, Pair
-from tests.ways import AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, Way
+from tests.ways import AC_EIM, AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, Way
 from tests.world_outlet import DC_LIMITS, WorldOutlet
 from tools.evcc.behaviour import Behaviour, Current
 
@@ -83,6 +83,47 @@ def test_renegotiation_keeps_the_world_in_order(way: Way, keep_relays: bool) -> 
     assert truth["metered_watt_hours"] > 10.0
     if way.current is Current.DC:
         assert (truth["moments"]["relay_closed"] < 109.0) is keep_relays
+
+
+@pytest.mark.parametrize("keep_relays", [False, True], ids=["opens", "keeps"])
+def test_a_dc_car_negotiates_a_lower_limit_with_the_supply_off_between(keep_relays: bool) -> None:
+    """The output falls below 60 V, unless the car's own battery stands there."""
+    pair, outlet = together(DC_EIM, Behaviour(loops=60, keep_relays=keep_relays))
+    seen: list[tuple[bool, float, bool]] = []
+
+    def watch() -> None:
+        if "renegotiation" in pair.line.announced:
+            truth = outlet.world.truth()
+            seen.append((truth["supply_on"], truth["outlet_volts"], truth["relay_closed"]))
+
+    outlet.bench.watch = watch
+    pair.at(9.0, LimitChanged(8_000.0))
+    line = settle(pair, outlet)
+    assert line.car is not None
+    assert line.car.code == "completed.full", (line.car, line.station)
+    assert line.said.count("ChargeParameterDiscoveryReq") == 2
+    # From the renegotiation to the first voltage of the supply's own.
+    off = seen[: next(place for place, (on, _, _) in enumerate(seen) if place > 0 and on and not seen[place - 1][0])]
+    off = [one for one in off if not one[0]]
+    assert off
+    if keep_relays:
+        assert all(volts > 300.0 and closed for _, volts, closed in off), "the car's own battery"
+    else:
+        assert off[-1][1] < 60.0
+        assert not off[-1][2]
+    assert not outlet.world.truth()["incidents"]
+
+
+@pytest.mark.parametrize("way", [DC_EIM, AC_EIM], ids=str)
+def test_a_car_that_ignores_the_notification_gets_no_more_than_the_limit(way: Way) -> None:
+    pair, outlet = together(way, Behaviour(loops=400, ignore_renegotiation=True))
+    pair.at(10.0, LimitChanged(4_500.0))
+    watts: list[float] = []
+    outlet.bench.watch = lambda: watts.append(outlet.world.watts() if outlet.bench.clock.now() > BEGAN + 20.0 else 0.0)
+    line = settle(pair, outlet)
+    assert line.said.count("ChargeParameterDiscoveryReq") == 1
+    assert max(watts) <= 4_500.0 * 1.02
+    is_dead(outlet)
 
 
 @pytest.mark.parametrize("fault", ["imd_silent", "insulation_fault"])

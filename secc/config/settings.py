@@ -153,6 +153,9 @@ class Timing:
     ] = 20.0
     handshake_seconds: Annotated[float, Doc("Longest TLS handshake."), Range(1, 60)] = 10.0
     eim_seconds: Annotated[float, Doc("Time for a card after the cable is in."), Range(10, 3600)] = 300.0
+    no_power_seconds: Annotated[
+        float, Doc("Time without any power to offer until a charging car is told to stop (Q-62)."), Range(1, 3600)
+    ] = 5.0
     token_seconds: Annotated[
         float, Doc("Time for the cable after an accepted card (OCPP's EVConnectionTimeOut)."), Range(5, 3600)
     ] = 60.0

@@ -7,8 +7,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from secc.session.offer import AcLimits, DcLimits
+
+LEAST_PROTECTION_AMPERES: Final = 1.0
+"""The lowest setting of the protection, for no power at all: a board refuses 0 A."""
 
 
 def cable_check_volts(ev_maximum_volts: float, limits: DcLimits) -> float | None:
@@ -47,7 +51,9 @@ def overcurrent_amperes(limits: AcLimits, watts: float | None) -> float:
     car's regulation (10 % and 0.5 A, for some seconds).
     """
     allowed = watts_allowed(watts)
-    return limits.maximum_amperes if allowed is None else limits.amperes_within(allowed, limits.phases)
+    if allowed is None:
+        return limits.maximum_amperes
+    return max(LEAST_PROTECTION_AMPERES, limits.amperes_within(allowed, limits.phases))
 
 
 @dataclass(slots=True)

@@ -47,6 +47,11 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
         _ASKED,
     ),
     Quirk(
+        "Q-62",
+        "End by themselves when they get no power for long, and then cannot charge again.",
+        "They are told to stop after `timing.no_power_seconds`; a station with power again wakes them.",
+    ),
+    Quirk(
         "Q-63", "Need time to ramp down after a stop at the charger.", "Power stays until PowerDelivery(Stop), or 10 s."
     ),
     Quirk("Q-64", "Ask WeldingDetection slowly, and several times.", "The station answers for a minute."),

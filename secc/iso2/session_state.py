@@ -8,8 +8,16 @@ from typing import Any, Final, TypeVar, overload
 from secc.conversation import Conversation, Party
 from secc.errors import PeerError
 from secc.iso2 import timing
-from secc.iso2.messages import Body, EnergyTransferMode, IsolationLevel, PaymentOption, SessionStopReq
+from secc.iso2.messages import (
+    Body,
+    EnergyTransferMode,
+    IsolationLevel,
+    PaymentOption,
+    SessionStopReq,
+    UnitSymbol,
+)
 from secc.iso2.paused import Chosen, Paused, PausedContract
+from secc.iso2.units import limit
 from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import Decision, Remark
 from secc.session.offer import Offer, Payment, Transfer
@@ -59,7 +67,9 @@ class SessionState:
         self.before: PausedContract | None = None
         """The contract of the paused session that goes on under the decision made then."""
         self.chosen: Chosen | None = None
-        """The schedule on offer; chosen once ``powered``."""
+        """The schedule on offer; chosen once ``powered``. None while the car negotiates."""
+        self.powerless_since: float | None = None
+        """When a request of the charging loop first found no power to offer."""
         self.isolation: IsolationLevel | None = None
         """The result of the last cable check."""
         self.live = False
@@ -74,10 +84,16 @@ class SessionState:
         self.wishes.hear(secc, timing.NOTIFICATION_MAX_DELAY, renegotiates=self.renegotiates)
 
     def renegotiates(self) -> bool:
-        """Whether a new limit needs a new schedule: ChargingStatusRes has EVSEMaxCurrent with
-        external payment only.
+        """Whether the limit of now needs another schedule than the one on offer: with a contract in
+        AC, since ChargingStatusRes has EVSEMaxCurrent with external payment only; in DC below PMax.
+        Not where there is no power, and so no schedule to offer.
         """
-        return self.terms.transfer is not None and not self.terms.is_dc and self.payment is PaymentOption.CONTRACT
+        watts = self.terms.maximum_watts
+        if self.chosen is None or limit(watts, UnitSymbol.W).value <= 0:
+            return False
+        if self.terms.is_dc:
+            return watts < self.chosen.schedule.watts
+        return self.payment is PaymentOption.CONTRACT and watts != self.chosen.schedule.watts
 
     # Pause and resume
 

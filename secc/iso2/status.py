@@ -41,7 +41,7 @@ def notified(secc: Party, state: SessionState) -> tuple[EVSENotification, int]:
     """
     if state.wishes.stop is not None:
         return EVSENotification.STOP_CHARGING, max(0, math.floor(state.wishes.stop.at - secc.now))
-    if state.wishes.renegotiation and state.powered:
+    if (state.wishes.renegotiation or state.wishes.outdated) and state.powered:
         return EVSENotification.RE_NEGOTIATION, math.floor(timing.NOTIFICATION_MAX_DELAY.seconds)
     return EVSENotification.NONE, 0
 

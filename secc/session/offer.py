@@ -85,6 +85,8 @@ class Offer:
     meter_id: str = ""
     eim_seconds: float = 300.0
     """Seconds for the driver to show a card."""
+    no_power_seconds: float = 5.0
+    """Seconds without power to offer until a charging car is told to stop."""
     tls: bool = False
     ask_before_proof: bool = True
     """Whether the backend may be asked about a contract before the car has proved it; the answer

@@ -19,7 +19,9 @@ class Wishes:
         self.stop: Deadline | None = None
         """When the car has to have stopped; None while no end is wanted."""
         self.renegotiation = False
-        """True while the car has to be asked to renegotiate."""
+        """True while operator, backend or car asks for another schedule."""
+        self.outdated = False
+        """True while the schedule does not hold with the limit of now."""
         self.watts_limit = offer.watts_limit
         """The limit now, all phases together; None: that of the hardware."""
         self.eim_accepted = offer.eim_authorized or offer.free
@@ -29,19 +31,20 @@ class Wishes:
         """Register the handlers in ``secc``.
 
         ``patience`` runs from the request to stop. When it is over TimedOut is raised where the
-        session waits (the timeout is ``answered``). ``renegotiates``: whether a new limit needs a
-        new schedule.
+        session waits (the timeout is ``answered``). ``renegotiates``: whether the limit of now
+        needs a new schedule.
         """
+        self._patience = patience
 
         def stop(event: StopRequested) -> None:
-            self.stop = self.stop or secc.limit(patience)
+            self.end(secc)
 
         def limit(event: LimitChanged) -> None:
             watts = event.watts
             self.watts_limit = None if watts is None or math.isnan(watts) else watts
             # Announced once power flows, also if the limit changed between the schedule and the
-            # start.
-            self.renegotiation = self.renegotiation or renegotiates()
+            # start; not any more if the earlier limit is back.
+            self.outdated = renegotiates()
 
         def stopped_in_time() -> None:
             if self.stop is not None and secc.now >= self.stop.at:
@@ -54,9 +57,18 @@ class Wishes:
         secc.hear(EimDecided, by=self._decide)
         secc.look(stopped_in_time, lambda: self.stop)
 
+    def end(self, secc: Party) -> None:
+        """Have the car told to stop, unless it is told already."""
+        self.stop = self.stop or secc.limit(self._patience)
+
+    def negotiated(self) -> None:
+        """The car negotiates again, or has a new schedule."""
+        self.renegotiation = self.outdated = False
+
     def settle(self) -> None:
         """The car has stopped, or has power switched off to do so."""
-        self.stop, self.renegotiation = None, False
+        self.stop = None
+        self.negotiated()
 
     def forces(self, phase: str) -> bool:
         """Whether a lab holds this phase in Ongoing."""

@@ -96,7 +96,16 @@ class WakeOrdered:
     outlet: str
 
 
-BackendEvent: TypeAlias = StopOrdered | LimitOrdered | WakeOrdered
+@dataclass(frozen=True, slots=True)
+class RenegotiationOrdered:
+    """The backend has other schedules for this outlet's session: the car is asked to negotiate
+    again.
+    """
+
+    outlet: str
+
+
+BackendEvent: TypeAlias = StopOrdered | LimitOrdered | WakeOrdered | RenegotiationOrdered
 
 
 @dataclass(frozen=True, slots=True)

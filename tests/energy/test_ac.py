@@ -216,7 +216,7 @@ def test_the_protection_follows_the_limit_up_at_once_and_down_after_the_cars_tim
     assert _overcurrents(b) == [32.0, 16.0, 32.0]
     b.hear(LimitChanged(math.nan))
     b.run(5.2)
-    assert _overcurrents(b)[-1] == 0.0
+    assert _overcurrents(b)[-1] == 1.0
 
 
 def test_what_belongs_to_dc_is_answered_and_changes_nothing() -> None:

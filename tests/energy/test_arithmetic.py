@@ -53,7 +53,7 @@ def test_the_protection_gets_the_amperes_of_a_phase() -> None:
     assert overcurrent_amperes(ac, None) == 32.0
     assert overcurrent_amperes(ac, 11_040.0) == 16.0
     assert overcurrent_amperes(ac, 1e9) == 32.0
-    assert overcurrent_amperes(ac, math.nan) == 0.0
+    assert overcurrent_amperes(ac, math.nan) == overcurrent_amperes(ac, 0.0) == 1.0
 
 
 @pytest.mark.case("A-PWR-03")

@@ -107,7 +107,10 @@ def test_the_newest_limit_counts(watts: float | None, limit: float | None) -> No
 def test_a_limit_asks_for_another_schedule_where_the_car_learns_it_by_one(renegotiates: bool) -> None:
     scene = Scene(renegotiates=renegotiates)
     scene.hear(LimitChanged(1.0))
-    assert scene.wishes.renegotiation is renegotiates
+    assert scene.wishes.outdated is renegotiates
+    scene.hear(RenegotiationRequested())
+    scene.wishes.negotiated()
+    assert (scene.wishes.renegotiation, scene.wishes.outdated) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,8 @@ class Behaviour:
     """Name of the request (without ``Req``) in place of which the car sends SessionStopReq."""
     renegotiate_after: int | None = None
     """Ask for a renegotiation, once, after this many answers of the charging loop."""
+    ignore_renegotiation: bool = False
+    """Go on charging when the station asks for a renegotiation, as a car may. [V2G2-680]"""
     keep_relays: bool = False
     """DC: leave the battery on the inlet during a renegotiation, as some cars do."""
     ask_detail: bool = False

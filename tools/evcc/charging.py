@@ -173,7 +173,8 @@ def reason_to_leave(
         return Ended.FULL
     if battery.state_of_charge >= behaviour.target_state_of_charge:
         return Ended.FULL
-    if car.wishes.notification is iso2.EVSENotification.RE_NEGOTIATION:
+    asked = car.wishes.notification is iso2.EVSENotification.RE_NEGOTIATION
+    if asked and not behaviour.ignore_renegotiation:
         return Turn.RENEGOTIATE
     if behaviour.renegotiate_after is not None and loops >= behaviour.renegotiate_after and not car.renegotiated:
         return Turn.RENEGOTIATE

@@ -44,12 +44,12 @@ def _session(car: Exchange, battery: Battery) -> Conversation[Ended]:
         challenge = (yield from payment_details(car)) if car.behaviour.payment is Payment.CONTRACT else None
         yield from authorization(car, challenge)
         ended = yield from _charge(car, battery)
-    except LeaveEarly:
+    except LeaveEarly as left:
         # The station answers a stop of a DC session only when it sees that the car wants no power.
         # [V2G2-921]
         car.do(MoveRelays(closed=False))
         car.do(SetPilot("B"))
-        ended = Ended.EARLY
+        ended = left.ended
     yield from session_stop(car)
     return ended
 

@@ -9,7 +9,7 @@ from secc.iso2 import messages as iso2
 
 from .battery import Battery
 from .charging import Terms, Turn, ev_status, power_delivery, reason_to_leave
-from .exchange import Exchange
+from .exchange import Exchange, LeaveEarly
 from .quantities import amperes, real, volts
 from .timing import CABLE_CHECK, PRE_CHARGE, WELDING_DETECTION
 from .vocabulary import Ended, MoveRelays, SetPilot, StationWrong
@@ -45,6 +45,8 @@ def cable_check(car: Exchange, battery: Battery) -> Conversation[None]:
     isolation = status.evse_isolation_status
     if isolation not in (iso2.IsolationLevel.VALID, iso2.IsolationLevel.WARNING, iso2.IsolationLevel.NO_IMD):
         raise StationWrong("isolation-not-valid", "reference: CableCheck", str(isolation))
+    if status.evse_status_code is iso2.DC_EVSEStatusCode.EVSE_SHUTDOWN:
+        raise LeaveEarly(Ended.BY_STATION)
     if status.evse_status_code is not iso2.DC_EVSEStatusCode.EVSE_READY:
         raise StationWrong("station-not-ready", "reference: CableCheck", status.evse_status_code)
     car.announce("cable-check", f"cable check passed, isolation {isolation}", {"isolation": str(isolation)})

@@ -25,7 +25,7 @@ from .behaviour import Behaviour
 from .flaw import Flaw, Outgoing
 from .flaws import FLAWS
 from .timing import message_timeout
-from .vocabulary import Announce, SetPilot, StationRefused, StationWrong
+from .vocabulary import Announce, Ended, SetPilot, StationRefused, StationWrong
 from .wallet import Wallet
 
 R = TypeVar("R", bound=Body)
@@ -53,7 +53,11 @@ switches off in order first.
 
 
 class LeaveEarly(Exception):
-    """The car stops before power flows. Raised only within the conversation."""
+    """The car stops before power flows, or flows again. Raised only within the conversation."""
+
+    def __init__(self, ended: Ended = Ended.EARLY) -> None:
+        super().__init__(ended.value)
+        self.ended = ended
 
 
 @dataclass(slots=True)

@@ -89,7 +89,7 @@ def _go_on(secc: Party, state: SessionState, proved: ProvedContract, before: Pau
 
     def decided(verdict: Verdict) -> None:
         if not verdict.accepted and verdict.decision is not Decision.NO_ANSWER:
-            state.wishes.stop = state.wishes.stop or secc.limit(timing.NOTIFICATION_MAX_DELAY)
+            state.wishes.end(secc)
 
     state.asked = ContractVerdict(secc, proved, secc.ask(AuthorizeContract(proved)), decided)
 

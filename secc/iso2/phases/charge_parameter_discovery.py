@@ -44,8 +44,9 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
             request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
             target = _agreed(secc, request, state)
     state.chosen = Chosen(target.schedule, secc.now + target.schedule.seconds)
+    state.wishes.negotiated()
     # The schedule of a paused session may be below the limit of now.
-    state.wishes.renegotiation = target.schedule.watts < state.terms.maximum_watts and state.renegotiates()
+    state.wishes.outdated = state.renegotiates()
     secc.reply(_response(secc, state, m.EVSEProcessing.FINISHED, target.schedule.as_list()))
     mode = request.requested_energy_transfer_mode
     secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode.value), ("watts", state.terms.maximum_watts))))

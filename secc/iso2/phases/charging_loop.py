@@ -44,6 +44,7 @@ def charging_loop(secc: Party, state: SessionState, car: CarLimits | None) -> Co
     """
     status: type[ChargingStatusReq | CurrentDemandReq] = ChargingStatusReq if car is None else CurrentDemandReq
     request = yield from _next(secc, state, status)
+    state.powerless_since = None
     while not isinstance(request, PowerDeliveryReq):
         if car is not None:
             if car.watts is None:
@@ -76,12 +77,16 @@ def _next(
 def _charging_status(secc: Party, state: SessionState) -> None:
     # EVSEMaxCurrent is for external payment; with a contract the schedule is the limit.
     external = state.payment is PaymentOption.EXTERNAL_PAYMENT
+    most = limit(state.terms.maximum_ac_amperes, UnitSymbol.A)
+    if most.value <= 0 or state.powerless_since is not None:
+        # With a contract only a schedule can say 0 A, and it would be for a pause.
+        _powerless(secc, state, most, state.offer.no_power_seconds if external else 0.0)
     secc.reply(
         ChargingStatusRes(
             response_code=ResponseCode.OK,
             evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=TUPLE_ID,
-            evse_max_current=limit(state.terms.maximum_ac_amperes, UnitSymbol.A) if external else None,
+            evse_max_current=most if external else None,
             meter_info=meter_info(secc, state),
             receipt_required=False,
             ac_evse_status=present_ac(secc, state),
@@ -93,6 +98,9 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
     """Answer at once with the stored measurements: the standard allows 25 ms."""
     dc, measured = state.terms.dc, fresh(secc)
     most_watts = state.terms.limited(dc.maximum_watts)
+    most = limit(most_watts, UnitSymbol.W)
+    if most.value <= 0 or state.powerless_since is not None:
+        _powerless(secc, state, most, state.offer.no_power_seconds)
     lowest_volts = dc.minimum_volts if state.terms.tolerates("Q-50") else 0.0
     demanded = demand(
         amount(request.ev_target_voltage, UnitSymbol.V),
@@ -124,13 +132,27 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
             evse_power_limit_achieved=demanded.power_limited,
             evse_maximum_voltage_limit=limit(dc.maximum_volts, UnitSymbol.V),
             evse_maximum_current_limit=limit(dc.maximum_amperes, UnitSymbol.A),
-            evse_maximum_power_limit=limit(most_watts, UnitSymbol.W),
+            evse_maximum_power_limit=most,
             evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=TUPLE_ID,
             meter_info=meter_info(secc, state),
             receipt_required=False,
         )
     )
+
+
+def _powerless(secc: Party, state: SessionState, most: PhysicalValue, seconds: float) -> None:
+    """A car that gets nothing for long ends by itself, and some then cannot charge again: it is
+    told to stop before. (Q-62)
+    """
+    if most.value > 0:
+        state.powerless_since = None
+        return
+    if state.powerless_since is None:
+        state.powerless_since = secc.now
+    if state.wishes.stop is None and secc.now - state.powerless_since >= seconds:
+        state.wishes.end(secc)
+        remark(secc, "Q-62", f"no power to offer for {secc.now - state.powerless_since:.0f} s: the car is told to stop")
 
 
 def _quantity(said: PhysicalValue | None, unit: UnitSymbol) -> float | None:

@@ -73,7 +73,8 @@ def renegotiate(secc: Party, state: SessionState) -> Conversation[None]:
         report = yield from _reported(secc, StopPower(timing.POWER_SWITCHED, keep_contactor=True))
         if not report.done:
             raise Refusal(ResponseCode.FAILED, "[V2G2-480]", f"power is not off: {report.detail}")
-    state.wishes.renegotiation = False
+    state.chosen = None
+    state.wishes.negotiated()
     secc.reply(PowerDeliveryRes(response_code=ResponseCode.OK, evse_status=present(secc, state)))
 
 

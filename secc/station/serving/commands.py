@@ -113,6 +113,10 @@ class Commands:
                 self.stop("backend")
             case port.WakeOrdered():
                 self.wake()
+            case port.RenegotiationOrdered():
+                # An order may come late, and the next session negotiates anyway.
+                if self._sessions.current is not None:
+                    self.renegotiate()
             case _:
                 raise ControlError(f"{type(event).__name__} is not an order of a backend")
 

@@ -75,6 +75,7 @@ def offer_for(
         free=plugin.settings.free,
         meter_id=settings.meter_id or (board.meter.identity if board.meter is not None else ""),
         eim_seconds=config.timing.eim_seconds,
+        no_power_seconds=config.timing.no_power_seconds,
         tls=secure,
         backend_lost_at=services.uplink.lost_at,
         paused=plugin.state.paused,

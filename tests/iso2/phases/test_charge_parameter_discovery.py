@@ -229,8 +229,13 @@ def test_schedules_that_are_never_ready_end_the_session_after_55_seconds(
     assert car.code == "timer.V2G_SECC_Ongoing_Performance_Time"
 
 
-@pytest.mark.case("I2-CPD-13", "I2-CPD-48")
-@pytest.mark.parametrize("offer", [DC_EIM, AC_EIM])
+@pytest.mark.parametrize(
+    "offer",
+    [
+        pytest.param(AC_EIM, marks=pytest.mark.case("I2-CPD-13")),
+        pytest.param(DC_EIM, marks=pytest.mark.case("I2-CPD-48")),
+    ],
+)
 def test_the_55_seconds_run_from_the_first_request_and_end_by_themselves(offer: Offer) -> None:
     request = dc_parameters() if offer is DC_EIM else ac_parameters()
     car = due(offer)

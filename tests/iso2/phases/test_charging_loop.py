@@ -18,7 +18,7 @@ from secc.iso2.messages import (
     ResponseCode,
     UnitSymbol,
 )
-from secc.session.effects import OpenContactor, SetOutput, StopPower
+from secc.session.effects import OpenContactor, Remark, SetOutput, StopPower
 from secc.session.events import LimitChanged, RenegotiationRequested, StopRequested
 from secc.session.offer import Offer
 from tests.dialogue import LATER
@@ -98,6 +98,116 @@ def test_a_limit_that_changed_between_schedule_and_start_is_told_in_the_loop() -
     car.hear(LimitChanged(6_900.0))
     car.says(delivery(START))
     assert car.says(STATUS).ac_evse_status.evse_notification is EVSENotification.RE_NEGOTIATION
+
+
+def notification(car: Car) -> EVSENotification:
+    dc = car.offer.is_dc
+    body = car.says(current_demand() if dc else STATUS)
+    assert body.response_code is ResponseCode.OK
+    status = body.dc_evse_status if dc else body.ac_evse_status
+    return status.evse_notification  # type: ignore[no-any-return]
+
+
+ASKED, NOTHING, STOPS = EVSENotification.RE_NEGOTIATION, EVSENotification.NONE, EVSENotification.STOP_CHARGING
+
+
+@pytest.mark.parametrize("offer", [DC_EIM, DC_PNC])
+def test_a_limit_below_the_schedule_of_a_dc_car_asks_for_another_one_and_counts_at_once(offer: Offer) -> None:
+    car = loop(replace(offer, watts_limit=40_000.0))
+    car.hear(LimitChanged(60_000.0))
+    assert notification(car) is NOTHING, "the schedule holds"
+    car.hear(LimitChanged(10_000.0))
+    # A car may ignore it. [V2G2-680]
+    for _ in range(20):
+        assert notification(car) is ASKED
+        output = car.all(SetOutput)[-1]
+        assert output.volts * output.amperes <= 10_000.0 * (1 + 1e-9)
+        car.wait(1.0)
+    car.says(dc_delivery(RENEGOTIATE))
+    car.says(dc_parameters())
+    car.cable_check()
+    car.says(precharge())
+    car.says(dc_delivery(START))
+    assert notification(car) is NOTHING
+    car.hear(LimitChanged(None))
+    assert notification(car) is NOTHING, "it may have more, and hears that in every answer"
+
+
+@pytest.mark.parametrize("offer", [DC_EIM, AC_PNC])
+def test_the_notification_is_withdrawn_when_the_schedule_holds_again(offer: Offer) -> None:
+    car = loop(offer)
+    car.hear(LimitChanged(8_000.0))
+    assert notification(car) is ASKED
+    car.hear(LimitChanged(None))
+    assert notification(car) is NOTHING
+    car.hear(RenegotiationRequested())
+    car.hear(LimitChanged(None))
+    assert notification(car) is ASKED, "what was ordered does not depend on the limit"
+
+
+@pytest.mark.parametrize("offer", [AC_EIM, DC_EIM, AC_PNC])
+def test_a_limit_that_changes_while_the_car_negotiates_is_in_its_new_schedule(offer: Offer) -> None:
+    car = loop(offer)
+    car.says(dc_delivery(RENEGOTIATE) if offer.is_dc else delivery(RENEGOTIATE))
+    car.hear(LimitChanged(8_000.0))
+    car.says(dc_parameters() if offer.is_dc else ac_parameters())
+    if offer.is_dc:
+        car.cable_check()
+        car.says(precharge())
+    car.says(dc_delivery(START) if offer.is_dc else delivery(START))
+    assert notification(car) is NOTHING
+
+
+@pytest.mark.case("Q-62")
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("offer", [DC_EIM, DC_PNC, AC_EIM])
+def test_a_car_that_gets_nothing_for_long_is_told_to_stop(offer: Offer, strict: bool) -> None:
+    car = loop(replace(offer, no_power_seconds=7.0, strict=strict))
+    car.hear(LimitChanged(0.0))
+    begun = car.now
+    while (told := notification(car)) is NOTHING:
+        assert not offer.is_dc or car.all(SetOutput)[-1].amperes == 0.0
+        assert car.now < begun + 10.0
+        car.wait(0.5)
+    assert told is STOPS
+    assert car.now - begun == pytest.approx(7.0)
+    assert [remark.code for remark in car.all(Remark)] == ["Q-62"]
+    assert car.says(dc_delivery(STOP) if offer.is_dc else delivery(STOP)).response_code is ResponseCode.OK
+    car.finish("PowerDelivery(Stop)")
+    assert car.code == "completed.terminated"
+
+
+@pytest.mark.case("Q-62")
+def test_a_car_without_power_that_does_not_stop_is_switched_off() -> None:
+    car = loop()
+    car.hear(LimitChanged(0.0))
+    for _ in range(100):
+        if car.all(OpenContactor):
+            break
+        notification(car)
+        car.wait(0.25)
+    assert car.says(current_demand()).response_code is ResponseCode.FAILED
+    assert car.code == "timer.NotificationMaxDelay"
+
+
+@pytest.mark.case("Q-62")
+def test_power_that_comes_back_in_time_is_no_reason_to_stop() -> None:
+    car = loop()
+    for _ in range(4):
+        car.hear(LimitChanged(0.0))
+        for _ in range(4):
+            assert notification(car) is NOTHING
+            car.wait(1.0)
+        car.hear(LimitChanged(200_000.0))
+        assert notification(car) is NOTHING
+    assert car.all(Remark) == []
+
+
+@pytest.mark.case("Q-62")
+def test_with_a_contract_in_ac_no_power_cannot_be_said_and_the_car_is_told_to_stop_at_once() -> None:
+    car = loop(AC_PNC)
+    car.hear(LimitChanged(0.0))
+    assert notification(car) is STOPS
 
 
 @pytest.mark.parametrize(
