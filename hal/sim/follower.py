@@ -21,6 +21,10 @@ so that current flows.
 """
 
 REPLUG_SECONDS = 0.5
+WAKE_SECONDS, TOGGLE_SECONDS = 1.0, 0.3
+"""After the session that it paused the car wakes the station by a B-C-B toggle of this length. ISO
+15118-3
+"""
 
 
 class Following(enum.StrEnum):
@@ -48,7 +52,8 @@ class Follower:
 
     Names: ``CableCheckReq``, ``PreChargeReq`` (with its target ``volts``),
     ``PowerDeliveryReq(Start)``, ``PowerDeliveryReq(Renegotiate)``, ``PowerDeliveryReq(Stop)``,
-    ``WeldingDetectionReq``, ``SessionStopReq``, ``SessionEnded``; others are ignored. With
+    ``WeldingDetectionReq``, ``SessionStopReq(Terminate)``, ``SessionStopReq(Pause)``,
+    ``SessionEnded``; others are ignored. With
     ``unplug`` the car is unplugged this many seconds after a session with at least one message, and
     plugged in again. Seconds are of the outside clock.
     """
@@ -60,6 +65,7 @@ class Follower:
         self._unplug = unplug
         self._heard = False
         """Whether the car has sent a message in this session."""
+        self._paused = False
 
     def observe(self, message: str, volts: float | None = None) -> None:
         """This message has arrived at the station, or the session has ended."""
@@ -70,13 +76,18 @@ class Follower:
             self._after(self._delay, self._relay_on if message != "CableCheckReq" and dc else self._s2_on)
         elif message == "PowerDeliveryReq(Renegotiate)" and dc:
             self._after(self._delay, self._relay_off)
-        elif message in ("PowerDeliveryReq(Stop)", "WeldingDetectionReq", "SessionStopReq", "SessionEnded"):
+        elif message.startswith(("PowerDeliveryReq(Stop)", "WeldingDetectionReq", "SessionStopReq", "SessionEnded")):
             self._after(self._delay, self._off)
+        self._paused = message == "SessionStopReq(Pause)" or (self._paused and message == "SessionEnded")
         if message != "SessionEnded":
             self._heard = True
         elif self._heard:
             self._heard = False
-            if self._unplug is not None:
+            if self._paused:
+                self._paused = False
+                self._after(WAKE_SECONDS, self._s2_on)
+                self._after(WAKE_SECONDS + TOGGLE_SECONDS, self._off)
+            elif self._unplug is not None:
                 self._after(self._delay + self._unplug, self._pull)
 
     def _after(self, seconds: float, what: Callable[[], None]) -> None:

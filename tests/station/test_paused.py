@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import pytest
 
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Tls
+from secc.errors import SeccError
 from secc.iso2.messages import (
     ChargeParameterDiscoveryRes,
     EVSEProcessing,
@@ -24,6 +26,7 @@ from secc.iso2.messages import (
 from secc.outlet.events import StopOrdered
 from secc.outlet.state import Phase
 from secc.session.offer import Transfer
+from secc.uplink.port import WakeOrdered
 from tests.station.test_basic import books
 from tests.station_scene import BOTH, QUICK, Drive, Scene, car_wallet, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current
@@ -344,6 +347,43 @@ def test_the_plug_is_pulled_at_any_moment_from_the_pause_on(tmp_path: Path, dc: 
             assert fresh.outcome == "completed.full"
             assert setups(fresh) == [NEW]
             judged(scene)
+
+    run_virtual(main())
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------------------
+
+WAKERS: dict[str, Callable[[Scene], object]] = {
+    "operator": lambda scene: scene.outlet().commands.wake(),
+    "start": lambda scene: scene.outlet().commands.start(),
+    "schedule": lambda scene: scene.outlet().commands.renegotiate(),
+    "backend": lambda scene: scene.outlet().commands.ordered(WakeOrdered("1")),
+    "limit": lambda scene: scene.outlet().commands.limit(None),
+}
+
+
+@pytest.mark.parametrize("by", WAKERS)
+def test_whoever_may_wake_a_car_wakes_it(tmp_path: Path, by: str) -> None:
+    # A start is for a station where somebody has to say so.
+    config = config_for(tmp_path, dc=False, eim=Eim.FREE)
+
+    async def main() -> None:
+        async with station(config, watch=False) as scene:
+            for order in ("wake", "renegotiate"):
+                with pytest.raises(SeccError):
+                    getattr(scene.outlet().commands, order)()
+            scene.outlet().commands.limit(7_360.0)
+            drive = scene.drive(behaviour(dc=False))
+            await paused(scene, drive)
+            await asyncio.sleep(100.0)
+            # Less power does not wake it.
+            scene.outlet().commands.limit(5_000.0)
+            await asyncio.sleep(100.0)
+            assert "awake" not in drive.names
+            WAKERS[by](scene)
+            await drive.done()
+            assert drive.outcome == "completed.full"
+            assert setups(drive) == [NEW, JOINED]
 
     run_virtual(main())
 

@@ -21,9 +21,9 @@ def tell_follower(board: Board | None, event: object) -> None:
     if isinstance(event, Received):
         message = event.message
         name = type(message).__name__
-        progress = getattr(message, "charge_progress", None)
-        if progress is not None:
-            name = f"{name}({progress.value})"
+        how = getattr(message, "charge_progress", None) or getattr(message, "charging_session", None)
+        if how is not None:
+            name = f"{name}({how.value})"
         follower.observe(name, _volts(getattr(message, "ev_target_voltage", None)))
     elif isinstance(event, End):
         # Also for a session that the station ended: its car goes back to B in any case.

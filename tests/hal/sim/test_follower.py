@@ -161,3 +161,23 @@ def test_what_is_planned_for_a_car_that_has_gone_does_not_happen() -> None:
             assert not world.car.ready
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize(("stop", "toggles"), [("Pause", True), ("Terminate", False)])
+def test_a_car_that_paused_wakes_the_station(stop: str, toggles: bool) -> None:
+    async def main() -> None:
+        async with followed("?connector=ac&follower=follow") as (board, _, follower):
+            follower.observe("PowerDeliveryReq(Start)")
+            await asyncio.sleep(0.5)
+            follower.observe("PowerDeliveryReq(Stop)")
+            await asyncio.sleep(0.5)
+            for message in (f"SessionStopReq({stop})", "SessionEnded"):
+                follower.observe(message)
+            seen = []
+            for _ in range(40):
+                await asyncio.sleep(0.05)
+                if not seen or seen[-1] is not board.pilot.reading.state:
+                    seen.append(board.pilot.reading.state)
+            assert seen == ([PilotState.B, PilotState.C, PilotState.B] if toggles else [PilotState.B])
+
+    run_virtual(main())
