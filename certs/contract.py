@@ -14,7 +14,9 @@ from certs.profile import CONTRACT_2, Profile
 from certs.revocation import CertificateHashData
 
 EXPIRES_SOON = timedelta(days=21)
-"""A contract that ends within this time is answered OK_CertificateExpiresSoon. [V2G2-690]"""
+"""A contract that ends within this time is answered OK_CertificateExpiresSoon, where that is announced.
+[V2G2-690]
+"""
 
 
 _MADE_BY_VERIFICATION = object()

@@ -71,6 +71,7 @@ from secc.session.effects import (
 )
 from secc.session.offer import AcLimits, Offer, Payment, Surroundings, Transfer
 from secc.session.signature import P256_SHA256, sign
+from secc.station.shared.trust import decision_of
 from tests.dialogue import Spoken
 from tests.lab_trust import AT, LAB, anchors
 
@@ -113,7 +114,7 @@ def validated(question: ValidateContract) -> Contract | Verdict:
     try:
         return verify_contract_chain(question.chain, anchors(), AT, claimed=question.emaid)
     except ChainRejected as rejected:
-        return Verdict(Decision.CHAIN_INVALID, rejected.flaw.value)
+        return Verdict(decision_of(rejected.flaw), rejected.flaw.value)
 
 
 def chain(ders: list[bytes] | None = None) -> CertificateChain:

@@ -56,6 +56,13 @@ class Trust:
             "`rtc`: the board has a clock that runs on a battery, and the station trusts it."
         ),
     ] = Clock.NTP
+    announce_expiry: Annotated[
+        bool,
+        Doc(
+            "Tell a car that its contract ends within 21 days (`OK_CertificateExpiresSoon`) although no certificate update is offered. "
+            "A car that then asks for an update cannot have one here."
+        ),
+    ] = False
     danger_floor_suffices: Annotated[
         bool,
         Doc(

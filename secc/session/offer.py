@@ -92,6 +92,10 @@ class Offer:
     """Whether the backend may be asked about a contract before the car has proved it; the answer
     counts only after the proof.
     """
+    announce_expiry: bool = False
+    """Whether a contract that ends soon is announced as such: where certificate update is offered
+    [V2G2-690], or where the operator asks for it always.
+    """
     backend_lost_at: float | None = None
     """When the line to the backend was last lost, monotonic seconds; None: never."""
     paused: object | None = field(default=None, repr=False)

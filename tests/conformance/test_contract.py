@@ -245,15 +245,29 @@ def test_a_chain_with_a_flaw_is_refused_by_the_stations_own_judgement(
 
 
 @pytest.mark.case("I2X-12")
-@pytest.mark.parametrize(("days", "code"), [(10, ResponseCode.OK_CERTIFICATE_EXPIRES_SOON), (300, ResponseCode.OK)])
-def test_a_contract_that_ends_soon_is_announced(days: int, code: ResponseCode, tmp_path: Path) -> None:
-    async def act(tester: Tester) -> None:
+@pytest.mark.parametrize(
+    ("days", "always", "code"),
+    [
+        (10, True, ResponseCode.OK_CERTIFICATE_EXPIRES_SOON),
+        (300, True, ResponseCode.OK),
+        (10, False, ResponseCode.OK),
+    ],
+)
+def test_a_contract_that_ends_soon_is_announced_where_the_operator_asks_for_it(
+    days: int, always: bool, code: ResponseCode, tmp_path: Path
+) -> None:
+    """A station without certificate update has nothing to say about it by itself. [V2G2-690]"""
+    place = pnc("PaymentDetails")
+    config = place.config(tmp_path)
+
+    async def act(scene: Scene) -> None:
+        tester = await place.reached(scene)
         tester.wallet = valid_for(days)
         assert (await tester.payment_details()).response_code is code
         body = await tester.authorization()
         assert (body.response_code, body.evse_processing) == (ResponseCode.OK, EVSEProcessing.FINISHED)
 
-    at(pnc("PaymentDetails"), tmp_path, act)
+    run(replace(config, trust=replace(config.trust, announce_expiry=always)), act)
 
 
 def valid_for(days: int) -> Wallet:

@@ -18,7 +18,43 @@ def test_the_sound_contract_is_accepted() -> None:
     assert contract.outcome is Outcome.VALID
 
 
-@pytest.mark.parametrize("name", FLAWS)
+ATTACKS = {
+    # What RFC 5280 asks of a path: basicConstraints, keyUsage, pathLen, names, constraints.
+    "A-PKI-01": (
+        "issuer-name-mismatch",
+        "leaf-as-sub-ca",
+        "leaf-is-ca",
+        "no-digital-signature",
+        "path-length-broken",
+        "root-path-length-broken",
+        "sub-ca-name-constraints",
+        "sub-ca-not-ca",
+        "sub-ca-without-cert-sign",
+        "sub-ca-without-constraints",
+        "three-sub-cas",
+        "unknown-critical-extension",
+    ),
+    # A certificate of another role.
+    "A-PKI-02": (
+        "cps-as-contract",
+        "issued-by-cpo",
+        "issued-by-oem",
+        "provisioning-as-contract",
+        "secc-as-contract",
+        "two-roles",
+        "wrong-domain-component",
+    ),
+    # Roots that the car brings.
+    "A-PKI-03": ("foreign-root-sent-along", "self-signed", "self-signed-installed"),
+    "A-PKI-04": ("issuer-loop", "too-many-certificates"),
+}
+_ATTACK = {name: attack for attack, names in ATTACKS.items() for name in names}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.case(_ATTACK[name]) if name in _ATTACK else ()) for name in FLAWS],
+)
 def test_a_flawed_contract_is_refused_for_its_flaw(name: str) -> None:
     flawed = make_flawed(name, LAB)
     with pytest.raises(ChainRejected) as refused:
@@ -37,6 +73,10 @@ def test_only_an_absent_root_may_be_judged_elsewhere(name: str) -> None:
     else:
         with pytest.raises(ChainRejected):
             verify_contract_chain(flawed.chain, judged, AT, claimed=flawed.claimed, central_validation=True)
+
+
+def test_every_attack_is_made_of_chains_that_exist() -> None:
+    assert set(FLAWS) >= set(_ATTACK)
 
 
 def test_every_flaw_has_a_chain_that_shows_it() -> None:

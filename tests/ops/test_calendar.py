@@ -190,8 +190,8 @@ def test_certificates_are_not_judged_by_a_time_ahead_that_nothing_confirms(path:
     assert (calendar.judging().time, calendar.judging().trusted) == (TODAY + HOUR, True)
 
 
+@pytest.mark.case("A-PKI-05")
 def test_a_clock_that_jumps_back_is_not_believed(path: Path) -> None:
-    """A-PKI-05."""
     board = Board()
     calendar = Calendar(path, vouched=False, clocks=board)
     board.system -= timedelta(hours=3)

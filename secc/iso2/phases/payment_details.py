@@ -32,7 +32,8 @@ def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Cont
         # The transaction that goes on is another customer's.
         raise refused(Decision.NOT_ALLOWED_HERE, "another contract than before the pause")
     challenge = secc.entropy(CHALLENGE_OCTETS)
-    soon = contract.expires_soon(secc.wall().time)
+    # The calendar is read in any case: every recorded session has this draw.
+    soon = contract.expires_soon(secc.wall().time) and state.offer.announce_expiry
     secc.reply(
         PaymentDetailsRes(
             response_code=ResponseCode.OK_CERTIFICATE_EXPIRES_SOON if soon else ResponseCode.OK,

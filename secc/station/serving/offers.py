@@ -77,6 +77,7 @@ def offer_for(
         eim_seconds=config.timing.eim_seconds,
         no_power_seconds=config.timing.no_power_seconds,
         tls=secure,
+        announce_expiry=config.trust.announce_expiry,
         backend_lost_at=services.uplink.lost_at,
         paused=plugin.state.paused,
         tolerances=frozenset(config.lab.tolerate),

@@ -130,11 +130,21 @@ def test_a_bare_yes_without_a_contract_is_no_contract() -> None:
     assert car.asked(AuthorizeContract) == []
 
 
-def test_a_contract_that_ends_soon_is_announced() -> None:
-    car = due()
-    until = contract().not_after - timedelta(days=10)
+@pytest.mark.parametrize(
+    ("announced", "days", "code"),
+    [
+        (True, 20, ResponseCode.OK_CERTIFICATE_EXPIRES_SOON),
+        (True, 22, ResponseCode.OK),
+        (False, 20, ResponseCode.OK),
+    ],
+)
+def test_a_contract_that_ends_soon_is_announced_where_the_station_is_to(
+    announced: bool, days: int, code: ResponseCode
+) -> None:
+    car = Car(replace(DC_PNC, announce_expiry=announced)).drive(until="PaymentDetails")
+    until = contract().not_after - timedelta(days=days)
     car.session._main.party.wall = lambda: Wall(until, trusted=True)
-    assert car.payment_details().response_code is ResponseCode.OK_CERTIFICATE_EXPIRES_SOON
+    assert car.payment_details().response_code is code
 
 
 @pytest.mark.case("A-OCPP-01", "D10")
@@ -177,7 +187,7 @@ def test_a_chain_beyond_its_facets_is_refused_before_anybody_looks_at_it(bad: Ce
 def test_a_chain_without_sub_certificates_is_asked_about_as_it_is() -> None:
     car = due()
     body = car.payment_details(contract_signature_cert_chain=replace(chain(), sub_certificates=None))
-    assert body.response_code is ResponseCode.FAILED_CERT_CHAIN_ERROR
+    assert body.response_code is ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE
     assert car.asked(ValidateContract) == [ValidateContract((LAB.contract.ders[0],), EMAID, Edition.ISO2)]
 
 

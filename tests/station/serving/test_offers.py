@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from hal.sim.clock import run_virtual
 from secc.config import Clock, Config, Eim, Tls
+from secc.iso2.messages import PaymentDetailsReq, ResponseCode
 from secc.ops.clocks import Clocks
-from tests.station_scene import BOTH, Scene, configured, station
+from secc.trace.history import records
+from tests.conformance.tester import Tester
+from tests.station_scene import BOTH, Scene, car_wallet, configured, station
 from tools.evcc.behaviour import Behaviour, Payment
 
 CONTRACT = Behaviour(payment=Payment.CONTRACT, loops=3)
@@ -96,3 +99,42 @@ def test_a_clock_that_was_in_2038_for_an_hour_costs_no_plug_and_charge(
             assert (await scene.drive(CONTRACT, tls=True).done()).outcome == "completed.full"
 
     run_virtual(main())
+
+
+@pytest.mark.case("A-PKI-05")
+def test_a_clock_that_is_turned_back_ends_plug_and_charge_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would make an expired contract valid. A car that was offered Contract before is refused, the next one is not offered it."""
+    now = Clocks.now
+
+    async def main() -> None:
+        async with station(config(tmp_path), watch=False) as scene:
+            wallet = car_wallet()
+            tester = await (await Tester.connect(scene, wallet=wallet)).drive("PaymentDetails")
+            # By a backend whose certificate was verified: the floor of this new station is its build date.
+            await asyncio.to_thread(scene.services.calendar.told, datetime.now(UTC))
+            monkeypatch.setattr(Clocks, "now", lambda clocks: now(clocks) - timedelta(hours=3))
+            request = PaymentDetailsReq(
+                emaid=wallet.emaid, contract_signature_cert_chain=wallet.certificate_chain("id1")
+            )
+            code = ResponseCode.FAILED_CERTIFICATE_NOT_ALLOWED_AT_THIS_EVSE
+            await tester.refused(request, code)
+            await scene.until(lambda: scene.outlet().writes.idle)
+            (record,) = records(scene.state)
+            assert (record.reason.code, record.flaw) == (f"refused.{code}", "certificate.clock-untrusted")
+            assert "clock-untrusted (calendar)" in record.reason.detail
+            scene.world().unplug()
+            await scene.until(lambda: scene.outlet().writes.idle)
+            drive = scene.drive(Behaviour(loops=3), tls=True)
+            await scene.until(lambda: len(offers(scene)) == 2, what="the next offer")
+            assert offers(scene)[-1] == ["external"]
+            assert "the clock is wrong now, or was wrong then" in scene.station.state()["clock"]["problem"]
+            scene.world().present_token("rfid", CARD)
+            assert (await drive.done()).outcome == "completed.full"
+            monkeypatch.setattr(Clocks, "now", now)
+            await asyncio.sleep(10.0)
+            assert (await scene.drive(CONTRACT, tls=True).done()).outcome == "completed.full"
+
+    run_virtual(main())
+    assert "the calendar is not confirmed" in caplog.text

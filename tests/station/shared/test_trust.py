@@ -77,8 +77,9 @@ def test_a_sound_contract_is_one(room: Callable[..., TrustRoom]) -> None:
     assert contract.dates_proven
 
 
+@pytest.mark.case("A-PKI-05")
 def test_without_a_confirmed_clock_no_contract_is_good(room: Callable[..., TrustRoom]) -> None:
-    """What the clock says does not prove a date, however likely it looks. (A-PKI-05)"""
+    """What the clock says does not prove a date, however likely it looks."""
     verdict = room(trusted=False).validate(SOUND)
     assert verdict == Verdict(Decision.NOT_ALLOWED_HERE, "clock-untrusted (calendar)", Ground.CHAIN)
 
