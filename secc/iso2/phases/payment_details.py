@@ -41,7 +41,9 @@ def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Cont
             evse_time_stamp=now(secc),
         )
     )
-    secc.do(Reach(Milestone.CONTRACT_PRESENTED, (("contract", contract.emaid.masked),)))
+    # Only a station with danger_floor_suffices gets such a contract.
+    dates = () if contract.dates_proven else (("dates", "not confirmed by a clock"),)
+    secc.do(Reach(Milestone.CONTRACT_PRESENTED, (("contract", contract.emaid.masked), *dates)))
     return contract, challenge
 
 

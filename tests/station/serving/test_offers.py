@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,8 +54,12 @@ def test_no_contract_while_the_clock_cannot_judge_one(tmp_path: Path, monkeypatc
     run_virtual(main())
 
 
-def test_a_floor_that_suffices_judges_contracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Clocks, "synchronised", lambda clocks: False)
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_floor_that_suffices_judges_contracts_and_is_told(
+    confirmed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Clocks, "synchronised", lambda clocks: confirmed)
+    caplog.set_level(logging.INFO)
 
     async def main() -> None:
         trusting = config(tmp_path, clock=Clock.NTP, danger_floor_suffices=True)
@@ -62,6 +67,8 @@ def test_a_floor_that_suffices_judges_contracts(tmp_path: Path, monkeypatch: pyt
             assert (await scene.drive(CONTRACT, tls=True).done()).outcome == "completed.full"
 
     run_virtual(main())
+    (line,) = [message for message in caplog.messages if "contract presented" in message]
+    assert ("not confirmed by a clock" in line) is not confirmed
 
 
 @pytest.mark.case("A-PKI-06")
