@@ -123,6 +123,9 @@ class Outlet:
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
         return
 
+    def gone(self, connection: object) -> None:
+        return
+
     def ended(self, reason: Reason, report: Any, *, silent: bool) -> None:
         self.reasons.append(reason)
 

@@ -26,7 +26,7 @@ events to the plug-in and the power path, not to the session. Order for one sess
 ``ConnectionAccepted``,
 ``SessionBegan``, ``SessionSetUp``, perhaps ``ContractPresented`` and ``ContractRejected`` or
 ``ContractDecided``, ``ChargingBegan``,
-``ChargingEnded``, ``SessionEnded``. The effects ``LockConnector`` and ``UnlockConnector`` do
+``ChargingEnded``, ``SessionEnded``, ``ConnectionGone``. The effects ``LockConnector`` and ``UnlockConnector`` do
 nothing on a board without a lock.
 """
 

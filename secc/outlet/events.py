@@ -24,6 +24,11 @@ class ConnectionAccepted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionGone(Event):
+    """The connection that was accepted last is closed, by the car or by the station."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionBegan(Event):
     """A protocol was agreed on and a V2G session opened, with these payments in its ``Offer``."""
 

@@ -242,6 +242,7 @@ class Hearing:
     def _hear_session(self) -> None:
         state = self.state
         self._hear(said.ConnectionAccepted, self._connection_accepted)
+        self._hear(said.ConnectionGone, self._connection_gone)
         self._hear(said.SessionBegan, lambda began: state.session_began(began.payments))
         self._hear(said.SessionSetUp, self._session_set_up)
         self._hear(said.SessionPaused, self._session_paused)
@@ -255,6 +256,10 @@ class Hearing:
 
     def _connection_accepted(self, accepted: said.ConnectionAccepted) -> None:
         self.state.connections += 1
+        self.state.connected = True
+
+    def _connection_gone(self, gone: said.ConnectionGone) -> None:
+        self.state.connected = False
 
     def _session_set_up(self, set_up: said.SessionSetUp) -> None:
         self.state.set_up = True

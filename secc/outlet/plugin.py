@@ -24,7 +24,15 @@ from secc.outlet.effects import (
 from secc.outlet.hearing import CarGone, EmergencyRaised, Hearing
 from secc.outlet.matching import link_ready, step_ef
 from secc.outlet.plug import Plug
-from secc.outlet.settings import BCB_WHOLE, LINK_GONE_OPEN, OSCILLATOR_RETAIN, STATE_F, T_STEP_X1, PlugInSettings
+from secc.outlet.settings import (
+    BCB_WHOLE,
+    LAST_ANSWER,
+    LINK_GONE_OPEN,
+    OSCILLATOR_RETAIN,
+    STATE_F,
+    T_STEP_X1,
+    PlugInSettings,
+)
 from secc.outlet.state import Phase, State
 from secc.outlet.wake import BcbToggle
 from secc.session.effects import OpenContactor, Remark
@@ -140,8 +148,10 @@ class Plugin:
         plug.window(False)
         state.phase = Phase.PAUSE
         party.do(CloseConnection())
-        party.do(ReleaseLink(outcome))
-        state.matching = state.matched = state.link_up = False
+        if state.set_up and state.link_lost is None:
+            yield from self._rest(outcome)
+            return
+        self._release(outcome)
         if state.link_lost is not None and state.over is None:
             # Only a step to F makes a car that has lost its link start again; the contactor must
             # not open under load.
@@ -149,14 +159,23 @@ class Plugin:
             yield from step_ef(plug)
         yield from self._rest()
 
-    def _rest(self) -> Conversation[None]:
-        """X1 between two attempts, longer after each attempt without charging."""
+    def _release(self, outcome: DLink) -> None:
+        self._plug.party.do(ReleaseLink(outcome))
+        self.state.matching = self.state.matched = self.state.link_up = False
+
+    def _rest(self, leaving: DLink | None = None) -> Conversation[None]:
+        """X1 between two attempts, longer after each attempt without charging. The network is left
+        (``leaving``) when the connection is closed: the last answer has to reach the car.
+        """
         plug, party, state = self._plug, self._plug.party, self.state
         state.phase = Phase.PAUSE
         # The power path has opened already; X1 ends what the car may still draw.
         plug.drive(SetX1())
         end = party.limit(Timeout("oscillator off", state.pause_seconds, "ISO 15118-3; our back-off"))
         yield from plug.unlock()
+        if leaving is not None:
+            yield from plug.until(lambda: not state.connected, within=LAST_ANSWER)
+            self._release(leaving)
         yield from plug.until(lambda: state.over is not None, before=end)
         if state.over is not None:
             state.phase = Phase.FINISHED
@@ -219,7 +238,7 @@ class Plugin:
         party.do(TellSession(Unplugged()))
         plug.window(False)
         party.do(CloseConnection())
-        if state.session_open:
+        if state.session_open or (state.phase is Phase.PAUSE and state.link_up):
             party.do(ReleaseLink(DLink.ERROR))
         plug.drive(SetX1(), again=True)
         state.unplugged()

@@ -82,6 +82,9 @@ TOKEN_ANSWER: Final = Timeout("authorization of a card", 30.0, "our choice: long
 OSCILLATOR_RETAIN: Final = Timeout(
     "oscillator retained", 1.5, "ISO 15118-2 section 8.7.4, DIN 70121: the car hears why, and ramps down"
 )
+LAST_ANSWER: Final = Timeout(
+    "connection closed before the network is left", 5.0, "[V2G2-539]; the station closes after 3 s"
+)
 STATE_F: Final = Timeout(
     "state F after an emergency",
     5.0,

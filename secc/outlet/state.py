@@ -108,6 +108,8 @@ class State:
     power_failed: str | None = None
 
     sessions: int = 0
+    connected: bool = False
+    """The connection that was accepted last is open, perhaps with an answer on its way."""
     connections: int = 0
     """In this setup window."""
     barren: int = 0

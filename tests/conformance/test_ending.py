@@ -52,6 +52,7 @@ def test_after_terminate_the_station_leaves_the_network_of_the_car(place: Place,
         tester = await place.reached(scene)
         assert line.medium.joined(line.car)
         assert (await tester.says(TERMINATE)).response_code == "OK"
+        assert line.medium.joined(line.car), "the answer has to reach the car"
         assert await tester.closed() <= CLOSED_SECONDS
         await scene.until(lambda: not line.medium.joined(line.car), MATCH_LEAVE_SECONDS, "the network is left")
         assert await scene.ended() == ["completed.terminated"]

@@ -33,6 +33,7 @@ from secc.outlet.events import (
     ChargingBegan,
     ChargingEnded,
     ConnectionAccepted,
+    ConnectionGone,
     SessionBegan,
     SessionEnded,
     SessionSetUp,
@@ -161,8 +162,11 @@ class Outlet:
             self.hear(ChargingBegan())
         self.hear(Answered(ticket, PowerReported(done)))
 
-    def end(self, reason: Reason = COMPLETED) -> None:
+    def end(self, reason: Reason = COMPLETED, *, lingers: bool = False) -> None:
+        """The session ends; the car closes its connection, unless it ``lingers``."""
         self.hear(SessionEnded(reason))
+        if not lingers:
+            self.hear(ConnectionGone())
 
     # What came of it
 

@@ -503,3 +503,13 @@ def test_connections_before_the_link_do_not_end_the_offer() -> None:
     outlet.hear(IndicateDlinkReady(True))
     outlet.charge()
     assert outlet.shown is Indication.CHARGING
+
+
+def test_a_car_that_unplugs_before_the_network_is_left_leaves_no_key_behind() -> None:
+    outlet = plugged()
+    outlet.match()
+    outlet.connect()
+    outlet.end(lingers=True)
+    assert outlet.said(ReleaseLink) == []
+    outlet.unplug()
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.ERROR)]

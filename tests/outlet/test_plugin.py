@@ -22,6 +22,7 @@ from secc.outlet.effects import CloseConnection
 from secc.outlet.events import (
     BookChanged,
     ConnectionAccepted,
+    ConnectionGone,
     ContractDecided,
     ContractPresented,
     SessionBegan,
@@ -201,6 +202,29 @@ def test_a_connection_that_is_opened_and_closed_leaves_the_window_open() -> None
         outlet.hear(SessionEnded(BROKEN))
     assert outlet.sdp
     assert outlet.connect() == BOTH
+
+
+def test_the_network_is_left_when_the_connection_is_closed() -> None:
+    """The last answer is on its way; a new key would lose it."""
+    outlet = plugged()
+    outlet.connect()
+    outlet.end(lingers=True)
+    assert outlet.drive == "x1"
+    outlet.run(2.9)
+    assert outlet.said(ReleaseLink) == []
+    outlet.hear(ConnectionGone())
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.TERMINATE)]
+    outlet.run(0.2)
+    assert (outlet.sdp, outlet.drive) == (True, "5%"), "the pause is not longer for it"
+
+
+def test_a_connection_that_stays_open_does_not_hold_the_network() -> None:
+    outlet = plugged()
+    outlet.connect()
+    outlet.end(lingers=True)
+    outlet.run(5.1)
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.TERMINATE)]
+    assert outlet.drive == "5%"
 
 
 def test_a_car_that_stops_right_after_setup_may_come_again_in_the_same_plug_in() -> None:

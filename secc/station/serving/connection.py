@@ -114,9 +114,9 @@ class V2gConnection(asyncio.Protocol):
 
     def _lost(self) -> None:
         self._hear_closed()
+        self._host.gone(self)
         if not self._feeding:
-            # Otherwise the step under way still has the car's last octets; the deadline of the
-            # handshake stays.
+            # Else the step under way has the car's last octets; the handshake's deadline stays.
             self._disarm()
             self._link.close()
             if self.over:

@@ -40,6 +40,9 @@ class Host(Protocol):
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
         """The station has sent a message; for the trace."""
 
+    def gone(self, connection: object) -> None:
+        """The socket of this connection is closed."""
+
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
         """The session, or the attempt at one, is over; called once. ``report``: how far TLS came;
         ``silent``: the car has not sent a single octet.

@@ -156,6 +156,10 @@ class Sessions(Part):
         self._log.saw(seat, now, event, said)
         tell_follower(self._hardware.board, event)
 
+    def gone(self, connection: object) -> None:
+        if connection is self._connection:
+            self._plug.hear(events.ConnectionGone())
+
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
         reason = self._log.explained(reason)
         # First end the payment and tell the plug-in: a bug in the log must not charge the next car
