@@ -31,6 +31,7 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
         "tools/bench",
         "tools/decode*.py",
         "tools/replay.py",
+        "tools/provisioning.py",
     ),
     "tests in which such a car charges": (
         "tests/station",
@@ -48,6 +49,7 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/personal_search.py",
         "tests/live",
         "tests/tools/test_decode.py",
+        "tests/tools/test_provisioning.py",
         "tests/tools/test_demo.py",
         "tests/tools/test_recorded_traces.py",
         "tests/tools/test_replay.py",

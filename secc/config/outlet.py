@@ -76,6 +76,13 @@ class OutletSettings:
             "`required` if only `contract` is offered, `offered` if there is a `trust.keystore`, otherwise `off`",
         ),
     ] = Tls.OFF
+    provisioning: Annotated[
+        bool,
+        Doc(
+            "Offer certificate installation and update with Plug & Charge, if the backend has a provisioning service. "
+            "Some cars leave when they see services that they cannot use (Q-35)."
+        ),
+    ] = True
     hlc: Annotated[
         Hlc,
         Doc(

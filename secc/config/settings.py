@@ -100,6 +100,14 @@ class Uplink:
         Path | None, Doc("File to which each session is appended, durably and without contract data.", "none")
     ] = None
     sessions_megabytes: Annotated[float, Doc("Size of that file and its predecessor."), Range(0.1, 10_000)] = 10.0
+    provisioning: Annotated[
+        Path | None,
+        Doc(
+            "Local socket of a service that gives cars their contracts ([provisioning.md](provisioning.md)): "
+            "with it the station offers certificate installation and update.",
+            "none: not offered",
+        ),
+    ] = None
     danger_charge_unbooked: Annotated[
         bool, Doc("Charge while that file cannot be written. The next power cut loses the sessions since then.")
     ] = False
@@ -232,4 +240,5 @@ class Config:
             denylist=uplink.denylist,
             sessions=uplink.sessions,
             sessions_octets=int(uplink.sessions_megabytes * 1_000_000),
+            provisioning=uplink.provisioning,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from secc.conversation import Conversation, Party
-from secc.iso2.messages import PaymentOption, PowerDeliveryReq
+from secc.iso2.messages import PaymentDetailsReq, PaymentOption, PowerDeliveryReq
 from secc.iso2.phases.authorization import contract_authorization, external_authorization
 from secc.iso2.phases.cable_check import cable_check
+from secc.iso2.phases.certificates import certificate_service
 from secc.iso2.phases.charge_parameter_discovery import charge_parameter_discovery
 from secc.iso2.phases.charging_loop import Ended, charging_loop
 from secc.iso2.phases.payment_details import payment_details
@@ -25,7 +26,11 @@ def conversation(secc: Party, state: SessionState) -> Conversation[str]:
         yield from session_setup(secc, state)
         yield from service_discovery(secc, state)
         if (yield from payment_service_selection(secc, state)) is PaymentOption.CONTRACT:
-            contract, challenge = yield from payment_details(secc, state)
+            if state.provisioning:
+                details = yield from certificate_service(secc, state)
+            else:
+                details = yield from next_request(secc, PaymentDetailsReq)
+            contract, challenge = yield from payment_details(secc, state, details)
             yield from contract_authorization(secc, state, contract, challenge)
         else:
             yield from external_authorization(secc, state)

@@ -39,7 +39,12 @@ RESPONSES: Final = {cls: _BODIES[f"{name[:-3]}Res"] for name, cls in _BODIES.ite
 LOOP_REQUESTS: Final = (m.CurrentDemandReq, m.ChargingStatusReq, m.PowerDeliveryReq)
 """The requests that come while the contactor is closed."""
 
-SIGNED: Final = (m.AuthorizationReq, m.MeteringReceiptReq)
+SIGNED: Final = (
+    m.AuthorizationReq,
+    m.MeteringReceiptReq,
+    m.CertificateInstallationReq,
+    m.CertificateUpdateReq,
+)
 """The requests whose signature is verified."""
 
 

@@ -15,7 +15,11 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk(
         "Q-34", "Send SessionStopReq right after SessionSetupRes, and connect again.", "OK; the next session may begin."
     ),
-    Quirk("Q-35", "Leave when they see services that they cannot use.", "Only charging is offered."),
+    Quirk(
+        "Q-35",
+        "Leave when they see services that they cannot use.",
+        "Only charging is offered, and certificates where they can be had.",
+    ),
     Quirk("Q-36", "Cannot send ServiceDetailReq.", "The station does not require it."),
     Quirk("Q-37", "Send SessionStopReq during cable check or precharge.", "OK, and power off in order."),
     Quirk(

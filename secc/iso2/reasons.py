@@ -65,7 +65,7 @@ REASONS: Final[tuple[Meaning, ...]] = (
     ),
     Meaning(
         "refused.FAILED_NoCertificateAvailable",
-        "The root above the contract is not installed here.",
+        "The root above the contract is not installed here, or the provisioning service has no contract for the car.",
         BEFORE,
         "Install the mobility operator's root (`secc check` lists what is installed), if this operator's customers may charge here.",
     ),
@@ -83,7 +83,7 @@ REASONS: Final[tuple[Meaning, ...]] = (
     ),
     Meaning(
         "refused.FAILED_ContractCanceled",
-        "The contract is good, but its operator has ended it.",
+        "The contract is good, but its operator has ended it; or the provisioning service said so of the one to be renewed.",
         BEFORE + " The driver has to talk to the mobility operator.",
         "Nothing on the station. If the contract was renewed, take its entry out of the denylist.",
     ),

@@ -19,7 +19,7 @@ from secc.iso2.messages import (
 from secc.iso2.paused import Chosen, Paused, PausedContract
 from secc.iso2.units import limit
 from secc.session.contract_verdict import ContractVerdict
-from secc.session.effects import Decision, Remark
+from secc.session.effects import Decision, Provisioning, Remark
 from secc.session.offer import Offer, Payment, Transfer
 from secc.session.session_id import NO_SESSION
 from secc.session.terms import Terms
@@ -70,6 +70,8 @@ class SessionState:
         """The schedule on offer; chosen once ``powered``. None while the car negotiates."""
         self.powerless_since: float | None = None
         """When a request of the charging loop first found no power to offer."""
+        self.provisioning: frozenset[Provisioning] = frozenset()
+        """What the car selected of the certificate service."""
         self.isolation: IsolationLevel | None = None
         """The result of the last cable check."""
         self.live = False
@@ -144,6 +146,15 @@ class SessionState:
             return (self.resumed.payment,)
         allowed = tuple(_OPTIONS[p] for p in self.offer.payments if p is not Payment.CONTRACT or self.offer.tls)
         return allowed or (PaymentOption.EXTERNAL_PAYMENT,)
+
+    @property
+    def provisions(self) -> tuple[Provisioning, ...]:
+        """The parameter sets of the certificate service on offer: none without a contract, and none
+        in a resumed session, which goes on with the contract of before.
+        """
+        if self.resumed is not None or PaymentOption.CONTRACT not in self.payment_options:
+            return ()
+        return self.offer.provisioning
 
     @property
     def modes(self) -> tuple[EnergyTransferMode, ...]:

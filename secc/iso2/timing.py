@@ -74,6 +74,11 @@ PAYMENT_DETAILS: Final = Timeout(
     "ISO 15118-2, message timing",
 )
 
+PROVISIONING: Final = Timeout("provisioning service", 4.0, "the 4.5 s, less what the answer takes")
+"""From CertificateInstallationReq or CertificateUpdateReq to the answer that is relayed: the two
+have no Ongoing. [V2G2-558]
+"""
+
 POWER_DELIVERY: Final = Timeout(
     "V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", ANSWER_SECONDS["PowerDeliveryRes"], "ISO 15118-2, message timing"
 )

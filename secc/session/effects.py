@@ -6,9 +6,10 @@ about who may charge.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from certs.certificates import Edition
 from certs.contract import Contract
@@ -232,6 +233,80 @@ class Resume(Effect):
     """
 
 
+# --- Contracts for the car ----------------------------------------------------------------------------------------
+
+
+PROVISIONED_OCTETS: Final = 12_750
+"""The longest answer of a provisioning service that is relayed: 17 000 characters of base64, the
+most that OCPP 2.1 has for it.
+"""
+
+
+class Provisioning(StrEnum):
+    """What a car asks a provisioning service for: its first contract, or a newer one."""
+
+    INSTALLATION = "installation"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class OemCertificate:
+    """A car's provisioning certificate that keeps to its profile. ``anchored``: its root is
+    installed here; otherwise the provisioning service alone judges who issued it.
+    """
+
+    der: bytes = field(repr=False)
+    anchored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateOemCertificate(Question["OemCertificate | Verdict"]):
+    """Is this a valid provisioning certificate (DER) of this edition? ``repr`` does not show it."""
+
+    der: bytes = field(repr=False)
+    edition: Edition
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """The answer of a provisioning service, checked, for the car as it is."""
+
+    octets: bytes = field(repr=False)
+
+
+class NoContract(StrEnum):
+    """Why a car gets no contract. A protocol has a code for the first two."""
+
+    NOT_AVAILABLE = "no-certificate-available"
+    CANCELLED = "contract-cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningRefused:
+    """The provisioning service has no contract for the car, or no usable answer."""
+
+    why: NoContract
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionContract(Question[Provisioned | ProvisioningRefused]):
+    """Ask the provisioning service for a contract, with the car's ``request`` as it came. The
+    answer comes within ``seconds``.
+
+    ``fingerprint`` names the certificate that signed the request, to limit requests for each.
+    ``accept`` checks the octets of an answer, and takes a millisecond or more: not for the event
+    loop.
+    """
+
+    kind: Provisioning
+    request: bytes = field(repr=False)
+    fingerprint: str = field(repr=False)
+    seconds: float
+    accept: Callable[[bytes], Provisioned | ProvisioningRefused] = field(repr=False, compare=False)
+
+
 # --- How far it has come ------------------------------------------------------------------------------------------
 
 
@@ -240,6 +315,7 @@ class Milestone(StrEnum):
 
     SESSION_SET_UP = "session set up"
     IDENTIFICATION_CHOSEN = "identification chosen"
+    CONTRACT_PROVISIONED = "contract provisioned"
     CONTRACT_PRESENTED = "contract presented"
     AUTHORIZED = "authorised"
     PARAMETERS_AGREED = "parameters agreed"

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from frozen import dataclass
 from secc.conversation import Effect, Requests, Session, Talk, Wall
+from secc.session.effects import Provisioning
 
 
 class Payment(StrEnum):
@@ -102,6 +103,8 @@ class Offer:
     """The value that a session of this plug-in gave with ``KeepForResume``; only its protocol
     reads it.
     """
+    provisioning: tuple[Provisioning, ...] = ()
+    """What a car may ask the provisioning service for; offered over TLS only."""
     tolerances: frozenset[str] = frozenset()
     """Field quirks tolerated beyond the defaults (``Q-nn``)."""
     strict: bool = False

@@ -17,7 +17,7 @@ from certs.contract import Contract
 from certs.emaid import EMAID, EmaidMalformed
 from frozen import dataclass
 from secc.conversation import Wall
-from secc.session.effects import Verdict
+from secc.session.effects import Provisioning, ProvisioningRefused, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
 from secc.uplink.policy import Policy
@@ -154,6 +154,18 @@ class Backend(Protocol):
 
     async def authorize_contract(self, contract: Contract, *, outlet: str, decide: float) -> Verdict:
         """May this contract charge? Returns within ``decide`` seconds, NO_ANSWER if not decided."""
+
+    @property
+    def provisions(self) -> bool:
+        """Whether a provisioning service can be asked now."""
+
+    async def provision_contract(
+        self, kind: Provisioning, request: bytes, *, outlet: str, seconds: float
+    ) -> bytes | ProvisioningRefused:
+        """Pass a car's request for a contract to the provisioning service, as it came. Returns its
+        answer as it came, at most ``PROVISIONED_OCTETS`` and one, within ``seconds``. The station
+        checks it; neither is stored.
+        """
 
     async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:
         """Take the verdict on a contract that a car has proved. What is remembered of it is stored

@@ -24,13 +24,14 @@ from frozen import dataclass
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError
 from secc.session.durable import Disk, Journal, StorageFailed
-from secc.session.effects import Decision, Ground, Verdict
+from secc.session.effects import Decision, Ground, Provisioning, ProvisioningRefused, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
 from secc.uplink.book import FailedContracts, Pseudonyms, SessionBook
 from secc.uplink.lists import Lists, card, normal, read_list
 from secc.uplink.policy import AskBackend, Case, Entry, Policy, TokenStatus, decide, worth_remembering
 from secc.uplink.port import BackendEvent, SessionEnded, SessionStarted, Status
+from secc.uplink.provisioning import provision
 
 T = TypeVar("T")
 
@@ -63,6 +64,8 @@ class Rules:
     denylist: Path | None = None
     sessions: Path | None = None
     sessions_octets: int = 10_000_000
+    provisioning: Path | None = None
+    """Local socket of a provisioning service."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -140,6 +143,17 @@ class Standalone:
 
     async def authorize_contract(self, contract: Contract, *, outlet: str, decide: float) -> Verdict:
         return await self._within(decide, lambda: self._judge_contract(contract))
+
+    @property
+    def provisions(self) -> bool:
+        return self._rules.provisioning is not None and self._rules.provisioning.is_socket()
+
+    async def provision_contract(
+        self, kind: Provisioning, request: bytes, *, outlet: str, seconds: float
+    ) -> bytes | ProvisioningRefused:
+        if self._rules.provisioning is None:
+            raise UplinkError("no provisioning service is configured")
+        return await provision(self._rules.provisioning, kind, request, seconds)
 
     async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:
         if verdict.accepted or worth_remembering(verdict):

@@ -15,6 +15,7 @@ INSIDE = {
     "V2G_SECC_Msg_Performance_Time_PaymentDetailsRes": "refused: the chain was not validated in time",
     "V2G_SECC_Msg_Performance_Time_PowerDeliveryRes": "refused: no report in time",
     "V2G_SECC_Msg_Performance_Time_SessionStopRes": "the session ends all the same, in order",
+    "provisioning service": "refused: the provisioning service did not answer in time",
     "T_SECC_CPState_Detection": "refused: the pilot is not where the request says",
     "look at the control pilot": "paces",
     "pace of polling": "paces",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from certs.certificates import Edition
 from certs.contract import Contract
-from secc.conversation import Conversation, Party
+from secc.conversation import Conversation, Deadline, Party
+from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.messages import PaymentDetailsReq, PaymentDetailsRes, ResponseCode
+from secc.iso2.messages import CertificateChain, PaymentDetailsReq, PaymentDetailsRes, ResponseCode
 from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
-from secc.iso2.session_state import SessionState, next_request
+from secc.iso2.session_state import SessionState
 from secc.session.effects import Decision, Milestone, Reach, ValidateContract
 
 CHALLENGE_OCTETS: Final = 16
@@ -21,12 +23,14 @@ LONGEST_EMAID: Final = 18
 """Characters, with hyphens. (Q-78)"""
 
 
-def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Contract, bytes]]:
-    """Returns the contract, whose chain is valid but which is not proved yet, and a new challenge,
-    used once.
+def payment_details(
+    secc: Party, state: SessionState, request: PaymentDetailsReq
+) -> Conversation[tuple[Contract, bytes]]:
+    """Answer the open request. Returns the contract, whose chain is valid but which is not proved
+    yet, and a new challenge, used once.
     """
-    request = yield from next_request(secc, PaymentDetailsReq)
-    contract = yield from _validated(secc, request)
+    limit = secc.limit(timing.PAYMENT_DETAILS)
+    contract = yield from validated(secc, request.contract_signature_cert_chain, request.emaid, limit)
     before = state.resumed.contract if state.resumed is not None else None
     if before is not None and contract.emaid.text != before.emaid:
         # The transaction that goes on is another customer's.
@@ -47,20 +51,28 @@ def payment_details(secc: Party, state: SessionState) -> Conversation[tuple[Cont
     return contract, challenge
 
 
-def _validated(secc: Party, request: PaymentDetailsReq) -> Conversation[Contract]:
-    if len(request.emaid) > LONGEST_EMAID:
-        raise refused(Decision.EMAID_MISMATCH, "no EMAID")
-    chain = request.contract_signature_cert_chain
+def validated(
+    secc: Party,
+    chain: CertificateChain,
+    emaid: str,
+    limit: Deadline,
+    refuse: Callable[[Decision, str], Refusal] = refused,
+) -> Conversation[Contract]:
+    """Returns the contract of a chain, if it belongs to this EMAID. Raises what ``refuse`` makes of
+    the decision.
+    """
+    if len(emaid) > LONGEST_EMAID:
+        raise refuse(Decision.EMAID_MISMATCH, "no EMAID")
     sub_certificates = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
-    question = secc.ask(ValidateContract((chain.certificate, *sub_certificates), request.emaid, Edition.ISO2))
-    if not (yield from secc.until(lambda: secc.answer(question) is not None, within=timing.PAYMENT_DETAILS)):
-        raise refused(Decision.NO_ANSWER, "the chain was not validated in time")
+    question = secc.ask(ValidateContract((chain.certificate, *sub_certificates), emaid, Edition.ISO2))
+    if not (yield from secc.until(lambda: secc.answer(question) is not None, before=limit)):
+        raise refuse(Decision.NO_ANSWER, "the chain was not validated in time")
     answer = secc.answer(question)
     assert answer is not None
     if not isinstance(answer, Contract):
         # An acceptance alone is not a contract: only a validated chain makes one.
-        raise refused(Decision.REJECTED if answer.accepted else answer.decision, answer.detail)
-    if not answer.is_named_by(request.emaid):
+        raise refuse(Decision.REJECTED if answer.accepted else answer.decision, answer.detail)
+    if not answer.is_named_by(emaid):
         # Compare the EMAID again here: a wrong one charges another customer.
-        raise refused(Decision.EMAID_MISMATCH, "the validated contract is another one")
+        raise refuse(Decision.EMAID_MISMATCH, "the validated contract is another one")
     return answer

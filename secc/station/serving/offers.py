@@ -9,6 +9,7 @@ from hal.ports import Board
 from secc.config import OutletSettings, Tls
 from secc.outlet import Plugin
 from secc.protocols import editions
+from secc.session.effects import Provisioning
 from secc.session.offer import Offer, Payment
 from secc.session.protocol import V2gProtocol
 from secc.station.serving.supplies import supplies
@@ -80,6 +81,7 @@ def offer_for(
         announce_expiry=config.trust.announce_expiry,
         backend_lost_at=services.uplink.lost_at,
         paused=plugin.state.paused,
+        provisioning=tuple(Provisioning) if settings.provisioning and services.uplink.provisions else (),
         tolerances=frozenset(config.lab.tolerate),
         strict=config.lab.strict,
     )

@@ -147,7 +147,7 @@ class OutletHost(Outlet):
         self.publish("unplugged")
         self.path.end()
         self.matching.car_gone()
-        self.questions.unproved.unplugged()
+        self.questions.unplugged()
 
     def _changed(self) -> None:
         """A session, or charging by pilot, has begun or ended."""

@@ -5,11 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from certs.contract import Contract
 from secc.errors import SeccError, UplinkError
-from secc.session.effects import AuthorizeContract, Decision, Ground, ValidateContract, Verdict
+from secc.session.effects import (
+    AuthorizeContract,
+    Decision,
+    Ground,
+    NoContract,
+    ProvisionContract,
+    Provisioned,
+    ProvisioningRefused,
+    ValidateContract,
+    ValidateOemCertificate,
+    Verdict,
+)
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
 from secc.station.shared.services import Services
@@ -21,7 +33,10 @@ UNPROVED_A_PLUG_IN: Final = 2
 UNPROVED_AN_HOUR: Final = 10
 HOUR_SECONDS: Final = 3600.0
 
-Known: TypeAlias = ValidateContract | AuthorizeContract | AuthorizeToken
+PROVISIONINGS_A_PLUG_IN: Final = 3
+"""Requests for a contract that are passed on; further ones are refused. (A-PNC-08)"""
+
+Known: TypeAlias = ValidateContract | AuthorizeContract | AuthorizeToken | ValidateOemCertificate | ProvisionContract
 
 
 class UnprovedQuestions:
@@ -60,6 +75,12 @@ class Questions:
         self._services = services
         self._storing: set[asyncio.Task[None]] = set()
         self.unproved = UnprovedQuestions()
+        self._provisionings = 0
+        """Requests for a contract in this plug-in."""
+
+    def unplugged(self) -> None:
+        self.unproved.unplugged()
+        self._provisionings = 0
 
     def asked(self, question: AuthorizeContract) -> None:
         """Count a question to the backend about a contract that no car has proved yet."""
@@ -71,19 +92,20 @@ class Questions:
         await asyncio.gather(*self._storing, return_exceptions=True)
 
     async def find(self, question: Known) -> Any:
-        """Returns the answer; a verdict without one if the question fails."""
+        """Returns the answer; a verdict without one, or a refusal, if the question fails."""
+        refused: Callable[[str], Any] = _silent if not isinstance(question, ProvisionContract) else _no_contract
         name = type(question).__name__
         try:
             return await self._found(question)
         except UplinkError as error:
             log.warning("outlet %s: %s: %s", self._outlet, name, error)
-            return Verdict(Decision.NO_ANSWER, str(error), Ground.SILENCE)
+            return refused(str(error))
         except SeccError as error:
             log.error("outlet %s: %s: %s", self._outlet, name, error)
-            return Verdict(Decision.NO_ANSWER, type(error).__name__, Ground.SILENCE)
+            return refused(type(error).__name__)
         except Exception:
             log.exception("outlet %s: a bug in answering %s", self._outlet, name)
-            return Verdict(Decision.NO_ANSWER, "internal error", Ground.SILENCE)
+            return refused("internal error")
 
     async def _found(self, question: Known) -> Any:
         uplink, decide = self._services.uplink, self._services.config.timing.decide_seconds
@@ -95,12 +117,33 @@ class Questions:
                 return await uplink.authorize_contract(contract, outlet=self._outlet, decide=decide)
             case AuthorizeToken():
                 return await uplink.authorize_token(question, outlet=self._outlet, decide=decide)
+            case ValidateOemCertificate():
+                return await self._validate(question)
+            case ProvisionContract():
+                return await self._provision(question)
 
-    async def _validate(self, question: ValidateContract) -> Contract | Verdict:
+    async def _validate(self, question: ValidateContract | ValidateOemCertificate) -> Any:
         trust = self._services.trust
         if trust is None:
             return Verdict(Decision.NO_TRUST_ANCHOR, NO_TRUSTSTORE, Ground.SETTING)
-        return await asyncio.get_running_loop().run_in_executor(self._services.work, trust.validate, question)
+        validate: Callable[[Any], Any] = (
+            trust.validate if isinstance(question, ValidateContract) else trust.validate_oem
+        )
+        return await asyncio.get_running_loop().run_in_executor(self._services.work, validate, question)
+
+    async def _provision(self, question: ProvisionContract) -> Provisioned | ProvisioningRefused:
+        loop, services = asyncio.get_running_loop(), self._services
+        if self._provisionings >= PROVISIONINGS_A_PLUG_IN or not services.forwarded.allowed(
+            question.fingerprint, loop.time()
+        ):
+            return _no_contract("asked too often, by this car or with this certificate")
+        self._provisionings += 1
+        answer = await services.uplink.provision_contract(
+            question.kind, question.request, outlet=self._outlet, seconds=question.seconds
+        )
+        if isinstance(answer, ProvisioningRefused):
+            return answer
+        return await loop.run_in_executor(services.work, question.accept, answer)
 
     def learned(self, contract: ProvedContract, verdict: Verdict) -> None:
         """Let the backend store the decision about a proved contract."""
@@ -113,3 +156,11 @@ class Questions:
             await self._services.uplink.contract_decided(contract, verdict)
         except UplinkError as error:
             log.error("outlet %s: the decision about a contract could not be stored: %s", self._outlet, error)
+
+
+def _silent(why: str) -> Verdict:
+    return Verdict(Decision.NO_ANSWER, why, Ground.SILENCE)
+
+
+def _no_contract(why: str) -> ProvisioningRefused:
+    return ProvisioningRefused(NoContract.FAILED, why)

@@ -19,7 +19,17 @@ from certs.contract import Contract
 from secc.conversation import Effect, Levels, Reason, Received
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
-from secc.session.effects import Milestone, Remark, ValidateContract, Verdict
+from secc.session.effects import (
+    Milestone,
+    OemCertificate,
+    ProvisionContract,
+    Provisioned,
+    ProvisioningRefused,
+    Remark,
+    ValidateContract,
+    ValidateOemCertificate,
+    Verdict,
+)
 from secc.session.events import ConnectionClosed
 from secc.session.log import about, running_sessions, told
 from secc.session.offer import Offer, Surroundings
@@ -156,6 +166,22 @@ class SessionLog(Part):
         self._note(certificate_note(self._draft.judged(question.chain[0], found)))
         if isinstance(found, Verdict):
             self._verdict("ValidateContract", found)
+
+    def oem_judged(self, question: ValidateOemCertificate, found: OemCertificate | Verdict) -> None:
+        """The certificate with which a car asks for a contract was validated."""
+        if isinstance(found, Verdict):
+            self._verdict("ValidateOemCertificate", found)
+        elif not found.anchored:
+            text = (
+                "the root above the car's provisioning certificate is not installed: the provisioning service judges it"
+            )
+            log.info("outlet %s: %s", self._name, text)
+            self._note(text)
+
+    def provisioned(self, question: ProvisionContract, found: Provisioned | ProvisioningRefused) -> None:
+        """The provisioning service has answered."""
+        why = "answered" if isinstance(found, Provisioned) else f"{found.why.value} ({found.detail})"
+        log.info("outlet %s: contract %s: %s", self._name, question.kind.value, why)
 
     def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
         """The car has proved this contract, and the backend has decided about it."""

@@ -68,8 +68,11 @@ class Sessions(Part):
         self._connection: V2gConnection | None = None
         self._milestone: Milestone | None = None
         router = self.router
-        for kind in (effects.ValidateContract, effects.AuthorizeContract, AuthorizeToken):
+        kinds = effects.ValidateContract, effects.AuthorizeContract, AuthorizeToken
+        for kind in (*kinds, effects.ValidateOemCertificate, effects.ProvisionContract):
             router.finds(kind, by=questions.find)
+        router.told(effects.ValidateOemCertificate, by=session_log.oem_judged)
+        router.told(effects.ProvisionContract, by=session_log.provisioned)
         router.taps(effects.AuthorizeContract, by=questions.asked)
         router.taps(effects.ValidateContract, by=self._presented)
         router.told(effects.ValidateContract, by=self._judged)

@@ -19,6 +19,7 @@ from secc.link.connection import Serving
 from secc.ops.calendar import Calendar
 from secc.session.offer import Surroundings
 from secc.session.protocol import V2gProtocol
+from secc.station.shared.forwarded import Forwarded
 from secc.station.shared.loading import Protocols
 from secc.station.shared.notify import Notifier
 from secc.station.shared.pace import Pace
@@ -56,6 +57,8 @@ class Services:
     keylog: Keylog | None = None
     work: WorkThread = field(default_factory=WorkThread)
     pace: Pace = field(init=False)
+    forwarded: Forwarded = field(default_factory=Forwarded)
+    """Requests for contracts that went to the provisioning service."""
     ticker: Ticker = field(default_factory=Ticker)
     disk: Executor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk"))
     """The thread that writes traces, and records for ``secc explain``."""

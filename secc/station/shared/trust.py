@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from certs.certificates import Edition
-from certs.chain import Anchors
+from certs.chain import Anchors, verify_chain
 from certs.contract import Contract, verify_contract_chain
 from certs.errors import ChainRejected, Flaw, Outcome, StoreError
 from certs.files import stamp
 from certs.keystore import Keystore, SeccChain
-from certs.profile import CONTRACT_2, CONTRACT_20
+from certs.profile import CONTRACT_2, CONTRACT_20, OEM_PROVISIONING_2
 from certs.revocation import OcspStatus, StapleCache
 from certs.revoked import RevokedCertificates, read_revoked
 from certs.truststore import Truststore
@@ -31,7 +31,14 @@ from secc.link.tls.context import ServerContext
 from secc.link.tls.errors import ContextRejected, TlsUnavailable
 from secc.link.tls.key import PemKey
 from secc.link.tls.status_v2 import StatusRequestV2
-from secc.session.effects import Decision, Ground, ValidateContract, Verdict
+from secc.session.effects import (
+    Decision,
+    Ground,
+    OemCertificate,
+    ValidateContract,
+    ValidateOemCertificate,
+    Verdict,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +57,7 @@ _CONTRACTS: Final = {Edition.ISO2: CONTRACT_2, Edition.ISO20: CONTRACT_20}
 
 _BY_FLAW = {
     Flaw.EMAID_MISMATCH: Decision.EMAID_MISMATCH,
+    Flaw.EMAID_MALFORMED: Decision.EMAID_MISMATCH,
     # The contract has not expired, so the car must not be told to renew it.
     Flaw.SUB_CA_EXPIRED: Decision.NO_TRUST_ANCHOR,
     Flaw.SUB_CA_NOT_YET_VALID: Decision.NO_TRUST_ANCHOR,
@@ -223,6 +231,31 @@ class TrustRoom:
             )
         except ChainRejected as error:
             return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})", Ground.CHAIN)
+
+    def validate_oem(self, question: ValidateOemCertificate) -> OemCertificate | Verdict:
+        """Returns a car's provisioning certificate that keeps to the profile; otherwise the verdict
+        on it.
+
+        The request of ISO 15118-2 has no sub-CAs, so that the root above most of them cannot be
+        found: the provisioning service, which knows the car, judges who issued it.
+        """
+        wall, anchors = self._wall(), self._anchors.get(question.edition, Anchors())
+        assert question.edition is OEM_PROVISIONING_2.edition
+        try:
+            chain = verify_chain(
+                (question.der,),
+                OEM_PROVISIONING_2,
+                anchors,
+                wall.time,
+                unanchored_allowed=True,
+                clock_trusted=wall.trusted,
+                floor_suffices=self._settings.danger_floor_suffices,
+            )
+        except ChainRejected as error:
+            return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})", Ground.CHAIN)
+        if self._revoked is not None and any(map(self._revoked.__contains__, chain.hash_data())):
+            return Verdict(Decision.CERTIFICATE_REVOKED, "revoked (leaf)", Ground.CHAIN)
+        return OemCertificate(question.der, anchored=chain.anchor is not None)
 
 
 def _key(chain: SeccChain) -> PemKey:

@@ -12,9 +12,21 @@ import pytest
 
 from certs.certificates import Edition
 from secc.conversation import ENDLESS, Conversation, Event, Levels, Party, Question, Session
-from secc.session.effects import AuthorizeContract, Decision, ValidateContract, Verdict
+from secc.errors import UplinkError
+from secc.session.effects import (
+    AuthorizeContract,
+    Decision,
+    NoContract,
+    ProvisionContract,
+    Provisioned,
+    Provisioning,
+    ProvisioningRefused,
+    ValidateContract,
+    Verdict,
+)
 from secc.station.serving.questions import HOUR_SECONDS, Questions, UnprovedQuestions
 from secc.station.serving.router import Router, Seat
+from secc.station.shared.forwarded import MOST, REMEMBERED, Forwarded
 from tests.lab_proof import lab_contract, lab_proved
 
 YES = Verdict(Decision.ACCEPTED)
@@ -52,9 +64,14 @@ class StubbornBackend:
         self.decided.append(contract)
 
 
-def questions(trust: object = None, uplink: object = None, executor: object = None) -> Questions:
+def questions(
+    trust: object = None, uplink: object = None, executor: object = None, forwarded: Forwarded | None = None
+) -> Questions:
     timing = SimpleNamespace(timing=SimpleNamespace(decide_seconds=5.0))
-    return Questions("1", cast("Any", SimpleNamespace(uplink=uplink, trust=trust, work=executor, config=timing)))
+    services = SimpleNamespace(
+        uplink=uplink, trust=trust, work=executor, config=timing, forwarded=forwarded or Forwarded()
+    )
+    return Questions("1", cast("Any", services))
 
 
 class GivenUp(Event):
@@ -69,7 +86,7 @@ class Desk:
         self.heard: list[object] = []
         self.told: list[object] = []
         self.router = Router("1", levels=Levels)
-        for kind in (ValidateContract, AuthorizeContract):
+        for kind in (ValidateContract, AuthorizeContract, ProvisionContract):
             self.router.finds(kind, by=found.find)
             self.router.told(kind, by=lambda question, answer: self.told.append(answer))
         self.router.taps(AuthorizeContract, by=found.asked)
@@ -192,3 +209,117 @@ def test_two_a_plug_in_and_ten_in_any_hour() -> None:
         plug_in = moment - moment % 28
         assert sum(plug_in <= other < plug_in + 28 for other in asked) <= 2
     assert len(asked) == 30
+
+
+# --- contracts for cars ---------------------------------------------------------------------------------------------
+
+
+class Service:
+    """A backend with a provisioning service: answers with these, in turn."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.asked: list[bytes] = []
+
+    async def provision_contract(self, kind: Provisioning, request: bytes, **how: Any) -> Any:
+        self.asked.append(request)
+        answer = self.answers.pop(0) if self.answers else b"contract"
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            await asyncio.sleep(10.0)
+        return answer
+
+
+def wanted(request: bytes = b"request", fingerprint: str = "one") -> ProvisionContract:
+    def accept(octets: bytes) -> Provisioned | ProvisioningRefused:
+        assert threading.current_thread().name.startswith("work"), "a millisecond is not for the event loop"
+        return Provisioned(octets)
+
+    return ProvisionContract(Provisioning.INSTALLATION, request, fingerprint, 4.0, accept)
+
+
+def provisioned(service: Service, *asked: ProvisionContract | None, forwarded: Forwarded | None = None) -> list[Any]:
+    """The answers to these questions of one outlet; None: the cable is pulled between."""
+
+    async def main() -> list[Any]:
+        with ThreadPoolExecutor(1, thread_name_prefix="work") as executor:
+            found = questions(uplink=service, executor=executor, forwarded=forwarded)
+            answers = []
+            for question in asked:
+                if question is None:
+                    found.unplugged()
+                else:
+                    answers.append(await found.find(question))
+            return answers
+
+    return asyncio.run(main())
+
+
+def test_the_answer_of_the_service_is_checked_on_the_thread_for_work() -> None:
+    service = Service(b"the contract")
+    assert provisioned(service, wanted(b"the request")) == [Provisioned(b"the contract")]
+    assert service.asked == [b"the request"]
+
+
+@pytest.mark.case("A-PNC-08")
+def test_three_requests_a_plug_in_reach_the_service() -> None:
+    service = Service()
+    hundred = [wanted(str(n).encode(), f"certificate {n}") for n in range(100)]
+    answers = provisioned(service, *hundred)
+    assert service.asked == [b"0", b"1", b"2"]
+    assert [type(answer) for answer in answers] == [Provisioned] * 3 + [ProvisioningRefused] * 97
+    assert {answer.why for answer in answers[3:]} == {NoContract.FAILED}
+    assert len(provisioned(Service(), *hundred[:3], None, hundred[3])) == 4
+    assert provisioned(Service(), *hundred[:3], None, hundred[3])[-1] == Provisioned(b"contract")
+
+
+@pytest.mark.case("A-PNC-08")
+def test_three_requests_an_hour_for_a_certificate_reach_the_service_from_any_outlet() -> None:
+    forwarded, service = Forwarded(), Service()
+    for _ in range(100):
+        provisioned(service, wanted(), forwarded=forwarded)
+    assert len(service.asked) == MOST == 3
+    assert provisioned(service, wanted(fingerprint="another"), forwarded=forwarded) == [Provisioned(b"contract")]
+
+
+def test_the_hour_ends_and_memory_does_not_grow() -> None:
+    forwarded = Forwarded()
+    assert [forwarded.allowed("one", at) for at in (0.0, 1.0, 2.0, 3.0, 3600.5, 3600.6)] == [True] * 3 + [
+        False,
+        True,
+        False,
+    ]
+    for n in range(10 * REMEMBERED):
+        assert forwarded.allowed(f"{n}", 4000.0)
+    assert len(forwarded._asked) == REMEMBERED
+
+
+@pytest.mark.parametrize("error", [UplinkError("no answer in time"), ValueError("a bug")])
+def test_a_service_that_fails_is_a_refusal(error: Exception) -> None:
+    (answer,) = provisioned(Service(error), wanted())
+    assert isinstance(answer, ProvisioningRefused)
+    assert answer.why is NoContract.FAILED
+
+
+def test_what_the_service_refuses_is_told() -> None:
+    refused = ProvisioningRefused(NoContract.CANCELLED, "told")
+    assert provisioned(Service(refused), wanted()) == [refused]
+
+
+@pytest.mark.case("A-SES-11")
+def test_an_answer_of_the_service_after_the_car_has_gone_reaches_nobody() -> None:
+    async def main() -> tuple[Desk, Service]:
+        service = Service(None)
+        with ThreadPoolExecutor(1, thread_name_prefix="work") as executor:
+            desk = Desk(questions(uplink=service, executor=executor))
+            seat = desk.ask(wanted())
+            await asyncio.sleep(0.0)
+            seat.hear(GivenUp())
+            await asyncio.sleep(0.01)
+            await desk.close()
+        return desk, service
+
+    desk, service = asyncio.run(main())
+    assert service.asked == [b"request"]
+    assert (desk.heard, desk.told) == ([], [])

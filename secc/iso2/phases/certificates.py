@@ -1,0 +1,181 @@
+"""CertificateInstallation and CertificateUpdate: a contract for the car, from the provisioning service.
+
+The station checks who asks, and relays: the request as it came, and the answer as it came, which
+the provisioning service has signed. It keeps neither. The two requests have no Ongoing. [V2G2-551]
+[V2G2-553] [V2G2-556] [V2G2-558]
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from typing import Final, TypeAlias
+
+from certs.certificates import Edition, PublicKey, parse_certificate
+from certs.contract import Contract
+from secc.conversation import Conversation, Deadline, Party
+from secc.errors import DecodeError, Refusal, SignatureRejected
+from secc.iso2 import messages as m
+from secc.iso2 import timing
+from secc.iso2.messages import SCHEMA, ResponseCode
+from secc.iso2.phases.payment_details import validated
+from secc.iso2.refusals import refused
+from secc.iso2.session_state import SessionState, next_request, remark
+from secc.session.dialogue import Relayed
+from secc.session.effects import (
+    PROVISIONED_OCTETS,
+    Decision,
+    Milestone,
+    NoContract,
+    OemCertificate,
+    ProvisionContract,
+    Provisioned,
+    Provisioning,
+    ProvisioningRefused,
+    Reach,
+    ValidateOemCertificate,
+)
+from secc.session.signature import P256_SHA256, verify
+
+Request: TypeAlias = m.CertificateInstallationReq | m.CertificateUpdateReq
+
+ANSWER_ITEMS: Final = 64
+"""List items of an answer, over all passes: it has two chains and four references."""
+
+RESPONSES: Final = {
+    Provisioning.INSTALLATION: m.CertificateInstallationRes,
+    Provisioning.UPDATE: m.CertificateUpdateRes,
+}
+
+CODES: Final = {
+    NoContract.NOT_AVAILABLE: ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE,
+    NoContract.CANCELLED: ResponseCode.FAILED_CONTRACT_CANCELED,
+    NoContract.FAILED: ResponseCode.FAILED,
+}
+"""The code for a car that gets no contract."""
+
+_TOLD: Final = {code: why for why, code in CODES.items()}
+
+INSTALLATION: Final = {
+    # The response has no code for an issuer.
+    Decision.CHAIN_INVALID: ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE,
+}
+UPDATE: Final = {
+    # The row of a country that is not one allows FAILED and this code.
+    Decision.NOT_ALLOWED_HERE: ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE,
+    Decision.NO_TRUST_ANCHOR: ResponseCode.FAILED_CERT_CHAIN_ERROR,
+    Decision.EMAID_MISMATCH: ResponseCode.FAILED_NO_CERTIFICATE_AVAILABLE,
+}
+"""Codes that differ from those of PaymentDetailsRes."""
+
+
+def certificate_service(secc: Party, state: SessionState) -> Conversation[m.PaymentDetailsReq]:
+    """Answer one request for a contract, from a car that has selected the service. Returns the
+    PaymentDetailsReq, open.
+    """
+    kinds = [_REQUESTS[kind] for kind in state.provisioning]
+    request = yield from next_request(secc, m.PaymentDetailsReq, *kinds)
+    if isinstance(request, m.PaymentDetailsReq):
+        return request
+    limit = secc.limit(timing.PROVISIONING)
+    kind, fingerprint = yield from _checked(secc, state, request, limit)
+    answer = yield from _provisioned(secc, state, kind, fingerprint, limit)
+    # The octets of the service: encoded again, its digests would not hold.
+    secc.reply(Relayed(answer.octets, RESPONSES[kind].__name__, ResponseCode.OK))
+    secc.do(Reach(Milestone.CONTRACT_PROVISIONED, (("by", kind.value),)))
+    return (yield from next_request(secc, m.PaymentDetailsReq))
+
+
+_REQUESTS: Final = {
+    Provisioning.INSTALLATION: m.CertificateInstallationReq,
+    Provisioning.UPDATE: m.CertificateUpdateReq,
+}
+
+
+def _checked(
+    secc: Party, state: SessionState, request: Request, limit: Deadline
+) -> Conversation[tuple[Provisioning, str]]:
+    """Returns what is asked for, and the hash of the certificate whose key signed the request."""
+    key: PublicKey | None
+    if isinstance(request, m.CertificateUpdateReq):
+        kind = Provisioning.UPDATE
+        chain = request.contract_signature_cert_chain
+        contract = yield from validated(secc, chain, request.emaid, limit, partial(_refused, UPDATE))
+        if state.offer.strict:
+            _require_order(chain, contract)
+        key, der = contract.public_key, chain.certificate
+    else:
+        kind, der = Provisioning.INSTALLATION, request.oem_provisioning_cert
+        certificate = yield from _oem_certificate(secc, der, limit)
+        key = parse_certificate(certificate.der, Edition.ISO2, "leaf").public_key
+    assert secc.request is not None
+    signature, octets = secc.request.header.signature, secc.request.octets
+    try:
+        form = verify(signature, {type(request).__name__: request.id}, octets, key, SCHEMA, P256_SHA256)
+    except SignatureRejected as rejected:
+        flaw = f"signature.{rejected.flaw}"
+        raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "ISO 15118-2, ResponseCode", str(rejected), flaw) from None
+    if form.quirk:
+        remark(secc, form.quirk, f"SignedInfo in the grammar of {form.value}")
+    return kind, hashlib.sha256(der).hexdigest()
+
+
+def _require_order(chain: m.CertificateChain, contract: Contract) -> None:
+    """Raises Refusal unless leaf, sub-CA 2 and sub-CA 1 came in this order. (Q-25)"""
+    sub_certificates = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
+    if sub_certificates != tuple(ca.der for ca in contract.chain.sub_cas):
+        raise _refused(UPDATE, Decision.CHAIN_INVALID, "certificates in another order")
+
+
+def _oem_certificate(secc: Party, der: bytes, limit: Deadline) -> Conversation[OemCertificate]:
+    question = secc.ask(ValidateOemCertificate(der, Edition.ISO2))
+    if not (yield from secc.until(lambda: secc.answer(question) is not None, before=limit)):
+        raise _refused(INSTALLATION, Decision.NO_ANSWER, "the certificate was not validated in time")
+    answer = secc.answer(question)
+    if not isinstance(answer, OemCertificate):
+        assert answer is not None
+        raise _refused(INSTALLATION, Decision.REJECTED if answer.accepted else answer.decision, answer.detail)
+    return answer
+
+
+def _refused(codes: dict[Decision, ResponseCode], decision: Decision, detail: str) -> Refusal:
+    refusal = refused(decision, detail)
+    code = codes.get(decision, refusal.code)
+    return Refusal(code, refusal.clause, refusal.detail)
+
+
+def _provisioned(
+    secc: Party, state: SessionState, kind: Provisioning, fingerprint: str, limit: Deadline
+) -> Conversation[Provisioned]:
+    assert secc.request is not None
+    accept = partial(accepted, kind, state.session_id)
+    question = secc.ask(ProvisionContract(kind, secc.request.octets, fingerprint, limit.at - secc.now, accept))
+    if not (yield from secc.until(lambda: secc.answer(question) is not None, before=limit)):
+        # A later answer belongs to this car, and no other may have it.
+        secc.abandon(question)
+        raise Refusal(ResponseCode.FAILED, "[V2G2-558]", "the provisioning service did not answer in time")
+    answer = secc.answer(question)
+    if not isinstance(answer, Provisioned):
+        assert answer is not None
+        raise Refusal(CODES[answer.why], "[V2G2-558]", answer.detail or answer.why.value)
+    return answer
+
+
+def accepted(kind: Provisioning, session_id: bytes, octets: bytes) -> Provisioned | ProvisioningRefused:
+    """Check an answer of the service, which nothing has looked at so far: size, message, session,
+    response code. (A-PNC-09) (A-PNC-10)
+    """
+    if len(octets) > PROVISIONED_OCTETS:
+        return ProvisioningRefused(NoContract.FAILED, f"an answer of {len(octets)} octets")
+    try:
+        message = SCHEMA.decode(octets, items=ANSWER_ITEMS)
+    except DecodeError as error:
+        return ProvisioningRefused(NoContract.FAILED, f"an answer that cannot be decoded: {error}")
+    body = message.body
+    if not isinstance(body, m.CertificateInstallationRes | m.CertificateUpdateRes) or type(body) is not RESPONSES[kind]:
+        return ProvisioningRefused(NoContract.FAILED, f"{type(body).__name__} for an answer")
+    if message.header.session_id != session_id:
+        return ProvisioningRefused(NoContract.FAILED, "an answer for another session")
+    if not body.response_code.startswith("OK"):
+        return ProvisioningRefused(_TOLD.get(body.response_code, NoContract.FAILED), body.response_code)
+    return Provisioned(octets)
