@@ -121,6 +121,13 @@ class OutletSettings:
         Range(0, LAST_PORT),
     ] = 0
     sdp_port: Annotated[int, Doc("UDP port of SDP; cars know only 15118."), Range(1, LAST_PORT)] = PLAIN_PORT
+    renegotiate_dc: Annotated[
+        bool,
+        Doc(
+            "Ask a DC car for another schedule when the limit falls below that of its schedule. The cable is checked again then, "
+            "which some cars do not expect; the limit counts at once either way."
+        ),
+    ] = True
     meter_id: Annotated[str, Doc("Identity of the billing meter, for cars.", "from the meter"), METER] = ""
     ac: Annotated[Ac, Doc("AC limits.")] = Ac()
     dc: Annotated[Dc, Doc("DC limits.")] = Dc()

@@ -94,7 +94,7 @@ class SessionState:
         if self.chosen is None or limit(watts, UnitSymbol.W).value <= 0:
             return False
         if self.terms.is_dc:
-            return watts < self.chosen.schedule.watts
+            return self.offer.renegotiates_dc and watts < self.chosen.schedule.watts
         return self.payment is PaymentOption.CONTRACT and watts != self.chosen.schedule.watts
 
     # Pause and resume

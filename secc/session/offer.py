@@ -88,6 +88,10 @@ class Offer:
     """Seconds for the driver to show a card."""
     no_power_seconds: float = 5.0
     """Seconds without power to offer until a charging car is told to stop."""
+    renegotiates_dc: bool = False
+    """Whether a DC car is asked for another schedule when the limit falls below that of its
+    schedule; the limit counts at once either way.
+    """
     tls: bool = False
     ask_before_proof: bool = True
     """Whether the backend may be asked about a contract before the car has proved it; the answer

@@ -76,6 +76,7 @@ def offer_for(
         free=plugin.settings.free,
         meter_id=settings.meter_id or (board.meter.identity if board.meter is not None else ""),
         eim_seconds=config.timing.eim_seconds,
+        renegotiates_dc=settings.renegotiate_dc,
         no_power_seconds=config.timing.no_power_seconds,
         tls=secure,
         announce_expiry=config.trust.announce_expiry,

@@ -113,7 +113,7 @@ ASKED, NOTHING, STOPS = EVSENotification.RE_NEGOTIATION, EVSENotification.NONE, 
 
 @pytest.mark.parametrize("offer", [DC_EIM, DC_PNC])
 def test_a_limit_below_the_schedule_of_a_dc_car_asks_for_another_one_and_counts_at_once(offer: Offer) -> None:
-    car = loop(replace(offer, watts_limit=40_000.0))
+    car = loop(replace(offer, watts_limit=40_000.0, renegotiates_dc=True))
     car.hear(LimitChanged(60_000.0))
     assert notification(car) is NOTHING, "the schedule holds"
     car.hear(LimitChanged(10_000.0))
@@ -133,9 +133,17 @@ def test_a_limit_below_the_schedule_of_a_dc_car_asks_for_another_one_and_counts_
     assert notification(car) is NOTHING, "it may have more, and hears that in every answer"
 
 
+def test_an_outlet_may_leave_a_dc_car_with_its_schedule() -> None:
+    car = loop(replace(DC_EIM, renegotiates_dc=False))
+    car.hear(LimitChanged(10_000.0))
+    assert notification(car) is NOTHING
+    output = car.all(SetOutput)[-1]
+    assert output.volts * output.amperes <= 10_000.0 * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("offer", [DC_EIM, AC_PNC])
 def test_the_notification_is_withdrawn_when_the_schedule_holds_again(offer: Offer) -> None:
-    car = loop(offer)
+    car = loop(replace(offer, renegotiates_dc=True))
     car.hear(LimitChanged(8_000.0))
     assert notification(car) is ASKED
     car.hear(LimitChanged(None))
@@ -147,7 +155,7 @@ def test_the_notification_is_withdrawn_when_the_schedule_holds_again(offer: Offe
 
 @pytest.mark.parametrize("offer", [AC_EIM, DC_EIM, AC_PNC])
 def test_a_limit_that_changes_while_the_car_negotiates_is_in_its_new_schedule(offer: Offer) -> None:
-    car = loop(offer)
+    car = loop(replace(offer, renegotiates_dc=True))
     car.says(dc_delivery(RENEGOTIATE) if offer.is_dc else delivery(RENEGOTIATE))
     car.hear(LimitChanged(8_000.0))
     car.says(dc_parameters() if offer.is_dc else ac_parameters())
