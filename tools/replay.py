@@ -14,9 +14,10 @@ import json
 import math
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +75,7 @@ class _Replay:
         self.outcome = Outcome()
         self._protocols = protocols
         self._entries = entries
-        self._offer = _offer(entries)
+        self._offer = _offer(entries, _builders(protocols))
         self._draws: deque[Mapping[str, Any]] = deque()
         self._tickets = _tickets(entries)
         self._began = float(entries[0]["clock"])
@@ -246,11 +247,26 @@ def _tickets(entries: Iterable[Mapping[str, Any]]) -> Iterator[int]:
     return iter([*numbers, *range(-1, -1000, -1)])
 
 
-def _offer(entries: Iterable[Mapping[str, Any]]) -> Offer | None:
+def _builders(protocols: Iterable[V2gProtocol]) -> dict[str, Callable[[dict[str, Any]], Any]]:
+    """Returns what makes the values for a resume again, which only their protocol knows."""
+    found: dict[str, Callable[[dict[str, Any]], Any]] = {}
+
+    def build(kind: type) -> Callable[[dict[str, Any]], Any]:
+        if issubclass(kind, Enum):
+            return lambda value: kind(value["value"])
+        return lambda value: kind(**{name: revive(part, found) for name, part in value.items() if name != "type"})
+
+    found |= {kind.__name__: build(kind) for protocol in protocols for kind in protocol.load().kept}
+    return found
+
+
+def _offer(
+    entries: Iterable[Mapping[str, Any]], builders: Mapping[str, Callable[[dict[str, Any]], Any]]
+) -> Offer | None:
     """Returns the station's offer; None if no session began."""
     for entry in entries:
         if entry["kind"] == "note" and str(entry.get("text", "")).startswith(OFFER):
-            offer = revive(json.loads(entry["text"][len(OFFER) :]))
+            offer = revive(json.loads(entry["text"][len(OFFER) :]), builders)
             if not isinstance(offer, Offer):
                 raise TraceBroken("the note about the offer holds none")
             return offer

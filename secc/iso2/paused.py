@@ -39,7 +39,9 @@ class PausedContract:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The schedule that the car chose; ``ends_at`` is its end in monotonic seconds."""
+    """The schedule that the car chose; ``ends_at`` is its end in monotonic seconds, whole milliseconds
+    as in traces.
+    """
 
     schedule: Schedule
     ends_at: float
@@ -81,3 +83,7 @@ class Paused:
         if offer.tls is not self.tls:
             return "another kind of transport"
         return "" if self.transfer in offer.transfers else "its energy transfer is no longer offered"
+
+
+KEPT: Final = (Paused, PausedContract, Chosen, Schedule, PaymentOption)
+"""The types of a value for a resume."""

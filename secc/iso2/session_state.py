@@ -123,10 +123,10 @@ class SessionState:
         asked, before = self.asked, self.before
         if asked is None:
             return before
-        verdict = asked.verdict
+        verdict, at = asked.verdict, round(asked.decided_at, 3)
         if verdict is None or verdict.decision is Decision.NO_ANSWER:
-            return before or PausedContract(asked.emaid, None, asked.decided_at)
-        return PausedContract(asked.emaid, verdict if verdict.accepted else None, asked.decided_at)
+            return before or PausedContract(asked.emaid, None, at)
+        return PausedContract(asked.emaid, verdict if verdict.accepted else None, at)
 
     def forget(self) -> None:
         """The session has ended: drop what says whose car it was."""

@@ -31,6 +31,8 @@ class LoadedProtocol:
     """Compiles the codec of all messages of a session, a request with its response in each step."""
     responses: tuple[type, ...] = ()
     """The types of its responses, each with a ``response_code``: for tests that change answers."""
+    kept: tuple[type, ...] = ()
+    """The types of which its values for a resume are made: a replay makes such a value again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class Recorder:
 
     def offered(self, offer: object, now: float) -> None:
         """Note the session's offer to the car as ``offer {...}``: a replay needs it."""
-        self.note("offer " + json.dumps(plain(offer)), now)
+        self.note("offer " + json.dumps(plain(offer, personal=self._keep_personal)), now)
 
     def stepped(self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels | None = None) -> None:
         """Record one step of the session: its event (None: it began, or a deadline passed), its

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from secc.errors import SeccError
+from secc.session.effects import KeepForResume
 from secc.session.events import EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested, Unplugged
 from secc.trace.recorder import Recorder
 from tests.pair import BEGAN
@@ -49,6 +50,24 @@ def test_events_replay(way: Way, event: Any) -> None:
 def test_sessions_with_wrong_cars_replay(flaw: str) -> None:
     way = DC_PNC if any(word in flaw for word in ("sign", "challenge", "emaid", "leaf", "certificate")) else DC_EIM
     assert replay(trace(way, Behaviour(loops=3, flaw=flaw, patience=1000.0))).differences == []
+
+
+@pytest.mark.parametrize("way", EVERY_KIND, ids=str)
+def test_a_pause_and_its_resume_replay(way: Way) -> None:
+    recorders = [Recorder(BEGAN, ring_octets=8_000_000, keep_personal=True, outlet="left") for _ in range(2)]
+    first = way.pair(Behaviour(loops=5, pauses=1), recorder=recorders[0]).run()
+    assert first.station is not None
+    assert first.station.code == "completed.pause"
+    (kept,) = [wish.value for wish in first.wishes if isinstance(wish, KeepForResume)]
+    car = Behaviour(loops=5, remembered=first.remembered)
+    second = way.pair(car, recorder=recorders[1], paused=kept).run()
+    assert second.station is not None
+    assert second.station.code == "completed.terminated"
+    assert "OK_OldSessionJoined" in second.codes()
+    for recorder in recorders:
+        outcome = replay(list(recorder.take()))
+        assert outcome.differences == []
+        assert outcome.messages > 10
 
 
 def changed(lines: list[str], kind: str, change: Any) -> list[str]:

@@ -43,7 +43,7 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
             yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
             request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
             target = _agreed(secc, request, state)
-    state.chosen = Chosen(target.schedule, secc.now + target.schedule.seconds)
+    state.chosen = Chosen(target.schedule, round(secc.now, 3) + target.schedule.seconds)
     state.wishes.negotiated()
     # The schedule of a paused session may be below the limit of now.
     state.wishes.outdated = state.renegotiates()
