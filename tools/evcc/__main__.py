@@ -16,6 +16,7 @@ from certs.errors import TrustError
 from hal.errors import HalError
 from secc.errors import SeccError
 from secc.link import sdp
+from secc.session.effects import Provisioning
 
 from .behaviour import Behaviour, Current, Payment
 from .driver import Stopped, Trip, travel
@@ -91,6 +92,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--other-pki", type=Path, help="directory of the car whose contract --resume-flaw other-contract uses"
     )
     parser.add_argument("--resume-flaw", choices=sorted(RESUME_FLAWS), help="what the car does wrong after the pause")
+    parser.add_argument(
+        "--provision",
+        type=Provisioning,
+        choices=list(Provisioning),
+        help="ask the station's provisioning service for a contract, and charge with it",
+    )
     parser.add_argument("--patience", type=float, default=1.0, help="factor on every timeout of the car")
     parser.add_argument("--kill-after", type=int, metavar="N", help="SIGKILL to itself after N answers of the loop")
     parser.add_argument("--stay", action="store_true", help="leave the plug in at the end")

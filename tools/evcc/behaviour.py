@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from secc.conversation import Timeout
 from secc.iso2.messages import EnergyTransferMode
+from secc.session.effects import Provisioning
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Behaviour:
     """DC: leave the battery on the inlet during a renegotiation, as some cars do."""
     ask_detail: bool = False
     """Ask for the details of every service on offer."""
+    provision: Provisioning | None = None
+    """Ask for a contract first, and charge with that one."""
     pre_charge_at_least: int = 1
     """The least number of PreChargeReq to send."""
     departure_seconds: float | None = None

@@ -10,6 +10,7 @@ from .battery import Battery
 from .behaviour import Behaviour, Current, Payment, Remembered
 from .charging import charge_parameter_discovery, power_delivery, session_stop
 from .exchange import Exchange, LeaveEarly
+from .provisioning import provisioned
 from .setup_phases import (
     authorization,
     payment_details,
@@ -41,6 +42,8 @@ def _session(car: Exchange, battery: Battery) -> Conversation[Ended]:
         yield from session_setup(car)
         yield from service_discovery(car)
         yield from payment_service_selection(car)
+        if car.behaviour.provision is not None:
+            yield from provisioned(car, car.behaviour.provision)
         challenge = (yield from payment_details(car)) if car.behaviour.payment is Payment.CONTRACT else None
         yield from authorization(car, challenge)
         ended = yield from _charge(car, battery)

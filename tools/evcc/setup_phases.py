@@ -11,6 +11,7 @@ from secc.session.supported_app_protocol import ResponseCode as Negotiated
 
 from .behaviour import Payment
 from .exchange import NO_SESSION, Exchange
+from .provisioning import CERTIFICATES, PARAMETER_SETS
 from .timing import ONGOING
 from .vocabulary import SpeakProtocol, StationRefused, StationWrong
 
@@ -64,6 +65,9 @@ def service_discovery(car: Exchange) -> Conversation[iso2.ServiceDiscoveryRes]:
     if car.joined and (len(modes) != 1 or len(options) != 1):
         raise StationWrong("more-than-before-the-pause", "[V2G2-741]", ", ".join((*options, *modes)))
     if behaviour.flaw is None:
+        listed = heard.service_list.service if heard.service_list is not None else ()
+        if behaviour.provision is not None and CERTIFICATES not in {service.service_id for service in listed}:
+            raise StationWrong("no-certificate-service", "[V2G2-551]")
         if behaviour.transfer_mode not in modes:
             raise StationWrong("energy-transfer-mode-not-offered", "[V2G2-476]", ", ".join(modes))
         if _option(behaviour.payment) not in options:
@@ -78,10 +82,17 @@ def service_discovery(car: Exchange) -> Conversation[iso2.ServiceDiscoveryRes]:
 
 
 def payment_service_selection(car: Exchange) -> Conversation[None]:
-    """Select payment and the charging service."""
+    """Select payment, the charging service, and the certificate service of a car that wants a
+    contract.
+    """
+    services = [iso2.SelectedService(service_id=1)]
+    if car.behaviour.provision is not None:
+        services.append(
+            iso2.SelectedService(service_id=CERTIFICATES, parameter_set_id=PARAMETER_SETS[car.behaviour.provision])
+        )
     request = iso2.PaymentServiceSelectionReq(
         selected_payment_option=_option(car.behaviour.payment),
-        selected_service_list=iso2.SelectedServiceList(selected_service=(iso2.SelectedService(service_id=1),)),
+        selected_service_list=iso2.SelectedServiceList(selected_service=tuple(services)),
     )
     yield from car.ask(request, iso2.PaymentServiceSelectionRes)
 

@@ -11,7 +11,14 @@ from secc.conversation import Timeout
 _TABLE: Final = "ISO 15118-2, EVCC timing table"
 _SHORT: Final = 2.0
 _LONG: Final = 5.0
-_SECONDS: Final = {"ServiceDetail": _LONG, "PaymentDetails": _LONG, "PowerDelivery": _LONG, "CurrentDemand": 0.25}
+_SECONDS: Final = {
+    "ServiceDetail": _LONG,
+    "CertificateInstallation": _LONG,
+    "CertificateUpdate": _LONG,
+    "PaymentDetails": _LONG,
+    "PowerDelivery": _LONG,
+    "CurrentDemand": 0.25,
+}
 
 
 def message_timeout(request: str) -> Timeout:

@@ -14,7 +14,7 @@ from secc.iso2.messages import CertificateChain, PaymentDetailsReq, PaymentDetai
 from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
 from secc.iso2.session_state import SessionState
-from secc.session.effects import Decision, Milestone, Reach, ValidateContract
+from secc.session.effects import Decision, Milestone, Provisioning, Reach, ValidateContract
 
 CHALLENGE_OCTETS: Final = 16
 """[V2G2-697] [V2G2-825]"""
@@ -37,7 +37,9 @@ def payment_details(
         raise refused(Decision.NOT_ALLOWED_HERE, "another contract than before the pause")
     challenge = secc.entropy(CHALLENGE_OCTETS)
     # The calendar is read in any case: every recorded session has this draw.
-    soon = contract.expires_soon(secc.wall().time) and state.offer.announce_expiry
+    soon = contract.expires_soon(secc.wall().time) and (
+        state.offer.announce_expiry or Provisioning.UPDATE in state.provisions
+    )
     secc.reply(
         PaymentDetailsRes(
             response_code=ResponseCode.OK_CERTIFICATE_EXPIRES_SOON if soon else ResponseCode.OK,

@@ -35,7 +35,7 @@ from secc.session.offer import Offer
 from secc.session.signature import P256_SHA256, Form, sign, verify
 from secc.station.shared.trust import TrustRoom
 from tests.dialogue import LATER
-from tests.iso2_car import DC_PNC, EMAID, Car, chain, selection
+from tests.iso2_car import DC_PNC, EMAID, Car, chain, contract, selection
 from tests.lab_trust import AT, LAB
 from tests.recordings import recording
 from tools.pki.flaws import make_flawed
@@ -241,6 +241,18 @@ def test_a_chain_whose_root_is_not_here_is_forwarded(room: TrustRoom) -> None:
     car.answers[ValidateOemCertificate] = lambda question: found.append(room.validate_oem(question)) or found[-1]
     assert asks(car, *request(INSTALL)).response_code is ResponseCode.OK
     assert [certificate.anchored for certificate in found] == [False]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "code"), [((INSTALL, UPDATE), ResponseCode.OK_CERTIFICATE_EXPIRES_SOON), ((INSTALL,), ResponseCode.OK)]
+)
+def test_a_contract_that_ends_soon_is_announced_where_it_can_be_renewed(
+    kinds: tuple[Provisioning, ...], code: ResponseCode
+) -> None:
+    car = Car(replace(OFFER, provisioning=kinds)).drive(until="PaymentDetails")
+    until = contract().not_after - timedelta(days=20)
+    car.session._main.party.wall = lambda: Wall(until, trusted=True)
+    assert car.payment_details().response_code is code
 
 
 # --- the service and its parameter sets ------------------------------------------------------------------------------------
