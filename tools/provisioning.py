@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from secc.errors import DecodeError
 from secc.iso2 import messages as m
@@ -114,6 +115,23 @@ class ProvisioningService:
         emaid = (directory / "car" / "emaid.txt").read_text("utf-8").strip()
         return cls(Mint(at), cps, issuers, emaid)
 
+    @classmethod
+    def load_bench(cls, directory: Path, at: datetime) -> ProvisioningService:
+        """Returns the service of the PKI that the foreign car's package makes: ``certs``, and
+        ``private_keys`` with a password. Raises OSError or ValueError.
+        """
+        certs, keys = directory / "certs", directory / "private_keys"
+        # One password for all keys of that PKI.
+        password = (keys / "cpsLeafPassword.txt").read_bytes().strip()
+
+        def issued(name: str) -> Issued:
+            certificate = x509.load_der_x509_certificate((certs / f"{name}Cert.der").read_bytes())
+            return Issued(certificate, _key(keys / f"{name}.key", password))
+
+        contract = issued("contractLeaf").certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+        cps = [issued(name) for name in ("cpsLeaf", "cpsSubCA2", "cpsSubCA1")]
+        return cls(Mint(at), cps, [issued("moSubCA2"), issued("moSubCA1")], str(contract))
+
     def answer(self, octets: bytes) -> bytes:
         """Returns the answer to a request, as a whole message. Raises Refused, or DecodeError for
         octets that are not a request.
@@ -164,8 +182,8 @@ def _chain(ders: Sequence[bytes], id: str | None) -> m.CertificateChain:
     )
 
 
-def _key(path: Path) -> ec.EllipticCurvePrivateKey:
-    key = load_pem_private_key(path.read_bytes(), None)
+def _key(path: Path, password: bytes = b"") -> ec.EllipticCurvePrivateKey:
+    key = load_pem_private_key(path.read_bytes(), password or None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError(f"{path} is not an elliptic-curve key")
     return key
@@ -196,7 +214,8 @@ async def serve(service: ProvisioningService, socket: Path) -> asyncio.Server:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    service = ProvisioningService.load(options.pki, datetime.now(UTC))
+    load = ProvisioningService.load_bench if (options.pki / "private_keys").exists() else ProvisioningService.load
+    service = load(options.pki, datetime.now(UTC))
     service.refuses = NoContract(options.refuse) if options.refuse else None
     async with await serve(service, options.socket) as server:
         print(f"provisioning: {service.emaid[:5]}… at {options.socket}", flush=True)
