@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import socket
+import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,17 @@ from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Timing, Tls
 from tests.conformance.tester import Tester
 from tests.station_scene import BOTH, Scene, car_wallet, configured, judged, station
+
+
+@functools.cache
+def provisioning_service() -> Path:
+    """The socket of a provisioning service: with it the certificate service is offered beside charging. No row here asks it for a contract."""
+    directory = Path(tempfile.mkdtemp(prefix="secc-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(directory / "provisioning"))
+    listener.close()
+    return directory / "provisioning"
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,8 @@ class Place:
             return configured(directory, dc=self.dc, timing=timing)
         # Over TLS both payments are offered; who has no contract needs no card.
         eim = Eim.LIST if self.contract else Eim.FREE
-        return configured(directory, dc=self.dc, tls=Tls.OFFERED, payments=BOTH, eim=eim, timing=timing)
+        config = configured(directory, dc=self.dc, tls=Tls.OFFERED, payments=BOTH, eim=eim, timing=timing)
+        return replace(config, uplink=replace(config.uplink, provisioning=provisioning_service()))
 
     async def reached(self, scene: Scene) -> Tester:
         tester = await Tester.connect(scene, tls=self.tls, wallet=car_wallet() if self.contract else None)

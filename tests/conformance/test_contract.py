@@ -33,7 +33,7 @@ from secc.iso2.messages import (
 from secc.session.offer import Payment
 from secc.session.signature import P256_SHA256, Form, sign
 from secc.trace.history import records
-from tests.conformance.places import Place, ac, at, pnc, run, tls
+from tests.conformance.places import Place, ac, at, pnc, provisioning_service, run, tls
 from tests.conformance.tester import Tester
 from tests.iso2_car import EVCCID, selection
 from tests.lab_trust import LAB
@@ -70,6 +70,10 @@ def test_the_time_stamp_is_the_time_of_the_station(tmp_path: Path) -> None:
     at(ac("SessionSetup"), tmp_path, act)
 
 
+CERTIFICATES = 2
+"""The ServiceID of certificate installation and update."""
+
+
 async def services_of(tester: Tester) -> list[int]:
     body = await tester.says(ServiceDiscoveryReq())
     others = body.service_list.service if body.service_list is not None else ()
@@ -80,7 +84,7 @@ async def services_of(tester: Tester) -> list[int]:
 def test_every_service_that_is_offered_has_its_details(tmp_path: Path) -> None:
     async def act(tester: Tester) -> None:
         services = await services_of(tester)
-        assert services[0] == 1
+        assert services == [1, CERTIFICATES]
         for service in services:
             body = await tester.says(ServiceDetailReq(service_id=service))
             assert (body.response_code, body.service_id) == (ResponseCode.OK, service)
@@ -101,9 +105,12 @@ def test_every_service_that_is_offered_has_its_details(tmp_path: Path) -> None:
 )
 def test_what_is_offered_can_be_selected(place: Place, option: PaymentOption, tmp_path: Path) -> None:
     async def act(tester: Tester) -> None:
+        # Over TLS the certificate service is offered beside the charge service, and not selected here.
+        assert await services_of(tester) == ([1, CERTIFICATES] if tester.line.info is not None else [1])
+        await tester.drive("PaymentServiceSelection", after="ServiceDiscovery")
         assert (await tester.says(selection(option))).response_code is ResponseCode.OK
 
-    at(place, tmp_path, act)
+    at(replace(place, due="ServiceDiscovery"), tmp_path, act)
 
 
 @pytest.mark.case("I2-SDET-07")
@@ -167,7 +174,8 @@ def test_over_plain_tcp_neither_contract_nor_what_needs_tls_is_offered(tmp_path:
     async def act(scene: Scene) -> None:
         assert await options_of(await Tester.connect(scene)) == (EXTERNAL,)
 
-    run(configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.FREE), act)
+    config = configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.FREE)
+    run(replace(config, uplink=replace(config.uplink, provisioning=provisioning_service())), act)
 
 
 @pytest.mark.case("I2X-33")
@@ -246,15 +254,16 @@ def test_a_chain_with_a_flaw_is_refused_by_the_stations_own_judgement(
 
 @pytest.mark.case("I2X-12")
 @pytest.mark.parametrize(
-    ("days", "always", "code"),
+    ("days", "always", "update", "code"),
     [
-        (10, True, ResponseCode.OK_CERTIFICATE_EXPIRES_SOON),
-        (300, True, ResponseCode.OK),
-        (10, False, ResponseCode.OK),
+        (10, True, False, ResponseCode.OK_CERTIFICATE_EXPIRES_SOON),
+        (10, False, True, ResponseCode.OK_CERTIFICATE_EXPIRES_SOON),
+        (300, True, True, ResponseCode.OK),
+        (10, False, False, ResponseCode.OK),
     ],
 )
-def test_a_contract_that_ends_soon_is_announced_where_the_operator_asks_for_it(
-    days: int, always: bool, code: ResponseCode, tmp_path: Path
+def test_a_contract_that_ends_soon_is_announced_with_update_or_where_the_operator_asks_for_it(
+    days: int, always: bool, update: bool, code: ResponseCode, tmp_path: Path
 ) -> None:
     """A station without certificate update has nothing to say about it by itself. [V2G2-690]"""
     place = pnc("PaymentDetails")
@@ -267,7 +276,9 @@ def test_a_contract_that_ends_soon_is_announced_where_the_operator_asks_for_it(
         body = await tester.authorization()
         assert (body.response_code, body.evse_processing) == (ResponseCode.OK, EVSEProcessing.FINISHED)
 
-    run(replace(config, trust=replace(config.trust, announce_expiry=always)), act)
+    service = provisioning_service() if update else None
+    uplink = replace(config.uplink, provisioning=service)
+    run(replace(config, trust=replace(config.trust, announce_expiry=always), uplink=uplink), act)
 
 
 def valid_for(days: int) -> Wallet:
