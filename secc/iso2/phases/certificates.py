@@ -11,7 +11,7 @@ import hashlib
 from functools import partial
 from typing import Final, TypeAlias
 
-from certs.certificates import Edition, PublicKey, parse_certificate
+from certs.certificates import Edition, parse_certificate
 from certs.contract import Contract
 from secc.conversation import Conversation, Deadline, Party
 from secc.errors import DecodeError, Refusal, SignatureRejected
@@ -95,29 +95,29 @@ _REQUESTS: Final = {
 def _checked(
     secc: Party, state: SessionState, request: Request, limit: Deadline
 ) -> Conversation[tuple[Provisioning, str]]:
-    """Returns what is asked for, and the hash of the certificate whose key signed the request."""
-    key: PublicKey | None
+    """Returns what is asked for, and the hash of the key that signed the request."""
     if isinstance(request, m.CertificateUpdateReq):
         kind = Provisioning.UPDATE
         chain = request.contract_signature_cert_chain
         contract = yield from validated(secc, chain, request.emaid, limit, partial(_refused, UPDATE))
         if state.offer.strict:
             _require_order(chain, contract)
-        key, der = contract.public_key, chain.certificate
+        leaf = contract.chain.leaf
     else:
-        kind, der = Provisioning.INSTALLATION, request.oem_provisioning_cert
-        certificate = yield from _oem_certificate(secc, der, limit)
-        key = parse_certificate(certificate.der, Edition.ISO2, "leaf").public_key
+        kind = Provisioning.INSTALLATION
+        certificate = yield from _oem_certificate(secc, request.oem_provisioning_cert, limit)
+        leaf = parse_certificate(certificate.der, Edition.ISO2, "leaf")
     assert secc.request is not None
     signature, octets = secc.request.header.signature, secc.request.octets
     try:
-        form = verify(signature, {type(request).__name__: request.id}, octets, key, SCHEMA, P256_SHA256)
+        form = verify(signature, {type(request).__name__: request.id}, octets, leaf.public_key, SCHEMA, P256_SHA256)
     except SignatureRejected as rejected:
         flaw = f"signature.{rejected.flaw}"
         raise Refusal(ResponseCode.FAILED_SIGNATURE_ERROR, "ISO 15118-2, ResponseCode", str(rejected), flaw) from None
     if form.quirk:
         remark(secc, form.quirk, f"SignedInfo in the grammar of {form.value}")
-    return kind, hashlib.sha256(der).hexdigest()
+    # Not of the certificate: octets of its signature can be changed, and a root that is not here judges none.
+    return kind, hashlib.sha256(leaf.key_bits).hexdigest()
 
 
 def _require_order(chain: m.CertificateChain, contract: Contract) -> None:

@@ -13,7 +13,7 @@ REMEMBERED: Final = 256
 
 
 class Forwarded:
-    """Counts requests by the hash of the certificate that signed them. Times are monotonic seconds."""
+    """Counts requests by the hash of the key that signed them. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._asked: OrderedDict[str, tuple[float, ...]] = OrderedDict()

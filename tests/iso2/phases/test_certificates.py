@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,6 +182,23 @@ def test_payment_details_and_authorization_go_on_as_ever(room: TrustRoom, kind: 
     assert car.signed_authorization().evse_processing is m.EVSEProcessing.FINISHED
     car.finish("Authorization")
     assert car.code == "completed.terminated"
+
+
+@pytest.mark.case("A-PNC-08")
+def test_other_octets_of_its_signature_do_not_make_another_certificate(tmp_path: Path) -> None:
+    """Without the maker's root they cannot be judged, so requests are counted by the key."""
+    store = Truststore(tmp_path / "truststore")
+    store.add(Edition.ISO2, Role.V2G, LAB.secc.root.pem)
+    store.add(Edition.ISO2, Role.MO, LAB.contract.root.pem)
+    room = TrustRoom(Trust(truststore=tmp_path / "truststore"), lambda: Wall(AT, trusted=True), (Edition.ISO2,))
+    room.load_roots()
+    seen = set()
+    for der in (OEM.der, OEM.der[:-1] + bytes([OEM.der[-1] ^ 1])):
+        car = due(room, INSTALL)
+        asks(car, installation(der), private(OEM))
+        (question,) = car.asked(ProvisionContract)
+        seen.add(question.fingerprint)
+    assert len(seen) == 1
 
 
 @pytest.mark.case("I2-AUTH-15")
