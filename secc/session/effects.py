@@ -206,12 +206,19 @@ class AuthorizeContract(Question[Verdict]):
 
 @dataclass(frozen=True, slots=True)
 class Identify(Effect):
-    """The car has proved this contract; ``verdict`` is the decision. The only effect about a
-    contract that leaves a session.
+    """The car has proved this contract; ``verdict`` is the decision. No other effect about a
+    contract leaves a session.
     """
 
     contract: ProvedContract
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyAgain(Identify):
+    """As ``Identify``, by the decision that the session before the pause was given: the backend may
+    have decided otherwise since, and does not hear it as news.
+    """
 
 
 # --- Pause and resume ---------------------------------------------------------------------------------------------
@@ -295,7 +302,7 @@ class ProvisionContract(Question[Provisioned | ProvisioningRefused]):
     """Ask the provisioning service for a contract, with the car's ``request`` as it came. The
     answer comes within ``seconds``.
 
-    ``fingerprint`` names the certificate that signed the request, to limit requests for each.
+    ``fingerprint`` names the key that signed the request, to limit requests for each.
     ``accept`` checks the octets of an answer, and takes a millisecond or more: not for the event
     loop.
     """

@@ -69,7 +69,7 @@ class _Story:
                 self._look(entry["value"])
             case "effect" if entry["value"].get("type") == "Reach":
                 self._reach(dict(entry["value"]["facts"]))
-            case "effect" if entry["value"].get("type") == "Identify":
+            case "effect" if entry["value"].get("type") in ("Identify", "IdentifyAgain"):
                 # The identity counts only once the car has proved the contract.
                 self._found["identity"] = self._shown
             case "note":

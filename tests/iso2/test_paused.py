@@ -30,6 +30,7 @@ from secc.session.effects import (
     Decision,
     Ground,
     Identify,
+    IdentifyAgain,
     KeepForResume,
     Remark,
     Resume,
@@ -331,7 +332,7 @@ def test_the_contract_is_proved_anew_and_goes_on_under_the_decision_made_before(
     assert not car.all(Identify), "nothing is believed before the proof"
     assert car.signed_authorization().evse_processing is FINISHED
     (said,) = car.all(Identify)
-    assert said.verdict == Verdict(Decision.ACCEPTED)
+    assert said == IdentifyAgain(said.contract, Verdict(Decision.ACCEPTED)), "nothing that the backend hears as news"
     assert not car.asked(AuthorizeContract)
 
 

@@ -415,8 +415,18 @@ def test_a_contract_is_proved_anew_and_only_the_car_that_paused_goes_on(tmp_path
     allow = f"emaid {car_wallet().emaid}\nemaid {strangers.emaid}\n"
     config = config_for(tmp_path, dc=dc, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST, allow=allow)
 
+    decided: list[bool] = []
+
     async def main() -> None:
         async with station(config) as scene:
+            uplink = scene.outlet().services.uplink
+            told = uplink.contract_decided
+
+            async def hears(contract: Any, verdict: Any) -> None:
+                decided.append(verdict.accepted)
+                await told(contract, verdict)
+
+            uplink.contract_decided = hears  # type: ignore[method-assign]
             drive = scene.drive(
                 # The flaw of a car that goes on although it is not offered what it wants is not in this test.
                 behaviour(dc=dc, payment=Paid.CONTRACT),
@@ -438,6 +448,8 @@ def test_a_contract_is_proved_anew_and_only_the_car_that_paused_goes_on(tmp_path
             assert [entry["reason"] for entry in ends] == reasons
             assert {entry["identity"] for entry in entries if entry["what"] == "started"} == {"emaid"}
             judged(scene)
+            # A decision that is only kept over the pause is no news to the backend.
+            assert decided == [True] * (2 if flaw == "other-evccid" else 1)
 
     run_virtual(main())
 

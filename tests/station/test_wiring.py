@@ -54,6 +54,7 @@ def test_what_ends_power_is_heard_by_the_power_path_and_the_plug_in(wires: dict[
 def test_a_verdict_about_a_contract_reaches_no_one_but_who_asked_before_its_proof(wires: dict[str, Wire]) -> None:
     told = [name for name in wires["AuthorizeContract"].performers if name.endswith("the answer")]
     assert told == []
+    assert wires["IdentifyAgain"].performers == wires["Identify"].performers
     assert wires["Identify"].performers == ("Sessions._identified", "tells Transactions.identified")
 
 

@@ -11,7 +11,7 @@ from secc.iso2.paused import PausedContract
 from secc.iso2.refusals import refused
 from secc.iso2.session_state import SessionState, next_request, remark
 from secc.session.contract_verdict import ContractVerdict
-from secc.session.effects import AuthorizeContract, Decision, Identify, Milestone, Reach, Verdict
+from secc.session.effects import AuthorizeContract, Decision, IdentifyAgain, Milestone, Reach, Verdict
 from secc.session.proof import ProvedContract, prove
 from secc.session.signature import P256_SHA256
 from secc.session.waiting import limited
@@ -83,7 +83,7 @@ def _go_on(secc: Party, state: SessionState, proved: ProvedContract, before: Pau
     """
     assert before.verdict is not None
     state.before = before
-    secc.do(Identify(proved, before.verdict))
+    secc.do(IdentifyAgain(proved, before.verdict))
     if before.holds(state.offer, secc.now):
         return
 

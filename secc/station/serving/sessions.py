@@ -78,8 +78,9 @@ class Sessions(Part):
         router.told(effects.ValidateContract, by=self._judged)
         router.relays(effects.SetOutput, effects.OpenContactor)
         router.taps(effects.StopPower, effects.OpenContactor, by=self._stopping)
-        router.taps(effects.Identify, by=transactions.identified)
-        router.performs(effects.Identify, by=self._identified)
+        for proof in (effects.Identify, effects.IdentifyAgain):
+            router.taps(proof, by=transactions.identified)
+            router.performs(proof, by=self._identified)
         router.performs(effects.KeepForResume, by=self._paused)
         router.performs(effects.Resume, by=self._resumed)
         router.performs(effects.Reach, by=self._reached)
@@ -199,7 +200,8 @@ class Sessions(Part):
         contract, verdict = said.contract, said.verdict
         self._log.identified(contract, verdict)
         self._plug.hear(events.ContractDecided(contract, verdict))
-        self._questions.learned(contract, verdict)
+        if type(said) is effects.Identify:
+            self._questions.learned(contract, verdict)
 
     def _reached(self, reach: effects.Reach) -> None:
         self._milestone = milestone = reach.milestone
