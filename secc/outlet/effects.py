@@ -77,7 +77,7 @@ class PauseOver(StrEnum):
     UNPLUGGED = "unplugged"
     STOPPED = "stopped"
     LEFT = "left"
-    """The car began another session, or charges by pilot and duty."""
+    """The car began another session, charges by pilot and duty, or another driver pays now."""
     FAULT = "fault"
     SHUTDOWN = "shutdown"
 

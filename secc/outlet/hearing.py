@@ -301,7 +301,9 @@ class Hearing:
 
     def _start_ordered(self, ordered: said.StartOrdered) -> None:
         self.state.waking = True
-        self._accepted(Verdict(Decision.ACCEPTED), ordered.by)
+        # Who pays for a paused session is known: it goes on.
+        if self.state.paused is None:
+            self._accepted(Verdict(Decision.ACCEPTED), ordered.by)
 
     def _limit_changed(self, changed: LimitChanged) -> None:
         state, watts = self.state, changed.watts

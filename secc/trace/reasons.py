@@ -154,7 +154,7 @@ _TABLE: Final = meanings(
             NOTHING,
         ),
         "completed.pause-left": (
-            "The car had paused, and then began a new session, or charged without communication.",
+            "The car had paused, and then began a new session, charged without communication, or charged on another card.",
             "Charging goes on in a new transaction.",
             "If a car does it after every pause: the log says whether it brings another EVCCID, or drops its SessionID.",
         ),

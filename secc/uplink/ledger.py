@@ -72,11 +72,15 @@ class Ledger:
         """The car has proved an accepted contract: its owner pays, unless a payer is decided."""
         self._payer = self._payer or identity
 
-    def authorized(self, beside: Identity | None) -> None:
+    def authorized(self, beside: Identity | None) -> Transaction | None:
         """Charging is authorized. A driver who was identified from outside the car pays, also if
-        the car has proved a contract.
+        the car has proved a contract. Returns the transaction of a resumed session that another
+        one has paid for: it ends here.
         """
+        other = self.running is not None and beside is not None and beside != self.running.payer
+        left = self.ended() if other else None
         self._payer = beside or self._payer
+        return left
 
     def reading(self, levels: Levels) -> None:
         """Take the board's present reading. A lost board has none; its last reading still counts."""

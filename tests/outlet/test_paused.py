@@ -180,6 +180,15 @@ def test_what_wakes_the_car_invites_it_and_it_sleeps_again_if_it_does_not_come(w
         assert outlet.drive == "x1"
 
 
+def test_a_start_wakes_it_and_identifies_nobody_else() -> None:
+    outlet = paused()
+    before = outlet.plugin.state.identification
+    outlet.run(1000.0)
+    outlet.hear(StartOrdered("operator"))
+    assert outlet.drive == "5%"
+    assert outlet.plugin.state.identification == before
+
+
 def test_a_lower_limit_or_a_card_does_not_wake_it() -> None:
     outlet = paused()
     outlet.hear(LimitChanged(5000.0))

@@ -269,5 +269,33 @@ def test_the_payer_stays_who_it_was() -> None:
     started(kept)
     kept.pause()
     kept.resume()
-    kept.authorized(CARD)
+    kept.proved(Identity("emaid", "DE8AAOTHERXXXX2"))
+    assert kept.authorized(None) is None
     assert running(kept).payer == CONTRACT
+
+
+def test_another_payer_of_a_resumed_session_gets_a_transaction_of_his_own() -> None:
+    """A contract that is refused after the pause must not pay for what a card lets flow."""
+    kept = ledger()
+    kept.proved(CONTRACT)
+    started(kept, 100.0)
+    kept.reading(levels(200.0))
+    kept.pause()
+    kept.resume()
+    left = kept.authorized(CARD)
+    assert left is not None
+    assert (left.session, left.payer, left.delivered) == ("s1", CONTRACT, 100.0)
+    kept.reading(levels(200.0, "open"))
+    report = kept.began("s2", NOON, levels(200.0))
+    assert report is not None
+    assert (report.identity, report.watt_hours) == (CARD, 200.0)
+
+
+def test_the_card_that_paid_before_the_pause_goes_on_paying() -> None:
+    kept = ledger()
+    kept.authorized(CARD)
+    started(kept)
+    kept.pause()
+    kept.resume()
+    assert kept.authorized(CARD) is None
+    assert running(kept).session == "s1"

@@ -58,7 +58,9 @@ class Transactions(Part):
     def reached(self, session: str, milestone: Milestone, levels: Levels) -> None:
         """The running session has reached a milestone."""
         if milestone is Milestone.AUTHORIZED:
-            self.ledger.authorized(self._beside())
+            left = self.ledger.authorized(self._beside())
+            if left is not None:
+                self._close(left, _PAUSE_OVER[PauseOver.LEFT])
         if milestone is Milestone.POWER_ON:
             self.began(session, levels)
         if milestone in (Milestone.CHARGING, Milestone.POWER_ON, Milestone.POWER_OFF):

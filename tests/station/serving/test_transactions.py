@@ -108,6 +108,33 @@ def test_a_pause_is_no_end_and_a_resume_no_start() -> None:
     assert end.watt_hours == 450.0
 
 
+def test_a_card_that_lets_a_resumed_session_charge_pays_and_the_contract_of_before_does_not() -> None:
+    outlet = Outlet()
+
+    async def story() -> None:
+        transactions = outlet.transactions
+        transactions.identified(Identify(lab_proved(), Verdict(Decision.ACCEPTED)))
+        transactions.reached("s0", Milestone.POWER_ON, outlet.moved("closed", 200.0))
+        transactions.paused(outlet.moved("open", 250.0))
+        transactions.ended(Reason("completed", "pause"), outlet.now)
+        transactions.ledger.resume()
+        outlet.beside = CARD
+        transactions.reached("s1", Milestone.AUTHORIZED, outlet.now)
+        await asyncio.sleep(1.0)
+        transactions.reached("s1", Milestone.POWER_ON, outlet.moved("closed", 250.0))
+        transactions.ended(DONE, outlet.moved("open", 300.0))
+
+    at(outlet, story)
+    assert [getattr(report, "reason", "") for report in outlet.reports] == [
+        "",
+        "completed.pause-left",
+        "",
+        "completed.terminated",
+    ]
+    assert [report.watt_hours for report in outlet.reports][1:] == [250.0, 250.0, 300.0]
+    assert [identity.kind for identity in identities(outlet)] == ["emaid", "rfid"]
+
+
 @pytest.mark.parametrize("why", PauseOver)
 def test_a_paused_session_that_is_not_resumed_ends_with_a_reason_of_its_own(why: PauseOver) -> None:
     outlet = Outlet()
