@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from certs.errors import StoreError
 from certs.guard import require_guarded, require_unwritable
@@ -75,7 +75,7 @@ class Disk:
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError("is not a regular file")
                 file.seek(begin)
-                return file.read(_no_more(status, end - begin, begin))
+                return _content(file, end - begin, status.st_size - begin)
 
     def size(self, path: Path) -> int | None:
         """Returns the size in octets; None if the file does not exist."""
@@ -253,7 +253,7 @@ def read_file(
                 raise StoreError(path, f"holds a secret and belongs to another user (uid {status.st_uid})")
             if store is not None:
                 require_unwritable(path, status)
-            data = file.read(_no_more(status, largest + 1))
+            data = _content(file, largest + 1, status.st_size)
     except OSError as error:
         raise StoreError(path, f"cannot be read: {error.strerror}") from error
     if len(data) > largest:
@@ -261,12 +261,21 @@ def read_file(
     return data
 
 
-def _no_more(status: os.stat_result, octets: int, begin: int = 0) -> int:
-    """``octets``, or one more than the file holds behind ``begin``. Python allocates what a read
-    asks for, and where freed memory is overwritten (``secc run``) the C library first fills all of
-    it, while the interpreter and the event loop wait: 0.2 s for 256 MiB.
+def _content(file: BinaryIO, most: int, size: int) -> bytes:
+    """Returns the rest of the file, at most ``most`` octets. ``size``: the file has so many octets
+    there, or more if it grows meanwhile.
+
+    Python allocates what a read asks for, and where freed memory is overwritten (``secc run``) the
+    C library first fills all of it, while the interpreter and the event loop wait: 0.2 s for 256
+    MiB. So a read asks for little more than there is.
     """
-    return min(octets, max(status.st_size - begin, 0) + 1)
+    pieces, asked = [], min(most, max(size, 0) + 1)
+    while True:
+        pieces.append(file.read(asked))
+        most -= len(pieces[-1])
+        if len(pieces[-1]) < asked or most <= 0:
+            return b"".join(pieces)
+        asked = min(most, LARGEST_FILE)
 
 
 def require_directory(path: Path) -> None:

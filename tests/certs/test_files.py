@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -110,6 +111,27 @@ def test_reading_asks_for_no_more_memory_than_the_file_takes(
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("read", [Disk().read, partial(read_file, largest=MAX_READ)])
+def test_a_file_that_has_more_than_its_size_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], bytes | None]
+) -> None:
+    """It grows while it is read, or its file system tells no size."""
+    path = tmp_path / "list"
+    content = bytes(range(256)) * 1000
+    path.write_bytes(content)
+    whole = os.fstat
+
+    def smaller(descriptor: int) -> os.stat_result:
+        values = list(whole(descriptor))
+        values[stat.ST_SIZE] = 10
+        return os.stat_result(values)
+
+    monkeypatch.setattr("certs.files.os.fstat", smaller)
+    assert read(path) == content
+    with pytest.raises(StoreError, match="larger than 1000"):
+        read_file(path, largest=1000)
 
 
 def test_a_part_is_what_the_file_has_of_it(tmp_path: Path) -> None:
