@@ -14,8 +14,8 @@ class ContractVerdict:
     :class:`Identify`, and ``decided``, if given, is called with it.
 
     If the session does not wait for the backend (a card was faster, the station is free), the
-    answer may come while the session runs; the station then gets it with the next request. The
-    contract is dropped with the session.
+    answer may come while the session runs; the station then gets it with the next request, or at
+    once with ``decided``, which may end the session. The contract is dropped with the session.
     """
 
     def __init__(
@@ -49,6 +49,6 @@ class ContractVerdict:
         return verdict
 
     def _look(self) -> None:
-        if not self._told and self._secc.request is not self._request:
+        if not self._told and (self._decided is not None or self._secc.request is not self._request):
             self._request = self._secc.request
             self.now()

@@ -10,6 +10,7 @@ import pytest
 
 from certs.contract import Contract
 from secc.conversation import Answered, Ask
+from secc.iso2 import timing
 from secc.iso2.messages import (
     AC_EVSEChargeParameter,
     AuthorizationReq,
@@ -32,6 +33,7 @@ from secc.session.effects import (
     Identify,
     IdentifyAgain,
     KeepForResume,
+    OpenContactor,
     Remark,
     Resume,
     StopPower,
@@ -403,6 +405,19 @@ def test_silence_changes_nothing_and_a_refusal_stops_the_car(decision: Decision)
     else:
         assert body.response_code is ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED
         assert car.all(Identify)[-1].verdict == Verdict(decision)
+
+
+def test_a_refusal_counts_from_the_moment_it_comes_though_the_car_says_nothing() -> None:
+    car = proving(pausing(DC_PNC), seconds=OLD)
+    car.signed_authorization()
+    car.drive_on("CurrentDemand")
+    ask = next(ask for ask in car.pending if isinstance(ask, Ask) and isinstance(ask.question, AuthorizeContract))
+    car.hear(Answered(ask.ticket, Verdict(Decision.CONTRACT_CANCELLED)))
+    assert car.all(Identify)[-1].verdict == Verdict(Decision.CONTRACT_CANCELLED)
+    car.wait(timing.NOTIFICATION_MAX_DELAY.seconds - 0.1)
+    assert not car.all(OpenContactor)
+    car.wait(0.2)
+    assert car.all(OpenContactor)
 
 
 def test_a_new_decision_counts_for_the_next_pause() -> None:
