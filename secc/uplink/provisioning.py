@@ -6,8 +6,9 @@ One connection a request, in octets::
     < exi 4021\n                                  and so many octets: the answer
     < refused no-certificate-available\n          or why there is none (``NoContract``)
 
-The service is not trusted: its answer is bounded here, and checked by the session before a car
-gets it. What follows an answer is not read. Nothing is stored.
+The service is not trusted with what a car gets: its answer is bounded here, and checked by the
+session. It is trusted with what a car sends, so only root and the station's user may decide who
+listens there. What follows an answer is not read. Nothing is stored.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+from certs.guard import exposed
 from secc.errors import UplinkError
 from secc.session.effects import PROVISIONED_OCTETS, NoContract, Provisioning, ProvisioningRefused
 
@@ -23,8 +25,18 @@ GREETING: Final = "secc-provisioning 1"
 LINE_OCTETS: Final = 100
 
 
+def problem_of(socket: Path) -> str:
+    """Returns why no service can be asked at ``socket``; empty if one can."""
+    problem = exposed(socket.parent) or ("" if socket.is_socket() else f"{socket}: no service listens there")
+    return f"the provisioning service: {problem}" if problem else ""
+
+
 async def provision(socket: Path, kind: Provisioning, request: bytes, seconds: float) -> bytes | ProvisioningRefused:
-    """Returns the answer of the service at ``socket``. Raises UplinkError without one in time."""
+    """Returns the answer of the service at ``socket``. Raises UplinkError without one in time, and
+    where another user could listen in its place.
+    """
+    if problem := problem_of(socket):
+        raise UplinkError(problem)
     try:
         async with asyncio.timeout(seconds):
             return await _exchanged(socket, kind, request)

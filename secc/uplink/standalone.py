@@ -31,7 +31,7 @@ from secc.uplink.book import FailedContracts, Pseudonyms, SessionBook
 from secc.uplink.lists import Lists, card, normal, read_list
 from secc.uplink.policy import AskBackend, Case, Entry, Policy, TokenStatus, decide, worth_remembering
 from secc.uplink.port import BackendEvent, SessionEnded, SessionStarted, Status
-from secc.uplink.provisioning import provision
+from secc.uplink.provisioning import problem_of, provision
 
 T = TypeVar("T")
 
@@ -108,11 +108,15 @@ class Standalone:
         stores = self._stores
         if stores is None:
             return Status("standalone", "offline", ("not open",))
-        problems = tuple(
-            filter(
-                None, (str(stores.wrong or ""), stores.failed.problem, stores.failed.unsaved, *_problems(stores.book))
-            )
+        service = "" if self._rules.provisioning is None else problem_of(self._rules.provisioning)
+        wrong = (
+            str(stores.wrong or ""),
+            stores.failed.problem,
+            stores.failed.unsaved,
+            *_problems(stores.book),
+            service,
         )
+        problems = tuple(filter(None, wrong))
         return Status("standalone", "degraded" if problems else "ready", problems)
 
     async def open(self) -> None:
@@ -146,7 +150,7 @@ class Standalone:
 
     @property
     def provisions(self) -> bool:
-        return self._rules.provisioning is not None and self._rules.provisioning.is_socket()
+        return self._rules.provisioning is not None and not problem_of(self._rules.provisioning)
 
     async def provision_contract(
         self, kind: Provisioning, request: bytes, *, outlet: str, seconds: float

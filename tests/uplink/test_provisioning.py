@@ -104,6 +104,27 @@ def test_a_silent_service_is_given_up_in_time(socket: Path) -> None:
     assert found == "the provisioning service did not answer in 0.1 s"
 
 
+def test_a_service_whose_place_others_can_take_is_not_used(socket: Path, tmp_path: Path) -> None:
+    """The request holds certificates of the car, so another user must not be the one who listens."""
+    backend = Standalone(Rules(tmp_path / "1", provisioning=socket), wall)
+
+    async def main() -> None:
+        heard: list[object] = []
+        async with await asyncio.start_unix_server(lambda *streams: heard.append(streams), socket):
+            await backend.open()
+            assert backend.provisions
+            assert backend.status().problems == ()
+            socket.parent.chmod(0o777)
+            assert not backend.provisions
+            assert [problem for problem in backend.status().problems if "can be changed by others" in problem]
+            with pytest.raises(UplinkError, match="can be changed by others"):
+                await backend.provision_contract(INSTALL, REQUEST, outlet="1", seconds=1.0)
+            assert heard == []
+        await backend.close()
+
+    asyncio.run(main())
+
+
 def test_without_a_service_nothing_is_offered_and_asking_is_an_error(socket: Path, tmp_path: Path) -> None:
     async def main() -> None:
         for number, configured in zip(itertools.count(), (None, socket), strict=False):
