@@ -1,7 +1,8 @@
-"""The interlock at work: watches one board, feeds its heartbeat, and takes the power away when the consent goes.
+"""Watches one board: feeds its heartbeat, and switches power off when the interlock withdraws its consent.
 
-No session is asked here. The power path asks for permission with :meth:`Guard.ask` and uses the guarded ports
-:attr:`Guard.ac` and :attr:`Guard.dc`, which close nothing without it. Once lost, a permission never comes back by itself.
+It does not ask a session. The power path asks for consent with :meth:`Guard.ask` and uses the
+guarded ports :attr:`Guard.ac` and :attr:`Guard.dc`, which close nothing without it. A consent that
+was lost does not come back by itself.
 """
 
 from __future__ import annotations
@@ -23,22 +24,26 @@ from hal.ticker import TICK_SECONDS, Ticker
 log = logging.getLogger(__name__)
 
 UNLOADING_SECONDS = 0.04
-"""How long an immediate opening waits for the supply's current to fall: 100 ms have to hold debounce and release time too."""
+"""Time for the supply's current to fall before an immediate opening. The whole opening has 100 ms,
+with debouncing and the contactor's release.
+"""
 
 OFF_SECONDS = 2.5
 OPENING_SECONDS = 1.5
-"""How long supply and contactor get to confirm: what a port promises, and the way. Others may have commanded what is waited for."""
+"""Time for supply and contactor to confirm a command: what a port promises, and its transport. The
+command may be one that the power path gave.
+"""
 
 CLOSING_SECONDS = 3.0
-"""How long the end of the watch waits for the opening: a supply may take two seconds to go off."""
+"""Time for the opening at the end of the watch. A supply may take two seconds to switch off."""
 
 FAULT_OHMS = 100_000.0
-"""Below this the insulation is faulty (IEC 61851-23), whatever measured it."""
+"""Insulation below this is faulty, whichever device measured it. IEC 61851-23"""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentLost:
-    """The interlock refused what was asked for, or took back what it had granted; ``reasons`` are words for a log."""
+    """The interlock refused or withdrew its consent; ``reasons`` are for a log."""
 
     reasons: str
 
@@ -46,8 +51,9 @@ class ConsentLost:
 class Guard:
     """Keeps one board safe while :meth:`run` is running. All calls from the event loop's thread.
 
-    It beats and looks with every tick of ``ticker``, which it shares with others, or has for itself. ``on_revoked`` hears every loss
-    of a consent that was held, ``on_beat`` every heartbeat that went out (a service watchdog may live on it).
+    It sends a heartbeat and looks at the board with every tick of ``ticker``, which guards may
+    share. ``on_revoked`` is called for each consent that was held and is withdrawn, ``on_beat`` for
+    each heartbeat that was sent (for a service watchdog).
     """
 
     def __init__(
@@ -77,21 +83,23 @@ class Guard:
         self.dc = GuardedDcPower(board.dc, self, board.name) if board.dc is not None else None
         self._ports: tuple[GuardedAcPower | GuardedDcPower, ...] = tuple(filter(None, (self.ac, self.dc)))
 
-    # --- for the power path ---
+    # For the power path
 
     @property
     def asked(self) -> Purpose:
-        """What has been asked for and granted; NONE when nothing has, or when it was lost."""
+        """What was asked for and granted; NONE if nothing was, or if it was withdrawn."""
         return self._asked
 
     @property
     def consent(self) -> Consent:
-        """The decision for this moment."""
+        """The interlock's decision now."""
         return self._consent(self._asked)
 
     def ask(self, purpose: Purpose) -> Consent:
-        """Ask for power. Granted, it is held until :meth:`release` or until a reason against it comes up; refused, nothing
-        changes, and the reasons are in the answer. A cable check that begins makes its own finding: the one before it is forgotten."""
+        """Ask for power. A consent holds until :meth:`release`, or until the interlock withdraws it. A
+        refusal has its reasons and changes nothing. A cable check that begins forgets the finding
+        of the one before.
+        """
         consent = self._consent(purpose)
         if consent:
             self._asked = purpose
@@ -100,30 +108,33 @@ class Guard:
         return consent
 
     def release(self) -> None:
-        """No more power is wanted: the supply goes off, then the contactors open. Also right when nothing was asked."""
+        """End the use of power: switch the supply off, then open the contactors. May be called without a
+        consent.
+        """
         if self._asked is not Purpose.NONE:
             self._asked = Purpose.NONE
             # The caller may have commanded all that a moment ago: one command is enough.
             self._take_away(self._consent(Purpose.NONE), join=True)
 
     def insulation(self, finding: Insulation) -> None:
-        """The cable check's result. It holds until the next one begins or the car is unplugged; the guard sees bad measurements by itself."""
+        """Take the result of a cable check. It holds until the next one begins or the car is unplugged.
+        The guard hears bad measurements by itself.
+        """
         self._insulation = finding
         self._evaluate()
 
-    # --- the watch ---
+    # The watch
 
     async def run(self) -> None:
-        """Watch until the board is closed or this task is cancelled; either way the power is off at the end."""
+        """Watch until the board is closed or this task is cancelled. Power is off at the end."""
         self._running = True
         self._last_turn = self._loop.time()
         try:
             self._turn()
             self._ticker.join(self._turn)
             while True:
-                with contextlib.suppress(
-                    HalLost
-                ):  # missed events: the levels are read anew, the next stream starts now
+                # Events were missed: read the levels anew and begin another stream.
+                with contextlib.suppress(HalLost):
                     async for event in self._board.events():
                         self._hear(event)
                         self._evaluate()
@@ -136,7 +147,7 @@ class Guard:
             self._asked = Purpose.NONE
             self._take_away(DENIED)
             if self._opening is not None:
-                # A board that does not answer is not waited for: it gets no more beats, and opens by itself.
+                # A board that does not answer gets no more heartbeats, and opens by itself.
                 await asyncio.wait((self._opening,), timeout=CLOSING_SECONDS)
                 self._opening.cancel()
 
@@ -145,13 +156,13 @@ class Guard:
             case InsulationMeasured(reading) if reading.ohms < FAULT_OHMS:
                 self._insulation = Insulation.FAULT
             case BoardLost() | BoardRecovered() | FaultRaised():
-                # What it was told before may be lost, or undone.
+                # Earlier commands may be lost or undone.
                 self._doubt()
             case _:
                 pass
 
     def _turn(self) -> None:
-        """One beat: only if the loop came by in time, and only if what was to be opened could be commanded so."""
+        """Send a heartbeat, if the event loop was not held up and no opening has failed."""
         now = self._loop.time()
         late = self._last_turn is None or now - self._last_turn > self._interlock.limits.heartbeat_seconds
         self._last_turn = now
@@ -192,13 +203,13 @@ class Guard:
 
     def _evaluate(self) -> None:
         board = self._board
-        # A new car, or the same one plugged in again, has insulation of its own.
+        # Each plug-in has insulation of its own.
         if board.healthy and board.pilot.reading.state is PilotState.A:
             self._insulation = Insulation.UNKNOWN
         if self._asked is Purpose.NONE:
             now = self._loop.time()
             if [port for port in self._ports if port.stays_closed(now)]:
-                # Though power is not asked for: a driver's bug, or a command that was lost on its way.
+                # Closed without a consent: by a driver's bug, or because a command was lost.
                 self._take_away(self._consent(Purpose.NONE), join=True)
             return
         consent = self._consent(self._asked)
@@ -209,15 +220,15 @@ class Guard:
             if self._on_revoked is not None:
                 self._on_revoked(consent)
 
-    # --- taking the power away ---
+    # Switching off
 
     def _take_away(self, consent: Consent, *, join: bool = False) -> None:
-        """``join``: a command to open that is under way serves as this one."""
+        """``join``: a command to open that is under way counts as this one."""
         immediate = consent.immediate
         if self._opening is not None and not self._opening.done():
             if self._opening_at_once or not immediate:
                 return
-            # An opening in good order is under way: it must not make an emergency wait.
+            # An emergency does not wait for an orderly opening.
             self._opening.cancel()
         if immediate:
             # An emergency commands anew, whatever was confirmed before.
@@ -230,13 +241,15 @@ class Guard:
             port.doubt(under_way=under_way)
 
     async def _open(self, immediate: bool) -> None:
-        """Supply off, contactors open. A board that cannot be told so gets no heartbeat, and opens by itself."""
+        """Switch the supply off and open the contactors. A board that does not confirm gets no heartbeat,
+        and opens by itself.
+        """
         while True:
             try:
                 await self._command_open(immediate)
             except Exception as error:
                 if not self._board.healthy:
-                    return  # its own watchdog opens; it cannot be told
+                    return  # it cannot be commanded; its own watchdog opens
                 log.error(
                     "opening failed, withholding the heartbeat: %s", error, exc_info=not isinstance(error, HalError)
                 )
@@ -248,7 +261,7 @@ class Guard:
                 return
 
     async def _command_open(self, immediate: bool) -> None:
-        """Raises what the port of a contactor raises; HalTimeout if it says nothing."""
+        """Raises the errors of the contactor's port; HalTimeout without an answer."""
         if self.ac is not None:
             await _confirmed(self.ac.allow(False, "interlock"))
         if self.dc is not None:

@@ -1,6 +1,7 @@
-"""One timer for everything that a process does ten times a second, so that the event loop wakes once for all of it.
+"""One timer for all calls that a process makes ten times a second: the event loop wakes once for them.
 
-Guards feed and watch their boards with it, power paths look at their levels. ``docs/decisions/beat.md`` says why it is built so.
+Guards feed and watch their boards with it, and power paths look at levels. Reasons:
+``docs/decisions/beat.md``.
 """
 
 from __future__ import annotations
@@ -15,39 +16,42 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.1
-"""Ten a second: twice the least that a board may expect of heartbeats."""
+"""Ten ticks a second. A board may expect five heartbeats a second at most."""
 
 TOGETHER: Final = 8
 TURN_SECONDS: Final = 0.0005
-"""So many calls are made in one turn of the event loop, and more of them until so much time has passed: those of idle outlets take little. All calls
-of a hundred outlets in one turn would hold up every car's answer."""
+"""A turn of the event loop makes ``TOGETHER`` calls, and further ones until ``TURN_SECONDS`` have
+passed. All calls of a hundred outlets in one turn would delay the answers to all cars.
+"""
 
 
 class Ticker:
-    """Makes the calls that have joined, ten times a second and in the order in which they joined. To be used from the event loop's thread.
+    """Makes the calls that have joined ten times a second, in the order in which they joined. For the
+    event loop's thread.
 
-    A call that raises is logged, the first time in a row, and is made again with the next tick; it costs no other call its turn.
+    A call that raises is made again with the next tick, and delays no other call. Only the first of
+    its errors in a row is logged.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._calls: dict[Callable[[], None], int] = {}
         self.ticks = 0
-        """How many there were. A tick comes last in its turn of the event loop, as timers do."""
+        """Ticks so far. The event loop runs a tick last in its turn, as it does with timers."""
         self._due: deque[Callable[[], None]] = deque()
-        """Those that this tick has not come to yet."""
+        """Calls of this tick that are not made yet."""
         self._failing: set[Callable[[], None]] = set()
-        """Those that raised when they were last made. Logged ten times a second they would push everything else out of the log."""
+        """Calls that raised when they were last made. They are not logged ten times a second."""
         self._timer: asyncio.TimerHandle | None = None
 
     def join(self, call: Callable[[], None], *, every: int = 1) -> None:
-        """From now on make this call with every tick, or with each of so many. Harmless when repeated."""
+        """Make this call with every tick from now on, or with each ``every``-th. May be repeated."""
         self._calls[call] = every
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def leave(self, call: Callable[[], None]) -> None:
-        """Do not make this call any more, from this moment on. Harmless when it has not joined."""
+        """Stop making this call at once. A call that has not joined is ignored."""
         self._calls.pop(call, None)
         self._failing.discard(call)
         if not self._calls and self._timer is not None:
@@ -56,7 +60,8 @@ class Ticker:
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
-        # Where a tick takes longer than a tenth of a second the next one is left out, so that the last to join are called, too.
+        # A tick that takes longer than a tenth of a second replaces the next one; otherwise the calls
+        # that joined last would never be made.
         if not self._due:
             self.ticks += 1
             self._due.extend([call for call, every in self._calls.items() if self.ticks % every == 0])
@@ -72,7 +77,7 @@ class Ticker:
                 except (Exception, asyncio.CancelledError):
                     if call not in self._failing:
                         self._failing.add(call)
-                        log.exception("a bug in what is done ten times a second")
+                        log.exception("a bug in a call that is made ten times a second")
                 else:
                     if self._failing:
                         self._failing.discard(call)

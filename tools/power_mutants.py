@@ -198,7 +198,7 @@ POWER_MUTANTS: Final = (
         "safe-command-believed-for-ever",
         "commands count as confirmed after a loss of the board or a fault",
         "hal/guard.py",
-        """                # What it was told before may be lost, or undone.
+        """                # Earlier commands may be lost or undone.
                 self._doubt()""",
         "                pass",
         ("tests/hal/test_guarded.py",),
