@@ -29,7 +29,7 @@ from secc.link.tls.libssl import system_libssl
 from secc.ops.calendar import FILE, Calendar, day
 from secc.ops.finding import Finding, bad, note
 from secc.ops.network import InterfaceUnusable, locate
-from secc.ops.places import is_running, places, ports
+from secc.ops.places import is_running, nearest, places, ports
 from secc.ops.unit import Unit
 from secc.session.durable import ROOM, Disk, StorageFailed
 from secc.session.offer import Payment
@@ -139,7 +139,7 @@ def _book(config: Config) -> Iterator[Finding]:
     path = config.uplink.sessions
     if path is None:
         return
-    there = next(directory for directory in path.absolute().parents if directory.exists())
+    there = nearest(path.absolute().parent)
     try:
         Disk().require_room(path if path.absolute().parent == there else there / path.name, ROOM)
     except StorageFailed as error:

@@ -32,7 +32,7 @@ from secc.ops.check import report
 from secc.ops.finding import Finding, bad, note, skipped
 from secc.ops.firewall import Filter, RulesUnreadable, lets_in, read_filter
 from secc.ops.network import InterfaceUnusable, Place, locate
-from secc.ops.places import is_running
+from secc.ops.places import is_running, nearest
 from secc.ops.unit import Unit
 
 BOARD_SECONDS = 10.0
@@ -101,10 +101,8 @@ def _directory(directory: Path, needed: int) -> Finding:
     """Whether a directory can be written and has room, by writing a file. A missing one is judged
     by the place where it would be made.
     """
-    there = directory
+    there = nearest(directory)
     try:
-        while not there.exists() and there != there.parent:
-            there = there.parent
         with tempfile.NamedTemporaryFile(dir=there, prefix=".doctor-") as file:
             file.write(b"x")
             file.flush()

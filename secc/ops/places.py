@@ -58,6 +58,11 @@ def is_running(config: Config) -> bool:
     return True
 
 
+def nearest(directory: Path) -> Path:
+    """Returns this directory, or the nearest one above it that exists as far as this user can see."""
+    return next((one for one in (directory, *directory.parents) if _exists(one)), directory)
+
+
 def _user(unit: Unit | None) -> Finding:
     name = _name(os.geteuid())
     looked = f"checked with the rights of {name}"
@@ -87,7 +92,7 @@ def _directory(subject: str, directory: Path, unit: Unit | None) -> Finding:
             return bad(subject, f"{directory}: {why}")
         if unit.writable is not None and _below(directory, unit.writable) is None:
             return bad(subject, f"{directory} is read-only for the station: ReadWritePaths={directory} in {unit.path}")
-    there = next((one for one in (directory, *directory.parents) if _exists(one)), directory)
+    there = nearest(directory)
     made = unit.made if unit is not None else ()
     if there != directory and _below(directory, made) is not None and not _exists(made[0]):
         return Finding(subject, f"{directory} is made at the start")

@@ -14,8 +14,9 @@ import pytest
 
 from secc.config import Config, Modem, Trace, TraceMode
 from secc.ops.check import findings, report
+from secc.ops.doctor import examine
 from secc.ops.network import locate, sdp_socket, tcp_socket
-from secc.ops.places import is_running, places, ports
+from secc.ops.places import is_running, nearest, places, ports
 from secc.ops.unit import Unit
 from tests.station_config import configured
 
@@ -71,6 +72,22 @@ def test_a_state_directory_that_the_user_cannot_write(reachable: Path) -> None:
     assert f"BAD  state directory: {reachable}/file is not a directory" in said(
         stateful(reachable, reachable / "file" / "state")
     )
+
+
+def test_a_directory_below_one_that_the_user_may_not_enter(reachable: Path) -> None:
+    """Where the station would make its directories: each check says so, and the other findings are not lost."""
+    closed = reachable / "closed"
+    closed.mkdir(mode=0o600)
+    config = stateful(reachable, closed / "new" / "state")
+    config = replace(config, uplink=replace(config.uplink, sessions=closed / "new" / "sessions"))
+    with nobody():
+        assert nearest(closed / "new" / "state") == closed
+        text = "\n".join(map(str, examine(config)))
+    assert f"BAD  sessions: cannot be stored, so no car charges: {closed}" in text
+    assert f"BAD  state directory: {closed}/new/state cannot be made by " in text
+    assert "outlet 1: UDP port " in text
+    remedy = f"give it to the user that the station runs as: chown USER {closed}"
+    assert f"BAD  disk: {closed}/new/state cannot be written: Permission denied; {remedy}\n" in text
 
 
 def test_what_the_unit_makes_read_only(tmp_path: Path) -> None:
