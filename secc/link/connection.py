@@ -41,15 +41,13 @@ class Serving:
     """What a station serves on a port: TLS with these contexts (none: no TLS), and plain TCP or
     not. Replaced whole when certificates change.
 
-    ``default``: its chain is presented when the car names none of the roots; the first context if
-    None. ``strict``: no tolerance in reading the hello. ``payload_limit``: octets of one V2GTP
+    ``strict``: no tolerance in reading the hello. ``payload_limit``: octets of one V2GTP
     payload until a protocol with its own limit is agreed. ``tolerated``: the connection is closed
     on this many malformed V2GTP headers. ``handshake_seconds``: the limit of a whole handshake.
     ``at``: the calendar time when this was made, to judge the end of staples.
     """
 
     contexts: tuple[ServerContext, ...] = ()
-    default: ServerContext | None = None
     plain: bool = False
     strict: bool = False
     payload_limit: int = OPENING_LIMIT
@@ -243,7 +241,7 @@ class Connection:
         hello = peek(opening, strict=serving.strict)
         if hello is None:
             return b""
-        self._tls = accept(choose(hello, serving.contexts, serving.default, serving.at), hello)
+        self._tls = accept(choose(hello, serving.contexts, serving.at), hello)
         self._serving = None
         octets = bytes(opening)
         opening.clear()

@@ -131,7 +131,7 @@ def test_without_a_keystore_there_is_no_chain(room: Callable[..., TrustRoom]) ->
 def test_without_a_place_for_staples_nothing_is_stapled(room: Callable[..., TrustRoom]) -> None:
     for staples in (False, True):
         trust = room((Edition.ISO2,), **({} if staples else {"ocsp_cache": None}))
-        assert (choose(HELLO, trust.shown.contexts, None, AT).staples[0] is not None) is staples
+        assert (choose(HELLO, trust.shown.contexts, AT).staples[0] is not None) is staples
 
 
 def test_a_station_whose_protocols_use_no_certificates_reads_none(room: Callable[..., TrustRoom]) -> None:

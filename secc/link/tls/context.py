@@ -260,19 +260,14 @@ class Choice:
     staples: tuple[bytes | None, ...] = (None,)
 
 
-def choose(
-    hello: ClientHello,
-    contexts: Sequence[ServerContext],
-    default: ServerContext | None = None,
-    at: datetime | None = None,
-) -> Choice:
+def choose(hello: ClientHello, contexts: Sequence[ServerContext], at: datetime | None = None) -> Choice:
     """Returns the context for this hello. ``at``: the time, since a staple may have ended after the
     contexts were made.
 
     Only contexts of the first edition (in the order of ``contexts``) with which a handshake can
     succeed are considered; if there is none, all are, and libssl sends the fitting alert. Among
-    them: the first whose root the car names, else ``default``, else the first. Raises
-    ContextRejected without any context.
+    them: the first whose root the car names, else the first. Raises ContextRejected without any
+    context.
     """
     if not contexts:
         raise ContextRejected("no TLS context")
@@ -282,6 +277,5 @@ def choose(
         if context.chain.chosen_by(hello):
             return Choice(context, ChainChoice.NAMED, context.chain.staples_at(at))
     named = any(authority.octets for authority in hello.trusted_ca_keys or ())
-    fallback = default if default is not None and default in usable else usable[0]
     why = ChainChoice.NOT_NAMED if named else ChainChoice.NOT_ASKED
-    return Choice(fallback, why, fallback.chain.staples_at(at))
+    return Choice(usable[0], why, usable[0].chain.staples_at(at))

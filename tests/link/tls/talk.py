@@ -13,11 +13,11 @@ from secc.link.tls.errors import Alert
 from secc.link.tls.hello import peek
 
 
-def greet(octets: bytes, contexts: Sequence[ServerContext], default: ServerContext | None = None) -> TlsConnection:
+def greet(octets: bytes, contexts: Sequence[ServerContext]) -> TlsConnection:
     """The station's end for a hello; the hello itself is still to be received."""
     hello = peek(octets)
     assert hello is not None
-    return accept(choose(hello, contexts, default), hello)
+    return accept(choose(hello, contexts), hello)
 
 
 def settle(station: TlsConnection, car: TlsConnection, octets: bytes = b"") -> None:

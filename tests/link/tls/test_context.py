@@ -78,10 +78,9 @@ def test_the_chain_under_a_root_that_the_car_names(hello: bytes, name: str, why:
     assert (choice.context.chain.name, choice.why) == (name, why)
 
 
-def test_the_default_is_the_one_configured() -> None:
+def test_without_a_context_no_chain_is_chosen() -> None:
     read = peek(client_hello())
     assert read is not None
-    assert choose(read, BOTH, default=BOTH[1]).context is BOTH[1]
     with pytest.raises(ContextRejected):
         choose(read, ())
 

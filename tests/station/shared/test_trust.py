@@ -149,7 +149,7 @@ def test_a_car_that_connects_when_the_staple_has_ended_gets_none(
     for at in (AT, AT + timedelta(days=6), AT + timedelta(days=7)):
         monkeypatch.setattr(services.calendar, "wall", lambda at=at: Wall(at, trusted=True))
         serving = services.serving(config.outlets[0])
-        sent[at] = choose(hello, serving.contexts, serving.default, serving.at).staples[0] is not None
+        sent[at] = choose(hello, serving.contexts, serving.at).staples[0] is not None
     assert sent == {AT: True, AT + timedelta(days=6): True, AT + timedelta(days=7): False}
 
 
