@@ -221,13 +221,7 @@ class Handshaken:
     chain: str = ""
     """Name of the station's chain; empty on the car's side."""
     choice: ChainChoice = ChainChoice.NOT_ASKED
-    roots_named: tuple[IdentifierType, ...] | None = None
-    """How the car named its roots in trusted_ca_keys, one type for each root; None: it did not send
-    the extension.
-    """
     stapled: bool = False
-    staple_asked: tuple[str, ...] = ()
-    """``status_request`` and ``status_request_v2``, if asked for."""
     status_v2: bool = False
     """Whether the answer was ``status_request_v2``: a response, or an empty one, for each certificate
     of the chain.

@@ -293,16 +293,13 @@ class TlsConnection:
     def _agreed(self) -> Handshaken:
         lib, facts = self._lib, self._facts
         hello, chain = facts.hello, self._context.chain
-        named = None if hello is None else hello.trusted_ca_keys
         staple = self._staple()
         return Handshaken(
             version=lib.SSL_get_version(self._ssl).decode(),
             suite=lib.SSL_CIPHER_standard_name(lib.SSL_get_current_cipher(self._ssl)).decode(),
             chain="" if chain is None else chain.name,
             choice=facts.choice,
-            roots_named=None if named is None else tuple(authority.kind for authority in named),
             stapled=facts.stapled or staple is not None,
-            staple_asked=() if hello is None else hello.status_asked,
             status_v2=facts.status is not None and facts.status.announced,
             presented=facts.presented,
             staple=staple,

@@ -102,9 +102,10 @@ def test_a_car_sees_the_chain_that_it_named_and_the_staple() -> None:
         assert station.info.version == car.info.version == "TLSv1.2"
         assert station.info.suite == car.info.suite == "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256"
         assert (station.info.chain, station.info.choice) == (site.name, ChainChoice.NAMED)
-        assert station.info.roots_named == (IdentifierType.CERT_SHA1_HASH,)
         assert station.info.stapled
-        assert station.info.staple_asked == ("status_request",)
+        assert station.report.hello is not None
+        assert station.report.hello.trusted_ca_keys == (root_named(site.root),)
+        assert station.report.hello.status_asked == ("status_request",)
         assert car.info.presented == site.certificates
         assert car.info.staple == site.staples[0]
 
@@ -187,7 +188,8 @@ def test_version_1_is_stapled_and_version_2_alone_goes_without(
     station.receive(hello)
     answer = station.drain()
     assert (A.staples[0] in answer) is stapled
-    assert station._agreed().staple_asked == names
+    assert station.report.hello is not None
+    assert station.report.hello.status_asked == names
     assert station._agreed().stapled is stapled
 
 

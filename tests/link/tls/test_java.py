@@ -16,8 +16,8 @@ from cryptography.x509 import ocsp
 from certs.certificates import Edition
 from secc.config import Trust
 from secc.conversation import Wall
-from secc.link.connection import Serving, serve
-from secc.link.tls.chain import Chain, Handshaken
+from secc.link.connection import Connection, Serving, serve
+from secc.link.tls.chain import Chain
 from secc.link.tls.context import ServerContext
 from secc.link.tls.self_test import status_request_v2
 from secc.station.shared.trust import TrustRoom
@@ -63,8 +63,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Handshaken | None]]:
-    """What the client says of each case, and what the station says. One virtual machine for all: it takes a second to start."""
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Connection]]:
+    """What the client says of each case, and the station's end. One virtual machine for all: it takes a second to start."""
     directory = tmp_path_factory.mktemp("java")
     source = Path(__file__).parent / "StatusClient.java"
     subprocess.run(["javac", "-d", str(directory), str(source)], check=True, timeout=SECONDS)
@@ -85,29 +85,31 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Hands
                 peer.settimeout(SECONDS)
                 pump(peer, visits[-1])
         said, _ = client.communicate(timeout=SECONDS)
-    found = zip(said.splitlines(), (visit.connection.handshaken for visit in visits), strict=True)
+    found = zip(said.splitlines(), (visit.connection for visit in visits), strict=True)
     return dict(zip(CASES, found, strict=True))
 
 
-Seen = dict[str, tuple[str, Handshaken | None]]
+Seen = dict[str, tuple[str, Connection]]
 
 
 @pytest.mark.case("TLS-08")
 @pytest.mark.parametrize("case", ["three good", "from the stores"])
 def test_java_accepts_a_good_response_for_each_certificate(seen: Seen, case: str) -> None:
-    said, handshaken = seen[case]
+    said, connection = seen[case]
     assert said == "accepted, 3 responses, 9 octets back"
-    assert handshaken is not None
-    assert handshaken.staple_asked == ("status_request", "status_request_v2")
-    assert handshaken.status_v2
+    assert connection.handshaken is not None
+    assert connection.report is not None
+    assert connection.report.hello is not None
+    assert connection.report.hello.status_asked == ("status_request", "status_request_v2")
+    assert connection.handshaken.status_v2
     assert status_request_v2().problem == ""
 
 
 def test_java_refuses_a_revoked_sub_ca(seen: Seen) -> None:
-    said, handshaken = seen["revoked sub-CA"]
+    said, connection = seen["revoked sub-CA"]
     assert said.startswith("refused: ")
     assert "revoked" in said
-    assert handshaken is None
+    assert connection.handshaken is None
 
 
 def test_java_refuses_responses_in_another_order(seen: Seen) -> None:
@@ -117,6 +119,6 @@ def test_java_refuses_responses_in_another_order(seen: Seen) -> None:
 
 @pytest.mark.parametrize("case", ["sub-CA without", "status_request alone"])
 def test_java_refuses_a_sub_ca_of_which_it_hears_nothing(seen: Seen, case: str) -> None:
-    said, handshaken = seen[case]
+    said, connection = seen[case]
     assert said == "refused: Certificate does not specify OCSP responder"
-    assert handshaken is None
+    assert connection.handshaken is None
