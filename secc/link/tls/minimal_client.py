@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from frozen import dataclass
 from secc.link.tls.errors import SelfTestFailed
+from secc.link.tls.hello import OCSP_MULTI
 
 SUITE: Final = 0xC023
 ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE = 21, 20, 22
@@ -34,7 +35,6 @@ _BLOCK: Final = 16
 _MAC: Final = 32
 _USUAL: Final = {10: b"\x00\x02\x00\x17", 11: b"\x01\x00", 13: b"\x00\x02" + _ECDSA_SHA256}
 """supported_groups, ec_point_formats, signature_algorithms."""
-_TYPE_OCSP_MULTI: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def _status(body: bytes | None) -> tuple[int | None, tuple[bytes, ...]]:
         return None, ()
     reader = _Reader(body)
     kind, octets = reader.number(1), reader.vector(3)
-    return kind, tuple(_listed(octets)) if kind == _TYPE_OCSP_MULTI else (octets,)
+    return kind, tuple(_listed(octets)) if kind == OCSP_MULTI else (octets,)
 
 
 def _listed(octets: bytes) -> list[bytes]:

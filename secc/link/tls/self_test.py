@@ -18,9 +18,9 @@ from secc.link.tls.chain import Chain
 from secc.link.tls.connection import accept
 from secc.link.tls.context import ServerContext, choose
 from secc.link.tls.errors import SelfTestFailed, TlsUnavailable
-from secc.link.tls.hello import peek
+from secc.link.tls.hello import OCSP_MULTI, peek
 from secc.link.tls.key import PemKey
-from secc.link.tls.libssl import STATUS_TYPE_OCSP_MULTI, LibSsl, system_libssl
+from secc.link.tls.libssl import LibSsl, system_libssl
 from secc.link.tls.minimal_client import MinimalClient, Served
 from secc.link.tls.status_v2 import STATUS_REQUEST, STATUS_REQUEST_V2, StatusRequestV2
 
@@ -68,7 +68,7 @@ def self_test(serving: StatusRequestV2, lib: LibSsl) -> None:
         served = handshake(context, MinimalClient(asked))
         if STATUS_REQUEST_V2 not in served.extensions or STATUS_REQUEST in served.extensions:
             raise SelfTestFailed(f"the ServerHello has the extensions {sorted(served.extensions)}")
-        if served.status_type != STATUS_TYPE_OCSP_MULTI:
+        if served.status_type != OCSP_MULTI:
             raise SelfTestFailed(f"the CertificateStatus is of type {served.status_type}")
         if served.certificates != context.chain.certificates:
             raise SelfTestFailed("the server presents another chain")
