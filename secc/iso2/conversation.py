@@ -26,7 +26,7 @@ def conversation(secc: Party, state: SessionState) -> Conversation[str]:
         yield from session_setup(secc, state)
         yield from service_discovery(secc, state)
         if (yield from payment_service_selection(secc, state)) is PaymentOption.CONTRACT:
-            if state.provisioning:
+            if state.selected_provisioning:
                 details = yield from certificate_service(secc, state)
             else:
                 details = yield from next_request(secc, PaymentDetailsReq)

@@ -70,7 +70,7 @@ class SessionState:
         """The schedule on offer; chosen once ``powered``. None while the car negotiates."""
         self.powerless_since: float | None = None
         """When a request of the charging loop first found no power to offer."""
-        self.provisioning: frozenset[Provisioning] = frozenset()
+        self.selected_provisioning: frozenset[Provisioning] = frozenset()
         """What the car selected of the certificate service."""
         self.isolation: IsolationLevel | None = None
         """The result of the last cable check."""
@@ -148,7 +148,7 @@ class SessionState:
         return allowed or (PaymentOption.EXTERNAL_PAYMENT,)
 
     @property
-    def provisions(self) -> tuple[Provisioning, ...]:
+    def provisioning(self) -> tuple[Provisioning, ...]:
         """The parameter sets of the certificate service on offer: none without a contract, and none
         in a resumed session, which goes on with the contract of before.
         """

@@ -73,7 +73,7 @@ def certificate_service(secc: Party, state: SessionState) -> Conversation[m.Paym
     """Answer one request for a contract, from a car that has selected the service. Returns the
     PaymentDetailsReq, open.
     """
-    kinds = [_REQUESTS[kind] for kind in state.provisioning]
+    kinds = [_REQUESTS[kind] for kind in state.selected_provisioning]
     request = yield from next_request(secc, m.PaymentDetailsReq, *kinds)
     if isinstance(request, m.PaymentDetailsReq):
         return request

@@ -38,7 +38,7 @@ def payment_details(
     challenge = secc.entropy(CHALLENGE_OCTETS)
     # The calendar is read in any case: every recorded session has this draw.
     soon = contract.expires_soon(secc.wall().time) and (
-        state.offer.announce_expiry or Provisioning.UPDATE in state.provisions
+        state.offer.announce_expiry or Provisioning.UPDATE in state.provisioning
     )
     secc.reply(
         PaymentDetailsRes(

@@ -49,7 +49,7 @@ def _listed(request: m.ServiceDiscoveryReq, state: SessionState) -> m.ServiceLis
     scope.
     """
     wanted = request.service_category in (None, m.ServiceCategory.CONTRACT_CERTIFICATE)
-    if not state.provisions or not wanted or request.service_scope:
+    if not state.provisioning or not wanted or request.service_scope:
         return None
     certificates = m.Service(
         service_id=CERTIFICATES,
@@ -76,7 +76,7 @@ def payment_service_selection(secc: Party, state: SessionState) -> Conversation[
     _check(request, state)
     secc.reply(m.PaymentServiceSelectionRes(response_code=ResponseCode.OK))
     state.payment = request.selected_payment_option
-    state.provisioning = _provisioning(request, state)
+    state.selected_provisioning = _provisioning(request, state)
     secc.do(Reach(Milestone.IDENTIFICATION_CHOSEN, (("payment", request.selected_payment_option.value),)))
     return request.selected_payment_option
 
@@ -84,14 +84,14 @@ def payment_service_selection(secc: Party, state: SessionState) -> Conversation[
 def _details(service_id: int, state: SessionState) -> m.ServiceDetailRes:
     if service_id == CHARGING:
         return m.ServiceDetailRes(response_code=ResponseCode.OK, service_id=service_id)
-    if service_id != CERTIFICATES or not state.provisions:
+    if service_id != CERTIFICATES or not state.provisioning:
         raise Refusal(ResponseCode.FAILED_SERVICE_ID_INVALID, "[V2G2-425]", f"service {service_id}")
     sets = tuple(
         m.ParameterSet(
             parameter_set_id=PARAMETER_SETS[kind],
             parameter=(m.Parameter(name="Service", string_value=kind.value.capitalize()),),
         )
-        for kind in state.provisions
+        for kind in state.provisioning
     )
     return m.ServiceDetailRes(
         response_code=ResponseCode.OK,
@@ -109,7 +109,7 @@ def _provisioning(request: m.PaymentServiceSelectionReq, state: SessionState) ->
         for service in request.selected_service_list.selected_service
         if service.service_id == CERTIFICATES
     }
-    return frozenset(kind for kind in state.provisions if sets & {None, PARAMETER_SETS[kind]})
+    return frozenset(kind for kind in state.provisioning if sets & {None, PARAMETER_SETS[kind]})
 
 
 def _check(request: m.PaymentServiceSelectionReq, state: SessionState) -> None:
@@ -120,7 +120,7 @@ def _check(request: m.PaymentServiceSelectionReq, state: SessionState) -> None:
             f"{request.selected_payment_option} is not offered",
         )
     chosen = request.selected_service_list.selected_service
-    sets = {PARAMETER_SETS[kind] for kind in state.provisions}
+    sets = {PARAMETER_SETS[kind] for kind in state.provisioning}
     for service in chosen:
         # The charge service has no parameter sets, and some cars name one.
         offered = service.service_id == CHARGING or (service.service_id == CERTIFICATES and bool(sets))
