@@ -235,7 +235,7 @@ POWER_MUTANTS: Final = (
         "ongoing-without-limit",
         "a station that is not ready says Ongoing for as long as the car asks",
         "secc/session/waiting.py",
-        "    with secc.looking(passed, lambda: limit):",
+        "    with secc.looking(partial(refuse_late, secc, limit), lambda: limit):",
         "    if True:",
         ("tests/session/test_waiting.py", "tests/iso2/phases"),
     ),

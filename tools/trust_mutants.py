@@ -187,8 +187,8 @@ TRUST_MUTANTS: Final = (
         "late-provisioning-answer-counts",
         "an answer of the provisioning service that comes after its time reaches the car",
         "secc/iso2/phases/certificates.py",
-        "is not None, before=limit)):\n        # A later",
-        "is not None, within=timing.SEQUENCE)):\n        # A later",
+        "answer_within(secc, question, before=limit)",
+        "answer_within(secc, question, within=timing.SEQUENCE)",
         ("tests/iso2/phases/test_certificates.py",),
     ),
     Mutant(

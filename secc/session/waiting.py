@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from secc.conversation import Conversation, Deadline, Party, Question, TimedOut, Timeout
@@ -39,11 +40,7 @@ def limited(secc: Party, timeout: Timeout) -> Iterator[None]:
     """
     limit = secc.limit(timeout)
 
-    def passed() -> None:
-        if secc.now >= limit.at:
-            raise TimedOut(limit)
-
-    with secc.looking(passed, lambda: limit):
+    with secc.looking(partial(refuse_late, secc, limit), lambda: limit):
         yield
 
 
@@ -65,12 +62,14 @@ def pilot_in(secc: Party, *states: str, within: Timeout, every: Timeout) -> Conv
     return secc.levels.pilot in states
 
 
-def answer_within(secc: Party, question: Question[A], within: Timeout) -> Conversation[A | None]:
+def answer_within(
+    secc: Party, question: Question[A], within: Timeout | None = None, *, before: Deadline | None = None
+) -> Conversation[A | None]:
     """Returns the answer; None if it did not come in time: the question is then abandoned. Not for
     questions whose answer may be None.
     """
     ticket = secc.ask(question)
-    if (yield from secc.until(lambda: secc.answer(ticket) is not None, within=within)):
+    if (yield from secc.until(lambda: secc.answer(ticket) is not None, within=within, before=before)):
         return secc.answer(ticket)
     secc.abandon(ticket)
     return None

@@ -201,8 +201,18 @@ def asks(secc: Party) -> Conversation[str]:
     return "done"
 
 
-def test_an_answer_in_time_is_the_answer() -> None:
-    scene = Scene(asks)
+def asks_before(secc: Party) -> Conversation[str]:
+    """The limit has begun earlier than the question: when the car connected."""
+    limit = secc.limit(SHORT)
+    yield from secc.receive(Poll, within=LONG)
+    secc.reply((yield from answer_within(secc, Work(), before=limit)))
+    yield from secc.receive(Poll, within=LONG)
+    return "done"
+
+
+@pytest.mark.parametrize("talk", [asks, asks_before])
+def test_an_answer_in_time_is_the_answer(talk: Callable[[Party], Conversation[str]]) -> None:
+    scene = Scene(talk)
     scene.hear(Received(0, Poll()))
     ask = next(effect for _, effect in scene.said if isinstance(effect, Ask))
     scene.now += 1.0
@@ -212,6 +222,16 @@ def test_an_answer_in_time_is_the_answer() -> None:
 
 def test_a_question_without_an_answer_in_time_is_abandoned() -> None:
     scene = Scene(asks)
+    scene.hear(Received(0, Poll()))
+    ask = next(effect for _, effect in scene.said if isinstance(effect, Ask))
+    scene.until(101.5)
+    assert scene.sent() == [(101.5, None)]
+    assert (101.5, Abandon(ask.ticket)) in scene.said
+
+
+def test_a_limit_that_began_before_the_question_ends_the_wait_for_its_answer() -> None:
+    scene = Scene(asks_before)
+    scene.until(101.0)
     scene.hear(Received(0, Poll()))
     ask = next(effect for _, effect in scene.said if isinstance(effect, Ask))
     scene.until(101.5)

@@ -36,6 +36,7 @@ from secc.session.effects import (
     ValidateOemCertificate,
 )
 from secc.session.signature import P256_SHA256, verify
+from secc.session.waiting import answer_within
 
 Request: TypeAlias = m.CertificateInstallationReq | m.CertificateUpdateReq
 
@@ -128,12 +129,10 @@ def _require_order(chain: m.CertificateChain, contract: Contract) -> None:
 
 
 def _oem_certificate(secc: Party, der: bytes, limit: Deadline) -> Conversation[OemCertificate]:
-    question = secc.ask(ValidateOemCertificate(der, Edition.ISO2))
-    if not (yield from secc.until(lambda: secc.answer(question) is not None, before=limit)):
+    answer = yield from answer_within(secc, ValidateOemCertificate(der, Edition.ISO2), before=limit)
+    if answer is None:
         raise _refused(INSTALLATION, Decision.NO_ANSWER, "the certificate was not validated in time")
-    answer = secc.answer(question)
     if not isinstance(answer, OemCertificate):
-        assert answer is not None
         raise _refused(INSTALLATION, Decision.REJECTED if answer.accepted else answer.decision, answer.detail)
     return answer
 
@@ -149,14 +148,12 @@ def _provisioned(
 ) -> Conversation[Provisioned]:
     assert secc.request is not None
     accept = partial(accepted, kind, state.session_id)
-    question = secc.ask(ProvisionContract(kind, secc.request.octets, fingerprint, limit.at - secc.now, accept))
-    if not (yield from secc.until(lambda: secc.answer(question) is not None, before=limit)):
-        # A later answer belongs to this car, and no other may have it.
-        secc.abandon(question)
+    question = ProvisionContract(kind, secc.request.octets, fingerprint, limit.at - secc.now, accept)
+    # A late answer is dropped: it belongs to this car, and no other may have it.
+    answer = yield from answer_within(secc, question, before=limit)
+    if answer is None:
         raise Refusal(ResponseCode.FAILED, "[V2G2-558]", "the provisioning service did not answer in time")
-    answer = secc.answer(question)
     if not isinstance(answer, Provisioned):
-        assert answer is not None
         raise Refusal(CODES[answer.why], "[V2G2-558]", answer.detail or answer.why.value)
     return answer
 
