@@ -216,8 +216,8 @@ class TrustRoom:
         wall, revoked = self._wall(), self._revoked
         if self._truststore is None:
             return Verdict(Decision.NO_TRUST_ANCHOR, NO_TRUSTSTORE, Ground.SETTING)
-        if revoked is None and self._settings.revoked is not None:
-            return Verdict(Decision.NO_ANSWER, "the list of revoked certificates has not been read", Ground.SILENCE)
+        if unread := self._unread(revoked):
+            return unread
         try:
             return verify_contract_chain(
                 question.chain,
@@ -232,6 +232,14 @@ class TrustRoom:
         except ChainRejected as error:
             return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})", Ground.CHAIN)
 
+    def _unread(self, revoked: RevokedCertificates | None) -> Verdict | None:
+        """Returns the verdict on every certificate while a configured list of revoked ones has not
+        been read.
+        """
+        if revoked is None and self._settings.revoked is not None:
+            return Verdict(Decision.NO_ANSWER, "the list of revoked certificates has not been read", Ground.SILENCE)
+        return None
+
     def validate_oem(self, question: ValidateOemCertificate) -> OemCertificate | Verdict:
         """Returns a car's provisioning certificate that keeps to the profile; otherwise the verdict
         on it.
@@ -239,8 +247,11 @@ class TrustRoom:
         The request of ISO 15118-2 has no sub-CAs, so that the root above most of them cannot be
         found: the provisioning service, which knows the car, judges who issued it.
         """
-        wall, anchors = self._wall(), self._anchors.get(question.edition, Anchors())
+        wall, revoked = self._wall(), self._revoked
+        anchors = self._anchors.get(question.edition, Anchors())
         assert question.edition is OEM_PROVISIONING_2.edition
+        if unread := self._unread(revoked):
+            return unread
         try:
             chain = verify_chain(
                 (question.der,),
@@ -253,7 +264,7 @@ class TrustRoom:
             )
         except ChainRejected as error:
             return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})", Ground.CHAIN)
-        if self._revoked is not None and any(map(self._revoked.__contains__, chain.hash_data())):
+        if revoked is not None and any(map(revoked.__contains__, chain.hash_data())):
             return Verdict(Decision.CERTIFICATE_REVOKED, "revoked (leaf)", Ground.CHAIN)
         return OemCertificate(question.der, anchored=chain.anchor is not None)
 

@@ -29,7 +29,14 @@ from secc.iso2.messages import ResponseCode
 from secc.iso2.refusals import refused
 from secc.link.tls.context import choose
 from secc.link.tls.hello import ClientHello
-from secc.session.effects import Decision, Ground, ValidateContract, Verdict
+from secc.session.effects import (
+    Decision,
+    Ground,
+    OemCertificate,
+    ValidateContract,
+    ValidateOemCertificate,
+    Verdict,
+)
 from secc.session.identification import AuthorizeToken
 from secc.station import station as station_module
 from secc.station.compose import compose
@@ -46,6 +53,7 @@ from tools.pki.layout import write_lab_pki
 
 EDITIONS = (Edition.ISO2,)
 SOUND = ValidateContract(tuple(LAB.contract.ders), EMAID, Edition.ISO2)
+OEM = ValidateOemCertificate(LAB.provisioning.leaf.der, Edition.ISO2)
 
 
 @pytest.fixture(scope="module")
@@ -193,12 +201,12 @@ def test_without_its_list_of_revoked_certificates_the_station_does_not_begin(sto
     for _ in range(2):
         with pytest.raises(ConfigError, match=r"revoked\.txt: trust\.revoked: .*No such file"):
             trust.refresh()
-        assert trust.validate(SOUND) == Verdict(
-            Decision.NO_ANSWER, "the list of revoked certificates has not been read", Ground.SILENCE
-        )
+        unread = Verdict(Decision.NO_ANSWER, "the list of revoked certificates has not been read", Ground.SILENCE)
+        assert trust.validate(SOUND) == trust.validate_oem(OEM) == unread
     stores.revoked.write_text("")
     trust.refresh()
     assert isinstance(trust.validate(SOUND), Contract)
+    assert isinstance(trust.validate_oem(OEM), OemCertificate)
 
 
 def test_a_bad_list_of_revoked_certificates_takes_nothing_back(stores: Trust) -> None:
