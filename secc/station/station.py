@@ -309,7 +309,7 @@ async def serve(config: Config, notifier: Notifier) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, station.stop)
     loop.add_signal_handler(signal.SIGHUP, station._reload)
-    code = 0
+    status = 0
     try:
         await station.open()
         # Objects of the start stay: exclude them from the collections while cars charge.
@@ -325,10 +325,10 @@ async def serve(config: Config, notifier: Notifier) -> int:
         raise
     except SeccError as error:
         log.error("%s", error)
-        code = 1
+        status = 1
     finally:
         await station.close()
-    return code
+    return status
 
 
 def examine(config: Config) -> Iterator[None]:

@@ -110,15 +110,13 @@ class Questions:
     async def _found(self, question: Known) -> Any:
         uplink, decide = self._services.uplink, self._services.config.timing.decide_seconds
         match question:
-            case ValidateContract():
+            case ValidateContract() | ValidateOemCertificate():
                 return await self._validate(question)
             case AuthorizeContract(asked):
                 contract = asked.contract if isinstance(asked, ProvedContract) else asked
                 return await uplink.authorize_contract(contract, outlet=self._outlet, decide=decide)
             case AuthorizeToken():
                 return await uplink.authorize_token(question, outlet=self._outlet, decide=decide)
-            case ValidateOemCertificate():
-                return await self._validate(question)
             case ProvisionContract():
                 return await self._provision(question)
 

@@ -48,10 +48,6 @@ class SdpListener(_Listener):
         self._answer = answer
         self._rate = sdp.RateLimit()
         super().__init__(sdp_socket(place, port), self._readable)
-        self.ignored = 0
-        """Datagrams without an answer: not a request, too many, from too far away, or refused by
-        ``answer``.
-        """
 
     def _readable(self) -> None:
         for _ in range(_DATAGRAMS_A_TURN):
@@ -67,17 +63,14 @@ class SdpListener(_Listener):
     def _request(self, datagram: bytes, source: tuple[str, int, int, int]) -> None:
         host = source[0]
         if not sdp.answerable(host) or not self._rate.admit(host, self._loop.time()):
-            self.ignored += 1
             return
         try:
             request = sdp.parse_request(datagram)
         except FramingError as error:
-            self.ignored += 1
             log.debug("%s: not an SDP request: %s", self._place.interface, error)
             return
         answer = self._answer(request.security, host)
         if answer is None:
-            self.ignored += 1
             return
         security, port = answer
         try:
