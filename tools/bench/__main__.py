@@ -56,7 +56,7 @@ def machine() -> dict[str, Any]:
         "software": version(),
         "python": platform.python_version(),
         "machine": f"{model or platform.machine()}, {len(os.sched_getaffinity(0))} cores",
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "load before": os.getloadavg(),
     }
