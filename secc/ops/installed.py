@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import frozen
+from certs.errors import StoreError
 from certs.files import write_atomically
 from frozen import code
 from secc.errors import SeccError
@@ -27,6 +28,7 @@ from secc.protocols import protocols
 from secc.session import negotiation
 
 PACKAGES: Final = ("frozen", "certs", "hal", "secc")
+AS_OWNER: Final = "run this as the owner of the installation"
 REMEDY: Final = "run `secc compile` as the owner of the installation"
 SLOWER: Final = f", so a start takes longer; {REMEDY}"
 _OTHERS_WRITE: Final = 0o022
@@ -40,17 +42,20 @@ def install() -> Iterator[str]:
     """Compile the modules, then the code that they generate. Yields a line for each step. Imports
     everything, so it needs a process of its own.
 
-    Raises SeccError if byte code cannot be written, StoreError for the generated code.
+    Raises SeccError if byte code or generated code cannot be written.
     """
     for place in map(_place, PACKAGES):
         if not compileall.compile_dir(place, quiet=1):
-            raise SeccError(f"{place}: not every module could be compiled: run this as the owner of the installation")
+            raise SeccError(f"{place}: not every module could be compiled: {AS_OWNER}")
     yield f"byte code of {len(list(_sources()))} modules"
     entries = _generate()
     directory = code.PLACE.parent
     with contextlib.suppress(OSError):
         directory.chmod(directory.stat().st_mode & ~_OTHERS_WRITE)
-    write_atomically(code.PLACE, code.packed(_fingerprint(), entries))
+    try:
+        write_atomically(code.PLACE, code.packed(_fingerprint(), entries))
+    except StoreError as error:
+        raise SeccError(f"{error}: {AS_OWNER}") from error
     yield f"{len(entries)} generated functions: {code.PLACE}"
 
 
