@@ -215,23 +215,29 @@ def test_after_an_update_a_contract_that_is_never_decided_on_is_given_up(room: T
     assert car.code == "timer.V2G_SECC_Ongoing_Performance_Time"
 
 
-@pytest.mark.case("A-PNC-09")
-def test_request_and_answer_are_the_octets_that_came(room: TrustRoom) -> None:
-    """What the service gets is the car's message; ``Car.says`` compares the answer with what the service gave."""
+@pytest.mark.case("A-PNC-09", "I2X-16")
+@pytest.mark.parametrize("kind", Provisioning)
+def test_request_and_answer_are_the_octets_that_came(room: TrustRoom, kind: Provisioning) -> None:
+    """The service pads its answer, so the octets that leave are not those that our own codec would write."""
     given: list[bytes] = []
+    answered: list[bytes] = []
 
     def service(octets: bytes) -> bytes:
         given.append(octets)
-        return SERVICE.answer(octets)
+        answered.append(SERVICE.answer(octets) + b"\0")
+        return answered[-1]
 
-    car = due(room, INSTALL, service)
-    asked = installation()
-    signature = sign(asked, private(OEM), SCHEMA, P256_SHA256)
+    car = due(room, kind, service)
+    asked, key = request(kind)
+    signature = sign(asked, key, SCHEMA, P256_SHA256)
     header = m.MessageHeader(session_id=car.session_id, signature=signature)
     assert car.says(asked, signature=signature).response_code is ResponseCode.OK
     assert given == [SCHEMA.encode(m.V2G_Message(header=header, body=asked))]
+    _, left = car.station.encode(car.outbox[-1][1])
+    assert [left] == answered
+    assert left != SCHEMA.encode(SCHEMA.decode(left))
     (question,) = car.asked(ProvisionContract)
-    assert question.kind is INSTALL
+    assert question.kind is kind
     assert 0.0 < question.seconds <= 4.0
 
 
@@ -587,6 +593,7 @@ def test_a_refusal_of_the_service_is_an_answer_of_ours(
     assert car.code == f"refused.{code}"
 
 
+@pytest.mark.case("I2X-15")
 @pytest.mark.parametrize("kind", Provisioning)
 def test_a_service_that_is_late_is_not_waited_for(room: TrustRoom, kind: Provisioning) -> None:
     """FAILED within 4.5 s; the question is abandoned, and its answer reaches no car."""
