@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -28,6 +29,8 @@ def test_the_rows_are_those_of_the_reference() -> None:
 def test_the_committed_lists() -> None:
     assert list(COMMITTED.wrong()) == []
     assert sum(row.startswith("I2-") for row in COMMITTED.rows) == 272
+    assert len(COMMITTED.rows) == 352
+    assert hashlib.sha256("\n".join(sorted(COMMITTED.rows)).encode()).hexdigest()[:16] == "35fa4a0fcf8c66ae"
     assert not any(ELSEWHERE.fullmatch(row) for row in COMMITTED.rows)
     assert all(set_up and case for set_up, case in COMMITTED.rows.values())
 
