@@ -9,13 +9,19 @@ import pytest
 from tools.deletion import doors, imports, run_tests, without_iso2
 
 SELECTION = (
-    "tests/conversation/test_session.py",
+    "tests/conversation",
     "tests/session/test_negotiation.py",
     "tests/session/test_identification.py",
+    "tests/trace/test_json.py",
+    "tests/trace/test_reasons.py",
     "tests/trace/test_register.py",
-    "tests/outlet/test_plugin.py",
+    "tests/outlet",
+    "tests/energy/test_ac.py",
+    "tests/link/test_sdp.py",
+    "tests/hal/test_guard.py",
     "tests/config/test_sources.py",
     "tests/ops/test_check.py",
+    "tests/uplink/test_policy.py",
 )
 """What is nearest to a session in the rooms that list protocols or speak of one; `make deletion`, which CI runs, runs all, in some minutes."""
 
