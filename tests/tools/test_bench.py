@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -30,18 +29,10 @@ from tools.bench.messages import Sample
 from tools.bench.proc import Cpu, Tree
 from tools.bench.stations import ROOT, BenchFailed, Ground, Span
 from tools.bench.watched import Boards, Watch
+from tools.demo_place import has_ipv6_loopback
 
 
-def _has_loopback() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not _has_loopback(), reason="no IPv6 on the loopback")
+@pytest.mark.skipif(not has_ipv6_loopback(), reason="no IPv6 on the loopback")
 def test_a_quick_run_measures_starts_and_processor_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "bench.json"
     assert main(["--quick", "--only", "start", "cpu", "sessions", "--json", str(report)]) == 0
@@ -242,6 +233,7 @@ def test_goals_in_seconds_are_those_of_a_slower_machine() -> None:
         (Cpu(3.0, 0.4), 6.0, None, "refused: the station waited for its core 12% of the time"),
         (Cpu(3.0, 0.4), 99.0, None, "refused"),
         (Cpu(9.6, 0.4), 6.0, False, "saturated"),
+        (Cpu(9.6, 2.0), 6.0, False, "saturated"),
         (Cpu(9.6, 0.4), 99.0, False, "saturated"),
     ],
 )
