@@ -217,17 +217,20 @@ class Plugin:
 
     def _emergency(self) -> Conversation[None]:
         """The power path is off already. Tell the session why, drive F, unlock; this plug-in is
-        over.
+        over. The network is left when the connection is closed: the answer that says why has to
+        reach the car.
         """
         plug, party, state = self._plug, self._plug.party, self.state
         state.over = state.over or "emergency"
         state.phase = Phase.FAULTED
         plug.window(False)
         yield from plug.until(lambda: not state.session_open, within=OSCILLATOR_RETAIN)
-        party.do(CloseConnection())
-        party.do(ReleaseLink(DLink.ERROR))
         plug.drive(SetF())
-        yield from plug.rest(STATE_F)
+        end = party.limit(STATE_F)
+        yield from plug.until(lambda: not state.connected or state.link_lost is not None, before=end)
+        party.do(CloseConnection())
+        self._release(DLink.ERROR)
+        yield from plug.until(lambda: False, before=end)
         # F hides the car. X1 offers nothing either, and shows when the car leaves.
         plug.drive(SetX1())
         yield from plug.unlock()
@@ -238,7 +241,7 @@ class Plugin:
         party.do(TellSession(Unplugged()))
         plug.window(False)
         party.do(CloseConnection())
-        if state.session_open or (state.phase is Phase.PAUSE and state.link_up):
+        if state.session_open or (state.phase in (Phase.PAUSE, Phase.FAULTED) and state.link_up):
             party.do(ReleaseLink(DLink.ERROR))
         plug.drive(SetX1(), again=True)
         state.unplugged()

@@ -586,7 +586,37 @@ def test_a_session_that_does_not_end_does_not_keep_the_oscillator() -> None:
     outlet.hear(emergency_stop_changed(True))
     outlet.run(1.6)
     assert outlet.drive == "F"
+    # The car has 5 s for its next request, which is answered.
+    assert not outlet.said(CloseConnection)
+    assert not outlet.said(ReleaseLink)
+    outlet.run(5.0)
     assert outlet.said(CloseConnection)
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.ERROR)]
+    assert outlet.drive == "x1"
+
+
+def test_in_an_emergency_the_network_is_left_when_the_connection_is_closed() -> None:
+    outlet = charging()
+    outlet.hear(emergency_stop_changed(True))
+    outlet.end(Reason("emergency", "emergency-stop"), lingers=True)
+    assert outlet.drive == "F"
+    outlet.run(1.0)
+    assert not outlet.said(ReleaseLink), "the answer that says why is on its way"
+    outlet.hear(ConnectionGone())
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.ERROR)]
+    outlet.run(3.9)
+    assert outlet.drive == "F"
+    outlet.run(0.2)
+    assert outlet.drive == "x1"
+
+
+def test_a_car_that_is_pulled_while_its_last_answer_is_on_the_way_leaves_no_network() -> None:
+    outlet = charging()
+    outlet.hear(IndicateDlinkReady(True))
+    outlet.hear(emergency_stop_changed(True))
+    outlet.end(Reason("emergency", "emergency-stop"), lingers=True)
+    outlet.unplug()
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.ERROR)]
 
 
 def test_while_the_emergency_stop_is_pressed_nothing_is_offered() -> None:
