@@ -52,8 +52,9 @@ class Guard:
     """Keeps one board safe while :meth:`run` is running. All calls from the event loop's thread.
 
     It sends a heartbeat and looks at the board with every tick of ``ticker``, which guards may
-    share. ``on_revoked`` is called for each consent that was held and is withdrawn, ``on_beat`` for
-    each heartbeat that was sent (for a service watchdog).
+    share. ``on_revoked`` is called for each consent that was held and is withdrawn, ``on_turn`` with
+    the time of each tick that came in time, whatever the board does with the heartbeat (for a
+    service watchdog).
     """
 
     def __init__(
@@ -63,12 +64,12 @@ class Guard:
         *,
         ticker: Ticker | None = None,
         on_revoked: Callable[[Consent], None] | None = None,
-        on_beat: Callable[[], None] | None = None,
+        on_turn: Callable[[float], None] | None = None,
     ) -> None:
         self._board = board
         self._interlock = interlock if interlock is not None else Interlock()
         self._on_revoked = on_revoked
-        self._on_beat = on_beat
+        self._on_turn = on_turn
         self._loop = asyncio.get_running_loop()
         self._asked = Purpose.NONE
         self._insulation = Insulation.UNKNOWN
@@ -167,6 +168,8 @@ class Guard:
         late = self._last_turn is None or now - self._last_turn > self._interlock.limits.heartbeat_seconds
         self._last_turn = now
         self._evaluate()
+        if not late and self._on_turn is not None:
+            self._on_turn(now)
         if late or self._withheld:
             log.warning("heartbeat withheld: %s", "the event loop was held up" if late else "the board did not open")
             return
@@ -176,8 +179,6 @@ class Guard:
             log.debug("heartbeat not taken: %s", error)
             return
         self._last_beat = now
-        if self._on_beat is not None:
-            self._on_beat()
 
     def _circumstances(self, purpose: Purpose) -> Circumstances:
         board = self._board
@@ -249,7 +250,10 @@ class Guard:
                 await self._command_open(immediate)
             except Exception as error:
                 if not self._board.healthy:
-                    return  # it cannot be commanded; its own watchdog opens
+                    # It cannot be commanded, and its own watchdog opens. When it is back, a
+                    # contactor that is closed is commanded anew.
+                    self._withheld = False
+                    return
                 log.error(
                     "opening failed, withholding the heartbeat: %s", error, exc_info=not isinstance(error, HalError)
                 )
@@ -261,14 +265,18 @@ class Guard:
                 return
 
     async def _command_open(self, immediate: bool) -> None:
-        """Raises the errors of the contactor's port; HalTimeout without an answer."""
-        if self.ac is not None:
-            await _confirmed(self.ac.allow(False, "interlock"))
+        """Command both ports, then wait for both. Raises the error of a contactor's port; HalTimeout
+        without an answer.
+        """
+        openings = [self.ac.allow(False, "interlock")] if self.ac is not None else []
         if self.dc is not None:
             # A supply that does not obey is a fault of the board; the contactor opens in any case.
             off = self.dc.off()
             await asyncio.wait((off,), timeout=UNLOADING_SECONDS if immediate else OFF_SECONDS)
-            await _confirmed(self.dc.set_contactor(False))
+            openings.append(self.dc.set_contactor(False))
+        for error in await asyncio.gather(*map(_confirmed, openings), return_exceptions=True):
+            if error is not None:
+                raise error
 
 
 async def _confirmed(opening: asyncio.Future[None]) -> None:

@@ -51,8 +51,8 @@ POWER_MUTANTS: Final = (
         "beat-without-a-look",
         "a guard that cannot read its board sends it heartbeats",
         "hal/guard.py",
-        "        self._evaluate()\n        if late",
-        "        with contextlib.suppress(Exception):\n            self._evaluate()\n        if late",
+        "        self._evaluate()\n        if not late",
+        "        with contextlib.suppress(Exception):\n            self._evaluate()\n        if not late",
         ("tests/hal/test_guard.py",),
     ),
     Mutant(

@@ -41,6 +41,8 @@ LOOK_SECONDS = 60.0
 once.
 """
 LOOKS_AN_HOUR = round(PERSIST_SECONDS / LOOK_SECONDS)
+TICKS_A_BEAT = 5
+"""Period of the look whether the service manager's watchdog needs a beat."""
 TICKS_A_LOOK = 10
 """Period of the look whether cars can charge."""
 
@@ -90,6 +92,7 @@ class Station:
         # that changes later.
         loop.run_in_executor(None, version)
         services.ticker.join(self._follow_readiness, every=TICKS_A_LOOK)
+        services.ticker.join(services.beat, every=TICKS_A_BEAT)
 
     def _say_ready(self) -> str:
         """Log the outlets where a car could charge now, and as errors what prevents it at the
@@ -134,6 +137,7 @@ class Station:
         if self.preparing is not None:
             self.preparing.cancel()
         self.services.ticker.leave(self._follow_readiness)
+        self.services.ticker.leave(self.services.beat)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -14,6 +14,7 @@ from hal.readings import ContactorReading, ContactorState, DcPhase, DcPresent
 from hal.sim.board import SimBoard
 from hal.sim.options import parse
 from hal.sim.world import DC_LIMITS, World
+from tests.hal.heard_beats import beats_of
 
 FEEDBACK_SECONDS = 0.03
 
@@ -102,8 +103,8 @@ async def slow_bench() -> AsyncIterator[SlowBench]:
     board = await open_sim(parse("?car=plugged"))
     port = SlowDc()
     board.dc = port  # type: ignore[assignment]  # in the place of the simulated one
-    beats: list[float] = []
-    guard = Guard(board, on_beat=lambda: beats.append(asyncio.get_running_loop().time()))
+    beats = beats_of(board)
+    guard = Guard(board)
     it = SlowBench(board, port, guard)
     it.beats = beats
     watch = asyncio.create_task(guard.run())

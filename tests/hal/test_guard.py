@@ -10,6 +10,7 @@ import pytest
 
 from hal.errors import HalLost, HalRejected, HalTimeout
 from hal.guard import Guard
+from hal.guarded import GuardedAcPower
 from hal.interlock import Consent, Insulation, Purpose, Reason
 from hal.open import open_sim
 from hal.readings import DcPhase, PilotState
@@ -18,6 +19,7 @@ from hal.sim.clock import VirtualLoop, run_virtual
 from hal.sim.options import parse
 from hal.sim.world import World
 from hal.ticker import Ticker
+from tests.hal.heard_beats import beats_of
 
 
 class Bench:
@@ -28,13 +30,9 @@ class Bench:
         self.board = board
         self.world: World = board.world
         self.revoked: list[Consent] = []
-        self.beats: list[float] = []
-        self.guard = Guard(
-            board,
-            ticker=ticker,
-            on_revoked=self.revoked.append,
-            on_beat=lambda: self.beats.append(asyncio.get_running_loop().time()),
-        )
+        self.beats = beats_of(board)
+        self.turns: list[float] = []
+        self.guard = Guard(board, ticker=ticker, on_revoked=self.revoked.append, on_turn=self.turns.append)
 
     async def charge(self) -> None:
         """Power flows into the car."""
@@ -338,7 +336,7 @@ def test_a_guard_that_fails_as_it_begins_or_has_ended_feeds_nothing() -> None:
                 raise ZeroDivisionError("planted")
 
             other: list[float] = []
-            second = Guard(it.board, on_beat=lambda: other.append(0.0))
+            second = Guard(it.board, on_turn=other.append)
             second._evaluate = bug  # type: ignore[method-assign]  # a planted bug
             with pytest.raises(ZeroDivisionError):
                 await second.run()
@@ -383,6 +381,72 @@ def test_a_board_that_does_not_take_the_command_to_open_gets_no_beat() -> None:
             it.board.ac.allow = allow  # type: ignore[method-assign]
             await asyncio.sleep(1.0)
             assert it.beats[-1] > asyncio.get_running_loop().time() - 0.2
+
+    run_virtual(main())
+
+
+def test_a_board_that_was_lost_while_it_did_not_open_is_fed_again() -> None:
+    """Its own watchdog has opened, so no command to open clears that it did not confirm the first."""
+
+    async def main() -> None:
+        async with bench("?car=plugged&connector=ac") as it:
+            await it.charge()
+            assert it.board.ac is not None
+
+            async def deaf(on: bool, reason: str) -> None:
+                raise HalTimeout("no answer")
+
+            allow, it.board.ac.allow = it.board.ac.allow, deaf  # type: ignore[method-assign]  # a slow link
+            it.guard.release()
+            await asyncio.sleep(0.05)
+            it.world.inject("controller_silent")
+            it.board.levels.lose("the link is gone")
+            await asyncio.sleep(3.0)
+            assert not it.world.contactor.closed
+            assert not it.board.healthy
+            it.board.ac.allow = allow  # type: ignore[method-assign]
+            turns = len(it.turns)
+            it.world.heal("controller_silent")
+            await asyncio.sleep(3.0)
+            assert it.board.healthy
+            assert it.beats[-1] > asyncio.get_running_loop().time() - 0.2
+            assert len(it.turns) >= turns + 29
+            assert it.guard.ask(Purpose.AC)
+
+    run_virtual(main())
+
+
+def test_a_board_that_is_lost_stops_the_beats_and_not_the_turns() -> None:
+    """A service watchdog lives on the turns: one lost board must not end the sessions at the others."""
+
+    async def main() -> None:
+        async with bench() as it:
+            it.world.inject("controller_silent")
+            await asyncio.sleep(2.0)
+            it.beats.clear()
+            it.turns.clear()
+            await asyncio.sleep(3.0)
+            assert it.beats == []
+            assert len(it.turns) >= 29
+
+    run_virtual(main())
+
+
+def test_a_contactor_that_says_nothing_keeps_no_other_port_closed() -> None:
+    """A board with AC and DC, whose AC port hangs."""
+
+    async def main() -> None:
+        async with bench() as it:
+            await it.charge()
+
+            class Hanging:
+                async def allow(self, on: bool, reason: str) -> None:
+                    await asyncio.Event().wait()
+
+            it.guard.ac = GuardedAcPower(Hanging(), it.guard, it.board.name)  # type: ignore[arg-type]
+            it.guard.release()
+            await asyncio.sleep(0.5)
+            assert not it.world.contactor.closed
 
     run_virtual(main())
 

@@ -41,18 +41,19 @@ class Counting:
             self._watch(outlet)
 
     def _watch(self, outlet: Any) -> None:
-        ended, beat = outlet.sessions.ended, outlet.hardware.guard._on_beat
+        ended, board = outlet.sessions.ended, outlet.hardware.board
+        beat = board.beat
 
         def note_end(*arguments: Any, **how: Any) -> None:
             self.ends[self.turn] += 1
             ended(*arguments, **how)
 
         def note_beat() -> None:
-            self.beats[outlet.name] += 1
             beat()
+            self.beats[outlet.name] += 1
 
         outlet.sessions.ended = note_end
-        outlet.hardware.guard._on_beat = note_beat
+        board.beat = note_beat
 
 
 @pytest.mark.case("A-RES-09")

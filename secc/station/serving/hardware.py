@@ -97,7 +97,7 @@ class Hardware:
             ticker=self._services.ticker,
             # The interlock took a consent back; the guard already switches power off.
             on_revoked=lambda consent: self._router.tell(ConsentLost(str(consent))),
-            on_beat=lambda: self._services.beat(self.name, self._loop.time()),
+            on_turn=partial(self._services.turned, self.name),
         )
         # Take the stream before the first look at the levels, so that no change is missed between
         # the two.
@@ -121,6 +121,7 @@ class Hardware:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._services.unguarded(self.name)
         if self.board is not None:
             await self.board.close()
 

@@ -37,8 +37,8 @@ class Notifier:
         self._say("STOPPING=1")
 
     def beat(self, now: float) -> None:
-        """Call this with every heartbeat of the boards; it passes four on in the time of the
-        watchdog.
+        """Tell the manager that the station works: four times in the time of the watchdog, and no
+        more, however often this is called.
         """
         if now >= self.next_beat:
             self.next_beat = now + self.watchdog_seconds / 4

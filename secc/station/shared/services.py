@@ -35,8 +35,8 @@ WAITING_RINGS = 16
 """Least number of full rings that may wait to be written; with more outlets, one for each, because
 all sessions may end at once.
 """
-BEAT_AGE_SECONDS = 1.0
-"""A station of which one board got no heartbeat for this long does not work."""
+TURN_AGE_SECONDS = 1.0
+"""A station does not work if one of its guards has not looked at its board for this long."""
 
 
 @dataclass(eq=False, repr=False)
@@ -64,7 +64,7 @@ class Services:
     """The thread that writes traces, and records for ``secc explain``."""
     protocols: Protocols = field(init=False)
     traces: TraceWriter = field(init=False)
-    _beats: dict[str, float] = field(default_factory=dict)
+    _turns: dict[str, float] = field(default_factory=dict)
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self, spoken: tuple[V2gProtocol, ...]) -> None:
@@ -117,14 +117,20 @@ class Services:
             at=self.calendar.wall().time if contexts else None,
         )
 
-    def beat(self, outlet: str, now: float) -> None:
-        """Note a heartbeat of this outlet's board. The service manager gets one while every board
-        gets its own.
+    def turned(self, outlet: str, now: float) -> None:
+        """The guard of this outlet has looked at its board in time."""
+        self._turns[outlet] = now
+
+    def unguarded(self, outlet: str) -> None:
+        """The guard of this outlet has ended, as it should."""
+        self._turns.pop(outlet, None)
+
+    def beat(self) -> None:
+        """Feed the watchdog of the service manager while every guard does its work. A board that is
+        missing or lost has no effect on the other outlets.
         """
-        self._beats[outlet] = now
-        if now < self.notifier.next_beat or len(self._beats) < len(self.config.outlets):
-            return
-        if now - min(self._beats.values()) < BEAT_AGE_SECONDS:
+        now = asyncio.get_running_loop().time()
+        if now >= self.notifier.next_beat and all(now - at < TURN_AGE_SECONDS for at in self._turns.values()):
             self.notifier.beat(now)
 
     async def close(self) -> None:
