@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import InitVar, dataclass, field
@@ -145,14 +146,25 @@ class Keylog:
     """``lab.danger_keylog``: an NSS key log that only its owner can read."""
 
     def __init__(self, path: Path) -> None:
+        how = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(path, how, 0o600)
         except OSError as error:
             raise ConfigError("lab.danger_keylog", f"{path}: {error.strerror}") from error
-        self._file = os.fdopen(descriptor, "a", buffering=1)
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o077:
+            os.close(self._descriptor)
+            raise ConfigError("lab.danger_keylog", f"{path}: is not a file that only the station's user can read")
+        self._failed = False
 
     def __call__(self, line: str) -> None:
-        self._file.write(line.rstrip("\n") + "\n")
+        try:
+            os.write(self._descriptor, f"{line.rstrip()}\n".encode())
+        except OSError as error:
+            # A handshake does not end because a disk is full.
+            if not self._failed:
+                log.error("the key log cannot be written: %s", error)
+            self._failed = True
 
     def close(self) -> None:
-        self._file.close()
+        os.close(self._descriptor)
