@@ -112,6 +112,8 @@ class TrustRoom:
         self._status_v2: StatusRequestV2 | None = None
         """None without the setting, and until chains have been read."""
         self._stamps: dict[str, tuple[object, ...]] = {}
+        self._wrong: dict[str, str] = {}
+        """What could not be read when it was last read, and why."""
         self.roots_problems: tuple[str, ...] = ()
         self.revoked_problem: ConfigError | None = None
         """Why the newest list of revoked certificates is not the one in force."""
@@ -133,17 +135,27 @@ class TrustRoom:
         themselves. Raises ConfigError if there is no list of revoked certificates in force; later a
         bad list is a problem, and the last good one stays in force.
         """
-        read = False
-        if self._changed("truststore", self._settings.truststore):
-            self.roots_problems, read = self.load_roots(), True
-        if self._settings.revoked is not None and self._changed("revoked", self._settings.revoked):
-            self._load_revoked(self._settings.revoked)
-            read = True
+        read = self._read("truststore", self._settings.truststore, self._read_roots)
+        if self._settings.revoked is not None:
+            read = self._read("revoked", self._settings.revoked, self._read_revoked) or read
         if self._changed("keystore", self._settings.keystore, self._settings.staples) or anew:
             self.shown, read = self.identity(), True
         if self._revoked is None and self.revoked_problem is not None:
             raise self.revoked_problem.with_traceback(None)
         return read
+
+    def _read(self, what: str, path: Path | None, read: Callable[[], str]) -> bool:
+        """Read what has changed, and what had a problem, which may be over (no descriptor, no memory).
+        ``read`` returns the problem. Returns whether there is anything new.
+        """
+        changed, before = self._changed(what, path), self._wrong.get(what, "")
+        if changed or before:
+            self._wrong[what] = read()
+        return changed or before != self._wrong[what]
+
+    def _read_roots(self) -> str:
+        self.roots_problems = self.load_roots()
+        return ", ".join(self.roots_problems)
 
     def _changed(self, what: str, *paths: Path | None) -> bool:
         # Take the stamps before the files are read: a change meanwhile is read the next time.
@@ -152,7 +164,9 @@ class TrustRoom:
         self._stamps[what] = stamps
         return changed
 
-    def _load_revoked(self, path: Path) -> None:
+    def _read_revoked(self) -> str:
+        path = self._settings.revoked
+        assert path is not None
         try:
             self._revoked = read_revoked(path)
         except StoreError as error:
@@ -160,6 +174,7 @@ class TrustRoom:
         else:
             self.revoked_problem = None
             log.info("%s: %d certificates are revoked", path, len(self._revoked))
+        return str(self.revoked_problem or "")
 
     def load_roots(self) -> tuple[str, ...]:
         """Read the truststore. Returns its problems; the valid roots count from now on."""

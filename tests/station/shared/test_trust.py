@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -226,6 +228,36 @@ def test_a_bad_list_of_revoked_certificates_takes_nothing_back(stores: Trust) ->
         verdict = trust.validate(SOUND)
         assert isinstance(verdict, Verdict)
         assert verdict.decision is Decision.CERTIFICATE_REVOKED
+
+
+def test_what_could_not_be_read_for_a_moment_is_read_with_the_next_look(
+    stores: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No free descriptor, no memory: the files themselves do not change any more."""
+    settle(monkeypatch)
+    trust = TrustRoom(stores, trusted, EDITIONS)
+    trust.refresh()
+    revoke(stores, 0)
+    (root,) = (stores.truststore / "iso2" / "mo").iterdir()
+    root.touch()
+    opened = os.open
+
+    def exhausted(path: object, *arguments: Any, **how: Any) -> int:
+        if str(path).startswith(str(stores.truststore)) or path == stores.revoked:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened(path, *arguments, **how)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr("certs.files.os.open", exhausted)
+    assert trust.refresh()
+    assert len(trust.problems) == 2
+    assert not trust.refresh(), "the same error is nothing new"
+    monkeypatch.setattr("certs.files.os.open", opened)
+    assert trust.refresh()
+    assert trust.problems == ()
+    verdict = trust.validate(SOUND)
+    assert isinstance(verdict, Verdict)
+    assert verdict.decision is Decision.CERTIFICATE_REVOKED
+    assert not trust.refresh()
 
 
 def test_only_what_has_changed_is_read_again(stores: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
