@@ -57,7 +57,17 @@ class Pseudonyms:
 
     def __init__(self, path: Path, disk: Disk) -> None:
         key = disk.read(path)
-        if key is None or len(key) != KEY_OCTETS:
+        self.problem = ""
+        """Set if the key was damaged: what was stored by the earlier one is not found any more."""
+        if key is not None and len(key) != KEY_OCTETS:
+            broken = path.with_name(f"{path.name}.broken")
+            self.problem = (
+                f"{path} was damaged and is now {broken.name}: contracts that failed before are not recognised"
+            )
+            log.error("%s", self.problem)
+            disk.replace(path, broken)
+            key = None
+        if key is None:
             key = secrets.token_bytes(KEY_OCTETS)
             disk.make_directory(path.parent)
             write_whole(disk, path, key)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import field, replace
 from enum import StrEnum
@@ -41,6 +42,9 @@ OFFLINE = Policy(pnc_enabled=True, contract_validation_offline=True, local_autho
 """The policy of a station without a backend, as strict as possible: only listed identities may
 charge.
 """
+
+HANGS_SECONDS = 10.0
+HANGS = f"the disk has not answered for {HANGS_SECONDS:.0f} s"
 
 
 class Eim(StrEnum):
@@ -75,7 +79,7 @@ class _Stores:
     book: SessionBook | None
     lists: Lists = field(default_factory=Lists)
     stamps: tuple[object, ...] = ()
-    """Stamps of the list files when last read, valid or not."""
+    """Stamps of the list files as they are in force."""
     wrong: ConfigError | None = None
     """Why the newest lists are not used."""
 
@@ -89,6 +93,8 @@ class Standalone:
         self._rules, self._wall, self._disk = rules, wall, disk or Disk()
         self._stores: _Stores | None = None
         self._lock = Lock()
+        self._began: float | None = None
+        """When the job under way began, monotonic seconds."""
         self._reading = Lock()
         self._closed = asyncio.Event()
 
@@ -113,6 +119,8 @@ class Standalone:
             str(stores.wrong or ""),
             stores.failed.problem,
             stores.failed.unsaved,
+            stores.pseudonyms.problem,
+            self._hanging,
             *_problems(stores.book),
             service,
         )
@@ -166,7 +174,13 @@ class Standalone:
     @property
     def unbooked(self) -> str:
         book = self._stores.book if self._stores is not None else None
-        return book.problem if book is not None else ""
+        return (book.problem or self._hanging) if book is not None else ""
+
+    @property
+    def _hanging(self) -> str:
+        """Set if the disk has not answered for a time: a write that hangs fails with no error."""
+        began = self._began
+        return HANGS if began is not None and time.monotonic() - began > HANGS_SECONDS else ""
 
     async def catch_up(self) -> None:
         stores = self._stores
@@ -222,13 +236,14 @@ class Standalone:
         self._stores = stores
 
     def _read_lists(self, stores: _Stores) -> None:
-        stores.stamps = self._stamps()
+        stamps = self._stamps()
         try:
             lists = Lists(read_list(self._rules.allowlist, self._disk), read_list(self._rules.denylist, self._disk))
         except ConfigError as error:
             stores.wrong = error
             raise
-        stores.lists, stores.wrong = lists, None
+        # Only now: lists that could not be read are read again each time.
+        stores.lists, stores.wrong, stores.stamps = lists, None, stamps
         log.info("lists: %d allowed, %d denied", len(lists.allowed), len(lists.denied))
 
     def _reread_lists(self) -> None:
@@ -240,10 +255,6 @@ class Standalone:
             with self._reading:
                 if self._stamps() != stores.stamps:
                     self._read_lists(stores)
-                elif stores.wrong is not None:
-                    # The same error each time until the file changes: drop its traceback, which
-                    # would grow.
-                    raise stores.wrong.with_traceback(None)
         except StorageFailed as error:
             raise UplinkError(str(error)) from error
 
@@ -306,10 +317,13 @@ class Standalone:
 
     def _alone(self, job: Callable[[], T]) -> T:
         with self._lock:
+            self._began = time.monotonic()
             try:
                 return job()
             except StorageFailed as error:
                 raise UplinkError(str(error)) from error
+            finally:
+                self._began = None
 
 
 def _problems(book: SessionBook | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import threading
@@ -11,15 +12,18 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from certs.contract import Contract, verify_contract_chain
+from certs.files import synchronise
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError
 from secc.session.durable import Disk, StorageFailed
 from secc.session.effects import Decision, Ground, Verdict
 from secc.session.identification import AuthorizeToken
+from secc.uplink import standalone
 from secc.uplink.book import MAX_FAILED, REMEMBERED, FailedContracts
 from secc.uplink.port import Backend, Identity, SessionEnded, SessionStarted
 from secc.uplink.standalone import OFFLINE, Eim, Rules, Standalone
@@ -316,6 +320,24 @@ class Noting(Disk):
         super().write(path, octets)
 
 
+def test_a_damaged_key_of_pseudonyms_is_kept_and_told(tmp_path: Path) -> None:
+    key = tmp_path / "pseudonyms.key"
+
+    async def opened() -> tuple[str, ...]:
+        backend = Standalone(Rules(tmp_path), wall)
+        await backend.open()
+        return backend.status().problems
+
+    assert asyncio.run(opened()) == ()
+    whole = key.read_bytes()
+    key.write_bytes(whole[:31])
+    (problem,) = asyncio.run(opened())
+    assert "pseudonyms.key was damaged" in problem
+    assert (tmp_path / "pseudonyms.key.broken").read_bytes() == whole[:31]
+    assert len(key.read_bytes()) == 32
+    assert asyncio.run(opened()) == ()
+
+
 def test_a_list_that_stays_wrong_costs_no_memory(tmp_path: Path) -> None:
     """The error that was kept grew by a traceback with every look, once a minute and as often as somebody asks."""
     allow = write(tmp_path / "allow", f"emaid {ALICE}")
@@ -332,6 +354,77 @@ def test_a_list_that_stays_wrong_costs_no_memory(tmp_path: Path) -> None:
         return set(lengths[1:])
 
     assert len(asyncio.run(live())) == 1
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), OSError(errno.EIO, "I/O error")])
+def test_a_list_that_could_not_be_read_for_a_moment_is_read_with_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    settle(monkeypatch)
+    deny = write(tmp_path / "deny", "")
+
+    class Failing(Disk):
+        fails = False
+
+        def read(self, path: Path) -> bytes | None:
+            with self._failing(path):
+                if self.fails and path == deny:
+                    raise error
+            return super().read(path)
+
+    disk = Failing()
+
+    async def live() -> None:
+        backend = Standalone(Rules(tmp_path, denylist=deny), wall, disk)
+        await backend.open()
+        write(deny, "rfid DEAD0001")
+        disk.fails = True
+        for _ in range(2):
+            with pytest.raises((ConfigError, UplinkError)):
+                await backend.reload()
+        disk.fails = False
+        await backend.reload()
+        assert backend.status().problems == ()
+        verdict = await backend.authorize_token(AuthorizeToken("rfid", "DEAD0001"), outlet="1", decide=1.0)
+        assert verdict.decision is Decision.REJECTED
+        assert verdict.ground is not Ground.UNLISTED
+
+    asyncio.run(live())
+
+
+def test_a_disk_that_hangs_is_told_and_books_no_further_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that never comes back fails with no error."""
+    now = [100.0]
+    monkeypatch.setattr(standalone, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    began, let_go = threading.Event(), threading.Event()
+
+    class Hanging(Disk):
+        def sync(self, path: Path) -> None:
+            began.set()
+            let_go.wait(60.0)
+            synchronise(path)
+
+    report = SessionStarted("s1", "1", "DE*PNX*E1", Identity("free"), wall())
+    backend = Standalone(Rules(tmp_path, sessions=tmp_path / "book"), wall, Disk())
+
+    async def live() -> None:
+        await backend.open()
+        assert backend._stores is not None
+        assert backend._stores.book is not None
+        monkeypatch.setattr(Disk, "sync", Hanging.sync)
+        writing = asyncio.create_task(backend.session_started(report))
+        await asyncio.to_thread(began.wait, 60.0)
+        now[0] += standalone.HANGS_SECONDS - 0.1
+        assert (backend.unbooked, backend.status().state) == ("", "ready")
+        now[0] += 0.2
+        assert (backend.unbooked, backend.status().problems) == (standalone.HANGS, (standalone.HANGS,))
+        let_go.set()
+        await writing
+        assert (backend.unbooked, backend.status().state) == ("", "ready")
+
+    asyncio.run(live())
 
 
 def test_lists_that_have_not_changed_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
