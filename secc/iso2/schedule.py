@@ -85,7 +85,7 @@ class Schedule:
         before = -1
         for entry in profile.profile_entry:
             start = entry.charging_profile_entry_start
-            power = watts(entry.charging_profile_entry_max_power, ResponseCode.FAILED_CHARGING_PROFILE_INVALID)
+            power = watts(entry.charging_profile_entry_max_power, code=ResponseCode.FAILED_CHARGING_PROFILE_INVALID)
             if start <= before:
                 raise _invalid("entries that do not follow one another")
             if power < 0.0 or power > allowed:

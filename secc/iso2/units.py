@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Final
 
 from secc.errors import Refusal
 from secc.iso2.messages import PhysicalValue, ResponseCode, UnitSymbol
@@ -25,6 +26,12 @@ def amount(value: PhysicalValue, unit: UnitSymbol, code: ResponseCode = Response
         raise Refusal(code, "[V2G2-477]", "a PhysicalValue outside its facets")
     # Multiply or divide integers, so that 2305 with multiplier -1 is exactly 230.5.
     return float(value.value * 10**value.multiplier) if value.multiplier >= 0 else value.value / 10**-value.multiplier
+
+
+# Not functions around it: each request of the charging loop has up to five quantities.
+volts: Final = partial(amount, unit=UnitSymbol.V)
+amperes: Final = partial(amount, unit=UnitSymbol.A)
+watts: Final = partial(amount, unit=UnitSymbol.W)
 
 
 def physical(quantity: float, unit: UnitSymbol, *, rounded: Callable[[float], int] = round) -> PhysicalValue:
@@ -58,15 +65,3 @@ def limit(quantity: float, unit: UnitSymbol) -> PhysicalValue:
 def _down(scaled: float) -> int:
     # 3 x 230 V x 15.7 A is a little less than 10833 W as a float, and the car may ask for 10833 W.
     return math.floor(scaled + abs(scaled) * _NOISE)
-
-
-def volts(value: PhysicalValue, code: ResponseCode = ResponseCode.FAILED) -> float:
-    return amount(value, UnitSymbol.V, code)
-
-
-def amperes(value: PhysicalValue, code: ResponseCode = ResponseCode.FAILED) -> float:
-    return amount(value, UnitSymbol.A, code)
-
-
-def watts(value: PhysicalValue, code: ResponseCode = ResponseCode.FAILED) -> float:
-    return amount(value, UnitSymbol.W, code)

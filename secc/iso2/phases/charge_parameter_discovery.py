@@ -93,8 +93,8 @@ def _agreed(secc: Party, request: m.ChargeParameterDiscoveryReq, state: SessionS
 
 def _ac(parameter: m.AC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
     _energy(parameter.e_amount, "EAmount")
-    most, least = amperes(parameter.ev_max_current, WRONG), amperes(parameter.ev_min_current, WRONG)
-    bears = volts(parameter.ev_max_voltage, WRONG)
+    most, least = amperes(parameter.ev_max_current, code=WRONG), amperes(parameter.ev_min_current, code=WRONG)
+    bears = volts(parameter.ev_max_voltage, code=WRONG)
     if bears < state.terms.ac.volts:
         raise Refusal(WRONG, "[V2G2-477]", f"EVMaxVoltage {bears:g} V at {state.terms.ac.volts:g} V")
     if most < state.terms.ac.minimum_amperes or least < 0.0 or least > most:
@@ -104,9 +104,11 @@ def _ac(parameter: m.AC_EVChargeParameter, state: SessionState, schedule: Schedu
 
 def _dc(parameter: m.DC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
     dc = state.terms.dc
-    most_volts = volts(parameter.ev_maximum_voltage_limit, WRONG)
-    most_amperes = amperes(parameter.ev_maximum_current_limit, WRONG)
-    most_watts = None if parameter.ev_maximum_power_limit is None else watts(parameter.ev_maximum_power_limit, WRONG)
+    most_volts = volts(parameter.ev_maximum_voltage_limit, code=WRONG)
+    most_amperes = amperes(parameter.ev_maximum_current_limit, code=WRONG)
+    most_watts = (
+        None if parameter.ev_maximum_power_limit is None else watts(parameter.ev_maximum_power_limit, code=WRONG)
+    )
     if most_amperes <= max(0.0, dc.minimum_amperes):
         raise Refusal(WRONG, "[V2G2-477]", f"EVMaximumCurrentLimit {most_amperes:g} A")
     if most_volts <= max(0.0, dc.minimum_volts):

@@ -26,7 +26,7 @@ from secc.iso2.phases.power_delivery import renegotiate, stop
 from secc.iso2.schedule import TUPLE_ID
 from secc.iso2.session_state import SessionState, Stopped, remark
 from secc.iso2.status import present_ac, present_dc
-from secc.iso2.units import amount, limit, physical
+from secc.iso2.units import amperes, limit, physical, volts, watts
 from secc.session.dc_limits import CarLimits, demand
 from secc.session.effects import Milestone, Reach
 
@@ -47,8 +47,8 @@ def charging_loop(secc: Party, state: SessionState, car: CarLimits | None) -> Co
     state.powerless_since = None
     while not isinstance(request, PowerDeliveryReq):
         if car is not None:
-            if car.watts is None:
-                car = car.completed(_quantity(request.ev_maximum_power_limit, UnitSymbol.W))
+            if car.watts is None and request.ev_maximum_power_limit is not None:
+                car = car.completed(watts(request.ev_maximum_power_limit))
             _current_demand(secc, state, car, request)
         else:
             _charging_status(secc, state)
@@ -103,15 +103,15 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
         _powerless(secc, state, most, state.offer.no_power_seconds)
     lowest_volts = dc.minimum_volts if state.terms.tolerates("Q-50") else 0.0
     demanded = demand(
-        amount(request.ev_target_voltage, UnitSymbol.V),
-        amount(request.ev_target_current, UnitSymbol.A),
+        volts(request.ev_target_voltage),
+        amperes(request.ev_target_current),
         dc,
         most_watts,
         # With each request a car may lower its limits, but not raise what was agreed.
         car.lowered(
-            _quantity(request.ev_maximum_voltage_limit, UnitSymbol.V),
-            _quantity(request.ev_maximum_current_limit, UnitSymbol.A),
-            _quantity(request.ev_maximum_power_limit, UnitSymbol.W),
+            None if request.ev_maximum_voltage_limit is None else volts(request.ev_maximum_voltage_limit),
+            None if request.ev_maximum_current_limit is None else amperes(request.ev_maximum_current_limit),
+            None if request.ev_maximum_power_limit is None else watts(request.ev_maximum_power_limit),
         ),
         measured.volts,
         lowest_volts,
@@ -153,7 +153,3 @@ def _powerless(secc: Party, state: SessionState, most: PhysicalValue, seconds: f
     if state.wishes.stop is None and secc.now - state.powerless_since >= seconds:
         state.wishes.end(secc)
         remark(secc, "Q-62", f"no power to offer for {secc.now - state.powerless_since:.0f} s: the car is told to stop")
-
-
-def _quantity(said: PhysicalValue | None, unit: UnitSymbol) -> float | None:
-    return None if said is None else amount(said, unit)

@@ -97,7 +97,7 @@ class V2gConnection(asyncio.Protocol):
             self._broken(StreamBroken("tls", text, TlsFlaw.TOO_MUCH) if self._feeding else StreamBroken("v2gtp", text))
             return
         if not self._pumping:
-            self._pumping = True
+            self._pumping = True  # as ``_pump_soon``, without a call for each message
             self._host.pace.take(self._pump)
 
     def eof_received(self) -> bool:

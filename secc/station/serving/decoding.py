@@ -88,7 +88,7 @@ class Decoder:
         self._seen[frame.payload_type] += 1
         if self._seen[frame.payload_type] >= self._most:
             self._overtaken.add(frame.payload_type)
-        if self._under_way or self.held:
+        if self._under_way or self.held:  # ``busy``, without a call for each message
             self._waiting.append(frame)
         else:
             self._decode(frame)
