@@ -11,6 +11,7 @@ import compileall
 import contextlib
 import importlib
 import importlib.util
+import os
 import pkgutil
 from collections import deque
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ PACKAGES: Final = ("frozen", "certs", "hal", "secc")
 AS_OWNER: Final = "run this as the owner of the installation"
 REMEDY: Final = "run `secc compile` as the owner of the installation"
 SLOWER: Final = f", so a start takes longer; {REMEDY}"
+READABLE: Final = "install the station where the user that it runs as can read it"
 _OTHERS_WRITE: Final = 0o022
 _FRESH_HEAD: Final = 16
 """Octets of a byte code file before the code: the interpreter's number, flags, time and size of the
@@ -61,7 +63,11 @@ def install() -> Iterator[str]:
 
 def findings() -> Iterator[Finding]:
     """Yields what ``secc doctor`` says about both."""
-    sources = list(_sources())
+    try:
+        sources = list(_sources())
+    except OSError as error:
+        yield bad("installation", f"{error.filename} cannot be read: {error.strerror}; {READABLE}")
+        return
     stale = sum(not _is_fresh(source) for source in sources)
     if stale:
         yield note("byte code", f"{stale} of {len(sources)} modules have none that is fresh{SLOWER}")
@@ -111,8 +117,16 @@ def _place(package: str) -> Path:
 
 
 def _sources() -> Iterator[Path]:
+    """Raises OSError for a directory that cannot be read: ``Path.rglob`` may pass over it."""
     for place in map(_place, PACKAGES):
-        yield from sorted(place.rglob("*.py"))
+        walked = os.walk(place, onerror=_refuse)
+        yield from sorted(
+            Path(directory, name) for directory, _, names in walked for name in names if name[-3:] == ".py"
+        )
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _fingerprint() -> str:

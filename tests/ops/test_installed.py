@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from secc.ops.installed import READABLE
 from secc.protocols import protocols
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -23,6 +24,7 @@ for finding in findings():
 WARM = """
 import builtins, sys
 from frozen import code
+from secc.ops.installed import READABLE
 from secc.protocols import protocols
 from secc.session import negotiation
 compiled = []
@@ -43,9 +45,10 @@ print(len(compiled))
 """
 BOUND = """
 import ctypes, os, sys
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
-if ctypes.CDLL(None, use_errno=True).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) != 0:
-    sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+        sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 """Runs a command as a root that file modes bind as any other owner. Another user could not read the
@@ -149,3 +152,15 @@ def test_who_may_not_write_is_told(made: Installation) -> None:
         made.run(*bound, "-m", "secc", "compile", code=1, problem=problem)
     finally:
         made.stored.parent.chmod(0o755)
+
+
+def test_what_the_user_cannot_read_is_told(made: Installation) -> None:
+    closed = made.root / "hal" / "boards"
+    mode = closed.stat().st_mode
+    closed.chmod(0)
+    bound = ("-c", BOUND) if os.geteuid() == 0 else ()
+    try:
+        said = made.run(*bound, "-c", DOCTOR).splitlines()
+    finally:
+        closed.chmod(mode)
+    assert said == [f"BAD  installation: {closed} cannot be read: Permission denied; {READABLE}"]
