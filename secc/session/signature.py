@@ -10,9 +10,10 @@ set (Q-69).
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -131,9 +132,13 @@ class Flaw:
     VALUE = "signature-value"
 
 
+Named: TypeAlias = Mapping[str, "str | tuple[str, ...] | None"]
+"""Names of elements with their Ids; several elements of one name have a tuple of them."""
+
+
 def verify(
     signature: Signature | None,
-    elements: Mapping[str, str | None],
+    elements: Named,
     octets: bytes,
     key: object,
     schema: Schema[Any],
@@ -142,29 +147,41 @@ def verify(
     """Check that ``key`` signed these elements of the received document ``octets``, and no others.
     Returns the grammar of SignedInfo.
 
-    ``elements`` are the name and Id of each element that must be covered. Raises
-    :class:`SignatureRejected`, its ``flaw`` one of :class:`Flaw`.
+    Raises :class:`SignatureRejected`, its ``flaw`` one of :class:`Flaw`.
     """
     if signature is None:
         raise SignatureRejected(Flaw.MISSING)
+    verify_references(signature, elements, partial(schema.fragment_of, octets), suite)
+    return _check_value(signature.signature_value.value, octets, key, schema, suite)
+
+
+def verify_references(
+    signature: Signature, elements: Named, fragment_of: Callable[[str, str], bytes], suite: EcdsaSuite
+) -> None:
+    """Check that the references of a signature are to these elements, and no others, and that their
+    digests hold; the signature's value is not checked.
+
+    ``fragment_of`` returns the fragment stream of an element by name and Id, or raises DecodeError.
+    Raises :class:`SignatureRejected`.
+    """
     info = signature.signed_info
     if info.canonicalization_method.algorithm != CANONICAL_EXI:
         raise SignatureRejected(Flaw.CANONICALIZATION)
     if info.signature_method.algorithm != suite.signature_method:
         raise SignatureRejected(Flaw.SIGNATURE_METHOD)
-    if len(info.reference) > MOST_REFERENCES or len(info.reference) != len(elements):
-        raise SignatureRejected(Flaw.REFERENCES, f"{len(info.reference)} for {len(elements)} elements")
+    wanted = [(name, id) for name, ids in elements.items() for id in (ids if isinstance(ids, tuple) else (ids,))]
+    if len(info.reference) > MOST_REFERENCES or len(info.reference) != len(wanted):
+        raise SignatureRejected(Flaw.REFERENCES, f"{len(info.reference)} for {len(wanted)} elements")
     by_uri = {reference.uri: reference for reference in info.reference}
-    for name, id in elements.items():
-        reference = by_uri.get(f"#{id}") if id else None
-        if reference is None:
+    for name, id in wanted:
+        reference = by_uri.pop(f"#{id}", None) if id else None
+        if id is None or reference is None:
             raise SignatureRejected(Flaw.URI, f"none names {name}")
-        _check_reference(reference, name, id, octets, schema, suite)
-    return _check_value(signature.signature_value.value, octets, key, schema, suite)
+        _check_reference(reference, name, id, fragment_of, suite)
 
 
 def _check_reference(
-    reference: Reference, name: str, id: str | None, octets: bytes, schema: Schema[Any], suite: EcdsaSuite
+    reference: Reference, name: str, id: str, fragment_of: Callable[[str, str], bytes], suite: EcdsaSuite
 ) -> None:
     transforms = () if reference.transforms is None else reference.transforms.transform
     if [transform.algorithm for transform in transforms] != [CANONICAL_EXI]:
@@ -172,7 +189,7 @@ def _check_reference(
     if reference.digest_method.algorithm != suite.digest_method:
         raise SignatureRejected(Flaw.DIGEST_METHOD, name)
     try:
-        fragment = schema.fragment_of(octets, name, id)
+        fragment = fragment_of(name, id)
     except DecodeError as error:
         raise SignatureRejected(Flaw.ELEMENT, f"{name}: {error}") from error
     if not hmac.compare_digest(suite.digest(fragment), reference.digest_value):
@@ -210,7 +227,10 @@ def sign_elements(
     *,
     form: Form = Form.XMLDSIG,
 ) -> Signature:
-    """Returns the header signature over elements with an Id, by their names."""
+    """Returns the header signature over elements with an Id, by their names; several elements of one
+    name are a tuple.
+    """
+    signed = [(name, element) for name, found in elements.items() for element in _each(found)]
     references = tuple(
         Reference(
             uri=f"#{element.id}",
@@ -218,7 +238,7 @@ def sign_elements(
             digest_method=DigestMethod(algorithm=suite.digest_method),
             digest_value=suite.digest(schema.fragment(element, name)),
         )
-        for name, element in elements.items()
+        for name, element in signed
     )
     info = SignedInfo(
         canonicalization_method=CanonicalizationMethod(algorithm=CANONICAL_EXI),
@@ -227,6 +247,10 @@ def sign_elements(
     )
     value = sign_info(info, key, schema, suite, form=form)
     return Signature(signed_info=info, signature_value=SignatureValue(value=value))
+
+
+def _each(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)
 
 
 def sign_info(

@@ -25,7 +25,28 @@ from secc.exi.xmldsig import (
     Transform,
     Transforms,
 )
-from secc.iso2.messages import SCHEMA, AuthorizationReq, Body, MessageHeader, V2G_Message
+from secc.iso2.messages import (
+    SCHEMA,
+    AC_EVSEChargeParameter,
+    AC_EVSEStatus,
+    AuthorizationReq,
+    Body,
+    ChargeParameterDiscoveryRes,
+    EVSENotification,
+    EVSEProcessing,
+    MessageHeader,
+    PhysicalValue,
+    PMaxSchedule,
+    PMaxScheduleEntry,
+    RelativeTimeInterval,
+    ResponseCode,
+    SalesTariff,
+    SalesTariffEntry,
+    SAScheduleList,
+    SAScheduleTuple,
+    UnitSymbol,
+    V2G_Message,
+)
 from secc.session.signature import CANONICAL_EXI, P256_SHA256, Flaw, Form, sign, sign_elements, sign_info, verify
 
 KEY = ec.derive_private_key(0xC0FFEE, ec.SECP256R1())
@@ -300,3 +321,68 @@ def test_the_fields_that_a_signature_does_not_use_change_nothing() -> None:
     info = replace(GOOD.signed_info, reference=(replace(REFERENCE, type="urn:x", id="ref1"),))
     assert check(resigned(info)) is Form.XMLDSIG
     assert isinstance(REFERENCE, Reference)
+
+
+# --- several elements of one name ----------------------------------------------------------------------------------------------
+
+
+def tariff(number: int) -> SalesTariff:
+    entry = SalesTariffEntry(time_interval=RelativeTimeInterval(start=0, duration=3600), e_price_level=number)
+    return SalesTariff(id=f"tariff{number}", sales_tariff_id=number, sales_tariff_entry=(entry,))
+
+
+def offering(*tariffs: SalesTariff) -> ChargeParameterDiscoveryRes:
+    watts = PhysicalValue(multiplier=0, unit=UnitSymbol.W, value=11_040)
+    power = PMaxSchedule(
+        p_max_schedule_entry=(
+            PMaxScheduleEntry(time_interval=RelativeTimeInterval(start=0, duration=3600), p_max=watts),
+        )
+    )
+    status = AC_EVSEStatus(notification_max_delay=0, evse_notification=EVSENotification.NONE, rcd=False)
+    return ChargeParameterDiscoveryRes(
+        response_code=ResponseCode.OK,
+        evse_processing=EVSEProcessing.FINISHED,
+        sa_schedules=SAScheduleList(
+            sa_schedule_tuple=tuple(
+                SAScheduleTuple(sa_schedule_tuple_id=number, p_max_schedule=power, sales_tariff=one)
+                for number, one in enumerate(tariffs, 1)
+            )
+        ),
+        evse_charge_parameter=AC_EVSEChargeParameter(
+            ac_evse_status=status,
+            evse_nominal_voltage=replace(watts, unit=UnitSymbol.V, value=230),
+            evse_max_current=replace(watts, unit=UnitSymbol.A, value=16),
+        ),
+    )
+
+
+TARIFFS = tuple(map(tariff, (1, 2, 3)))
+ALL = {"SalesTariff": tuple(str(one.id) for one in TARIFFS)}
+
+
+def check_tariffs(elements: dict[str, tuple[str, ...]], *offered: SalesTariff) -> Form:
+    document = octets(sign_elements({"SalesTariff": TARIFFS}, KEY, SCHEMA, P256_SHA256), offering(*offered))
+    received = SCHEMA.decode(document).header.signature
+    return verify(received, elements, document, KEY.public_key(), SCHEMA, P256_SHA256)
+
+
+def test_one_signature_covers_three_elements_of_one_name() -> None:
+    assert check_tariffs(ALL, *TARIFFS) is Form.XMLDSIG
+
+
+@pytest.mark.parametrize(
+    ("elements", "offered", "flaw"),
+    [
+        ({"SalesTariff": ALL["SalesTariff"][:2]}, TARIFFS, Flaw.REFERENCES),
+        ({"SalesTariff": ("tariff1", "tariff1", "tariff2")}, TARIFFS, Flaw.URI),
+        ({"SalesTariff": ("tariff1", "tariff2", "tariff4")}, TARIFFS, Flaw.URI),
+        (ALL, TARIFFS[:2], Flaw.ELEMENT),
+        (ALL, (*TARIFFS[:2], replace(TARIFFS[2], num_e_price_levels=9)), Flaw.DIGEST),
+    ],
+)
+def test_no_element_of_one_name_is_left_out_or_stands_for_another(
+    elements: dict[str, tuple[str, ...]], offered: tuple[SalesTariff, ...], flaw: str
+) -> None:
+    with pytest.raises(SignatureRejected) as rejected:
+        check_tariffs(elements, *offered)
+    assert rejected.value.flaw == flaw
