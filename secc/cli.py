@@ -293,8 +293,10 @@ def _control(options: argparse.Namespace) -> int:
         request["watts"] = None if options.watts == "none" else _number(options.watts)
     elif options.order == "token":
         request |= {"kind": options.kind, "value": options.value}
-    elif options.order == "ongoing":
-        request |= {"phase": options.phase, "on": options.switch == "on"}
+    elif options.order == "lab" and options.name is not None:
+        from secc.config.lab import spelled_value
+
+        request |= {"order": options.name, "value": spelled_value(options.name, options.value)}
     if options.order == "events":
         if options.outlet is not None:
             ask(_socket(options), request | {"do": "state"})  # fails if the outlet does not exist

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-FORCED = ("Authorization", "ChargeParameterDiscovery", "CableCheck")
-
 
 def config_flags(parser: argparse.ArgumentParser) -> None:
     """The configuration: its file, and a flag for each setting that has one."""
@@ -101,8 +99,8 @@ def control_flags(control: argparse.ArgumentParser) -> None:
     token.add_argument("--kind", default="rfid", help="the card's kind as in the lists (default: rfid)")
     orders.add_parser("wake", help="wake the car that has paused")
     orders.add_parser("renegotiate", help="ask the car to negotiate again")
-    ongoing = orders.add_parser("ongoing", help="answer Ongoing in a phase until switched off")
-    ongoing.add_argument("phase", choices=FORCED, help="the phase to hold")
-    ongoing.add_argument("switch", choices=("on", "off"), help="on or off")
+    lab = orders.add_parser("lab", help="orders of a lab, if lab.orders.enabled is set: print them, or give one")
+    lab.add_argument("name", nargs="?", help="a setting of lab.orders, such as meter_info")
+    lab.add_argument("value", nargs="?", help="its value, a list with commas; `default` takes the order back")
     orders.add_parser("reload", help="read certificates, staples and lists again")
     orders.add_parser("events", help="print each event as a line of JSON, until interrupted")

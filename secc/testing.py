@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -152,9 +153,9 @@ class Commands:
         """Ask the car to negotiate again."""
         self._pull("renegotiate")
 
-    def ongoing(self, phase: str, on: bool) -> None:
-        """Answer Ongoing in Authorization, ChargeParameterDiscovery or CableCheck while ``on``."""
-        self._pull("ongoing", phase=phase, on=on)
+    def lab(self, order: str, value: object = None) -> None:
+        """Give an order of ``lab.orders``: ``lab("ongoing", ["CableCheck"])``. None takes it back."""
+        self._pull("lab", order=order, value=value)
 
 
 class StationUnderTest:
@@ -337,9 +338,9 @@ def configuration(
     ``settings`` more of ``secc.config.FLAGS``; ``flaws``, with ``tls``, names flawed contracts.
     Raises ConfigError, and ValueError for an unknown flaw.
     """
-    from secc.config import from_flags
+    from secc.config import LabOrders, from_flags
 
-    allowlist = directory / "allowlist.txt"
+    allowlist, lines = directory / "allowlist.txt", list(allow)
     # The path of a socket may have about 100 octets, and a test's directory often has more.
     sockets = Path(tempfile.mkdtemp(prefix="secc-"))
     flags: dict[str, Any] = {
@@ -356,9 +357,8 @@ def configuration(
     }
     if flaws and not tls:
         raise ValueError("flawed contracts need tls=True: no contract is shown without")
-    lines, pki = list(allow), None
-    if tls:
-        pki = directory / "pki"
+    pki = directory / "pki" if tls else None
+    if pki is not None:
         known = importlib.import_module("secc.tools.pki.flaws").FLAWS
         if unknown := [name for name in flaws if name not in known]:
             raise ValueError(f"no flaw {', '.join(unknown)}; `secc pki flaws` names them")
@@ -371,7 +371,8 @@ def configuration(
     allowlist.write_text("".join(f"{line}\n" for line in lines))
     # The station does not read a list that others may write, so ignore the umask.
     allowlist.chmod(0o644)
-    return from_flags(flags | dict(settings or {})), pki
+    config = from_flags(flags | dict(settings or {}))
+    return replace(config, lab=replace(config.lab, orders=LabOrders(enabled=True))), pki
 
 
 def _free_port() -> int:

@@ -54,9 +54,18 @@ def check(config: Config) -> None:
         if code not in (tolerable := on_request()):
             known = ", ".join(sorted(tolerable))
             raise Wrong(("lab", "tolerate", number), f"{code} cannot be asked for; there are: {known}")
+    _check_orders(config)
     if len(str(config.control_socket.absolute()).encode()) > 107:
         path = ("station", "control_socket" if config.station.control_socket is not None else "state_directory")
         raise Wrong(path, "makes a path of the control socket that is longer than the 107 octets that Linux allows")
+
+
+def _check_orders(config: Config) -> None:
+    path, orders = ("lab", "orders"), config.lab.orders
+    if not orders.enabled and (given := next(iter(orders.plain()), None)) is not None:
+        raise Wrong((*path, given), "needs lab.orders.enabled = true")
+    for outlet in config.outlets:
+        orders.check(outlet, path)
 
 
 def _check_outlet(config: Config, outlet: OutletSettings, path: tuple[str | int, ...]) -> None:

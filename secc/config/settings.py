@@ -1,7 +1,7 @@
 """Every setting of a station, as frozen dataclasses; those of an outlet are in
-:mod:`secc.config.outlet`.
+:mod:`secc.config.outlet`, those of a laboratory in :mod:`secc.config.lab`.
 
-``docs/configuration.md`` is made from both.
+``docs/configuration.md`` is made from all of them.
 
 A setting that weakens trust, money or power begins with ``danger_``. Exceptions are names that OCPP
 gave, because operators look for those, and values of an enumeration; they carry a ``Danger``.
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Annotated
 
 from frozen import dataclass
-from secc.config.choices import LABEL, QUIRK, Clock, LogLevel, TraceMode, UplinkKind
+from secc.config.choices import LABEL, Clock, LogLevel, TraceMode, UplinkKind
 from secc.config.facets import Danger, Doc, Length, Named, Range
+from secc.config.lab import Lab
 from secc.config.outlet import OutletSettings
 from secc.uplink.policy import Policy
 from secc.uplink.standalone import Eim, Rules
@@ -180,29 +181,6 @@ class Timing:
     shutdown_seconds: Annotated[
         float, Doc("Time for a charging car to end by itself when the station stops."), Range(0, 60)
     ] = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Lab:
-    """Settings for a laboratory. A station in the field has none of them."""
-
-    strict: Annotated[bool, Doc("Switch every tolerance of field quirks off, for conformance runs.")] = False
-    tolerate: Annotated[
-        tuple[str, ...],
-        Doc("Field quirks tolerated beyond the defaults, such as `Q-16`."),
-        QUIRK,
-        Danger((), "what a car gets wrong about power or receipts is let pass"),
-    ] = ()
-    danger_keylog: Annotated[
-        Path | None,
-        Doc("File to which TLS session keys are appended (NSS key log): they decrypt the sessions.", "none"),
-    ] = None
-    danger_follower: Annotated[
-        bool, Doc("For tests: let simulated hardware move the pilot for a car without one (`follower` in its address).")
-    ] = False
-    danger_trace_personal: Annotated[
-        bool, Doc("Leave contract certificates, EMAIDs and EVCCIDs in traces. For lab certificates only.")
-    ] = False
 
 
 @dataclass(frozen=True, slots=True)

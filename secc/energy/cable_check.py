@@ -4,6 +4,7 @@ charging voltage is applied.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from hal.interlock import Insulation, Purpose
@@ -20,6 +21,7 @@ LOW_VOLTAGE = Timeout("output below 60 V", 10.0, "IEC 61851-23:2023 CC.4.1.1")
 CLOSING = Timeout("contactor closing", 5.0, "IEC 61851-23:2023 CC.4.1.2")
 RISING = Timeout("cable check voltage", 10.0, "IEC 61851-23:2023 CC.4.1.2")
 SELF_TEST = Timeout("insulation monitor self-test", 30.0, "IEC 61851-23:2023 CC.4.1.2")
+PROLONGED = Timeout("prolonged insulation test", 0.0, "order of a lab")
 MEASURING = Timeout("insulation measurement", 5.0, "IEC 61851-23:2023 CC.4.1.2")
 
 
@@ -119,10 +121,16 @@ class CableCheck:
         """Wait for as many measurements as the settings ask for, and judge them. Supervision raises
         at a bad one.
         """
-        insulation = self._insulation
+        board, insulation = self._board, self._insulation
+        began = board.now
         for count in range(1, self._settings.isolation_measurements + 1):
-            if not (yield from self._board.until(partial(insulation.has, count), within=MEASURING, before=whole)):
+            if not (yield from board.until(partial(insulation.has, count), within=MEASURING, before=whole)):
                 return failed("the insulation monitor reports no measurement")
+        if (missing := began + insulation.seconds - board.now) > 0.0:
+            # The monitor measures on, and supervision raises at a bad measurement.
+            yield from board.until(lambda: False, within=replace(PROLONGED, seconds=missing), before=whole)
+            if board.now >= whole.at:
+                return failed("the insulation test is longer than the time of the cable check")
         ohms = min(insulation.ohms)
         return CableChecked(True, "valid" if ohms >= self._settings.warning_ohms else "warning", f"{ohms:.0f} ohms")
 

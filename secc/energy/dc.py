@@ -16,7 +16,7 @@ from secc.conversation import Asked, Conversation, Deadline, Party, Timeout
 from secc.energy.arithmetic import cable_check_volts, over_voltage
 from secc.energy.cable_check import CableCheck, failed
 from secc.energy.effects import Notice, OpenDcContactor, ReleasePower
-from secc.energy.events import Ticked
+from secc.energy.events import InsulationTestProlonged, Ticked
 from secc.energy.insulation import InsulationWatch
 from secc.energy.path import Halt, Path
 from secc.energy.settings import DcSettings
@@ -55,6 +55,7 @@ class DcPath(Path):
         self._stale = False
         self._too_high_since: float | None = None
         board.hear(InsulationMeasured, by=self.insulation_measured)
+        board.hear(InsulationTestProlonged, by=self.insulation.prolong)
         board.hear(Ticked, by=self.ticked)
 
     # Questions

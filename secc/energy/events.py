@@ -16,3 +16,10 @@ class Ticked(Event):
     """A tenth of a second has passed: check the levels. Ramps, measurements and their age have no
     event of their own.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class InsulationTestProlonged(Event):
+    """A lab wants insulation tests of at least so many seconds from now on."""
+
+    seconds: float

@@ -8,6 +8,7 @@ from hal.interlock import Insulation
 from hal.readings import ImdReading
 from secc.conversation import Party
 from secc.energy.effects import ReportInsulation, StartInsulationMonitor, StopInsulationMonitor
+from secc.energy.events import InsulationTestProlonged
 from secc.energy.settings import DcSettings
 
 
@@ -20,9 +21,14 @@ class InsulationWatch:
         """True once the monitor has passed its self-test in this plug-in."""
         self.ohms: list[float] = []
         """The newest measurements since ``measure_anew``, at most as many as the settings ask for."""
+        self.seconds = settings.insulation_seconds
+        """Shortest test."""
         self._board, self._settings = board, settings
         self._counts_from = math.inf
         self._heard_at = -math.inf
+
+    def prolong(self, event: InsulationTestProlonged) -> None:
+        self.seconds = event.seconds
 
     def start(self) -> None:
         """Run the monitor; drop earlier measurements."""

@@ -28,6 +28,8 @@ class DcSettings:
     fault_ohms: float = 100_000.0
     warning_ohms: float = 250_000.0
     isolation_measurements: int = 1
+    insulation_seconds: float = 0.0
+    """Shortest insulation test, for a lab; 0: as long as the measurements take."""
     stale_target_seconds: float = 5.0
     """After this time without a target from the car the current goes to zero."""
     lost_target_seconds: float = 10.0

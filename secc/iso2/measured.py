@@ -8,6 +8,7 @@ from secc.iso2.messages import MeterInfo
 from secc.iso2.refusals import Malfunction
 from secc.iso2.session_state import SessionState
 from secc.session.measured import stale, whole_watt_hours
+from secc.session.offer import MeterDetail
 
 
 def fresh(secc: Party) -> Levels:
@@ -20,6 +21,11 @@ def fresh(secc: Party) -> Levels:
 
 
 def meter_info(secc: Party, state: SessionState) -> MeterInfo | None:
-    """Returns the billing meter's reading; None without a meter or a reading."""
-    reading = whole_watt_hours(secc.levels) if state.offer.meter_id else None
-    return None if reading is None else MeterInfo(meter_id=state.offer.meter_id[:32], meter_reading=reading)
+    """Returns the billing meter's reading; None without a meter or a reading, or if a lab wants none."""
+    detail, meter_id = state.offer.meter_detail, state.offer.meter_id[:32]
+    if not meter_id or detail is MeterDetail.NONE:
+        return None
+    if detail is MeterDetail.IDENTITY:
+        return MeterInfo(meter_id=meter_id)
+    reading = whole_watt_hours(secc.levels)
+    return None if reading is None else MeterInfo(meter_id=meter_id, meter_reading=reading)

@@ -47,6 +47,8 @@ def _outlet(outlet: Mapping[str, Any]) -> Iterator[str]:
     yield f"  power     pilot {outlet['pilot']}, contactor {outlet['contactor']}, {power}"
     if outlet["watts_limit"] is not None:
         yield f"  limit     {outlet['watts_limit']:g} W"
+    if orders := outlet.get("lab"):
+        yield f"  lab       {', '.join(f'{name} = {value}' for name, value in orders.items())}"
     if outlet["faults"]:
         yield f"  faults    {', '.join(outlet['faults'])}"
     if (session := outlet["session"]) is not None:

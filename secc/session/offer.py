@@ -36,6 +36,15 @@ class Transfer(StrEnum):
         return self is Transfer.DC
 
 
+class MeterDetail(StrEnum):
+    """What a charging car is told of the billing meter."""
+
+    READING = "reading"
+    """Its identity and its reading."""
+    IDENTITY = "identity"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class AcLimits:
     """Limits of the AC side: volts phase to neutral, amperes a phase."""
@@ -109,6 +118,9 @@ class Offer:
     """
     provisioning: tuple[Provisioning, ...] = ()
     """What a car may ask the provisioning service for; offered over TLS only."""
+    meter_detail: MeterDetail = MeterDetail.READING
+    ongoing: frozenset[str] = frozenset()
+    """The phases that a lab holds in Ongoing from the start (``secc.session.wishes.Held``)."""
     tolerances: frozenset[str] = frozenset()
     """Field quirks tolerated beyond the defaults (``Q-nn``)."""
     strict: bool = False

@@ -6,10 +6,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from enum import StrEnum
 
 from secc.conversation import Deadline, Party, TimedOut, Timeout
 from secc.session.events import EimDecided, LimitChanged, OngoingForced, RenegotiationRequested, StopRequested
 from secc.session.offer import Offer
+
+
+class Held(StrEnum):
+    """A phase that a lab may hold in Ongoing."""
+
+    AUTHORIZATION = "Authorization"
+    SCHEDULE = "ChargeParameterDiscovery"
+    CABLE_CHECK = "CableCheck"
 
 
 class Wishes:
@@ -25,7 +34,7 @@ class Wishes:
         self.watts_limit = offer.watts_limit
         """The limit now, all phases together; None: that of the hardware."""
         self.eim_accepted = offer.eim_authorized or offer.free
-        self._forced: set[str] = set()
+        self._forced = set(offer.ongoing)
 
     def hear(self, secc: Party, patience: Timeout, *, renegotiates: Callable[[], bool]) -> None:
         """Register the handlers in ``secc``.
@@ -70,7 +79,7 @@ class Wishes:
         self.stop = None
         self.negotiated()
 
-    def forces(self, phase: str) -> bool:
+    def forces(self, phase: Held) -> bool:
         """Whether a lab holds this phase in Ongoing."""
         return phase in self._forced
 

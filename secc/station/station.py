@@ -249,7 +249,7 @@ class Station:
             "token": lambda request: self._outlet(request).commands.token(request["kind"], request["value"]),
             "wake": lambda request: self._outlet(request).commands.wake(),
             "renegotiate": lambda request: self._outlet(request).commands.renegotiate(),
-            "ongoing": lambda request: self._outlet(request).commands.ongoing(request["phase"], request["on"]),
+            "lab": lambda request: self._outlet(request).commands.lab(request.get("order"), request.get("value")),
             "reload": self._reload_for,
         }
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from hal.sim.clock import run_virtual
-from secc.config import Config, Eim, Timing, Tls
+from secc.config import Config, Eim, Lab, LabOrders, Timing, Tls
 from tests.conformance.tester import Tester
 from tests.station_scene import BOTH, Scene, car_wallet, configured, judged, station
+
+TAKES_ORDERS = LabOrders(enabled=True)
 
 
 @functools.cache
@@ -42,12 +44,13 @@ class Place:
     def __str__(self) -> str:
         return f"{'DC' if self.dc else 'AC'} {'PnC' if self.contract else 'EIM'}{' over TLS' if self.tls else ''}: {self.due}"
 
-    def config(self, directory: Path, timing: Timing | None = None) -> Config:
+    def config(self, directory: Path, timing: Timing | None = None, orders: LabOrders = TAKES_ORDERS) -> Config:
+        lab = Lab(orders=orders)
         if not self.tls:
-            return configured(directory, dc=self.dc, timing=timing)
+            return configured(directory, dc=self.dc, timing=timing, lab=lab)
         # Over TLS both payments are offered; who has no contract needs no card.
         eim = Eim.LIST if self.contract else Eim.FREE
-        config = configured(directory, dc=self.dc, tls=Tls.OFFERED, payments=BOTH, eim=eim, timing=timing)
+        config = configured(directory, dc=self.dc, tls=Tls.OFFERED, payments=BOTH, eim=eim, timing=timing, lab=lab)
         return replace(config, uplink=replace(config.uplink, provisioning=provisioning_service()))
 
     async def reached(self, scene: Scene) -> Tester:
@@ -72,9 +75,19 @@ def pnc(due: str, *, of_dc: bool = True) -> Place:
     return Place(of_dc, due, tls=True, contract=True)
 
 
-def at(place: Place, directory: Path, act: Callable[[Tester], Awaitable[Any]], *, timing: Timing | None = None) -> None:
-    """Bring a station up, drive a tester to this place, and do what the row says. The true contactor never closes against the interlock."""
-    run(place.config(directory, timing), lambda scene: _reached(place, scene, act))
+def at(
+    place: Place,
+    directory: Path,
+    act: Callable[[Tester], Awaitable[Any]],
+    *,
+    timing: Timing | None = None,
+    orders: LabOrders = TAKES_ORDERS,
+) -> None:
+    """Bring a station up, drive a tester to this place, and do what the row says. The true contactor never closes against the interlock.
+
+    ``orders``: what the lab has ordered of the station by its configuration.
+    """
+    run(place.config(directory, timing, orders), lambda scene: _reached(place, scene, act))
 
 
 async def _reached(place: Place, scene: Scene, act: Callable[[Tester], Awaitable[Any]]) -> None:

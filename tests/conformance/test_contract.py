@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from certs.certificates import Edition, parse_certificate
 from certs.revocation import certificate_hash_data
-from secc.config import Config, Eim, Tls
+from secc.config import Config, Eim, Lab, LabOrders, Tls
 from secc.exi.xmldsig import Signature, SignatureValue
 from secc.iso2.messages import (
     SCHEMA,
@@ -119,29 +119,31 @@ def test_a_service_that_is_not_offered_has_no_details(tmp_path: Path) -> None:
     at(pnc("ServiceDetail"), tmp_path, lambda tester: tester.refused(request, code))
 
 
-def offering(directory: Path, *payments: Payment) -> Config:
-    return configured(directory, tls=Tls.REQUIRED, payments=payments, eim=Eim.FREE)
+def offering(directory: Path, payment: Payment) -> Config:
+    """A station for both payments that a lab lets offer one."""
+    lab = Lab(orders=LabOrders(enabled=True, payment=payment))
+    return configured(directory, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.FREE, lab=lab)
 
 
 @pytest.mark.parametrize(
-    ("payments", "option", "services", "code"),
+    ("payment", "option", "services", "code"),
     [
         pytest.param(
-            (Payment.EXTERNAL,),
+            Payment.EXTERNAL,
             EXTERNAL,
             (1, 2),
             ResponseCode.FAILED_SERVICE_SELECTION_INVALID,
             marks=pytest.mark.case("I2-PSS-06"),
         ),
         pytest.param(
-            (Payment.EXTERNAL,),
+            Payment.EXTERNAL,
             CONTRACT,
             (1,),
             ResponseCode.FAILED_PAYMENT_SELECTION_INVALID,
             marks=pytest.mark.case("I2-PSS-08"),
         ),
         pytest.param(
-            (Payment.CONTRACT,),
+            Payment.CONTRACT,
             EXTERNAL,
             (1,),
             ResponseCode.FAILED_PAYMENT_SELECTION_INVALID,
@@ -150,13 +152,13 @@ def offering(directory: Path, *payments: Payment) -> Config:
     ],
 )
 def test_what_is_not_offered_cannot_be_selected(
-    payments: tuple[Payment, ...], option: PaymentOption, services: tuple[int, ...], code: ResponseCode, tmp_path: Path
+    payment: Payment, option: PaymentOption, services: tuple[int, ...], code: ResponseCode, tmp_path: Path
 ) -> None:
     async def act(scene: Scene) -> None:
         tester = await (await Tester.connect(scene, tls=True)).drive("PaymentServiceSelection")
         await tester.refused(selection(option, *services), code)
 
-    run(offering(tmp_path, *payments), act)
+    run(offering(tmp_path, payment), act)
 
 
 async def options_of(tester: Tester) -> tuple[PaymentOption, ...]:

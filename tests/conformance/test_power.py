@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from secc.config import LabOrders
 from secc.iso2.messages import (
     CableCheckReq,
     ChargingProfile,
@@ -20,6 +21,7 @@ from secc.iso2.messages import (
     ProfileEntry,
     ResponseCode,
 )
+from secc.session.offer import MeterDetail
 from tests.conformance.places import Place, ac, at, dc
 from tests.conformance.tester import Tester
 from tests.iso2_car import (
@@ -256,28 +258,40 @@ def with_meter(body: Any, tester: Tester) -> None:
     assert body.meter_info.meter_id
 
 
+def with_identity_alone(body: Any, tester: Tester) -> None:
+    with_meter(body, tester)
+    assert body.meter_info.meter_reading is None
+
+
+def without_meter(body: Any, tester: Tester) -> None:
+    without_receipt(body, tester)
+    assert body.meter_info is None
+
+
 def with_reading(body: Any, tester: Tester) -> None:
     with_meter(body, tester)
     # The meter is read once a second, in which 11 kW are 3 Wh.
     assert 0.0 <= tester.world.truth()["metered_watt_hours"] - body.meter_info.meter_reading < 5.0
 
 
-def looping(row: str, of_dc: bool, judge: Callable[[Any, Tester], None]) -> Any:
-    return pytest.param(of_dc, judge, id=row, marks=pytest.mark.case(row))
+def looping(row: str, of_dc: bool, detail: MeterDetail, judge: Callable[[Any, Tester], None]) -> Any:
+    return pytest.param(of_dc, detail, judge, id=row, marks=pytest.mark.case(row))
 
 
 @pytest.mark.parametrize(
-    ("of_dc", "judge"),
+    ("of_dc", "detail", "judge"),
     [
-        looping("I2-CS-01", False, without_receipt),
-        looping("I2-CS-05", False, with_meter),
-        looping("I2-CS-07", False, with_reading),
-        looping("I2-CD-01", True, without_receipt),
-        looping("I2-CD-06", True, with_meter),
-        looping("I2-CD-08", True, with_reading),
+        looping("I2-CS-01", False, MeterDetail.NONE, without_meter),
+        looping("I2-CS-05", False, MeterDetail.IDENTITY, with_identity_alone),
+        looping("I2-CS-07", False, MeterDetail.READING, with_reading),
+        looping("I2-CD-01", True, MeterDetail.NONE, without_meter),
+        looping("I2-CD-06", True, MeterDetail.IDENTITY, with_identity_alone),
+        looping("I2-CD-08", True, MeterDetail.READING, with_reading),
     ],
 )
-def test_what_the_loop_tells(of_dc: bool, judge: Callable[[Any, Tester], None], tmp_path: Path) -> None:
+def test_what_the_loop_tells(
+    of_dc: bool, detail: MeterDetail, judge: Callable[[Any, Tester], None], tmp_path: Path
+) -> None:
     async def act(tester: Tester) -> None:
         for _ in range(30):
             body = await tester.says(tester.demand() if of_dc else ChargingStatusReq())
@@ -285,4 +299,5 @@ def test_what_the_loop_tells(of_dc: bool, judge: Callable[[Any, Tester], None], 
             judge(body, tester)
             await asyncio.sleep(0.5 if of_dc else 2.0)
 
-    at(Place(of_dc, "CurrentDemand" if of_dc else "ChargingStatus"), tmp_path, act)
+    place = Place(of_dc, "CurrentDemand" if of_dc else "ChargingStatus")
+    at(place, tmp_path, act, orders=LabOrders(enabled=True, meter_info=detail))

@@ -100,7 +100,7 @@ def test_a_card_that_is_never_shown_ends_the_session(tmp_path: Path) -> None:
 )
 def test_what_is_never_decided_ends_the_session(place: Place, phase: str, tmp_path: Path) -> None:
     async def act(tester: Tester) -> None:
-        tester.scene.outlet().commands.ongoing(phase, True)
+        tester.scene.outlet().commands.lab("ongoing", [phase])
         request: Body = dc_parameters() if tester.dc else ac_parameters()
         if phase == "Authorization":
             request = POLL

@@ -16,6 +16,7 @@ from secc.energy import DcSettings
 from secc.energy.cable_check import CableCheck
 from secc.energy.contactor import Contactor
 from secc.energy.effects import Notice, SetSupply, StartInsulationMonitor
+from secc.energy.events import InsulationTestProlonged
 from secc.energy.insulation import InsulationWatch
 from secc.energy.supply import Supply
 from secc.session.effects import CableChecked, CheckCable, SetOutput
@@ -387,3 +388,50 @@ def test_the_voltage_rises_no_faster_than_its_ramp() -> None:
     for (before, low), (after, high) in itertools.pairwise(rising):
         assert high - low <= 500.0 * (after - before) + 0.2
     assert Notice.TARGET_IGNORED not in b.notices
+
+
+# --- A lab prolongs the test ----------------------------------------------------------------------------------------------------
+
+
+def prolonged(seconds: float) -> Bench:
+    return bench(replace(SETTINGS, insulation_seconds=seconds))
+
+
+def test_a_prolonged_test_stays_at_its_voltage_and_passes() -> None:
+    b, plain = prolonged(20.0), bench()
+    number, other = b.ask(CHECK), plain.ask(CHECK)
+    longer = b.run_until(lambda: number in b.told, 40.0) - plain.run_until(lambda: other in plain.told, 40.0)
+    assert 18.0 < longer <= 20.0
+    assert b.told[number] == CableChecked(True, "valid", "1000000 ohms")
+    assert b.world.truth()["outlet_volts"] < 60.0
+
+
+@pytest.mark.parametrize("ohms", [150_000.0, 20_000.0])
+def test_what_the_monitor_measures_last_in_a_prolonged_test_counts(ohms: float) -> None:
+    b = prolonged(20.0)
+    number = b.ask(CHECK)
+    b.run(15.0)
+    assert number not in b.told
+    b.world.car.inlet_ohms = ohms
+    b.run_until(lambda: number in b.told, 12.0)
+    if ohms < SETTINGS.fault_ohms:
+        assert b.told[number].isolation == "fault"
+        b.run(3.0)
+        assert b.dead
+    else:
+        assert b.told[number] == CableChecked(True, "warning", "150000 ohms")
+
+
+def test_a_test_that_is_longer_than_the_check_fails_it() -> None:
+    assert "longer than the time" in failed(prolonged(60.0), 40.0).detail
+
+
+def test_an_order_during_the_plug_in_counts_from_the_next_check() -> None:
+    b = bench()
+    assert b.answer(CHECK).passed
+    b.hear(InsulationTestProlonged(15.0))
+    number = b.ask(CHECK)
+    assert 15.0 < b.run_until(lambda: number in b.told, 40.0) < 25.0
+    b.hear(InsulationTestProlonged(0.0))
+    number = b.ask(CHECK)
+    assert b.run_until(lambda: number in b.told, 40.0) < 10.0

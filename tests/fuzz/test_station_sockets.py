@@ -163,7 +163,7 @@ def test_any_datagram_on_the_sdp_port(tmp_path: Path, caplog: pytest.LogCaptureF
 @pytest.mark.case("A-OCPP-06")
 def test_any_line_on_the_control_socket(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     chance = random.Random(3)
-    verbs = ["state", "start", "limit", "token", "renegotiate", "ongoing", "events", "reload", "nothing"]
+    verbs = ["state", "start", "limit", "token", "renegotiate", "lab", "events", "reload", "nothing"]
     values: list[object] = [None, True, -1, 1e400, 0.5, "", "rfid", "x" * 300, [], {}, [[]], "\x00", "Authorization"]
     keys = ["outlet", "watts", "kind", "value", "phase", "on"]
 

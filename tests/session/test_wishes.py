@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -13,7 +12,7 @@ from secc.errors import Refusal
 from secc.session.effects import OpenContactor
 from secc.session.events import EimDecided, LimitChanged, OngoingForced, RenegotiationRequested, StopRequested
 from secc.session.offer import Offer
-from secc.session.wishes import Wishes
+from secc.session.wishes import Held, Wishes
 
 PATIENCE = Timeout("patience", 10.0, "test", answered=True)
 LONG = Timeout("sequence", 60.0, "test")
@@ -130,5 +129,10 @@ def test_a_lab_holds_phases_in_ongoing_one_by_one() -> None:
     scene.hear(OngoingForced("CableCheck", on=True))
     scene.hear(OngoingForced("Authorization", on=False))
     scene.hear(OngoingForced("PreCharge", on=False))
-    forced: Callable[[str], bool] = scene.wishes.forces
-    assert [forced(phase) for phase in ("Authorization", "CableCheck", "PreCharge")] == [False, True, False]
+    assert [phase for phase in Held if scene.wishes.forces(phase)] == [Held.CABLE_CHECK]
+
+
+def test_a_lab_holds_phases_from_the_start_until_it_releases_them() -> None:
+    scene = Scene(Offer(ongoing=frozenset({"Authorization", "CableCheck"})))
+    scene.hear(OngoingForced("CableCheck", on=False))
+    assert [phase for phase in Held if scene.wishes.forces(phase)] == [Held.AUTHORIZATION]

@@ -15,8 +15,7 @@ from secc.session.effects import AuthorizeContract, Decision, IdentifyAgain, Mil
 from secc.session.proof import ProvedContract, prove
 from secc.session.signature import P256_SHA256
 from secc.session.waiting import limited
-
-FORCED = "Authorization"
+from secc.session.wishes import Held
 
 
 def external_authorization(secc: Party, state: SessionState) -> Conversation[None]:
@@ -26,7 +25,7 @@ def external_authorization(secc: Party, state: SessionState) -> Conversation[Non
     """
     yield from next_request(secc, AuthorizationReq)
     with limited(secc, timing.eim_authorization(state.offer.eim_seconds)):
-        while not state.wishes.eim_accepted or state.wishes.forces(FORCED):
+        while not state.wishes.eim_accepted or state.wishes.forces(Held.AUTHORIZATION):
             yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
             yield from next_request(secc, AuthorizationReq)
     secc.reply(finished())
@@ -73,7 +72,7 @@ def _decided_before(state: SessionState) -> PausedContract | None:
     """
     assert state.resumed is not None
     before = state.resumed.contract
-    decided = before is not None and before.verdict is not None and not state.wishes.forces(FORCED)
+    decided = before is not None and before.verdict is not None and not state.wishes.forces(Held.AUTHORIZATION)
     return before if decided else None
 
 
@@ -125,7 +124,7 @@ def _proved(secc: Party, request: AuthorizationReq, contract: Contract, challeng
 
 def _decided(state: SessionState, asked: ContractVerdict) -> bool:
     """Whether the car may charge now. Raises Refusal for a contract that may not."""
-    if state.wishes.forces(FORCED):
+    if state.wishes.forces(Held.AUTHORIZATION):
         return False
     verdict = asked.now()
     if state.wishes.eim_accepted:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
@@ -22,8 +20,7 @@ from secc.iso2.status import present_dc
 from secc.session.dc_limits import CarLimits
 from secc.session.effects import CableChecked, CheckCable, Milestone, Reach
 from secc.session.waiting import limited, pilot_in
-
-FORCED: Final = "CableCheck"
+from secc.session.wishes import Held
 
 
 def cable_check(secc: Party, state: SessionState, car: CarLimits) -> Conversation[None]:
@@ -46,7 +43,7 @@ def _found(secc: Party, state: SessionState, car: CarLimits) -> Conversation[Cab
         raise Refusal(ResponseCode.FAILED, "[V2G2-918]", f"CableCheckReq with the pilot in {secc.levels.pilot}")
     state.isolation, state.live = None, True
     question = secc.ask(CheckCable(car.volts, timing.CABLE_CHECK))
-    while (finding := secc.answer(question)) is None or (finding.passed and state.wishes.forces(FORCED)):
+    while (finding := secc.answer(question)) is None or (finding.passed and state.wishes.forces(Held.CABLE_CHECK)):
         active = present_dc(secc, state, DC_EVSEStatusCode.EVSE_ISOLATION_MONITORING_ACTIVE)
         yield from state.pace.reply(secc, _response(EVSEProcessing.ONGOING, active))
         yield from next_request(secc, CableCheckReq)

@@ -19,8 +19,8 @@ from secc.iso2.units import amount, amperes, limit, physical, volts, watts
 from secc.session.dc_limits import CarLimits
 from secc.session.effects import Milestone, Reach
 from secc.session.waiting import limited
+from secc.session.wishes import Held
 
-FORCED = "ChargeParameterDiscovery"
 WRONG = ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
 
 
@@ -39,7 +39,7 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     request = yield from _first(secc, state)
     target = _agreed(secc, request, state)
     with limited(secc, timing.ONGOING):
-        while limit(state.terms.maximum_watts, UnitSymbol.W).value <= 0 or state.wishes.forces(FORCED):
+        while limit(state.terms.maximum_watts, UnitSymbol.W).value <= 0 or state.wishes.forces(Held.SCHEDULE):
             yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
             request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
             target = _agreed(secc, request, state)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any, Literal
 
 from hal.events import TokenPresented
 from hal.readings import Token
+from secc.config import LabOrders
 from secc.conversation import Event
 from secc.ops.control import ControlError
 from secc.outlet.events import StartOrdered, StopOrdered, WakeOrdered
 from secc.session.effects import Verdict
 from secc.session.events import OngoingForced, RenegotiationRequested
+from secc.session.wishes import Held
+from secc.station.serving.orders import Orders
 from secc.station.serving.path import PowerPaths
 from secc.station.serving.plug import PlugIns
 from secc.station.serving.sessions import Sessions
 from secc.uplink import port
+
+log = logging.getLogger(__name__)
 
 HIGHEST_WATTS = 1e7
 LONGEST_TOKEN = 255
@@ -29,11 +35,12 @@ class Commands:
     wrong or changes nothing.
     """
 
-    def __init__(self, name: str, plug: PlugIns, path: PowerPaths, sessions: Sessions) -> None:
+    def __init__(self, name: str, plug: PlugIns, path: PowerPaths, sessions: Sessions, orders: Orders) -> None:
         self._name = name
         self._plug = plug
         self._path = path
         self._sessions = sessions
+        self._orders = orders
 
     def start(self) -> Mapping[str, Any]:
         """Let the car at the outlet charge."""
@@ -97,12 +104,30 @@ class Commands:
         self._to_session(RenegotiationRequested())
         return {}
 
-    def ongoing(self, phase: Any, on: Any) -> Mapping[str, Any]:
-        """Answer Ongoing in this phase until it is switched off."""
-        if not isinstance(phase, str) or not isinstance(on, bool):
-            raise ControlError("a phase is a word, and it is switched on or off by true or false")
-        self._to_session(OngoingForced(phase, on))
-        return {"phase": phase, "on": on}
+    def lab(self, order: Any, value: Any) -> Mapping[str, Any]:
+        """Do an order of a lab; a value of None takes it back. Without an order nothing changes. The
+        answer has all orders that stand.
+        """
+        before = self._orders.now
+        if not before.enabled:
+            raise ControlError("the station takes no orders of a lab: lab.orders.enabled is not set")
+        if order is not None:
+            if not isinstance(order, str):
+                raise ControlError("an order is a word")
+            self._orders.order(order, value)
+            self._tell(before)
+            log.info("outlet %s: orders of the lab: %s", self._name, self._orders.now.plain() or "none")
+        return self._orders.now.plain()
+
+    def _tell(self, before: LabOrders) -> None:
+        """Tell a running session and the power path what has changed for them."""
+        now = self._orders.now
+        if self._sessions.current is not None:
+            for phase in Held:
+                if (on := phase in now.ongoing) is not (phase in before.ongoing):
+                    self._to_session(OngoingForced(phase.value, on))
+        if now.insulation_seconds != before.insulation_seconds:
+            self._path.prolong(now.insulation_seconds)
 
     def ordered(self, event: port.BackendEvent) -> None:
         """Do an order of the backend."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from secc.config import OutletSettings
 from secc.station.serving.hardware import Hardware
+from secc.station.serving.orders import Orders
 from secc.station.serving.router import Router
 from secc.station.shared.services import Services
 
@@ -23,6 +24,7 @@ class Outlet:
         self.name = settings.name
         self.settings = settings
         self.services = services
+        self.orders = Orders(settings, services.config.lab.orders)
         self.router = Router(f"outlet {settings.name}", levels=lambda: self.hardware.levels())
         self.hardware = Hardware(settings, services, self.router, self.publish)
         self.loop = asyncio.get_running_loop()
@@ -42,4 +44,5 @@ class Part:
         self._name, self._settings, self._services = outlet.settings.name, outlet.settings, outlet.services
         self._config = outlet.services.config
         self._router, self._hardware, self._publish = outlet.router, outlet.hardware, outlet.publish
+        self._orders = outlet.orders
         self._loop = outlet.loop

@@ -12,6 +12,7 @@ from secc.protocols import editions
 from secc.session.effects import Provisioning
 from secc.session.offer import Offer, Payment
 from secc.session.protocol import V2gProtocol
+from secc.station.serving.orders import Orders
 from secc.station.serving.supplies import supplies
 from secc.station.shared.services import Services
 from secc.uplink.policy import offers_contract
@@ -56,9 +57,10 @@ def contract_possible(
 
 
 def offer_for(
-    settings: OutletSettings, services: Services, board: Board, plugin: Plugin, protocol: V2gProtocol, *, secure: bool
+    orders: Orders, services: Services, board: Board, plugin: Plugin, protocol: V2gProtocol, *, secure: bool
 ) -> Offer:
-    """Returns the offer; ``secure``: the connection is TLS."""
+    """Returns the offer of an outlet with these orders of a lab; ``secure``: the connection is TLS."""
+    settings, ordered = orders.settings, orders.now
     now = asyncio.get_running_loop().time()
     config, authorized = services.config, plugin.eim_authorized(now)
     contract = contract_possible(settings, services, secure=secure, identified=authorized, spoken=(protocol,))
@@ -83,6 +85,8 @@ def offer_for(
         backend_lost_at=services.uplink.lost_at,
         paused=plugin.state.paused,
         provisioning=tuple(Provisioning) if settings.provisioning and services.uplink.provisions else (),
+        meter_detail=ordered.meter_info,
+        ongoing=frozenset(phase.value for phase in ordered.ongoing),
         tolerances=frozenset(config.lab.tolerate),
         strict=config.lab.strict,
     )

@@ -63,7 +63,7 @@ class OutletHost(Outlet):
             self, self.plug, self.path, self.questions, self.session_log, self.transactions, changed=self._changed
         )
         self.sockets = Sockets(self, self.plug, self.sessions.admit)
-        self.commands = Commands(self.name, self.plug, self.path, self.sessions)
+        self.commands = Commands(self.name, self.plug, self.path, self.sessions, self.orders)
         self.router.taps(StartPower, by=self.transactions.power_wanted)
         self.router.performs(OpenSdp, by=self._open_sdp)
         self.router.performs(CloseSdp, by=self._close_sdp)
@@ -174,7 +174,7 @@ class OutletHost(Outlet):
             return stands
         if self.matching.present and not self.matching.ready:
             return f"no car can be matched: {self.matching.problem or 'the modem is not ready'}"
-        return refusal(self.settings, self.services)
+        return refusal(self.orders.settings, self.services)
 
     def _modem(self) -> str:
         if not self.matching.present:
@@ -199,6 +199,7 @@ class OutletHost(Outlet):
             "watt_hours": round(levels.watt_hours, 1),
             "modem": self._modem(),
             "watts_limit": self.path.watts_limit,
+            "lab": self.orders.now.plain(),
             "faults": list(self.hardware.faults),
             "last": self.session_log.last,
             "session": self.sessions.state(),

@@ -11,7 +11,7 @@ from hal.events import PilotChanged
 from secc.conversation import End
 from secc.energy import AcSettings, DcSettings, PowerPath
 from secc.energy.effects import Announce
-from secc.energy.events import Ticked
+from secc.energy.events import InsulationTestProlonged, Ticked
 from secc.outlet.events import ChargingBegan
 from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
@@ -64,7 +64,12 @@ class PowerPaths(Part):
             return None
         able = supplies(self._settings, board)
         if able.dc is not None:
-            return DcSettings(limits=able.dc, watts=self.watts_limit, insulation_monitor=board.imd is not None)
+            return DcSettings(
+                limits=able.dc,
+                watts=self.watts_limit,
+                insulation_monitor=board.imd is not None,
+                insulation_seconds=self._orders.now.insulation_seconds,
+            )
         return AcSettings(limits=able.ac, watts=self.watts_limit) if able.ac is not None else None
 
     def end(self) -> None:
@@ -80,6 +85,10 @@ class PowerPaths(Part):
         """Deliver at most ``watts`` from now on: tells path, session and plug-in."""
         self.watts_limit = watts
         self._router.tell(LimitChanged(watts))
+
+    def prolong(self, seconds: float) -> None:
+        """Insulation tests last at least so long from now on."""
+        self.hear(InsulationTestProlonged(seconds))
 
     def _pilot_changed(self, event: PilotChanged) -> None:
         if event.reading.state.connected:

@@ -103,7 +103,7 @@ class Sessions(Part):
         self._plug.hear(events.ConnectionAccepted())
         if not self._plug.window_open:
             return None
-        connection = V2gConnection(self, self._services.serving(self._settings), peer)
+        connection = V2gConnection(self, self._services.serving(self._orders.settings), peer)
         self._connection = connection
         self._changed()
         self._log.connected(peer, self._loop.time())
@@ -145,7 +145,7 @@ class Sessions(Part):
         assert board is not None
         now = self._loop.time()
         offer = replace(
-            offer_for(self._settings, self._services, board, plugin, protocol, secure=secure),
+            offer_for(self._orders, self._services, board, plugin, protocol, secure=secure),
             watts_limit=self._path.watts_limit,
             ask_before_proof=self._questions.unproved.allowed(now),
         )

@@ -136,7 +136,7 @@ class Sockets(Part):
     def _answer(self, offered: sdp.Security, source: str) -> tuple[sdp.Security, int] | None:
         if self._tcp is None or not self._plug.window_open:
             return None
-        serving = self._services.serving(self._settings)
+        serving = self._services.serving(self._orders.settings)
         security = sdp.answer(offered, tls=serving.tls, plain=serving.plain)
         if security is None:
             return None

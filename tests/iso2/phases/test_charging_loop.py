@@ -20,7 +20,7 @@ from secc.iso2.messages import (
 )
 from secc.session.effects import OpenContactor, Remark, SetOutput, StopPower
 from secc.session.events import LimitChanged, RenegotiationRequested, StopRequested
-from secc.session.offer import Offer
+from secc.session.offer import MeterDetail, Offer
 from tests.dialogue import LATER
 from tests.iso2_car import (
     AC_EIM,
@@ -230,6 +230,18 @@ def test_what_no_meter_has_read_is_not_told(changes: dict[str, float]) -> None:
 
 def test_an_outlet_without_a_meter_tells_no_reading() -> None:
     assert loop(replace(AC_EIM, meter_id="")).says(STATUS).meter_info is None
+
+
+@pytest.mark.parametrize("offer", [AC_EIM, DC_EIM])
+@pytest.mark.parametrize(
+    ("detail", "info"),
+    [(MeterDetail.NONE, None), (MeterDetail.IDENTITY, MeterInfo(meter_id=METER))],
+)
+def test_a_lab_leaves_the_reading_or_all_of_the_meter_out(
+    detail: MeterDetail, info: MeterInfo | None, offer: Offer
+) -> None:
+    car = loop(replace(offer, meter_detail=detail))
+    assert car.says(STATUS if offer is AC_EIM else current_demand()).meter_info == info
 
 
 # --- CurrentDemand ------------------------------------------------------------------------------------------------------------------
