@@ -53,6 +53,21 @@ class StreamBroken(Severed):
         return Reason("severed", self.reason, detail=f"{self.layer}: {self.detail}")
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionOverdue(Severed):
+    """A timer of the connection ran out: the car did not complete the handshake, or a message.
+    ``timer`` is its name in the reason code; ``detail`` says where it stood.
+    """
+
+    reason: ClassVar[str] = StreamBroken.reason
+    timer: str
+    clause: str
+    detail: str = ""
+
+    def why(self) -> Reason:
+        return Reason("timer", self.timer, self.clause, self.detail)
+
+
 class SetupTimedOut(Severed):
     """No SessionSetupReq came in time after the link was up. [V2G2-723]"""
 

@@ -17,6 +17,7 @@ from secc.iso2.messages import (
 from secc.session.effects import AuthorizeContract, CheckCable, OpenContactor, StartPower, StopPower, ValidateContract
 from secc.session.events import (
     ConnectionClosed,
+    ConnectionOverdue,
     EmergencyStopped,
     Fault,
     LinkLost,
@@ -49,6 +50,7 @@ SEVERED: dict[str, Event] = {
     "severed.link-lost": LinkLost(),
     "severed.connection-closed": ConnectionClosed(),
     "severed.stream-broken": StreamBroken("exi", "garbage"),
+    "timer.V2GTP-message": ConnectionOverdue("V2GTP-message", "A-V2G-02"),
     "severed.communication-setup-timeout": SetupTimedOut(),
     "severed.station-shutdown": Shutdown(),
 }

@@ -104,7 +104,7 @@ def test_every_reason_that_is_made_outside_of_the_core_has_its_entry() -> None:
         elif kind == "tls":
             assert file == "secc/session/events.py", "whatever flaw it is, it has its entry"
         else:
-            assert kind == "timer" and file == "secc/station/serving/connection.py", f"{file}:{call.lineno}"
+            assert kind == "timer" and file == "secc/session/events.py", f"{file}:{call.lineno}"
     assert [code for code in made if code not in MEANINGS] == []
 
 

@@ -15,7 +15,7 @@ from secc.link.connection import HANDSHAKE, Connection, Serving, serve
 from secc.link.tls.errors import TlsError, TlsFlaw
 from secc.link.v2gtp import Frame, PayloadType
 from secc.session.dialogue import Dialogue
-from secc.session.events import ConnectionClosed, StreamBroken
+from secc.session.events import ConnectionClosed, ConnectionOverdue, StreamBroken
 from secc.session.negotiation import open_negotiation
 from secc.session.protocol import LoadedProtocol, V2gProtocol
 from secc.station.serving.decoding import Decoder
@@ -338,12 +338,12 @@ class V2gConnection(asyncio.Protocol):
         left = self._link.left() if not self.over else None
         self._broken(ConnectionClosed() if left is None else _broken_by(left))
 
-    def _broken(self, event: Severed, reason: Reason | None = None) -> None:
+    def _broken(self, event: Severed) -> None:
         """Let the session, if there is one, hear why it ends: at once, or after the step under way."""
         if self.seat is not None and self.seat.alive:
             self.seat.hear(event)
         else:
-            self._finish(reason or event.why())
+            self._finish(event.why())
 
     def _finish(self, reason: Reason) -> None:
         if self.over:
@@ -384,8 +384,7 @@ class V2gConnection(asyncio.Protocol):
             return
         timeout = deadline.timeout
         where = self._link.where if timeout.name == HANDSHAKE.name else ""
-        name = timeout.name.replace(" ", "-")
-        self._broken(StreamBroken("v2gtp", timeout.name), Reason("timer", name, timeout.clause, where))
+        self._broken(ConnectionOverdue(timeout.name.replace(" ", "-"), timeout.clause, where))
 
     def _disarm(self) -> None:
         self._armed = None
