@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -31,6 +32,7 @@ from secc.station.serving.router import Seat
 from secc.station.shared.notify import Notifier
 from secc.station.shared.services import Services
 from secc.station.station import Station
+from secc.trace.reasons import MEANINGS
 from tests.station_config import BOTH as BOTH
 from tests.station_config import configured as configured
 from tests.station_config import free_udp_port as free_udp_port
@@ -396,6 +398,17 @@ async def station(config: Config, *, watch: bool = True) -> AsyncIterator[Scene]
             await host.close()
             for world in worlds:
                 assert world is None or not world.contactor.closed, "a station that has gone down left power on"
+    assert unknown(scene) == [], "codes without a row in docs/reasons.md"
+
+
+def unknown(scene: Scene) -> list[str]:
+    """What sessions and transactions have ended with, and the flaws behind, that no row explains. Any exception may be a bug."""
+    ends = [event for event in scene.published if event["event"] == "session ended"]
+    told = {event["code"] for event in ends} | {event["flaw"] for event in ends if event["flaw"]}
+    with contextlib.suppress(OSError):
+        lines = (scene.state / "sessions.jsonl").read_text().splitlines()
+        told |= {row["reason"] for row in map(json.loads, lines) if "reason" in row}
+    return sorted(code for code in told if code not in MEANINGS and not code.startswith("bug."))
 
 
 def judged(scene: Scene) -> None:

@@ -34,6 +34,7 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
         "tools/provisioning.py",
     ),
     "tests in which such a car charges": (
+        "tests/reasons",
         "tests/station",
         "tests/station_scene.py",
         "tests/conformance",
