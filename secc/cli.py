@@ -25,10 +25,10 @@ from secc.late import late
 
 TOOLS = {
     "decode": "show EXI octets or a capture as messages, and encode messages",
-    "diagram": "draw a trace as a sequence diagram",
+    "diagram": "draw a trace or a capture as a sequence diagram",
     "evcc": "run the simulated car",
     "pki": "make a lab PKI, with flawed chains if wanted",
-    "replay": "run a trace through the session code again",
+    "replay": "run a trace or a capture through the session code again",
     "slac-bench": "measure the attenuation of a cable",
 }
 """The modules of ``tools`` that the wheel has as ``secc.tools``, with their help."""

@@ -1,5 +1,5 @@
-"""A session trace as a sequence diagram: ``secc diagram TRACE``, as text for a terminal or as
-Mermaid for a document.
+"""A recorded session as a sequence diagram: ``secc diagram FILE``, as text for a terminal or as
+Mermaid for a document. The file is a trace of a station, or a capture.
 
 Loops are drawn once, with the number of repetitions; beside the messages are the main values and
 the events.
@@ -8,12 +8,28 @@ the events.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from secc.errors import DecodeError
+from secc.exi.tree import to_tree
+from secc.protocols import protocols
+from secc.session import supported_app_protocol as sap
+
+from .recording import (
+    SCHEMAS,
+    Recorded,
+    TraceUnreadable,
+    is_capture,
+    printable,
+    read_capture,
+    read_lines,
+    read_trace,
+    sessions,
+)
 
 WIDTH = 46
 LONGEST_TEXT = 100
@@ -22,37 +38,22 @@ QUIET_NOTES = ("tls {", "certificate {")
 """Notes for `secc explain`."""
 QUIET_EFFECTS = ("SetOutput", "Ask", "Abandon", "Tell", "End")
 SCALED = ("Multiplier", "Unit", "Value")
-
-
-class TraceUnreadable(Exception):
-    """The file is not a session trace; the text says where."""
+STRANGE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
+"""Errors of values that no station writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the diagram. ``times``: how often it came in a row with its answer."""
+    """One line of the diagram. ``times``: how often it came in a row with its answer; ``left_out``:
+    the exchanges that a recording lacks in this place.
+    """
 
     at: float
     kind: Literal["received", "sent", "happened", "done", "note"]
     text: str
     detail: str = ""
     times: int = 1
-
-
-def read_trace(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Returns the entries of a trace. Raises TraceUnreadable for other input."""
-    entries: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise TraceUnreadable(f"line {number} is not JSON") from error
-        if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
-            raise TraceUnreadable(f"line {number} is not an entry of a trace")
-        entries.append(entry)
-    if not entries or entries[0]["kind"] != "trace":
-        raise TraceUnreadable("the first line is not the head of a trace")
-    return entries
+    left_out: int = 0
 
 
 def steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
@@ -62,7 +63,7 @@ def steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
     for number, entry in enumerate(entries, 1):
         try:
             yield from _steps(entry)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+        except STRANGE as error:
             raise TraceUnreadable(f"line {number} is not an entry of a trace: {error}") from None
 
 
@@ -80,23 +81,64 @@ def _steps(entry: Mapping[str, Any]) -> Iterator[Step]:
             yield Step(at, "note", str(entry.get("text", ""))[:LONGEST_TEXT])
         case "thinned":
             left_out = entry.get("exchanges") or entry.get("entries") or entry.get("octets")
-            yield Step(at, "note", f"... {left_out} left out ...")
+            yield Step(at, "note", f"... {left_out} left out ...", left_out=int(entry.get("exchanges") or 0))
         case "ended":
             code = " ".join(str(entry.get(key) or "") for key in ("code", "clause", "detail"))
             yield Step(at, "note", f"ended: {code.strip()}")
 
 
+def capture_steps(records: Iterable[Recorded]) -> Iterator[Step]:
+    """Yields the lines of a capture: those of its messages, and where a session begins or lacks
+    messages.
+    """
+    at = 0.0
+    for session in sessions(records):
+        yield Step(session[0].t or at, "note", f"session {session[0].session}: {SCHEMAS[session[-1].schema]}")
+        expected = session[0].index
+        for record in session:
+            at = at if record.t is None else record.t
+            if record.index > expected:
+                gap = record.index - expected
+                yield Step(at, "note", f"... {gap} messages left out ...", left_out=gap // 2)
+            expected = record.index + 1
+            try:
+                name, content = _named(_tree(record))
+                facts = ", ".join(_facts(content))
+            except STRANGE as error:
+                raise TraceUnreadable(f"index {record.index}: its message is not one: {error}") from None
+            yield Step(at, "received" if record.ev else "sent", name, facts)
+
+
+def _tree(record: Recorded) -> Mapping[str, Any]:
+    """Returns the tree of a message: that of the capture, or its octets where the protocol is known
+    here.
+    """
+    if record.message is not None:
+        return record.message
+    try:
+        if record.schema == "sap":
+            return to_tree(sap.SCHEMA.decode(record.octets))
+        for protocol in protocols():
+            if protocol.name == SCHEMAS[record.schema]:
+                return to_tree(protocol.load().read(record.payload_type, record.octets)[0])
+    except DecodeError:
+        pass
+    return {f"{len(record.octets)} octets": {}}
+
+
 def folded(line: Iterable[Step]) -> list[Step]:
-    """Returns the steps with repetitions of a loop's request and answer as one counted pair; the
-    newest values are kept.
+    """Returns the steps with repetitions of a loop's request and answer as one counted pair, with
+    those that the recording lacks; the newest values are kept.
     """
     found: list[Step] = []
     for step in line:
+        left_out = found[-2].left_out if len(found) >= 4 else 0
+        pair = found[-4:-2] if left_out else found[-3:-1]
         loop = len(found) >= 3 and step.kind == "sent" and found[-1].text in LOOP_REQUESTS
-        if loop and [s.text for s in found[-3:]] == [found[-1].text, step.text, found[-1].text]:
-            times = found[-3].times + 1
-            request, first = found[-1], found[-3]
-            del found[-3:]
+        if loop and [s.text for s in pair] == [found[-1].text, step.text]:
+            times = pair[0].times + left_out + 1
+            request, first = found[-1], pair[0]
+            del found[-4 if left_out else -3 :]
             found.append(Step(first.at, request.kind, request.text, request.detail, times))
             found.append(Step(step.at, step.kind, step.text, step.detail, times))
         else:
@@ -116,7 +158,7 @@ def as_text(line: Sequence[Step]) -> Iterator[str]:
             "done": f"|{'':{WIDTH - 2}}|  > {step.text}",
             "note": step.text,
         }
-        yield f"{step.at:10.3f}   {drawn[step.kind]}".rstrip()
+        yield printable(f"{step.at:10.3f}   {drawn[step.kind]}").rstrip()
 
 
 MERMAID: Mapping[str, str] = {
@@ -144,7 +186,7 @@ def _counted(step: Step) -> str:
 
 def _harmless(text: str) -> str:
     # Mermaid ends a statement at a semicolon and reads a hash as an entity.
-    return text.replace("#", "no.").replace(";", ",").replace("\n", " ")
+    return printable(text.replace("#", "no.").replace(";", ","))
 
 
 def _named(message: Any) -> tuple[str, Mapping[str, Any]]:
@@ -233,16 +275,18 @@ def _plain(part: Any) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="secc diagram", description="A session trace as a sequence diagram.")
-    parser.add_argument("trace", type=Path, help="a trace (.jsonl) that a station wrote; - is standard input")
+    parser = argparse.ArgumentParser(prog="secc diagram", description="A recorded session as a sequence diagram.")
+    parser.add_argument(
+        "file", type=Path, help="a trace (.jsonl) that a station wrote, or a capture (.jsonl); - is standard input"
+    )
     parser.add_argument("--mermaid", action="store_true", help="Mermaid for a document, not text for a terminal")
     parser.add_argument("--whole", action="store_true", help="draw every repetition of a loop")
     options = parser.parse_args(argv)
     try:
-        text = sys.stdin.read() if str(options.trace) == "-" else options.trace.read_text("utf-8")
-        drawn = list(steps(read_trace(text.splitlines())))
-    except (OSError, UnicodeDecodeError, TraceUnreadable) as error:
-        print(f"secc diagram: {options.trace}: {error}", file=sys.stderr)
+        lines = read_lines(options.file)
+        drawn = list(capture_steps(read_capture(lines)) if is_capture(lines) else steps(read_trace(lines)))
+    except (OSError, TraceUnreadable) as error:
+        print(f"secc diagram: {options.file}: {error}", file=sys.stderr)
         return 1
     if not options.whole:
         drawn = folded(drawn)

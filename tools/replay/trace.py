@@ -1,5 +1,5 @@
-"""Runs a session trace through the session code again: ``secc replay TRACE``. Does the current code
-send what the station sent then?
+"""Runs a session trace through the session code again. Does the current code send what the station
+sent then?
 
 The trace has to be whole: recorded with ``lab.danger_trace_personal``, and not thinned. Its input
 (messages, events, answers, levels, the offer, random numbers, calendar, times of deadlines) goes to
@@ -8,17 +8,14 @@ new sessions; their output (octets, effects) is compared.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import math
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from pathlib import Path
 from typing import Any, Final
 
 from certs.chain import Anchors
@@ -26,7 +23,7 @@ from certs.contract import verify_contract_chain
 from certs.errors import TrustError
 from secc import iso2
 from secc.conversation import Effect, Event, Levels, Send, Session, Wall
-from secc.errors import DecodeError, SeccError
+from secc.errors import SeccError
 from secc.session.dialogue import Dialogue
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings
@@ -34,7 +31,8 @@ from secc.session.protocol import V2gProtocol
 from secc.trace.json import TraceBroken, plain, revive
 from secc.trace.versions import reduced, renewed
 
-from .diagram import TraceUnreadable, read_trace
+from ..recording import SCHEMAS, Recorded, TraceUnreadable, read_trace
+from .exchanges import NotReplayable
 
 OFFER: Final = "offer "
 STEPS: Final = frozenset({"received", "event", "begun", "expired"})
@@ -44,10 +42,6 @@ FORCED: Final = "timer.NotificationMaxDelay"
 """How a session ends if the car was told to stop and did not."""
 SHOWN: Final = 20
 """Most differences that are kept."""
-
-
-class NotReplayable(SeccError):
-    """The trace holds too little: thinned, without personal data, or without the offer."""
 
 
 @dataclass(slots=True)
@@ -205,14 +199,47 @@ def replay(lines: Iterable[str], protocols: tuple[V2gProtocol, ...] | None = Non
     holds too little.
     """
     entries = read_trace(lines)
-    if entries[0].get("personal") is not True:
-        raise NotReplayable("recorded without personal data: set lab.danger_trace_personal, for synthetic certificates")
+    _require_personal(entries)
     if any(entry["kind"] == "thinned" for entry in entries):
         raise NotReplayable("repetitions have been left out of this trace: make trace.ring_kilobytes larger")
     try:
         return _Replay(entries, protocols if protocols is not None else (iso2.protocol(),)).run()
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TraceUnreadable(f"an entry is not what it should be: {type(error).__name__}: {error}") from error
+
+
+def recorded_in(entries: Sequence[Mapping[str, Any]]) -> list[Recorded]:
+    """Returns the messages of a trace, thinned or whole, as those of a capture. Raises
+    NotReplayable for a trace without personal data, TraceUnreadable.
+    """
+    _require_personal(entries)
+    found: list[Recorded] = []
+    index, schema = 0, "sap"
+    named = {f"protocol {document}": name for name, document in SCHEMAS.items()}
+    try:
+        for entry in entries:
+            match entry["kind"]:
+                case "thinned":
+                    index += 2 * max(0, int(entry.get("exchanges", 0)))
+                case "note":
+                    schema = named.get(str(entry.get("text")), schema)
+                case "received" | "sent" as kind:
+                    stream, octets = int(entry["type"], 16), _octets(entry)
+                    found.append(Recorded(0, index, float(entry["t"]), kind == "received", stream, schema, octets))
+                    index += 1
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise TraceUnreadable(f"an entry is not what it should be: {type(error).__name__}: {error}") from error
+    return found
+
+
+def station_offer(entries: Iterable[Mapping[str, Any]]) -> Offer | None:
+    """Returns the station's offer in a trace; None if no session began. Raises TraceBroken."""
+    return _offer(entries, _builders((iso2.protocol(),)))
+
+
+def _require_personal(entries: Sequence[Mapping[str, Any]]) -> None:
+    if entries[0].get("personal") is not True:
+        raise NotReplayable("recorded without personal data: set lab.danger_trace_personal, for synthetic certificates")
 
 
 def _steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[_Step]:
@@ -292,27 +319,3 @@ def _octets(entry: Mapping[str, Any]) -> bytes:
     if not isinstance(octets, str):
         raise NotReplayable("a message's octets were left out as personal")
     return bytes.fromhex(octets)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="secc replay", description="A session trace through the session code again.")
-    parser.add_argument("trace", type=Path, nargs="+", help="traces (.jsonl) that a station wrote")
-    options = parser.parse_args(argv)
-    worst = 0
-    for path in options.trace:
-        try:
-            outcome = replay(path.read_text("utf-8").splitlines())
-        except (OSError, UnicodeDecodeError, TraceUnreadable, SeccError, TrustError, DecodeError) as error:
-            print(f"secc replay: {path}: {error}", file=sys.stderr)
-            worst = max(worst, 2)
-            continue
-        verdict = "the same" if not outcome.differences else f"{len(outcome.differences)} differences"
-        print(f"{path}: {outcome.steps} steps, {outcome.messages} messages sent: {verdict}")
-        for difference in outcome.differences:
-            print(f"  {difference}")
-        worst = max(worst, 1 if outcome.differences else 0)
-    return worst
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,335 @@
+"""What a recorded session of ISO 15118-2 says about everything outside of today's session: time,
+random numbers, calendar, trust, the driver, the power path, and what was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from certs.certificates import Edition, parse_certificate
+from certs.chain import Anchors, verify_chain
+from certs.contract import verify_contract_chain
+from certs.errors import ChainRejected
+from certs.profile import OEM_PROVISIONING_2
+from secc.conversation import Effect, Event, Levels, Received, Wall
+from secc.iso2 import messages as m
+from secc.iso2.refusals import DECISIONS
+from secc.session.effects import (
+    AuthorizeContract,
+    CableChecked,
+    CheckCable,
+    Decision,
+    NoContract,
+    OemCertificate,
+    OpenContactor,
+    PowerReported,
+    ProvisionContract,
+    ProvisioningRefused,
+    StartPower,
+    StopPower,
+    ValidateContract,
+    ValidateOemCertificate,
+    Verdict,
+)
+from secc.session.events import EimDecided, EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested
+from secc.session.offer import Offer
+from secc.station.shared.trust import decision_of
+
+from .exchanges import Exchange
+from .iso2_offer import meter_info, p_max, quantity
+
+Provision = Callable[[ProvisionContract, bytes], bytes | ProvisioningRefused]
+"""The provisioning service: gets the recorded answer, and returns its own."""
+
+EARLIEST: Final = datetime(2013, 1, 1, tzinfo=UTC)
+"""An EVSETimeStamp before ISO 15118-2 is none: some stations say 0, or the seconds since they started."""
+
+UNKNOWN_DATE: Final = datetime(2020, 1, 1, tzinfo=UTC)
+"""Where nothing in the recording has a date."""
+
+WATTS_APART: Final = 0.5
+"""Limits that are nearer to each other are the same, said with other numbers."""
+
+POWERED: Final = {"CableCheckReq", "PreChargeReq", "CurrentDemandReq", "ChargingStatusReq", "MeteringReceiptReq"}
+"""Requests that the car sends with its pilot in C."""
+
+ISOLATION: Final[dict[m.IsolationLevel | None, Literal["invalid", "valid", "warning", "fault", "no_imd"]]] = {
+    m.IsolationLevel.INVALID: "invalid",
+    m.IsolationLevel.WARNING: "warning",
+    m.IsolationLevel.FAULT: "fault",
+    m.IsolationLevel.NO_IMD: "no_imd",
+}
+"""The results of an insulation test; ``valid`` where the recording does not say."""
+
+AS_RECORDED: Final = "as the recorded station decided"
+
+_DECISION: Final = {code: decision for decision, (code, _) in reversed(DECISIONS.items())}
+
+
+def recorded_answer(question: ProvisionContract, recorded: bytes) -> bytes | ProvisioningRefused:
+    """The provisioning service of the recording."""
+    return recorded or ProvisioningRefused(NoContract.FAILED, "the recording has no answer")
+
+
+class Iso2Sayings:
+    """``Sayings`` of ISO 15118-2. ``at``: the date, None for that of the recording."""
+
+    def __init__(
+        self,
+        exchanges: Sequence[Exchange],
+        offer: Offer,
+        *,
+        at: datetime | None = None,
+        provision: Provision = recorded_answer,
+    ) -> None:
+        self.offer = offer
+        self.exchanged: list[str] = []
+        self._exchanges, self._provision = exchanges, provision
+        self._at, said = (at, "as given") if at is not None else _date(exchanges)
+        if said:
+            self.exchanged.append(f"calendar: {self._at:%Y-%m-%d %H:%M} UTC, {said}")
+        modes = {getattr(each.asked, "requested_energy_transfer_mode", None) for each in exchanges}
+        single = m.EnergyTransferMode.AC_SINGLE_PHASE_CORE in modes
+        self._phases = 1 if offer.ac is None or single else offer.ac.phases
+        self._most = self._watts_of(offer.ac.maximum_amperes) if offer.ac is not None else 0.0
+        if offer.dc is not None:
+            self._most = offer.dc.maximum_watts
+        self._watts = self._most if offer.watts_limit is None else min(offer.watts_limit, self._most)
+        self._eim = not any(each.name == "PaymentDetailsReq" for each in exchanges)
+        self._notified: m.EVSENotification | None = None
+        self._closed = self._charging = False
+        self._measured = (0.0, 0.0)
+        self._known = -1
+        self._drawn: set[int] = set()
+        self._own = 0
+        """How many random numbers are not of the recording."""
+
+    # Before a request
+
+    def before(self, number: int, *, settled: bool) -> Sequence[Event]:
+        if number <= self._known:
+            return ()
+        self._known = number
+        exchange = self._exchanges[number]
+        self._measured = _measured(exchange, self._measured)
+        request = exchange.name
+        if request == "PowerDeliveryReq":
+            self._charging = True
+        elif request not in POWERED:
+            self._charging = self._charging and request == "ChargeParameterDiscoveryReq"
+        return (*self._decided(exchange, settled), *self._limited(exchange), *self._notifications(exchange))
+
+    def _decided(self, exchange: Exchange, settled: bool) -> Iterator[Event]:
+        """The driver was identified from outside of the car."""
+        if self._eim and exchange.name == "AuthorizationReq" and exchange.well and settled:
+            yield EimDecided(accepted=True, by="operator")
+
+    def _limited(self, exchange: Exchange) -> Iterator[Event]:
+        """Another limit than in the answers before."""
+        watts = p_max(exchange)
+        match exchange.body:
+            case m.CurrentDemandRes(evse_maximum_power_limit=limit):
+                watts = quantity(limit)
+            case m.ChargingStatusRes(evse_max_current=limit):
+                amperes = quantity(limit)
+                watts = None if amperes is None else self._watts_of(amperes)
+        if watts is not None and abs(min(watts, self._most) - self._watts) > WATTS_APART:
+            self._watts = min(watts, self._most)
+            yield LimitChanged(watts)
+
+    def _watts_of(self, amperes: float) -> float:
+        ac = self.offer.ac
+        return 0.0 if ac is None else amperes * ac.volts * self._phases
+
+    def _notifications(self, exchange: Exchange) -> Iterator[Event]:
+        """What the recorded station asked of the car, which it does not do by itself."""
+        status = _status(exchange.body)
+        notified = getattr(status, "evse_notification", None)
+        if notified is not None and notified is not self._notified:
+            self._notified = notified
+            if notified is m.EVSENotification.STOP_CHARGING:
+                # The status of AC has no code for an emergency.
+                yield StopRequested("operator") if exchange.well else EmergencyStopped()
+            elif notified is m.EVSENotification.RE_NEGOTIATION:
+                yield RenegotiationRequested()
+        match getattr(status, "evse_status_code", None):
+            case m.DC_EVSEStatusCode.EVSE_EMERGENCY_SHUTDOWN:
+                yield EmergencyStopped()
+            case m.DC_EVSEStatusCode.EVSE_MALFUNCTION:
+                yield Fault("recorded", "EVSE_Malfunction in the recording")
+
+    # Levels, time, random numbers
+
+    def levels(self, number: int, now: float) -> Levels:
+        exchange = self._exchanges[number]
+        info = meter_info(exchange)
+        reading = None if info is None else info.meter_reading
+        volts, amperes = self._measured
+        return Levels(
+            pilot="C" if exchange.name in POWERED or self._charging else "B",
+            contactor="closed" if self._closed else "open",
+            volts=volts,
+            amperes=amperes,
+            measured_at=now,
+            watt_hours=float(reading or 0),
+            metered_at=float("-inf") if reading is None else now,
+        )
+
+    def draw(self, number: int, count: int) -> bytes:
+        exchange = self._exchanges[number]
+        drawn = b""
+        if isinstance(exchange.body, m.SessionSetupRes):
+            drawn = exchange.header.session_id
+        elif isinstance(exchange.body, m.PaymentDetailsRes):
+            drawn = exchange.body.gen_challenge
+        if len(drawn) == count and number not in self._drawn:
+            self._drawn.add(number)
+            return drawn
+        self._say(f"random numbers: {exchange.name} takes others than the recorded answer has")
+        self._own += 1
+        return self._own.to_bytes(count, "big")
+
+    def wall(self) -> Wall:
+        return Wall(self._at, trusted=True)
+
+    def addressed(self, number: int, received: Received, header: Any) -> Received:
+        exchange = self._exchanges[number]
+        ours = getattr(header, "session_id", None)
+        theirs = getattr(received.header, "session_id", None)
+        if ours is None or theirs is None or ours == theirs or exchange.name == "SessionSetupReq":
+            return received
+        if not self._given(theirs):
+            return received
+        self._say("SessionID of the car's requests: today's station gave another one than the recorded station")
+        return replace(received, header=replace(received.header, session_id=ours))
+
+    def _given(self, session_id: bytes) -> bool:
+        """Whether the recorded station gave this SessionID, so that the car rightly uses it."""
+        setups = (each for each in self._exchanges if isinstance(each.body, m.SessionSetupRes))
+        return session_id in {each.header.session_id for each in setups}
+
+    def _say(self, text: str) -> None:
+        if text not in self.exchanged:
+            self.exchanged.append(text)
+
+    # Questions
+
+    def perform(self, effect: Effect) -> None:
+        if isinstance(effect, OpenContactor):
+            self._closed = False
+
+    def answer(self, number: int, question: Any, *, settled: bool) -> Any:
+        exchange = self._exchanges[number]
+        match question:
+            case CheckCable():
+                return self._cable(exchange) if settled or exchange.name != "CableCheckReq" else None
+            case StartPower():
+                self._closed = self._closed or exchange.well
+                return PowerReported(exchange.well, "" if exchange.well else AS_RECORDED)
+            case StopPower(keep_contactor=keep):
+                self._closed = self._closed and keep
+                self._charging = self._charging and keep
+                return PowerReported(exchange.well, "" if exchange.well else AS_RECORDED)
+            case ValidateContract():
+                return self._validated(exchange, question)
+            case AuthorizeContract():
+                if exchange.name == "PaymentDetailsReq":
+                    return None
+                if exchange.name == "AuthorizationReq":
+                    return _verdict(exchange) if settled else None
+                return Verdict(Decision.ACCEPTED, AS_RECORDED)
+            case ValidateOemCertificate():
+                return self._oem_certificate(question)
+            case ProvisionContract():
+                return self._provisioned(exchange, question)
+        self._say(f"{type(question).__name__}: not answered, the recording does not say")
+        return None
+
+    def _cable(self, exchange: Exchange) -> CableChecked:
+        self._closed = exchange.well
+        isolation = getattr(_status(exchange.body), "evse_isolation_status", None)
+        return CableChecked(exchange.well, ISOLATION.get(isolation, "valid"), "" if exchange.well else AS_RECORDED)
+
+    def _validated(self, exchange: Exchange, question: ValidateContract) -> Any:
+        """The chain by today's rules, but for its root, which a recording does not have."""
+        self._say("trust: the recording lacks the root of the contract; the recorded station's word counts for it")
+        try:
+            contract = verify_contract_chain(
+                question.chain, Anchors(), self._at, claimed=question.emaid, central_validation=True
+            )
+        except ChainRejected as error:
+            return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})")
+        return contract if exchange.well else _verdict(exchange)
+
+    def _oem_certificate(self, question: ValidateOemCertificate) -> OemCertificate | Verdict:
+        try:
+            verify_chain((question.der,), OEM_PROVISIONING_2, Anchors(), self._at, unanchored_allowed=True)
+        except ChainRejected as error:
+            return Verdict(decision_of(error.flaw), f"{error.flaw.value} ({error.subject})")
+        return OemCertificate(question.der, anchored=False)
+
+    def _provisioned(self, exchange: Exchange, question: ProvisionContract) -> Any:
+        recorded = exchange.answer.octets if exchange.answer is not None else b""
+        answer = self._provision(question, recorded)
+        return answer if isinstance(answer, ProvisioningRefused) else question.accept(answer)
+
+
+def _verdict(exchange: Exchange) -> Verdict:
+    if exchange.well:
+        return Verdict(Decision.ACCEPTED, AS_RECORDED)
+    return Verdict(_DECISION.get(exchange.body.response_code, Decision.REJECTED), AS_RECORDED)
+
+
+def _status(body: Any) -> Any:
+    """Returns the EVSEStatus of an answer; None without one."""
+    parameter = getattr(body, "evse_charge_parameter", None)
+    names = ("dc_evse_status", "ac_evse_status", "evse_status")
+    found = (getattr(part, name, None) for part in (body, parameter) for name in names)
+    return next((each for each in found if each is not None), None)
+
+
+def _measured(exchange: Exchange, before: tuple[float, float]) -> tuple[float, float]:
+    volts = quantity(getattr(exchange.body, "evse_present_voltage", None))
+    amperes = quantity(getattr(exchange.body, "evse_present_current", None))
+    return before[0] if volts is None else volts, before[1] if amperes is None else amperes
+
+
+def _date(exchanges: Sequence[Exchange]) -> tuple[datetime, str]:
+    """Returns the date of the recording, and where it is from if no answer tells it."""
+    for exchange in exchanges:
+        stamp = getattr(exchange.body, "evse_time_stamp", None)
+        try:
+            found = EARLIEST if stamp is None else datetime.fromtimestamp(stamp, UTC)
+        except (OverflowError, ValueError, OSError):
+            continue
+        if found > EARLIEST:
+            return found, ""
+    begins = [date for exchange in exchanges for date in _begins(exchange)]
+    if begins:
+        return max(begins), "when the newest certificate of the recording began to be valid: no answer has a time"
+    return UNKNOWN_DATE, "any: neither an answer nor a certificate of the recording has a time"
+
+
+def _begins(exchange: Exchange) -> Iterator[datetime]:
+    """Yields when the certificates of an exchange began to be valid."""
+    for body in (exchange.asked, exchange.body):
+        for chain in (
+            getattr(body, "contract_signature_cert_chain", None),
+            getattr(body, "sa_provisioning_certificate_chain", None),
+        ):
+            if chain is not None:
+                subs = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
+                yield from _valid_from((chain.certificate, *subs))
+        if isinstance(body, m.CertificateInstallationReq):
+            yield from _valid_from((body.oem_provisioning_cert,))
+
+
+def _valid_from(ders: Sequence[bytes]) -> Iterator[datetime]:
+    for der in ders:
+        try:
+            yield parse_certificate(der, Edition.ISO2, "recorded").not_before
+        except ChainRejected:
+            continue

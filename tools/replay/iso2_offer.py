@@ -1,0 +1,144 @@
+"""What a recorded station of ISO 15118-2 offered, from its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+from secc.errors import Refusal
+from secc.iso2 import messages as m
+from secc.iso2.phases.services import CERTIFICATES, PARAMETER_SETS
+from secc.iso2.units import amount
+from secc.session.effects import Provisioning
+from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
+
+from .exchanges import Exchange
+
+T = TypeVar("T")
+
+TRANSFERS: Final = {
+    m.EnergyTransferMode.AC_SINGLE_PHASE_CORE: Transfer.AC_SINGLE_PHASE,
+    m.EnergyTransferMode.AC_THREE_PHASE_CORE: Transfer.AC_THREE_PHASE,
+}
+"""All other modes are DC."""
+
+PAYMENTS: Final = {
+    m.PaymentOption.CONTRACT: Payment.CONTRACT,
+    m.PaymentOption.EXTERNAL_PAYMENT: Payment.EXTERNAL,
+}
+
+
+def offered_contract(sessions: Iterable[Sequence[Exchange]]) -> bool:
+    """Whether any session of a plug-in offered Contract: then its connections were TLS."""
+    return any(
+        m.PaymentOption.CONTRACT in res.payment_option_list.payment_option
+        for exchanges in sessions
+        for res in _all(exchanges, m.ServiceDiscoveryRes)
+    )
+
+
+def recorded_offer(exchanges: Sequence[Exchange], *, tls: bool, strict: bool, paused: object | None) -> Offer:
+    """Returns the offer of one session. What its answers do not say stays as in ``Offer``."""
+    setup = next(_all(exchanges, m.SessionSetupRes), None)
+    services = next(_all(exchanges, m.ServiceDiscoveryRes), None)
+    limits = [res.evse_charge_parameter for res in _all(exchanges, m.ChargeParameterDiscoveryRes)]
+    ac = next((each for each in limits if isinstance(each, m.AC_EVSEChargeParameter)), None)
+    dc = next((each for each in limits if isinstance(each, m.DC_EVSEChargeParameter)), None)
+    transfers = _transfers(services, is_dc=ac is None)
+    phases = 3 if Transfer.AC_THREE_PHASE in transfers else 1
+    payments = () if services is None else services.payment_option_list.payment_option
+    return Offer(
+        evse_id=Offer().evse_id if setup is None else setup.evse_id,
+        transfers=transfers,
+        ac=_ac(ac, phases) if any(not transfer.is_dc for transfer in transfers) else None,
+        dc=_dc(dc) if Transfer.DC in transfers else None,
+        payments=tuple(PAYMENTS[each] for each in payments) or (Payment.EXTERNAL,),
+        free=services is not None and services.charge_service.free_service,
+        watts_limit=next((each for each in map(p_max, exchanges) if each is not None), None),
+        meter_id=next((info.meter_id for info in map(meter_info, exchanges) if info is not None), ""),
+        tls=tls,
+        provisioning=_provisioning(exchanges, services),
+        paused=paused,
+        strict=strict,
+    )
+
+
+def p_max(exchange: Exchange) -> float | None:
+    """Returns the most of the first schedule that the recorded answer offers, in watts; None
+    without one.
+    """
+    schedules = getattr(exchange.body, "sa_schedules", None)
+    if schedules is None:
+        return None
+    entries = schedules.sa_schedule_tuple[0].p_max_schedule.p_max_schedule_entry
+    found = [quantity(entry.p_max) for entry in entries]
+    return max((each for each in found if each is not None), default=None)
+
+
+def meter_info(exchange: Exchange) -> m.MeterInfo | None:
+    info = getattr(exchange.body, "meter_info", None)
+    return info if isinstance(info, m.MeterInfo) else None
+
+
+def quantity(value: m.PhysicalValue | None) -> float | None:
+    """Returns a recorded quantity in the unit that it names; None without one, and for numbers
+    outside the schema.
+    """
+    try:
+        return None if value is None else amount(value, value.unit)
+    except Refusal:
+        return None
+
+
+def _all(exchanges: Iterable[Exchange], kind: type[T]) -> Iterator[T]:
+    return (exchange.body for exchange in exchanges if isinstance(exchange.body, kind))
+
+
+def _transfers(services: m.ServiceDiscoveryRes | None, *, is_dc: bool) -> tuple[Transfer, ...]:
+    if services is None:
+        return (Transfer.DC,) if is_dc else (Transfer.AC_THREE_PHASE, Transfer.AC_SINGLE_PHASE)
+    modes = services.charge_service.supported_energy_transfer_mode.energy_transfer_mode
+    return tuple(dict.fromkeys(TRANSFERS.get(mode, Transfer.DC) for mode in modes))
+
+
+def _ac(limits: m.AC_EVSEChargeParameter | None, phases: int) -> AcLimits:
+    standard = AcLimits()
+    if limits is None:
+        return standard
+    return AcLimits(
+        volts=quantity(limits.evse_nominal_voltage) or standard.volts,
+        maximum_amperes=_or(quantity(limits.evse_max_current), standard.maximum_amperes),
+        phases=phases,
+    )
+
+
+def _dc(limits: m.DC_EVSEChargeParameter | None) -> DcLimits:
+    if limits is None:
+        return DcLimits()
+    standard = DcLimits()
+    return DcLimits(
+        minimum_volts=_or(quantity(limits.evse_minimum_voltage_limit), standard.minimum_volts),
+        maximum_volts=_or(quantity(limits.evse_maximum_voltage_limit), standard.maximum_volts),
+        minimum_amperes=_or(quantity(limits.evse_minimum_current_limit), standard.minimum_amperes),
+        maximum_amperes=_or(quantity(limits.evse_maximum_current_limit), standard.maximum_amperes),
+        maximum_watts=_or(quantity(limits.evse_maximum_power_limit), standard.maximum_watts),
+        ripple_amperes=_or(quantity(limits.evse_peak_current_ripple), standard.ripple_amperes),
+    )
+
+
+def _or(value: float | None, standard: float) -> float:
+    return standard if value is None else value
+
+
+def _provisioning(exchanges: Sequence[Exchange], services: m.ServiceDiscoveryRes | None) -> tuple[Provisioning, ...]:
+    """Returns the parameter sets of the certificate service; both if it was offered, and the car
+    did not ask for its details.
+    """
+    listed: Any = () if services is None or services.service_list is None else services.service_list.service
+    if CERTIFICATES not in {service.service_id for service in listed}:
+        return ()
+    for details in _all(exchanges, m.ServiceDetailRes):
+        if details.service_id == CERTIFICATES and details.service_parameter_list is not None:
+            sets = {each.parameter_set_id for each in details.service_parameter_list.parameter_set}
+            return tuple(kind for kind, number in PARAMETER_SETS.items() if number in sets)
+    return tuple(PARAMETER_SETS)
