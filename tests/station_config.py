@@ -10,6 +10,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from secc.config import (
@@ -31,8 +32,8 @@ from secc.session.offer import Payment, Transfer
 from secc.station.compose import compose
 from secc.station.shared.notify import Notifier
 from secc.station.station import Station
-from tools.pki.lab import EMAID
-from tools.pki.layout import make_lab_pki
+from tools.pki.lab import EMAID, LabPki, build_lab_pki
+from tools.pki.layout import write_lab_pki
 
 FLAWED = (
     "bad-signature",
@@ -49,11 +50,17 @@ BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
 
 
 @functools.cache
+def lab() -> LabPki:
+    """A lab PKI of today, once for each test process."""
+    return build_lab_pki(datetime.now(UTC))
+
+
+@functools.cache
 def lab_pki() -> Path:
-    """A lab PKI of today on the disk, once for each test process."""
+    """The directory with the files of :func:`lab`."""
     directory = Path(tempfile.mkdtemp(prefix="lab-pki-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    make_lab_pki(directory, flaws=FLAWED)
+    write_lab_pki(lab(), directory, flaws=FLAWED)
     return directory
 
 
