@@ -579,3 +579,45 @@ def test_a_recording_does_not_write_to_the_terminal(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     assert "EVSEID" in out
     assert all(each.isprintable() or each == "\n" for each in out)
+
+
+CONFIGURATION = """
+[[outlet]]
+interface = "eth1"
+name = "left"
+
+[[outlet]]
+interface = "eth2"
+name = "right"
+evse_id = "DE*ABC*E1"
+dc = { maximum_amperes = 20 }
+"""
+
+
+def test_a_configured_outlet_offers_what_it_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, config = tmp_path / "capture.jsonl", tmp_path / "secc.toml"
+    path.write_text("\n".join(written(session(DC_EIM))))
+    config.write_text(CONFIGURATION)
+    assert main([str(path), "--config", str(config), "--outlet", "right"]) == 0
+    out = capsys.readouterr().out
+    assert "SessionSetupRes.EVSEID: here DE*ABC*E1, recorded DE*PNX*E12345" in out
+    assert "EVSEMaximumCurrentLimit: here 20 A, recorded 200 A" in out
+    assert main([str(path), "--config", str(config)]) == 0
+    assert "EVSEID: here ZZ00000" in capsys.readouterr().out
+    assert main([str(path), "--config", str(config), "--outlet", "middle"]) == 2
+    assert main([str(path), "--config", str(tmp_path / "none")]) == 2
+    config.write_text("[[outlet]]\n")
+    assert main([str(path), "--config", str(config)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+    with pytest.raises(SystemExit):
+        main([str(path), "--outlet", "left"])
+
+
+def test_a_whole_trace_takes_no_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "trace.jsonl"
+    kept = recorder()
+    AC_EIM.pair(recorder=kept).run()
+    path.write_text("\n".join(kept.take()))
+    assert main([str(path)]) == 0
+    assert main([str(path), "--strict"]) == 2
+    assert "without options" in capsys.readouterr().err

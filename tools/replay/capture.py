@@ -38,7 +38,9 @@ class Setting:
 
     def offering(self, offer: Offer | None) -> Setting:
         """Returns the same with this offer in the place of the one that the answers tell."""
-        return self if offer is None else replace(self, change=lambda told: replace(offer, strict=told.strict))
+        if offer is None:
+            return self
+        return replace(self, change=lambda told: self.change(replace(offer, strict=told.strict)))
 
 
 def replay_capture(records: Iterable[Recorded], setting: Setting | None = None) -> list[SessionOutcome]:

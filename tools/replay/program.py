@@ -6,14 +6,18 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from certs.errors import TrustError
-from secc.errors import SeccError
+from secc.config import load
+from secc.errors import ConfigError, SeccError
 
 from ..recording import is_capture, printable, read_capture, read_lines, read_trace
 from .capture import Setting, replay_capture
+from .configured import configured
+from .exchanges import NotReplayable
 from .recorded import SessionOutcome
 from .trace import Outcome, recorded_in, replay, station_offer
 
@@ -22,8 +26,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Replay files. Returns 0 if the station answers as recorded (a trace: to the octet; a capture:
     with the same codes), 1 if not, 2 if a file cannot be replayed.
     """
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
     setting = Setting(strict=options.strict, quick=options.quick, at=options.date)
+    if options.outlet is not None and options.config is None:
+        parser.error("--outlet is for a configuration: give --config")
+    try:
+        if options.config is not None:
+            setting = replace(setting, change=configured(load(options.config), options.outlet))
+    except ConfigError as error:
+        print(printable(f"secc replay: {error}"), file=sys.stderr)
+        return 2
     worst = 0
     for path in options.file:
         try:
@@ -47,17 +60,24 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         help="traces (.jsonl) that a station wrote, or captures (.jsonl); - is standard input",
     )
-    parser.add_argument("--strict", action="store_true", help="without any tolerance; not for whole traces")
+    parser.add_argument("--strict", action="store_true", help="without any tolerance")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="card, backend and power path take no time; not for whole traces",
+        help="card, backend and power path take no time",
     )
     parser.add_argument(
         "--date",
         type=_date,
-        help="the calendar's date (2026-05-01), where it is not to be the recording's; not for whole traces",
+        help="the calendar's date (2026-05-01), where it is not to be the recording's",
     )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="offer what this station would, not what the recorded one did",
+    )
+    parser.add_argument("--outlet", metavar="NAME", help="the outlet of the configuration (default: its first)")
     return parser
 
 
@@ -77,6 +97,8 @@ def _report(lines: Sequence[str], setting: Setting) -> Iterator[tuple[bool, str]
         records, offer = recorded_in(entries), station_offer(entries)
         for outcome in replay_capture(records, setting.offering(offer)):
             yield from _session(outcome)
+    elif setting != Setting():
+        raise NotReplayable("a whole trace replays as it is, without options")
     else:
         yield from _trace(replay(lines))
 
