@@ -26,6 +26,8 @@ from secc.errors import SeccError
 
 FILE_OCTETS: Final = 64 * 1024 * 1024
 """The largest file that is read: a day of charging at four messages a second, not thinned, is less."""
+LINE_CHARACTERS: Final = 1024 * 1024
+"""Most characters of a line: a message of the largest size, with its tree, has a tenth."""
 MESSAGES: Final = 200_000
 """Most messages of a capture."""
 EXI_OCTETS: Final = 65_536
@@ -134,6 +136,8 @@ def printable(text: str) -> str:
 
 
 def _object(number: int, line: str) -> dict[str, Any]:
+    if len(line) > LINE_CHARACTERS:
+        raise TraceUnreadable(f"line {number} has more than {LINE_CHARACTERS} characters")
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -84,6 +84,7 @@ def test_a_missing_field_is_refused(name: str) -> None:
         ([line()[:-4]], "line 1 is not JSON"),
         (["[" * 100_000], "line 1 is not JSON"),
         (["9" * 5_000], "line 1 is not JSON"),
+        (['{"a":[' + "[]," * 400_000], "line 1 has more than 1048576 characters"),
         (["[]"], "line 1 is not a JSON object"),
         ([], "no messages"),
         ([line()] * (MESSAGES + 1), "more than"),
