@@ -55,7 +55,7 @@ from secc.iso2.messages import (
     WeldingDetectionReq,
 )
 from secc.iso2.units import physical
-from secc.session.dialogue import Dialogue, Relayed
+from secc.session.dialogue import Dialogue, Relayed, Signed
 from secc.session.effects import (
     AuthorizeContract,
     CableChecked,
@@ -298,7 +298,8 @@ class Car(Spoken):
         if isinstance(send.message, Relayed):
             assert octets == send.message.octets, "what another party signed leaves as it came"
         else:
-            assert message.body == send.message, "what is decoded is what was said"
+            said = send.message.body if isinstance(send.message, Signed) else send.message
+            assert message.body == said, "what is decoded is what was said"
         if not how.get("session_id"):
             self.session_id = message.header.session_id
         self.heard.append(Heard(message.body, message.header, moment - begun))

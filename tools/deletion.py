@@ -32,6 +32,7 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
         "tools/decode*.py",
         "tools/replay",
         "tools/provisioning.py",
+        "tools/tariffs.py",
     ),
     "tests in which such a car charges": (
         "tests/reasons",
@@ -51,6 +52,7 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/live",
         "tests/tools/test_decode.py",
         "tests/tools/test_provisioning.py",
+        "tests/tools/test_tariffs.py",
         "tests/tools/test_demo.py",
         "tests/tools/test_recorded_traces.py",
         "tests/captures.py",

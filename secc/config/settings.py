@@ -109,6 +109,13 @@ class Uplink:
             "none: not offered",
         ),
     ] = None
+    schedules: Annotated[
+        Path | None,
+        Doc(
+            "File of charging schedules and tariffs from which cars choose ([schedules.md](schedules.md)).",
+            "none: one schedule, up to the limit of the outlet",
+        ),
+    ] = None
     danger_charge_unbooked: Annotated[
         bool, Doc("Charge while that file cannot be written. The next power cut loses the sessions since then.")
     ] = False
@@ -178,6 +185,13 @@ class Timing:
     decide_seconds: Annotated[
         float, Doc("Time for the backend to decide on a contract; cars give up after 60 s."), Range(1, 55)
     ] = 50.0
+    schedule_seconds: Annotated[
+        float,
+        Doc(
+            "Time for the backend to give charging schedules; after it a car is offered one, up to the limit of the outlet."
+        ),
+        Range(1, 50),
+    ] = 10.0
     shutdown_seconds: Annotated[
         float, Doc("Time for a charging car to end by itself when the station stops."), Range(0, 60)
     ] = 10.0
@@ -219,4 +233,5 @@ class Config:
             sessions=uplink.sessions,
             sessions_octets=int(uplink.sessions_megabytes * 1_000_000),
             provisioning=uplink.provisioning,
+            schedules=uplink.schedules,
         )

@@ -12,7 +12,6 @@ from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, S
 from secc.energy.path import Halt, Path
 from secc.energy.settings import AcSettings
 from secc.session.effects import CableChecked, CheckCable, OpenContactor, PowerReported, StartPower, StopPower
-from secc.session.events import LimitChanged
 
 READY_STATE = Timeout("state C or D when power is to flow", 3.0, "IEC 61851-1 sequence 4")
 CLOSING = Timeout("contactor closing", 3.0, "IEC 61851-1: from state C or D to the supply")
@@ -34,9 +33,8 @@ class AcPath(Path):
     """The AC power path of one plug-in."""
 
     def __init__(self, board: Party, settings: AcSettings) -> None:
-        super().__init__(board)
+        super().__init__(board, settings.watts)
         self.settings = settings
-        self._watts = settings.watts
         self.stage = Stage.OFF
         self._overcurrent: float | None = None
         self._lower_at: float | None = None
@@ -74,7 +72,7 @@ class AcPath(Path):
     def _close(self) -> None:
         self.contactor.close()
         self._closing_at = self.board.now
-        self._overcurrent = overcurrent_amperes(self.settings.limits, self._watts)
+        self._overcurrent = overcurrent_amperes(self.settings.limits, self.power.at(self.board.now))
         self._lower_at = None
         self.board.do(SetOvercurrent(self._overcurrent))
         self.board.do(SeekConsent(Purpose.AC))
@@ -97,6 +95,7 @@ class AcPath(Path):
     def power_off(self, halt: Halt | None, due: Deadline | None = None) -> Conversation[None]:
         """Open the contactor now."""
         self.live, self.stage, self.hurry = False, Stage.OFF, False
+        self.power.keep(())
         self.board.do(WithdrawPower())
         self.board.do(ReleasePower())
         if halt is not None:
@@ -153,7 +152,8 @@ class AcPath(Path):
         """Raise the protection at once; lower it after the car's time to follow."""
         if self._overcurrent is None:
             return
-        wanted, now = overcurrent_amperes(self.settings.limits, self._watts), self.board.now
+        now = self.board.now
+        wanted = overcurrent_amperes(self.settings.limits, self.power.at(now))
         if wanted >= self._overcurrent:
             self._lower_at = None
         elif self._lower_at is None:
@@ -161,9 +161,6 @@ class AcPath(Path):
         if wanted > self._overcurrent or (self._lower_at is not None and now >= self._lower_at):
             self._overcurrent, self._lower_at = wanted, None
             self.board.do(SetOvercurrent(wanted))
-
-    def limit_changed(self, event: LimitChanged) -> None:
-        self._watts = event.watts
 
     def session_over(self, effect: OpenContactor) -> None:
         # Stop waiting for the car to open its switch.

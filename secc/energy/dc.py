@@ -24,6 +24,7 @@ from secc.energy.supply import Supply
 from secc.session.dc_limits import clamp_volts
 from secc.session.effects import CableChecked, CheckCable, PowerReported, SetOutput, StartPower, StopPower
 from secc.session.events import LimitChanged
+from secc.session.schedules import KeepSchedule
 
 UNLOADING = Timeout("supply off", 2.0, "IEC 61851-23: the current falls before the contactor opens; a supply has 2 s")
 HURRIED_UNLOADING = Timeout("supply off, contactor must open", 0.04, "IEC 61851-1: open within 100 ms")
@@ -45,7 +46,7 @@ class DcPath(Path):
     """The DC power path of one plug-in."""
 
     def __init__(self, board: Party, settings: DcSettings) -> None:
-        super().__init__(board)
+        super().__init__(board, settings.watts)
         self.settings, self.limits = settings, settings.limits
         self.stage = Stage.OFF
         self.ev_maximum_volts = settings.limits.maximum_volts
@@ -138,6 +139,8 @@ class DcPath(Path):
         on = self.live or not self.contactor.open
         self.live, self.stage = False, Stage.OFF
         self.supply.drop()
+        self.power.keep(())
+        self.supply.limit(self.power.watts)
         self._too_high_since = None
         if on:
             self.supply.off()
@@ -200,7 +203,12 @@ class DcPath(Path):
             self.supply.aim(volts, target.amperes, DcPhase.CHARGE)
 
     def limit_changed(self, event: LimitChanged) -> None:
-        self.supply.limit(event.watts)
+        super().limit_changed(event)
+        self.supply.limit(self.power.at(self.board.now))
+
+    def schedule_kept(self, effect: KeepSchedule) -> None:
+        super().schedule_kept(effect)
+        self.supply.limit(self.power.at(self.board.now))
 
     def insulation_measured(self, event: InsulationMeasured) -> None:
         if not self.insulation.take(event.reading):
@@ -233,6 +241,8 @@ class DcPath(Path):
             self._stale = True
             self.supply.starve()
             self.announce(Notice.TARGET_STALE)
+        if self.power.steps:
+            self.supply.limit(self.power.at(self.board.now))
         self.supply.regulate()
 
     def _supervise_measurements(self) -> None:

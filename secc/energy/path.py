@@ -14,8 +14,10 @@ from secc.conversation import ENDLESS, Asked, Conversation, Deadline, Party, Tel
 from secc.energy.contactor import FEEDBACK, Contactor, Opening
 from secc.energy.effects import Announce, Notice, OpenDcContactor, WithdrawPower
 from secc.energy.events import ContactorOpeningTold, Ticked
+from secc.energy.power_limit import PowerLimit
 from secc.session.effects import OpenContactor, PowerReported, ReportFault, SetOutput, StopPower
 from secc.session.events import LimitChanged
+from secc.session.schedules import KeepSchedule
 
 OPENING = (OpenDcContactor.__name__, WithdrawPower.__name__)
 
@@ -41,8 +43,9 @@ class Path(ABC):
     is live, and only then.
     """
 
-    def __init__(self, board: Party) -> None:
+    def __init__(self, board: Party, watts: float | None) -> None:
         self.board = board
+        self.power = PowerLimit(watts)
         self.waiting: deque[Asked] = deque()
         self.current: Asked | None = None
         """The question that is being worked on; it is answered exactly once."""
@@ -61,6 +64,7 @@ class Path(ABC):
         board.hear(SetOutput, by=self.target_set)
         board.hear(OpenContactor, by=self.session_over)
         board.hear(LimitChanged, by=self.limit_changed)
+        board.hear(KeepSchedule, by=self.schedule_kept)
         board.hear(ContactorOpeningTold, by=self.opening_told)
         board.hear(FaultRaised, EmergencyStopChanged, DoorChanged, BoardLost, by=self.board_fault)
         board.hear(ConsentLost, by=self.consent_lost)
@@ -110,9 +114,13 @@ class Path(ABC):
         del target
         self.announce(Notice.TARGET_IGNORED)
 
-    @abstractmethod
     def limit_changed(self, event: LimitChanged) -> None:
         """Set the power limit from now on."""
+        self.power.watts = event.watts
+
+    def schedule_kept(self, effect: KeepSchedule) -> None:
+        """Keep the steps of a schedule from now on."""
+        self.power.keep(effect.steps)
 
     def session_over(self, effect: OpenContactor) -> None:
         """The session has ended: drop its queued questions so that none can switch power on."""

@@ -33,6 +33,7 @@ class Supply:
         commands a second, and falls at once.
         """
         self._board, self._settings, self._limits = board, settings, settings.limits
+        self._watts = self._limits.maximum_watts
         self.limit(settings.watts)
         self._setpoint: tuple[float, float, DcPhase] | None = None
         self._volts = Ramp(settings.ramp_volts_per_second)
@@ -41,8 +42,9 @@ class Supply:
     def limit(self, watts: float | None) -> None:
         """Set the power limit from now on; None for no limit but the supply's."""
         allowed = watts_allowed(watts)
+        before = self._watts
         self._watts = self._limits.maximum_watts if allowed is None else min(allowed, self._limits.maximum_watts)
-        self.due = True
+        self.due = self.due or self._watts != before
 
     def aim(self, volts: float, amperes: float, phase: DcPhase) -> None:
         """Ramp to this setpoint from now on."""

@@ -55,7 +55,7 @@ def charging(secc: Party, state: SessionState) -> Conversation[None]:
             delivery = yield from pre_charge(secc, state, target.car)
         else:
             delivery = yield from next_request(secc, PowerDeliveryReq)
-        if not (yield from power_delivery(secc, state, target.schedule, delivery)):
+        if not (yield from power_delivery(secc, state, target.offered, delivery)):
             return
         if (yield from charging_loop(secc, state, target.car)) is not Ended.RENEGOTIATE:
             return

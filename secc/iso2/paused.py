@@ -7,8 +7,29 @@ from dataclasses import field
 from typing import Final
 
 from frozen import dataclass
-from secc.iso2.messages import PaymentOption
-from secc.iso2.schedule import Schedule
+from secc.exi.xmldsig import (
+    CanonicalizationMethod,
+    DigestMethod,
+    Reference,
+    Signature,
+    SignatureMethod,
+    SignatureValue,
+    SignedInfo,
+    Transform,
+    Transforms,
+)
+from secc.iso2.messages import (
+    ConsumptionCost,
+    Cost,
+    CostKind,
+    PaymentOption,
+    PhysicalValue,
+    RelativeTimeInterval,
+    SalesTariff,
+    SalesTariffEntry,
+    UnitSymbol,
+)
+from secc.iso2.schedule import AnySchedule, Offered, Schedule, Stepped
 from secc.session.effects import Verdict
 from secc.session.offer import Offer, Transfer
 
@@ -43,17 +64,21 @@ class Chosen:
     as in traces.
     """
 
-    schedule: Schedule
+    schedule: AnySchedule
     ends_at: float
 
-    def offered_again(self, now: float, departure: int | None, most_entries: int | None) -> Schedule | None:
+    @property
+    def began_at(self) -> float:
+        return self.ends_at - self.schedule.seconds
+
+    def offered_again(self, now: float, departure: int | None, most_entries: int | None) -> AnySchedule | None:
         """Returns the schedule with the time that is left, or until an earlier departure. None if
         its time is over, or if it gave no power: such a schedule asked for the pause. [V2G2-741]
         """
         left = int(self.ends_at - now)
-        if left <= 0 or self.schedule.watts <= 0.0:
+        if left <= 0:
             return None
-        return Schedule.covering(self.schedule.watts, min(left, departure or left), most_entries)
+        return self.schedule.after(self.schedule.seconds - left, departure, most_entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +110,10 @@ class Paused:
         return "" if self.transfer in offer.transfers else "its energy transfer is no longer offered"
 
 
-KEPT: Final = (Paused, PausedContract, Chosen, Schedule, PaymentOption)
-"""The types of a value for a resume."""
+KEPT: Final = (
+    *(Paused, PausedContract, Chosen, Schedule, Stepped, Offered, PaymentOption),
+    *(SalesTariff, SalesTariffEntry, RelativeTimeInterval, ConsumptionCost, Cost, CostKind),
+    *(PhysicalValue, UnitSymbol, Signature, SignedInfo, SignatureValue, Reference, Transforms, Transform),
+    *(CanonicalizationMethod, SignatureMethod, DigestMethod),
+)
+"""The types of a value for a resume, and of the schedules of a backend."""

@@ -15,7 +15,7 @@ from secc.conversation import Cause, Emergency, Levels
 from secc.errors import Refusal
 from secc.iso2 import messages as m
 from secc.iso2.messages import ResponseCode, UnitSymbol
-from secc.iso2.schedule import DAY, TUPLE_ID, Schedule
+from secc.iso2.schedule import DAY, Offered, Schedule
 from secc.iso2.session_state import SessionState
 from secc.iso2.status import ac_status, dc_status
 from secc.iso2.units import physical
@@ -141,7 +141,7 @@ def _charge_parameter_discovery(request: m.ChargeParameterDiscoveryReq, why: _Wh
         response_code=why.code,
         evse_processing=m.EVSEProcessing.FINISHED,
         # Mandatory when Finished; one that offers nothing.
-        sa_schedules=Schedule(0.0, DAY).as_list(),
+        sa_schedules=Offered((Schedule(0.0, DAY),)).as_list(),
         evse_charge_parameter=parameter,
     )
 
@@ -162,7 +162,7 @@ def _current_demand(request: m.CurrentDemandReq, why: _Why) -> m.CurrentDemandRe
         evse_voltage_limit_achieved=False,
         evse_power_limit_achieved=False,
         evse_id=why.evse_id,
-        sa_schedule_tuple_id=TUPLE_ID,
+        sa_schedule_tuple_id=why.state.tuple_id,
     )
 
 
@@ -170,7 +170,7 @@ def _charging_status(request: m.ChargingStatusReq, why: _Why) -> m.ChargingStatu
     return m.ChargingStatusRes(
         response_code=why.code,
         evse_id=why.evse_id,
-        sa_schedule_tuple_id=TUPLE_ID,
+        sa_schedule_tuple_id=why.state.tuple_id,
         receipt_required=False,
         ac_evse_status=why.ac,
     )

@@ -17,6 +17,7 @@ from secc.iso2.messages import (
     UnitSymbol,
 )
 from secc.iso2.paused import Chosen, Paused, PausedContract
+from secc.iso2.schedule import TUPLE_ID, AnySchedule, Stepped
 from secc.iso2.units import limit
 from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import Decision, Provisioning, Remark
@@ -68,6 +69,10 @@ class SessionState:
         """The contract of the paused session that goes on under the decision made then."""
         self.chosen: Chosen | None = None
         """The schedule on offer; chosen once ``powered``. None while the car negotiates."""
+        self.tuple_id = TUPLE_ID
+        """The SAScheduleTupleID that the car has chosen."""
+        self.stepped: Stepped | None = None
+        """The schedule of the backend that the car has chosen."""
         self.powerless_since: float | None = None
         """When a request of the charging loop first found no power to offer."""
         self.selected_provisioning: frozenset[Provisioning] = frozenset()
@@ -95,7 +100,29 @@ class SessionState:
             return False
         if self.terms.is_dc:
             return self.offer.renegotiates_dc and watts < self.chosen.schedule.watts
-        return self.payment is PaymentOption.CONTRACT and watts != self.chosen.schedule.watts
+        return self.payment is PaymentOption.CONTRACT and not self.chosen.schedule.holds(watts)
+
+    # The schedule of a backend
+
+    def choose(self, schedule: AnySchedule) -> None:
+        """The car has chosen this one of the schedules on offer."""
+        assert self.chosen is not None
+        self.chosen = Chosen(schedule, self.chosen.began_at + schedule.seconds)
+        self.tuple_id = schedule.tuple_id
+        self.stepped = schedule if isinstance(schedule, Stepped) else None
+        self.wishes.outdated = self.renegotiates()
+
+    def stepped_watts(self, watts: float, now: float) -> float:
+        """Returns so many watts, within the step of now. Asks the car to negotiate again where the
+        schedule has nothing more to say. [V2G2-305]
+        """
+        stepped, chosen = self.stepped, self.chosen
+        if stepped is None or chosen is None:
+            return watts
+        elapsed = now - chosen.began_at
+        if elapsed >= stepped.renews and (self.offer.renegotiates_dc or not self.terms.is_dc):
+            self.wishes.renegotiation = True
+        return min(watts, stepped.watts_at(elapsed))
 
     # Pause and resume
 

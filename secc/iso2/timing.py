@@ -37,6 +37,14 @@ def eim_authorization(seconds: float) -> Timeout:
     return Timeout("EIM_Authorization_Limit", seconds, "operator's choice", answered=True)
 
 
+def schedules(seconds: float) -> Timeout:
+    """The backend's time for schedules, which is the operator's choice."""
+    return Timeout("charging schedules of the backend", seconds, "operator's choice")
+
+
+SCHEDULES_AT_ONCE: Final = Timeout("charging schedules at once", 0.1, "our choice: some cars wait 0.4 s")
+"""How long ChargeParameterDiscoveryRes waits for schedules before it is Ongoing."""
+
 # Limits of what the car repeats. They count at a request: a car that is silent meets the sequence
 # timeout.
 

@@ -116,6 +116,10 @@ class Offer:
     """The value that a session of this plug-in gave with ``KeepForResume``; only its protocol
     reads it.
     """
+    plans: bool = False
+    """Whether the backend is asked for schedules."""
+    plan_seconds: float = 10.0
+    """Seconds for its answer; without one the station offers one schedule, up to its limit."""
     provisioning: tuple[Provisioning, ...] = ()
     """What a car may ask the provisioning service for; offered over TLS only."""
     meter_detail: MeterDetail = MeterDetail.READING

@@ -177,23 +177,17 @@ def verify_references(
         reference = by_uri.pop(f"#{id}", None) if id else None
         if id is None or reference is None:
             raise SignatureRejected(Flaw.URI, f"none names {name}")
-        _check_reference(reference, name, id, fragment_of, suite)
-
-
-def _check_reference(
-    reference: Reference, name: str, id: str, fragment_of: Callable[[str, str], bytes], suite: EcdsaSuite
-) -> None:
-    transforms = () if reference.transforms is None else reference.transforms.transform
-    if [transform.algorithm for transform in transforms] != [CANONICAL_EXI]:
-        raise SignatureRejected(Flaw.TRANSFORMS, name)
-    if reference.digest_method.algorithm != suite.digest_method:
-        raise SignatureRejected(Flaw.DIGEST_METHOD, name)
-    try:
-        fragment = fragment_of(name, id)
-    except DecodeError as error:
-        raise SignatureRejected(Flaw.ELEMENT, f"{name}: {error}") from error
-    if not hmac.compare_digest(suite.digest(fragment), reference.digest_value):
-        raise SignatureRejected(Flaw.DIGEST, name)
+        transforms = () if reference.transforms is None else reference.transforms.transform
+        if [transform.algorithm for transform in transforms] != [CANONICAL_EXI]:
+            raise SignatureRejected(Flaw.TRANSFORMS, name)
+        if reference.digest_method.algorithm != suite.digest_method:
+            raise SignatureRejected(Flaw.DIGEST_METHOD, name)
+        try:
+            fragment = fragment_of(name, id)
+        except DecodeError as error:
+            raise SignatureRejected(Flaw.ELEMENT, f"{name}: {error}") from error
+        if not hmac.compare_digest(suite.digest(fragment), reference.digest_value):
+            raise SignatureRejected(Flaw.DIGEST, name)
 
 
 def _check_value(value: bytes, octets: bytes, key: object, schema: Schema[Any], suite: EcdsaSuite) -> Form:

@@ -51,7 +51,11 @@ class Terms:
     @property
     def maximum_ac_amperes(self) -> float:
         """Amperes a phase, within the present limit."""
-        return self.ac.amperes_within(self.maximum_watts, self._phases)
+        return self.ac_amperes(self.maximum_watts)
+
+    def ac_amperes(self, watts: float) -> float:
+        """Amperes a phase for so many watts on all of them, within the limit of the outlet."""
+        return self.ac.amperes_within(watts, self._phases)
 
     def tolerates(self, quirk: str) -> bool:
         """Whether an optional tolerance is switched on."""

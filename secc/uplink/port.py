@@ -20,6 +20,7 @@ from secc.conversation import Wall
 from secc.session.effects import Provisioning, ProvisioningRefused, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
+from secc.session.schedules import ChargingNeeds, ChargingSchedules
 from secc.uplink.policy import Policy
 
 
@@ -165,6 +166,15 @@ class Backend(Protocol):
         """Pass a car's request for a contract to the provisioning service, as it came. Returns its
         answer as it came, at most ``PROVISIONED_OCTETS`` and one, within ``seconds``. The station
         checks it; neither is stored.
+        """
+
+    @property
+    def plans(self) -> bool:
+        """Whether it gives schedules now."""
+
+    async def plan_charging(self, needs: ChargingNeeds, *, outlet: str, seconds: float) -> ChargingSchedules | None:
+        """Returns one to three schedules for the car at this outlet, within ``seconds``; None: the
+        limit of the outlet is the only one. The station checks them.
         """
 
     async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:

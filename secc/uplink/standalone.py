@@ -28,11 +28,13 @@ from secc.session.durable import Disk, Journal, StorageFailed
 from secc.session.effects import Decision, Ground, Provisioning, ProvisioningRefused, Verdict
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
+from secc.session.schedules import ChargingNeeds, ChargingSchedules
 from secc.uplink.book import FailedContracts, Pseudonyms, SessionBook
 from secc.uplink.lists import Lists, card, normal, read_list
 from secc.uplink.policy import AskBackend, Case, Entry, Policy, TokenStatus, decide, worth_remembering
 from secc.uplink.port import BackendEvent, SessionEnded, SessionStarted, Status
 from secc.uplink.provisioning import problem_of, provision
+from secc.uplink.schedules import read_schedules
 
 T = TypeVar("T")
 
@@ -70,6 +72,8 @@ class Rules:
     sessions_octets: int = 10_000_000
     provisioning: Path | None = None
     """Local socket of a provisioning service."""
+    schedules: Path | None = None
+    """File of charging schedules."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -97,6 +101,8 @@ class Standalone:
         """When the job under way began, monotonic seconds."""
         self._reading = Lock()
         self._closed = asyncio.Event()
+        self._unplanned = ""
+        """Why the file of schedules could not be used by the last car."""
 
     @property
     def policy(self) -> Policy:
@@ -123,6 +129,7 @@ class Standalone:
             self._hanging,
             *_problems(stores.book),
             service,
+            self._unplanned,
         )
         problems = tuple(filter(None, wrong))
         return Status("standalone", "degraded" if problems else "ready", problems)
@@ -166,6 +173,25 @@ class Standalone:
         if self._rules.provisioning is None:
             raise UplinkError("no provisioning service is configured")
         return await provision(self._rules.provisioning, kind, request, seconds)
+
+    @property
+    def plans(self) -> bool:
+        return self._rules.schedules is not None
+
+    async def plan_charging(self, needs: ChargingNeeds, *, outlet: str, seconds: float) -> ChargingSchedules | None:
+        path = self._rules.schedules
+        if path is None:
+            return None
+        try:
+            async with asyncio.timeout(seconds):
+                found = await asyncio.to_thread(read_schedules, path, needs, self._disk)
+        except TimeoutError:
+            raise UplinkError(f"{path}: no answer from the disk in {seconds:g} s") from None
+        except UplinkError as error:
+            self._unplanned = str(error)
+            raise
+        self._unplanned = ""
+        return found
 
     async def contract_decided(self, contract: ProvedContract, verdict: Verdict) -> None:
         if verdict.accepted or worth_remembering(verdict):

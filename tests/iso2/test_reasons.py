@@ -16,6 +16,8 @@ INSIDE = {
     "V2G_SECC_Msg_Performance_Time_PowerDeliveryRes": "refused: no report in time",
     "V2G_SECC_Msg_Performance_Time_SessionStopRes": "the session ends all the same, in order",
     "provisioning service": "refused: the provisioning service did not answer in time",
+    "charging schedules of the backend": "the station offers one schedule, up to its limit",
+    "charging schedules at once": "the car hears Ongoing",
     "T_SECC_CPState_Detection": "refused: the pilot is not where the request says",
     "look at the control pilot": "paces",
     "pace of polling": "paces",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from frozen import dataclass
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
@@ -12,11 +10,13 @@ from secc.iso2 import timing
 from secc.iso2.messages import ResponseCode, UnitSymbol
 from secc.iso2.paused import Chosen
 from secc.iso2.phases.authorization import finished
-from secc.iso2.schedule import Schedule
+from secc.iso2.phases.planning import asked_for, on_offer
+from secc.iso2.schedule import Offered
 from secc.iso2.session_state import MODES, SessionState, next_request, remark
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amount, amperes, limit, physical, volts, watts
 from secc.session.dc_limits import CarLimits
+from secc.session.dialogue import Signed
 from secc.session.effects import Milestone, Reach
 from secc.session.waiting import limited
 from secc.session.wishes import Held
@@ -26,9 +26,9 @@ WRONG = ResponseCode.FAILED_WRONG_CHARGE_PARAMETER
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was agreed: the schedule, and the limits of a DC car (None for AC)."""
+    """What was agreed: the schedules on offer, and the limits of a DC car (None for AC)."""
 
-    schedule: Schedule
+    offered: Offered
     car: CarLimits | None = None
 
 
@@ -37,20 +37,31 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     limit. (Q-44)
     """
     request = yield from _first(secc, state)
-    target = _agreed(secc, request, state)
+    car = _agreed(request, state)
     with limited(secc, timing.ONGOING):
-        while limit(state.terms.maximum_watts, UnitSymbol.W).value <= 0 or state.wishes.forces(Held.SCHEDULE):
+        plan = asked_for(secc, state, request)
+        while (
+            limit(state.terms.maximum_watts, UnitSymbol.W).value <= 0
+            or state.wishes.forces(Held.SCHEDULE)
+            or (plan is not None and not (yield from plan.ready(secc)))
+        ):
             yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
             request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
-            target = _agreed(secc, request, state)
-    state.chosen = Chosen(target.schedule, round(secc.now, 3) + target.schedule.seconds)
+            car = _agreed(request, state)
+    offered = on_offer(secc, state, request, plan)
+    # Until the car has chosen, the first counts.
+    state.chosen = Chosen(offered.schedules[0], round(secc.now, 3) + offered.schedules[0].seconds)
     state.wishes.negotiated()
     # The schedule of a paused session may be below the limit of now.
     state.wishes.outdated = state.renegotiates()
-    secc.reply(_response(secc, state, m.EVSEProcessing.FINISHED, target.schedule.as_list()))
-    mode = request.requested_energy_transfer_mode
-    secc.do(Reach(Milestone.PARAMETERS_AGREED, (("mode", mode.value), ("watts", state.terms.maximum_watts))))
-    return target
+    body = _response(secc, state, m.EVSEProcessing.FINISHED, offered.as_list())
+    secc.reply(body if offered.signature is None else Signed(body, offered.signature))
+    facts: list[tuple[str, str | float]] = [("mode", request.requested_energy_transfer_mode.value)]
+    facts.append(("watts", state.terms.maximum_watts))
+    if plan is not None:
+        facts += [("schedules", len(offered.schedules)), ("tariffs", offered.tariffs)]
+    secc.do(Reach(Milestone.PARAMETERS_AGREED, tuple(facts)))
+    return Target(offered, car)
 
 
 def _first(secc: Party, state: SessionState) -> Conversation[m.ChargeParameterDiscoveryReq]:
@@ -64,19 +75,8 @@ def _first(secc: Party, state: SessionState) -> Conversation[m.ChargeParameterDi
     return (yield from next_request(secc, m.ChargeParameterDiscoveryReq))
 
 
-def _schedule(secc: Party, state: SessionState, departure: int | None, most_entries: int | None) -> Schedule:
-    """Returns the schedule chosen before a pause, within the limit of now, for the first
-    negotiation of a resumed session; otherwise a new one. [V2G2-741]
-    """
-    most = state.terms.maximum_watts
-    if state.resumed is not None and not state.powered and (chosen := state.resumed.chosen) is not None:
-        again = chosen.offered_again(secc.now, departure, most_entries)
-        if again is not None:
-            return replace(again, watts=min(again.watts, most))
-    return Schedule.covering(most, departure, most_entries)
-
-
-def _agreed(secc: Party, request: m.ChargeParameterDiscoveryReq, state: SessionState) -> Target:
+def _agreed(request: m.ChargeParameterDiscoveryReq, state: SessionState) -> CarLimits | None:
+    """Check what the car asks for. Returns the limits of a DC car."""
     mode = request.requested_energy_transfer_mode
     transfer = next((each for each in state.transfers if MODES[each] is mode), None)
     if transfer is None or state.terms.transfer not in (None, transfer):
@@ -85,13 +85,13 @@ def _agreed(secc: Party, request: m.ChargeParameterDiscoveryReq, state: SessionS
     if isinstance(parameter, m.DC_EVChargeParameter) is not transfer.is_dc:
         raise Refusal(WRONG, "[V2G2-477]", f"{type(parameter).__name__} for {mode}")
     state.terms.transfer = transfer
-    schedule = _schedule(secc, state, parameter.departure_time, request.max_entries_sa_schedule_tuple)
     if isinstance(parameter, m.DC_EVChargeParameter):
-        return _dc(parameter, state, schedule)
-    return _ac(parameter, state, schedule)
+        return _dc(parameter, state)
+    _ac(parameter, state)
+    return None
 
 
-def _ac(parameter: m.AC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
+def _ac(parameter: m.AC_EVChargeParameter, state: SessionState) -> None:
     _energy(parameter.e_amount, "EAmount")
     most, least = amperes(parameter.ev_max_current, code=WRONG), amperes(parameter.ev_min_current, code=WRONG)
     bears = volts(parameter.ev_max_voltage, code=WRONG)
@@ -99,10 +99,9 @@ def _ac(parameter: m.AC_EVChargeParameter, state: SessionState, schedule: Schedu
         raise Refusal(WRONG, "[V2G2-477]", f"EVMaxVoltage {bears:g} V at {state.terms.ac.volts:g} V")
     if most < state.terms.ac.minimum_amperes or least < 0.0 or least > most:
         raise Refusal(WRONG, "[V2G2-477]", f"EVMinCurrent {least:g} A, EVMaxCurrent {most:g} A")
-    return Target(schedule)
 
 
-def _dc(parameter: m.DC_EVChargeParameter, state: SessionState, schedule: Schedule) -> Target:
+def _dc(parameter: m.DC_EVChargeParameter, state: SessionState) -> CarLimits:
     dc = state.terms.dc
     most_volts = volts(parameter.ev_maximum_voltage_limit, code=WRONG)
     most_amperes = amperes(parameter.ev_maximum_current_limit, code=WRONG)
@@ -121,7 +120,7 @@ def _dc(parameter: m.DC_EVChargeParameter, state: SessionState, schedule: Schedu
     ):
         if energy is not None:
             _energy(energy, name)
-    return Target(schedule, CarLimits(most_volts, most_amperes, most_watts))
+    return CarLimits(most_volts, most_amperes, most_watts)
 
 
 def _energy(value: m.PhysicalValue, name: str) -> None:

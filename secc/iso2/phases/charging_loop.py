@@ -23,7 +23,6 @@ from secc.iso2.messages import (
     UnitSymbol,
 )
 from secc.iso2.phases.power_delivery import renegotiate, stop
-from secc.iso2.schedule import TUPLE_ID
 from secc.iso2.session_state import SessionState, Stopped, remark
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amperes, limit, physical, volts, watts
@@ -77,15 +76,18 @@ def _next(
 def _charging_status(secc: Party, state: SessionState) -> None:
     # EVSEMaxCurrent is for external payment; with a contract the schedule is the limit.
     external = state.payment is PaymentOption.EXTERNAL_PAYMENT
-    most = limit(state.terms.maximum_ac_amperes, UnitSymbol.A)
+    watts = state.terms.maximum_watts
+    stepped = watts if state.stepped is None else state.stepped_watts(watts, secc.now)
+    most = limit(state.terms.ac_amperes(stepped), UnitSymbol.A)
     if most.value <= 0 or state.powerless_since is not None:
         # With a contract only a schedule can say 0 A, and it would be for a pause.
-        _powerless(secc, state, most, state.offer.no_power_seconds if external else 0.0)
+        told = external or stepped < watts
+        _powerless(secc, state, most, state.offer.no_power_seconds if told else 0.0)
     secc.reply(
         ChargingStatusRes(
             response_code=ResponseCode.OK,
             evse_id=state.offer.evse_id,
-            sa_schedule_tuple_id=TUPLE_ID,
+            sa_schedule_tuple_id=state.tuple_id,
             evse_max_current=most if external else None,
             meter_info=meter_info(secc, state),
             receipt_required=False,
@@ -98,6 +100,8 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
     """Answer at once with the stored measurements: the standard allows 25 ms."""
     dc, measured = state.terms.dc, fresh(secc)
     most_watts = state.terms.limited(dc.maximum_watts)
+    if state.stepped is not None:
+        most_watts = state.stepped_watts(most_watts, secc.now)
     most = limit(most_watts, UnitSymbol.W)
     if most.value <= 0 or state.powerless_since is not None:
         _powerless(secc, state, most, state.offer.no_power_seconds)
@@ -134,7 +138,7 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
             evse_maximum_current_limit=limit(dc.maximum_amperes, UnitSymbol.A),
             evse_maximum_power_limit=most,
             evse_id=state.offer.evse_id,
-            sa_schedule_tuple_id=TUPLE_ID,
+            sa_schedule_tuple_id=state.tuple_id,
             meter_info=meter_info(secc, state),
             receipt_required=False,
         )

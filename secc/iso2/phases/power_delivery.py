@@ -6,38 +6,43 @@ from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
 from secc.iso2.messages import ChargeProgress, PowerDeliveryReq, PowerDeliveryRes, ResponseCode
-from secc.iso2.schedule import Schedule
+from secc.iso2.schedule import Offered, Stepped, check_profile
 from secc.iso2.session_state import SessionState, remark
 from secc.iso2.status import present
 from secc.session.effects import Milestone, PowerReported, Reach, StartPower, StopPower
+from secc.session.schedules import KeepSchedule
 from secc.session.waiting import answer_within
 
 
-def power_delivery(
-    secc: Party, state: SessionState, schedule: Schedule, request: PowerDeliveryReq
-) -> Conversation[bool]:
+def power_delivery(secc: Party, state: SessionState, offered: Offered, request: PowerDeliveryReq) -> Conversation[bool]:
     """Returns True if power flows from here on; False if the car stops before it started."""
     if request.charge_progress is ChargeProgress.RENEGOTIATE:
         raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Renegotiate before Start")
     if request.charge_progress is ChargeProgress.STOP:
         yield from stop(secc, state)
         return False
-    yield from _start(secc, state, schedule, request)
+    yield from _start(secc, state, offered, request)
     return True
 
 
-def _start(secc: Party, state: SessionState, schedule: Schedule, request: PowerDeliveryReq) -> Conversation[None]:
-    schedule.admits(request.sa_schedule_tuple_id)
+def _start(secc: Party, state: SessionState, offered: Offered, request: PowerDeliveryReq) -> Conversation[None]:
+    schedule = offered.chosen(request.sa_schedule_tuple_id)
     # Cars may leave the profile out (Q-46), and some send one that has little to do with the
     # schedule (Q-45).
     if request.charging_profile is not None:
         try:
-            schedule.check(request.charging_profile, strict=state.offer.strict)
+            check_profile(request.charging_profile, schedule, strict=state.offer.strict)
         except Refusal as refusal:
             if not state.terms.tolerates("Q-45"):
                 raise
             remark(secc, "Q-45", refusal.detail)
     _refuse_stopped(state)
+    if state.offer.plans or isinstance(schedule, Stepped):
+        # The power path keeps the steps of a schedule of the backend.
+        state.choose(schedule)
+        steps = schedule.spans if isinstance(schedule, Stepped) else ()
+        began = state.chosen.began_at if state.chosen is not None else 0.0
+        secc.do(KeepSchedule(tuple((began + start, watts) for start, watts in steps)))
     if not _already_on(secc, state):
         state.live = True
         report = yield from _reported(secc, StartPower(timing.POWER_SWITCHED))

@@ -24,6 +24,7 @@ from secc.session.effects import (
 )
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
+from secc.session.schedules import PlanCharging, Planned
 from secc.station.shared.services import Services
 from secc.station.shared.trust import NO_TRUSTSTORE
 
@@ -36,7 +37,9 @@ HOUR_SECONDS: Final = 3600.0
 PROVISIONINGS_A_PLUG_IN: Final = 3
 """Requests for a contract that are passed on; further ones are refused. (A-PNC-08)"""
 
-Known: TypeAlias = ValidateContract | AuthorizeContract | AuthorizeToken | ValidateOemCertificate | ProvisionContract
+Known: TypeAlias = (
+    ValidateContract | AuthorizeContract | AuthorizeToken | ValidateOemCertificate | ProvisionContract | PlanCharging
+)
 
 
 class UnprovedQuestions:
@@ -93,7 +96,7 @@ class Questions:
 
     async def find(self, question: Known) -> Any:
         """Returns the answer; a verdict without one, or a refusal, if the question fails."""
-        refused: Callable[[str], Any] = _silent if not isinstance(question, ProvisionContract) else _no_contract
+        refused: Callable[[str], Any] = _REFUSED.get(type(question), _silent)
         name = type(question).__name__
         try:
             return await self._found(question)
@@ -119,6 +122,8 @@ class Questions:
                 return await uplink.authorize_token(question, outlet=self._outlet, decide=decide)
             case ProvisionContract():
                 return await self._provision(question)
+            case PlanCharging():
+                return await self._plan(question)
 
     async def _validate(self, question: ValidateContract | ValidateOemCertificate) -> Any:
         trust = self._services.trust
@@ -143,6 +148,13 @@ class Questions:
             return answer
         return await loop.run_in_executor(services.work, question.accept, answer)
 
+    async def _plan(self, question: PlanCharging) -> Planned:
+        services = self._services
+        found = await services.uplink.plan_charging(question.needs, outlet=self._outlet, seconds=question.seconds)
+        if found is None:
+            return Planned(None)
+        return await asyncio.get_running_loop().run_in_executor(services.work, question.accept, found)
+
     def learned(self, contract: ProvedContract, verdict: Verdict) -> None:
         """Let the backend store the decision about a proved contract."""
         storing = asyncio.get_running_loop().create_task(self._remember(contract, verdict))
@@ -162,3 +174,11 @@ def _silent(why: str) -> Verdict:
 
 def _no_contract(why: str) -> ProvisioningRefused:
     return ProvisioningRefused(NoContract.FAILED, why)
+
+
+def _no_schedules(why: str) -> Planned:
+    return Planned(None, (why,))
+
+
+_REFUSED: Final[dict[type, Callable[[str], Any]]] = {ProvisionContract: _no_contract, PlanCharging: _no_schedules}
+"""The answer of a question that failed, where it is not a verdict."""

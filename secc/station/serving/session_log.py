@@ -35,6 +35,7 @@ from secc.session.log import about, running_sessions, told
 from secc.session.offer import Offer, Surroundings
 from secc.session.proof import ProvedContract
 from secc.session.protocol import V2gProtocol
+from secc.session.schedules import PlanCharging, Planned
 from secc.station.serving.context import Outlet, Part
 from secc.station.serving.draft import Draft, tls_seen
 from secc.station.serving.router import Seat
@@ -182,6 +183,12 @@ class SessionLog(Part):
         """The provisioning service has answered."""
         why = "answered" if isinstance(found, Provisioned) else f"{found.why.value} ({found.detail})"
         log.info("outlet %s: contract %s: %s", self._name, question.kind.value, why)
+
+    def planned(self, question: PlanCharging, found: Planned) -> None:
+        """The backend has answered the question about schedules."""
+        for why in found.rejected:
+            log.warning("outlet %s: charging schedules: %s", self._name, why)
+            self._note(f"charging schedules: {why}")
 
     def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
         """The car has proved this contract, and the backend has decided about it."""

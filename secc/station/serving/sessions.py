@@ -22,6 +22,7 @@ from secc.session.events import Shutdown
 from secc.session.identification import AuthorizeToken
 from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import V2gProtocol
+from secc.session.schedules import KeepSchedule, PlanCharging
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.context import Outlet, Part
 from secc.station.serving.offers import offer_for
@@ -69,14 +70,15 @@ class Sessions(Part):
         self._milestone: Milestone | None = None
         router = self.router
         kinds = effects.ValidateContract, effects.AuthorizeContract, AuthorizeToken
-        for kind in (*kinds, effects.ValidateOemCertificate, effects.ProvisionContract):
+        for kind in (*kinds, effects.ValidateOemCertificate, effects.ProvisionContract, PlanCharging):
             router.finds(kind, by=questions.find)
         router.told(effects.ValidateOemCertificate, by=session_log.oem_judged)
         router.told(effects.ProvisionContract, by=session_log.provisioned)
+        router.told(PlanCharging, by=session_log.planned)
         router.taps(effects.AuthorizeContract, by=questions.asked)
         router.taps(effects.ValidateContract, by=self._presented)
         router.told(effects.ValidateContract, by=self._judged)
-        router.relays(effects.SetOutput, effects.OpenContactor)
+        router.relays(effects.SetOutput, effects.OpenContactor, KeepSchedule)
         router.taps(effects.StopPower, effects.OpenContactor, by=self._stopping)
         for proof in (effects.Identify, effects.IdentifyAgain):
             router.taps(proof, by=transactions.identified)
