@@ -52,6 +52,7 @@ class Outlet:
             hardware=self,
             publish=None,
             loop=None,
+            orders=None,
         )
         self.transactions = Transactions(cast("Any", outlet), self.writes, lambda: self.beside)
 
