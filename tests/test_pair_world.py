@@ -236,6 +236,5 @@ def test_car_that_falls_silent_is_switched_off(way: Way) -> None:
     pair, outlet = together(way, replace(LONG, flaw="silent-while-charging", patience=1000.0))
     line = settle(pair, outlet)
     assert line.station is not None
-    # DC: the target is lost long before; AC has none.
-    assert line.station.code == ("emergency.fault" if way.current is Current.DC else "timer.V2G_SECC_Sequence_Timeout")
+    assert line.station.code == "timer.V2G_SECC_Sequence_Timeout"
     is_dead(outlet)

@@ -138,6 +138,22 @@ POWER_MUTANTS: Final = (
         ("tests/hal/boards/test_driven.py",),
     ),
     Mutant(
+        "silent-car-keeps-its-current",
+        "the current goes on for a car that sends no targets",
+        "secc/energy/dc.py",
+        "            self.supply.starve()\n",
+        "            pass\n",
+        ("tests/energy/test_dc.py",),
+    ),
+    Mutant(
+        "lost-session-keeps-the-voltage",
+        "the power path waits for a session that is gone for ever",
+        "secc/energy/dc.py",
+        "silent > self.settings.lost_session_seconds:",
+        "False:",
+        ("tests/energy/test_dc.py",),
+    ),
+    Mutant(
         "stale-permission",
         "a contactor that the board opened by itself is closed again",
         "hal/boards/driven.py",

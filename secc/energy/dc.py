@@ -232,9 +232,7 @@ class DcPath(Path):
         if self.insulation.silent:
             raise Halt("insulation-monitor-silent", latched=True)
         goal, silent = self.supply.goal, self.board.now - self._target_at
-        supplied = self.stage in (Stage.PRECHARGE, Stage.CHARGE)
-        patience = self.settings.lost_target_seconds if supplied else self.settings.lost_session_seconds
-        if self.stage is not Stage.CHECKING and silent > patience:
+        if self.stage is not Stage.CHECKING and silent > self.settings.lost_session_seconds:
             raise Halt("target-lost", f"no target for {silent:.0f} s")
         charging = self.stage is Stage.CHARGE and goal is not None and not self._stale
         if charging and silent >= self.settings.stale_target_seconds:

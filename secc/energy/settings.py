@@ -32,13 +32,9 @@ class DcSettings:
     """Shortest insulation test, for a lab; 0: as long as the measurements take."""
     stale_target_seconds: float = 5.0
     """After this time without a target from the car the current goes to zero."""
-    lost_target_seconds: float = 10.0
-    """After this time without a target, with voltage at the output, the car has left: off. Cars ask
-    four times a second or more.
-    """
     lost_session_seconds: float = 70.0
-    """After this time without a target after the cable check the session counts as lost: off. Above
-    the sequence timeout of 60 s.
+    """After this time without a target the session counts as lost: off. Above the sequence timeout
+    of 60 s, which ends a session by itself.
     """
     stale_measurement_seconds: float = 1.0
     isolation_silence_seconds: float = 10.0

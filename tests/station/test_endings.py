@@ -253,11 +253,11 @@ ENDINGS = [
     Ending("door", open_door, "emergency.fault", mend=close_door),
     Ending("tcp-closed", close_tcp, "severed.connection-closed"),
     Ending("tcp-reset", reset, "severed.connection-closed"),
-    # A half-open connection: what the car asked for last is stale after some seconds (A-SES-09), then the power goes, and the session with it.
-    Ending("silence", silence, "emergency.fault", seconds=11.0),
+    # A half-open connection. Without targets the current goes to zero (A-SES-09), and the session waits for its minute.
+    Ending("silence", silence, "timer.V2G_SECC_Sequence_Timeout", seconds=61.0),
     Ending("no-v2gtp", garbage, "severed.stream-broken"),
     Ending("pipelined", pipelined, "refused.FAILED_SequenceError"),
-    Ending("ignored-garbage", ignored_garbage, "emergency.fault", seconds=11.0),
+    Ending("ignored-garbage", ignored_garbage, "timer.V2G_SECC_Sequence_Timeout", seconds=61.0),
     Ending("broken-exi", exi_garbage, "severed.stream-broken"),
     Ending("no-exi", no_exi, "severed.stream-broken"),
     Ending("insulation", insulation, "emergency.fault", seconds=1.0, mend=heal),
@@ -299,10 +299,12 @@ def test_a_guard_that_fails_leaves_the_board_to_itself(tmp_path: Path) -> None:
 
 
 AC_ENDINGS = [
-    # No target there that could be stale: the pilot watches the car, and the session waits for its minute.
-    Ending("silence", silence, "timer.V2G_SECC_Sequence_Timeout", seconds=61.0),
     Ending("exi-to-stay", exi_to_stay, "timer.V2G_SECC_Sequence_Timeout", seconds=61.0),
-    *(one for one in ENDINGS if one.name in ("unplugged", "emergency-stop", "door", "tcp-closed", "tcp-reset")),
+    *(
+        one
+        for one in ENDINGS
+        if one.name in ("unplugged", "emergency-stop", "door", "tcp-closed", "tcp-reset", "silence")
+    ),
     *(
         one
         for one in ENDINGS
