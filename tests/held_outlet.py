@@ -123,6 +123,9 @@ class Outlet:
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
         return
 
+    def tolerated(self, code: str, text: str) -> None:
+        return
+
     def gone(self, connection: object) -> None:
         return
 

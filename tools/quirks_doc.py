@@ -13,8 +13,9 @@ HEAD = """# Field quirks
 
 *Made by `make docs` from `secc/trace/quirks.py` and the tables of the protocols (`secc/iso2/quirks.py`); edit those.*
 
-Behaviour of cars that a literal reading of the standards would refuse, and how this station treats it. When the station notices that it used a
-tolerance, log, trace and `secc explain` have its code.
+Behaviour of cars that a literal reading of the standards would refuse, and how this station treats it. *Said*: when it fires, the log has its code,
+once a session; the trace and `secc explain` have it too if there is a session. The others cannot be seen from the station, or the car does what the
+standard allows.
 
 * *always*: the standard allows it, or does not mention it.
 * *unless `lab.strict`*: `strict = true` in `[lab]` (`--strict`) switches it off, for conformance runs.
@@ -25,10 +26,15 @@ tolerance, log, trace and `secc explain` have its code.
 
 def render() -> str:
     """Returns the whole page."""
-    rows = [f"| {quirk.code} | {quirk.cars} | {quirk.ours} | {quirk.when} |" for quirk in table()]
-    return "\n".join([HEAD, "| code | some cars | this station | when |", "|---|---|---|---|", *rows, "", _count()])
+    rows = [
+        f"| {quirk.code} | {quirk.cars} | {quirk.ours} | {quirk.when} | {'said' if quirk.remarked else ''} |"
+        for quirk in table()
+    ]
+    return "\n".join(
+        [HEAD, "| code | some cars | this station | when | |", "|---|---|---|---|---|", *rows, "", _count()]
+    )
 
 
 def _count() -> str:
     counts = ", ".join(f"{sum(quirk.when is when for quirk in table())} {when}" for when in When)
-    return f"{len(table())} in all: {counts}.\n"
+    return f"{len(table())} in all: {counts}; {sum(quirk.remarked for quirk in table())} are said.\n"

@@ -11,7 +11,15 @@ from secc.energy.arithmetic import overcurrent_amperes
 from secc.energy.effects import AllowPower, Notice, ReleasePower, SeekConsent, SetOvercurrent, WithdrawPower
 from secc.energy.path import Halt, Path
 from secc.energy.settings import AcSettings
-from secc.session.effects import CableChecked, CheckCable, OpenContactor, PowerReported, StartPower, StopPower
+from secc.session.effects import (
+    CableChecked,
+    CheckCable,
+    KeepCable,
+    OpenContactor,
+    PowerReported,
+    StartPower,
+    StopPower,
+)
 
 READY_STATE = Timeout("state C or D when power is to flow", 3.0, "IEC 61851-1 sequence 4")
 CLOSING = Timeout("contactor closing", 3.0, "IEC 61851-1: from state C or D to the supply")
@@ -48,7 +56,7 @@ class AcPath(Path):
             case StopPower(within):
                 yield from self._stop(self.board.limit(within))
                 self.tell(asked, self.whether_open())
-            case CheckCable():
+            case CheckCable() | KeepCable():
                 self.tell(asked, CableChecked(False, "invalid", "this is an AC outlet"))
 
     def _start(self, due: Deadline) -> Conversation[str | None]:

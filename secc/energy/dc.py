@@ -22,11 +22,25 @@ from secc.energy.path import Halt, Path
 from secc.energy.settings import DcSettings
 from secc.energy.supply import Supply
 from secc.session.dc_limits import clamp_volts
-from secc.session.effects import CableChecked, CheckCable, PowerReported, SetOutput, StartPower, StopPower
+from secc.session.effects import (
+    CableChecked,
+    CheckCable,
+    KeepCable,
+    PowerReported,
+    Remark,
+    SetOutput,
+    StartPower,
+    StopPower,
+)
 from secc.session.events import LimitChanged
 from secc.session.schedules import KeepSchedule
 
 UNLOADING = Timeout("supply off", 2.0, "IEC 61851-23: the current falls before the contactor opens; a supply has 2 s")
+MEASURED = Timeout("voltage at the output", 1.0, "as old as a measurement may be")
+NEAR_VOLTS = 20.0
+"""Between the output and a battery that may be connected to it. IEC 61851-23"""
+FIRST_AMPERES = 1.0
+"""A charging current, above what leaks while the car begins."""
 HURRIED_UNLOADING = Timeout("supply off, contactor must open", 0.04, "IEC 61851-1: open within 100 ms")
 
 
@@ -52,7 +66,9 @@ class DcPath(Path):
         self.ev_maximum_volts = settings.limits.maximum_volts
         self.supply = Supply(board, settings)
         self.insulation = InsulationWatch(board, settings)
-        self._target_at = -math.inf
+        self._target_at = self._started_at = -math.inf
+        self._held_volts = math.nan
+        """The battery's voltage when the current had fallen."""
         self._stale = False
         self._too_high_since: float | None = None
         board.hear(InsulationMeasured, by=self.insulation_measured)
@@ -73,12 +89,17 @@ class DcPath(Path):
                 if not result.passed:
                     raise Halt("cable-check-failed", result.detail, report=False)
                 self.stage, self._target_at = Stage.READY, self.board.now
+                if self.settings.pause_insulation_monitor:
+                    self.insulation.pause()
+                    self.board.do(Remark("Q-68", "the insulation monitor pauses until current flows"))
                 self.tell(asked, result)
+            case KeepCable() as question:
+                self.tell(asked, (yield from self._kept(question)))
             case StartPower():
                 ready = self.stage in (Stage.PRECHARGE, Stage.CHARGE)
                 if ready:
                     self.stage = Stage.CHARGE
-                    self._target_at = self.board.now
+                    self._target_at = self._started_at = self.board.now
                 self.tell(asked, PowerReported(ready, "" if ready else f"no precharge before: {self.stage}"))
             case StopPower(keep_contactor=True) if self.live and self.contactor.must_stay_closed:
                 yield from self._hold()
@@ -86,6 +107,27 @@ class DcPath(Path):
             case StopPower(within=within):
                 yield from self.power_off(None, self.board.limit(within))
                 self.tell(asked, self.whether_open())
+
+    def _kept(self, question: KeepCable) -> Conversation[CableChecked]:
+        asked_at = self.board.now
+        yield from self.board.until(lambda: self.board.levels.measured_at > asked_at, within=MEASURED)
+        if (against := self._against()) is not None:
+            return against
+        watch, ohms = self.insulation, min(self.insulation.ohms, default=math.nan)
+        volts = self.board.levels.volts
+        # The car's contactor must not close on a discharged output.
+        measured = self.board.levels.measured_at > asked_at
+        if self.stage is not Stage.HELD or not measured or not abs(volts - self._held_volts) <= NEAR_VOLTS:
+            return failed(f"{volts:.0f} V at the output, {self.stage}")
+        if not (watch.running and watch.self_tested and ohms >= self.settings.fault_ohms):
+            return failed("the insulation monitor does not run")
+        self.ev_maximum_volts = min(self.ev_maximum_volts, question.ev_maximum_volts)
+        if volts > self.ev_maximum_volts:
+            return failed(f"{volts:.0f} V at the output, the car allows {self.ev_maximum_volts:.0f} V")
+        self.stage, self._target_at = Stage.PRECHARGE, self.board.now
+        # It stays at the battery's voltage, also for a car that has opened its contactor meanwhile.
+        self.supply.aim(volts, self.settings.precharge_amperes, DcPhase.PRECHARGE)
+        return CableChecked(True, "valid" if ohms >= self.settings.warning_ohms else "warning", f"{ohms:.0f} ohms")
 
     def _against(self) -> CableChecked | None:
         if self.latched is not None:
@@ -126,6 +168,7 @@ class DcPath(Path):
             # The time to fall is over: the contactor opens at once.
             raise self._supply_not_off(abrupt=True)
         self.stage, self._target_at = Stage.HELD, self.board.now
+        self._held_volts = self.board.levels.volts
 
     def _supply_not_off(self, *, abrupt: bool = False) -> Halt:
         text = f"{self.board.levels.amperes:.1f} A with the supply off"
@@ -229,6 +272,8 @@ class DcPath(Path):
         if self.contactor.must_stay_closed and levels.contactor != "closed":
             raise Halt("contactor-opened", f"feedback: {self.contactor.feedback}", abrupt=True)
         self._supervise_measurements()
+        if self.insulation.paused and self._pause_is_over():
+            self.insulation.start()
         if self.insulation.silent:
             raise Halt("insulation-monitor-silent", latched=True)
         goal, silent = self.supply.goal, self.board.now - self._target_at
@@ -242,6 +287,12 @@ class DcPath(Path):
         if self.power.steps:
             self.supply.limit(self.power.at(self.board.now))
         self.supply.regulate()
+
+    def _pause_is_over(self) -> bool:
+        if self.stage is not Stage.CHARGE:
+            return self.stage is Stage.HELD
+        lasts = self.board.now - self._started_at
+        return self.board.levels.amperes >= FIRST_AMPERES or lasts >= self.settings.longest_pause_seconds
 
     def _supervise_measurements(self) -> None:
         levels, now, goal = self.board.levels, self.board.now, self.supply.goal

@@ -24,6 +24,8 @@ class InsulationWatch:
         self.seconds = settings.insulation_seconds
         """Shortest test."""
         self._board, self._settings = board, settings
+        self.paused = False
+        """Stopped between cable check and first current. (Q-68)"""
         self._counts_from = math.inf
         self._heard_at = -math.inf
 
@@ -33,13 +35,19 @@ class InsulationWatch:
     def start(self) -> None:
         """Run the monitor; drop earlier measurements."""
         self.measure_anew()
-        self.running = True
+        self.running, self.paused = True, False
         self._board.do(StartInsulationMonitor())
 
     def stop(self) -> None:
+        self.paused = False
         if self.running:
             self.running = False
             self._board.do(StopInsulationMonitor())
+
+    def pause(self) -> None:
+        """Stop the monitor; ``start`` ends the pause."""
+        self.stop()
+        self.paused = True
 
     def measure_anew(self) -> None:
         """Drop earlier measurements."""

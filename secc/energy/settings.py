@@ -38,6 +38,12 @@ class DcSettings:
     """
     stale_measurement_seconds: float = 1.0
     isolation_silence_seconds: float = 10.0
+    pause_insulation_monitor: bool = False
+    """True: the monitor pauses from the end of the cable check to the first current, for cars that
+    cannot begin to charge beside it. (Q-68)
+    """
+    longest_pause_seconds: float = 10.0
+    """The most of that after PowerDelivery(Start), current or not."""
     voltage_tolerance: float = 0.02
     """Share by which the measured voltage may exceed the car's maximum."""
     voltage_grace_seconds: float = 0.4

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from secc.conversation import Conversation, Party
-from secc.iso2.messages import PaymentDetailsReq, PaymentOption, PowerDeliveryReq
+from secc.iso2.messages import CableCheckReq, PaymentDetailsReq, PaymentOption, PowerDeliveryReq
 from secc.iso2.phases.authorization import contract_authorization, external_authorization
-from secc.iso2.phases.cable_check import cable_check
+from secc.iso2.phases.cable_check import cable_check, first_of_preparation, keep_cable
 from secc.iso2.phases.certificates import certificate_service
 from secc.iso2.phases.charge_parameter_discovery import charge_parameter_discovery
 from secc.iso2.phases.charging_loop import Ended, charging_loop
@@ -17,6 +17,7 @@ from secc.iso2.phases.session_setup import session_setup
 from secc.iso2.phases.session_stop import early_stop, session_stop
 from secc.iso2.phases.welding_detection import welding_detection
 from secc.iso2.session_state import SessionState, Stopped, next_request
+from secc.session.dc_limits import CarLimits
 
 
 def conversation(secc: Party, state: SessionState) -> Conversation[str]:
@@ -44,6 +45,16 @@ def conversation(secc: Party, state: SessionState) -> Conversation[str]:
         state.forget()
 
 
+def dc_preparation(secc: Party, state: SessionState, car: CarLimits) -> Conversation[PowerDeliveryReq]:
+    """Cable check and precharge. Returns the PowerDeliveryReq, open."""
+    heard = yield from first_of_preparation(secc, state)
+    if isinstance(heard, CableCheckReq):
+        yield from cable_check(secc, state, car)
+        return (yield from pre_charge(secc, state, car))
+    yield from keep_cable(secc, state, car)
+    return heard if isinstance(heard, PowerDeliveryReq) else (yield from pre_charge(secc, state, car, heard))
+
+
 def charging(secc: Party, state: SessionState) -> Conversation[None]:
     """From ChargeParameterDiscovery to the PowerDelivery that ends charging, once a negotiation. A
     renegotiated DC session repeats the cable check.
@@ -51,8 +62,7 @@ def charging(secc: Party, state: SessionState) -> Conversation[None]:
     while True:
         target = yield from charge_parameter_discovery(secc, state)
         if target.car is not None:
-            yield from cable_check(secc, state, target.car)
-            delivery = yield from pre_charge(secc, state, target.car)
+            delivery = yield from dc_preparation(secc, state, target.car)
         else:
             delivery = yield from next_request(secc, PowerDeliveryReq)
         if not (yield from power_delivery(secc, state, target.offered, delivery)):

@@ -10,9 +10,12 @@ from secc.errors import PeerError
 from secc.iso2 import timing
 from secc.iso2.messages import (
     Body,
+    CableCheckReq,
     EnergyTransferMode,
     IsolationLevel,
     PaymentOption,
+    PreChargeReq,
+    ServiceDiscoveryReq,
     SessionStopReq,
     UnitSymbol,
 )
@@ -29,6 +32,7 @@ from secc.session.wishes import Wishes
 
 A = TypeVar("A", bound=Body)
 B = TypeVar("B", bound=Body)
+C = TypeVar("C", bound=Body)
 
 MODES: Final = {
     Transfer.AC_SINGLE_PHASE: EnergyTransferMode.AC_SINGLE_PHASE_CORE,
@@ -38,6 +42,14 @@ MODES: Final = {
 """The energy transfer mode of each transfer: a CCS outlet has its DC on the extended pins."""
 
 _OPTIONS: Final = {Payment.CONTRACT: PaymentOption.CONTRACT, Payment.EXTERNAL: PaymentOption.EXTERNAL_PAYMENT}
+
+
+_STOPPED_IN: Final[dict[type[Body], str]] = {
+    ServiceDiscoveryReq: "Q-34",
+    CableCheckReq: "Q-37",
+    PreChargeReq: "Q-37",
+}
+"""The quirk of a car that stops where this request is due."""
 
 
 class Stopped(PeerError):
@@ -85,6 +97,8 @@ class SessionState:
         """True once PowerDelivery(Start) was accepted in this session."""
         self.announced_soc: int | None = None
         """The state of charge that was last reported."""
+        self._remarked: set[str] = set()
+        """Codes of the quirks that were remarked."""
 
     def hear(self, secc: Party) -> None:
         """Register the handlers of events from outside."""
@@ -123,6 +137,12 @@ class SessionState:
         if elapsed >= stepped.renews and (self.offer.renegotiates_dc or not self.terms.is_dc):
             self.wishes.renegotiation = True
         return min(watts, stepped.watts_at(elapsed))
+
+    def remark(self, secc: Party, quirk: str, text: str) -> None:
+        """As ``remark``, but once a session: for what a car does over and over."""
+        if quirk not in self._remarked:
+            self._remarked.add(quirk)
+            remark(secc, quirk, text)
 
     # Pause and resume
 
@@ -197,12 +217,16 @@ class SessionState:
 def next_request(secc: Party, kind: type[A], /) -> Conversation[A]: ...
 @overload
 def next_request(secc: Party, kind: type[A], other: type[B], /) -> Conversation[A | B]: ...
+@overload
+def next_request(secc: Party, kind: type[A], other: type[B], third: type[C], /) -> Conversation[A | B | C]: ...
 def next_request(secc: Party, kind: type[Any], *others: type[Any]) -> Conversation[Any]:
     """Wait for the next request of a setup state. Raises :class:`Stopped` on SessionStopReq. (Q-34,
     Q-37)
     """
     heard = yield from secc.receive(kind, SessionStopReq, *others, within=timing.SEQUENCE)
     if isinstance(heard, SessionStopReq):
+        if quirk := _STOPPED_IN.get(kind):
+            remark(secc, quirk, f"SessionStopReq where {kind.__name__} is due")
         raise Stopped("SessionStopReq")
     return heard
 

@@ -91,18 +91,25 @@ def demand(
     car: CarLimits,
     present_volts: float,
     lowest_volts: float = 0.0,
+    *,
+    whole_amperes: bool = False,
 ) -> Demand:
     """Returns what was asked, within every limit. (Q-55)
 
     ``station_watts`` is the station's limit now. It counts at ``present_volts``, the voltage at the
     outlet, or at the target before there is one. ``lowest_volts``: raise a lower target to this
-    minimum, within the car's limits.
+    minimum, within the car's limits. ``whole_amperes``: a car that asks for whole amperes less than
+    one below the offer gets the offer (Q-56).
     """
     served_volts = clamp_volts(volts, min(station.maximum_volts, car.volts), lowest_volts)
     # One volt at least, so that a limit in watts also applies to the first volts.
     at = max(power_volts(served_volts, present_volts), 1.0)
     watts = station_watts if car.watts is None else min(station_watts, car.watts)
-    served_amperes = clamp_amperes(amperes, min(station.maximum_amperes, car.amperes), watts, at)
+    highest = min(station.maximum_amperes, car.amperes)
+    served_amperes = clamp_amperes(amperes, highest, watts, at)
+    if whole_amperes and amperes >= 1.0 and amperes.is_integer():
+        offered = clamp_amperes(highest, highest, watts, at)
+        served_amperes = offered if amperes < offered < amperes + 1.0 else served_amperes
     return Demand(
         SetOutput(served_volts, served_amperes if served_volts > 0.0 else 0.0, DcPhase.CHARGE),
         voltage_limited=volts > station.maximum_volts,
@@ -111,9 +118,9 @@ def demand(
     )
 
 
-def precharge(volts: float, amperes: float, station: DcLimits, car: CarLimits) -> SetOutput:
+def precharge(volts: float, amperes: float, station: DcLimits, car: CarLimits, lowest_volts: float = 0.0) -> SetOutput:
     """Returns at most 2 A, also for a car that asks for 0 A or less: it would never be charged
-    otherwise. (Q-51)
+    otherwise. (Q-51) ``lowest_volts`` as in ``demand``.
     """
-    served = clamp_volts(volts, min(station.maximum_volts, car.volts))
+    served = clamp_volts(volts, min(station.maximum_volts, car.volts), lowest_volts)
     return SetOutput(served, min(amperes, PRECHARGE_AMPERES) if amperes > 0.0 else PRECHARGE_AMPERES, DcPhase.PRECHARGE)

@@ -71,6 +71,16 @@ class CheckCable(Question[CableChecked]):
 
 
 @dataclass(frozen=True, slots=True)
+class KeepCable(Question[CableChecked]):
+    """DC, instead of CheckCable after a renegotiation: go on with the cable that was checked before
+    it, for a car that has kept its contactor closed and checks nothing again. Passed only where the
+    battery is at the output and the insulation monitor has run since the check.
+    """
+
+    ev_maximum_volts: float
+
+
+@dataclass(frozen=True, slots=True)
 class PowerReported:
     """Whether the power path did what was asked; ``detail`` is the reason if not."""
 

@@ -15,6 +15,7 @@ from frozen import dataclass
 from secc.conversation import Cause, Conversation, Party, Requests, Timeout
 from secc.errors import DecodeError, Refusal
 from secc.session.dialogue import Dialogue
+from secc.session.effects import Remark
 from secc.session.offer import Surroundings
 from secc.session.protocol import V2gProtocol
 from secc.session.supported_app_protocol import (
@@ -73,8 +74,17 @@ def choose(request: SupportedAppProtocolReq, protocols: Iterable[V2gProtocol], *
     entries = [e for e in request.app_protocol if (e.protocol_namespace, e.version_number_major) in spoken]
     if not entries:
         return None
-    best = min(entries, key=lambda entry: (not 1 <= entry.priority <= 20, entry.priority))
+    best = _preferred(entries)
     return Chosen(spoken[best.protocol_namespace, best.version_number_major], best)
+
+
+def _preferred(entries: Iterable[AppProtocol]) -> AppProtocol:
+    return min(entries, key=lambda entry: (not 1 <= entry.priority <= 20, entry.priority))
+
+
+def _vendors(entry: AppProtocol) -> bool:
+    """Whether an entry is a protocol of a maker of cars. (Q-28)"""
+    return not entry.protocol_namespace.startswith(("urn:iso:", "urn:din:"))
 
 
 def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -> Conversation[V2gProtocol]:
@@ -83,6 +93,8 @@ def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -
     chosen = choose(request, protocols, tls13=tls13)
     if chosen is None:
         raise Refusal(_NO_NEGOTIATION.code, _NO_NEGOTIATION.clause, "nothing that we speak on this transport")
+    if (preferred := _preferred(request.app_protocol)) is not chosen.entry and _vendors(preferred):
+        secc.do(Remark("Q-28", f"the car prefers {preferred.protocol_namespace!r}, which is passed over"))
     secc.reply(chosen.response)
     return chosen.protocol
 

@@ -18,6 +18,10 @@ class Terms:
         self._wishes = wishes
         self.transfer: Transfer | None = None
         """The transfer, once agreed."""
+        self.lowest_volts = offer.dc.minimum_volts if offer.dc is not None and self.tolerates("Q-50") else 0.0
+        """DC: lower targets of a car are raised to this."""
+        self.whole_amperes = self.tolerates("Q-56")
+        """DC: whether a car may get up to 1 A more than the whole amperes that it asks for."""
 
     @property
     def is_dc(self) -> bool:

@@ -1,8 +1,8 @@
 """Field quirks: deviations of cars that a literal reading of the standard would refuse, and what
 the station does.
 
-A code ``Q-nn`` marks the place in the code that handles it, and a test. If the station can tell
-that a quirk was tolerated in a session, log and trace have its code (``Remark``).
+A code ``Q-nn`` marks the place in the code that handles it, and a test. Log and trace have the code
+of a quirk that was tolerated (``Remark``), once a session, if the station can tell.
 ``docs/quirks.md`` is made from here and from the tables of the protocols.
 """
 
@@ -33,6 +33,10 @@ class Quirk:
     cars: str
     ours: str
     when: When = When.ALWAYS
+    remarked: bool = False
+    """Whether log and trace have the code when it fires. Otherwise the station cannot see it, or
+    the car keeps to the standard.
+    """
 
 
 _STRICT, _ASKED = When.UNLESS_STRICT, When.ON_REQUEST
@@ -44,37 +48,54 @@ QUIRKS: Final = Register(
         "Ask for matching as soon as the duty appears, or before.",
         "Matching listens before 5 % duty is set, and answers a car that asked up to 0.6 s too early.",
         _STRICT,
+        remarked=True,
     ),
-    Quirk("Q-02", "Ask again after a failed attempt, without replugging.", "Matching goes on listening.", _STRICT),
+    Quirk(
+        "Q-02",
+        "Ask again after a failed attempt, without replugging.",
+        "Matching goes on listening.",
+        _STRICT,
+        remarked=True,
+    ),
     Quirk(
         "Q-03",
         "Need the retry by state F at DC outlets as well, which the standard has for AC only.",
         "The station makes it at both.",
         _STRICT,
+        remarked=True,
     ),
     Quirk(
         "Q-04",
         "Ask later than 50 s after the duty; some operators want to fail earlier than the 20 s of the standard.",
         "The station answers a late request, and the time can be set from 10 s on.",
         _STRICT,
+        remarked=True,
     ),
     Quirk("Q-05", "Insist on the usual values in CM_SLAC_PARM.CNF.", "The station sends exactly those."),
-    Quirk("Q-06", "Announce a TIME_OUT other than 6.", "The station accepts it and uses its own.", _STRICT),
+    Quirk(
+        "Q-06", "Announce a TIME_OUT other than 6.", "The station accepts it and uses its own.", _STRICT, remarked=True
+    ),
     Quirk(
         "Q-07",
         "Ignore an attenuation of zero, which some modems report without a profile.",
         "The station sends a plausible one instead.",
         _STRICT,
+        remarked=True,
     ),
     Quirk(
-        "Q-08", "Repeat CM_START_ATTEN_CHAR.IND after sounding began.", "The station ignores the repetition.", _STRICT
+        "Q-08",
+        "Repeat CM_START_ATTEN_CHAR.IND after sounding began.",
+        "The station ignores the repetition.",
+        _STRICT,
+        remarked=True,
     ),
-    Quirk("Q-09", "Repeat CM_SLAC_MATCH.REQ.", "The station answers again, with the same key.", _STRICT),
+    Quirk("Q-09", "Repeat CM_SLAC_MATCH.REQ.", "The station answers again, with the same key.", _STRICT, remarked=True),
     Quirk(
         "Q-10",
         "Have a modem that leaves the line for seconds when it gets the key.",
         "The station waits longer for the link.",
         _STRICT,
+        remarked=True,
     ),
     Quirk(
         "Q-11",
@@ -86,26 +107,41 @@ QUIRKS: Final = Register(
         "Q-13",
         "Cannot be matched, but can charge by the duty.",
         "AC outlets fall back to the nominal duty after the retries.",
+        remarked=True,
     ),
     # SDP and TCP
     Quirk(
         "Q-15",
         "Ask for TLS and can do without, or the reverse.",
         "The answer has what the station serves; the car decides.",
+        remarked=True,
     ),
     Quirk(
         "Q-16",
         "Connect to TCP port 15118, whatever port was announced.",
         "`port = 15118` may be set for the outlet.",
         _ASKED,
+        remarked=True,
     ),
-    Quirk("Q-17", "Ask by SDP before the station's modem reports the link.", "The station answers them."),
+    Quirk(
+        "Q-18",
+        "Connect, close at once, and connect again.",
+        "The station goes on listening, and serves one connection at a time.",
+        remarked=True,
+    ),
+    Quirk(
+        "Q-19", "Do not close the connection after SessionStopRes.", "The station closes it after 3 s.", remarked=True
+    ),
+    Quirk(
+        "Q-17", "Ask by SDP before the station's modem reports the link.", "The station answers them.", remarked=True
+    ),
     # TLS
     Quirk(
         "Q-20",
         "Send `trusted_ca_keys` without its list length, or bare hashes without a type.",
         "The station tries the likely readings; if none fits, it ignores the extension.",
         _STRICT,
+        remarked=True,
     ),
     Quirk("Q-21", "Name roots by key hash, certificate hash or name.", "The station accepts all of them."),
     Quirk(
@@ -113,22 +149,34 @@ QUIRKS: Final = Register(
         "Lack the CBC suites that ISO 15118-2 prescribes.",
         "ECDHE-ECDSA with AES-GCM is supported as well.",
         _STRICT,
+        remarked=True,
     ),
     Quirk("Q-23", "Would send a client certificate in ISO 15118-2 if asked.", "The station does not ask for one."),
     Quirk(
         "Q-25",
         "Send the root along, certificates in another order, or twice.",
         "The station builds a path to an installed root from the certificates it gets.",
+        _STRICT,
+        remarked=True,
     ),
-    Quirk("Q-26", "Do not name any root.", "The station presents the default chain."),
+    Quirk("Q-26", "Do not name any root.", "The station presents the default chain.", remarked=True),
     # Setup
+    Quirk(
+        "Q-28", "Prefer a protocol of their maker.", "It is passed over; the best of the others counts.", remarked=True
+    ),
     Quirk("Q-29", "Number their protocols from 0, or in another way.", "The station answers with the car's SchemaID."),
     Quirk("Q-31", "Expect a SessionID of 8 octets.", "It always has 8."),
-    Quirk("Q-40", "Send messages after the end.", "The station does not answer, and closes the connection after 3 s."),
+    Quirk(
+        "Q-40",
+        "Send messages after the end.",
+        "The station does not answer, and closes the connection after 3 s.",
+        remarked=True,
+    ),
     Quirk(
         "Q-41",
         "Use the session for the contract only, close, and charge by the duty.",
         "AC outlets keep the authorisation and go to the nominal duty.",
+        remarked=True,
     ),
     # Parameters and energy
     Quirk(
@@ -138,6 +186,7 @@ QUIRKS: Final = Register(
         "Q-51",
         "Ask for 0 A, or for more than 2 A, in precharge.",
         "The station allows up to 2 A, whatever the car asks for.",
+        remarked=True,
     ),
     Quirk(
         "Q-52",
@@ -152,12 +201,21 @@ QUIRKS: Final = Register(
         "Q-55",
         "Ask for more than was announced.",
         "The station delivers the limit, and its answer reports that it is reached.",
+        remarked=True,
+    ),
+    Quirk(
+        "Q-68",
+        "Cannot begin to charge beside an insulation monitor.",
+        "It pauses from the end of the cable check to the first current, at most 10 s after PowerDelivery(Start).",
+        _ASKED,
+        remarked=True,
     ),
     # Codec and identities
     Quirk(
         "Q-69",
         "Sign SignedInfo in another grammar than that of Annex J.",
         "The station accepts both, and logs the other one.",
+        remarked=True,
     ),
 )
 """By code: the shared ones, and those that each protocol adds when it is imported."""

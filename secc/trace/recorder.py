@@ -2,7 +2,7 @@
 
 Each line is one entry, in order, with the seconds since the recorder began::
 
-    {"t": 0.0, "kind": "trace", "version": 2, "clock": 4711.5, "outlet": "left", ...}    the first line; "clock" is what "t" counts from
+    {"t": 0.0, "kind": "trace", "version": 3, "clock": 4711.5, "outlet": "left", ...}    the first line; "clock" is what "t" counts from
     {"t": 0.01, "kind": "received", "type": "8001", "octets": "80…", "message": {…}, "header": {…}}     "early": true if so
                                                                                  (sent without waiting for the answer to the one before)
     {"t": 0.02, "kind": "sent", "type": "8001", "octets": "80…", "message": {…}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the traces that this program writes. It also reads earlier ones."""
 
 _RENAMED: Final[dict[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
@@ -21,10 +21,18 @@ _ADDED: Final[dict[str, set[str]]] = {
 }
 """By type: fields added in version 2."""
 
+_REMARKED: Final = {"Q-38", "Q-39", "Q-45", "Q-62", "Q-69", "A-SES-02"}
+"""Codes that a session remarked before version 3."""
+
+
+def unsaid(effect: Any, version: int) -> bool:
+    """Whether a session of this version would not have said this: it remarked few quirks."""
+    return version < 3 and effect["type"] == "Remark" and effect["code"] not in _REMARKED
+
 
 def renewed(value: Any, version: int) -> Any:
     """Returns a value of a trace of this version with the present names."""
-    if version >= VERSION:
+    if version >= 2:
         return value
     if isinstance(value, list):
         return [renewed(entry, version) for entry in value]
@@ -39,7 +47,7 @@ def renewed(value: Any, version: int) -> Any:
 
 def reduced(value: Any, version: int) -> Any:
     """Returns a present value without the fields that a trace of this version does not have."""
-    if version >= VERSION:
+    if version >= 2:
         return value
     if isinstance(value, list):
         return [reduced(entry, version) for entry in value]

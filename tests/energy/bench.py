@@ -37,7 +37,7 @@ from secc.energy.effects import (
     WithdrawPower,
 )
 from secc.energy.events import ContactorOpeningTold, Ticked
-from secc.session.effects import CheckCable, ReportFault, StartPower, StopPower
+from secc.session.effects import CheckCable, KeepCable, Remark, ReportFault, StartPower, StopPower
 from secc.session.events import Unplugged
 from tests.board_events import (
     contactor_changed,
@@ -104,14 +104,14 @@ class Bench:
         self._step(lambda now: self.session.begin(now))
         self.run(0.1)
 
-    def ask(self, question: CheckCable | StartPower | StopPower) -> int:
+    def ask(self, question: CheckCable | KeepCable | StartPower | StopPower) -> int:
         """Ask as the V2G session does; ``told[number]`` has the answer when it is there."""
         number = next(self._numbers)
         self.asked[number] = Ticket(number, type(question).__name__)
         self.hear(Asked(self.asked[number], question))
         return number
 
-    def answer(self, question: CheckCable | StartPower | StopPower, seconds: float = 40.0) -> Any:
+    def answer(self, question: CheckCable | KeepCable | StartPower | StopPower, seconds: float = 40.0) -> Any:
         """Ask, and let time pass until the answer is there."""
         number = self.ask(question)
         self.run_until(lambda: number in self.told, seconds)
@@ -295,7 +295,7 @@ class Bench:
                 self.notices.append(effect.notice)
             case End():
                 self.ended = effect
-            case Abandon():
+            case Abandon() | Remark():
                 pass
             case _:
                 raise AssertionError(f"nobody performs {effect}")

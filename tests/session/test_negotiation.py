@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secc.conversation import End, Send, Wall
+from secc.session.effects import Remark
 from secc.session.negotiation import PAYLOAD_LIMIT, PAYLOAD_TYPE, SEQUENCE, choose, open_negotiation
 from secc.session.offer import Surroundings
 from secc.session.protocol import V2gProtocol
@@ -229,3 +230,25 @@ def test_the_longest_list_is_within_the_limits_in_whatever_way_it_is_written() -
     assert bits.startswith(wide[:-2])
     wide += "0" * (-len(wide) % 8)
     assert negotiation.decode(PAYLOAD_TYPE, int(wide, 2).to_bytes(len(wide) // 8, "big")).message == full
+
+
+@pytest.mark.case("Q-28")
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (offered(entry("urn:tesla:din:2018:MsgDef", 1, 0), iso2(2, 1)), ["Q-28"]),
+        (offered(iso2(2, 1), entry("urn:maker", 1, 2)), ["Q-28"]),
+        (offered(entry("urn:maker", 2, 0), iso2(1, 1)), []),
+        (offered(iso20(1, 1), iso2(2, 2)), []),
+        (offered(din(1, 0)), []),
+    ],
+)
+def test_a_makers_protocol_that_is_preferred_is_passed_over_and_said(
+    request_: SupportedAppProtocolReq, said: list[str]
+) -> None:
+    surroundings = Surroundings(now=100.0, entropy=lambda count: b"\7" * count, wall=wall)
+    dialogue = open_negotiation((ISO2, DIN), surroundings, tls13=False)
+    car = Spoken(dialogue.session)
+    car.hear(dialogue.decode(PAYLOAD_TYPE, SCHEMA.encode(request_)))
+    assert [remark.code for remark in car.all(Remark)] == said
+    assert dialogue.session.result in (ISO2, DIN)

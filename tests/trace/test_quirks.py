@@ -59,3 +59,13 @@ def test_what_the_code_asks_lab_tolerate_for_is_what_can_be_asked_for() -> None:
         asked.update(re.findall(r"""tolerates\("(Q-\d\d)"\)""", text))
         asked.update(re.findall(r""""(Q-\d\d)" in config\.lab\.tolerate""", text))
     assert asked == on_request() == {quirk.code for quirk in table() if quirk.when is When.ON_REQUEST}
+
+
+def test_what_the_table_says_is_said_is_what_the_code_says() -> None:
+    said = set()
+    for path in files("secc"):
+        text = re.sub(
+            r"""tolerates\("Q-\d\d"\)|"Q-\d\d" in config\.lab\.tolerate""", "", path.read_text(encoding="utf-8")
+        )
+        said.update(re.findall(r""""(Q-\d\d)\"""", text))
+    assert said == {quirk.code for quirk in table() if quirk.remarked}

@@ -89,7 +89,7 @@ def test_what_happened_stands_in_order() -> None:
     head = {
         "t": 0.0,
         "kind": "trace",
-        "version": 2,
+        "version": 3,
         "personal": False,
         "clock": 100.0,
         "outlet": "left",

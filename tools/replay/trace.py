@@ -29,7 +29,7 @@ from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import V2gProtocol
 from secc.trace.json import TraceBroken, plain, revive
-from secc.trace.versions import reduced, renewed
+from secc.trace.versions import reduced, renewed, unsaid
 
 from ..recording import SCHEMAS, Recorded, TraceUnreadable, read_trace
 from .exchanges import NotReplayable
@@ -152,7 +152,10 @@ class _Replay:
             self._differ(step, "sent", sent, step.sent)
         recorded = [_without_personal_outcome(renewed(effect, self._version)) for effect in step.effects]
         effects = [reduced(effect, self._version) for effect in effects]
-        effects, recorded = ([e for e in side if e["type"] not in self._passed] for side in (effects, recorded))
+        effects, recorded = (
+            [e for e in side if e["type"] not in self._passed and not unsaid(e, self._version)]
+            for side in (effects, recorded)
+        )
         if effects != recorded:
             self._differ(step, "effects", effects, recorded)
         if self._draws:

@@ -24,6 +24,9 @@ def external_authorization(secc: Party, state: SessionState) -> Conversation[Non
     A refused card changes nothing; the driver may show another. A signature is ignored (Q-27).
     """
     yield from next_request(secc, AuthorizationReq)
+    assert secc.request is not None
+    if secc.request.header.signature is not None:
+        remark(secc, "Q-27", "AuthorizationReq is signed, with external payment")
     with limited(secc, timing.eim_authorization(state.offer.eim_seconds)):
         while not state.wishes.eim_accepted or state.wishes.forces(Held.AUTHORIZATION):
             yield from state.pace.reply(secc, _ongoing(EVSEProcessing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION))
@@ -62,6 +65,9 @@ def _until_decided(secc: Party, state: SessionState, verdict: ContractVerdict) -
             # The EVCC signs only its first AuthorizationReq; polls are not signed, and signatures
             # of polls are ignored. [V2G2-684] (Q-80)
             yield from next_request(secc, AuthorizationReq)
+            assert secc.request is not None
+            if secc.request.header.signature is not None:
+                state.remark(secc, "Q-80", "a further AuthorizationReq is signed, too")
             if _decided(state, verdict):
                 return
 

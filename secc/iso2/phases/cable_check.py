@@ -12,22 +12,45 @@ from secc.iso2.messages import (
     DC_EVSEStatusCode,
     EVSEProcessing,
     IsolationLevel,
+    PowerDeliveryReq,
+    PreChargeReq,
     ResponseCode,
 )
-from secc.iso2.refusals import Malfunction
-from secc.iso2.session_state import SessionState, next_request
+from secc.iso2.refusals import SEQUENCE_ERROR, Malfunction
+from secc.iso2.session_state import SessionState, next_request, remark
 from secc.iso2.status import present_dc
 from secc.session.dc_limits import CarLimits
-from secc.session.effects import CableChecked, CheckCable, Milestone, Reach
-from secc.session.waiting import limited, pilot_in
+from secc.session.effects import CableChecked, CheckCable, KeepCable, Milestone, Reach
+from secc.session.waiting import answer_within, limited, pilot_in
 from secc.session.wishes import Held
 
 
-def cable_check(secc: Party, state: SessionState, car: CarLimits) -> Conversation[None]:
-    """Check the cable with the pilot in C or D; answer Ongoing until the power path has a result.
-    [V2G2-917] [V2G2-918]
+def first_of_preparation(
+    secc: Party, state: SessionState
+) -> Conversation[CableCheckReq | PreChargeReq | PowerDeliveryReq]:
+    """Returns the first request of the preparation, open: CableCheckReq, unless a car that has
+    renegotiated may leave out what it has done before. (Q-60)
     """
-    yield from next_request(secc, CableCheckReq)
+    if not (state.powered and state.terms.tolerates("Q-60")):
+        return (yield from next_request(secc, CableCheckReq))
+    return (yield from next_request(secc, CableCheckReq, PreChargeReq, PowerDeliveryReq))
+
+
+def keep_cable(secc: Party, state: SessionState, car: CarLimits) -> Conversation[None]:
+    """Go on with the cable that was checked before the renegotiation. Raises Refusal unless the car
+    has kept its battery at the output: the request is then out of order.
+    """
+    found = yield from answer_within(secc, KeepCable(car.volts), timing.POWER_DELIVERY)
+    if found is None or not found.passed:
+        out = SEQUENCE_ERROR
+        raise Refusal(out.code, out.clause, f"no cable check: {found.detail if found else 'no answer'}")
+    remark(secc, "Q-60", "no cable check after the renegotiation")
+
+
+def cable_check(secc: Party, state: SessionState, car: CarLimits) -> Conversation[None]:
+    """Check the cable with the pilot in C or D, for the open request; answer Ongoing until the power
+    path has a result. [V2G2-917] [V2G2-918]
+    """
     with limited(secc, timing.CABLE_CHECK):
         finding = yield from _found(secc, state, car)
     if not finding.passed:

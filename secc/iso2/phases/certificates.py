@@ -12,7 +12,6 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from certs.certificates import Edition, parse_certificate
-from certs.contract import Contract
 from secc.conversation import Conversation, Deadline, Party
 from secc.errors import DecodeError, Refusal, SignatureRejected
 from secc.iso2 import messages as m
@@ -100,9 +99,7 @@ def _checked(
     if isinstance(request, m.CertificateUpdateReq):
         kind = Provisioning.UPDATE
         chain = request.contract_signature_cert_chain
-        contract = yield from validated(secc, chain, request.emaid, limit, partial(_refused, UPDATE))
-        if state.offer.strict:
-            _require_order(chain, contract)
+        contract = yield from validated(secc, state, chain, request.emaid, limit, partial(_refused, UPDATE))
         leaf = contract.chain.leaf
     else:
         kind = Provisioning.INSTALLATION
@@ -119,13 +116,6 @@ def _checked(
         remark(secc, form.quirk, f"SignedInfo in the grammar of {form.value}")
     # Not of the certificate: octets of its signature can be changed, and a root that is not here judges none.
     return kind, hashlib.sha256(leaf.key_bits).hexdigest()
-
-
-def _require_order(chain: m.CertificateChain, contract: Contract) -> None:
-    """Raises Refusal unless leaf, sub-CA 2 and sub-CA 1 came in this order. (Q-25)"""
-    sub_certificates = chain.sub_certificates.certificate if chain.sub_certificates is not None else ()
-    if sub_certificates != tuple(ca.der for ca in contract.chain.sub_cas):
-        raise _refused(UPDATE, Decision.CHAIN_INVALID, "certificates in another order")
 
 
 def _oem_certificate(secc: Party, der: bytes, limit: Deadline) -> Conversation[OemCertificate]:

@@ -41,13 +41,17 @@ def charge_parameter_discovery(secc: Party, state: SessionState) -> Conversation
     with limited(secc, timing.ONGOING):
         plan = asked_for(secc, state, request)
         while (
-            limit(state.terms.maximum_watts, UnitSymbol.W).value <= 0
+            (powerless := _powerless(state))
             or state.wishes.forces(Held.SCHEDULE)
             or (plan is not None and not (yield from plan.ready(secc)))
         ):
+            if powerless:
+                state.remark(secc, "Q-44", "no power to offer: the car is told to wait")
             yield from state.pace.reply(secc, _response(secc, state, m.EVSEProcessing.ONGOING, None))
             request = yield from next_request(secc, m.ChargeParameterDiscoveryReq)
             car = _agreed(request, state)
+    if request.ev_charge_parameter.departure_time == 0:
+        state.remark(secc, "Q-48", "DepartureTime 0")
     offered = on_offer(secc, state, request, plan)
     # Until the car has chosen, the first counts.
     state.chosen = Chosen(offered.schedules[0], round(secc.now, 3) + offered.schedules[0].seconds)
@@ -133,6 +137,9 @@ def _energy(value: m.PhysicalValue, name: str) -> None:
 def _response(
     secc: Party, state: SessionState, processing: m.EVSEProcessing, schedules: m.SAScheduleList | None
 ) -> m.ChargeParameterDiscoveryRes:
+    """The limits are those of now, or of the outlet while there is no power: some cars stop at 0 A
+    although they are told to wait. (Q-44)
+    """
     return m.ChargeParameterDiscoveryRes(
         response_code=ResponseCode.OK,
         evse_processing=processing,
@@ -141,22 +148,29 @@ def _response(
     )
 
 
+def _powerless(state: SessionState) -> bool:
+    """Whether the limit of now leaves nothing that can be said."""
+    return limit(state.terms.maximum_watts, UnitSymbol.W).value <= 0
+
+
 def _ac_limits(secc: Party, state: SessionState) -> m.AC_EVSEChargeParameter:
+    amperes = state.terms.ac.maximum_amperes if _powerless(state) else state.terms.maximum_ac_amperes
     return m.AC_EVSEChargeParameter(
         ac_evse_status=present_ac(secc, state),
         evse_nominal_voltage=physical(state.terms.ac.volts, UnitSymbol.V),
-        evse_max_current=limit(state.terms.maximum_ac_amperes, UnitSymbol.A),
+        evse_max_current=limit(amperes, UnitSymbol.A),
     )
 
 
 def _dc_limits(secc: Party, state: SessionState, processing: m.EVSEProcessing) -> m.DC_EVSEChargeParameter:
     dc = state.terms.dc
+    watts = dc.maximum_watts if _powerless(state) else state.terms.maximum_watts
     finished = processing is m.EVSEProcessing.FINISHED
     code = m.DC_EVSEStatusCode.EVSE_READY if finished else m.DC_EVSEStatusCode.EVSE_NOT_READY
     return m.DC_EVSEChargeParameter(
         dc_evse_status=present_dc(secc, state, code),
         evse_maximum_current_limit=limit(dc.maximum_amperes, UnitSymbol.A),
-        evse_maximum_power_limit=limit(state.terms.maximum_watts, UnitSymbol.W),
+        evse_maximum_power_limit=limit(watts, UnitSymbol.W),
         evse_maximum_voltage_limit=limit(dc.maximum_volts, UnitSymbol.V),
         evse_minimum_current_limit=physical(dc.minimum_amperes, UnitSymbol.A),
         evse_minimum_voltage_limit=physical(dc.minimum_volts, UnitSymbol.V),

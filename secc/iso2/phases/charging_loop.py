@@ -27,7 +27,7 @@ from secc.iso2.session_state import SessionState, Stopped, remark
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amperes, limit, physical, volts, watts
 from secc.session.dc_limits import CarLimits, demand
-from secc.session.effects import Milestone, Reach
+from secc.session.effects import Milestone, Reach, SetOutput
 
 
 class Ended(Enum):
@@ -105,22 +105,27 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
     most = limit(most_watts, UnitSymbol.W)
     if most.value <= 0 or state.powerless_since is not None:
         _powerless(secc, state, most, state.offer.no_power_seconds)
-    lowest_volts = dc.minimum_volts if state.terms.tolerates("Q-50") else 0.0
+    target_volts, target_amperes = volts(request.ev_target_voltage), amperes(request.ev_target_current)
+    # With each request a car may lower its limits, but not raise what was agreed.
+    lowered = car.lowered(
+        None if request.ev_maximum_voltage_limit is None else volts(request.ev_maximum_voltage_limit),
+        None if request.ev_maximum_current_limit is None else amperes(request.ev_maximum_current_limit),
+        None if request.ev_maximum_power_limit is None else watts(request.ev_maximum_power_limit),
+    )
     demanded = demand(
-        volts(request.ev_target_voltage),
-        amperes(request.ev_target_current),
+        target_volts,
+        target_amperes,
         dc,
         most_watts,
-        # With each request a car may lower its limits, but not raise what was agreed.
-        car.lowered(
-            None if request.ev_maximum_voltage_limit is None else volts(request.ev_maximum_voltage_limit),
-            None if request.ev_maximum_current_limit is None else amperes(request.ev_maximum_current_limit),
-            None if request.ev_maximum_power_limit is None else watts(request.ev_maximum_power_limit),
-        ),
+        lowered,
         measured.volts,
-        lowest_volts,
+        state.terms.lowest_volts,
+        whole_amperes=state.terms.whole_amperes,
     )
-    secc.do(demanded.output)
+    output = demanded.output
+    secc.do(output)
+    if output.volts != target_volts or output.amperes != target_amperes:
+        _remark(secc, state, target_volts, target_amperes, output, lowered)
     soc = request.dc_ev_status.ev_ress_soc
     if soc != state.announced_soc:
         state.announced_soc = soc
@@ -143,6 +148,17 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
             receipt_required=False,
         )
     )
+
+
+def _remark(secc: Party, state: SessionState, volts: float, amperes: float, output: SetOutput, car: CarLimits) -> None:
+    """Say what the car asked for that was not served as it stood."""
+    dc, lowest = state.terms.dc, state.terms.lowest_volts
+    if volts > min(dc.maximum_volts, car.volts) or amperes > min(dc.maximum_amperes, car.amperes):
+        state.remark(secc, "Q-55", f"{volts:g} V and {amperes:g} A asked for, above the limits")
+    if lowest > max(volts, 0.0):
+        state.remark(secc, "Q-50", f"{volts:g} V asked for, below {lowest:g} V")
+    if output.amperes > amperes >= 1.0:
+        state.remark(secc, "Q-56", f"{amperes:g} A asked for, {output.amperes:g} A delivered")
 
 
 def _powerless(secc: Party, state: SessionState, most: PhysicalValue, seconds: float) -> None:

@@ -13,7 +13,7 @@ from secc.iso2 import timing
 from secc.iso2.messages import CertificateChain, PaymentDetailsReq, PaymentDetailsRes, ResponseCode
 from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
-from secc.iso2.session_state import SessionState
+from secc.iso2.session_state import SessionState, remark
 from secc.session.effects import Decision, Milestone, Provisioning, Reach, ValidateContract
 
 CHALLENGE_OCTETS: Final = 16
@@ -30,11 +30,13 @@ def payment_details(
     yet, and a new challenge, used once.
     """
     limit = secc.limit(timing.PAYMENT_DETAILS)
-    contract = yield from validated(secc, request.contract_signature_cert_chain, request.emaid, limit)
+    contract = yield from validated(secc, state, request.contract_signature_cert_chain, request.emaid, limit)
     before = state.resumed.contract if state.resumed is not None else None
     if before is not None and contract.emaid.text != before.emaid:
         # The transaction that goes on is another customer's.
         raise refused(Decision.NOT_ALLOWED_HERE, "another contract than before the pause")
+    if request.emaid != request.emaid.replace("-", "").upper():
+        remark(secc, "Q-78", "an EMAID with hyphens or in lower case")
     challenge = secc.entropy(CHALLENGE_OCTETS)
     # The calendar is read in any case: every recorded session has this draw.
     soon = contract.expires_soon(secc.wall().time) and (
@@ -55,13 +57,15 @@ def payment_details(
 
 def validated(
     secc: Party,
+    state: SessionState,
     chain: CertificateChain,
     emaid: str,
     limit: Deadline,
     refuse: Callable[[Decision, str], Refusal] = refused,
 ) -> Conversation[Contract]:
     """Returns the contract of a chain, if it belongs to this EMAID. Raises what ``refuse`` makes of
-    the decision.
+    the decision. With ``strict`` leaf, sub-CA 2 and sub-CA 1 have to come in this order, and nothing
+    else. (Q-25)
     """
     if len(emaid) > LONGEST_EMAID:
         raise refuse(Decision.EMAID_MISMATCH, "no EMAID")
@@ -77,4 +81,8 @@ def validated(
     if not answer.is_named_by(emaid):
         # Compare the EMAID again here: a wrong one charges another customer.
         raise refuse(Decision.EMAID_MISMATCH, "the validated contract is another one")
+    if sub_certificates != tuple(ca.der for ca in answer.chain.sub_cas):
+        if state.offer.strict:
+            raise refuse(Decision.CHAIN_INVALID, "other certificates than the sub-CAs in their order")
+        remark(secc, "Q-25", "other certificates than the sub-CAs in their order")
     return answer

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from secc.conversation import Conversation, Party
 from secc.iso2 import timing
 from secc.iso2.measured import fresh
@@ -11,21 +13,33 @@ from secc.iso2.messages import PowerDeliveryReq, PreChargeReq, PreChargeRes, Res
 from secc.iso2.session_state import SessionState, next_request
 from secc.iso2.status import present_dc
 from secc.iso2.units import amperes, physical, volts
-from secc.session.dc_limits import CarLimits, precharge
+from secc.session.dc_limits import PRECHARGE_AMPERES, CarLimits, precharge
 from secc.session.effects import Milestone, Reach
 from secc.session.waiting import refuse_late
 
+NEAR_VOLTS: Final = 20.0
+"""A target that moves by more is another one; a car closes its relay within as many volts."""
 
-def pre_charge(secc: Party, state: SessionState, car: CarLimits) -> Conversation[PowerDeliveryReq]:
+
+def pre_charge(
+    secc: Party, state: SessionState, car: CarLimits, first: PreChargeReq | None = None
+) -> Conversation[PowerDeliveryReq]:
     """Follow the target of each request (Q-49). Returns the PowerDeliveryReq with which the car
-    ends it.
+    ends it. ``first``: its first request, if it is open already.
     """
-    request: PreChargeReq | PowerDeliveryReq = yield from next_request(secc, PreChargeReq)
+    first = first or (yield from next_request(secc, PreChargeReq))
+    request: PreChargeReq | PowerDeliveryReq = first
     limit = secc.limit(timing.PRE_CHARGE)
+    lowest_volts = state.terms.lowest_volts
+    first_volts = volts(first.ev_target_voltage)
     while isinstance(request, PreChargeReq):
         refuse_late(secc, limit)
         measured = fresh(secc)
-        secc.do(precharge(volts(request.ev_target_voltage), amperes(request.ev_target_current), state.terms.dc, car))
+        target_volts, target_amperes = volts(request.ev_target_voltage), amperes(request.ev_target_current)
+        _remark(secc, state, target_volts, target_amperes, first_volts)
+        if lowest_volts > max(target_volts, 0.0):
+            state.remark(secc, "Q-50", f"{target_volts:g} V asked for, below {lowest_volts:g} V")
+        secc.do(precharge(target_volts, target_amperes, state.terms.dc, car, lowest_volts))
         yield from state.pace.reply(
             secc,
             PreChargeRes(
@@ -37,3 +51,11 @@ def pre_charge(secc: Party, state: SessionState, car: CarLimits) -> Conversation
         request = yield from next_request(secc, PreChargeReq, PowerDeliveryReq)
     secc.do(Reach(Milestone.PRECHARGED, (("volts", secc.levels.volts),)))
     return request
+
+
+def _remark(secc: Party, state: SessionState, volts: float, amperes: float, first_volts: float) -> None:
+    """Say what a car asks for that a literal reading would refuse."""
+    if abs(volts - first_volts) > NEAR_VOLTS:
+        state.remark(secc, "Q-49", f"{volts:g} V asked for, and {first_volts:g} V at first")
+    if not 0.0 < amperes <= PRECHARGE_AMPERES:
+        state.remark(secc, "Q-51", f"{amperes:g} A asked for in precharge")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from secc.conversation import Conversation, Party
+from secc.errors import Refusal
 from secc.iso2 import timing
 from secc.iso2.messages import ResponseCode, SessionSetupReq, SessionSetupRes
 from secc.iso2.paused import Paused
 from secc.iso2.session_state import SessionState, remark
 from secc.session.effects import Milestone, Reach, Resume
 from secc.session.session_id import fresh_session_id
+
+MAC_OCTETS: Final = 6
+"""Octets of an EVCCID that is a MAC address, the most that the XSD allows."""
 
 
 def session_setup(secc: Party, state: SessionState) -> Conversation[None]:
@@ -19,6 +25,10 @@ def session_setup(secc: Party, state: SessionState) -> Conversation[None]:
     assert secc.request is not None
     brought = secc.request.header.session_id
     state.evcc_id = request.evcc_id
+    if len(request.evcc_id) != MAC_OCTETS:
+        if state.offer.strict and len(request.evcc_id) > MAC_OCTETS:
+            raise Refusal(ResponseCode.FAILED, "XSD", f"an EVCCID of {len(request.evcc_id)} octets")
+        remark(secc, "Q-32", f"an EVCCID of {len(request.evcc_id)} octets")
     paused, state.paused = state.paused, None
     if not isinstance(paused, Paused):
         state.session_id = fresh_session_id(secc, brought)

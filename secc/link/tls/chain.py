@@ -36,12 +36,22 @@ class TlsProfile:
     groups: tuple[int, ...]
     signature_list: str
     signature_algorithms: tuple[int, ...]
+    tolerated_suite: str = ""
+    """The standard's name of a suite beside the prescribed ones."""
 
     def suits(self, hello: ClientHello) -> bool:
         """Whether a handshake with this car can succeed: version, suite, group and signature
         algorithm in common.
         """
         return not self.lacks(hello)
+
+    def quirks(self, hello: ClientHello, suite: str) -> tuple[str, ...]:
+        """Returns the codes of the field quirks of a car whose handshake ended in this suite."""
+        # The station prefers the prescribed suite, so the car has not offered it. (Q-22)
+        found = hello.quirks + (("Q-22",) if suite == self.tolerated_suite else ())
+        if self.edition is Edition.ISO2 and hello.trusted_ca_keys is None and not hello.quirks:
+            found += ("Q-26",)
+        return found
 
     def lacks(self, hello: ClientHello) -> dict[TlsFlaw, str]:
         """Returns what car and station do not have in common, each with both lists in words; report
@@ -87,11 +97,12 @@ ISO15118_2: Final = TlsProfile(
     groups=(23,),
     signature_list="ECDSA+SHA256",
     signature_algorithms=(0x0403,),
+    tolerated_suite="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
 )
 """TLS 1.2, server authentication only, P-256 throughout. [V2G2-602, V2G2-603]"""
 
 ISO15118_2_STRICT: Final = replace(
-    ISO15118_2, name="ISO 15118-2 strict", cipher_list="ECDHE-ECDSA-AES128-SHA256", suites=(0xC023,)
+    ISO15118_2, name="ISO 15118-2 strict", cipher_list="ECDHE-ECDSA-AES128-SHA256", suites=(0xC023,), tolerated_suite=""
 )
 """Without tolerance Q-22: for conformance runs."""
 

@@ -294,16 +294,17 @@ class TlsConnection:
         lib, facts = self._lib, self._facts
         hello, chain = facts.hello, self._context.chain
         staple = self._staple()
+        suite = lib.SSL_CIPHER_standard_name(lib.SSL_get_current_cipher(self._ssl)).decode()
         return Handshaken(
             version=lib.SSL_get_version(self._ssl).decode(),
-            suite=lib.SSL_CIPHER_standard_name(lib.SSL_get_current_cipher(self._ssl)).decode(),
+            suite=suite,
             chain="" if chain is None else chain.name,
             choice=facts.choice,
             stapled=facts.stapled or staple is not None,
             status_v2=facts.status is not None and facts.status.announced,
             presented=facts.presented,
             staple=staple,
-            quirks=() if hello is None else hello.quirks,
+            quirks=() if hello is None else self._context.profile.quirks(hello, suite),
         )
 
     def _staple(self) -> bytes | None:

@@ -16,6 +16,7 @@ from secc.link.tls.errors import Alert, HelloRejected
 MAX_OCTETS: Final = 16_384
 MAX_RECORDS: Final = 128
 HANDSHAKE_RECORD: Final = 0x16
+APPLICATION_RECORD: Final = 0x17
 TLS_1_2: Final = 0x0303
 OCSP_MULTI: Final = 2
 """CertificateStatusType for a response to each certificate of the chain."""

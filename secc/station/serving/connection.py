@@ -19,13 +19,12 @@ from secc.session.events import ConnectionClosed, ConnectionOverdue, StreamBroke
 from secc.session.negotiation import open_negotiation
 from secc.session.protocol import LoadedProtocol, V2gProtocol
 from secc.station.serving.decoding import Decoder
+from secc.station.serving.ending import LINGER_SECONDS, Ending, broken_by
 from secc.station.serving.host import Host
 from secc.station.serving.router import Seat
 
 log = logging.getLogger(__name__)
 
-LINGER_SECONDS = 3.0
-"""How long the station waits for the car to close; the test suites allow five. [V2G2-539]"""
 INBOX_OCTETS = 256 * 1024
 READ_OCTETS = 16 * 1024
 """The most that a system call reads. asyncio allocates this much each time, 256 KiB by default."""
@@ -72,6 +71,7 @@ class V2gConnection(asyncio.Protocol):
         self._secured = False
         self._gone = False
         """The car has closed during a step of the handshake, which still has its last octets."""
+        self._ending: Ending | None = None
         self.silent = True
         """The car has not sent a single octet."""
 
@@ -88,8 +88,9 @@ class V2gConnection(asyncio.Protocol):
         self._arm()
 
     def data_received(self, data: bytes) -> None:
-        if self.over:
-            return  # The station does not answer a car that sends more after the end (Q-40).
+        if self._ending is not None:
+            self._ending.heard(data)
+            return
         self.silent = False
         self._inbox += data
         if len(self._inbox) > INBOX_OCTETS:
@@ -201,9 +202,7 @@ class V2gConnection(asyncio.Protocol):
         self._settle()
 
     def _greet(self) -> None:
-        """Report the certificates that answer the car's hello, and the result of the handshake,
-        once they are known.
-        """
+        """Report the certificates that answer the hello, and the result of the handshake, once known."""
         edition, handshaken = self._link.edition, self._link.handshaken
         if edition is not None:
             self._host.protocols.likely(edition)
@@ -217,7 +216,7 @@ class V2gConnection(asyncio.Protocol):
             return
         if self._link.failure is not None and not self.over:
             self._flush()
-            self._broken(_broken_by(self._link.failure))
+            self._broken(broken_by(self._link.failure))
         elif self._link.peer_closed or (self._ended_by_peer and not self._inbox):
             self._hear_closed()
             self._close()
@@ -327,7 +326,7 @@ class V2gConnection(asyncio.Protocol):
     # The end
 
     def _cut_off(self, error: FramingError) -> None:
-        self._broken(_broken_by(error) if isinstance(error, TlsError) else ConnectionClosed())
+        self._broken(broken_by(error) if isinstance(error, TlsError) else ConnectionClosed())
         self.abort()
 
     def _hear_closed(self) -> None:
@@ -336,7 +335,7 @@ class V2gConnection(asyncio.Protocol):
             self._gone = True
             return
         left = self._link.left() if not self.over else None
-        self._broken(ConnectionClosed() if left is None else _broken_by(left))
+        self._broken(ConnectionClosed() if left is None else broken_by(left))
 
     def _broken(self, event: Severed) -> None:
         """Let the session, if there is one, hear why it ends: at once, or after the step under way."""
@@ -351,8 +350,14 @@ class V2gConnection(asyncio.Protocol):
         self.over = True
         self._decoder.stop()
         self._disarm()
-        self._timer = self._loop.call_later(LINGER_SECONDS, self._close)
+        self._ending = Ending(self._host.tolerated, secure=self.secure, well=reason.well)
+        self._timer = self._loop.call_later(LINGER_SECONDS, self._hang_up)
         self._host.ended(reason, self._link.report, silent=self.silent)
+
+    def _hang_up(self) -> None:
+        if self._ending is not None and self._transport is not None:
+            self._ending.outlasted()
+        self._close()
 
     def _close(self) -> None:
         self._disarm()
@@ -391,9 +396,3 @@ class V2gConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _broken_by(error: FramingError) -> StreamBroken:
-    if isinstance(error, TlsError):
-        return StreamBroken("tls", str(error), error.flaw)
-    return StreamBroken("v2gtp", str(error))

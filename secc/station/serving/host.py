@@ -40,6 +40,9 @@ class Host(Protocol):
     def sent(self, payload_type: int, octets: bytes, message: Any) -> None:
         """The station has sent a message; for the trace."""
 
+    def tolerated(self, code: str, text: str) -> None:
+        """The connection has tolerated a field quirk."""
+
     def gone(self, connection: object) -> None:
         """The socket of this connection is closed."""
 

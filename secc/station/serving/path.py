@@ -13,7 +13,7 @@ from secc.energy import AcSettings, DcSettings, PowerPath
 from secc.energy.effects import Announce
 from secc.energy.events import InsulationTestProlonged, Ticked
 from secc.outlet.events import ChargingBegan
-from secc.session.effects import CableChecked, CheckCable, PowerReported, ReportFault, StartPower, StopPower
+from secc.session.effects import CableChecked, CheckCable, KeepCable, PowerReported, ReportFault, StartPower, StopPower
 from secc.session.events import LimitChanged, Unplugged
 from secc.station.serving.context import Outlet, Part
 from secc.station.serving.router import Seat
@@ -21,7 +21,7 @@ from secc.station.serving.supplies import supplies
 
 log = logging.getLogger(__name__)
 
-QUESTIONS: Final = (CheckCable, StartPower, StopPower)
+QUESTIONS: Final = (CheckCable, KeepCable, StartPower, StopPower)
 TICKED: Final = Ticked()
 
 
@@ -59,7 +59,7 @@ class PowerPaths(Part):
             self._seat.hear(TICKED)
 
     def _path_settings(self) -> DcSettings | AcSettings | None:
-        board = self._hardware.board
+        board, config = self._hardware.board, self._config
         if board is None:
             return None
         able = supplies(self._settings, board)
@@ -69,6 +69,7 @@ class PowerPaths(Part):
                 watts=self.watts_limit,
                 insulation_monitor=board.imd is not None,
                 insulation_seconds=self._orders.now.insulation_seconds,
+                pause_insulation_monitor="Q-68" in config.lab.tolerate,
             )
         return AcSettings(limits=able.ac, watts=self.watts_limit) if able.ac is not None else None
 
@@ -116,6 +117,6 @@ class PowerPaths(Part):
 
 def _nothing(question: object) -> CableChecked | PowerReported:
     """Returns the answer to a question while there is no power path."""
-    if isinstance(question, CheckCable):
+    if isinstance(question, CheckCable | KeepCable):
         return CableChecked(passed=False, isolation="invalid", detail="there is no power path")
     return PowerReported(done=False, detail="there is no power path")

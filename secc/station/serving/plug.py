@@ -45,6 +45,10 @@ class PlugIns(Part):
         self._seat: Seat | None = None
         self._missed_stop: StopOrdered | StopPressed | None = None
         """A stop that came between a plug-in that failed by a bug and the next one."""
+        self.number = 0
+        """Counts the plug-ins."""
+        self._told: set[str] = set()
+        """The codes of the quirks that were logged in this plug-in."""
         self._token: Identity | None = None
         self._waiting: list[asyncio.Future[Verdict]] = []
         """Callers that wait for the verdict on a card."""
@@ -56,6 +60,8 @@ class PlugIns(Part):
         if self.closing:
             return
         self._token = None
+        self.number += 1
+        self._told.clear()
         self.plugin = plugin = Plugin(self._plug_settings(), now=self._loop.time(), tickets=self._services.tickets)
         plugin.state.modem_ready = self._matching.ready
         plugin.state.watts_limit = self._path.watts_limit
@@ -91,6 +97,11 @@ class PlugIns(Part):
     def window_open(self) -> bool:
         """Whether a car may find the station and connect."""
         return self.plugin is not None and self.plugin.state.window_open
+
+    @property
+    def linked(self) -> bool:
+        """Whether the station's modem has reported the link; without a modem it counts as there."""
+        return self.plugin is not None and (self.plugin.state.link_up or not self.plugin.settings.modem)
 
     @property
     def asleep(self) -> bool:
@@ -149,7 +160,13 @@ class PlugIns(Part):
         return coming
 
     def _remark(self, remark: Remark) -> None:
-        log.info("outlet %s: tolerated %s: %s", self._name, remark.code, remark.text)
+        self.tolerated(remark.code, remark.text)
+
+    def tolerated(self, code: str, text: str) -> None:
+        """Log a field quirk outside a session, once a plug-in."""
+        if code not in self._told:
+            self._told.add(code)
+            log.info("outlet %s: tolerated %s: %s", self._name, code, text)
 
     def _token_decided(self, question: AuthorizeToken, verdict: Verdict) -> None:
         for coming in self._waiting:

@@ -111,7 +111,7 @@ class SessionLog(Part):
         text = f"{handshaken.version} {handshaken.suite}, {chain}, {staple}"
         log.info("outlet %s: %s", self._name, text)
         for quirk in handshaken.quirks:
-            self._tolerated(quirk, "in the TLS handshake")
+            self.tolerated(quirk, "in the TLS handshake")
         self._note(text)
 
     def recorded(self, surroundings: Surroundings) -> Surroundings:
@@ -153,9 +153,9 @@ class SessionLog(Part):
 
     def remarked(self, remark: Remark) -> None:
         """The session has tolerated a quirk."""
-        self._tolerated(remark.code, remark.text)
+        self.tolerated(remark.code, remark.text)
 
-    def _tolerated(self, code: str, text: str) -> None:
+    def tolerated(self, code: str, text: str) -> None:
         log.info("outlet %s: tolerated %s: %s", self._name, code, text)
         self._draft.quirks[code] = None
         self._note(f"tolerated {code}: {text}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from certs.contract import Contract
+from secc.config.choices import PLAIN_PORT
 from secc.conversation import Effect, End, Event, Reason
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
@@ -18,7 +19,7 @@ from secc.outlet import events
 from secc.outlet.effects import CloseConnection, TellSession
 from secc.session import effects
 from secc.session.effects import Milestone, Verdict
-from secc.session.events import Shutdown
+from secc.session.events import ConnectionClosed, Shutdown
 from secc.session.identification import AuthorizeToken
 from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import V2gProtocol
@@ -68,6 +69,8 @@ class Sessions(Part):
         self.sent = session_log.sent
         self._connection: V2gConnection | None = None
         self._milestone: Milestone | None = None
+        self._left_silent = 0
+        """The number of the plug-in in which the last connection closed without an octet; 0: none."""
         router = self.router
         kinds = effects.ValidateContract, effects.AuthorizeContract, AuthorizeToken
         for kind in (*kinds, effects.ValidateOemCertificate, effects.ProvisionContract, PlanCharging):
@@ -109,6 +112,11 @@ class Sessions(Part):
         self._connection = connection
         self._changed()
         self._log.connected(peer, self._loop.time())
+        if self._settings.port == PLAIN_PORT:
+            self.tolerated("Q-16", f"the car is served at TCP port {PLAIN_PORT}")
+        if self._left_silent == self._plug.number:
+            self.tolerated("Q-18", "the car has connected before, and closed at once")
+        self._left_silent = 0
         return connection
 
     def hear(self, event: Event) -> None:
@@ -162,6 +170,9 @@ class Sessions(Part):
         self._log.saw(seat, now, event, said)
         tell_follower(self._hardware.board, event)
 
+    def tolerated(self, code: str, text: str) -> None:
+        self._log.tolerated(code, text)
+
     def gone(self, connection: object) -> None:
         if connection is self._connection:
             self._plug.hear(events.ConnectionGone())
@@ -177,6 +188,8 @@ class Sessions(Part):
         log.info("outlet %s: session ended: %s%s", self.name, reason.code, detail)
         self._publish("session ended", code=reason.code, clause=reason.clause, detail=reason.detail, flaw=reason.flaw)
         self._log.ended(reason, levels, report, transaction, silent=silent)
+        if silent and reason.name == ConnectionClosed.reason:
+            self._left_silent = self._plug.number
         self._milestone = None
         self._changed()
         if self._config.lab.danger_follower:

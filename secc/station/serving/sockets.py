@@ -140,6 +140,10 @@ class Sockets(Part):
         security = sdp.answer(offered, tls=serving.tls, plain=serving.plain)
         if security is None:
             return None
+        if security is not offered:
+            self._plug.tolerated("Q-15", f"{offered.name} asked by SDP, {security.name} answered")
+        if not self._plug.linked:
+            self._plug.tolerated("Q-17", "SDP before the station's modem reports the link")
         log.debug("outlet %s: SDP from %s: %s asked, %s answered", self._name, source, offered.name, security.name)
         return security, self._tcp.port
 

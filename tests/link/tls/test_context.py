@@ -24,6 +24,7 @@ from tests.link.tls.talk import greet, settle, shake, trusting
 
 A, B = pki("A"), pki("B")
 BOTH = (ServerContext(A.chain, A.key), ServerContext(B.chain, B.key))
+STRICT = (ServerContext(A.chain, A.key, ISO15118_2_STRICT), ServerContext(B.chain, B.key, ISO15118_2_STRICT))
 
 
 def naming(*authorities: TrustedAuthority) -> bytes:
@@ -76,6 +77,25 @@ def test_the_chain_under_a_root_that_the_car_names(hello: bytes, name: str, why:
     assert read is not None
     choice = choose(read, BOTH)
     assert (choice.context.chain.name, choice.why) == (name, why)
+
+
+@pytest.mark.case("Q-21", "Q-26")
+@pytest.mark.parametrize(
+    ("hello", "name"),
+    [
+        (naming(key_hash(B.root)), "B"),
+        (naming(root_named(B.root)), "B"),
+        (naming(name_of(B.root)), "B"),
+        (naming(PRE_AGREED, root_named(B.root)), "B"),
+        (naming(UNKNOWN), "A"),
+        (client_hello(), "A"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else value,
+)
+def test_what_the_standard_has_for_naming_roots_is_the_same_with_strict(hello: bytes, name: str) -> None:
+    read = peek(hello, strict=True)
+    assert read is not None
+    assert choose(read, STRICT).context.chain.name == name
 
 
 def test_without_a_context_no_chain_is_chosen() -> None:
@@ -370,10 +390,11 @@ def test_roots_are_hashed_as_the_rfc_says() -> None:
 
 
 @pytest.mark.case("Q-23")
-def test_no_certificate_is_asked_of_the_car() -> None:
+@pytest.mark.parametrize("strict", [False, True])
+def test_no_certificate_is_asked_of_the_car(strict: bool) -> None:
     """The first flight of a TLS 1.2 server is in the clear: no CertificateRequest (type 13) in it."""
     hello = client_hello()
-    station = greet(hello, BOTH)
+    station = greet(hello, STRICT if strict else BOTH)
     station.receive(hello)
     flight, messages = station.drain(), b""
     while flight:

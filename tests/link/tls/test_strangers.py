@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from secc.errors import FramingError
 from secc.link.connection import Connection, Serving, serve
-from secc.link.tls.chain import ChainChoice
+from secc.link.tls.chain import ISO15118_2_STRICT, ChainChoice
 from secc.link.tls.context import ServerContext
-from secc.link.tls.errors import HandshakeFailed, TlsError
+from secc.link.tls.errors import HandshakeFailed, TlsError, TlsFlaw
 from secc.link.v2gtp import PayloadType, frame
 from tests.link.tls.chains import Pki, pki
 from tests.link.tls.talk import greet
@@ -298,3 +298,44 @@ def test_a_python_client_that_gives_up_half_way_is_an_error_here() -> None:
         client.do_handshake()
     with pytest.raises(TlsError, match="alert"):
         station.receive(outgoing.read())
+
+
+def quirks_of(suite: str, site: Pki, contexts: Sequence[ServerContext]) -> tuple[str, ...]:
+    client, hello = python_client(site, suite), ssl.MemoryBIO()
+    incoming = ssl.MemoryBIO()
+    car = client.wrap_bio(incoming, hello)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        car.do_handshake()
+    octets = hello.read()
+    station = greet(octets, contexts)
+    while octets:
+        station.receive(octets)
+        incoming.write(station.drain())
+        with contextlib.suppress(ssl.SSLWantReadError):
+            car.do_handshake()
+        octets = hello.read()
+    assert station.info is not None
+    return station.info.quirks
+
+
+@pytest.mark.case("Q-22", "Q-26")
+@pytest.mark.parametrize(
+    ("suite", "said"),
+    [
+        ("ECDHE-ECDSA-AES128-SHA256", ("Q-26",)),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", ("Q-22", "Q-26")),
+        # It could have both, and gets the prescribed one.
+        ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA256", ("Q-26",)),
+    ],
+)
+def test_a_modern_list_of_suites_and_a_car_that_names_no_root_are_said(suite: str, said: tuple[str, ...]) -> None:
+    assert quirks_of(suite, A, CONTEXTS) == said
+
+
+@pytest.mark.case("Q-22", "Q-26")
+def test_strict_has_the_prescribed_suite_only_and_the_default_chain_still() -> None:
+    strict = (ServerContext(A.chain, A.key, ISO15118_2_STRICT),)
+    assert quirks_of("ECDHE-ECDSA-AES128-SHA256", A, strict) == ("Q-26",)
+    with pytest.raises(HandshakeFailed) as caught:
+        quirks_of("ECDHE-ECDSA-AES128-GCM-SHA256", A, strict)
+    assert caught.value.flaw is TlsFlaw.NO_COMMON_SUITE

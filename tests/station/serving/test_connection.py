@@ -28,7 +28,7 @@ from secc.session.supported_app_protocol import (
     SupportedAppProtocolRes,
 )
 from secc.station.serving import connection
-from secc.station.serving.connection import LINGER_SECONDS
+from secc.station.serving.ending import LINGER_SECONDS
 from tests.held_outlet import Held, Outlet, settle
 from tests.station_scene import LONG, Scene, WorldHands, configured, station
 from tools.evcc.line import Line

@@ -1,0 +1,291 @@
+"""Quirks that the station sees below a session: SDP, TCP, TLS, the choice of the protocol, and what comes after the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from secc.config import Config, Lab, Tls
+from secc.iso2.messages import ResponseCode, ServiceDiscoveryReq, SessionSetupReq
+from secc.link import sdp
+from secc.session.supported_app_protocol import ResponseCode as Agreed
+from secc.station.serving.ending import LINGER_SECONDS
+from secc.trace.history import records
+from tests.conformance.places import run
+from tests.conformance.tester import Tester, offer
+from tests.iso2_car import EVCCID, TERMINATE
+from tests.station_scene import BOTH, Scene, configured
+from tools.evcc.matching import be_matched
+
+SAID = re.compile(r"tolerated (Q-\d\d): (.*)")
+STRICT = Lab(strict=True)
+BOTH_WAYS = pytest.mark.parametrize("lab", [Lab(), STRICT], ids=["tolerant", "strict"])
+"""What the standard allows: ``strict`` changes nothing."""
+
+
+class Log:
+    """What the log says of quirks."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        self._caplog = caplog
+
+    @property
+    def codes(self) -> list[str]:
+        return [found[1] for line in self._caplog.messages if (found := SAID.search(line))]
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Log:
+    return Log(caplog)
+
+
+def recorded(scene: Scene) -> list[tuple[str, ...]]:
+    """The quirks in the records of the sessions, oldest first."""
+    return [record.quirks for record in records(scene.state) if record.ended]
+
+
+async def discovers(scene: Scene, security: sdp.Security) -> sdp.Response | None:
+    """One SDP request by the car; None without an answer."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.bind(("::1", 0))
+        await loop.sock_sendto(sock, sdp.build_request(security), ("::1", scene.config.outlets[0].sdp_port))
+        try:
+            async with asyncio.timeout(1.0):
+                return sdp.parse_response(await loop.sock_recv(sock, 100))
+        except TimeoutError:
+            return None
+
+
+async def plugged(scene: Scene) -> None:
+    scene.world().plug_in()
+    await scene.until(lambda: scene.outlet().sockets.port)
+
+
+# --- SDP --------------------------------------------------------------------------------------------------------------------
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-15")
+@pytest.mark.parametrize(
+    ("tls", "asked", "answered"),
+    [
+        (Tls.OFF, sdp.Security.TLS, sdp.Security.NONE),
+        (Tls.REQUIRED, sdp.Security.NONE, sdp.Security.TLS),
+        (Tls.OFFERED, sdp.Security.NONE, sdp.Security.NONE),
+        (Tls.OFFERED, sdp.Security.TLS, sdp.Security.TLS),
+    ],
+)
+def test_the_answer_has_what_is_served_and_another_one_than_asked_is_said_once(
+    tmp_path: Path, log: Log, lab: Lab, tls: Tls, asked: sdp.Security, answered: sdp.Security
+) -> None:
+    async def act(scene: Scene) -> None:
+        await plugged(scene)
+        for _ in range(3):
+            answer = await discovers(scene, asked)
+            assert answer is not None
+            assert answer.security is answered
+        assert log.codes == ([] if asked is answered else ["Q-15"])
+        scene.world().unplug()
+        await scene.until(lambda: scene.outlet().sockets.port is None)
+        await plugged(scene)
+        await discovers(scene, asked)
+        assert log.codes == ([] if asked is answered else ["Q-15", "Q-15"]), "once a plug-in"
+
+    run(configured(tmp_path, tls=tls, payments=BOTH, lab=lab), act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-17")
+def test_sdp_before_the_modem_reports_the_link_is_answered(tmp_path: Path, log: Log, lab: Lab) -> None:
+    async def act(scene: Scene) -> None:
+        scene.world().plug_in()
+        await scene.until(lambda: scene.world().duty == 0.05)
+        line = scene.board().line
+        assert line is not None
+        matching = asyncio.create_task(be_matched(line.car, lambda name, text, facts: None))
+        await scene.until(lambda: scene.outlet().sockets.port)
+        assert not scene.outlet().plug.linked
+        for _ in range(2):
+            assert await discovers(scene, sdp.Security.NONE) is not None
+        assert log.codes == ["Q-17"]
+        await matching
+        await scene.until(lambda: scene.outlet().plug.linked)
+        await (await Tester.connect(scene)).drive()
+        assert await scene.ended() == ["completed.terminated"]
+
+    run(configured(tmp_path, hal="sim:?connector=dc&modem=1", lab=lab), act)
+
+
+# --- TCP --------------------------------------------------------------------------------------------------------------------
+
+
+def at_plain_port(directory: Path, lab: Lab) -> Config:
+    config = configured(directory, lab=lab)
+    with socket.socket(socket.AF_INET6) as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            free.bind(("::1", 15118))
+        except OSError:
+            pytest.skip("TCP port 15118 of this machine is taken")
+    return replace(config, outlets=(replace(config.outlets[0], port=15118),))
+
+
+@pytest.mark.case("Q-16")
+def test_a_car_at_the_old_port_is_served_and_said(tmp_path: Path, log: Log) -> None:
+    """The setting itself needs ``lab.tolerate``, which ``strict`` refuses (tests/config/test_sources.py)."""
+
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene)
+        assert scene.outlet().sockets.port == 15118
+        await tester.drive()
+        await scene.ended()
+        assert log.codes == ["Q-16"]
+
+    run(at_plain_port(tmp_path, Lab(tolerate=("Q-16",))), act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-18")
+def test_a_car_that_closes_at_once_may_connect_again(tmp_path: Path, log: Log, lab: Lab) -> None:
+    async def act(scene: Scene) -> None:
+        first = await Tester.connect(scene, agreed=False)
+        await first.line.close()
+        await scene.ended(1)
+        assert log.codes == []
+        tester = await Tester.connect(scene)
+        assert log.codes == ["Q-18"]
+        await tester.drive()
+        assert (await scene.ended(2))[1] == "completed.terminated"
+        await tester.line.close()
+        # The next car has not done so.
+        scene.world().unplug()
+        await scene.until(lambda: scene.outlet().sockets.port is None)
+        await (await Tester.connect(scene)).drive()
+        await scene.ended(3)
+        assert log.codes == ["Q-18"]
+
+    run(configured(tmp_path, lab=lab), act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-18")
+def test_a_car_that_closes_at_once_says_nothing_of_the_next_car(tmp_path: Path, log: Log, lab: Lab) -> None:
+    async def act(scene: Scene) -> None:
+        await (await Tester.connect(scene, agreed=False)).line.close()
+        await scene.ended(1)
+        scene.world().unplug()
+        await scene.until(lambda: scene.outlet().sockets.port is None)
+        await Tester.connect(scene)
+        assert log.codes == []
+
+    run(configured(tmp_path, lab=lab), act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-34")
+def test_a_car_that_stops_at_once_may_connect_again(tmp_path: Path, log: Log, lab: Lab) -> None:
+    async def act(scene: Scene) -> None:
+        first = await Tester.connect(scene)
+        await first.says(SessionSetupReq(evcc_id=EVCCID))
+        assert (await first.says(TERMINATE)).response_code is ResponseCode.OK
+        await first.line.close()
+        assert await scene.ended(1) == ["completed.stopped-early"]
+        assert log.codes == ["Q-34"]
+        await scene.until(lambda: scene.outlet().sockets.port)
+        await (await Tester.connect(scene)).drive()
+        assert (await scene.ended(2))[1] == "completed.terminated"
+
+    run(configured(tmp_path, lab=lab), act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-19")
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_car_that_does_not_close_is_closed_on(tmp_path: Path, log: Log, lab: Lab, closes: bool) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene)
+        await tester.drive()
+        await scene.ended()
+        if closes:
+            await tester.line.close()
+            await asyncio.sleep(LINGER_SECONDS + 1.0)
+        else:
+            assert await tester.closed() == pytest.approx(LINGER_SECONDS, abs=0.1)
+        assert log.codes == ([] if closes else ["Q-19"])
+
+    run(configured(tmp_path, lab=lab), act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-40")
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_message_after_failed_is_not_answered(tmp_path: Path, log: Log, lab: Lab, tls: bool) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene, tls=tls)
+        assert (await tester.says(ServiceDiscoveryReq())).response_code is ResponseCode.FAILED_SEQUENCE_ERROR
+        assert log.codes == []
+        for _ in range(3):
+            await tester.sends(tester.octets(SessionSetupReq(evcc_id=EVCCID)))
+            await asyncio.sleep(0.2)
+        assert log.codes == ["Q-40"]
+        await tester.closed()
+        assert scene.codes() == ["refused.FAILED_SequenceError"]
+
+    config = configured(tmp_path, tls=Tls.OFFERED if tls else Tls.OFF, payments=BOTH, lab=lab)
+    run(config, act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-40")
+def test_the_goodbye_of_tls_is_not_a_message(tmp_path: Path, log: Log, lab: Lab) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene, tls=True)
+        await tester.says(ServiceDiscoveryReq())
+        await tester.line.close()
+        await asyncio.sleep(LINGER_SECONDS + 1.0)
+        assert log.codes == []
+
+    run(configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, lab=lab), act)
+
+
+# --- the choice of the protocol --------------------------------------------------------------------------------------------
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-28")
+def test_a_makers_protocol_is_passed_over_and_said(tmp_path: Path, log: Log, lab: Lab) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene, agreed=False)
+        vendors = offer("urn:tesla:din:2018:MsgDef", schema_id=0, priority=1)
+        answer = await tester.agrees(vendors, offer(schema_id=7, priority=2))
+        assert (answer.response_code, answer.schema_id) == (Agreed.OK_SUCCESSFUL_NEGOTIATION, 7)
+        assert log.codes == ["Q-28"]
+        await tester.drive()
+        await scene.ended()
+        await scene.until(lambda: recorded(scene))
+        assert recorded(scene) == [("Q-28",)]
+
+    run(configured(tmp_path, lab=lab), act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-29")
+@pytest.mark.parametrize("schema_id", [0, 1, 9, 255])
+def test_the_answer_has_the_cars_own_number(tmp_path: Path, log: Log, lab: Lab, schema_id: int) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene, agreed=False)
+        others = offer("urn:iso:std:iso:15118:-20:DC", major=1, schema_id=3, priority=1)
+        answer = await tester.agrees(others, offer(schema_id=schema_id, priority=2))
+        assert answer.schema_id == schema_id
+        assert log.codes == [], "what another edition offers is not a maker's"
+
+    run(configured(tmp_path, lab=lab), act)
