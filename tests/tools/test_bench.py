@@ -21,6 +21,7 @@ from secc.link.v2gtp import PayloadType, frame
 from tools.bench import codec, holds, instructions, reference, streams
 from tools.bench.__main__ import MEASUREMENTS, arguments, main
 from tools.bench.answers import found_in
+from tools.bench.begin import AC_PAUSES, DC_PAUSES
 from tools.bench.cars import Trips
 from tools.bench.cpu import without_passing
 from tools.bench.figures import Section, answer_times, quantile, spread, table
@@ -30,6 +31,7 @@ from tools.bench.proc import Cpu, Tree
 from tools.bench.stations import ROOT, BenchFailed, Ground, Span
 from tools.bench.watched import Boards, Watch
 from tools.demo_place import has_ipv6_loopback
+from tools.evcc.matching import SDP_AFTER_SECONDS
 
 
 @pytest.mark.skipif(not has_ipv6_loopback(), reason="no IPv6 on the loopback")
@@ -53,6 +55,28 @@ def test_a_quick_run_measures_starts_and_processor_time(tmp_path: Path, capsys: 
     assert "| wall clock |" in printed
     assert "| a second of charging at 10 Hz, one outlet |" in printed
     assert "Josev's SECC beside ours: not with --quick" in printed
+
+
+@pytest.mark.skipif(not has_ipv6_loopback(), reason="no IPv6 on the loopback")
+def test_a_quick_run_measures_the_wait_for_power_a_relayed_answer_and_a_pause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "bench.json"
+    assert main(["--quick", "--only", "begin", "relay", "paused", "--json", str(report)]) == 0
+    facts = {section["name"]: section["facts"] for section in json.loads(report.read_text())["sections"]}
+    pauses = {"ac": sum(AC_PAUSES.values()), "dc": sum(DC_PAUSES.values())}
+    for current in ("ac", "dc"):
+        found = facts["begin"][current]
+        # The pause before SDP is part of matching.
+        assert 0.0 < found["share ms"][0] / 1000.0 < found["seconds"][0]
+        assert found["seconds"][0] > pauses[current] - SDP_AFTER_SECONDS
+        assert found["matched"] > SDP_AFTER_SECONDS
+    assert facts["relay"]["added ms"][0] > 0.0
+    assert len(facts["relay"]["service ms"]) == 1
+    assert facts["paused"]["KiB"] > 0.0
+    printed = capsys.readouterr().out
+    assert "| AC: from the plug to power |" in printed
+    assert "| memory of each |" in printed
 
 
 def test_slac_is_measured_with_cars_in_a_crowd_and_in_a_flood(

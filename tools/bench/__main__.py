@@ -18,7 +18,24 @@ from typing import Any
 
 from secc.version import version
 
-from . import answers, beats, codec, cpu, holds, instructions, ports, reference, roots, sessions, slac, starts, walks
+from . import (
+    answers,
+    beats,
+    begin,
+    codec,
+    cpu,
+    holds,
+    instructions,
+    paused,
+    ports,
+    reference,
+    relay,
+    roots,
+    sessions,
+    slac,
+    starts,
+    walks,
+)
 from .figures import Section, table
 from .stations import BenchFailed, Ground
 
@@ -32,6 +49,9 @@ MEASUREMENTS: dict[str, Callable[..., Section]] = {
     "cpu": cpu.measure,
     "answers": answers.measure,
     "holds": holds.measure,
+    "begin": begin.measure,
+    "relay": relay.measure,
+    "paused": paused.measure,
     "slac": slac.measure,
     "walks": walks.measure,
     "ports": ports.measure,

@@ -19,8 +19,9 @@ from typing import Any
 
 from hal.errors import HalError
 from secc.errors import SeccError
+from secc.session.effects import Provisioning
 from tools.evcc.battery import Battery
-from tools.evcc.behaviour import Behaviour, Payment
+from tools.evcc.behaviour import Behaviour, Current, Payment
 from tools.evcc.driver import Stopped, Tell, Trip, connect, travel
 from tools.evcc.hands import Hands, SimHands
 from tools.evcc.trust import Trust
@@ -30,6 +31,8 @@ from .line import Exchange, TimedLine
 
 PATIENCE = 20.0
 """Factor on the car's timeouts: on a busy machine, answers are late and the session goes on."""
+DISCOVERY = "SDP"
+"""Name of the exchange in which a car with pauses finds the station."""
 CHARGING = "charging"
 """The process prints this line when all cars have begun to charge or have given up."""
 
@@ -53,6 +56,21 @@ class Order:
     """The car only repeats the TLS handshake, until SIGTERM."""
     volts: float | None = None
     """A battery with this voltage at any state of charge; the car leaves out welding detection."""
+    current: str = "dc"
+    pauses: dict[str, float] | None = None
+    """Seconds before a request of this name; None: each leaves as soon as it can."""
+    provision: str | None = None
+    """The car asks for a contract first: ``installation`` or ``update``."""
+
+
+class PausingLine(TimedLine):
+    """A line of a car that takes time before its requests, as recorded cars did."""
+
+    pauses: Mapping[str, float] = {}
+
+    async def send(self, octets: bytes, name: str = "") -> None:
+        await asyncio.sleep(self.pauses.get(name, 0.0))
+        await super().send(octets, name)
 
 
 class OnceHands(SimHands):
@@ -115,6 +133,8 @@ class Car:
         order = self.order
         hands: Hands = Hands() if order.panel is None else OnceHands(Path(order.panel))
         behaviour = Behaviour(
+            current=Current(order.current),
+            provision=None if order.provision is None else Provisioning(order.provision),
             payment=Payment.EXTERNAL if order.pki is None else Payment.CONTRACT,
             target_state_of_charge=1.0,
             loops=order.loops,
@@ -132,8 +152,23 @@ class Car:
         return "" if ended.well else f"{ended.code} {ended.detail}"
 
     async def _connect(self, trip: Trip, tell: Tell) -> TimedLine:
-        self.line = await connect(trip, tell, TimedLine)
-        return self.line
+        pauses = self.order.pauses or {}
+        await asyncio.sleep(pauses.get(DISCOVERY, 0.0))
+        found = time.time()
+
+        def hear(name: str, text: str, facts: Mapping[str, Any]) -> None:
+            nonlocal found
+            if name == "discovered":
+                found = time.time()
+            tell(name, text, facts)
+
+        began = found
+        line = await connect(trip, hear, PausingLine)
+        line.pauses = pauses
+        if pauses:
+            line.stream.exchanges.insert(0, Exchange(DISCOVERY, began, found, found))
+        self.line = line
+        return line
 
     def _hear(self, name: str, text: str, facts: Mapping[str, Any]) -> None:
         if name == CHARGING:

@@ -78,20 +78,23 @@ class Outlet(Station):
         if isinstance(effect, IndicateDlinkReady):
             self.linked = effect.established
 
-    def arrive(self, car_number: int = 1) -> Car:
+    def arrive(self, car_number: int = 1, *, compares: bool = True) -> Car:
         """Plug a car in; its matching begins at once."""
         mac = bytes.fromhex("02ee000000") + bytes([car_number])
-        car = Car(SimModem(self.plug.medium, mac, bytes(6), measures=False))
+        car = Car(SimModem(self.plug.medium, mac, bytes(6), measures=False), compares)
         self.plug.cable = car.modem
         self.plug_in()
         return car
 
 
 class Car:
-    """A car that chooses the station that heard it best, and tries until it is matched."""
+    """A car that tries until it is matched: with the station that heard it best, or, unless it
+    ``compares``, with the first.
+    """
 
-    def __init__(self, modem: SimModem) -> None:
+    def __init__(self, modem: SimModem, compares: bool) -> None:
         self.modem = modem
+        self.compares = compares
         self.attempt = 0
         self.station: bytes | None = None
         """Address of its station, once the car is in the network."""
@@ -100,7 +103,7 @@ class Car:
     async def _match(self) -> None:
         while self.station is None:
             self.attempt += 1
-            session = ev_slac(self.modem.mac, now=asyncio.get_running_loop().time(), compares=True)
+            session = ev_slac(self.modem.mac, now=asyncio.get_running_loop().time(), compares=self.compares)
             if (await OnModem(self.modem, session).run()).well:
                 self.station = session.result
 

@@ -174,8 +174,12 @@ class Sessions(Part):
         self._log.tolerated(code, text)
 
     def gone(self, connection: object) -> None:
-        if connection is self._connection:
-            self._plug.hear(events.ConnectionGone())
+        if self._connection is None or connection is not self._connection:
+            return
+        if self._connection.over:
+            # Its buffers would stay until the next car comes.
+            self._connection = None
+        self._plug.hear(events.ConnectionGone())
 
     def ended(self, reason: Reason, report: TlsReport | None, *, silent: bool) -> None:
         reason = self._log.explained(reason)

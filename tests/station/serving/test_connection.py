@@ -162,6 +162,26 @@ def test_a_car_that_does_not_read_its_answers_is_cut_off(tmp_path: Path, monkeyp
     run_virtual(main())
 
 
+def test_an_outlet_keeps_no_connection_that_is_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene:
+            drive = await scene.charging(scene.drive(LONG, stay=True))
+            sessions = scene.outlet().sessions
+            assert sessions._connection is not None
+            alive = weakref.ref(sessions._connection)
+            drive.hush()
+            await scene.ended()
+            await scene.opened()
+            assert drive.task is not None
+            drive.task.cancel()
+            await asyncio.sleep(60.0)
+            assert sessions._connection is None
+            gc.collect()
+            assert alive() is None
+
+    run_virtual(main())
+
+
 def test_a_read_takes_memory_for_what_a_message_may_have() -> None:
     async def main() -> None:
         outlet = Outlet(Held())
