@@ -22,6 +22,7 @@ from secc.exi.xmldsig import Signature, SignatureValue
 from secc.iso2.messages import (
     SCHEMA,
     AuthorizationReq,
+    EnergyTransferMode,
     EVSEProcessing,
     PaymentDetailsReq,
     PaymentOption,
@@ -33,7 +34,7 @@ from secc.iso2.messages import (
 from secc.session.offer import Payment
 from secc.session.signature import P256_SHA256, Form, sign
 from secc.trace.history import records
-from tests.conformance.places import Place, ac, at, pnc, provisioning_service, run, tls
+from tests.conformance.places import Place, ac, at, dc, pnc, provisioning_service, run, tls
 from tests.conformance.tester import Tester
 from tests.iso2_car import EVCCID, selection
 from tests.lab_trust import LAB
@@ -59,6 +60,40 @@ def test_zero_of_one_octet_and_of_eight_is_a_new_session(octets: int, tmp_path: 
     at(ac("SessionSetup"), tmp_path, act)
 
 
+@pytest.mark.case("I2-SS-01")
+@pytest.mark.parametrize("place", [ac("SessionSetup"), dc("SessionSetup")], ids=str)
+def test_a_new_session_has_an_id_and_tells_the_id_of_the_outlet(place: Place, tmp_path: Path) -> None:
+    async def act(tester: Tester) -> None:
+        body = await tester.says(SessionSetupReq(evcc_id=EVCCID), session_id=bytes(8))
+        assert body.response_code is ResponseCode.OK_NEW_SESSION_ESTABLISHED
+        assert body.evse_id == tester.scene.config.outlets[0].evse_id
+        assert (len(tester.session_id), any(tester.session_id)) == (8, True)
+
+    at(place, tmp_path, act)
+
+
+@pytest.mark.case("I2-SDIS-01")
+@pytest.mark.parametrize(
+    ("place", "modes"),
+    [
+        (ac("ServiceDiscovery"), (EnergyTransferMode.AC_THREE_PHASE_CORE,)),
+        (dc("ServiceDiscovery"), (EnergyTransferMode.DC_EXTENDED,)),
+    ],
+    ids=str,
+)
+def test_service_discovery_tells_payments_and_modes(
+    place: Place, modes: tuple[EnergyTransferMode, ...], tmp_path: Path
+) -> None:
+    async def act(tester: Tester) -> None:
+        body = await tester.says(ServiceDiscoveryReq())
+        assert body.response_code is ResponseCode.OK
+        assert body.payment_option_list.payment_option == (EXTERNAL,)
+        assert body.charge_service.service_id == 1
+        assert body.charge_service.supported_energy_transfer_mode.energy_transfer_mode == modes
+
+    at(place, tmp_path, act)
+
+
 @pytest.mark.case("I2X-37")
 def test_the_time_stamp_is_the_time_of_the_station(tmp_path: Path) -> None:
     async def act(tester: Tester) -> None:
@@ -80,8 +115,15 @@ async def services_of(tester: Tester) -> list[int]:
     return [body.charge_service.service_id, *(service.service_id for service in others)]
 
 
-@pytest.mark.case("I2-SDET-01")
-def test_every_service_that_is_offered_has_its_details(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(tls("ServiceDiscovery"), marks=pytest.mark.case("I2-SDET-01")),
+        pytest.param(pnc("ServiceDiscovery"), marks=pytest.mark.case("I2-SDET-02")),
+    ],
+    ids=str,
+)
+def test_every_service_that_is_offered_has_its_details(place: Place, tmp_path: Path) -> None:
     async def act(tester: Tester) -> None:
         services = await services_of(tester)
         assert services == [1, CERTIFICATES]
@@ -91,7 +133,7 @@ def test_every_service_that_is_offered_has_its_details(tmp_path: Path) -> None:
             # The charge service has no parameter sets; every other one has.
             assert (body.service_parameter_list is None) is (service == 1)
 
-    at(tls("ServiceDiscovery"), tmp_path, act)
+    at(place, tmp_path, act)
 
 
 @pytest.mark.parametrize(
