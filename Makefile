@@ -8,7 +8,7 @@ DEV := $(VENV)/.dev
 # One more than two cores: some tests wait for a clock on the wall, and others run meanwhile.
 JOBS ?= 3
 
-.PHONY: setup demo run test conformance check format interop staples arm bench mutants deletion pki docs clean
+.PHONY: setup demo run test conformance check format interop staples fuzz arm bench mutants deletion pki docs clean
 
 setup: $(DEV)
 
@@ -61,6 +61,11 @@ interop: $(DEV)
 # What changes octets in libssl's buffers, over a long time: 20 000 handshakes and 100 000 broken ClientHellos.
 staples: $(DEV)
 	$(BIN)/python -m pytest -s -n 0 -m live tests/live/test_status_v2.py $(TEST)
+
+# Seeded, for hours: ten million frames at the decoder, a hundred thousand whole sessions, ten thousand connections that break off, a flood of datagrams,
+# and the branches of the generated code. A part of it: `make fuzz FUZZ="frames sessions --count 100000 --seconds 600 --seed 7"`.
+fuzz: $(DEV)
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 # Codec, TLS and boards on 32-bit and 64-bit Arm, emulated: `make arm ARM=armhf` for one of them.
 arm: $(READY)

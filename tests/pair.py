@@ -257,6 +257,7 @@ class Pair:
         self.station: Dialogue = negotiation
         self._negotiating = True
         self._car_framer, self._station_framer = Framer(), Framer()
+        self._narrow()
         self._abandoned: set[Ticket[Any]] = set()
         self._on_open: list[Callable[[], None]] = []
         self._begun = self._deaf = False
@@ -344,7 +345,7 @@ class Pair:
         segment = b"".join(self.car.encode(effect) for effect in effects if isinstance(effect, Send))
         if segment:
             self.transcript.append(segment)
-            self._later(WIRE_SECONDS, partial(self._station_reads, segment))
+            self.transmit(segment)
         for effect in effects:
             self.car.note(effect)
             match effect:
@@ -366,6 +367,10 @@ class Pair:
                 case _:
                     raise AssertionError(f"a car that wants {effect!r}")
 
+    def transmit(self, segment: bytes) -> None:
+        """What the car has sent goes to the station."""
+        self._later(WIRE_SECONDS, partial(self._station_reads, segment))
+
     def _physical(self, name: str, value: Any) -> None:
         self.outlet.advance(self.now)
         self.outlet.hand(name, value)
@@ -385,6 +390,11 @@ class Pair:
             self._car_steps(self.car.session.receive(event, self.now))
 
     # The station
+
+    def _narrow(self) -> None:
+        """From now on frames are those of the station's dialogue, as on its sockets."""
+        self._station_framer.accepted = frozenset(map(PayloadType, self.station.streams))
+        self._station_framer.limit = self.station.payload_limit
 
     def _station_reads(self, octets: bytes) -> None:
         try:
@@ -463,6 +473,7 @@ class Pair:
             self._negotiating = False
             surroundings = replace(self._surroundings, now=self.now, batch=self._batch)
             self.station = chosen.load().open(self._offer, surroundings)
+            self._narrow()
             self._recorder.speaks(chosen, self.now)
             self._recorder.offered(self._offer, self.now)
             self._station_steps(self.station.session.begin(self.now), None)
