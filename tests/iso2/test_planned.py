@@ -235,8 +235,23 @@ def long_tariff(count: int) -> SalesTariff:
     return element(1, *((start, 1) for start in range(count)))
 
 
-ANOTHER = SCHEMA.fragment(MeterInfo(meter_id="M"), "MeterInfo")
 GOOD = SCHEMA.fragment(element(1))
+
+
+def in_other_octets() -> ChargingSchedules:
+    """A tariff that was encoded otherwise than the station does, and signed as it is."""
+    octets = GOOD[:-1] + bytes((GOOD[-1] | 1,))
+    assert SCHEMA.fragment_decode(octets) == SCHEMA.fragment_decode(GOOD), "only its padding differs"
+
+    def over_them(signature: Signature) -> Signature:
+        info = signature.signed_info
+        reference = replace(info.reference[0], digest_value=P256_SHA256.digest(octets))
+        return replace(signature, signed_info=replace(info, reference=(reference,)))
+
+    return tampered(resigned((element(1),), over_them), lambda _: octets)
+
+
+ANOTHER = SCHEMA.fragment(MeterInfo(meter_id="M"), "MeterInfo")
 WRONG_TARIFFS: dict[str, tuple[str, ChargingSchedules]] = {
     "no EXI": ("tariff-exi", other(b"no EXI at all")),
     "empty": ("tariff-exi", other(b"")),
@@ -247,6 +262,7 @@ WRONG_TARIFFS: dict[str, tuple[str, ChargingSchedules]] = {
     "1 MiB behind a tariff": ("tariff-length", other(GOOD + bytes(2**20))),
     "1024 entries": ("tariff-length", relayed(long_tariff(1024))),
     "13 entries": ("tariff-entries", relayed(long_tariff(13))),
+    "other octets": ("tariff-exi", in_other_octets()),
     "another element": ("tariff-element", other(ANOTHER)),
     "no Id": ("tariff-id", other(SCHEMA.fragment(replace(element(1), id=None)))),
     "another Id": ("tariff-signature", other(SCHEMA.fragment(element(1, id="another")))),

@@ -18,7 +18,7 @@ from secc.errors import SeccError
 from secc.link import sdp
 from secc.session.effects import Provisioning
 
-from .behaviour import Behaviour, Current, Payment
+from .behaviour import CHEAPEST, FIRST, Behaviour, Current, Payment
 from .driver import Stopped, Trip, travel
 from .flaws import FLAWS
 from .hands import Hands, LineHands, SimHands
@@ -80,6 +80,11 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--keep-relays", action="store_true", help="DC: keep the battery on the inlet while renegotiating"
     )
+    parser.add_argument(
+        "--schedule", default=FIRST, metavar="WHICH", help="the schedule to choose: first, cheapest, or its id"
+    )
+    parser.add_argument("--departure-seconds", type=float, metavar="SECONDS", help="when the car leaves")
+    parser.add_argument("--most-entries", type=int, metavar="N", help="entries of a schedule that the car takes")
     parser.add_argument("--pauses", type=int, default=0, metavar="N", help="pause N sessions, and come back")
     parser.add_argument(
         "--sleep",
@@ -108,6 +113,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parsed = parser.parse_args(argv)
     if parsed.no_tls and parsed.payment == Payment.CONTRACT:
         parser.error("Plug & Charge needs TLS: --no-tls goes with --payment eim")
+    if parsed.schedule not in (FIRST, CHEAPEST) and not parsed.schedule.isdecimal():
+        parser.error("--schedule is first, cheapest, or the id of a schedule")
     if parsed.pki is None and not parsed.no_tls and not parsed.list_flaws:
         parser.error("give --pki DIR, which has the roots that the car trusts, or --no-tls")
     return parsed

@@ -21,14 +21,13 @@ def start(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:
 def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation[Ended | Turn]:
     """Draw what schedule and station allow, until there is a reason to stop."""
     loops = 0
-    began = car.party.now
     drawn = 0.0
     while True:
         heard = yield from car.ask(ChargingStatusReq(), ChargingStatusRes)
         _check_rcd(car)
         if heard.sa_schedule_tuple_id != terms.schedule.sa_schedule_tuple_id:
             raise StationWrong("other-schedule", "reference: ChargingStatus", f"{heard.sa_schedule_tuple_id}")
-        allowed = terms.watts_at(car.party.now - began) / (terms.maximum_volts * car.behaviour.phases)
+        allowed = terms.watts_at(car.party.now) / (terms.maximum_volts * car.behaviour.phases)
         if heard.evse_max_current is not None:
             allowed = min(allowed, real(heard.evse_max_current))
         wanted = min(car.behaviour.ac_amperes, terms.maximum_amperes, allowed)

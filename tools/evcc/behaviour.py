@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from secc.conversation import Timeout
 from secc.iso2.messages import EnergyTransferMode
 from secc.session.effects import Provisioning
+
+FIRST: Final = "first"
+CHEAPEST: Final = "cheapest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Behaviour:
     """When the car leaves, from its first request for a schedule; None: it does not say."""
     most_entries: int | None = None
     """MaxEntriesSAScheduleTuple; None: it does not say."""
+    schedule: str = FIRST
+    """The schedule that the car chooses: the first, the cheapest by its price levels, or an id."""
     pauses: int = 0
     """So many sessions end by SessionStop(Pause), and the car comes back."""
     remembered: Remembered | None = None

@@ -12,6 +12,7 @@ from .battery import Battery
 from .behaviour import Current
 from .exchange import Exchange
 from .quantities import amperes, real, volts, watt_hours, watts
+from .schedules import choose
 from .timing import ONGOING
 from .vocabulary import Ended, StationWrong
 
@@ -29,6 +30,8 @@ class Terms:
     """The station's limits, and the schedule that the car chose; SI units."""
 
     schedule: iso2.SAScheduleTuple
+    began_at: float
+    """When the schedule begins, on the conversation's clock."""
     maximum_volts: float
     maximum_amperes: float
     maximum_watts: float
@@ -44,8 +47,9 @@ class Terms:
             )
         return iso2.ChargingProfile(profile_entry=tuple(entries))
 
-    def watts_at(self, seconds: float) -> float:
-        """Returns the watts of the schedule this many seconds after its begin."""
+    def watts_at(self, now: float) -> float:
+        """Returns the watts of the schedule now."""
+        seconds = now - self.began_at
         allowed = 0.0
         for entry in self.schedule.p_max_schedule.p_max_schedule_entry:
             if isinstance(entry.time_interval, iso2.RelativeTimeInterval) and entry.time_interval.start <= seconds:
@@ -63,6 +67,7 @@ def charge_parameter_discovery(car: Exchange, battery: Battery) -> Conversation[
     behaviour = car.behaviour
     limit = car.party.limit(behaviour.patient(ONGOING))
     while True:
+        car.asked_departure = car.departure
         request = iso2.ChargeParameterDiscoveryReq(
             max_entries_sa_schedule_tuple=behaviour.most_entries,
             requested_energy_transfer_mode=behaviour.transfer_mode,
@@ -84,14 +89,14 @@ def _wanted(car: Exchange, battery: Battery) -> iso2.AC_EVChargeParameter | iso2
     energy = room if behaviour.watt_hours is None else min(room, behaviour.watt_hours)
     if behaviour.current is Current.AC:
         return iso2.AC_EVChargeParameter(
-            departure_time=car.departure,
+            departure_time=car.asked_departure,
             e_amount=watt_hours(energy),
             ev_max_voltage=volts(400.0),
             ev_max_current=amperes(behaviour.ac_amperes),
             ev_min_current=amperes(6.0),
         )
     return iso2.DC_EVChargeParameter(
-        departure_time=car.departure,
+        departure_time=car.asked_departure,
         dc_ev_status=ev_status(battery),
         ev_maximum_current_limit=amperes(battery.maximum_amperes),
         ev_maximum_power_limit=watts(battery.maximum_watts),
@@ -104,26 +109,14 @@ def _wanted(car: Exchange, battery: Battery) -> iso2.AC_EVChargeParameter | iso2
 
 
 def _terms(car: Exchange, heard: iso2.ChargeParameterDiscoveryRes) -> Terms:
-    schedules = heard.sa_schedules
-    if schedules is None:
-        raise StationWrong("no-schedule", "[V2G2-565]", "Finished without SAScheduleList")
-    if len({entry.sa_schedule_tuple_id for entry in schedules.sa_schedule_tuple}) != len(schedules.sa_schedule_tuple):
-        raise StationWrong("schedule-ids-repeat", "[V2G2-773]")
-    schedule, remembered = schedules.sa_schedule_tuple[0], car.behaviour.remembered
-    if car.joined and remembered is not None and not car.renegotiated:
-        again = [one for one in schedules.sa_schedule_tuple if one.sa_schedule_tuple_id == remembered.tuple_id]
-        if not again:
-            raise StationWrong("chosen-schedule-not-offered-again", "[V2G2-741]", f"{remembered.tuple_id}")
-        schedule = again[0]
-    if not 1 <= schedule.sa_schedule_tuple_id <= 255:
-        raise StationWrong("schedule-id-out-of-range", "[V2G2-773]", f"{schedule.sa_schedule_tuple_id}")
+    schedule, now = choose(car, heard), car.party.now
     match car.behaviour.current, heard.evse_charge_parameter:
         case Current.DC, iso2.DC_EVSEChargeParameter() as dc:
             limits = (dc.evse_maximum_voltage_limit, dc.evse_maximum_current_limit, dc.evse_maximum_power_limit)
-            return Terms(schedule, *map(real, limits))
+            return Terms(schedule, now, *map(real, limits))
         case Current.AC, iso2.AC_EVSEChargeParameter() as ac:
             nominal, current = real(ac.evse_nominal_voltage), real(ac.evse_max_current)
-            return Terms(schedule, nominal, current, nominal * current * car.behaviour.phases)
+            return Terms(schedule, now, nominal, current, nominal * current * car.behaviour.phases)
     raise StationWrong("crossed-parameters", "[V2G2-477]", type(heard.evse_charge_parameter).__name__)
 
 

@@ -81,7 +81,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
     while True:
         request = iso2.CurrentDemandReq(
             dc_ev_status=ev_status(battery),
-            ev_target_current=amperes(_wanted_amperes(battery, terms)),
+            ev_target_current=amperes(_wanted_amperes(battery, terms, car.party.now)),
             ev_maximum_voltage_limit=volts(battery.full_volts),
             ev_maximum_current_limit=amperes(battery.maximum_amperes),
             charging_complete=False,
@@ -132,6 +132,6 @@ def welding_detection(car: Exchange, battery: Battery) -> Conversation[None]:
         yield from car.rest(car.behaviour.poll_seconds)
 
 
-def _wanted_amperes(battery: Battery, terms: Terms) -> float:
-    by_power = min(battery.maximum_watts, terms.maximum_watts) / max(battery.volts, 1.0)
+def _wanted_amperes(battery: Battery, terms: Terms, now: float) -> float:
+    by_power = min(battery.maximum_watts, terms.maximum_watts, terms.watts_at(now)) / max(battery.volts, 1.0)
     return min(battery.maximum_amperes, terms.maximum_amperes, by_power)

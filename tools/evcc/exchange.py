@@ -84,6 +84,8 @@ class Exchange:
         self.tuple_id = 0
         """The SAScheduleTupleID that the car chose."""
         self.departs_at = behaviour.remembered.departs_at if behaviour.remembered is not None else None
+        self.asked_departure: int | None = None
+        """DepartureTime of the last request for schedules."""
         self.leaving = False
         """True once the driver of the car wants to leave."""
         party.hear(StopRequested, by=self._leave)
