@@ -48,6 +48,13 @@ class LabOrders:
     meter_info: Annotated[
         MeterDetail, Doc("MeterInfo while charging: with the reading, with the meter's identity alone, or left out.")
     ] = MeterDetail.READING
+    tariff: Annotated[
+        bool,
+        Doc(
+            "Offer every schedule with made-up price levels, for external payment: a car with a contract wants a tariff signed "
+            "([schedules.md](schedules.md))."
+        ),
+    ] = False
     insulation_seconds: Annotated[
         float,
         Doc("Shortest insulation test of a cable check, in seconds; the station gives up after 38 s."),

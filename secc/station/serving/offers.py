@@ -84,7 +84,7 @@ def offer_for(
         announce_expiry=config.trust.announce_expiry,
         backend_lost_at=services.uplink.lost_at,
         paused=plugin.state.paused,
-        plans=services.uplink.plans,
+        plans=services.uplink.plans or ordered.tariff,
         plan_seconds=config.timing.schedule_seconds,
         provisioning=tuple(Provisioning) if settings.provisioning and services.uplink.provisions else (),
         meter_detail=ordered.meter_info,

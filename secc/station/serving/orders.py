@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from secc.config import LabOrders, OutletSettings
+from secc.session.schedules import ChargingSchedule, ChargingSchedules, PowerSpan, Tariff, TariffEntry
+
+HOUR: Final = 3600
+PRICES: Final = ((0, 2), (HOUR, 1), (8 * HOUR, 3))
+"""The price levels of a lab: a start in seconds, and the level from then on."""
+WHOLE_LIMIT: Final = ChargingSchedule(1, (PowerSpan(0, 1e7),))
+"""All that the limit of the station allows."""
 
 
 class Orders:
@@ -21,3 +31,14 @@ class Orders:
         """
         orders = self.now.ordered(key, value)
         self.now, self.settings = orders, orders.within(self._configured)
+
+
+def with_tariffs(found: ChargingSchedules | None) -> ChargingSchedules:
+    """Returns the backend's schedules, or one up to the limit, each with a made-up tariff."""
+    schedules = (WHOLE_LIMIT,) if found is None else found.schedules
+    entries = tuple(TariffEntry(start, level) for start, level in PRICES)
+    return ChargingSchedules(
+        tuple(
+            replace(one, tariff=Tariff(one.id, entries, "lab", max(level for _, level in PRICES))) for one in schedules
+        )
+    )

@@ -50,7 +50,7 @@ class OutletHost(Outlet):
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.questions = Questions(self.name, services)
+        self.questions = Questions(self.name, services, self.orders)
         self.path = PowerPaths(self)
         self.power = PowerPorts(self.hardware, self.router, tell=self.path.hear)
         self.matching = MatchHost(self)

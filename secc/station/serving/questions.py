@@ -25,6 +25,7 @@ from secc.session.effects import (
 from secc.session.identification import AuthorizeToken
 from secc.session.proof import ProvedContract
 from secc.session.schedules import PlanCharging, Planned
+from secc.station.serving.orders import Orders, with_tariffs
 from secc.station.shared.services import Services
 from secc.station.shared.trust import NO_TRUSTSTORE
 
@@ -73,9 +74,10 @@ class Questions:
     The decision about a proved contract is stored (``learned``) and then forgotten here.
     """
 
-    def __init__(self, outlet: str, services: Services) -> None:
+    def __init__(self, outlet: str, services: Services, orders: Orders) -> None:
         self._outlet = outlet
         self._services = services
+        self._orders = orders
         self._storing: set[asyncio.Task[None]] = set()
         self.unproved = UnprovedQuestions()
         self._provisionings = 0
@@ -151,6 +153,8 @@ class Questions:
     async def _plan(self, question: PlanCharging) -> Planned:
         services = self._services
         found = await services.uplink.plan_charging(question.needs, outlet=self._outlet, seconds=question.seconds)
+        if self._orders.now.tariff and not question.needs.contract:
+            found = with_tariffs(found)
         if found is None:
             return Planned(None)
         return await asyncio.get_running_loop().run_in_executor(services.work, question.accept, found)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,53 @@ def test_the_insulation_test_takes_as_long_as_a_lab_orders(when: str, tmp_path: 
         assert 24.0 < at_voltage < 34.0
 
     at(lab(tmp_path, LabOrders(enabled=True, insulation_seconds=25.0 if at_start else 0.0)), story)
+
+
+@pytest.mark.parametrize("by", ["configuration", "control socket"])
+def test_a_tariff_comes_with_the_schedule_of_the_next_session(by: str, tmp_path: Path) -> None:
+    at_start = by == "configuration"
+
+    async def offered(scene: Scene) -> Any:
+        drive = await scene.drive(Behaviour(loops=2)).done()
+        assert drive.outcome == "completed.full"
+        await asyncio.sleep(3.0)
+        (answer,) = [answer for answer in drive.answers if getattr(answer, "sa_schedules", None) is not None]
+        (one,) = answer.sa_schedules.sa_schedule_tuple
+        return one
+
+    async def story(scene: Scene) -> None:
+        if not at_start:
+            assert (await offered(scene)).sales_tariff is None
+            order(scene, "tariff", True)
+        one = await offered(scene)
+        levels = [entry.e_price_level for entry in one.sales_tariff.sales_tariff_entry]
+        assert (one.sales_tariff.sales_tariff_description, levels) == ("lab", [2, 1, 3])
+        (power,) = one.p_max_schedule.p_max_schedule_entry
+        assert power.p_max.value * 10**power.p_max.multiplier == 60_000, "no more than without the order"
+        order(scene, "tariff", None)
+        assert (await offered(scene)).sales_tariff is None
+
+    at(lab(tmp_path, LabOrders(enabled=True, tariff=at_start)), story)
+
+
+def test_a_made_up_tariff_changes_no_power_of_the_backend_and_is_not_for_contracts(tmp_path: Path) -> None:
+    plans = tmp_path / "schedules.toml"
+    plans.write_text("[[schedule]]\nid = 9\npower = [[0, 4_000]]\n")
+    config = lab(tmp_path, LabOrders(enabled=True, tariff=True), tls=Tls.OFFERED, payments=BOTH, eim=Eim.FREE)
+    config = replace(config, uplink=replace(config.uplink, schedules=plans))
+
+    async def story(scene: Scene) -> None:
+        for payment in Paid:
+            drive = await scene.drive(Behaviour(payment=payment, loops=2), tls=True).done()
+            assert drive.outcome == "completed.full"
+            await asyncio.sleep(3.0)
+            (answer,) = [answer for answer in drive.answers if getattr(answer, "sa_schedules", None) is not None]
+            (one,) = answer.sa_schedules.sa_schedule_tuple
+            assert one.sa_schedule_tuple_id == 9
+            assert one.p_max_schedule.p_max_schedule_entry[0].p_max.value == 4_000
+            assert (one.sales_tariff is None) is (payment is Paid.CONTRACT)
+
+    at(config, story)
 
 
 def test_no_car_gives_an_order(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from certs.certificates import Edition
+from secc.config import LabOrders
 from secc.conversation import ENDLESS, Conversation, Event, Levels, Party, Question, Session
 from secc.errors import UplinkError
 from secc.session.effects import (
@@ -71,7 +72,8 @@ def questions(
     services = SimpleNamespace(
         uplink=uplink, trust=trust, work=executor, config=timing, forwarded=forwarded or Forwarded()
     )
-    return Questions("1", cast("Any", services))
+    orders = SimpleNamespace(now=LabOrders())
+    return Questions("1", cast("Any", services), cast("Any", orders))
 
 
 class GivenUp(Event):
