@@ -31,6 +31,7 @@ from secc.ops import installed
 from secc.ops.check import report
 from secc.ops.finding import Finding, bad, note, skipped
 from secc.ops.firewall import Filter, RulesUnreadable, lets_in, read_filter
+from secc.ops.hardening import hardened
 from secc.ops.network import InterfaceUnusable, Place, locate
 from secc.ops.places import is_running, nearest
 from secc.ops.unit import Unit
@@ -133,6 +134,8 @@ def _network(outlet: OutletSettings, filters: tuple[Text, ...]) -> Iterator[Find
         # The check has reported this already; without an address there is nothing to filter.
         yield skipped(subject, f"firewall not checked: {error}")
         return
+    if not place.loopback:
+        yield from hardened(subject, place.interface)
     yield from _firewall(subject, outlet, place, filters)
 
 

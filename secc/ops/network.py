@@ -22,6 +22,9 @@ from secc.link import sdp
 DYNAMIC_PORTS = range(49152, 65536)
 """Range of the station's TCP port. [V2G2-160 ff., IANA dynamic range]"""
 
+RECV_FRAGMENT_SIZE = 77
+"""``IPV6_RECVFRAGSIZE`` (linux/in6.h, since 4.14): an ancillary message with a datagram that came in fragments."""
+
 _ADDRESSES = Path("/proc/net/if_inet6")
 _TENTATIVE = 0x40
 _LINK_SCOPE = 0x20
@@ -110,6 +113,7 @@ def sdp_socket(place: Place, port: int = sdp.PORT) -> socket.socket:
     try:
         with _tied(place, socket.SOCK_DGRAM) as sock:
             sock.bind(("::", port))
+            sock.setsockopt(socket.IPPROTO_IPV6, RECV_FRAGMENT_SIZE, 1)
             if not place.loopback:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
             return sock

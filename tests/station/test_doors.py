@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,32 @@ def test_what_is_no_sdp_request_gets_no_answer_and_the_next_one_does(tmp_path: P
             port = config.outlets[0].sdp_port
             assert await ask_sdp(port, datagram) is None
             assert await ask_sdp(port, request(0x10)) is not None
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-NET-01")
+def test_another_secc_on_the_line_is_reported_once_and_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = configured(tmp_path)
+    theirs = sdp.build_response(IPv6Address("fe80::bad"), 50_000, Security.NONE)
+
+    async def main() -> None:
+        async with station(config, watch=False) as scene:
+            scene.world().plug_in()
+            await scene.until(lambda: scene.outlet().sockets.port)
+            port = config.outlets[0].sdp_port
+            for _ in range(3):
+                assert await ask_sdp(port, theirs, 0.1) is None
+            found = [event for event in scene.published if event["event"] == "foreign SDP answer"]
+            assert [(event["source"], event["address"]) for event in found] == [("::1", "fe80::bad")]
+            assert [one for one in caplog.messages if "another SECC" in one and "fe80::bad" in one] != []
+            await asyncio.sleep(60.0)
+            await ask_sdp(port, theirs, 0.1)
+            assert len([event for event in scene.published if event["event"] == "foreign SDP answer"]) == 2
+            await scene.charges()
+            assert len([one for one in caplog.messages if "another SECC" in one]) == 2
 
     run_virtual(main())
 

@@ -145,6 +145,7 @@ class OutletHost(Outlet):
         well = plugin is not None and plugin.session.ended is not None and plugin.session.ended.well
         self.transactions.forgotten(PauseOver.UNPLUGGED if well else PauseOver.FAULT)
         self.publish("unplugged")
+        self.sockets.car_gone()
         self.path.end()
         self.matching.car_gone()
         self.questions.unplugged()

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from ipaddress import IPv6Address
 
 from secc.link import sdp
+from secc.ops import neighbours
 from secc.ops.network import InterfaceUnusable, Place, PortTaken, holder, locate
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.context import Outlet, Part
@@ -21,6 +24,8 @@ log = logging.getLogger(__name__)
 
 TICKS_A_LOOK = 10
 """Period of the look at the interface."""
+FOREIGN_SECONDS = 60.0
+"""Another SECC on the line is reported at most once in this time."""
 FIRST_LOOK_SECONDS = 0.05
 """A link-local address is tentative for a moment after the interface came up."""
 
@@ -37,6 +42,10 @@ class Sockets(Part):
         self._tcp: TcpListener | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._foreign_at = -math.inf
+        self._neighbour: tuple[int, IPv6Address] | None = None
+        """Interface and address of the car whose neighbour entry is held."""
+        self._holding = asyncio.Lock()
         self.problem = ""
         """Why a car cannot find this outlet; empty if it can."""
 
@@ -84,6 +93,7 @@ class Sockets(Part):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._release()
 
     def open_for_car(self) -> None:
         """Let a car connect; SDP names the port after this."""
@@ -115,7 +125,7 @@ class Sockets(Part):
 
     def _move(self, place: Place) -> None:
         self._leave()
-        self._sdp = SdpListener(place, self._settings.sdp_port, self._answer)
+        self._sdp = SdpListener(place, self._settings.sdp_port, self._answer, self._foreign)
         self._place = place
         log.debug("outlet %s: SDP on %s, UDP port %d", self._name, place.address, self._sdp.port)
 
@@ -147,6 +157,16 @@ class Sockets(Part):
         log.debug("outlet %s: SDP from %s: %s asked, %s answered", self._name, source, offered.name, security.name)
         return security, self._tcp.port
 
+    def _foreign(self, source: str, address: str) -> None:
+        """Report another SECC that answers on this line. Usually only the car gets such an answer: a
+        modem hands on what is for its own station. (A-NET-01)
+        """
+        if self._loop.time() < self._foreign_at + FOREIGN_SECONDS:
+            return
+        self._foreign_at = self._loop.time()
+        log.warning("outlet %s: another SECC, %s, answers SDP on this line; it names %s", self._name, source, address)
+        self._publish("foreign SDP answer", source=source, address=address)
+
     def _accepted(self, sock: socket.socket, peer: str) -> None:
         connection = self._admit(peer)
         if connection is None:
@@ -154,9 +174,40 @@ class Sockets(Part):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.close()
             return
-        task = self._loop.create_task(self._connect(connection, sock))
+        self._begin(self._connect(connection, sock))
+        if self._place is not None and not self._place.loopback:
+            self._begin(self._hold(self._place.index, IPv6Address(peer.partition("%")[0])))
+
+    def car_gone(self) -> None:
+        """The car is unplugged: forget where it is on the line."""
+        self._begin(self._release())
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _hold(self, index: int, address: IPv6Address) -> None:
+        """Hold the neighbour entry of the car that has connected. (A-NET-05)"""
+        async with self._holding:
+            await self._let_go()
+            try:
+                if await asyncio.to_thread(neighbours.hold, index, address) is not None:
+                    self._neighbour = index, address
+            except OSError as error:
+                log.debug("outlet %s: the car's neighbour entry is not held: %s", self._name, error)
+
+    async def _release(self) -> None:
+        async with self._holding:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        held, self._neighbour = self._neighbour, None
+        if held is not None:
+            try:
+                await asyncio.to_thread(neighbours.release, *held)
+            except OSError as error:
+                log.warning("outlet %s: the car's neighbour entry is not released: %s", self._name, error)
 
     async def _connect(self, connection: V2gConnection, sock: socket.socket) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from secc.link import sdp
 from secc.ops.network import Place, sdp_socket, tcp_socket
 
 log = logging.getLogger(__name__)
+
+_FRAGMENT_SPACE = socket.CMSG_SPACE(4)
+"""For the one ancillary message that is asked for: that a datagram came in fragments."""
 
 _DATAGRAMS_A_TURN = 64
 """Datagrams read in one turn of the loop, so that a flood costs no more than its share. [A-NET-02]
@@ -39,26 +43,34 @@ class _Listener:
 
 
 class SdpListener(_Listener):
-    """Answers SECC discovery requests for which ``answer`` returns security and TCP port."""
+    """Answers SECC discovery requests for which ``answer`` returns security and TCP port. ``foreign``
+    is called for an answer of another SECC, with its source and with the address that it names.
+    """
 
     def __init__(
-        self, place: Place, port: int, answer: Callable[[sdp.Security, str], tuple[sdp.Security, int] | None]
+        self,
+        place: Place,
+        port: int,
+        answer: Callable[[sdp.Security, str], tuple[sdp.Security, int] | None],
+        foreign: Callable[[str, str], None] = lambda source, address: None,
     ) -> None:
         self._place = place
         self._answer = answer
+        self._foreign = foreign
         self._rate = sdp.RateLimit()
         super().__init__(sdp_socket(place, port), self._readable)
 
     def _readable(self) -> None:
         for _ in range(_DATAGRAMS_A_TURN):
             try:
-                datagram, source = self._socket.recvfrom(64)
+                datagram, fragmented, _, source = self._socket.recvmsg(64, _FRAGMENT_SPACE)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 log.warning("%s: SDP socket: %s", self._place.interface, error)
                 return
-            self._request(datagram, source)
+            if not fragmented:  # Ten octets: nothing that is sound cuts them. (A-NET-10)
+                self._request(datagram, source)
 
     def _request(self, datagram: bytes, source: tuple[str, int, int, int]) -> None:
         host = source[0]
@@ -68,6 +80,7 @@ class SdpListener(_Listener):
             request = sdp.parse_request(datagram)
         except FramingError as error:
             log.debug("%s: not an SDP request: %s", self._place.interface, error)
+            self._hear_foreign(datagram, host)
             return
         answer = self._answer(request.security, host)
         if answer is None:
@@ -77,6 +90,11 @@ class SdpListener(_Listener):
             self._socket.sendto(sdp.build_response(self._place.address, port, security), source)
         except OSError as error:
             log.warning("%s: SDP answer: %s", self._place.interface, error)
+
+    def _hear_foreign(self, datagram: bytes, host: str) -> None:
+        """Report an answer: this station sends its own to cars only. (A-NET-01)"""
+        with contextlib.suppress(FramingError):
+            self._foreign(host, str(sdp.parse_response(datagram).address))
 
 
 class TcpListener(_Listener):
