@@ -89,6 +89,7 @@ class Outlet:
     """An outlet in which a session may run, and what it is told."""
 
     name = "left"
+    answer_seconds = 0.0
 
     def __init__(self, work: Executor, spoken: V2gProtocol = ISO2) -> None:
         self.background = Held()

@@ -50,6 +50,8 @@ def check(config: Config) -> None:
         raise Wrong(("trust", "revoked"), "is set, but trust.truststore names no roots to accept certificates by")
     if config.lab.strict and config.lab.tolerate:
         raise Wrong(("lab", "tolerate"), "tolerates what lab.strict switches off")
+    if config.lab.strict and config.timing.answer_seconds:
+        raise Wrong(("timing", "answer_seconds"), "delays answers, which lab.strict switches off")
     for number, code in enumerate(config.lab.tolerate):
         if code not in (tolerable := on_request()):
             known = ", ".join(sorted(tolerable))

@@ -179,6 +179,14 @@ class Timing:
     no_power_seconds: Annotated[
         float, Doc("Time without any power to offer until a charging car is told to stop (Q-62)."), Range(1, 3600)
     ] = 5.0
+    answer_seconds: Annotated[
+        float,
+        Doc(
+            "Least time from a request to its answer, for cars that fail with quicker ones (Q-43); at most 0.025 for CurrentDemandRes. "
+            "`lab.strict` needs 0."
+        ),
+        Range(0, 0.5),
+    ] = 0.0
     token_seconds: Annotated[
         float, Doc("Time for the cable after an accepted card (OCPP's EVConnectionTimeOut)."), Range(5, 3600)
     ] = 60.0

@@ -117,7 +117,9 @@ def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:
     def wrap(body: m.Body, signature: Signature | None = None) -> m.V2G_Message:
         return m.V2G_Message(header=m.MessageHeader(session_id=state.session_id, signature=signature), body=body)
 
-    return Dialogue(session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, _unwrap, wrap, prepare)
+    return Dialogue(
+        session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, _unwrap, wrap, prepare, quick=(m.CurrentDemandRes,)
+    )
 
 
 def read(payload_type: int, octets: bytes) -> tuple[m.Body, m.MessageHeader]:

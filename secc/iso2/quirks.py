@@ -48,6 +48,11 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
         remarked=True,
     ),
     Quirk(
+        "Q-42",
+        "Wait 0.4 s for ChargeParameterDiscoveryRes.",
+        "It leaves at once, or after 0.1 s without schedules while the backend makes them.",
+    ),
+    Quirk(
         "Q-44",
         "Stop when they are offered 0 W.",
         "They are told Ongoing until there is power, for at most 55 s, with the limits of the outlet.",

@@ -43,7 +43,7 @@ def schedules(seconds: float) -> Timeout:
 
 
 SCHEDULES_AT_ONCE: Final = Timeout("charging schedules at once", 0.1, "our choice: some cars wait 0.4 s")
-"""How long ChargeParameterDiscoveryRes waits for schedules before it is Ongoing."""
+"""How long ChargeParameterDiscoveryRes waits for schedules before it is Ongoing. (Q-42)"""
 
 # Limits of what the car repeats. They count at a request: a car that is silent meets the sequence
 # timeout.

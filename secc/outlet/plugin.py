@@ -123,7 +123,9 @@ class Plugin:
         state.phase = Phase.WAITING
         plug.window(True)
         yield from plug.until(
-            lambda: state.set_up or state.crowded or state.over is not None or state.link_lost is not None,
+            lambda: (
+                state.set_up or state.refused or state.crowded or state.over is not None or state.link_lost is not None
+            ),
             within=self.settings.setup,
         )
         plug.window(False)
@@ -148,7 +150,7 @@ class Plugin:
         plug.window(False)
         state.phase = Phase.PAUSE
         party.do(CloseConnection())
-        if state.set_up and state.link_lost is None:
+        if (state.set_up or state.refused) and state.link_lost is None:
             yield from self._rest(outcome)
             return
         self._release(outcome)

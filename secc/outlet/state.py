@@ -93,6 +93,10 @@ class State:
     session_open: bool = False
     set_up: bool = False
     """A session of this attempt has passed SessionSetup."""
+    refused: bool = False
+    """A session of this attempt ended before SessionSetup by FAILED or by a timer. [V2G2-539]
+    [V2G2-537]
+    """
     charging: bool = False
     charged: bool = False
     """The session has charged; stays True after its end."""
@@ -213,7 +217,7 @@ class State:
         self.paused = None
 
     def attempt_began(self) -> None:
-        self.set_up, self.ended, self.connections = False, None, 0
+        self.set_up, self.refused, self.ended, self.connections = False, False, None, 0
         self.link_lost = self.match_failure = self.power_failed = None
         self.waking = False
 
@@ -252,7 +256,7 @@ class State:
         if not self.session_open:
             return
         self.session_open = self.charging = False
-        self.ended = reason
+        self.ended, self.refused = reason, not self.set_up and reason.kind in ("refused", "timer")
         self.barren = 0 if self.charged else self.barren + 1
         accepted = self.identification.contract is ContractState.ACCEPTED
         kept = accepted and reason.well and not self.charged and self.settings.falls_back

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Any
+from typing import Any, Final
 
 from frozen import dataclass
 from secc.conversation import Received, Send, Session
@@ -46,6 +46,10 @@ def _alone(message: Any, signature: Signature | None = None) -> Any:
     return message
 
 
+QUICK_SECONDS: Final = 0.025
+"""V2G_SECC_Msg_Performance_Time of CurrentDemandRes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialogue:
     """A session and its codecs. A message of the session may be the body of a wire message:
@@ -65,6 +69,8 @@ class Dialogue:
     unwrap: Callable[[Any], tuple[Any, Any]] = lambda message: (message, None)
     wrap: Callable[..., Any] = _alone
     prepare: Callable[[type], None] = lambda kind: None
+    quick: tuple[type, ...] = ()
+    """Responses that the standard wants within ``QUICK_SECONDS``."""
 
     @property
     def streams(self) -> frozenset[int]:
@@ -90,6 +96,12 @@ class Dialogue:
             return Received(payload_type, *self.unwrap(message), octets)
         except DecodeError:
             return None
+
+    def least(self, message: object, seconds: float) -> float:
+        """Returns the least time from a request to this answer, for a station that waits ``seconds``
+        with its answers. (Q-43)
+        """
+        return min(seconds, QUICK_SECONDS) if isinstance(message, self.quick) else seconds
 
     def encode(self, send: Send) -> tuple[int, bytes]:
         """Returns payload type and octets of a message of the station."""

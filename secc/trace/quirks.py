@@ -178,6 +178,7 @@ QUIRKS: Final = Register(
         "AC outlets keep the authorisation and go to the nominal duty.",
         remarked=True,
     ),
+    Quirk("Q-43", "Fail with answers that come within 20 ms.", "`timing.answer_seconds` makes answers wait."),
     # Parameters and energy
     Quirk(
         "Q-47", "Ask for exactly volts times amperes times phases.", "The schedule's power is never rounded below that."

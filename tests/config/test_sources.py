@@ -194,6 +194,10 @@ port = 49152
             "station.toml:9: lab.tolerate: tolerates what lab.strict",
         ),
         (
+            PNC + "[lab]\nstrict = true\n[timing]\nanswer_seconds = 0.1\n",
+            "station.toml:10: timing.answer_seconds: delays answers, which lab.strict switches off",
+        ),
+        (
             PNC + "payments = ['contract']\n[uplink]\neim = 'free'\n",
             "station.toml:9: uplink.eim: is free, but no outlet offers external payment",
         ),

@@ -16,7 +16,6 @@ from tests.iso2_car import TERMINATE
 from tests.iso2_states import EVERY_REQUEST
 
 SEQUENCE_SECONDS = 60.0
-SETUP_SECONDS = 20.0
 
 
 def rows(table: dict[str, Place]) -> list[Any]:
@@ -71,8 +70,7 @@ def test_before_session_setup_there_is_no_session_id_to_answer_with(tmp_path: Pa
         assert type(body).__name__ == "ServiceDiscoveryRes"
         assert body.response_code is ResponseCode.FAILED_SEQUENCE_ERROR
         assert tester.session_id == bytes(8)
-        # The car may connect again while the setup clock runs: the oscillator stops with that at the latest.
-        await tester.ended(SETUP_SECONDS)
+        await tester.ended()
         assert await tester.scene.ended() == ["refused.FAILED_SequenceError"]
 
     at(ac("SessionSetup"), tmp_path, act)
@@ -157,12 +155,26 @@ def test_the_connection_of_a_car_that_sends_nothing_closes_after_the_sequence_ti
 
 @pytest.mark.case("I2-SS-03")
 def test_before_session_setup_the_wait_is_not_longer(tmp_path: Path) -> None:
-    """The setup clock would end it after 20 s, and is stretched here. While it runs the car may connect again: the oscillator goes on."""
+    """The setup clock would end it after 20 s, and is stretched here."""
 
     async def act(tester: Tester) -> None:
         await tester.silent(SEQUENCE_SECONDS - 0.2)
         assert tester.scene.codes() == []
-        await tester.closed()
+        await tester.ended()
         assert tester.scene.codes() == ["timer.V2G_SECC_Sequence_Timeout"]
 
     at(ac("SessionSetup"), tmp_path, act, timing=Timing(setup_seconds=120.0))
+
+
+@pytest.mark.case("I2-SS-02")
+def test_a_car_that_was_refused_before_session_setup_may_come_again_after_the_oscillator_was_off(
+    tmp_path: Path,
+) -> None:
+    async def act(tester: Tester) -> None:
+        await tester.says(ServiceDiscoveryReq())
+        await tester.ended()
+        await tester.scene.until(lambda: tester.world.duty == 0.05, 10.0)
+        await (await Tester.connect(tester.scene)).drive()
+        assert await tester.scene.ended(2) == ["refused.FAILED_SequenceError", "completed.terminated"]
+
+    at(ac("SessionSetup"), tmp_path, act)

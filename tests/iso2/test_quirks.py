@@ -27,6 +27,7 @@ from secc.session.effects import (
 )
 from secc.session.events import LimitChanged, StopRequested
 from secc.session.offer import Offer
+from secc.session.schedules import PlanCharging
 from secc.session.signature import P256_SHA256, sign
 from tests.dialogue import LATER
 from tests.iso2_car import (
@@ -299,6 +300,18 @@ def test_no_answer_is_held_back(offer: Offer, strict: bool) -> None:
     car = Car(replace(offer, strict=strict)).drive()
     assert len(car.heard) == len(car.told)
     assert max(heard.seconds for heard in car.heard) <= timing.PACE.seconds
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("offer", [AC_EIM, DC_EIM, DC_PNC])
+@pytest.mark.case("Q-42")
+def test_a_backend_that_says_nothing_holds_no_answer_back_for_long(offer: Offer, strict: bool) -> None:
+    car = Car(replace(offer, strict=strict, plans=True))
+    car.answers[PlanCharging] = LATER
+    car.drive(until="ChargeParameterDiscovery")
+    body = car.says(dc_parameters() if offer.is_dc else ac_parameters())
+    assert (body.response_code, body.evse_processing) == (OK, EVSEProcessing.ONGOING)
+    assert max(heard.seconds for heard in car.heard) <= 0.2
 
 
 # --- no power ---------------------------------------------------------------------------------------------------------------

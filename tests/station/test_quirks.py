@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from secc.config import Config, Lab, Tls
+from secc.config import Config, Lab, Timing, Tls
 from secc.iso2.messages import ResponseCode, ServiceDiscoveryReq, SessionSetupReq
 from secc.link import sdp
+from secc.session.offer import Payment
 from secc.session.supported_app_protocol import ResponseCode as Agreed
 from secc.station.serving.ending import LINGER_SECONDS
 from secc.trace.history import records
@@ -289,3 +290,82 @@ def test_the_answer_has_the_cars_own_number(tmp_path: Path, log: Log, lab: Lab, 
         assert log.codes == [], "what another edition offers is not a maker's"
 
     run(configured(tmp_path, lab=lab), act)
+
+
+# --- the time of answers ----------------------------------------------------------------------------------------------------
+
+
+async def times(scene: Scene, *, tls: bool = False) -> dict[str, float]:
+    """How long each answer of a good session took."""
+    tester = await Tester.connect(scene, tls=tls)
+    found: dict[str, float] = {}
+    for name, step in tester.steps():
+        await step()
+        found[name] = tester.seconds
+    await scene.ended()
+    return found
+
+
+@pytest.mark.case("Q-43")
+@pytest.mark.parametrize("tls", [False, True])
+def test_answers_wait_as_long_as_they_are_told_and_those_of_the_loop_25_ms(tmp_path: Path, tls: bool) -> None:
+    async def act(scene: Scene) -> None:
+        took = await times(scene, tls=tls)
+        assert took.pop("CurrentDemand") == pytest.approx(0.025, abs=0.002)
+        assert len(took) == 12
+        assert min(took.values()) >= 0.1 - 1e-6
+        assert took["ChargeParameterDiscovery"] == pytest.approx(0.1, abs=0.002), "none waits twice"
+        assert scene.codes() == ["completed.terminated"]
+
+    config = configured(tmp_path, tls=Tls.OFFERED if tls else Tls.OFF, payments=BOTH if tls else (Payment.EXTERNAL,))
+    run(replace(config, timing=Timing(answer_seconds=0.1)), act)
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-43", "Q-42")
+def test_no_answer_waits_without_the_setting(tmp_path: Path, lab: Lab) -> None:
+    async def act(scene: Scene) -> None:
+        took = await times(scene)
+        assert took["ChargeParameterDiscovery"] < 0.02
+        assert took["CurrentDemand"] < 0.02
+        waits_for_hardware = {
+            "PreCharge",
+            "PowerDelivery(Start)",
+            "PowerDelivery(Stop)",
+            "WeldingDetection",
+            "CableCheck",
+        }
+        assert max(seconds for name, seconds in took.items() if name not in waits_for_hardware) < 0.1
+
+    run(configured(tmp_path, lab=lab), act)
+
+
+@pytest.mark.case("Q-43")
+def test_the_last_answer_waits_too_and_leaves_before_the_connection_closes(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene)
+        body = await tester.says(ServiceDiscoveryReq())
+        assert body.response_code is ResponseCode.FAILED_SEQUENCE_ERROR
+        assert tester.seconds == pytest.approx(0.5, abs=0.002)
+        await tester.closed()
+
+    run(replace(configured(tmp_path), timing=Timing(answer_seconds=0.5)), act)
+
+
+@pytest.mark.case("Q-43")
+def test_power_does_not_wait_for_the_answer(tmp_path: Path) -> None:
+    """A car that is refused in the loop has no power left before it hears so."""
+
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene)
+        await tester.drive("PowerDelivery(Stop)")
+        assert scene.world().contactor.closed
+        began = asyncio.get_running_loop().time()
+        await tester.sends(tester.octets(SessionSetupReq(evcc_id=EVCCID)))
+        await scene.opened(seconds=2.0)
+        opened = asyncio.get_running_loop().time() - began
+        body = await tester.answered(began)
+        assert body.response_code is ResponseCode.FAILED_SEQUENCE_ERROR
+        assert opened < tester.seconds
+
+    run(replace(configured(tmp_path), timing=Timing(answer_seconds=0.5)), act)

@@ -53,6 +53,8 @@ from tools.pki.layout import make_lab_pki
 class MiniStation:
     """One outlet on ``lo``: real sockets, TLS and conversation; :class:`tests.pair.Outlet` in place of the power path."""
 
+    answer_seconds = 0.0
+
     def __init__(self, offer: Offer, contexts: tuple[ServerContext, ...], anchors: Anchors) -> None:
         loop = asyncio.get_running_loop()
         self.name = "mini"

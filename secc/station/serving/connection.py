@@ -1,6 +1,4 @@
-"""One TCP connection of a car. Octets become frames, and frames become messages of the negotiation
-and then of one session.
-"""
+"""One TCP connection of a car: octets become frames, then messages of negotiation and session."""
 
 from __future__ import annotations
 
@@ -72,6 +70,7 @@ class V2gConnection(asyncio.Protocol):
         self._gone = False
         """The car has closed during a step of the handshake, which still has its last octets."""
         self._ending: Ending | None = None
+        self._asked_at = 0.0
         self.silent = True
         """The car has not sent a single octet."""
 
@@ -229,6 +228,7 @@ class V2gConnection(asyncio.Protocol):
 
     def _message(self, received: Received) -> None:
         assert self.seat is not None
+        self._asked_at = self._loop.time()
         self.seat.hear(received)
 
     def _ignores(self, detail: str) -> bool:
@@ -266,9 +266,7 @@ class V2gConnection(asyncio.Protocol):
         self._open(loaded.open(offer, surroundings), protocol.name, lambda end: self._finish(end.reason))
 
     def _wait_for(self, protocol: V2gProtocol) -> None:
-        """Load the protocol. The car has its answer; its next message waits, because its payload
-        types are not known yet.
-        """
+        """Load the protocol. The car's next message waits: its payload types are not known yet."""
         self._decoder.held = True
         loading = self._host.protocols.load(protocol)
         loading.add_done_callback(lambda loading: self._host.pace.take(lambda: self._loaded(protocol, loading)))
@@ -297,8 +295,7 @@ class V2gConnection(asyncio.Protocol):
         if self.seat is not None and self.seat.alive:
             self.seat.hear(event)
         elif (self.seat is None or self._decoder.held) and isinstance(event, Severed | Emergency):
-            # No message has come yet, or the protocol is being loaded: the event is the reason of
-            # the end.
+            # Without a session, or while its protocol is loaded, the event is the reason of the end.
             self._finish(event.why())
 
     def _send(self, send: Send) -> None:
@@ -311,7 +308,11 @@ class V2gConnection(asyncio.Protocol):
             log.info("outlet %s: the answer cannot be sent: %s", self._host.name, error)
             self._loop.call_soon(self._cut_off, error)
             return
-        self._flush()
+        if seconds := self._host.answer_seconds:
+            # Encrypted in its order, it leaves when its time has come, or with the end. (Q-43)
+            self._loop.call_at(self._asked_at + self._dialogue.least(send.message, seconds), self._flush)
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         octets = self._link.outgoing()

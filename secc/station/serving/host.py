@@ -25,6 +25,8 @@ class Host(Protocol):
     work: Executor
     """The process's thread for Python work."""
     pace: Pace
+    answer_seconds: float
+    """The least time from a request to its answer."""
     protocols: Protocols
 
     def surroundings(self) -> Surroundings: ...

@@ -59,6 +59,7 @@ class Sessions(Part):
         self.protocols, self.pace = self._services.protocols, self._services.pace
         self.executor: Executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"outlet-{self.name}")
         self.work: Executor = self._services.work
+        self.answer_seconds = self._config.timing.answer_seconds
         self._plug = plug
         self._path = path
         self._questions = questions
