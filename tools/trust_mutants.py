@@ -231,4 +231,12 @@ TRUST_MUTANTS: Final = (
         'reference = by_uri.get(f"#{id}") if id else None',
         ("tests/session/test_signature.py",),
     ),
+    Mutant(
+        "refusal-waits-for-the-next-request",
+        "a contract that is refused in a resumed session charges on until the car asks again",
+        "secc/session/contract_verdict.py",
+        "(self._decided is not None or self._secc.request is not self._request)",
+        "self._secc.request is not self._request",
+        ("tests/station/test_late_refusal.py",),
+    ),
 )

@@ -12,6 +12,7 @@ from tests.conformance.places import run
 from tests.conformance.tester import Tester
 from tests.iso2_car import EVCCID
 from tests.station_scene import Scene, configured
+from tools.evcc.wallet import Wallet
 
 JOINED, NEW = ResponseCode.OK_OLD_SESSION_JOINED, ResponseCode.OK_NEW_SESSION_ESTABLISHED
 PAUSE = SessionStopReq(charging_session=ChargingSession.PAUSE)
@@ -27,13 +28,13 @@ async def pauses(tester: Tester) -> bytes:
     return session_id
 
 
-async def wakes(scene: Scene) -> Tester:
+async def wakes(scene: Scene, *, wallet: Wallet | None = None) -> Tester:
     """The car toggles B-C-B, and connects."""
     world = scene.world()
     for ready in (True, False):
         world.close_s2(ready)
         await asyncio.sleep(0.3)
-    return await Tester.connect(scene)
+    return await Tester.connect(scene, wallet=wallet)
 
 
 async def sets_up(tester: Tester, session_id: bytes, wanted: ResponseCode, *, evccid: bytes = EVCCID) -> None:

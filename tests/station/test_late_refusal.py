@@ -1,0 +1,80 @@
+"""A contract that the backend refuses when power flows already: the car is told, and has 10 s, however slowly it asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secc.config import Eim, Tls
+from secc.iso2 import timing
+from secc.iso2.messages import ChargingStatusReq, EVSENotification
+from secc.session.effects import Decision, Verdict
+from tests.conformance.places import run
+from tests.conformance.test_pause import JOINED, NEW, pauses, sets_up, wakes
+from tests.conformance.tester import Tester
+from tests.station_scene import BOTH, OPEN_SECONDS, Scene, car_wallet, configured
+
+AN_HOUR = 3700.0
+"""After this a decision of before the pause is asked for again."""
+
+
+async def resumed(scene: Scene, verdict: Callable[[], Awaitable[Verdict]]) -> Tester:
+    """A car charges on in a session that it has paused for more than an hour; the backend decides anew meanwhile."""
+    wallet = car_wallet()
+    tester = await Tester.connect(scene, wallet=wallet)
+    await sets_up(tester, bytes(8), NEW)
+    paused = await pauses(tester)
+    await asyncio.sleep(AN_HOUR)
+    uplink: Any = scene.services.uplink
+
+    async def decides(*question: Any, **how: Any) -> Verdict:
+        return await verdict()
+
+    uplink.authorize_contract = decides
+    tester = await wakes(scene, wallet=wallet)
+    await sets_up(tester, paused, JOINED)
+    return await tester.drive("CurrentDemand" if tester.dc else "ChargingStatus", after="SessionSetup")
+
+
+@pytest.mark.parametrize("dc", [True, False], ids=["DC", "AC"])
+@pytest.mark.parametrize("polls", [0.25, 8.0, 55.0])
+def test_a_refusal_in_a_resumed_session_ends_it_in_ten_seconds(tmp_path: Path, dc: bool, polls: float) -> None:
+    """``polls``: how often the car asks, which never stops by itself."""
+
+    async def act(scene: Scene) -> None:
+        decision = asyncio.Event()
+
+        async def verdict() -> Verdict:
+            await decision.wait()
+            return Verdict(Decision.CONTRACT_CANCELLED)
+
+        tester = await resumed(scene, verdict)
+        request = tester.demand() if dc else ChargingStatusReq()
+        loop = asyncio.get_running_loop()
+
+        async def asks() -> None:
+            while (body := await tester.says(request)).response_code == "OK":
+                status = body.dc_evse_status if dc else body.ac_evse_status
+                stops = status.evse_notification is EVSENotification.STOP_CHARGING
+                assert stops is decision.is_set()
+                await asyncio.sleep(polls)
+
+        asking = asyncio.create_task(asks())
+        await asyncio.sleep(5.0)
+        assert scene.world().contactor.closed
+        # Just after a request: the next one is as far away as it can be.
+        await asyncio.sleep(0.01 + polls - (5.0 % polls))
+        decision.set()
+        began = loop.time()
+        most = timing.NOTIFICATION_MAX_DELAY.seconds + OPEN_SECONDS
+        await scene.opened(seconds=most)
+        assert loop.time() - began > 5.0
+        await asyncio.gather(asking, return_exceptions=True)
+        assert (await scene.ended(2))[-1] == "timer.NotificationMaxDelay"
+
+    config = configured(tmp_path, dc=dc, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST)
+    run(config, act)
