@@ -56,6 +56,21 @@ def test_energy_that_was_metered_is_in_the_battery(way: Way) -> None:
     assert truth["stored_watt_hours"] > 0.85 * truth["metered_watt_hours"]
 
 
+@pytest.mark.case("A-PNC-02")
+@pytest.mark.parametrize(("way", "seconds"), [(AC_PNC, 0.4), (DC_PNC, 0.09)], ids=str)
+def test_a_car_whose_messages_are_passed_on_from_far_away_charges(
+    way: Way, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the protocol cannot tell, and docs/attacks.md says so: the relay takes this long in each direction, within every timeout of the car."""
+    monkeypatch.setattr("tests.pair.WIRE_SECONDS", seconds)
+    pair, outlet = together(way, Behaviour(loops=20, loop_seconds=0.0))
+    line = settle(pair, outlet)
+    assert line.station is not None
+    assert line.station.well, line.station
+    assert outlet.world.truth()["metered_watt_hours"] > 1.0
+    is_dead(outlet)
+
+
 @pytest.mark.parametrize("way", EVERY_KIND, ids=str)
 @pytest.mark.parametrize("loops", [1, 3, 10, 30])
 def test_stop_in_the_middle_of_a_ramp_is_a_stop(way: Way, loops: int) -> None:

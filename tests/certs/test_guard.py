@@ -1,4 +1,4 @@
-"""A-PKI-07: what trust rests on is used only where root and our user alone can change it."""
+"""What trust rests on is used only where root and our user alone can change it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from certs.profile import Role
 from certs.truststore import Truststore
 from tests.lab_trust import LAB
 
+pytestmark = pytest.mark.case("A-PKI-07")
 STRANGER = 65_534
 
 

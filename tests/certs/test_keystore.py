@@ -137,8 +137,8 @@ def test_the_same_chain_twice_is_refused(tmp_path: Path) -> None:
     assert len(Keystore(tmp_path).read(Edition.ISO2).chains) == 1
 
 
+@pytest.mark.case("A-TLS-07")
 def test_a_key_open_to_others_is_refused(tmp_path: Path) -> None:
-    """A-TLS-07."""
     (install(tmp_path).path / "key.pem").chmod(0o640)
     assert "chmod 600" in only_problem(tmp_path)
 

@@ -66,6 +66,33 @@ def test_integers_have_an_end() -> None:
             SCHEMA.decode(with_octets(count))
 
 
+@pytest.mark.case("A-EXI-08")
+def test_a_body_has_no_element_but_those_of_the_schema() -> None:
+    number, at = int.from_bytes(OCTETS), 8 * len(OCTETS) - 100
+    assert number >> at & 63 == 31, "SessionStopReq"
+    # Code 2 is the abstract head of the group; behind the 34 elements comes the end of an empty body.
+    for code in (2, *range(36, 64)):
+        wrong = number & ~(63 << at) | code << at
+        with pytest.raises(DecodeError):
+            SCHEMA.decode(wrong.to_bytes(len(OCTETS)))
+
+
+@pytest.mark.case("A-EXI-08")
+@pytest.mark.parametrize("code", [0, 1, 3], ids=["KeyInfo", "Object", "nothing"])
+def test_a_signature_has_no_element_that_v2g_does_not_send(code: int) -> None:
+    """KeyInfo and Object, and with them the wildcards of XML signatures: whatever stands there is not skipped."""
+    found = SCHEMA.decode(signed(1, 1))
+    assert found.header.signature is not None
+    value = replace(found.header.signature.signature_value, id="value")
+    header = replace(found.header, signature=replace(found.header.signature, signature_value=value))
+    octets = SCHEMA.encode(replace(found, header=header))
+    (span,) = [span for span in SCHEMA.spans(octets) if span.name == "SignatureValue"]
+    number, at = int.from_bytes(octets), 8 * len(octets) - span.stop - 2
+    assert number >> at & 3 == 2, "the end of Signature"
+    with pytest.raises(DecodeError, match="unexpected event in Signature"):
+        SCHEMA.decode((number & ~(3 << at) | code << at).to_bytes(len(octets)))
+
+
 @pytest.mark.case("A-EXI-06")
 def test_codes_beyond_an_enumeration_or_a_range_are_no_values() -> None:
     octets = SCHEMA.encode(message(iso2.SessionStopRes(response_code=iso2.ResponseCode.FAILED_CERTIFICATE_REVOKED)))

@@ -213,8 +213,8 @@ def test_interfaces_and_drivers_that_are_not_there(tmp_path: Path) -> None:
     assert "for tests only: follower" in said(unsafe)
 
 
+@pytest.mark.case("A-PKI-07")
 def test_what_others_can_change_is_bad(tmp_path: Path) -> None:
-    """A-PKI-07."""
     config = pnc(tmp_path)
     stores = tmp_path / "stores"
     shutil.copytree(lab_pki() / "station", stores)

@@ -129,6 +129,19 @@ def test_no_page_runs_a_python_that_debian_does_not_have() -> None:
             assert not re.search(r"(?<!\.venv/bin/)\bpython -m", line), f"{page.name}: {line}"
 
 
+UNTESTED = {"A-OCPP-01", "A-OCPP-02", "A-OCPP-03", "A-OCPP-04", "A-OCPP-06"}
+"""Rows of the backend whose tests may have no mark."""
+
+
+def test_every_attack_of_the_page_has_a_test() -> None:
+    page = (ROOT / "docs" / "attacks.md").read_text(encoding="utf-8")
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    marked = set(re.findall(r'"(A-[A-Z0-9]+-[0-9]{2})"', tests))
+    rows = set(re.findall(r"^\| (A-[A-Z0-9]+-[0-9]+) \|", page, re.MULTILINE))
+    assert len(rows) > 80
+    assert rows - marked - UNTESTED == set()
+
+
 def test_the_page_of_attacks_explains_every_id_that_the_project_names() -> None:
     named = re.compile(r"\bA-(?:PHY|SLAC|NET|V2G|EXI|SES|PWR|TLS|PKI|PNC|OCPP|RES)-[0-9]{2}\b")
     rooms = ("secc", "frozen", "hal", "certs", "tools", "tests", "docs")
