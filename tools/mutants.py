@@ -46,22 +46,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/iso2/test_paused.py",),
     ),
     Mutant(
-        "lab-orders-without-the-setting",
-        "the control socket takes a lab's orders in a station that was not set to take them",
-        "secc/station/serving/commands.py",
-        "if not before.enabled:",
-        "if False:",
-        ("tests/station/serving/test_orders.py",),
-    ),
-    Mutant(
-        "lab-order-takes-tls-away",
-        "a lab's order lets an outlet speak plain TCP whose settings require TLS",
-        "secc/config/lab.py",
-        "if tls is not outlet.tls and outlet.tls is not Tls.OFFERED:",
-        "if False:",
-        ("tests/config/test_lab.py",),
-    ),
-    Mutant(
         "challenge-half-constant",
         "half of the challenge is the same in every session",
         "secc/iso2/phases/payment_details.py",

@@ -9,9 +9,11 @@ import secc.protocols  # noqa: F401  # protocols add their quirks to the registe
 from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
 from secc.config.outlet import OutletSettings
 from secc.config.parser import Wrong
+from secc.config.services import unique
 from secc.config.settings import Config
 from secc.link.slac.timing import SLAC_INIT_RANGE
 from secc.session.offer import Payment
+from secc.session.services import MOST_SERVICES
 from secc.trace.quirks import on_request
 from secc.uplink.standalone import Eim
 
@@ -84,10 +86,25 @@ def _check_outlet(config: Config, outlet: OutletSettings, path: tuple[str | int,
             raise Wrong((*path, "payments"), "offers contract, but trust.truststore names no roots to check one with")
     if config.lab.strict and outlet.slac_init_seconds < SLAC_INIT_RANGE[0]:
         raise Wrong((*path, "slac_init_seconds"), f"is below the {SLAC_INIT_RANGE[0]:g} s that lab.strict asks for")
+    _check_services(config, outlet, path)
     dc, ac = outlet.dc, outlet.ac
     _in_order((*path, "dc"), "volts", dc.minimum_volts, dc.maximum_volts)
     _in_order((*path, "dc"), "amperes", dc.minimum_amperes, dc.maximum_amperes)
     _in_order((*path, "ac"), "amperes", ac.minimum_amperes, ac.maximum_amperes)
+
+
+def _check_services(config: Config, outlet: OutletSettings, path: tuple[str | int, ...]) -> None:
+    if outlet.internet and outlet.tls is Tls.OFF:
+        raise Wrong((*path, "internet"), "is offered over TLS only, but tls is 'off'")
+    unique(tuple(service.number for service in outlet.services), (*path, "service"), "id")
+    for number, service in enumerate(outlet.services):
+        if service.tls_only and outlet.tls is Tls.OFF:
+            raise Wrong((*path, "service", number, "tls_only"), "is true, but tls of the outlet is 'off'")
+        service.check((*path, "service", number))
+    certificates = outlet.provisioning and config.uplink.provisioning is not None
+    if (count := len(outlet.services) + bool(outlet.internet) + certificates) > MOST_SERVICES:
+        what = f"{count} services with internet access and certificates"
+        raise Wrong((*path, "service"), f"has {what}; cars can be sent {MOST_SERVICES}")
 
 
 def _in_order(path: tuple[str | int, ...], unit: str, low: float | None, high: float | None) -> None:

@@ -47,9 +47,12 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Lists with at least this many entries; entries never repeat."""
+    """Lists with at least ``low`` entries, and at most ``high`` (None: any number); entries never
+    repeat.
+    """
 
     low: int = 1
+    high: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

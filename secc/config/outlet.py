@@ -7,9 +7,11 @@ from typing import Annotated, TypeVar
 
 from frozen import dataclass
 from secc.config.choices import EVSE_ID, HAL, INTERFACE, LABEL, LAST_PORT, METER, PLAIN_PORT, Modem, Tls
-from secc.config.facets import Doc, Length, Range
+from secc.config.facets import Doc, Length, Named, Range
+from secc.config.services import ServiceSettings
 from secc.outlet.settings import Hlc
 from secc.session.offer import AcLimits, DcLimits, Payment, Transfer
+from secc.session.services import MOST_SERVICES, Internet
 
 L = TypeVar("L", AcLimits, DcLimits)
 
@@ -83,6 +85,19 @@ class OutletSettings:
             "Some cars leave when they see services that they cannot use (Q-35)."
         ),
     ] = True
+    internet: Annotated[
+        tuple[Internet, ...],
+        Doc(
+            "Internet access to offer over TLS (ServiceID 3), by protocol and port. The station announces it and tells which a car has "
+            "selected; the board's network set-up routes it."
+        ),
+    ] = ()
+    services: Annotated[
+        tuple[ServiceSettings, ...],
+        Named("service"),
+        Doc("Services of the operator's own."),
+        Length(0, MOST_SERVICES),
+    ] = ()
     hlc: Annotated[
         Hlc,
         Doc(

@@ -84,6 +84,8 @@ class Parser:
             raise Wrong(path, f"must be a list, not {_named(value)}")
         if (length := setting.facet(Length)) is not None and len(value) < length.low:
             raise Wrong(path, f"must have at least {length.low} entry")
+        if length is not None and length.high is not None and len(value) > length.high:
+            raise Wrong(path, f"has {len(value)} entries; cars can be sent {length.high}")
         entries = tuple(self._value(setting, kind, entry, (*path, n)) for n, entry in enumerate(value))
         for number, entry in enumerate(entries):
             if entry in entries[:number]:

@@ -94,6 +94,8 @@ class Paused:
     """None if the car stopped before it chose a schedule."""
     contract: PausedContract | None = None
     """None with external payment: a card belongs to the plug-in."""
+    services: tuple[tuple[int, int | None], ...] = ()
+    """What the car selected: services and their parameter sets."""
 
     def rejoined(self, session_id: bytes, evcc_id: bytes, offer: Offer) -> str:
         """Whether this car may join the session again: empty if so, otherwise why not.

@@ -29,7 +29,7 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk(
         "Q-35",
         "Leave when they see services that they cannot use.",
-        "Only charging is offered, and certificates where they can be had.",
+        "Only charging is offered, certificates where they can be had, and what the operator has set up.",
     ),
     Quirk("Q-36", "Cannot send ServiceDetailReq.", "The station does not require it."),
     Quirk("Q-37", "Send SessionStopReq during cable check or precharge.", "OK, and power off in order.", remarked=True),
@@ -100,6 +100,12 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     ),
     Quirk("Q-64", "Ask WeldingDetection slowly, and several times.", "The station answers for a minute."),
     Quirk("Q-65", "Leave WeldingDetection out.", "SessionStopReq is accepted instead."),
+    Quirk(
+        "Q-70",
+        "Have codecs with shorter lists than the schema.",
+        "Services, parameter sets and parameters are sent within them; what a car sends may fill the schema.",
+    ),
+    Quirk("Q-74", "Select ParameterSetID 0.", "Refused: the station offers no such set."),
     Quirk(
         "Q-78", "Write the EMAID with hyphens or in lower case.", "Compared without hyphens and case.", remarked=True
     ),

@@ -21,6 +21,7 @@ from secc.iso2.messages import (
 )
 from secc.iso2.paused import Chosen, Paused, PausedContract
 from secc.iso2.schedule import TUPLE_ID, AnySchedule, Stepped
+from secc.iso2.services import CERTIFICATES, PARAMETER_SETS, Offered, offered
 from secc.iso2.units import limit
 from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import Decision, Provisioning, Remark
@@ -87,8 +88,10 @@ class SessionState:
         """The schedule of the backend that the car has chosen."""
         self.powerless_since: float | None = None
         """When a request of the charging loop first found no power to offer."""
-        self.selected_provisioning: frozenset[Provisioning] = frozenset()
-        """What the car selected of the certificate service."""
+        self.listed: dict[int, Offered] = {}
+        """The services beside charging that the car has been told of, by number."""
+        self.selected: tuple[tuple[int, int | None], ...] = ()
+        """The services and parameter sets that the car selected; None: no parameter set."""
         self.isolation: IsolationLevel | None = None
         """The result of the last cable check."""
         self.live = False
@@ -162,6 +165,7 @@ class SessionState:
             payment=self.payment,
             transfer=self.terms.transfer,
             chosen=self.chosen if self.powered else None,
+            services=self.selected,
             contract=self._contract(),
         )
 
@@ -195,6 +199,15 @@ class SessionState:
         return allowed or (PaymentOption.EXTERNAL_PAYMENT,)
 
     @property
+    def services(self) -> tuple[Offered, ...]:
+        """The services beside charging; a resumed session has those selected before. [V2G2-741]"""
+        found = offered(self.offer, self.provisioning)
+        if self.resumed is None:
+            return tuple(found)
+        before = self.resumed.services
+        return tuple(kept for service in found if (kept := service.within(before)) is not None)
+
+    @property
     def provisioning(self) -> tuple[Provisioning, ...]:
         """The parameter sets of the certificate service on offer: none without a contract, and none
         in a resumed session, which goes on with the contract of before.
@@ -202,6 +215,14 @@ class SessionState:
         if self.resumed is not None or PaymentOption.CONTRACT not in self.payment_options:
             return ()
         return self.offer.provisioning
+
+    @property
+    def selected_provisioning(self) -> frozenset[Provisioning]:
+        """What the car selected of the certificate service; without a parameter set all that is on
+        offer.
+        """
+        sets = {parameter_set for number, parameter_set in self.selected if number == CERTIFICATES}
+        return frozenset(kind for kind in self.provisioning if sets & {None, PARAMETER_SETS[kind]})
 
     @property
     def modes(self) -> tuple[EnergyTransferMode, ...]:

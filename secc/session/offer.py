@@ -13,6 +13,7 @@ from enum import StrEnum
 from frozen import dataclass
 from secc.conversation import Effect, Requests, Session, Talk, Wall
 from secc.session.effects import Provisioning
+from secc.session.services import Internet, VendorService
 
 
 class Payment(StrEnum):
@@ -122,6 +123,9 @@ class Offer:
     """Seconds for its answer; without one the station offers one schedule, up to its limit."""
     provisioning: tuple[Provisioning, ...] = ()
     """What a car may ask the provisioning service for; offered over TLS only."""
+    internet: tuple[Internet, ...] = ()
+    """Internet access; offered over TLS only."""
+    services: tuple[VendorService, ...] = ()
     meter_detail: MeterDetail = MeterDetail.READING
     ongoing: frozenset[str] = frozenset()
     """The phases that a lab holds in Ongoing from the start (``secc.session.wishes.Held``)."""

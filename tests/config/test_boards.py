@@ -131,7 +131,7 @@ def test_every_station_that_a_page_shows_can_be(tmp_path: Path) -> None:
             file.write_text(text, encoding="utf-8")
             settled(load(file))
             shown += 1
-    assert shown == 4
+    assert shown == 5
 
 
 def test_every_example_can_be(tmp_path: Path) -> None:

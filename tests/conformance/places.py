@@ -14,6 +14,7 @@ from typing import Any
 
 from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Lab, LabOrders, Timing, Tls
+from secc.session.services import Internet
 from tests.conformance.tester import Tester
 from tests.station_scene import BOTH, Scene, car_wallet, configured, judged, station
 
@@ -40,6 +41,8 @@ class Place:
     """The message that the car would send next."""
     tls: bool = False
     contract: bool = False
+    internet: bool = False
+    """Internet access is offered, too."""
 
     def __str__(self) -> str:
         return f"{'DC' if self.dc else 'AC'} {'PnC' if self.contract else 'EIM'}{' over TLS' if self.tls else ''}: {self.due}"
@@ -51,7 +54,9 @@ class Place:
         # Over TLS both payments are offered; who has no contract needs no card.
         eim = Eim.LIST if self.contract else Eim.FREE
         config = configured(directory, dc=self.dc, tls=Tls.OFFERED, payments=BOTH, eim=eim, timing=timing, lab=lab)
-        return replace(config, uplink=replace(config.uplink, provisioning=provisioning_service()))
+        config = replace(config, uplink=replace(config.uplink, provisioning=provisioning_service()))
+        (outlet,) = config.outlets
+        return replace(config, outlets=(replace(outlet, internet=tuple(Internet) if self.internet else ()),))
 
     async def reached(self, scene: Scene) -> Tester:
         tester = await Tester.connect(scene, tls=self.tls, wallet=car_wallet() if self.contract else None)
@@ -66,13 +71,13 @@ def dc(due: str) -> Place:
     return Place(True, due)
 
 
-def tls(due: str) -> Place:
+def tls(due: str, *, internet: bool = False) -> Place:
     """A car that pays by card, over TLS."""
-    return Place(True, due, tls=True)
+    return Place(True, due, tls=True, internet=internet)
 
 
-def pnc(due: str, *, of_dc: bool = True) -> Place:
-    return Place(of_dc, due, tls=True, contract=True)
+def pnc(due: str, *, of_dc: bool = True, internet: bool = False) -> Place:
+    return Place(of_dc, due, tls=True, contract=True, internet=internet)
 
 
 def at(

@@ -27,11 +27,14 @@ from secc.iso2.messages import (
     PaymentDetailsReq,
     PaymentOption,
     ResponseCode,
+    SelectedService,
+    SelectedServiceList,
     ServiceDetailReq,
     ServiceDiscoveryReq,
     SessionSetupReq,
 )
 from secc.session.offer import Payment
+from secc.session.services import Internet
 from secc.session.signature import P256_SHA256, Form, sign
 from secc.trace.history import records
 from tests.conformance.places import Place, ac, at, dc, pnc, provisioning_service, run, tls
@@ -107,6 +110,7 @@ def test_the_time_stamp_is_the_time_of_the_station(tmp_path: Path) -> None:
 
 CERTIFICATES = 2
 """The ServiceID of certificate installation and update."""
+INTERNET = 3
 
 
 async def services_of(tester: Tester) -> list[int]:
@@ -115,23 +119,51 @@ async def services_of(tester: Tester) -> list[int]:
     return [body.charge_service.service_id, *(service.service_id for service in others)]
 
 
+PARAMETERS = {
+    1: {},
+    CERTIFICATES: {1: ["Installation"], 2: ["Update"]},
+    INTERNET: {1: ["ftp", 20], 2: ["ftp", 21], 3: ["http", 80], 4: ["https", 443]},
+}
+"""The values of each parameter set of each service."""
+
+
+def values(body: Any) -> dict[int, list[Any]]:
+    sets = body.service_parameter_list.parameter_set if body.service_parameter_list is not None else ()
+    return {
+        one.parameter_set_id: [
+            parameter.string_value if parameter.string_value is not None else parameter.int_value
+            for parameter in one.parameter
+        ]
+        for one in sets
+    }
+
+
 @pytest.mark.parametrize(
-    "place",
+    ("place", "services"),
     [
-        pytest.param(tls("ServiceDiscovery"), marks=pytest.mark.case("I2-SDET-01")),
-        pytest.param(pnc("ServiceDiscovery"), marks=pytest.mark.case("I2-SDET-02")),
+        pytest.param(tls("ServiceDiscovery"), [1, CERTIFICATES], marks=pytest.mark.case("I2-SDET-01")),
+        pytest.param(pnc("ServiceDiscovery"), [1, CERTIFICATES], marks=pytest.mark.case("I2-SDET-02")),
+        pytest.param(
+            tls("ServiceDiscovery", internet=True),
+            [1, CERTIFICATES, INTERNET],
+            marks=pytest.mark.case("I2-SDET-10"),
+        ),
+        pytest.param(
+            pnc("ServiceDiscovery", internet=True),
+            [1, CERTIFICATES, INTERNET],
+            marks=pytest.mark.case("I2-SDET-11"),
+        ),
     ],
     ids=str,
 )
-def test_every_service_that_is_offered_has_its_details(place: Place, tmp_path: Path) -> None:
+def test_every_service_that_is_offered_has_its_details(place: Place, services: list[int], tmp_path: Path) -> None:
     async def act(tester: Tester) -> None:
-        services = await services_of(tester)
-        assert services == [1, CERTIFICATES]
+        assert await services_of(tester) == services
         for service in services:
             body = await tester.says(ServiceDetailReq(service_id=service))
             assert (body.response_code, body.service_id) == (ResponseCode.OK, service)
-            # The charge service has no parameter sets; every other one has.
-            assert (body.service_parameter_list is None) is (service == 1)
+            assert values(body) == PARAMETERS[service]
+        await tester.drive("CableCheck", after="ServiceDetail")
 
     at(place, tmp_path, act)
 
@@ -139,20 +171,26 @@ def test_every_service_that_is_offered_has_its_details(place: Place, tmp_path: P
 @pytest.mark.parametrize(
     ("place", "option"),
     [
-        pytest.param(ac("PaymentServiceSelection"), EXTERNAL, marks=pytest.mark.case("I2-PSS-01")),
-        pytest.param(tls("PaymentServiceSelection"), EXTERNAL, marks=pytest.mark.case("I2-PSS-02")),
-        pytest.param(pnc("PaymentServiceSelection"), CONTRACT, marks=pytest.mark.case("I2-PSS-03")),
+        pytest.param(ac("ServiceDiscovery"), EXTERNAL, marks=pytest.mark.case("I2-PSS-01")),
+        pytest.param(tls("ServiceDiscovery", internet=True), EXTERNAL, marks=pytest.mark.case("I2-PSS-02")),
+        pytest.param(pnc("ServiceDiscovery", internet=True), CONTRACT, marks=pytest.mark.case("I2-PSS-03")),
     ],
     ids=str,
 )
 def test_what_is_offered_can_be_selected(place: Place, option: PaymentOption, tmp_path: Path) -> None:
     async def act(tester: Tester) -> None:
-        # Over TLS the certificate service is offered beside the charge service, and not selected here.
-        assert await services_of(tester) == ([1, CERTIFICATES] if tester.line.info is not None else [1])
+        # Over TLS two services are offered beside the charge service, and a car may leave both.
+        assert await services_of(tester) == ([1, CERTIFICATES, INTERNET] if place.internet else [1])
         await tester.drive("PaymentServiceSelection", after="ServiceDiscovery")
-        assert (await tester.says(selection(option))).response_code is ResponseCode.OK
+        asked = selection(option)
+        if place.internet:
+            chosen = (*asked.selected_service_list.selected_service, SelectedService(service_id=3, parameter_set_id=4))
+            asked = replace(asked, selected_service_list=SelectedServiceList(selected_service=chosen))
+        assert (await tester.says(asked)).response_code is ResponseCode.OK
+        told = [event for event in tester.scene.published if event.get("milestone") == "identification chosen"]
+        assert [event.get("services") for event in told] == (["3/4"] if place.internet else [None])
 
-    at(replace(place, due="ServiceDiscovery"), tmp_path, act)
+    at(place, tmp_path, act)
 
 
 @pytest.mark.case("I2-SDET-07")
@@ -219,7 +257,8 @@ def test_over_plain_tcp_neither_contract_nor_what_needs_tls_is_offered(tmp_path:
         assert await options_of(await Tester.connect(scene)) == (EXTERNAL,)
 
     config = configured(tmp_path, tls=Tls.OFFERED, payments=BOTH, eim=Eim.FREE)
-    run(replace(config, uplink=replace(config.uplink, provisioning=provisioning_service())), act)
+    outlet = replace(config.outlets[0], internet=tuple(Internet))
+    run(replace(config, outlets=(outlet,), uplink=replace(config.uplink, provisioning=provisioning_service())), act)
 
 
 @pytest.mark.case("I2X-33")

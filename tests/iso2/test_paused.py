@@ -20,6 +20,9 @@ from secc.iso2.messages import (
     EVSEProcessing,
     PaymentOption,
     ResponseCode,
+    SelectedService,
+    SelectedServiceList,
+    ServiceDetailReq,
     ServiceDiscoveryReq,
     SessionSetupReq,
     SessionStopReq,
@@ -42,6 +45,7 @@ from secc.session.effects import (
 )
 from secc.session.events import LimitChanged
 from secc.session.offer import Offer, Transfer
+from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet, VendorService
 from tests.dialogue import LATER
 from tests.iso2_car import (
     AC_EIM,
@@ -467,3 +471,42 @@ def test_the_value_shows_nobody_and_has_no_chain() -> None:
         return sys.getsizeof(thing) + sum(reached(one, seen) for one in inner)
 
     assert reached(value, set()) < 4096
+
+
+# --- Services beside charging -----------------------------------------------------------------------------------------------------
+
+SETS = tuple(ServiceParameterSet(number, (ServiceParameter("Program", Kind.INT, number),)) for number in (1, 2, 3))
+SERVED = replace(
+    DC_EIM,
+    tls=True,
+    internet=tuple(Internet),
+    services=(VendorService(60_001, parameter_sets=SETS), VendorService(60_002), VendorService(60_003)),
+)
+
+
+def test_a_resumed_session_has_the_services_selected_before() -> None:
+    """[V2G2-741]"""
+    car = Car(SERVED).drive(until="PaymentServiceSelection")
+    before = ((1, None), (3, 4), (60_001, 2), (60_001, 1), (60_003, None))
+    chosen = tuple(SelectedService(service_id=number, parameter_set_id=one) for number, one in before)
+    asked = replace(
+        selection(PaymentOption.EXTERNAL_PAYMENT), selected_service_list=SelectedServiceList(selected_service=chosen)
+    )
+    assert car.says(asked).response_code is ResponseCode.OK
+    car.drive_on("SessionStop")
+    car.says(PAUSE)
+    assert kept(car).services == before
+    after = joined(car)
+    body = after.says(ServiceDiscoveryReq())
+    assert [service.service_id for service in body.service_list.service] == [3, 60_001, 60_003]
+    for service, sets in ((3, [4]), (60_001, [1, 2]), (60_003, None)):
+        found = after.says(ServiceDetailReq(service_id=service)).service_parameter_list
+        assert (None if found is None else [one.parameter_set_id for one in found.parameter_set]) == sets
+    refused = replace(
+        asked, selected_service_list=SelectedServiceList(selected_service=(SelectedService(service_id=60_002),))
+    )
+    assert after.says(refused).response_code is ResponseCode.FAILED_SERVICE_SELECTION_INVALID
+
+
+def test_a_resumed_session_has_no_services_if_none_was_selected() -> None:
+    assert joined(pausing(SERVED)).says(ServiceDiscoveryReq()).service_list is None

@@ -113,7 +113,7 @@ def test_every_module_that_a_page_runs_exists() -> None:
     assert [name for name, place in places.items() if not (place.with_suffix(".py").exists() or place.is_dir())] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/board.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/board.md", "docs/services.md"])
 def test_a_configuration_that_a_page_shows_is_one(page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks

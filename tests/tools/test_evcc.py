@@ -27,8 +27,11 @@ from secc.iso2.messages import (
     EVSEProcessing,
     IsolationLevel,
     MessageHeader,
+    Parameter,
+    ParameterSet,
     PaymentOption,
     PaymentOptionList,
+    PaymentServiceSelectionReq,
     PaymentServiceSelectionRes,
     PMaxSchedule,
     PMaxScheduleEntry,
@@ -39,8 +42,13 @@ from secc.iso2.messages import (
     ResponseCode,
     SAScheduleList,
     SAScheduleTuple,
+    Service,
     ServiceCategory,
+    ServiceDetailReq,
+    ServiceDetailRes,
     ServiceDiscoveryRes,
+    ServiceList,
+    ServiceParameterList,
     SessionSetupRes,
     SessionStopRes,
     SupportedEnergyTransferMode,
@@ -456,6 +464,52 @@ def test_lost_connection_ends_the_session_safely() -> None:
     assert bench.effects[-4:-1] == [SetLoad(0.0), MoveRelays(False), SetPilot("B")]
 
 
+# --- services beside charging -----------------------------------------------------------------------------------------------
+
+
+def served(*sets: int) -> Bend:
+    """A station with service 60001, which has these parameter sets."""
+    service = Service(service_id=60_001, service_category=ServiceCategory.OTHER_CUSTOM, free_service=True)
+    found = tuple(
+        ParameterSet(parameter_set_id=number, parameter=(Parameter(name="Program", int_value=number),))
+        for number in sets
+    )
+    answers = {
+        "ServiceDiscovery": replace(GOOD["ServiceDiscovery"], service_list=ServiceList(service=(service,))),
+        "ServiceDetail": ServiceDetailRes(
+            response_code=OK,
+            service_id=60_001,
+            service_parameter_list=ServiceParameterList(parameter_set=found) if found else None,
+        ),
+    }
+    return lambda name, count: answers.get(name) or GOOD.get(name)
+
+
+def test_a_car_asks_about_the_service_that_it_selects() -> None:
+    bench = Bench(Behaviour(loops=1, services=((60_001, 2),)), served(1, 2)).run()
+    assert bench.code == "completed.full"
+    (asked,) = [one for one in bench.said if isinstance(one, ServiceDetailReq)]
+    assert asked.service_id == 60_001
+    (selected,) = [one for one in bench.said if isinstance(one, PaymentServiceSelectionReq)]
+    chosen = selected.selected_service_list.selected_service
+    assert [(one.service_id, one.parameter_set_id) for one in chosen] == [(1, None), (60_001, 2)]
+
+
+@pytest.mark.parametrize(
+    ("services", "sets", "wrong"),
+    [
+        (((60_002, None),), (), "service-not-offered"),
+        (((60_001, 3),), (1, 2), "parameter-set-not-offered"),
+        (((60_001, 1),), (), "parameter-set-not-offered"),
+        (((60_001, 1),), (1, 1), "parameter-set-twice"),
+    ],
+)
+def test_it_leaves_a_station_without_what_it_wants(
+    services: tuple[tuple[int, int | None], ...], sets: tuple[int, ...], wrong: str
+) -> None:
+    assert Bench(Behaviour(loops=1, services=services), served(*sets)).run().code == f"refused.{wrong}"
+
+
 # --- pause and resume -----------------------------------------------------------------------------------------------------
 
 JOINED = ResponseCode.OK_OLD_SESSION_JOINED
@@ -514,6 +568,9 @@ def test_it_leaves_a_station_that_offers_other_things_than_before() -> None:
         payment_option_list=PaymentOptionList(payment_option=(PaymentOption.CONTRACT, PaymentOption.EXTERNAL_PAYMENT)),
     )
     joined = setup(JOINED)
+    bench = Bench(PAUSED, lambda name, count: more if name == "ServiceDiscovery" else joined(name, count)).run()
+    assert bench.code == "refused.more-than-before-the-pause"
+    more = served(1)("ServiceDiscovery", 1)
     bench = Bench(PAUSED, lambda name, count: more if name == "ServiceDiscovery" else joined(name, count)).run()
     assert bench.code == "refused.more-than-before-the-pause"
     other = replace(PAUSED, remembered=Remembered(SESSION, 8))

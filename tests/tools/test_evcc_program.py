@@ -7,6 +7,7 @@ import itertools
 import os
 import socket
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from secc.session.effects import (
     ValidateContract,
 )
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Surroundings, Transfer
+from secc.session.services import Internet, VendorService
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.router import Router
 from secc.station.shared.listeners import SdpListener, TcpListener
@@ -203,6 +205,14 @@ def test_ac_on_plain_tcp(pki: tuple[Path, LabPki], capsys: pytest.CaptureFixture
     code, station = run(pki, AC, "--mode", "ac", "--payment", "eim", "--loops", "5")
     assert code == OK, capsys.readouterr().out
     assert [reason.well for reason in station.ends] == [True]
+
+
+def test_a_car_selects_services_beside_charging(pki: tuple[Path, LabPki], capsys: pytest.CaptureFixture[str]) -> None:
+    offer = replace(DC, internet=tuple(Internet), services=(VendorService(60_001),))
+    code, _ = run(pki, offer, "--service", "3/4", "--service", "60001", "--loops", "2")
+    assert code == OK, capsys.readouterr().out
+    assert run(pki, offer, "--service", "60002", "--loops", "2")[0] == REFUSED
+    assert "service-not-offered" in capsys.readouterr().out
 
 
 def test_car_leaves_a_station_under_a_root_that_it_does_not_have(

@@ -28,6 +28,7 @@ from secc.session.effects import (
 )
 from secc.session.events import EimDecided, EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested
 from secc.session.offer import Payment
+from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet, VendorService
 from secc.session.signature import P256_SHA256, verify
 from secc.uplink.provisioning import provision
 from tests.captures import captured, recorder, thinned, untimed, written
@@ -46,6 +47,7 @@ RECORDED = {
     "audi-dc-iso2": ["completed.terminated"],
     "ISO-2_AC_DS5366": ["completed.terminated"],
     "ISO-2_DC_Pause_DS5366": ["completed.pause", "completed.terminated"],
+    "ISO-2_DC_BatteryDataExchange_DS5366_RiseV2G": ["completed.terminated"],
     "ISO-2_DC_PnC_TLS_Contract_DS5366_RiseV2G": ["completed.terminated"],
     "ISO-2_DC_PnC_TLS_CertInstallation_DS5366_RiseV2G": ["completed.terminated"],
 }
@@ -356,6 +358,21 @@ def installed(*, refuses: bool = False) -> list[Recorded]:
     wallet = replace(WALLET, oem_chain=tuple(oem.ders), oem_key=oem.leaf.key)  # type: ignore[arg-type]  # P-256 in this edition
     pair.with_wallet(wallet).run()
     return captured(kept)
+
+
+def test_services_beside_charging_are_those_of_the_recording() -> None:
+    kept = recorder()
+    every = tuple(
+        ServiceParameter(kind.value, kind, content, "Wh" if kind is Kind.PHYSICAL else "")
+        for kind, content in zip(Kind, (True, -1, 300, 70_000, 2.5, "warm"), strict=True)
+    )
+    vendor = VendorService(60_001, "Wash", "car care", tls_only=False, parameter_sets=(ServiceParameterSet(7, every),))
+    car = Behaviour(loops=5, services=((3, 2), (60_001, 7)))
+    DC_PNC.pair(car, recorder=kept, internet=(Internet.FTP, Internet.HTTPS), services=(vendor,)).run()
+    outcome = only(captured(kept))
+    assert outcome.well
+    assert outcome.same
+    assert [line for line in outcome.differences if "Service" in line.field] == []
 
 
 def test_an_installed_contract_reaches_the_car_as_it_was_recorded() -> None:

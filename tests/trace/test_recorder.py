@@ -35,7 +35,8 @@ from secc.iso2.messages import SCHEMA, Body, MessageHeader, PaymentDetailsReq, S
 from secc.iso2.messages import datatypes as iso2
 from secc.session.effects import CableChecked, CheckCable, OpenContactor, SetOutput, ValidateContract
 from secc.session.events import StopRequested, Unplugged
-from secc.session.offer import Offer
+from secc.session.offer import MeterDetail, Offer
+from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet, VendorService
 from secc.session.supported_app_protocol import SCHEMA as NEGOTIATION
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 from secc.trace.explain import Message
@@ -149,7 +150,14 @@ def test_what_a_replay_needs_beside_the_messages() -> None:
     recorder = Recorder(0.0)
     recorder.stepped(0.0, None, ())
     recorder.speaks(ISO2, 1.0)
-    offer = Offer(tolerances=frozenset({"Q-66", "Q-45"}))
+    wash = VendorService(60_001, parameter_sets=(ServiceParameterSet(1, (ServiceParameter("A", Kind.BOOL, True),)),))
+    offer = Offer(
+        tolerances=frozenset({"Q-66", "Q-45"}),
+        internet=(Internet.HTTPS,),
+        services=(wash,),
+        meter_detail=MeterDetail.NONE,
+        ongoing=frozenset({"CableCheck"}),
+    )
     recorder.offered(offer, 1.0)
     recorder.stepped(1.0, None, ())
     recorder.stepped(2.0, replace(SETUP, batch=4), ())

@@ -98,6 +98,15 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--resume-flaw", choices=sorted(RESUME_FLAWS), help="what the car does wrong after the pause")
     parser.add_argument(
+        "--service",
+        dest="services",
+        type=service_of,
+        action="append",
+        default=[],
+        metavar="ID[/SET]",
+        help="select this service beside charging, with a parameter set; may be repeated",
+    )
+    parser.add_argument(
         "--provision",
         type=Provisioning,
         choices=list(Provisioning),
@@ -120,6 +129,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parsed
 
 
+def service_of(text: str) -> tuple[int, int | None]:
+    """Returns ``3/4`` as the service 3 with its parameter set 4. Raises ValueError."""
+    number, slash, parameter_set = text.partition("/")
+    return int(number), int(parameter_set) if slash else None
+
+
 def _said(kind: type[DataclassInstance], options: argparse.Namespace) -> dict[str, Any]:
     """Returns the options that have the name of a field, for that field."""
     return {field.name: getattr(options, field.name) for field in fields(kind) if hasattr(options, field.name)}
@@ -127,7 +142,8 @@ def _said(kind: type[DataclassInstance], options: argparse.Namespace) -> dict[st
 
 def behaviour_of(options: argparse.Namespace) -> Behaviour:
     kinds = {"current": Current(options.mode), "payment": Payment(options.payment)}
-    return Behaviour(**(_said(Behaviour, options) | kinds))
+    said = _said(Behaviour, options) | {"services": tuple(options.services)}
+    return Behaviour(**(said | kinds))
 
 
 def trip_of(options: argparse.Namespace) -> Trip:

@@ -74,6 +74,10 @@ class Behaviour:
     """DC: leave the battery on the inlet during a renegotiation, as some cars do."""
     ask_detail: bool = False
     """Ask for the details of every service on offer."""
+    services: tuple[tuple[int, int | None], ...] = ()
+    """Services beside charging to select, each with a parameter set or None; the car asks for their
+    details first.
+    """
     provision: Provisioning | None = None
     """Ask for a contract first, and charge with that one."""
     pre_charge_at_least: int = 1

@@ -60,32 +60,51 @@ def service_discovery(car: Exchange) -> Conversation[iso2.ServiceDiscoveryRes]:
     """Returns the services. Raises StationWrong if this car can use none."""
     heard = yield from car.ask(iso2.ServiceDiscoveryReq(), iso2.ServiceDiscoveryRes)
     behaviour = car.behaviour
+    listed = tuple(service.service_id for service in (heard.service_list.service if heard.service_list else ()))
     modes = heard.charge_service.supported_energy_transfer_mode.energy_transfer_mode
     options = heard.payment_option_list.payment_option
-    if car.joined and (len(modes) != 1 or len(options) != 1):
-        raise StationWrong("more-than-before-the-pause", "[V2G2-741]", ", ".join((*options, *modes)))
+    more = set(listed) - {number for number, _ in behaviour.services}
+    if car.joined and (len(modes) != 1 or len(options) != 1 or more):
+        raise StationWrong("more-than-before-the-pause", "[V2G2-741]", ", ".join((*options, *modes, *map(str, listed))))
     if behaviour.flaw is None:
-        listed = heard.service_list.service if heard.service_list is not None else ()
-        if behaviour.provision is not None and CERTIFICATES not in {service.service_id for service in listed}:
+        if behaviour.provision is not None and CERTIFICATES not in listed:
             raise StationWrong("no-certificate-service", "[V2G2-551]")
+        if missing := {number for number, _ in behaviour.services}.difference(listed):
+            raise StationWrong("service-not-offered", "[V2G2-425]", ", ".join(map(str, sorted(missing))))
         if behaviour.transfer_mode not in modes:
             raise StationWrong("energy-transfer-mode-not-offered", "[V2G2-476]", ", ".join(modes))
         if _option(behaviour.payment) not in options:
             raise StationWrong("payment-not-offered", "[V2G2-465]", ", ".join(options))
-    if behaviour.ask_detail:
-        services = (1, *(s.service_id for s in (heard.service_list.service if heard.service_list is not None else ())))
-        for service in services:
-            detail = yield from car.ask(iso2.ServiceDetailReq(service_id=service), iso2.ServiceDetailRes)
-            if detail.service_id != service:
-                raise StationWrong("other-service", "[V2G2-425]", f"{detail.service_id}")
+    wanted = (1, *listed) if behaviour.ask_detail else dict.fromkeys(number for number, _ in behaviour.services)
+    for service in wanted:
+        yield from _service_detail(car, service)
     return heard
 
 
-def payment_service_selection(car: Exchange) -> Conversation[None]:
-    """Select payment, the charging service, and the certificate service of a car that wants a
-    contract.
+def _service_detail(car: Exchange, service: int) -> Conversation[None]:
+    """Ask for the parameter sets of a service. Raises StationWrong unless those that the car will
+    select are among them.
     """
-    services = [iso2.SelectedService(service_id=1)]
+    detail = yield from car.ask(iso2.ServiceDetailReq(service_id=service), iso2.ServiceDetailRes)
+    if detail.service_id != service:
+        raise StationWrong("other-service", "[V2G2-425]", f"{detail.service_id}")
+    sets = detail.service_parameter_list.parameter_set if detail.service_parameter_list is not None else ()
+    numbers = [offered.parameter_set_id for offered in sets]
+    if len(numbers) != len(set(numbers)):
+        raise StationWrong("parameter-set-twice", "[V2G2-425]", f"service {service}: {numbers}")
+    for number, chosen in car.behaviour.services:
+        if number == service and chosen is not None and chosen not in numbers and car.behaviour.flaw is None:
+            raise StationWrong("parameter-set-not-offered", "[V2G2-467]", f"service {service}: {numbers}")
+
+
+def payment_service_selection(car: Exchange) -> Conversation[None]:
+    """Select payment, the charging service and others that the car wants, and the certificate
+    service of a car that wants a contract.
+    """
+    services = [
+        iso2.SelectedService(service_id=number, parameter_set_id=chosen)
+        for number, chosen in ((1, None), *car.behaviour.services)
+    ]
     if car.behaviour.provision is not None:
         services.append(
             iso2.SelectedService(service_id=CERTIFICATES, parameter_set_id=PARAMETER_SETS[car.behaviour.provision])

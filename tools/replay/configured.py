@@ -43,6 +43,8 @@ def _offer(config: Config, outlet: OutletSettings, told: Offer) -> Offer:
         renegotiates_dc=outlet.renegotiate_dc,
         announce_expiry=config.trust.announce_expiry,
         provisioning=tuple(Provisioning) if provisions else (),
+        internet=outlet.internet,
+        services=tuple(service.offered() for service in outlet.services),
         tolerances=frozenset(config.lab.tolerate),
         strict=told.strict or config.lab.strict,
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from secc.errors import Refusal
 from secc.iso2 import messages as m
-from secc.iso2.phases.services import CERTIFICATES, PARAMETER_SETS
+from secc.iso2.services import CERTIFICATES, INTERNET, INTERNET_SETS, PARAMETER_SETS
 from secc.iso2.units import amount
 from secc.session.effects import Provisioning
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
+from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet, VendorService
 
 from .exchanges import Exchange
 
@@ -58,6 +59,12 @@ def recorded_offer(exchanges: Sequence[Exchange], *, tls: bool, strict: bool, pa
         meter_id=next((info.meter_id for info in map(meter_info, exchanges) if info is not None), ""),
         tls=tls,
         provisioning=_provisioning(exchanges, services),
+        internet=_internet(exchanges, services),
+        services=tuple(
+            _vendor(service, _sets(exchanges, service.service_id))
+            for service in _listed(services)
+            if service.service_id not in (CERTIFICATES, INTERNET)
+        ),
         paused=paused,
         strict=strict,
     )
@@ -130,15 +137,53 @@ def _or(value: float | None, standard: float) -> float:
     return standard if value is None else value
 
 
+def _listed(services: m.ServiceDiscoveryRes | None) -> tuple[m.Service, ...]:
+    return () if services is None or services.service_list is None else services.service_list.service
+
+
+def _sets(exchanges: Sequence[Exchange], service: int) -> dict[int, m.ParameterSet] | None:
+    """Returns the parameter sets of a service by number; None if the car did not ask for them."""
+    for details in _all(exchanges, m.ServiceDetailRes):
+        if details.service_id == service:
+            listed = details.service_parameter_list
+            return {each.parameter_set_id: each for each in (() if listed is None else listed.parameter_set)}
+    return None
+
+
 def _provisioning(exchanges: Sequence[Exchange], services: m.ServiceDiscoveryRes | None) -> tuple[Provisioning, ...]:
     """Returns the parameter sets of the certificate service; both if it was offered, and the car
     did not ask for its details.
     """
-    listed: Any = () if services is None or services.service_list is None else services.service_list.service
-    if CERTIFICATES not in {service.service_id for service in listed}:
+    if CERTIFICATES not in {service.service_id for service in _listed(services)}:
         return ()
-    for details in _all(exchanges, m.ServiceDetailRes):
-        if details.service_id == CERTIFICATES and details.service_parameter_list is not None:
-            sets = {each.parameter_set_id for each in details.service_parameter_list.parameter_set}
-            return tuple(kind for kind, number in PARAMETER_SETS.items() if number in sets)
-    return tuple(PARAMETER_SETS)
+    sets = _sets(exchanges, CERTIFICATES)
+    return tuple(kind for kind, number in PARAMETER_SETS.items() if not sets or number in sets)
+
+
+def _internet(exchanges: Sequence[Exchange], services: m.ServiceDiscoveryRes | None) -> tuple[Internet, ...]:
+    """Returns the parameter sets of internet access, in the same way."""
+    if INTERNET not in {service.service_id for service in _listed(services)}:
+        return ()
+    sets = _sets(exchanges, INTERNET)
+    return tuple(kind for kind, (number, _, _) in INTERNET_SETS.items() if not sets or number in sets)
+
+
+def _vendor(service: m.Service, sets: dict[int, m.ParameterSet] | None) -> VendorService:
+    return VendorService(
+        service.service_id,
+        service.service_name or "",
+        service.service_scope or "",
+        service.free_service,
+        tls_only=False,
+        parameter_sets=tuple(
+            ServiceParameterSet(number, tuple(map(_parameter, each.parameter))) for number, each in (sets or {}).items()
+        ),
+    )
+
+
+def _parameter(parameter: m.Parameter) -> ServiceParameter:
+    physical = parameter.physical_value
+    if physical is not None:
+        return ServiceParameter(parameter.name, Kind.PHYSICAL, quantity(physical) or 0.0, physical.unit.value)
+    values = {kind: getattr(parameter, f"{kind.value}_value") for kind in Kind if kind is not Kind.PHYSICAL}
+    return next(ServiceParameter(parameter.name, kind, value) for kind, value in values.items() if value is not None)

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import messages as m
 from secc.iso2 import timing
 from secc.iso2.messages import ResponseCode
+from secc.iso2.services import CERTIFICATES, CHARGING
 from secc.iso2.session_state import SessionState, next_request
-from secc.session.effects import Milestone, Provisioning, Reach
-
-CHARGING: Final = 1
-"""The ServiceID of EV charging."""
-
-CERTIFICATES: Final = 2
-"""The ServiceID of the certificate service."""
-
-PARAMETER_SETS: Final = {Provisioning.INSTALLATION: 1, Provisioning.UPDATE: 2}
-"""Its parameter sets: one parameter, Service, with the value Installation or Update."""
+from secc.session.effects import Milestone, Reach
 
 
 def service_discovery(secc: Party, state: SessionState) -> Conversation[None]:
     """Answer with the shortest list, because some cars close when they see services they cannot
     use. (Q-35)
 
-    Scope and category filter value-added services, never the charge service.
+    Scope and category filter the services beside it, never the charge service; what is filtered out
+    is not on offer in this session.
     """
     request = yield from next_request(secc, m.ServiceDiscoveryReq)
+    state.listed = {service.number: service for service in state.services if service.asked_for(request)}
+    listed = tuple(service.service for service in state.listed.values())
     secc.reply(
         m.ServiceDiscoveryRes(
             response_code=ResponseCode.OK,
@@ -39,25 +32,9 @@ def service_discovery(secc: Party, state: SessionState) -> Conversation[None]:
                 free_service=state.offer.free,
                 supported_energy_transfer_mode=m.SupportedEnergyTransferMode(energy_transfer_mode=state.modes),
             ),
-            service_list=_listed(request, state),
+            service_list=m.ServiceList(service=listed) if listed else None,
         )
     )
-
-
-def _listed(request: m.ServiceDiscoveryReq, state: SessionState) -> m.ServiceList | None:
-    """Returns the value-added services that the car asks for: the certificate service, which has no
-    scope.
-    """
-    wanted = request.service_category in (None, m.ServiceCategory.CONTRACT_CERTIFICATE)
-    if not state.provisioning or not wanted or request.service_scope:
-        return None
-    certificates = m.Service(
-        service_id=CERTIFICATES,
-        service_name="Certificate",
-        service_category=m.ServiceCategory.CONTRACT_CERTIFICATE,
-        free_service=True,
-    )
-    return m.ServiceList(service=(certificates,))
 
 
 def payment_service_selection(secc: Party, state: SessionState) -> Conversation[m.PaymentOption]:
@@ -76,40 +53,37 @@ def payment_service_selection(secc: Party, state: SessionState) -> Conversation[
     _check(request, state)
     secc.reply(m.PaymentServiceSelectionRes(response_code=ResponseCode.OK))
     state.payment = request.selected_payment_option
-    state.selected_provisioning = _provisioning(request, state)
-    secc.do(Reach(Milestone.IDENTIFICATION_CHOSEN, (("payment", request.selected_payment_option.value),)))
+    state.selected = _selected(request)
+    chosen = [("payment", request.selected_payment_option.value)]
+    if named := [_named(service) for service in state.selected if service[0] not in (CHARGING, CERTIFICATES)]:
+        chosen.append(("services", ", ".join(named)))
+    secc.do(Reach(Milestone.IDENTIFICATION_CHOSEN, tuple(chosen)))
     return request.selected_payment_option
 
 
 def _details(service_id: int, state: SessionState) -> m.ServiceDetailRes:
-    if service_id == CHARGING:
-        return m.ServiceDetailRes(response_code=ResponseCode.OK, service_id=service_id)
-    if service_id != CERTIFICATES or not state.provisioning:
+    offered = state.listed.get(service_id)
+    if offered is None and service_id != CHARGING:
         raise Refusal(ResponseCode.FAILED_SERVICE_ID_INVALID, "[V2G2-425]", f"service {service_id}")
-    sets = tuple(
-        m.ParameterSet(
-            parameter_set_id=PARAMETER_SETS[kind],
-            parameter=(m.Parameter(name="Service", string_value=kind.value.capitalize()),),
-        )
-        for kind in state.provisioning
-    )
+    sets = offered.sets if offered is not None else ()
     return m.ServiceDetailRes(
         response_code=ResponseCode.OK,
         service_id=service_id,
-        service_parameter_list=m.ServiceParameterList(parameter_set=sets),
+        service_parameter_list=m.ServiceParameterList(parameter_set=sets) if sets else None,
     )
 
 
-def _provisioning(request: m.PaymentServiceSelectionReq, state: SessionState) -> frozenset[Provisioning]:
-    """Returns what was selected of the certificate service; without a parameter set all that is on
-    offer.
+def _selected(request: m.PaymentServiceSelectionReq) -> tuple[tuple[int, int | None], ...]:
+    """Returns each selected service and parameter set once: a car may repeat an entry, and may select
+    several sets of a service.
     """
-    sets = {
-        service.parameter_set_id
-        for service in request.selected_service_list.selected_service
-        if service.service_id == CERTIFICATES
-    }
-    return frozenset(kind for kind in state.provisioning if sets & {None, PARAMETER_SETS[kind]})
+    chosen = request.selected_service_list.selected_service
+    return tuple(dict.fromkeys((service.service_id, service.parameter_set_id) for service in chosen))
+
+
+def _named(selected: tuple[int, int | None]) -> str:
+    number, parameter_set = selected
+    return str(number) if parameter_set is None else f"{number}/{parameter_set}"
 
 
 def _check(request: m.PaymentServiceSelectionReq, state: SessionState) -> None:
@@ -120,11 +94,12 @@ def _check(request: m.PaymentServiceSelectionReq, state: SessionState) -> None:
             f"{request.selected_payment_option} is not offered",
         )
     chosen = request.selected_service_list.selected_service
-    sets = {PARAMETER_SETS[kind] for kind in state.provisioning}
     for service in chosen:
         # The charge service has no parameter sets, and some cars name one.
-        offered = service.service_id == CHARGING or (service.service_id == CERTIFICATES and bool(sets))
-        if not offered or (service.service_id == CERTIFICATES and service.parameter_set_id not in {None, *sets}):
+        if service.service_id == CHARGING:
+            continue
+        offered = state.listed.get(service.service_id)
+        if offered is None or not offered.has(service.parameter_set_id):
             what = f"service {service.service_id}, parameter set {service.parameter_set_id}"
             raise Refusal(ResponseCode.FAILED_SERVICE_SELECTION_INVALID, "[V2G2-467]", f"{what} is not offered")
     if CHARGING not in {service.service_id for service in chosen}:

@@ -87,6 +87,8 @@ def offer_for(
         plans=services.uplink.plans or ordered.tariff,
         plan_seconds=config.timing.schedule_seconds,
         provisioning=tuple(Provisioning) if settings.provisioning and services.uplink.provisions else (),
+        internet=settings.internet,
+        services=tuple(service.offered() for service in settings.services),
         meter_detail=ordered.meter_info,
         ongoing=frozenset(phase.value for phase in ordered.ongoing),
         tolerances=frozenset(config.lab.tolerate),

@@ -1,0 +1,138 @@
+"""The services beside charging that ISO 15118-2 can carry, as its messages have them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Final
+
+from frozen import dataclass
+from secc.iso2 import messages as m
+from secc.iso2.units import physical
+from secc.session.effects import Provisioning
+from secc.session.offer import Offer
+from secc.session.services import Internet, Kind, ServiceParameter, VendorService
+
+CHARGING: Final = 1
+"""The ServiceID of EV charging."""
+
+CERTIFICATES: Final = 2
+"""The ServiceID of the certificate service."""
+
+INTERNET: Final = 3
+"""The ServiceID of internet access."""
+
+PARAMETER_SETS: Final = {Provisioning.INSTALLATION: 1, Provisioning.UPDATE: 2}
+"""The parameter sets of the certificate service: one parameter, Service, with the value Installation
+or Update.
+"""
+
+INTERNET_SETS: Final = {
+    Internet.FTP_DATA: (1, "ftp", 20),
+    Internet.FTP: (2, "ftp", 21),
+    Internet.HTTP: (3, "http", 80),
+    Internet.HTTPS: (4, "https", 443),
+}
+"""The parameter sets of internet access: number, and the parameters Protocol and Port."""
+
+_FIELDS: Final = {
+    Kind.BOOL: "bool_value",
+    Kind.BYTE: "byte_value",
+    Kind.SHORT: "short_value",
+    Kind.INT: "int_value",
+    Kind.STRING: "string_value",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """One service on offer, with its parameter sets."""
+
+    service: m.Service
+    sets: tuple[m.ParameterSet, ...] = ()
+
+    @property
+    def number(self) -> int:
+        return self.service.service_id
+
+    def has(self, parameter_set: int | None) -> bool:
+        """Whether a car may select it so: by one of its parameter sets, or without one. Set 0 would
+        have to be on offer, too. (Q-74)
+        """
+        return parameter_set is None or any(offered.parameter_set_id == parameter_set for offered in self.sets)
+
+    def asked_for(self, request: m.ServiceDiscoveryReq) -> bool:
+        """Whether it passes the filters of a request. An empty scope filters nothing."""
+        service, category = self.service, request.service_category
+        return category in (None, service.service_category) and (request.service_scope or None) in (
+            None,
+            service.service_scope,
+        )
+
+    def within(self, selected: Collection[tuple[int, int | None]]) -> Offered | None:
+        """Returns what a paused session has selected of it; None if nothing."""
+        sets = {parameter_set for number, parameter_set in selected if number == self.number}
+        if not sets:
+            return None
+        chosen = tuple(offered for offered in self.sets if offered.parameter_set_id in sets)
+        return self if None in sets else replace(self, sets=chosen)
+
+
+def offered(offer: Offer, provisioning: Collection[Provisioning]) -> Iterator[Offered]:
+    """Yields the services beside charging, in the order of their numbers; ``provisioning``: what the
+    session offers of the certificate service.
+
+    Internet access is for TLS only: our policy, unverified whether the standard requires it. It is
+    free: the station counts no octets.
+    """
+    if provisioning:
+        yield Offered(
+            _service(CERTIFICATES, m.ServiceCategory.CONTRACT_CERTIFICATE, "Certificate", free=True),
+            tuple(
+                _set(PARAMETER_SETS[kind], m.Parameter(name="Service", string_value=kind.value.capitalize()))
+                for kind in provisioning
+            ),
+        )
+    if offer.internet and offer.tls:
+        wanted = sorted(INTERNET_SETS[kind] for kind in offer.internet)
+        yield Offered(
+            _service(INTERNET, m.ServiceCategory.INTERNET, "Internet", free=True),
+            tuple(
+                _set(
+                    number,
+                    m.Parameter(name="Protocol", string_value=protocol),
+                    m.Parameter(name="Port", int_value=port),
+                )
+                for number, protocol, port in wanted
+            ),
+        )
+    for vendor in sorted(offer.services, key=lambda service: service.number):
+        if offer.tls or not vendor.tls_only:
+            yield _vendor(vendor)
+
+
+def _vendor(vendor: VendorService) -> Offered:
+    category = m.ServiceCategory.OTHER_CUSTOM
+    return Offered(
+        _service(vendor.number, category, vendor.name or None, free=vendor.free, scope=vendor.scope or None),
+        tuple(_set(entry.number, *map(_parameter, entry.parameters)) for entry in vendor.parameter_sets),
+    )
+
+
+def _service(
+    number: int, category: m.ServiceCategory, name: str | None, *, free: bool, scope: str | None = None
+) -> m.Service:
+    return m.Service(
+        service_id=number, service_name=name, service_category=category, service_scope=scope, free_service=free
+    )
+
+
+def _set(number: int, *parameters: m.Parameter) -> m.ParameterSet:
+    return m.ParameterSet(parameter_set_id=number, parameter=parameters)
+
+
+def _parameter(parameter: ServiceParameter) -> m.Parameter:
+    if parameter.kind is Kind.PHYSICAL:
+        quantity = physical(float(parameter.content), m.UnitSymbol(parameter.unit))
+        return m.Parameter(name=parameter.name, physical_value=quantity)
+    return m.Parameter(name=parameter.name, **{_FIELDS[parameter.kind]: parameter.content})  # type: ignore[arg-type]  # by its kind
