@@ -119,6 +119,8 @@ def _plain(value: object, personal: bool, deep: int) -> Any:
         return {"type": type(value).__name__} | {
             field.name: _field(field.name, getattr(value, field.name), personal or None, field.repr, deep)
             for field in fields(value)
+            # The reference of a signature has a field of this name, which V2G leaves out.
+            if field.name != "type"
         }
     return {"type": type(value).__name__}
 

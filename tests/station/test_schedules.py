@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hal.sim.clock import run_virtual
-from secc.config import Config, Tls
+from secc.config import Config, Eim, Tls, TraceMode
 from secc.iso2.messages import (
     SCHEMA,
     ChargeParameterDiscoveryRes,
@@ -26,6 +26,7 @@ from tests.station_config import lab_pki
 from tests.station_scene import BOTH, LONG, Drive, Scene, configured, judged, station
 from tools.evcc.behaviour import CHEAPEST, Behaviour, Current, Payment
 from tools.evcc.charging import Terms
+from tools.replay import replay
 from tools.tariffs import DAY, Example, operator_key, write
 
 FINISHED = EVSEProcessing.FINISHED
@@ -347,3 +348,35 @@ def test_the_true_power_follows_the_steps_of_the_chosen_schedule(
             judged(scene)
 
     run_virtual(main())
+
+
+# --- traces -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payment", list(Payment))
+def test_sessions_with_schedules_a_tariff_and_a_pause_replay_to_the_octet(payment: Payment, tmp_path: Path) -> None:
+    config = secure(tmp_path, dc=False)
+    config = replace(
+        config,
+        lab=replace(config.lab, danger_trace_personal=True),
+        trace=replace(config.trace, mode=TraceMode.ALWAYS),
+        uplink=replace(config.uplink, eim=Eim.FREE if payment is Payment.EXTERNAL else Eim.LIST),
+    )
+    car = Behaviour(payment=payment, current=Current.AC, loops=3, schedule="2", pauses=1)
+
+    async def main() -> None:
+        async with station(config, watch=False) as scene:
+            drive = scene.drive(car, tls=True, sleep=SLEEP)
+            await paused(scene, drive)
+            write(tmp_path / "plans", operator_key(lab_pki()), (Example(2, "later", ((0, 5_000),), ((0, 1),)),))
+            assert (await drive.done()).outcome == "completed.full"
+
+    run_virtual(main())
+    traces = list((tmp_path / "state" / "traces").glob("*.jsonl"))
+    assert len(traces) == 2
+    for trace in traces:
+        text = trace.read_text("utf-8")
+        assert "SalesTariff" in text
+        outcome = replay(text.splitlines())
+        assert outcome.differences == []
+        assert outcome.messages > 8

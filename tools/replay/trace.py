@@ -69,7 +69,8 @@ class _Replay:
         self.outcome = Outcome()
         self._protocols = protocols
         self._entries = entries
-        self._offer = _offer(entries, _builders(protocols))
+        self._builders = _builders(protocols)
+        self._offer = _offer(entries, self._builders)
         self._draws: deque[Mapping[str, Any]] = deque()
         self._tickets = _tickets(entries)
         self._began = float(entries[0]["clock"])
@@ -135,7 +136,7 @@ class _Replay:
                 self._batch += entry.get("early") is not True
                 return session.receive(dataclasses.replace(received, batch=self._batch), self._now)
             case "event":
-                event = revive(entry["value"], {"Contract": self._contract})
+                event = revive(entry["value"], self._builders | {"Contract": self._contract})
                 if not isinstance(event, Event):
                     raise TraceBroken(f"{type(event).__name__} is not an event")
                 return session.receive(event, self._now)
