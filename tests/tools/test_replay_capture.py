@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from certs.certificates import Edition, parse_certificate
 from secc.iso2 import messages as m
@@ -28,6 +29,17 @@ from secc.session.effects import (
 )
 from secc.session.events import EimDecided, EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested
 from secc.session.offer import Payment
+from secc.session.schedules import (
+    ChargingSchedule,
+    ChargingSchedules,
+    ConsumptionCost,
+    Cost,
+    CostKind,
+    PlanCharging,
+    PowerSpan,
+    Tariff,
+    TariffEntry,
+)
 from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet, VendorService
 from secc.session.signature import P256_SHA256, verify
 from secc.uplink.provisioning import provision
@@ -35,11 +47,13 @@ from tests.captures import captured, recorder, thinned, untimed, written
 from tests.lab_trust import LAB
 from tests.pair import Outlet
 from tests.recordings import CAPTURES
-from tests.ways import AC_EIM, AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, WALLET, Way
+from tests.ways import AC_EIM, AC_PNC, ANCHORS, DC_EIM, DC_PNC, EVERY_KIND, WALLET, Way
 from tools.evcc.behaviour import Behaviour
+from tools.evcc.behaviour import Payment as Paid
 from tools.provisioning import SIGNED, ProvisioningService
 from tools.recording import Recorded, read_capture, read_lines
 from tools.replay import NotReplayable, SessionOutcome, Setting, main, replay_capture
+from tools.tariffs import EXAMPLES, element, signed
 
 # --- recorded cars --------------------------------------------------------------------------------------------------
 
@@ -390,10 +404,79 @@ def test_a_contract_that_the_recorded_service_refused_is_refused_again() -> None
     assert outcome.same
 
 
+class Planning(Outlet):
+    """An outlet whose backend gives these schedules."""
+
+    def __init__(self, given: ChargingSchedules, seconds: float = 0.05) -> None:
+        super().__init__(anchors=ANCHORS)
+        self.given, self.seconds = given, seconds
+
+    def answer(self, question: Any) -> Any:
+        if isinstance(question, PlanCharging):
+            return self.seconds, lambda: question.accept(self.given)
+        return super().answer(question)
+
+
+def plans(*tariffs: Tariff | None) -> ChargingSchedules:
+    """A schedule in steps for each; None: a tariff that the mobility operator has signed."""
+    operator = LAB.contract.sub2.key
+    assert isinstance(operator, EllipticCurvePrivateKey)
+    examples = [element(EXAMPLES[n]) for n, each in enumerate(tariffs) if each is None]
+    elements, signature = signed(examples, operator) if examples else ([], b"")
+    octets = iter(elements)
+    return ChargingSchedules(
+        tuple(
+            ChargingSchedule(
+                n, (PowerSpan(0, 9_000.0 * n), PowerSpan(3600, 11_000.0)), next(octets) if each is None else each
+            )
+            for n, each in enumerate(tariffs, 1)
+        ),
+        signature,
+    )
+
+
+PRICES = Tariff(
+    4,
+    (
+        TariffEntry(0, 2, (ConsumptionCost(0.0, (Cost(CostKind.RELATIVE_PRICE, 12.5),)),)),
+        TariffEntry(7200, 1),
+    ),
+    "night",
+    2,
+)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 3.0], ids=["at once", "after polls"])
+@pytest.mark.parametrize(
+    ("way", "given"),
+    [(DC_PNC, plans(None)), (AC_PNC, plans(None, None, None)), (DC_EIM, plans(PRICES)), (AC_EIM, plans(PRICES))],
+    ids=["DC, signed", "AC, three signed", "DC, values", "AC, values"],
+)
+def test_recorded_schedules_and_tariffs_are_offered_again_bit_for_bit(
+    way: Way, given: ChargingSchedules, seconds: float
+) -> None:
+    kept = recorder()
+    way.pair(Behaviour(loops=10), Planning(given, seconds), recorder=kept, plans=True).run()
+    records = captured(kept)
+    outcome = only(records)
+    assert outcome.well
+    assert outcome.differences == []
+    assert [answer.octets for answer in outcome.answers] == [record.octets for record in records if not record.ev]
+    *_, answer = (each for each in outcome.answers if each.name == "ChargeParameterDiscoveryRes")
+    message = SCHEMA.decode(answer.octets)
+    body = message.body
+    assert isinstance(body, m.ChargeParameterDiscoveryRes)
+    assert body.sa_schedules is not None
+    tariffs = [one.sales_tariff for one in body.sa_schedules.sa_schedule_tuple]
+    assert len(tariffs) == len(given.schedules)
+    assert all(tariffs)
+    assert (message.header.signature is not None) is (way.payment is Paid.CONTRACT)
+
+
 # --- falsified ------------------------------------------------------------------------------------------------------------
 
 
-def changed(records: list[Recorded], name: str, change: Callable[[m.Body], m.Body]) -> list[Recorded]:
+def changed(records: list[Recorded], name: str, change: Callable[[Any], Any]) -> list[Recorded]:
     """The capture with another body in the messages of this name; a signature stays as it is."""
     found = []
     for record in records:
@@ -416,13 +499,13 @@ def test_an_altered_request_does_not_pass_its_signature() -> None:
 
 
 def test_another_recorded_challenge_makes_the_signature_of_the_car_wrong() -> None:
-    outcome = only(changed(session(DC_PNC), "PaymentDetailsRes", lambda body: replace(body, gen_challenge=bytes(16))))  # type: ignore[call-arg]
+    outcome = only(changed(session(DC_PNC), "PaymentDetailsRes", lambda body: replace(body, gen_challenge=bytes(16))))
     assert outcome.answers[-1].code == "FAILED_ChallengeInvalid"
 
 
 def test_an_answer_that_differs_is_told_once_with_its_count() -> None:
     records = session(AC_EIM, Behaviour(loops=10))
-    other = changed(records, "ChargingStatusRes", lambda body: replace(body, evse_id="DE*ABC*E1"))  # type: ignore[call-arg]
+    other = changed(records, "ChargingStatusRes", lambda body: replace(body, evse_id="DE*ABC*E1"))
     outcome = only(other)
     assert outcome.well
     assert outcome.same
@@ -572,7 +655,7 @@ def test_the_report_has_all_that_was_left_out_exchanged_and_answered_otherwise(
     records = changed(
         thinned(whole, names(whole)),
         "SessionStopRes",
-        lambda body: replace(body, response_code=m.ResponseCode.FAILED),  # type: ignore[call-arg]
+        lambda body: replace(body, response_code=m.ResponseCode.FAILED),
     )
     path.write_text("\n".join(written(records)))
     assert main([str(path), "--quick", "--date", "2026-11-20"]) == 1
@@ -590,7 +673,7 @@ def test_the_report_has_all_that_was_left_out_exchanged_and_answered_otherwise(
 def test_a_recording_does_not_write_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "capture.jsonl"
     records = session(AC_EIM)
-    once = changed(records, "SessionSetupRes", lambda body: replace(body, evse_id="ZZ\x1b[2J\r\nX"))  # type: ignore[call-arg]
+    once = changed(records, "SessionSetupRes", lambda body: replace(body, evse_id="ZZ\x1b[2J\r\nX"))
     path.write_text("\n".join(written(once)))
     assert main([str(path)]) == 0
     out = capsys.readouterr().out

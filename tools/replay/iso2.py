@@ -36,10 +36,12 @@ from secc.session.effects import (
 )
 from secc.session.events import EimDecided, EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested
 from secc.session.offer import Offer
+from secc.session.schedules import PlanCharging, Planned
 from secc.station.shared.trust import decision_of
 
 from .exchanges import Exchange
-from .iso2_offer import meter_info, p_max, quantity
+from .iso2_schedules import p_max, planned, recorded_schedules
+from .iso2_values import measured, meter_info, quantity, status_of
 
 Provision = Callable[[ProvisionContract, bytes], bytes | ProvisioningRefused]
 """The provisioning service: gets the recorded answer, and returns its own."""
@@ -114,7 +116,7 @@ class Iso2Sayings:
             return ()
         self._known = number
         exchange = self._exchanges[number]
-        self._measured = _measured(exchange, self._measured)
+        self._measured = measured(exchange, self._measured)
         request = exchange.name
         if request == "PowerDeliveryReq":
             self._charging = True
@@ -129,7 +131,8 @@ class Iso2Sayings:
 
     def _limited(self, exchange: Exchange) -> Iterator[Event]:
         """Another limit than in the answers before."""
-        watts = p_max(exchange)
+        # A schedule of a backend holds beside the limit.
+        watts = None if planned(exchange) else p_max(exchange)
         match exchange.body:
             case m.CurrentDemandRes(evse_maximum_power_limit=limit):
                 watts = quantity(limit)
@@ -146,7 +149,7 @@ class Iso2Sayings:
 
     def _notifications(self, exchange: Exchange) -> Iterator[Event]:
         """What the recorded station asked of the car, which it does not do by itself."""
-        status = _status(exchange.body)
+        status = status_of(exchange.body)
         notified = getattr(status, "evse_notification", None)
         if notified is not None and notified is not self._notified:
             self._notified = notified
@@ -245,12 +248,15 @@ class Iso2Sayings:
                 return self._oem_certificate(question)
             case ProvisionContract():
                 return self._provisioned(exchange, question)
+            case PlanCharging():
+                found = recorded_schedules(exchange)
+                return question.accept(found) if found is not None else Planned(None) if settled else None
         self._say(f"{type(question).__name__}: not answered, the recording does not say")
         return None
 
     def _cable(self, exchange: Exchange) -> CableChecked:
         self._closed = exchange.well
-        isolation = getattr(_status(exchange.body), "evse_isolation_status", None)
+        isolation = getattr(status_of(exchange.body), "evse_isolation_status", None)
         return CableChecked(exchange.well, ISOLATION.get(isolation, "valid"), "" if exchange.well else AS_RECORDED)
 
     def _validated(self, exchange: Exchange, question: ValidateContract) -> Any:
@@ -281,20 +287,6 @@ def _verdict(exchange: Exchange) -> Verdict:
     if exchange.well:
         return Verdict(Decision.ACCEPTED, AS_RECORDED)
     return Verdict(_DECISION.get(exchange.body.response_code, Decision.REJECTED), AS_RECORDED)
-
-
-def _status(body: Any) -> Any:
-    """Returns the EVSEStatus of an answer; None without one."""
-    parameter = getattr(body, "evse_charge_parameter", None)
-    names = ("dc_evse_status", "ac_evse_status", "evse_status")
-    found = (getattr(part, name, None) for part in (body, parameter) for name in names)
-    return next((each for each in found if each is not None), None)
-
-
-def _measured(exchange: Exchange, before: tuple[float, float]) -> tuple[float, float]:
-    volts = quantity(getattr(exchange.body, "evse_present_voltage", None))
-    amperes = quantity(getattr(exchange.body, "evse_present_current", None))
-    return before[0] if volts is None else volts, before[1] if amperes is None else amperes
 
 
 def _date(exchanges: Sequence[Exchange]) -> tuple[datetime, str]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
-from secc.errors import Refusal
 from secc.iso2 import messages as m
 from secc.iso2.services import CERTIFICATES, INTERNET, INTERNET_SETS, PARAMETER_SETS
-from secc.iso2.units import amount
 from secc.session.effects import Provisioning
 from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
 from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet, VendorService
 
 from .exchanges import Exchange
+from .iso2_schedules import p_max, planned
+from .iso2_values import meter_info, quantity
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ def recorded_offer(exchanges: Sequence[Exchange], *, tls: bool, strict: bool, pa
     limits = [res.evse_charge_parameter for res in _all(exchanges, m.ChargeParameterDiscoveryRes)]
     ac = next((each for each in limits if isinstance(each, m.AC_EVSEChargeParameter)), None)
     dc = next((each for each in limits if isinstance(each, m.DC_EVSEChargeParameter)), None)
+    plans = any(map(planned, exchanges))
     transfers = _transfers(services, is_dc=ac is None)
     phases = 3 if Transfer.AC_THREE_PHASE in transfers else 1
     payments = () if services is None else services.payment_option_list.payment_option
@@ -55,7 +56,8 @@ def recorded_offer(exchanges: Sequence[Exchange], *, tls: bool, strict: bool, pa
         dc=_dc(dc) if Transfer.DC in transfers else None,
         payments=tuple(PAYMENTS[each] for each in payments) or (Payment.EXTERNAL,),
         free=services is not None and services.charge_service.free_service,
-        watts_limit=next((each for each in map(p_max, exchanges) if each is not None), None),
+        watts_limit=None if plans else next((each for each in map(p_max, exchanges) if each is not None), None),
+        plans=plans,
         meter_id=next((info.meter_id for info in map(meter_info, exchanges) if info is not None), ""),
         tls=tls,
         provisioning=_provisioning(exchanges, services),
@@ -68,33 +70,6 @@ def recorded_offer(exchanges: Sequence[Exchange], *, tls: bool, strict: bool, pa
         paused=paused,
         strict=strict,
     )
-
-
-def p_max(exchange: Exchange) -> float | None:
-    """Returns the most of the first schedule that the recorded answer offers, in watts; None
-    without one.
-    """
-    schedules = getattr(exchange.body, "sa_schedules", None)
-    if schedules is None:
-        return None
-    entries = schedules.sa_schedule_tuple[0].p_max_schedule.p_max_schedule_entry
-    found = [quantity(entry.p_max) for entry in entries]
-    return max((each for each in found if each is not None), default=None)
-
-
-def meter_info(exchange: Exchange) -> m.MeterInfo | None:
-    info = getattr(exchange.body, "meter_info", None)
-    return info if isinstance(info, m.MeterInfo) else None
-
-
-def quantity(value: m.PhysicalValue | None) -> float | None:
-    """Returns a recorded quantity in the unit that it names; None without one, and for numbers
-    outside the schema.
-    """
-    try:
-        return None if value is None else amount(value, value.unit)
-    except Refusal:
-        return None
 
 
 def _all(exchanges: Iterable[Exchange], kind: type[T]) -> Iterator[T]:
