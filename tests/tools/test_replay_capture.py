@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from certs.certificates import Edition, parse_certificate
+from secc.config import load
 from secc.iso2 import messages as m
 from secc.iso2.messages import SCHEMA
 from secc.session.effects import (
@@ -53,6 +54,7 @@ from tools.evcc.behaviour import Payment as Paid
 from tools.provisioning import SIGNED, ProvisioningService
 from tools.recording import Recorded, read_capture, read_lines
 from tools.replay import NotReplayable, SessionOutcome, Setting, main, replay_capture
+from tools.replay.configured import configured
 from tools.tariffs import EXAMPLES, element, signed
 
 # --- recorded cars --------------------------------------------------------------------------------------------------
@@ -152,6 +154,40 @@ async def asked_at(socket: Path, question: ProvisionContract, recorded: bytes) -
 
 def _is(record: Recorded, kind: type[m.Body]) -> bool:
     return record.schema == "iso2" and isinstance(SCHEMA.decode(record.octets).body, kind)
+
+
+BATTERY_DATA = """
+[[outlet]]
+interface = "eth1"
+
+[[outlet.service]]
+id = 61000
+name = "Battery data VAS Korea"
+free = true
+tls_only = false
+
+[[outlet.service.parameter_set]]
+id = 31000
+parameter = [
+    { name = "Protocol", string = "TCP Socket" },
+    { name = "IP", string = "fe80::664d:70ff:fe01:60e" },
+    { name = "Port", int = 61000 },
+    { name = "Interval", int = 3 },
+]
+"""
+
+
+@recorded_cars
+@pytest.mark.parametrize("strict", [False, True], ids=["tolerant", "strict"])
+def test_a_recorded_car_uses_a_service_that_the_configuration_offers(tmp_path: Path, strict: bool) -> None:
+    path = tmp_path / "secc.toml"
+    path.write_text(BATTERY_DATA)
+    setting = Setting(strict=strict, change=configured(load(path)))
+    (outcome,) = replay_capture(recording("ISO-2_DC_BatteryDataExchange_DS5366_RiseV2G"), setting)
+    assert outcome.well
+    assert outcome.same
+    told = {difference.message for difference in outcome.differences}
+    assert not told & {"ServiceDiscoveryRes", "ServiceDetailRes", "PaymentServiceSelectionRes"}
 
 
 @recorded_cars
