@@ -101,6 +101,11 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk("Q-64", "Ask WeldingDetection slowly, and several times.", "The station answers for a minute."),
     Quirk("Q-65", "Leave WeldingDetection out.", "SessionStopReq is accepted instead."),
     Quirk(
+        "Q-67",
+        "Are damaged when the number of phases changes while they charge.",
+        "The energy transfer mode of the first ChargeParameterDiscovery stays until the session ends.",
+    ),
+    Quirk(
         "Q-70",
         "Have codecs with shorter lists than the schema.",
         "Services, parameter sets and parameters are sent within them; what a car sends may fill the schema.",

@@ -68,7 +68,7 @@ class SessionState:
         self.offer = offer
         self.wishes = Wishes(offer)
         self.terms = Terms(offer, self.wishes)
-        """The transfer in them is fixed by the first ChargeParameterDiscovery. (A-SES-06)"""
+        """The transfer in them is fixed by the first ChargeParameterDiscovery. (A-SES-06) (Q-67)"""
         self.pace = Pace(timing.PACE)
         self.session_id = NO_SESSION
         """Chosen in SessionSetup; the header of every response carries it."""

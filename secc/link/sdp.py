@@ -3,7 +3,8 @@ offers TLS.
 
 Request: frame 0x9000 with a security and a transport octet. Response: frame 0x9001 with IPv6
 address (16 octets), port (2), security and transport. Other datagrams are not answered; the car
-repeats its request. [V2G2-139, V2G2-156, V2G2-159]
+repeats its request. Neighbour discovery is the kernel's, and answers at any time; nothing here waits
+for it (Q-14). [V2G2-139, V2G2-156, V2G2-159]
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ class Dialogue:
         return frozenset(self.schemas)
 
     def decode(self, payload_type: int, octets: bytes) -> Received:
-        """Returns the message. Raises DecodeError only. Takes a millisecond, or more if the message
+        """Returns the message, by the agreed protocol's schema and no other: some octets are messages
+        of two (Q-72). Raises DecodeError only. Takes a millisecond, or more if the message
         and its answer have to be compiled: not for the event loop.
         """
         body, header = self.unwrap(self.schemas[payload_type].decode(octets, items=self.items))

@@ -111,6 +111,11 @@ QUIRKS: Final = Register(
     ),
     # SDP and TCP
     Quirk(
+        "Q-14",
+        "Look for the station's address by neighbour discovery early, late or never.",
+        "It answers whenever it is asked, and SDP does not wait for that.",
+    ),
+    Quirk(
         "Q-15",
         "Ask for TLS and can do without, or the reverse.",
         "The answer has what the station serves; the car decides.",
@@ -212,6 +217,11 @@ QUIRKS: Final = Register(
         remarked=True,
     ),
     # Codec and identities
+    Quirk(
+        "Q-72",
+        "Send octets that are messages of two protocols.",
+        "They are read by the schema of the agreed one alone.",
+    ),
     Quirk(
         "Q-69",
         "Sign SignedInfo in another grammar than that of Annex J.",

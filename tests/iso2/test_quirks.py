@@ -13,8 +13,10 @@ from secc.iso2.messages import (
     SCHEMA,
     AuthorizationReq,
     EnergyTransferMode,
+    EVSENotification,
     EVSEProcessing,
     ResponseCode,
+    ServiceDiscoveryReq,
     SessionSetupReq,
     WeldingDetectionReq,
 )
@@ -28,7 +30,7 @@ from secc.session.effects import (
 from secc.session.events import LimitChanged, StopRequested
 from secc.session.offer import Offer
 from secc.session.schedules import PlanCharging
-from secc.session.signature import P256_SHA256, sign
+from secc.session.signature import P256_SHA256, Form, sign
 from tests.dialogue import LATER
 from tests.iso2_car import (
     AC_EIM,
@@ -119,6 +121,21 @@ def without_power(car: Car) -> Any:
     return body
 
 
+def power_gone(car: Car) -> Any:
+    car.hear(LimitChanged(0.0))
+    for _ in range(14):
+        body = car.says(current_demand())
+        car.wait(0.5)
+    assert body.dc_evse_status.evse_notification is EVSENotification.STOP_CHARGING
+    return body
+
+
+def signed_in_the_other_form(car: Car) -> Any:
+    request = AuthorizationReq(id="id1", gen_challenge=car.challenge)
+    key = LAB.contract.leaf.key
+    return car.says(request, signature=sign(request, key, SCHEMA, P256_SHA256, form=Form.MESSAGE_SET))  # type: ignore[arg-type]
+
+
 def demands(target: float = 400.0, current: float = 50.0) -> Callable[[Car], Any]:
     return again(*[current_demand(target, current)] * 3)
 
@@ -173,6 +190,8 @@ SAID: dict[str, tuple[str, Quirk]] = {
     "above the station's volts": ("Q-55", Quirk(DC_EIM, "CurrentDemand", demands(target=1001.0))),
     "above the car's own amperes": ("Q-55", Quirk(DC_EIM, "CurrentDemand", demands(current=126.0))),
     "above the car's own volts": ("Q-55", Quirk(DC_EIM, "CurrentDemand", demands(target=451.0))),
+    "no power in the loop": ("Q-62", Quirk(DC_EIM, "PowerDelivery(Stop)", power_gone)),
+    "the other form of SignedInfo": ("Q-69", Quirk(DC_PNC, "Authorization", signed_in_the_other_form)),
     "EMAID with hyphens": (
         "Q-78",
         Quirk(DC_PNC, "PaymentDetails", lambda car: car.payment_details_raw("DE-8AA-CA2B3C4D5-L")),
@@ -244,6 +263,16 @@ def test_service_detail_and_welding_detection_may_be_left_out(strict: bool) -> N
     assert car.says(TERMINATE).response_code is OK
     assert car.code == "completed.terminated"
     assert said(car) == []
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("offer", [AC_EIM, DC_EIM])
+@pytest.mark.case("Q-35")
+def test_nothing_is_offered_beside_charging_unless_there_is_more(offer: Offer, strict: bool) -> None:
+    car = Car(replace(offer, strict=strict)).drive(until="ServiceDiscovery")
+    body = car.says(ServiceDiscoveryReq())
+    assert body.service_list is None
+    assert (body.charge_service.service_name, body.charge_service.service_scope) == (None, None)
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hal.readings import Indication, Severity
@@ -259,11 +261,12 @@ def test_a_card_at_a_dc_outlet_or_where_talk_is_required_changes_nothing(hlc: Hl
     assert outlet.drive == "5%"
 
 
-def test_a_car_that_only_shows_its_contract_charges_by_duty() -> None:
-    """Q-41"""
+@pytest.mark.case("Q-41")
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_car_that_only_shows_its_contract_charges_by_duty(strict: bool) -> None:
     from secc.outlet.events import ContractDecided, ContractPresented
 
-    outlet = plugged(AC)
+    outlet = plugged(replace(AC, strict=strict))
     outlet.match()
     outlet.connect()
     outlet.hear(ContractPresented())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import socket
@@ -12,18 +13,23 @@ from pathlib import Path
 import pytest
 
 from secc.config import Config, Lab, Timing, Tls
+from secc.errors import DecodeError
+from secc.iso2.dialogue import STREAM, open_dialogue
+from secc.iso2.messages import SCHEMA as ISO2
 from secc.iso2.messages import ResponseCode, ServiceDiscoveryReq, SessionSetupReq
 from secc.link import sdp
-from secc.session.offer import Payment
+from secc.link.v2gtp import PayloadType, frame
+from secc.session.offer import Offer, Payment, Surroundings
 from secc.session.supported_app_protocol import ResponseCode as Agreed
 from secc.station.serving.ending import LINGER_SECONDS
 from secc.trace.history import records
 from tests.conformance.places import run
 from tests.conformance.tester import Tester, offer
-from tests.iso2_car import EVCCID, TERMINATE
+from tests.iso2_car import EVCCID, TERMINATE, wall
 from tests.station_scene import BOTH, Scene, configured
 from tools.evcc.matching import be_matched
 
+VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 SAID = re.compile(r"tolerated (Q-\d\d): (.*)")
 STRICT = Lab(strict=True)
 BOTH_WAYS = pytest.mark.parametrize("lab", [Lab(), STRICT], ids=["tolerant", "strict"])
@@ -288,6 +294,51 @@ def test_the_answer_has_the_cars_own_number(tmp_path: Path, log: Log, lab: Lab, 
         answer = await tester.agrees(others, offer(schema_id=schema_id, priority=2))
         assert answer.schema_id == schema_id
         assert log.codes == [], "what another edition offers is not a maker's"
+
+    run(configured(tmp_path, lab=lab), act)
+
+
+# --- two grammars ------------------------------------------------------------------------------------------------------------
+
+
+FOREIGN = [
+    row
+    for stem in ("exi-din", "exi-iso15118-20", "exi-sap")
+    for row in map(json.loads, (VECTORS / f"{stem}.jsonl").read_text("utf-8").splitlines())
+    if not row["schema"].startswith("fragment:")
+]
+
+
+@pytest.mark.case("Q-72")
+def test_octets_of_other_protocols_are_read_by_the_agreed_one_alone() -> None:
+    """Most are not messages of ISO 15118-2. One that is, is that message, whatever it would be elsewhere."""
+    dialogue = open_dialogue(Offer(), Surroundings(now=0.0, entropy=bytes, wall=wall))
+    assert dict(dialogue.schemas) == {STREAM: ISO2}
+    assert len(FOREIGN) > 100
+    read = 0
+    for row in FOREIGN:
+        octets = bytes.fromhex(row["exi"])
+        try:
+            received = dialogue.decode(STREAM, octets)
+        except DecodeError:
+            continue
+        read += 1
+        assert received.message == ISO2.decode(octets).body
+    assert read < len(FOREIGN) / 10
+
+
+@BOTH_WAYS
+@pytest.mark.case("Q-72")
+def test_a_request_of_another_protocol_gets_no_answer_in_a_session(tmp_path: Path, lab: Lab) -> None:
+    """Not even where it would be the message that is due."""
+    (din,) = [bytes.fromhex(row["exi"]) for row in FOREIGN if row["name"] == "SessionSetupReq/all-optional"]
+
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene)
+        await tester.sends(frame(PayloadType.EXI, din))
+        await tester.silent(1.0)
+        await tester.drive()
+        assert await scene.ended() == ["completed.terminated"]
 
     run(configured(tmp_path, lab=lab), act)
 
