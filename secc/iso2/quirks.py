@@ -110,7 +110,13 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
         "Have codecs with shorter lists than the schema.",
         "Services, parameter sets and parameters are sent within them; what a car sends may fill the schema.",
     ),
-    Quirk("Q-74", "Select ParameterSetID 0.", "Refused: the station offers no such set."),
+    Quirk(
+        "Q-74",
+        "Select ParameterSetID 0, or a set of the charge service, which has none.",
+        "That of the charge service is accepted; any other set that is not on offer is refused, always.",
+        _STRICT,
+        remarked=True,
+    ),
     Quirk(
         "Q-78", "Write the EMAID with hyphens or in lower case.", "Compared without hyphens and case.", remarked=True
     ),

@@ -15,7 +15,11 @@ from secc.iso2.messages import (
     EnergyTransferMode,
     EVSENotification,
     EVSEProcessing,
+    PaymentOption,
+    PaymentServiceSelectionReq,
     ResponseCode,
+    SelectedService,
+    SelectedServiceList,
     ServiceDiscoveryReq,
     SessionSetupReq,
     WeldingDetectionReq,
@@ -24,6 +28,7 @@ from secc.session.effects import (
     AuthorizeContract,
     CableChecked,
     KeepCable,
+    Provisioning,
     Remark,
     SetOutput,
 )
@@ -140,7 +145,20 @@ def demands(target: float = 400.0, current: float = 50.0) -> Callable[[Car], Any
     return again(*[current_demand(target, current)] * 3)
 
 
+def selects(service_id: int, parameter_set_id: int) -> Callable[[Car], Any]:
+    one = SelectedService(service_id=1)
+    other = SelectedService(service_id=service_id, parameter_set_id=parameter_set_id)
+    chosen = (other,) if service_id == 1 else (one, other)
+    return again(
+        PaymentServiceSelectionReq(
+            selected_payment_option=PaymentOption.EXTERNAL_PAYMENT,
+            selected_service_list=SelectedServiceList(selected_service=chosen),
+        )
+    )
+
+
 STOP_NOW = again(TERMINATE)
+INVALID = ResponseCode.FAILED_SERVICE_SELECTION_INVALID
 SUB1, SUB2, LEAF, ROOT = (LAB.contract.sub1, LAB.contract.sub2, LAB.contract.leaf, LAB.contract.root)
 BAD_CHAIN = ResponseCode.FAILED_CERT_CHAIN_ERROR
 
@@ -192,6 +210,8 @@ SAID: dict[str, tuple[str, Quirk]] = {
     "above the car's own volts": ("Q-55", Quirk(DC_EIM, "CurrentDemand", demands(target=451.0))),
     "no power in the loop": ("Q-62", Quirk(DC_EIM, "PowerDelivery(Stop)", power_gone)),
     "the other form of SignedInfo": ("Q-69", Quirk(DC_PNC, "Authorization", signed_in_the_other_form)),
+    "set 0 of charging": ("Q-74", Quirk(DC_EIM, "PaymentServiceSelection", selects(1, 0), strict=INVALID)),
+    "set 1 of charging": ("Q-74", Quirk(DC_EIM, "PaymentServiceSelection", selects(1, 1), strict=INVALID)),
     "EMAID with hyphens": (
         "Q-78",
         Quirk(DC_PNC, "PaymentDetails", lambda car: car.payment_details_raw("DE-8AA-CA2B3C4D5-L")),
@@ -239,6 +259,16 @@ def test_a_session_id_of_any_length_begins_a_session_with_one_of_eight_octets(co
     assert USUAL[code](car).response_code is NEW
     assert len(car.heard[-1].header.session_id) == 8
     assert said(car) == []
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.case("Q-74")
+def test_set_0_of_a_service_with_sets_is_not_on_offer(strict: bool) -> None:
+    offer = replace(DC_PNC, provisioning=tuple(Provisioning), strict=strict)
+    for chosen, code in ((0, INVALID), (1, OK)):
+        car = Car(offer).drive(until="PaymentServiceSelection")
+        assert selects(2, chosen)(car).response_code is code
+        assert said(car) == []
 
 
 # --- what nobody has to say ---------------------------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ def payment_service_selection(secc: Party, state: SessionState) -> Conversation[
             raise Refusal(ResponseCode.FAILED, "A-SES-08", f"more than {timing.SERVICE_DETAILS} ServiceDetailReq")
         secc.reply(_details(request.service_id, state))
     _check(request, state)
+    if any(service.service_id == CHARGING and service.parameter_set_id is not None for service in _chosen(request)):
+        state.remark(secc, "Q-74", "a parameter set of the charge service is selected")
     secc.reply(m.PaymentServiceSelectionRes(response_code=ResponseCode.OK))
     state.payment = request.selected_payment_option
     state.selected = _selected(request)
@@ -77,8 +79,11 @@ def _selected(request: m.PaymentServiceSelectionReq) -> tuple[tuple[int, int | N
     """Returns each selected service and parameter set once: a car may repeat an entry, and may select
     several sets of a service.
     """
-    chosen = request.selected_service_list.selected_service
-    return tuple(dict.fromkeys((service.service_id, service.parameter_set_id) for service in chosen))
+    return tuple(dict.fromkeys((service.service_id, service.parameter_set_id) for service in _chosen(request)))
+
+
+def _chosen(request: m.PaymentServiceSelectionReq) -> tuple[m.SelectedService, ...]:
+    return request.selected_service_list.selected_service
 
 
 def _named(selected: tuple[int, int | None]) -> str:
@@ -93,10 +98,10 @@ def _check(request: m.PaymentServiceSelectionReq, state: SessionState) -> None:
             "[V2G2-465]",
             f"{request.selected_payment_option} is not offered",
         )
-    chosen = request.selected_service_list.selected_service
+    chosen = _chosen(request)
     for service in chosen:
-        # The charge service has no parameter sets, and some cars name one.
-        if service.service_id == CHARGING:
+        # The charge service has no parameter sets, and some cars name one. (Q-74)
+        if service.service_id == CHARGING and not (state.offer.strict and service.parameter_set_id is not None):
             continue
         offered = state.listed.get(service.service_id)
         if offered is None or not offered.has(service.parameter_set_id):
