@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from secc.config import Config, Eim, Lab, LabOrders, Tls
 from secc.iso2 import messages as m
+from secc.iso2 import timing
 from secc.iso2.messages import SCHEMA, EVSEProcessing, PaymentOption, ResponseCode
 from secc.session.effects import Provisioning
 from secc.session.signature import P256_SHA256, sign, verify
 from tests.conformance.places import run
+from tests.conformance.test_ending import Stopwatch
 from tests.conformance.test_every_state import SEQUENCE_SECONDS
 from tests.conformance.tester import Tester
 from tests.iso2_car import selection
@@ -233,6 +235,20 @@ def test_after_an_update_a_contract_that_is_never_decided_on_is_given_up(config:
         await tester.ended()
 
     due(config, UPDATE, act)
+
+
+@both("I2X-21", "I2X-21")
+def test_the_answer_comes_within_its_performance_time(config: Config, kind: Provisioning) -> None:
+    """With the work of station, tester and service: processor time, and what is waited for."""
+
+    async def act(tester: Tester) -> None:
+        watch = Stopwatch(tester)
+        await provisioned(tester, kind)
+        ((name, (taken,)),) = watch.taken.items()
+        assert name == f"Certificate{kind.value.capitalize()}"
+        assert 0.0 < taken <= timing.ANSWER_SECONDS[f"{name}Res"]
+
+    due(config, kind, act)
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------------------
