@@ -279,8 +279,8 @@ class DcPath(Path):
         goal, silent = self.supply.goal, self.board.now - self._target_at
         if self.stage is not Stage.CHECKING and silent > self.settings.lost_session_seconds:
             raise Halt("target-lost", f"no target for {silent:.0f} s")
-        charging = self.stage is Stage.CHARGE and goal is not None and not self._stale
-        if charging and silent >= self.settings.stale_target_seconds:
+        supplied = self.stage in (Stage.PRECHARGE, Stage.CHARGE) and goal is not None and not self._stale
+        if supplied and silent >= self.settings.stale_target_seconds:
             self._stale = True
             self.supply.starve()
             self.announce(Notice.TARGET_STALE)

@@ -213,6 +213,21 @@ def test_without_targets_the_current_is_zero_after_five_seconds_and_comes_back_w
     assert b.notices == [Notice.TARGET_STALE, Notice.TARGET_FRESH]
 
 
+@pytest.mark.case("A-SES-09")
+def test_a_car_that_charges_from_the_precharge_and_says_nothing_gets_no_current() -> None:
+    """No PowerDelivery was asked for, so nothing of it is booked."""
+    b = precharged()
+    b.hear(SetOutput(b.world.truth()["battery_volts"] + 20.0, 1.0, DcPhase.PRECHARGE))
+    b.run(4.0)
+    assert b.world.truth()["amperes"] > 1.0
+    b.run(2.0)
+    before = b.world.truth()["delivered_watt_hours"]
+    b.run(60.0)
+    assert b.world.truth()["contactor_closed"]
+    assert b.world.truth()["delivered_watt_hours"] - before < 0.1
+    assert b.levels.volts == pytest.approx(b.world.truth()["battery_volts"], abs=25.0)
+
+
 @pytest.mark.case("A-SES-14")
 def test_with_no_target_for_70_seconds_it_goes_off_by_itself() -> None:
     """The session of a silent car ends after 60 s by its own timer. Until then there is voltage without current: ISO 15118-2 lets a car be silent."""
