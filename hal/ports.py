@@ -181,7 +181,11 @@ class Meter(Protocol):
 
     @property
     def reading(self) -> MeterReading | None:
-        """The last reading; drivers refresh it at least every second while power is allowed."""
+        """The last reading; drivers refresh it at least every second while power is allowed.
+
+        A meter that signs its readings has its record in each: the record of one reading must not
+        stand in another.
+        """
 
     async def read(self) -> MeterReading:
         """Returns a fresh reading, signed if the meter signs. Raises HalTimeout or HalLost if the
@@ -190,10 +194,11 @@ class Meter(Protocol):
 
     async def begin(self, transaction: str) -> bytes | None:
         """Start a metered transaction. Returns the signed start record of a legal meter, None for
-        others.
+        others. ``transaction`` never repeats; one that a power cut left open is ended first.
         """
 
-    async def end(self, transaction: str) -> bytes | None: ...
+    async def end(self, transaction: str) -> bytes | None:
+        """End it: no energy flows. Returns the signed end record, None for a meter without one."""
 
 
 class Lock(Protocol):

@@ -116,7 +116,8 @@ class MeterReading:
     amperes: tuple[float, ...]
     watts: float
     at: float
-    signed: bytes | None = None
+    signed: bytes | None = field(default=None, repr=False)
+    """The meter's own signed record of this reading, in the meter's form; None if it does not sign."""
 
 
 @dataclass(frozen=True, slots=True)

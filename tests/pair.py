@@ -20,7 +20,7 @@ from certs.chain import Anchors
 from certs.contract import verify_contract_chain
 from certs.errors import ChainRejected
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Send, Ticket, Wall
-from secc.errors import DecodeError, FramingError
+from secc.errors import DecodeError, FramingError, SignatureRejected
 from secc.iso2 import protocol
 from secc.iso2.messages import DC_EVSEStatusCode, EVSENotification
 from secc.link.v2gtp import Framer, PayloadType, frame
@@ -41,6 +41,7 @@ from secc.session.effects import (
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation, repeated
 from secc.session.offer import Offer, Surroundings
+from secc.session.receipts import BookReceipt, ReceiptBooked, ReceiptRejected
 from secc.trace.recorder import Recorder
 from tools.evcc.battery import Battery
 from tools.evcc.behaviour import Behaviour, Remembered
@@ -67,6 +68,7 @@ class Outlet:
     clock: Callable[[], datetime] = lambda: AT
     validate_seconds: float = 0.1
     authorize_seconds: float = 0.3
+    store_seconds: float = 0.01
     verdict: Verdict = field(default_factory=lambda: Verdict(Decision.ACCEPTED))
     silent: tuple[type, ...] = ()
     """Questions that nobody answers."""
@@ -81,9 +83,11 @@ class Outlet:
     amperes: float = 0.0
     load: float = 0.0
     watt_hours: float = 12_345.0
+    meter_record: bytes | None = None
     changed_at: float = 0.0
     opened: int = 0
     incidents: list[str] = field(default_factory=list)
+    receipts: list[BookReceipt] = field(default_factory=list)
 
     def levels(self, now: float) -> Levels:
         """What is true now."""
@@ -96,6 +100,7 @@ class Outlet:
             measured_at=now,
             watt_hours=self.watt_hours,
             metered_at=now,
+            meter_record=self.meter_record,
         )
 
     def advance(self, now: float) -> None:
@@ -160,6 +165,8 @@ class Outlet:
                 return self.validate_seconds, lambda: self._validate(chain, emaid)
             case AuthorizeContract():
                 return self.authorize_seconds, lambda: self.verdict
+            case BookReceipt():
+                return self.store_seconds, lambda: self._book(question)
         raise AssertionError(f"nobody answers {question!r}")
 
     def _check_cable(self) -> CableChecked:
@@ -180,6 +187,14 @@ class Outlet:
         self.closed = self.closed and keep_contactor
         self.move()
         return PowerReported(True)
+
+    def _book(self, question: BookReceipt) -> ReceiptBooked | ReceiptRejected:
+        try:
+            receipt = question.check()
+        except SignatureRejected as rejected:
+            return ReceiptRejected(rejected.flaw, rejected.detail)
+        self.receipts.append(question)
+        return ReceiptBooked(receipt.quirk)
 
     def _validate(self, chain: tuple[bytes, ...], emaid: str) -> Any:
         try:

@@ -406,8 +406,51 @@ def test_the_lab_may_hold_a_phase_in_ongoing(phase: str) -> None:
     assert {type(a).__name__ for a in held} >= {f"{phase}Res"}
 
 
+# --- metering receipts ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", [AC_PNC, DC_PNC], ids=str)
+def test_a_car_signs_what_the_meter_says_as_often_as_it_is_demanded(way: Way) -> None:
+    outlet = Outlet(meter_record=b"signed by the meter")
+    pair = way.pair(Behaviour(loops=100), outlet, receipt_seconds=3.0, meter_id="METER-1")
+    line = pair.run()
+    charged(pair, line)
+    given = [receipt.watt_hours for receipt in outlet.receipts]
+    assert len(given) == 4
+    assert given == sorted(given, key=lambda reading: reading or 0)
+    assert given[0] == 12_345
+    assert {receipt.record for receipt in outlet.receipts} == {b"signed by the meter"}
+    assert line.announced.count("receipt") == 4
+
+
+@pytest.mark.parametrize("way", EVERY_KIND, ids=str)
+def test_a_car_of_which_none_is_demanded_signs_none(way: Way) -> None:
+    external = way.payment is Paid.EXTERNAL
+    pair = way.pair(receipt_seconds=1.0 if external else None, meter_id="METER-1")
+    charged(pair, pair.run())
+    assert pair.outlet.receipts == []
+
+
+@pytest.mark.case("Q-66")
+@pytest.mark.parametrize("way", [AC_PNC, DC_PNC], ids=str)
+def test_a_car_that_signs_none_charges_where_that_is_tolerated(way: Way) -> None:
+    for tolerances, ends in (
+        (frozenset({"Q-66"}), "completed.terminated"),
+        (frozenset(), "refused.FAILED_SequenceError"),
+    ):
+        pair = way.pair(
+            Behaviour(loops=20, ignore_receipts=True), receipt_seconds=0.5, meter_id="METER-1", tolerances=tolerances
+        )
+        line = pair.run()
+        ends_safely(pair, line)
+        assert line.station is not None
+        assert line.station.code == ends
+        assert pair.outlet.receipts == []
+
+
 # --- cars that are wrong --------------------------------------------------------------------------------------------------
 
+INVALID_RECEIPT = "refused.FAILED_MeteringSignatureNotValid"
 WRONG: dict[str, tuple[Way, str, str]] = {
     # name of the flaw: the way, how the station's session ends, how the car's does
     "foreign-protocol": (DC_EIM, "refused.Failed_NoNegotiation", "refused.Failed_NoNegotiation"),
@@ -451,6 +494,13 @@ WRONG: dict[str, tuple[Way, str, str]] = {
     ),
     "renegotiate-before-start": (AC_EIM, "refused.FAILED", "refused.FAILED"),
     "start-in-the-loop": (DC_EIM, "refused.FAILED", "refused.FAILED"),
+    "receipt-of-other-reading": (DC_PNC, INVALID_RECEIPT, INVALID_RECEIPT),
+    "receipt-of-other-session": (AC_PNC, INVALID_RECEIPT, INVALID_RECEIPT),
+    "receipt-of-other-schedule": (AC_PNC, INVALID_RECEIPT, INVALID_RECEIPT),
+    "receipt-without-signature": (DC_PNC, INVALID_RECEIPT, INVALID_RECEIPT),
+    "receipt-by-other-key": (DC_PNC, INVALID_RECEIPT, INVALID_RECEIPT),
+    "receipt-changed-after-signing": (AC_PNC, INVALID_RECEIPT, INVALID_RECEIPT),
+    "receipt-twice": (DC_PNC, "refused.FAILED_SequenceError", "severed.connection-closed"),
     "stay-in-b": (DC_EIM, "refused.FAILED", "refused.FAILED"),
     "stay-in-c": (DC_EIM, "refused.FAILED", "refused.FAILED"),
 }  # fmt: skip
@@ -464,11 +514,13 @@ def test_every_flaw_is_tried() -> None:
 def test_a_car_that_is_wrong_is_refused_and_safe(name: str) -> None:
     way, station, car = WRONG[name]
     patience = 1000.0 if name.startswith("silent") else 1.0
-    pair = way.pair(Behaviour(loops=5, flaw=name, patience=patience))
+    demanded = 10.0 if name.startswith("receipt") else None
+    pair = way.pair(Behaviour(loops=5, flaw=name, patience=patience), receipt_seconds=demanded)
     line = pair.run()
     assert line.station is not None
     assert line.car is not None
     assert (line.station.code, line.car.code) == (station, car)
+    assert pair.outlet.receipts == [] or name == "receipt-twice"
     assert not pair.outlet.closed
     assert not pair.outlet.incidents
 

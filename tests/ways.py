@@ -12,8 +12,17 @@ from tools.evcc.behaviour import Behaviour, Current
 from tools.evcc.behaviour import Payment as Paid
 from tools.evcc.wallet import Wallet
 
-DC_OFFER = Offer(evse_id="DE*PNX*E12345", transfers=(Transfer.DC,), dc=DcLimits(), free=True, renegotiates_dc=True)
-AC_OFFER = Offer(evse_id="DE*PNX*E12345", transfers=(Transfer.AC_THREE_PHASE,), ac=AcLimits(), dc=None, free=True)
+DC_OFFER = Offer(
+    evse_id="DE*PNX*E12345",
+    meter_id="METER-1",
+    transfers=(Transfer.DC,),
+    dc=DcLimits(),
+    free=True,
+    renegotiates_dc=True,
+)
+AC_OFFER = Offer(
+    evse_id="DE*PNX*E12345", meter_id="METER-1", transfers=(Transfer.AC_THREE_PHASE,), ac=AcLimits(), dc=None, free=True
+)
 BOTH = (Payment.CONTRACT, Payment.EXTERNAL)
 
 

@@ -48,6 +48,13 @@ def check(config: Config) -> None:
     free = config.uplink.eim is Eim.FREE
     if free and not any(Payment.EXTERNAL in outlet.payments for outlet in config.outlets):
         raise Wrong(("uplink", "eim"), "is free, but no outlet offers external payment")
+    if config.uplink.receipts is None:
+        demanding = {
+            ("uplink", "RequestMeteringReceipt"): config.uplink.request_metering_receipt,
+            ("lab", "orders", "receipts"): config.lab.orders.receipts,
+        }
+        for path in (path for path, demanded in demanding.items() if demanded):
+            raise Wrong(path, "is set, but uplink.receipts names no file for the receipts")
     if config.trust.revoked is not None and config.trust.truststore is None:
         raise Wrong(("trust", "revoked"), "is set, but trust.truststore names no roots to accept certificates by")
     if config.lab.strict and config.lab.tolerate:

@@ -55,6 +55,12 @@ class LabOrders:
             "([schedules.md](schedules.md))."
         ),
     ] = False
+    receipts: Annotated[
+        bool,
+        Doc(
+            "Demand a metering receipt in every answer of the charging loop of a car with a contract; needs `uplink.receipts`."
+        ),
+    ] = False
     insulation_seconds: Annotated[
         float,
         Doc("Shortest insulation test of a cable check, in seconds; the station gives up after 38 s."),

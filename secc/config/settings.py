@@ -101,6 +101,15 @@ class Uplink:
         Path | None, Doc("File to which each session is appended, durably and without contract data.", "none")
     ] = None
     sessions_megabytes: Annotated[float, Doc("Size of that file and its predecessor."), Range(0.1, 10_000)] = 10.0
+    receipts: Annotated[
+        Path | None,
+        Doc(
+            "File to which each metering receipt of a car is appended, durably ([receipts.md](receipts.md)). "
+            "Its signatures are made with the keys of contracts: it is personal.",
+            "none: no receipts",
+        ),
+    ] = None
+    receipts_megabytes: Annotated[float, Doc("Size of that file and its predecessor."), Range(0.1, 10_000)] = 10.0
     provisioning: Annotated[
         Path | None,
         Doc(
@@ -117,7 +126,11 @@ class Uplink:
         ),
     ] = None
     danger_charge_unbooked: Annotated[
-        bool, Doc("Charge while that file cannot be written. The next power cut loses the sessions since then.")
+        bool,
+        Doc(
+            "Charge while `sessions` or `receipts` cannot be written. The next power cut loses the sessions since then, "
+            "and no receipts are demanded."
+        ),
     ] = False
     pnc_enabled: Annotated[bool, Named("PnCEnabled"), Doc("ISO15118Ctrlr: offer Plug & Charge.")] = True
     contract_validation_offline: Annotated[
@@ -138,6 +151,15 @@ class Uplink:
             "if their chain is valid and they have not failed before."
         ),
         Danger((True,), "any contract under an installed root charges, billed or not"),
+    ] = False
+
+    request_metering_receipt: Annotated[
+        bool,
+        Named("RequestMeteringReceipt"),
+        Doc(
+            "ISO15118Ctrlr: have cars with a contract sign what the meter says, every `timing.receipt_seconds`. Needs `receipts`. "
+            "Many cars cannot; those charge only with a card."
+        ),
     ] = False
 
     @property
@@ -190,6 +212,9 @@ class Timing:
     token_seconds: Annotated[
         float, Doc("Time for the cable after an accepted card (OCPP's EVConnectionTimeOut)."), Range(5, 3600)
     ] = 60.0
+    receipt_seconds: Annotated[
+        float, Doc("Time from one metering receipt to the next one that is demanded."), Range(5, 86_400)
+    ] = 900.0
     decide_seconds: Annotated[
         float, Doc("Time for the backend to decide on a contract; cars give up after 60 s."), Range(1, 55)
     ] = 50.0
@@ -240,6 +265,8 @@ class Config:
             denylist=uplink.denylist,
             sessions=uplink.sessions,
             sessions_octets=int(uplink.sessions_megabytes * 1_000_000),
+            receipts=uplink.receipts,
+            receipts_octets=int(uplink.receipts_megabytes * 1_000_000),
             provisioning=uplink.provisioning,
             schedules=uplink.schedules,
         )

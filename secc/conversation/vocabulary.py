@@ -255,6 +255,8 @@ class Levels:
     """When the contactor's state was last confirmed. A confirmation alone does not change the
     level.
     """
+    meter_record: bytes | None = field(default=None, repr=False)
+    """The meter's own signed record of ``watt_hours``; None if it does not sign."""
 
     @property
     def connected(self) -> bool:

@@ -9,6 +9,7 @@ from secc.iso2.phases.cable_check import cable_check, first_of_preparation, keep
 from secc.iso2.phases.certificates import certificate_service
 from secc.iso2.phases.charge_parameter_discovery import charge_parameter_discovery
 from secc.iso2.phases.charging_loop import Ended, charging_loop
+from secc.iso2.phases.metering_receipt import Receipts
 from secc.iso2.phases.payment_details import payment_details
 from secc.iso2.phases.power_delivery import power_delivery
 from secc.iso2.phases.pre_charge import pre_charge
@@ -23,6 +24,7 @@ from secc.session.dc_limits import CarLimits
 def conversation(secc: Party, state: SessionState) -> Conversation[str]:
     """Run from SessionSetup to SessionStop. Returns how the session ended."""
     state.hear(secc)
+    receipts: Receipts | None = None
     try:
         yield from session_setup(secc, state)
         yield from service_discovery(secc, state)
@@ -32,10 +34,14 @@ def conversation(secc: Party, state: SessionState) -> Conversation[str]:
             else:
                 details = yield from next_request(secc, PaymentDetailsReq)
             contract, challenge = yield from payment_details(secc, state, details)
-            yield from contract_authorization(secc, state, contract, challenge)
+            proved = yield from contract_authorization(secc, state, contract, challenge)
+            # The contract does not sign for what a card pays.
+            by_contract = state.offer.free or not state.wishes.eim_accepted
+            if by_contract and state.offer.receipt_seconds is not None:
+                receipts = Receipts(proved, state.offer.receipt_seconds)
         else:
             yield from external_authorization(secc, state)
-        yield from charging(secc, state)
+        yield from charging(secc, state, receipts)
         if state.terms.is_dc:
             yield from welding_detection(secc, state)
         return (yield from session_stop(secc, state))
@@ -55,7 +61,7 @@ def dc_preparation(secc: Party, state: SessionState, car: CarLimits) -> Conversa
     return heard if isinstance(heard, PowerDeliveryReq) else (yield from pre_charge(secc, state, car, heard))
 
 
-def charging(secc: Party, state: SessionState) -> Conversation[None]:
+def charging(secc: Party, state: SessionState, receipts: Receipts | None) -> Conversation[None]:
     """From ChargeParameterDiscovery to the PowerDelivery that ends charging, once a negotiation. A
     renegotiated DC session repeats the cable check.
     """
@@ -67,5 +73,5 @@ def charging(secc: Party, state: SessionState) -> Conversation[None]:
             delivery = yield from next_request(secc, PowerDeliveryReq)
         if not (yield from power_delivery(secc, state, target.offered, delivery)):
             return
-        if (yield from charging_loop(secc, state, target.car)) is not Ended.RENEGOTIATE:
+        if (yield from charging_loop(secc, state, target.car, receipts)) is not Ended.RENEGOTIATE:
             return

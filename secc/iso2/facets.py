@@ -25,6 +25,10 @@ CODES: Final = {
     ("ChargeParameterDiscoveryReq", "ev_charge_parameter"): ResponseCode.FAILED_WRONG_CHARGE_PARAMETER,
     ("PowerDeliveryReq", "sa_schedule_tuple_id"): ResponseCode.FAILED_TARIFF_SELECTION_INVALID,
     ("PowerDeliveryReq", "charging_profile"): ResponseCode.FAILED_CHARGING_PROFILE_INVALID,
+    **{
+        ("MeteringReceiptReq", name): ResponseCode.FAILED_METERING_SIGNATURE_NOT_VALID
+        for name in ("id", "session_id", "sa_schedule_tuple_id", "meter_info")
+    },
     ("PaymentServiceSelectionReq", "selected_service_list"): ResponseCode.FAILED_SERVICE_SELECTION_INVALID,
 }
 """By request and field; FAILED for all others."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from secc.conversation import Levels, Party
 from secc.iso2 import timing
 from secc.iso2.messages import MeterInfo
@@ -9,6 +11,11 @@ from secc.iso2.refusals import Malfunction
 from secc.iso2.session_state import SessionState
 from secc.session.measured import stale, whole_watt_hours
 from secc.session.offer import MeterDetail
+
+SIGNATURE_OCTETS: Final = 64
+"""Of SigMeterReading. A longer record of the meter is left out of MeterInfo, and goes to the backend
+with the receipt.
+"""
 
 
 def fresh(secc: Party) -> Levels:
@@ -21,11 +28,16 @@ def fresh(secc: Party) -> Levels:
 
 
 def meter_info(secc: Party, state: SessionState) -> MeterInfo | None:
-    """Returns the billing meter's reading; None without a meter or a reading, or if a lab wants none."""
+    """Returns the billing meter's reading, with its own signature if there is one that fits; None
+    without a meter or a reading, or if a lab wants none. [V2G2-902]
+    """
     detail, meter_id = state.offer.meter_detail, state.offer.meter_id[:32]
     if not meter_id or detail is MeterDetail.NONE:
         return None
     if detail is MeterDetail.IDENTITY:
         return MeterInfo(meter_id=meter_id)
-    reading = whole_watt_hours(secc.levels)
-    return None if reading is None else MeterInfo(meter_id=meter_id, meter_reading=reading)
+    reading, record = whole_watt_hours(secc.levels), secc.levels.meter_record
+    if reading is None:
+        return None
+    fits = record is not None and len(record) <= SIGNATURE_OCTETS
+    return MeterInfo(meter_id=meter_id, meter_reading=reading, sig_meter_reading=record if fits else None)

@@ -101,6 +101,13 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk("Q-64", "Ask WeldingDetection slowly, and several times.", "The station answers for a minute."),
     Quirk("Q-65", "Leave WeldingDetection out.", "SessionStopReq is accepted instead."),
     Quirk(
+        "Q-66",
+        "Ignore ReceiptRequired and send the next message of the charging loop.",
+        "The loop goes on, and a receipt is demanded again when the next one is due. Without it they are refused, because receipts are money.",
+        _ASKED,
+        remarked=True,
+    ),
+    Quirk(
         "Q-67",
         "Are damaged when the number of phases changes while they charge.",
         "The energy transfer mode of the first ChargeParameterDiscovery stays until the session ends.",

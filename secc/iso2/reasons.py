@@ -106,6 +106,13 @@ REASONS: Final[tuple[Meaning, ...]] = (
         RETRY,
         'Some cars do that always: `lab.tolerate = ["Q-45"]` accepts it; the station then limits the power itself.',
     ),
+    Meaning(
+        "refused.FAILED_MeteringSignatureNotValid",
+        "The car's metering receipt is not signed by its contract, or not of the reading that it was told last.",
+        STOPS,
+        "The detail says which of the two. The receipt is not booked; what was delivered is, as ever. A car that fails each time cannot "
+        "charge where receipts are demanded: note its type, and look at `RequestMeteringReceipt`.",
+    ),
     Meaning("refused.FAILED_NoChargeServiceSelected", "The car selected no charge service.", RETRY, CAR),
     Meaning(
         "refused.FAILED_WrongEnergyTransferMode",

@@ -87,6 +87,9 @@ PROVISIONING: Final = Timeout("provisioning service", 4.0, "the 4.5 s, less what
 have no Ongoing. [V2G2-558]
 """
 
+METERING_RECEIPT: Final = Timeout("metering receipt", 1.3, "the 1.5 s, less what the answer takes")
+"""The time to verify and store a receipt."""
+
 POWER_DELIVERY: Final = Timeout(
     "V2G_SECC_Msg_Performance_Time_PowerDeliveryRes", ANSWER_SECONDS["PowerDeliveryRes"], "ISO 15118-2, message timing"
 )

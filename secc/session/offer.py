@@ -129,6 +129,10 @@ class Offer:
     meter_detail: MeterDetail = MeterDetail.READING
     ongoing: frozenset[str] = frozenset()
     """The phases that a lab holds in Ongoing from the start (``secc.session.wishes.Held``)."""
+    receipt_seconds: float | None = None
+    """Seconds from one metering receipt of a car with a contract to the next one that is demanded;
+    None: none is.
+    """
     tolerances: frozenset[str] = frozenset()
     """Field quirks tolerated beyond the defaults (``Q-nn``)."""
     strict: bool = False

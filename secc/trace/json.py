@@ -25,7 +25,7 @@ from certs.emaid import EMAID
 from hal.readings import DcPhase
 from secc.conversation import Levels, Ticket, vocabulary
 from secc.errors import SeccError
-from secc.session import effects, events, identification, offer, schedules, services
+from secc.session import effects, events, identification, offer, receipts, schedules, services
 from secc.session.proof import ProvedContract
 
 PERSONAL_FIELDS = frozenset({"emaid", "evcc_id", "evccid", "id_token", "pcid", "value", "mac"})
@@ -34,7 +34,7 @@ PERSONAL_FIELDS = frozenset({"emaid", "evcc_id", "evccid", "id_token", "pcid", "
 _DEEPEST = 12
 _TYPES: dict[str, Any] = {
     name: cls
-    for module in (vocabulary, events, effects, identification, offer, schedules, services)
+    for module in (vocabulary, events, effects, identification, offer, receipts, schedules, services)
     for name, cls in vars(module).items()
     if isinstance(cls, type) and cls.__module__ == module.__name__
 } | {cls.__name__: cls for cls in (DcPhase, Edition, Levels, Ticket)}

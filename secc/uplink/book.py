@@ -235,6 +235,7 @@ class SessionBook:
             pseudonym=self._pseudonyms.of(_text(identity)) if identity.value else "",
             meter_id=report.meter_id,
             watt_hours=report.watt_hours,
+            signed=report.signed.hex() if report.signed is not None else None,
         )
 
     def ended(self, report: SessionEnded) -> None:

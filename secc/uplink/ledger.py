@@ -20,7 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from secc.conversation import Levels, Wall
-from secc.uplink.port import Identity, SessionEnded, SessionStarted
+from secc.session.receipts import BookReceipt
+from secc.uplink.port import Identity, MeteringReceipt, SessionEnded, SessionStarted
 
 
 @dataclass(slots=True)
@@ -37,20 +38,39 @@ class Transaction:
     first: float | None
     last: float | None
     """The newest reading."""
+    receipts: int = 0
+    """Number of metering receipts that were to be stored."""
 
     @property
     def delivered(self) -> float | None:
         """Watt hours; None without two readings."""
         return max(0.0, self.last - self.first) if self.last is not None and self.first is not None else None
 
-    def ended(self, reason: str, at: Wall, last: float | None) -> SessionEnded:
+    def ended(self, reason: str, at: Wall, last: float | None, signed: bytes | None = None) -> SessionEnded:
         """Returns the report of its end: ``reason`` is the stable code, ``last`` the reading with
-        the contactor open.
+        the contactor open, ``signed`` the meter's end record.
 
-        If that is None, the reading before it counts.
+        If ``last`` is None, the reading before it counts.
         """
         self.last = self.last if last is None else last
-        return SessionEnded(session=self.session, outlet=self.outlet, reason=reason, at=at, watt_hours=self.last)
+        return SessionEnded(
+            session=self.session, outlet=self.outlet, reason=reason, at=at, watt_hours=self.last, signed=signed
+        )
+
+    def receipted(self, question: BookReceipt, octets: bytes, at: Wall) -> MeteringReceipt:
+        """Returns the report of a receipt of the car, whose signature holds."""
+        self.receipts += 1
+        return MeteringReceipt(
+            session=self.session,
+            outlet=self.outlet,
+            number=self.receipts,
+            at=at,
+            meter_id=question.meter_id,
+            watt_hours=question.watt_hours,
+            schedule=question.schedule,
+            octets=octets,
+            signed=question.record,
+        )
 
 
 class Ledger:

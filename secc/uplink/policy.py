@@ -45,6 +45,10 @@ class Policy:
     """AuthCtrlr.DisableRemoteAuthorization: only lists decide, also online."""
     supports_expiry_date_time: bool = True
     """LocalAuthListCtrlr.SupportsExpiryDateTime: entries of the list may end."""
+    request_metering_receipt: bool = False
+    """ISO15118Ctrlr.RequestMeteringReceipt: demand receipts of cars with a contract. No decision
+    depends on it.
+    """
     offline_when_silent: bool = False
     """A backend that is online and does not answer in time counts as offline for this decision. Not
     a variable of OCPP.

@@ -59,6 +59,31 @@ class SessionStarted:
     at: Wall
     watt_hours: float | None = None
     meter_id: str = ""
+    signed: bytes | None = None
+    """The meter's signed start record, if it signs."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringReceipt:
+    """The car has signed, with its contract's key, the reading that it was told during this
+    session's transaction.
+
+    ``number`` counts the receipts of the session from 1: two reports with one number are the same
+    receipt. ``watt_hours`` is the reading that was signed, None if the car was told none;
+    ``schedule`` the id of the schedule that the car chose; ``octets`` the car's message as it came,
+    with its signature; ``signed`` the meter's own record of that reading, if it signs, of any
+    length.
+    """
+
+    session: str
+    outlet: str
+    number: int
+    at: Wall
+    meter_id: str
+    watt_hours: int | None
+    schedule: int
+    octets: bytes = field(repr=False)
+    signed: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +223,15 @@ class Backend(Protocol):
 
     async def session_ended(self, report: SessionEnded) -> None:
         """As ``session_started``."""
+
+    @property
+    def takes_receipts(self) -> bool:
+        """Whether a metering receipt can be stored now; none is demanded otherwise."""
+
+    async def metering_receipt(self, report: MeteringReceipt) -> None:
+        """Store the receipt durably: the car hears that it is accepted after this. Raises UplinkError
+        if that fails; the receipt then does not count, and nothing waits.
+        """
 
     def events(self) -> AsyncIterator[BackendEvent]:
         """Yields the backend's orders, until ``close``. The outlet that an order names checks it."""

@@ -32,8 +32,9 @@ from secc.session.schedules import ChargingNeeds, ChargingSchedules
 from secc.uplink.book import FailedContracts, Pseudonyms, SessionBook
 from secc.uplink.lists import Lists, card, normal, read_list
 from secc.uplink.policy import AskBackend, Case, Entry, Policy, TokenStatus, decide, worth_remembering
-from secc.uplink.port import BackendEvent, SessionEnded, SessionStarted, Status
+from secc.uplink.port import BackendEvent, MeteringReceipt, SessionEnded, SessionStarted, Status
 from secc.uplink.provisioning import problem_of, provision
+from secc.uplink.receipts import ReceiptBook
 from secc.uplink.schedules import read_schedules
 
 T = TypeVar("T")
@@ -59,8 +60,8 @@ class Eim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Settings of the operator. ``sessions`` None: sessions are not stored; a list None: it is
-    empty.
+    """Settings of the operator. ``sessions`` None: sessions are not stored; ``receipts`` None: no
+    metering receipts are demanded; a list None: it is empty.
     """
 
     state_directory: Path
@@ -70,6 +71,8 @@ class Rules:
     denylist: Path | None = None
     sessions: Path | None = None
     sessions_octets: int = 10_000_000
+    receipts: Path | None = None
+    receipts_octets: int = 10_000_000
     provisioning: Path | None = None
     """Local socket of a provisioning service."""
     schedules: Path | None = None
@@ -81,6 +84,7 @@ class _Stores:
     pseudonyms: Pseudonyms
     failed: FailedContracts
     book: SessionBook | None
+    receipts: ReceiptBook | None
     lists: Lists = field(default_factory=Lists)
     stamps: tuple[object, ...] = ()
     """Stamps of the list files as they are in force."""
@@ -128,6 +132,7 @@ class Standalone:
             stores.pseudonyms.problem,
             self._hanging,
             *_problems(stores.book),
+            stores.receipts.problem if stores.receipts is not None else "",
             service,
             self._unplanned,
         )
@@ -199,8 +204,10 @@ class Standalone:
 
     @property
     def unbooked(self) -> str:
-        book = self._stores.book if self._stores is not None else None
-        return (book.problem or self._hanging) if book is not None else ""
+        stores = self._stores
+        files = () if stores is None else [one for one in (stores.book, stores.receipts) if one is not None]
+        problem = next((one.problem for one in files if one.problem), "")
+        return problem or (self._hanging if files else "")
 
     @property
     def _hanging(self) -> str:
@@ -223,12 +230,25 @@ class Standalone:
                 log.error("%s", book.problem)
             elif before and not book.problem:
                 log.warning("charging sessions are booked again")
+        if stores.receipts is not None:
+            await self._work(stores.receipts.catch_up)
 
     async def session_started(self, report: SessionStarted) -> None:
         await self._work(lambda: book.started(report) if (book := self._opened().book) is not None else None)
 
     async def session_ended(self, report: SessionEnded) -> None:
         await self._work(lambda: book.ended(report) if (book := self._opened().book) is not None else None)
+
+    @property
+    def takes_receipts(self) -> bool:
+        receipts = self._stores.receipts if self._stores is not None else None
+        return receipts is not None and not receipts.problem
+
+    async def metering_receipt(self, report: MeteringReceipt) -> None:
+        receipts = self._opened().receipts
+        if receipts is None:
+            raise UplinkError("there is no file for metering receipts")
+        await self._work(lambda: receipts.book(report))
 
     async def events(self) -> AsyncIterator[BackendEvent]:
         """Yields no orders, because there is no central system. Ends with ``close``."""
@@ -257,7 +277,11 @@ class Standalone:
                 # work again later.
                 book.problem = book.problem or str(error)
                 log.error("%s", book.problem)
-        stores = _Stores(pseudonyms, FailedContracts(rules.state_directory / "failed-contracts.json", self._disk), book)
+        failed = FailedContracts(rules.state_directory / "failed-contracts.json", self._disk)
+        receipts = None
+        if rules.receipts is not None:
+            receipts = ReceiptBook.open(rules.receipts, rules.receipts_octets, self._disk)
+        stores = _Stores(pseudonyms, failed, book, receipts)
         self._read_lists(stores)
         self._stores = stores
 

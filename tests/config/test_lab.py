@@ -28,6 +28,7 @@ def outlet(tls: Tls = Tls.OFFERED, payments: tuple[Payment, ...] = BOTH) -> Outl
         ("payment", "external", Payment.EXTERNAL),
         ("tls", "off", Tls.OFF),
         ("meter_info", "identity", MeterDetail.IDENTITY),
+        ("receipts", True, True),
         ("insulation_seconds", 20, 20.0),
     ],
 )
@@ -48,6 +49,7 @@ def test_an_order_is_taken_and_taken_back(key: str, value: object, expected: obj
         ("ongoing", "CableCheck", "ongoing: must be a list"),
         ("payment", "nobody", "payment: must be one of"),
         ("meter_info", 1, "meter_info: must be one of"),
+        ("receipts", 1, "receipts: must be true or false"),
         ("insulation_seconds", -1, "insulation_seconds: must be from 0 to 60"),
         ("insulation_seconds", float("inf"), "insulation_seconds: must be from 0 to 60"),
         ("insulation_seconds", True, "insulation_seconds: must be a number"),
@@ -105,6 +107,10 @@ interface = "eth1"
             "station.toml:11: lab.orders.ongoing[1]: must be one of 'Authorization', 'ChargeParameterDiscovery', 'CableCheck', not 'PreCharge'",
         ),
         (
+            "enabled = true\nreceipts = true\n",
+            "station.toml:10: lab.orders.receipts: is set, but uplink.receipts names no file for the receipts",
+        ),
+        (
             'enabled = true\npayment = "contract"\ntls = "off"\n',
             "station.toml:11: lab.orders.tls: is 'off', which leaves of outlet '1' contract without TLS",
         ),
@@ -137,6 +143,7 @@ def test_a_station_that_takes_orders_says_so(tmp_path: Path) -> None:
         ("meter_info", "none", "none"),
         ("meter_info", "default", None),
         ("enabled", "true", True),
+        ("receipts", "true", True),
         ("energy", "free", "free"),
     ],
 )

@@ -186,8 +186,16 @@ port = 49152
             "station.toml:9: outlet[1].name: repeats the name of outlet '1'",
         ),
         (
-            PNC + "[lab]\ntolerate = ['Q-16', 'Q-66']\n",
-            "station.toml:8: lab.tolerate[1]: Q-66 cannot be asked for",
+            PNC + "[uplink]\nRequestMeteringReceipt = true\n",
+            "station.toml:8: uplink.RequestMeteringReceipt: is set, but uplink.receipts names no file",
+        ),
+        (
+            PNC + "[timing]\nreceipt_seconds = 1\n",
+            "station.toml:8: timing.receipt_seconds: must be from 5 to 86400, not 1",
+        ),
+        (
+            PNC + "[lab]\ntolerate = ['Q-16', 'Q-63']\n",
+            "station.toml:8: lab.tolerate[1]: Q-63 cannot be asked for",
         ),
         (
             PNC + "[lab]\nstrict = true\ntolerate = ['Q-16']\n",

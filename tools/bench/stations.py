@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,11 @@ class Ground:
         tls: bool = True,
         connector: str = "dc",
         speed: float | None = None,
+        timing: Mapping[str, float] | None = None,
         **uplink: str | int,
     ) -> tuple[Path, tuple[Outlet, ...]]:
         """Write a station's TOML file: Plug & Charge over TLS, or without ``tls`` free charging; traces on;
-        with these settings of ``[uplink]``. ``plugged``: a car is plugged in from the start.
+        with these settings of ``[uplink]`` and ``[timing]``. ``plugged``: a car is plugged in from the start.
         """
         self._stations += 1
         here = self.directory / f"s{self._stations}"
@@ -105,6 +106,7 @@ class Ground:
             access = {"payments": ["contract" if tls else "external"], "tls": "required" if tls else "off"}
             tables.append(("[[outlet]]", outlet | access | {"sdp_port": place.sdp_port}))
         tables += [("[uplink]", uplink), ("[trust]", {"clock": "rtc"} | trust), ("[trace]", {"mode": "always"})]
+        tables.append(("[timing]", dict(timing or {})))
         lines = [[name, *(f"{key} = {json.dumps(value)}" for key, value in table.items())] for name, table in tables]
         path = here / "station.toml"
         path.write_text("\n".join(line for table in lines for line in table) + "\n")

@@ -77,6 +77,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--stop-before", metavar="REQUEST", help="send SessionStopReq in place of this request")
     parser.add_argument("--renegotiate-after", type=int, metavar="N", help="renegotiate after N answers of the loop")
     parser.add_argument("--ignore-renegotiation", action="store_true", help="charge on when asked to renegotiate")
+    parser.add_argument("--ignore-receipts", action="store_true", help="sign no metering receipt, and charge on")
     parser.add_argument(
         "--keep-relays", action="store_true", help="DC: keep the battery on the inlet while renegotiating"
     )

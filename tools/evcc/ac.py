@@ -9,6 +9,7 @@ from .battery import Battery
 from .charging import Terms, Turn, power_delivery, reason_to_leave
 from .exchange import Exchange
 from .quantities import real
+from .receipts import receipt
 from .vocabulary import Ended, SetLoad, SetPilot, StationWrong
 
 
@@ -35,6 +36,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
             drawn = wanted
             car.do(SetLoad(drawn))
         car.draw(battery, drawn * terms.maximum_volts * car.behaviour.phases)
+        yield from receipt(car, heard)
         loops += 1
         leaving = reason_to_leave(car, battery, heard, loops, terms.maximum_volts, drawn)
         if leaving is not None:

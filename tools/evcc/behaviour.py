@@ -70,6 +70,8 @@ class Behaviour:
     """Ask for a renegotiation, once, after this many answers of the charging loop."""
     ignore_renegotiation: bool = False
     """Go on charging when the station asks for a renegotiation, as a car may. [V2G2-680]"""
+    ignore_receipts: bool = False
+    """Go on charging without the receipt that the station demands, as some cars do. (Q-66)"""
     keep_relays: bool = False
     """DC: leave the battery on the inlet during a renegotiation, as some cars do."""
     ask_detail: bool = False

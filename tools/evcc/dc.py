@@ -11,6 +11,7 @@ from .battery import Battery
 from .charging import Terms, Turn, ev_status, power_delivery, reason_to_leave
 from .exchange import Exchange, LeaveEarly
 from .quantities import amperes, real, volts
+from .receipts import receipt
 from .timing import CABLE_CHECK, PRE_CHARGE, WELDING_DETECTION
 from .vocabulary import Ended, MoveRelays, SetPilot, StationWrong
 
@@ -94,6 +95,7 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
         if present_amperes > battery.maximum_amperes * OVERSHOOT + 1.0:
             raise StationWrong("overcurrent", "EVMaximumCurrentLimit", f"{present_amperes:.0f} A")
         car.draw(battery, present_volts * present_amperes)
+        yield from receipt(car, heard)
         loops += 1
         leaving = reason_to_leave(car, battery, heard, loops, present_volts, present_amperes)
         if leaving is not None:

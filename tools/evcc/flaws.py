@@ -11,6 +11,7 @@ from dataclasses import replace
 from secc.iso2 import messages as iso2
 from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 
+from . import receipt_flaws as receipt_flaws
 from .flaw import FLAWS as FLAWS
 from .flaw import Flaw, Outgoing, RawOctets, RawPayload, body_flaw, message_flaw, register
 from .quantities import amperes, volts, watt_hours, watts

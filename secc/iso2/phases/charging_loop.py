@@ -10,11 +10,13 @@ from secc.errors import Refusal
 from secc.iso2 import timing
 from secc.iso2.measured import fresh, meter_info
 from secc.iso2.messages import (
+    Body,
     ChargeProgress,
     ChargingStatusReq,
     ChargingStatusRes,
     CurrentDemandReq,
     CurrentDemandRes,
+    MeteringReceiptReq,
     PaymentOption,
     PhysicalValue,
     PowerDeliveryReq,
@@ -22,6 +24,7 @@ from secc.iso2.messages import (
     SessionStopReq,
     UnitSymbol,
 )
+from secc.iso2.phases.metering_receipt import Receipts, metering_receipt
 from secc.iso2.phases.power_delivery import renegotiate, stop
 from secc.iso2.session_state import SessionState, Stopped, remark
 from secc.iso2.status import present_ac, present_dc
@@ -37,21 +40,23 @@ class Ended(Enum):
     RENEGOTIATE = auto()
 
 
-def charging_loop(secc: Party, state: SessionState, car: CarLimits | None) -> Conversation[Ended]:
+def charging_loop(
+    secc: Party, state: SessionState, car: CarLimits | None, receipts: Receipts | None
+) -> Conversation[Ended]:
     """Answer the car's status requests until PowerDelivery. ``car``: the limits of a DC car, None
     for AC.
     """
     status: type[ChargingStatusReq | CurrentDemandReq] = ChargingStatusReq if car is None else CurrentDemandReq
-    request = yield from _next(secc, state, status)
+    request = yield from _next(secc, state, receipts, status)
     state.powerless_since = None
     while not isinstance(request, PowerDeliveryReq):
         if car is not None:
             if car.watts is None and request.ev_maximum_power_limit is not None:
                 car = car.completed(watts(request.ev_maximum_power_limit))
-            _current_demand(secc, state, car, request)
+            _current_demand(secc, state, receipts, car, request)
         else:
-            _charging_status(secc, state)
-        request = yield from _next(secc, state, status, PowerDeliveryReq)
+            _charging_status(secc, state, receipts)
+        request = yield from _next(secc, state, receipts, status, PowerDeliveryReq)
     if request.charge_progress is ChargeProgress.START:
         raise Refusal(ResponseCode.FAILED, "[V2G2-812]", "Start where power flows already")
     if request.charge_progress is ChargeProgress.RENEGOTIATE:
@@ -61,19 +66,26 @@ def charging_loop(secc: Party, state: SessionState, car: CarLimits | None) -> Co
     return Ended.STOPPED
 
 
-def _next(
-    secc: Party, state: SessionState, kind: type[ChargingStatusReq | CurrentDemandReq], *others: type[PowerDeliveryReq]
-) -> Conversation[Any]:
-    """Wait for the next request. SessionStopReq raises ``Stopped`` (D4, Q-38), unless ``strict``."""
+def _next(secc: Party, state: SessionState, receipts: Receipts | None, *kinds: type[Body]) -> Conversation[Any]:
+    """Wait for the next request, and answer the metering receipt before it. SessionStopReq raises
+    ``Stopped`` (D4, Q-38), unless ``strict``.
+    """
     tolerated = () if state.offer.strict else (SessionStopReq,)
-    heard = yield from secc.receive(kind, *tolerated, *others, within=timing.SEQUENCE)
-    if isinstance(heard, SessionStopReq):
-        remark(secc, "Q-38", "SessionStopReq from the charging loop")
-        raise Stopped("SessionStopReq")
-    return heard
+    while True:
+        first, *others = kinds if receipts is None else receipts.before(state, kinds)
+        heard = yield from secc.receive(first, *tolerated, *others, within=timing.SEQUENCE)
+        if isinstance(heard, SessionStopReq):
+            remark(secc, "Q-38", "SessionStopReq from the charging loop")
+            raise Stopped("SessionStopReq")
+        if receipts is None:
+            return heard
+        if not isinstance(heard, MeteringReceiptReq):
+            receipts.passed_over(secc, state)
+            return heard
+        yield from metering_receipt(secc, state, receipts, heard)
 
 
-def _charging_status(secc: Party, state: SessionState) -> None:
+def _charging_status(secc: Party, state: SessionState, receipts: Receipts | None) -> None:
     # EVSEMaxCurrent is for external payment; with a contract the schedule is the limit.
     external = state.payment is PaymentOption.EXTERNAL_PAYMENT
     watts = state.terms.maximum_watts
@@ -83,20 +95,23 @@ def _charging_status(secc: Party, state: SessionState) -> None:
         # With a contract only a schedule can say 0 A, and it would be for a pause.
         told = external or stepped < watts
         _powerless(secc, state, most, state.offer.no_power_seconds if told else 0.0)
+    info, receipt_required = (meter_info(secc, state), False) if receipts is None else receipts.tell(secc, state)
     secc.reply(
         ChargingStatusRes(
             response_code=ResponseCode.OK,
             evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=state.tuple_id,
             evse_max_current=most if external else None,
-            meter_info=meter_info(secc, state),
-            receipt_required=False,
+            meter_info=info,
+            receipt_required=receipt_required,
             ac_evse_status=present_ac(secc, state),
         )
     )
 
 
-def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: CurrentDemandReq) -> None:
+def _current_demand(
+    secc: Party, state: SessionState, receipts: Receipts | None, car: CarLimits, request: CurrentDemandReq
+) -> None:
     """Answer at once with the stored measurements: the standard allows 25 ms."""
     dc, measured = state.terms.dc, fresh(secc)
     most_watts = state.terms.limited(dc.maximum_watts)
@@ -130,6 +145,7 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
     if soc != state.announced_soc:
         state.announced_soc = soc
         secc.do(Reach(Milestone.CHARGING, (("soc", float(soc)),)))
+    info, receipt_required = (meter_info(secc, state), False) if receipts is None else receipts.tell(secc, state)
     secc.reply(
         CurrentDemandRes(
             response_code=ResponseCode.OK,
@@ -144,8 +160,8 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
             evse_maximum_power_limit=most,
             evse_id=state.offer.evse_id,
             sa_schedule_tuple_id=state.tuple_id,
-            meter_info=meter_info(secc, state),
-            receipt_required=False,
+            meter_info=info,
+            receipt_required=receipt_required,
         )
     )
 

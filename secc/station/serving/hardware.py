@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from typing import Final, TypeVar
 
 from hal import events
 from hal.errors import HalError
@@ -13,7 +14,7 @@ from hal.events import BoardEvent
 from hal.faults import EMERGENCY_STOP, driver_bug, fault_of, standing
 from hal.guard import ConsentLost, Guard
 from hal.open import open_hal
-from hal.ports import Board
+from hal.ports import Board, Meter
 from hal.readings import Severity
 from secc.config import OutletSettings
 from secc.conversation import Levels
@@ -21,6 +22,8 @@ from secc.station.serving.levels import levels_of
 from secc.station.serving.router import Router
 from secc.station.serving.supplies import Path, path_of
 from secc.station.shared.services import Services
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,8 @@ METER_SECONDS = 5.0
 """Limit for a reading of the meter. The end of a session is booked after it, and the beginning of
 the next one after that.
 """
+COMMAND_SECONDS: Final = 1.0
+"""Limit of the meter's start record: a metering receipt waits for the session's beginning to be booked."""
 BOARD_RETRY_SECONDS = 5.0
 SETTLE_STEP_SECONDS = 0.02
 
@@ -139,14 +144,27 @@ class Hardware:
         """Returns the watt hours of the billing meter, read now; None without a meter, or if it
         does not answer.
         """
+        reading = await self._metered(METER_SECONDS, lambda meter: meter.read())
+        return None if reading is None else reading.watt_hours_import
+
+    async def begin_metering(self, transaction: str) -> bytes | None:
+        """Begin a transaction of the meter. Returns its signed start record; None without one."""
+        return await self._metered(COMMAND_SECONDS, lambda meter: meter.begin(transaction))
+
+    async def end_metering(self, transaction: str) -> bytes | None:
+        """End it. Returns the signed end record; None without one."""
+        return await self._metered(METER_SECONDS, lambda meter: meter.end(transaction))
+
+    async def _metered(self, seconds: float, ask: Callable[[Meter], Awaitable[T]]) -> T | None:
+        """Returns the meter's answer; None without a meter, or if it does not answer in time."""
         meter = self.board.meter if self.board is not None else None
         if meter is None:
             return None
         try:
-            async with asyncio.timeout(METER_SECONDS):
-                return (await meter.read()).watt_hours_import
+            async with asyncio.timeout(seconds):
+                return await ask(meter)
         except (HalError, TimeoutError) as error:
-            text = str(error) or f"no answer in {METER_SECONDS:g} s"
+            text = str(error) or f"no answer in {seconds:g} s"
             log.warning("outlet %s: the meter cannot be read: %s", self.name, text)
             return None
         except Exception as error:  # noqa: BLE001  # the same

@@ -19,10 +19,11 @@ def levels_of(board: Board | None, path: Path | None) -> Levels:
     if not board.healthy:
         return Levels(cable_amperes=None if board.proximity is None else 0.0)
     volts = amperes = watt_hours = 0.0
+    record = None
     measured_at = metered_at = _NEVER
     reading = board.meter.reading if board.meter is not None else None
     if reading is not None:
-        watt_hours, metered_at = reading.watt_hours_import, reading.at
+        watt_hours, metered_at, record = reading.watt_hours_import, reading.at, reading.signed
     contactor = ContactorReading(ContactorState.UNKNOWN, _NEVER)
     if path is Path.DC and board.dc is not None:
         contactor = board.dc.contactor
@@ -47,4 +48,5 @@ def levels_of(board: Board | None, path: Path | None) -> Levels:
         contactor_at=contactor.at,
         locked=board.lock is not None and board.lock.reading.state is LockState.LOCKED,
         cable_amperes=None if board.proximity is None else board.proximity.reading.amperes or 0.0,
+        meter_record=record,
     )

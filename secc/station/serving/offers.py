@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from hal.ports import Board
-from secc.config import OutletSettings, Tls
+from secc.config import LabOrders, OutletSettings, Tls
 from secc.outlet import Plugin
 from secc.protocols import editions
 from secc.session.effects import Provisioning
@@ -91,6 +91,16 @@ def offer_for(
         services=tuple(service.offered() for service in settings.services),
         meter_detail=ordered.meter_info,
         ongoing=frozenset(phase.value for phase in ordered.ongoing),
+        receipt_seconds=_receipt_seconds(ordered, services),
         tolerances=frozenset(config.lab.tolerate),
         strict=config.lab.strict,
     )
+
+
+def _receipt_seconds(orders: LabOrders, services: Services) -> float | None:
+    """Returns how often a metering receipt is demanded; None: it is not, or could not be stored."""
+    if not services.uplink.takes_receipts:
+        return None
+    if orders.receipts:
+        return 0.0
+    return services.config.timing.receipt_seconds if services.uplink.policy.request_metering_receipt else None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from secc.config import LabOrders, OutletSettings
+from secc.errors import ConfigError
 from secc.session.schedules import ChargingSchedule, ChargingSchedules, PowerSpan, Tariff, TariffEntry
 
 HOUR: Final = 3600
@@ -20,8 +21,9 @@ class Orders:
     and ``secc control lab`` change them.
     """
 
-    def __init__(self, settings: OutletSettings, orders: LabOrders) -> None:
-        self._configured = settings
+    def __init__(self, settings: OutletSettings, orders: LabOrders, *, receipts: bool = False) -> None:
+        """``receipts``: whether there is a file for metering receipts."""
+        self._configured, self._receipts = settings, receipts
         self.now = orders
         self.settings = orders.within(settings)
 
@@ -30,6 +32,8 @@ class Orders:
         is not known, or asks for more than the settings allow.
         """
         orders = self.now.ordered(key, value)
+        if orders.receipts and not self._receipts:
+            raise ConfigError("receipts", "needs uplink.receipts, a file for them")
         self.now, self.settings = orders, orders.within(self._configured)
 
 

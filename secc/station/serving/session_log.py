@@ -35,6 +35,7 @@ from secc.session.log import about, running_sessions, told
 from secc.session.offer import Offer, Surroundings
 from secc.session.proof import ProvedContract
 from secc.session.protocol import V2gProtocol
+from secc.session.receipts import BookReceipt, ReceiptBooked, ReceiptRejected, ReceiptUnbooked
 from secc.session.schedules import PlanCharging, Planned
 from secc.station.serving.context import Outlet, Part
 from secc.station.serving.draft import Draft, tls_seen
@@ -189,6 +190,17 @@ class SessionLog(Part):
         for why in found.rejected:
             log.warning("outlet %s: charging schedules: %s", self._name, why)
             self._note(f"charging schedules: {why}")
+
+    def receipted(self, question: BookReceipt, found: ReceiptBooked | ReceiptRejected | ReceiptUnbooked) -> None:
+        """The car has sent a metering receipt."""
+        match found:
+            case ReceiptBooked():
+                text = "metering receipt booked"
+            case ReceiptRejected(flaw, detail):
+                text = f"metering receipt refused: {flaw}" + (f" ({detail})" if detail else "")
+            case ReceiptUnbooked(detail):
+                text = f"metering receipt not booked: {detail}"
+        log.info("outlet %s: %s", self._name, text)
 
     def identified(self, contract: ProvedContract, verdict: Verdict) -> None:
         """The car has proved this contract, and the backend has decided about it."""

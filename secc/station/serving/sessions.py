@@ -23,6 +23,7 @@ from secc.session.events import ConnectionClosed, Shutdown
 from secc.session.identification import AuthorizeToken
 from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import V2gProtocol
+from secc.session.receipts import BookReceipt
 from secc.session.schedules import KeepSchedule, PlanCharging
 from secc.station.serving.connection import V2gConnection
 from secc.station.serving.context import Outlet, Part
@@ -79,6 +80,8 @@ class Sessions(Part):
         router.told(effects.ValidateOemCertificate, by=session_log.oem_judged)
         router.told(effects.ProvisionContract, by=session_log.provisioned)
         router.told(PlanCharging, by=session_log.planned)
+        router.finds(BookReceipt, by=transactions.receipt)
+        router.told(BookReceipt, by=session_log.receipted)
         router.taps(effects.AuthorizeContract, by=questions.asked)
         router.taps(effects.ValidateContract, by=self._presented)
         router.told(effects.ValidateContract, by=self._judged)

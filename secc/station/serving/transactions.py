@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from secc.conversation import Levels, Reason, Wall
+from secc.errors import SeccError, SignatureRejected
 from secc.outlet.effects import PauseOver
 from secc.session.effects import Identify, Milestone, StartPower
 from secc.session.log import about
 from secc.session.offer import Offer
+from secc.session.receipts import BookReceipt, ReceiptBooked, ReceiptRejected, ReceiptUnbooked
 from secc.station.serving.context import Outlet, Part
 from secc.station.serving.writes import Writes
 from secc.uplink.ledger import Ledger, Transaction
-from secc.uplink.port import Identity
+from secc.uplink.port import Identity, MeteringReceipt, SessionStarted
 from secc.uplink.standalone import Eim
 
 log = logging.getLogger(__name__)
@@ -78,7 +81,14 @@ class Transactions(Part):
             meter_id=offer.meter_id if offer is not None else "",
         )
         if report is not None:
-            self._writes.put(lambda: self._services.uplink.session_started(report))
+            begun = asyncio.get_running_loop().create_task(
+                self._hardware.begin_metering(session), name=f"{self._name} first record of the meter"
+            )
+            self._writes.put(lambda: self._start(report, begun))
+
+    async def _start(self, report: SessionStarted, begun: asyncio.Task[bytes | None]) -> None:
+        """Report the beginning to the backend, with the meter's start record if it has one."""
+        await self._services.uplink.session_started(replace(report, signed=await begun))
 
     def paused(self, levels: Levels) -> None:
         """The running session pauses: its transaction stays open."""
@@ -106,20 +116,60 @@ class Transactions(Part):
     def _close(self, transaction: Transaction, reason: Reason) -> None:
         wall = self._services.calendar.wall()
         # Read now, not when the write begins: by then the next car may be charging.
-        rest = asyncio.get_running_loop().create_task(self._rested(), name=f"{self._name} last reading")
+        rest = asyncio.get_running_loop().create_task(
+            self._rested(transaction.session), name=f"{self._name} last reading"
+        )
         self._writes.put(lambda: self._settle(transaction, reason, wall, rest))
 
-    async def _rested(self) -> float | None:
-        """Returns the meter's count when the contactor is open."""
+    async def _rested(self, transaction: str) -> tuple[float | None, bytes | None]:
+        """Returns the meter's count when the contactor is open, and its signed end record."""
         await self._hardware.settle(REST_SECONDS)
-        return await self._hardware.read_meter()
+        signed = await self._hardware.end_metering(transaction)
+        return await self._hardware.read_meter(), signed
 
     async def _settle(
-        self, transaction: Transaction, reason: Reason, wall: Wall, rest: asyncio.Task[float | None]
+        self,
+        transaction: Transaction,
+        reason: Reason,
+        wall: Wall,
+        rest: asyncio.Task[tuple[float | None, bytes | None]],
     ) -> None:
         """Report the end to the backend, with the meter read while the contactor was open."""
-        report = transaction.ended(reason.code, wall, await rest)
+        report = transaction.ended(reason.code, wall, *await rest)
         if transaction.delivered is not None:
             kilowatt_hours = transaction.delivered / 1000.0
             log.info("outlet %s: delivered %.3f kWh", self._name, kilowatt_hours, extra=about(transaction.session))
         await self._services.uplink.session_ended(report)
+
+    # Metering receipts
+
+    async def receipt(self, question: BookReceipt) -> ReceiptBooked | ReceiptRejected | ReceiptUnbooked:
+        """Verify a receipt of the car, and store it behind what is to be stored before it."""
+        transaction = self.ledger.running
+        if transaction is None:
+            return ReceiptUnbooked("no energy flows")
+        try:
+            receipt = await asyncio.get_running_loop().run_in_executor(self._services.work, question.check)
+        except SignatureRejected as rejected:
+            return ReceiptRejected(rejected.flaw, rejected.detail)
+        except Exception:
+            log.exception("outlet %s: a bug in verifying a metering receipt", self._name)
+            return ReceiptUnbooked("internal error")
+        report = transaction.receipted(question, receipt.octets, self._services.calendar.wall())
+        stored: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._writes.put(lambda: self._store(report, stored))
+        # A car that does not wait leaves the write alone: half of it would be a loss.
+        problem = await asyncio.shield(stored)
+        return ReceiptUnbooked(problem) if problem else ReceiptBooked(receipt.quirk)
+
+    async def _store(self, report: MeteringReceipt, stored: asyncio.Future[str]) -> None:
+        """``stored`` gets why the receipt could not be stored; empty if it is."""
+        problem = "internal error"
+        try:
+            await self._services.uplink.metering_receipt(report)
+            problem = ""
+        except SeccError as error:
+            problem = str(error)
+            raise
+        finally:
+            stored.set_result(problem)

@@ -148,6 +148,32 @@ def test_meter_info_is_left_out_of_the_next_session(tmp_path: Path) -> None:
     at(lab(tmp_path), story)
 
 
+def test_a_receipt_is_demanded_in_every_answer_of_the_next_session(tmp_path: Path) -> None:
+    config = lab(tmp_path, tls=Tls.OFFERED, payments=BOTH)
+    behaviour = Behaviour(payment=Paid.CONTRACT, loops=4)
+
+    async def story(scene: Scene) -> None:
+        path = scene.config.uplink.receipts
+        assert path is not None
+        for count, (value, receipts) in enumerate([(None, 0), (True, 4), (False, 4)], 1):
+            order(scene, "receipts", value)
+            drive = await scene.drive(behaviour, tls=True).done()
+            assert drive.outcome == "completed.full"
+            await scene.ended(count)
+            assert len(path.read_text().splitlines() if path.exists() else []) == receipts
+            await asyncio.sleep(1.0)
+
+    at(replace(config, uplink=replace(config.uplink, receipts=tmp_path / "receipts.jsonl")), story)
+
+
+def test_no_receipt_is_demanded_that_cannot_be_kept(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        assert refused(scene, "receipts", True).startswith("receipts: needs uplink.receipts")
+        assert order(scene) == {}
+
+    at(lab(tmp_path), story)
+
+
 def test_a_phase_is_held_before_its_session_begins_and_released_while_it_runs(tmp_path: Path) -> None:
     async def story(scene: Scene) -> None:
         tester = await (await Tester.connect(scene)).drive("Authorization")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Literal, cast
@@ -14,14 +14,20 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.config import Eim, OutletSettings
 from secc.conversation import ENDLESS, Levels, Reason, Wall
+from secc.errors import SignatureRejected, UplinkError
+from secc.iso2.messages import SCHEMA, ChargingStatusReq, MeteringReceiptReq
 from secc.outlet.effects import PauseOver
 from secc.session.effects import Decision, Identify, Milestone, StartPower, Verdict
+from secc.session.receipts import BookReceipt, ReceiptBooked, ReceiptRejected, ReceiptUnbooked, SignedReceipt
+from secc.session.signature import P256_SHA256, Flaw, sign
 from secc.station.serving.hardware import Hardware
 from secc.station.serving.transactions import REST_SECONDS, Transactions
 from secc.station.serving.writes import Writes
 from secc.trace.reasons import MEANINGS
-from secc.uplink.port import Identity, SessionEnded, SessionStarted
+from secc.uplink.port import Identity, MeteringReceipt, SessionEnded, SessionStarted
+from tests.iso2_car import AC_PNC, Car
 from tests.lab_proof import lab_proved
+from tests.lab_trust import LAB
 
 WALL = Wall(datetime(2026, 11, 20, 12, 0, tzinfo=UTC), trusted=True)
 CARD = Identity("rfid", "04A2B3C4")
@@ -36,14 +42,23 @@ class Outlet:
     meter: float | None = 100.0
     beside: Identity | None = None
     eim: Eim = Eim.FREE
-    reports: list[SessionStarted | SessionEnded] = field(default_factory=list)
+    full: bool = False
+    seconds: float = 0.0
+    """How long the backend takes to store a report."""
+    record: bytes | None = None
+    """What the meter signs with; None: it signs nothing."""
+    metering: list[str] = field(default_factory=list)
+    reports: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.writes = Writes("1")
         services = SimpleNamespace(
             calendar=SimpleNamespace(wall=lambda: WALL),
             config=SimpleNamespace(uplink=SimpleNamespace(eim=self.eim)),
-            uplink=SimpleNamespace(session_started=self._report, session_ended=self._report),
+            uplink=SimpleNamespace(
+                session_started=self._report, session_ended=self._report, metering_receipt=self._report
+            ),
+            work=None,
         )
         outlet = SimpleNamespace(
             settings=OutletSettings(interface="lo", name="1", evse_id="DE*PNX*E1"),
@@ -56,7 +71,10 @@ class Outlet:
         )
         self.transactions = Transactions(cast("Any", outlet), self.writes, lambda: self.beside)
 
-    async def _report(self, report: SessionStarted | SessionEnded) -> None:
+    async def _report(self, report: Any) -> None:
+        await asyncio.sleep(self.seconds)
+        if self.full:
+            raise UplinkError("the disk is full")
         self.reports.append(report)
 
     settle = Hardware.settle
@@ -66,6 +84,14 @@ class Outlet:
 
     async def read_meter(self) -> float | None:
         return self.meter
+
+    async def begin_metering(self, transaction: str) -> bytes | None:
+        self.metering.append(f"begin {transaction}")
+        return self.record and self.record + b" begins"
+
+    async def end_metering(self, transaction: str) -> bytes | None:
+        self.metering.append(f"end {transaction}, contactor {self.now.contactor}")
+        return self.record and self.record + b" ends"
 
     def moved(self, contactor: Literal["open", "closed"], watt_hours: float) -> Levels:
         self.now = Levels(contactor=contactor, watt_hours=watt_hours, metered_at=1.0)
@@ -278,3 +304,121 @@ def test_what_flows_before_the_feedback_says_closed_is_part_of_it_also_where_no_
     at(outlet, story)
     (started,) = outlet.reports
     assert started.watt_hours == 100.0
+
+
+# --- The meter's own transaction ----------------------------------------------------------------------------------------------
+
+
+def test_the_meter_has_one_transaction_over_any_number_of_pauses_and_its_records_go_to_the_backend() -> None:
+    outlet = Outlet(record=b"signed")
+
+    async def story() -> None:
+        transactions = outlet.transactions
+        for number in range(3):
+            transactions.ledger.resume()
+            transactions.reached(f"s{number}", Milestone.POWER_ON, outlet.moved("closed", 200.0))
+            transactions.paused(outlet.moved("open", 250.0))
+        transactions.ledger.resume()
+        outlet.moved("closed", 300.0)
+        transactions.ended(DONE, outlet.now)
+        await asyncio.sleep(0.5)
+        outlet.moved("open", 310.0)
+
+    at(outlet, story)
+    begin, end = outlet.reports
+    assert outlet.metering == ["begin s0", "end s0, contactor open"]
+    assert (begin.signed, end.signed, end.watt_hours) == (b"signed begins", b"signed ends", 310.0)
+
+
+# --- Metering receipts --------------------------------------------------------------------------------------------------------
+
+
+def question(check: Callable[[], Any], record: bytes | None = None) -> BookReceipt:
+    return BookReceipt("METER-1", 250, 1, record, check)
+
+
+def signed_receipt() -> SignedReceipt:
+    car = Car(replace(AC_PNC, receipt_seconds=1.0)).drive("ChargingStatus")
+    found: list[SignedReceipt] = []
+    car.answers[BookReceipt] = lambda question: found.append(question.check()) or ReceiptBooked()  # type: ignore[func-returns-value]  # keeps it
+    body = car.says(ChargingStatusReq())
+    request = MeteringReceiptReq(id="id1", session_id=car.session_id, meter_info=body.meter_info)
+    car.says(request, signature=sign(request, LAB.contract.leaf.key, SCHEMA, P256_SHA256))  # type: ignore[arg-type]  # P-256 in this edition
+    (receipt,) = found
+    return receipt
+
+
+def test_a_receipt_is_stored_with_its_transaction_behind_its_beginning_and_before_the_answer() -> None:
+    outlet, receipt = Outlet(seconds=0.1), signed_receipt()
+    answers = []
+
+    async def story() -> None:
+        transactions = outlet.transactions
+        transactions.reached("s0", Milestone.POWER_ON, outlet.moved("closed", 200.0))
+        for _ in range(2):
+            answers.append(await transactions.receipt(question(lambda: receipt, b"long" * 100)))
+            assert isinstance(outlet.reports[-1], MeteringReceipt)
+        transactions.ended(DONE, outlet.moved("open", 300.0))
+
+    at(outlet, story)
+    begin, first, second, end = outlet.reports
+    assert isinstance(begin, SessionStarted)
+    assert answers == [ReceiptBooked(), ReceiptBooked()]
+    assert first == MeteringReceipt("s0", "1", 1, WALL, "METER-1", 250, 1, receipt.octets, b"long" * 100)
+    assert second == replace(first, number=2)
+    assert isinstance(end, SessionEnded)
+
+
+def test_a_receipt_that_does_not_hold_is_not_stored() -> None:
+    outlet = Outlet()
+    answers = []
+
+    def stranger() -> SignedReceipt:
+        raise SignatureRejected(Flaw.VALUE, "why")
+
+    def bug() -> SignedReceipt:
+        raise ZeroDivisionError
+
+    async def story() -> None:
+        transactions = outlet.transactions
+        answers.append(await transactions.receipt(question(stranger)))
+        transactions.reached("s0", Milestone.POWER_ON, outlet.moved("closed", 200.0))
+        for check in (stranger, bug):
+            answers.append(await transactions.receipt(question(check)))
+
+    at(outlet, story)
+    assert answers == [
+        ReceiptUnbooked("no energy flows"),
+        ReceiptRejected("signature-value", "why"),
+        ReceiptUnbooked("internal error"),
+    ]
+    assert [type(report) for report in outlet.reports] == [SessionStarted]
+
+
+def test_a_receipt_that_the_backend_cannot_store_is_told_so() -> None:
+    outlet, receipt = Outlet(seconds=0.1), signed_receipt()
+
+    async def story() -> None:
+        transactions = outlet.transactions
+        transactions.reached("s0", Milestone.POWER_ON, outlet.moved("closed", 200.0))
+        await outlet.writes.close()
+        outlet.full = True
+        assert await transactions.receipt(question(lambda: receipt)) == ReceiptUnbooked("the disk is full")
+
+    at(outlet, story)
+    assert [type(report) for report in outlet.reports] == [SessionStarted]
+
+
+def test_a_car_that_does_not_wait_leaves_the_write_alone() -> None:
+    outlet, receipt = Outlet(seconds=0.1), signed_receipt()
+
+    async def story() -> None:
+        transactions = outlet.transactions
+        transactions.reached("s0", Milestone.POWER_ON, outlet.moved("closed", 200.0))
+        waiting = asyncio.get_running_loop().create_task(transactions.receipt(question(lambda: receipt)))
+        await outlet.writes.close()
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+
+    at(outlet, story)
+    assert [type(report) for report in outlet.reports] == [SessionStarted, MeteringReceipt]
