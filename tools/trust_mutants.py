@@ -295,4 +295,20 @@ TRUST_MUTANTS: Final = (
         "if offered is None:",
         ("tests/iso2/phases/test_services.py",),
     ),
+    Mutant(
+        "neighbour-not-permanent",
+        "a device on the line can claim the address of a car that has connected",
+        "secc/ops/neighbours.py",
+        "index, _NUD_PERMANENT, attributes",
+        "index, _NUD_NONE, attributes",
+        ("tests/ops/test_neighbours.py",),
+    ),
+    Mutant(
+        "foreign-answer-not-reported",
+        "another SECC that answers on the line is not reported",
+        "secc/station/shared/listeners.py",
+        "            self._hear_foreign(datagram, host)\n",
+        "",
+        ("tests/station/test_doors.py",),
+    ),
 )
