@@ -1,5 +1,5 @@
-"""The neighbour entry of a car, held while the car is plugged in: a device on the line that claims the
-car's address does not get the station's answers. (A-NET-05)
+"""The neighbour entry of a car, held while it is connected: a device on the line that claims the car's
+address does not get the station's answers. (A-NET-05)
 
 An entry that is permanent is not changed by neighbour advertisements. Setting one takes CAP_NET_ADMIN.
 Linux, rtnetlink(7); a single entry can be asked for since Linux 5.0.
@@ -29,13 +29,14 @@ def mac_of(index: int, address: IPv6Address) -> bytes | None:
     return None if answer is None else _attributes(answer[_NEIGHBOUR.size :]).get(_NDA_LLADDR)
 
 
-def hold(index: int, address: IPv6Address) -> bytes | None:
-    """Make the entry that the kernel has permanent. Returns its MAC address; None if there is no entry.
+def hold(index: int, address: IPv6Address, matched: bytes | None = None) -> bytes | None:
+    """Make the entry that the kernel has permanent, unless it has another MAC address than the
+    ``matched`` car. Returns the address that the kernel has; None if there is no entry.
 
     Raises OSError: PermissionError without CAP_NET_ADMIN.
     """
     mac = mac_of(index, address)
-    if mac is not None:
+    if mac is not None and matched in (None, mac):
         attributes = ((_NDA_DST, address.packed), (_NDA_LLADDR, mac))
         _ask(_RTM_NEWNEIGH, _REQUEST | _ACK | _REPLACE | _CREATE, index, _NUD_PERMANENT, attributes)
     return mac

@@ -81,9 +81,10 @@ def test_nobody_else_gets_the_address_of_a_car_that_has_connected(street: Street
         advertise()
         time.sleep(0.5)
         assert entry() == (mac, "PERMANENT")
-        panel.act("unplug", force=True)
-        until(lambda: entry()[1] != "PERMANENT")
         connected.communicate()
+        # The connection is over, and the car still plugged in.
+        until(lambda: entry()[1] != "PERMANENT")
+        panel.act("unplug", force=True)
     # The same advertisement does work where nothing is held.
     assert street.inside(street.station, "-c", SPEAKS, interface, car).wait(20) == 0
     until(lambda: entry()[0] == mac)

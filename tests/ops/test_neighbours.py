@@ -88,6 +88,15 @@ def test_what_the_kernel_does_not_know_is_not_held(kernel: Callable[..., Kernel]
         assert len(asked.asked) == 1
 
 
+def test_an_entry_of_another_device_than_the_matched_car_is_not_held(kernel: Callable[..., Kernel]) -> None:
+    asked = kernel(entry())
+    assert hold(7, CAR, bytes(6)) == MAC
+    assert len(asked.asked) == 1
+    asked = kernel(entry(), said(0))
+    assert hold(7, CAR, MAC) == MAC
+    assert len(asked.asked) == 2
+
+
 def test_without_the_right_it_is_an_error(kernel: Callable[..., Kernel]) -> None:
     kernel(entry(), said(errno.EPERM))
     with pytest.raises(PermissionError):

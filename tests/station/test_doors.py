@@ -155,6 +155,85 @@ def test_another_secc_on_the_line_is_reported_once_and_changes_nothing(
     run_virtual(main())
 
 
+class Line:
+    """An SDP socket on which what comes is in fragments, as the kernel tells it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def recvmsg(self, *sizes: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+        datagram, _, flags, source = self._sock.recvmsg(*sizes)
+        return datagram, [(socket.IPPROTO_IPV6, 77, (56).to_bytes(4, "little"))], flags, source
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+@pytest.mark.case("A-NET-10")
+def test_a_request_that_came_in_fragments_is_not_answered(tmp_path: Path) -> None:
+    """tests/live/test_line.py sends real ones."""
+    config = configured(tmp_path)
+
+    async def main() -> None:
+        async with station(config, watch=False) as scene:
+            scene.world().plug_in()
+            await scene.until(lambda: scene.outlet().sockets.port)
+            listener, port = scene.outlet().sockets._sdp, config.outlets[0].sdp_port
+            assert listener is not None
+            whole = listener._socket
+            listener._socket = Line(whole)  # type: ignore[assignment]  # as much of a socket as is used
+            assert await ask_sdp(port, request(0x10)) is None
+            listener._socket = whole
+            assert await ask_sdp(port, request(0x10)) is not None
+
+    run_virtual(main())
+
+
+@pytest.mark.case("A-NET-05")
+@pytest.mark.parametrize(
+    ("found", "held", "text"),
+    [
+        (b"" * 6, [True, False], ""),
+        (b"" * 6, [], "not the car that was matched"),
+        (None, [], ""),
+        (PermissionError(), [], ""),
+    ],
+    ids=["the car", "another device", "unknown", "without the right"],
+)
+def test_the_neighbour_entry_of_the_matched_car_is_held_while_it_is_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, found: Any, held: Any, text: str
+) -> None:
+    """The loopback has no neighbours: the kernel is played here, and is real in tests/live/test_line.py."""
+    entries: list[bool] = []
+
+    def hold(index: int, address: IPv6Address, matched: bytes | None) -> bytes | None:
+        assert (address, matched) == (IPv6Address("::1"), b"" * 6)
+        if isinstance(found, Exception):
+            raise found
+        entries.extend([True] if found == matched else [])
+        return found  # type: ignore[no-any-return]  # octets or None
+
+    monkeypatch.setattr(sockets.neighbours, "hold", hold)
+    monkeypatch.setattr(sockets.neighbours, "release", lambda index, address: entries.append(False))
+    monkeypatch.setattr(sockets.Sockets, "has_neighbours", True)
+
+    async def main() -> None:
+        async with station(configured(tmp_path), watch=False) as scene:
+            scene.outlet().matching.car_mac = b"" * 6
+            drive = await scene.drive(QUICK, stay=True).done()
+            assert drive.outcome == "completed.full"
+            await asyncio.sleep(5.0)
+            assert entries == held
+            scene.world().unplug()
+
+    run_virtual(main())
+    assert (
+        [one for one in caplog.messages if "matched" in one and "outlet" in one] == []
+        if not text
+        else text in caplog.text
+    )
+
+
 @pytest.mark.case("TP-13", "TP-08")
 def test_fifty_requests_in_a_row_get_the_same_port(tmp_path: Path) -> None:
     config = configured(tmp_path)

@@ -51,6 +51,8 @@ class MatchHost(Part):
         self._prepared = False
         self._keeper: asyncio.Task[None] | None = None
         self._armed: ArmMatching | None = None
+        self.car_mac: bytes | None = None
+        """MAC address of the car that was matched for this plug-in."""
         """The plug-in's order while there is no matching conversation: the modem may appear after
         the car.
         """
@@ -169,6 +171,7 @@ class MatchHost(Part):
     def car_gone(self) -> None:
         """Drop the order for the car that has left."""
         self._armed = None
+        self.car_mac = None
 
     def _ordered(self, order: ArmMatching | ReleaseLink) -> None:
         log.debug("outlet %s: %s", self._name, order)
@@ -198,7 +201,8 @@ class MatchHost(Part):
             case dlink.ReportMatchingFailed(cause):
                 log.info("outlet %s: no car was matched: %s", name, cause)
                 self._publish("matching failed", cause=cause)
-            case dlink.ReportMatched():
+            case dlink.ReportMatched(ev_mac=car):
+                self.car_mac = car
                 log.info("outlet %s: a car is matched, and gets the key", name)
                 self._publish("matched")
             case IndicateDlinkReady(True):

@@ -62,7 +62,7 @@ class OutletHost(Outlet):
         self.sessions = Sessions(
             self, self.plug, self.path, self.questions, self.session_log, self.transactions, changed=self._changed
         )
-        self.sockets = Sockets(self, self.plug, self.sessions.admit)
+        self.sockets = Sockets(self, self.plug, self.sessions.admit, lambda: self.matching.car_mac)
         self.commands = Commands(self.name, self.plug, self.path, self.sessions, self.orders)
         self.router.taps(StartPower, by=self.transactions.power_wanted)
         self.router.performs(OpenSdp, by=self._open_sdp)
@@ -145,13 +145,14 @@ class OutletHost(Outlet):
         well = plugin is not None and plugin.session.ended is not None and plugin.session.ended.well
         self.transactions.forgotten(PauseOver.UNPLUGGED if well else PauseOver.FAULT)
         self.publish("unplugged")
-        self.sockets.car_gone()
         self.path.end()
         self.matching.car_gone()
         self.questions.unplugged()
 
     def _changed(self) -> None:
         """A session, or charging by pilot, has begun or ended."""
+        if self.sessions.current is None:
+            self.sockets.connection_over()
         if self.sessions.current is None and not self._by_pilot:
             self._idle.set()
         else:

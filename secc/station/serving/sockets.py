@@ -31,12 +31,21 @@ FIRST_LOOK_SECONDS = 0.05
 
 
 class Sockets(Part):
-    """``admit`` decides about each connection."""
+    """``admit`` decides about each connection. ``matched`` returns the MAC address of the car that
+    was matched, if one was.
+    """
 
-    def __init__(self, outlet: Outlet, plug: PlugIns, admit: Callable[[str], V2gConnection | None]) -> None:
+    def __init__(
+        self,
+        outlet: Outlet,
+        plug: PlugIns,
+        admit: Callable[[str], V2gConnection | None],
+        matched: Callable[[], bytes | None],
+    ) -> None:
         super().__init__(outlet)
         self._plug = plug
         self._admit = admit
+        self._matched = matched
         self._place: Place | None = None
         self._sdp: SdpListener | None = None
         self._tcp: TcpListener | None = None
@@ -175,11 +184,18 @@ class Sockets(Part):
             sock.close()
             return
         self._begin(self._connect(connection, sock))
-        if self._place is not None and not self._place.loopback:
+        if self._place is not None and self.has_neighbours:
             self._begin(self._hold(self._place.index, IPv6Address(peer.partition("%")[0])))
 
-    def car_gone(self) -> None:
-        """The car is unplugged: forget where it is on the line."""
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether cars are on a line with others; not on the loopback."""
+        return self._place is not None and not self._place.loopback
+
+    def connection_over(self) -> None:
+        """Learn anew where the car is on the line. An entry that was false from the start must not
+        keep the car out for longer than the connection lasted.
+        """
         self._begin(self._release())
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
@@ -189,10 +205,14 @@ class Sockets(Part):
 
     async def _hold(self, index: int, address: IPv6Address) -> None:
         """Hold the neighbour entry of the car that has connected. (A-NET-05)"""
+        matched = self._matched()
         async with self._holding:
             await self._let_go()
             try:
-                if await asyncio.to_thread(neighbours.hold, index, address) is not None:
+                mac = await asyncio.to_thread(neighbours.hold, index, address, matched)
+                if mac is not None and matched not in (None, mac):
+                    log.warning("outlet %s: the connected device is not the car that was matched", self._name)
+                elif mac is not None:
                     self._neighbour = index, address
             except OSError as error:
                 log.debug("outlet %s: the car's neighbour entry is not held: %s", self._name, error)
