@@ -24,7 +24,7 @@ from secc.link.tls.context import ClientContext, ServerContext, choose
 from secc.link.tls.errors import Alert, HandshakeFailed, PlainRequired, TlsError, TlsFlaw, TlsRequired
 from secc.link.tls.hello import HANDSHAKE_RECORD, peek
 from secc.link.tls.report import TlsReport
-from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, frame
+from secc.link.v2gtp import OPENING_LIMIT, TOLERATED, Frame, Framer, PayloadType, frame
 
 HANDSHAKE: Final = Timeout("TLS handshake", 10.0, "A-TLS-03")
 """From the connect (where plain TCP is served too: from the first octet of TLS) until the handshake
@@ -264,8 +264,11 @@ class Connection:
 
 
 def serve(serving: Serving, now: float) -> Connection:
-    """The station's end of a connection accepted at ``now``."""
-    return Connection(serving, None, Framer(serving.payload_limit, tolerated=serving.tolerated), now)
+    """The station's end of a connection accepted at ``now``. Until a protocol is agreed it takes
+    SupportedAppProtocol only.
+    """
+    framer = Framer(serving.payload_limit, (PayloadType.EXI,), serving.tolerated)
+    return Connection(serving, None, framer, now)
 
 
 def dial(context: ClientContext | None, now: float) -> Connection:

@@ -97,7 +97,8 @@ def complaints() -> Iterator[list[str]]:
     class Kept(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.exc_info or record.levelno >= logging.ERROR:
-                found.append(record.getMessage())
+                error = record.exc_info[1] if record.exc_info else None
+                found.append(f"{record.getMessage()} {error!r}" if error is not None else record.getMessage())
 
     handler = Kept()
     logging.getLogger().addHandler(handler)

@@ -96,6 +96,26 @@ async def connected(scene: Scene) -> AsyncIterator[Line]:
         await line.close()
 
 
+@pytest.mark.case("A-V2G-05")
+@pytest.mark.parametrize("kind", [PayloadType.COMMON, PayloadType.DC, PayloadType.SCHEDULE_RENEGOTIATION])
+@pytest.mark.parametrize("behind", [False, True], ids=["first", "behind the hello"])
+def test_a_payload_type_of_another_protocol_is_ignored_before_one_is_agreed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: PayloadType, behind: bool
+) -> None:
+    hello, other = frame(PayloadType.EXI, SCHEMA.encode(OURS)), frame(kind, SCHEMA.encode(OURS))
+
+    async def main() -> None:
+        async with station(configured(tmp_path)) as scene, connected(scene) as line:
+            await line.send(hello + other if behind else other + hello, "")
+            answers = await line.frames()
+            assert answers is not None
+            assert SCHEMA.decode(answers[0].payload).response_code is ResponseCode.OK_SUCCESSFUL_NEGOTIATION
+            assert scene.codes() == []
+
+    run_virtual(main())
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 @pytest.mark.case("A-EXI-11")
 @pytest.mark.parametrize("agreed", [False, True], ids=["before a protocol is agreed", "in ISO 15118-2"])
 def test_a_frame_that_no_real_message_fills_ends_the_connection_by_its_header(tmp_path: Path, agreed: bool) -> None:
