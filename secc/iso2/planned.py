@@ -28,6 +28,7 @@ from secc.session.schedules import (
     Cost,
     CostKind,
     Planned,
+    PowerSpan,
     ScheduleFlaw,
     ScheduleRejected,
     Tariff,
@@ -125,6 +126,8 @@ def _whole(offered: Offered) -> Offered:
 
 def _checked(needs: ChargingNeeds, found: ChargingSchedules) -> dict[int, Spans]:
     """Returns the power of each schedule, by its id. Raises ScheduleRejected."""
+    if not _typed(found):
+        raise ScheduleRejected(ScheduleFlaw.TYPE, "an answer of another type")
     schedules = found.schedules
     if not 1 <= len(schedules) <= MOST_SCHEDULES:
         raise ScheduleRejected(ScheduleFlaw.COUNT, f"{len(schedules)} schedules")
@@ -134,6 +137,22 @@ def _checked(needs: ChargingNeeds, found: ChargingSchedules) -> dict[int, Spans]
     if needs.chosen is not None and ids != [needs.chosen]:
         raise ScheduleRejected(ScheduleFlaw.ID, f"{ids}, and the car has chosen {needs.chosen} before its pause")
     return {schedule.id: _power(schedule) for schedule in schedules}
+
+
+def _typed(found: object) -> bool:
+    """Whether this is what the port has, and not what a backend has made of an odd answer."""
+    return (
+        isinstance(found, ChargingSchedules)
+        and isinstance(found.schedules, tuple)
+        and isinstance(found.signature, bytes)
+        and all(
+            isinstance(schedule, ChargingSchedule)
+            and isinstance(schedule.spans, tuple)
+            and all(isinstance(span, PowerSpan) for span in schedule.spans)
+            and isinstance(schedule.tariff, Tariff | bytes | None)
+            for schedule in found.schedules
+        )
+    )
 
 
 def _power(schedule: ChargingSchedule) -> Spans:

@@ -40,6 +40,9 @@ LATEST_START: Final = 16_777_214
 MOST_ENTRIES: Final = 12
 """Entries of a schedule or a tariff that public codecs can hold."""
 
+MOST_SPANS: Final = 24
+"""Spans of a schedule of the backend that are kept; further ones are joined."""
+
 TOLERANCE: Final = 1.01
 """A profile may exceed PMax by this factor, because cars round. (D6)"""
 
@@ -98,8 +101,12 @@ class Stepped:
     """
 
     tuple_id: int
+    whole: Spans
+    """The power that the backend gives, whenever the car leaves and whatever the limit of the
+    station.
+    """
     given: Spans
-    """The power that the backend gives, whatever the limit of the station."""
+    """What of it is told to the car."""
     seconds: int
     joined: int | None = None
     """Where spans begin that were joined because the car does not take so many; None: none were."""
@@ -124,12 +131,12 @@ class Stepped:
         """
         most = max(1, min(MOST_ENTRIES, MOST_ENTRIES if most_entries is None else most_entries))
         seconds = covered(departure, most)
-        fitting, joined = _fitted(spans, seconds, most)
-        if tariff is not None and not signed:
-            tariff = _until(tariff, seconds)
+        whole, cut = _fitted(spans, LATEST_START + DAY, MOST_SPANS)
+        given, joined = _fitted(spans, seconds, most)
         if tariff is not None and len(_said(tariff, seconds, signed=signed).sales_tariff_entry) > most:
             tariff = None
-        return cls(tuple_id, fitting, seconds, joined, tariff, signed and tariff is not None)
+        first = min((start for start in (cut, joined) if start is not None), default=None)
+        return cls(tuple_id, whole, given, seconds, first, tariff, signed and tariff is not None)
 
     @property
     def spans(self) -> Spans:
@@ -145,9 +152,18 @@ class Stepped:
     def _wanted(self) -> float:
         return max(power for _, power in self.given)
 
+    @property
+    def steps(self) -> Spans:
+        """The power that may flow: what is told, and after its end what the backend gives then. A
+        car that tells an early departure and stays gets no more by it.
+        """
+        behind = [(start, power) for start, power in self.whole if start > self.seconds]
+        spans = _merged((*self.given, (self.seconds, _at(self.whole, self.seconds)), *behind))
+        return tuple((start, min(power, self.most)) for start, power in spans)
+
     def watts_at(self, elapsed: float) -> float:
-        """Returns the watts this many seconds after its begin; after its end those of the end."""
-        return min(_at(self.given, elapsed), self.most)
+        """Returns the watts this many seconds after its begin."""
+        return min(_at(self.given if elapsed < self.seconds else self.whole, elapsed), self.most)
 
     @property
     def renews(self) -> int:
@@ -158,7 +174,7 @@ class Stepped:
 
     def again(self, departure: int | None, most_entries: int | None) -> Stepped:
         """Returns it for another request of the car."""
-        again = Stepped.covering(self.tuple_id, self.given, departure, most_entries, self.tariff, signed=self.signed)
+        again = Stepped.covering(self.tuple_id, self.whole, departure, most_entries, self.tariff, signed=self.signed)
         joined = [start for start in (self.joined, again.joined) if start is not None]
         return replace(again, joined=min(joined, default=None), most=self.most)
 
@@ -172,12 +188,12 @@ class Stepped:
     def after(self, elapsed: int, departure: int | None, most_entries: int | None) -> Stepped | None:
         """As ``Schedule.after``. A signed tariff counts from its begin, and cannot be told again."""
         left = self.seconds - elapsed
-        spans = tuple(_shifted(self.given, elapsed))
-        if not any(power > 0.0 for _, power in spans):
+        if not any(power > 0.0 for _, power in _shifted(self.given, elapsed)):
             return None
         tariff = None if self.tariff is None or self.signed else _later(self.tariff, elapsed)
         joined = None if self.joined is None else max(1, self.joined - elapsed)
-        later = replace(self, given=spans, seconds=left, joined=joined, tariff=tariff, signed=False)
+        whole = tuple(_shifted(self.steps, elapsed))
+        later = replace(self, whole=whole, joined=joined, tariff=tariff, signed=False)
         return later.again(min(left, departure or left), most_entries)
 
     def without_tariff(self) -> Stepped:
@@ -284,10 +300,7 @@ def _fitted(spans: Spans, seconds: int, most: int) -> tuple[Spans, int | None]:
     """Returns at most so many spans until ``seconds``, never with more power than before, and when
     a joined one begins.
     """
-    kept: list[tuple[int, float]] = []
-    for start, power in spans:
-        if start < seconds and (not kept or power != kept[-1][1]):
-            kept.append((start, power))
+    kept = _merged((start, power) for start, power in spans if start < seconds)
     joined = None
     # A last span of more than a day takes two entries.
     while len(kept) + (seconds - kept[-1][0] > DAY) > most:
@@ -296,6 +309,15 @@ def _fitted(spans: Spans, seconds: int, most: int) -> tuple[Spans, int | None]:
         # A car that takes one entry would be asked again at once.
         joined = start or None
     return tuple(kept), joined
+
+
+def _merged(spans: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Returns the spans without those that change nothing."""
+    kept: list[tuple[int, float]] = []
+    for start, power in spans:
+        if not kept or power != kept[-1][1]:
+            kept.append((start, power))
+    return kept
 
 
 def _shifted(spans: Iterable[tuple[int, float]], elapsed: int) -> Iterator[tuple[int, float]]:
@@ -322,11 +344,6 @@ def _intervals(starts: Sequence[int], seconds: int) -> list[RelativeTimeInterval
     return [*found[:-1], RelativeTimeInterval(start=last, duration=seconds - last)]
 
 
-def _until(tariff: SalesTariff, seconds: int) -> SalesTariff:
-    entries = tuple(entry for entry in tariff.sales_tariff_entry if entry.time_interval.start < seconds)
-    return replace(tariff, sales_tariff_entry=entries)
-
-
 def _later(tariff: SalesTariff, elapsed: int) -> SalesTariff:
     """Returns a tariff of values as it is ``elapsed`` seconds later."""
     entries = tariff.sales_tariff_entry
@@ -342,7 +359,7 @@ def _said(tariff: SalesTariff, seconds: int, *, signed: bool) -> SalesTariff:
     """Returns the element of a message: a tariff of values gets its end."""
     if signed:
         return tariff
-    entries = tariff.sales_tariff_entry
+    entries = tuple(entry for entry in tariff.sales_tariff_entry if entry.time_interval.start < seconds)
     intervals = _intervals([entry.time_interval.start for entry in entries], seconds)
     entries += entries[-1:] * (len(intervals) - len(entries))
     said = tuple(replace(entry, time_interval=interval) for entry, interval in zip(entries, intervals, strict=True))

@@ -23,7 +23,7 @@ from hal.open import recognise
 from secc.config import Clock, Config, Tls, dangers
 from secc.config.boards import settled_outlet
 from secc.conversation import Wall
-from secc.errors import ConfigError
+from secc.errors import ConfigError, UplinkError
 from secc.link.tls.errors import TlsUnavailable
 from secc.link.tls.libssl import system_libssl
 from secc.ops.calendar import FILE, Calendar, day
@@ -32,8 +32,10 @@ from secc.ops.network import InterfaceUnusable, locate
 from secc.ops.places import is_running, nearest, places, ports
 from secc.ops.unit import Unit
 from secc.session.durable import ROOM, Disk, StorageFailed
-from secc.session.offer import Payment
+from secc.session.offer import Payment, Transfer
+from secc.session.schedules import ChargingNeeds
 from secc.uplink.lists import read_list
+from secc.uplink.schedules import read_schedules
 
 EXPIRY_WARNING = timedelta(days=30)
 """The station's certificate has to be renewed a month before it expires. [OCPP 2.0.1 A03]"""
@@ -63,6 +65,7 @@ def findings(config: Config) -> Iterator[Finding]:
     if roots is not None:
         yield from _roots(roots, config.trust.truststore, calendar.judging())
     yield from _lists(config, () if roots is None else roots.installed)
+    yield from _schedules(config)
     yield from _revoked(config)
     yield from _book(config)
     yield from _chains(config, calendar.judging())
@@ -130,6 +133,25 @@ def _lists(config: Config, roots: tuple[InstalledRoot, ...]) -> Iterator[Finding
         yield Finding(subject, f"{path}, {len(listed)} entries")
         for root in sorted(listed.roots - installed):
             yield bad(subject, f"{path} names the root {root}, which is not installed: those entries match no contract")
+
+
+def _schedules(config: Config) -> Iterator[Finding]:
+    """Whether the file of schedules can be read, for cars with a contract and for others. Their
+    power and tariffs are judged when a car negotiates.
+    """
+    path = config.uplink.schedules
+    if path is None:
+        return
+    try:
+        found = [
+            read_schedules(path, ChargingNeeds(Transfer.DC, contract=contract), Disk()) for contract in (True, False)
+        ]
+    except UplinkError as error:
+        yield bad("schedules", f"{error}: cars are offered one, up to the limit of the outlet")
+        return
+    signed, others = ([one for one in each.schedules if one.tariff is not None] for each in found)
+    counts = f"{len(found[0].schedules)} schedules, {len(signed)} signed tariffs, {len(others)} for external payment"
+    yield Finding("schedules", f"{path}, {counts}")
 
 
 def _book(config: Config) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ MOST_SPANS: Final = 1024
 class ScheduleFlaw(StrEnum):
     """Flaws of schedules and tariffs: stable names, in the log."""
 
+    TYPE = "schedule-type"
     COUNT = "schedule-count"
     ID = "schedule-id"
     SPANS = "schedule-spans"

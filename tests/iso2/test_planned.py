@@ -165,7 +165,14 @@ def test_after_a_pause_only_the_schedule_chosen_before_counts() -> None:
 
 # --- power that is wrong: nothing of it is offered ------------------------------------------------------------------------------
 
-WRONG_POWER: dict[str, tuple[str, ChargingSchedules]] = {
+WRONG_POWER: dict[str, tuple[str, Any]] = {
+    "nothing": ("schedule-type", None),
+    "a text": ("schedule-type", "schedules"),
+    "a list": ("schedule-type", ChargingSchedules([ChargingSchedule(1, POWER)])),  # type: ignore[arg-type]
+    "a number for a schedule": ("schedule-type", ChargingSchedules((5,))),  # type: ignore[arg-type]
+    "numbers for spans": ("schedule-type", ChargingSchedules((ChargingSchedule(1, (1, 2)),))),  # type: ignore[arg-type]
+    "a number for a tariff": ("schedule-type", ChargingSchedules((ChargingSchedule(1, POWER, 5),))),  # type: ignore[arg-type]
+    "a text for a signature": ("schedule-type", replace(relayed(element(1)), signature="x")),
     "none": ("schedule-count", ChargingSchedules(())),
     "four": ("schedule-count", ChargingSchedules(tuple(ChargingSchedule(id, POWER) for id in (1, 2, 3, 4)))),
     "id 0": ("schedule-id", ChargingSchedules((ChargingSchedule(0, POWER),))),

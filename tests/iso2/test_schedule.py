@@ -314,3 +314,33 @@ def test_by_the_letter_a_profile_has_no_tolerance() -> None:
     check_profile(planned((0, 7_000.0)), STEPS, strict=True)
     with pytest.raises(Refusal):
         check_profile(planned((0, 7_001.0)), STEPS, strict=True)
+
+
+@pytest.mark.case("A-PWR-04")
+def test_a_car_that_tells_an_early_departure_and_stays_gets_no_more_by_it() -> None:
+    spans = ((0, 22_000.0), (600, 4_000.0), (7200, 11_000.0))
+    schedule = Stepped.covering(1, spans, 1, None)
+    assert spans_of(schedule.as_tuple()) == [(0, 1, 22_000.0)]
+    assert schedule.steps == spans
+    assert [schedule.watts_at(at) for at in (0.5, 599.0, 600.0, 7199.0, 1e6)] == [2.2e4, 2.2e4, 4e3, 4e3, 1.1e4]
+    # Told later when it leaves, or after a pause, it is offered what the backend has given.
+    assert schedule.again(None, None).spans == spans
+    later = Stepped.covering(1, spans, 700, None).after(300, None, None)
+    assert later is not None
+    assert later.steps == ((0, 22_000.0), (300, 4_000.0), (6900, 11_000.0))
+
+
+def test_what_is_told_with_less_power_holds_until_the_end_of_what_is_told() -> None:
+    spans = ((0, 11_000.0), (600, 7_000.0), (1200, 9_000.0))
+    schedule = Stepped.covering(1, spans, 3600, 1)
+    assert schedule.steps == ((0, 7_000.0), (3600, 9_000.0))
+    assert schedule.watts_at(1300.0) == 7_000.0
+
+
+def test_of_a_plan_with_many_steps_the_first_are_kept_and_the_car_is_asked_again() -> None:
+    spans = tuple((quarter * 900, 1_000.0 + quarter) for quarter in range(96))
+    schedule = Stepped.covering(1, spans, 900, None)
+    # The last entry of so long a time takes two of the 24.
+    assert len(schedule.whole) == 23
+    assert schedule.steps[:23] == spans[:23]
+    assert schedule.again(None, None).renews == 11 * 900

@@ -24,6 +24,7 @@ from secc.uplink.standalone import Eim
 from tests.link.tls.status_runs import listed
 from tests.station_config import BOTH, configured, lab_pki
 from tools.pki.mint import KeyKind, Mint
+from tools.tariffs import operator_key, write
 
 
 def said(config: Config) -> str:
@@ -90,6 +91,16 @@ def test_marks() -> None:
     assert str(Finding("a", "b", remark=True)) == "NOTE a: b"
     assert str(Finding("a", "b", skipped=True)) == "SKIP a: b"
     assert str(Finding("a", "b", good=False)) == "BAD  a: b"
+
+
+def test_a_file_of_schedules_is_read(tmp_path: Path) -> None:
+    config = pnc(tmp_path)
+    path = write(tmp_path / "plans", operator_key(lab_pki()))
+    config = replace(config, uplink=replace(config.uplink, schedules=path))
+    assert f"OK   schedules: {path}, 3 schedules, 3 signed tariffs, 3 for external payment" in said(config)
+    (tmp_path / "plans" / "tariff-1.exi").unlink()
+    assert "BAD  schedules: " in said(config)
+    assert "tariff-1.exi does not exist" in said(config)
 
 
 def test_dangers_are_named(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def _start(secc: Party, state: SessionState, offered: Offered, request: PowerDel
     if state.offer.plans or isinstance(schedule, Stepped):
         # The power path keeps the steps of a schedule of the backend.
         state.choose(schedule)
-        steps = schedule.spans if isinstance(schedule, Stepped) else ()
+        steps = schedule.steps if isinstance(schedule, Stepped) else ()
         began = state.chosen.began_at if state.chosen is not None else 0.0
         secc.do(KeepSchedule(tuple((began + start, watts) for start, watts in steps)))
     if not _already_on(secc, state):

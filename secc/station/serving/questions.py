@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -37,6 +38,11 @@ HOUR_SECONDS: Final = 3600.0
 
 PROVISIONINGS_A_PLUG_IN: Final = 3
 """Requests for a contract that are passed on; further ones are refused. (A-PNC-08)"""
+
+PLANS_APART_SECONDS: Final = 2.0
+"""Between two questions for schedules: a car can negotiate again and again, and hears Ongoing
+meanwhile. Without an answer it would be free of the backend's schedule, so none is refused.
+"""
 
 Known: TypeAlias = (
     ValidateContract | AuthorizeContract | AuthorizeToken | ValidateOemCertificate | ProvisionContract | PlanCharging
@@ -82,6 +88,8 @@ class Questions:
         self.unproved = UnprovedQuestions()
         self._provisionings = 0
         """Requests for a contract in this plug-in."""
+        self._planned_at = -math.inf
+        """When the backend was last asked for schedules."""
 
     def unplugged(self) -> None:
         self.unproved.unplugged()
@@ -151,13 +159,19 @@ class Questions:
         return await loop.run_in_executor(services.work, question.accept, answer)
 
     async def _plan(self, question: PlanCharging) -> Planned:
-        services = self._services
-        found = await services.uplink.plan_charging(question.needs, outlet=self._outlet, seconds=question.seconds)
+        loop, services = asyncio.get_running_loop(), self._services
+        apart = min(PLANS_APART_SECONDS, question.seconds / 2.0)
+        waits = max(0.0, self._planned_at + apart - loop.time())
+        await asyncio.sleep(waits)
+        self._planned_at = loop.time()
+        found = await services.uplink.plan_charging(
+            question.needs, outlet=self._outlet, seconds=question.seconds - waits
+        )
         if self._orders.now.tariff and not question.needs.contract:
             found = with_tariffs(found)
         if found is None:
             return Planned(None)
-        return await asyncio.get_running_loop().run_in_executor(services.work, question.accept, found)
+        return await loop.run_in_executor(services.work, question.accept, found)
 
     def learned(self, contract: ProvedContract, verdict: Verdict) -> None:
         """Let the backend store the decision about a proved contract."""

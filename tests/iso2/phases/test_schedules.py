@@ -397,3 +397,19 @@ def test_without_a_new_schedule_the_steps_of_the_old_one_are_no_longer_kept() ->
     assert car.says(delivery(START)).response_code is ResponseCode.OK
     assert car.all(KeepSchedule)[-1] == KeepSchedule(())
     assert amperes(status(car)) == 32.0
+
+
+@pytest.mark.case("A-PWR-04")
+@pytest.mark.parametrize("offer", [AC_EIM, DC_EIM])
+def test_a_car_that_says_it_leaves_at_once_and_stays_gets_no_more_than_the_backend_gives(offer: Offer) -> None:
+    car = due(offer, given(steps((0, 20_000.0), (60, 4_140.0))))
+    begun = car.now
+    assert offered(parameters(car, departure_time=1)) == [(1, [(0, 1, 20_000.0)])]
+    start(car, 1)
+    assert car.all(KeepSchedule) == [KeepSchedule(((begun, 20_000.0), (begun + 60, 4_140.0)))]
+    car.wait(59.0)
+    status(car)
+    car.wait(2.0)
+    body = status(car)
+    most = body.evse_maximum_power_limit if offer is DC_EIM else body.evse_max_current
+    assert most.value * 10.0**most.multiplier == (4_140.0 if offer is DC_EIM else 6.0)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from certs.certificates import Edition
+from hal.sim.clock import run_virtual
 from secc.config import LabOrders
 from secc.conversation import ENDLESS, Conversation, Event, Levels, Party, Question, Session
 from secc.errors import UplinkError
+from secc.iso2.planned import accepted
 from secc.session.effects import (
     AuthorizeContract,
     Decision,
@@ -24,6 +28,17 @@ from secc.session.effects import (
     ProvisioningRefused,
     ValidateContract,
     Verdict,
+)
+from secc.session.offer import Transfer
+from secc.session.schedules import (
+    ChargingNeeds,
+    ChargingSchedule,
+    ChargingSchedules,
+    PlanCharging,
+    Planned,
+    PowerSpan,
+    ScheduleFlaw,
+    ScheduleRejected,
 )
 from secc.station.serving.questions import HOUR_SECONDS, Questions, UnprovedQuestions
 from secc.station.serving.router import Router, Seat
@@ -325,3 +340,83 @@ def test_an_answer_of_the_service_after_the_car_has_gone_reaches_nobody() -> Non
     desk, service = asyncio.run(main())
     assert service.asked == [b"request"]
     assert (desk.heard, desk.told) == ([], [])
+
+
+# --- schedules --------------------------------------------------------------------------------------------------------------------
+
+
+class Planner:
+    """A backend that gives the same schedules to every car; when it was asked."""
+
+    def __init__(self, answer: object = None) -> None:
+        self.asked_at: list[float] = []
+        self.seconds: list[float] = []
+        self.answer = answer
+
+    async def plan_charging(self, needs: ChargingNeeds, *, outlet: str, seconds: float) -> Any:
+        self.asked_at.append(asyncio.get_running_loop().time())
+        self.seconds.append(seconds)
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+NEEDS = ChargingNeeds(Transfer.DC, contract=False)
+GIVEN = ChargingSchedules((ChargingSchedule(1, (PowerSpan(0, 1e4),)),))
+
+
+def plan(seconds: float = 10.0) -> PlanCharging:
+    return PlanCharging(NEEDS, seconds, lambda found: Planned(found))
+
+
+def test_a_car_that_negotiates_again_and_again_does_not_load_the_backend_and_stays_bound_by_it() -> None:
+    async def main() -> None:
+        planner = Planner(GIVEN)
+        with ThreadPoolExecutor(1) as executor:
+            found = questions(uplink=planner, executor=executor)
+            for _ in range(20):
+                assert await found.find(plan()) == Planned(GIVEN)
+            # A car that breaks its sessions off waits no longer for that.
+            for _ in range(20):
+                task = asyncio.ensure_future(found.find(plan()))
+                await asyncio.sleep(0.1)
+                task.cancel()
+            began = asyncio.get_running_loop().time()
+            assert await found.find(plan()) == Planned(GIVEN)
+            assert asyncio.get_running_loop().time() - began <= 2.0
+            # However little time there is, half of it is the backend's.
+            assert await found.find(plan(1.0)) == Planned(GIVEN)
+            assert planner.seconds[-1] >= 0.5
+        apart = [after - before for before, after in pairwise(planner.asked_at[:20])]
+        assert min(apart) >= 2.0
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("wrong", [UplinkError("no line"), ValueError("a bug"), ScheduleRejected(ScheduleFlaw.COUNT)])
+def test_without_an_answer_about_schedules_there_are_none_and_the_log_says_why(wrong: Exception) -> None:
+    async def main() -> Any:
+        return await questions(uplink=Planner(wrong)).find(plan())
+
+    answer = run_virtual(main())
+    assert answer.schedules is None
+    assert answer.rejected in ((str(wrong),), ("internal error",))
+
+
+def test_a_backend_that_gives_no_schedules_leaves_the_limit() -> None:
+    async def main() -> Any:
+        return await questions(uplink=Planner()).find(plan())
+
+    assert run_virtual(main()) == Planned(None)
+
+
+@pytest.mark.parametrize("nonsense", [ChargingSchedules(cast("Any", 5)), object(), "schedules"])
+def test_an_answer_of_another_type_is_an_error_of_the_backend_and_no_end(nonsense: Any) -> None:
+    async def main() -> Any:
+        with ThreadPoolExecutor(1) as executor:
+            question = PlanCharging(NEEDS, 10.0, partial(accepted, NEEDS))
+            return await questions(uplink=Planner(nonsense), executor=executor).find(question)
+
+    answer = run_virtual(main())
+    assert answer.schedules is None
+    assert answer.rejected == ("schedule-type: an answer of another type",)
