@@ -29,7 +29,7 @@ from secc.session.effects import (
     Verdict,
 )
 from secc.session.events import EimDecided, EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested
-from secc.session.offer import Payment
+from secc.session.offer import MeterDetail, Payment
 from secc.session.schedules import (
     ChargingSchedule,
     ChargingSchedules,
@@ -507,6 +507,34 @@ def test_recorded_schedules_and_tariffs_are_offered_again_bit_for_bit(
     assert len(tariffs) == len(given.schedules)
     assert all(tariffs)
     assert (message.header.signature is not None) is (way.payment is Paid.CONTRACT)
+
+
+@pytest.mark.parametrize("every", [0.0, 1.0, 60.0])
+@pytest.mark.parametrize("way", [DC_PNC, AC_PNC], ids=str)
+def test_recorded_receipts_are_demanded_and_verified_again(way: Way, every: float) -> None:
+    records = session(way, Behaviour(loops=40), receipt_seconds=every, meter_id="METER1")
+    receipts = names(records).count("MeteringReceiptReq")
+    assert receipts >= 1
+    outcome = only(records)
+    assert outcome.well
+    assert outcome.differences == []
+    assert [answer.name for answer in outcome.answers].count("MeteringReceiptRes") == receipts
+
+
+def test_a_recorded_receipt_that_was_altered_is_refused() -> None:
+    def other(body: Any) -> Any:
+        return replace(body, meter_info=replace(body.meter_info, meter_reading=1))
+
+    records = session(DC_PNC, receipt_seconds=60.0, meter_id="METER1")
+    outcome = only(changed(records, "MeteringReceiptReq", other))
+    assert outcome.answers[-1].code == "FAILED_MeteringSignatureNotValid"
+    assert not outcome.same
+
+
+@pytest.mark.parametrize("detail", MeterDetail)
+def test_the_meter_is_told_as_it_was_recorded(detail: MeterDetail) -> None:
+    outcome = only(session(DC_EIM, meter_id="METER1", meter_detail=detail))
+    assert outcome.differences == []
 
 
 # --- falsified ------------------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ def _offer(config: Config, outlet: OutletSettings, told: Offer) -> Offer:
         renegotiates_dc=outlet.renegotiate_dc,
         announce_expiry=config.trust.announce_expiry,
         provisioning=tuple(Provisioning) if provisions else (),
+        receipt_seconds=config.timing.receipt_seconds if config.uplink.request_metering_receipt else None,
         internet=outlet.internet,
         services=tuple(service.offered() for service in outlet.services),
         tolerances=frozenset(config.lab.tolerate),

@@ -15,6 +15,7 @@ from certs.contract import verify_contract_chain
 from certs.errors import ChainRejected
 from certs.profile import OEM_PROVISIONING_2
 from secc.conversation import Effect, Event, Levels, Received, Wall
+from secc.errors import SignatureRejected
 from secc.iso2 import messages as m
 from secc.iso2.refusals import DECISIONS
 from secc.session.effects import (
@@ -36,6 +37,7 @@ from secc.session.effects import (
 )
 from secc.session.events import EimDecided, EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested
 from secc.session.offer import Offer
+from secc.session.receipts import BookReceipt, ReceiptBooked, ReceiptRejected, ReceiptUnbooked
 from secc.session.schedules import PlanCharging, Planned
 from secc.station.shared.trust import decision_of
 
@@ -179,6 +181,7 @@ class Iso2Sayings:
             measured_at=now,
             watt_hours=float(reading or 0),
             metered_at=float("-inf") if reading is None else now,
+            meter_record=None if info is None else info.sig_meter_reading,
         )
 
     def draw(self, number: int, count: int) -> bytes:
@@ -248,6 +251,8 @@ class Iso2Sayings:
                 return self._oem_certificate(question)
             case ProvisionContract():
                 return self._provisioned(exchange, question)
+            case BookReceipt():
+                return _receipt(exchange, question)
             case PlanCharging():
                 found = recorded_schedules(exchange)
                 return question.accept(found) if found is not None else Planned(None) if settled else None
@@ -281,6 +286,14 @@ class Iso2Sayings:
         recorded = exchange.answer.octets if exchange.answer is not None else b""
         answer = self._provision(question, recorded)
         return answer if isinstance(answer, ProvisioningRefused) else question.accept(answer)
+
+
+def _receipt(exchange: Exchange, question: BookReceipt) -> ReceiptBooked | ReceiptRejected | ReceiptUnbooked:
+    try:
+        receipt = question.check()
+    except SignatureRejected as rejected:
+        return ReceiptRejected(rejected.flaw, rejected.detail)
+    return ReceiptBooked(receipt.quirk) if exchange.well else ReceiptUnbooked(AS_RECORDED)
 
 
 def _verdict(exchange: Exchange) -> Verdict:

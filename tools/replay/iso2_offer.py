@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from secc.iso2 import messages as m
 from secc.iso2.services import CERTIFICATES, INTERNET, INTERNET_SETS, PARAMETER_SETS
 from secc.session.effects import Provisioning
-from secc.session.offer import AcLimits, DcLimits, Offer, Payment, Transfer
+from secc.session.offer import AcLimits, DcLimits, MeterDetail, Offer, Payment, Transfer
 from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet, VendorService
 
 from .exchanges import Exchange
@@ -27,6 +28,9 @@ PAYMENTS: Final = {
     m.PaymentOption.CONTRACT: Payment.CONTRACT,
     m.PaymentOption.EXTERNAL_PAYMENT: Payment.EXTERNAL,
 }
+
+NO_OTHER_RECEIPT: Final = 1e9
+"""Seconds, where the recorded station demanded one receipt."""
 
 
 def offered_contract(sessions: Iterable[Sequence[Exchange]]) -> bool:
@@ -59,6 +63,8 @@ def recorded_offer(exchanges: Sequence[Exchange], *, tls: bool, strict: bool, pa
         watts_limit=None if plans else next((each for each in map(p_max, exchanges) if each is not None), None),
         plans=plans,
         meter_id=next((info.meter_id for info in map(meter_info, exchanges) if info is not None), ""),
+        meter_detail=_meter_detail(exchanges),
+        receipt_seconds=_receipt_seconds(exchanges),
         tls=tls,
         provisioning=_provisioning(exchanges, services),
         internet=_internet(exchanges, services),
@@ -70,6 +76,34 @@ def recorded_offer(exchanges: Sequence[Exchange], *, tls: bool, strict: bool, pa
         paused=paused,
         strict=strict,
     )
+
+
+def _meter_detail(exchanges: Sequence[Exchange]) -> MeterDetail:
+    told = [info for info in map(meter_info, exchanges) if info is not None]
+    identity = told and all(info.meter_reading is None for info in told)
+    return MeterDetail.IDENTITY if identity else MeterDetail.READING
+
+
+def _receipt_seconds(exchanges: Sequence[Exchange]) -> float | None:
+    """Returns the seconds from one receipt to the next demand: between those after which the
+    recorded station demanded none and those after which it did. None if it never did.
+    """
+    at, receipt_at = 0.0, math.inf
+    demands, quiet, demanded = [], [0.0], False
+    for exchange in exchanges:
+        at += exchange.wait
+        if exchange.name == "MeteringReceiptReq":
+            receipt_at = at
+        elif getattr(exchange.body, "receipt_required", None):
+            demanded = True
+            demands += [at - receipt_at] if at >= receipt_at else []
+        elif meter_info(exchange) is not None:
+            quiet += [at - receipt_at] if at >= receipt_at else []
+    if not demanded:
+        return None
+    if not demands:
+        return NO_OTHER_RECEIPT
+    return (max(quiet) + min(demands)) / 2 if max(quiet) < min(demands) else min(demands)
 
 
 def _all(exchanges: Iterable[Exchange], kind: type[T]) -> Iterator[T]:
