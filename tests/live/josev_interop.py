@@ -331,6 +331,7 @@ def foreign_secc(template: str, scenario: Scenario, iface: str, pki: Path):
         "energy_mode": scenario.energy_mode,
         "listed": "1" if scenario.listed else "0",
         "cert_install": "1" if scenario.cert_install else "0",
+        "tariffs": "1" if scenario.tariffs else "0",
     }
     env = {"INTEROP_" + key.upper(): value for key, value in needs.items()}
     return shlex.split(template.format(**needs)), env

@@ -36,6 +36,8 @@ class Scenario:
     # ISO 15118-20 control mode: "scheduled" or "dynamic".
     control: str = "scheduled"
     cert_install: bool = False
+    # The SECC is to offer three schedules, each with a SalesTariff.
+    tariffs: bool = False
     loops: int = 10
     # One entry per communication session, in order: how the EV ends it.
     sessions: list[str] = field(default_factory=lambda: ["terminate"])
@@ -152,6 +154,23 @@ _ALL: list[Scenario] = [
         auth="pnc",
         must_see=[*_DC_LOOP, "PaymentDetailsRes"],
         doc="DC Plug & Charge",
+    ),
+    Scenario(
+        "iso2-ac-pnc-tariffs",
+        [ISO2],
+        tls="1.2",
+        auth="pnc",
+        tariffs=True,
+        must_see=[*_AC_LOOP, "PaymentDetailsRes"],
+        doc="AC Plug & Charge by one of three schedules with signed tariffs",
+    ),
+    Scenario(
+        "iso2-dc-eim-tariffs",
+        [ISO2],
+        energy_mode="DC_extended",
+        tariffs=True,
+        must_see=_DC_LOOP,
+        doc="DC, external payment, by one of three schedules with tariffs",
     ),
     Scenario(
         "iso2-ac-pnc-certinstall",
