@@ -75,7 +75,7 @@ class CarLimits:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The output to set, and which of the station's limits lowered it."""
+    """The output to set, and which limits lowered it: those of the station, or the car's own."""
 
     output: SetOutput
     voltage_limited: bool
@@ -101,7 +101,8 @@ def demand(
     minimum, within the car's limits. ``whole_amperes``: a car that asks for whole amperes less than
     one below the offer gets the offer (Q-56).
     """
-    served_volts = clamp_volts(volts, min(station.maximum_volts, car.volts), lowest_volts)
+    highest_volts = min(station.maximum_volts, car.volts)
+    served_volts = clamp_volts(volts, highest_volts, lowest_volts)
     # One volt at least, so that a limit in watts also applies to the first volts.
     at = max(power_volts(served_volts, present_volts), 1.0)
     watts = station_watts if car.watts is None else min(station_watts, car.watts)
@@ -112,9 +113,9 @@ def demand(
         served_amperes = offered if amperes < offered < amperes + 1.0 else served_amperes
     return Demand(
         SetOutput(served_volts, served_amperes if served_volts > 0.0 else 0.0, DcPhase.CHARGE),
-        voltage_limited=volts > station.maximum_volts,
-        current_limited=amperes > station.maximum_amperes,
-        power_limited=amperes > station_watts / at,
+        voltage_limited=volts > highest_volts,
+        current_limited=amperes > highest,
+        power_limited=amperes > max(0.0, watts) / at,
     )
 
 

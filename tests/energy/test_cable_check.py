@@ -44,8 +44,8 @@ def failed(bench: Bench, within: float = 40.0) -> CableChecked:
     return checked
 
 
+@pytest.mark.case("Q-52")
 def test_a_good_cable_is_tested_at_475_volts_and_left_below_60() -> None:
-    """Q-52"""
     b = bench()
     number = b.ask(CHECK)
     highest = 0.0

@@ -373,6 +373,30 @@ def test_a_backend_that_says_nothing_holds_no_answer_back_for_long(offer: Offer,
     assert max(heard.seconds for heard in car.heard) <= 0.2
 
 
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.case("Q-55")
+@pytest.mark.parametrize(
+    ("target", "current", "flags"),
+    [
+        (1001.0, 10.0, (True, False, False)),
+        (451.0, 10.0, (True, False, False)),
+        (400.0, 201.0, (False, True, True)),
+        (400.0, 124.0, (False, False, False)),
+        (400.0, 126.0, (False, True, True)),
+        (450.0, 112.0, (False, False, True)),
+    ],
+)
+def test_a_target_above_a_limit_of_station_or_car_is_flagged(
+    target: float, current: float, flags: tuple[bool, bool, bool], strict: bool
+) -> None:
+    """The car bears 450 V, 125 A and 50 kW."""
+    car = Car(replace(DC_EIM, strict=strict)).drive(until="CurrentDemand")
+    car.levels = replace(car.levels, volts=target if target <= 450.0 else 450.0)
+    body = car.says(current_demand(target, current))
+    achieved = (body.evse_voltage_limit_achieved, body.evse_current_limit_achieved, body.evse_power_limit_achieved)
+    assert achieved == flags
+
+
 # --- no power ---------------------------------------------------------------------------------------------------------------
 
 

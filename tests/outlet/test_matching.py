@@ -159,9 +159,9 @@ def test_two_retries_by_f(settings: PlugInSettings) -> None:
         assert outlet.drive == "x1", "nobody is identified"
 
 
+@pytest.mark.case("Q-03")
 @pytest.mark.parametrize("strict", [True, False])
 def test_retries_at_a_dc_outlet_are_a_tolerance(strict: bool) -> None:
-    """Q-03"""
     outlet = plugged(PlugInSettings(modem=True, strict=strict))
     outlet.forget()
     outlet.hear(SILENT)
@@ -300,8 +300,8 @@ def test_a_contract_that_was_refused_does_not_fall_back() -> None:
     assert outlet.drive == "5%"
 
 
+@pytest.mark.case("Q-13")
 def test_cars_that_match_and_never_connect_charge_by_duty_after_three_times() -> None:
-    """Q-13"""
     outlet = plugged(AC)
     for _ in range(3):
         assert outlet.drive == "5%"

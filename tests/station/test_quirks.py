@@ -16,7 +16,7 @@ from secc.config import Config, Lab, Timing, Tls
 from secc.errors import DecodeError
 from secc.iso2.dialogue import STREAM, open_dialogue
 from secc.iso2.messages import SCHEMA as ISO2
-from secc.iso2.messages import ResponseCode, ServiceDiscoveryReq, SessionSetupReq
+from secc.iso2.messages import DC_EVSEStatusCode, ResponseCode, ServiceDiscoveryReq, SessionSetupReq
 from secc.link import sdp
 from secc.link.v2gtp import PayloadType, frame
 from secc.session.offer import Offer, Payment, Surroundings
@@ -25,7 +25,7 @@ from secc.station.serving.ending import LINGER_SECONDS
 from secc.trace.history import records
 from tests.conformance.places import run
 from tests.conformance.tester import Tester, offer
-from tests.iso2_car import EVCCID, TERMINATE, wall
+from tests.iso2_car import EVCCID, START, TERMINATE, amperes, current_demand, dc_delivery, dc_parameters, wall
 from tests.station_scene import BOTH, Scene, configured
 from tools.evcc.matching import be_matched
 
@@ -420,3 +420,107 @@ def test_power_does_not_wait_for_the_answer(tmp_path: Path) -> None:
         assert opened < tester.seconds
 
     run(replace(configured(tmp_path), timing=Timing(answer_seconds=0.5)), act)
+
+
+# --- power, with lab.tolerate -------------------------------------------------------------------------------------------------
+
+
+def tolerating(directory: Path, *codes: str) -> Config:
+    return configured(directory, lab=Lab(tolerate=codes))
+
+
+async def renegotiated(scene: Scene) -> Tester:
+    """A car that charged, negotiates anew, and has kept its contactor closed."""
+    tester = await Tester.connect(scene)
+    await tester.drive("PowerDelivery(Stop)")
+    for _ in range(8):
+        await tester.says(tester.demand(40.0))
+        await asyncio.sleep(0.25)
+    await tester.renegotiates()
+    assert scene.world().contactor.closed
+    assert (await tester.says(dc_parameters())).response_code is ResponseCode.OK
+    return tester
+
+
+@pytest.mark.case("Q-60")
+@pytest.mark.parametrize("precharges", [False, True])
+def test_a_car_that_checks_nothing_again_charges_on(tmp_path: Path, log: Log, precharges: bool) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await renegotiated(scene)
+        if precharges:
+            assert (await tester.pre_charge()).response_code is ResponseCode.OK
+        assert (await tester.start()).response_code is ResponseCode.OK
+        for _ in range(12):
+            assert (await tester.says(tester.demand(40.0))).response_code is ResponseCode.OK
+            await asyncio.sleep(0.25)
+        assert scene.world().present()[1] == pytest.approx(40.0, abs=1.0)
+        await tester.drive(after="CurrentDemand")
+        assert await scene.ended() == ["completed.terminated"]
+        assert log.codes == ["Q-60"]
+        assert not scene.world().incidents
+
+    run(tolerating(tmp_path, "Q-60"), act)
+
+
+@pytest.mark.case("Q-60")
+@pytest.mark.parametrize("tolerated", [False, True])
+def test_a_car_that_opened_its_contactor_or_is_not_tolerated_has_no_short_cut(
+    tmp_path: Path, log: Log, tolerated: bool
+) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await renegotiated(scene)
+        if tolerated:
+            scene.world().close_relay(False)
+            await scene.until(lambda: scene.world().truth()["outlet_volts"] < 60.0)
+        body = await tester.says(dc_delivery(START))
+        assert body.response_code is ResponseCode.FAILED_SEQUENCE_ERROR
+        await tester.ended()
+        assert log.codes == []
+
+    run(tolerating(tmp_path, "Q-60") if tolerated else configured(tmp_path), act)
+
+
+@pytest.mark.case("Q-68")
+@pytest.mark.parametrize("tolerated", [False, True])
+def test_the_insulation_monitor_pauses_until_current_flows(tmp_path: Path, log: Log, tolerated: bool) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene)
+        await tester.drive("PreCharge")
+        # What happens now is seen after the pause, or at once.
+        scene.world().car.inlet_ohms = 20_000.0
+        assert log.codes == (["Q-68"] if tolerated else [])
+        if not tolerated:
+            assert await scene.ended(seconds=10.0) == ["emergency.fault"]
+            assert not scene.world().contactor.closed
+            return
+        assert (await tester.pre_charge()).response_code is ResponseCode.OK
+        assert (await tester.start()).response_code is ResponseCode.OK
+        for _ in range(40):
+            body = await tester.says(tester.demand())
+            if scene.codes() or body.dc_evse_status.evse_status_code is DC_EVSEStatusCode.EVSE_MALFUNCTION:
+                break
+            await asyncio.sleep(0.25)
+        assert (await scene.ended()) == ["emergency.fault"]
+        assert not scene.world().contactor.closed
+
+    run(tolerating(tmp_path, "Q-68") if tolerated else configured(tmp_path), act)
+
+
+@pytest.mark.case("Q-56")
+@pytest.mark.parametrize("tolerated", [False, True])
+def test_whole_amperes_below_the_offer_get_the_offer(tmp_path: Path, log: Log, tolerated: bool) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene)
+        await tester.drive("CurrentDemand")
+        offered = 14.34
+        for _ in range(16):
+            # The car says how much it bears; what is offered is within that.
+            await tester.says(
+                current_demand(tester.battery_volts + 5.0, 14.0, ev_maximum_current_limit=amperes(offered))
+            )
+            await asyncio.sleep(0.25)
+        flows = scene.world().present()[1]
+        assert flows == pytest.approx(offered if tolerated else 14.0, abs=0.05)
+        assert log.codes == (["Q-56"] if tolerated else [])
+
+    run(tolerating(tmp_path, "Q-56") if tolerated else configured(tmp_path), act)

@@ -69,3 +69,12 @@ def test_what_the_table_says_is_said_is_what_the_code_says() -> None:
         )
         said.update(re.findall(r""""(Q-\d\d)\"""", text))
     assert said == {quirk.code for quirk in table() if quirk.remarked}
+
+
+def test_every_row_is_a_case_of_a_test() -> None:
+    """A code that only stands in a comment proves nothing."""
+    cases = set()
+    for path in files("tests"):
+        for found in re.findall(r"mark\.case\(([^)]*)\)", path.read_text(encoding="utf-8")):
+            cases.update(CODE.findall(found))
+    assert {quirk.code for quirk in table()} - cases == set()
