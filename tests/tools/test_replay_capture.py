@@ -639,6 +639,55 @@ def test_octets_that_are_no_message_are_ignored_as_a_station_does() -> None:
     assert first.reason.code == "severed.stream-broken"
 
 
+def test_the_third_request_that_cannot_be_decoded_ends_the_connection() -> None:
+    records = session(AC_EIM)
+    loop = [n for n, name in enumerate(names(records)) if name == "ChargingStatusReq"]
+    for count, ended in ((2, "completed.terminated"), (3, "severed.stream-broken")):
+        broken = list(records)
+        for n in loop[1 : count + 1]:
+            broken[2 * n] = replace(records[2 * n], octets=b"\x80\xff\xff")
+        outcome = only(broken)
+        assert outcome.reason is not None
+        assert outcome.reason.code == ended
+        assert (outcome.not_fed == 0) is (count == 2)
+
+
+def test_a_request_that_is_too_long_ends_the_connection() -> None:
+    records = session(AC_EIM)
+    long = replace(records[6], octets=records[6].octets + bytes(8192))
+    outcome = only([*records[:6], long, *records[7:]])
+    assert outcome.reason is not None
+    assert outcome.reason.code == "severed.stream-broken"
+    assert outcome.not_fed > 10
+
+
+def test_a_sessionid_that_the_recorded_station_did_not_give_is_left_as_it_is() -> None:
+    records = session(AC_EIM)
+    place = 2 * names(records).index("ChargingStatusReq")
+    message = SCHEMA.decode(records[place].octets)
+    other = SCHEMA.encode(replace(message, header=replace(message.header, session_id=b"STRANGER")))
+    outcome = only([*records[:place], replace(records[place], octets=other), *records[place + 1 :]])
+    assert outcome.answers[-1].code == "FAILED_UnknownSession"
+    assert outcome.exchanged == []
+
+
+def test_a_recorded_station_without_a_sessionid_is_replayed_with_one() -> None:
+    records = [
+        record
+        if record.schema == "sap"
+        else replace(
+            record,
+            octets=SCHEMA.encode(
+                replace(message := SCHEMA.decode(record.octets), header=replace(message.header, session_id=bytes(8)))
+            ),
+        )
+        for record in session(AC_EIM)
+    ]
+    outcome = only(records)
+    assert outcome.well
+    assert any("SessionID of the car's requests" in line for line in outcome.exchanged)
+
+
 def test_a_recorded_answer_that_cannot_be_read_is_told() -> None:
     records = session(AC_EIM)
     last = replace(records[-1], octets=b"\x80\xff")

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Received, Send, Ticket, Wall
 from secc.errors import DecodeError
 from secc.exi.tree import to_tree
+from secc.link.v2gtp import Framer
 from secc.session.dialogue import Dialogue
 from secc.session.effects import KeepForResume, Remark
 from secc.session.events import ConnectionClosed, StreamBroken
@@ -145,6 +146,8 @@ class RecordedSession:
         self._polled: Any = None
         """The last answer of today's station."""
         self._ended: Reason | None = None
+        self._framer = Framer()
+        """Counts the requests that cannot be decoded, as that of a connection does."""
         self._negotiating = exchanges[0].request.schema == "sap"
         self._dialogue = self._open()
         if not self._negotiating:
@@ -255,11 +258,18 @@ class RecordedSession:
         """Returns the request; None if a station ignores its octets, or closes because of them."""
         request = self._exchanges[self._number].request
         stream, octets = request.payload_type, request.octets
+        if len(octets) > self._dialogue.payload_limit:
+            self._hear(StreamBroken("v2gtp", f"a payload of {len(octets)} octets"))
+            return None
         try:
             received = self._dialogue.decode(stream, octets) if stream in self._dialogue.streams else None
         except DecodeError as error:
             if self._negotiating or repeated(stream, octets):
                 self._hear(StreamBroken("exi", str(error)))
+            else:
+                self._framer.ignore(str(error))
+                if self._framer.failure is not None:
+                    self._hear(StreamBroken("v2gtp", str(self._framer.failure)))
             received = None
         if received is None:
             return None
