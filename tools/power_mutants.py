@@ -367,4 +367,12 @@ POWER_MUTANTS: Final = (
         "kept[-2:] = [(start, max(power, later))]",
         ("tests/iso2/test_schedule.py",),
     ),
+    Mutant(
+        "steps-end-with-the-departure",
+        "a car that tells an early departure and stays is free of the backend's later steps",
+        "secc/iso2/schedule.py",
+        "for start, power in self.whole if start > self.seconds]",
+        "for start, power in self.whole if start < 0]",
+        ("tests/iso2/test_schedule.py",),
+    ),
 )

@@ -154,16 +154,15 @@ class Stepped:
 
     @property
     def steps(self) -> Spans:
-        """The power that may flow: what is told, and after its end what the backend gives then. A
-        car that tells an early departure and stays gets no more by it.
+        """The power that may flow, beside the limit of each moment: what is told, and after its end
+        what the backend gives then. A car that tells an early departure and stays gets no more by it.
         """
         behind = [(start, power) for start, power in self.whole if start > self.seconds]
-        spans = _merged((*self.given, (self.seconds, _at(self.whole, self.seconds)), *behind))
-        return tuple((start, min(power, self.most)) for start, power in spans)
+        return tuple(_merged((*self.given, (self.seconds, _at(self.whole, self.seconds)), *behind)))
 
     def watts_at(self, elapsed: float) -> float:
-        """Returns the watts this many seconds after its begin."""
-        return min(_at(self.given if elapsed < self.seconds else self.whole, elapsed), self.most)
+        """Returns the watts of the steps this many seconds after its begin."""
+        return _at(self.given if elapsed < self.seconds else self.whole, elapsed)
 
     @property
     def renews(self) -> int:

@@ -24,7 +24,6 @@ from secc.uplink.standalone import Eim
 from tests.link.tls.status_runs import listed
 from tests.station_config import BOTH, configured, lab_pki
 from tools.pki.mint import KeyKind, Mint
-from tools.tariffs import operator_key, write
 
 
 def said(config: Config) -> str:
@@ -95,12 +94,14 @@ def test_marks() -> None:
 
 def test_a_file_of_schedules_is_read(tmp_path: Path) -> None:
     config = pnc(tmp_path)
-    path = write(tmp_path / "plans", operator_key(lab_pki()))
+    path, tariff = tmp_path / "schedules.toml", tmp_path / "tariff.exi"
+    path.write_text('[[schedule]]\nid = 1\npower = [[0, 7_000]]\nsigned_tariff = "tariff.exi"\n')
+    tariff.write_bytes(b"signed")
     config = replace(config, uplink=replace(config.uplink, schedules=path))
-    assert f"OK   schedules: {path}, 3 schedules, 3 signed tariffs, 3 for external payment" in said(config)
-    (tmp_path / "plans" / "tariff-1.exi").unlink()
+    assert f"OK   schedules: {path}, 1 schedules, 1 signed tariffs, 0 for external payment" in said(config)
+    tariff.unlink()
     assert "BAD  schedules: " in said(config)
-    assert "tariff-1.exi does not exist" in said(config)
+    assert "tariff.exi does not exist" in said(config)
 
 
 def test_dangers_are_named(tmp_path: Path) -> None:

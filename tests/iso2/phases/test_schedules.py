@@ -413,3 +413,24 @@ def test_a_car_that_says_it_leaves_at_once_and_stays_gets_no_more_than_the_backe
     body = status(car)
     most = body.evse_maximum_power_limit if offer is DC_EIM else body.evse_max_current
     assert most.value * 10.0**most.multiplier == (4_140.0 if offer is DC_EIM else 6.0)
+
+
+@pytest.mark.parametrize("offer", [AC_EIM, DC_EIM])
+def test_a_limit_that_rises_counts_at_once_within_the_steps(offer: Offer) -> None:
+    """As with the station's own schedule: where the car is told its limit in each answer."""
+    car = due(replace(offer, watts_limit=6_900.0), given(steps((0, 11_040.0), (60, 4_140.0))))
+    assert offered(parameters(car))[0][1][0][2] == 6_900.0
+    start(car, 1)
+
+    def most() -> float:
+        body = status(car)
+        said = body.evse_maximum_power_limit if offer is DC_EIM else body.evse_max_current
+        return float(said.value * 10.0**said.multiplier) * (1.0 if offer is DC_EIM else 690.0)
+
+    assert most() == 6_900.0
+    car.hear(LimitChanged(None))
+    assert most() == 11_040.0
+    car.wait(59.0)
+    status(car)
+    car.wait(2.0)
+    assert most() == 4_140.0
