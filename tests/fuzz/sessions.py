@@ -13,15 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from secc.conversation import Event, Received
-from secc.errors import DecodeError, EncodeError
-from secc.iso2.messages import SCHEMA, AuthorizationReq, MessageHeader, V2G_Message
-from secc.link.v2gtp import HEADER_OCTETS, PayloadType, frame
+from secc.iso2.messages import AuthorizationReq, MessageHeader
 from secc.session.effects import Decision, KeepForResume, Verdict
 from secc.session.events import (
     ConnectionClosed,
@@ -35,7 +33,7 @@ from secc.session.events import (
 )
 from secc.session.offer import Offer, Payment
 from tests.fuzz.decoder import LONGEST_SECONDS, growth, resident
-from tests.fuzz.frames import mutated, other_field, spoken
+from tests.fuzz.line import BadLine, read
 from tests.lab_trust import LAB
 from tests.pair import WIRE_SECONDS, Pair
 from tests.ways import AC_OFFER, ANCHORS, BOTH, DC_OFFER, EVERY_KIND, WALLET, Way
@@ -47,13 +45,6 @@ from tools.evcc.wallet import Wallet
 SECONDS: Final = 400.0
 """Of simulated time: longer than any session here may take."""
 Clock = Callable[[], float]
-EVERY: Final = (
-    "supportedAppProtocolReq", "SessionSetupReq", "ServiceDiscoveryReq", "ServiceDetailReq", "PaymentServiceSelectionReq",
-    "AuthorizationReq", "ChargeParameterDiscoveryReq", "PowerDeliveryReq", "PowerDeliveryReq", "SessionStopReq",
-)  # fmt: skip
-DC: Final = ("CableCheckReq", "PreChargeReq", "CurrentDemandReq", "CurrentDemandReq", "WeldingDetectionReq")
-AC: Final = ("ChargingStatusReq", "ChargingStatusReq")
-CONTRACT: Final = ("PaymentDetailsReq", "AuthorizationReq")
 AFTER_SECONDS: Final = 1.0
 """Behind the end of a session everything is off and stays off."""
 EVENTS: Final[tuple[Event, ...]] = (
@@ -76,12 +67,6 @@ def thief() -> Wallet:
     key = LAB.provisioning.leaf.key
     assert isinstance(key, EllipticCurvePrivateKey)
     return replace(WALLET, key=key)
-
-
-@cache
-def others() -> tuple[bytes, ...]:
-    """Messages of other sessions."""
-    return tuple(octets for schema, octets in spoken() if schema != "sap")
 
 
 class Watched(WorldOutlet):
@@ -113,33 +98,23 @@ class Meddled(Pair):
         clock: Clock,
     ) -> None:
         super().__init__(behaviour, offer, wallet=wallet, outlet=outlet, seed=chance.randrange(2**32))
-        self.chance = chance
         self.watched = outlet
         self.honest = wallet is WALLET
         self.accepted = outlet.verdict.decision is Decision.ACCEPTED
-        names = [*EVERY, *(DC if offer.is_dc else AC), *(CONTRACT if wallet is not None else ())]
-        self.fates = {
-            (chance.choice(names), chance.choice((0, 0, 0, 1, 3))): chance.choice(FATES)
-            for _ in range(chance.choice((0, 1, 1, 2, 3)))
-        }
-        """By the request, and how many of its kind went before it."""
-        self.sent: Counter[str] = Counter()
+        self.bad = BadLine(chance, dc=offer.is_dc, contract=wallet is not None)
         self.proofs: list[Any] = []
-        self.held = b""
         self.longest = 0.0
         self.clock = clock
 
     def transmit(self, segment: bytes) -> None:
-        held, self.held = self.held, b""
-        message = _read(segment) if self.sent else None
-        name = "supportedAppProtocolReq" if message is None else type(message.body).__name__
-        fate = self.fates.get((name, self.sent[name]), Meddled.deliver)
-        self.sent[name] += 1
+        message = read(segment)
         if self.honest and message is not None and isinstance(message.body, AuthorizationReq):
             self.proofs.append((message.body, _said(message.header)))
-        fate(self, segment)
-        if held:
-            self.deliver(held, 0.01)
+        for later, octets in self.bad.carry(segment):
+            if octets is None:
+                self._later(WIRE_SECONDS + later, lambda: self._station_hears(ConnectionClosed()))
+            elif octets:
+                self._later(WIRE_SECONDS + later, partial(self._station_reads, octets))
 
     def _station_hears(self, event: Event) -> None:
         match event:
@@ -150,105 +125,10 @@ class Meddled(Pair):
                 self.watched.agreed |= (request, _said(header)) in self.proofs
         super()._station_hears(event)
 
-    def deliver(self, segment: bytes, later: float = 0.0) -> None:
-        if segment:
-            self._later(WIRE_SECONDS + later, lambda: self._station_reads(segment))
-
     def _station_reads(self, octets: bytes) -> None:
         began = self.clock()
         super()._station_reads(octets)
         self.longest = max(self.longest, self.clock() - began)
-
-    # What the line does
-
-    def bits(self, segment: bytes) -> None:
-        payload = mutated(self.chance, segment[HEADER_OCTETS:], others())
-        self.deliver(frame(PayloadType.EXI, payload or b"\x80"))
-
-    def octets(self, segment: bytes) -> None:
-        self.deliver(mutated(self.chance, segment, others()))
-
-    def field(self, segment: bytes) -> None:
-        self.deliver(self._changed(segment, lambda message: other_field(self.chance, message)))
-
-    def body_field(self, segment: bytes) -> None:
-        def other(message: V2G_Message) -> V2G_Message:
-            return replace(message, body=other_field(self.chance, message.body))
-
-        self.deliver(self._changed(segment, other))
-
-    def other_message(self, segment: bytes) -> None:
-        """Another request in its place, with this session's id."""
-        body = SCHEMA.decode(self.chance.choice(others())).body
-        self.deliver(self._changed(segment, lambda message: replace(message, body=body)))
-
-    def one_more(self, segment: bytes) -> None:
-        """Another request behind it, before it is answered or after."""
-        self.deliver(segment)
-        body = SCHEMA.decode(self.chance.choice(others())).body
-        more = self._changed(segment, lambda message: replace(message, body=body))
-        self.deliver(more, self.chance.choice((0.0, 0.0, 0.05, 0.5)))
-
-    def joined(self, segment: bytes) -> None:
-        """So many requests in one write."""
-        self.deliver(segment * self.chance.choice((2, 3, 10)))
-
-    def again(self, segment: bytes) -> None:
-        self.deliver(segment)
-        self.deliver(segment, self.chance.choice((0.0, 0.1, 1.0)))
-
-    def lost(self, segment: bytes) -> None:
-        return
-
-    def late(self, segment: bytes) -> None:
-        self.deliver(segment, self.chance.choice((0.1, 1.0, 1.9, 2.5, 30.0, 61.0)))
-
-    def swapped(self, segment: bytes) -> None:
-        """It comes behind the next one, if there is a next one."""
-        self.held = segment
-
-    def pieces(self, segment: bytes) -> None:
-        at = self.chance.randrange(len(segment) + 1)
-        pause = self.chance.choice((0.0, 0.001, 0.5, 9.0, 11.0))
-        self.deliver(segment[:at])
-        self.deliver(segment[at:], pause)
-
-    def garbage(self, segment: bytes) -> None:
-        for _ in range(self.chance.randrange(1, 5)):
-            self.deliver(frame(PayloadType.EXI, b"\x80" + self.chance.randbytes(self.chance.randrange(1, 40))))
-        self.deliver(segment)
-
-    def header(self, segment: bytes) -> None:
-        made = bytearray(segment)
-        made[self.chance.randrange(HEADER_OCTETS)] ^= 1 << self.chance.randrange(8)
-        self.deliver(bytes(made))
-
-    def closed(self, segment: bytes) -> None:
-        self.deliver(segment[: self.chance.randrange(len(segment) + 1)])
-        self._later(WIRE_SECONDS + self.chance.choice((0.0, 0.1)), lambda: self._station_hears(ConnectionClosed()))
-
-    def _changed(self, segment: bytes, change: Callable[[V2G_Message], Any]) -> bytes:
-        try:
-            message = SCHEMA.decode(segment[HEADER_OCTETS:])
-            if message.body is None:
-                return segment
-            return frame(PayloadType.EXI, SCHEMA.encode(change(message)))
-        except (DecodeError, EncodeError):
-            return segment
-
-
-FATES: Final[tuple[Callable[[Meddled, bytes], None], ...]] = (
-    Meddled.bits, Meddled.bits, Meddled.octets, Meddled.field, Meddled.body_field, Meddled.body_field, Meddled.other_message,
-    Meddled.other_message, Meddled.one_more, Meddled.joined, Meddled.again, Meddled.lost, Meddled.late, Meddled.swapped,
-    Meddled.pieces, Meddled.garbage, Meddled.header, Meddled.closed,
-)  # fmt: skip
-
-
-def _read(segment: bytes) -> V2G_Message | None:
-    try:
-        return SCHEMA.decode(segment[HEADER_OCTETS:])
-    except DecodeError:
-        return None
 
 
 def _said(header: MessageHeader) -> Any:
@@ -398,4 +278,4 @@ def _judge(found: Found, seed: int, pair: Meddled) -> None:
     outlet.advance(pair.now + 2 * AFTER_SECONDS)
     if not outlet.bench.dead or outlet.watt_hours != metered:
         wrong.append(f"power after the end: {outlet.world.truth()}")
-    found.wrong += [f"seed {seed}: {pair.fates}: {line.station}: {one}" for one in wrong]
+    found.wrong += [f"seed {seed}: {pair.bad}: {line.station}: {one}" for one in wrong]
