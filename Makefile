@@ -62,8 +62,9 @@ interop: $(DEV)
 staples: $(DEV)
 	$(BIN)/python -m pytest -s -n 0 -m live tests/live/test_status_v2.py $(TEST)
 
-# Seeded, for hours: ten million frames at the decoder, a hundred thousand whole sessions, ten thousand connections that break off, a flood of datagrams,
-# and the branches of the generated code. A part of it: `make fuzz FUZZ="frames sessions --count 100000 --seconds 600 --seed 7"`.
+# Seeded, for hours: ten million frames at the decoder, a hundred thousand whole sessions, three thousand at a whole station,
+# ten thousand connections that break off, a flood of datagrams, and the branches of the generated code.
+# A part of it: `make fuzz FUZZ="frames sessions --count 100000 --seconds 600 --seed 7"`.
 fuzz: $(DEV)
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 

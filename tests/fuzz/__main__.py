@@ -1,6 +1,7 @@
 """``make fuzz``: what takes hours, or a part of it: ``make fuzz FUZZ="frames --count 100000 --seed 7"``.
 
-Prints what was seen, with seed and duration, and fails on a finding. Parts: ``frames``, ``sessions``, ``aborts``, ``datagrams``, ``branches``.
+Prints what was seen, with seed and duration, and fails on a finding.
+Parts: ``branches``, ``aborts``, ``datagrams``, ``stations``, ``frames``, ``sessions``.
 """
 
 from __future__ import annotations
@@ -67,6 +68,18 @@ def datagrams(count: int, seed: int, seconds: float | None) -> list[str]:
     return _station(functools.partial(sockets.datagrams, count=count, seed=seed))
 
 
+def stations(count: int, seed: int, seconds: float | None) -> list[str]:
+    del seconds
+    from tests.fuzz import stations
+
+    def run(directory: Path, told: Callable[[str], None]) -> list[str]:
+        found = stations.run(directory, count=count, seed=seed, told=told)
+        told(str(found))
+        return found.wrong
+
+    return _station(run)
+
+
 def _station(run: Callable[..., list[str]]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="secc-") as directory:
         return run(Path(directory), told=told)
@@ -77,6 +90,7 @@ PARTS: Final[dict[str, tuple[Callable[[int, int, float | None], list[str]], int]
     "branches": (branches, 20_000),
     "aborts": (aborts, 10_000),
     "datagrams": (datagrams, 100_000),
+    "stations": (stations, 3_000),
     "frames": (frames, 10_000_000),
     "sessions": (sessions, 100_000),
 }
