@@ -311,4 +311,12 @@ TRUST_MUTANTS: Final = (
         "",
         ("tests/station/test_doors.py",),
     ),
+    Mutant(
+        "old-decision-survives-a-pause",
+        "a car that pauses before the backend has decided anew goes on under the old decision",
+        "secc/iso2/session_state.py",
+        "if verdict is not None and verdict.decision is Decision.NO_ANSWER and before is not None:",
+        "if (verdict is None or verdict.decision is Decision.NO_ANSWER) and before is not None:",
+        ("tests/iso2/test_paused.py",),
+    ),
 )

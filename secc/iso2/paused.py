@@ -41,8 +41,8 @@ DECISION_HOLDS_SECONDS: Final = 3600.0
 class PausedContract:
     """The contract of a paused session: its EMAID and the decision about it, never its chain.
 
-    ``verdict`` is None if a card was accepted before the backend had decided; ``decided_at``:
-    monotonic seconds.
+    ``verdict`` is None if a card was accepted, or the car paused, before the backend had decided;
+    ``decided_at``: monotonic seconds.
     """
 
     emaid: str = field(repr=False)

@@ -175,9 +175,11 @@ class SessionState:
         if asked is None:
             return before
         verdict, at = asked.verdict, round(asked.decided_at, 3)
-        if verdict is None or verdict.decision is Decision.NO_ANSWER:
-            return before or PausedContract(asked.emaid, None, at)
-        return PausedContract(asked.emaid, verdict if verdict.accepted else None, at)
+        if verdict is not None and verdict.decision is Decision.NO_ANSWER and before is not None:
+            return before
+        # A car that pauses before the answer waits for one at its resume: else it could charge on an old
+        # decision for ever.
+        return PausedContract(asked.emaid, verdict if verdict is not None and verdict.accepted else None, at)
 
     def forget(self) -> None:
         """The session has ended: drop what says whose car it was."""

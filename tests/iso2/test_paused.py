@@ -39,6 +39,7 @@ from secc.session.effects import (
     OpenContactor,
     Remark,
     Resume,
+    SetOutput,
     StopPower,
     ValidateContract,
     Verdict,
@@ -434,6 +435,36 @@ def test_a_new_decision_counts_for_the_next_pause() -> None:
     assert contract is not None
     assert contract.verdict == Verdict(Decision.ACCEPTED, "again")
     assert contract.holds(car.offer, car.now)
+
+
+def test_a_car_that_pauses_before_the_answer_waits_for_one_at_its_next_resume() -> None:
+    """With a slow backend a contract that was cancelled could otherwise charge on its old decision from pause to pause."""
+    car = proving(pausing(DC_PNC), seconds=OLD)
+    car.signed_authorization()
+    car.drive_on("SessionStop")
+    car.says(PAUSE)
+    contract = kept(car).contract
+    assert contract is not None
+    assert contract.verdict is None
+    next_time = proving(car)
+    assert next_time.signed_authorization().evse_processing is EVSEProcessing.ONGOING
+    ask = next(ask for ask in next_time.pending if isinstance(ask, Ask) and isinstance(ask.question, AuthorizeContract))
+    next_time.hear(Answered(ask.ticket, Verdict(Decision.CONTRACT_CANCELLED)))
+    assert next_time.says(AuthorizationReq()).response_code is ResponseCode.FAILED
+    assert not next_time.all(SetOutput)
+
+
+def test_a_backend_that_does_not_answer_leaves_the_decision_of_before() -> None:
+    car = proving(pausing(DC_PNC), seconds=OLD)
+    car.signed_authorization()
+    car.drive_on("CableCheck")
+    car.answer(AuthorizeContract, Verdict(Decision.NO_ANSWER))
+    car.drive_on("SessionStop")
+    car.says(PAUSE)
+    contract = kept(car).contract
+    assert contract is not None
+    assert contract.verdict is not None
+    assert proving(car).signed_authorization().evse_processing is FINISHED
 
 
 def test_a_decision_that_never_came_is_asked_for_as_in_a_new_session() -> None:

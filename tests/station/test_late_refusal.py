@@ -1,4 +1,4 @@
-"""A contract that the backend refuses when power flows already: the car is told, and has 10 s, however slowly it asks."""
+"""A contract that the backend refuses when power flows already: the car has 10 s, however slowly it asks, and cannot avoid the decision."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import pytest
 from hal.sim.clock import run_virtual
 from secc.config import Eim, Tls
 from secc.iso2 import timing
-from secc.iso2.messages import ChargingStatusReq, EVSENotification
+from secc.iso2.messages import AuthorizationReq, ChargingStatusReq, EVSENotification, EVSEProcessing, ResponseCode
 from secc.session.effects import Decision, Verdict
-from tests.conformance.test_pause import JOINED, NEW, pauses, sets_up, wakes
+from tests.conformance.test_pause import JOINED, NEW, PAUSE, pauses, sets_up, wakes
 from tests.conformance.tester import Tester
+from tests.station.test_basic import books
 from tests.station_scene import BOTH, OPEN_SECONDS, Scene, car_wallet, configured, station
 
 AN_HOUR = 3700.0
@@ -80,6 +81,57 @@ def test_a_refusal_in_a_resumed_session_ends_it_in_ten_seconds(tmp_path: Path, d
 
     async def main() -> None:
         # Without somebody who looks at the contactor every few milliseconds of an hour.
+        async with station(config, watch=False) as scene:
+            await act(scene)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("decision", [Decision.ACCEPTED, Decision.CONTRACT_CANCELLED])
+def test_a_car_that_pauses_before_the_decision_waits_for_it_at_its_next_resume(
+    tmp_path: Path, decision: Decision
+) -> None:
+    """A cancelled contract does not charge from pause to pause on the decision of before; one that is accepted goes on in its transaction."""
+    config = configured(tmp_path, dc=False, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST)
+
+    async def act(scene: Scene) -> None:
+        decided = asyncio.Event()
+
+        async def verdict() -> Verdict:
+            await decided.wait()
+            return Verdict(decision)
+
+        tester = await resumed(scene, verdict)
+        await tester.drive("SessionStop", after="PowerDelivery(Start)")
+        await tester.says(PAUSE)
+        paused = tester.session_id
+        await asyncio.sleep(10.0)
+        tester = await wakes(scene, wallet=car_wallet())
+        await sets_up(tester, paused, JOINED)
+        await tester.drive("Authorization", after="SessionSetup")
+        proof = AuthorizationReq(id="id1", gen_challenge=tester.challenge)
+        body = await tester.says(proof, signature=car_wallet().sign(proof))
+        for _ in range(5):
+            assert body.evse_processing is EVSEProcessing.ONGOING
+            await asyncio.sleep(1.0)
+            body = await tester.says(AuthorizationReq())
+        decided.set()
+        await asyncio.sleep(1.0)
+        body = await tester.says(AuthorizationReq())
+        if decision is Decision.ACCEPTED:
+            assert body.evse_processing is EVSEProcessing.FINISHED
+            await tester.drive(after="Authorization")
+            wanted = "completed.terminated"
+        else:
+            assert body.response_code is ResponseCode.FAILED
+            wanted = "refused.FAILED"
+        assert (await scene.ended(3))[-1] == wanted
+        await scene.until(lambda: scene.outlet().writes.idle)
+        began, end = books(scene)
+        assert (began["what"], end["what"], end["reason"]) == ("started", "ended", wanted)
+        assert began["session"] == end["session"]
+
+    async def main() -> None:
         async with station(config, watch=False) as scene:
             await act(scene)
 
