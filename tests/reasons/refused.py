@@ -24,6 +24,7 @@ from secc.iso2.messages import (
 from secc.session.effects import NoContract, Provisioning
 from tests.conformance.places import ac, dc, pnc
 from tests.conformance.test_power import profile
+from tests.conformance.test_receipts import demanded, stored_in
 from tests.conformance.tester import Tester, offer
 from tests.iso2_car import RENEGOTIATE, START, ac_parameters, amperes, dc_delivery, dc_parameters, delivery, selection
 from tests.reasons.drives import ends, ends_at
@@ -157,3 +158,19 @@ async def is_told_that_its_contract_is_over(scene: Scene) -> None:
     async with await serve(made, scene.config.uplink.provisioning):
         car = Behaviour(payment=Payment.CONTRACT, loops=3, provision=Provisioning.INSTALLATION)
         await scene.drive(car, tls=True, wallet=car_wallet()).done()
+
+
+def demanding(directory: Path) -> Config:
+    """A station that demands a receipt of every car with a contract."""
+    config = PAYING.config(directory)
+    uplink = replace(config.uplink, request_metering_receipt=True, receipts=stored_in(directory))
+    return replace(config, uplink=uplink)
+
+
+async def signs_no_receipt(tester: Tester) -> None:
+    _, request = await demanded(tester)
+    await tester.refused(request, ResponseCode.FAILED_METERING_SIGNATURE_NOT_VALID)
+
+
+PAYING = pnc("ChargingStatus", of_dc=False)
+ends_at(PAYING, "refused.FAILED_MeteringSignatureNotValid", signs_no_receipt, demanding)
