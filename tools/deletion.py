@@ -72,10 +72,10 @@ GONE: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/frozen/test_dataclass.py",
         "tests/session/test_proof.py",
         "tests/session/test_signature.py",
-        "tests/uplink/test_receipts.py",
         "tests/trace/test_explain.py",
         "tests/trace/test_recorder.py",
         "tests/trace/test_ring.py",
+        "tests/uplink/test_receipts.py",
     ),
     "tests of lists that name it, or what is gone: pages, the wheel, commands, quirks": (
         "tests/trace/test_quirks.py",
