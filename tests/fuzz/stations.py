@@ -23,10 +23,13 @@ from tests.station_scene import BOTH, Scene, _Caught, car_wallet, configured, ju
 from tools.evcc.behaviour import Behaviour, Current
 from tools.evcc.behaviour import Payment as Paid
 from tools.evcc.line import Line
+from tools.evcc.wallet import Wallet
 
 CARD: Final = "04A2B3C4"
 SECONDS: Final = 150.0
 """Of simulated time, until a session and its plug-in are over."""
+PIECE: Final = 32
+"""Octets of a certificate: a part of it is as bad as the whole."""
 _LINE: ContextVar[BadLine] = ContextVar("line")
 
 
@@ -89,7 +92,7 @@ def run(directory: Path, *, count: int, seed: int, told: Callable[[str], None] =
         eim=Eim.LIST,
         allow=f"emaid DE8AACA2B3C4D5L\nrfid {CARD}\n",
         timing=Timing(eim_seconds=5.0),
-        trace=TraceMode.OFF,
+        trace=TraceMode.ALWAYS,
     )
 
     async def main() -> None:
@@ -108,11 +111,26 @@ def run(directory: Path, *, count: int, seed: int, told: Callable[[str], None] =
 
     with complaints() as logged:
         run_virtual(main())
-    found.wrong += logged
+    found.wrong += logged + personal(config.station.state_directory, car_wallet())
     fds, tasks, objects = zip(*found.left, strict=True)
     if max(fds) > fds[0] + 1 or max(tasks) > tasks[0] or objects[2] - objects[1] >= OBJECTS:
         found.wrong.append(f"left behind after each third: descriptors {fds}, tasks {tasks}, objects {objects}")
     return found
+
+
+def personal(directory: Path, wallet: Wallet) -> list[str]:
+    """Returns the files in which a part of the contract or its EMAID stands, as octets or in hex; in a message its bits are shifted."""
+    leaf = wallet.chain[0]
+    needles = [wallet.emaid.encode()]
+    for at in range(0, len(leaf) - PIECE, PIECE // 2):
+        number = int.from_bytes(leaf[at : at + PIECE]) << 8
+        needles += [(number >> shift).to_bytes(PIECE + 1)[1:-1] for shift in range(8)]
+    needles += [needle.hex().encode() for needle in needles]
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert files, "nothing is written down"
+    return [
+        f"the contract stands in {path}" for path in files if any(needle in path.read_bytes() for needle in needles)
+    ]
 
 
 async def _one(scene: Scene, found: Found, seed: int) -> None:
