@@ -24,7 +24,7 @@ if [ $# -gt 0 ]; then
     exit
 fi
 
-positive=(iso2-ac-eim iso2-dc-eim iso2-ac-eim-tls iso2-dc-eim-tls iso2-ac-pnc iso2-dc-pnc iso2-ac-pnc-tariffs iso2-dc-eim-tariffs iso2-ac-pnc-certinstall iso2-dc-pnc-certinstall iso2-ac-pause-resume iso2-dc-pause-resume)
+positive=(iso2-ac-eim iso2-dc-eim iso2-ac-eim-tls iso2-dc-eim-tls iso2-ac-pnc iso2-dc-pnc iso2-ac-pnc-receipts iso2-ac-pnc-tariffs iso2-dc-eim-tariffs iso2-ac-pnc-certinstall iso2-dc-pnc-certinstall iso2-ac-pause-resume iso2-dc-pause-resume)
 negative=(iso2-neg-session-id iso2-neg-energy-mode iso2-neg-service-id iso2-neg-schedule-id iso2-neg-charging-profile
     iso2-neg-signature iso2-neg-challenge iso2-neg-forged-contract iso2-neg-forged-contract-rsa iso2-neg-expired-contract
     iso2-neg-emaid iso2-neg-unlisted-contract iso2-neg-stop-before-proof sap-no-match)

@@ -332,6 +332,7 @@ def foreign_secc(template: str, scenario: Scenario, iface: str, pki: Path):
         "listed": "1" if scenario.listed else "0",
         "cert_install": "1" if scenario.cert_install else "0",
         "tariffs": "1" if scenario.tariffs else "0",
+        "receipts": "1" if scenario.receipts else "0",
     }
     env = {"INTEROP_" + key.upper(): value for key, value in needs.items()}
     return shlex.split(template.format(**needs)), env
@@ -343,6 +344,11 @@ def account_problems(scenario: Scenario, account: dict[str, Any]) -> list[str]:
     problems = []
     if account.get("unaccounted"):
         problems.append(f"{account['unaccounted']} sessions stand in the books without a trace")
+    receipts = account.get("receipts", [])
+    if scenario.receipts and not (receipts and all(receipts)):
+        problems.append(f"{len(receipts)} receipts stand in the books, {sum(receipts)} of them signed by the contract")
+    if receipts and not scenario.receipts:
+        problems.append("receipts stand in the books that nobody demanded")
     if len(sessions) != len(scenario.sessions):
         problems.append(f"the station tells of {len(sessions)} sessions, not of {len(scenario.sessions)}")
     refused = scenario.expect != "stop"

@@ -38,6 +38,9 @@ class Scenario:
     cert_install: bool = False
     # The SECC is to offer three schedules, each with a SalesTariff.
     tariffs: bool = False
+    # The station demands a metering receipt in the first answer of the charging loop, and every five seconds. (Not in every answer: this EV
+    # counts only loops without one, and would never stop.)
+    receipts: bool = False
     loops: int = 10
     # One entry per communication session, in order: how the EV ends it.
     sessions: list[str] = field(default_factory=lambda: ["terminate"])
@@ -190,6 +193,15 @@ _ALL: list[Scenario] = [
         cert_install=True,
         must_see=[*_DC_LOOP, "CertificateInstallationRes", "PaymentDetailsRes"],
         doc="DC Plug & Charge after contract certificate installation",
+    ),
+    Scenario(
+        "iso2-ac-pnc-receipts",
+        [ISO2],
+        tls="1.2",
+        auth="pnc",
+        receipts=True,
+        must_see=[*_AC_LOOP, "PaymentDetailsRes", "MeteringReceiptRes"],
+        doc="AC Plug & Charge with metering receipts",
     ),
     Scenario(
         "iso2-ac-pnc-tls13",

@@ -37,8 +37,8 @@ CHARGED = {
 REFUSED = {"by": "", "identity": "", "named": None, "closed": False, "powered": False, "end": "", "flaw": ""}
 
 
-def problems(scenario: str, *sessions: dict[str, Any], unaccounted: int = 0) -> str:
-    account = {"sessions": list(sessions), "unaccounted": unaccounted}
+def problems(scenario: str, *sessions: dict[str, Any], unaccounted: int = 0, receipts: tuple[bool, ...] = ()) -> str:
+    account = {"sessions": list(sessions), "unaccounted": unaccounted, "receipts": list(receipts)}
     return "; ".join(BENCH.account_problems(BENCH.SCENARIOS[scenario], account))
 
 
@@ -94,6 +94,13 @@ def test_every_session_is_accounted_for() -> None:
     assert "0 sessions" in problems("iso2-dc-pnc")
     assert "2 sessions" in problems("iso2-dc-pnc", CHARGED, CHARGED)
     assert "without a trace" in problems("iso2-dc-pnc", CHARGED, unaccounted=1)
+
+
+def test_receipts_count_only_where_they_are_demanded_and_signed_by_the_contract() -> None:
+    assert problems("iso2-ac-pnc-receipts", CHARGED, receipts=(True, True)) == ""
+    assert "0 receipts" in problems("iso2-ac-pnc-receipts", CHARGED)
+    assert "1 of them signed" in problems("iso2-ac-pnc-receipts", CHARGED, receipts=(True, False))
+    assert "nobody demanded" in problems("iso2-ac-pnc", CHARGED, receipts=(True,))
 
 
 def test_each_positive_scenario_has_one_way_to_be_authorised() -> None:
