@@ -292,7 +292,7 @@ class Recorder:
                 told = {"type": f"{stream:04x}", "octets": octets.hex() if whole else fingerprint(octets)}
                 return told | ({"early": True} if early else {}) | shown
             case "levels", levels:
-                return {"value": plain(Levels(*levels))}
+                return {"value": plain(Levels(*levels), personal=self._keep_personal)}
             case "output", [volts, amperes, phase]:
                 return {"kind": "effect", "value": plain(SetOutput(volts, amperes, DcPhase(phase)))}
             case "event" | "effect", [value]:

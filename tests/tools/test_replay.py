@@ -12,7 +12,7 @@ from secc.errors import SeccError
 from secc.session.effects import KeepForResume
 from secc.session.events import EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested, Unplugged
 from secc.trace.recorder import Recorder
-from tests.pair import BEGAN
+from tests.pair import BEGAN, Outlet
 from tests.ways import AC_EIM, AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, Way
 from tools.diagram import TraceUnreadable
 from tools.evcc.behaviour import Behaviour
@@ -44,6 +44,17 @@ def test_trace_of_a_session_replays_to_the_octet(way: Way) -> None:
 @pytest.mark.parametrize("way", [DC_EIM, AC_PNC], ids=str)
 def test_events_replay(way: Way, event: Any) -> None:
     assert replay(trace(way, Behaviour(loops=60), event)).differences == []
+
+
+@pytest.mark.parametrize("way", [AC_PNC, DC_PNC], ids=str)
+@pytest.mark.parametrize("flaw", [None, *(flaw for flaw in FLAWS if flaw.startswith("receipt"))])
+def test_receipts_replay_with_the_meters_records(flaw: str | None, way: Way) -> None:
+    recorder = Recorder(BEGAN, ring_octets=8_000_000, keep_personal=True, outlet="left")
+    outlet = Outlet(meter_record=bytes(range(64)))
+    way.pair(Behaviour(loops=20, flaw=flaw), outlet, recorder, receipt_seconds=0.5).run()
+    lines = list(recorder.take())
+    assert any('"MeteringReceiptReq"' in line for line in lines)
+    assert replay(lines).differences == []
 
 
 @pytest.mark.parametrize("flaw", sorted(FLAWS))
