@@ -350,6 +350,47 @@ def test_the_true_power_follows_the_steps_of_the_chosen_schedule(
     run_virtual(main())
 
 
+@pytest.mark.case("A-PWR-04")
+@pytest.mark.parametrize("obeys", [True, False])
+def test_an_ac_car_with_a_contract_keeps_the_steps_or_is_switched_off(
+    obeys: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a contract the schedule alone tells the car its limit. Behind it stands the protection of the outlet."""
+    if not obeys:
+        monkeypatch.setattr(Terms, "watts_at", lambda terms, now: 1e6)
+    examples = (Example(4, "steps", ((0, 22_080), (60, 6_900)), ((0, 1),)),)
+
+    async def main() -> None:
+        config = secure(tmp_path, dc=False)
+        write(tmp_path / "plans", operator_key(lab_pki()), examples)
+        async with station(config) as scene:
+            car = contract(dc=False, schedule="4", ac_amperes=32.0)
+            drive = await scene.charging(scene.drive(replace(car, loops=None, watt_hours=20_000.0), tls=True))
+            world, loop = scene.world(), asyncio.get_running_loop()
+            assert world.present()[1] == pytest.approx(32.0, abs=1.0)
+            began, over = loop.time(), 0.0
+            while loop.time() < began + 90.0:
+                await asyncio.sleep(0.5)
+                over += 0.5 if loop.time() > began + 60.0 and world.present()[1] > 10.5 else 0.0
+            if obeys:
+                assert over == 0.0
+                assert world.contactor.closed
+                assert world.present()[1] == pytest.approx(10.0, abs=1.0)
+                assert scene.codes() == []
+                world.unplug(force=True)
+                drive.task.cancel()  # type: ignore[union-attr]
+                await scene.opened()
+            else:
+                # The car's time to follow, then that of the protection.
+                assert 0.0 < over < 20.0
+                assert not world.contactor.closed
+                assert world.present()[1] == 0.0
+                assert await scene.ended() == ["emergency.fault"]
+            judged(scene)
+
+    run_virtual(main())
+
+
 # --- traces -----------------------------------------------------------------------------------------------------------------------
 
 
