@@ -25,7 +25,7 @@ from .inside import OURS, OUTSIDE, UNNAMED, caller, charge, is_stations, run, st
 from .stations import BenchFailed, Ground
 
 SECONDS = 3.0
-"""Time of a count. After a longer silence of the car the station ends the session."""
+"""Time of a count. After five seconds of silence the station takes the current of the car away."""
 QUIET_SECONDS = 4.0
 SETTLED_SECONDS = 15.0
 """After this time the current is the one that the car asks for."""

@@ -19,8 +19,8 @@ LOOPS = 20
 SPEED = 10.0
 """Of a session's simulated world: its cable check takes half a second instead of five, so less is subtracted."""
 SILENT = 4.0
-"""Seconds between two messages of a silent car, fewer in a short run. After a longer silence the station ends
-the session.
+"""Seconds between two messages of a silent car, fewer in a short run. After five the station takes its current
+away.
 """
 PREPARED = 0.3
 """Share of the time that a ready station gets for its preparations, three seconds of ten: they belong to no
