@@ -319,9 +319,12 @@ def test_a_car_that_is_not_set_up_in_time_is_hung_up_on(tmp_path: Path, said: by
             began = loop.time()
             reader, writer = await asyncio.open_connection("::1", scene.outlet().sockets.port)
             writer.write(said)
+            oscillator: list[float | None] = []
+            scene.world().watch(lambda what: oscillator.append(scene.world().duty))
             while await reader.read(1000):
                 pass
             assert 19.0 < loop.time() - began < 25.0
+            await scene.until(lambda: 1.0 in oscillator, 25.0 - (loop.time() - began), "X1")
             writer.close()
             codes = await scene.ended()
             assert codes[0] in ("severed.communication-setup-timeout", "timer.V2G_SECC_CommunicationSetup_Timeout")
