@@ -94,7 +94,8 @@ def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -
     if chosen is None:
         raise Refusal(_NO_NEGOTIATION.code, _NO_NEGOTIATION.clause, "nothing that we speak on this transport")
     if (preferred := _preferred(request.app_protocol)) is not chosen.entry and _vendors(preferred):
-        secc.do(Remark("Q-28", f"the car prefers {preferred.protocol_namespace!r}, which is passed over"))
+        # A decoded namespace may be longer than the XSD allows.
+        secc.do(Remark("Q-28", f"the car prefers {preferred.protocol_namespace[:100]!r}, which is passed over"))
     secc.reply(chosen.response)
     return chosen.protocol
 

@@ -12,11 +12,13 @@ from secc.iso2 import timing
 from secc.iso2.messages import (
     SCHEMA,
     AuthorizationReq,
+    ChargingProfile,
     EnergyTransferMode,
     EVSENotification,
     EVSEProcessing,
     PaymentOption,
     PaymentServiceSelectionReq,
+    ProfileEntry,
     ResponseCode,
     SelectedService,
     SelectedServiceList,
@@ -34,7 +36,7 @@ from secc.session.effects import (
 )
 from secc.session.events import LimitChanged, StopRequested
 from secc.session.offer import Offer
-from secc.session.schedules import PlanCharging
+from secc.session.schedules import ChargingSchedule, ChargingSchedules, PlanCharging, PowerSpan
 from secc.session.signature import P256_SHA256, Form, sign
 from tests.dialogue import LATER
 from tests.iso2_car import (
@@ -57,6 +59,7 @@ from tests.iso2_car import (
     ev_status,
     precharge,
     volts,
+    watts,
 )
 from tests.lab_trust import LAB
 
@@ -395,6 +398,45 @@ def test_a_target_above_a_limit_of_station_or_car_is_flagged(
     body = car.says(current_demand(target, current))
     achieved = (body.evse_voltage_limit_achieved, body.evse_current_limit_achieved, body.evse_power_limit_achieved)
     assert achieved == flags
+
+
+# --- lists of public codecs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.case("Q-70")
+def test_lists_of_the_car_may_be_as_long_as_the_schema_has_them(strict: bool) -> None:
+    """Public codecs hold fewer: 5 roots, 24 entries of a profile, 16 services."""
+    car = Car(replace(AC_EIM, strict=strict)).drive(until="PaymentServiceSelection")
+    one = SelectedService(service_id=1)
+    body = car.says(
+        PaymentServiceSelectionReq(
+            selected_payment_option=PaymentOption.EXTERNAL_PAYMENT,
+            selected_service_list=SelectedServiceList(selected_service=(one,) * 16),
+        )
+    )
+    assert body.response_code is OK
+    car.drive_on("PowerDelivery(Start)")
+    entries = tuple(
+        ProfileEntry(charging_profile_entry_start=60 * number, charging_profile_entry_max_power=watts(11_000.0))
+        for number in range(24)
+    )
+    assert car.says(delivery(START, ChargingProfile(profile_entry=entries))).response_code is OK
+    assert said(car) == []
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("most", [None, 1, 12, 1024])
+@pytest.mark.case("Q-70")
+def test_a_schedule_of_the_backend_leaves_with_twelve_entries_at_most(most: int | None, strict: bool) -> None:
+    spans = tuple(PowerSpan(600 * number, 5_000.0 + 10.0 * number) for number in range(100))
+    car = Car(replace(DC_EIM, strict=strict, plans=True))
+    car.answers[PlanCharging] = lambda question: question.accept(ChargingSchedules((ChargingSchedule(1, spans),), b""))
+    car.drive(until="ChargeParameterDiscovery")
+    body = car.says(replace(dc_parameters(), max_entries_sa_schedule_tuple=most))
+    assert body.evse_processing is EVSEProcessing.FINISHED
+    (schedule,) = body.sa_schedules.sa_schedule_tuple
+    assert len(schedule.p_max_schedule.p_max_schedule_entry) == min(12, most or 12)
 
 
 # --- no power ---------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secc.conversation import End, Send, Wall
+from secc.conversation import End, Received, Send, Wall
 from secc.session.effects import Remark
 from secc.session.negotiation import PAYLOAD_LIMIT, PAYLOAD_TYPE, SEQUENCE, choose, open_negotiation
 from secc.session.offer import Surroundings
@@ -206,7 +206,7 @@ def test_what_is_no_request_gets_no_answer() -> None:
     assert line.code == "refused.Failed_NoNegotiation"
 
 
-@pytest.mark.case("A-EXI-11")
+@pytest.mark.case("A-EXI-11", "Q-70")
 def test_the_longest_list_is_within_the_limits_in_whatever_way_it_is_written() -> None:
     longest = AppProtocol(
         protocol_namespace="u" * 100,
@@ -252,3 +252,15 @@ def test_a_makers_protocol_that_is_preferred_is_passed_over_and_said(
     car.hear(dialogue.decode(PAYLOAD_TYPE, SCHEMA.encode(request_)))
     assert [remark.code for remark in car.all(Remark)] == said
     assert dialogue.session.result in (ISO2, DIN)
+
+
+@pytest.mark.case("Q-28")
+def test_what_is_said_of_a_makers_protocol_is_short_and_of_one_line() -> None:
+    surroundings = Surroundings(now=100.0, entropy=lambda count: b"\7" * count, wall=wall)
+    dialogue = open_negotiation((ISO2,), surroundings, tls13=False)
+    car = Spoken(dialogue.session)
+    request = offered(entry("urn:x\n\x1b[2J" + "x" * 3000, 1, 0), iso2(2, 1))
+    car.hear(Received(PAYLOAD_TYPE, request, None, b""))
+    (remark,) = car.all(Remark)
+    assert remark.text.isprintable()
+    assert len(remark.text) < 200

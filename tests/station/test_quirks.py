@@ -21,6 +21,7 @@ from secc.link import sdp
 from secc.link.v2gtp import PayloadType, frame
 from secc.session.offer import Offer, Payment, Surroundings
 from secc.session.supported_app_protocol import ResponseCode as Agreed
+from secc.station.serving import sessions
 from secc.station.serving.ending import LINGER_SECONDS
 from secc.trace.history import records
 from tests.conformance.places import run
@@ -135,29 +136,30 @@ def test_sdp_before_the_modem_reports_the_link_is_answered(tmp_path: Path, log: 
 # --- TCP --------------------------------------------------------------------------------------------------------------------
 
 
-def at_plain_port(directory: Path, lab: Lab) -> Config:
-    config = configured(directory, lab=lab)
-    with socket.socket(socket.AF_INET6) as free:
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            free.bind(("::1", 15118))
-        except OSError:
-            pytest.skip("TCP port 15118 of this machine is taken")
-    return replace(config, outlets=(replace(config.outlets[0], port=15118),))
-
-
 @pytest.mark.case("Q-16")
-def test_a_car_at_the_old_port_is_served_and_said(tmp_path: Path, log: Log) -> None:
-    """The setting itself needs ``lab.tolerate``, which ``strict`` refuses (tests/config/test_sources.py)."""
+@pytest.mark.parametrize("old", [False, True])
+def test_a_car_at_the_old_port_is_served_and_said(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch, old: bool
+) -> None:
+    """The setting itself needs ``lab.tolerate``, which ``strict`` refuses (tests/config/test_sources.py).
+
+    Another port stands for 15118 here, because this machine may be using that one.
+    """
+    config = configured(tmp_path, lab=Lab(tolerate=("Q-16",)))
+    with socket.socket(socket.AF_INET6) as free:
+        free.bind(("::1", 0))
+        port = free.getsockname()[1]
+    if old:
+        monkeypatch.setattr(sessions, "PLAIN_PORT", port)
 
     async def act(scene: Scene) -> None:
         tester = await Tester.connect(scene)
-        assert scene.outlet().sockets.port == 15118
+        assert scene.outlet().sockets.port == port
         await tester.drive()
         await scene.ended()
-        assert log.codes == ["Q-16"]
+        assert log.codes == (["Q-16"] if old else [])
 
-    run(at_plain_port(tmp_path, Lab(tolerate=("Q-16",))), act)
+    run(replace(config, outlets=(replace(config.outlets[0], port=port),)), act)
 
 
 @BOTH_WAYS
@@ -420,6 +422,38 @@ def test_power_does_not_wait_for_the_answer(tmp_path: Path) -> None:
         assert opened < tester.seconds
 
     run(replace(configured(tmp_path), timing=Timing(answer_seconds=0.5)), act)
+
+
+@pytest.mark.case("Q-43")
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("how", ["closes", "unplugs", "says more"])
+def test_a_car_that_does_not_await_its_answer_breaks_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, tls: bool, how: str
+) -> None:
+    async def act(scene: Scene) -> None:
+        tester = await Tester.connect(scene, tls=tls)
+        await tester.sends(tester.octets(SessionSetupReq(evcc_id=EVCCID)))
+        await asyncio.sleep(0.01)
+        if how == "closes":
+            await tester.line.close()
+        elif how == "unplugs":
+            scene.world().unplug()
+        else:
+            # The id is not known yet: it is refused, and both answers leave in their order.
+            await tester.sends(tester.octets(ServiceDiscoveryReq()))
+            heard = [await tester.hears(), await tester.hears()]
+            names = [type(ISO2.decode(one.payload).body).__name__ for one in heard if one is not None]
+            assert names == ["SessionSetupRes", "ServiceDiscoveryRes"]
+        await scene.ended()
+        await asyncio.sleep(5.0)
+        if how == "unplugs":
+            await scene.until(lambda: scene.outlet().sockets.port is None)
+        await (await Tester.connect(scene, tls=tls)).drive()
+        assert (await scene.ended(2))[1] == "completed.terminated"
+        assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+    config = configured(tmp_path, tls=Tls.OFFERED if tls else Tls.OFF, payments=BOTH if tls else (Payment.EXTERNAL,))
+    run(replace(config, timing=Timing(answer_seconds=0.2)), act)
 
 
 # --- power, with lab.tolerate -------------------------------------------------------------------------------------------------
