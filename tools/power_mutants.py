@@ -304,6 +304,14 @@ POWER_MUTANTS: Final = (
         ("tests/energy/test_quirks.py",),
     ),
     Mutant(
+        "refused-keeps-the-duty",
+        "after FAILED before SessionSetup the oscillator goes on",
+        "secc/outlet/state.py",
+        'self.ended, self.refused = reason, not self.set_up and reason.kind in ("refused", "timer")',
+        "self.ended = reason",
+        ("tests/outlet/test_plugin.py",),
+    ),
+    Mutant(
         "offer-above-the-car",
         "a car that asks for whole amperes gets more than its own limit",
         "secc/session/dc_limits.py",

@@ -48,6 +48,14 @@ TRUST_MUTANTS: Final = (
         ("tests/station/serving/test_transactions.py",),
     ),
     Mutant(
+        "strict-takes-any-order",
+        "with strict, a contract's certificates may come in any order and beside others",
+        "secc/iso2/phases/payment_details.py",
+        "        if state.offer.strict:\n",
+        "        if False:\n",
+        ("tests/iso2/test_quirks.py",),
+    ),
+    Mutant(
         "chain-says-yes",
         "the signature of a certificate is not checked",
         "certs/chain.py",

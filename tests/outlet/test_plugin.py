@@ -204,6 +204,35 @@ def test_a_connection_that_is_opened_and_closed_leaves_the_window_open() -> None
     assert outlet.connect() == BOTH
 
 
+@pytest.mark.parametrize("reason", [REFUSED, Reason("timer", "V2G_SECC_Sequence_Timeout")])
+def test_a_session_that_is_refused_before_session_setup_ends_the_attempt(reason: Reason) -> None:
+    """[V2G2-537] [V2G2-539]: the oscillator stops; the network is left when the answer has reached the car."""
+    outlet = plugged()
+    outlet.hear(ConnectionAccepted())
+    outlet.hear(SessionBegan(BOTH))
+    outlet.end(reason, lingers=True)
+    assert (outlet.sdp, outlet.drive) == (False, "x1")
+    assert outlet.said(ReleaseLink) == []
+    outlet.run(2.0)
+    outlet.hear(ConnectionGone())
+    assert outlet.said(ReleaseLink) == [ReleaseLink(DLink.ERROR)]
+    outlet.run(1.1)
+    assert (outlet.sdp, outlet.drive) == (True, "5%")
+    # The next attempt begins without what was said of this one.
+    outlet.run(19.0)
+    assert outlet.sdp
+    assert outlet.connect() == BOTH
+
+
+def test_a_session_that_loses_its_connection_before_session_setup_leaves_the_window_open() -> None:
+    outlet = plugged()
+    outlet.hear(ConnectionAccepted())
+    outlet.hear(SessionBegan(BOTH))
+    outlet.end(BROKEN)
+    assert (outlet.sdp, outlet.drive) == (True, "5%")
+    assert outlet.connect() == BOTH
+
+
 def test_the_network_is_left_when_the_connection_is_closed() -> None:
     """The last answer is on its way; a new key would lose it."""
     outlet = plugged()
