@@ -69,20 +69,6 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk("Q-48", "Send DepartureTime 0.", "It counts as not given.", remarked=True),
     Quirk("Q-49", "Send a wrong first precharge voltage.", "The target of every request is followed.", remarked=True),
     Quirk(
-        "Q-50",
-        "Send target voltages below the battery's, or below zero, at first.",
-        "Raised to the station's minimum, within what the car bears. Without it they are ignored.",
-        _ASKED,
-        remarked=True,
-    ),
-    Quirk(
-        "Q-56",
-        "Ask for whole amperes only, and so for less than they are offered.",
-        "A DC car that asks for less than 1 A below the offer gets the offer.",
-        _ASKED,
-        remarked=True,
-    ),
-    Quirk(
         "Q-60",
         "Leave out CableCheck and PreCharge after a DC renegotiation.",
         "Accepted while their battery is at the output, under the insulation monitor.",

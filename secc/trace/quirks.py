@@ -189,6 +189,13 @@ QUIRKS: Final = Register(
         "Q-47", "Ask for exactly volts times amperes times phases.", "The schedule's power is never rounded below that."
     ),
     Quirk(
+        "Q-50",
+        "Send target voltages below the battery's, or below zero, at first.",
+        "Raised to the station's minimum, within what the car bears. Without it they are ignored.",
+        _ASKED,
+        remarked=True,
+    ),
+    Quirk(
         "Q-51",
         "Ask for 0 A, or for more than 2 A, in precharge.",
         "The station allows up to 2 A, whatever the car asks for.",
@@ -207,6 +214,13 @@ QUIRKS: Final = Register(
         "Q-55",
         "Ask for more than was announced.",
         "The station delivers the limit, and its answer reports that it is reached.",
+        remarked=True,
+    ),
+    Quirk(
+        "Q-56",
+        "Ask for whole amperes only, and so for less than they are offered.",
+        "A DC car that asks for less than 1 A below the offer gets the offer.",
+        _ASKED,
         remarked=True,
     ),
     Quirk(
