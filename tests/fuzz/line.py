@@ -23,7 +23,7 @@ EVERY: Final = (
 )  # fmt: skip
 DC: Final = ("CableCheckReq", "PreChargeReq", "CurrentDemandReq", "CurrentDemandReq", "WeldingDetectionReq")
 AC: Final = ("ChargingStatusReq", "ChargingStatusReq")
-CONTRACT: Final = ("PaymentDetailsReq", "AuthorizationReq")
+CONTRACT: Final = ("PaymentDetailsReq", "AuthorizationReq", "MeteringReceiptReq")
 
 
 @cache

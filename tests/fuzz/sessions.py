@@ -19,7 +19,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from secc.conversation import Event, Received
-from secc.iso2.messages import AuthorizationReq, MessageHeader
+from secc.iso2.messages import SCHEMA, AuthorizationReq, MessageHeader, MeteringReceiptReq
 from secc.session.effects import Decision, KeepForResume, Verdict
 from secc.session.events import (
     ConnectionClosed,
@@ -108,7 +108,7 @@ class Meddled(Pair):
 
     def transmit(self, segment: bytes) -> None:
         message = read(segment)
-        if self.honest and message is not None and isinstance(message.body, AuthorizationReq):
+        if self.honest and message is not None and isinstance(message.body, AuthorizationReq | MeteringReceiptReq):
             self.proofs.append((message.body, _said(message.header)))
         for later, octets in self.bad.carry(segment):
             if octets is None:
@@ -148,6 +148,7 @@ class Found:
     ends: Counter[str] = dataclasses.field(default_factory=Counter)
     requests: Counter[str] = dataclasses.field(default_factory=Counter)
     charged: int = 0
+    receipts: int = 0
     longest: float = 0.0
     wrong: list[str] = dataclasses.field(default_factory=list)
     memory: list[int] = dataclasses.field(default_factory=list)
@@ -155,7 +156,8 @@ class Found:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.sessions} sessions (seed {self.seed}) in {self.seconds:.0f} s of processor time, {self.charged} of them with energy",
+            f"{self.sessions} sessions (seed {self.seed}) in {self.seconds:.0f} s of processor time",
+            f"{self.charged} of them with energy, {self.receipts} receipts",
             f"the longest step of a station {1000 * self.longest:.1f} ms; memory, KiB: {', '.join(str(one // 1024) for one in self.memory)}",
             "ends: " + ", ".join(f"{count} {code}" for code, count in self.ends.most_common(40)),
             *self.wrong,
@@ -207,7 +209,9 @@ def one(found: Found, seed: int, clock: Clock = time.perf_counter) -> None:
         pauses=int(chance.random() < 0.3),
         patience=chance.choice((1.0,) * 19 + (40.0,)),
         departure_seconds=chance.choice((None, 7200.0)),
+        ignore_receipts=chance.random() < 0.2,
     )
+    receipts = chance.choice((None, 0.0, 0.3))
     decision = chance.choice((Decision.ACCEPTED,) * 4 + (Decision.NOT_ALLOWED_HERE, Decision.CERTIFICATE_REVOKED))
     kept: KeepForResume | None = None
     card = False
@@ -218,7 +222,7 @@ def one(found: Found, seed: int, clock: Clock = time.perf_counter) -> None:
         outlet = Watched(dc=way.current is Current.DC)
         outlet.anchors, outlet.verdict, outlet.agreed = ANCHORS, Verdict(decision), card
         pair = Meddled(
-            chance, replace(behaviour, remembered=remembered), _offer(way, kept, card), outlet, wallet, clock
+            chance, replace(behaviour, remembered=remembered), _offer(way, kept, card, receipts), outlet, wallet, clock
         )
         _script(chance, pair, (None, None, None, None, True, False) if contract else (None, True, True, False))
         line = pair.run(SECONDS)
@@ -233,7 +237,7 @@ def one(found: Found, seed: int, clock: Clock = time.perf_counter) -> None:
         kept, remembered = keeps[-1], line.remembered
 
 
-def _offer(way: Way, kept: KeepForResume | None, card: bool) -> Offer:
+def _offer(way: Way, kept: KeepForResume | None, card: bool, receipts: float | None) -> Offer:
     base = DC_OFFER if way.current is Current.DC else AC_OFFER
     return replace(
         base,
@@ -243,6 +247,7 @@ def _offer(way: Way, kept: KeepForResume | None, card: bool) -> Offer:
         payments=BOTH if way.tls else (Payment.EXTERNAL,),
         eim_seconds=3.0,
         eim_authorized=card,
+        receipt_seconds=receipts,
         paused=None if kept is None else kept.value,
     )
 
@@ -265,6 +270,11 @@ def _judge(found: Found, seed: int, pair: Meddled) -> None:
     found.charged += outlet.watt_hours > 0.0
     found.requests.update(name for name in line.said if name.endswith("Req"))
     wrong = list(outlet.wrong)
+    for receipt in outlet.receipts:
+        booked = SCHEMA.decode(receipt.check().octets)
+        found.receipts += 1
+        if (booked.body, _said(booked.header)) not in pair.proofs:
+            wrong.append("a receipt that the car has not signed")
     if line.station is None:
         wrong.append("the station's session never ends")
     else:

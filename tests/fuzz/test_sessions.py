@@ -25,6 +25,7 @@ def test_sessions_on_a_bad_line_end_with_the_power_off_and_give_none_without_con
     assert found.wrong == []
     assert found.sessions >= SESSIONS
     assert found.charged > SESSIONS // 5
+    assert found.receipts > 0
     assert {"completed.terminated", "completed.pause", "severed.connection-closed", "refused.FAILED_SequenceError"} <= {
         *found.ends
     }
