@@ -96,6 +96,16 @@ def test_slac_is_measured_with_cars_in_a_crowd_and_in_a_flood(
         assert what in printed
 
 
+def test_a_receipt_is_measured_with_its_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "bench.json"
+    assert main(["--quick", "--only", "receipts", "--json", str(report)]) == 0
+    facts = json.loads(report.read_text())["sections"][0]["facts"]
+    assert len(facts["MeteringReceiptReq"]) >= 4
+    # It is verified and stored, which the loop's request is not.
+    assert min(facts["MeteringReceiptReq"]) > min(facts["CurrentDemandReq"]) > 0.0
+    assert "MeteringReceiptReq until its answer goes out" in capsys.readouterr().out
+
+
 def test_a_measurement_that_breaks_does_not_hide_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,8 @@
-"""Processor time of a metering receipt: from the car's request to the answer that it has read, with all that the
-station does for it: decode, compare, verify, store durably, answer.
+"""Processor time of a metering receipt: from its octets at the station's connection to those of the answer, with all
+that the station does for it: decode, compare, verify, store durably, answer.
 
-Station and car are in this process (:mod:`tools.bench.inside`), so the figure holds both ends of TLS, and what falls
-due meanwhile; the car has signed before.
+Station and car are in this process (:mod:`tools.bench.inside`). The figure holds the threads of the station, and what
+falls due meanwhile; the car waits.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from typing import Any
 from unittest import mock
 
+from secc.conversation import Send
+from secc.station.serving.connection import V2gConnection
 from tools.evcc.behaviour import Behaviour, Payment
 from tools.evcc.line import Line
 
@@ -33,22 +35,22 @@ def exchanges(ground: Ground, loops: int) -> dict[str, list[float]]:
     own: dict[str, Any] = {"RequestMeteringReceipt": True, "receipts": str(ground.directory / "receipts.jsonl")}
     configuration, (place,) = ground.configure(1, timing={"receipt_seconds": EVERY_SECONDS}, **own)
     found: dict[str, list[float]] = {}
-    send, frames = Line.send, Line.frames
-    sent: tuple[str, float] | None = None
+    send, arrived, answered = Line.send, V2gConnection.data_received, V2gConnection._send
+    name, began = "", 0.0
 
-    async def sends(line: Line, octets: bytes, name: str = "") -> None:
-        nonlocal sent
-        sent = name, time.process_time()
-        await send(line, octets, name)
+    async def sent(line: Line, octets: bytes, request: str = "") -> None:
+        nonlocal name
+        name = request
+        await send(line, octets, request)
 
-    async def hears(line: Line) -> object:
-        nonlocal sent
-        heard = await frames(line)
-        if sent is not None:
-            name, began = sent
-            found.setdefault(name, []).append(1000.0 * (time.process_time() - began))
-            sent = None
-        return heard
+    def received(connection: V2gConnection, data: bytes) -> None:
+        nonlocal began
+        began = time.process_time()
+        arrived(connection, data)
+
+    def answers(connection: V2gConnection, answer: Send) -> None:
+        answered(connection, answer)
+        found.setdefault(name, []).append(1000.0 * (time.process_time() - began))
 
     async def sessions() -> None:
         async with station(configuration):
@@ -59,7 +61,8 @@ def exchanges(ground: Ground, loops: int) -> dict[str, list[float]]:
                 )
 
     logging.getLogger().setLevel(logging.INFO)
-    with mock.patch.object(Line, "send", sends), mock.patch.object(Line, "frames", hears):
+    connection = mock.patch.multiple(V2gConnection, data_received=received, _send=answers)
+    with mock.patch.object(Line, "send", sent), connection:
         run(sessions())
     if len(found.get(RECEIPT, ())) < loops - 1:
         raise BenchFailed(f"only {len(found.get(RECEIPT, ()))} receipts were given")
@@ -73,6 +76,6 @@ def measure(ground: Ground, *, quick: bool) -> Section:
     # Other load of the machine only adds to processor time.
     taken, loop = section.facts[RECEIPT], quantile(section.facts[LOOP], QUARTER)
     note = f"the lower quartile of {len(taken)}; {LOOP} takes {loop:.2f} ms in the same way"
-    what = "MeteringReceiptReq until the car has its answer, both ends of TLS and the disk included"
+    what = "MeteringReceiptReq until its answer goes out, TLS and the disk included"
     section.judge(what, quantile(taken, QUARTER), "ms", RECEIPT_MS, shown=f"{spread(taken, 2)} ms", note=note)
     return section
