@@ -55,6 +55,13 @@ def lab() -> LabPki:
     return build_lab_pki(datetime.now(UTC))
 
 
+def short_directory() -> Path:
+    """A directory that goes with this process; its path is short enough for a socket."""
+    directory = Path(tempfile.mkdtemp(prefix="secc-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
 @functools.cache
 def lab_pki() -> Path:
     """The directory with the files of :func:`lab`."""

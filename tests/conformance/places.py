@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
-import shutil
 import socket
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +13,7 @@ from hal.sim.clock import run_virtual
 from secc.config import Config, Eim, Lab, LabOrders, Timing, Tls
 from secc.session.services import Internet
 from tests.conformance.tester import Tester
+from tests.station_config import short_directory
 from tests.station_scene import BOTH, Scene, car_wallet, configured, judged, station
 
 TAKES_ORDERS = LabOrders(enabled=True)
@@ -24,8 +22,7 @@ TAKES_ORDERS = LabOrders(enabled=True)
 @functools.cache
 def provisioning_service() -> Path:
     """The socket of a provisioning service: with it the certificate service is offered beside charging. No row here asks it for a contract."""
-    directory = Path(tempfile.mkdtemp(prefix="secc-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    directory = short_directory()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(directory / "provisioning"))
     listener.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from tests.conformance.tester import Tester, offer
 from tests.iso2_car import RENEGOTIATE, START, ac_parameters, amperes, dc_delivery, dc_parameters, delivery, selection
 from tests.reasons.drives import ends, ends_at
 from tests.station.test_provisioning import service
+from tests.station_config import short_directory
 from tests.station_scene import BOTH, Scene, car_wallet, configured, lab_pki
 from tools.evcc.behaviour import Behaviour, Payment
 from tools.evcc.wallet import Wallet
@@ -145,9 +145,7 @@ ends_at(pnc("Authorization"), "refused.FAILED_SignatureError", signs_nothing)
 
 def provisioned(directory: Path) -> Config:
     config = configured(directory, tls=Tls.OFFERED, payments=BOTH)
-    # The path of a socket must be short.
-    place = Path(tempfile.mkdtemp(prefix="secc-")) / "cps.sock"
-    return replace(config, uplink=replace(config.uplink, provisioning=place))
+    return replace(config, uplink=replace(config.uplink, provisioning=short_directory() / "cps.sock"))
 
 
 @ends("refused.FAILED_ContractCanceled", provisioned)

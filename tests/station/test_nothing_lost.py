@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -30,6 +29,7 @@ from tests.conformance.test_pause import JOINED, NEW, PAUSE, pauses, sets_up, wa
 from tests.conformance.tester import Tester
 from tests.station.test_paused import behaviour, plugin
 from tests.station.test_provisioning import service
+from tests.station_config import short_directory
 from tests.station_scene import BOTH, Scene, car_wallet, configured, judged, station
 from tools.evcc.behaviour import Payment
 from tools.provisioning import serve
@@ -120,8 +120,7 @@ async def provisioned(scene: Scene) -> None:
 
 def with_service(directory: Path) -> Config:
     found = configured(directory, dc=False, tls=Tls.OFFERED, payments=BOTH, eim=Eim.LIST)
-    socket = Path(tempfile.mkdtemp(prefix="secc-")) / "cps.sock"
-    return replace(found, uplink=replace(found.uplink, provisioning=socket))
+    return replace(found, uplink=replace(found.uplink, provisioning=short_directory() / "cps.sock"))
 
 
 STORIES: dict[str, tuple[Callable[[Scene], Awaitable[None]], Callable[[Path], Config], int, set[str]]] = {
