@@ -11,7 +11,7 @@ from secc.iso2 import messages as m
 from secc.iso2.units import physical
 from secc.session.effects import Provisioning
 from secc.session.offer import Offer
-from secc.session.services import Internet, Kind, ServiceParameter, VendorService
+from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet
 
 CHARGING: Final = 1
 """The ServiceID of EV charging."""
@@ -46,35 +46,45 @@ _FIELDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """One service on offer, with its parameter sets."""
+    """One service on offer, with its parameter sets: they become elements of a message only for a car
+    that asks for them.
+    """
 
     service: m.Service
-    sets: tuple[m.ParameterSet, ...] = ()
+    sets: tuple[ServiceParameterSet, ...] = ()
 
     @property
     def number(self) -> int:
         return self.service.service_id
 
+    def parameter_list(self) -> m.ServiceParameterList | None:
+        """Returns the parameter sets for ServiceDetailRes; None if there are none."""
+        if not self.sets:
+            return None
+        return m.ServiceParameterList(
+            parameter_set=tuple(
+                m.ParameterSet(parameter_set_id=one.number, parameter=tuple(map(_parameter, one.parameters)))
+                for one in self.sets
+            )
+        )
+
     def has(self, parameter_set: int | None) -> bool:
         """Whether a car may select it so: by one of its parameter sets, or without one. Set 0 would
         have to be on offer, too. (Q-74)
         """
-        return parameter_set is None or any(offered.parameter_set_id == parameter_set for offered in self.sets)
+        return parameter_set is None or any(one.number == parameter_set for one in self.sets)
 
     def asked_for(self, request: m.ServiceDiscoveryReq) -> bool:
         """Whether it passes the filters of a request. An empty scope filters nothing."""
-        service, category = self.service, request.service_category
-        return category in (None, service.service_category) and (request.service_scope or None) in (
-            None,
-            service.service_scope,
-        )
+        service, category, scope = self.service, request.service_category, request.service_scope or None
+        return category in (None, service.service_category) and scope in (None, service.service_scope)
 
     def within(self, selected: Collection[tuple[int, int | None]]) -> Offered | None:
         """Returns what a paused session has selected of it; None if nothing."""
         sets = {parameter_set for number, parameter_set in selected if number == self.number}
         if not sets:
             return None
-        chosen = tuple(offered for offered in self.sets if offered.parameter_set_id in sets)
+        chosen = tuple(one for one in self.sets if one.number in sets)
         return self if None in sets else replace(self, sets=chosen)
 
 
@@ -89,7 +99,7 @@ def offered(offer: Offer, provisioning: Collection[Provisioning]) -> Iterator[Of
         yield Offered(
             _service(CERTIFICATES, m.ServiceCategory.CONTRACT_CERTIFICATE, "Certificate", free=True),
             tuple(
-                _set(PARAMETER_SETS[kind], m.Parameter(name="Service", string_value=kind.value.capitalize()))
+                ServiceParameterSet(PARAMETER_SETS[kind], (_text("Service", kind.value.capitalize()),))
                 for kind in provisioning
             ),
         )
@@ -98,25 +108,15 @@ def offered(offer: Offer, provisioning: Collection[Provisioning]) -> Iterator[Of
         yield Offered(
             _service(INTERNET, m.ServiceCategory.INTERNET, "Internet", free=True),
             tuple(
-                _set(
-                    number,
-                    m.Parameter(name="Protocol", string_value=protocol),
-                    m.Parameter(name="Port", int_value=port),
-                )
+                ServiceParameterSet(number, (_text("Protocol", protocol), ServiceParameter("Port", Kind.INT, port)))
                 for number, protocol, port in wanted
             ),
         )
     for vendor in sorted(offer.services, key=lambda service: service.number):
         if offer.tls or not vendor.tls_only:
-            yield _vendor(vendor)
-
-
-def _vendor(vendor: VendorService) -> Offered:
-    category = m.ServiceCategory.OTHER_CUSTOM
-    return Offered(
-        _service(vendor.number, category, vendor.name or None, free=vendor.free, scope=vendor.scope or None),
-        tuple(_set(entry.number, *map(_parameter, entry.parameters)) for entry in vendor.parameter_sets),
-    )
+            category, name, scope = m.ServiceCategory.OTHER_CUSTOM, vendor.name or None, vendor.scope or None
+            service = _service(vendor.number, category, name, free=vendor.free, scope=scope)
+            yield Offered(service, vendor.parameter_sets)
 
 
 def _service(
@@ -127,8 +127,8 @@ def _service(
     )
 
 
-def _set(number: int, *parameters: m.Parameter) -> m.ParameterSet:
-    return m.ParameterSet(parameter_set_id=number, parameter=parameters)
+def _text(name: str, text: str) -> ServiceParameter:
+    return ServiceParameter(name, Kind.STRING, text)
 
 
 def _parameter(parameter: ServiceParameter) -> m.Parameter:

@@ -116,7 +116,8 @@ class Recorder:
 
     def offered(self, offer: object, now: float) -> None:
         """Note the session's offer to the car as ``offer {...}``: a replay needs it."""
-        self.note("offer " + json.dumps(plain(offer, personal=self._keep_personal)), now)
+        # Rendered with the rest: an offer with many services takes long.
+        self._add((now, "offer", offer))
 
     def stepped(self, now: float, event: object, effects: tuple[Effect, ...], levels: Levels | None = None) -> None:
         """Record one step of the session: its event (None: it began, or a deadline passed), its
@@ -295,6 +296,8 @@ class Recorder:
                 return {"value": plain(Levels(*levels), personal=self._keep_personal)}
             case "output", [volts, amperes, phase]:
                 return {"kind": "effect", "value": plain(SetOutput(volts, amperes, DcPhase(phase)))}
+            case "offer", [offer]:
+                return {"kind": "note", "text": "offer " + json.dumps(plain(offer, personal=self._keep_personal))}
             case "event" | "effect", [value]:
                 return {"value": plain(value, personal=self._keep_personal)}
         return dict(what)

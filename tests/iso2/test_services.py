@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from secc.iso2 import messages as m
-from secc.iso2.services import offered
+from secc.iso2.services import Offered, offered
 from secc.session.effects import Provisioning
 from secc.session.offer import Offer
 from secc.session.services import (
@@ -40,9 +40,10 @@ def sent(body: m.Body) -> m.Body:
     return found
 
 
-def details(sets: tuple[m.ParameterSet, ...]) -> m.ServiceDetailRes:
-    listed = m.ServiceParameterList(parameter_set=sets)
-    return m.ServiceDetailRes(response_code=m.ResponseCode.OK, service_id=60_001, service_parameter_list=listed)
+def details(service: Offered) -> m.ServiceDetailRes:
+    listed = service.parameter_list()
+    assert listed is not None
+    return m.ServiceDetailRes(response_code=m.ResponseCode.OK, service_id=service.number, service_parameter_list=listed)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -53,10 +54,11 @@ def test_every_type_carries_its_extremes(kind: Kind) -> None:
     )
     service = VendorService(60_001, parameter_sets=(ServiceParameterSet(1, parameters),))
     (found,) = offered(Offer(tls=True, services=(service,)), ())
-    body = details(found.sets)
+    body = details(found)
     assert sent(body) == body
     field = f"{kind.value}_value"
-    for content, parameter in zip(EXTREMES[kind], found.sets[0].parameter, strict=True):
+    assert body.service_parameter_list is not None
+    for content, parameter in zip(EXTREMES[kind], body.service_parameter_list.parameter_set[0].parameter, strict=True):
         said = getattr(parameter, field)
         assert (said.value * 10.0**said.multiplier if kind is Kind.PHYSICAL else said) == pytest.approx(content)
 
@@ -90,7 +92,7 @@ def test_the_largest_offer_can_be_sent() -> None:
     assert sent(discovered) == discovered
     for one in found:
         assert len(one.sets) == MOST_PARAMETER_SETS
-        assert sent(details(one.sets)) == details(one.sets)
+        assert sent(details(one)) == details(one)
 
 
 def test_services_come_in_the_order_of_their_numbers() -> None:
@@ -104,7 +106,7 @@ def test_a_paused_session_keeps_what_it_selected_of_a_service() -> None:
 
     def kept(*selected: tuple[int, int | None]) -> list[int] | None:
         within = found.within(selected)
-        return None if within is None else [one.parameter_set_id for one in within.sets]
+        return None if within is None else [one.number for one in within.sets]
 
     assert kept((1, None)) is None
     assert kept((1, None), (3, 4), (3, 1)) == [1, 4]

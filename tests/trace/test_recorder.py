@@ -146,6 +146,19 @@ def test_what_nobody_looks_through_has_no_octets() -> None:
     )
 
 
+def test_an_offer_is_rendered_with_the_trace_and_not_while_the_car_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outlet may offer hundreds of parameters, which takes milliseconds."""
+    recorder = Recorder(0.0)
+    recorder.stepped(0.0, None, ())
+    rendered: list[object] = []
+    monkeypatch.setattr("secc.trace.recorder.plain", lambda value, **how: rendered.append(value) or "x")
+    offer = Offer()
+    recorder.offered(offer, 1.0)
+    assert rendered == []
+    assert [line["text"] for line in lines(recorder) if line["kind"] == "note"] == ['offer "x"']
+    assert rendered == [offer]
+
+
 def test_what_a_replay_needs_beside_the_messages() -> None:
     recorder = Recorder(0.0)
     recorder.stepped(0.0, None, ())

@@ -67,11 +67,10 @@ def _details(service_id: int, state: SessionState) -> m.ServiceDetailRes:
     offered = state.listed.get(service_id)
     if offered is None and service_id != CHARGING:
         raise Refusal(ResponseCode.FAILED_SERVICE_ID_INVALID, "[V2G2-425]", f"service {service_id}")
-    sets = offered.sets if offered is not None else ()
     return m.ServiceDetailRes(
         response_code=ResponseCode.OK,
         service_id=service_id,
-        service_parameter_list=m.ServiceParameterList(parameter_set=sets) if sets else None,
+        service_parameter_list=offered.parameter_list() if offered is not None else None,
     )
 
 

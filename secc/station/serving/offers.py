@@ -88,7 +88,7 @@ def offer_for(
         plan_seconds=config.timing.schedule_seconds,
         provisioning=tuple(Provisioning) if settings.provisioning and services.uplink.provisions else (),
         internet=settings.internet,
-        services=tuple(service.offered() for service in settings.services),
+        services=orders.services,
         meter_detail=ordered.meter_info,
         ongoing=frozenset(phase.value for phase in ordered.ongoing),
         receipt_seconds=_receipt_seconds(ordered, services),

@@ -17,13 +17,15 @@ WHOLE_LIMIT: Final = ChargingSchedule(1, (PowerSpan(0, 1e7),))
 
 
 class Orders:
-    """``now`` has the orders, ``settings`` what the outlet offers under them. Only the configuration
-    and ``secc control lab`` change them.
+    """``now`` has the orders, ``settings`` what the outlet offers under them, ``services`` the
+    operator's own services, for every session. Only the configuration and ``secc control lab`` change
+    orders.
     """
 
     def __init__(self, settings: OutletSettings, orders: LabOrders, *, receipts: bool = False) -> None:
         """``receipts``: whether there is a file for metering receipts."""
         self._configured, self._receipts = settings, receipts
+        self.services: Final = tuple(service.offered() for service in settings.services)
         self.now = orders
         self.settings = orders.within(settings)
 
