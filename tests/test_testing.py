@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hal.errors import HalRejected
+from secc.cli import main
 from secc.iso2.messages import SCHEMA as ISO2
 from secc.ops.control import ControlError
 from secc.testing import StationUnderTest, configuration
@@ -77,6 +79,24 @@ def test_the_commands_are_those_of_the_control_socket(secc_station: StationUnder
     assert control.state()["watts_limit"] is None
     with pytest.raises(ControlError, match="no session"):
         control.renegotiate()
+
+
+def test_orders_of_a_lab_are_given_in_python_and_on_the_command_line(
+    secc_station: StationUnderTest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    control = secc_station.control
+    control.lab("meter_info", "identity")
+    assert control.state()["lab"] == {"meter_info": "identity"}
+    command = ["control", "--socket", str(secc_station.config.control_socket), "lab"]
+    assert main([*command, "ongoing", "CableCheck,Authorization"]) == 0
+    assert main([*command, "meter_info", "default"]) == 0
+    capsys.readouterr()
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out) == {"ongoing": ["CableCheck", "Authorization"]}
+    assert main(["status", "--socket", str(secc_station.config.control_socket)]) == 0
+    assert "  lab       ongoing = ['CableCheck', 'Authorization']\n" in capsys.readouterr().out
+    assert main([*command, "payment", "contract"]) != 0
+    assert "payment: is 'contract', which is not among the payments of outlet '1'" in capsys.readouterr().err
 
 
 @pytest.mark.secc_station(connector="ac", settings={"strict": True})
