@@ -216,7 +216,7 @@ class DcPath(Path):
         asked, self.current = self.current, None
         if asked is None:
             return
-        if isinstance(asked.question, CheckCable):
+        if isinstance(asked.question, CheckCable | KeepCable):
             self.tell(asked, CableChecked(False, "fault" if halt.code == "insulation-fault" else "invalid", str(halt)))
         else:
             self.tell(asked, PowerReported(False, str(halt)))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hal.readings import DcPhase
 from secc.energy import DcSettings
 from secc.energy.effects import StartInsulationMonitor, StopInsulationMonitor
 from secc.session.effects import CableChecked, KeepCable, Remark, SetOutput
+from tests.board_events import insulation_measured
 from tests.energy.bench import KEEP, START, STOP, Bench
 from tests.energy.test_cable_check import CHECK, SETTINGS, bench, charging, renegotiating
 
@@ -96,6 +99,18 @@ def test_a_bad_insulation_meanwhile_ends_it() -> None:
     b.world.inject("insulation_fault")
     b.run(3.0)
     assert not b.answer(AGAIN, 1.5).passed
+    assert b.dead
+
+
+@pytest.mark.case("Q-60")
+def test_a_fault_while_it_is_decided_is_the_answer() -> None:
+    b = renegotiating()
+    number = b.ask(AGAIN)
+    assert number not in b.told
+    b.hear(insulation_measured(10_000.0, b.clock.now()))
+    b.run_until(lambda: number in b.told, 2.0)
+    assert (b.told[number].passed, b.told[number].isolation) == (False, "fault")
+    b.run(3.0)
     assert b.dead
 
 
@@ -187,3 +202,47 @@ def test_without_the_tolerance_it_never_pauses() -> None:
     b = charging()
     assert StopInsulationMonitor() not in b.effects
     assert codes(b) == []
+
+
+# --- whatever is asked, in any order --------------------------------------------------------------------------------------------
+
+STEPS = ("check", "hold", "again", "start", "stop", "precharge", "charge", "close", "open", "wait", "bad insulation")
+
+
+@pytest.mark.case("Q-60", "Q-68")
+@given(st.booleans(), st.lists(st.sampled_from(STEPS), min_size=4, max_size=14))
+@settings(max_examples=40, deadline=None)
+def test_nothing_flows_through_a_cable_that_was_not_checked(pauses: bool, steps: list[str]) -> None:
+    """The car closes its contactor where it may: within 20 V. No order of questions makes an inrush, or current without a check."""
+    b, checked = bench(PAUSING if pauses else SETTINGS), False
+    for step in steps:
+        truth = b.world.truth()
+        match step:
+            case "check":
+                checked = b.answer(CHECK, 45.0).passed or checked
+            case "again":
+                kept = b.answer(AGAIN, 1.5).passed
+                assert checked or not kept
+            case "start":
+                done = b.answer(START, 5.0).done
+                assert checked or not done
+            case "hold" | "stop":
+                b.answer(KEEP if step == "hold" else STOP, 6.0)
+            case "precharge":
+                for _ in range(6):
+                    b.hear(SetOutput(truth["battery_volts"], 1.0, DcPhase.PRECHARGE))
+                    b.run(0.25)
+            case "charge":
+                charges(b, seconds=1.5)
+            case "close":
+                if abs(truth["outlet_volts"] - truth["battery_volts"]) < 20.0:
+                    b.world.close_relay()
+            case "open":
+                if truth["amperes"] < 1.0:
+                    b.world.close_relay(False)
+            case "bad insulation":
+                b.world.inject("insulation_fault")
+            case _:
+                b.run(1.0)
+        assert checked or b.world.truth()["amperes"] == 0.0
+    assert not b.world.incidents
