@@ -16,8 +16,9 @@ from certs.certificates import Edition, parse_certificate
 from hal.readings import MeterReading
 from hal.sim.clock import run_virtual
 from secc.config import Config, Lab, Timing, Tls
-from secc.iso2.messages import SCHEMA
-from secc.session.signature import P256_SHA256, verify
+from secc.iso2.messages import SCHEMA, AuthorizationReq, MeteringReceiptReq
+from secc.session.signature import P256_SHA256, sign_info, verify
+from tests.conformance.tester import Tester
 from tests.station_scene import BOTH, Scene, car_wallet, configured, judged, station
 from tools.evcc.behaviour import Behaviour, Current, Payment
 
@@ -178,6 +179,78 @@ def test_a_false_receipt_ends_power_and_is_not_kept_and_what_flowed_is_booked(
         await scene.until(lambda: len(sessions(scene)) == 2)
         assert sessions(scene)[1]["reason"] == code
         assert receipts(scene) == []
+
+    at(config(tmp_path), act)
+
+
+def earlier_receipt(tester: Tester, kept: list[Any], request: MeteringReceiptReq) -> tuple[MeteringReceiptReq, Any]:
+    """The receipt that the car gave in its session before."""
+    return kept[0]  # type: ignore[no-any-return]  # what was kept
+
+
+def signature_of_authorization(
+    tester: Tester, kept: list[Any], request: MeteringReceiptReq
+) -> tuple[MeteringReceiptReq, Any]:
+    """The contract's signature over AuthorizationReq of this session, which had the same Id."""
+    assert tester.wallet is not None
+    return request, tester.wallet.sign(AuthorizationReq(id="id1", gen_challenge=tester.challenge))
+
+
+def one_element_twice(tester: Tester, kept: list[Any], request: MeteringReceiptReq) -> tuple[MeteringReceiptReq, Any]:
+    """A good signature with a second reference to the same element."""
+    assert tester.wallet is not None
+    good = tester.wallet.sign(request)
+    info = replace(good.signed_info, reference=good.signed_info.reference * 2)
+    value = sign_info(info, tester.wallet.key, SCHEMA, P256_SHA256)
+    return request, replace(good, signed_info=info, signature_value=replace(good.signature_value, value=value))
+
+
+@pytest.mark.case("A-PNC-11")
+@pytest.mark.parametrize("falsify", [earlier_receipt, signature_of_authorization, one_element_twice])
+def test_what_the_contract_signed_elsewhere_is_not_a_receipt(falsify: Any, tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        kept: list[Any] = []
+        for second in (False, True):
+            tester = await Tester.connect(scene, tls=True, wallet=car_wallet())
+            await tester.drive("CurrentDemand")
+            body = await tester.says(tester.demand())
+            assert tester.wallet is not None
+            request = MeteringReceiptReq(
+                id="id1", session_id=tester.session_id, sa_schedule_tuple_id=1, meter_info=body.meter_info
+            )
+            kept.append((request, tester.wallet.sign(request)))
+            request, signature = falsify(tester, kept, request) if second else kept[0]
+            answer = await tester.says(request, signature=signature)
+            assert answer.response_code == ("FAILED_MeteringSignatureNotValid" if second else "OK")
+            await tester.line.close()
+            scene.world().unplug()
+            await asyncio.sleep(8.0)
+        assert len(receipts(scene)) == 1
+
+    at(config(tmp_path), act)
+
+
+def test_a_car_that_is_gone_with_its_receipt_leaves_it_once_or_not_at_all(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        for count in range(1, 5):
+            drive = scene.drive(car(), tls=True)
+            await scene.until(lambda drive=drive: drive.lines)
+            send, line = drive.line.send, drive.line
+
+            async def cut(octets: bytes, name: str, send: Any = send, drive: Any = drive) -> None:
+                await send(octets, name)
+                if name == "MeteringReceiptReq":
+                    drive.reset()
+
+            line.send = cut  # type: ignore[method-assign]  # a cable that breaks
+            await drive.done()
+            await scene.ended(count)
+            await scene.opened()
+            await asyncio.sleep(1.0)
+        found = [(line["session"], line["receipt"]) for line in receipts(scene)]
+        assert len(found) == len(set(found)) <= 4
+        assert [line["what"] for line in sessions(scene)] == ["started", "ended"] * 4
+        assert (await scene.drive(car(), tls=True).done()).outcome == "completed.full"
 
     at(config(tmp_path), act)
 
