@@ -8,6 +8,7 @@ import random
 import shutil
 import socket
 import tempfile
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -73,11 +74,13 @@ def lab_pki() -> Path:
 
 PORTS = range(20_000, 30_000)
 """Below those that the kernel gives to a process that asks for any."""
-_reserved: list[socket.socket] = []
+_reserved: deque[socket.socket] = deque()
+MOST_RESERVED = 200
+"""More than one test needs; a claim is a descriptor, and the loops of virtual time select among 1024."""
 
 
 def free_udp_port() -> int:
-    """A port that is ours until this process ends, for a station that binds it later.
+    """A port that is ours until so many others were asked for, for a station that binds it later.
 
     Tests in other processes ask in the same way: a name in the abstract socket namespace, which goes with the process, says who has it.
     """
@@ -92,6 +95,8 @@ def free_udp_port() -> int:
             claim.close()
             continue
         _reserved.append(claim)
+        if len(_reserved) > MOST_RESERVED:
+            _reserved.popleft().close()
         return port
     raise AssertionError("no UDP port is free")
 

@@ -269,7 +269,7 @@ class Hearing:
         self.state.paused = paused.value
 
     def _session_resumed(self, resumed: said.SessionResumed) -> None:
-        self.state.paused = None
+        self.state.paused, self.state.resumed = None, True
 
     def forget_paused(self, why: PauseOver) -> None:
         """Drop the value of a paused session, if there is one."""

@@ -54,6 +54,10 @@ class PlugInSettings:
     """Limits of the AC side; None: a DC outlet, which always uses digital communication."""
     lock: bool = False
     """True: power needs a locked plug."""
+    contract_by_pilot: bool = True
+    """A contract that was accepted in a session without charging pays for charging by pilot (Q-41).
+    False where cars sign receipts or keep a backend's schedule: by pilot they do neither.
+    """
     strict: bool = False
     """Tolerate no deviation of cars from the standards: for conformance runs."""
 
@@ -76,6 +80,11 @@ class PlugInSettings:
         link always exists.
         """
         return self.ac is not None and self.hlc is Hlc.PREFERRED and self.modem
+
+    @property
+    def keeps_contract(self) -> bool:
+        """Whether a contract pays for charging by pilot after a session without charging."""
+        return self.falls_back and self.contract_by_pilot
 
 
 TOKEN_ANSWER: Final = Timeout("authorization of a card", 30.0, "our choice: longer than a driver waits at the reader")

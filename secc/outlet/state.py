@@ -91,6 +91,8 @@ class State:
 
     # The V2G session, or the last one
     session_open: bool = False
+    resumed: bool = False
+    """The session has joined the one that its car had paused."""
     set_up: bool = False
     """A session of this attempt has passed SessionSetup."""
     refused: bool = False
@@ -244,6 +246,7 @@ class State:
 
     def session_began(self, payments: tuple[Payment, ...]) -> None:
         self.session_open, self.charging, self.charged, self.ended = True, False, False, None
+        self.resumed = False
         # A contract is proved in every session.
         self.contract = self.contract_kept = ""
         self.sessions += 1
@@ -259,7 +262,9 @@ class State:
         self.ended, self.refused = reason, not self.set_up and reason.kind in ("refused", "timer")
         self.barren = 0 if self.charged else self.barren + 1
         accepted = self.identification.contract is ContractState.ACCEPTED
-        kept = accepted and reason.well and not self.charged and self.settings.falls_back
+        # A resumed session may have gone on under an old decision.
+        fresh = accepted and not self.resumed
+        kept = fresh and reason.well and not self.charged and self.settings.keeps_contract
         self.contract, self.contract_kept = "", self.contract if kept else ""
         # An AuthorizationReq that raises a bug in a phase is not a proof either.
         self.identification = self.identification.session_ended(refused=reason.kind in ("refused", "bug"))
@@ -274,8 +279,8 @@ class State:
 
     def contract_decided(self, contract: ProvedContract, verdict: Verdict, now: float) -> None:
         self.identification = self.identification.contract_decided(contract, verdict, now)
-        if self.identification.contract is ContractState.ACCEPTED:
-            self.contract = contract.contract.emaid.text
+        accepted = self.identification.contract is ContractState.ACCEPTED
+        self.contract = contract.contract.emaid.text if accepted else ""
 
     def link_is_up(self) -> None:
         self.matching = self.matched = self.link_up = True

@@ -28,7 +28,7 @@ from typing import Literal, TypeAlias
 
 from frozen import dataclass
 from secc.conversation import Question
-from secc.session.effects import Verdict
+from secc.session.effects import Decision, Verdict
 from secc.session.offer import Payment
 from secc.session.proof import ProvedContract
 
@@ -173,8 +173,11 @@ class Identification:
     def contract_decided(self, contract: ProvedContract, verdict: Verdict, now: float) -> Identification:
         """The final decision about the contract that the car of the running session has proved.
 
-        A contract that was not presented in this session is ignored.
+        A contract that was not presented in this session is ignored. One that a resumed session went
+        on with may be refused later.
         """
+        if self.contract is ContractState.ACCEPTED and not verdict.accepted:
+            return self if verdict.decision is Decision.NO_ANSWER else self._failed()
         if self.contract is not ContractState.PENDING:
             return self
         if not verdict.accepted:

@@ -48,7 +48,6 @@ def charging_loop(
     """
     status: type[ChargingStatusReq | CurrentDemandReq] = ChargingStatusReq if car is None else CurrentDemandReq
     request = yield from _next(secc, state, receipts, status)
-    state.powerless_since = None
     while not isinstance(request, PowerDeliveryReq):
         if car is not None:
             if car.watts is None and request.ev_maximum_power_limit is not None:

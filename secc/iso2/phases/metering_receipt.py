@@ -62,15 +62,15 @@ class Receipts:
 
     def settle(self, secc: Party) -> None:
         """The demand is met, or passed over: the next one comes later."""
-        self.due = False
+        self.due = self.missed = False
         self._next_at = secc.now + self._seconds
 
     def passed_over(self, secc: Party, state: SessionState) -> None:
         """Another request than a receipt has come: remark it if one was due."""
         if self.due:
             state.remark(secc, "Q-66", "the loop goes on without the receipt that was demanded")
-            self.missed = True
             self.settle(secc)
+            self.missed = True
 
     def of(self, secc: Party, state: SessionState, request: MeteringReceiptReq) -> BookReceipt:
         """Returns the question about the open request. Raises Refusal for a receipt of anything but

@@ -81,6 +81,7 @@ class PlugIns(Part):
 
     def _plug_settings(self) -> PlugInSettings:
         board, timing, settings = self._hardware.board, self._config.timing, self._settings
+        uplink = self._services.uplink
         return PlugInSettings(
             free=self._config.uplink.eim is Eim.FREE,
             token_seconds=timing.token_seconds,
@@ -90,6 +91,7 @@ class PlugIns(Part):
             pwm_delay_seconds=settings.pwm_delay_seconds,
             ac=supplies(settings, board, any_cable=True).ac if board is not None else None,
             lock=board is not None and board.lock is not None,
+            contract_by_pilot=not (uplink.plans or uplink.policy.request_metering_receipt),
             strict=self._config.lab.strict,
         )
 

@@ -328,6 +328,14 @@ def test_a_late_receipt_of_a_car_that_is_tolerated_counts_only_for_what_was_told
         assert gives(car, made).response_code is code
 
 
+def test_a_late_receipt_counts_once() -> None:
+    car = charging(replace(AC, tolerances=frozenset({"Q-66"})))
+    made = receipt(car, loops(car))
+    loops(car)
+    assert gives(car, made).response_code is OK
+    assert gives(car, made).response_code is ResponseCode.FAILED_SEQUENCE_ERROR
+
+
 @BOTH
 def test_another_request_where_the_receipt_is_due_is_out_of_order(offer: Offer) -> None:
     for request in (ServiceDiscoveryReq(), (dc_delivery if offer.is_dc else delivery)(RENEGOTIATE)):
