@@ -136,7 +136,7 @@ def test_meter_info_is_left_out_of_the_next_session(tmp_path: Path) -> None:
     async def story(scene: Scene) -> None:
         for count, detail in enumerate(MeterDetail, 1):
             order(scene, "meter_info", detail.value)
-            drive = await scene.drive().done()
+            drive = await scene.drive(Behaviour(loops=5)).done()
             infos = [answer.meter_info for answer in drive.answers if hasattr(answer, "meter_info")]
             assert infos
             assert {(info is not None, info is not None and info.meter_reading is not None) for info in infos} == {
@@ -274,7 +274,7 @@ def test_no_car_gives_an_order(tmp_path: Path) -> None:
                 assert await tester.hears(1.0) is None
             scene.world().unplug()
             await asyncio.sleep(3.0)
-        drive = scene.drive(Behaviour(payment=Paid.CONTRACT), tls=True)
+        drive = scene.drive(Behaviour(payment=Paid.CONTRACT, loops=5), tls=True)
         await drive.done()
         assert drive.outcome == "completed.full"
         assert scene.outlet().orders.now == LabOrders(enabled=True)
