@@ -25,16 +25,25 @@ def after(station: StationUnderTest, count: int = 1) -> str:
 
 
 @FAST
-@pytest.mark.parametrize("answer", ["SupportedAppProtocolRes", "SessionSetupRes", "PreChargeRes", "CurrentDemandRes"])
+@pytest.mark.parametrize("answer", ["SupportedAppProtocolRes", "SessionSetupRes"])
 def test_a_code_other_than_the_stations_own(secc_station: StationUnderTest, answer: str) -> None:
+    hears_a_code_of_failure(secc_station, answer)
+
+
+@pytest.mark.secc_station(speed=2)
+@pytest.mark.parametrize("answer", ["PreChargeRes", "CurrentDemandRes"])
+def test_a_code_other_than_the_stations_own_with_power_on(secc_station: StationUnderTest, answer: str) -> None:
+    """The car opens its switch, then closes the connection: in a slow world the pilot is still debounced when the station sees the latter."""
+    hears_a_code_of_failure(secc_station, answer)
+
+
+def hears_a_code_of_failure(secc_station: StationUnderTest, answer: str) -> None:
     code = "Failed_NoNegotiation" if answer == "SupportedAppProtocolRes" else "FAILED"
     secc_station.misbehave(answer, code=code)
     assert travels(secc_station, CAR) != "completed.full"
     last = gone(secc_station)[-1]
     assert (last.name, last.body.response_code) == (answer, code)
-    # With power on, the car opens its switch before it closes the connection: the station may see that first.
-    seen_first = ("emergency.fault",) if answer in ("PreChargeRes", "CurrentDemandRes") else ()
-    assert after(secc_station).startswith(("severed", "refused", *seen_first))
+    assert after(secc_station).startswith(("severed", "refused"))
     assert travels(secc_station, CAR) == "completed.full", "it was wrong once"
 
 
