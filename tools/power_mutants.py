@@ -258,17 +258,17 @@ POWER_MUTANTS: Final = (
     Mutant(
         "no-power-for-ever",
         "a session without any power to offer goes on for as long as the car asks",
-        "secc/iso2/phases/charging_loop.py",
-        "if state.wishes.stop is None and secc.now - state.powerless_since >= seconds:",
+        "secc/session/no_power.py",
+        "if self._wishes.stop is None and secc.now - self.since >= seconds:",
         "if False:",
         ("tests/iso2/phases/test_charging_loop.py",),
     ),
     Mutant(
         "limit-said-too-high",
         "a limit is rounded to the nearest number that can be said",
-        "secc/iso2/units.py",
-        "return physical(quantity, unit, rounded=_down)",
-        "return physical(quantity, unit)",
+        "secc/session/scaled.py",
+        "return self.physical(quantity, unit, rounded=down)",
+        "return self.physical(quantity, unit)",
         ("tests/iso2/test_units.py", "tests/iso2/test_schedule.py"),
     ),
     Mutant(

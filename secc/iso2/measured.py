@@ -1,30 +1,19 @@
-"""Measured values in the form of a response."""
+"""The billing meter in the form of a response."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from secc.conversation import Levels, Party
-from secc.iso2 import timing
+from secc.conversation import Party
 from secc.iso2.messages import MeterInfo
-from secc.iso2.refusals import Malfunction
 from secc.iso2.session_state import SessionState
-from secc.session.measured import stale, whole_watt_hours
+from secc.session.measured import whole_watt_hours
 from secc.session.offer import MeterDetail
 
 SIGNATURE_OCTETS: Final = 64
 """Of SigMeterReading. A longer record of the meter is left out of MeterInfo, and goes to the backend
 with the receipt.
 """
-
-
-def fresh(secc: Party) -> Levels:
-    """Returns the levels. Raises Malfunction if volts and amperes are older than a second, or not
-    numbers.
-    """
-    if why := stale(secc.levels, secc.now, timing.STALE_SECONDS):
-        raise Malfunction(why)
-    return secc.levels
 
 
 def meter_info(secc: Party, state: SessionState) -> MeterInfo | None:

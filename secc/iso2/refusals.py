@@ -21,6 +21,7 @@ from secc.iso2.status import ac_status, dc_status
 from secc.iso2.units import physical
 from secc.session.effects import Decision
 from secc.session.events import EmergencyStopped
+from secc.session.measured import Malfunction
 
 SEQUENCE_ERROR: Final = Refusal(ResponseCode.FAILED_SEQUENCE_ERROR, "[V2G2-538]")
 UNKNOWN_SESSION: Final = Refusal(ResponseCode.FAILED_UNKNOWN_SESSION, "[V2G2-460]")
@@ -46,13 +47,6 @@ AUTHORIZATION_CODES: Final = frozenset(
     }
 )
 """The codes of these that AuthorizationRes may carry; the others become FAILED there."""
-
-
-class Malfunction(Refusal):
-    """The station cannot go on: it answers FAILED and, where there is a status, EVSE_Malfunction."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(ResponseCode.FAILED, "EVSE_Malfunction", detail)
 
 
 def refused(decision: Decision, detail: str, *, in_authorization: bool = False) -> Refusal:

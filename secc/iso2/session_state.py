@@ -24,8 +24,10 @@ from secc.iso2.schedule import TUPLE_ID, AnySchedule, Stepped
 from secc.iso2.services import CERTIFICATES, PARAMETER_SETS, Offered, offered
 from secc.iso2.units import limit
 from secc.session.contract_verdict import ContractVerdict
-from secc.session.effects import Decision, Provisioning, Remark
+from secc.session.effects import Decision, Provisioning
+from secc.session.no_power import NoPower
 from secc.session.offer import Offer, Payment, Transfer
+from secc.session.remarks import Remarks, remark
 from secc.session.session_id import NO_SESSION
 from secc.session.terms import Terms
 from secc.session.waiting import Pace
@@ -86,8 +88,7 @@ class SessionState:
         """The SAScheduleTupleID that the car has chosen."""
         self.stepped: Stepped | None = None
         """The schedule of the backend that the car has chosen."""
-        self.powerless_since: float | None = None
-        """When a request of the charging loop first found no power to offer."""
+        self.no_power = NoPower(self.wishes)
         self.listed: dict[int, Offered] = {}
         """The services beside charging that the car has been told of, by number."""
         self.selected: tuple[tuple[int, int | None], ...] = ()
@@ -100,8 +101,7 @@ class SessionState:
         """True once PowerDelivery(Start) was accepted in this session."""
         self.announced_soc: int | None = None
         """The state of charge that was last reported."""
-        self._remarked: set[str] = set()
-        """Codes of the quirks that were remarked."""
+        self.remark = Remarks()
 
     def hear(self, secc: Party) -> None:
         """Register the handlers of events from outside."""
@@ -140,12 +140,6 @@ class SessionState:
         if elapsed >= stepped.renews and (self.offer.renegotiates_dc or not self.terms.is_dc):
             self.wishes.renegotiation = True
         return min(watts, stepped.watts_at(elapsed))
-
-    def remark(self, secc: Party, quirk: str, text: str) -> None:
-        """As ``remark``, but once a session: for what a car does over and over."""
-        if quirk not in self._remarked:
-            self._remarked.add(quirk)
-            remark(secc, quirk, text)
 
     # Pause and resume
 
@@ -252,8 +246,3 @@ def next_request(secc: Party, kind: type[Any], *others: type[Any]) -> Conversati
             remark(secc, quirk, f"SessionStopReq where {kind.__name__} is due")
         raise Stopped("SessionStopReq")
     return heard
-
-
-def remark(secc: Party, quirk: str, text: str) -> None:
-    """Say that a tolerance was used, under its code, for log and trace."""
-    secc.do(Remark(quirk, text))

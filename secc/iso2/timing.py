@@ -113,8 +113,5 @@ NOTIFICATION_MAX_DELAY: Final = Timeout(
 
 PACE: Final = Timeout("pace of polling", 0.02, "our choice: at most 50 answers a second while polling")
 
-STALE_SECONDS: Final = 1.0
-"""An older measurement is not used; the loop ends as with a malfunction."""
-
 SERVICE_DETAILS: Final = 64
 """ServiceDetail requests in a session; further ones are refused with FAILED."""

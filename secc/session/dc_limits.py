@@ -73,6 +73,17 @@ class CarLimits:
         return replace(self, watts=watts) if self.watts is None and watts is not None and watts > 0.0 else self
 
 
+def unfit(car: CarLimits, station: DcLimits) -> str:
+    """Returns why the limits of a car do not fit the station; empty if they do."""
+    if car.amperes <= max(0.0, station.minimum_amperes):
+        return f"EVMaximumCurrentLimit {car.amperes:g} A"
+    if car.volts <= max(0.0, station.minimum_volts):
+        return f"EVMaximumVoltageLimit {car.volts:g} V"
+    if car.watts is not None and car.watts < 0.0:
+        return f"EVMaximumPowerLimit {car.watts:g} W"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """The output to set, and which limits lowered it: those of the station, or the car's own."""

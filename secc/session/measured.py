@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
-from secc.conversation import Levels
+from secc.conversation import Levels, Party
+from secc.errors import Refusal
+
+STALE_SECONDS: Final = 1.0
+"""An older measurement is not used; the session ends as with a malfunction."""
+
+
+class Malfunction(Refusal):
+    """The station cannot go on: it answers FAILED and, where there is a status, EVSE_Malfunction."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("FAILED", "EVSE_Malfunction", detail)
+
+
+def fresh(secc: Party) -> Levels:
+    """Returns the levels. Raises Malfunction if volts and amperes are older than a second, or not
+    numbers.
+    """
+    if why := stale(secc.levels, secc.now, STALE_SECONDS):
+        raise Malfunction(why)
+    return secc.levels
 
 
 def stale(levels: Levels, now: float, seconds: float) -> str:

@@ -16,6 +16,7 @@ from secc.session.dc_limits import (
     demand,
     power_volts,
     precharge,
+    unfit,
 )
 from secc.session.offer import DcLimits
 
@@ -111,3 +112,21 @@ def test_a_power_that_is_named_late_is_as_good_as_agreed() -> None:
     assert silent.lowered(None, None, 40_000.0).watts == 40_000.0
     named = silent.completed(None).completed(0.0).completed(40_000.0).completed(50_000.0)
     assert named.watts == 40_000.0
+
+
+@pytest.mark.parametrize(
+    ("car", "why"),
+    [
+        (CarLimits(150.1, 0.1), ""),
+        (CarLimits(450.0, 125.0, 0.0), ""),
+        (CarLimits(450.0, 0.0), "EVMaximumCurrentLimit 0 A"),
+        (CarLimits(150.0, 125.0), "EVMaximumVoltageLimit 150 V"),
+        (CarLimits(450.0, 125.0, -1.0), "EVMaximumPowerLimit -1 W"),
+    ],
+)
+def test_a_car_whose_limits_do_not_fit_is_told_why(car: CarLimits, why: str) -> None:
+    assert unfit(car, DcLimits()) == why
+
+
+def test_a_car_below_the_least_current_of_the_station_does_not_fit() -> None:
+    assert unfit(CarLimits(450.0, 10.0), DcLimits(minimum_amperes=10.0))

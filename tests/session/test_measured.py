@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from secc.conversation import Levels
-from secc.session.measured import stale, whole_watt_hours
+from secc.conversation import Levels, Party
+from secc.session.measured import Malfunction, fresh, stale, whole_watt_hours
 
 
 @pytest.mark.case("Q-53", "Q-54")
@@ -33,3 +33,13 @@ def test_a_meter_reading_is_whole_and_there_is_none_before_the_first(
     watt_hours: float, metered_at: float, reading: int | None
 ) -> None:
     assert whole_watt_hours(Levels(watt_hours=watt_hours, metered_at=metered_at)) == reading
+
+
+@pytest.mark.case("Q-53", "Q-54")
+def test_a_session_goes_on_with_fresh_levels_only() -> None:
+    secc = Party(now=100.0)
+    secc.levels = Levels(volts=400.0, amperes=20.0, measured_at=99.0)
+    assert fresh(secc) is secc.levels
+    secc.now = 100.1
+    with pytest.raises(Malfunction, match=r"FAILED EVSE_Malfunction: the measurement is 1\.1 s old"):
+        fresh(secc)

@@ -9,10 +9,11 @@ from secc.iso2 import timing
 from secc.iso2.messages import SCHEMA, AuthorizationReq, AuthorizationRes, EVSEProcessing, ResponseCode
 from secc.iso2.paused import PausedContract
 from secc.iso2.refusals import refused
-from secc.iso2.session_state import SessionState, next_request, remark
+from secc.iso2.session_state import SessionState, next_request
 from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import AuthorizeContract, Decision, IdentifyAgain, Milestone, Reach, Verdict
 from secc.session.proof import ProvedContract, prove
+from secc.session.remarks import remark
 from secc.session.signature import P256_SHA256
 from secc.session.waiting import limited
 from secc.session.wishes import Held

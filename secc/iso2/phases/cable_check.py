@@ -16,11 +16,13 @@ from secc.iso2.messages import (
     PreChargeReq,
     ResponseCode,
 )
-from secc.iso2.refusals import SEQUENCE_ERROR, Malfunction
-from secc.iso2.session_state import SessionState, next_request, remark
+from secc.iso2.refusals import SEQUENCE_ERROR
+from secc.iso2.session_state import SessionState, next_request
 from secc.iso2.status import present_dc
 from secc.session.dc_limits import CarLimits
 from secc.session.effects import CableChecked, CheckCable, KeepCable, Milestone, Reach
+from secc.session.measured import Malfunction
+from secc.session.remarks import remark
 from secc.session.waiting import answer_within, limited, pilot_in
 from secc.session.wishes import Held
 

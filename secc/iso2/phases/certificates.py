@@ -19,7 +19,7 @@ from secc.iso2 import timing
 from secc.iso2.messages import SCHEMA, ResponseCode
 from secc.iso2.phases.payment_details import validated
 from secc.iso2.refusals import refused
-from secc.iso2.session_state import SessionState, next_request, remark
+from secc.iso2.session_state import SessionState, next_request
 from secc.session.dialogue import Relayed
 from secc.session.effects import (
     PROVISIONED_OCTETS,
@@ -34,6 +34,7 @@ from secc.session.effects import (
     Reach,
     ValidateOemCertificate,
 )
+from secc.session.remarks import remark
 from secc.session.signature import P256_SHA256, verify
 from secc.session.waiting import answer_within
 

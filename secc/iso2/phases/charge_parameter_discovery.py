@@ -12,12 +12,13 @@ from secc.iso2.paused import Chosen
 from secc.iso2.phases.authorization import finished
 from secc.iso2.phases.planning import asked_for, on_offer
 from secc.iso2.schedule import Offered
-from secc.iso2.session_state import MODES, SessionState, next_request, remark
+from secc.iso2.session_state import MODES, SessionState, next_request
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amount, amperes, limit, physical, volts, watts
-from secc.session.dc_limits import CarLimits
+from secc.session.dc_limits import CarLimits, unfit
 from secc.session.dialogue import Signed
 from secc.session.effects import Milestone, Reach
+from secc.session.remarks import remark
 from secc.session.waiting import limited
 from secc.session.wishes import Held
 
@@ -106,25 +107,21 @@ def _ac(parameter: m.AC_EVChargeParameter, state: SessionState) -> None:
 
 
 def _dc(parameter: m.DC_EVChargeParameter, state: SessionState) -> CarLimits:
-    dc = state.terms.dc
     most_volts = volts(parameter.ev_maximum_voltage_limit, code=WRONG)
     most_amperes = amperes(parameter.ev_maximum_current_limit, code=WRONG)
     most_watts = (
         None if parameter.ev_maximum_power_limit is None else watts(parameter.ev_maximum_power_limit, code=WRONG)
     )
-    if most_amperes <= max(0.0, dc.minimum_amperes):
-        raise Refusal(WRONG, "[V2G2-477]", f"EVMaximumCurrentLimit {most_amperes:g} A")
-    if most_volts <= max(0.0, dc.minimum_volts):
-        raise Refusal(WRONG, "[V2G2-477]", f"EVMaximumVoltageLimit {most_volts:g} V")
-    if most_watts is not None and most_watts < 0.0:
-        raise Refusal(WRONG, "[V2G2-477]", f"EVMaximumPowerLimit {most_watts:g} W")
+    car = CarLimits(most_volts, most_amperes, most_watts)
+    if why := unfit(car, state.terms.dc):
+        raise Refusal(WRONG, "[V2G2-477]", why)
     for name, energy in (
         ("EVEnergyCapacity", parameter.ev_energy_capacity),
         ("EVEnergyRequest", parameter.ev_energy_request),
     ):
         if energy is not None:
             _energy(energy, name)
-    return CarLimits(most_volts, most_amperes, most_watts)
+    return car
 
 
 def _energy(value: m.PhysicalValue, name: str) -> None:

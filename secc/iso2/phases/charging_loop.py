@@ -8,7 +8,7 @@ from typing import Any
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.measured import fresh, meter_info
+from secc.iso2.measured import meter_info
 from secc.iso2.messages import (
     Body,
     ChargeProgress,
@@ -18,7 +18,6 @@ from secc.iso2.messages import (
     CurrentDemandRes,
     MeteringReceiptReq,
     PaymentOption,
-    PhysicalValue,
     PowerDeliveryReq,
     ResponseCode,
     SessionStopReq,
@@ -26,11 +25,13 @@ from secc.iso2.messages import (
 )
 from secc.iso2.phases.metering_receipt import Receipts, metering_receipt
 from secc.iso2.phases.power_delivery import renegotiate, stop
-from secc.iso2.session_state import SessionState, Stopped, remark
+from secc.iso2.session_state import SessionState, Stopped
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amperes, limit, physical, volts, watts
 from secc.session.dc_limits import CarLimits, demand
-from secc.session.effects import Milestone, Reach, SetOutput
+from secc.session.effects import Milestone, Reach
+from secc.session.measured import fresh
+from secc.session.remarks import remark
 
 
 class Ended(Enum):
@@ -90,10 +91,10 @@ def _charging_status(secc: Party, state: SessionState, receipts: Receipts | None
     watts = state.terms.maximum_watts
     stepped = watts if state.stepped is None else state.stepped_watts(watts, secc.now)
     most = limit(state.terms.ac_amperes(stepped), UnitSymbol.A)
-    if most.value <= 0 or state.powerless_since is not None:
+    if most.value <= 0 or state.no_power.since is not None:
         # With a contract only a schedule can say 0 A, and it would be for a pause.
         told = external or stepped < watts
-        _powerless(secc, state, most, state.offer.no_power_seconds if told else 0.0)
+        state.no_power.look(secc, most.value, state.offer.no_power_seconds if told else 0.0)
     info, receipt_required = (meter_info(secc, state), False) if receipts is None else receipts.tell(secc, state)
     secc.reply(
         ChargingStatusRes(
@@ -117,8 +118,8 @@ def _current_demand(
     if state.stepped is not None:
         most_watts = state.stepped_watts(most_watts, secc.now)
     most = limit(most_watts, UnitSymbol.W)
-    if most.value <= 0 or state.powerless_since is not None:
-        _powerless(secc, state, most, state.offer.no_power_seconds)
+    if most.value <= 0 or state.no_power.since is not None:
+        state.no_power.look(secc, most.value, state.offer.no_power_seconds)
     target_volts, target_amperes = volts(request.ev_target_voltage), amperes(request.ev_target_current)
     # With each request a car may lower its limits, but not raise what was agreed.
     lowered = car.lowered(
@@ -139,7 +140,7 @@ def _current_demand(
     output = demanded.output
     secc.do(output)
     if output.volts != target_volts or output.amperes != target_amperes:
-        _remark(secc, state, target_volts, target_amperes, output, lowered)
+        state.remark.demand(secc, state.terms, lowered, target_volts, target_amperes, output)
     soc = request.dc_ev_status.ev_ress_soc
     if soc != state.announced_soc:
         state.announced_soc = soc
@@ -163,28 +164,3 @@ def _current_demand(
             receipt_required=receipt_required,
         )
     )
-
-
-def _remark(secc: Party, state: SessionState, volts: float, amperes: float, output: SetOutput, car: CarLimits) -> None:
-    """Say what the car asked for that was not served as it stood."""
-    dc, lowest = state.terms.dc, state.terms.lowest_volts
-    if volts > min(dc.maximum_volts, car.volts) or amperes > min(dc.maximum_amperes, car.amperes):
-        state.remark(secc, "Q-55", f"{volts:g} V and {amperes:g} A asked for, above the limits")
-    if lowest > max(volts, 0.0):
-        state.remark(secc, "Q-50", f"{volts:g} V asked for, below {lowest:g} V")
-    if output.amperes > amperes >= 1.0:
-        state.remark(secc, "Q-56", f"{amperes:g} A asked for, {output.amperes:g} A delivered")
-
-
-def _powerless(secc: Party, state: SessionState, most: PhysicalValue, seconds: float) -> None:
-    """A car that gets nothing for long ends by itself, and some then cannot charge again: it is
-    told to stop before. (Q-62)
-    """
-    if most.value > 0:
-        state.powerless_since = None
-        return
-    if state.powerless_since is None:
-        state.powerless_since = secc.now
-    if state.wishes.stop is None and secc.now - state.powerless_since >= seconds:
-        state.wishes.end(secc)
-        remark(secc, "Q-62", f"no power to offer for {secc.now - state.powerless_since:.0f} s: the car is told to stop")

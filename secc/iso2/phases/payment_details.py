@@ -13,8 +13,9 @@ from secc.iso2 import timing
 from secc.iso2.messages import CertificateChain, PaymentDetailsReq, PaymentDetailsRes, ResponseCode
 from secc.iso2.phases.session_setup import now
 from secc.iso2.refusals import refused
-from secc.iso2.session_state import SessionState, remark
+from secc.iso2.session_state import SessionState
 from secc.session.effects import Decision, Milestone, Provisioning, Reach, ValidateContract
+from secc.session.remarks import remark
 
 CHALLENGE_OCTETS: Final = 16
 """[V2G2-697] [V2G2-825]"""

@@ -7,9 +7,10 @@ from secc.errors import Refusal
 from secc.iso2 import timing
 from secc.iso2.messages import ChargeProgress, PowerDeliveryReq, PowerDeliveryRes, ResponseCode
 from secc.iso2.schedule import Offered, Stepped, check_profile
-from secc.iso2.session_state import SessionState, remark
+from secc.iso2.session_state import SessionState
 from secc.iso2.status import present
 from secc.session.effects import Milestone, PowerReported, Reach, StartPower, StopPower
+from secc.session.remarks import remark
 from secc.session.schedules import KeepSchedule
 from secc.session.waiting import answer_within
 

@@ -4,21 +4,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from secc.conversation import Conversation, Party
 from secc.iso2 import timing
-from secc.iso2.measured import fresh
 from secc.iso2.messages import PowerDeliveryReq, PreChargeReq, PreChargeRes, ResponseCode, UnitSymbol
 from secc.iso2.session_state import SessionState, next_request
 from secc.iso2.status import present_dc
 from secc.iso2.units import amperes, physical, volts
-from secc.session.dc_limits import PRECHARGE_AMPERES, CarLimits, precharge
+from secc.session.dc_limits import CarLimits, precharge
 from secc.session.effects import Milestone, Reach
+from secc.session.measured import fresh
 from secc.session.waiting import refuse_late
-
-NEAR_VOLTS: Final = 20.0
-"""A target that moves by more is another one; a car closes its relay within as many volts."""
 
 
 def pre_charge(
@@ -30,16 +25,13 @@ def pre_charge(
     first = first or (yield from next_request(secc, PreChargeReq))
     request: PreChargeReq | PowerDeliveryReq = first
     limit = secc.limit(timing.PRE_CHARGE)
-    lowest_volts = state.terms.lowest_volts
     first_volts = volts(first.ev_target_voltage)
     while isinstance(request, PreChargeReq):
         refuse_late(secc, limit)
         measured = fresh(secc)
         target_volts, target_amperes = volts(request.ev_target_voltage), amperes(request.ev_target_current)
-        _remark(secc, state, target_volts, target_amperes, first_volts)
-        if lowest_volts > max(target_volts, 0.0):
-            state.remark(secc, "Q-50", f"{target_volts:g} V asked for, below {lowest_volts:g} V")
-        secc.do(precharge(target_volts, target_amperes, state.terms.dc, car, lowest_volts))
+        state.remark.precharge(secc, state.terms, target_volts, target_amperes, first_volts)
+        secc.do(precharge(target_volts, target_amperes, state.terms.dc, car, state.terms.lowest_volts))
         yield from state.pace.reply(
             secc,
             PreChargeRes(
@@ -51,11 +43,3 @@ def pre_charge(
         request = yield from next_request(secc, PreChargeReq, PowerDeliveryReq)
     secc.do(Reach(Milestone.PRECHARGED, (("volts", secc.levels.volts),)))
     return request
-
-
-def _remark(secc: Party, state: SessionState, volts: float, amperes: float, first_volts: float) -> None:
-    """Say what a car asks for that a literal reading would refuse."""
-    if abs(volts - first_volts) > NEAR_VOLTS:
-        state.remark(secc, "Q-49", f"{volts:g} V asked for, and {first_volts:g} V at first")
-    if not 0.0 < amperes <= PRECHARGE_AMPERES:
-        state.remark(secc, "Q-51", f"{amperes:g} A asked for in precharge")

@@ -9,8 +9,9 @@ from secc.errors import Refusal
 from secc.iso2 import timing
 from secc.iso2.messages import ResponseCode, SessionSetupReq, SessionSetupRes
 from secc.iso2.paused import Paused
-from secc.iso2.session_state import SessionState, remark
+from secc.iso2.session_state import SessionState
 from secc.session.effects import Milestone, Reach, Resume
+from secc.session.remarks import remark
 from secc.session.session_id import fresh_session_id
 
 MAC_OCTETS: Final = 6

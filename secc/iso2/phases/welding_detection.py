@@ -7,7 +7,6 @@ from __future__ import annotations
 from secc.conversation import Conversation, Party
 from secc.errors import Refusal
 from secc.iso2 import timing
-from secc.iso2.measured import fresh
 from secc.iso2.messages import (
     DC_EVSEStatusCode,
     ResponseCode,
@@ -19,6 +18,7 @@ from secc.iso2.messages import (
 from secc.iso2.session_state import SessionState
 from secc.iso2.status import present_dc
 from secc.iso2.units import physical
+from secc.session.measured import fresh
 from secc.session.waiting import pilot_in, refuse_late
 
 
