@@ -41,6 +41,7 @@ from secc.session.effects import (
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation, repeated
 from secc.session.offer import Offer, Surroundings
+from secc.session.protocol import Transport
 from secc.session.receipts import BookReceipt, ReceiptBooked, ReceiptRejected
 from secc.trace.recorder import Recorder
 from tools.evcc.battery import Battery
@@ -268,7 +269,9 @@ class Pair:
         )
         self._behaviour, self._car_entropy = behaviour, _entropy(seed + 1)
         self.car = drive_in(behaviour, battery=self.battery, wallet=wallet, now=self.now, entropy=self._car_entropy)
-        negotiation = open_negotiation((protocol(),), self._surroundings, tls13=offer.tls)
+        negotiation = open_negotiation(
+            (protocol(),), self._surroundings, transport=Transport.of(secure=offer.tls, mutual13=False)
+        )
         self.station: Dialogue = negotiation
         self._negotiating = True
         self._car_framer, self._station_framer = Framer(), Framer()

@@ -107,9 +107,17 @@ TRUST_MUTANTS: Final = (
         "mutual-tls-not-asked-for",
         "a protocol that demands mutual TLS 1.3 runs without it",
         "secc/session/negotiation.py",
-        "for p in protocols if tls13 or not p.tls13}",
+        "for p in protocols if transport in p.transports}",
         "for p in protocols}",
         ("tests/session/test_negotiation.py",),
+    ),
+    Mutant(
+        "plain-tcp-taken-for-granted",
+        "a protocol that runs on plain TCP only is chosen on TLS",
+        "secc/station/serving/connection.py",
+        "Transport.of(secure=self.secure, mutual13=mutual13)",
+        "Transport.of(secure=False, mutual13=mutual13)",
+        ("tests/station/serving/test_agreed.py",),
     ),
     Mutant(
         "revoked-charges",

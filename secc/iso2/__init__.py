@@ -19,6 +19,7 @@ def protocol() -> V2gProtocol:
     """ISO 15118-2 as the station registers it."""
     return V2gProtocol(
         name="ISO 15118-2",
+        key="iso2",
         namespace="urn:iso:15118:2:2013:MsgDef",
         major=2,
         minor=0,

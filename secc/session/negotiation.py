@@ -17,7 +17,7 @@ from secc.errors import DecodeError, Refusal
 from secc.session.dialogue import Dialogue
 from secc.session.effects import Remark
 from secc.session.offer import Surroundings
-from secc.session.protocol import V2gProtocol
+from secc.session.protocol import Transport, V2gProtocol
 from secc.session.supported_app_protocol import (
     SCHEMA,
     AppProtocol,
@@ -61,16 +61,17 @@ class Chosen:
         return SupportedAppProtocolRes(response_code=code, schema_id=self.entry.schema_id)
 
 
-def choose(request: SupportedAppProtocolReq, protocols: Iterable[V2gProtocol], *, tls13: bool) -> Chosen | None:
+def choose(
+    request: SupportedAppProtocolReq, protocols: Iterable[V2gProtocol], *, transport: Transport
+) -> Chosen | None:
     """Returns the car's preferred protocol among the station's on this transport; None if there is
     none.
 
     Namespace and major version have to match. The smallest priority wins, among equal ones the
-    first entry. Priorities outside 1..20 come after all others, in their order. ``tls13``: the
-    connection is TLS 1.3 with a client certificate; protocols that require it are not available
-    otherwise. [V2G20-2356]
+    first entry. Priorities outside 1..20 come after all others, in their order. Protocols that do
+    not run on ``transport`` are not available. [V2G20-2356]
     """
-    spoken = {(p.namespace, p.major): p for p in protocols if tls13 or not p.tls13}
+    spoken = {(p.namespace, p.major): p for p in protocols if transport in p.transports}
     entries = [e for e in request.app_protocol if (e.protocol_namespace, e.version_number_major) in spoken]
     if not entries:
         return None
@@ -87,10 +88,10 @@ def _vendors(entry: AppProtocol) -> bool:
     return not entry.protocol_namespace.startswith(("urn:iso:", "urn:din:"))
 
 
-def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, tls13: bool) -> Conversation[V2gProtocol]:
+def negotiation(secc: Party, protocols: Iterable[V2gProtocol], *, transport: Transport) -> Conversation[V2gProtocol]:
     """The first exchange of a connection."""
     request = yield from secc.receive(SupportedAppProtocolReq, within=SEQUENCE)
-    chosen = choose(request, protocols, tls13=tls13)
+    chosen = choose(request, protocols, transport=transport)
     if chosen is None:
         raise Refusal(_NO_NEGOTIATION.code, _NO_NEGOTIATION.clause, "nothing that we speak on this transport")
     if (preferred := _preferred(request.app_protocol)) is not chosen.entry and _vendors(preferred):
@@ -116,7 +117,7 @@ def warm() -> None:
     SCHEMA.warm(reads=(SupportedAppProtocolReq,), writes=(SupportedAppProtocolRes,))
 
 
-def open_negotiation(protocols: Iterable[V2gProtocol], surroundings: Surroundings, *, tls13: bool) -> Dialogue:
+def open_negotiation(protocols: Iterable[V2gProtocol], surroundings: Surroundings, *, transport: Transport) -> Dialogue:
     """The first exchange of a connection; the caller calls ``session.begin(now)``.
 
     ``session.result`` is the :class:`V2gProtocol` chosen once ``session.ended`` is ``well``. It has
@@ -124,7 +125,7 @@ def open_negotiation(protocols: Iterable[V2gProtocol], surroundings: Surrounding
     """
     spoken = tuple(protocols)
     session = surroundings.session(
-        lambda secc: negotiation(secc, spoken, tls13=tls13),
+        lambda secc: negotiation(secc, spoken, transport=transport),
         Requests(_refuse, _NO_NEGOTIATION, streams=(PAYLOAD_TYPE,), batch=surroundings.batch),
     )
     return Dialogue(session, {PAYLOAD_TYPE: SCHEMA}, PAYLOAD_LIMIT, ITEMS)

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any
 
 from certs.certificates import Edition
 from frozen import dataclass
 from secc.session.dialogue import Dialogue
-from secc.session.offer import Offer, Surroundings
+from secc.session.offer import Offer, Surroundings, Transfer
 
 Read = Callable[[int, bytes], tuple[Any, Any]]
+
+
+class Transport(Enum):
+    """What carries a connection."""
+
+    PLAIN = "plain TCP"
+    TLS = "TLS"
+    MUTUAL_TLS13 = "TLS 1.3 with a client certificate"
+
+    @classmethod
+    def of(cls, *, secure: bool, mutual13: bool) -> Transport:
+        return cls.MUTUAL_TLS13 if mutual13 else cls.TLS if secure else cls.PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,8 @@ class V2gProtocol:
     """
 
     name: str
+    key: str
+    """Its name in the configuration, which is that of its folder."""
     namespace: str
     major: int
     minor: int
@@ -53,5 +68,7 @@ class V2gProtocol:
     """
     edition: Edition | None = None
     """The edition of certificates that it uses, in TLS and in contracts; None: it uses none."""
-    tls13: bool = False
-    """True if it requires TLS 1.3 with a client certificate. [V2G20-2356]"""
+    transports: frozenset[Transport] = frozenset(Transport)
+    """The connections on which it is chosen. [V2G20-2356]"""
+    transfers: frozenset[Transfer] = frozenset(Transfer)
+    """The ways of charging that it has messages for."""

@@ -18,6 +18,7 @@ from secc.outlet.plugin import Plugin
 from secc.outlet.settings import PlugInSettings
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer
+from secc.session.protocol import Transport
 from secc.station.compose import compose
 from secc.station.serving.outlet import OutletHost
 from secc.station.shared.notify import Notifier
@@ -73,6 +74,6 @@ def _conversations(services: Services) -> dict[str, Session]:
         "power path (DC)": energy.PowerPath(energy.DcSettings(), now=now),
         "plug-in": Plugin(PlugInSettings(), now=now).session,
         "matching": SlacSession(SlacSettings(evse_mac=bytes(6)), now=now),
-        "negotiation": open_negotiation(spoken, surroundings, tls13=False).session,
+        "negotiation": open_negotiation(spoken, surroundings, transport=Transport.PLAIN).session,
         **{f"session ({protocol.name})": protocol.load().open(Offer(), surroundings).session for protocol in spoken},
     }

@@ -24,6 +24,7 @@ from secc.iso2.messages import SCHEMA
 from secc.link.v2gtp import Framer, frame
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings
+from secc.session.protocol import Transport
 from tests.exi_vectors import SCHEMAS
 from tests.fuzz.frames import corpus, encoded, mutated, other_field
 
@@ -70,7 +71,7 @@ class Decoders:
     def __init__(self) -> None:
         surroundings = Surroundings(0.0, bytes, lambda: NotImplemented)
         self.session = open_dialogue(Offer(), surroundings)
-        self.negotiation = open_negotiation((protocol(),), surroundings, tls13=False)
+        self.negotiation = open_negotiation((protocol(),), surroundings, transport=Transport.PLAIN)
         self.outcome = ""
         self.reads = 0
 

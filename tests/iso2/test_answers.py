@@ -11,6 +11,7 @@ from secc.iso2.dialogue import STREAM, open_dialogue
 from secc.session import negotiation
 from secc.session.dialogue import Dialogue, Relayed, Signed
 from secc.session.offer import Offer, Surroundings
+from secc.session.protocol import Transport
 from secc.session.signature import P256_SHA256, sign, verify
 from secc.trace.recorder import Recorder
 from tests.iso2_car import counting_entropy, wall
@@ -54,7 +55,7 @@ def test_a_protocol_without_a_header_signs_nothing() -> None:
     body = m.AuthorizationReq(id="id7", gen_challenge=bytes(16))
     key = LAB.cps.leaf.key
     assert isinstance(key, EllipticCurvePrivateKey)
-    negotiating = negotiation.open_negotiation((), SURROUNDINGS, tls13=False)
+    negotiating = negotiation.open_negotiation((), SURROUNDINGS, transport=Transport.PLAIN)
     with pytest.raises(AssertionError, match="no header"):
         negotiating.encode(Send(STREAM, Signed(body, sign(body, key, m.SCHEMA, P256_SHA256))))
 

@@ -27,7 +27,8 @@ from secc.iso2.dialogue import (
 from secc.iso2.messages import SCHEMA, MessageHeader, V2G_Message
 from secc.session import supported_app_protocol as sap
 from secc.session.dialogue import Dialogue
-from secc.session.offer import Offer, Surroundings
+from secc.session.offer import Offer, Surroundings, Transfer
+from secc.session.protocol import Transport
 from tests.exi.test_budget import profile, signed
 from tests.exi_vectors import vectors
 
@@ -162,7 +163,8 @@ def test_a_second_request_after_success_is_no_message_of_the_protocol_agreed_on(
 def test_the_protocol_is_what_cars_ask_for() -> None:
     spoken = protocol()
     assert (spoken.namespace, spoken.major, spoken.minor) == ("urn:iso:15118:2:2013:MsgDef", 2, 0)
-    assert not spoken.tls13
+    assert spoken.transports == set(Transport)
+    assert spoken.transfers == set(Transfer)
 
 
 def test_who_reads_a_request_has_its_answer_compiled(

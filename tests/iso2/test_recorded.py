@@ -24,6 +24,7 @@ from secc.iso2.messages import (
 )
 from secc.session.negotiation import choose
 from secc.session.offer import DcLimits, Offer
+from secc.session.protocol import Transport
 from secc.session.signature import P256_SHA256, Form, verify
 from secc.session.supported_app_protocol import SCHEMA as SAP
 from secc.session.supported_app_protocol import SupportedAppProtocolReq
@@ -114,6 +115,6 @@ def test_a_recorded_car_agrees_on_iso_15118_2(name: str) -> None:
     (request,) = [r for r in recording(name) if r.schema == "sap" and r.ev]
     message = SAP.decode(request.octets)
     assert isinstance(message, SupportedAppProtocolReq)
-    chosen = choose(message, [iso2], tls13=False)
+    chosen = choose(message, [iso2], transport=Transport.PLAIN)
     assert chosen is not None
     assert chosen.protocol is iso2

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from secc.errors import SeccError
+from secc.iso2 import protocol
 from secc.session.effects import KeepForResume
 from secc.session.events import EmergencyStopped, Fault, LimitChanged, RenegotiationRequested, StopRequested, Unplugged
+from secc.session.protocol import Transport
 from secc.trace.recorder import Recorder
 from tests.pair import BEGAN, Outlet
 from tests.ways import AC_EIM, AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, Way
@@ -55,6 +58,18 @@ def test_receipts_replay_with_the_meters_records(flaw: str | None, way: Way) -> 
     lines = list(recorder.take())
     assert any('"MeteringReceiptReq"' in line for line in lines)
     assert replay(lines).differences == []
+
+
+@pytest.mark.parametrize(
+    ("way", "on"), [(DC_EIM, Transport.PLAIN), (DC_PNC, Transport.TLS), (DC_EIM, Transport.MUTUAL_TLS13)], ids=str
+)
+def test_the_protocol_that_was_agreed_on_is_agreed_on_again_on_its_transport(way: Way, on: Transport) -> None:
+    def never(*_: Any) -> Any:
+        raise AssertionError("another protocol for the same car")
+
+    agreed = replace(protocol(), transports=frozenset({on}))
+    another = replace(agreed, name="another", load=lambda: replace(agreed.load(), open=never))
+    assert replay(trace(way), (agreed, another)).differences == []
 
 
 @pytest.mark.parametrize("flaw", sorted(FLAWS))

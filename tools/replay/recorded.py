@@ -23,7 +23,7 @@ from secc.session.effects import KeepForResume, Remark
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation, repeated
 from secc.session.offer import Offer, Surroundings
-from secc.session.protocol import V2gProtocol
+from secc.session.protocol import Transport, V2gProtocol
 
 from .differences import Difference, Differences
 from .exchanges import STEP_SECONDS, Exchange, NotReplayable, Read
@@ -314,7 +314,7 @@ class RecordedSession:
     def _open(self) -> Dialogue:
         surroundings = Surroundings(self.now, self._entropy, self._sayings.wall, self._tickets, self._batch)
         if self._negotiating:
-            return open_negotiation((self._protocol,), surroundings, tls13=False)
+            return open_negotiation((self._protocol,), surroundings, transport=Transport.PLAIN)
         return self._protocol.load().open(self._sayings.offer, surroundings)
 
     def _entropy(self, count: int) -> bytes:

@@ -27,7 +27,7 @@ from secc.errors import SeccError
 from secc.session.dialogue import Dialogue
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings
-from secc.session.protocol import V2gProtocol
+from secc.session.protocol import Transport, V2gProtocol
 from secc.trace.json import TraceBroken, plain, revive
 from secc.trace.versions import reduced, renewed, unsaid
 
@@ -67,7 +67,7 @@ class _Step:
 class _Replay:
     def __init__(self, entries: Sequence[Mapping[str, Any]], protocols: tuple[V2gProtocol, ...]) -> None:
         self.outcome = Outcome()
-        self._protocols = protocols
+        self._protocols = _agreed(entries, protocols)
         self._entries = entries
         self._builders = _builders(protocols)
         self._offer = _offer(entries, self._builders)
@@ -80,9 +80,7 @@ class _Replay:
         self._passed = (
             {"OpenContactor", "Abandon"} if self._version < 2 and entries[-1].get("code") == FORCED else set()
         )
-        # The trace does not have the result of TLS, but whether it was enough for such a protocol.
-        agreed = {entry.get("text") for entry in entries if entry["kind"] == "note"}
-        self._tls13 = any(each.tls13 and f"protocol {each.name}" in agreed for each in protocols)
+        self._transport = _transport(entries, self._protocols, secure=self._offer is not None and self._offer.tls)
         self._now = 0.0
         self._dialogue: Dialogue | None = None
         self._begun = False
@@ -109,7 +107,7 @@ class _Replay:
     def _take(self, step: _Step) -> tuple[list[Any], list[str]]:
         self._now = self._began + float(step.entry["t"])
         if self._dialogue is None:
-            self._dialogue = open_negotiation(self._protocols, self._surroundings(), tls13=self._tls13)
+            self._dialogue = open_negotiation(self._protocols, self._surroundings(), transport=self._transport)
         elif self._dialogue.session.ended is not None:
             protocol = self._dialogue.session.result
             if not isinstance(protocol, V2gProtocol):
@@ -244,6 +242,23 @@ def station_offer(entries: Iterable[Mapping[str, Any]]) -> Offer | None:
 def _require_personal(entries: Sequence[Mapping[str, Any]]) -> None:
     if entries[0].get("personal") is not True:
         raise NotReplayable("recorded without personal data: set lab.danger_trace_personal, for synthetic certificates")
+
+
+def _agreed(entries: Iterable[Mapping[str, Any]], protocols: tuple[V2gProtocol, ...]) -> tuple[V2gProtocol, ...]:
+    """Returns the protocol that was agreed on: the outlet may have spoken no other. All without an
+    agreement.
+    """
+    noted = {entry.get("text") for entry in entries if entry["kind"] == "note"}
+    return tuple(protocol for protocol in protocols if f"protocol {protocol.name}" in noted) or protocols
+
+
+def _transport(entries: Iterable[Mapping[str, Any]], agreed: Iterable[V2gProtocol], *, secure: bool) -> Transport:
+    """Returns what carried the connection. The trace does not have the result of TLS, but whether it
+    was enough for the protocol that was agreed on.
+    """
+    secure = secure or any(entry["kind"] == "note" and str(entry.get("text")).startswith("TLSv") for entry in entries)
+    mutual13 = all(each.transports == {Transport.MUTUAL_TLS13} for each in agreed)
+    return Transport.of(secure=secure, mutual13=mutual13)
 
 
 def _steps(entries: Iterable[Mapping[str, Any]]) -> Iterator[_Step]:

@@ -15,7 +15,7 @@ from secc.link.v2gtp import Frame, PayloadType
 from secc.session.dialogue import Dialogue
 from secc.session.events import ConnectionClosed, ConnectionOverdue, StreamBroken
 from secc.session.negotiation import open_negotiation
-from secc.session.protocol import LoadedProtocol, V2gProtocol
+from secc.session.protocol import LoadedProtocol, Transport, V2gProtocol
 from secc.station.serving.decoding import Decoder
 from secc.station.serving.ending import LINGER_SECONDS, Ending, broken_by
 from secc.station.serving.host import Host
@@ -242,8 +242,9 @@ class V2gConnection(asyncio.Protocol):
 
     def _negotiate(self) -> Dialogue:
         handshaken = self._link.handshaken
-        tls13 = handshaken is not None and handshaken.mutual13
-        negotiation = open_negotiation(self._host.protocols.spoken, self._host.surroundings(), tls13=tls13)
+        mutual13 = handshaken is not None and handshaken.mutual13
+        transport = Transport.of(secure=self.secure, mutual13=mutual13)
+        negotiation = open_negotiation(self._host.protocols.spoken, self._host.surroundings(), transport=transport)
         self._open(negotiation, "negotiation", self._negotiated)
         return negotiation
 

@@ -18,7 +18,7 @@ from secc.link.v2gtp import PayloadType, frame
 from secc.session.dialogue import Dialogue
 from secc.session.events import EmergencyStopped, Unplugged
 from secc.session.offer import Offer, Surroundings
-from secc.session.protocol import LoadedProtocol
+from secc.session.protocol import LoadedProtocol, Transport
 from secc.station.serving.connection import INBOX_OCTETS
 from tests.held_outlet import ISO2, SETUP, Held, Outlet, request, run, settle, small
 
@@ -244,4 +244,25 @@ def test_a_protocol_that_demands_mutual_tls_1_3_is_there_on_nothing_less(
         outlet.say(small())
         assert outlet.answers == [answer]
 
-    run(story, replace(ISO2, tls13=True))
+    run(story, replace(ISO2, transports=frozenset({Transport.MUTUAL_TLS13})))
+
+
+@pytest.mark.parametrize(
+    ("handshaken", "answer"),
+    [
+        (None, "OK_SuccessfulNegotiation"),
+        (Handshaken("TLSv1.2", ""), "Failed_NoNegotiation"),
+        (Handshaken("TLSv1.3", "", presented=(b"leaf",)), "Failed_NoNegotiation"),
+    ],
+)
+def test_a_protocol_for_plain_tcp_is_not_there_on_tls(
+    monkeypatch: pytest.MonkeyPatch, handshaken: Handshaken | None, answer: str
+) -> None:
+    async def story(outlet: Outlet, work: Held) -> None:
+        monkeypatch.setattr(Connection, "handshaken", property(lambda link: handshaken))
+        monkeypatch.setattr(Connection, "secure", property(lambda link: handshaken is not None))
+        monkeypatch.setattr(outlet, "secured", lambda handshaken: None)
+        outlet.say(small())
+        assert outlet.answers == [answer]
+
+    run(story, replace(ISO2, transports=frozenset({Transport.PLAIN})))
