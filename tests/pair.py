@@ -360,12 +360,13 @@ class Pair:
     # The car
 
     def _car_steps(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            self.car.note(effect)
         segment = b"".join(self.car.encode(effect) for effect in effects if isinstance(effect, Send))
         if segment:
             self.transcript.append(segment)
             self.transmit(segment)
         for effect in effects:
-            self.car.note(effect)
             match effect:
                 case Send() | SpeakProtocol():
                     pass

@@ -38,7 +38,7 @@ from tests.ways import AC_EIM, AC_PNC, ANCHORS, BOTH, DC_EIM, DC_OFFER, DC_PNC, 
 from tools.evcc.battery import Battery
 from tools.evcc.behaviour import Behaviour, Current
 from tools.evcc.behaviour import Payment as Paid
-from tools.evcc.flaws import FLAWS
+from tools.evcc.iso2.flaws import FLAWS
 from tools.pki.lab import build_lab_pki
 
 LONG = Behaviour(loops=10_000)

@@ -39,7 +39,7 @@ from secc.session.events import (
 from tests.pair import Line, Outlet, Pair
 from tests.ways import EVERY_KIND, Way
 from tools.evcc.behaviour import Behaviour
-from tools.evcc.flaws import FLAWS
+from tools.evcc.iso2.flaws import FLAWS
 
 moments = st.floats(min_value=0.0, max_value=12.0)
 events: st.SearchStrategy[Event] = st.one_of(

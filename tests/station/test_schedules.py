@@ -25,7 +25,7 @@ from tests.station.test_paused import JOINED, NEW, SLEEP, behaviour, config_for,
 from tests.station_config import lab_pki
 from tests.station_scene import BOTH, LONG, Drive, Scene, configured, judged, station
 from tools.evcc.behaviour import CHEAPEST, Behaviour, Current, Payment
-from tools.evcc.charging import Terms
+from tools.evcc.iso2.charging import Terms
 from tools.replay import replay
 from tools.tariffs import DAY, Example, operator_key, write
 

@@ -60,7 +60,7 @@ from secc.session.supported_app_protocol import ResponseCode as Negotiated
 from secc.session.supported_app_protocol import SupportedAppProtocolRes
 from tools.evcc.behaviour import Behaviour, Remembered
 from tools.evcc.dialogue import STREAM, Dialogue, drive_in
-from tools.evcc.quantities import amperes, real, volts, watts
+from tools.evcc.iso2.quantities import amperes, real, volts, watts
 from tools.evcc.vocabulary import MoveRelays, RememberSession, SetLoad, SetPilot
 
 SESSION = bytes.fromhex("0102030405060708")

@@ -32,8 +32,8 @@ from tests.lab_trust import LAB
 from tests.tools.test_evcc import GOOD, Bench, bending
 from tools.evcc.behaviour import CHEAPEST, Behaviour, Remembered
 from tools.evcc.behaviour import Payment as Paid
-from tools.evcc.quantities import real, watts
-from tools.evcc.schedules import choose, mean_level
+from tools.evcc.iso2.quantities import real, watts
+from tools.evcc.iso2.schedules import choose, mean_level
 from tools.evcc.vocabulary import StationWrong
 from tools.evcc.wallet import Wallet
 

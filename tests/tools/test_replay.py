@@ -19,7 +19,7 @@ from tests.pair import BEGAN, Outlet
 from tests.ways import AC_EIM, AC_PNC, DC_EIM, DC_PNC, EVERY_KIND, Way
 from tools.diagram import TraceUnreadable
 from tools.evcc.behaviour import Behaviour
-from tools.evcc.flaws import FLAWS
+from tools.evcc.iso2.flaws import FLAWS
 from tools.replay import NotReplayable, main, replay
 
 

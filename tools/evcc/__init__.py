@@ -1,8 +1,9 @@
 """A simulated car: the counterpart of the station's conversations, on the same core.
 
-``conversation`` is one ISO 15118-2 session of the car, from SupportedAppProtocol to SessionStop,
-without sockets or clock. ``Dialogue`` adds the codec, ``flaws`` changes what the car sends, by
-name, ``secc evcc`` runs it against a station.
+``conversation`` is one session of the car, from SupportedAppProtocol to SessionStop, without
+sockets or clock. Each protocol has a folder with its conversation, its words, and its flaws, which
+change what the car sends, by name. ``Dialogue`` adds the codec, ``secc evcc`` runs it against a
+station.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from secc.session.effects import Provisioning
 
 from .behaviour import CHEAPEST, FIRST, Behaviour, Current, Payment
 from .driver import Stopped, Trip, travel
-from .flaws import FLAWS
 from .hands import Hands, LineHands, SimHands
+from .protocols import PROTOCOLS, all_flaws
 from .resuming import RESUME_FLAWS
 from .trust import Trust
 from .wallet import Wallet
@@ -41,6 +41,13 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--iface", dest="interface", default="lo", help="where the station is; lo asks ::1 itself (default)"
     )
     parser.add_argument("--sdp-port", type=int, default=sdp.PORT, help="UDP port of the station's SDP")
+    parser.add_argument(
+        "--protocol",
+        dest="protocols",
+        action="append",
+        choices=sorted(PROTOCOLS),
+        help="a protocol of the car (default: iso2); may be repeated, the preferred one first",
+    )
     parser.add_argument(
         "--mode", choices=[str(one) for one in Current], default="dc", help="kind of current (default: dc)"
     )
@@ -116,11 +123,16 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--patience", type=float, default=1.0, help="factor on every timeout of the car")
     parser.add_argument("--kill-after", type=int, metavar="N", help="SIGKILL to itself after N answers of the loop")
     parser.add_argument("--stay", action="store_true", help="leave the plug in at the end")
-    parser.add_argument("--flaw", choices=sorted(FLAWS), metavar="NAME", help="what the car does wrong (--list-flaws)")
+    parser.add_argument(
+        "--flaw", choices=sorted(all_flaws()), metavar="NAME", help="what the car does wrong (--list-flaws)"
+    )
     parser.add_argument("--list-flaws", action="store_true", help="list the values of --flaw and exit")
     parser.add_argument("--keylog", type=Path, help="append the TLS secrets to this file, for packet analysers")
     parser.add_argument("--json", action="store_true", help="milestones as JSON, a line each")
     parsed = parser.parse_args(argv)
+    parsed.protocols = tuple(dict.fromkeys(parsed.protocols or ("iso2",)))
+    if parsed.flaw is not None and not any(parsed.flaw in PROTOCOLS[name].flaws for name in parsed.protocols):
+        parser.error(f"--flaw {parsed.flaw} is of another protocol")
     if parsed.no_tls and parsed.payment == Payment.CONTRACT:
         parser.error("Plug & Charge needs TLS: --no-tls goes with --payment eim")
     if parsed.schedule not in (FIRST, CHEAPEST) and not parsed.schedule.isdecimal():
@@ -203,7 +215,7 @@ async def drive(options: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     if options.list_flaws:
-        for name, flaw in sorted(FLAWS.items()):
+        for name, flaw in sorted(all_flaws().items()):
             print(f"{name:26} {flaw.wrong}")
         for name, wrong in sorted(RESUME_FLAWS.items()):
             print(f"{name:26} {wrong.__doc__} (--resume-flaw)")

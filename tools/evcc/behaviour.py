@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Final
 
 from secc.conversation import Timeout
-from secc.iso2.messages import EnergyTransferMode
 from secc.session.effects import Provisioning
 
 FIRST: Final = "first"
@@ -43,6 +42,8 @@ class Payment(StrEnum):
 class Behaviour:
     """Behaviour of one car. Times are seconds of the conversation's clock, unless said otherwise."""
 
+    protocols: tuple[str, ...] = ("iso2",)
+    """Names of its protocols, from ``tools.evcc.protocols``, the preferred one first."""
     current: Current = Current.DC
     payment: Payment = Payment.EXTERNAL
     evcc_id: bytes = bytes.fromhex("02A1B2C3D4E5")
@@ -95,13 +96,7 @@ class Behaviour:
     remembered: Remembered | None = None
     """The paused session to join again; None: begin a new one."""
     flaw: str | None = None
-    """Name of the car's flaw, from ``tools.evcc.flaws``."""
-
-    @property
-    def transfer_mode(self) -> EnergyTransferMode:
-        if self.current is Current.DC:
-            return EnergyTransferMode.DC_EXTENDED
-        return EnergyTransferMode.AC_SINGLE_PHASE_CORE if self.phases == 1 else EnergyTransferMode.AC_THREE_PHASE_CORE
+    """Name of the car's flaw (``secc evcc --list-flaws``)."""
 
     def patient(self, timeout: Timeout) -> Timeout:
         """Returns the timeout times this car's patience."""

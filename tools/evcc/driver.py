@@ -10,11 +10,10 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from secc.conversation import Effect, End, Event, Reason, Send
 from secc.errors import DecodeError, FramingError
-from secc.iso2.messages import ChargingStatusRes, CurrentDemandRes, V2G_Message
 from secc.link import sdp
 from secc.session.events import ConnectionClosed, StopRequested, StreamBroken
 
@@ -31,6 +30,10 @@ from .vocabulary import Announce, RememberSession
 from .wallet import Wallet
 
 L = TypeVar("L", bound=Line)
+
+LOOP: Final = ("CurrentDemandRes", "ChargingStatusRes")
+"""The answers of the charging loop."""
+
 Tell = Callable[[str, str, Mapping[str, Any]], None]
 """Takes a milestone: its stable name, one line of text, facts as JSON values."""
 
@@ -252,7 +255,7 @@ async def _talk(run: _Run) -> None:
 
 
 def _count(run: _Run, message: object) -> None:
-    if isinstance(message, CurrentDemandRes | ChargingStatusRes):
+    if type(message).__name__ in LOOP:
         run.answers += 1
         if run.trip.kill_after is not None and run.answers >= run.trip.kill_after:
             run.tell("killed", "the car's process is killed in the middle of charging", {})
@@ -280,6 +283,6 @@ async def _perform(run: _Run, effects: tuple[Effect, ...]) -> None:
 
 def named(message: object) -> str:
     """Returns the name of a message, such as ``PowerDeliveryReq(Start)``."""
-    body = message.body if isinstance(message, V2G_Message) else message
+    body = getattr(message, "body", message)
     progress = getattr(body, "charge_progress", None)
     return type(body).__name__ + ("" if progress is None else f"({progress.value})")

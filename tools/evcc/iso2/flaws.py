@@ -1,4 +1,4 @@
-"""The flaws of a car: one function each, whose docstring says what is wrong.
+"""The flaws of a car that speaks ISO 15118-2: one function each, whose docstring says what is wrong.
 
 ``secc evcc --flaw NAME`` runs a car with it; the tests run it against the station's conversation.
 """
@@ -7,50 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from secc.iso2 import messages as iso2
-from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
 
-from . import receipt_flaws as receipt_flaws
-from .flaw import FLAWS as FLAWS
-from .flaw import Flaw, Outgoing, RawOctets, RawPayload, body_flaw, message_flaw, register
+from ..flaw import Flaw, RawOctets, RawPayload, Register
+from ..negotiation_flaws import FLAWS as NEGOTIATION
+from ..negotiation_flaws import only
 from .quantities import amperes, volts, watt_hours, watts
+from .receipt_flaws import FLAWS as RECEIPT
+
+FLAWS: Final = Register(NEGOTIATION | RECEIPT)
+"""What a car that speaks ISO 15118-2 may do wrong, by name."""
 
 LOOP = (iso2.CurrentDemandReq, iso2.ChargingStatusReq)
-
-# --- the list of protocols ------------------------------------------------------------------------------------------------
-
-
-def _only(namespace: str, major: int) -> SupportedAppProtocolReq:
-    entry = AppProtocol(
-        protocol_namespace=namespace, version_number_major=major, version_number_minor=0, schema_id=1, priority=1
-    )
-    return SupportedAppProtocolReq(app_protocol=(entry,))
-
-
-@message_flaw(SupportedAppProtocolReq)
-def foreign_protocol(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
-    """The car speaks only a protocol that no station knows."""
-    yield _only("urn:example:other:MsgDef", 2)
-
-
-@message_flaw(SupportedAppProtocolReq)
-def draft_protocol(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
-    """The car speaks only the draft of 2010 of the standard."""
-    yield _only("urn:iso:15118:2:2010:MsgDef", 1)
-
-
-@message_flaw(SupportedAppProtocolReq)
-def other_major(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
-    """The car's major version of ISO 15118-2 does not exist."""
-    yield _only("urn:iso:15118:2:2013:MsgDef", 3)
-
-
-@message_flaw(SupportedAppProtocolReq)
-def garbage_first(request: SupportedAppProtocolReq) -> Iterable[Outgoing]:
-    """The first message is not EXI."""
-    yield RawPayload(bytes.fromhex("8fffffffffffffff"))
-
 
 # --- session and sequence -------------------------------------------------------------------------------------------------
 
@@ -61,19 +31,19 @@ def _in_session(message: iso2.V2G_Message, session_id: bytes) -> iso2.V2G_Messag
     return replace(message, header=replace(message.header, session_id=session_id))
 
 
-@message_flaw(iso2.Body)
-def wrong_session_id(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.Body)
+def wrong_session_id(message: iso2.V2G_Message) -> Iterable[object]:
     """From ServiceDiscoveryReq on, the SessionID is another one."""
     yield _in_session(message, bytes.fromhex("DEADBEEF00000001"))
 
 
-@message_flaw(iso2.Body)
-def zero_session_id(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.Body)
+def zero_session_id(message: iso2.V2G_Message) -> Iterable[object]:
     """From ServiceDiscoveryReq on, the SessionID is zero again."""
     yield _in_session(message, bytes(8))
 
 
-@body_flaw(iso2.ServiceDiscoveryReq)
+@FLAWS.body_flaw(iso2.ServiceDiscoveryReq)
 def skip_service_discovery(body: iso2.ServiceDiscoveryReq) -> iso2.Body:
     """The payment is selected before the services were discovered."""
     return iso2.PaymentServiceSelectionReq(
@@ -81,7 +51,7 @@ def skip_service_discovery(body: iso2.ServiceDiscoveryReq) -> iso2.Body:
     )
 
 
-@body_flaw(iso2.AuthorizationReq)
+@FLAWS.body_flaw(iso2.AuthorizationReq)
 def skip_authorization(body: iso2.AuthorizationReq) -> iso2.Body:
     """The charge parameters come without an authorisation."""
     return iso2.ChargeParameterDiscoveryReq(
@@ -89,7 +59,7 @@ def skip_authorization(body: iso2.AuthorizationReq) -> iso2.Body:
     )
 
 
-@body_flaw(iso2.CableCheckReq, iso2.PowerDeliveryReq)
+@FLAWS.body_flaw(iso2.CableCheckReq, iso2.PowerDeliveryReq)
 def demand_before_cable_check(body: iso2.CableCheckReq | iso2.PowerDeliveryReq) -> iso2.Body:
     """DC: current is demanded when the cable check is due. AC: a status is asked for before power."""
     if isinstance(body, iso2.PowerDeliveryReq):
@@ -102,65 +72,65 @@ def demand_before_cable_check(body: iso2.CableCheckReq | iso2.PowerDeliveryReq) 
     )
 
 
-@body_flaw(iso2.PaymentServiceSelectionReq)
+@FLAWS.body_flaw(iso2.PaymentServiceSelectionReq)
 def setup_twice(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """SessionSetupReq comes a second time, in the middle of the session."""
     return iso2.SessionSetupReq(evcc_id=bytes.fromhex("02A1B2C3D4E5"))
 
 
-@message_flaw(iso2.ServiceDiscoveryReq)
-def supported_again(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.ServiceDiscoveryReq)
+def supported_again(message: iso2.V2G_Message) -> Iterable[object]:
     """The list of protocols comes a second time, in the middle of the session."""
-    yield _only("urn:iso:15118:2:2013:MsgDef", 2)
+    yield only("urn:iso:15118:2:2013:MsgDef", 2)
 
 
-@message_flaw(iso2.ServiceDiscoveryReq)
-def two_at_once(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.ServiceDiscoveryReq)
+def two_at_once(message: iso2.V2G_Message) -> Iterable[object]:
     """ServiceDiscoveryReq is sent twice without waiting for the answer."""
     return message, message
 
 
-@message_flaw(iso2.AuthorizationReq)
-def silent(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.AuthorizationReq)
+def silent(message: iso2.V2G_Message) -> Iterable[object]:
     """From the authorisation on, the car sends nothing and keeps the connection."""
     return ()
 
 
-@message_flaw(*LOOP)
-def silent_while_charging(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(*LOOP)
+def silent_while_charging(message: iso2.V2G_Message) -> Iterable[object]:
     """In the charging loop, the car sends nothing more and keeps the connection."""
     return ()
 
 
-@message_flaw(iso2.ServiceDiscoveryReq)
-def garbage(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.ServiceDiscoveryReq)
+def garbage(message: iso2.V2G_Message) -> Iterable[object]:
     """Instead of ServiceDiscoveryReq comes a frame whose payload is not EXI."""
     yield RawPayload(bytes(range(1, 40)))
 
 
-@message_flaw(iso2.ServiceDiscoveryReq)
-def garbage_before(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.ServiceDiscoveryReq)
+def garbage_before(message: iso2.V2G_Message) -> Iterable[object]:
     """Two frames whose payload is not EXI come before ServiceDiscoveryReq."""
     yield RawPayload(bytes(range(1, 40)))
     yield RawPayload(bytes(range(1, 40)))
     yield message
 
 
-@message_flaw(iso2.ServiceDiscoveryReq)
-def garbage_thrice(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.ServiceDiscoveryReq)
+def garbage_thrice(message: iso2.V2G_Message) -> Iterable[object]:
     """Three frames whose payload is not EXI come before ServiceDiscoveryReq."""
     yield RawPayload(bytes(range(1, 40)))
     yield from garbage_before(message)
 
 
-@message_flaw(*LOOP)
-def garbage_while_charging(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(*LOOP)
+def garbage_while_charging(message: iso2.V2G_Message) -> Iterable[object]:
     """In the charging loop comes a frame whose payload is not EXI."""
     yield RawPayload(b"\xff" * 30)
 
 
-@message_flaw(iso2.ServiceDiscoveryReq)
-def enormous_frame(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.ServiceDiscoveryReq)
+def enormous_frame(message: iso2.V2G_Message) -> Iterable[object]:
     """A V2GTP header announces four gigabytes."""
     yield RawOctets(bytes.fromhex("01fe8001ffffffff"))
 
@@ -174,25 +144,25 @@ def _services(*services: int) -> iso2.SelectedServiceList:
     )
 
 
-@body_flaw(iso2.PaymentServiceSelectionReq)
+@FLAWS.body_flaw(iso2.PaymentServiceSelectionReq)
 def unknown_service_detail(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """The car asks for the details of a service that was not on offer."""
     return iso2.ServiceDetailReq(service_id=4711)
 
 
-@body_flaw(iso2.PaymentServiceSelectionReq)
+@FLAWS.body_flaw(iso2.PaymentServiceSelectionReq)
 def unoffered_payment(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """The car selects Contract where the station offers none."""
     return replace(body, selected_payment_option=iso2.PaymentOption.CONTRACT)
 
 
-@body_flaw(iso2.PaymentServiceSelectionReq)
+@FLAWS.body_flaw(iso2.PaymentServiceSelectionReq)
 def unoffered_service(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """The car selects a service that was not on offer."""
     return replace(body, selected_service_list=_services(1, 4711))
 
 
-@body_flaw(iso2.PaymentServiceSelectionReq)
+@FLAWS.body_flaw(iso2.PaymentServiceSelectionReq)
 def no_charge_service(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
     """The car selects only a service that is not charging."""
     return replace(body, selected_service_list=_services(3))
@@ -201,21 +171,21 @@ def no_charge_service(body: iso2.PaymentServiceSelectionReq) -> iso2.Body:
 # --- Plug & Charge --------------------------------------------------------------------------------------------------------
 
 
-@body_flaw(iso2.AuthorizationReq)
+@FLAWS.body_flaw(iso2.AuthorizationReq)
 def wrong_challenge(body: iso2.AuthorizationReq) -> iso2.Body:
     """AuthorizationReq returns another challenge than the station's, correctly signed."""
     challenge = body.gen_challenge
     return body if challenge is None else replace(body, gen_challenge=bytes(octet ^ 0x5A for octet in challenge))
 
 
-@body_flaw(iso2.AuthorizationReq)
+@FLAWS.body_flaw(iso2.AuthorizationReq)
 def no_challenge(body: iso2.AuthorizationReq) -> iso2.Body:
     """AuthorizationReq returns no challenge."""
     return replace(body, gen_challenge=None)
 
 
-@message_flaw(iso2.Body)
-def broken_signature(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.Body)
+def broken_signature(message: iso2.V2G_Message) -> Iterable[object]:
     """One bit of the signature's value is flipped."""
     signature = message.header.signature
     if signature is not None:
@@ -225,14 +195,14 @@ def broken_signature(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     yield replace(message, header=replace(message.header, signature=signature))
 
 
-@message_flaw(iso2.Body)
-def no_signature(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.Body)
+def no_signature(message: iso2.V2G_Message) -> Iterable[object]:
     """AuthorizationReq is not signed."""
     yield replace(message, header=replace(message.header, signature=None))
 
 
-@message_flaw(iso2.AuthorizationReq)
-def changed_after_signing(message: iso2.V2G_Message) -> Iterable[Outgoing]:
+@FLAWS.message_flaw(iso2.AuthorizationReq)
+def changed_after_signing(message: iso2.V2G_Message) -> Iterable[object]:
     """The Id of AuthorizationReq is changed after it was signed, and the signature's reference with
     it.
     """
@@ -246,19 +216,19 @@ def changed_after_signing(message: iso2.V2G_Message) -> Iterable[Outgoing]:
     yield message
 
 
-@body_flaw(iso2.PaymentDetailsReq)
+@FLAWS.body_flaw(iso2.PaymentDetailsReq)
 def other_emaid(body: iso2.PaymentDetailsReq) -> iso2.Body:
     """PaymentDetailsReq claims an EMAID that is not the certificate's."""
     return replace(body, emaid="DE8AAACVVVVVV1")
 
 
-@body_flaw(iso2.PaymentDetailsReq)
+@FLAWS.body_flaw(iso2.PaymentDetailsReq)
 def garbage_certificate(body: iso2.PaymentDetailsReq) -> iso2.Body:
     """The contract certificate is not a certificate."""
     return replace(body, contract_signature_cert_chain=iso2.CertificateChain(certificate=b"\x30\x03\x02\x01\x2a"))
 
 
-@body_flaw(iso2.PaymentDetailsReq)
+@FLAWS.body_flaw(iso2.PaymentDetailsReq)
 def leaf_alone(body: iso2.PaymentDetailsReq) -> iso2.Body:
     """The contract chain comes without its sub-CAs."""
     chain = replace(body.contract_signature_cert_chain, sub_certificates=None)
@@ -277,25 +247,25 @@ def _ac_parameter() -> iso2.AC_EVChargeParameter:
     )
 
 
-@body_flaw(iso2.ChargeParameterDiscoveryReq)
+@FLAWS.body_flaw(iso2.ChargeParameterDiscoveryReq)
 def unoffered_mode(body: iso2.ChargeParameterDiscoveryReq) -> iso2.Body:
     """The car asks for an energy transfer mode that is not on offer, with matching parameters."""
     return replace(body, requested_energy_transfer_mode=iso2.EnergyTransferMode.DC_UNIQUE)
 
 
-@body_flaw(iso2.ChargeParameterDiscoveryReq)
+@FLAWS.body_flaw(iso2.ChargeParameterDiscoveryReq)
 def crossed_parameters(body: iso2.ChargeParameterDiscoveryReq) -> iso2.Body:
     """The charge parameters are AC's where DC is asked for."""
     return replace(body, ev_charge_parameter=_ac_parameter())
 
 
-@body_flaw(iso2.PowerDeliveryReq)
+@FLAWS.body_flaw(iso2.PowerDeliveryReq)
 def foreign_schedule(body: iso2.PowerDeliveryReq) -> iso2.Body:
     """PowerDeliveryReq chooses a schedule that was not on offer."""
     return replace(body, sa_schedule_tuple_id=200)
 
 
-@body_flaw(iso2.PowerDeliveryReq)
+@FLAWS.body_flaw(iso2.PowerDeliveryReq)
 def profile_above_schedule(body: iso2.PowerDeliveryReq) -> iso2.Body:
     """The charging profile is far above what the schedule allows."""
     entry = iso2.ProfileEntry(charging_profile_entry_start=0, charging_profile_entry_max_power=watts(3_000_000.0))
@@ -303,19 +273,19 @@ def profile_above_schedule(body: iso2.PowerDeliveryReq) -> iso2.Body:
     return replace(body, charging_profile=iso2.ChargingProfile(profile_entry=(entry,))) if starts else body
 
 
-@body_flaw(iso2.PowerDeliveryReq)
+@FLAWS.body_flaw(iso2.PowerDeliveryReq)
 def renegotiate_before_start(body: iso2.PowerDeliveryReq) -> iso2.Body:
     """PowerDeliveryReq asks for a renegotiation before power ever flowed."""
     starts = body.charge_progress is iso2.ChargeProgress.START
     return replace(body, charge_progress=iso2.ChargeProgress.RENEGOTIATE) if starts else body
 
 
-@body_flaw(iso2.PowerDeliveryReq)
+@FLAWS.body_flaw(iso2.PowerDeliveryReq)
 def start_in_the_loop(body: iso2.PowerDeliveryReq) -> iso2.Body:
     """PowerDeliveryReq(Start) comes where Stop is due."""
     stops = body.charge_progress is iso2.ChargeProgress.STOP
     return replace(body, charge_progress=iso2.ChargeProgress.START) if stops else body
 
 
-register(Flaw("stay-in-b", "The car never goes to pilot state C.", stays_out_of="C"))
-register(Flaw("stay-in-c", "The car does not go back to pilot state B.", stays_out_of="B"))
+FLAWS.add(Flaw("stay-in-b", "The car never goes to pilot state C.", stays_out_of="C"))
+FLAWS.add(Flaw("stay-in-c", "The car does not go back to pilot state B.", stays_out_of="B"))

@@ -13,9 +13,9 @@ from secc.errors import SignatureRejected
 from secc.iso2 import messages as iso2
 from secc.session.signature import P256_SHA256, verify
 
-from .behaviour import CHEAPEST, FIRST, Payment
+from ..behaviour import CHEAPEST, FIRST, Payment
+from ..vocabulary import StationWrong
 from .exchange import Exchange
-from .vocabulary import StationWrong
 
 DAY: Final = 86_400
 MOST_ENTRIES: Final = 12

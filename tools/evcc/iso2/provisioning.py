@@ -22,9 +22,9 @@ from secc.iso2 import messages as iso2
 from secc.session.effects import Provisioning
 from secc.session.signature import P256_SHA256, verify
 
-from ..provisioning import SIGNED, Response, decrypt, shared_key
+from ...provisioning import SIGNED, Response, decrypt, shared_key
+from ..vocabulary import StationWrong
 from .exchange import Exchange
-from .vocabulary import StationWrong
 
 CERTIFICATES: Final = 2
 PARAMETER_SETS: Final = {Provisioning.INSTALLATION: 1, Provisioning.UPDATE: 2}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from secc.conversation import Conversation
 from secc.iso2 import messages as iso2
 
-from .behaviour import Payment
+from ..behaviour import Payment
+from ..vocabulary import StationWrong
 from .exchange import Exchange
-from .vocabulary import StationWrong
 
 
 def receipt(car: Exchange, heard: iso2.CurrentDemandRes | iso2.ChargingStatusRes) -> Conversation[None]:

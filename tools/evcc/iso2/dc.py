@@ -7,13 +7,14 @@ from typing import Final
 from secc.conversation import Conversation
 from secc.iso2 import messages as iso2
 
-from .battery import Battery
+from ..battery import Battery
+from ..speaker import LeaveEarly
+from ..vocabulary import Ended, MoveRelays, SetPilot, StationWrong
 from .charging import Terms, Turn, ev_status, power_delivery, reason_to_leave
-from .exchange import Exchange, LeaveEarly
+from .exchange import Exchange
 from .quantities import amperes, real, volts
 from .receipts import receipt
 from .timing import CABLE_CHECK, PRE_CHARGE, WELDING_DETECTION
-from .vocabulary import Ended, MoveRelays, SetPilot, StationWrong
 
 CLOSE_ENOUGH_VOLTS: Final = 20.0
 """The relays may close when the inlet is this near to the battery's voltage."""

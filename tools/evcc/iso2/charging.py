@@ -8,13 +8,13 @@ from enum import StrEnum
 from secc.conversation import Conversation, Effect
 from secc.iso2 import messages as iso2
 
-from .battery import Battery
-from .behaviour import Current
+from ..battery import Battery
+from ..behaviour import Behaviour, Current
+from ..vocabulary import Ended, StationWrong
 from .exchange import Exchange
 from .quantities import amperes, real, volts, watt_hours, watts
 from .schedules import choose
 from .timing import ONGOING
-from .vocabulary import Ended, StationWrong
 
 PROFILE_ENTRIES = 24
 
@@ -57,6 +57,14 @@ class Terms:
         return allowed
 
 
+def transfer_mode(behaviour: Behaviour) -> iso2.EnergyTransferMode:
+    """Returns the mode that the car asks for."""
+    if behaviour.current is Current.DC:
+        return iso2.EnergyTransferMode.DC_EXTENDED
+    single = behaviour.phases == 1
+    return iso2.EnergyTransferMode.AC_SINGLE_PHASE_CORE if single else iso2.EnergyTransferMode.AC_THREE_PHASE_CORE
+
+
 def ev_status(battery: Battery, *, ready: bool = True) -> iso2.DC_EVStatus:
     """Returns the state of a DC car."""
     return iso2.DC_EVStatus(ev_ready=ready, ev_error_code=iso2.DC_EVErrorCode.NO_ERROR, ev_ress_soc=battery.percent)
@@ -70,7 +78,7 @@ def charge_parameter_discovery(car: Exchange, battery: Battery) -> Conversation[
         car.asked_departure = car.departure
         request = iso2.ChargeParameterDiscoveryReq(
             max_entries_sa_schedule_tuple=behaviour.most_entries,
-            requested_energy_transfer_mode=behaviour.transfer_mode,
+            requested_energy_transfer_mode=transfer_mode(behaviour),
             ev_charge_parameter=_wanted(car, battery),
         )
         heard = yield from car.ask(request, iso2.ChargeParameterDiscoveryRes)
@@ -154,17 +162,13 @@ def reason_to_leave(
     behaviour = car.behaviour
     meter = heard.meter_info.meter_reading if heard.meter_info is not None else None
     car.show_progress(battery, present_volts, present_amperes, meter)
-    if car.leaving:
+    if car.speaker.leaving:
         return Ended.BY_CAR
     if car.wishes.notification is iso2.EVSENotification.STOP_CHARGING or "Shutdown" in car.wishes.status_code:
         return Ended.BY_STATION
     if car.wishes.status_code in ("EVSE_Malfunction", "EVSE_UtilityInterruptEvent"):
         return Ended.BY_STATION
-    if behaviour.loops is not None and loops >= behaviour.loops:
-        return Ended.FULL
-    if behaviour.watt_hours is not None and battery.delivered >= behaviour.watt_hours:
-        return Ended.FULL
-    if battery.state_of_charge >= behaviour.target_state_of_charge:
+    if car.speaker.has_enough(battery, loops):
         return Ended.FULL
     asked = car.wishes.notification is iso2.EVSENotification.RE_NEGOTIATION
     if asked and not behaviour.ignore_renegotiation:

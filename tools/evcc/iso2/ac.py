@@ -5,12 +5,12 @@ from __future__ import annotations
 from secc.conversation import Conversation
 from secc.iso2.messages import ChargeProgress, ChargingStatusReq, ChargingStatusRes
 
-from .battery import Battery
+from ..battery import Battery
+from ..vocabulary import Ended, SetLoad, SetPilot, StationWrong
 from .charging import Terms, Turn, power_delivery, reason_to_leave
 from .exchange import Exchange
 from .quantities import real
 from .receipts import receipt
-from .vocabulary import Ended, SetLoad, SetPilot, StationWrong
 
 
 def start(car: Exchange, battery: Battery, terms: Terms) -> Conversation[None]:

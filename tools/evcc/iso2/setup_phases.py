@@ -1,4 +1,4 @@
-"""The car from SupportedAppProtocol to the authorisation: protocol, session, services, payment."""
+"""The car from SessionSetup to the authorisation: session, services, payment."""
 
 from __future__ import annotations
 
@@ -6,33 +6,15 @@ from typing import Final
 
 from secc.conversation import Conversation, Timeout
 from secc.iso2 import messages as iso2
-from secc.session.supported_app_protocol import AppProtocol, SupportedAppProtocolReq
-from secc.session.supported_app_protocol import ResponseCode as Negotiated
 
-from .behaviour import Payment
+from ..behaviour import Payment
+from ..vocabulary import StationWrong
+from .charging import transfer_mode
 from .exchange import NO_SESSION, Exchange
 from .provisioning import CERTIFICATES, PARAMETER_SETS
 from .timing import ONGOING
-from .vocabulary import SpeakProtocol, StationRefused, StationWrong
 
-NAMESPACE: Final = "urn:iso:15118:2:2013:MsgDef"
-SCHEMA_ID: Final = 10
 CHALLENGE_OCTETS: Final = 16
-
-
-def supported_app_protocol(car: Exchange) -> Conversation[None]:
-    """Agree on ISO 15118-2, the only protocol of this car. [V2G2-169]"""
-    entry = AppProtocol(
-        protocol_namespace=NAMESPACE, version_number_major=2, version_number_minor=0, schema_id=SCHEMA_ID, priority=1
-    )
-    car.say_supported(SupportedAppProtocolReq(app_protocol=(entry,)))
-    answer = yield from car.hear_supported()
-    if answer.response_code is Negotiated.FAILED_NO_NEGOTIATION:
-        raise StationRefused(answer.response_code, "[V2G2-172]")
-    if answer.schema_id != SCHEMA_ID:
-        raise StationWrong("schema-id-not-ours", "[V2G2-167]", f"{answer.schema_id}")
-    car.do(SpeakProtocol(NAMESPACE))
-    car.announce("protocol", "agreed on ISO 15118-2", {"namespace": NAMESPACE})
 
 
 def session_setup(car: Exchange) -> Conversation[None]:
@@ -71,7 +53,7 @@ def service_discovery(car: Exchange) -> Conversation[iso2.ServiceDiscoveryRes]:
             raise StationWrong("no-certificate-service", "[V2G2-551]")
         if missing := {number for number, _ in behaviour.services}.difference(listed):
             raise StationWrong("service-not-offered", "[V2G2-425]", ", ".join(map(str, sorted(missing))))
-        if behaviour.transfer_mode not in modes:
+        if transfer_mode(behaviour) not in modes:
             raise StationWrong("energy-transfer-mode-not-offered", "[V2G2-476]", ", ".join(modes))
         if _option(behaviour.payment) not in options:
             raise StationWrong("payment-not-offered", "[V2G2-465]", ", ".join(options))
