@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from secc.conversation import Received, Requests
 from secc.errors import DecodeError, Refusal
@@ -17,6 +16,7 @@ from secc.iso2.session_state import SessionState
 from secc.session.dialogue import Dialogue
 from secc.session.effects import OpenContactor
 from secc.session.offer import Offer, Surroundings
+from secc.session.warming import Warming, responses
 
 STREAM: Final = 0x8001
 """The V2GTP payload type of every message of ISO 15118-2."""
@@ -32,8 +32,7 @@ ITEMS: Final = 128
 first pass may run twice. (A-EXI-11)
 """
 
-_BODIES: Final[dict[str, type[Any]]] = {cls.__name__: cls for cls in m.BODY_ELEMENTS}
-RESPONSES: Final = {cls: _BODIES[f"{name[:-3]}Res"] for name, cls in _BODIES.items() if name.endswith("Req")}
+RESPONSES: Final = responses(m.BODY_ELEMENTS)
 """The response type of each request type."""
 
 LOOP_REQUESTS: Final = (m.CurrentDemandReq, m.ChargingStatusReq, m.PowerDeliveryReq)
@@ -48,43 +47,10 @@ SIGNED: Final = (
 """The requests whose signature is verified."""
 
 
-def warm() -> None:
-    """Compile the codec and the facets of the loop's messages, so that the first answer is as quick
-    as the others.
-    """
-    SCHEMA.warm(reads=(m.V2G_Message,), writes=(m.V2G_Message,))
-    for request in LOOP_REQUESTS:
-        prepare(request)
-
-
-def warm_rest() -> Iterator[None]:
-    """Compile every message, what is around them, a request with its response in each step, and
-    then the readers of responses, which traces need.
-    """
-    SCHEMA.warm(reads=(m.V2G_Message,))
-    yield
-    SCHEMA.warm(writes=(m.V2G_Message,))
-    yield
-    for request in RESPONSES:
-        prepare(request)
-        yield
-    for response in RESPONSES.values():
-        SCHEMA.warm(reads=(response,))
-        yield
-
-
-def prepare(request: type[Any]) -> None:
-    """Compile the response of a request type, then its reader: a request that is read on the event
-    loop is also answered without compiling.
-    """
-    response = RESPONSES.get(request)
-    if response is None:
-        return
-    SCHEMA.warm(writes=(response,))
-    FACETS.warm(request)
-    if request in SIGNED:
-        SCHEMA.warm(spans=(m.V2G_Message, request))
-    SCHEMA.warm(reads=(request,))
+WARMING: Final = Warming(SCHEMA, m.V2G_Message, FACETS, RESPONSES, loop=LOOP_REQUESTS, signed=SIGNED)
+warm: Final = WARMING.warm
+warm_rest: Final = WARMING.warm_rest
+prepare: Final = WARMING.prepare
 
 
 def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:

@@ -15,6 +15,7 @@ from typing import Final
 
 from secc.trace.meanings import BEFORE, CAR, NOTHING, REPORT, RETRY, STOPS, TRACE, Meaning, meanings
 from secc.trace.reasons_flaws import CERTIFICATES, SIGNATURES, SIGNED
+from secc.trace.reasons_sessions import SESSIONS
 from secc.trace.reasons_tls import TLS
 from secc.trace.register import Register
 
@@ -199,7 +200,7 @@ _TABLE: Final = meanings(
     }
 )
 
-MEANINGS: Final = Register(*_TABLE, *TLS, *CERTIFICATES, *SIGNATURES)
+MEANINGS: Final = Register(*_TABLE, *SESSIONS, *TLS, *CERTIFICATES, *SIGNATURES)
 """Codes with an entry: shared ones, and those that each protocol adds when it is imported."""
 
 

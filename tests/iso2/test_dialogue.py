@@ -19,6 +19,7 @@ from secc.iso2.dialogue import (
     PAYLOAD_LIMIT,
     RESPONSES,
     STREAM,
+    WARMING,
     open_dialogue,
     prepare,
     warm,
@@ -98,7 +99,7 @@ def test_what_is_read_at_once_is_the_same(dialogue: Dialogue) -> None:
 def again(monkeypatch: pytest.MonkeyPatch) -> Schema[V2G_Message]:
     """The schema that the module compiles, with nothing compiled."""
     schema = Schema("again", roots=(V2G_Message,), globals_=SCHEMA.globals, vocabulary=SCHEMA.vocabulary)
-    monkeypatch.setattr("secc.iso2.dialogue.SCHEMA", schema)
+    monkeypatch.setattr(WARMING, "schema", schema)
     return schema
 
 

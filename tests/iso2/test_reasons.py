@@ -5,6 +5,7 @@ from __future__ import annotations
 from secc.iso2.messages.enumerations import ResponseCode
 from secc.iso2.reasons import REASONS
 from secc.trace.reasons import MEANINGS
+from secc.trace.reasons_sessions import SESSIONS
 from tests.reasons_in_code import attributes, results, sources, timers
 
 # Timers that end no session, with what becomes of them instead.
@@ -25,7 +26,7 @@ SHARED = {"V2G_SECC_Sequence_Timeout": "the first exchange has the same"}
 
 
 def mine(kind: str) -> set[str]:
-    return {entry.code for entry in REASONS if entry.code.startswith(f"{kind}.")}
+    return {entry.code for entry in (*REASONS, *SESSIONS) if entry.code.startswith(f"{kind}.")}
 
 
 def test_every_refusal_has_its_entry_and_no_other() -> None:
