@@ -23,6 +23,11 @@ def protocols() -> tuple[V2gProtocol, ...]:
     return tuple(protocol() for protocol in _SPOKEN)
 
 
+def keys() -> tuple[str, ...]:
+    """Returns their names in the configuration."""
+    return tuple(protocol.key for protocol in protocols())
+
+
 def editions(spoken: Iterable[V2gProtocol]) -> tuple[Edition, ...]:
     """Returns the editions of certificates that these protocols use, each once."""
     return tuple(dict.fromkeys(protocol.edition for protocol in spoken if protocol.edition is not None))

@@ -94,6 +94,7 @@ class Outlet:
     def __init__(self, work: Executor, spoken: V2gProtocol = ISO2) -> None:
         self.background = Held()
         self.protocols = Protocols((spoken,), work, self.background)
+        self.spoken = self.protocols.spoken
         self.router = Router("left", levels=lambda: Levels(pilot="B", contactor="open"))
         self.router.performs(OpenContactor, Reach, by=lambda effect: None)
         self.pace = Pace(Ticker(), clock=lambda: 0.0)

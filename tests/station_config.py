@@ -111,6 +111,7 @@ def configured(
     eim: Eim = Eim.FREE,
     hal: str = "",
     transfers: tuple[Transfer, ...] | None = None,
+    protocols: tuple[str, ...] = (),
     timing: Timing | None = None,
     lab: Lab | None = None,
     trace: TraceMode = TraceMode.ALWAYS,
@@ -136,6 +137,7 @@ def configured(
                 transfers=wanted,
                 payments=payments,
                 tls=tls,
+                protocols=protocols,
                 sdp_port=free_udp_port(),
             )
             for number in range(outlets)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 
 from secc.config.facets import Danger, Doc, Pattern, Range, Setting, settings
@@ -98,8 +97,8 @@ def _row(setting: Setting) -> str:
 
 def _value(setting: Setting) -> str:
     kind, repeated = setting.element, typing.get_origin(setting.kind) is tuple
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        text = ", ".join(f'`"{member.value}"`' for member in kind)
+    if setting.choices:
+        text = ", ".join(f'`"{choice}"`' for choice in setting.choices)
     elif (allowed := setting.facet(Range)) is not None:
         text = f"{'whole number' if kind is int else 'number'}, {allowed.low:g} to {allowed.high:.10g}"
     elif (pattern := setting.facet(Pattern)) is not None:

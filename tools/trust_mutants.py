@@ -120,6 +120,14 @@ TRUST_MUTANTS: Final = (
         ("tests/station/serving/test_agreed.py",),
     ),
     Mutant(
+        "required-tls-not-asked-of-protocols",
+        "an outlet with required TLS counts a protocol for plain TCP among those it speaks",
+        "secc/config/spoken.py",
+        "    if not protocol.transports & _CARRIED[outlet.tls]:\n",
+        "    if not protocol.transports:\n",
+        ("tests/config/test_spoken.py",),
+    ),
+    Mutant(
         "revoked-charges",
         "the list of revoked certificates is read but not applied",
         "secc/station/shared/trust.py",

@@ -9,7 +9,9 @@ from hal.errors import HalError
 from hal.open import recognise
 from secc.config.outlet import Ac, Dc, OutletSettings
 from secc.config.settings import Config
+from secc.config.spoken import named, spoken
 from secc.errors import ConfigError
+from secc.protocols import protocols
 from secc.session.offer import Transfer
 
 
@@ -22,16 +24,16 @@ def possible(power: Power) -> tuple[Transfer, ...]:
 
 
 def settled(config: Config) -> Config:
-    """Returns the configuration with the transfers of every outlet filled in. Raises ConfigError
-    for what its board cannot do.
+    """Returns the configuration with the transfers and protocols of every outlet filled in. Raises
+    ConfigError for what its board cannot do.
     """
     outlets = tuple(settled_outlet(config, number) for number in range(len(config.outlets)))
     return replace(config, outlets=outlets)
 
 
 def settled_outlet(config: Config, number: int) -> OutletSettings:
-    """Returns one outlet with its transfers filled in. Raises ConfigError for what its board cannot
-    do.
+    """Returns one outlet with its transfers and protocols filled in. Raises ConfigError for what its
+    board cannot do.
     """
     outlet = config.outlets[number]
     address = f"outlet[{number}].hal"
@@ -54,4 +56,14 @@ def settled_outlet(config: Config, number: int) -> OutletSettings:
     if limits != none:
         text = f"limits {other.upper()}, but {outlet.hal} delivers {' and '.join(able)}"
         raise ConfigError(f"outlet[{number}].{other}", text, config.source)
-    return replace(outlet, transfers=outlet.transfers or able)
+    outlet = replace(outlet, transfers=outlet.transfers or able)
+    for protocol in named(outlet, protocols()) if outlet.protocols else ():
+        if not protocol.transfers.intersection(outlet.transfers):
+            place = outlet.protocols.index(protocol.key)
+            raise ConfigError(
+                f"outlet[{number}].protocols[{place}]",
+                f"is {protocol.key!r}, for {' and '.join(protocol.transfers)}, but {outlet.hal} delivers {' and '.join(able)}",
+                config.source,
+            )
+    keys = tuple(protocol.key for protocol in spoken(outlet, protocols()))
+    return replace(outlet, protocols=keys or outlet.protocols)

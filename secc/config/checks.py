@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import secc.protocols  # noqa: F401  # protocols add their quirks to the register
 from secc.config.choices import FIRST_DYNAMIC_PORT, PLAIN_PORT, Tls
 from secc.config.outlet import OutletSettings
 from secc.config.parser import Wrong
 from secc.config.services import unique
 from secc.config.settings import Config
+from secc.config.spoken import obstacle, spoken
 from secc.link.slac.timing import SLAC_INIT_RANGE
+from secc.protocols import protocols
 from secc.session.offer import Payment
+from secc.session.protocol import Transport
 from secc.session.services import MOST_SERVICES
 from secc.trace.quirks import on_request
 from secc.uplink.standalone import Eim
@@ -34,9 +36,15 @@ def complete(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _complete_outlet(outlet: Any, number: int, trust: Mapping[str, Any]) -> Any:
     if not isinstance(outlet, Mapping):
         return outlet
-    both = "keystore" in trust and "truststore" in trust
+    named = outlet.get("protocols")
+    # Protocols that are not named change no default.
+    only = [each for each in protocols() if isinstance(named, list) and each.key in named]
+    contracts = not only or any(each.edition for each in only)
+    secure = not only or any(each.transports != {Transport.PLAIN} for each in only)
+    both = contracts and "keystore" in trust and "truststore" in trust
     payments = outlet.get("payments", ["contract", "external"] if both else ["external"])
-    tls = Tls.REQUIRED if payments == ["contract"] else Tls.OFFERED if "keystore" in trust else Tls.OFF
+    offered = Tls.OFFERED if secure and "keystore" in trust else Tls.OFF
+    tls = Tls.REQUIRED if payments == ["contract"] else offered
     return {"name": str(number + 1), "payments": payments, "tls": tls.value, **outlet}
 
 
@@ -93,11 +101,25 @@ def _check_outlet(config: Config, outlet: OutletSettings, path: tuple[str | int,
             raise Wrong((*path, "payments"), "offers contract, but trust.truststore names no roots to check one with")
     if config.lab.strict and outlet.slac_init_seconds < SLAC_INIT_RANGE[0]:
         raise Wrong((*path, "slac_init_seconds"), f"is below the {SLAC_INIT_RANGE[0]:g} s that lab.strict asks for")
+    _check_protocols(outlet, path)
     _check_services(config, outlet, path)
     dc, ac = outlet.dc, outlet.ac
     _in_order((*path, "dc"), "volts", dc.minimum_volts, dc.maximum_volts)
     _in_order((*path, "dc"), "amperes", dc.minimum_amperes, dc.maximum_amperes)
     _in_order((*path, "ac"), "amperes", ac.minimum_amperes, ac.maximum_amperes)
+
+
+def _check_protocols(outlet: OutletSettings, path: tuple[str | int, ...]) -> None:
+    if not outlet.protocols:
+        return
+    heard = spoken(outlet, protocols())
+    if not heard:
+        first = next(each for each in protocols() if each.key == outlet.protocols[0])
+        raise Wrong((*path, "protocols"), f"leaves nothing to speak: {first.key!r} {obstacle(outlet, first)}")
+    if outlet.tls is not Tls.OFF and all(each.transports == {Transport.PLAIN} for each in heard):
+        raise Wrong((*path, "tls"), f"is {outlet.tls.value!r}, but the outlet speaks nothing that runs on TLS")
+    if Payment.CONTRACT in outlet.payments and not any(each.edition for each in heard):
+        raise Wrong((*path, "payments"), "offers contract, but the outlet speaks nothing that can carry one")
 
 
 def _check_services(config: Config, outlet: OutletSettings, path: tuple[str | int, ...]) -> None:

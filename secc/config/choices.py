@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from secc.config.facets import Pattern
+from secc.config.facets import OneOf, Pattern
+from secc.protocols import keys
 
 EVSE_ID = Pattern(
     re.compile(r"[A-Z]{2}(\*?)[A-Z0-9]{3}\1E[A-Z0-9](?:[A-Z0-9*]{0,28}[A-Z0-9])?|ZZ00000"),
@@ -16,6 +17,8 @@ INTERFACE = Pattern(re.compile(r"[^\s/:]{1,15}"), "the name of a network interfa
 LABEL = Pattern(re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"), "1 to 32 letters, digits, . _ or -")
 HAL = Pattern(re.compile(r"[a-z][a-z0-9_+-]*:.*"), "a driver, a colon and an address, such as sim: or linux:board.toml")
 METER = Pattern(re.compile(r"[\x20-\x7e]{1,32}"), "1 to 32 ASCII characters")
+
+PROTOCOL = OneOf(keys)
 
 FIRST_DYNAMIC_PORT, LAST_PORT = 49152, 65535
 PLAIN_PORT = 15118

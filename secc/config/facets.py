@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -43,6 +43,15 @@ class Pattern:
 
     regex: re.Pattern[str]
     meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Texts that ``known`` returns: what a register has, where an enumeration would have to list it
+    a second time.
+    """
+
+    known: Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,15 @@ class Setting:
         return typing.get_args(self.kind)[0] if typing.get_origin(self.kind) is tuple else self.kind
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts that it, or an entry of its list, may be; empty if it is not one of a few."""
+        known: OneOf | None = self.facet(OneOf)
+        if known is not None:
+            return known.known()
+        kind = self.element
+        return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
+
+    @property
     def table(self) -> type | None:
         """The dataclass, if the setting is a table or a list of tables."""
         return self.element if isinstance(self.element, type) and is_dataclass(self.element) else None
@@ -111,8 +129,8 @@ class Setting:
     def metavar(self) -> str:
         """Its values, for a command line."""
         inner = self.element
-        if isinstance(inner, type) and issubclass(inner, StrEnum):
-            return ("," if inner is not self.kind else "|").join(inner)
+        if self.choices:
+            return ("," if inner is not self.kind else "|").join(self.choices)
         return {int: "N", Path: "PATH", str: self.key.upper()}.get(inner, "VALUE")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated, TypeVar
 
 from frozen import dataclass
-from secc.config.choices import EVSE_ID, HAL, INTERFACE, LABEL, LAST_PORT, METER, PLAIN_PORT, Modem, Tls
+from secc.config.choices import EVSE_ID, HAL, INTERFACE, LABEL, LAST_PORT, METER, PLAIN_PORT, PROTOCOL, Modem, Tls
 from secc.config.facets import Doc, Length, Named, Range
 from secc.config.services import ServiceSettings
 from secc.outlet.settings import Hlc
@@ -78,6 +78,16 @@ class OutletSettings:
             "`required` if only `contract` is offered, `offered` if there is a `trust.keystore`, otherwise `off`",
         ),
     ] = Tls.OFF
+    protocols: Annotated[
+        tuple[str, ...],
+        Doc(
+            "Protocols that the outlet speaks. `iso2` is ISO 15118-2. `din` is DIN SPEC 70121: for DC, external payment and plain TCP only, so "
+            'an outlet with `tls = "required"` does not speak it. Of several the car chooses; their order in this list means nothing.',
+            "all that the outlet can speak: `iso2`, and with DC `din`",
+        ),
+        PROTOCOL,
+        Length(1),
+    ] = ()
     provisioning: Annotated[
         bool,
         Doc(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from frozen import dataclass
-from secc.config.facets import Length, Pattern, Range, Setting, settings
+from secc.config.facets import Length, OneOf, Pattern, Range, Setting, settings
 from secc.config.lines import KeyPath
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Parser:
         if kind is Path:
             return self.directory / _text(value, path, "a path")
         if isinstance(kind, type) and issubclass(kind, StrEnum):
-            return _choice(kind, value, path)
+            return kind(_choice(tuple(member.value for member in kind), value, path))
         return _scalar(setting, kind, value, path)
 
     def _list(self, setting: Setting, kind: Any, value: object, path: KeyPath) -> tuple[Any, ...]:
@@ -98,6 +98,8 @@ def _scalar(setting: Setting, kind: Any, value: object, path: KeyPath) -> Any:
         if not isinstance(value, bool):
             raise Wrong(path, f"must be true or false, not {_named(value)}")
         return value
+    if (one_of := setting.facet(OneOf)) is not None:
+        return _choice(one_of.known(), value, path)
     if kind is str:
         text = _text(value, path, "a text")
         if (pattern := setting.facet(Pattern)) is not None and not pattern.regex.fullmatch(text):
@@ -114,10 +116,9 @@ def _scalar(setting: Setting, kind: Any, value: object, path: KeyPath) -> Any:
     return kind(value)
 
 
-def _choice(kind: type[StrEnum], value: object, path: KeyPath) -> StrEnum:
-    allowed = [member.value for member in kind]
+def _choice(allowed: tuple[str, ...], value: object, path: KeyPath) -> str:
     if isinstance(value, str) and value in allowed:
-        return kind(value)
+        return value
     close = _close(value, allowed) if isinstance(value, str) else []
     meant = f"; did you mean {close[0]!r}?" if close else ""
     raise Wrong(path, f"must be one of {', '.join(map(repr, allowed))}, not {_shown(value)}{meant}")

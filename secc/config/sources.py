@@ -34,6 +34,7 @@ FLAGS: Mapping[str, KeyPath] = {
     "transfers": ("outlet", 0, "transfers"),
     "payments": ("outlet", 0, "payments"),
     "tls": ("outlet", 0, "tls"),
+    "protocols": ("outlet", 0, "protocols"),
     "port": ("outlet", 0, "port"),
     "sdp_port": ("outlet", 0, "sdp_port"),
     "truststore": ("trust", "truststore"),

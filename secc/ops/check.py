@@ -8,7 +8,7 @@ It writes nothing and opens no hardware; it binds ports for a moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from certs.revocation import StapleCache
 from certs.revoked import read_revoked
 from certs.truststore import InstalledRoot, Roots, Truststore
 from hal.open import recognise
-from secc.config import Clock, Config, Tls, dangers
+from secc.config import Clock, Config, OutletSettings, Tls, dangers
 from secc.config.boards import settled_outlet
+from secc.config.spoken import named, obstacle, spoken
 from secc.conversation import Wall
 from secc.errors import ConfigError, UplinkError
 from secc.link.tls.errors import TlsUnavailable
@@ -31,8 +32,10 @@ from secc.ops.finding import Finding, bad, note
 from secc.ops.network import InterfaceUnusable, locate
 from secc.ops.places import is_running, nearest, places, ports
 from secc.ops.unit import Unit
+from secc.protocols import protocols
 from secc.session.durable import ROOM, Disk, StorageFailed
 from secc.session.offer import Payment, Transfer
+from secc.session.protocol import V2gProtocol
 from secc.session.schedules import ChargingNeeds
 from secc.uplink.lists import read_list
 from secc.uplink.schedules import read_schedules
@@ -254,3 +257,15 @@ def _hardware(config: Config, number: int, subject: str) -> Iterator[Finding]:
     unsafe = recognise(outlet.hal).unsafe
     text = f"hardware {outlet.hal}, {', '.join(outlet.transfers)}"
     yield Finding(subject, text + (f" (for tests only: {', '.join(unsafe)})" if unsafe else ""), remark=bool(unsafe))
+    yield from _protocols(subject, outlet, named(config.outlets[number], protocols()))
+
+
+def _protocols(subject: str, outlet: OutletSettings, wanted: Iterable[V2gProtocol]) -> Iterator[Finding]:
+    """What the outlet speaks, and which cars it cannot serve because of its other settings."""
+    heard = spoken(outlet, protocols())
+    names = " and ".join(protocol.name for protocol in heard)
+    yield Finding(subject, f"speaks {names}") if names else bad(subject, "speaks no protocol")
+    for protocol in wanted:
+        if protocol not in heard and protocol.transfers.intersection(outlet.transfers):
+            why = obstacle(outlet, protocol)
+            yield note(subject, f"cars that speak {protocol.name} only cannot charge: it {why}")

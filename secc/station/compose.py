@@ -19,7 +19,7 @@ def compose(config: Config, notifier: Notifier) -> Services:
     """Returns the services of a station. Raises ConfigError for errors that show before anything
     runs.
 
-    The ``config`` of the services has the transfers of every outlet filled in.
+    The ``config`` of the services has the transfers and protocols of every outlet filled in.
     """
     state = config.station.state_directory
     try:
@@ -36,7 +36,8 @@ def compose(config: Config, notifier: Notifier) -> Services:
                 require_directory(store)
         except StoreError as error:
             raise ConfigError(f"trust.{name}", str(error), config.source) from error
-    spoken, trust = protocols(), None
+    used = {key for outlet in config.outlets for key in outlet.protocols}
+    spoken, trust = tuple(protocol for protocol in protocols() if protocol.key in used), None
     if config.trust.keystore is not None or config.trust.truststore is not None:
         trust = TrustRoom(config.trust, calendar.judging, editions(spoken), keylog, strict=config.lab.strict)
     return Services(

@@ -68,6 +68,7 @@ class MiniStation:
         self.work: Executor = self.executor
         self.pace = Pace(Ticker())
         self.protocols = Protocols((protocol(),), self.work, self.work)
+        self.spoken = self.protocols.spoken
         self.offer = offer
         self.outlet = Outlet(dc=offer.is_dc, cable_seconds=0.05, power_seconds=0.02, authorize_seconds=0.05)
         self.outlet.anchors = anchors

@@ -244,7 +244,7 @@ class V2gConnection(asyncio.Protocol):
         handshaken = self._link.handshaken
         mutual13 = handshaken is not None and handshaken.mutual13
         transport = Transport.of(secure=self.secure, mutual13=mutual13)
-        negotiation = open_negotiation(self._host.protocols.spoken, self._host.surroundings(), transport=transport)
+        negotiation = open_negotiation(self._host.spoken, self._host.surroundings(), transport=transport)
         self._open(negotiation, "negotiation", self._negotiated)
         return negotiation
 

@@ -29,6 +29,10 @@ class Host(Protocol):
     """The least time from a request to its answer."""
     protocols: Protocols
 
+    @property
+    def spoken(self) -> tuple[V2gProtocol, ...]:
+        """The protocols that the outlet speaks now."""
+
     def surroundings(self) -> Surroundings: ...
     def secured(self, handshaken: Handshaken) -> None:
         """The handshake of TLS is done."""

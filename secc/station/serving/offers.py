@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from hal.ports import Board
 from secc.config import LabOrders, OutletSettings, Tls
+from secc.config.spoken import spoken
 from secc.outlet import Plugin
 from secc.protocols import editions
 from secc.session.effects import Provisioning
@@ -25,8 +26,9 @@ def refusal(settings: OutletSettings, services: Services) -> str:
     tls = settings.tls is not Tls.OFF and bool(services.identity.contexts)
     if settings.tls is Tls.REQUIRED and not tls:
         return "tls is 'required', and no chain of the keystore can be used"
+    heard = spoken(settings, services.protocols.spoken)
     if Payment.EXTERNAL in settings.payments or contract_possible(
-        settings, services, secure=tls, identified=False, spoken=services.protocols.spoken
+        settings, services, secure=tls, identified=False, spoken=heard
     ):
         return ""
     return "only contract is offered, and no contract can be judged: look at roots, chain and clock"

@@ -12,6 +12,7 @@ from typing import Any
 
 from certs.contract import Contract
 from secc.config.choices import PLAIN_PORT
+from secc.config.spoken import spoken
 from secc.conversation import Effect, End, Event, Reason
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
@@ -145,6 +146,10 @@ class Sessions(Part):
         }
 
     # For connections
+
+    @property
+    def spoken(self) -> tuple[V2gProtocol, ...]:
+        return spoken(self._orders.settings, self.protocols.spoken)
 
     def surroundings(self) -> Surroundings:
         return self._log.recorded(self._services.surroundings(self._loop.time()))
