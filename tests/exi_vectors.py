@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 from collections.abc import Container
 from pathlib import Path
@@ -17,6 +19,8 @@ RECORDED = (SHARED / "vectors").is_dir()
 CAPTURED = (SHARED / "captures").is_dir()
 
 SCHEMAS: dict[str, Schema[Any]] = {"sap": sap.SCHEMA, "iso15118-2": iso2.SCHEMA, "xmldsig": xmldsig.SCHEMA}
+if importlib.util.find_spec("secc.din"):
+    SCHEMAS["din"] = importlib.import_module("secc.din.messages").SCHEMA
 
 Vector = dict[str, Any]
 
@@ -45,14 +49,16 @@ def recorded(*stems: str) -> list[Vector]:
 
 
 def captured() -> list[Vector]:
-    """The SupportedAppProtocol and ISO 15118-2 messages of the captures in ../shared; empty where it is missing."""
-    names = {"sap": "sap", "iso2": "iso15118-2"}
+    """The messages of the captures in ../shared whose schema set is one of these; empty where it is missing. ``car``: whether the car says it."""
+    names = {"sap": "sap", "din": "din", "iso2": "iso15118-2"}
     rows = []
     for path in sorted((SHARED / "captures").glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
-            if row.get("schema") in names:
-                rows.append({"schema": names[row["schema"]], "name": f"{path.stem}/{row['index']}", "exi": row["exi"]})
+            schema = names.get(row["schema"])
+            if schema in SCHEMAS:
+                name = f"{path.stem}/{row['index']}"
+                rows.append({"schema": schema, "name": name, "exi": row["exi"], "car": row["dir"] == "ev"})
     return rows
 
 

@@ -82,7 +82,13 @@ def decodes_or_refuses(schema: Any, octets: bytes) -> None:
 
 @pytest.mark.case("A-EXI-03")
 @pytest.mark.parametrize(
-    "vector", [v for v in vectors("sap", "iso15118-2", "fragment-iso15118-2")[::4] if len(v["exi"]) < 3000], ids=name_of
+    "vector",
+    [
+        v
+        for v in vectors("sap", "din", "iso15118-2", "fragment-din", "fragment-iso15118-2")[::4]
+        if len(v["exi"]) < 3000
+    ],
+    ids=name_of,
 )
 def test_flipped_bits_and_cut_ends_raise_nothing_else(vector: dict[str, Any]) -> None:
     schema = SCHEMAS[vector["schema"].removeprefix("fragment:")]
@@ -98,7 +104,7 @@ def test_flipped_bits_and_cut_ends_raise_nothing_else(vector: dict[str, Any]) ->
 
 
 @CALM
-@given(st.sampled_from(["sap", "iso15118-2", "xmldsig"]), st.binary(max_size=300))
+@given(st.sampled_from(sorted(SCHEMAS)), st.binary(max_size=300))
 def test_any_octets_raise_nothing_else(name: str, octets: bytes) -> None:
     decodes_or_refuses(SCHEMAS[name], octets)
     decodes_or_refuses(SCHEMAS[name], b"\x80" + octets)

@@ -36,7 +36,7 @@ def test_types_equal_the_xsd(name: str) -> None:
 
 
 @needs_xsd
-@pytest.mark.parametrize("name", ["sap", "iso15118-2"])
+@pytest.mark.parametrize("name", [name for name in SCHEMAS if name != "xmldsig"])
 def test_every_type_of_the_xsd_is_declared(name: str) -> None:
     declared = compare(SCHEMAS[name], xsd_set(name))
     signature = set(xsd_set("xmldsig").facts())
@@ -92,7 +92,8 @@ def test_what_can_be_signed_has_several_types_where_the_xsd_has(name: str) -> No
 
 
 def test_declarations_have_not_changed_since_they_were_compared() -> None:
-    assert fingerprints() == json.loads(FINGERPRINTS.read_text())
+    written = json.loads(FINGERPRINTS.read_text())
+    assert fingerprints() == {name: written[name] for name in SCHEMAS}
 
 
 # The comparison can fail

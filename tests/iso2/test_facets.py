@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from secc.errors import EncodeError
-from secc.exi.datatypes import Datatype, NBit, Octets, Signed, String, Unsigned
-from secc.exi.grammar import ComplexType, complex_type
 from secc.iso2.facets import CODES, FACETS, broken_facet
 from secc.iso2.messages import (
     BODY_ELEMENTS,
@@ -30,6 +26,7 @@ from secc.iso2.messages import (
     SessionStopReq,
     V2G_Message,
 )
+from tests.exi_damages import damages
 from tests.exi_strategies import elements
 from tests.iso2_car import EMAID, START, chain, dc_parameters, delivery, ev_status, watts
 from tests.iso2_states import EVERY_REQUEST
@@ -89,42 +86,6 @@ def test_the_codes_belong_to_requests_and_fields_that_exist() -> None:
 
 FREE = {("SessionSetupReq", "evcc_id"), ("PaymentDetailsReq", "emaid")}
 REQUESTS = sorted({type(body) for body in EVERY_REQUEST.values()}, key=lambda cls: cls.__name__)
-
-
-def damages(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every way to break one facet of this message, by the grammar that the codec is made from: where, and the message with that one flaw."""
-    for part in complex_type(type(value)).parts:
-        for alternative in part.alternatives:
-            name, kind = str(alternative.field), alternative.type
-            found = getattr(value, name, None) if alternative.field else None
-            if found is None or kind is None:
-                continue
-            if not part.repeats:
-                for path, bad in _damaged(found, kind):
-                    yield f"{name}{path}", replace(value, **{name: bad})
-                continue
-            if part.most is not None and found:
-                yield f"{name} (too many)", replace(value, **{name: (found * (part.most + 1))[: part.most + 1]})
-            if part.fewest and len(part.alternatives) == 1:
-                yield f"{name} (too few)", replace(value, **{name: found[: part.fewest - 1]})
-            for path, bad in _damaged(found[0], kind) if found else ():
-                yield f"{name}{path}", replace(value, **{name: (bad, *found[1:])})
-
-
-def _damaged(value: Any, kind: ComplexType | Datatype) -> Iterator[tuple[str, Any]]:
-    match kind:
-        case ComplexType() if dataclasses.is_dataclass(value):
-            yield from ((f".{path}", bad) for path, bad in damages(value))
-        case NBit(lowest, highest, _) | Unsigned(lowest, highest, _) | Signed(lowest, highest, _):
-            yield from ((f"={bound}", bound) for bound in _beyond(lowest, highest))
-        case String(shortest, longest, _):
-            yield from ((f" of {length}", "x" * length) for length in _beyond(shortest, longest) if length >= 0)
-        case Octets(shortest, longest, _):
-            yield from ((f" of {length}", bytes(length)) for length in _beyond(shortest, longest) if length >= 0)
-
-
-def _beyond(lowest: int | None, highest: int | None) -> list[int]:
-    return [*([] if lowest is None else [lowest - 1]), *([] if highest is None else [highest + 1])]
 
 
 @given(st.sampled_from(REQUESTS).flatmap(elements))
