@@ -4,6 +4,7 @@ grammar of ambiguous names.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -76,6 +77,16 @@ class Span:
     def content(self) -> int:
         """The element's bits, ``stop - start`` of them."""
         return self.stream >> self.total - self.stop & (1 << self.stop - self.start) - 1
+
+
+def only(spans: Iterable[Span], name: str, id: str | None = None) -> Span:
+    """Returns the span of the element with this name and Id; without an Id the name must be unique.
+    Raises DecodeError unless there is exactly one.
+    """
+    found = [span for span in spans if span.name == name and (id is None or span.id == id)]
+    if len(found) != 1:
+        raise DecodeError(f"{len(found)} elements {name} with that Id, where there must be one")
+    return found[0]
 
 
 class Relaxed:

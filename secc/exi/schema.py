@@ -16,7 +16,7 @@ from secc.exi.bits import Overfull
 from secc.exi.budget import AT_ONCE, ITEMS, Budget
 from secc.exi.datatypes import bits_for
 from secc.exi.declarations import Message
-from secc.exi.fragments import Relaxed, Span, Vocabulary
+from secc.exi.fragments import Relaxed, Span, Vocabulary, only
 from secc.exi.grammar import ComplexType, complex_type, element_name
 from secc.exi.reader import Leniency, readers
 from secc.exi.source import Namespace
@@ -290,10 +290,7 @@ class Schema(Generic[M]):
         name must be unique. ``grammar`` is the schema that frames the fragment, by default this
         one; xmldsig's for SignedInfo. Raises DecodeError if the element is missing.
         """
-        found = [span for span in self.spans(octets) if span.name == name and (id is None or span.id == id)]
-        if len(found) != 1:
-            raise DecodeError(f"{len(found)} elements {name} with that Id, where there must be one")
-        return (grammar or self).splice(found[0])
+        return (grammar or self).splice(only(self.spans(octets), name, id))
 
     def splice(self, span: Span) -> bytes:
         """Returns the fragment stream of a received element in this schema's fragment grammar.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import partial
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash, HashAlgorithm
 
 from frozen import dataclass
 from secc.errors import DecodeError, SignatureRejected
+from secc.exi.fragments import Span, only
 from secc.exi.schema import Schema
 from secc.exi.xmldsig import (
     SCHEMA as XMLDSIG,
@@ -151,8 +152,14 @@ def verify(
     """
     if signature is None:
         raise SignatureRejected(Flaw.MISSING)
-    verify_references(signature, elements, partial(schema.fragment_of, octets), suite)
-    return _check_value(signature.signature_value.value, octets, key, schema, suite)
+
+    @cache
+    def spans() -> tuple[Span, ...]:
+        # The document is read once for all elements: it may take longer than to check the signature.
+        return schema.spans(octets)
+
+    verify_references(signature, elements, lambda name, id: schema.splice(only(spans(), name, id)), suite)
+    return _check_value(signature.signature_value.value, spans, key, schema, suite)
 
 
 def verify_references(
@@ -190,12 +197,13 @@ def verify_references(
             raise SignatureRejected(Flaw.DIGEST, name)
 
 
-def _check_value(value: bytes, octets: bytes, key: object, schema: Schema[Any], suite: EcdsaSuite) -> Form:
+def _check_value(
+    value: bytes, spans: Callable[[], tuple[Span, ...]], key: object, schema: Schema[Any], suite: EcdsaSuite
+) -> Form:
     public, der = suite.read(key, value)
     for form, grammar in ((Form.XMLDSIG, XMLDSIG), (Form.MESSAGE_SET, schema)):
         try:
-            signed = schema.fragment_of(octets, "SignedInfo", grammar=grammar)
-            public.verify(der, signed, ECDSA(suite.hash))
+            public.verify(der, grammar.splice(only(spans(), "SignedInfo")), ECDSA(suite.hash))
         except DecodeError as error:
             raise SignatureRejected(Flaw.ELEMENT, f"SignedInfo: {error}") from error
         except InvalidSignature:

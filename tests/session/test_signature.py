@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secc.errors import DecodeError, SignatureRejected
+from secc.exi import Schema, Span
 from secc.exi.xmldsig import (
     CanonicalizationMethod,
     DigestMethod,
@@ -93,6 +94,21 @@ def test_both_encodings_of_signed_info_hold_and_which_one_it_was_is_told(form: F
     assert check(sign(REQUEST, KEY, SCHEMA, P256_SHA256, form=form)) is form
     assert Form.MESSAGE_SET.quirk == "Q-69"
     assert Form.XMLDSIG.quirk == ""
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_document_is_read_once_for_all_that_is_signed_in_it(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    spans = Schema.spans
+
+    def counted(schema: Schema[Any], document: bytes) -> tuple[Span, ...]:
+        read.append(document)
+        return spans(schema, document)
+
+    monkeypatch.setattr(Schema, "spans", counted)
+    signature = sign(REQUEST, KEY, SCHEMA, P256_SHA256, form=form)
+    assert check(signature) is form
+    assert read == [octets(signature)]
 
 
 def no_signature() -> Signature | None:
