@@ -9,6 +9,7 @@ key to the mobility operator. [V2G2-905] (A-PNC-12)
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from secc.session.schedules import (
     ScheduleFlaw,
     ScheduleRejected,
     Tariff,
+    TariffEntry,
 )
 from secc.session.signature import P256_SHA256, verify_references
 
@@ -39,6 +41,8 @@ TARIFF_OCTETS: Final = 4096
 """The longest element of a tariff. Twelve entries with every cost have 615."""
 SIGNATURE_OCTETS: Final = 2048
 """The longest signature. Three references take some 600."""
+MOST_COSTS: Final = 3
+"""ConsumptionCost of an entry, and Cost of each."""
 
 KINDS: Final = {
     CostKind.RELATIVE_PRICE: m.CostKind.RELATIVE_PRICE_PERCENTAGE,
@@ -253,10 +257,15 @@ def _made(tariff: Tariff, needs: ChargingNeeds) -> m.SalesTariff:
     """
     if needs.contract:
         raise ScheduleRejected(ScheduleFlaw.TARIFF_UNSIGNED, "a car with a contract wants it signed")
+    if not isinstance(tariff.entries, tuple) or not all(isinstance(entry, TariffEntry) for entry in tariff.entries):
+        raise ScheduleRejected(ScheduleFlaw.TARIFF_ENTRIES, "entries of another type")
     if not 1 <= len(tariff.entries) <= MOST_ENTRIES:
         raise ScheduleRejected(ScheduleFlaw.TARIFF_ENTRIES, f"{len(tariff.entries)} entries")
     _follow([entry.start for entry in tariff.entries], ScheduleFlaw.TARIFF_TIMES, "the tariff")
     try:
+        # Before they become elements: the encoder counts them behind that.
+        if any(len(costs) > MOST_COSTS for entry in tariff.entries for costs in _costs(entry)):
+            raise ScheduleRejected(ScheduleFlaw.TARIFF_VALUES, f"more than {MOST_COSTS} costs at once")
         element = m.SalesTariff(
             sales_tariff_id=tariff.id,
             sales_tariff_description=tariff.description or None,
@@ -281,6 +290,13 @@ def _made(tariff: Tariff, needs: ChargingNeeds) -> m.SalesTariff:
     except (EncodeError, ValueError, TypeError, OverflowError, AttributeError, KeyError) as error:
         raise ScheduleRejected(ScheduleFlaw.TARIFF_VALUES, f"{error}") from error
     return element
+
+
+def _costs(entry: TariffEntry) -> Iterator[tuple[object, ...]]:
+    """Yields the lists of an entry."""
+    yield entry.costs
+    for block in entry.costs:
+        yield block.costs
 
 
 def _cost(cost: Cost) -> m.Cost:

@@ -314,6 +314,8 @@ def test_signed_tariffs_that_are_wrong_are_told_and_all_of_them_left_out(name: s
 WRONG_VALUES: dict[str, tuple[str, ChargingSchedules]] = {
     "no entries": ("tariff-entries", priced(entries=())),
     "1024 entries": ("tariff-entries", priced(*(TariffEntry(start, 1) for start in range(1024)))),
+    "a number for entries": ("tariff-entries: entries of another type", priced(entries=5)),
+    "a text for an entry": ("tariff-entries: entries of another type", priced(entries=("x",))),
     "from later on": ("tariff-times", priced(TariffEntry(1, 1))),
     "twice at once": ("tariff-times", priced(TariffEntry(0, 1), TariffEntry(0, 2))),
     "id 0": ("tariff-values", priced(id=0)),
@@ -326,8 +328,13 @@ WRONG_VALUES: dict[str, tuple[str, ChargingSchedules]] = {
         "tariff-values",
         priced(TariffEntry(0, 1, (si.ConsumptionCost(0.0, ()),))),
     ),
+    "a number for costs": ("tariff-values", priced(TariffEntry(0, 1, 5))),  # type: ignore[arg-type]
+    "four costs": (
+        "tariff-values: more than 3 costs",
+        priced(TariffEntry(0, 1, (si.ConsumptionCost(0.0, (si.Cost(si.CostKind.RELATIVE_PRICE, 1.0),) * 4),))),
+    ),
     "four blocks": (
-        "tariff-values",
+        "tariff-values: more than 3 costs",
         priced(TariffEntry(0, 1, (si.ConsumptionCost(0.0, (si.Cost(si.CostKind.RELATIVE_PRICE, 1.0),)),) * 4)),
     ),
     **{
