@@ -103,7 +103,7 @@ class AcPath(Path):
     def power_off(self, halt: Halt | None, due: Deadline | None = None) -> Conversation[None]:
         """Open the contactor now."""
         self.live, self.stage, self.hurry = False, Stage.OFF, False
-        self.power.keep(())
+        self.power.steps = ()
         self.board.do(WithdrawPower())
         self.board.do(ReleasePower())
         if halt is not None:

@@ -182,7 +182,7 @@ class DcPath(Path):
         on = self.live or not self.contactor.open
         self.live, self.stage = False, Stage.OFF
         self.supply.drop()
-        self.power.keep(())
+        self.power.steps = ()
         self.supply.limit(self.power.watts)
         self._too_high_since = None
         if on:

@@ -120,7 +120,7 @@ class Path(ABC):
 
     def schedule_kept(self, effect: KeepSchedule) -> None:
         """Keep the steps of a schedule from now on."""
-        self.power.keep(effect.steps)
+        self.power.steps = effect.steps
 
     def session_over(self, effect: OpenContactor) -> None:
         """The session has ended: drop its queued questions so that none can switch power on."""

@@ -10,11 +10,7 @@ class PowerLimit:
         self.watts = watts
         """The limit of grid or operator, as it was told."""
         self.steps: tuple[tuple[float, float], ...] = ()
-        """The steps of the schedule; empty without one."""
-
-    def keep(self, steps: tuple[tuple[float, float], ...]) -> None:
-        """Keep these steps from now on, each a moment and the watts from then on."""
-        self.steps = steps
+        """The steps of the schedule, each a moment and the watts from then on; empty without one."""
 
     def at(self, now: float) -> float | None:
         """Returns the limit now."""

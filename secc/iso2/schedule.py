@@ -40,7 +40,7 @@ LATEST_START: Final = 16_777_214
 MOST_ENTRIES: Final = 12
 """Entries of a schedule or a tariff that public codecs can hold."""
 
-MOST_SPANS: Final = 24
+KEPT_SPANS: Final = 24
 """Spans of a schedule of the backend that are kept; further ones are joined."""
 
 TOLERANCE: Final = 1.01
@@ -131,7 +131,7 @@ class Stepped:
         """
         most = max(1, min(MOST_ENTRIES, MOST_ENTRIES if most_entries is None else most_entries))
         seconds = covered(departure, most)
-        whole, cut = _fitted(spans, LATEST_START + DAY, MOST_SPANS)
+        whole, cut = _fitted(spans, LATEST_START + DAY, KEPT_SPANS)
         given, joined = _fitted(spans, seconds, most)
         if tariff is not None and len(_said(tariff, seconds, signed=signed).sales_tariff_entry) > most:
             tariff = None

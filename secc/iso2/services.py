@@ -45,7 +45,7 @@ _FIELDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedService:
     """One service on offer, with its parameter sets: they become elements of a message only for a car
     that asks for them.
     """
@@ -79,7 +79,7 @@ class Offered:
         service, category, scope = self.service, request.service_category, request.service_scope or None
         return category in (None, service.service_category) and scope in (None, service.service_scope)
 
-    def within(self, selected: Collection[tuple[int, int | None]]) -> Offered | None:
+    def within(self, selected: Collection[tuple[int, int | None]]) -> OfferedService | None:
         """Returns what a paused session has selected of it; None if nothing."""
         sets = {parameter_set for number, parameter_set in selected if number == self.number}
         if not sets:
@@ -88,7 +88,7 @@ class Offered:
         return self if None in sets else replace(self, sets=chosen)
 
 
-def offered(offer: Offer, provisioning: Collection[Provisioning]) -> Iterator[Offered]:
+def offered(offer: Offer, provisioning: Collection[Provisioning]) -> Iterator[OfferedService]:
     """Yields the services beside charging, in the order of their numbers; ``provisioning``: what the
     session offers of the certificate service.
 
@@ -96,7 +96,7 @@ def offered(offer: Offer, provisioning: Collection[Provisioning]) -> Iterator[Of
     free: the station counts no octets.
     """
     if provisioning:
-        yield Offered(
+        yield OfferedService(
             _service(CERTIFICATES, m.ServiceCategory.CONTRACT_CERTIFICATE, "Certificate", free=True),
             tuple(
                 ServiceParameterSet(PARAMETER_SETS[kind], (_text("Service", kind.value.capitalize()),))
@@ -105,7 +105,7 @@ def offered(offer: Offer, provisioning: Collection[Provisioning]) -> Iterator[Of
         )
     if offer.internet and offer.tls:
         wanted = sorted(INTERNET_SETS[kind] for kind in offer.internet)
-        yield Offered(
+        yield OfferedService(
             _service(INTERNET, m.ServiceCategory.INTERNET, "Internet", free=True),
             tuple(
                 ServiceParameterSet(number, (_text("Protocol", protocol), ServiceParameter("Port", Kind.INT, port)))
@@ -116,7 +116,7 @@ def offered(offer: Offer, provisioning: Collection[Provisioning]) -> Iterator[Of
         if offer.tls or not vendor.tls_only:
             category, name, scope = m.ServiceCategory.OTHER_CUSTOM, vendor.name or None, vendor.scope or None
             service = _service(vendor.number, category, name, free=vendor.free, scope=scope)
-            yield Offered(service, vendor.parameter_sets)
+            yield OfferedService(service, vendor.parameter_sets)
 
 
 def _service(

@@ -21,7 +21,7 @@ from secc.iso2.messages import (
 )
 from secc.iso2.paused import Chosen, Paused, PausedContract
 from secc.iso2.schedule import TUPLE_ID, AnySchedule, Stepped
-from secc.iso2.services import CERTIFICATES, PARAMETER_SETS, Offered, offered
+from secc.iso2.services import CERTIFICATES, PARAMETER_SETS, OfferedService, offered
 from secc.iso2.units import limit
 from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import Decision, Provisioning
@@ -89,7 +89,7 @@ class SessionState:
         self.stepped: Stepped | None = None
         """The schedule of the backend that the car has chosen."""
         self.no_power = NoPower(self.wishes)
-        self.listed: dict[int, Offered] = {}
+        self.listed: dict[int, OfferedService] = {}
         """The services beside charging that the car has been told of, by number."""
         self.selected: tuple[tuple[int, int | None], ...] = ()
         """The services and parameter sets that the car selected; None: no parameter set."""
@@ -121,13 +121,14 @@ class SessionState:
 
     # The schedule of a backend
 
-    def choose(self, schedule: AnySchedule) -> None:
+    def choose(self, schedule: AnySchedule) -> Chosen:
         """The car has chosen this one of the schedules on offer."""
         assert self.chosen is not None
-        self.chosen = Chosen(schedule, self.chosen.began_at + schedule.seconds)
+        self.chosen = chosen = Chosen(schedule, self.chosen.began_at + schedule.seconds)
         self.tuple_id = schedule.tuple_id
         self.stepped = schedule if isinstance(schedule, Stepped) else None
         self.wishes.outdated = self.renegotiates()
+        return chosen
 
     def stepped_watts(self, watts: float, now: float) -> float:
         """Returns so many watts, within the step of now. Asks the car to negotiate again where the
@@ -195,7 +196,7 @@ class SessionState:
         return allowed or (PaymentOption.EXTERNAL_PAYMENT,)
 
     @property
-    def services(self) -> tuple[Offered, ...]:
+    def services(self) -> tuple[OfferedService, ...]:
         """The services beside charging; a resumed session has those selected before. [V2G2-741]"""
         found = offered(self.offer, self.provisioning)
         if self.resumed is None:

@@ -33,15 +33,15 @@ STEPS = ((100.0, 11_000.0), (160.0, 4_000.0), (220.0, 50_000.0))
 )
 def test_the_least_of_step_and_limit_counts(now: float, limit: float | None, watts: float) -> None:
     power = PowerLimit(limit)
-    power.keep(STEPS)
+    power.steps = STEPS
     assert power.at(now) == watts
-    power.keep(())
+    power.steps = ()
     assert power.at(now) == limit
 
 
 def test_a_limit_that_is_not_a_number_counts() -> None:
     power = PowerLimit(math.nan)
-    power.keep(STEPS)
+    power.steps = STEPS
     found = power.at(100.0)
     assert found is not None
     assert math.isnan(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from secc.iso2 import messages as m
-from secc.iso2.services import Offered, offered
+from secc.iso2.services import OfferedService, offered
 from secc.session.effects import Provisioning
 from secc.session.offer import Offer
 from secc.session.services import (
@@ -40,7 +40,7 @@ def sent(body: m.Body) -> m.Body:
     return found
 
 
-def details(service: Offered) -> m.ServiceDetailRes:
+def details(service: OfferedService) -> m.ServiceDetailRes:
     listed = service.parameter_list()
     assert listed is not None
     return m.ServiceDetailRes(response_code=m.ResponseCode.OK, service_id=service.number, service_parameter_list=listed)

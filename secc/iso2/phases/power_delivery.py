@@ -40,9 +40,8 @@ def _start(secc: Party, state: SessionState, offered: Offered, request: PowerDel
     _refuse_stopped(state)
     if state.offer.plans or isinstance(schedule, Stepped):
         # The power path keeps the steps of a schedule of the backend.
-        state.choose(schedule)
+        began = state.choose(schedule).began_at
         steps = schedule.steps if isinstance(schedule, Stepped) else ()
-        began = state.chosen.began_at if state.chosen is not None else 0.0
         secc.do(KeepSchedule(tuple((began + start, watts) for start, watts in steps)))
     if not _already_on(secc, state):
         state.live = True
