@@ -27,8 +27,16 @@ LINE_OCTETS: Final = 100
 
 def problem_of(socket: Path) -> str:
     """Returns why no service can be asked at ``socket``; empty if one can."""
-    problem = exposed(socket.parent) or ("" if socket.is_socket() else f"{socket}: no service listens there")
+    problem = exposed(socket.parent) or _unheard(socket)
     return f"the provisioning service: {problem}" if problem else ""
+
+
+def _unheard(socket: Path) -> str:
+    try:
+        return "" if socket.is_socket() else f"{socket}: no service listens there"
+    except OSError as error:
+        # Such as a directory that this user may not enter.
+        return f"{socket}: {error.strerror}"
 
 
 async def provision(socket: Path, kind: Provisioning, request: bytes, seconds: float) -> bytes | ProvisioningRefused:

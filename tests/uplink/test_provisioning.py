@@ -14,6 +14,7 @@ from secc.errors import UplinkError
 from secc.session.effects import PROVISIONED_OCTETS, NoContract, Provisioning, ProvisioningRefused
 from secc.uplink import provisioning
 from secc.uplink.standalone import Rules, Standalone
+from tests.ops.test_places import nobody
 from tests.uplink.test_standalone import wall
 
 REQUEST = bytes(range(256)) * 14
@@ -123,6 +124,17 @@ def test_a_service_whose_place_others_can_take_is_not_used(socket: Path, tmp_pat
         await backend.close()
 
     asyncio.run(main())
+
+
+def test_a_service_behind_a_directory_that_the_station_may_not_enter(socket: Path, tmp_path: Path) -> None:
+    """Cars charge, and the operator hears why they cannot get a contract."""
+    backend = Standalone(Rules(tmp_path, provisioning=socket), wall)
+    asyncio.run(backend.open())
+    socket.parent.chmod(0o600)
+    with nobody():
+        assert not backend.provisions
+        assert backend.status().problems == (f"the provisioning service: {socket}: Permission denied",)
+    socket.parent.chmod(0o700)
 
 
 def test_without_a_service_nothing_is_offered_and_asking_is_an_error(socket: Path, tmp_path: Path) -> None:
