@@ -70,7 +70,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _lists(config, () if roots is None else roots.installed)
     yield from _schedules(config)
     yield from _revoked(config)
-    yield from _book(config)
+    yield from _books(config)
     yield from _chains(config, calendar.judging())
     yield from _outlets(config)
 
@@ -157,22 +157,26 @@ def _schedules(config: Config) -> Iterator[Finding]:
     yield Finding("schedules", f"{path}, {counts}")
 
 
-def _book(config: Config) -> Iterator[Finding]:
-    """Whether charging sessions can be stored. The station makes missing directories when it
-    starts. (A-RES-06)
-    """
-    path = config.uplink.sessions
-    if path is None:
-        return
+def _books(config: Config) -> Iterator[Finding]:
+    """Whether charging sessions and metering receipts can be stored. (A-RES-06)"""
+    uplink = config.uplink
+    for subject, path, lost in (
+        ("sessions", uplink.sessions, "sessions are lost with the next power cut"),
+        ("receipts", uplink.receipts, "no receipts are demanded"),
+    ):
+        if path is not None:
+            yield _book(subject, path, lost if uplink.danger_charge_unbooked else "no car charges")
+
+
+def _book(subject: str, path: Path, then: str) -> Finding:
+    """Whether the station can append to this file; it makes missing directories when it starts."""
     there = nearest(path.absolute().parent)
     try:
         Disk().require_room(path if path.absolute().parent == there else there / path.name, ROOM)
     except StorageFailed as error:
-        then = "sessions are lost with the next power cut" if config.uplink.danger_charge_unbooked else "no car charges"
-        yield bad("sessions", f"cannot be stored, so {then}: {error}")
-        return
+        return bad(subject, f"cannot be stored, so {then}: {error}")
     problem = exposed(path)
-    yield bad("sessions", problem) if problem else Finding("sessions", f"stored in {path}")
+    return bad(subject, problem) if problem else Finding(subject, f"stored in {path}")
 
 
 def _revoked(config: Config) -> Iterator[Finding]:

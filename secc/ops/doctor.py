@@ -91,9 +91,13 @@ def _storage(config: Config) -> Iterator[Finding]:
     wanted = {config.station.state_directory: SPARE_BYTES}
     traces = config.trace_directory
     wanted[traces] = wanted.get(traces, 0) + int(config.trace.cap_megabytes * 1e6)
-    if config.uplink.sessions is not None:
-        directory = config.uplink.sessions.parent
-        wanted[directory] = wanted.get(directory, 0) + int(config.uplink.sessions_megabytes * 1e6)
+    uplink = config.uplink
+    for path, megabytes in (
+        (uplink.sessions, uplink.sessions_megabytes),
+        (uplink.receipts, uplink.receipts_megabytes),
+    ):
+        if path is not None:
+            wanted[path.parent] = wanted.get(path.parent, 0) + int(megabytes * 1e6)
     for directory, needed in wanted.items():
         yield _directory(directory, needed)
 
@@ -116,7 +120,7 @@ def _directory(directory: Path, needed: int) -> Finding:
     if free < LEAST_BYTES:
         return bad("disk", f"{room}: full; make room")
     if free < needed:
-        remedy = "lower trace.cap_megabytes or uplink.sessions_megabytes"
+        remedy = "lower trace.cap_megabytes, uplink.sessions_megabytes or uplink.receipts_megabytes"
         return note("disk", f"{room}, but {needed / 1e6:.0f} MB may be needed: {remedy}")
     return Finding("disk", room)
 

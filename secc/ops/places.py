@@ -78,8 +78,10 @@ def _directories(config: Config, unit: Unit | None) -> Iterator[tuple[str, Path]
     yield "control socket", config.control_socket.parent
     if config.trace.mode is not TraceMode.OFF:
         yield "traces", config.trace_directory
-    if config.uplink.sessions is not None and unit is not None:  # without a unit the check of the book covers it
-        yield "sessions", config.uplink.sessions.parent
+    if unit is not None:  # without a unit the check of the books covers them
+        for subject, path in (("sessions", config.uplink.sessions), ("receipts", config.uplink.receipts)):
+            if path is not None:
+                yield subject, path.parent
     if config.lab.danger_keylog is not None:
         yield "key log", config.lab.danger_keylog.parent
 

@@ -201,17 +201,22 @@ def test_lists_with_an_error_and_lists_that_name_a_root_which_is_not_there(tmp_p
     assert f"names the root {'a1' * 32}, which is not installed: those entries match no contract" in said(config)
 
 
-def test_a_book_that_cannot_be_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("book", ["sessions", "receipts"])
+def test_a_book_that_cannot_be_written(tmp_path: Path, book: str) -> None:
     """A-RES-06: no car charges then, so it is said before the first one comes."""
-    config = configured(tmp_path)
-    assert "OK   sessions: stored in " in said(config), "its directory is made at the start"
-    book = config.uplink.sessions
-    assert book is not None
-    book.mkdir(parents=True)
-    assert f"BAD  sessions: cannot be stored, so no car charges: {book}: Is a directory" in said(config)
+
+    def booked(path: Path, *, unbooked: bool = False) -> str:
+        uplink = replace(config.uplink, danger_charge_unbooked=unbooked, **{book: path})
+        return said(replace(config, uplink=uplink))
+
+    config, path = configured(tmp_path), tmp_path / "new" / "book"
+    assert f"OK   {book}: stored in {path}" in booked(path), "its directory is made at the start"
+    path.mkdir(parents=True)
+    assert f"BAD  {book}: cannot be stored, so no car charges: {path}: Is a directory" in booked(path)
+    lost = {"sessions": "sessions are lost with the next power cut", "receipts": "no receipts are demanded"}[book]
+    assert f"BAD  {book}: cannot be stored, so {lost}: " in booked(path, unbooked=True)
     (tmp_path / "file").write_text("")
-    config = replace(config, uplink=replace(config.uplink, sessions=tmp_path / "file" / "sessions"))
-    assert "BAD  sessions: cannot be stored, so no car charges: " in said(config)
+    assert f"BAD  {book}: cannot be stored, so no car charges: " in booked(tmp_path / "file" / "book")
 
 
 def test_interfaces_and_drivers_that_are_not_there(tmp_path: Path) -> None:

@@ -116,6 +116,14 @@ def test_a_disk_that_is_full(
     assert all(remedy in line for line in found)
 
 
+def test_the_room_that_receipts_may_need(tmp_path: Path) -> None:
+    config, place = configured(tmp_path), tmp_path / "receipts"
+    place.mkdir()
+    uplink = replace(config.uplink, receipts=place / "receipts.jsonl", receipts_megabytes=10_000_000.0)
+    (found,) = (line for line in said(replace(config, uplink=uplink)) if f" disk: {place} " in line)
+    assert "but 10000000 MB may be needed" in found
+
+
 def rules(policy: str, *rules: str) -> str:
     lines = [f"type filter hook input priority filter; policy {policy};", *rules]
     return "\n".join(["table inet f { # handle 1", "chain input { # handle 1", *lines, "}", "}", ""])

@@ -98,6 +98,9 @@ def test_what_the_unit_makes_read_only(tmp_path: Path) -> None:
         in text
     )
     assert f"BAD  sessions: {tmp_path}/state is read-only" in text
+    config = configured(tmp_path)
+    config = replace(config, uplink=replace(config.uplink, receipts=tmp_path / "receipts"))
+    assert f"BAD  receipts: {tmp_path} is read-only" in said(config, unit)
     private = replace(UNIT, private=(tmp_path,))
     assert f"BAD  state directory: {tmp_path}/state: " in said(configured(tmp_path), private)
 
