@@ -63,6 +63,8 @@ def check(config: Config) -> None:
         }
         for path in (path for path, demanded in demanding.items() if demanded):
             raise Wrong(path, "is set, but uplink.receipts names no file for the receipts")
+    elif config.uplink.receipts == config.uplink.sessions:
+        raise Wrong(("uplink", "receipts"), "is the file of uplink.sessions, too; they need one each")
     if config.trust.revoked is not None and config.trust.truststore is None:
         raise Wrong(("trust", "revoked"), "is set, but trust.truststore names no roots to accept certificates by")
     if config.lab.strict and config.lab.tolerate:

@@ -190,6 +190,10 @@ port = 49152
             "station.toml:8: uplink.RequestMeteringReceipt: is set, but uplink.receipts names no file",
         ),
         (
+            PNC + "[uplink]\nsessions = 'book'\nreceipts = './book'\n",
+            "station.toml:9: uplink.receipts: is the file of uplink.sessions, too",
+        ),
+        (
             PNC + "[timing]\nreceipt_seconds = 1\n",
             "station.toml:8: timing.receipt_seconds: must be from 5 to 86400, not 1",
         ),
