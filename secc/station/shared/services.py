@@ -167,4 +167,6 @@ class Keylog:
             self._failed = True
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        # A handshake may still run on its thread: by then the number may be of another file.
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)

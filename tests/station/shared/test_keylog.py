@@ -37,6 +37,14 @@ def test_what_is_not_a_file_is_refused_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_what_comes_after_the_end_goes_into_no_other_file(tmp_path: Path) -> None:
+    keylog = Keylog(tmp_path / "keys")
+    keylog.close()
+    with (tmp_path / "other").open("xb"):
+        keylog("CLIENT_RANDOM 1")
+    assert (tmp_path / "other").read_bytes() == b""
+
+
 def test_a_full_disk_ends_no_handshake(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     keylog = Keylog(tmp_path / "keys")
     full = os.open("/dev/full", os.O_WRONLY)
