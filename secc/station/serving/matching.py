@@ -50,9 +50,9 @@ class MatchHost(Part):
         self._modem: PlcModem | None = None
         self._prepared = False
         self._keeper: asyncio.Task[None] | None = None
-        self._armed: ArmMatching | None = None
         self.car_mac: bytes | None = None
         """MAC address of the car that was matched for this plug-in."""
+        self._armed: ArmMatching | None = None
         """The plug-in's order while there is no matching conversation: the modem may appear after
         the car.
         """
@@ -169,7 +169,7 @@ class MatchHost(Part):
     # Orders of the plug-in
 
     def car_gone(self) -> None:
-        """Drop the order for the car that has left."""
+        """Drop the order for the car that has left, and its address."""
         self._armed = None
         self.car_mac = None
 
