@@ -111,7 +111,8 @@ class LabOrders:
         for setting in settings(type(self)):
             value = getattr(self, setting.field)
             if setting.key != "enabled" and value != setting.default:
-                found[setting.key] = [str(entry) for entry in value] if isinstance(value, tuple) else value
+                words = [str(entry) for entry in value] if isinstance(value, tuple) else value
+                found[setting.key] = str(value) if isinstance(value, str) else words
         return found
 
 

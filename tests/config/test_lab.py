@@ -36,6 +36,7 @@ def test_an_order_is_taken_and_taken_back(key: str, value: object, expected: obj
     orders = ON.ordered(key, value)
     assert getattr(orders, key) == expected
     assert list(orders.plain()) == [key]
+    assert "<" not in repr(orders.plain()), "plain in a log, too"
     assert orders.ordered(key, None) == ON
     assert orders.ordered("meter_info", "none").plain().keys() == {key, "meter_info"}
 
