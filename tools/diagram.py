@@ -21,6 +21,7 @@ from secc.session import supported_app_protocol as sap
 
 from .recording import (
     SCHEMAS,
+    STRANGE,
     Recorded,
     TraceUnreadable,
     is_capture,
@@ -38,8 +39,6 @@ QUIET_NOTES = ("tls {", "certificate {")
 """Notes for `secc explain`."""
 QUIET_EFFECTS = ("SetOutput", "Ask", "Abandon", "Tell", "End")
 SCALED = ("Multiplier", "Unit", "Value")
-STRANGE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
-"""Errors of values that no station writes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ A file is foreign input: its size and all values that are used are checked here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,8 @@ SCHEMAS: Final[Mapping[str, str]] = {
 """The schemas that a capture may name, and the document of each."""
 
 HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
+STRANGE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
+"""Errors of values that no station writes."""
 
 
 class TraceUnreadable(SeccError):
@@ -100,6 +103,17 @@ def read_trace(lines: Iterable[str]) -> list[dict[str, Any]]:
     if not entries or entries[0]["kind"] != "trace":
         raise TraceUnreadable("the first line is not the head of a trace")
     return entries
+
+
+@contextlib.contextmanager
+def written_by_a_station() -> Iterator[None]:
+    """Within this block, entries of a trace are used. Raises TraceUnreadable for values that no
+    station writes.
+    """
+    try:
+        yield
+    except STRANGE as error:
+        raise TraceUnreadable(f"an entry is not what it should be: {type(error).__name__}: {error}") from error
 
 
 def read_capture(lines: Sequence[str]) -> list[Recorded]:

@@ -116,6 +116,15 @@ def test_a_file_without_end_is_read_up_to_its_limit() -> None:
         read_lines(Path("/dev/zero"))
 
 
+def entries(*more: dict[str, Any], version: float = 3) -> str:
+    head = {"kind": "trace", "personal": True, "clock": 0.0, "version": version}
+    return "\n".join(map(json.dumps, (head, *more)))
+
+
+THINNED: dict[str, Any] = {"kind": "thinned", "exchanges": 1}
+ASKED: dict[str, Any] = {"kind": "received", "t": 0.0, "type": "8001", "octets": "8000"}
+
+
 # --- the programs ---------------------------------------------------------------------------------------------------------
 
 HOSTILE = {
@@ -136,6 +145,12 @@ HOSTILE = {
     "a tree that is none": line(message={"V2G_Message": {"Body": {"x": {"Status": [{}] * 3}}}}),
     "a deep tree": line(message=json.loads('{"Status":' * 400 + "1" + "}" * 400)),
     "a huge number": line(message={"X": {"P": {"Multiplier": 10**9, "Unit": "A", "Value": 1}}}),
+    "a trace of an endless version": entries(version=1e400),
+    "a thinned trace of half an offer": entries(THINNED, ASKED, {"kind": "note", "text": 'offer {"type":'}),
+    "a thinned trace of a deep offer": entries(THINNED, ASKED, {"kind": "note", "text": "offer " + "[" * 50_000}),
+    "a thinned trace of an offer of text": entries(
+        THINNED, ASKED, {"kind": "note", "text": 'offer {"type":"Offer","dc":"x","ac":null}'}
+    ),
     "an end of a terminal line": line(message={"X\x1b[2J\r\n\u2028": {"ResponseCode": "\x1b]0;x\x07\n"}}),
 }
 

@@ -14,7 +14,7 @@ from certs.errors import TrustError
 from secc.config import load
 from secc.errors import ConfigError, SeccError
 
-from ..recording import is_capture, printable, read_capture, read_lines, read_trace
+from ..recording import is_capture, printable, read_capture, read_lines, read_trace, written_by_a_station
 from .capture import Setting, replay_capture
 from .configured import configured
 from .exchanges import NotReplayable
@@ -94,8 +94,9 @@ def _report(lines: Sequence[str], setting: Setting) -> Iterator[tuple[bool, str]
         return
     entries = read_trace(lines)
     if any(entry["kind"] == "thinned" for entry in entries):
-        records, offer = recorded_in(entries), station_offer(entries)
-        for outcome in replay_capture(records, setting.offering(offer)):
+        with written_by_a_station():
+            outcomes = replay_capture(recorded_in(entries), setting.offering(station_offer(entries)))
+        for outcome in outcomes:
             yield from _session(outcome)
     elif setting != Setting():
         raise NotReplayable("a whole trace replays as it is, without options")

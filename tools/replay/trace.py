@@ -31,7 +31,7 @@ from secc.session.protocol import Transport, V2gProtocol
 from secc.trace.json import TraceBroken, plain, revive
 from secc.trace.versions import reduced, renewed, unsaid
 
-from ..recording import SCHEMAS, Recorded, TraceUnreadable, read_trace
+from ..recording import SCHEMAS, Recorded, read_trace, written_by_a_station
 from .exchanges import NotReplayable
 
 OFFER: Final = "offer "
@@ -204,10 +204,8 @@ def replay(lines: Iterable[str], protocols: tuple[V2gProtocol, ...] | None = Non
     _require_personal(entries)
     if any(entry["kind"] == "thinned" for entry in entries):
         raise NotReplayable("repetitions have been left out of this trace: make trace.ring_kilobytes larger")
-    try:
+    with written_by_a_station():
         return _Replay(entries, protocols if protocols is not None else (iso2.protocol(),)).run()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TraceUnreadable(f"an entry is not what it should be: {type(error).__name__}: {error}") from error
 
 
 def recorded_in(entries: Sequence[Mapping[str, Any]]) -> list[Recorded]:
@@ -218,7 +216,7 @@ def recorded_in(entries: Sequence[Mapping[str, Any]]) -> list[Recorded]:
     found: list[Recorded] = []
     index, schema = 0, "sap"
     named = {f"protocol {document}": name for name, document in SCHEMAS.items()}
-    try:
+    with written_by_a_station():
         for entry in entries:
             match entry["kind"]:
                 case "thinned":
@@ -229,8 +227,6 @@ def recorded_in(entries: Sequence[Mapping[str, Any]]) -> list[Recorded]:
                     stream, octets = int(entry["type"], 16), _octets(entry)
                     found.append(Recorded(0, index, float(entry["t"]), kind == "received", stream, schema, octets))
                     index += 1
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise TraceUnreadable(f"an entry is not what it should be: {type(error).__name__}: {error}") from error
     return found
 
 
