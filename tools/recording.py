@@ -47,7 +47,9 @@ SCHEMAS: Final[Mapping[str, str]] = {
 """The schemas that a capture may name, and the document of each."""
 
 HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
-STRANGE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
+STRANGE: Final = (
+    ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError, AssertionError,
+)  # fmt: skip
 """Errors of values that no station writes."""
 
 

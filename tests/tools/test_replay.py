@@ -135,6 +135,16 @@ def test_trace_without_its_offer_cannot_be_replayed() -> None:
         replay(line for line in trace(AC_EIM) if '"offer ' not in line)
 
 
+def test_an_offer_that_no_station_makes_is_refused_in_words() -> None:
+    lines = trace(AC_EIM)
+    place = next(n for n, line in enumerate(lines) if '"offer ' in line)
+    note = json.loads(lines[place])
+    offer = json.loads(note["text"].removeprefix("offer "))
+    lines[place] = json.dumps(note | {"text": "offer " + json.dumps(offer | {"ac": None})})
+    with pytest.raises(TraceUnreadable, match="not what it should be"):
+        replay(lines)
+
+
 @pytest.mark.parametrize("number", range(0, 60, 3))
 def test_damaged_trace_is_a_difference_or_an_error_of_its_kind(number: int) -> None:
     lines = trace(AC_EIM, Behaviour(loops=3))
