@@ -79,6 +79,21 @@ class Scenario:
         return asdict(self)
 
 
+_AC_LOOP = ["ChargingStatusRes"]
+_DC_LOOP = ["CurrentDemandRes"]
+
+
+def _iso2(name: str, current: str, *must_see: str, **kw) -> Scenario:
+    ac = current == "AC"
+    energy_mode = "AC_three_phase_core" if ac else "DC_extended"
+    loop = _AC_LOOP if ac else _DC_LOOP
+    return Scenario(name=name, protocols=[ISO2], energy_mode=energy_mode, must_see=[*loop, *must_see], **kw)
+
+
+def _iso2_pnc(name: str, current: str, *must_see: str, tls: str = "1.2", **kw) -> Scenario:
+    return _iso2(name, current, "PaymentDetailsRes", *must_see, tls=tls, auth="pnc", **kw)
+
+
 def _iso20(name: str, service: str, **kw) -> Scenario:
     protocol = ISO20_AC if service.startswith("AC") else ISO20_DC
     loop = "AC_ChargeLoopRes" if service.startswith("AC") else "DC_ChargeLoopRes"
@@ -99,9 +114,6 @@ def _iso2_pnc_negative(name: str, mutation: str, expect: str, doc: str, **more: 
     )
 
 
-_AC_LOOP = ["ChargingStatusRes"]
-_DC_LOOP = ["CurrentDemandRes"]
-
 _ISO20_BAD_CHAIN = (
     "AuthorizationRes:WARNING_CertificateValidationError|"
     "WARNING_GeneralPnCAuthorizationError|WARNING_NoCertificateAvailable|"
@@ -118,112 +130,56 @@ _ALL: list[Scenario] = [
         doc="DIN SPEC 70121, DC, external payment, no TLS",
     ),
     # ------------------------------------------------------------- ISO 15118-2
-    Scenario("iso2-ac-eim", [ISO2], must_see=_AC_LOOP, doc="AC, EIM, no TLS"),
-    Scenario(
-        "iso2-dc-eim",
-        [ISO2],
-        energy_mode="DC_extended",
-        must_see=_DC_LOOP,
-        doc="DC, EIM, no TLS",
-    ),
-    Scenario(
-        "iso2-ac-eim-tls",
-        [ISO2],
-        tls="1.2",
-        must_see=_AC_LOOP,
-        doc="AC, EIM over TLS 1.2",
-    ),
-    Scenario(
-        "iso2-dc-eim-tls",
-        [ISO2],
-        energy_mode="DC_extended",
-        tls="1.2",
-        must_see=_DC_LOOP,
-        doc="DC, EIM over TLS 1.2",
-    ),
-    Scenario(
-        "iso2-ac-pnc",
-        [ISO2],
-        tls="1.2",
-        auth="pnc",
-        must_see=[*_AC_LOOP, "PaymentDetailsRes"],
-        doc="AC Plug & Charge",
-    ),
-    Scenario(
-        "iso2-dc-pnc",
-        [ISO2],
-        energy_mode="DC_extended",
-        tls="1.2",
-        auth="pnc",
-        must_see=[*_DC_LOOP, "PaymentDetailsRes"],
-        doc="DC Plug & Charge",
-    ),
-    Scenario(
+    _iso2("iso2-ac-eim", "AC", doc="AC, EIM, no TLS"),
+    _iso2("iso2-dc-eim", "DC", doc="DC, EIM, no TLS"),
+    _iso2("iso2-ac-eim-tls", "AC", tls="1.2", doc="AC, EIM over TLS 1.2"),
+    _iso2("iso2-dc-eim-tls", "DC", tls="1.2", doc="DC, EIM over TLS 1.2"),
+    _iso2_pnc("iso2-ac-pnc", "AC", doc="AC Plug & Charge"),
+    _iso2_pnc("iso2-dc-pnc", "DC", doc="DC Plug & Charge"),
+    _iso2_pnc(
         "iso2-ac-pnc-tariffs",
-        [ISO2],
-        tls="1.2",
-        auth="pnc",
+        "AC",
         tariffs=True,
-        must_see=[*_AC_LOOP, "PaymentDetailsRes"],
         doc="AC Plug & Charge by one of three schedules with signed tariffs",
     ),
-    Scenario(
+    _iso2(
         "iso2-dc-eim-tariffs",
-        [ISO2],
-        energy_mode="DC_extended",
+        "DC",
         tariffs=True,
-        must_see=_DC_LOOP,
         doc="DC, external payment, by one of three schedules with tariffs",
     ),
-    Scenario(
+    _iso2_pnc(
         "iso2-ac-pnc-certinstall",
-        [ISO2],
-        tls="1.2",
-        auth="pnc",
+        "AC",
+        "CertificateInstallationRes",
         cert_install=True,
-        must_see=[*_AC_LOOP, "CertificateInstallationRes", "PaymentDetailsRes"],
         doc="AC Plug & Charge after contract certificate installation",
     ),
-    Scenario(
+    _iso2_pnc(
         "iso2-dc-pnc-certinstall",
-        [ISO2],
-        energy_mode="DC_extended",
-        tls="1.2",
-        auth="pnc",
+        "DC",
+        "CertificateInstallationRes",
         cert_install=True,
-        must_see=[*_DC_LOOP, "CertificateInstallationRes", "PaymentDetailsRes"],
         doc="DC Plug & Charge after contract certificate installation",
     ),
-    Scenario(
+    _iso2_pnc(
         "iso2-ac-pnc-receipts",
-        [ISO2],
-        tls="1.2",
-        auth="pnc",
+        "AC",
+        "MeteringReceiptRes",
         receipts=True,
-        must_see=[*_AC_LOOP, "PaymentDetailsRes", "MeteringReceiptRes"],
         doc="AC Plug & Charge with metering receipts",
     ),
-    Scenario(
-        "iso2-ac-pnc-tls13",
-        [ISO2],
-        tls="1.3",
-        auth="pnc",
-        must_see=[*_AC_LOOP, "PaymentDetailsRes"],
-        doc="AC Plug & Charge over mutual TLS 1.3",
-    ),
-    Scenario(
+    _iso2_pnc("iso2-ac-pnc-tls13", "AC", tls="1.3", doc="AC Plug & Charge over mutual TLS 1.3"),
+    _iso2(
         "iso2-ac-pause-resume",
-        [ISO2],
+        "AC",
         sessions=["pause", "terminate"],
-        must_see=_AC_LOOP,
         doc="AC, pause, then resume with the same SessionID",
     ),
-    Scenario(
+    _iso2(
         "iso2-dc-pause-resume",
-        [ISO2],
-        energy_mode="DC_extended",
+        "DC",
         sessions=["pause", "terminate"],
-        must_see=_DC_LOOP,
         doc="DC, pause, then resume with the same SessionID",
     ),
     # ------------------------------------------------------------ ISO 15118-20
