@@ -92,6 +92,9 @@ class Iso2Sayings:
         self.offer = offer
         self.exchanged: list[str] = []
         self._exchanges, self._provision = exchanges, provision
+        setups = (each for each in exchanges if isinstance(each.body, m.SessionSetupRes))
+        self._given = {each.header.session_id for each in setups}
+        """The SessionIDs that the recorded station gave, so that the car rightly uses them."""
         self._at, said = (at, "as given") if at is not None else _date(exchanges)
         if said:
             self.exchanged.append(f"calendar: {self._at:%Y-%m-%d %H:%M} UTC, {said}")
@@ -205,17 +208,10 @@ class Iso2Sayings:
         exchange = self._exchanges[number]
         ours = getattr(header, "session_id", None)
         theirs = getattr(received.header, "session_id", None)
-        if ours is None or theirs is None or ours == theirs or exchange.name == "SessionSetupReq":
-            return received
-        if not self._given(theirs):
+        if ours is None or ours == theirs or theirs not in self._given or exchange.name == "SessionSetupReq":
             return received
         self._say("SessionID of the car's requests: today's station gave another one than the recorded station")
         return replace(received, header=replace(received.header, session_id=ours))
-
-    def _given(self, session_id: bytes) -> bool:
-        """Whether the recorded station gave this SessionID, so that the car rightly uses it."""
-        setups = (each for each in self._exchanges if isinstance(each.body, m.SessionSetupRes))
-        return session_id in {each.header.session_id for each in setups}
 
     def _say(self, text: str) -> None:
         if text not in self.exchanged:
