@@ -223,6 +223,7 @@ async def _run(options: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, or 2 for a PKI that cannot be read and a socket that cannot be served."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.provisioning", description="A provisioning service for a bench."
     )
@@ -234,6 +235,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         asyncio.run(_run(options))
     except KeyboardInterrupt:
         return 130
+    except (OSError, ValueError) as error:
+        print(f"provisioning: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -110,11 +110,16 @@ def operator_key(directory: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, or 2 for a PKI that cannot be read and a directory that cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m tools.tariffs", description="Schedules with tariffs for a bench.")
     parser.add_argument("--pki", type=Path, required=True, help="directory of a lab PKI, as tools.pki writes it")
     parser.add_argument("--out", type=Path, required=True, help="directory to write to")
     options = parser.parse_args(argv)
-    print(write(options.out, operator_key(options.pki)))
+    try:
+        print(write(options.out, operator_key(options.pki)))
+    except (OSError, ValueError) as error:
+        print(f"tariffs: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -16,7 +16,7 @@ from secc.uplink.provisioning import provision
 from tests.iso2.phases.test_certificates import SERVICE, good, installation
 from tests.lab_trust import AT
 from tools.pki.layout import make_lab_pki
-from tools.provisioning import ProvisioningService, decrypt, encrypt, serve, shared_key
+from tools.provisioning import ProvisioningService, decrypt, encrypt, main, serve, shared_key
 
 INSTALL = Provisioning.INSTALLATION
 
@@ -30,7 +30,7 @@ def test_it_serves_a_station_from_the_files_of_a_pki(tmp_path: Path) -> None:
     make_lab_pki(tmp_path, seed=1, at=AT)
     service = ProvisioningService.load(tmp_path, AT)
 
-    async def main() -> None:
+    async def served() -> None:
         with tempfile.TemporaryDirectory() as directory:
             socket = Path(directory) / "cps.sock"
             async with await serve(service, socket):
@@ -50,7 +50,7 @@ def test_it_serves_a_station_from_the_files_of_a_pki(tmp_path: Path) -> None:
                     assert isinstance(refused, ProvisioningRefused)
                     assert refused.why is NoContract.FAILED
 
-    asyncio.run(main())
+    asyncio.run(served())
 
 
 def stop() -> SessionStopRes:
@@ -78,3 +78,9 @@ def test_a_key_comes_back_whatever_its_leading_octets_are(private: int) -> None:
     encrypted = encrypt(key, shared, bytes(range(16)))
     assert len(encrypted) == 48
     assert decrypt(encrypted, shared).private_numbers().private_value == private
+
+
+def test_a_directory_without_a_pki_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--pki", str(tmp_path), "--socket", str(tmp_path / "socket")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cps_chain.pem" in line

@@ -46,3 +46,10 @@ def test_the_operators_key_is_found_in_either_pki(tmp_path: Path) -> None:
     (keys / "moSubCA2.key").write_bytes(secret)
     assert operator_key(tmp_path / "bench").private_numbers() == key.private_numbers()
     assert write(tmp_path / "plans", operator_key(tmp_path / "bench")).exists()
+
+
+def test_a_directory_without_a_pki_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--pki", str(tmp_path), "--out", str(tmp_path / "plans")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "mo_sub2.key" in line
+    assert not (tmp_path / "plans").exists()
