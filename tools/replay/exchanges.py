@@ -42,7 +42,7 @@ class Exchange:
     @property
     def ongoing(self) -> bool:
         """Whether the recorded station asked the car to ask again."""
-        return str(getattr(self.body, "evse_processing", None) or "").startswith("Ongoing")
+        return asks_again(self.body)
 
     @property
     def code(self) -> str:
@@ -53,6 +53,11 @@ class Exchange:
     def well(self) -> bool:
         """Whether the recorded station said OK, or its answer is missing."""
         return not self.code or self.code.startswith("OK")
+
+
+def asks_again(answer: Any) -> bool:
+    """Whether a station that answers this is not ready: the car is to ask again."""
+    return str(getattr(answer, "evse_processing", None) or "").startswith("Ongoing")
 
 
 def exchanges(records: Iterable[Recorded], readers: Mapping[str, Read]) -> list[Exchange]:

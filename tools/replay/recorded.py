@@ -26,7 +26,7 @@ from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import Transport, V2gProtocol
 
 from .differences import Difference, Differences
-from .exchanges import STEP_SECONDS, Exchange, NotReplayable, Read
+from .exchanges import STEP_SECONDS, Exchange, NotReplayable, Read, asks_again
 
 STEPS: Final = 20_000
 """Most steps of the station between two requests: it may look at something every 50 ms for 60 s."""
@@ -201,7 +201,7 @@ class RecordedSession:
         """Whether the car went on in the recording, and today's station is not ready."""
         exchange, after = self._exchanges[self._number], self._after()
         moved_on = after is not None and after.name != exchange.name and exchange.well and self._settled()
-        return moved_on and self._ended is None and _ongoing(self._polled)
+        return moved_on and self._ended is None and asks_again(self._polled)
 
     def _after(self) -> Exchange | None:
         return self._exchanges[self._number + 1] if self._number + 1 < len(self._exchanges) else None
@@ -359,9 +359,5 @@ class RecordedSession:
         return found
 
 
-def _ongoing(message: Any) -> bool:
-    return str(getattr(message, "evse_processing", None) or "").startswith("Ongoing")
-
-
 def _finished(message: Any) -> bool:
-    return getattr(message, "evse_processing", None) is not None and not _ongoing(message)
+    return getattr(message, "evse_processing", None) is not None and not asks_again(message)
