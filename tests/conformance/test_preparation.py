@@ -171,9 +171,9 @@ def test_the_cable_is_checked_with_the_pilot_in_c_or_d(ventilation: bool, long: 
         assert loop.time() - began < 40.0
         if long:
             assert seen
-            assert loop.time() - began >= 28.0
+            assert loop.time() - began >= 30.0
 
-    at(dc("CableCheck"), tmp_path, act, orders=LabOrders(enabled=True, insulation_seconds=28.0 if long else 0.0))
+    at(dc("CableCheck"), tmp_path, act, orders=LabOrders(enabled=True, insulation_seconds=30.0 if long else 0.0))
 
 
 @pytest.mark.case("I2-PC-01")
