@@ -249,23 +249,17 @@ def test_what_the_car_complains_of_never_makes_a_stop_fail(error: DC_EVErrorCode
 # --- The loop -----------------------------------------------------------------------------------------------------------------
 
 
-def without_receipt(body: Any, tester: Tester) -> None:
-    assert body.receipt_required is False
+def without_meter(body: Any, tester: Tester) -> None:
+    assert body.meter_info is None
 
 
 def with_meter(body: Any, tester: Tester) -> None:
-    without_receipt(body, tester)
-    assert body.meter_info.meter_id
+    assert body.meter_info.meter_id == "SIM-METER-1"
 
 
 def with_identity_alone(body: Any, tester: Tester) -> None:
     with_meter(body, tester)
     assert body.meter_info.meter_reading is None
-
-
-def without_meter(body: Any, tester: Tester) -> None:
-    without_receipt(body, tester)
-    assert body.meter_info is None
 
 
 def with_reading(body: Any, tester: Tester) -> None:
@@ -295,7 +289,7 @@ def test_what_the_loop_tells(
     async def act(tester: Tester) -> None:
         for _ in range(30):
             body = await tester.says(tester.demand() if of_dc else ChargingStatusReq())
-            assert body.response_code is ResponseCode.OK
+            assert (body.response_code, body.receipt_required) == (ResponseCode.OK, False)
             judge(body, tester)
             await asyncio.sleep(0.5 if of_dc else 2.0)
 

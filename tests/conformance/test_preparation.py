@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,17 @@ AGAIN = [
 DAY = 86_400
 
 
+def check_intervals(intervals: list[Any], end: int, most: int | None) -> None:
+    """They follow one another until the end, and there are not too many."""
+    assert 1 <= len(intervals) <= (12 if most is None else most)
+    assert intervals[0].start == 0
+    for before, after in pairwise(intervals):
+        assert before.start < after.start
+        assert before.duration in (None, after.start - before.start)
+    assert intervals[-1].duration is not None
+    assert intervals[-1].start + intervals[-1].duration == end
+
+
 async def has_a_valid_schedule(tester: Tester, departure: int | None, most: int | None) -> None:
     request = (dc_parameters if tester.dc else ac_parameters)(departure_time=departure)
     body = await tester.says(replace(request, max_entries_sa_schedule_tuple=most))
@@ -117,12 +129,7 @@ async def has_a_valid_schedule(tester: Tester, departure: int | None, most: int 
         assert 1 <= one.sa_schedule_tuple_id <= 255
         assert one.sales_tariff is None
         entries = one.p_max_schedule.p_max_schedule_entry
-        assert 1 <= len(entries) <= (12 if most is None else most)
-        starts = [entry.time_interval.start for entry in entries]
-        assert starts[0] == 0
-        assert starts == sorted(set(starts))
-        assert entries[-1].time_interval.duration is not None
-        assert starts[-1] + entries[-1].time_interval.duration == (departure or DAY)
+        check_intervals([entry.time_interval for entry in entries], departure or DAY, most)
         assert all(entry.p_max.value > 0 for entry in entries)
 
 

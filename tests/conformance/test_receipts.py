@@ -18,6 +18,7 @@ from secc.iso2.messages import SCHEMA, ChargingStatusReq, MeteringReceiptReq, Re
 from secc.session.offer import MeterDetail
 from secc.session.signature import P256_SHA256, sign
 from tests.conformance.places import TAKES_ORDERS, pnc, run
+from tests.conformance.test_power import with_identity_alone, with_meter, with_reading
 from tests.conformance.tester import Tester
 from tests.station_scene import Scene
 
@@ -71,32 +72,13 @@ def row(name: str, *parameters: Any) -> Any:
     return pytest.param(*parameters, id=name, marks=pytest.mark.case(name))
 
 
-def told(body: Any, tester: Tester) -> None:
-    assert body.receipt_required is True
-
-
-def with_meter(body: Any, tester: Tester) -> None:
-    told(body, tester)
-    assert body.meter_info.meter_id == "SIM-METER-1"
-
-
-def with_identity_alone(body: Any, tester: Tester) -> None:
-    with_meter(body, tester)
-    assert body.meter_info.meter_reading is None
-
-
-def with_reading(body: Any, tester: Tester) -> None:
-    with_meter(body, tester)
-    assert 0.0 <= tester.world.truth()["metered_watt_hours"] - body.meter_info.meter_reading < 5.0
-
-
 @pytest.mark.parametrize(
     ("of_dc", "detail", "judge"),
     [
-        row("I2-CS-02", False, MeterDetail.READING, told),
+        row("I2-CS-02", False, MeterDetail.READING, with_meter),
         row("I2-CS-06", False, MeterDetail.IDENTITY, with_identity_alone),
         row("I2-CS-08", False, MeterDetail.READING, with_reading),
-        row("I2-CD-02", True, MeterDetail.READING, told),
+        row("I2-CD-02", True, MeterDetail.READING, with_meter),
         row("I2-CD-07", True, MeterDetail.IDENTITY, with_identity_alone),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from secc.errors import SignatureRejected
 from secc.iso2.messages import SCHEMA, ResponseCode
 from secc.session.signature import P256_SHA256, Form, verify
 from tests.conformance.places import Place, pnc, run
-from tests.conformance.test_preparation import DAY, FINISHED, STOP_DUE, scheduled
+from tests.conformance.test_preparation import DAY, FINISHED, STOP_DUE, check_intervals, scheduled
 from tests.conformance.tester import Tester
 from tests.iso2_car import ac_parameters, dc_parameters
 from tests.station_scene import lab_pki
@@ -64,17 +63,6 @@ async def parameters(tester: Tester, departure: int | None, most: int | None) ->
         replace(request, max_entries_sa_schedule_tuple=most),
         await tester.says(replace(request, max_entries_sa_schedule_tuple=most)),
     )
-
-
-def check_intervals(intervals: list[Any], end: int, most: int | None) -> None:
-    """They follow one another until the end, and there are not too many."""
-    assert 1 <= len(intervals) <= (12 if most is None else most)
-    assert intervals[0].start == 0
-    for before, after in pairwise(intervals):
-        assert before.start < after.start
-        assert before.duration in (None, after.start - before.start)
-    assert intervals[-1].duration is not None
-    assert intervals[-1].start + intervals[-1].duration == end
 
 
 async def has_tariffs(tester: Tester, departure: int | None, most: int | None) -> Any:
