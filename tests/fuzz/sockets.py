@@ -216,11 +216,11 @@ def datagrams(directory: Path, *, count: int, seed: int, told: Callable[[str], N
         return wrong
 
     seen = Counter[str]()
-    with complaints() as logged, _counted(seen, sdp, "parse_request"), _counted(seen, sdp.RateLimit, "admit"):
+    with complaints() as logged, counted(seen, sdp, "parse_request"), counted(seen, sdp.RateLimit, "admit"):
         return run_virtual(main())
 
 
-def _counted(seen: Counter[str], owner: Any, name: str) -> AbstractContextManager[Any]:
+def counted(seen: Counter[str], owner: Any, name: str) -> AbstractContextManager[Any]:
     """Count the calls of a function meanwhile."""
     function = getattr(owner, name)
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from hal.sim.clock import run_virtual
-from tests.fuzz.sockets import aborts, complaints, datagrams, mutated, resources
+from secc.config import Lab, LabOrders
+from secc.config.facets import settings
+from secc.station.serving.orders import Orders
+from tests.fuzz.sockets import aborts, complaints, counted, datagrams, mutated, resources
 from tests.station_scene import configured, station
 
 
@@ -31,20 +35,24 @@ def test_any_datagram_on_the_sdp_port(tmp_path: Path) -> None:
 @pytest.mark.case("A-OCPP-06")
 def test_any_line_on_the_control_socket(tmp_path: Path) -> None:
     chance = random.Random(3)
-    verbs = ["state", "start", "limit", "token", "renegotiate", "lab", "events", "reload", "nothing"]
-    values: list[object] = [None, True, -1, 1e400, 0.5, "", "rfid", "x" * 300, [], {}, [[]], "\x00", "Authorization"]
-    keys = ["outlet", "watts", "kind", "value", "phase", "on"]
+    verbs = ["state", "start", "stop", "limit", "token", "wake", "renegotiate", "lab", "events", "reload", "nothing"]
+    values: list[object] = [None, True, -1, 1e400, 0.5, "", "rfid", "x" * 300, [], {}, [[]], "\x00", ["Authorization"]]
+    keys = ["outlet", "watts", "kind", "value"]
+    orders = [setting.key for setting in settings(LabOrders) if setting.key != "enabled"]
 
     def line() -> bytes:
         if chance.random() < 0.3:
             return chance.randbytes(chance.randrange(1, 200)).replace(b"\n", b"") + b"\n"
         asked = {"do": chance.choice(verbs)} | {key: chance.choice(values) for key in keys if chance.random() < 0.7}
-        return mutated(chance, json.dumps(asked).encode()).replace(b"\n", b"") + b"\n"
+        if chance.random() < 0.7:
+            asked |= {"outlet": "1", "order": chance.choice(orders)}
+        octets = json.dumps(asked).encode()
+        return (mutated(chance, octets) if chance.random() < 0.5 else octets).replace(b"\n", b"") + b"\n"
 
     async def main() -> None:
-        async with station(configured(tmp_path), watch=False) as scene:
+        async with station(configured(tmp_path, lab=Lab(orders=LabOrders(enabled=True))), watch=False) as scene:
             before = resources()
-            for _ in range(300):
+            for _ in range(1000):
                 reader, writer = await asyncio.open_unix_connection(scene.config.control_socket)
                 writer.write(line())
                 if chance.random() < 0.8:
@@ -58,8 +66,16 @@ def test_any_line_on_the_control_socket(tmp_path: Path) -> None:
             assert after[0] <= before[0] + 1
             assert after[1] <= before[1]
             assert logged == []
+            assert seen["order"] > seen["within"] > 5, "orders that were understood, and taken"
+            for order in orders:
+                scene.outlet().commands.lab(order, None)
             scene.outlet().commands.limit(None)
             await scene.charges()
 
-    with complaints() as logged:
+    seen = Counter[str]()
+    with (
+        complaints() as logged,
+        counted(seen, Orders, "order"),
+        counted(seen, LabOrders, "within"),
+    ):
         run_virtual(main())
