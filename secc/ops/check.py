@@ -38,6 +38,7 @@ from secc.session.offer import Payment, Transfer
 from secc.session.protocol import V2gProtocol
 from secc.session.schedules import ChargingNeeds
 from secc.uplink.lists import read_list
+from secc.uplink.provisioning import problem_of
 from secc.uplink.schedules import read_schedules
 
 EXPIRY_WARNING = timedelta(days=30)
@@ -69,6 +70,7 @@ def findings(config: Config) -> Iterator[Finding]:
         yield from _roots(roots, config.trust.truststore, calendar.judging())
     yield from _lists(config, () if roots is None else roots.installed)
     yield from _schedules(config)
+    yield from _provisioning(config)
     yield from _revoked(config)
     yield from _books(config)
     yield from _chains(config, calendar.judging())
@@ -155,6 +157,15 @@ def _schedules(config: Config) -> Iterator[Finding]:
     signed, others = ([one for one in each.schedules if one.tariff is not None] for each in found)
     counts = f"{len(found[0].schedules)} schedules, {len(signed)} signed tariffs, {len(others)} for external payment"
     yield Finding("schedules", f"{path}, {counts}")
+
+
+def _provisioning(config: Config) -> Iterator[Finding]:
+    """Whether a provisioning service can be asked; it may start later than the station."""
+    path = config.uplink.provisioning
+    if path is not None:
+        problem = problem_of(path)
+        offered = Finding("provisioning", f"a service listens at {path}")
+        yield note("provisioning", f"{problem}: cars are not offered it") if problem else offered
 
 
 def _books(config: Config) -> Iterator[Finding]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,6 +201,21 @@ def test_lists_with_an_error_and_lists_that_name_a_root_which_is_not_there(tmp_p
     assert "BAD  allowlist" not in said(config)
     allow.write_text(f"emaid DE8AA* root={'a1' * 32}\n")
     assert f"names the root {'a1' * 32}, which is not installed: those entries match no contract" in said(config)
+
+
+def test_a_provisioning_service_that_cannot_be_asked(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as service:
+        path = Path(directory) / "cps.sock"
+        config = replace(config, uplink=replace(config.uplink, provisioning=path))
+        absent = (
+            f"NOTE provisioning: the provisioning service: {path}: no service listens there: cars are not offered it"
+        )
+        assert absent in said(config)
+        service.bind(str(path))
+        assert f"OK   provisioning: a service listens at {path}" in said(config)
+        path.parent.chmod(0o777)
+        assert "NOTE provisioning: the provisioning service: " in said(config)
 
 
 @pytest.mark.parametrize("book", ["sessions", "receipts"])
