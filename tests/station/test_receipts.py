@@ -319,7 +319,9 @@ def test_where_cars_may_charge_unbooked_none_is_demanded_then(tmp_path: Path) ->
     async def act(scene: Scene) -> None:
         path.mkdir()
         await scene.until(lambda: scene.services.uplink.unbooked, what="looked at")
-        assert (await scene.drive(car(loops=30), tls=True).done()).outcome == "completed.full"
+        drive = await scene.drive(car(loops=30), tls=True).done()
+        assert drive.outcome == "completed.full"
+        assert {getattr(answer, "receipt_required", None) for answer in drive.answers} == {None, False}
 
     at(made, act)
 
