@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -91,6 +92,11 @@ def _redacted(tree: Any, personal: Collection[str], *, hidden: bool) -> Any:
 
 
 def _plain(value: object, personal: bool, deep: int) -> Any:
+    # First what most values are. An Enum may be a str as well.
+    if type(value) is float and math.isfinite(value):
+        return value
+    if type(value) is str:
+        return value[:2000]
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, Enum):
@@ -117,12 +123,17 @@ def _plain(value: object, personal: bool, deep: int) -> Any:
         return {"type": "frozenset", "value": sorted(str(entry) for entry in value)}
     if is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__} | {
-            field.name: _field(field.name, getattr(value, field.name), personal or None, field.repr, deep)
-            for field in fields(value)
-            # The reference of a signature has a field of this name, which V2G leaves out.
-            if field.name != "type"
+            name: _field(name, getattr(value, name), personal or None, shown, deep)
+            for name, shown in _fields(type(value))
         }
     return {"type": type(value).__name__}
+
+
+@cache
+def _fields(cls: type[Any]) -> tuple[tuple[str, bool], ...]:
+    """Returns the fields of a dataclass, each with whether it is in its class's ``repr``."""
+    # The reference of a signature has a field of this name, which V2G leaves out.
+    return tuple((field.name, field.repr) for field in fields(cls) if field.name != "type")
 
 
 def _field(name: str, value: object, personal: bool | None, shown: bool, deep: int) -> Any:

@@ -88,7 +88,8 @@ class Transactions(Part):
 
     async def _start(self, report: SessionStarted, begun: asyncio.Task[bytes | None]) -> None:
         """Report the beginning to the backend, with the meter's start record if it has one."""
-        await self._services.uplink.session_started(replace(report, signed=await begun))
+        record = await begun
+        await self._services.uplink.session_started(report if record is None else replace(report, signed=record))
 
     def paused(self, levels: Levels) -> None:
         """The running session pauses: its transaction stays open."""
