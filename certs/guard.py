@@ -129,7 +129,11 @@ def _owners_above() -> frozenset[int]:
     """Returns the users who may own directories above a store. In a container or a checkout this
     includes the developer, who also owns the program.
     """
-    return _owners() | {Path(__file__).stat().st_uid} | _root_outside()
+    owners = _owners() | _root_outside()
+    with contextlib.suppress(PermissionError):
+        # A process that has changed its user may be unable to look at its own program.
+        owners |= {Path(__file__).stat().st_uid}
+    return owners
 
 
 def _root_outside() -> frozenset[int]:
