@@ -32,4 +32,5 @@ def broken_facet(request: Any) -> Refusal | None:
     place = f"{type(request).__name__}.{path}"
     while place not in CODES and "." in place:
         place = place.rpartition(".")[0]
-    return Refusal(CODES.get(place, ResponseCode.FAILED), "XSD", f"{path} is outside its facets")
+    code = CODES.get(place, ResponseCode.FAILED)
+    return Refusal(code, "XSD", f"{path} is outside its facets")
