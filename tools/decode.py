@@ -19,14 +19,14 @@ from typing import IO, Any, Final
 from secc.errors import SeccError
 from secc.exi import Schema, xmldsig
 from secc.exi.tree import fragment_from_tree, from_tree, to_tree
-from secc.iso2 import messages as iso2
+from secc.protocols import protocols
 from secc.session import supported_app_protocol as sap
 
-DOCUMENTS: Final[dict[str, Schema[Any]]] = {"sap": sap.SCHEMA, "iso15118-2": iso2.SCHEMA}
+_SPOKEN: Final = tuple(loaded.schema for protocol in protocols() if (loaded := protocol.load()).schema is not None)
+
+DOCUMENTS: Final[dict[str, Schema[Any]]] = {schema.name: schema for schema in (sap.SCHEMA, *_SPOKEN)}
 FRAGMENTS: Final[dict[str, Schema[Any]]] = {
-    "fragment:sap": sap.SCHEMA,
-    "fragment:iso15118-2": iso2.SCHEMA,
-    "fragment:xmldsig": xmldsig.SCHEMA,
+    f"fragment:{schema.name}": schema for schema in (sap.SCHEMA, *_SPOKEN, xmldsig.SCHEMA)
 }
 CAPTURE_MAGIC: Final = {"a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "0a0d0d0a"}
 """First four octets of a pcap (micro- and nanoseconds, either byte order) or a pcapng file."""

@@ -16,14 +16,14 @@ from typing import Any, Final
 from secc.errors import DecodeError, FramingError, SeccError
 from secc.exi import Schema
 from secc.exi.tree import to_tree
-from secc.iso2 import messages as iso2
 from secc.link import sdp
 from secc.link.v2gtp import Frame, Framer, PayloadType, unframe
+from secc.protocols import protocols
 from secc.session import supported_app_protocol as sap
 
 from . import decode_tls
 
-PROTOCOLS: Final[dict[str, Schema[Any]]] = {"urn:iso:15118:2:2013:MsgDef": iso2.SCHEMA}
+PROTOCOLS: Final = {protocol.namespace: protocol.load().schema for protocol in protocols()}
 """Codecs by the namespace that SupportedAppProtocol agrees on."""
 
 SDP_PORT: Final = 15118

@@ -31,6 +31,7 @@ def protocol() -> V2gProtocol:
 
 def _load() -> LoadedProtocol:
     from secc.iso2.dialogue import RESPONSES, open_dialogue, read, warm, warm_rest
+    from secc.iso2.messages import SCHEMA
     from secc.iso2.paused import KEPT
 
-    return LoadedProtocol(open_dialogue, read, warm, warm_rest, tuple(RESPONSES.values()), KEPT)
+    return LoadedProtocol(open_dialogue, read, warm, warm_rest, tuple(RESPONSES.values()), KEPT, SCHEMA)

@@ -8,6 +8,7 @@ from typing import Any
 
 from certs.certificates import Edition
 from frozen import dataclass
+from secc.exi import Schema
 from secc.session.dialogue import Dialogue
 from secc.session.offer import Offer, Surroundings, Transfer
 
@@ -46,6 +47,8 @@ class LoadedProtocol:
     """The types of its responses, each with a ``response_code``: for tests that change answers."""
     kept: tuple[type, ...] = ()
     """The types of which its values for a resume are made: a replay makes such a value again."""
+    schema: Schema[Any] | None = None
+    """The codec of its messages, for tools that read what others have recorded."""
 
 
 @dataclass(frozen=True, slots=True)
