@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from secc.conversation import Effect, End, Received, Send
+from secc.conversation import End, Received, Send
 from secc.iso2.messages import (
     AuthorizationRes,
-    Body,
     CableCheckRes,
     ChargeParameterDiscoveryRes,
     ChargeProgress,
@@ -58,8 +56,9 @@ from secc.iso2.messages import (
 from secc.session.events import ConnectionClosed, StopRequested
 from secc.session.supported_app_protocol import ResponseCode as Negotiated
 from secc.session.supported_app_protocol import SupportedAppProtocolRes
+from tests.car_bench import Answers, Bend, CarBench
 from tools.evcc.behaviour import Behaviour, Remembered
-from tools.evcc.dialogue import STREAM, Dialogue, drive_in
+from tools.evcc.dialogue import STREAM
 from tools.evcc.iso2.quantities import amperes, real, volts, watts
 from tools.evcc.vocabulary import MoveRelays, RememberSession, SetLoad, SetPilot
 
@@ -134,86 +133,19 @@ GOOD: dict[str, Any] = {
     "SessionStop": SessionStopRes(response_code=OK),
 }
 
-Bend = Callable[[str, int], Any]
-"""Takes a request's name without ``Req`` and how often it came; gives the answer, a whole Received, or None for silence."""
+ISO2 = Answers(GOOD, schema_id=10, header=MessageHeader(session_id=SESSION))
 
 
-class Bench:
+class Bench(CarBench):
     """A car whose every request is answered from :data:`GOOD`, but where ``bend`` says otherwise."""
 
     def __init__(self, behaviour: Behaviour, bend: Bend | None = None) -> None:
-        self.now = 50.0
-        self.bend = bend
-        self.dialogue: Dialogue = drive_in(behaviour, now=self.now)
-        self.effects: list[Effect] = []
-        self.said: list[Any] = []
-        self.asked_at = 0.0
-
-    @property
-    def names(self) -> list[str]:
-        return [type(body).__name__.removesuffix("Req") for body in self.said]
-
-    @property
-    def code(self) -> str:
-        ended = self.dialogue.session.ended
-        assert ended is not None
-        return ended.code
-
-    def run(self, seconds: float = 400.0) -> Bench:
-        self._take(self.dialogue.session.begin(self.now))
-        return self.go_on(seconds)
-
-    def go_on(self, seconds: float = 400.0) -> Bench:
-        session = self.dialogue.session
-        end = self.now + seconds
-        while session.ended is None:
-            assert session.deadline is not None
-            self.now = session.deadline.at
-            assert self.now < end, f"the car still waits after {seconds} s: {self.names[-5:]}"
-            self._take(session.expire(self.now))
-        return self
-
-    def hear(self, event: Any) -> None:
-        self._take(self.dialogue.session.receive(event, self.now))
-
-    def _take(self, effects: tuple[Effect, ...]) -> None:
-        for effect in effects:
-            self.effects.append(effect)
-            if isinstance(effect, Send) and self.dialogue.session.ended is None:
-                self._answer(effect.message)
-
-    def _answer(self, message: Any) -> None:
-        self.asked_at = self.now
-        if not isinstance(message, V2G_Message):
-            self.said.append(message)
-            code = Negotiated.OK_SUCCESSFUL_NEGOTIATION
-            answer = None if self.bend is None else self.bend("SupportedAppProtocol", 1)
-            self._hear(answer or SupportedAppProtocolRes(response_code=code, schema_id=10))
-            return
-        self.said.append(message.body)
-        name = self.names[-1]
-        bent = self.bend(name, self.names.count(name)) if self.bend is not None else GOOD[name]
-        if bent is not None:
-            self._hear(bent)
-
-    def _hear(self, answer: Any) -> None:
-        self.now += 0.01
-        if isinstance(answer, Body):
-            answer = Received(STREAM, answer, MessageHeader(session_id=SESSION))
-        elif not isinstance(answer, Received):
-            answer = Received(STREAM, answer)
-        self.hear(answer)
+        super().__init__(behaviour, ISO2, bend)
 
 
 def bending(name: str, answer: Any, *, times: int = 1) -> Bend:
     """All as it should be, but the nth answer to one request."""
-
-    def bend(request: str, count: int) -> Any:
-        if request == name and count >= times:
-            return answer
-        return GOOD.get(request)
-
-    return bend
+    return ISO2.bending(name, answer, times=times)
 
 
 DC = Behaviour(loops=3)

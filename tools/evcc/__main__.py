@@ -133,6 +133,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parsed.protocols = tuple(dict.fromkeys(parsed.protocols or ("iso2",)))
     if parsed.flaw is not None and not any(parsed.flaw in PROTOCOLS[name].flaws for name in parsed.protocols):
         parser.error(f"--flaw {parsed.flaw} is of another protocol")
+    if parsed.protocols == ("din",) and parsed.payment == Payment.CONTRACT and not parsed.list_flaws:
+        parser.error("DIN SPEC 70121 has no Plug & Charge: --protocol din goes with --payment eim")
+    if parsed.protocols == ("din",) and parsed.mode == Current.AC:
+        parser.error("DIN SPEC 70121 has no AC: --protocol din goes with --mode dc")
     if parsed.no_tls and parsed.payment == Payment.CONTRACT:
         parser.error("Plug & Charge needs TLS: --no-tls goes with --payment eim")
     if parsed.schedule not in (FIRST, CHEAPEST) and not parsed.schedule.isdecimal():
@@ -216,7 +220,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     if options.list_flaws:
         for name, flaw in sorted(all_flaws().items()):
-            print(f"{name:26} {flaw.wrong}")
+            spoken = [each for each, protocol in PROTOCOLS.items() if name in protocol.flaws]
+            of = "" if len(spoken) == len(PROTOCOLS) else f" (--protocol {', '.join(spoken)})"
+            print(f"{name:26} {flaw.wrong}{of}")
         for name, wrong in sorted(RESUME_FLAWS.items()):
             print(f"{name:26} {wrong.__doc__} (--resume-flaw)")
         return OK

@@ -27,8 +27,8 @@ class RawOctets:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One flaw: changes to a body before signing, changes to a message before sending, and pilot
-    states that the car avoids.
+    """One flaw: changes to a body before signing, changes to a message before sending, pilot states
+    that the car avoids, and steps that it does not wait for.
 
     A message is a request with its header, a list of protocols, or raw octets.
     """
@@ -38,6 +38,8 @@ class Flaw:
     before_signing: Callable[[Any], Any] = lambda body: body
     after_signing: Callable[[Any], tuple[Any, ...]] = lambda message: (message,)
     stays_out_of: str = ""
+    hurries: bool = False
+    """Whether the car asks for power after one PreChargeRes, whatever the voltage."""
 
 
 class Register(dict[str, Flaw]):

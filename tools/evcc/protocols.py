@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .din import DIN
 from .flaw import Flaw
 from .iso2 import ISO2
 from .negotiation import CarProtocol
 
 PROTOCOLS: Final[Mapping[str, CarProtocol]] = {
     "iso2": ISO2,
+    "din": DIN,
 }
 
 
