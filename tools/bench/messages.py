@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from secc.exi.schema import Schema
 from secc.iso2.messages import SCHEMA, AuthorizationReq, Body, MessageHeader, PaymentDetailsReq, V2G_Message
+from secc.protocols import protocols
 from secc.session.supported_app_protocol import SCHEMA as SAP
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 SAP_NAMESPACE = "urn:iso:15118:2:2010:AppProtocol"
 ISO2_NAMESPACE = "urn:iso:15118:2:2013:MsgDef"
+DIN_NAMESPACE = "urn:din:70121:2012:MsgDef"
 
 PROTOCOLS = (
     "8000f3ab9371d34b9b79d39ba321d34b9b79d189a98989c1d1699181d22218010000040001d75726e3a69736f3a31353131383a323a32303133"
@@ -27,6 +29,9 @@ CURRENT_DEMAND_RES = (
     "000a53494d2d3030303106062039101ef89aa0c200"
 )
 """Every element that a station or car usually sends is present; no personal data."""
+DIN_CURRENT_DEMAND_REQ = "809a020f69fc0adb17a45050d1400bc080c3882402050e8200080c3702c0a0e1b0082018104407088142108000"
+DIN_CURRENT_DEMAND_RES = "809a020f69fc0adb17a45050e00040800001028560f8101870848000040a1e08e02030d00f028386c02000"
+"""With the same values, where DIN has their elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,16 @@ def samples(wallet: Wallet) -> tuple[Sample, ...]:
 def loop_samples() -> tuple[Sample, Sample]:
     """Returns request and response of the charging loop."""
     return _fixed("CurrentDemandReq", CURRENT_DEMAND_REQ), _fixed("CurrentDemandRes", CURRENT_DEMAND_RES)
+
+
+def din_samples() -> tuple[Sample, ...]:
+    """Returns request and response of DIN's charging loop; none if the station does not speak DIN."""
+    return tuple(
+        _fixed(f"{name} of DIN", octets, DIN_NAMESPACE, schema)
+        for protocol in protocols()
+        if protocol.namespace == DIN_NAMESPACE and (schema := protocol.load().schema)
+        for name, octets in (("CurrentDemandReq", DIN_CURRENT_DEMAND_REQ), ("CurrentDemandRes", DIN_CURRENT_DEMAND_RES))
+    )
 
 
 def _fixed(name: str, octets: str, namespace: str = ISO2_NAMESPACE, schema: Schema[Any] = SCHEMA) -> Sample:
