@@ -34,6 +34,8 @@ class RelativeTimeInterval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PMaxScheduleEntry:
+    """How many watts there are in an interval, at most 32 767."""
+
     time_interval: Annotated[RelativeTimeInterval, xs.Head("TimeInterval")]
     p_max: Watts
 
@@ -101,6 +103,8 @@ class AC_EVChargeParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DC_EVChargeParameter:
+    """Request and limits of a DC car."""
+
     dc_ev_status: DC_EVStatus
     ev_maximum_current_limit: PhysicalValue
     ev_maximum_power_limit: PhysicalValue | None = None
@@ -121,6 +125,8 @@ class AC_EVSEChargeParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DC_EVSEChargeParameter:
+    """Limits of a DC station."""
+
     dc_evse_status: DC_EVSEStatus
     evse_maximum_current_limit: PhysicalValue
     evse_maximum_power_limit: PhysicalValue | None = None
@@ -140,6 +146,8 @@ class ChargeParameterDiscoveryReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeParameterDiscoveryRes(Response):
+    """The limits of the station and its schedules, which stand in an Ongoing answer too."""
+
     evse_processing: EVSEProcessing
     sa_schedules: Annotated[SAScheduleList, xs.Head("SASchedules")]
     evse_charge_parameter: Annotated[AC_EVSEChargeParameter | DC_EVSEChargeParameter, xs.Head("EVSEChargeParameter")]
@@ -205,6 +213,8 @@ class ChargingStatusRes(Response):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CableCheckReq(Body):
+    """Poll of the insulation test."""
+
     dc_ev_status: DC_EVStatus
 
 
@@ -216,6 +226,8 @@ class CableCheckRes(Response):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreChargeReq(Body):
+    """Asks for the voltage of the battery at the outlet."""
+
     dc_ev_status: DC_EVStatus
     ev_target_voltage: PhysicalValue
     ev_target_current: PhysicalValue
@@ -229,6 +241,8 @@ class PreChargeRes(Response):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentDemandReq(Body):
+    """The current that the car wants now."""
+
     dc_ev_status: DC_EVStatus
     ev_target_current: PhysicalValue
     ev_maximum_voltage_limit: PhysicalValue | None = None
@@ -243,6 +257,8 @@ class CurrentDemandReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentDemandRes(Response):
+    """Voltage and current at the outlet."""
+
     dc_evse_status: DC_EVSEStatus
     evse_present_voltage: PhysicalValue
     evse_present_current: PhysicalValue
@@ -256,6 +272,8 @@ class CurrentDemandRes(Response):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeldingDetectionReq(Body):
+    """Asks for the voltage at the outlet while the contactors of the car are open."""
+
     dc_ev_status: DC_EVStatus
 
 

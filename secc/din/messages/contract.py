@@ -24,6 +24,8 @@ class SubCertificates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateChain:
+    """A leaf certificate in DER and its sub-CAs, without the root."""
+
     certificate: Certificate
     sub_certificates: SubCertificates | None = None
 
@@ -38,12 +40,16 @@ RootCertificateIds = Annotated[ListOfRootCertificateIDs, xs.Named("ListOfRootCer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDetailsReq(Body):
+    """The contract certificate chain, and the ContractID that it claims."""
+
     contract_id: ContractId
     contract_signature_cert_chain: CertificateChain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDetailsRes(Response):
+    """The challenge to sign, which is text in DIN."""
+
     gen_challenge: Annotated[str, xs.Text()]
     date_time_now: Timestamp
 
@@ -58,6 +64,8 @@ class ContractAuthenticationReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractAuthenticationRes(Response):
+    """Yes, no, or ask again."""
+
     evse_processing: EVSEProcessing
 
 
@@ -72,6 +80,8 @@ class MeterInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeteringReceiptReq(Body):
+    """The reading that the station reported, signed with the contract."""
+
     id: Id | None = None
     session_id: SessionId
     sa_schedule_tuple_id: SaId | None = None

@@ -26,6 +26,8 @@ class SessionSetupReq(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSetupRes(Response):
+    """This outlet; the header carries the SessionID that the station chose."""
+
     evse_id: EvseId
     date_time_now: Timestamp | None = None
 
@@ -46,6 +48,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeService(Service):
+    """The charging service itself, with the one way to charge that stands for the whole outlet."""
+
     energy_transfer_type: EVSESupportedEnergyTransferType
 
 
@@ -99,6 +103,8 @@ class ServiceParameterList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDetailReq(Body):
+    """Asks for the parameter sets of a service."""
+
     service_id: ServiceId
 
 
@@ -121,6 +127,8 @@ class SelectedServiceList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePaymentSelectionReq(Body):
+    """Selects a payment option and services."""
+
     selected_payment_option: PaymentOption
     selected_service_list: SelectedServiceList
 

@@ -24,6 +24,8 @@ class AC_EVSEStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DC_EVSEStatus:
+    """``notification_max_delay`` is in seconds."""
+
     evse_isolation_status: IsolationLevel | None = None
     evse_status_code: DC_EVSEStatusCode
     notification_max_delay: Seconds
