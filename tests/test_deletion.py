@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.deletion import doors, imports, run_tests, without_iso2
+from tools.deletion import doors, imports, run_tests, without
 
 SELECTION = (
     "tests/conversation",
@@ -28,11 +28,11 @@ SELECTION = (
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return without_iso2(tmp_path_factory.mktemp("without"))
+    return without("iso2", tmp_path_factory.mktemp("without"))
 
 
 def test_every_module_that_is_left_can_be_imported_and_none_looks_for_the_protocol(copy: Path) -> None:
-    outcome = imports(copy)
+    outcome = imports("iso2", copy)
     assert outcome.returncode == 0, outcome.stderr[-2000:]
 
 
@@ -42,7 +42,7 @@ def test_the_doors_are_still_held(copy: Path) -> None:
 
 
 def test_the_tests_that_are_left_pass(copy: Path) -> None:
-    outcome = run_tests(copy, *SELECTION)
+    outcome = run_tests(copy, SELECTION)
     assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-2000:]
 
 
@@ -50,6 +50,6 @@ def test_a_module_that_needs_the_protocol_is_noticed(copy: Path) -> None:
     culprit = copy / "secc" / "session" / "culprit.py"
     culprit.write_text("from secc.iso2.messages import SCHEMA\n")
     try:
-        assert "No module named 'secc.iso2'" in imports(copy).stderr
+        assert "No module named 'secc.iso2'" in imports("iso2", copy).stderr
     finally:
         culprit.unlink()

@@ -6,13 +6,14 @@ top of a module, in a function, and under ``TYPE_CHECKING``, which hides a circl
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pytest
+
+from tools.imports import Graph, Modules
 
 ROOT = Path(__file__).resolve().parent.parent
 TOPS = ("secc", "frozen", "hal", "certs", "tools")
@@ -21,24 +22,12 @@ LONGEST = 400
 PARTS = ("secc.iso2.phases", "tools.pki.flaws", "tools.evcc.din", "tools.evcc.iso2")
 """Packages that are one room with the package that they lie in."""
 
-Graph = Mapping[str, frozenset[str]]
-
 
 @dataclass(frozen=True)
-class House:
+class House(Modules):
     """The modules of some packages below a directory."""
 
-    root: Path
     tops: tuple[str, ...] = TOPS
-
-    @cached_property
-    def files(self) -> dict[str, Path]:
-        """Every module by its name."""
-        found = {}
-        for path in (path for top in self.tops for path in (self.root / top).rglob("*.py")):
-            parts = path.relative_to(self.root).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-        return found
 
     @property
     def too_long(self) -> dict[str, int]:
@@ -46,34 +35,11 @@ class House:
         lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in self.files.items()}
         return {name: count for name, count in lines.items() if count > LONGEST}
 
-    def is_package(self, module: str) -> bool:
-        return self.files[module].name == "__init__.py"
-
     def room(self, module: str) -> str:
         package = module if self.is_package(module) else module.rpartition(".")[0]
         if package in self.tops:
             return module
         return package.rpartition(".")[0] if package in PARTS else package
-
-    @cached_property
-    def imports(self) -> Graph:
-        """What each module imports of the others."""
-        return {module: frozenset(self._imports(module)) - {module} for module in self.files}
-
-    def _imports(self, module: str) -> Iterator[str]:
-        base = module if self.is_package(module) else module.rpartition(".")[0]
-        for node in ast.walk(ast.parse(self.files[module].read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                named = [(alias.name, "") for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                parents = base.split(".")[: len(base.split(".")) - node.level + 1] if node.level else []
-                origin = ".".join([*parents, *([node.module] if node.module else [])])
-                named = [(origin, alias.name) for alias in node.names]
-            else:
-                continue
-            for origin, name in named:
-                # A name may be a module of the package that it comes from.
-                yield from [found for found in (f"{origin}.{name}", origin) if found in self.files][:1]
 
     @cached_property
     def doors(self) -> Graph:

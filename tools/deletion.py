@@ -1,5 +1,6 @@
-"""Deletes ISO 15118-2 from a copy of the repository, and runs the remaining tests: ``python -m
-tools.deletion [TEST...]``.
+"""Deletes a protocol from a copy of the repository, and runs the remaining tests: ``python -m
+tools.deletion [--without NAME] [TEST...]``. By default each protocol is deleted from a copy of its
+own, two at a time.
 
 A protocol is a folder, its tests, and two lines in ``secc/protocols.py``. Other code that needed it
 would fail here.
@@ -9,84 +10,57 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-ROOT = Path(__file__).resolve().parent.parent
+from .imports import Modules
+
+ROOT = Path(__file__).resolve().parents[1]
 FOLDERS: Final = ("secc", "frozen", "hal", "certs", "tools", "tests", "docs")
 FILES: Final = ("pyproject.toml", "README.md", "CHANGELOG.md")
+ROOMS: Final = FOLDERS[:-1]
+"""The folders with modules."""
 
-LIST: Final = "secc/protocols.py"
-"""The list of protocols: an import and a line each."""
+LISTS: Final = ("secc/protocols.py", "tools/evcc/protocols.py")
+"""The lists of protocols of the station and of the simulated car: an import and a line each."""
 
-GONE: Final[Mapping[str, tuple[str, ...]]] = {
-    "the protocol": ("secc/iso2", "tests/iso2", "tests/iso2_*.py", "tests/recordings.py"),
-    "a car that speaks it, and what reads, replays or counts its messages": (
-        "tools/evcc",
-        "tools/bench",
-        "tools/decode*.py",
-        "tools/replay",
-        "tools/provisioning.py",
-        "tools/tariffs.py",
+
+@dataclass(frozen=True)
+class Protocol:
+    """What goes with a protocol beside its folders and the tools and tests that import them."""
+
+    tests: tuple[str, ...]
+    """The tests that ``make deletion`` runs without it."""
+    pages: bool = False
+    """Whether the generated pages are made anew."""
+    also: tuple[str, ...] = ()
+    """Tests of what a copy without it does not have: pages that name it, commands, the wheel."""
+
+
+PROTOCOLS: Final[Mapping[str, Protocol]] = {
+    "iso2": Protocol(
+        tests=("tests",),
+        also=(
+            "tests/live",
+            "tests/trace/test_explain.py",
+            "tests/trace/test_quirks.py",
+            "tests/test_docs_paths.py",
+            "tests/test_packaging.py",
+            "tests/test_cli.py",
+            "tests/tools/test_docs.py",
+            "tests/tools/test_quirks_doc.py",
+            "tests/tools/test_reasons_doc.py",
+        ),
     ),
-    "tests in which such a car charges": (
-        "tests/reasons",
-        "tests/station",
-        "tests/station_scene.py",
-        "tests/conformance",
-        "tests/held_outlet.py",
-        "tests/world_outlet.py",
-        "tests/pair.py",
-        "tests/ways.py",
-        "tests/test_pair_*.py",
-        "tests/test_testing.py",
-        "tests/test_misbehaving.py",
-        "tests/fuzz",
-        "tests/privacy",
-        "tests/personal_search.py",
-        "tests/live",
-        "tests/tools/test_decode.py",
-        "tests/tools/test_provisioning.py",
-        "tests/tools/test_tariffs.py",
-        "tests/tools/test_demo.py",
-        "tests/tools/test_recorded_traces.py",
-        "tests/captures.py",
-        "tests/tools/test_replay*.py",
-        "tests/tools/test_recording.py",
-        "tests/tools/test_diagram.py",
-        "tests/tools/test_evcc*.py",
-        "tests/tools/test_beats.py",
-        "tests/tools/test_bench.py",
-        "tests/tools/test_ports.py",
-        "tests/tools/test_walks.py",
-    ),
-    "tests whose examples are its messages, or how its sessions end": (
-        "tests/exi",
-        "tests/exi_facts.py",
-        "tests/exi_vectors.py",
-        "tests/frozen/test_dataclass.py",
-        "tests/session/test_proof.py",
-        "tests/session/test_signature.py",
-        "tests/trace/test_explain.py",
-        "tests/trace/test_recorder.py",
-        "tests/trace/test_ring.py",
-        "tests/uplink/test_receipts.py",
-    ),
-    "tests of lists that name it, or what is gone: pages, the wheel, commands, quirks": (
-        "tests/trace/test_quirks.py",
-        "tests/test_docs_paths.py",
-        "tests/test_packaging.py",
-        "tests/test_cli.py",
-        "tests/tools/test_docs.py",
-        "tests/tools/test_quirks_doc.py",
-        "tests/tools/test_reasons_doc.py",
-    ),
-    "what runs this": ("tests/test_deletion.py",),
 }
 
 FOREIGN: Final = """
@@ -98,7 +72,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in 
 EVERY_MODULE: Final = """
 import importlib, pathlib, sys
 import pytest
-for room in ("secc", "frozen", "hal", "certs", "tools", "tests"):
+for room in sys.argv[2:]:
     for path in sorted(pathlib.Path(room).rglob("*.py")):
         if path.name != "__main__.py":
             name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
@@ -107,7 +81,7 @@ for room in ("secc", "frozen", "hal", "certs", "tools", "tests"):
             except pytest.skip.Exception:
                 continue  # tests that need what is not installed
             assert pathlib.Path(module.__file__).resolve() == path.resolve(), module.__file__
-assert not [name for name in sys.modules if name.startswith("secc.iso2")]
+assert not [name for name in sys.modules if name.startswith(sys.argv[1])]
 """
 
 
@@ -123,27 +97,47 @@ def copy_tree(directory: Path, *left_out: str) -> None:
         shutil.copy2(ROOT / name, directory / name)
 
 
-def without_iso2(directory: Path) -> Path:
-    """Make a copy of the repository in ``directory``, without the protocol and its tools and tests.
-    Raises NotDeleted.
+def without(name: str, directory: Path) -> Path:
+    """Make a copy of the repository in ``directory``, without the protocol and the tools and tests
+    that need it. Raises NotDeleted.
     """
     copy_tree(directory)
-    for pattern in (pattern for patterns in GONE.values() for pattern in patterns):
-        found = list(directory.glob(pattern))
-        if not found:
-            raise NotDeleted(f"{pattern}: there is no such file")
-        for path in found:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-    lines = (directory / LIST).read_text("utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if "iso2" not in line]
-    if len(lines) - len(kept) != 2:
-        raise NotDeleted(f"{LIST}: {len(lines) - len(kept)} lines name the protocol, not two")
-    (directory / LIST).write_text("".join(kept), "utf-8")
+    for place in LISTS:
+        lines = (directory / place).read_text("utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not re.search(rf"\b{name}\b", line, re.IGNORECASE)]
+        if len(lines) - len(kept) != 2:
+            raise NotDeleted(f"{place}: {len(lines) - len(kept)} lines name {name}, not two")
+        (directory / place).write_text("".join(kept), "utf-8")
+    for path in needing(name, directory).values():
+        path.unlink()
+    folders = (f"secc/{name}", f"tools/evcc/{name}", f"tests/{name}")
+    for pattern in (*folders, *PROTOCOLS[name].also, "tests/test_deletion.py"):
+        _delete(directory / pattern)
     (directory / "sitecustomize.py").write_text(FOREIGN, "utf-8")
+    if PROTOCOLS[name].pages and (made := run(directory, "-m", "tools.docs", "--no-diagrams")).returncode != 0:
+        raise NotDeleted(f"the pages cannot be made: {made.stderr[-1000:]}")
     return directory
+
+
+def needing(name: str, directory: Path = ROOT) -> dict[str, Path]:
+    """Returns the modules of the protocol, and of the tools and tests that cannot be imported without
+    it. Raises NotDeleted for a module of the station.
+    """
+    modules = Modules(directory, ROOMS)
+    found = modules.needing((f"secc.{name}", f"tools.evcc.{name}", f"tests.{name}"))
+    for module in found:
+        if not module.startswith((f"secc.{name}", "tools.", "tests.")):
+            raise NotDeleted(f"{module} needs {name}")
+    return {module: modules.files[module] for module in found}
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()
+    else:
+        raise NotDeleted(f"{path}: there is no such file")
 
 
 def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -154,9 +148,9 @@ def run(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def imports(directory: Path) -> subprocess.CompletedProcess[str]:
+def imports(name: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """Import every remaining module, those of the tests too."""
-    return run(directory, "-c", EVERY_MODULE)
+    return run(directory, "-c", EVERY_MODULE, f"secc.{name}", *ROOMS)
 
 
 def doors(directory: Path) -> subprocess.CompletedProcess[str]:
@@ -164,22 +158,40 @@ def doors(directory: Path) -> subprocess.CompletedProcess[str]:
     return run(directory, "-c", "from importlinter.cli import lint_imports_command as lint; lint()")
 
 
-def run_tests(directory: Path, *selection: str) -> subprocess.CompletedProcess[str]:
+def run_tests(directory: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run these tests, files or folders."""
-    return run(directory, "-m", "pytest", "-q", "-x", "-n", "0", "-m", "not live", "-p", "no:randomly", *selection)
+    return run(directory, "-m", "pytest", "-q", "-x", "-n", "0", "-m", "not live", "-p", "no:randomly", *tests)
+
+
+def delete(name: str, tests: Sequence[str]) -> tuple[bool, str]:
+    """Delete a protocol from a copy and run these tests in it, or those that are its own choice.
+    Returns whether all is well, and what was said.
+    """
+    said = [f"without {name}:"]
+    with tempfile.TemporaryDirectory(prefix=f"deletion-{name}-") as place:
+        try:
+            directory = without(name, Path(place))
+        except NotDeleted as error:
+            return False, "\n".join([*said, str(error)])
+        steps = partial(imports, name), doors, partial(run_tests, tests=tests or PROTOCOLS[name].tests)
+        for step in steps:
+            done = step(directory)
+            said.append((done.stdout + done.stderr)[-4000:])
+            if done.returncode != 0:
+                return False, "\n".join(said)
+    return True, "\n".join(said)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="deletion", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("tests", nargs="*", default=["tests"], metavar="TEST", help="these tests (default: all)")
+    parser.add_argument("--without", choices=PROTOCOLS, action="append", help="this protocol (default: each)")
+    parser.add_argument("tests", nargs="*", metavar="TEST", help="these tests (default: all, or those nearest to it)")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="deletion-") as name:
-        directory = without_iso2(Path(name))
-        for step in (imports(directory), doors(directory), run_tests(directory, *options.tests)):
-            print((step.stdout + step.stderr)[-4000:])
-            if step.returncode != 0:
-                return 1
-    return 0
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        outcomes = list(pool.map(lambda name: delete(name, options.tests), options.without or PROTOCOLS))
+    for _, said in outcomes:
+        print(said)
+    return 0 if all(well for well, _ in outcomes) else 1
 
 
 if __name__ == "__main__":

@@ -25,16 +25,22 @@ from secc.ops.doctor import examine
 from secc.uplink.standalone import Eim
 from tests.link.tls.status_runs import listed
 from tests.station_config import BOTH, configured, lab_pki
+from tests.two_protocols import register
 from tools.pki.mint import KeyKind, Mint
+
+
+@pytest.fixture(autouse=True)
+def two_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch)
 
 
 def said(config: Config) -> str:
     return "\n".join(map(str, report(config)))
 
 
-def pnc(directory: Path) -> Config:
+def pnc(directory: Path, *protocols: str) -> Config:
     """A station for contracts whose clock root has looked at."""
-    config = configured(directory, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.LIST)
+    config = configured(directory, tls=Tls.REQUIRED, payments=BOTH, eim=Eim.LIST, protocols=protocols)
     config.station.state_directory.mkdir()
     (config.station.state_directory / "last-seen").write_text(f"{datetime.now(UTC).isoformat()}\n")
     return config
@@ -66,7 +72,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 def test_a_sound_configuration_is_all_good(tmp_path: Path) -> None:
-    findings = report(pnc(tmp_path))
+    findings = report(pnc(tmp_path, "wide"))
     noted = [str(one) for one in findings if not one.good or one.remark or one.skipped]
     assert [one for one in noted if "root may access everything" not in one] == []
     assert {one.subject for one in findings} == {
