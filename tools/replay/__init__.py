@@ -7,10 +7,11 @@ answers is told (:mod:`tools.replay.capture`).
 
 from __future__ import annotations
 
-from .capture import Setting, replay_capture
+from .capture import replay_capture
 from .exchanges import NotReplayable
 from .program import main
 from .recorded import SessionOutcome
+from .setting import Setting
 from .trace import Outcome, replay
 
 __all__ = ["NotReplayable", "Outcome", "SessionOutcome", "Setting", "main", "replay", "replay_capture"]

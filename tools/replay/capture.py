@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any, Final
 
-from secc import iso2
+from secc.protocols import protocols
 from secc.session import supported_app_protocol as sap
-from secc.session.offer import Offer
 
 from ..recording import Recorded, sessions
 from .exchanges import Exchange, Read, exchanges
-from .iso2 import Iso2Sayings, Provision, recorded_answer
-from .iso2_offer import offered_contract, recorded_offer
+from .protocols import REPLAYED
 from .recorded import RecordedSession, SessionOutcome
+from .setting import Setting
 
 BEGAN: Final = 1000.0
 """The station's clock at the beginning, in seconds. Our choice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How to replay. ``quick``: the driver's card, the backend and the power path take no time,
-    where those of the recording did. ``at``: the date, None for that of the recording. ``change``
-    gets the offer that the answers tell, and returns the one to replay with. ``provision`` is the
-    provisioning service.
-    """
-
-    strict: bool = False
-    quick: bool = False
-    at: datetime | None = None
-    change: Callable[[Offer], Offer] = lambda offer: offer
-    provision: Provision = recorded_answer
-
-    def offering(self, offer: Offer | None) -> Setting:
-        """Returns the same with this offer in the place of the one that the answers tell."""
-        if offer is None:
-            return self
-        return replace(self, change=lambda told: self.change(replace(offer, strict=told.strict)))
 
 
 def replay_capture(records: Iterable[Recorded], setting: Setting | None = None) -> list[SessionOutcome]:
@@ -48,17 +24,28 @@ def replay_capture(records: Iterable[Recorded], setting: Setting | None = None) 
     protocol without a reader, or without a request.
     """
     setting = setting or Setting()
-    protocol = iso2.protocol()
-    readers: dict[str, Read] = {"sap": _negotiated, "iso2": protocol.load().read}
+    readers: dict[str, Read] = {"sap": _negotiated}
+    readers |= {schema: known.protocol().load().read for schema, known in REPLAYED.items()}
     recorded = [exchanges(each, readers) for each in sessions(records)]
-    tls = offered_contract(recorded)
+    spoken = [each for each in protocols() if setting.spoken is None or each.key in setting.spoken]
+    tls = any(known.secure(recorded) for known in REPLAYED.values())
     found: list[SessionOutcome] = []
     now, tickets, kept = BEGAN, itertools.count(1), None
     for number, each in enumerate(recorded):
         now += 0.0 if number == 0 else _between(recorded[number - 1], each)
-        offer = setting.change(recorded_offer(each, tls=tls, strict=setting.strict, paused=kept))
-        sayings = Iso2Sayings(each, offer, at=setting.at, provision=setting.provision)
-        session = RecordedSession(each, sayings, protocol, readers, now=now, tickets=tickets, quick=setting.quick)
+        schema = next((exchange.request.schema for exchange in each if exchange.request.schema in REPLAYED), None)
+        known = REPLAYED[schema or next(iter(REPLAYED))]
+        offer = setting.change(known.offer(each, tls=tls, strict=setting.strict, paused=kept))
+        session = RecordedSession(
+            each,
+            known.sayings(each, offer, setting),
+            None if schema is None else known.protocol(),
+            readers,
+            spoken=spoken,
+            now=now,
+            tickets=tickets,
+            quick=setting.quick,
+        )
         found.append(session.run())
         now, kept = session.now, found[-1].kept
     return found

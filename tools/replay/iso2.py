@@ -4,9 +4,8 @@ random numbers, calendar, trust, the driver, the power path, and what was measur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from certs.certificates import Edition, parse_certificate
@@ -14,16 +13,16 @@ from certs.chain import Anchors, verify_chain
 from certs.contract import verify_contract_chain
 from certs.errors import ChainRejected
 from certs.profile import OEM_PROVISIONING_2
-from secc.conversation import Effect, Event, Levels, Received, Wall
+from secc.conversation import Effect, Event, Levels, Wall
 from secc.errors import SignatureRejected
 from secc.iso2 import messages as m
+from secc.iso2 import protocol
 from secc.iso2.refusals import DECISIONS
 from secc.session.effects import (
     AuthorizeContract,
     CableChecked,
     CheckCable,
     Decision,
-    NoContract,
     OemCertificate,
     OpenContactor,
     PowerReported,
@@ -42,17 +41,11 @@ from secc.session.schedules import PlanCharging, Planned
 from secc.station.shared.trust import decision_of
 
 from .exchanges import Exchange
-from .iso2_schedules import p_max, planned, recorded_schedules
-from .iso2_values import measured, meter_info, quantity, status_of
-
-Provision = Callable[[ProvisionContract, bytes], bytes | ProvisioningRefused]
-"""The provisioning service: gets the recorded answer, and returns its own."""
-
-EARLIEST: Final = datetime(2013, 1, 1, tzinfo=UTC)
-"""An EVSETimeStamp before ISO 15118-2 is none: some stations say 0, or the seconds since they started."""
-
-UNKNOWN_DATE: Final = datetime(2020, 1, 1, tzinfo=UTC)
-"""Where nothing in the recording has a date."""
+from .iso2_offer import offered_contract, recorded_offer
+from .iso2_schedules import meter_info, p_max, planned, recorded_schedules
+from .setting import Replayable, Setting
+from .told import AS_RECORDED, UNKNOWN_DATE, Told, stamped
+from .values import measured, quantity, status_of
 
 WATTS_APART: Final = 0.5
 """Limits that are nearer to each other are the same, said with other numbers."""
@@ -68,36 +61,21 @@ ISOLATION: Final[dict[m.IsolationLevel | None, Literal["invalid", "valid", "warn
 }
 """The results of an insulation test; ``valid`` where the recording does not say."""
 
-AS_RECORDED: Final = "as the recorded station decided"
-
 _DECISION: Final = {code: decision for decision, (code, _) in reversed(DECISIONS.items())}
 
 
-def recorded_answer(question: ProvisionContract, recorded: bytes) -> bytes | ProvisioningRefused:
-    """The provisioning service of the recording."""
-    return recorded or ProvisioningRefused(NoContract.FAILED, "the recording has no answer")
-
-
 class Iso2Sayings:
-    """``Sayings`` of ISO 15118-2. ``at``: the date, None for that of the recording."""
+    """``Sayings`` of ISO 15118-2."""
 
-    def __init__(
-        self,
-        exchanges: Sequence[Exchange],
-        offer: Offer,
-        *,
-        at: datetime | None = None,
-        provision: Provision = recorded_answer,
-    ) -> None:
+    def __init__(self, exchanges: Sequence[Exchange], offer: Offer, setting: Setting) -> None:
         self.offer = offer
-        self.exchanged: list[str] = []
-        self._exchanges, self._provision = exchanges, provision
-        setups = (each for each in exchanges if isinstance(each.body, m.SessionSetupRes))
-        self._given = {each.header.session_id for each in setups}
-        """The SessionIDs that the recorded station gave, so that the car rightly uses them."""
-        self._at, said = (at, "as given") if at is not None else _date(exchanges)
+        self._exchanges, self._provision = exchanges, setting.provision
+        told = Told(exchanges, _drawn)
+        self.exchanged, self._say = told.exchanged, told.say
+        self.draw, self.addressed = told.draw, told.addressed
+        self._at, said = (setting.at, "as given") if setting.at is not None else _date(exchanges)
         if said:
-            self.exchanged.append(f"calendar: {self._at:%Y-%m-%d %H:%M} UTC, {said}")
+            self._say(f"calendar: {self._at:%Y-%m-%d %H:%M} UTC, {said}")
         modes = {getattr(each.asked, "requested_energy_transfer_mode", None) for each in exchanges}
         single = m.EnergyTransferMode.AC_SINGLE_PHASE_CORE in modes
         self._phases = 1 if offer.ac is None or single else offer.ac.phases
@@ -110,9 +88,6 @@ class Iso2Sayings:
         self._closed = self._charging = False
         self._measured = (0.0, 0.0)
         self._known = -1
-        self._drawn: set[int] = set()
-        self._own = 0
-        """How many random numbers are not of the recording."""
 
     # Before a request
 
@@ -169,7 +144,7 @@ class Iso2Sayings:
             case m.DC_EVSEStatusCode.EVSE_MALFUNCTION:
                 yield Fault("recorded", "EVSE_Malfunction in the recording")
 
-    # Levels, time, random numbers
+    # Levels, time
 
     def levels(self, number: int, now: float) -> Levels:
         exchange = self._exchanges[number]
@@ -187,35 +162,8 @@ class Iso2Sayings:
             meter_record=None if info is None else info.sig_meter_reading,
         )
 
-    def draw(self, number: int, count: int) -> bytes:
-        exchange = self._exchanges[number]
-        drawn = b""
-        if isinstance(exchange.body, m.SessionSetupRes):
-            drawn = exchange.header.session_id
-        elif isinstance(exchange.body, m.PaymentDetailsRes):
-            drawn = exchange.body.gen_challenge
-        if len(drawn) == count and number not in self._drawn:
-            self._drawn.add(number)
-            return drawn
-        self._say(f"random numbers: {exchange.name} takes others than the recorded answer has")
-        self._own += 1
-        return self._own.to_bytes(count, "big")
-
     def wall(self) -> Wall:
         return Wall(self._at, trusted=True)
-
-    def addressed(self, number: int, received: Received, header: Any) -> Received:
-        exchange = self._exchanges[number]
-        ours = getattr(header, "session_id", None)
-        theirs = getattr(received.header, "session_id", None)
-        if ours is None or ours == theirs or theirs not in self._given or exchange.name == "SessionSetupReq":
-            return received
-        self._say("SessionID of the car's requests: today's station gave another one than the recorded station")
-        return replace(received, header=replace(received.header, session_id=ours))
-
-    def _say(self, text: str) -> None:
-        if text not in self.exchanged:
-            self.exchanged.append(text)
 
     # Questions
 
@@ -284,6 +232,13 @@ class Iso2Sayings:
         return answer if isinstance(answer, ProvisioningRefused) else question.accept(answer)
 
 
+def _drawn(exchange: Exchange) -> bytes:
+    """Returns the random number in a recorded answer."""
+    if isinstance(exchange.body, m.SessionSetupRes):
+        return bytes(exchange.header.session_id)
+    return exchange.body.gen_challenge if isinstance(exchange.body, m.PaymentDetailsRes) else b""
+
+
 def _receipt(exchange: Exchange, question: BookReceipt) -> ReceiptBooked | ReceiptRejected | ReceiptUnbooked:
     try:
         receipt = question.check()
@@ -300,14 +255,8 @@ def _verdict(exchange: Exchange) -> Verdict:
 
 def _date(exchanges: Sequence[Exchange]) -> tuple[datetime, str]:
     """Returns the date of the recording, and where it is from if no answer tells it."""
-    for exchange in exchanges:
-        stamp = getattr(exchange.body, "evse_time_stamp", None)
-        try:
-            found = EARLIEST if stamp is None else datetime.fromtimestamp(stamp, UTC)
-        except (OverflowError, ValueError, OSError):
-            continue
-        if found > EARLIEST:
-            return found, ""
+    if (found := stamped(exchanges, "evse_time_stamp")) is not None:
+        return found, ""
     begins = [date for exchange in exchanges for date in _begins(exchange)]
     if begins:
         return max(begins), "when the newest certificate of the recording began to be valid: no answer has a time"
@@ -334,3 +283,6 @@ def _valid_from(ders: Sequence[bytes]) -> Iterator[datetime]:
             yield parse_certificate(der, Edition.ISO2, "recorded").not_before
         except ChainRejected:
             continue
+
+
+ISO2: Final = Replayable(protocol, offered_contract, recorded_offer, Iso2Sayings)

@@ -13,8 +13,8 @@ from secc.session.offer import AcLimits, DcLimits, MeterDetail, Offer, Payment, 
 from secc.session.services import Internet, Kind, ServiceParameter, ServiceParameterSet, VendorService
 
 from .exchanges import Exchange
-from .iso2_schedules import p_max, planned
-from .iso2_values import meter_info, quantity
+from .iso2_schedules import meter_info, p_max, planned
+from .values import quantity
 
 T = TypeVar("T")
 

@@ -21,9 +21,14 @@ from secc.session.schedules import (
 )
 
 from .exchanges import Exchange
-from .iso2_values import quantity
+from .values import quantity
 
 _COSTS: Final = {wire: kind for kind, wire in KINDS.items()}
+
+
+def meter_info(exchange: Exchange) -> m.MeterInfo | None:
+    info = getattr(exchange.body, "meter_info", None)
+    return info if isinstance(info, m.MeterInfo) else None
 
 
 def recorded_schedules(exchange: Exchange) -> ChargingSchedules | None:

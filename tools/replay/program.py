@@ -15,10 +15,11 @@ from secc.config import load
 from secc.errors import ConfigError, SeccError
 
 from ..recording import is_capture, printable, read_capture, read_lines, read_trace, written_by_a_station
-from .capture import Setting, replay_capture
+from .capture import replay_capture
 from .configured import configured
 from .exchanges import NotReplayable
 from .recorded import SessionOutcome
+from .setting import Setting
 from .trace import Outcome, recorded_in, replay, station_offer
 
 

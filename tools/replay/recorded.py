@@ -118,7 +118,8 @@ class SessionOutcome:
 
 
 class RecordedSession:
-    """One session. ``now``: the clock, in seconds, and ``tickets``: the numbers of questions, go on
+    """One session. ``protocol``: that of the recording, None if it ends before; ``spoken``: those of
+    today's station. ``now``: the clock, in seconds, and ``tickets``: the numbers of questions, go on
     over the sessions of a plug-in. ``quick``: results are there when the session first asks.
     """
 
@@ -126,9 +127,10 @@ class RecordedSession:
         self,
         exchanges: Sequence[Exchange],
         sayings: Sayings,
-        protocol: V2gProtocol,
+        protocol: V2gProtocol | None,
         readers: Mapping[str, Read],
         *,
+        spoken: Sequence[V2gProtocol],
         now: float,
         tickets: Iterator[int],
         quick: bool = False,
@@ -136,7 +138,7 @@ class RecordedSession:
         self.now = now
         self.outcome = SessionOutcome(exchanges[0].request.session, exchanged=sayings.exchanged)
         self._exchanges, self._sayings, self._readers = exchanges, sayings, readers
-        self._protocol, self._quick = protocol, quick
+        self._protocol, self._spoken, self._quick = protocol, spoken, quick
         self._due = now
         self._number = self._batch = 0
         self._tickets = tickets
@@ -304,18 +306,26 @@ class RecordedSession:
                     self._end(reason)
 
     def _end(self, reason: Reason) -> None:
-        if self._negotiating and reason.well and self._dialogue.session.result is not None:
+        agreed = self._dialogue.session.result if self._negotiating and reason.well else None
+        recorded, self._protocol = self._protocol, self._protocol or agreed
+        if agreed is None:
+            self._ended = reason
+        elif recorded not in (None, agreed):
+            self.outcome.exchanged.append(f"protocol: {agreed.name}, where the recording goes on in {recorded.name}")
+            self._ended = reason
+        else:
             self._negotiating = False
             self._dialogue = self._open()
             self._step(lambda: self._dialogue.session.begin(self.now))
-        else:
-            self._ended = reason
 
     def _open(self) -> Dialogue:
         surroundings = Surroundings(self.now, self._entropy, self._sayings.wall, self._tickets, self._batch)
+        offer = self._sayings.offer
         if self._negotiating:
-            return open_negotiation((self._protocol,), surroundings, transport=Transport.PLAIN)
-        return self._protocol.load().open(self._sayings.offer, surroundings)
+            transport = Transport.of(secure=offer.tls, mutual13=False)
+            return open_negotiation(self._spoken, surroundings, transport=transport)
+        assert self._protocol is not None
+        return self._protocol.load().open(offer, surroundings)
 
     def _entropy(self, count: int) -> bytes:
         return self._sayings.draw(self._number, count)
@@ -324,7 +334,10 @@ class RecordedSession:
 
     def _sent(self, send: Send) -> None:
         stream, octets = self._dialogue.encode(send)
-        reader = self._readers["sap"] if self._negotiating else self._protocol.load().read
+        reader = self._readers["sap"]
+        if not self._negotiating:
+            assert self._protocol is not None
+            reader = self._protocol.load().read
         self._polled, self._header = reader(stream, octets)
         index = self._exchanges[self._number].request.index
         code = str(getattr(self._polled, "response_code", ""))
@@ -342,7 +355,7 @@ class RecordedSession:
             if exchange.body is None:
                 self._differences.add(Difference(index, here.name, "octets", here.code, "cannot be decoded"))
             else:
-                personal = self._protocol.personal
+                personal = frozenset() if self._protocol is None else self._protocol.personal
                 self._differences.compare(index, to_tree(self._polled), to_tree(exchange.body), personal)
 
     def _counterpart(self) -> Exchange:

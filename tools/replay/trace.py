@@ -21,9 +21,9 @@ from typing import Any, Final
 from certs.chain import Anchors
 from certs.contract import verify_contract_chain
 from certs.errors import TrustError
-from secc import iso2
 from secc.conversation import Effect, Event, Levels, Send, Session, Wall
 from secc.errors import SeccError
+from secc.protocols import protocols as spoken
 from secc.session.dialogue import Dialogue
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings
@@ -205,7 +205,7 @@ def replay(lines: Iterable[str], protocols: tuple[V2gProtocol, ...] | None = Non
     if any(entry["kind"] == "thinned" for entry in entries):
         raise NotReplayable("repetitions have been left out of this trace: make trace.ring_kilobytes larger")
     with written_by_a_station():
-        return _Replay(entries, protocols if protocols is not None else (iso2.protocol(),)).run()
+        return _Replay(entries, protocols if protocols is not None else spoken()).run()
 
 
 def recorded_in(entries: Sequence[Mapping[str, Any]]) -> list[Recorded]:
@@ -232,7 +232,7 @@ def recorded_in(entries: Sequence[Mapping[str, Any]]) -> list[Recorded]:
 
 def station_offer(entries: Iterable[Mapping[str, Any]]) -> Offer | None:
     """Returns the station's offer in a trace; None if no session began. Raises TraceBroken."""
-    return _offer(entries, _builders((iso2.protocol(),)))
+    return _offer(entries, _builders(spoken()))
 
 
 def _require_personal(entries: Sequence[Mapping[str, Any]]) -> None:

@@ -1,29 +1,25 @@
-"""Values in the recorded answers of ISO 15118-2."""
+"""Values in the recorded answers of DIN SPEC 70121 and of ISO 15118-2, which have the same names."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from secc.errors import Refusal
-from secc.iso2 import messages as m
-from secc.iso2.units import amount
+from secc.session.scaled import Scaled
 
 from .exchanges import Exchange
 
-
-def meter_info(exchange: Exchange) -> m.MeterInfo | None:
-    info = getattr(exchange.body, "meter_info", None)
-    return info if isinstance(info, m.MeterInfo) else None
+_SHORT: Final = range(-32_768, 32_768)
 
 
-def quantity(value: m.PhysicalValue | None) -> float | None:
+def quantity(value: Scaled | None) -> float | None:
     """Returns a recorded quantity in the unit that it names; None without one, and for numbers
     outside the schema.
     """
-    try:
-        return None if value is None else amount(value, value.unit)
-    except Refusal:
+    if value is None or not -3 <= value.multiplier <= 3 or value.value not in _SHORT:
         return None
+    if value.multiplier >= 0:
+        return float(value.value * 10**value.multiplier)
+    return float(value.value / 10**-value.multiplier)
 
 
 def status_of(body: Any) -> Any:
@@ -35,6 +31,7 @@ def status_of(body: Any) -> Any:
 
 
 def measured(exchange: Exchange, before: tuple[float, float]) -> tuple[float, float]:
+    """Returns the volts and amperes that an answer tells, or those from before."""
     volts = quantity(getattr(exchange.body, "evse_present_voltage", None))
     amperes = quantity(getattr(exchange.body, "evse_present_current", None))
     return before[0] if volts is None else volts, before[1] if amperes is None else amperes
