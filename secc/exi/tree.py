@@ -8,6 +8,7 @@ always a list; an absent option has no key; octets are ``{"$hex": "..."}``.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from secc.errors import EncodeError
@@ -58,26 +59,38 @@ def _single(tree: object) -> tuple[str, object]:
 
 def _out(kind: ComplexType | Datatype, value: Any) -> Any:
     if not isinstance(kind, ComplexType):
-        if isinstance(value, bytes):
-            return {OCTETS: value.hex()}
-        return value.value if isinstance(value, StrEnum) else value
+        return _leaf(value)
     tree: Tree = {}
-    for part in kind.parts:
-        for alternative in part.alternatives:
-            inner = alternative.type
-            if inner is None:
-                continue
-            found = value if kind.cls is None else getattr(value, alternative.field or "")
-            # Of a substitution group only the member of the value's class is there.
-            if part.kind == "group" and not (isinstance(inner, ComplexType) and inner.cls is type(found)):
-                continue
-            wrapped = isinstance(inner, ComplexType) and inner.cls is None
-            if (found is None and not wrapped) or (part.repeats and not found):
-                continue
-            tree[_key(part, alternative)] = (
-                [_out(inner, item) for item in found] if part.repeats else _out(inner, found)
-            )
+    for field, key, inner, repeats, member, wrapped in _rows(kind):
+        found = value if kind.cls is None else getattr(value, field)
+        if (member is not None and member is not type(found)) or (found is None and not wrapped):
+            continue
+        if not repeats:
+            tree[key] = _out(inner, found) if isinstance(inner, ComplexType) else _leaf(found)
+        elif found:
+            tree[key] = [_out(inner, item) for item in found]
     return tree
+
+
+def _leaf(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {OCTETS: value.hex()}
+    return value.value if isinstance(value, StrEnum) else value
+
+
+@cache
+def _rows(kind: ComplexType) -> tuple[tuple[str, str, ComplexType | Datatype, bool, type | None, bool], ...]:
+    """Returns field, key and type of each element and attribute, whether it repeats, of a
+    substitution group the class that its value has to have, and whether it is there without a value.
+    """
+    return tuple(
+        (alternative.field or "", _key(part, alternative), inner, part.repeats, member, cls is None)
+        for part in kind.parts
+        for alternative in part.alternatives
+        if (inner := alternative.type) is not None
+        for cls in (inner.cls if isinstance(inner, ComplexType) else object,)
+        for member in (cls or object if part.kind == "group" else None,)
+    )
 
 
 def _key(part: Part, alternative: Alternative) -> str:

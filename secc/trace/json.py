@@ -41,6 +41,9 @@ _TYPES: dict[str, Any] = {
 } | {cls.__name__: cls for cls in (DcPhase, Edition, Levels, Ticket)}
 
 
+_NUMBERS = frozenset({bool, int, float})
+
+
 class TraceBroken(SeccError):
     """A trace, or a value in it, does not have this program's form, or was left out as personal."""
 
@@ -81,7 +84,9 @@ def _redacted(tree: Any, personal: Collection[str], *, hidden: bool) -> Any:
         case dict():
             # An Id is not personal, and is needed to follow a signature.
             return {
-                key: _redacted(value, personal, hidden=(hidden or key in personal) and key != "@Id")
+                key: value
+                if type(value) in _NUMBERS
+                else _redacted(value, personal, hidden=(hidden or key in personal) and key != "@Id")
                 for key, value in tree.items()
             }
         case list():
