@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from scenarios import DIN, SCENARIOS, Scenario
+from scenarios import SCENARIOS, Scenario
 
 # --------------------------------------------------------------------------
 # Messages as JSON documents
@@ -104,9 +104,9 @@ class Mutator:
                 entry["ProtocolNamespace"] = "urn:iso:15118:9:2099:MsgDef"
 
     def out_wrong_session_id(self, msg: Message) -> None:
-        wanted = ("PaymentServiceSelectionReq", "ServiceDiscoveryReq")
         is_iso20 = "V2G_Message" not in msg.document
-        if msg.name == wanted[1 if is_iso20 else 0]:
+        selections = ("PaymentServiceSelectionReq", "ServicePaymentSelectionReq")
+        if msg.name in (("ServiceDiscoveryReq",) if is_iso20 else selections):
             msg.header["SessionID"] = "DEADBEEFDEADBEEF"
 
     def out_wrong_energy_mode(self, msg: Message) -> None:
@@ -116,8 +116,16 @@ class Mutator:
                 mode for mode in candidates if mode not in self.offered_modes
             )
 
+    def out_wrong_energy_type(self, msg: Message) -> None:
+        if msg.name == "ChargeParameterDiscoveryReq":
+            msg.body["EVRequestedEnergyTransferType"] = "AC_three_phase_core"
+
+    def out_contract_selected(self, msg: Message) -> None:
+        if msg.name == "ServicePaymentSelectionReq":
+            msg.body["SelectedPaymentOption"] = "Contract"
+
     def out_wrong_service_id(self, msg: Message) -> None:
-        if msg.name == "PaymentServiceSelectionReq":
+        if msg.name in ("PaymentServiceSelectionReq", "ServicePaymentSelectionReq"):
             services = msg.body["SelectedServiceList"]["SelectedService"]
             services[0]["ServiceID"] = 60000
 
@@ -832,7 +840,7 @@ def facts_problems(scenario: Scenario, trace: Trace):
     notes = [e["note"] for e in trace.exchanges]
     chosen = {n[k] for n in notes for k in ("SelectedPaymentOption", "SelectedAuthorizationService") if k in n}
     wanted_auth = {"pnc": {"Contract", "PnC"}, "eim": {"ExternalPayment", "EIM"}}
-    if not chosen & wanted_auth[scenario.auth] and scenario.protocols[0] != DIN:
+    if not chosen & wanted_auth[scenario.auth]:
         yield f"authorization was {sorted(chosen)}, wanted {scenario.auth}"
     if (
         scenario.chosen_protocol.startswith("ISO_15118_20")

@@ -37,6 +37,8 @@ PACKAGE = "iso15118==0.31.2"
 EXTRA_PACKAGES = ["aiofile>=3.7,<4"]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "josev-interop"
 SDP_PORT_HEX = "3B0E"  # 15118
+NAMES = {"DIN_SPEC_70121": "DIN SPEC 70121", "ISO_15118_2": "ISO 15118-2"}
+"""What a station that gives an account calls the protocols of the scenarios."""
 
 
 class SetupError(RuntimeError):
@@ -355,6 +357,9 @@ def account_problems(scenario: Scenario, account: dict[str, Any]) -> list[str]:
     codes = scenario.expect.partition(":")[2].split("|")
     ends = {scenario.end} if scenario.end else {f"refused.{code}" for code in codes}
     for one in sessions:
+        wanted = NAMES.get(scenario.chosen_protocol)
+        if one["protocol"] != wanted and not (refused and not one["protocol"]):
+            problems.append(f"the station spoke {one['protocol'] or 'nothing'}, wanted {wanted}")
         # What is refused before anybody is authorised was authorised by nothing.
         if one["by"] != scenario.by and not (refused and not one["by"]):
             problems.append(f"authorised by {one['by'] or 'nothing'}, wanted {scenario.by or 'nothing'}")

@@ -24,8 +24,10 @@ def load(name: str) -> ModuleType:
 
 
 BENCH = load("josev_interop")
+TWO_CARS = load("two_cars")
 
 CHARGED = {
+    "protocol": "ISO 15118-2",
     "by": "contract",
     "identity": "emaid",
     "named": True,
@@ -34,7 +36,9 @@ CHARGED = {
     "end": "completed.terminated",
     "flaw": "",
 }
-REFUSED = {"by": "", "identity": "", "named": None, "closed": False, "powered": False, "end": "", "flaw": ""}
+REFUSED = CHARGED | {"by": "", "identity": "", "named": None, "closed": False, "powered": False, "end": ""}
+FREE = CHARGED | {"by": "external identification", "identity": "free", "named": False}
+FREE_DIN = FREE | {"protocol": "DIN SPEC 70121"}
 
 
 def problems(scenario: str, *sessions: dict[str, Any], unaccounted: int = 0, receipts: tuple[bool, ...] = ()) -> str:
@@ -60,9 +64,28 @@ def test_plug_and_charge_counts_only_by_the_contract(change: dict[str, Any], why
 
 
 def test_free_charging_does_not_count_when_a_contract_is_booked() -> None:
-    free = CHARGED | {"by": "external identification", "identity": "free", "named": False}
-    assert problems("iso2-dc-eim", free) == ""
+    assert problems("iso2-dc-eim", FREE) == ""
     assert problems("iso2-dc-eim", CHARGED)
+
+
+def test_a_session_counts_only_in_the_protocol_of_the_scenario() -> None:
+    assert problems("din-dc-eim", FREE_DIN) == ""
+    assert "the station spoke ISO 15118-2, wanted DIN SPEC 70121" in problems("din-dc-eim", FREE)
+    assert "the station spoke nothing" in problems("iso2-dc-eim", FREE | {"protocol": ""})
+    assert problems("sap-no-match", REFUSED | {"protocol": "", "end": "refused.Failed_NoNegotiation"}) == ""
+
+
+def test_two_cars_count_each_in_its_own_protocol_whichever_was_first() -> None:
+    both = [BENCH.SCENARIOS["din-dc-eim"], BENCH.SCENARIOS["iso2-dc-eim"]]
+
+    def told(*sessions: dict[str, Any]) -> str:
+        return "; ".join(TWO_CARS.told_problems(both, {"sessions": list(sessions), "unaccounted": 0, "receipts": []}))
+
+    assert told(FREE, FREE_DIN) == told(FREE_DIN, FREE) == ""
+    assert "not of 1" in told(FREE, FREE)
+    assert "not of 1" in told(FREE_DIN)
+    assert "3 sessions" in told(FREE, FREE_DIN, FREE | {"protocol": ""})
+    assert "never had power" in told(FREE, FREE_DIN | {"powered": False})
 
 
 @pytest.mark.parametrize(

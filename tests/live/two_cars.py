@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Two foreign cars at once at two outlets of one station process: a DC car with Plug & Charge beside another one, each on its own interface.
+"""Two foreign cars at once at two outlets of one station process, each on its own interface and with its own scenario: both with Plug & Charge, or
+one of DIN SPEC 70121 beside one of ISO 15118-2.
 
 Uses the bench's own parts (`josev_interop.py`): the EV runner, its environment, its PKI. Prints a line for each car;
-exits 0 only if both charged, and by their contract.
+exits 0 only if both charged, and the station's account says the same of each. Both scenarios have to ask the same of the station.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from josev_interop import (  # noqa: E402
     CACHE,
+    NAMES,
     Secc,
     SetupError,
     account,
@@ -32,7 +34,7 @@ from josev_interop import (  # noqa: E402
     foreign_secc,
     line,
 )
-from scenarios import SCENARIOS  # noqa: E402
+from scenarios import SCENARIOS, Scenario  # noqa: E402
 
 SECONDS = 120
 
@@ -89,20 +91,30 @@ def run(*command: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenario", nargs="?", default="iso2-dc-pnc", choices=sorted(SCENARIOS))
+    parser.add_argument(
+        "scenarios", nargs="*", metavar="scenario", default=["iso2-dc-pnc"], help="one for both, or one each"
+    )
     parser.add_argument("--secc-cmd", default=str(HERE / "station"))
     parser.add_argument("--account", default=str(HERE / "account"), help="says what the cars were authorised by")
     parser.add_argument("--timeout-factor", type=float, default=1)
     parser.add_argument("--venv", type=Path, default=CACHE / "venv")
     parser.add_argument("--pki", type=Path, default=CACHE / "pki")
     parser.add_argument("--work", type=Path)
+    parser.add_argument("--ev", choices=["plausible", "stock"], default="plausible")
     arguments = parser.parse_args()
+    unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
+    if unknown or len(arguments.scenarios) > 2:
+        parser.error(f"one or two scenarios, known ones: {unknown or arguments.scenarios}")
     python = ensure_venv(arguments.venv.expanduser().absolute())
     pki = ensure_pki(arguments.pki.expanduser().absolute(), python)
     work = arguments.work or Path(tempfile.mkdtemp(prefix="two-cars-"))
-    scenario = SCENARIOS[arguments.scenario]
+    scenarios = [SCENARIOS[name] for name in (arguments.scenarios * 2)[:2]]
     with TwoLines() as lines:
-        command, needs = foreign_secc(arguments.secc_cmd, scenario, ",".join(lines.station_ifaces), pki)
+        command, needs = foreign_secc(arguments.secc_cmd, scenarios[0], ",".join(lines.station_ifaces), pki)
+        _, others = foreign_secc(arguments.secc_cmd, scenarios[1], ",".join(lines.station_ifaces), pki)
+        differ = sorted(name for name in needs if needs[name] != others[name])
+        if not set(differ) <= {"INTEROP_SCENARIO", "INTEROP_PROTOCOLS"}:
+            raise SetupError(f"one station cannot serve both scenarios: {', '.join(differ)}")
         folder = work / "station"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -111,12 +123,12 @@ def main() -> int:
             ["ip", "netns", "exec", lines.station, *command], {**os.environ, **needs}, folder / "secc.log", folder, 20
         )
         try:
-            results = drive(lines, python, pki, work, arguments)
+            results = drive(lines, scenarios, python, pki, work, arguments)
         finally:
             secc.stop()
     # Each car is a session of its own in the one station's books.
     told = account(arguments.account, needs, folder)
-    problems = account_problems(dataclasses.replace(scenario, sessions=scenario.sessions * len(results)), told)
+    problems = told_problems(scenarios, told)
     for problem in problems:
         print(f"by the station's account: {problem}")
     if problems:
@@ -126,19 +138,40 @@ def main() -> int:
     return 0 if len(passed) == len(results) else 1
 
 
-def drive(lines: TwoLines, python: Path, pki: Path, work: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def told_problems(scenarios: list[Scenario], told: dict[str, Any]) -> list[str]:
+    """What is wrong with the account of a station at which each scenario had its car, whichever was first."""
+    if scenarios[0] == scenarios[1]:
+        return account_problems(dataclasses.replace(scenarios[0], sessions=scenarios[0].sessions * 2), told)
+    problems = []
+    for scenario in scenarios:
+        own = [one for one in told["sessions"] if one["protocol"] == NAMES[scenario.chosen_protocol]]
+        problems += account_problems(scenario, told | {"sessions": own})
+    if len(told["sessions"]) != sum(len(scenario.sessions) for scenario in scenarios):
+        problems.append(f"the station tells of {len(told['sessions'])} sessions")
+    return problems
+
+
+def drive(
+    lines: TwoLines,
+    scenarios: list[Scenario],
+    python: Path,
+    pki: Path,
+    work: Path,
+    arguments: argparse.Namespace,
+) -> list[dict[str, Any]]:
     """Both cars at the same time, and what became of them."""
     cars = []
     with contextlib.ExitStack() as stack:
-        for number, (namespace, iface) in enumerate(zip(lines.cars, lines.car_ifaces, strict=True), 1):
+        places = zip(lines.cars, lines.car_ifaces, scenarios, strict=True)
+        for number, (namespace, iface, scenario) in enumerate(places, 1):
             folder = work / f"car{number}"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             log = stack.enter_context((folder / "ev.log").open("wb"))
             command = [
                 *("ip", "netns", "exec", namespace, str(python), str(HERE / "ev_runner.py")),
-                *("--scenario", arguments.scenario, "--iface", iface, "--pki", str(pki)),
-                *("--work", str(folder), "--out", str(folder / "ev.json"), "--ev", "plausible"),
+                *("--scenario", scenario.name, "--iface", iface, "--pki", str(pki)),
+                *("--work", str(folder), "--out", str(folder / "ev.json"), "--ev", arguments.ev),
                 *("--timeout", str(SECONDS), "--timeout-factor", str(arguments.timeout_factor)),
             ]
             cars.append((folder, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)))
