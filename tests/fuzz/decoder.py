@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from secc.errors import DecodeError, EncodeError, FramingError
-from secc.iso2 import protocol
-from secc.iso2.dialogue import STREAM, open_dialogue
-from secc.iso2.messages import SCHEMA
-from secc.link.v2gtp import Framer, frame
+from secc.exi import Schema
+from secc.link.v2gtp import Framer, PayloadType, frame
 from secc.session.negotiation import open_negotiation
 from secc.session.offer import Offer, Surroundings
 from secc.session.protocol import Transport
 from tests.exi_vectors import SCHEMAS
-from tests.fuzz.frames import corpus, encoded, mutated, other_field
+from tests.fuzz.frames import ISO2, Dialect, corpus, encoded, mutated, other_field
 
 LONGEST_SECONDS: Final = 0.1
 """Of processor time, for one frame. (A-EXI-03)"""
@@ -35,7 +33,7 @@ FLAT: Final = 6 * 1024 * 1024
 KEPT: Final = 4000
 TWICE: Final = 8
 """Every so many frames one that was read on the event loop is read in all passes as well, and one without a signature like one that has it."""
-FRAGMENT: Final = "fragment:iso15118-2"
+STREAM: Final = PayloadType.EXI
 
 
 @dataclasses.dataclass
@@ -68,10 +66,11 @@ class Found:
 class Decoders:
     """The station's readers, and the outcome of a frame in a word."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect = ISO2) -> None:
         surroundings = Surroundings(0.0, bytes, lambda: NotImplemented)
-        self.session = open_dialogue(Offer(), surroundings)
-        self.negotiation = open_negotiation((protocol(),), surroundings, transport=Transport.PLAIN)
+        self.schema: Schema[Any] = dialect.messages.SCHEMA
+        self.session = dialect.protocol.load().open(Offer(), surroundings)
+        self.negotiation = open_negotiation((dialect.protocol,), surroundings, transport=Transport.PLAIN)
         self.outcome = ""
         self.reads = 0
 
@@ -79,8 +78,8 @@ class Decoders:
         """Returns what was read. Raises DecodeError and FramingError, and whatever is a finding."""
         self.outcome = "refused"
         self.reads += 1
-        if schema == FRAGMENT:
-            element = SCHEMA.fragment_decode(octets)
+        if schema.startswith("fragment:"):
+            element = self.schema.fragment_decode(octets)
             self.outcome = "fragments read"
             return element[1]
         # In two pieces, as TCP may bring them.
@@ -94,16 +93,16 @@ class Decoders:
             assert quick in (None, received), "two ways to read that differ"
         self.outcome = "read"
         if schema != "sap" and (received.header.signature is not None or self.reads % TWICE == 0):
-            for span in SCHEMA.spans(octets):
+            for span in self.schema.spans(octets):
                 try:
-                    SCHEMA.splice(span)
+                    self.schema.splice(span)
                 except DecodeError:
                     self.outcome = "read, with an element that is never signed"
         return received
 
     def write(self, schema: str, received: Any) -> None:
         """Write what was read again: the octets must mean the same, if an encoder writes them at all."""
-        if schema == FRAGMENT:
+        if schema.startswith("fragment:"):
             return
         dialogue = self.negotiation if schema == "sap" else self.session
         message = received.message
@@ -122,13 +121,14 @@ def run(
     frames: int,
     seed: int,
     *,
+    dialect: Dialect = ISO2,
     seconds: float | None = None,
     told: Callable[[str], None] = lambda line: None,
 ) -> Found:
     """Read so many mutated frames, or for so many seconds on the wall; the same seed makes the same frames. Returns what was seen."""
     chance = random.Random(seed)
-    found, decoders, seen = Found(seed), Decoders(), set[object]()
-    rows = corpus(seed)
+    found, decoders, seen = Found(seed), Decoders(dialect), set[object]()
+    rows = corpus(seed, dialect)
     first = len(rows)
     by_schema = {name: [octets for one, octets in rows if one == name] for name, _ in rows}
     for row in rows:

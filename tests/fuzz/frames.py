@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
@@ -12,13 +13,15 @@ from secc.errors import EncodeError
 from secc.exi.datatypes import Boolean, Datatype, Enumeration, NBit, Octets, Signed, String, Unsigned
 from secc.exi.grammar import ComplexType, Part, complex_type
 from secc.iso2 import messages as iso2
+from secc.iso2 import protocol as iso2_protocol
 from secc.link.v2gtp import HEADER_OCTETS
 from secc.session import supported_app_protocol as sap
+from secc.session.protocol import V2gProtocol
 from tests.exi_vectors import SCHEMAS, vectors
+from tests.pair import Pair
 from tests.ways import EVERY_KIND
 from tools.evcc.behaviour import Behaviour
 
-VECTORS: Final = ("sap", "iso15118-2", "empty-value-forms", "cbv2g-deviations", "fragment-iso15118-2")
 LONGEST: Final = 8192
 SHORT: Final = 100
 """Octets of a message in which every place is looked at."""
@@ -49,28 +52,46 @@ FULL: Final = 12
 """Lists with at most so many items are full where everything is there."""
 
 
-def spoken(seed: int = 1) -> Iterator[tuple[str, bytes]]:
-    """Yields every message of a good session of each kind, by its schema: of the car and of the station."""
-    for way in EVERY_KIND:
-        pair = way.pair(Behaviour(loops=3, renegotiate_after=2, ask_detail=True))
+@dataclass(frozen=True)
+class Dialect:
+    """A protocol whose frames are changed. ``messages``: its module of them, ``sessions`` good ones, not run yet."""
+
+    schema: str
+    protocol: V2gProtocol
+    messages: Any
+    sessions: Callable[[], Iterator[Pair]]
+
+
+def _iso2_sessions() -> Iterator[Pair]:
+    return (way.pair(Behaviour(loops=3, renegotiate_after=2, ask_detail=True)) for way in EVERY_KIND)
+
+
+ISO2: Final = Dialect("iso15118-2", iso2_protocol(), iso2, _iso2_sessions)
+
+
+def spoken(dialect: Dialect) -> Iterator[tuple[str, bytes]]:
+    """Yields every message of its good sessions, by its schema: of the car and of the station."""
+    for pair in dialect.sessions():
         pair.run()
         # The car's segments have their header; the station's messages stand without one.
         octets = [one[HEADER_OCTETS:] if one[:2] == b"\x01\xfe" else one for one in pair.transcript]
-        yield from (("sap" if number < 2 else "iso15118-2", one) for number, one in enumerate(octets))
+        yield from (("sap" if number < 2 else dialect.schema, one) for number, one in enumerate(octets))
 
 
-def corpus(seed: int) -> list[tuple[str, bytes]]:
+def corpus(seed: int, dialect: Dialect = ISO2) -> list[tuple[str, bytes]]:
     """Returns what every run begins with: good sessions, the vectors of other codecs, and a message of each type that the declarations allow."""
     chance = random.Random(seed)
-    found = [*spoken()]
-    for vector in vectors(*VECTORS, names={"sap", "iso15118-2"}):
+    found = [*spoken(dialect)]
+    stems = ("sap", dialect.schema, "empty-value-forms", "cbv2g-deviations", f"fragment-{dialect.schema}")
+    for vector in vectors(*stems, names={"sap", dialect.schema}):
         if len(octets := bytes.fromhex(vector["exi"])) <= LONGEST:
             found.append((vector["schema"], octets))
-    for body in iso2.BODY_ELEMENTS:
+    m = dialect.messages
+    for body in m.BODY_ELEMENTS:
         for full in (0.0, 0.5, 0.5, 1.0):
             maker = Maker(chance, full)
-            message = iso2.V2G_Message(header=maker.make(iso2.MessageHeader), body=maker.make(body))
-            found += encoded("iso15118-2", message)
+            message = m.V2G_Message(header=maker.make(m.MessageHeader), body=maker.make(body))
+            found += encoded(dialect.schema, message)
     for cls in sap.SCHEMA.roots:
         found += [row for full in (0.0, 1.0) for row in encoded("sap", Maker(chance, full).make(cls))]
     return list(dict.fromkeys(found))
