@@ -24,7 +24,12 @@ class Outlet:
         self.name = settings.name
         self.settings = settings
         self.services = services
-        self.orders = Orders(settings, services.config.lab.orders, receipts=services.config.uplink.receipts is not None)
+        self.orders = Orders(
+            settings,
+            services.config.lab.orders,
+            protocols=services.protocols.spoken,
+            receipts=services.config.uplink.receipts is not None,
+        )
         self.router = Router(f"outlet {settings.name}", levels=lambda: self.hardware.levels())
         self.hardware = Hardware(settings, services, self.router, self.publish)
         self.loop = asyncio.get_running_loop()

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from hal.ports import Board
 from secc.config import LabOrders, OutletSettings, Tls
-from secc.config.spoken import spoken
 from secc.outlet import Plugin
 from secc.protocols import editions
 from secc.session.effects import Provisioning
@@ -19,17 +18,17 @@ from secc.station.shared.services import Services
 from secc.uplink.policy import offers_contract
 
 
-def refusal(settings: OutletSettings, services: Services) -> str:
+def refusal(orders: Orders, services: Services) -> str:
     """Returns why no car can charge at this outlet now, by any payment; empty if one can."""
     if services.unbooked:
         return f"no session could be booked: {services.unbooked}"
+    settings = orders.settings
     tls = settings.tls is not Tls.OFF and bool(services.identity.contexts)
     if settings.tls is Tls.REQUIRED and not tls:
         return "tls is 'required', and no chain of the keystore can be used"
-    heard = spoken(settings, services.protocols.spoken)
-    if Payment.EXTERNAL in settings.payments or contract_possible(
-        settings, services, secure=tls, identified=False, spoken=heard
-    ):
+    if Payment.EXTERNAL in settings.payments:
+        return ""
+    if contract_possible(settings, services, secure=tls, identified=False, spoken=orders.spoken):
         return ""
     return "only contract is offered, and no contract can be judged: look at roots, chain and clock"
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from secc.config import LabOrders, OutletSettings
+from secc.config.spoken import spoken
 from secc.errors import ConfigError
+from secc.session.protocol import V2gProtocol
 from secc.session.schedules import ChargingSchedule, ChargingSchedules, PowerSpan, Tariff, TariffEntry
 
 HOUR: Final = 3600
@@ -17,17 +19,25 @@ WHOLE_LIMIT: Final = ChargingSchedule(1, (PowerSpan(0, 1e7),))
 
 
 class Orders:
-    """``now`` has the orders, ``settings`` what the outlet offers under them, ``services`` the
-    operator's own services, for every session. Only the configuration and ``secc control lab`` change
-    orders.
+    """``now`` has the orders, ``settings`` what the outlet offers under them, ``spoken`` the protocols
+    in which it does, ``services`` the operator's own services, for every session. Only the
+    configuration and ``secc control lab`` change orders.
     """
 
-    def __init__(self, settings: OutletSettings, orders: LabOrders, *, receipts: bool = False) -> None:
-        """``receipts``: whether there is a file for metering receipts."""
-        self._configured, self._receipts = settings, receipts
+    def __init__(
+        self,
+        settings: OutletSettings,
+        orders: LabOrders,
+        *,
+        protocols: tuple[V2gProtocol, ...] = (),
+        receipts: bool = False,
+    ) -> None:
+        """``protocols``: those of the station. ``receipts``: whether there is a file for metering
+        receipts.
+        """
+        self._configured, self._protocols, self._receipts = settings, protocols, receipts
         self.services: Final = tuple(service.offered() for service in settings.services)
-        self.now = orders
-        self.settings = orders.within(settings)
+        self._take(orders)
 
     def order(self, key: str, value: object) -> None:
         """Take an order; None takes it back. Raises ConfigError, and nothing changes, for one that
@@ -36,7 +46,11 @@ class Orders:
         orders = self.now.ordered(key, value)
         if orders.receipts and not self._receipts:
             raise ConfigError("receipts", "needs uplink.receipts, a file for them")
-        self.now, self.settings = orders, orders.within(self._configured)
+        self._take(orders)
+
+    def _take(self, orders: LabOrders) -> None:
+        settings = orders.within(self._configured)
+        self.now, self.settings, self.spoken = orders, settings, spoken(settings, self._protocols)
 
 
 def with_tariffs(found: ChargingSchedules | None) -> ChargingSchedules:

@@ -176,7 +176,7 @@ class OutletHost(Outlet):
             return stands
         if self.matching.present and not self.matching.ready:
             return f"no car can be matched: {self.matching.problem or 'the modem is not ready'}"
-        return refusal(self.orders.settings, self.services)
+        return refusal(self.orders, self.services)
 
     def _modem(self) -> str:
         if not self.matching.present:

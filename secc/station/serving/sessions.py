@@ -12,7 +12,6 @@ from typing import Any
 
 from certs.contract import Contract
 from secc.config.choices import PLAIN_PORT
-from secc.config.spoken import spoken
 from secc.conversation import Effect, End, Event, Reason
 from secc.link.tls.chain import Handshaken
 from secc.link.tls.report import TlsReport
@@ -149,7 +148,7 @@ class Sessions(Part):
 
     @property
     def spoken(self) -> tuple[V2gProtocol, ...]:
-        return spoken(self._orders.settings, self.protocols.spoken)
+        return self._orders.spoken
 
     def surroundings(self) -> Surroundings:
         return self._log.recorded(self._services.surroundings(self._loop.time()))
