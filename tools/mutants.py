@@ -277,6 +277,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "                if False:",
         ("tests/trace/test_recorder.py",),
     ),
+    Mutant(
+        "din-evccid-in-the-clear",
+        "traces and logs of DIN have the car's EVCCID in the clear",
+        "secc/din/personal.py",
+        '        "EVCCID",\n',
+        "",
+        ("tests/din/test_personal.py",),
+    ),
+    Mutant(
+        "din-facet-not-looked-at",
+        "a value of DIN that the schema does not allow is taken",
+        "secc/din/facets.py",
+        "path = FACETS.broken(request)",
+        "path = None",
+        ("tests/din/test_facets.py",),
+    ),
     *TRUST_MUTANTS,
     *POWER_MUTANTS,
 )
