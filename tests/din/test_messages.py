@@ -130,6 +130,58 @@ def test_an_idref_is_read_and_written_as_text_and_refers_to_nothing() -> None:
         assert SCHEMA.decode(SCHEMA.encode(message)) == message
 
 
+VOLTS = messages.PhysicalValue(multiplier=0, unit=messages.UnitSymbol.V, value=400)
+STATUS = messages.DC_EVStatus(ev_ready=True, ev_error_code=messages.DC_EVErrorCode.NO_ERROR, ev_ress_soc=50)
+PRECHARGE = messages.PreChargeReq(dc_ev_status=STATUS, ev_target_voltage=VOLTS, ev_target_current=VOLTS)
+PARAMETERS = messages.ChargeParameterDiscoveryReq(
+    ev_requested_energy_transfer_type=messages.EVRequestedEnergyTransferType.DC_EXTENDED,
+    ev_charge_parameter=messages.DC_EVChargeParameter(
+        dc_ev_status=STATUS, ev_maximum_current_limit=VOLTS, ev_maximum_voltage_limit=VOLTS
+    ),
+)
+RANGES: dict[str, tuple[int, int, Any]] = {
+    "unit": (
+        10,
+        4,
+        lambda code: replace(PRECHARGE, ev_target_voltage=replace(VOLTS, unit=[*messages.UnitSymbol][code])),
+    ),
+    "multiplier": (7, 3, lambda code: replace(PRECHARGE, ev_target_voltage=replace(VOLTS, multiplier=code - 3))),
+    "error": (
+        12,
+        4,
+        lambda code: replace(PRECHARGE, dc_ev_status=replace(STATUS, ev_error_code=[*messages.DC_EVErrorCode][code])),
+    ),
+    "transfer": (
+        6,
+        3,
+        lambda code: replace(
+            PARAMETERS, ev_requested_energy_transfer_type=[*messages.EVRequestedEnergyTransferType][code]
+        ),
+    ),
+}
+"""How many values there are, their bits, and a request with the value of a code."""
+
+
+@pytest.mark.case("A-EXI-06")
+@pytest.mark.parametrize("name", RANGES)
+def test_codes_beyond_an_enumeration_or_a_range_are_no_values(name: str) -> None:
+    values, width, made = RANGES[name]
+    streams = [
+        SCHEMA.encode(V2G_Message(header=MessageHeader(session_id=bytes(8)), body=made(code))) for code in range(values)
+    ]
+    number, other = (int.from_bytes(octets) for octets in streams[:2])
+    assert (number ^ other).bit_count() == 1
+    at = (number ^ other).bit_length() - 1
+    for code in range(1 << width):
+        octets = (number & ~((1 << width) - 1 << at) | code << at).to_bytes(len(streams[0]))
+        if code < values:
+            assert octets == streams[code]
+            SCHEMA.decode(octets)
+        else:
+            with pytest.raises(DecodeError):
+                SCHEMA.decode(octets)
+
+
 def with_bits(octets: bytes, old: bytes, new: bytes) -> bytes:
     """The stream with these bits, which stand in it once, replaced by as many others."""
     bits, length = f"{int.from_bytes(octets):b}", 8 * len(octets)
