@@ -108,27 +108,37 @@ def without(name: str, directory: Path) -> Path:
         if len(lines) - len(kept) != 2:
             raise NotDeleted(f"{place}: {len(lines) - len(kept)} lines name {name}, not two")
         (directory / place).write_text("".join(kept), "utf-8")
-    for path in needing(name, directory).values():
-        path.unlink()
-    folders = (f"secc/{name}", f"tools/evcc/{name}", f"tests/{name}")
-    for pattern in (*folders, *PROTOCOLS[name].also, "tests/test_deletion.py"):
-        _delete(directory / pattern)
+    for path in (*needing(name, directory), *named(name, directory)):
+        path.unlink(missing_ok=True)
+    # Python imports an empty folder, too.
+    for room in ("secc", "tools", "tests"):
+        for folder in [path for path in (directory / room).rglob(name) if path.is_dir()]:
+            shutil.rmtree(folder)
+    for place in (*PROTOCOLS[name].also, "tests/test_deletion.py"):
+        _delete(directory / place)
     (directory / "sitecustomize.py").write_text(FOREIGN, "utf-8")
     if PROTOCOLS[name].pages and (made := run(directory, "-m", "tools.docs", "--no-diagrams")).returncode != 0:
         raise NotDeleted(f"the pages cannot be made: {made.stderr[-1000:]}")
     return directory
 
 
-def needing(name: str, directory: Path = ROOT) -> dict[str, Path]:
+def needing(name: str, directory: Path = ROOT) -> set[Path]:
     """Returns the modules of the protocol, and of the tools and tests that cannot be imported without
-    it. Raises NotDeleted for a module of the station.
+    it. Raises NotDeleted for another module of the station.
     """
     modules = Modules(directory, ROOMS)
-    found = modules.needing((f"secc.{name}", f"tools.evcc.{name}", f"tests.{name}"))
+    lists = [place.removesuffix(".py").replace("/", ".") for place in LISTS]
+    found = modules.needing((f"secc.{name}", f"tools.evcc.{name}"), lists=lists)
     for module in found:
         if not module.startswith((f"secc.{name}", "tools.", "tests.")):
             raise NotDeleted(f"{module} needs {name}")
-    return {module: modules.files[module] for module in found}
+    return {modules.files[module] for module in found}
+
+
+def named(name: str, directory: Path = ROOT) -> set[Path]:
+    """Returns the files that say in their name, or in that of a folder, that they are of the protocol."""
+    rooms = (path for room in ("secc", "tools", "tests") for path in (directory / room).rglob("*") if path.is_file())
+    return {path for path in rooms if name in re.split(r"[/_.]", str(path.relative_to(directory)))}
 
 
 def _delete(path: Path) -> None:

@@ -53,18 +53,20 @@ class Modules:
                 # A name may be a module of the package that it comes from.
                 yield from [found for found in (f"{origin}.{name}", origin) if found in self.files][:1]
 
-    def needing(self, packages: Iterable[str]) -> set[str]:
+    def needing(self, packages: Iterable[str], *, lists: Iterable[str] = ()) -> set[str]:
         """Returns the modules that cannot be imported without these packages, with those that are in
-        them. Importing a module imports the packages that it lies in.
+        them. Importing a module imports the packages that it lies in. What ``lists`` import of these
+        packages does not count.
         """
-        users = defaultdict(set)
-        for module, imported in self.imports.items():
-            for other in (*imported, module.rpartition(".")[0]):
-                users[other].add(module)
         wanted = tuple(packages)
         found = {
             module for module in self.files if module in wanted or module.startswith(tuple(f"{p}." for p in wanted))
         }
+        users = defaultdict(set)
+        for module, imported in self.imports.items():
+            counted = imported - found if module in lists else imported
+            for other in (*counted, module.rpartition(".")[0]):
+                users[other].add(module)
         waiting = list(found)
         while waiting:
             new = users[waiting.pop()] - found

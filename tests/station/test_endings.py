@@ -351,9 +351,15 @@ def endings() -> list[Any]:
 
 @pytest.mark.parametrize(("current", "ending"), endings())
 def test_charging_ends_and_the_next_car_charges(tmp_path: Path, current: Current, ending: Ending) -> None:
+    charges_and_ends(tmp_path, ending, current=current)
+
+
+def charges_and_ends(tmp_path: Path, ending: Ending, **how: Any) -> None:
+    """A car that behaves so charges; power is off in time, and the next car of its kind charges."""
+
     async def main() -> None:
-        async with station(configured(tmp_path, dc=current is Current.DC)) as scene:
-            drive = await scene.charging(scene.drive(replace(PATIENT, current=current), stay=True))
+        async with station(configured(tmp_path, dc=how.get("current") is not Current.AC)) as scene:
+            drive = await scene.charging(scene.drive(replace(PATIENT, **how), stay=True))
             await ending.act(scene, drive)
             await scene.opened(seconds=ending.seconds)
             codes = await scene.ended()
@@ -367,7 +373,7 @@ def test_charging_ends_and_the_next_car_charges(tmp_path: Path, current: Current
             if world.car.plugged:
                 world.unplug(force=True)
             await scene.until(lambda: scene.outlet().state()["phase"] == "available", 10.0, "available")
-            await scene.charges(current=current)
+            await scene.charges(**how)
             assert list(world.incidents) == []
             judged(scene)
 

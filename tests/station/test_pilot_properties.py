@@ -145,7 +145,8 @@ async def act(scene: Scene, kind: str, what: str, value: Any) -> None:
                     await scene.board().faults.clear(fault.code)
             case "car":
                 current = Current.DC if kind.startswith("dc") else Current.AC
-                scene.drive(Behaviour(current=current, loops=50, patience=5.0), stay=True)
+                speaks = ("din",) if "din" in kind.split() else ("iso2",)
+                scene.drive(Behaviour(protocols=speaks, current=current, loops=50, patience=5.0), stay=True)
     await asyncio.sleep(STEP)
 
 
