@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from certs.certificates import Edition
+from secc.din import protocol as din
 from secc.iso2 import protocol as iso2
 from secc.session.protocol import V2gProtocol
 
 _SPOKEN: Final[list[Callable[[], V2gProtocol]]] = [
     iso2,
+    din,
 ]
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOPS = ("secc", "frozen", "hal", "certs", "tools")
 LONGEST = 400
 
-PARTS = ("secc.iso2.phases", "tools.pki.flaws", "tools.evcc.din", "tools.evcc.iso2")
+PARTS = ("secc.din.phases", "secc.iso2.phases", "tools.pki.flaws", "tools.evcc.din", "tools.evcc.iso2")
 """Packages that are one room with the package that they lie in."""
 
 

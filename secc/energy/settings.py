@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frozen import dataclass
-from secc.session.dc_limits import PRECHARGE_AMPERES
+from secc.session.dc_limits import BREAKABLE_AMPERES, PRECHARGE_AMPERES
 from secc.session.offer import AcLimits, DcLimits
 
 
@@ -22,8 +22,7 @@ class DcSettings:
     precharge_amperes: float = PRECHARGE_AMPERES
     """The most current in cable check and precharge, whatever the car asks for. IEC 61851-23."""
     safe_volts: float = 60.0
-    breakable_amperes: float = 5.0
-    """The most current that the contactor can break."""
+    breakable_amperes: float = BREAKABLE_AMPERES
     reached_volts: float = 10.0
     fault_ohms: float = 100_000.0
     warning_ohms: float = 250_000.0

@@ -13,12 +13,6 @@ REASONS: Final[tuple[Meaning, ...]] = (
         "Charging goes on when the car or the station wakes the other, without another card.",
         "Nothing. The transaction ends with the next session of this plug-in that does not pause, or when the plug is pulled.",
     ),
-    Meaning(
-        "completed.stopped-early",
-        "The car ended the session by SessionStop out of its order: before charging began, or from the charging loop without PowerDelivery(Stop).",
-        "Charging has finished, or did not begin. Some cars come back at once with a new session.",
-        "Nothing, if the driver or the car wanted it. If no energy flowed and the car does not come back, look at the station's last answer.",
-    ),
     Meaning("refused.FAILED_ServiceIDInvalid", "The car asked for a service that was not offered.", RETRY, CAR),
     Meaning(
         "refused.FAILED_CertificateExpired",

@@ -18,6 +18,9 @@ from secc.session.offer import DcLimits
 PRECHARGE_AMPERES: Final = 2.0
 """The most that may flow into the car's capacitors, whatever it asks for. (Q-51)"""
 
+BREAKABLE_AMPERES: Final = 5.0
+"""The most current that the contactor can break."""
+
 
 def clamp_volts(volts: float, highest: float, lowest: float = 0.0) -> float:
     """Returns a voltage from ``lowest`` to ``highest`` (``highest`` wins if both cannot hold),

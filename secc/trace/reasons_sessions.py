@@ -8,6 +8,12 @@ from secc.trace.meanings import BEFORE, CAR, RETRY, STOPS, Meaning
 
 SESSIONS: Final[tuple[Meaning, ...]] = (
     Meaning(
+        "completed.stopped-early",
+        "The car ended the session by SessionStop out of its order: before charging began, or from the charging loop without PowerDelivery(Stop).",
+        "Charging has finished, or did not begin. Some cars come back at once with a new session.",
+        "Nothing, if the driver or the car wanted it. If no energy flowed and the car does not come back, look at the station's last answer.",
+    ),
+    Meaning(
         "refused.FAILED",
         "The station could not serve the car's request; no other code describes why.",
         RETRY,

@@ -21,7 +21,7 @@ from secc.trace.reasons import BEHIND, MEANINGS
 from tests.reasons.drives import ENDS, Drive
 from tests.station_scene import judged, station
 
-for name in ("endings", "refused", "timers", "tls"):
+for name in ("din", "endings", "refused", "timers", "tls"):
     import_module(f"tests.reasons.{name}")
 
 ROWS = sorted(code for code in MEANINGS if code.partition(".")[0] not in BEHIND)

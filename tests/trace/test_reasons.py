@@ -23,7 +23,7 @@ from secc.uplink.book import POWER_LOST
 from tests.reasons_in_code import ROOT, attributes, calls, literal, results, sources, timers
 
 SHARED = {entry.code for entry in _TABLE}
-PROTOCOLS = ("secc/iso2",)
+PROTOCOLS = ("secc/din", "secc/iso2")
 """Their own tests look at their timers."""
 
 

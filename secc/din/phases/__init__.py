@@ -1,0 +1,1 @@
+"""The phases of a session, named after the messages that they answer."""
