@@ -8,7 +8,7 @@ DEV := $(VENV)/.dev
 # One more than two cores: some tests wait for a clock on the wall, and others run meanwhile.
 JOBS ?= 3
 
-.PHONY: setup demo run test conformance check format interop staples fuzz arm bench mutants deletion pki docs clean
+.PHONY: setup demo run test conformance check format interop staples fuzz fuzz-din arm bench mutants deletion pki docs clean
 
 setup: $(DEV)
 
@@ -67,6 +67,10 @@ staples: $(DEV)
 # A part of it: `make fuzz FUZZ="frames sessions --count 100000 --seconds 600 --seed 7"`.
 fuzz: $(DEV)
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+# A million frames of DIN SPEC 70121 at the decoder, in some minutes.
+fuzz-din: $(DEV)
+	$(BIN)/python -m tests.din.fuzz $(FUZZ)
 
 # Codec, TLS and boards on 32-bit and 64-bit Arm, emulated: `make arm ARM=armhf` for one of them.
 arm: $(READY)
