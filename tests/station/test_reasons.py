@@ -21,8 +21,8 @@ from secc.trace.reasons import BEHIND, MEANINGS
 from tests.reasons.drives import ENDS, Drive
 from tests.station_scene import judged, station
 
-for name in ("din", "endings", "refused", "timers", "tls"):
-    import_module(f"tests.reasons.{name}")
+for path in sorted((Path(__file__).parents[1] / "reasons").glob("*.py")):
+    import_module(f"tests.reasons.{path.stem}")
 
 ROWS = sorted(code for code in MEANINGS if code.partition(".")[0] not in BEHIND)
 SECONDS = 60.0
