@@ -84,7 +84,8 @@ _TABLE: Final = meanings(
             "The station does not have any of the car's protocols on this transport.",
             BEFORE,
             "The trace lists what the car offered. "
-            "A car with ISO 15118-20 only needs TLS 1.3; one with DIN SPEC 70121 only needs a station with that.",
+            "A car with ISO 15118-20 only needs TLS 1.3; one with DIN SPEC 70121 only needs an outlet with DC, whose `tls` is "
+            "not `required` and whose `protocols` name `din` or nothing.",
         ),
         # Timers of the link, and of any first request
         "timer.V2G_SECC_Sequence_Timeout": (
