@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,9 +21,8 @@ from certs.contract import verify_contract_chain
 from certs.errors import ChainRejected
 from secc.conversation import Abandon, Answered, Ask, Effect, End, Event, Levels, Reason, Send, Ticket, Wall
 from secc.errors import DecodeError, FramingError, SignatureRejected
-from secc.iso2 import protocol
-from secc.iso2.messages import DC_EVSEStatusCode, EVSENotification
 from secc.link.v2gtp import Framer, PayloadType, frame
+from secc.protocols import protocols
 from secc.session.dialogue import Dialogue
 from secc.session.effects import (
     AuthorizeContract,
@@ -41,7 +40,7 @@ from secc.session.effects import (
 from secc.session.events import ConnectionClosed, StreamBroken
 from secc.session.negotiation import open_negotiation, repeated
 from secc.session.offer import Offer, Surroundings
-from secc.session.protocol import Transport
+from secc.session.protocol import Transport, V2gProtocol
 from secc.session.receipts import BookReceipt, ReceiptBooked, ReceiptRejected
 from secc.trace.recorder import Recorder
 from tools.evcc.battery import Battery
@@ -237,7 +236,8 @@ class Line:
 
 
 class Pair:
-    """One connection. ``recorder`` hears what a station's would; ``at`` is how people and the grid take part."""
+    """One connection. ``recorder`` hears what a station's would; ``spoken`` are the station's protocols, all by default; ``at`` is how people
+    and the grid take part."""
 
     def __init__(
         self,
@@ -249,6 +249,7 @@ class Pair:
         battery: Battery | None = None,
         seed: int = 1,
         recorder: Recorder | None = None,
+        spoken: Sequence[V2gProtocol] | None = None,
     ) -> None:
         self.now = BEGAN
         self.line = Line()
@@ -270,7 +271,9 @@ class Pair:
         self._behaviour, self._car_entropy = behaviour, _entropy(seed + 1)
         self.car = drive_in(behaviour, battery=self.battery, wallet=wallet, now=self.now, entropy=self._car_entropy)
         negotiation = open_negotiation(
-            (protocol(),), self._surroundings, transport=Transport.of(secure=offer.tls, mutual13=False)
+            protocols() if spoken is None else spoken,
+            self._surroundings,
+            transport=Transport.of(secure=offer.tls, mutual13=False),
         )
         self.station: Dialogue = negotiation
         self._negotiating = True
@@ -507,9 +510,9 @@ def _without_wishes(message: Any) -> Any:
     for name in ("dc_evse_status", "ac_evse_status", "evse_status"):
         status = getattr(message, name, None)
         if status is not None:
-            status = replace(status, evse_notification=EVSENotification.NONE)
+            status = replace(status, evse_notification=type(status.evse_notification).NONE)
             if hasattr(status, "evse_status_code"):
-                status = replace(status, evse_status_code=DC_EVSEStatusCode.EVSE_READY)
+                status = replace(status, evse_status_code=type(status.evse_status_code).EVSE_READY)
             message = replace(message, **{name: status})
     return message
 

@@ -383,4 +383,12 @@ POWER_MUTANTS: Final = (
         "for start, power in self.whole if start < 0]",
         ("tests/iso2/test_schedule.py",),
     ),
+    Mutant(
+        "din-no-voltage-is-enough",
+        "a car of DIN that precharges to no voltage gets power without any",
+        "secc/din/phases/preparation.py",
+        "max(output.volts, state.terms.dc.minimum_volts)",
+        "output.volts",
+        ("tests/test_pair_din.py",),
+    ),
 )

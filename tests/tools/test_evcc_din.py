@@ -300,6 +300,10 @@ def with_schedules(offered: din.SAScheduleList) -> Any:
     return replace(GOOD["ChargeParameterDiscovery"], sa_schedules=offered)
 
 
+def with_limits(**changes: Any) -> Any:
+    return replace(GOOD["ChargeParameterDiscovery"], evse_charge_parameter=replace(LIMITS, **changes))
+
+
 def both(offered: din.SAScheduleList) -> din.SAScheduleList:
     return din.SAScheduleList(sa_schedule_tuple=offered.sa_schedule_tuple * 2)
 
@@ -344,6 +348,9 @@ AC_CORE = din.EVSESupportedEnergyTransferType.AC_THREE_PHASE_CORE
             replace(GOOD["ChargeParameterDiscovery"], evse_charge_parameter=AC_LIMITS),
             "crossed-parameters",
         ),
+        ("ChargeParameterDiscovery", with_limits(evse_maximum_power_limit=watts(-1.0)), "negative-limit"),
+        ("ChargeParameterDiscovery", with_limits(evse_maximum_current_limit=amperes(-1.0)), "negative-limit"),
+        ("CurrentDemand", replace(GOOD["CurrentDemand"], evse_maximum_power_limit=watts(-1.0)), "negative-limit"),
         ("CableCheck", with_status("CableCheck", evse_isolation_status=None), "isolation-not-valid"),
         (
             "CableCheck",

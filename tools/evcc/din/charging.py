@@ -80,11 +80,15 @@ def charging_loop(car: Exchange, battery: Battery, terms: Terms) -> Conversation
 
 
 def _follow(terms: Terms, heard: din.CurrentDemandRes) -> None:
-    """Take the limits that this answer has: DIN knows no renegotiation."""
+    """Take the limits that this answer has: DIN knows no renegotiation. Raises StationWrong."""
     if heard.evse_maximum_current_limit is not None:
         terms.maximum_amperes = real(heard.evse_maximum_current_limit)
     if heard.evse_maximum_power_limit is not None:
         terms.maximum_watts = real(heard.evse_maximum_power_limit)
+    if min(terms.maximum_amperes, terms.maximum_watts) < 0.0:
+        raise StationWrong(
+            "negative-limit", "reference: DIN", f"{terms.maximum_amperes:g} A, {terms.maximum_watts:g} W"
+        )
 
 
 def _wanted_amperes(battery: Battery, terms: Terms, now: float) -> float:

@@ -102,9 +102,11 @@ def _terms(car: Exchange, heard: din.ChargeParameterDiscoveryRes) -> Terms:
     if len(offered) != 1 or offered[0].sales_tariff is not None:
         raise StationWrong("schedules", "[V2G-DC-554]", f"{len(offered)}, or a tariff")
     _check_times(offered[0].p_max_schedule.p_max_schedule_entry)
-    amps, power = real(limits.evse_maximum_current_limit), limits.evse_maximum_power_limit
-    most = real(limits.evse_maximum_voltage_limit)
-    return Terms(offered[0], car.party.now, most, amps, most * amps if power is None else real(power))
+    most, amps = real(limits.evse_maximum_voltage_limit), real(limits.evse_maximum_current_limit)
+    power = most * amps if limits.evse_maximum_power_limit is None else real(limits.evse_maximum_power_limit)
+    if min(most, amps, power) < 0.0:
+        raise StationWrong("negative-limit", "reference: DIN", f"{most:g} V, {amps:g} A, {power:g} W")
+    return Terms(offered[0], car.party.now, most, amps, power)
 
 
 def _check_times(entries: tuple[din.PMaxScheduleEntry, ...]) -> None:
