@@ -282,7 +282,10 @@ async def _perform(run: _Run, effects: tuple[Effect, ...]) -> None:
 
 
 def named(message: object) -> str:
-    """Returns the name of a message, such as ``PowerDeliveryReq(Start)``."""
+    """Returns the name of a message, such as ``PowerDeliveryReq(Start)``, in the words of ISO 15118-2."""
     body = getattr(message, "body", message)
-    progress = getattr(body, "charge_progress", None)
-    return type(body).__name__ + ("" if progress is None else f"({progress.value})")
+    name = type(body).__name__
+    if (progress := getattr(body, "charge_progress", None)) is not None:
+        return f"{name}({progress.value})"
+    ready = getattr(body, "ready_to_charge_state", None)
+    return name if ready is None else f"{name}({'Start' if ready else 'Stop'})"

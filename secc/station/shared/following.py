@@ -20,14 +20,20 @@ def tell_follower(board: Board | None, event: object) -> None:
         return
     if isinstance(event, Received):
         message = event.message
-        name = type(message).__name__
-        how = getattr(message, "charge_progress", None) or getattr(message, "charging_session", None)
-        if how is not None:
-            name = f"{name}({how.value})"
-        follower.observe(name, _volts(getattr(message, "ev_target_voltage", None)))
+        follower.observe(_named(message), _volts(getattr(message, "ev_target_voltage", None)))
     elif isinstance(event, End):
         # Also for a session that the station ended: its car goes back to B in any case.
         follower.observe("SessionEnded", None)
+
+
+def _named(message: Any) -> str:
+    """Returns the name of a message, with what it asks for in the words of ISO 15118-2."""
+    name = type(message).__name__
+    how = getattr(message, "charge_progress", None) or getattr(message, "charging_session", None)
+    if how is not None:
+        return f"{name}({how.value})"
+    ready = getattr(message, "ready_to_charge_state", None)
+    return name if ready is None else f"{name}({'Start' if ready else 'Stop'})"
 
 
 def _volts(target: Any) -> float | None:
