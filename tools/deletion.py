@@ -30,8 +30,10 @@ FILES: Final = ("pyproject.toml", "README.md", "CHANGELOG.md")
 ROOMS: Final = FOLDERS[:-1]
 """The folders with modules."""
 
-LISTS: Final = ("secc/protocols.py", "tools/evcc/protocols.py")
-"""The lists of protocols of the station and of the simulated car: an import and a line each."""
+LISTS: Final = ("secc/protocols.py", "tools/evcc/protocols.py", "tools/replay/protocols.py")
+"""The lists of protocols of the station, of the simulated car and of what is replayed: an import and a
+line each.
+"""
 
 
 @dataclass(frozen=True)

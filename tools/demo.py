@@ -59,6 +59,13 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--mode", choices=("dc", "ac"), default="dc")
     parser.add_argument("--payment", choices=("pnc", "eim"), help="Plug & Charge (default), or free charging")
     parser.add_argument("--no-tls", action="store_true", help="plain TCP; Plug & Charge needs TLS")
+    parser.add_argument(
+        "--protocol",
+        dest="protocols",
+        action="append",
+        default=[],
+        help="a protocol of the car (secc evcc --protocol), such as din, which needs --no-tls; may be repeated",
+    )
     parser.add_argument("--speed", type=float, default=None, help="simulated seconds in one (DC 120, AC 600)")
     parser.add_argument(
         "--kill", action="store_true", help="kill the car's process while power flows; then the next car charges"
@@ -182,7 +189,7 @@ class Demo:
         options = self.options
         command = ["tools.evcc", "--json", "--iface", "lo", "--sdp-port", str(self.place.sdp_port)]
         command += ["--sim-socket", str(self.place.panel), "--mode", options.mode, "--payment", options.payment]
-        command += ["--soc", "0.4"]
+        command += ["--soc", "0.4", *(word for name in options.protocols for word in ("--protocol", name))]
         command += ["--no-tls"] if options.no_tls else ["--pki", str(self.place.pki / "car")]
         return [*command, *more]
 

@@ -34,11 +34,19 @@ from .recording import (
 
 WIDTH = 46
 LONGEST_TEXT = 100
-LOOP_REQUESTS = ("CurrentDemandReq", "ChargingStatusReq", "AuthorizationReq", "CableCheckReq", "PreChargeReq")
+LOOP_REQUESTS = (
+    "CurrentDemandReq",
+    "ChargingStatusReq",
+    "AuthorizationReq",
+    "ContractAuthenticationReq",
+    "CableCheckReq",
+    "PreChargeReq",
+)
 QUIET_NOTES = ("tls {", "certificate {")
 """Notes for `secc explain`."""
 QUIET_EFFECTS = ("SetOutput", "Ask", "Abandon", "Tell", "End")
-SCALED = ("Multiplier", "Unit", "Value")
+SCALED = ("Multiplier", "Value")
+"""The parts of a quantity, and in most there is its unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +221,8 @@ def _facts(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} {_quantity(value)}"
         elif isinstance(value, Mapping) and "Status" in name:
             yield from _facts(value)
+        elif isinstance(value, bool) and name in SWITCHES:
+            yield f"{name} {str(value).lower()}"
         elif (
             isinstance(value, str | int | float) and (value != "None" and not isinstance(value, bool)) and name in WORTH
         ):
@@ -222,16 +232,19 @@ def _facts(content: Mapping[str, Any]) -> Iterator[str]:
 WORTH = frozenset(
     {
         "ResponseCode", "EVSEProcessing", "ChargeProgress", "ChargingSession", "SelectedPaymentOption", "EVRESSSOC",
-        "EVSENotification", "EVSEStatusCode", "EVSEIsolationStatus", "RequestedEnergyTransferMode", "EVSEID",
+        "EVSENotification", "EVSEStatusCode", "EVSEIsolationStatus", "RequestedEnergyTransferMode", "EVRequestedEnergyTransferType",
+        "EVSEID",
     }
 )  # fmt: skip
+SWITCHES = frozenset({"ReadyToChargeState"})
+"""Values of yes or no that tell what a message is for."""
 PLAIN = frozenset({"ResponseCode", "EVSEProcessing", "ChargeProgress", "ChargingSession"})
 
 
 def _quantity(value: Mapping[str, Any]) -> str:
     parts = {_short(key): part for key, part in value.items()}
     try:
-        return f"{float(parts['Value']) * 10.0 ** int(parts['Multiplier']):g} {parts['Unit']}"
+        return f"{float(parts['Value']) * 10.0 ** int(parts['Multiplier']):g} {parts.get('Unit', '')}".rstrip()
     except (TypeError, ValueError, OverflowError):
         return "?"
 

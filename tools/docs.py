@@ -26,6 +26,7 @@ TABLE_HEAD = "| flaw | outcome |"
 DIAGRAMS: Mapping[str, tuple[str, str]] = {
     "dc-plug-and-charge": ("DC by Plug & Charge", "--mode dc --payment pnc"),
     "ac-plug-and-charge": ("AC by Plug & Charge", "--mode ac --payment pnc"),
+    "dc-din": ("DC in DIN SPEC 70121", "--mode dc --payment eim --no-tls --protocol din --protocol iso2"),
     "dc-external-payment": ("DC with external payment, without TLS", "--mode dc --payment eim --no-tls"),
 }
 """The page of each diagram: its title, and the options of the demo that it is drawn from."""

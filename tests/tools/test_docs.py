@@ -49,7 +49,7 @@ def test_diagrams_are_drawn_from_each_kind_of_session() -> None:
         for step in (
             "supportedAppProtocolReq",
             "SessionSetupReq",
-            "PowerDeliveryReq: Start",
+            "PowerDeliveryReq: ReadyToChargeState true" if name == "dc-din" else "PowerDeliveryReq: Start",
             "ended: completed.terminated",
         ):
             assert step in page

@@ -55,6 +55,7 @@ from tools.provisioning import SIGNED, ProvisioningService
 from tools.recording import Recorded, read_capture, read_lines
 from tools.replay import NotReplayable, SessionOutcome, Setting, main, replay_capture
 from tools.replay.configured import configured
+from tools.replay.protocols import REPLAYED
 from tools.tariffs import EXAMPLES, element, signed
 
 # --- recorded cars --------------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def test_recorded_contracts_are_judged_at_the_date_of_the_recording() -> None:
 @pytest.mark.parametrize("path", sorted(CAPTURES.glob("*.jsonl")), ids=lambda path: path.stem)
 def test_every_recording_is_read_and_what_has_no_reader_is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = read_capture(read_lines(path))
-    if {"sap", "iso2"} >= {record.schema for record in records}:
+    if {"sap", *REPLAYED} >= {record.schema for record in records}:
         assert replay_capture(records)
     else:
         with pytest.raises(NotReplayable, match=r"DIN SPEC 70121|ISO 15118-20"):

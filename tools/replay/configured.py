@@ -7,7 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from secc.config import Config, OutletSettings
+from secc.config.spoken import spoken
 from secc.errors import ConfigError
+from secc.protocols import protocols
 from secc.session.effects import Provisioning
 from secc.session.offer import AcLimits, DcLimits, Offer
 from secc.uplink.standalone import Eim
@@ -19,9 +21,18 @@ def configured(config: Config, name: str | None = None) -> Callable[[Offer], Off
 
     The recorded station's limits are those of the hardware: the outlet's own hold within them.
     """
+    return partial(_offer, config, _outlet(config, name))
+
+
+def configured_protocols(config: Config, name: str | None = None) -> tuple[str, ...]:
+    """Returns the keys of the protocols that this outlet speaks. Raises ConfigError in the same way."""
+    return tuple(protocol.key for protocol in spoken(_outlet(config, name), protocols()))
+
+
+def _outlet(config: Config, name: str | None) -> OutletSettings:
     for outlet in config.outlets:
         if name in (None, outlet.name):
-            return partial(_offer, config, outlet)
+            return outlet
     raise ConfigError("outlet", f"there is none of the name {name}")
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from secc.trace.json import redacted
 
-SCALED: Final = {"Multiplier", "Unit", "Value"}
+SCALED: Final = ({"Multiplier", "Unit", "Value"}, {"Multiplier", "Value"})
+"""The parts of a quantity; DIN SPEC 70121 may leave the unit out."""
 ABSENT: Final = "nothing"
 LONGEST: Final = 60
 """Characters of a value that are shown."""
@@ -72,8 +73,8 @@ def _named(tree: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yields path and text of each value."""
-    if isinstance(tree, Mapping) and set(tree) == SCALED:
-        yield path, f"{tree['Value'] * 10.0 ** tree['Multiplier']:.6g} {tree['Unit']}"
+    if isinstance(tree, Mapping) and set(tree) in SCALED:
+        yield path, f"{tree['Value'] * 10.0 ** tree['Multiplier']:.6g} {tree.get('Unit', '')}".rstrip()
     elif isinstance(tree, Mapping):
         for name, part in tree.items():
             yield from _leaves(part, f"{path}.{name}" if path else name)

@@ -13,10 +13,11 @@ from pathlib import Path
 from certs.errors import TrustError
 from secc.config import load
 from secc.errors import ConfigError, SeccError
+from secc.protocols import keys
 
 from ..recording import is_capture, printable, read_capture, read_lines, read_trace, written_by_a_station
 from .capture import replay_capture
-from .configured import configured
+from .configured import configured, configured_protocols
 from .exchanges import NotReplayable
 from .recorded import SessionOutcome
 from .setting import Setting
@@ -29,12 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(argv)
-    setting = Setting(strict=options.strict, quick=options.quick, at=options.date)
+    setting = Setting(strict=options.strict, quick=options.quick, at=options.date, spoken=options.protocols)
     if options.outlet is not None and options.config is None:
         parser.error("--outlet is for a configuration: give --config")
+    if options.protocols and options.config is not None:
+        parser.error("--protocol is for a station without --config, which names its protocols")
     try:
         if options.config is not None:
-            setting = replace(setting, change=configured(load(options.config), options.outlet))
+            config = load(options.config)
+            setting = replace(
+                setting,
+                change=configured(config, options.outlet),
+                spoken=configured_protocols(config, options.outlet),
+            )
     except ConfigError as error:
         print(printable(f"secc replay: {error}"), file=sys.stderr)
         return 2
@@ -71,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         "--date",
         type=date,
         help="the calendar's date (2026-05-01), where it is not to be the recording's",
+    )
+    parser.add_argument(
+        "--protocol",
+        dest="protocols",
+        action="append",
+        choices=keys(),
+        help="a protocol of the station (default: all); may be repeated",
     )
     parser.add_argument(
         "--config",

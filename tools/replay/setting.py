@@ -36,7 +36,7 @@ class Setting:
     at: datetime | None = None
     change: Callable[[Offer], Offer] = lambda offer: offer
     provision: Provision = recorded_answer
-    spoken: tuple[str, ...] | None = None
+    spoken: Sequence[str] | None = None
 
     def offering(self, offer: Offer | None) -> Setting:
         """Returns the same with this offer in the place of the one that the answers tell."""
