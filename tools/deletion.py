@@ -130,7 +130,8 @@ def needing(name: str, directory: Path = ROOT) -> set[Path]:
     """
     modules = Modules(directory, ROOMS)
     lists = [place.removesuffix(".py").replace("/", ".") for place in LISTS]
-    found = modules.needing((f"secc.{name}", f"tools.evcc.{name}"), lists=lists)
+    folders = (f"secc.{name}", f"tools.evcc.{name}", f"tools.replay.{name}")
+    found = modules.needing(folders, lists=lists)
     for module in found:
         if not module.startswith((f"secc.{name}", "tools.", "tests.")):
             raise NotDeleted(f"{module} needs {name}")
