@@ -11,10 +11,12 @@ from secc.din import messages, protocol
 from tests.fuzz import decoder
 from tests.fuzz.frames import Dialect
 from tests.pair import Pair
+from tests.ways import DC_EIM
+from tools.evcc.behaviour import Behaviour
 
 
 def _sessions() -> Iterator[Pair]:
-    return iter(())
+    yield DC_EIM.pair(Behaviour(protocols=("din",), loops=3))
 
 
 DIN: Final = Dialect("din", protocol(), messages, _sessions)
