@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from secc.iso2.messages import WeldingDetectionReq
+from tests.conformance.connection import CLOSED_SECONDS
 from tests.conformance.places import Place, ac, at, dc, pnc, run
-from tests.conformance.tester import CLOSED_SECONDS, Tester
+from tests.conformance.tester import Tester
 from tests.iso2_car import TERMINATE, amperes, current_demand, dc_parameters, ev_status, watts
 from tests.station_scene import Scene, configured
 

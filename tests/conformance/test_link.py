@@ -11,8 +11,9 @@ from secc.config import Tls
 from secc.iso2.messages import ResponseCode, ServiceDiscoveryReq, SessionSetupReq
 from secc.link.v2gtp import PayloadType, frame
 from secc.session import supported_app_protocol as sap
+from tests.conformance.connection import CLOSED_SECONDS
 from tests.conformance.places import ac, at, dc, pnc, run
-from tests.conformance.tester import CLOSED_SECONDS, Tester, offer
+from tests.conformance.tester import Tester, offer
 from tests.iso2_car import EVCCID
 from tests.station_scene import BOTH, Scene, configured
 
