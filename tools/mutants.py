@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .deletion import copy_tree
+from .din_mutants import DIN_MUTANTS
 from .mutant import Mutant
 from .power_mutants import POWER_MUTANTS
 from .trust_mutants import TRUST_MUTANTS
@@ -277,22 +278,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "                if False:",
         ("tests/trace/test_recorder.py",),
     ),
-    Mutant(
-        "din-evccid-in-the-clear",
-        "traces and logs of DIN have the car's EVCCID in the clear",
-        "secc/din/personal.py",
-        '        "EVCCID",\n',
-        "",
-        ("tests/din/test_personal.py",),
-    ),
-    Mutant(
-        "din-facet-not-looked-at",
-        "a value of DIN that the schema does not allow is taken",
-        "secc/din/facets.py",
-        "path = FACETS.broken(request)",
-        "path = None",
-        ("tests/din/test_facets.py",),
-    ),
+    *DIN_MUTANTS,
     *TRUST_MUTANTS,
     *POWER_MUTANTS,
 )

@@ -1,0 +1,69 @@
+"""Faults planted in DIN SPEC 70121: its wire, its order, its limits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .mutant import Mutant
+
+DIN_MUTANTS: Final = (
+    Mutant(
+        "din-evccid-in-the-clear",
+        "traces and logs of DIN have the car's EVCCID in the clear",
+        "secc/din/personal.py",
+        '        "EVCCID",\n',
+        "",
+        ("tests/din/test_personal.py",),
+    ),
+    Mutant(
+        "din-facet-not-looked-at",
+        "a value of DIN that the schema does not allow is taken",
+        "secc/din/facets.py",
+        "path = FACETS.broken(request)",
+        "path = None",
+        ("tests/din/test_facets.py",),
+    ),
+    Mutant(
+        "din-session-id-not-compared",
+        "a request of DIN with the SessionID of another session is served",
+        "secc/din/dialogue.py",
+        "return None if received.header.session_id == state.session_id else refusals.UNKNOWN_SESSION",
+        "return None",
+        (
+            "tests/conformance/din/test_din_every_state.py::test_no_other_session_id_passes_for_ours",
+            "tests/din/test_conformance.py",
+        ),
+    ),
+    Mutant(
+        "din-p-max-not-clamped",
+        "PMax of DIN is not kept within its 16 bits",
+        "secc/din/phases/charge_parameter_discovery.py",
+        "return min(down(state.terms.maximum_watts), LARGEST_P_MAX)",
+        "return down(state.terms.maximum_watts)",
+        ("tests/conformance/din/test_din_quirks.py::test_pmax_is_in_watts_and_never_above_the_limit",),
+    ),
+    Mutant(
+        "din-p-max-above-the-limit",
+        "PMax of DIN is rounded up, above the limit of the outlet",
+        "secc/din/phases/charge_parameter_discovery.py",
+        "return min(down(state.terms.maximum_watts), LARGEST_P_MAX)",
+        "return min(down(state.terms.maximum_watts) + 1, LARGEST_P_MAX)",
+        ("tests/conformance/din/test_din_quirks.py::test_pmax_is_in_watts_and_never_above_the_limit",),
+    ),
+    Mutant(
+        "din-precharge-current-unbounded",
+        "the current of precharge is what the car asks for",
+        "secc/din/phases/preparation.py",
+        "        secc.do(output)\n",
+        "        secc.do(type(output)(output.volts, target_amperes, output.phase))\n",
+        ("tests/din/phases/test_preparation.py",),
+    ),
+    Mutant(
+        "din-on-tls",
+        "DIN is spoken over TLS",
+        "secc/din/__init__.py",
+        "transports=frozenset({Transport.PLAIN})",
+        "transports=frozenset(Transport)",
+        ("tests/conformance/din/test_din_negotiation.py::test_din_is_never_agreed_on_over_tls",),
+    ),
+)
