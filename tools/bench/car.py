@@ -57,6 +57,8 @@ class Order:
     volts: float | None = None
     """A battery with this voltage at any state of charge; the car leaves out welding detection."""
     current: str = "dc"
+    protocols: tuple[str, ...] = ("iso2",)
+    """Those that the car offers, the preferred one first."""
     pauses: dict[str, float] | None = None
     """Seconds before a request of this name; None: each leaves as soon as it can."""
     provision: str | None = None
@@ -133,6 +135,7 @@ class Car:
         order = self.order
         hands: Hands = Hands() if order.panel is None else OnceHands(Path(order.panel))
         behaviour = Behaviour(
+            protocols=tuple(order.protocols),
             current=Current(order.current),
             provision=None if order.provision is None else Provisioning(order.provision),
             payment=Payment.EXTERNAL if order.pki is None else Payment.CONTRACT,

@@ -83,10 +83,12 @@ class Ground:
         connector: str = "dc",
         speed: float | None = None,
         timing: Mapping[str, float] | None = None,
+        protocols: Sequence[str] = (),
         **uplink: str | int,
     ) -> tuple[Path, tuple[Outlet, ...]]:
         """Write a station's TOML file: Plug & Charge over TLS, or without ``tls`` free charging; traces on;
         with these settings of ``[uplink]`` and ``[timing]``. ``plugged``: a car is plugged in from the start.
+        ``protocols``: the outlets speak these alone.
         """
         self._stations += 1
         here = self.directory / f"s{self._stations}"
@@ -103,7 +105,8 @@ class Ground:
         tables: list[tuple[str, dict[str, Any]]] = [("[station]", {"state_directory": "state"})]
         for number, place in enumerate(places, 1):
             outlet = {"name": str(number), "interface": "lo", "hal": f"sim:?{world}&control={place.panel}"}
-            access = {"payments": ["contract" if tls else "external"], "tls": "required" if tls else "off"}
+            spoken = {"protocols": list(protocols)} if protocols else {}
+            access = spoken | {"payments": ["contract" if tls else "external"], "tls": "required" if tls else "off"}
             tables.append(("[[outlet]]", outlet | access | {"sdp_port": place.sdp_port}))
         tables += [("[uplink]", uplink), ("[trust]", {"clock": "rtc"} | trust), ("[trace]", {"mode": "always"})]
         tables.append(("[timing]", dict(timing or {})))
