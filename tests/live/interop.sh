@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A car that we did not write, against our station: every ISO 15118-2 scenario of this version, then two cars at once. Needs root.
+# A car that we did not write, against our station: every scenario of DIN SPEC 70121 and ISO 15118-2 of this version, then two cars at once. Needs root.
 # Arguments: names or groups of scenarios instead of the usual ones.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,8 +24,8 @@ if [ $# -gt 0 ]; then
     exit
 fi
 
-positive=(iso2-ac-eim iso2-dc-eim iso2-ac-eim-tls iso2-dc-eim-tls iso2-ac-pnc iso2-dc-pnc iso2-ac-pnc-receipts iso2-ac-pnc-tariffs iso2-dc-eim-tariffs iso2-ac-pnc-certinstall iso2-dc-pnc-certinstall iso2-ac-pause-resume iso2-dc-pause-resume)
-negative=(iso2-neg-session-id iso2-neg-energy-mode iso2-neg-service-id iso2-neg-schedule-id iso2-neg-charging-profile
+positive=(din-dc-eim sap-prefer-din sap-prefer-iso2 iso2-ac-eim iso2-dc-eim iso2-ac-eim-tls iso2-dc-eim-tls iso2-ac-pnc iso2-dc-pnc iso2-ac-pnc-receipts iso2-ac-pnc-tariffs iso2-dc-eim-tariffs iso2-ac-pnc-certinstall iso2-dc-pnc-certinstall iso2-ac-pause-resume iso2-dc-pause-resume)
+negative=(din-neg-session-id din-neg-energy-type din-neg-service-id din-neg-contract iso2-neg-session-id iso2-neg-energy-mode iso2-neg-service-id iso2-neg-schedule-id iso2-neg-charging-profile
     iso2-neg-signature iso2-neg-challenge iso2-neg-forged-contract iso2-neg-forged-contract-rsa iso2-neg-expired-contract
     iso2-neg-emaid iso2-neg-unlisted-contract iso2-neg-stop-before-proof sap-no-match)
 echo "== plausible car"
@@ -34,6 +34,9 @@ echo "== the package's car as it is"
 bench --ev stock "${positive[@]}"
 echo "== two cars at once"
 "$python" "$here/two_cars.py" --timeout-factor "$factor" iso2-dc-pnc
+for kind in plausible stock; do
+    "$python" "$here/two_cars.py" --timeout-factor "$factor" --ev "$kind" din-dc-eim iso2-dc-eim
+done
 echo "== matching with pev, a car's modem side that others wrote"
 root=$(cd "$here/../.." && pwd)
 venv=$root/.venv/bin/python
