@@ -10,15 +10,17 @@ import pytest
 
 from secc.din import messages as m
 from secc.din.messages import SCHEMA
-from secc.session.events import EimDecided, EmergencyStopped, LimitChanged, StopRequested
+from secc.session.events import EimDecided, EmergencyStopped, LimitChanged, StopRequested, Unplugged
 from secc.session.supported_app_protocol import SCHEMA as SAP
+from secc.trace.recorder import Recorder
 from tests.captures import captured, recorder, thinned, written
-from tests.pair import Pair
+from tests.pair import BEGAN, Pair
 from tests.recordings import CAPTURES
 from tests.ways import DC_EIM
 from tools.evcc.behaviour import Behaviour
+from tools.evcc.din.flaws import FLAWS
 from tools.recording import Recorded, read_capture, read_lines
-from tools.replay import SessionOutcome, Setting, main, replay_capture
+from tools.replay import SessionOutcome, Setting, main, replay, replay_capture
 
 # --- recorded cars --------------------------------------------------------------------------------------------------
 
@@ -280,3 +282,60 @@ def test_an_answer_that_differs_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     path.write_text("\n".join(written(worse(record) for record in session())))
     assert main([str(path)]) == 1
     assert "WeldingDetectionRes.ResponseCode" in capsys.readouterr().out
+
+
+# --- whole traces of our own --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "events"),
+    [
+        (CAR, ()),
+        (replace(CAR, protocols=("din", "iso2")), ()),
+        (replace(CAR, protocols=("iso2", "din")), ()),
+        (replace(CAR, stop_before="PreCharge"), ()),
+        (replace(CAR, stop_before="CurrentDemand"), ()),
+        (replace(CAR, loops=1000), (StopRequested("operator"),)),
+        (replace(CAR, loops=100), (LimitChanged(7_000.0),)),
+        (replace(CAR, loops=1000), (EmergencyStopped(),)),
+        (replace(CAR, loops=1000), (Unplugged(),)),
+        *((replace(CAR, flaw=name, patience=100.0), ()) for name in FLAWS),
+    ],
+    ids=lambda value: (
+        value.flaw or value.stop_before or str(value.protocols) if isinstance(value, Behaviour) else repr(value)
+    ),
+)
+def test_a_trace_replays_to_the_octet(behaviour: Behaviour, events: tuple[object, ...]) -> None:
+    kept = recorder()
+    pair = DC_EIM.pair(behaviour, recorder=kept)
+    for event in events:
+        pair.at(4.0, event)  # type: ignore[arg-type]  # all of them are events
+    line = pair.run()
+    outcome = replay(kept.take())
+    assert outcome.differences == []
+    assert outcome.messages == len([octets for octets in pair.transcript if octets[:2] != b"\x01\xfe"])
+    assert outcome.steps > 1
+    assert line.station is not None
+
+
+def test_a_session_that_another_code_would_have_answered_otherwise_is_told() -> None:
+    kept = recorder()
+    DC_EIM.pair(recorder=kept, behaviour=CAR).run()
+    lines = list(kept.take())
+    place = next(n for n, line in enumerate(lines) if '"kind":"sent"' in line and "CableCheckRes" in line)
+    changed = lines[place].replace('"octets":"', '"octets":"00', 1)
+    outcome = replay([*lines[:place], changed, *lines[place + 1 :]])
+    assert len(outcome.differences) == 1
+    assert "sent" in outcome.differences[0]
+
+
+def test_a_thinned_trace_replays_as_a_capture_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Recorder(BEGAN, ring_octets=60_000, keep_personal=True)
+    DC_EIM.pair(replace(CAR, loops=400), recorder=kept).run()
+    path = tmp_path / "trace.jsonl"
+    path.write_text("\n".join(kept.take()))
+    assert main([str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "OK in every answer; ended: completed.terminated" in said
+    assert "left out by the recording" in said
+    assert "differs" not in said
