@@ -98,7 +98,7 @@ def test_foreign_messages_break_none(vector: dict[str, Any]) -> None:
         assert FACETS.broken(SCHEMA.decode(bytes.fromhex(vector["exi"])).body) is None
 
 
-@pytest.mark.case("Q-32", "DIN-02")
+@pytest.mark.case("Q-32")
 @pytest.mark.parametrize("length", [0, 6, 7, 8])
 def test_an_evccid_of_any_length_up_to_eight_is_one(length: int) -> None:
     assert broken_facet(m.SessionSetupReq(evcc_id=bytes(length))) is None
