@@ -15,7 +15,8 @@ from secc.din.phases.setup import (
     service_payment_selection,
     session_setup,
 )
-from secc.din.session_state import SessionState, Stopped
+from secc.din.session_state import SessionState
+from secc.session.setup_states import Stopped
 
 
 def conversation(secc: Party, state: SessionState) -> Conversation[str]:

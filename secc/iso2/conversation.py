@@ -17,8 +17,9 @@ from secc.iso2.phases.services import payment_service_selection, service_discove
 from secc.iso2.phases.session_setup import session_setup
 from secc.iso2.phases.session_stop import early_stop, session_stop
 from secc.iso2.phases.welding_detection import welding_detection
-from secc.iso2.session_state import SessionState, Stopped, next_request
+from secc.iso2.session_state import SessionState, next_request
 from secc.session.dc_limits import CarLimits
+from secc.session.setup_states import Stopped
 
 
 def conversation(secc: Party, state: SessionState) -> Conversation[str]:

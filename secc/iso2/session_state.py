@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final, TypeVar, overload
+from typing import Final
 
-from secc.conversation import Conversation, Party
-from secc.errors import PeerError
+from secc.conversation import Party
 from secc.iso2 import timing
 from secc.iso2.messages import (
-    Body,
     CableCheckReq,
     EnergyTransferMode,
     IsolationLevel,
@@ -27,15 +25,12 @@ from secc.session.contract_verdict import ContractVerdict
 from secc.session.effects import Decision, Provisioning
 from secc.session.no_power import NoPower
 from secc.session.offer import Offer, Payment, Transfer
-from secc.session.remarks import Remarks, remark
+from secc.session.remarks import Remarks
 from secc.session.session_id import NO_SESSION
+from secc.session.setup_states import SetupStates
 from secc.session.terms import Terms
 from secc.session.waiting import Pace
 from secc.session.wishes import Wishes
-
-A = TypeVar("A", bound=Body)
-B = TypeVar("B", bound=Body)
-C = TypeVar("C", bound=Body)
 
 MODES: Final = {
     Transfer.AC_SINGLE_PHASE: EnergyTransferMode.AC_SINGLE_PHASE_CORE,
@@ -47,16 +42,16 @@ MODES: Final = {
 _OPTIONS: Final = {Payment.CONTRACT: PaymentOption.CONTRACT, Payment.EXTERNAL: PaymentOption.EXTERNAL_PAYMENT}
 
 
-_STOPPED_IN: Final[dict[type[Body], str]] = {
-    ServiceDiscoveryReq: "Q-34",
-    CableCheckReq: "Q-37",
-    PreChargeReq: "Q-37",
-}
-"""The quirk of a car that stops where this request is due."""
-
-
-class Stopped(PeerError):
-    """The car sent SessionStopReq in a setup state, where it always may."""
+next_request: Final = SetupStates(
+    SessionStopReq,
+    timing.SEQUENCE,
+    {
+        ServiceDiscoveryReq: "Q-34",
+        CableCheckReq: "Q-37",
+        PreChargeReq: "Q-37",
+    },
+)
+"""Waits for the next request of a setup state; cars that stop there have their quirks."""
 
 
 class SessionState:
@@ -229,21 +224,3 @@ class SessionState:
     def transfers(self) -> tuple[Transfer, ...]:
         """The transfers on offer; a resumed session has the one chosen before."""
         return self.offer.transfers if self.resumed is None else (self.resumed.transfer,)
-
-
-@overload
-def next_request(secc: Party, kind: type[A], /) -> Conversation[A]: ...
-@overload
-def next_request(secc: Party, kind: type[A], other: type[B], /) -> Conversation[A | B]: ...
-@overload
-def next_request(secc: Party, kind: type[A], other: type[B], third: type[C], /) -> Conversation[A | B | C]: ...
-def next_request(secc: Party, kind: type[Any], *others: type[Any]) -> Conversation[Any]:
-    """Wait for the next request of a setup state. Raises :class:`Stopped` on SessionStopReq. (Q-34,
-    Q-37)
-    """
-    heard = yield from secc.receive(kind, SessionStopReq, *others, within=timing.SEQUENCE)
-    if isinstance(heard, SessionStopReq):
-        if quirk := _STOPPED_IN.get(kind):
-            remark(secc, quirk, f"SessionStopReq where {kind.__name__} is due")
-        raise Stopped("SessionStopReq")
-    return heard

@@ -67,7 +67,7 @@ class _Body:
         self._within.append(cls)
         hints = get_type_hints(cls, include_extras=True)
         for field in dataclasses.fields(cls):
-            metadata, leaves, many = _unfold(hints[field.name])
+            metadata, leaves, many = unfold(hints[field.name])
             free = (cls.__name__, field.name) in self._free
             held, alone = ([], []) if free else _conditions(metadata, many)
             nested = [leaf for leaf in leaves if isinstance(leaf, type) and dataclasses.is_dataclass(leaf)]
@@ -112,7 +112,7 @@ class _Body:
         self.lines.append("    " * depth + line)
 
 
-def _unfold(hint: Any) -> tuple[list[Any], list[Any], bool]:
+def unfold(hint: Any) -> tuple[list[Any], list[Any], bool]:
     """Returns the annotations of a type hint, its types, and whether it is a tuple of them."""
     metadata: list[Any] = []
     leaves: list[Any] = []

@@ -17,7 +17,7 @@ from tools.bench.stations import ROOT, Ground
 from tools.bench.walks import LOOPS, Counting, Walk, Walks, count, measure
 
 DEMAND = Walk(134, 39)
-AUTHORIZATION = Walk(481, 63)
+AUTHORIZATION = Walk(471, 64)
 """Upper bounds. Whoever gets below them lowers them here and in docs/performance.md."""
 
 

@@ -13,7 +13,7 @@ from secc.din.messages import (
     UnitSymbol,
 )
 from secc.din.phases.power_delivery import stop
-from secc.din.session_state import CLAUSE, SessionState, Stopped
+from secc.din.session_state import CLAUSE, SessionState
 from secc.din.status import present
 from secc.din.units import amperes, limit, physical, volts, watts
 from secc.errors import Refusal
@@ -21,6 +21,7 @@ from secc.session.dc_limits import CarLimits, demand
 from secc.session.effects import Milestone, Reach
 from secc.session.measured import fresh
 from secc.session.remarks import remark
+from secc.session.setup_states import Stopped
 
 
 def charging_loop(secc: Party, state: SessionState, car: CarLimits) -> Conversation[None]:

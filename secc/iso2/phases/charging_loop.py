@@ -25,13 +25,14 @@ from secc.iso2.messages import (
 )
 from secc.iso2.phases.metering_receipt import Receipts, metering_receipt
 from secc.iso2.phases.power_delivery import renegotiate, stop
-from secc.iso2.session_state import SessionState, Stopped
+from secc.iso2.session_state import SessionState
 from secc.iso2.status import present_ac, present_dc
 from secc.iso2.units import amperes, limit, physical, volts, watts
 from secc.session.dc_limits import CarLimits, demand
 from secc.session.effects import Milestone, Reach
 from secc.session.measured import fresh
 from secc.session.remarks import remark
+from secc.session.setup_states import Stopped
 
 
 class Ended(Enum):
