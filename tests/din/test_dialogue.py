@@ -25,7 +25,9 @@ from secc.din.messages import SCHEMA, MessageHeader, V2G_Message
 from secc.errors import DecodeError
 from secc.exi import Schema
 from secc.exi.tree import from_tree
+from secc.session import supported_app_protocol as sap
 from secc.session.dialogue import Dialogue
+from secc.session.negotiation import choose, open_negotiation
 from secc.session.offer import Offer, Surroundings, Transfer
 from secc.session.protocol import Transport
 from tests.exi_vectors import vectors
@@ -134,6 +136,28 @@ def test_octets_of_other_protocols_are_no_messages_of_a_session(dialogue: Dialog
         assert dialogue.decode_at_once(STREAM, octets) is None
         with pytest.raises(DecodeError):
             dialogue.decode(STREAM, octets)
+
+
+def offer(namespace: str, schema_id: int) -> sap.AppProtocol:
+    return sap.AppProtocol(
+        protocol_namespace=namespace, version_number_major=2, version_number_minor=0, schema_id=schema_id, priority=1
+    )
+
+
+@pytest.mark.case("A-EXI-09", "Q-28", "Q-29")
+def test_din_is_chosen_at_the_end_of_the_longest_list_and_by_its_very_name() -> None:
+    """The other names begin with that of DIN, and go on to a hundred characters or with what is not ASCII."""
+    ours = protocol()
+    surroundings = Surroundings(now=0.0, entropy=bytes, wall=lambda: pytest.fail("no time has passed"))
+    negotiation = open_negotiation((ours,), surroundings, transport=Transport.PLAIN)
+    others = [
+        offer(f"{ours.namespace}{tail}", number)
+        for number, tail in enumerate(["x", "x" * 74, "\u00e9", "\U0010ffff"] * 5, 1)
+    ][:19]
+    for entries, chosen in ((others, None), ([*others, offer(ours.namespace, 0)], 0)):
+        octets = sap.SCHEMA.encode(sap.SupportedAppProtocolReq(app_protocol=tuple(entries)))
+        found = choose(negotiation.decode(STREAM, octets).message, (ours,), transport=Transport.PLAIN)
+        assert (found and found.entry.schema_id) == chosen
 
 
 # --- what is compiled ahead of time ---------------------------------------------------------------------------------------
