@@ -26,7 +26,7 @@ from .imports import Modules
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS: Final = ("secc", "frozen", "hal", "certs", "tools", "tests", "docs")
-FILES: Final = ("pyproject.toml", "README.md", "CHANGELOG.md")
+FILES: Final = ("pyproject.toml", "setup.py", "Makefile", "LICENSE", "README.md", "CHANGELOG.md", ".ci/run")
 ROOMS: Final = FOLDERS[:-1]
 """The folders with modules."""
 
@@ -42,6 +42,7 @@ class Protocol:
 
     tests: tuple[str, ...]
     """The tests that ``make deletion`` runs without it."""
+    lists: tuple[str, ...] = LISTS
     pages: bool = False
     """Whether the generated pages are made anew."""
     also: tuple[str, ...] = ()
@@ -62,6 +63,12 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
             "tests/tools/test_quirks_doc.py",
             "tests/tools/test_reasons_doc.py",
         ),
+    ),
+    "din": Protocol(
+        tests=("tests/trace",),
+        lists=(*LISTS, "tools/mutants.py"),
+        pages=True,
+        also=("tests/test_docs_paths.py",),
     ),
 }
 
@@ -96,6 +103,7 @@ def copy_tree(directory: Path, *left_out: str) -> None:
     for name in FOLDERS:
         shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__", *left_out))
     for name in FILES:
+        (directory / name).parent.mkdir(exist_ok=True)
         shutil.copy2(ROOT / name, directory / name)
 
 
@@ -104,9 +112,9 @@ def without(name: str, directory: Path) -> Path:
     that need it. Raises NotDeleted.
     """
     copy_tree(directory)
-    for place in LISTS:
+    for place in PROTOCOLS[name].lists:
         lines = (directory / place).read_text("utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if not re.search(rf"\b{name}\b", line, re.IGNORECASE)]
+        kept = [line for line in lines if not re.search(rf"(?<![a-z]){name}(?![a-z])", line, re.IGNORECASE)]
         if len(lines) - len(kept) != 2:
             raise NotDeleted(f"{place}: {len(lines) - len(kept)} lines name {name}, not two")
         (directory / place).write_text("".join(kept), "utf-8")
@@ -116,7 +124,7 @@ def without(name: str, directory: Path) -> Path:
     for room in ("secc", "tools", "tests"):
         for folder in [path for path in (directory / room).rglob(name) if path.is_dir()]:
             shutil.rmtree(folder)
-    for place in (*PROTOCOLS[name].also, "tests/test_deletion.py"):
+    for place in PROTOCOLS[name].also:
         _delete(directory / place)
     (directory / "sitecustomize.py").write_text(FOREIGN, "utf-8")
     if PROTOCOLS[name].pages and (made := run(directory, "-m", "tools.docs", "--no-diagrams")).returncode != 0:
@@ -129,7 +137,7 @@ def needing(name: str, directory: Path = ROOT) -> set[Path]:
     it. Raises NotDeleted for another module of the station.
     """
     modules = Modules(directory, ROOMS)
-    lists = [place.removesuffix(".py").replace("/", ".") for place in LISTS]
+    lists = [place.removesuffix(".py").replace("/", ".") for place in PROTOCOLS[name].lists]
     folders = (f"secc.{name}", f"tools.evcc.{name}", f"tools.replay.{name}")
     found = modules.needing(folders, lists=lists)
     for module in found:
@@ -173,7 +181,8 @@ def doors(directory: Path) -> subprocess.CompletedProcess[str]:
 
 def run_tests(directory: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run these tests, files or folders."""
-    return run(directory, "-m", "pytest", "-q", "-x", "-n", "0", "-m", "not live", "-p", "no:randomly", *tests)
+    options = ("-q", "-x", "-n", "0", "-m", "not live", "-p", "no:randomly", "--ignore", "tests/test_deletion.py")
+    return run(directory, "-m", "pytest", *options, *tests)
 
 
 def delete(name: str, tests: Sequence[str]) -> tuple[bool, str]:
