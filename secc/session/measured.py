@@ -7,6 +7,7 @@ from typing import Final
 
 from secc.conversation import Levels, Party
 from secc.errors import Refusal
+from secc.session.dc_limits import BREAKABLE_AMPERES
 
 STALE_SECONDS: Final = 1.0
 """An older measurement is not used; the session ends as with a malfunction."""
@@ -38,6 +39,11 @@ def stale(levels: Levels, now: float, seconds: float) -> str:
     if not (math.isfinite(levels.volts) and math.isfinite(levels.amperes)):
         return "the measurement is not a number"
     return ""
+
+
+def breakable(secc: Party) -> bool:
+    """Whether the contactor can break the current, by a fresh measurement."""
+    return not stale(secc.levels, secc.now, STALE_SECONDS) and abs(secc.levels.amperes) <= BREAKABLE_AMPERES
 
 
 def whole_watt_hours(levels: Levels) -> int | None:

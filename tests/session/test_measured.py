@@ -7,7 +7,7 @@ import math
 import pytest
 
 from secc.conversation import Levels, Party
-from secc.session.measured import Malfunction, fresh, stale, whole_watt_hours
+from secc.session.measured import Malfunction, breakable, fresh, stale, whole_watt_hours
 
 
 @pytest.mark.case("Q-53", "Q-54")
@@ -43,3 +43,22 @@ def test_a_session_goes_on_with_fresh_levels_only() -> None:
     secc.now = 100.1
     with pytest.raises(Malfunction, match=r"FAILED EVSE_Malfunction: the measurement is 1\.1 s old"):
         fresh(secc)
+
+
+@pytest.mark.parametrize(
+    ("amperes", "measured_at", "yes"),
+    [
+        (5.0, 100.0, True),
+        (-5.0, 99.5, True),
+        (5.1, 100.0, False),
+        (-5.1, 100.0, False),
+        (math.nan, 100.0, False),
+        (0.0, 98.9, False),
+    ],
+)
+def test_a_contactor_can_break_a_current_that_is_small_by_a_fresh_measurement(
+    amperes: float, measured_at: float, yes: bool
+) -> None:
+    secc = Party(now=100.0)
+    secc.levels = Levels(volts=400.0, amperes=amperes, measured_at=measured_at)
+    assert breakable(secc) is yes

@@ -15,12 +15,12 @@ from secc.din.messages import (
     WeldingDetectionReq,
     WeldingDetectionRes,
 )
-from secc.din.session_state import SessionState
+from secc.din.session_state import CLAUSE, SessionState
 from secc.din.status import present
 from secc.din.units import physical
 from secc.errors import Refusal
 from secc.session.effects import Milestone, Reach, StopPower
-from secc.session.measured import fresh
+from secc.session.measured import breakable, fresh
 from secc.session.waiting import answer_within, pilot_in, refuse_late
 
 TERMINATED: Final = "terminated"
@@ -59,12 +59,14 @@ def session_stop(secc: Party) -> Conversation[str]:
 
 def early_stop(secc: Party, state: SessionState) -> Conversation[str]:
     """Answer a SessionStopReq that came before the end of the diagram (Q-34, Q-37, Q-38): power off
-    in order, within the time for the answer.
+    in order, within the time for the answer, which is not OK while current flows.
     """
     if state.live:
         # The safe effects of the ending do what does not fit into that time.
         state.wishes.settle()
         yield from answer_within(secc, StopPower(timing.SESSION_STOP), timing.SESSION_STOP)
+        if not breakable(secc):
+            raise Refusal(ResponseCode.FAILED, CLAUSE, f"power is not off: {secc.levels.amperes:.1f} A")
     secc.reply(SessionStopRes(response_code=ResponseCode.OK))
     secc.do(Reach(Milestone.STOPPED))
     return STOPPED_EARLY

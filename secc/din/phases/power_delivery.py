@@ -12,9 +12,8 @@ from secc.din.phases.charge_parameter_discovery import DAY, TUPLE_ID
 from secc.din.session_state import CLAUSE, SessionState
 from secc.din.status import present
 from secc.errors import Refusal
-from secc.session.dc_limits import BREAKABLE_AMPERES
 from secc.session.effects import Milestone, PowerReported, Reach, StartPower, StopPower
-from secc.session.measured import STALE_SECONDS, fresh, stale
+from secc.session.measured import breakable, fresh
 from secc.session.remarks import remark
 from secc.session.waiting import answer_within
 
@@ -58,11 +57,11 @@ def stop(secc: Party, state: SessionState) -> Conversation[None]:
 
     def settled() -> bool:
         report = secc.answer(question)
-        return report is not None and (not report.done or _breakable(secc))
+        return report is not None and (not report.done or breakable(secc))
 
     yield from secc.until(settled, before=limit, every=timing.LOOK)
     report = secc.answer(question) or PowerReported(True)
-    if not report.done or not _breakable(secc):
+    if not report.done or not breakable(secc):
         detail = report.detail or f"{secc.levels.amperes:.1f} A"
         raise Refusal(ResponseCode.FAILED, CLAUSE, f"power is not off: {detail}")
     secc.abandon(question)
@@ -71,11 +70,6 @@ def stop(secc: Party, state: SessionState) -> Conversation[None]:
     state.wishes.settle()
     secc.reply(_response(secc, state))
     secc.do(Reach(Milestone.POWER_OFF))
-
-
-def _breakable(secc: Party) -> bool:
-    """Whether the contactor can break the current, by a fresh measurement."""
-    return not stale(secc.levels, secc.now, STALE_SECONDS) and abs(secc.levels.amperes) <= BREAKABLE_AMPERES
 
 
 def _check_profile(secc: Party, state: SessionState, profile: m.ChargingProfile) -> None:

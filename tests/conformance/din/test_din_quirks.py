@@ -212,6 +212,24 @@ def test_the_car_may_stop_from_the_loop_unless_strict(due: str, tmp_path: Path, 
     at(due, tmp_path, refused, strict=True)
 
 
+@pytest.mark.case("Q-38")
+def test_a_stop_from_the_loop_is_not_ok_while_current_flows(tmp_path: Path) -> None:
+    """A supply that loses its current slower than the car waits; what is left opens as in any fault."""
+
+    async def act(tester: DinTester) -> None:
+        for _ in range(60):
+            await tester.says(tester.demand(100.0))
+            await asyncio.sleep(0.1)
+        tester.world.supply.off_per_second = tester.world.supply.amperes_per_second = 20.0
+        assert (await tester.says(END)).response_code is ResponseCode.FAILED
+        assert tester.seconds <= 1.5
+        assert tester.world.present()[1] > 5.0
+        await tester.scene.opened(seconds=2.0)
+        await tester.ended()
+
+    at("CurrentDemand", tmp_path, act)
+
+
 @BOTH_WAYS
 @pytest.mark.case("Q-61")
 @pytest.mark.parametrize(("limit", "told"), [(50_000.0, 32_767), (32_766.9, 32_766), (999.5, 999)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -67,12 +68,26 @@ def test_session_stop_ends_the_session_and_there_is_no_pause() -> None:
 @pytest.mark.parametrize("report", [LATER, PowerReported(True), PowerReported(False)])
 def test_a_stop_out_of_order_switches_off_within_the_time_for_the_answer(due: str, report: object) -> None:
     car = Car().drive(until=due)
+    car.keeps(5.0)
     car.answers[StopPower] = report
     car.hear(StopRequested("driver"))
     assert car.says(END).response_code is ResponseCode.OK
     assert car.heard[-1].seconds <= 1.5
     assert len(car.asked(StopPower)) == 1
     assert car.code == "completed.stopped-early"
+    assert car.all(OpenContactor)
+
+
+@pytest.mark.case("Q-38")
+@pytest.mark.parametrize("report", [LATER, PowerReported(True), PowerReported(False)])
+@pytest.mark.parametrize("amperes", [5.1, 72.0, -72.0, math.nan])
+def test_a_stop_from_the_loop_is_not_ok_while_current_flows(amperes: float, report: object) -> None:
+    car = Car().drive(until="PowerDelivery(false)")
+    car.keeps(amperes)
+    car.answers[StopPower] = report
+    assert car.says(END).response_code is ResponseCode.FAILED
+    assert car.heard[-1].seconds <= 1.5
+    assert car.code == "refused.FAILED"
     assert car.all(OpenContactor)
 
 
