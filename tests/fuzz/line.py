@@ -12,7 +12,7 @@ from typing import Any, Final
 from secc.errors import DecodeError, EncodeError
 from secc.iso2.messages import SCHEMA, V2G_Message
 from secc.link.v2gtp import HEADER_OCTETS, PayloadType, frame
-from tests.fuzz.frames import mutated, other_field, spoken
+from tests.fuzz.frames import ISO2, mutated, other_field, spoken
 
 Piece = tuple[float, bytes | None]
 """So many seconds later these octets arrive; None: the car closes."""
@@ -29,7 +29,7 @@ CONTRACT: Final = ("PaymentDetailsReq", "AuthorizationReq", "MeteringReceiptReq"
 @cache
 def others() -> tuple[bytes, ...]:
     """Messages of other sessions."""
-    return tuple(octets for schema, octets in spoken() if schema != "sap")
+    return tuple(octets for schema, octets in spoken(ISO2) if schema != "sap")
 
 
 def read(segment: bytes) -> V2G_Message | None:
