@@ -213,6 +213,11 @@ def session(behaviour: Behaviour = CAR, *events: object, **offer: object) -> lis
     return captured(kept)
 
 
+def _named(events: tuple[object, ...]) -> str:
+    """The same name in every process that collects the tests."""
+    return "-".join(type(event).__name__ for event in events)
+
+
 @pytest.mark.parametrize(
     ("behaviour", "events"),
     [
@@ -229,7 +234,7 @@ def session(behaviour: Behaviour = CAR, *events: object, **offer: object) -> lis
         (replace(CAR, flaw="garbage-before"), ()),
         (replace(CAR, loops=1000), (EmergencyStopped(),)),
     ],
-    ids=lambda value: value.flaw or value.stop_before or "" if isinstance(value, Behaviour) else repr(value),
+    ids=lambda value: value.flaw or value.stop_before or "" if isinstance(value, Behaviour) else _named(value),
 )
 def test_a_session_of_our_own_is_answered_as_it_was(behaviour: Behaviour, events: tuple[object, ...]) -> None:
     (outcome,) = replay_capture(session(behaviour, *events))
@@ -302,7 +307,7 @@ def test_an_answer_that_differs_is_told(tmp_path: Path, capsys: pytest.CaptureFi
         *((replace(CAR, flaw=name, patience=100.0), ()) for name in FLAWS),
     ],
     ids=lambda value: (
-        value.flaw or value.stop_before or str(value.protocols) if isinstance(value, Behaviour) else repr(value)
+        value.flaw or value.stop_before or "-".join(value.protocols) if isinstance(value, Behaviour) else _named(value)
     ),
 )
 def test_a_trace_replays_to_the_octet(behaviour: Behaviour, events: tuple[object, ...]) -> None:
