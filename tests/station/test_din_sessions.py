@@ -430,6 +430,12 @@ def test_a_din_session_at_a_paused_outlet_is_another_one_and_pays_for_itself(tmp
             rows = await booked(scene, 4)
             assert [row.get("identity") for row in rows] == ["emaid", None, "rfid", None]
             assert rows[2]["session"] != rows[0]["session"]
+            await scene.until(lambda: len(list(scene.state.rglob("*.jsonl"))) == 3, 30.0, "the book and two traces")
+            kept = b"".join(path.read_bytes().lower() for path in scene.state.rglob("*") if path.is_file())
+            assert b"din spec 70121" in kept
+            assert rb"paused\": {\"type\": \"paused\"}" in kept, "that it is there, and nothing of it"
+            assert DIN.evcc_id.hex().encode() not in kept
+            assert car_wallet().emaid[:14].lower().encode() not in kept
             assert rows[3]["watt_hours"] - rows[2]["watt_hours"] == pytest.approx(
                 scene.world().books.metered - metered, abs=0.2
             )
@@ -450,5 +456,27 @@ def test_a_lab_that_orders_contract_has_no_din(tmp_path: Path) -> None:
                 assert (await tester.agrees(offer(NAMESPACE))).schema_id == schema_id
                 tester.line._writer.close()
                 await asyncio.sleep(6.0)
+
+    run_virtual(main())
+
+
+def test_a_contract_that_was_accepted_does_not_pay_for_a_session_that_cannot_carry_it(tmp_path: Path) -> None:
+    """The car proves its contract, ends the session before it charges, and comes back with DIN."""
+
+    async def main() -> None:
+        async with station(listed(tmp_path)) as scene:
+            proved = replace(CONTRACT, stop_before="ChargeParameterDiscovery")
+            drive = await scene.drive(proved, tls=True, stay=True).done()
+            assert "authorized" in drive.names
+            await asyncio.sleep(10.0)
+            drive = scene.drive(replace(DIN, patience=100.0), stay=True)
+            await scene.until(lambda: spoken(scene) == [ISO, SPEC], 30.0)
+            await asyncio.sleep(60.0)
+            assert "authorized" not in drive.names
+            assert scene.watches[0].closings == 0
+            assert book(scene) == []
+            scene.world().present_token("rfid", CARD)
+            assert (await drive.done()).outcome == "completed.full"
+            assert [row.get("identity") for row in await booked(scene, 2)] == ["rfid", None]
 
     run_virtual(main())
