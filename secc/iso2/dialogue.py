@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from secc.conversation import Received, Requests
-from secc.errors import DecodeError, Refusal
+from secc.errors import Refusal
 from secc.exi.xmldsig import Signature
 from secc.iso2 import messages as m
 from secc.iso2 import refusals
@@ -13,7 +13,7 @@ from secc.iso2.conversation import conversation
 from secc.iso2.facets import FACETS, broken_facet
 from secc.iso2.messages import SCHEMA
 from secc.iso2.session_state import SessionState
-from secc.session.dialogue import Dialogue
+from secc.session.dialogue import Dialogue, unwrapped
 from secc.session.effects import OpenContactor
 from secc.session.offer import Offer, Surroundings
 from secc.session.warming import Warming, responses
@@ -84,16 +84,10 @@ def open_dialogue(offer: Offer, surroundings: Surroundings) -> Dialogue:
         return m.V2G_Message(header=m.MessageHeader(session_id=state.session_id, signature=signature), body=body)
 
     return Dialogue(
-        session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, _unwrap, wrap, prepare, quick=(m.CurrentDemandRes,)
+        session, {STREAM: SCHEMA}, PAYLOAD_LIMIT, ITEMS, unwrapped, wrap, prepare, quick=(m.CurrentDemandRes,)
     )
 
 
-def read(payload_type: int, octets: bytes) -> tuple[m.Body, m.MessageHeader]:
+def read(payload_type: int, octets: bytes) -> tuple[Any, Any]:
     """A message of the car or of ours again, for a trace: body and header. Raises DecodeError."""
-    return _unwrap(SCHEMA.decode(octets))
-
-
-def _unwrap(message: m.V2G_Message) -> tuple[m.Body, m.MessageHeader]:
-    if message.body is None:
-        raise DecodeError("a message with an empty Body")
-    return message.body, message.header
+    return unwrapped(SCHEMA.decode(octets))

@@ -46,6 +46,13 @@ def _alone(message: Any, signature: Signature | None = None) -> Any:
     return message
 
 
+def unwrapped(message: Any) -> tuple[Any, Any]:
+    """Returns body and header of a wire message. Raises DecodeError for an empty body."""
+    if message.body is None:
+        raise DecodeError("a message with an empty Body")
+    return message.body, message.header
+
+
 QUICK_SECONDS: Final = 0.025
 """V2G_SECC_Msg_Performance_Time of CurrentDemandRes."""
 

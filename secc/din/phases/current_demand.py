@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from secc.conversation import Conversation, Party
+from secc.din import messages as m
 from secc.din import timing
-from secc.din.messages import (
-    CurrentDemandReq,
-    CurrentDemandRes,
-    PowerDeliveryReq,
-    ResponseCode,
-    SessionStopReq,
-    UnitSymbol,
-)
+from secc.din.messages import ResponseCode, UnitSymbol
 from secc.din.phases.power_delivery import stop
 from secc.din.session_state import CLAUSE, SessionState
 from secc.din.status import present
@@ -28,14 +22,14 @@ def charging_loop(secc: Party, state: SessionState, car: CarLimits) -> Conversat
     """Answer CurrentDemandReq until PowerDelivery. SessionStopReq raises ``Stopped`` (Q-38), unless
     ``strict``.
     """
-    tolerated = () if state.offer.strict else (SessionStopReq,)
-    request = yield from secc.receive(CurrentDemandReq, *tolerated, within=timing.SEQUENCE)
-    while isinstance(request, CurrentDemandReq):
+    tolerated = () if state.offer.strict else (m.SessionStopReq,)
+    request = yield from secc.receive(m.CurrentDemandReq, *tolerated, within=timing.SEQUENCE)
+    while isinstance(request, m.CurrentDemandReq):
         if car.watts is None and request.ev_maximum_power_limit is not None:
             car = car.completed(watts(request.ev_maximum_power_limit))
         _current_demand(secc, state, car, request)
-        request = yield from secc.receive(CurrentDemandReq, PowerDeliveryReq, *tolerated, within=timing.SEQUENCE)
-    if isinstance(request, SessionStopReq):
+        request = yield from secc.receive(m.CurrentDemandReq, m.PowerDeliveryReq, *tolerated, within=timing.SEQUENCE)
+    if isinstance(request, m.SessionStopReq):
         remark(secc, "Q-38", "SessionStopReq from the charging loop")
         raise Stopped("SessionStopReq")
     if request.ready_to_charge_state:
@@ -43,7 +37,7 @@ def charging_loop(secc: Party, state: SessionState, car: CarLimits) -> Conversat
     yield from stop(secc, state)
 
 
-def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: CurrentDemandReq) -> None:
+def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: m.CurrentDemandReq) -> None:
     """Answer at once with the stored measurements: the standard allows 25 ms."""
     dc, measured = state.terms.dc, fresh(secc)
     most_watts = state.terms.maximum_watts
@@ -76,7 +70,7 @@ def _current_demand(secc: Party, state: SessionState, car: CarLimits, request: C
         state.announced_soc = soc
         secc.do(Reach(Milestone.CHARGING, (("soc", float(soc)),)))
     secc.reply(
-        CurrentDemandRes(
+        m.CurrentDemandRes(
             response_code=ResponseCode.OK,
             dc_evse_status=present(secc, state),
             evse_present_voltage=physical(measured.volts, UnitSymbol.V),
