@@ -31,17 +31,17 @@ def test_the_table_judges_din_by_the_other(monkeypatch: pytest.MonkeyPatch, tmp_
 
     asked: list[tuple[str, ...]] = []
 
-    def resident(_: Ground, protocols: tuple[str, ...]) -> float:
+    def resident(_: Ground, protocols: tuple[str, ...]) -> tuple[float, float]:
         asked.append(protocols)
-        return 40.0 + 0.75 * len(protocols)
+        return 40.0 + 0.75 * len(protocols), 40.0 + 1.25 * len(protocols)
 
     monkeypatch.setattr(beside, "answers", answers)
     monkeypatch.setattr(beside, "resident", resident)
     monkeypatch.setattr(beside, "by_turns", lambda *_: {DIN: [12.0], ISO2: [11.0]})
     monkeypatch.setattr(beside, "calls", lambda *_: {DIN: 9, ISO2: 9})
     figures = measure(ground(tmp_path), quick=True).figures
-    assert [one.met for one in figures] == [None, None, False, True, True]
-    assert [one.value for one in figures[2:]] == ["12.0 ms", "9", "0.75 MiB"]
+    assert [one.met for one in figures] == [None, None, False, True, True, False]
+    assert [one.value for one in figures[2:]] == ["12.0 ms", "9", "0.75 MiB", "1.25 MiB"]
     assert asked == [(ISO2,), (ISO2, DIN)]
 
 
