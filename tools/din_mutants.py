@@ -19,8 +19,8 @@ DIN_MUTANTS: Final = (
         "din-facet-not-looked-at",
         "a value of DIN that the schema does not allow is taken",
         "secc/din/facets.py",
-        "path = FACETS.broken(request)",
-        "path = None",
+        "broken_facet: Final = FACETS.refusal",
+        "broken_facet: Final = lambda request: None",
         ("tests/din/test_facets.py",),
     ),
     Mutant(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from secc.errors import Refusal
 from secc.exi.declarations import Binary, Occurs, Text, Whole
 
 _Broken = Callable[[Any], str | None]
@@ -19,19 +20,32 @@ _Broken = Callable[[Any], str | None]
 
 class Facets:
     """The facets of a protocol's messages, read from their declarations. ``free`` are fields that
-    are not checked: type and field, by name.
+    are not checked: type and field, by name. ``codes``: the response code by request and field
+    (``Type.field``), the longest path that fits; FAILED for all others.
 
     The check of a type is compiled to one function on first use.
     """
 
-    def __init__(self, free: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(self, free: Collection[tuple[str, str]] = (), codes: Mapping[str, str] | None = None) -> None:
         self._free = frozenset(free)
+        self._codes = codes or {}
         self._compiled: dict[type, _Broken] = {}
 
     def broken(self, message: Any) -> str | None:
         """Returns the dotted path of the first field that breaks a facet; None if all hold."""
         cls = type(message)
         return (self._compiled.get(cls) or self._compile(cls))(message)
+
+    def refusal(self, request: Any) -> Refusal | None:
+        """Returns the refusal of a request with a field outside its facets; None if all hold."""
+        path = self.broken(request)
+        if path is None:
+            return None
+        place = f"{type(request).__name__}.{path}"
+        while place not in self._codes and "." in place:
+            place = place.rpartition(".")[0]
+        code = self._codes.get(place, "FAILED")
+        return Refusal(code, "XSD", f"{path} is outside its facets")
 
     def warm(self, *types: type) -> None:
         """Compile the checks of these types, and of the types in them, ahead of time."""

@@ -65,3 +65,19 @@ def test_declarations_can_be_read_ahead_of_time() -> None:
     facets = Facets()
     facets.warm(Request)
     assert {cls.__name__ for cls in facets._compiled} == {"Request", "Entry", "Other"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (GOOD, None),
+        (replace(GOOD, entries=()), "FAILED_Entries"),
+        (replace(GOOD, entries=(Entry(101),)), "FAILED_Start"),
+        (replace(GOOD, entries=(Entry(0, ""),)), "FAILED_Entries"),
+        (replace(GOOD, name="abc"), "FAILED"),
+    ],
+)
+def test_the_code_is_that_of_the_longest_path(request_: Request, code: str | None) -> None:
+    codes = {"Request.entries": "FAILED_Entries", "Request.entries.start": "FAILED_Start", "Other.name": "FAILED_Other"}
+    refusal = Facets(codes=codes).refusal(request_)
+    assert (None if refusal is None else refusal.code) == code
