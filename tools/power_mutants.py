@@ -386,9 +386,9 @@ POWER_MUTANTS: Final = (
     Mutant(
         "din-no-voltage-is-enough",
         "a car of DIN that precharges to no voltage gets power without any",
-        "secc/din/phases/preparation.py",
-        "max(output.volts, state.terms.dc.minimum_volts)",
-        "output.volts",
+        "secc/din/phases/power_delivery.py",
+        "(volts := fresh(secc).volts) < SAFE_VOLTS",
+        "(volts := fresh(secc).volts) < 0.0",
         ("tests/test_pair_din.py",),
     ),
 )

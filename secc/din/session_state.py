@@ -53,8 +53,6 @@ class SessionState:
         """Chosen in SessionSetup; the header of every response carries it."""
         self.p_max = 0
         """Watts of the schedule that the car was offered."""
-        self.precharge_volts = 0.0
-        """The voltage that precharge aimed at last, and at least the lowest of the outlet."""
         self.isolation = IsolationLevel.INVALID
         """The result of the last cable check."""
         self.live = False

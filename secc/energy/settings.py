@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frozen import dataclass
-from secc.session.dc_limits import BREAKABLE_AMPERES, PRECHARGE_AMPERES
+from secc.session.dc_limits import BREAKABLE_AMPERES, PRECHARGE_AMPERES, SAFE_VOLTS
 from secc.session.offer import AcLimits, DcLimits
 
 
@@ -21,7 +21,7 @@ class DcSettings:
     ramp_volts_per_second: float = 500.0
     precharge_amperes: float = PRECHARGE_AMPERES
     """The most current in cable check and precharge, whatever the car asks for. IEC 61851-23."""
-    safe_volts: float = 60.0
+    safe_volts: float = SAFE_VOLTS
     breakable_amperes: float = BREAKABLE_AMPERES
     reached_volts: float = 10.0
     fault_ohms: float = 100_000.0

@@ -21,6 +21,9 @@ PRECHARGE_AMPERES: Final = 2.0
 BREAKABLE_AMPERES: Final = 5.0
 """The most current that the contactor can break."""
 
+SAFE_VOLTS: Final = 60.0
+"""An output counts as without voltage below this. IEC 61851-23"""
+
 
 def clamp_volts(volts: float, highest: float, lowest: float = 0.0) -> float:
     """Returns a voltage from ``lowest`` to ``highest`` (``highest`` wins if both cannot hold),

@@ -12,6 +12,7 @@ from secc.din.phases.charge_parameter_discovery import DAY, TUPLE_ID
 from secc.din.session_state import CLAUSE, SessionState
 from secc.din.status import present
 from secc.errors import Refusal
+from secc.session.dc_limits import SAFE_VOLTS
 from secc.session.effects import Milestone, PowerReported, Reach, StartPower, StopPower
 from secc.session.measured import breakable, fresh
 from secc.session.remarks import remark
@@ -19,9 +20,6 @@ from secc.session.waiting import answer_within
 
 TOLERANCE: Final = 1.01
 """By how much a profile may exceed the schedule, unless ``strict``: cars round."""
-
-LEAST_SHARE: Final = 0.5
-"""The share of the precharge voltage below which there is no voltage at the outlet."""
 
 NOT_APPLIED: Final = ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED
 
@@ -33,9 +31,9 @@ def power_delivery(secc: Party, state: SessionState, request: PowerDeliveryReq) 
         return False
     if request.charging_profile is not None:
         _check_profile(secc, state, request.charging_profile)
-    if (volts := fresh(secc).volts) < LEAST_SHARE * state.precharge_volts:
-        detail = f"{volts:.0f} V of {state.precharge_volts:.0f} V"
-        raise Refusal(ResponseCode.FAILED_EVSE_PRESENT_VOLTAGE_TO_LOW, CLAUSE, detail)
+    # Whether the voltage is near enough to the battery's is the car's to judge: it closes its relay.
+    if (volts := fresh(secc).volts) < SAFE_VOLTS:
+        raise Refusal(ResponseCode.FAILED_EVSE_PRESENT_VOLTAGE_TO_LOW, CLAUSE, f"{volts:.0f} V")
     _refuse_stopped(state)
     report = yield from answer_within(secc, StartPower(timing.POWER_SWITCHED), timing.POWER_DELIVERY)
     if report is None or not report.done:

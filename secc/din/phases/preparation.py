@@ -61,7 +61,6 @@ def pre_charge(secc: Party, state: SessionState, car: CarLimits) -> Conversation
         first_volts = target_volts if first_volts is None else first_volts
         state.remark.precharge(secc, state.terms, target_volts, target_amperes, first_volts)
         output = precharge(target_volts, target_amperes, state.terms.dc, car, state.terms.lowest_volts)
-        state.precharge_volts = max(output.volts, state.terms.dc.minimum_volts)
         secc.do(output)
         yield from state.pace.reply(
             secc,

@@ -57,8 +57,8 @@ def test_power_that_does_not_come_is_told_within_the_cars_two_seconds(report: An
     ("volts", "code"),
     [
         (0.0, ResponseCode.FAILED_EVSE_PRESENT_VOLTAGE_TO_LOW),
-        (189.0, ResponseCode.FAILED_EVSE_PRESENT_VOLTAGE_TO_LOW),
-        (190.0, ResponseCode.OK),
+        (59.9, ResponseCode.FAILED_EVSE_PRESENT_VOLTAGE_TO_LOW),
+        (60.0, ResponseCode.OK),
         (379.0, ResponseCode.OK),
         (math.nan, ResponseCode.FAILED),
     ],
