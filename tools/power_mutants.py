@@ -387,8 +387,8 @@ POWER_MUTANTS: Final = (
         "din-no-voltage-is-enough",
         "a car of DIN that precharges to no voltage gets power without any",
         "secc/din/phases/power_delivery.py",
-        "(volts := fresh(secc).volts) < SAFE_VOLTS",
-        "(volts := fresh(secc).volts) < 0.0",
+        "fresh(secc).volts >= SAFE_VOLTS",
+        "fresh(secc).volts >= 0.0",
         ("tests/test_pair_din.py",),
     ),
 )

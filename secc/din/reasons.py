@@ -9,7 +9,7 @@ from secc.trace.meanings import RETRY, Meaning
 REASONS: Final[tuple[Meaning, ...]] = (
     Meaning(
         "refused.FAILED_EVSEPresentVoltageToLow",
-        "The car asked for power, and there was no voltage at the outlet: less than 60 V.",
+        "The car asked for power, and for 1.4 s there was no voltage at the outlet: less than 60 V.",
         RETRY,
         "Compare the target in the last PreChargeReq with the measured voltage: does the supply follow, is the contactor closed, is the meter "
         "right? Or the car did not wait for the voltage.",

@@ -17,7 +17,7 @@ async def asks_for_ac(scene: Scene) -> None:
 
 
 @ends("refused.FAILED_EVSEPresentVoltageToLow")
-async def does_not_wait_for_the_voltage(scene: Scene) -> None:
+async def asks_for_no_voltage_and_then_for_power(scene: Scene) -> None:
     tester = await (await DinTester.connect(scene)).drive("PreCharge")
-    await tester.says(precharge())
+    await tester.says(precharge(0.0))
     await tester.refused(START, ResponseCode.FAILED_EVSE_PRESENT_VOLTAGE_TO_LOW)

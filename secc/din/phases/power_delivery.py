@@ -31,11 +31,13 @@ def power_delivery(secc: Party, state: SessionState, request: PowerDeliveryReq) 
         return False
     if request.charging_profile is not None:
         _check_profile(secc, state, request.charging_profile)
-    # Whether the voltage is near enough to the battery's is the car's to judge: it closes its relay.
-    if (volts := fresh(secc).volts) < SAFE_VOLTS:
-        raise Refusal(ResponseCode.FAILED_EVSE_PRESENT_VOLTAGE_TO_LOW, CLAUSE, f"{volts:.0f} V")
+    limit = secc.limit(timing.POWER_DELIVERY)
+    # Some cars ask while the voltage still rises. Whether it is near enough to the battery's is for the car to judge,
+    # which closes its relay.
+    if not (yield from secc.until(lambda: fresh(secc).volts >= SAFE_VOLTS, before=limit, every=timing.LOOK)):
+        raise Refusal(ResponseCode.FAILED_EVSE_PRESENT_VOLTAGE_TO_LOW, CLAUSE, f"{secc.levels.volts:.0f} V")
     _refuse_stopped(state)
-    report = yield from answer_within(secc, StartPower(timing.POWER_SWITCHED), timing.POWER_DELIVERY)
+    report = yield from answer_within(secc, StartPower(timing.POWER_SWITCHED), before=limit)
     if report is None or not report.done:
         raise Refusal(NOT_APPLIED, CLAUSE, "no report in time" if report is None else report.detail)
     # Meanwhile the operator or the backend may have stopped the session.

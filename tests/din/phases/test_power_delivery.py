@@ -70,6 +70,19 @@ def test_power_without_voltage_is_refused(volts: float, code: ResponseCode) -> N
     assert bool(car.asked(StartPower)) is (code is ResponseCode.OK)
 
 
+def test_voltage_that_still_rises_is_waited_for() -> None:
+    car = due()
+    car.levels = replace(car.levels, volts=40.0)
+    car.tells(START)
+    car.wait(1.0)
+    assert not car.asked(StartPower)
+    car.levels = replace(car.levels, volts=300.0, measured_at=car.now)
+    car.wait(0.1)
+    body = car.outbox[-1][1].message
+    assert body.response_code is ResponseCode.OK
+    assert car.asked(StartPower)
+
+
 @pytest.mark.case("A-SES-14")
 @pytest.mark.parametrize("meanwhile", [True, False])
 def test_who_ends_charging_before_it_begins_keeps_power_off(meanwhile: bool) -> None:
