@@ -8,7 +8,7 @@ DEV := $(VENV)/.dev
 # One more than two cores: some tests wait for a clock on the wall, and others run meanwhile.
 JOBS ?= 3
 
-.PHONY: setup demo run test conformance check format interop staples fuzz fuzz-din arm bench mutants deletion pki docs clean
+.PHONY: setup demo run test slow conformance check format interop staples fuzz fuzz-din arm bench mutants deletion pki docs clean
 
 setup: $(DEV)
 
@@ -37,7 +37,11 @@ pki: $(READY)
 # compiles what it imports. The tests of a file stay together, so that what its fixtures build is built once.
 test: $(DEV)
 	@echo "tests: about five minutes on two free cores, longer on busy ones"
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not live' $(TEST)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not live and not slow' $(TEST)
+
+# What takes longest of the tests: copies of the repository, the bench, demos in real time. About two minutes on two free cores.
+slow: $(DEV)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'slow and not live' $(TEST)
 
 # The rows of tests/conformance.toml, one by one; about a minute on two free cores. One row needs root, for network namespaces.
 conformance: $(DEV)

@@ -8,6 +8,8 @@ import pytest
 
 from tools.deletion import PROTOCOLS, doors, imports, named, needing, run_tests, without
 
+pytestmark = pytest.mark.slow
+
 NEAREST = (
     "tests/conversation",
     "tests/session/test_negotiation.py",

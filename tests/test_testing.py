@@ -26,6 +26,7 @@ from tools.evcc.wallet import Wallet
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_runs_in_another_project(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "testing.md").read_text()
     found = re.search(r"```python\n(.*?)```", page, re.DOTALL)

@@ -225,7 +225,18 @@ def doors(directory: Path) -> subprocess.CompletedProcess[str]:
 
 def run_tests(directory: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run these tests, files or folders."""
-    options = ("-q", "-x", "-n", "0", "-m", "not live", "-p", "no:randomly", "--ignore", "tests/test_deletion.py")
+    options = (
+        "-q",
+        "-x",
+        "-n",
+        "0",
+        "-m",
+        "not live and not slow",
+        "-p",
+        "no:randomly",
+        "--ignore",
+        "tests/test_deletion.py",
+    )
     return run(directory, "-m", "pytest", *options, *tests)
 
 

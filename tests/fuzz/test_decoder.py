@@ -72,6 +72,7 @@ def test_messages_in_which_an_empty_value_is_the_end_of_its_element_are_made() -
     assert found > 5
 
 
+@pytest.mark.slow
 def test_most_branches_of_the_generated_code_are_taken() -> None:
     """In a process of its own: only what is compiled there is measured."""
     command = [sys.executable, "-m", "tests.fuzz", "branches", "--count", "2000"]

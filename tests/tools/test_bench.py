@@ -35,6 +35,7 @@ from tools.evcc.matching import SDP_AFTER_SECONDS
 
 
 @pytest.mark.skipif(not has_ipv6_loopback(), reason="no IPv6 on the loopback")
+@pytest.mark.slow
 def test_a_quick_run_measures_starts_and_processor_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "bench.json"
     assert main(["--quick", "--only", "start", "cpu", "sessions", "--json", str(report)]) == 0
@@ -58,6 +59,7 @@ def test_a_quick_run_measures_starts_and_processor_time(tmp_path: Path, capsys: 
 
 
 @pytest.mark.skipif(not has_ipv6_loopback(), reason="no IPv6 on the loopback")
+@pytest.mark.slow
 def test_a_quick_run_measures_the_wait_for_power_a_relayed_answer_and_a_pause(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_quick_run_measures_the_wait_for_power_a_relayed_answer_and_a_pause(
     assert "| memory of each |" in printed
 
 
+@pytest.mark.slow
 def test_slac_is_measured_with_cars_in_a_crowd_and_in_a_flood(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

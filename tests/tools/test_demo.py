@@ -169,6 +169,7 @@ def test_port_that_is_taken_is_left_to_its_owner() -> None:
         assert demo_place.free_sdp_port() != first
 
 
+@pytest.mark.slow
 def test_demo_of_a_killed_car_is_true(tmp_path: Path) -> None:
     """The real thing, two processes: Plug & Charge over TLS, the car is killed, the next one charges, and the trace says the same again."""
     command = [sys.executable, "-m", "tools.demo", "--kill", "--speed", "300", "--directory", str(tmp_path)]
@@ -188,6 +189,7 @@ def test_demo_of_a_killed_car_is_true(tmp_path: Path) -> None:
         assert outcome.steps > 20
 
 
+@pytest.mark.slow
 def test_demo_of_a_dead_modem_is_true(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tools.demo", "--misfortune", "modem", "--payment", "eim", "--no-tls"]
     done = subprocess.run(

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tools import demo
 from tools.replay import replay
 
 
+@pytest.mark.slow
 def test_demo_of_a_killed_car_of_din_is_true(tmp_path: Path) -> None:
     """The car is killed while power flows, the next one charges, and both traces say the same again."""
     command = [sys.executable, "-m", "tools.demo", "--protocol", "din", "--protocol", "iso2", "--no-tls", "--kill"]
