@@ -21,7 +21,7 @@ from secc.link.v2gtp import PayloadType, frame
 from tools.bench import codec, holds, instructions, reference, streams
 from tools.bench.__main__ import MEASUREMENTS, arguments, main
 from tools.bench.answers import found_in
-from tools.bench.begin import AC_PAUSES, DC_PAUSES
+from tools.bench.begin import AC_PAUSES, CONTACTOR_MS, DC_PAUSES
 from tools.bench.cars import Trips
 from tools.bench.cpu import without_passing
 from tools.bench.figures import Section, answer_times, quantile, spread, table
@@ -70,7 +70,9 @@ def test_a_quick_run_measures_the_wait_for_power_a_relayed_answer_and_a_pause(
     for current in ("ac", "dc"):
         found = facts["begin"][current]
         # The pause before SDP is part of matching.
-        assert 0.0 < found["share ms"][0] / 1000.0 < found["seconds"][0]
+        # The contactor is not in the share. On a busy machine a car that reads its clock late sees it take less.
+        apart = CONTACTOR_MS if current == "ac" else 0.0
+        assert 0.0 < found["share ms"][0] + apart < 1000.0 * found["seconds"][0]
         assert found["seconds"][0] > pauses[current] - SDP_AFTER_SECONDS
         assert found["matched"] > SDP_AFTER_SECONDS
     assert facts["relay"]["added ms"][0] > 0.0
